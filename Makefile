@@ -1,0 +1,45 @@
+# Two commands: `make run` starts the dashboard, `make test` checks everything.
+# A stamp file remembers what was installed, so running either again installs nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+
+.PHONY: run test lint types unit e2e bench clean
+
+run: $(VENV)/.run-stamp
+	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
+
+test: lint types unit
+
+lint: $(VENV)/.dev-stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev-stamp
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev-stamp
+	$(BIN)/python -m pytest
+
+e2e: $(VENV)/.dev-stamp
+	$(BIN)/python -m pytest tests/e2e
+
+bench: $(VENV)/.dev-stamp
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13)) and "sdlab needs Python 3.11 to 3.13; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-stamp: requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install --no-deps -e .
+	touch $@
+
+$(VENV)/.dev-stamp: requirements-dev.txt $(VENV)/.run-stamp
+	$(BIN)/python -m pip install -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -1,0 +1,1 @@
+"""Experiments, the engine that runs them, and the runs they leave."""

@@ -1,0 +1,208 @@
+"""The experiment: everything that decides a picture, frozen, hashable and JSON.
+
+Two experiments with equal fields give the same picture on the same machine, so the hash of an
+experiment's canonical JSON names its run. What can be judged without a model is judged here, when
+the experiment is made; what needs one (steps of the schedule, memory) is judged by ``plan``.
+"""
+
+import hashlib
+import json
+import math
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from sdlab.errors import unknown
+
+TENSORS = ("x_t", "x0_pred", "output_cond", "output_uncond")
+RECORD_DTYPES = ("float32", "float16", "bfloat16")
+SEED_MAX = 2**64 - 1
+Options = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run keeps of its tensors.
+
+    Attributes:
+        tensors: Which of ``x_t``, ``x0_pred``, ``output_cond``, ``output_uncond`` to keep.
+        every: Keep each ``every``-th evaluation; the last one is always kept. At least 1.
+        dtype: ``float32``, ``float16`` or ``bfloat16``: what they are kept in.
+        statistics: Whether the ``steps`` and ``channels`` tables are computed.
+
+    Raises:
+        ValueError: If a name is unknown or ``every`` is not a positive integer.
+    """
+
+    tensors: tuple[str, ...] = ("x_t", "x0_pred")
+    every: int = 1
+    dtype: str = "float32"
+    statistics: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.tensors, str):
+            raise ValueError(f"tensors must be a list of names, got the text {self.tensors!r}.")
+        object.__setattr__(self, "tensors", tuple(self.tensors))
+        for name in self.tensors:
+            if name not in TENSORS:
+                raise ValueError(unknown("tensor to record", name, TENSORS))
+        if self.dtype not in RECORD_DTYPES:
+            raise ValueError(unknown("record dtype", self.dtype, RECORD_DTYPES))
+        _integer("every", self.every, low=1)
+
+    def keeps(self, evaluation: int, total: int) -> bool:
+        """Return whether the tensors of this evaluation (0-based, of ``total``) are kept."""
+        return evaluation % self.every == 0 or evaluation == total - 1
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One picture to make: its words, its noise and the way from one to the other.
+
+    Attributes:
+        prompt: What to draw. Words past CLIP's 77 tokens are cut (the tokens table shows them).
+        negative_prompt: What to steer away from; used when ``guidance_scale`` > 1.
+        seed: 0 ... 2**64 - 1, as in ``torch.Generator().manual_seed``.
+        solver: A solver's short name ("heun") or a diffusers class ("HeunDiscreteScheduler").
+        solver_options: Arguments of that solver or scheduler class, by name.
+        curve: How sigma falls: "leading", "linspace", "trailing", "karras", "exponential", or
+            None for what the model's own scheduler config says.
+        curve_options: Arguments of that curve, for example ``{"rho": 7.0}``.
+        num_steps: Solver steps, at least 1.
+        guidance_scale: uncond + s (cond - uncond); 1 or less means conditional only.
+        guidance_rescale: 0 ... 1, Lin et al. 2023 (arXiv 2305.08891), section 3.4.
+        eta: 0 ... 1, DDIM's share of injected noise; only for solvers that take it.
+        width: Pixels, a multiple of 8; None for the model's own size.
+        height: Pixels, a multiple of 8; None for the model's own size.
+        model: The name under which the model was loaded.
+        record: What to keep of the tensors.
+
+    Raises:
+        ValueError: If a field is out of range; the message names field, value and fix.
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    seed: int = 0
+    solver: str = "ddim"
+    solver_options: Mapping[str, Any] | Options = ()
+    curve: str | None = None
+    curve_options: Mapping[str, Any] | Options = ()
+    num_steps: int = 25
+    guidance_scale: float = 4.0
+    guidance_rescale: float = 0.0
+    eta: float = 0.0
+    width: int | None = None
+    height: int | None = None
+    model: str = "embedded"
+    record: Record = field(default_factory=Record)
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "negative_prompt"):
+            _text(name, getattr(self, name))
+        for name in ("solver_options", "curve_options"):
+            object.__setattr__(self, name, _options(name, getattr(self, name)))
+        _integer("seed", self.seed, low=0, high=SEED_MAX)
+        _integer("num_steps", self.num_steps, low=1)
+        _number("guidance_scale", self.guidance_scale)
+        _number("guidance_rescale", self.guidance_rescale, low=0.0, high=1.0)
+        _number("eta", self.eta, low=0.0, high=1.0)
+        for name in ("width", "height"):
+            if getattr(self, name) is not None:
+                _size(name, getattr(self, name))
+        if isinstance(self.record, Mapping):
+            object.__setattr__(self, "record", Record(**self.record))
+
+    @property
+    def id(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the canonical JSON: the run's name."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        out = asdict(self)
+        out["solver_options"] = dict(self.solver_options)
+        out["curve_options"] = dict(self.curve_options)
+        out["record"]["tensors"] = list(self.record.tensors)
+        return out
+
+    def to_json(self) -> str:
+        """Return the canonical JSON: sorted keys, no spaces, ASCII."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Experiment":
+        """Return the experiment of ``to_dict``'s values.
+
+        Raises:
+            ValueError: If a key is not a field.
+        """
+        names = [f.name for f in fields(cls)]
+        for key in values:
+            if key not in names:
+                raise ValueError(unknown("experiment field", key, names))
+        return cls(**values)
+
+    def with_(self, **changes: Any) -> "Experiment":
+        """Return a copy with the named fields changed, checked again."""
+        return replace(self, **changes)
+
+
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be text, got {value!r}.")
+    for position, char in enumerate(value):
+        kind = unicodedata.category(char)
+        if kind == "Cs" or (kind == "Cc" and char not in "\n\r\t"):
+            what = "half of a surrogate pair" if kind == "Cs" else "a control character"
+            raise ValueError(
+                f"{name} has {what} (U+{ord(char):04X}) at position {position}; remove it."
+            )
+
+
+def _integer(name: str, value: object, low: int, high: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, got {value!r}.")
+    if value < low or (high is not None and value > high):
+        limits = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be {limits}, got {value}.")
+
+
+def _number(name: str, value: object, low: float = -math.inf, high: float = math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} must be a number, got {value!r}.")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}.")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be from {low:g} to {high:g}, got {value:g}.")
+
+
+def _size(name: str, value: object) -> None:
+    _integer(name, value, low=8)
+    assert isinstance(value, int)
+    if value % 8:
+        down, up = value // 8 * 8, (value // 8 + 1) * 8
+        raise ValueError(f"{name} must be a multiple of 8, got {value}; try {down} or {up}.")
+
+
+def _options(name: str, value: object) -> Options:
+    if isinstance(value, Mapping):
+        value = value.items()
+    try:
+        pairs = dict(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a mapping of names to values, got {value!r}.") from None
+    out = []
+    for key in sorted(pairs):
+        item = pairs[key]
+        if isinstance(item, list):
+            item = tuple(item)
+        try:
+            json.dumps(item, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{name}[{key!r}] must be a finite JSON value, got {item!r}."
+            ) from None
+        out.append((key, item))
+    return tuple(out)

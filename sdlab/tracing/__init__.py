@@ -1,0 +1,1 @@
+"""What a run leaves: the trace, and the tables made of it."""

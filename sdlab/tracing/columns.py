@@ -1,0 +1,90 @@
+"""The columns of every table: name, unit and meaning.
+
+``x_t`` is the noisy latent as the network is given it (variance preserving: x_t =
+sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps), whatever coordinates the solver works in, so that
+all solvers stand on one axis. ``sigma`` is sqrt((1 - alpha_bar) / alpha_bar) always.
+"""
+
+Columns = dict[str, tuple[str, str]]
+
+WHERE: Columns = {
+    "run": ("", "id of the run"),
+    "step": ("", "solver step, from 0"),
+    "evaluation": ("", "network evaluation, from 0; a CFG pair counts as one"),
+    "timestep": ("", "training timestep given to the network, 0 ... 999, may be fractional"),
+    "sigma": ("", "noise level, sqrt((1 - alpha_bar) / alpha_bar)"),
+}
+
+NOISE: Columns = {
+    "alpha_bar": ("", "signal variance, 1 / (1 + sigma^2)"),
+    "log_snr": ("nat", "-2 ln sigma"),
+}
+
+STATISTICS: Columns = {
+    "x_t_mean": ("latent", "mean of x_t"),
+    "x_t_std": ("latent", "population standard deviation of x_t"),
+    "x_t_min": ("latent", "least value of x_t"),
+    "x_t_max": ("latent", "greatest value of x_t"),
+    "x0_pred_mean": ("latent", "mean of the predicted clean latent"),
+    "x0_pred_std": ("latent", "population standard deviation of the predicted clean latent"),
+    "x0_pred_min": ("latent", "least value of the predicted clean latent"),
+    "x0_pred_max": ("latent", "greatest value of the predicted clean latent"),
+    "eps_cond_norm": ("latent", "Euclidean norm of the predicted noise given the prompt"),
+    "eps_uncond_norm": (
+        "latent",
+        "Euclidean norm of the predicted noise given the negative prompt; missing without CFG",
+    ),
+    "guidance_norm": ("latent", "norm of eps_cond - eps_uncond; missing without CFG"),
+    "cosine": ("", "cosine between eps_cond and eps_uncond; missing without CFG"),
+    "displacement": (
+        "latent",
+        "distance to the next evaluated point (for the last: to the final latents), in VE"
+        " coordinates x_t sqrt(1 + sigma^2), where a constant x0_pred gives a straight path",
+    ),
+    "angle_deg": (
+        "degree",
+        "angle between this displacement and the one before; missing for the first",
+    ),
+}
+
+STEPS: Columns = {
+    **WHERE,
+    **NOISE,
+    **STATISTICS,
+    "ms": ("ms", "wall time of the network call that served this evaluation"),
+    "samples": ("", "samples in that call; above 2 it was shared with other runs"),
+}
+
+CHANNELS: Columns = {
+    **WHERE,
+    "channel": ("", "latent channel, from 0"),
+    **STATISTICS,
+}
+
+TOKENS: Columns = {
+    "run": ("", "id of the run"),
+    "prompt": ("", "'prompt' or 'negative'"),
+    "position": ("", "place in the sequence, 0 ... 76; past 76 for what was cut"),
+    "id": ("", "token id in CLIP's vocabulary of 49,408"),
+    "piece": ("", "the vocabulary entry; </w> closes a word"),
+    "word": ("", "the word of the prompt that the piece belongs to; empty for special tokens"),
+    "word_index": ("", "number of that word in the prompt, from 0; missing for special tokens"),
+    "kind": ("", "'start', 'word', 'end' or 'pad'"),
+    "mask": ("", "1 for start, word and end, 0 for pads and what was cut"),
+    "cut": ("", "whether the 77-token limit cut this piece off"),
+}
+
+TIMINGS: Columns = {
+    "run": ("", "id of the run"),
+    "stage": ("", "'encode', 'network', 'solver' or 'decode'"),
+    "evaluation": ("", "for network and solver; missing for encode and decode"),
+    "ms": ("ms", "wall time of the stage (CUDA events on CUDA)"),
+    "samples": ("", "samples in the network call; missing for other stages"),
+}
+
+TABLES: dict[str, Columns] = {
+    "steps": STEPS,
+    "channels": CHANNELS,
+    "tokens": TOKENS,
+    "timings": TIMINGS,
+}
