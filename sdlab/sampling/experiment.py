@@ -72,7 +72,8 @@ class Experiment:
         num_steps: Solver steps, at least 1.
         guidance_scale: uncond + s (cond - uncond); 1 or less means conditional only.
         guidance_rescale: 0 ... 1, Lin et al. 2023 (arXiv 2305.08891), section 3.4.
-        eta: 0 ... 1, DDIM's share of injected noise; only for solvers that take it.
+        eta: 0 ... 1, the share of injected noise, for solvers that take it; None for the solver's
+            own default (0 for DDIM, 1 for ancestral ones).
         width: Pixels, a multiple of 8; None for the model's own size.
         height: Pixels, a multiple of 8; None for the model's own size.
         model: The name under which the model was loaded.
@@ -92,7 +93,7 @@ class Experiment:
     num_steps: int = 25
     guidance_scale: float = 4.0
     guidance_rescale: float = 0.0
-    eta: float = 0.0
+    eta: float | None = None
     width: int | None = None
     height: int | None = None
     model: str = "embedded"
@@ -107,7 +108,8 @@ class Experiment:
         _integer("num_steps", self.num_steps, low=1)
         _number("guidance_scale", self.guidance_scale)
         _number("guidance_rescale", self.guidance_rescale, low=0.0, high=1.0)
-        _number("eta", self.eta, low=0.0, high=1.0)
+        if self.eta is not None:
+            _number("eta", self.eta, low=0.0, high=1.0)
         for name in ("width", "height"):
             if getattr(self, name) is not None:
                 _size(name, getattr(self, name))

@@ -1,0 +1,1 @@
+"""Latents: what they hold, and how to look at them quickly."""

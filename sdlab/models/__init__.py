@@ -1,0 +1,1 @@
+"""Models: loading them, and what the laboratory needs to know of one."""

@@ -1,0 +1,143 @@
+"""A loaded model: a diffusers pipeline, and what the laboratory needs to know of it."""
+
+import hashlib
+import logging
+from collections import OrderedDict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sdlab.noise.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+    from torch import Tensor
+
+    from sdlab.latents.preview import LinearPreview
+
+CACHED_PROMPTS = 64
+
+
+class Model:
+    """A Stable Diffusion pipeline under a name.
+
+    The pipeline is never changed; its scheduler's config says what the network was trained on.
+
+    Args:
+        pipeline: A ``StableDiffusionPipeline``, weights on their device.
+        name: What it was loaded by: "embedded", a path or a hub id.
+    """
+
+    def __init__(self, pipeline: Any, name: str) -> None:
+        self.pipeline = pipeline
+        self.name = name
+        self.schedule = NoiseSchedule.from_config(pipeline.scheduler.config)
+        self._prompts: OrderedDict[str, Tensor] = OrderedDict()
+
+    @property
+    def device(self) -> "torch.device":
+        """Where the U-Net's weights are."""
+        return self.pipeline.unet.device
+
+    @property
+    def dtype(self) -> "torch.dtype":
+        """What the U-Net computes in."""
+        return self.pipeline.unet.dtype
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latents."""
+        return self.pipeline.unet.config.in_channels
+
+    @property
+    def vae_factor(self) -> int:
+        """Pixels per latent pixel, per side."""
+        return self.pipeline.vae_scale_factor
+
+    @property
+    def default_size(self) -> tuple[int, int]:
+        """(width, height) in pixels that the model was trained on."""
+        side = self.pipeline.unet.config.sample_size
+        height, width = side if isinstance(side, (tuple, list)) else (side, side)
+        return width * self.vae_factor, height * self.vae_factor
+
+    @cached_property
+    def parameters(self) -> int:
+        """Parameters of U-Net, VAE and text encoder."""
+        return sum(p.numel() for part in self._parts() for p in part.parameters())
+
+    @cached_property
+    def memory_bytes(self) -> int:
+        """Bytes that the weights take."""
+        return sum(
+            p.numel() * p.element_size() for part in self._parts() for p in part.parameters()
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """16 hex digits of SHA-256 over every weight's name, shape and up to 4,096 values of it.
+
+        The values are taken at even distances and as float32, so that the hash is quick, and the
+        same on every device.
+        """
+        digest = hashlib.sha256()
+        for part in self._parts():
+            for name, tensor in sorted(part.state_dict().items()):
+                digest.update(f"{name}{tuple(tensor.shape)}".encode())
+                flat = tensor.detach().reshape(-1)
+                sample = flat[:: max(1, flat.numel() // 4096)].float().cpu()
+                digest.update(sample.numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def preview(self) -> "LinearPreview":
+        """The fast map from latents to a picture: ``model.preview(x0_pred) -> PIL image``."""
+        from sdlab.latents.preview import fit_preview
+
+        return fit_preview(self.pipeline.vae, self.vae_factor)
+
+    def encode_prompt(
+        self, prompt: str, negative_prompt: str | None = None
+    ) -> "tuple[Tensor, Tensor | None]":
+        """Return (cond, uncond) text embeddings, each [1, 77, D]; uncond is None without CFG.
+
+        Args:
+            prompt: What to draw.
+            negative_prompt: What to steer away from; None when there is no guidance.
+        """
+        cond = self._encode(prompt)
+        return cond, None if negative_prompt is None else self._encode(negative_prompt)
+
+    def decode(self, latents: "Tensor") -> "Image.Image":
+        """Return the picture of final latents, [1, C, h, w], as the pipeline decodes them."""
+        import torch
+
+        vae = self.pipeline.vae
+        with torch.no_grad():
+            scaled = latents.to(self.device, vae.dtype) / vae.config.scaling_factor
+            if vae.config.get("shift_factor"):
+                scaled = scaled + vae.config.shift_factor
+            pixels = vae.decode(scaled, return_dict=False)[0]
+        processor = self.pipeline.image_processor
+        return processor.postprocess(pixels, output_type="pil", do_denormalize=[True])[0]
+
+    def _encode(self, text: str) -> "Tensor":
+        import torch
+
+        if text not in self._prompts:
+            logger = logging.getLogger("diffusers")
+            level = logger.level
+            logger.setLevel(logging.ERROR)  # the tokens table shows what was cut
+            try:
+                with torch.no_grad():
+                    embeds, _ = self.pipeline.encode_prompt(text, self.device, 1, False)
+            finally:
+                logger.setLevel(level)
+            self._prompts[text] = embeds
+        self._prompts.move_to_end(text)
+        if len(self._prompts) > CACHED_PROMPTS:
+            self._prompts.popitem(last=False)
+        return self._prompts[text]
+
+    def _parts(self) -> tuple[Any, Any, Any]:
+        return self.pipeline.unet, self.pipeline.vae, self.pipeline.text_encoder

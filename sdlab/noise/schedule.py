@@ -1,0 +1,166 @@
+r"""How much signal and how much noise there is at each training timestep.
+
+A diffusion model is trained on x_t = sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps, with
+alpha_bar_t = prod_{s<=t} (1 - beta_s) (Ho et al. 2020, arXiv 2006.11239, eq. 4). All else follows
+from alpha_bar: sigma = sqrt((1 - alpha_bar) / alpha_bar), the noise level of x_t / sqrt(alpha_bar)
+= x0 + sigma eps (variance exploding, Karras et al. 2022, arXiv 2206.00364), and
+log SNR = -2 ln sigma.
+
+Between the integer timesteps ln sigma is taken as linear in t, as k-diffusion and diffusers do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sdlab.errors import unknown
+
+Array = NDArray[np.float64]
+
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2")
+
+# diffusers' Euler, DPM++ and UniPC put this in place of an alpha_bar of exactly 0 (zero terminal
+# SNR), so that the largest sigma is 4096 instead of infinite.
+ALPHA_BAR_FLOOR = 2.0**-24
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """alpha_bar over the training timesteps, and what follows from it.
+
+    Attributes:
+        alpha_bar: float64 [T], descending, in [0, 1); 0 only at the end (zero terminal SNR).
+        prediction_type: What the network predicts: "epsilon", "v_prediction" or "sample".
+        steps_offset: What "leading" spacing adds to its timesteps (diffusers' option).
+        timestep_spacing: The model's own spacing: "leading", "linspace" or "trailing".
+
+    Raises:
+        ValueError: If alpha_bar does not fall strictly from below 1 to 0 or more, or the
+            prediction type is unknown.
+    """
+
+    alpha_bar: Array
+    prediction_type: str = "epsilon"
+    steps_offset: int = 0
+    timestep_spacing: str = "leading"
+
+    def __post_init__(self) -> None:
+        values = np.array(self.alpha_bar, dtype=np.float64)
+        if values.ndim != 1 or len(values) < 2:
+            raise ValueError(f"alpha_bar must be a 1-D array of 2 or more, got {values.shape}.")
+        bad = ~((values[1:] < values[:-1]) & (values[1:] >= 0) & (values[:-1] < 1))
+        if bad.any() or not np.isfinite(values).all():
+            at = int(np.argmax(bad)) + 1
+            raise ValueError(
+                f"alpha_bar must fall strictly within [0, 1); at timestep {at} it goes from"
+                f" {values[at - 1]:g} to {values[at]:g}."
+            )
+        if self.prediction_type not in PREDICTION_TYPES:
+            raise ValueError(unknown("prediction_type", self.prediction_type, PREDICTION_TYPES))
+        values.setflags(write=False)
+        object.__setattr__(self, "alpha_bar", values)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "NoiseSchedule":
+        """Return the schedule that a diffusers scheduler config describes.
+
+        Args:
+            config: ``scheduler.config``, or the contents of scheduler_config.json. Missing
+                entries take diffusers' defaults (linear betas from 0.0001 to 0.02).
+
+        Raises:
+            ValueError: If ``beta_schedule`` or ``prediction_type`` is unknown.
+
+        Reference: diffusers ``DDIMScheduler.__init__`` and ``rescale_zero_terminal_snr``
+        (Lin et al. 2023, arXiv 2305.08891, algorithm 1).
+        """
+        alpha_bar = np.cumprod(1.0 - _betas(config))
+        if config.get("rescale_betas_zero_snr"):
+            root = np.sqrt(alpha_bar)
+            root = (root - root[-1]) * root[0] / (root[0] - root[-1])
+            alpha_bar = root**2
+        return cls(
+            alpha_bar,
+            prediction_type=config.get("prediction_type") or "epsilon",
+            steps_offset=config.get("steps_offset") or 0,
+            timestep_spacing=config.get("timestep_spacing") or "leading",
+        )
+
+    @property
+    def num_timesteps(self) -> int:
+        """Training timesteps T."""
+        return len(self.alpha_bar)
+
+    @cached_property
+    def sigma(self) -> Array:
+        """sqrt((1 - alpha_bar) / alpha_bar), float64 [T], ascending; the last may be inf."""
+        with np.errstate(divide="ignore"):
+            return np.sqrt((1.0 - self.alpha_bar) / self.alpha_bar)
+
+    @cached_property
+    def log_snr(self) -> Array:
+        """-2 ln sigma, float64 [T], descending; the last may be -inf."""
+        return -2.0 * np.log(self.sigma)
+
+    @cached_property
+    def _log_sigma(self) -> Array:
+        floored = np.maximum(self.alpha_bar, ALPHA_BAR_FLOOR)
+        return 0.5 * np.log((1.0 - floored) / floored)
+
+    @property
+    def sigma_min(self) -> float:
+        """The noise level of timestep 0."""
+        return float(np.exp(self._log_sigma[0]))
+
+    @property
+    def sigma_max(self) -> float:
+        """The noise level of the last timestep; 4096 where it would be infinite."""
+        return float(np.exp(self._log_sigma[-1]))
+
+    def timestep_to_sigma(self, timestep: ArrayLike) -> Array:
+        """Return sigma at (fractional) timesteps, by log-linear interpolation.
+
+        Args:
+            timestep: Any shape, 0 ... T - 1.
+
+        Raises:
+            ValueError: If a timestep lies outside the schedule.
+        """
+        t = np.asarray(timestep, dtype=np.float64)
+        if t.size and not (np.min(t) >= 0 and np.max(t) <= self.num_timesteps - 1):
+            raise ValueError(f"timestep must be from 0 to {self.num_timesteps - 1}, got {t}.")
+        return np.exp(np.interp(t, np.arange(self.num_timesteps), self._log_sigma))
+
+    def sigma_to_timestep(self, sigma: ArrayLike) -> Array:
+        """Return the fractional timestep of each sigma; below or above the schedule its ends.
+
+        Args:
+            sigma: Any shape, > 0 (0 gives timestep 0).
+        """
+        with np.errstate(divide="ignore"):
+            log_sigma = np.log(np.asarray(sigma, dtype=np.float64))
+        return np.interp(log_sigma, self._log_sigma, np.arange(self.num_timesteps, dtype=float))
+
+
+def _betas(config: Mapping[str, Any]) -> Array:
+    trained = config.get("trained_betas")
+    if trained is not None:
+        return np.asarray(trained, dtype=np.float64)
+    num = config.get("num_train_timesteps", 1000)
+    start, end = config.get("beta_start", 0.0001), config.get("beta_end", 0.02)
+    kind = config.get("beta_schedule", "linear")
+    if kind == "linear":
+        return np.linspace(start, end, num)
+    if kind == "scaled_linear":
+        return np.linspace(start**0.5, end**0.5, num) ** 2
+    if kind == "squaredcos_cap_v2":
+        # Nichol & Dhariwal 2021 (arXiv 2102.09672), eq. 17, betas capped at 0.999.
+        u = np.arange(num + 1) / num
+        bar = np.cos((u + 0.008) / 1.008 * np.pi / 2) ** 2
+        return np.minimum(1.0 - bar[1:] / bar[:-1], 0.999)
+    raise ValueError(unknown("beta_schedule", kind, BETA_SCHEDULES))

@@ -1,0 +1,90 @@
+"""One run's own course: a generator that asks the engine for network evaluations.
+
+Own solvers work on x0_pred in VE coordinates, diffusers' schedulers on the network's raw output
+in coordinates of their own. Both are brought here to one shape: a generator that yields a
+``Query`` and receives an ``Answer``, and returns the final latents.
+"""
+
+import math
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sdlab.noise.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sdlab.solvers.registry import Solver
+
+
+class Query(NamedTuple):
+    """A point at which a prediction is wanted.
+
+    Attributes:
+        x_t: What the network is to see, [1, C, h, w], VP coordinates.
+        timestep: The timestep to tell it, 0 ... T - 1, may be fractional.
+        sigma: The noise level of ``x_t``.
+        step: The solver step that asks, from 0.
+    """
+
+    x_t: "Tensor"
+    timestep: float
+    sigma: float
+    step: int
+
+
+class Answer(NamedTuple):
+    """What the network said, after guidance.
+
+    Attributes:
+        output: The network's (guided) raw output, [1, C, h, w].
+        x0_pred: The clean latents it means, [1, C, h, w].
+    """
+
+    output: "Tensor"
+    x0_pred: "Tensor"
+
+
+Process = Generator[Query, Answer, "Tensor"]
+
+
+def solver_process(
+    solver: "Solver",
+    options: Mapping[str, Any],
+    start: "Tensor",
+    sigmas: tuple[float, ...],
+    noise: "Callable[[Tensor], Tensor]",
+    schedule: NoiseSchedule,
+) -> Process:
+    """Run a solver of ours: VE coordinates inside, VP towards the network.
+
+    Args:
+        solver: The registered solver.
+        options: Its keyword arguments.
+        start: Standard normal start noise, [1, C, h, w].
+        sigmas: The curve, descending.
+        noise: Gives fresh standard normal noise like its argument.
+        schedule: Maps sigma to the network's timestep.
+
+    Returns:
+        (As the generator's value) the final latents, [1, C, h, w].
+
+    The start is scaled by sqrt(1 + sigma_max^2), so that the network is first given exactly
+    ``start``: the start of DDIM, and of Euler with leading spacing.
+    """
+    x = start.float() * math.sqrt(1.0 + sigmas[0] ** 2)
+    generator = solver.function(x, sigmas, noise, **options)
+    evaluation, last_step = 0, len(sigmas) - 2
+    try:
+        x, sigma = next(generator)
+        while True:
+            scale = math.sqrt(1.0 + sigma**2)
+            timestep = float(schedule.sigma_to_timestep(sigma))
+            step = min(evaluation // solver.stages, last_step)
+            answer = yield Query(x / scale, timestep, sigma, step)
+            evaluation += 1
+            x, sigma = generator.send(answer.x0_pred)
+    except StopIteration as stop:
+        return stop.value / math.sqrt(1.0 + sigmas[-1] ** 2)
+    finally:
+        generator.close()

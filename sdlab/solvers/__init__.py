@@ -1,0 +1,1 @@
+"""Solvers: generator functions that ask for predictions; see ``registry``."""

@@ -1,0 +1,160 @@
+"""The registry of solvers, and what a solver is.
+
+A solver is a generator function ``solver(x, sigmas, noise, **options)``:
+
+* ``x``: the start point, float tensor [B, C, H, W], in VE coordinates x = x0 + sigma n;
+* ``sigmas``: a tuple of floats, strictly descending, usually ending in 0;
+* ``noise(x)``: fresh standard normal noise in the shape of ``x``, for stochastic solvers.
+
+It yields ``(x, sigma)`` wherever it wants the denoised x0_pred, receives it as the value of the
+``yield``, and returns the final x. Keyword-only arguments are its options.
+"""
+
+import inspect
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sdlab.errors import unknown
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    SolverGenerator = Generator[tuple[Tensor, float], Tensor, Tensor]
+    SolverFunction = Callable[..., SolverGenerator]
+
+# A solver that asks more often than this a step is taken for one that never ends.
+MAX_EVALUATIONS_PER_STEP = 64
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A registered solver and what it declares.
+
+    Attributes:
+        name: Its short name.
+        function: The generator function.
+        order: Declared order of convergence, or None if not stated.
+        stages: Evaluations per full step (Heun: 2); the last step may make fewer.
+        deterministic: Whether it never calls ``noise``, its options at their defaults.
+    """
+
+    name: str
+    function: "SolverFunction"
+    order: int | None = None
+    stages: int = 1
+    deterministic: bool = True
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword-only arguments with their defaults."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Raise ``ValueError`` if an option is not this solver's or is no number like its default.
+
+        Raises:
+            ValueError: Naming the option, the solver's valid options with defaults, and the
+                nearest.
+        """
+        valid = self.options
+        for key, value in options.items():
+            if key not in valid:
+                listed = [f"{name}={default!r}" for name, default in valid.items()]
+                raise ValueError(
+                    unknown(f"option of solver {self.name!r}", key, valid)
+                    + (f" With defaults: {', '.join(listed)}." if listed else "")
+                )
+            check_type(f"{key} of solver {self.name!r}", value, valid[key])
+
+    def asked_sigmas(self, sigmas: tuple[float, ...], options: Mapping[str, Any]) -> list[float]:
+        """Return the sigma of every evaluation, by a dry run on one number.
+
+        Raises:
+            ValueError: If the solver yields anything but ``(x, sigma)``, or does not end.
+        """
+        import torch
+
+        zero = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+        generator = self.function(zero, sigmas, torch.zeros_like, **options)
+        asked: list[float] = []
+        limit = MAX_EVALUATIONS_PER_STEP * len(sigmas)
+        try:
+            request = next(generator)
+            while len(asked) < limit:
+                asked.append(_sigma_of(self.name, request))
+                request = generator.send(torch.zeros_like(request[0]))
+        except StopIteration:
+            return asked
+        finally:
+            generator.close()
+        raise ValueError(
+            f"solver {self.name!r} asked for more than {limit} predictions in"
+            f" {len(sigmas) - 1} steps; does its loop end?"
+        )
+
+
+_SOLVERS: dict[str, Solver] = {}
+
+
+def solver(
+    name: str, *, order: int | None = None, stages: int = 1, deterministic: bool = True
+) -> "Callable[[SolverFunction], SolverFunction]":
+    """Return a decorator that registers a generator function as a solver.
+
+    Args:
+        name: Short name, an identifier; registering it again replaces it.
+        order: Declared order of convergence.
+        stages: Evaluations per full step, at least 1.
+        deterministic: False if it calls ``noise``, its options at their defaults.
+
+    Raises:
+        ValueError: If the name is no identifier, ``stages`` is below 1, or the function is not a
+            generator function.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"a solver's name must be an identifier such as 'mine', got {name!r}.")
+    if stages < 1:
+        raise ValueError(f"stages must be at least 1, got {stages}.")
+
+    def register(function: "SolverFunction") -> "SolverFunction":
+        if not inspect.isgeneratorfunction(function):
+            raise ValueError(f"solver {name!r} must be a generator function: it has no yield.")
+        _SOLVERS[name] = Solver(name, function, order, stages, deterministic)
+        return function
+
+    return register
+
+
+def solvers() -> dict[str, Solver]:
+    """Return the registered solvers by name; the built-in ones are imported here."""
+    from sdlab.solvers import ddim, dpmpp_2m, euler, euler_ancestral, heun  # noqa: F401
+
+    return dict(_SOLVERS)
+
+
+def check_type(what: str, value: Any, default: Any) -> None:
+    """Raise ``ValueError`` if a value is not of its default's kind (bool, number, text).
+
+    Raises:
+        ValueError: Naming what it is, the value and the kind expected.
+    """
+    if default is None or value is None or default is inspect.Parameter.empty:
+        return
+    kinds: dict[type, tuple[type | tuple[type, ...], str]] = {
+        bool: (bool, "True or False"),
+        int: (int, "a whole number"),
+        float: ((int, float), "a number"),
+        str: (str, "text"),
+    }
+    expected, word = kinds.get(type(default), (object, ""))
+    wrong_bool = isinstance(value, bool) and not isinstance(default, bool)
+    if wrong_bool or not isinstance(value, expected):
+        raise ValueError(f"{what} must be {word}, got {value!r} (default {default!r}).")
+
+
+def _sigma_of(name: str, request: object) -> float:
+    if not (isinstance(request, tuple) and len(request) == 2):
+        raise ValueError(f"solver {name!r} must yield (x, sigma), it yielded {request!r}.")
+    return float(request[1])
