@@ -1,0 +1,121 @@
+"""What every chart shares: the column check, the three horizontal axes, lines with a hover rule.
+
+Altair draws an empty chart when a column is missing, so ``require`` speaks first. Time runs from
+left to right on every axis: sigma and timestep fall during sampling, so theirs are reversed.
+"""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+AXES = ("step", "sigma", "timestep")
+MAX_ROWS = 5000
+HEIGHT = 210
+
+_X_TITLES = {
+    "step": "solver step",
+    "sigma": "noise level sigma (log scale)",
+    "timestep": "training timestep",
+}
+_LABELS = {
+    "step": ("step", "d"),
+    "evaluation": ("evaluation", "d"),
+    "timestep": ("timestep", ".1f"),
+    "sigma": ("sigma", ".4g"),
+}
+
+
+def require(frame: pd.DataFrame, columns: Sequence[str], chart: str) -> pd.DataFrame:
+    """Return ``frame`` cut to the named columns.
+
+    Raises:
+        ValueError: If a column is missing, or the rows are more than a chart should carry.
+    """
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise ValueError(
+            f"The chart '{chart}' needs the column(s) {', '.join(missing)}; the table has: "
+            f"{', '.join(map(str, frame.columns)) or '(none)'}."
+        )
+    if len(frame) > MAX_ROWS:
+        raise ValueError(
+            f"The chart '{chart}' got {len(frame)} rows; at most {MAX_ROWS}. Reduce them first."
+        )
+    return frame[list(dict.fromkeys(columns))]
+
+
+def x_axis(name: str) -> alt.X:
+    """Return the horizontal axis ``step``, ``sigma`` or ``timestep``.
+
+    Raises:
+        ValueError: If the name is another.
+    """
+    if name not in AXES:
+        raise ValueError(f"axis must be one of {', '.join(AXES)}, got {name!r}.")
+    title = _X_TITLES[name]
+    if name == "step":
+        return alt.X("step:Q", title=title, axis=alt.Axis(format="d", tickMinStep=1, grid=False))
+    scale = alt.Scale(type="log" if name == "sigma" else "linear", reverse=True, nice=False)
+    fmt = "~g" if name == "sigma" else "d"
+    axis = alt.Axis(format=fmt, grid=False, tickCount=6, labelOverlap="greedy")
+    return alt.X(f"{name}:Q", title=title, scale=scale, axis=axis)
+
+
+def where_tooltips() -> list[alt.Tooltip]:
+    """Return the tooltips that say which evaluation a mark stands for."""
+    return [alt.Tooltip(f"{n}:Q", title=t, format=f) for n, (t, f) in _LABELS.items()]
+
+
+def value_tooltip(field: str, title: str) -> alt.Tooltip:
+    """Return the tooltip of a chart's own value, to four figures."""
+    return alt.Tooltip(f"{field}:Q", title=title, format=".4g")
+
+
+def where_columns(*more: str) -> list[str]:
+    """Return the columns that place a row on any axis, and ``more``."""
+    return [*_LABELS, *more]
+
+
+def lines(
+    frame: pd.DataFrame,
+    x: str,
+    y: alt.Y,
+    title: str,
+    tooltip: alt.Tooltip,
+    color: alt.Color | None = None,
+    fixed: str | None = None,
+) -> alt.LayerChart:
+    """Return a line with points through the evaluations, in their order, with a hover rule.
+
+    Args:
+        frame: The rows; must hold ``where_columns()`` and the fields of ``y`` and ``color``.
+        x: ``step``, ``sigma`` or ``timestep``.
+        y: The vertical axis, with its title and unit.
+        title: The chart's heading.
+        tooltip: What a mark's value is called.
+        color: The series' colour encoding, if there is more than one.
+        fixed: One colour for the only series, for example the scheduler's.
+    """
+    hover = alt.selection_point(
+        name="hover", on="pointerover", nearest=True, fields=["evaluation"], empty=False
+    )
+    series = {} if color is None else {"color": color}
+    mark = {} if fixed is None else {"color": fixed}
+    tips = [tooltip, *where_tooltips()]
+    if color is not None:
+        tips.insert(0, alt.Tooltip(color.to_dict()["field"], type="nominal", title="series"))
+    base = alt.Chart(frame).encode(x=x_axis(x), y=y, tooltip=tips, **series)
+    line = base.mark_line(strokeWidth=2, **mark).encode(order=alt.Order("evaluation:Q"))
+    dots = base.mark_circle(**mark).encode(
+        size=alt.condition(hover, alt.value(90), alt.value(22)), opacity=alt.value(1)
+    )
+    rule = (
+        alt.Chart(frame)
+        .mark_rule(color="#8a90a3", strokeWidth=1)
+        .encode(x=x_axis(x), opacity=alt.condition(hover, alt.value(0.6), alt.value(0)))
+        .add_params(hover)
+    )
+    return alt.layer(rule, line, dots).properties(
+        title=alt.TitleParams(title, anchor="start", fontSize=14), height=HEIGHT
+    )

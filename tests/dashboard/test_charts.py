@@ -1,0 +1,99 @@
+import pytest
+
+from dashboard.charts import base, guidance, latents, noise, path, timing
+from tests.dashboard.tables import channels_table, steps_table
+
+OF_STEPS = {
+    noise.sigma: ("sigma", "Noise level", "sigma (log scale)"),
+    noise.log_snr: ("log_snr", "Log signal-to-noise ratio", "log-SNR (nat)"),
+    guidance.eps_norms: (
+        "norm",
+        "Norm of the predicted noise",
+        "Euclidean norm (latent units)",
+    ),
+    guidance.guidance_norm: (
+        "guidance_norm",
+        "Norm of the guidance, cond - uncond",
+        "Euclidean norm (latent units)",
+    ),
+    guidance.cosine: ("cosine", "Cosine of cond and uncond", "cosine (no unit)"),
+    path.displacement: (
+        "displacement",
+        "Displacement to the next point",
+        "distance (latent units, VE)",
+    ),
+    path.angle: ("angle_deg", "Turn between successive displacements", "angle (degrees)"),
+    timing.evaluation_ms: ("ms", "Time per evaluation", "wall time (ms)"),
+}
+OF_CHANNELS = {
+    latents.mean: ("x0_pred_mean", "mean (latent units)"),
+    latents.std: ("x0_pred_std", "standard deviation (latent units)"),
+    latents.span: ("x0_pred_min", "least to greatest (latent units)"),
+}
+
+
+def mark(spec: dict, kind: str) -> dict:
+    return next(layer for layer in spec["layer"] if layer["mark"]["type"] == kind)
+
+
+@pytest.mark.parametrize("axis", base.AXES)
+@pytest.mark.parametrize("chart", OF_STEPS, ids=lambda f: f.__name__)
+def test_chart_of_steps(steps, chart, axis):
+    field, title, y_title = OF_STEPS[chart]
+    spec = chart(steps, axis).to_dict()
+    encoding = mark(spec, "line")["encoding"]
+    assert spec["title"]["text"] == title
+    assert (encoding["x"]["field"], encoding["x"]["type"]) == (axis, "quantitative")
+    assert (encoding["y"]["field"], encoding["y"]["title"]) == (field, y_title)
+    assert encoding["order"]["field"] == "evaluation"
+    assert {t["field"] for t in encoding["tooltip"]} >= {field, "step", "sigma", "timestep"}
+
+
+@pytest.mark.parametrize("chart", OF_CHANNELS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("tensor", ["x_t", "x0_pred"])
+def test_chart_of_channels(channels, chart, tensor):
+    field, y_title = OF_CHANNELS[chart]
+    encoding = mark(chart(channels, "sigma", tensor).to_dict(), "line")["encoding"]
+    assert encoding["y"]["field"] == field.replace("x0_pred", tensor)
+    assert encoding["y"]["title"] == y_title
+    assert encoding["color"]["field"] == "channel"
+    assert encoding["x"]["scale"] == {"type": "log", "reverse": True, "nice": False}
+
+
+@pytest.mark.parametrize("chart", OF_STEPS, ids=lambda f: f.__name__)
+def test_a_missing_column_raises(steps, chart):
+    field = "sigma" if chart is noise.sigma else OF_STEPS[chart][0]
+    field = "eps_cond_norm" if field == "norm" else field
+    with pytest.raises(ValueError, match=f"needs the column.*{field}"):
+        chart(steps.drop(columns=field), "step")
+
+
+def test_unknown_axis_and_tensor_are_named(steps, channels):
+    with pytest.raises(ValueError, match="axis must be one of step, sigma, timestep"):
+        noise.sigma(steps, "time")
+    with pytest.raises(ValueError, match="tensor must be one of x0_pred, x_t"):
+        latents.mean(channels, "step", "eps")
+
+
+def test_too_many_rows_are_refused():
+    with pytest.raises(ValueError, match="at most 5000"):
+        noise.sigma(steps_table(5001), "step")
+    with pytest.raises(ValueError, match="Reduce them first"):
+        latents.mean(channels_table(1300), "step")
+
+
+def test_without_guidance_only_the_conditional_line_stays():
+    values = guidance.eps_norms(steps_table(guided=False), "step").to_dict()["datasets"]
+    halves = {row["half"] for rows in values.values() for row in rows}
+    assert halves == {"with the prompt"}
+
+
+def test_an_infinite_sigma_leaves_the_log_axis(steps):
+    steps.loc[0, "sigma"] = float("inf")
+    values = noise.sigma(steps, "step").to_dict()["datasets"]
+    assert {len(rows) for rows in values.values()} == {24}
+
+
+def test_the_scheduler_colors_its_line(steps):
+    spec = noise.sigma(steps, "step", "#123456").to_dict()
+    assert mark(spec, "line")["mark"]["color"] == "#123456"
