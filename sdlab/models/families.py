@@ -1,0 +1,160 @@
+"""What family a model is of, told from its configs or from a file's keys, and whether we run it.
+
+The laboratory runs the two families that share one architecture: Stable Diffusion 1.x (CLIP's own
+text encoder, 768 wide) and 2.x (OpenCLIP's, 1024 wide), each with a U-Net of four latent channels.
+The embedded model is a small one of the first kind. Everything else is refused by its name, so
+that the reader learns what the thing is, not which tensor failed to load.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sdlab.errors import ModelError
+
+RUNS = "This laboratory runs text-to-image models of the Stable Diffusion 1.x and 2.x families."
+PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+SD2_WIDTH = 1024
+Shapes = Mapping[str, tuple[int, ...]]
+
+# The beginning of a diffusers pipeline's class name, longest first, and what that family is called.
+_CLASSES = {
+    "StableDiffusionXL": "Stable Diffusion XL",
+    "StableDiffusion3": "Stable Diffusion 3",
+    "StableDiffusionInpaint": "Stable Diffusion inpainting",
+    "StableDiffusionControlNet": "Stable Diffusion with a ControlNet",
+    "StableDiffusionInstructPix2Pix": "InstructPix2Pix",
+    "StableDiffusionDepth2Img": "Stable Diffusion depth-to-image",
+    "StableDiffusionUpscale": "the Stable Diffusion upscaler",
+    "StableDiffusionLatentUpscale": "the Stable Diffusion latent upscaler",
+    "StableCascade": "Stable Cascade",
+    "Flux": "Flux",
+    "PixArt": "PixArt",
+    "Kandinsky": "Kandinsky",
+    "AnimateDiff": "AnimateDiff",
+    "Wan": "Wan",
+}
+
+# What else than four latents a U-Net may take in.
+_CHANNELS = {
+    9: "an inpainting model (its U-Net also takes a mask and a masked picture)",
+    8: "an InstructPix2Pix model (its U-Net also takes a source picture)",
+    5: "a depth-to-image model (its U-Net also takes a depth map)",
+    7: "an upscaler (its U-Net also takes a small picture)",
+}
+
+# A piece of a key that only this family's files have, in the order in which to look.
+_KEYS = {
+    "joint_blocks.": "Stable Diffusion 3",
+    "double_blocks.": "Flux",
+    "double_stream_modulation": "Flux",
+    "conditioner.embedders.1.": "Stable Diffusion XL",
+    "conditioner.embedders.0.model.": "the Stable Diffusion XL refiner",
+    "motion_modules.": "an AnimateDiff motion module",
+    "control_model.": "a ControlNet",
+    "controlnet_cond_embedding.": "a ControlNet",
+    "lora_down.": "a LoRA, which changes a model but is none",
+    "lora_up.": "a LoRA, which changes a model but is none",
+    "lora_A.": "a LoRA, which changes a model but is none",
+    "emb_params": "a textual inversion, which adds a word to a model but is none",
+}
+
+
+def check_class(class_name: object, name: str) -> None:
+    """Accept the class name of a pipeline that we run.
+
+    Args:
+        class_name: ``_class_name`` of ``model_index.json``, or the name of an object's class.
+        name: What the model is called in the message.
+
+    Raises:
+        ModelError: If it is another family; the message says which.
+    """
+    if class_name in PIPELINES:
+        return
+    if not isinstance(class_name, str):
+        raise ModelError(f"{name} asks for a pipeline class of its own, {class_name!r}. {RUNS}")
+    for start in sorted(_CLASSES, key=len, reverse=True):
+        if class_name.startswith(start):
+            raise ModelError(f"{name} is {_CLASSES[start]} ({class_name}). {RUNS}")
+    raise ModelError(f"{name} is a {class_name}. {RUNS}")
+
+
+def check_unet(config: Mapping[str, Any], name: str) -> str:
+    """Return the family, "sd1" or "sd2", of a U-Net's config.
+
+    Args:
+        config: ``unet/config.json`` or ``pipeline.unet.config``.
+        name: What the model is called in the message.
+
+    Raises:
+        ModelError: If the U-Net is none that this laboratory can drive.
+    """
+    kind = config.get("_class_name", "UNet2DConditionModel")
+    if kind != "UNet2DConditionModel":
+        raise ModelError(f"{name} has a {kind} in place of a UNet2DConditionModel. {RUNS}")
+    if config.get("addition_embed_type"):
+        raise ModelError(f"{name} is Stable Diffusion XL, by its U-Net's config. {RUNS}")
+    channels = config.get("in_channels", 4)
+    if channels != 4:
+        what = _CHANNELS.get(channels, "no plain text-to-image model")
+        raise ModelError(f"{name} is {what}: {channels} input channels, not 4. {RUNS}")
+    width = config.get("cross_attention_dim", 1280)
+    if not isinstance(width, int):
+        raise ModelError(f"{name} has several cross-attention widths, {width}. {RUNS}")
+    return "sd2" if width == SD2_WIDTH else "sd1"
+
+
+def family(pipeline: Any, name: str = "This pipeline") -> str:
+    """Return the family, "sd1" or "sd2", of a diffusers pipeline in memory.
+
+    Raises:
+        ModelError: If it is a family that this laboratory does not run.
+    """
+    check_class(type(pipeline).__name__, name)
+    return check_unet(pipeline.unet.config, name)
+
+
+def check_checkpoint(shapes: Shapes, name: str) -> int:
+    """Return the cross-attention width of a whole checkpoint in the original (LDM) layout.
+
+    Args:
+        shapes: The shape of every tensor of the file, by key.
+        name: What the file is called in the message.
+
+    Raises:
+        ModelError: If the file holds another family, a part of a model, or no model.
+    """
+    for piece, what in _KEYS.items():
+        if any(piece in key for key in shapes):
+            raise ModelError(f"{name} is {what}. {RUNS}")
+    _check_whole(shapes, name)
+    channels = shapes["model.diffusion_model.input_blocks.0.0.weight"][1]
+    widths = {
+        shape[-1]
+        for key, shape in shapes.items()
+        if key.startswith("model.diffusion_model.") and key.endswith("attn2.to_k.weight")
+    }
+    if len(widths) != 1:
+        raise ModelError(f"{name} has cross-attention widths {sorted(widths)}, not one. {RUNS}")
+    check_unet({"in_channels": channels}, name)
+    return widths.pop()
+
+
+def _check_whole(shapes: Shapes, name: str) -> None:
+    parts = {
+        "U-Net (model.diffusion_model.*)": "model.diffusion_model.input_blocks.0.0.weight",
+        "VAE (first_stage_model.*)": "first_stage_model.decoder.conv_in.weight",
+        "text encoder (cond_stage_model.*)": "cond_stage_model.",
+    }
+    missing = [part for part, key in parts.items() if not any(k.startswith(key) for k in shapes)]
+    if not missing:
+        return
+    if any(key.startswith(("down_blocks.", "encoder.", "text_model.")) for key in shapes):
+        raise ModelError(
+            f"{name} is one component of a pipeline in diffusers' layout, not a whole model. Load"
+            " the folder that holds model_index.json."
+        )
+    raise ModelError(
+        f"{name} is no whole Stable Diffusion checkpoint in the original layout; it lacks:"
+        f" {', '.join(missing)}. {RUNS}"
+    )

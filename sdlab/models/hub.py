@@ -1,0 +1,92 @@
+"""Loading a pipeline by its hub id: the configs first, so that a wrong one costs no gigabytes.
+
+huggingface_hub keeps what it fetched in its cache, and uses only that when it is offline.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdlab.errors import ModelError
+from sdlab.models.families import check_unet
+from sdlab.models.folder import INDEX, LEFT_OUT, check_index
+from sdlab.models.quiet import quiet
+from sdlab.models.weights import CONVERT
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load_hub(
+    name: str,
+    dtype: "torch.dtype",
+    revision: str | None = None,
+    variant: str | None = None,
+    token: str | bool | None = None,
+) -> Any:
+    """Return the ``StableDiffusionPipeline`` of a hub id, on the CPU.
+
+    Args:
+        name: "organisation/model".
+        dtype: What to keep the weights in.
+        revision: Branch, tag or commit; None for the main branch.
+        variant: Which of several weight files, for example "fp16".
+        token: An access token; None for the one of ``hf auth login``, False for none.
+
+    Raises:
+        ModelError: If it cannot be reached, is not there, is gated, is of a family we do not run,
+            or has no safetensors weights.
+    """
+    place = {"revision": revision, "token": token}
+    with quiet():
+        from diffusers import StableDiffusionPipeline
+
+        try:
+            check_index(_fetch(name, INDEX, place), name)
+            check_unet(_fetch(name, "unet/config.json", place), name)
+            return StableDiffusionPipeline.from_pretrained(
+                name, dtype=dtype, variant=variant, use_safetensors=True, **place, **LEFT_OUT
+            )
+        except ModelError:
+            raise
+        except Exception as error:  # network, cache and format troubles of three libraries
+            raise ModelError(_explain(error, name, revision, variant)) from error
+
+
+def _fetch(name: str, file: str, place: dict[str, Any]) -> dict[str, Any]:
+    from huggingface_hub import hf_hub_download
+
+    return json.loads(Path(hf_hub_download(name, file, **place)).read_text(encoding="utf-8"))
+
+
+def _explain(error: Exception, name: str, revision: str | None, variant: str | None) -> str:
+    from huggingface_hub import errors
+
+    where = f"{name!r}" + (f" at revision {revision!r}" if revision else "")
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if isinstance(error, errors.GatedRepoError):
+        return (
+            f"{where} is gated: its authors ask you to accept their terms. Do so on its page, then"
+            " pass token=... or run `hf auth login`."
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return (
+            f"{where} was not found on the hub: it is misspelt, or private. Check the id"
+            " (organisation/model); for a private one pass token=... or run `hf auth login`."
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"{name!r} has no revision {revision!r}; pass a branch, tag or commit that it has."
+    if isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
+        return (
+            f"{where} is not in the local cache and the hub cannot be reached. Connect once, unset"
+            " HF_HUB_OFFLINE if it is set, or load a folder or a .safetensors file."
+        )
+    if isinstance(error, errors.EntryNotFoundError):
+        return f"{where} is no diffusers pipeline: it has no {INDEX} with a U-Net. ({first})"
+    if "safetensors" in first or "variant" in first:
+        asked = f" in the variant {variant!r}" if variant else ""
+        return (
+            f"{where} has no safetensors weights{asked}; pickled ones are not opened. Try another"
+            f" variant or revision. {CONVERT}"
+        )
+    return f"{where} cannot be loaded: {first}"

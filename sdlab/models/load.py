@@ -1,0 +1,177 @@
+"""``load``: one call for every place a model may come from.
+
+None or "embedded" is the small model that comes with the package; a folder or a .safetensors file
+is read where it lies, with no word to the network; what looks like "organisation/model" is asked
+of the hub; a diffusers pipeline in memory is taken as it is.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdlab.errors import MemoryLimitError, ModelError, nearest
+from sdlab.models.devices import choose_device, choose_dtype
+from sdlab.models.families import family
+from sdlab.models.folder import load_folder
+from sdlab.models.hub import load_hub
+from sdlab.models.single_file import load_single_file
+from sdlab.models.weights import refuse_pickle
+
+if TYPE_CHECKING:
+    import torch
+
+    from sdlab.models.model import Model
+
+EMBEDDED = Path(__file__).parent / "embedded"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def load(
+    source: Any = None,
+    *,
+    device: "str | torch.device | None" = None,
+    dtype: "str | torch.dtype | None" = None,
+    revision: str | None = None,
+    variant: str | None = None,
+    token: str | bool | None = None,
+    config: str | os.PathLike[str] | None = None,
+) -> "Model":
+    """Return a model, ready to run.
+
+    Args:
+        source: None or "embedded"; a diffusers pipeline folder; a .safetensors file in the
+            original layout; a hub id, "organisation/model"; or a diffusers pipeline.
+        device: "cpu", "cuda", "cuda:1", "mps" or a ``torch.device``; None for the best there is
+            (for a pipeline in memory: where it is).
+        dtype: "float32", "float16", "bfloat16", "float64" or a ``torch.dtype``; None for bfloat16
+            or float16 on CUDA and float32 elsewhere (for a pipeline in memory: what it is).
+        revision: Branch, tag or commit; only for a hub id.
+        variant: Which weight files, for example "fp16"; only for a folder or a hub id.
+        token: The hub's access token; only for a hub id.
+        config: A pipeline folder with the configs to use; only for a .safetensors file.
+
+    Raises:
+        ValueError: If an argument is of no use for this source, or out of its range.
+        ModelError: If the model is not there, broken, pickled, or of a family we do not run.
+        MemoryLimitError: If the device has no room for it.
+    """
+    kind = _kind(source, hub=revision is not None or token is not None)
+    _check_options(kind, source, revision=revision, variant=variant, token=token, config=config)
+    if kind == "pipeline":
+        return _from_memory(source, device, dtype)
+    place = choose_device(device)
+    number = choose_dtype(dtype, place)
+    if kind == "embedded":
+        pipeline = load_folder(EMBEDDED, number)
+    elif kind == "folder":
+        pipeline = load_folder(Path(source).expanduser(), number, variant)
+    elif kind == "file":
+        folder = None if config is None else Path(config).expanduser()
+        pipeline = load_single_file(Path(source).expanduser(), number, place, folder)
+    else:
+        pipeline = load_hub(str(source), number, revision, variant, token)
+    return _model(_move(pipeline, place), "embedded" if kind == "embedded" else str(source))
+
+
+def _kind(source: Any, hub: bool) -> str:
+    if source is None or source == "embedded":
+        return "embedded"
+    if not isinstance(source, (str, os.PathLike)):
+        return _kind_of_object(source)
+    text = os.fspath(source)
+    path = Path(text).expanduser()
+    if "\0" in text or not text.strip():
+        raise ValueError(f"source must name a folder, a file or a hub id, got {text!r}.")
+    if "://" in text:
+        raise ValueError(
+            f"source is a URL, {text!r}; pass the hub id (organisation/model), or download the file"
+            " and pass its path."
+        )
+    refuse_pickle(path)
+    if path.is_dir():
+        return "folder"
+    if path.is_file():
+        if path.suffix.lower() != ".safetensors":
+            raise ModelError(f"{path} is no .safetensors file; only those are read.")
+        return "file"
+    local = path.suffix == ".safetensors" or (path.parent != Path(".") and path.parent.is_dir())
+    if isinstance(source, str) and _HUB_ID.fullmatch(text) and (hub or not local):
+        return "hub"
+    raise ModelError(_absent(path))
+
+
+def _kind_of_object(source: Any) -> str:
+    from diffusers import DiffusionPipeline
+
+    if isinstance(source, DiffusionPipeline):
+        return "pipeline"
+    raise ValueError(
+        "source must be None, a folder, a .safetensors file, a hub id or a StableDiffusionPipeline,"
+        f" got a {type(source).__name__}: {str(source)[:80]}"
+    )
+
+
+def _check_options(kind: str, source: Any, **options: Any) -> None:
+    allowed = {
+        "revision": ("hub",),
+        "variant": ("folder", "hub"),
+        "token": ("hub",),
+        "config": ("file",),
+    }
+    for name, kinds in allowed.items():
+        if options[name] is not None and kind not in kinds:
+            shown = "..." if name == "token" else repr(options[name])
+            raise ValueError(
+                f"{name}={shown} is of no use for {source!r} ({kind}); it is only for a"
+                f" {' or '.join(kinds)}. Leave it out."
+            )
+    config = options["config"]
+    if config is not None and not Path(config).expanduser().is_dir():
+        raise ValueError(f"config must be a pipeline folder, got {str(config)!r}.")
+
+
+def _absent(path: Path) -> str:
+    parent = path.parent
+    while not parent.is_dir():
+        parent = parent.parent
+    step = path.relative_to(parent).parts[0]
+    names = [entry.name for entry in parent.iterdir()] if os.access(parent, os.R_OK) else []
+    close = [str(parent / name) for name in nearest(step, names)]
+    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    return (
+        f"There is no {str(path)!r}: {str(parent)!r} has no {step!r}.{hint} Pass a pipeline folder,"
+        " a .safetensors file, or a hub id (organisation/model)."
+    )
+
+
+def _from_memory(pipeline: Any, device: Any, dtype: Any) -> "Model":
+    family(pipeline)
+    place = pipeline.unet.device if device is None else choose_device(device)
+    if dtype is not None:
+        pipeline.to(dtype=choose_dtype(dtype, place))
+    name = pipeline.config.get("_name_or_path") or type(pipeline).__name__
+    return _model(_move(pipeline, place), str(name))
+
+
+def _move(pipeline: Any, device: "torch.device") -> Any:
+    import torch
+
+    if pipeline.unet.device == device:
+        return pipeline
+    try:
+        return pipeline.to(device)
+    except torch.OutOfMemoryError as error:
+        pipeline.to("cpu")
+        raise MemoryLimitError(
+            f"The model does not fit on {device}: {str(error).splitlines()[0]} Close what else uses"
+            " it, pass dtype='float16', or device='cpu'."
+        ) from error
+
+
+def _model(pipeline: Any, name: str) -> "Model":
+    from sdlab.models.model import Model
+
+    family(pipeline, name)
+    pipeline.set_progress_bar_config(disable=True)
+    return Model(pipeline, name)

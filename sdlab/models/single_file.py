@@ -1,0 +1,131 @@
+"""Loading one .safetensors file in the original Stable Diffusion (LDM) layout, offline.
+
+Such a file holds U-Net, VAE and text encoder, but no configs and no tokenizer. The configs of
+Stable Diffusion 1.x and 2.x come with this package (``configs/``), and CLIP's vocabulary with the
+embedded model; a model of another size brings its own through ``config``.
+
+Whether a 2.x network predicts the noise or the velocity v = sqrt(alpha_bar) eps -
+sqrt(1 - alpha_bar) x0 cannot be read from its shapes. The file's metadata may say so; if not, it
+is measured: at the last timestep the input is nearly all noise, so a network that predicts noise
+returns nearly its input (correlation close to 1), one that predicts v returns nearly -x0.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdlab.errors import ModelError
+from sdlab.models.families import check_checkpoint
+from sdlab.models.folder import INDEX, NETWORKS, check_configs, check_index, read_json
+from sdlab.models.quiet import quiet
+from sdlab.models.weights import check_materialized, read_header
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIGS = Path(__file__).parent / "configs"
+TOKENIZER = Path(__file__).parent / "embedded" / "tokenizer"
+# Cross-attention width -> (folder of configs, what the tokenizer pads with).
+KNOWN = {768: ("sd1", "<|endoftext|>"), 1024: ("sd2", "!")}
+PREDICTION = {"eps": "epsilon", "epsilon": "epsilon", "v": "v_prediction"}
+
+
+def load_single_file(
+    path: Path, dtype: "torch.dtype", device: "torch.device", config: Path | None = None
+) -> Any:
+    """Return the ``StableDiffusionPipeline`` of one checkpoint file, on ``device``.
+
+    Args:
+        path: A .safetensors file in the original layout.
+        dtype: What to keep the weights in.
+        device: Where to put them.
+        config: A pipeline folder with the configs and the tokenizer to use in place of ours; its
+            scheduler then says what the network predicts.
+
+    Raises:
+        ModelError: If the file is broken, of another family, incomplete, or of another size than
+            the configs.
+    """
+    shapes, metadata = read_header(path)
+    width = check_checkpoint(shapes, str(path))
+    folder, tokenizer = _configs(path, width, config)
+    pipeline = _from_single_file(path, folder, dtype, tokenizer)
+    for part in NETWORKS:
+        check_materialized(getattr(pipeline, part), f"{path} ({part})")
+    pipeline.to(device)
+    if config is None:
+        kind = _declared(shapes, metadata)
+        if kind is None and width == 1024:
+            kind = "epsilon" if predicts_noise(pipeline) else "v_prediction"
+        if kind == "v_prediction":
+            _set_v_prediction(pipeline, width)
+    return pipeline
+
+
+def predicts_noise(pipeline: Any) -> bool:
+    """Return whether the network predicts the noise, by one evaluation at the last timestep."""
+    import torch
+
+    unet = pipeline.unet
+    shape = (1, unet.config.in_channels, 32, 32)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    last = pipeline.scheduler.config.num_train_timesteps - 1
+    with torch.no_grad():
+        words, _ = pipeline.encode_prompt("", unet.device, 1, False)
+        out = unet(noise.to(unet.device, unet.dtype), last, words).sample.float().cpu()
+    return bool(torch.corrcoef(torch.stack([noise.flatten(), out.flatten()]))[0, 1] > 0.5)
+
+
+def _configs(path: Path, width: int, config: Path | None) -> tuple[Path, Any]:
+    with quiet():
+        from transformers import CLIPTokenizer
+
+        if config is not None:
+            check_index(read_json(config / INDEX), str(config))
+            check_configs(config)
+            return config, CLIPTokenizer.from_pretrained(config / "tokenizer")
+        if width not in KNOWN:
+            raise ModelError(
+                f"{path} has a cross-attention width of {width}; Stable Diffusion 1.x has 768 and"
+                " 2.x has 1024. For a model of another size pass config=FOLDER, a pipeline folder"
+                " with its configs and tokenizer."
+            )
+        name, pad = KNOWN[width]
+        return CONFIGS / name, CLIPTokenizer.from_pretrained(TOKENIZER, pad_token=pad)
+
+
+def _from_single_file(path: Path, folder: Path, dtype: "torch.dtype", tokenizer: Any) -> Any:
+    with quiet():
+        from diffusers import StableDiffusionPipeline
+
+        try:
+            return StableDiffusionPipeline.from_single_file(
+                str(path),
+                config=str(folder),
+                dtype=dtype,
+                tokenizer=tokenizer,
+                local_files_only=True,
+            )
+        except Exception as error:  # whatever the libraries make of other shapes
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            if "meta tensor" in reason[0]:
+                reason = ["It lacks weights that they ask for."]
+            raise ModelError(
+                f"{path} does not fit the configs in {folder}: {reason[0]} If it is a model of"
+                " another size, pass config=FOLDER with its own configs."
+            ) from error
+
+
+def _declared(shapes: Mapping[str, Any], metadata: Mapping[str, str]) -> str | None:
+    if "v_pred" in shapes:
+        return "v_prediction"
+    return PREDICTION.get(metadata.get("modelspec.prediction_type", "").lower())
+
+
+def _set_v_prediction(pipeline: Any, width: int) -> None:
+    from diffusers import DDIMScheduler
+
+    pipeline.scheduler = DDIMScheduler.from_pretrained(CONFIGS / "sd2-v", subfolder="scheduler")
+    if width == 1024:  # 2.x-v was trained at 768 x 768
+        config = read_json(CONFIGS / "sd2-v" / "unet" / "config.json")
+        pipeline.unet.register_to_config(sample_size=config["sample_size"])

@@ -1,0 +1,116 @@
+"""Weight files: only safetensors, judged by their headers before anything is loaded.
+
+A pickled checkpoint (.ckpt, .bin, .pt) can run any code when it is opened, so it is refused with
+the way to convert it. A safetensors file starts with a JSON header that names every tensor, its
+shape and its place; reading it is quick, and shows a broken file before a byte of weights is read.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sdlab.errors import ModelError
+
+PICKLED = (".ckpt", ".bin", ".pt", ".pth", ".pkl", ".pickle")
+CONVERT = (
+    "Convert it once, where you trust the file: load it with torch.load(path, weights_only=True),"
+    " write its state dict with safetensors.torch.save_file(state, 'model.safetensors'), and load"
+    " that; or look for the same model's .safetensors file."
+)
+# Names that diffusers and transformers have given to the same weight over time.
+_RENAMED = {
+    ".query.": ".to_q.",
+    ".key.": ".to_k.",
+    ".value.": ".to_v.",
+    ".proj_attn.": ".to_out.0.",
+}
+
+
+def refuse_pickle(path: Path) -> None:
+    """Accept a path that is no pickled weight file.
+
+    Raises:
+        ModelError: If its suffix is that of a pickled file; the message says how to convert it.
+    """
+    if path.suffix.lower() in PICKLED:
+        raise ModelError(
+            f"{path} is a pickled weight file ({path.suffix}); opening one can run any code, so"
+            f" only .safetensors is read. {CONVERT}"
+        )
+
+
+def read_header(path: Path) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
+    """Return (shape of every tensor by key, metadata) of a safetensors file.
+
+    Raises:
+        ModelError: If the file is broken, cut off, or something else under this name.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
+            return shapes, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(_broken(path, error)) from None
+
+
+def _broken(path: Path, error: Exception) -> str:
+    if not path.is_file():
+        return f"{path} is not a file."
+    with path.open("rb") as stream:
+        start = stream.read(16)
+    size = path.stat().st_size
+    if start.startswith(b"version "):
+        return f"{path} is a git-lfs pointer ({size} bytes), not weights; run `git lfs pull`."
+    if start.startswith((b"PK", b"\x80")):
+        return f"{path} is a pickled weight file under another name. {CONVERT}"
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return (
+        f"{path} ({size:,} bytes) is no whole safetensors file: {reason}. It is cut off or"
+        " damaged; download or copy it again."
+    )
+
+
+def check_complete(module: Any, keys: Iterable[str], name: str) -> None:
+    """Accept a network all of whose weights came from the file.
+
+    diffusers fills a weight that the file lacks with random numbers and a warning; a picture made
+    with it would be wrong and nobody would know.
+
+    Args:
+        module: The loaded network.
+        keys: The keys of its weight files.
+        name: What it is called in the message.
+
+    Raises:
+        ModelError: If a weight of the network is in none of the files.
+    """
+    there = {_canonical(key) for key in keys}
+    missing = [key for key in module.state_dict() if _canonical(key) not in there]
+    if missing:
+        raise ModelError(
+            f"{name} lacks {len(missing)} of the network's {len(module.state_dict())} weights, for"
+            f" example {missing[0]!r}. The file is incomplete, or its config is another model's."
+        )
+
+
+def check_materialized(module: Any, name: str) -> None:
+    """Accept a network none of whose weights is still an empty placeholder.
+
+    Raises:
+        ModelError: If a weight was never filled.
+    """
+    missing = [key for key, tensor in module.state_dict().items() if tensor.is_meta]
+    if missing:
+        raise ModelError(
+            f"{name} lacks {len(missing)} of the network's {len(module.state_dict())} weights, for"
+            f" example {missing[0]!r}. The file is incomplete."
+        )
+
+
+def _canonical(key: str) -> str:
+    key = key.removeprefix("text_model.")
+    for old, new in _RENAMED.items():
+        key = key.replace(old, new)
+    return key

@@ -1,0 +1,226 @@
+import json
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sdlab.errors import ModelError
+from sdlab.models.load import EMBEDDED, load
+
+from .conftest import latents
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+INDEX = "model_index.json"
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_embedded_needs_no_network_and_two_seconds(embedded, no_network):
+    start = time.monotonic()
+    model = load()
+    assert time.monotonic() - start < 2.0
+    assert model.name == "embedded"
+    assert load("embedded").hash == model.hash == embedded.hash
+
+
+def test_folder_is_the_embedded_model_again(folder, embedded, no_network):
+    model = load(folder, device="cpu")
+    assert model.name == str(folder)
+    assert model.hash == embedded.hash
+    assert torch.equal(latents(model), latents(embedded))
+
+
+def test_loading_says_nothing(folder, capfd):
+    load(folder, device="cpu")
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
+
+
+def test_loading_leaves_the_libraries_as_they_were(folder):
+    from diffusers.utils import logging as diffusers_log
+    from transformers.utils import logging as transformers_log
+
+    logs = (diffusers_log, transformers_log)
+    before = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
+    load(folder)
+    (folder / "vae" / "config.json").write_text("{}")
+    with pytest.raises(ModelError):
+        load(folder)
+    assert [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs] == before
+
+
+def test_safety_checker_is_left_out(folder):
+    edit(folder / INDEX, safety_checker=["stable_diffusion", "StableDiffusionSafetyChecker"])
+    assert load(folder).pipeline.safety_checker is None
+
+
+def test_hash_tells_weights_apart(folder, embedded):
+    state = load_file(folder / UNET)
+    state["conv_out.bias"][0] += 0.5
+    save_file(state, folder / UNET)
+    assert load(folder, device="cpu").hash != embedded.hash
+
+
+def test_only_variant_is_taken(folder, embedded):
+    for path in folder.glob("*/*.safetensors"):
+        path.rename(path.with_name(path.stem + ".fp16.safetensors"))
+    assert load(folder, device="cpu").hash == embedded.hash
+    assert load(folder, device="cpu", variant="fp16").hash == embedded.hash
+
+
+def test_several_variants_need_a_choice(folder):
+    for path in list(folder.glob("*/*.safetensors")):
+        for variant in ("fp16", "ema"):
+            path.with_name(f"{path.stem}.{variant}.safetensors").write_bytes(path.read_bytes())
+        path.unlink()
+    with pytest.raises(ModelError, match=r"variants ema, fp16; choose one"):
+        load(folder)
+
+
+def test_unknown_variant(folder):
+    with pytest.raises(ValueError, match=r"Unknown variant of .* 'fp8'"):
+        load(folder, variant="fp8")
+
+
+def test_sharded_weights_load(folder, embedded):
+    embedded.pipeline.unet.save_pretrained(folder / "shards", max_shard_size="20MB")
+    (folder / UNET).unlink()
+    for path in (folder / "shards").glob("*model*"):
+        path.rename(folder / "unet" / path.name)
+    assert len(list((folder / "unet").glob("*.safetensors"))) > 1
+    assert load(folder, device="cpu").hash == embedded.hash
+
+
+def test_folder_without_index_lists_what_it_looked_for(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(ModelError, match=r"no model_index.json.*Looked for.*unet.*notes.txt"):
+        load(tmp_path)
+
+
+def test_folder_around_a_pipeline_names_it(folder):
+    with pytest.raises(ModelError, match=r"one inside it: '.*pipeline'"):
+        load(folder.parent)
+
+
+def test_folder_inside_a_pipeline_names_it(folder):
+    with pytest.raises(ModelError, match=r"one component of the pipeline '.*pipeline'"):
+        load(folder / "unet")
+
+
+def test_folder_with_a_checkpoint_names_it(tmp_path):
+    (tmp_path / "dream.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"checkpoint in it, load '.*dream.safetensors'"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "part, message",
+    [
+        ("unet/config.json", "lacks unet/config.json"),
+        ("scheduler/scheduler_config.json", "lacks scheduler/scheduler_config.json"),
+        ("tokenizer/vocab.json", "lacks tokenizer/vocab.json or tokenizer.json"),
+        (UNET, "unet has no weights"),
+    ],
+)
+def test_missing_part_is_named(folder, part, message):
+    (folder / part).unlink()
+    with pytest.raises(ModelError, match=message):
+        load(folder)
+
+
+def test_index_that_is_no_json(folder):
+    (folder / INDEX).write_text("{")
+    with pytest.raises(ModelError, match=r"model_index.json cannot be read as JSON"):
+        load(folder)
+
+
+def test_index_that_is_no_object(folder):
+    (folder / INDEX).write_text("[1]")
+    with pytest.raises(ModelError, match=r"must hold a JSON object, not a list"):
+        load(folder)
+
+
+def test_truncated_weights_are_named(folder):
+    (folder / UNET).write_bytes((folder / UNET).read_bytes()[:-100])
+    with pytest.raises(ModelError, match=r"diffusion_pytorch_model.safetensors .*no whole"):
+        load(folder)
+
+
+def test_missing_weight_is_never_made_up(folder):
+    state = load_file(folder / UNET)
+    del state["conv_in.weight"]
+    save_file(state, folder / UNET)
+    with pytest.raises(ModelError, match=r"unet lacks 1 of .*'conv_in.weight'"):
+        load(folder)
+
+
+def test_wrong_config_is_refused(folder):
+    edit(folder / "unet" / "config.json", block_out_channels=[32, 64, 96])
+    with pytest.raises(ModelError, match=r"cannot be loaded"):
+        load(folder)
+
+
+def test_pickled_weights_are_refused(folder):
+    (folder / UNET).unlink()
+    torch.save({}, folder / "unet" / "diffusion_pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"only pickled \(diffusion_pytorch_model.bin\).*Convert"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("StableDiffusionXLPipeline", "is Stable Diffusion XL"),
+        ("StableDiffusion3Pipeline", "is Stable Diffusion 3"),
+        ("FluxPipeline", "is Flux"),
+        ("StableDiffusionInpaintPipeline", "is Stable Diffusion inpainting"),
+        ("SomethingPipeline", "is a SomethingPipeline"),
+        (["my_code", "MyPipeline"], "a pipeline class of its own"),
+    ],
+)
+def test_other_families_are_named(folder, name, message):
+    edit(folder / INDEX, _class_name=name)
+    with pytest.raises(ModelError, match=f"{message}.*1.x and 2.x"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"in_channels": 9}, "inpainting model"),
+        ({"in_channels": 8}, "InstructPix2Pix"),
+        ({"addition_embed_type": "text_time"}, "Stable Diffusion XL"),
+        ({"cross_attention_dim": [128, 256]}, "several cross-attention widths"),
+        ({"_class_name": "FluxTransformer2DModel"}, "in place of a UNet2DConditionModel"),
+    ],
+)
+def test_other_unets_are_named(folder, changes, message):
+    edit(folder / "unet" / "config.json", **changes)
+    with pytest.raises(ModelError, match=message):
+        load(folder)
+
+
+def test_code_that_comes_with_a_model_is_never_run(folder):
+    (folder / "unet" / "evil.py").write_text("raise SystemExit('ran')")
+    edit(folder / INDEX, unet=["evil", "UNet2DConditionModel"])
+    with pytest.raises(ModelError, match=r"takes its unet from 'evil'.*never code"):
+        load(folder)
+
+
+def test_index_without_a_component(folder):
+    edit(folder / INDEX, vae=[None, None])
+    with pytest.raises(ModelError, match="names no vae"):
+        load(folder)
+
+
+def test_embedded_files_are_as_published():
+    assert sorted(path.name for path in EMBEDDED.iterdir() if path.is_dir()) == [
+        "scheduler",
+        "text_encoder",
+        "tokenizer",
+        "unet",
+        "vae",
+    ]
