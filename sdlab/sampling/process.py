@@ -74,13 +74,13 @@ def solver_process(
     """
     x = start.float() * math.sqrt(1.0 + sigmas[0] ** 2)
     generator = solver.function(x, sigmas, noise, **options)
-    evaluation, last_step = 0, len(sigmas) - 2
+    evaluation, num_steps = 0, len(sigmas) - 1
     try:
         x, sigma = next(generator)
         while True:
             scale = math.sqrt(1.0 + sigma**2)
             timestep = float(schedule.sigma_to_timestep(sigma))
-            step = min(evaluation // solver.stages, last_step)
+            step = solver.step_of(evaluation, num_steps)
             answer = yield Query(x / scale, timestep, sigma, step)
             evaluation += 1
             x, sigma = generator.send(answer.x0_pred)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sdlab.denoisers.gaussian import denoise
 from sdlab.errors import unknown
 from sdlab.noise.curves import SPACINGS
 from sdlab.noise.schedule import NoiseSchedule
@@ -301,7 +302,7 @@ def gaussian_answer(query: Query) -> Answer:
     """Return the exact epsilon prediction for data N(0.5, 0.25)."""
     scale = math.sqrt(1.0 + query.sigma**2)
     x = query.x_t * scale
-    x0_pred = (0.25 * x + query.sigma**2 * 0.5) / (0.25 + query.sigma**2)
+    x0_pred = denoise(x, query.sigma, mean=0.5, std=0.5)
     return Answer((x - x0_pred) / query.sigma, x0_pred)
 
 

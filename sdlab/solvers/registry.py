@@ -51,6 +51,10 @@ class Solver:
         parameters = inspect.signature(self.function).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
+    def step_of(self, evaluation: int, num_steps: int) -> int:
+        """Return the step, from 0, that an evaluation belongs to."""
+        return min(evaluation // self.stages, num_steps - 1)
+
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raise ``ValueError`` if an option is not this solver's or is no number like its default.
 

@@ -1,0 +1,89 @@
+"""The laboratory for Stable Diffusion: run, trace, measure and export every step.
+
+``import sdlab`` is light: what a name needs (torch, diffusers) loads when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sdlab.errors import MemoryLimitError, ModelError, SdlabError, StoreError
+    from sdlab.models.load import load
+    from sdlab.models.model import Model
+    from sdlab.noise import NoiseSchedule, curves
+    from sdlab.sampling.engine import Engine, run, run_many
+    from sdlab.sampling.experiment import Experiment, Record
+    from sdlab.sampling.plan import Plan, plan
+    from sdlab.sampling.run import Run
+    from sdlab.solvers.as_diffusers import as_diffusers_scheduler
+    from sdlab.solvers.catalogue import schedulers
+    from sdlab.solvers.registry import solver
+    from sdlab.store.run_folder import open_run
+    from sdlab.text.tokens import tokens
+    from sdlab.tracing.trace import Trace
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Engine": "sdlab.sampling.engine",
+    "Experiment": "sdlab.sampling.experiment",
+    "MemoryLimitError": "sdlab.errors",
+    "Model": "sdlab.models.model",
+    "ModelError": "sdlab.errors",
+    "NoiseSchedule": "sdlab.noise",
+    "Plan": "sdlab.sampling.plan",
+    "Record": "sdlab.sampling.experiment",
+    "Run": "sdlab.sampling.run",
+    "SdlabError": "sdlab.errors",
+    "StoreError": "sdlab.errors",
+    "Trace": "sdlab.tracing.trace",
+    "as_diffusers_scheduler": "sdlab.solvers.as_diffusers",
+    "curves": "sdlab.noise",
+    "load": "sdlab.models.load",
+    "open_run": "sdlab.store.run_folder",
+    "plan": "sdlab.sampling.plan",
+    "run": "sdlab.sampling.engine",
+    "run_many": "sdlab.sampling.engine",
+    "schedulers": "sdlab.solvers.catalogue",
+    "solver": "sdlab.solvers.registry",
+    "tokens": "sdlab.text.tokens",
+}
+
+__all__ = [
+    "Engine",
+    "Experiment",
+    "MemoryLimitError",
+    "Model",
+    "ModelError",
+    "NoiseSchedule",
+    "Plan",
+    "Record",
+    "Run",
+    "SdlabError",
+    "StoreError",
+    "Trace",
+    "as_diffusers_scheduler",
+    "curves",
+    "load",
+    "open_run",
+    "plan",
+    "run",
+    "run_many",
+    "schedulers",
+    "solver",
+    "tokens",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sdlab' has no attribute {name!r}")
+    if name == "curves":
+        return import_module("sdlab.noise.curves")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,131 @@
+"""The U-Net as a denoiser: classifier-free guidance, and one call for many runs.
+
+Guidance (Ho & Salimans 2022, arXiv 2207.12598, in diffusers' convention): output = uncond +
+s (cond - uncond). A run with guidance is two samples of the batch, in the order [uncond, cond];
+one with s <= 1 is a single, conditional sample. Runs are laid one after the other, so a run alone
+makes exactly the call that StableDiffusionPipeline makes.
+"""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sdlab.models.model import Model
+from sdlab.noise.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Sample(NamedTuple):
+    """One run's part of a network call.
+
+    Attributes:
+        x_t: [1, C, h, w], VP coordinates.
+        timestep: 0 ... T - 1, may be fractional.
+        cond: Text embedding of the prompt, [1, L, D].
+        uncond: Text embedding of the negative prompt, [1, L, D], or None without guidance.
+        guidance_scale: s; used when ``uncond`` is given.
+        guidance_rescale: 0 ... 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4).
+    """
+
+    x_t: "Tensor"
+    timestep: float
+    cond: "Tensor"
+    uncond: "Tensor | None"
+    guidance_scale: float
+    guidance_rescale: float
+
+    @property
+    def rows(self) -> int:
+        """Samples that it adds to the batch: 2 with guidance, else 1."""
+        return 1 if self.uncond is None else 2
+
+
+class Output(NamedTuple):
+    """The network's outputs for one run, each [1, C, h, w]; ``uncond`` None without guidance."""
+
+    cond: "Tensor"
+    uncond: "Tensor | None"
+    guided: "Tensor"
+
+
+def uses_guidance(model: Model, guidance_scale: float) -> bool:
+    """Return whether the unconditional half is needed, as the pipeline decides it.
+
+    A network distilled with its guidance as an input (``time_cond_proj_dim``) never needs it.
+    """
+    return guidance_scale > 1 and model.pipeline.unet.config.time_cond_proj_dim is None
+
+
+def evaluate(model: Model, samples: list[Sample]) -> list[Output]:
+    """Return the outputs for all samples from one call of the network.
+
+    Args:
+        model: Whose U-Net to call.
+        samples: At least one; all with the same C, h, w and text length.
+    """
+    import torch
+
+    unet = model.pipeline.unet
+    x, times, texts = [], [], []
+    for sample in samples:
+        x += [sample.x_t] * sample.rows
+        times += [sample.timestep] * sample.rows
+        texts += [sample.cond] if sample.uncond is None else [sample.uncond, sample.cond]
+    with torch.no_grad():
+        batch = torch.cat(x).to(unet.device, unet.dtype)
+        out = unet(
+            batch,
+            torch.tensor(times, dtype=torch.float32).to(unet.device, non_blocking=True),
+            encoder_hidden_states=torch.cat(texts),
+            timestep_cond=_guidance_embedding(model, samples, batch.dtype),
+            return_dict=False,
+        )[0]
+        parts = out.split([sample.rows for sample in samples])
+        return [_guide(part, sample) for part, sample in zip(parts, samples, strict=True)]
+
+
+def predictions(
+    schedule: NoiseSchedule, x_t: "Tensor", sigma: float, output: "Tensor"
+) -> "tuple[Tensor, Tensor]":
+    """Return (x0_pred, eps_pred), float32, from a raw network output.
+
+    Args:
+        schedule: Whose ``prediction_type`` says what the output is.
+        x_t: VP coordinates, [1, C, h, w].
+        sigma: Its noise level, > 0.
+        output: The network's output, [1, C, h, w].
+
+    Reference: v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 (Salimans & Ho 2022, arXiv
+    2202.00512, appendix D).
+    """
+    x, out = x_t.float(), output.float()
+    scale = (1.0 + sigma**2) ** 0.5  # 1 / sqrt(alpha_bar)
+    if schedule.prediction_type == "epsilon":
+        return x * scale - sigma * out, out
+    if schedule.prediction_type == "v_prediction":
+        return (x - sigma * out) / scale, (out + sigma * x) / scale
+    return out, (x * scale - out) / sigma
+
+
+def _guide(rows: "Tensor", sample: Sample) -> Output:
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
+
+    if sample.uncond is None:
+        return Output(rows, None, rows)
+    uncond, cond = rows.chunk(2)
+    guided = uncond + sample.guidance_scale * (cond - uncond)
+    if sample.guidance_rescale > 0.0:
+        guided = rescale_noise_cfg(guided, cond, guidance_rescale=sample.guidance_rescale)
+    return Output(cond, uncond, guided)
+
+
+def _guidance_embedding(model: Model, samples: list[Sample], dtype: Any) -> "Tensor | None":
+    """Return the embedding [B, D] of the guidance scale that distilled networks take, or None."""
+    import torch
+
+    size = model.pipeline.unet.config.time_cond_proj_dim
+    if size is None:
+        return None
+    weights = torch.tensor([sample.guidance_scale - 1 for sample in samples])
+    embedding = model.pipeline.get_guidance_scale_embedding(weights, embedding_dim=size)
+    return embedding.to(device=model.device, dtype=dtype)

@@ -1,0 +1,252 @@
+"""The engine: many runs in flight, one network call a round for all that fit together.
+
+Each run is a process that waits for an answer (``sampling.process``). A round takes the run that
+has waited longest, joins every other run whose query has the same shape, up to the cap, calls the
+network once and sends each its answer. So a run may join or leave at any evaluation, and none is
+starved. The engine belongs to one thread; ``Job.cancel`` and a job's attributes may be used from
+others.
+"""
+
+import itertools
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from sdlab.denoisers.network import Output, Sample, evaluate, predictions
+from sdlab.errors import MemoryLimitError
+from sdlab.models.model import Model
+from sdlab.sampling import memory
+from sdlab.sampling.experiment import Experiment
+from sdlab.sampling.job import Job
+from sdlab.sampling.plan import plan
+from sdlab.sampling.process import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sdlab.sampling.run import Run
+
+logger = logging.getLogger(__name__)
+
+# Beyond this many samples a call gains nothing, and cancelling takes long.
+MAX_SAMPLES = 64
+
+
+class Engine:
+    """Runs experiments on one model.
+
+    Args:
+        model: The loaded model.
+        mix: Whether runs share network calls. False gives each run its own calls, whose results
+            are bit-identical to the run alone; shared ones agree within float32 rounding.
+        max_samples: Most samples in one call (a CFG pair is two), or None for what memory allows.
+
+    Raises:
+        ValueError: If ``max_samples`` is below 2.
+    """
+
+    def __init__(self, model: Model, *, mix: bool = True, max_samples: int | None = None) -> None:
+        if max_samples is not None and max_samples < 2:
+            raise ValueError(f"max_samples must be at least 2, got {max_samples}.")
+        self.model = model
+        self.mix = mix
+        self._max_samples = max_samples or MAX_SAMPLES
+        self._clock = itertools.count(1)
+        self.jobs: list[Job] = []
+
+    def submit(self, experiment: Experiment) -> Job:
+        """Check an experiment, queue it and return its job; it starts with the next round.
+
+        Raises:
+            ValueError: If the experiment is not valid for this model.
+            MemoryLimitError: If it cannot fit into memory.
+        """
+        job = Job(self.model, experiment, plan(self.model, experiment))
+        self.jobs.append(job)
+        return job
+
+    def round(self) -> bool:
+        """Do one round and return whether anything is still in flight.
+
+        A round is one decoding, if a run is ready for it, or else one network call. Failures go
+        to the job they belong to and are not raised.
+        """
+        self._sweep()
+        self._admit()
+        ready = [job for job in self.jobs if job.state == "decoding"]
+        if ready:
+            ready[0].decode()
+        elif batch := self._gather():
+            self._serve(batch)
+        self._sweep()
+        return bool(self.jobs)
+
+    def _sweep(self) -> None:
+        for job in self.jobs:
+            if job.cancelling and not job.over:
+                job.stop()
+        self.jobs = [job for job in self.jobs if not job.over]
+
+    def _admit(self) -> None:
+        """Start queued jobs, in order, while their records fit beside those in flight."""
+        for job in [job for job in self.jobs if job.state == "queued"]:
+            in_flight = [other for other in self.jobs if other.state in ("running", "decoding")]
+            if in_flight:
+                held = sum(o.plan.record_bytes - o.recorded_bytes for o in in_flight)
+                need = held + job.plan.record_bytes + job.plan.activation_bytes
+                if need > memory.available_bytes(self.model.device) * memory.USABLE:
+                    return
+            job.start()
+
+    def _gather(self) -> list[Job]:
+        """Return the jobs of the next call: the longest waiting, and what fits with it."""
+        waiting = sorted(
+            (job for job in self.jobs if job.state == "running"), key=lambda job: job.served
+        )
+        if not waiting or not self.mix:
+            return waiting[:1]
+        first, rest = waiting[0], waiting[1:]
+        cap = self._cap(first)
+        batch, rows = [first], first.sample.rows
+        for job in rest:
+            if job.batch_key == first.batch_key and rows + job.sample.rows <= cap:
+                batch.append(job)
+                rows += job.sample.rows
+        return batch
+
+    def _cap(self, job: Job) -> int:
+        per_sample = memory.sample_bytes(self.model, job.plan.shape)
+        free = memory.available_bytes(self.model.device) * memory.USABLE
+        return max(2, min(self._max_samples, int(free // per_sample)))
+
+    def _serve(self, batch: list[Job]) -> None:
+        """Call the network for a batch; on failure find the run that it belongs to."""
+        timer = batch[0].new_timer()
+        samples = [job.sample for job in batch]
+        rows = sum(sample.rows for sample in samples)
+        try:
+            with timer:
+                outputs = evaluate(self.model, samples)
+        except Exception as error:
+            self._recover(batch, error)
+            return
+        for job, output in zip(batch, outputs, strict=True):
+            job.served = next(self._clock)
+            job.recorder.time("network", timer, call=rows)
+            self._deliver(job, output)
+
+    def _recover(self, batch: list[Job], error: Exception) -> None:
+        """Fail a lone run; split a shared call, with a lower cap if memory ran out."""
+        out_of_memory = is_out_of_memory(error)
+        if out_of_memory:
+            _empty_cache()
+        if len(batch) == 1:
+            batch[0].fail(_memory_error(batch[0], error) if out_of_memory else error)
+            return
+        if out_of_memory:
+            self._max_samples = max(2, sum(job.sample.rows for job in batch) // 2)
+            logger.warning("Out of memory: calls now hold at most %d samples", self._max_samples)
+        half = len(batch) // 2
+        for part in (batch[:half], batch[half:]):
+            self._serve(part)
+
+    def _deliver(self, job: Job, output: Output) -> None:
+        query, schedule = job.query, job.plan.schedule
+        x0_pred, eps = predictions(schedule, query.x_t, query.sigma, output.guided)
+        if output.uncond is None:
+            pair = (eps, None)
+        else:
+            cond, uncond = (
+                predictions(schedule, query.x_t, query.sigma, half)[1]
+                for half in (output.cond, output.uncond)
+            )
+            pair = (cond, uncond)
+        job.answer(Answer(output.guided, x0_pred), output, pair)
+
+
+def run(
+    model: Model,
+    experiment: Experiment,
+    on_progress: "Callable[[Job], None] | None" = None,
+) -> "Run":
+    """Run one experiment alone and return it; bit-identical to the plain diffusers pipeline.
+
+    Args:
+        model: The loaded model.
+        experiment: What to run.
+        on_progress: Called with the job after every evaluation.
+
+    Raises:
+        ValueError: If the experiment is not valid for this model.
+        SdlabError: If memory runs out, before or while it runs.
+    """
+    return run_many(model, [experiment], on_progress, mix=False)[0]
+
+
+def run_many(
+    model: Model,
+    experiments: "Sequence[Experiment]",
+    on_progress: "Callable[[Job], None] | None" = None,
+    *,
+    mix: bool = True,
+) -> "list[Run]":
+    """Run experiments in shared network calls and return their runs in order.
+
+    Args:
+        model: The loaded model.
+        experiments: Any number; all are checked before the first one starts.
+        on_progress: Called with a job after each of its evaluations.
+        mix: False gives each run its own calls (see ``Engine``).
+
+    Raises:
+        ValueError: If an experiment is not valid for this model.
+        Exception: The first failed run's own error, once every other run has finished. Its note
+            names the run.
+    """
+    engine = Engine(model, mix=mix)
+    jobs = [engine.submit(experiment) for experiment in experiments]
+    seen = dict.fromkeys(jobs, 0)
+    going = bool(jobs)
+    while going:
+        going = engine.round()
+        for job in jobs:
+            if on_progress and job.evaluation != seen[job]:
+                seen[job] = job.evaluation
+                on_progress(job)
+    for job in jobs:
+        if job.error is not None:
+            job.error.add_note(f"in run {job.experiment.id} ({job.experiment.solver})")
+            raise job.error
+    return [job.result for job in jobs if job.result is not None]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception means that memory ran out, on any device."""
+    import torch
+
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+
+
+def _memory_error(job: Job, error: Exception) -> MemoryLimitError:
+    channels, height, width = job.plan.shape
+    factor = job.model.vae_factor
+    failure = MemoryLimitError(
+        f"Out of memory on {job.model.device} at {width * factor}x{height * factor} pixels."
+        " Lower width or height, record fewer tensors, or load the model in float16."
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def _empty_cache() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def now() -> float:
+    """Return the clock that job times are on, in seconds."""
+    return time.monotonic()

@@ -1,0 +1,212 @@
+"""A job: one experiment on its way through the engine."""
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sdlab.denoisers.network import Output, Sample
+from sdlab.models.model import Model
+from sdlab.sampling.experiment import Experiment
+from sdlab.sampling.plan import Plan
+from sdlab.sampling.process import Answer, Process, Query
+from sdlab.sampling.run import Run
+from sdlab.tracing.recorder import Recorder, Timer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+OVER = ("done", "failed", "cancelled")
+
+
+class Job:
+    """One experiment in the engine.
+
+    Attributes:
+        state: "queued", "running", "decoding", "done", "failed" or "cancelled".
+        evaluation: Evaluations done.
+        error: What it failed of.
+        result: The run, once done.
+        x0_pred: The newest prediction of the clean latents, [1, C, h, w], or None.
+        started: When it was started, ``time.monotonic`` seconds, or None.
+        ended: When it ended.
+        served: Larger for jobs served later; the engine's fairness.
+        recorder: Its record in the making.
+    """
+
+    def __init__(self, model: Model, experiment: Experiment, plan: Plan) -> None:
+        self.model = model
+        self.experiment = experiment
+        self.plan = plan
+        self.state = "queued"
+        self.evaluation = 0
+        self.error: Exception | None = None
+        self.result: Run | None = None
+        self.x0_pred: Tensor | None = None
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.served = 0
+        self.recorder = Recorder(experiment.id, experiment.record, plan.nfe)
+        self.cancelling = False
+        self._largest_call = 0
+        self._embeds: tuple[Tensor, Tensor | None] | None = None
+        self._process: Process | None = None
+        self._query: Query | None = None
+        self._latents: Tensor | None = None
+
+    @property
+    def nfe(self) -> int:
+        """Evaluations in all."""
+        return self.plan.nfe
+
+    @property
+    def over(self) -> bool:
+        """Whether it is done, failed or cancelled."""
+        return self.state in OVER
+
+    @property
+    def query(self) -> Query:
+        """The query that waits for an answer; only while running."""
+        assert self._query is not None
+        return self._query
+
+    @property
+    def sample(self) -> Sample:
+        """The job's part of the next network call; only while running."""
+        assert self._embeds is not None
+        cond, uncond = self._embeds
+        x = self.experiment
+        query = self.query
+        return Sample(
+            query.x_t, query.timestep, cond, uncond, x.guidance_scale, x.guidance_rescale
+        )
+
+    @property
+    def batch_key(self) -> tuple[Any, ...]:
+        """What queries must share to share a call."""
+        assert self._embeds is not None
+        return (*self.query.x_t.shape[1:], *self._embeds[0].shape[1:])
+
+    @property
+    def recorded_bytes(self) -> int:
+        """Bytes of its record that are already held."""
+        return self.plan.record_bytes * self.evaluation // max(1, self.nfe)
+
+    def cancel(self) -> None:
+        """End the job at the next evaluation; callable from any thread."""
+        self.cancelling = True
+
+    def new_timer(self) -> Timer:
+        """Return a timer for the model's device."""
+        return Timer(self.model.device)
+
+    def start(self) -> None:
+        """Encode the words, draw the start noise and ask the first question."""
+        import torch
+        from diffusers.utils.torch_utils import randn_tensor
+
+        self.started = time.monotonic()
+        model, x = self.model, self.experiment
+        try:
+            with self.new_timer() as timer:
+                negative = x.negative_prompt if self.plan.guided else None
+                self._embeds = model.encode_prompt(x.prompt, negative)
+            self.recorder.time("encode", timer)
+            generator = torch.Generator().manual_seed(x.seed)
+            start = randn_tensor(
+                (1, *self.plan.shape),
+                generator=generator,
+                device=model.device,
+                dtype=self._embeds[0].dtype,
+            )
+            self._process = self.plan.make_process(start, generator)
+            with torch.no_grad():
+                self._query = next(self._process)
+            self.state = "running"
+        except Exception as error:
+            self.fail(error)
+
+    def answer(
+        self, answer: Answer, output: Output, eps: "tuple[Tensor, Tensor | None]"
+    ) -> None:
+        """Record an evaluation and let the solver go on to its next question."""
+        import torch
+
+        assert self._process is not None
+        try:
+            timer = self.new_timer()
+            self.recorder.time("solver", timer)
+            with torch.no_grad():
+                self.recorder.add(self.query, output, answer.x0_pred, eps)
+                self.x0_pred = answer.x0_pred
+                self.evaluation += 1
+                try:
+                    with timer:
+                        self._query = self._process.send(answer)
+                except StopIteration as stop:
+                    self._latents = stop.value
+                    self._query = None
+                    self.state = "decoding"
+        except Exception as error:
+            self.fail(error)
+
+    def decode(self) -> None:
+        """Decode the final latents, make the tables and finish."""
+        assert self._latents is not None
+        try:
+            with self.new_timer() as timer:
+                image = self.model.decode(self._latents)
+            self.recorder.time("decode", timer)
+            self.result = self._finish(self._latents, image)
+            self._end("done")
+        except Exception as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """End the job with an error."""
+        self.error = error
+        self._end("failed")
+
+    def stop(self) -> None:
+        """End the job because it was cancelled."""
+        self._end("cancelled")
+
+    def _end(self, state: str) -> None:
+        if self._process is not None:
+            self._process.close()
+        self._process = self._query = self._latents = self._embeds = None
+        self.ended = time.monotonic()
+        self.state = state
+
+    def _finish(self, latents: "Tensor", image: Any) -> Run:
+        from sdlab.text.tokens import run_tokens
+
+        recorder = self.recorder
+        trace, tensors = recorder.finish(latents)
+        tensors["latents"] = latents.detach().to("cpu", copy=True)
+        tables = {
+            "steps": recorder.steps(),
+            "channels": recorder.channels(),
+            "tokens": run_tokens(self.model.pipeline.tokenizer, self.experiment),
+            "timings": recorder.timings_table(),
+        }
+        return Run(self.experiment, image, trace, tables, tensors, self._manifest(tables, tensors))
+
+    def _manifest(self, tables: dict[str, Any], tensors: "dict[str, Tensor]") -> dict[str, Any]:
+        from sdlab.sampling.manifest import manifest
+
+        steps = tables["steps"]
+        warnings = []
+        if not tensors["latents"].isfinite().all():
+            bad = steps[steps["x0_pred_mean"].isna()]["evaluation"]
+            where = f" since evaluation {bad.iloc[0]}" if len(bad) else ""
+            warnings.append(f"The latents are not finite{where}.")
+        return manifest(
+            self.model,
+            self.experiment,
+            created=datetime.now(UTC),
+            nfe=len(steps),
+            largest_call=int(steps["samples"].max()),
+            total_ms=float(tables["timings"].drop_duplicates(["stage", "evaluation"])["ms"].sum()),
+            kept=list(self.recorder.kept),
+            warnings=warnings,
+        )

@@ -1,0 +1,75 @@
+"""A run: an experiment with what it left, in memory or from its folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdlab.sampling.experiment import Experiment
+from sdlab.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+    from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run.
+
+    Attributes:
+        experiment: What was asked for.
+        image: The picture.
+        trace: The tensors kept, by evaluation.
+        tables: "steps", "channels", "tokens", "timings"; see ``sdlab.tracing.columns``.
+        tensors: "latents" [1, C, h, w] and every recorded tensor [K, C, h, w].
+        manifest: What it takes to run it again: versions, model hash, device, dtype, seeds.
+    """
+
+    experiment: Experiment
+    image: "Image.Image"
+    trace: Trace
+    tables: "Mapping[str, pd.DataFrame]"
+    tensors: "Mapping[str, Tensor]"
+    manifest: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The experiment's id."""
+        return self.experiment.id
+
+    @property
+    def latents(self) -> "Tensor":
+        """Final latents, [1, C, h, w]."""
+        return self.tensors["latents"]
+
+    @property
+    def steps(self) -> "pd.DataFrame":
+        """One row an evaluation."""
+        return self.tables["steps"]
+
+    @property
+    def channels(self) -> "pd.DataFrame":
+        """One row an evaluation and latent channel."""
+        return self.tables["channels"]
+
+    @property
+    def tokens(self) -> "pd.DataFrame":
+        """One row a token of prompt and negative prompt."""
+        return self.tables["tokens"]
+
+    @property
+    def timings(self) -> "pd.DataFrame":
+        """One row a timed stage."""
+        return self.tables["timings"]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the run to ``folder``/<id> in one piece and return that path.
+
+        Raises:
+            StoreError: If it cannot be written whole; nothing half is left.
+        """
+        from sdlab.store.run_folder import save_run
+
+        return save_run(self, folder)

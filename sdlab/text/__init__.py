@@ -1,0 +1,1 @@
+"""Words: tokens, and what the text encoder makes of them."""

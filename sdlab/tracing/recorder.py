@@ -1,0 +1,169 @@
+"""Writes down a run while it goes: tensors as asked for, statistics, timings.
+
+Everything kept is a detached copy; nothing that the run computes with is touched.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sdlab.sampling.experiment import Record
+from sdlab.sampling.process import Query
+from sdlab.tracing.columns import CHANNELS, STATISTICS, STEPS, TIMINGS
+from sdlab.tracing.statistics import Statistics
+from sdlab.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from sdlab.denoisers.network import Output
+
+
+class Timer:
+    """Wall time of a block, by CUDA events on CUDA, so that nobody waits for the device."""
+
+    def __init__(self, device: "torch.device") -> None:
+        self._events: Any = None
+        self._start = self._end = 0.0
+        if device.type == "cuda":
+            import torch
+
+            self._events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+
+    def __enter__(self) -> "Timer":
+        if self._events:
+            self._events[0].record()
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end = time.perf_counter()
+        if self._events:
+            self._events[1].record()
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds that the block took."""
+        if self._events:
+            self._events[1].synchronize()
+            return self._events[0].elapsed_time(self._events[1])
+        return (self._end - self._start) * 1000.0
+
+
+@dataclass
+class Recorder:
+    """One run's record in the making.
+
+    Attributes:
+        run: The run's id, for the tables' first column.
+        record: What to keep.
+        nfe: Evaluations expected; the last one is always kept.
+    """
+
+    run: str
+    record: Record
+    nfe: int
+    queries: list[tuple[int, float, float]] = field(default_factory=list)
+    timings: list[tuple[str, int | None, Timer, int | None]] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+    _tensors: "dict[str, list[Tensor]]" = field(default_factory=dict)
+    _statistics: Statistics = field(default_factory=Statistics)
+
+    def time(self, stage: str, timer: Timer, *, call: int | None = None) -> None:
+        """Note a stage's time; ``call`` is the number of samples of a network call."""
+        evaluation = len(self.queries) if stage in ("network", "solver") else None
+        self.timings.append((stage, evaluation, timer, call))
+
+    def add(
+        self,
+        query: Query,
+        output: "Output",
+        x0_pred: "Tensor",
+        eps: "tuple[Tensor, Tensor | None]",
+    ) -> None:
+        """Take in one evaluation.
+
+        Args:
+            query: What was asked.
+            output: The network's raw outputs.
+            x0_pred: After guidance, [1, C, h, w].
+            eps: Noise predictions given the prompt and the negative prompt, [1, C, h, w].
+        """
+        number = len(self.queries)
+        self.queries.append((query.step, query.timestep, query.sigma))
+        if self.record.statistics:
+            self._statistics.add(query.x_t, query.sigma, x0_pred, *eps)
+        if self.record.tensors and self.record.keeps(number, self.nfe):
+            self.kept.append(number)
+            self._keep(
+                x_t=query.x_t,
+                x0_pred=x0_pred,
+                output_cond=output.cond,
+                output_uncond=output.uncond,
+            )
+
+    def finish(self, latents: "Tensor") -> "tuple[Trace, dict[str, Tensor]]":
+        """Return the trace and its tensors, moved to the CPU, given the final latents."""
+        import torch
+
+        if self.record.statistics:
+            self._statistics.finish(latents)
+        tensors = {name: torch.stack(kept).cpu() for name, kept in self._tensors.items()}
+        self._tensors.clear()
+        return Trace(self.kept, [sigma for _, _, sigma in self.queries], tensors), tensors
+
+    def steps(self) -> pd.DataFrame:
+        """Return the ``steps`` table; see ``tracing.columns`` for its columns."""
+        network = {e: (t.ms, n) for stage, e, t, n in self.timings if stage == "network"}
+        frame = self._where()
+        frame["ms"] = [network[e][0] for e in frame["evaluation"]]
+        frame["samples"] = [network[e][1] for e in frame["evaluation"]]
+        for name, values in self._values(lambda s: s.columns()).items():
+            frame[name] = values
+        return frame[list(STEPS)]
+
+    def channels(self) -> pd.DataFrame:
+        """Return the ``channels`` table; empty without statistics."""
+        values = self._values(lambda s: s.channel_columns())
+        if not self.record.statistics:
+            return pd.DataFrame(columns=list(CHANNELS))
+        count = next(iter(values.values())).shape[1]
+        frame = self._where()
+        frame = frame.loc[frame.index.repeat(count)].reset_index(drop=True)
+        frame["channel"] = np.tile(np.arange(count), len(self.queries))
+        for name, array in values.items():
+            frame[name] = array.reshape(-1)
+        return frame[list(CHANNELS)]
+
+    def timings_table(self) -> pd.DataFrame:
+        """Return the ``timings`` table."""
+        rows = [(self.run, stage, e, timer.ms, n) for stage, e, timer, n in self.timings]
+        frame = pd.DataFrame(rows, columns=list(TIMINGS))
+        return frame.astype({"evaluation": "Int64", "samples": "Int64"})
+
+    def _keep(self, **tensors: "Tensor | None") -> None:
+        import torch
+
+        dtype = getattr(torch, self.record.dtype)
+        for name in self.record.tensors:
+            value = tensors[name]
+            if value is not None:
+                copy = value[0].detach().to(dtype, copy=True)
+                self._tensors.setdefault(name, []).append(copy)
+
+    def _where(self) -> pd.DataFrame:
+        frame = pd.DataFrame(self.queries, columns=["step", "timestep", "sigma"])
+        frame["run"] = self.run
+        frame["evaluation"] = np.arange(len(frame))
+        frame["alpha_bar"] = 1.0 / (1.0 + frame["sigma"] ** 2)
+        frame["log_snr"] = -2.0 * np.log(frame["sigma"])
+        return frame
+
+    def _values(self, read: Any) -> dict[str, Any]:
+        if self.record.statistics:
+            return read(self._statistics)
+        return {name: np.full(len(self.queries), np.nan) for name in STATISTICS}

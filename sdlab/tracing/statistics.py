@@ -1,0 +1,123 @@
+"""Per-channel statistics of each evaluation, reduced on the device.
+
+Everything that the ``steps`` and ``channels`` tables hold follows from eleven numbers a channel
+(moments of x_t and x0_pred, inner products of the two noise predictions) and two for the path
+(inner products of successive displacements). They stay on the device, in float64 where it has
+it, until the tables are made: one transfer a run, no waiting in between.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+MOMENTS = ("mean", "std", "min", "max")
+Columns = dict[str, NDArray[np.float64]]
+
+
+@dataclass
+class Statistics:
+    """Collects one run's statistics; ``columns`` and ``channel_columns`` read them out."""
+
+    _rows: "list[Tensor]" = field(default_factory=list)  # each [C, 11]
+    _paths: "list[Tensor]" = field(default_factory=list)  # each [C, 2]
+    _x_ve: "Tensor | None" = None
+    _displacement: "Tensor | None" = None
+    _guided: bool = True
+
+    def add(
+        self,
+        x_t: "Tensor",
+        sigma: float,
+        x0_pred: "Tensor",
+        eps_cond: "Tensor",
+        eps_uncond: "Tensor | None",
+    ) -> None:
+        """Take in one evaluation; all tensors [1, C, h, w]."""
+        import torch
+
+        dtype = _wide(x_t)
+        self._guided = eps_uncond is not None
+        eps = torch.stack([eps_cond, eps_cond if eps_uncond is None else eps_uncond])
+        eps = eps.to(dtype).flatten(3)[:, 0].movedim(0, 1)  # [C, 2, P]
+        pair = torch.stack([x_t.to(dtype), x0_pred.to(dtype)]).flatten(3)[:, 0]  # [2, C, P]
+        std, mean = torch.std_mean(pair, dim=-1, correction=0)
+        low, high = torch.aminmax(pair, dim=-1)
+        moments = torch.stack([mean, std, low, high], dim=-1)  # [2, C, 4]
+        gram = (eps @ eps.mT).flatten(1)[:, [0, 1, 3]]  # cc, cu, uu
+        self._rows.append(torch.cat([moments[0], moments[1], gram], dim=-1))
+        self._move(pair[0] * (1.0 + sigma**2) ** 0.5)
+
+    def finish(self, latents: "Tensor") -> None:
+        """Take in the final latents, [1, C, h, w]."""
+        self._move(latents.to(_wide(latents)).flatten(2)[0])
+
+    def columns(self) -> Columns:
+        """Return the statistics over all channels, each column [evaluations]."""
+        rows, paths = self._read()
+        square = rows[:, :, [0, 4]] ** 2 + rows[:, :, [1, 5]] ** 2
+        out: Columns = {}
+        for k, name in enumerate(("x_t", "x0_pred")):
+            mean = rows[:, :, 4 * k].mean(1)
+            out[f"{name}_mean"] = mean
+            out[f"{name}_std"] = np.sqrt(np.maximum(square[:, :, k].mean(1) - mean**2, 0.0))
+            out[f"{name}_min"] = rows[:, :, 4 * k + 2].min(1)
+            out[f"{name}_max"] = rows[:, :, 4 * k + 3].max(1)
+        return {**out, **self._relations(rows[:, :, 8:].sum(1), paths.sum(1))}
+
+    def channel_columns(self) -> Columns:
+        """Return the statistics by channel, each column [evaluations, C]."""
+        rows, paths = self._read()
+        out: Columns = {}
+        for k, name in enumerate(("x_t", "x0_pred")):
+            for m, moment in enumerate(MOMENTS):
+                out[f"{name}_{moment}"] = rows[:, :, 4 * k + m]
+        return {**out, **self._relations(rows[:, :, 8:], paths)}
+
+    def _move(self, x_ve: "Tensor") -> None:
+        import torch
+
+        if self._x_ve is not None:
+            displacement = x_ve - self._x_ve
+            before = displacement if self._displacement is None else self._displacement
+            pair = torch.stack([displacement, before], dim=1)  # [C, 2, P]
+            self._paths.append((pair @ displacement[:, :, None])[:, :, 0])
+            self._displacement = displacement
+        self._x_ve = x_ve
+
+    def _read(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        import torch
+
+        rows = torch.stack(self._rows).double().cpu().numpy()
+        paths = torch.stack(self._paths).double().cpu().numpy()
+        return rows, paths
+
+    def _relations(self, gram: NDArray[np.float64], paths: NDArray[np.float64]) -> Columns:
+        """Return norms and angles from inner products; arrays [..., 3] and [..., 2]."""
+        cc, cu, uu = (gram[..., i] for i in range(3))
+        length = np.sqrt(paths[..., 0])
+        cosine_path = np.full_like(length, np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cosine_path[1:] = paths[1:, ..., 1] / (length[1:] * length[:-1])
+            cosine = np.clip(cu / np.sqrt(cc * uu), -1.0, 1.0)
+            angle = np.degrees(np.arccos(np.clip(cosine_path, -1.0, 1.0)))
+        none = np.full_like(cc, np.nan)
+        return {
+            "eps_cond_norm": np.sqrt(cc),
+            "eps_uncond_norm": np.sqrt(uu) if self._guided else none,
+            "guidance_norm": np.sqrt(np.maximum(cc + uu - 2 * cu, 0.0)) if self._guided else none,
+            "cosine": cosine if self._guided else none,
+            "displacement": length,
+            "angle_deg": angle,
+        }
+
+
+def _wide(x: "Tensor") -> "torch.dtype":
+    import torch
+
+    return torch.float32 if x.device.type == "mps" else torch.float64
