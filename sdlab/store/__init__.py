@@ -1,0 +1,26 @@
+"""Run folders: where they lie, how they are written, read, listed and exported."""
+
+import os
+import re
+from pathlib import Path
+
+from sdlab.errors import StoreError
+
+RUN_ID = re.compile(r"[0-9a-f]{16}")
+ROOT_VARIABLE = "SDLAB_RUNS"
+
+
+def runs_root() -> Path:
+    """Return the folder of all runs: the environment's ``SDLAB_RUNS``, or ``runs`` right here."""
+    return Path(os.environ.get(ROOT_VARIABLE) or "runs").expanduser()
+
+
+def run_path(root: str | Path, run: str) -> Path:
+    """Return the folder of a run by its id; whether it exists is not asked.
+
+    Raises:
+        StoreError: If the id is not 16 digits of 0-9 and a-f, so that no id leads elsewhere.
+    """
+    if not RUN_ID.fullmatch(run):
+        raise StoreError(f"{run!r} is no run id: 16 digits of 0-9 and a-f are expected.")
+    return Path(root) / run

@@ -1,0 +1,140 @@
+"""Writing a folder in one piece: it is there whole, or it is not there.
+
+The files go to a hidden folder beside the place, each is forced to the disk, and the folder is
+renamed at the end. A rename cannot replace a folder that has files, so an older one is first
+renamed to a hidden name of its own; after a crash between the two renames, ``recover`` puts it
+back. What a crash leaves of a half-written folder has a hidden name that nothing reads, and is
+swept away by a later write.
+"""
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sdlab.errors import StoreError
+
+_HIDDEN = re.compile(r"\.(?P<name>.+)\.(?P<mark>[0-9a-f]{12})\.(?P<kind>new|old)")
+STALE_SECONDS = 3600.0
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ATTEMPTS = 5
+
+
+def write_folder(target: Path, write: Callable[[Path], None]) -> Path:
+    """Make ``target`` the folder that ``write`` fills, replacing an older one; return it.
+
+    Args:
+        target: The folder to make.
+        write: Called with an empty folder, to put files into.
+
+    Raises:
+        StoreError: If it cannot be written whole; then nothing is left of it, and an older folder
+            is as it was.
+    """
+    work = target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent)
+        work = hidden(target, "new")
+        work.mkdir()
+        write(work)
+        for path in sorted(work.iterdir()):
+            _sync(path)
+        _sync(work)
+        _rename(work, target)
+        _sync(target.parent)
+    except BaseException as error:
+        if work != target:
+            shutil.rmtree(work, ignore_errors=True)
+        reason = _errno(error)
+        if reason is None:
+            raise
+        raise StoreError(_explain(target, reason)) from error
+    return target
+
+
+def hidden(target: Path, kind: str) -> Path:
+    """Return a new hidden name beside ``target``, of kind "new" or "old"."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(6)}.{kind}")
+
+
+def recover(target: Path) -> None:
+    """Put back the older folder that a crash in mid-replacement left under its hidden name."""
+    if target.exists() or not target.parent.is_dir():
+        return
+    for path in target.parent.glob(f".{target.name}.*.old"):
+        with suppress(OSError):
+            path.rename(target)
+            return
+
+
+def _rename(work: Path, target: Path) -> None:
+    for attempt in range(ATTEMPTS):
+        old = hidden(target, "old")
+        with suppress(FileNotFoundError):
+            target.rename(old)
+        try:
+            work.rename(target)
+        except OSError as error:
+            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST) and attempt < ATTEMPTS - 1
+            if not taken:  # another writer may have put its own there meanwhile
+                recover(target)
+                raise
+            continue
+        finally:
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+        return
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders
+    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sweep(root: Path) -> None:
+    for path in root.glob(".*"):
+        match = _HIDDEN.fullmatch(path.name)
+        with suppress(OSError):  # another writer may sweep at the same time
+            if not match or time.time() - path.stat().st_mtime < STALE_SECONDS:
+                continue
+            if match["kind"] == "old":
+                recover(root / match["name"])
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _errno(error: BaseException) -> OSError | None:
+    """Return the operating system's error, also where safetensors wraps it in a sentence."""
+    if isinstance(error, OSError):
+        return error
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    if type(error).__name__ == "SafetensorError" and found:
+        number = int(found[1])
+        return OSError(number, os.strerror(number))
+    return None
+
+
+def _explain(target: Path, error: OSError) -> str:
+    where = target.parent
+    if error.errno in FULL:
+        free = shutil.disk_usage(where).free / 2**20 if where.is_dir() else 0.0
+        return (
+            f"No room to save run {target.name} in {where} ({free:,.0f} MiB free:"
+            f" {error.strerror or error}). Delete runs you no longer need there, or record less:"
+            " Record(every=4), dtype='float16' or tensors=(). The run itself is not lost; save it"
+            " again when there is room."
+        )
+    return (
+        f"Run {target.name} cannot be written to {where}: {error.strerror or error}. Choose another"
+        " folder, for example with the environment variable SDLAB_RUNS."
+    )

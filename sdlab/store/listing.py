@@ -1,0 +1,63 @@
+"""The list of stored runs, from their manifests; there is no index that could go stale."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdlab.errors import StoreError
+from sdlab.store import RUN_ID, runs_root
+from sdlab.store.run_folder import FILES, read_manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPEC = (
+    "prompt",
+    "negative_prompt",
+    "seed",
+    "solver",
+    "curve",
+    "num_steps",
+    "guidance_scale",
+    "eta",
+)
+COLUMNS = ("run", "created", *SPEC, "width", "height", "model", "model_hash", "path", "problem")
+
+
+def list_runs(root: str | Path | None = None) -> "pd.DataFrame":
+    """Return one row for every run folder, the newest first.
+
+    A folder that cannot be read has its row too, with the reason under ``problem``.
+
+    Args:
+        root: The folder of all runs; None for ``runs_root()``.
+
+    Returns:
+        A table with the columns ``COLUMNS``; ``created`` is in UTC, ``problem`` is empty for a
+        whole run.
+    """
+    import pandas as pd
+
+    folder = runs_root() if root is None else Path(root).expanduser()
+    paths = [p for p in folder.iterdir() if RUN_ID.fullmatch(p.name)] if folder.is_dir() else []
+    table = pd.DataFrame([_row(path) for path in sorted(paths)], columns=list(COLUMNS))
+    table["created"] = pd.to_datetime(table["created"], utc=True, errors="coerce")
+    table["seed"] = table["seed"].astype(object)  # up to 2**64 - 1, beyond int64
+    table = table.sort_values("created", ascending=False, na_position="last", kind="stable")
+    return table.reset_index(drop=True)
+
+
+def _row(path: Path) -> dict[str, Any]:
+    row: dict[str, Any] = {"run": path.name, "path": str(path), "problem": ""}
+    try:
+        manifest = read_manifest(path)
+        row |= {name: manifest[name] for name in ("created", "width", "height")}
+        row |= {name: manifest["experiment"][name] for name in SPEC}
+        row |= {"model": manifest["model"]["name"], "model_hash": manifest["model"]["hash"]}
+    except StoreError as error:
+        row["problem"] = str(error)
+    except (KeyError, TypeError) as error:
+        row["problem"] = f"{path}: its manifest lacks {error}."
+    missing = [name for name in FILES if not (path / name).is_file()]
+    if missing and not row["problem"]:
+        row["problem"] = f"{path} lacks {', '.join(missing)}."
+    return row

@@ -1,0 +1,52 @@
+"""The parameters in a PNG's text, in the form that Stable Diffusion tools read and write.
+
+First the prompt, then "Negative prompt: ...", then one line of "Name: value" pairs under the key
+``parameters``; a value with a comma, a colon or a line break is quoted as JSON.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL import PngImagePlugin
+
+KEY = "parameters"
+
+
+def png_info(manifest: Mapping[str, Any]) -> "PngImagePlugin.PngInfo":
+    """Return the text chunks to save a run's picture with."""
+    from PIL import PngImagePlugin
+
+    info = PngImagePlugin.PngInfo()
+    info.add_text(KEY, parameters(manifest))
+    return info
+
+
+def parameters(manifest: Mapping[str, Any]) -> str:
+    """Return the parameters text of a run's manifest."""
+    spec, model = manifest["experiment"], manifest["model"]
+    pairs = {
+        "Steps": spec["num_steps"],
+        "Sampler": spec["solver"],
+        "Schedule type": spec["curve"],
+        "CFG scale": f"{spec['guidance_scale']:g}",
+        "CFG Rescale": f"{spec['guidance_rescale']:g}" if spec["guidance_rescale"] else None,
+        "Eta": f"{spec['eta']:g}" if spec["eta"] else None,
+        "Seed": spec["seed"],
+        "Size": f"{manifest['width']}x{manifest['height']}",
+        "Model hash": model["hash"],
+        "Model": model["name"],
+        "Version": f"sdlab {manifest['versions']['sdlab']}",
+    }
+    lines = [spec["prompt"]]
+    if spec["negative_prompt"]:
+        lines.append(f"Negative prompt: {spec['negative_prompt']}")
+    shown = (f"{name}: {_quote(value)}" for name, value in pairs.items() if value is not None)
+    return "\n".join([*lines, ", ".join(shown)])
+
+
+def _quote(value: object) -> str:
+    text = str(value)
+    plain = not any(mark in text for mark in ',:\n"')
+    return text if plain else json.dumps(text, ensure_ascii=False)

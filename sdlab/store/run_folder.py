@@ -1,0 +1,206 @@
+"""A run as a folder: manifest, picture, tables, tensors; written whole, read with suspicion.
+
+``tensors.safetensors`` holds the final ``latents`` [1, C, h, w], every recorded tensor
+[K, C, h, w], ``kept`` (int64 [K], the evaluations they are of) and ``sigmas`` (float64, one for
+every evaluation). Opening a run reads the tensors' header only; each is loaded when first used.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdlab.errors import StoreError
+from sdlab.store import run_path
+from sdlab.store.atomic import recover, write_folder
+from sdlab.store.png import png_info
+from sdlab.tracing.columns import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+    from torch import Tensor
+
+    from sdlab.sampling.run import Run
+
+MANIFEST, IMAGE, TENSORS = "manifest.json", "image.png", "tensors.safetensors"
+FILES = (MANIFEST, IMAGE, TENSORS, *(f"{name}.parquet" for name in TABLES))
+FORMAT = 1
+MANIFEST_LIMIT = 4 * 2**20
+REQUIRED = ("id", "experiment", "model", "versions", "created", "width", "height")
+ABOUT_TRACE = ("kept", "sigmas")
+
+
+class StoredTensors(Mapping[str, "Tensor"]):
+    """The tensors of a run folder, each loaded when it is first asked for.
+
+    Args:
+        path: The safetensors file.
+        names: What of it to show.
+    """
+
+    def __init__(self, path: Path, names: list[str]) -> None:
+        self._path = path
+        self._loaded: dict[str, Tensor | None] = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> "Tensor":
+        if name not in self._loaded:
+            raise KeyError(name)
+        tensor = self._loaded[name]
+        if tensor is None:
+            tensor = _read(self._path, lambda file: file.get_tensor(name))
+            self._loaded[name] = tensor
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+
+def save_run(run: "Run", folder: str | Path) -> Path:
+    """Write a run to ``folder``/<id> in one piece and return that path.
+
+    A run of the same id is replaced.
+
+    Raises:
+        StoreError: If it cannot be written whole; nothing half is left, nothing old is lost.
+    """
+
+    def write(place: Path) -> None:
+        import torch
+        from safetensors.torch import save_file
+
+        manifest = json.dumps(run.manifest, indent=2, ensure_ascii=False, allow_nan=False)
+        (place / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
+        run.image.save(place / IMAGE, pnginfo=png_info(run.manifest))
+        for name, table in run.tables.items():
+            table.to_parquet(place / f"{name}.parquet", index=False)
+        tensors = {name: run.tensors[name].detach().cpu().contiguous() for name in run.tensors}
+        tensors["kept"] = torch.tensor(run.trace.kept, dtype=torch.int64)
+        tensors["sigmas"] = torch.tensor(run.trace.sigmas, dtype=torch.float64)
+        save_file(tensors, place / TENSORS)  # which makes it readable by its owner only
+        (place / TENSORS).chmod((place / MANIFEST).stat().st_mode)
+
+    return write_folder(run_path(folder, run.id), write)
+
+
+def open_run(path: str | Path) -> "Run":
+    """Return the run of a folder, its tensors still on the disk.
+
+    Args:
+        path: A run folder, ``runs/<id>``.
+
+    Raises:
+        StoreError: If there is none, or a file of it is missing or damaged; the message names it.
+    """
+    from sdlab.sampling.run import Run
+    from sdlab.tracing.trace import Trace
+
+    folder = Path(path).expanduser()
+    run_path(folder.parent, folder.resolve().name)
+    recover(folder)
+    manifest = read_manifest(folder)
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise StoreError(f"Run folder {folder} lacks {', '.join(missing)}; it cannot be opened.")
+    experiment = _experiment(folder, manifest)
+    tables = {name: read_table(folder, name) for name in TABLES}
+    names, kept, sigmas = _read(folder / TENSORS, _about)
+    tensors = StoredTensors(folder / TENSORS, names)
+    recorded = StoredTensors(folder / TENSORS, [name for name in names if name != "latents"])
+    trace = Trace(kept, sigmas, recorded)
+    return Run(experiment, _image(folder), trace, tables, tensors, manifest)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run folder.
+
+    Raises:
+        StoreError: If it is missing, no JSON, or of a format that this version does not know.
+    """
+    path = folder / MANIFEST
+    try:
+        if path.stat().st_size > MANIFEST_LIMIT:
+            raise StoreError(f"{path} is larger than {MANIFEST_LIMIT:,} bytes; it is no manifest.")
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"There is no run in {folder}: it has no {MANIFEST}.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"{path} cannot be read as JSON: {error}.") from error
+    if not isinstance(manifest, dict):
+        raise StoreError(f"{path} must hold a JSON object, not a {type(manifest).__name__}.")
+    if manifest.get("format") != FORMAT:
+        raise StoreError(
+            f"{path} is of format {manifest.get('format')!r}; this version of sdlab reads format"
+            f" {FORMAT}. A newer sdlab may have written it: update."
+        )
+    absent = [name for name in REQUIRED if name not in manifest]
+    if absent:
+        raise StoreError(f"{path} lacks {', '.join(absent)}.")
+    return manifest
+
+
+def read_table(folder: Path, name: str) -> "pd.DataFrame":
+    """Return one table of a run folder.
+
+    Raises:
+        StoreError: If it is no Parquet file or lacks a column.
+    """
+    import pandas as pd
+
+    path = folder / f"{name}.parquet"
+    try:
+        table = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises its own, and OSError, and ValueError
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StoreError(f"{path} cannot be read as Parquet: {reason}") from error
+    absent = [column for column in TABLES[name] if column not in table.columns]
+    if absent:
+        raise StoreError(f"{path} lacks the columns {', '.join(absent)}.")
+    return table
+
+
+def _experiment(folder: Path, manifest: Mapping[str, Any]) -> Any:
+    from sdlab.sampling.experiment import Experiment
+
+    try:
+        experiment = Experiment.from_dict(manifest["experiment"])
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise StoreError(f"{folder / MANIFEST} holds no valid experiment: {error}") from error
+    if experiment.id != folder.resolve().name:
+        raise StoreError(
+            f"{folder} holds the experiment {experiment.id}, not the one it is named for; its"
+            f" {MANIFEST} was changed, or the folder renamed."
+        )
+    return experiment
+
+
+def _image(folder: Path) -> "Image.Image":
+    from PIL import Image
+
+    try:
+        with Image.open(folder / IMAGE, formats=["PNG"]) as image:
+            image.load()
+            return image
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise StoreError(f"{folder / IMAGE} cannot be read as a PNG: {error}.") from error
+
+
+def _about(file: Any) -> tuple[list[str], list[int], list[float]]:
+    kept, sigmas = (file.get_tensor(name).tolist() for name in ABOUT_TRACE)
+    names = [name for name in file.keys() if name not in ABOUT_TRACE]
+    if "latents" not in names:
+        raise KeyError("latents")
+    return names, kept, sigmas
+
+
+def _read(path: Path, read: Callable[[Any], Any]) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return read(file)
+    except (SafetensorError, OSError, KeyError) as error:
+        raise StoreError(f"{path} is damaged: {error}.") from error

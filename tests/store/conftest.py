@@ -1,0 +1,50 @@
+import resource
+import shutil
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+import sdlab
+
+
+@pytest.fixture(scope="session")
+def run():
+    """A real run of the embedded model, small, with words that need care."""
+    spec = sdlab.Experiment(
+        prompt='=a "parrot", on: a beach\n@night',
+        negative_prompt="-rain, 夜",
+        seed=2**64 - 1,
+        num_steps=16,
+        width=64,
+        height=64,
+    )
+    return sdlab.run(sdlab.load(device="cpu"), spec)
+
+
+@pytest.fixture
+def stored(run, tmp_path):
+    return run.save(tmp_path / "runs")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A real file system of 16 KiB, where the tests may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs leave to mount a tmpfs; runs wherever the tests run as root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@contextmanager
+def file_limit(size):
+    """Let the kernel refuse every write past `size` bytes of a file, as a quota does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

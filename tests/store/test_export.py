@@ -1,0 +1,149 @@
+import csv
+import io
+import json
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sdlab.errors import StoreError
+from sdlab.store.export import csv_bytes, write_zip
+from sdlab.store.listing import COLUMNS, list_runs
+from sdlab.store.run_folder import FILES
+
+
+def test_cells_that_a_spreadsheet_would_run_are_text():
+    cells = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "plain", "a=b", "", None]
+    text = csv_bytes(pd.DataFrame({"word": cells})).decode()
+    rows = [row[0] if row else "" for row in csv.reader(io.StringIO(text, newline=""))]
+    safe = ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "'\rx", "plain", "a=b", "", ""]
+    assert rows == ["word", *safe]
+
+
+def test_numbers_are_untouched():
+    table = pd.DataFrame(
+        {"x": [-1.5, 0.1 + 0.2, np.nan], "n": [-1, 2, 3], "ok": [True, False, True]}
+    )
+    assert csv_bytes(table) == (
+        b"x,n,ok\r\n-1.5,-1,True\r\n0.30000000000000004,2,False\r\n,3,True\r\n"
+    )
+
+
+def test_words_survive():
+    table = pd.DataFrame({"word": ['say "hi"', "a,b", "two\nlines", "夜"]})
+    text = csv_bytes(table).decode()
+    assert text == 'word\r\n"say ""hi"""\r\n"a,b"\r\n"two\nlines"\r\n夜\r\n'
+
+
+def test_headers_are_safe_too():
+    assert csv_bytes(pd.DataFrame({"=x": [1]})) == b"'=x\r\n1\r\n"
+
+
+def test_empty_table_keeps_its_header():
+    assert csv_bytes(pd.DataFrame(columns=["a", "b"])) == b"a,b\r\n"
+
+
+def test_long_table_is_one_table():
+    table = pd.DataFrame({"n": range(2500)})
+    assert pd.read_csv(io.BytesIO(csv_bytes(table)))["n"].tolist() == list(range(2500))
+
+
+class Pipe:
+    """Only writes, like a socket; counts what it takes."""
+
+    def __init__(self):
+        self.size = 0
+
+    def write(self, data):
+        self.size += len(data)
+
+
+def test_zip_holds_the_folder_and_the_tables_as_csv(run, stored):
+    stream = io.BytesIO()
+    write_zip(stored, stream)
+    with zipfile.ZipFile(stream) as archive:
+        assert archive.testzip() is None
+        for name in FILES:
+            assert archive.read(f"{run.id}/{name}") == (stored / name).read_bytes()
+        for name, table in run.tables.items():
+            assert archive.read(f"{run.id}/{name}.csv") == csv_bytes(table)
+        assert len(archive.namelist()) == len(FILES) + len(run.tables)
+
+
+def test_zip_needs_only_write(stored):
+    pipe = Pipe()
+    write_zip(stored, pipe)
+    assert pipe.size > sum((stored / name).stat().st_size for name in FILES)
+
+
+def test_zip_takes_flat_memory(stored):
+    with (stored / "tensors.safetensors").open("r+b") as file:
+        file.truncate(128 * 2**20)
+    write_zip(stored, Pipe())  # what is imported at first use is not the zip's
+    tracemalloc.start()
+    try:
+        write_zip(stored, Pipe())
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_zip_follows_no_link(stored, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (stored / "image.png").unlink()
+    (stored / "image.png").symlink_to(secret)
+    stream = io.BytesIO()
+    write_zip(stored, stream)
+    assert f"{stored.name}/image.png" not in zipfile.ZipFile(stream).namelist()
+
+
+def test_zip_of_no_run(tmp_path):
+    with pytest.raises(StoreError, match="There is no run in"):
+        write_zip(tmp_path, Pipe())
+
+
+def test_zip_of_a_damaged_table(stored):
+    (stored / "steps.parquet").write_bytes(b"nothing")
+    with pytest.raises(StoreError, match="steps.parquet cannot be read"):
+        write_zip(stored, Pipe())
+
+
+def test_list_of_runs(run, stored):
+    table = list_runs(stored.parent)
+    assert list(table.columns) == list(COLUMNS)
+    row = table.iloc[0]
+    assert (row["run"], row["prompt"], row["seed"]) == (run.id, run.experiment.prompt, 2**64 - 1)
+    assert (row["model"], row["problem"], row["width"]) == ("embedded", "", 64)
+    assert row["created"].tzname() == "UTC"
+
+
+def test_list_tells_of_broken_folders(stored):
+    root = stored.parent
+    (root / ("0" * 16)).mkdir()
+    (root / ("1" * 16)).mkdir()
+    (root / ("1" * 16) / "manifest.json").write_text("{")
+    (root / ("2" * 16)).write_text("a file")
+    (root / ".hidden").mkdir()
+    manifest = json.loads((stored / "manifest.json").read_text())
+    (root / ("3" * 16)).mkdir()
+    (root / ("3" * 16) / "manifest.json").write_text(json.dumps({**manifest, "model": 5}))
+    problems = list_runs(root).set_index("run")["problem"]
+    assert problems[stored.name] == ""
+    assert "no manifest.json" in problems["0" * 16]
+    assert "cannot be read as JSON" in problems["1" * 16]
+    assert problems["2" * 16] != ""
+    assert problems["3" * 16] != ""
+    assert len(problems) == 5
+
+
+def test_list_tells_of_missing_files(stored):
+    (stored / "image.png").unlink()
+    assert "lacks image.png" in list_runs(stored.parent)["problem"][0]
+
+
+def test_list_of_nothing(tmp_path):
+    assert list(list_runs(tmp_path / "none").columns) == list(COLUMNS)
+    assert len(list_runs(tmp_path)) == 0
