@@ -46,9 +46,10 @@ class KeepingProcessor:
                 (attn.to_v, context),
             )
         )
-        if self.kept is None and query.shape[2] > 64:
-            # Float32 takes 60 % of bfloat16's time here: torch 2.13 has no fast bfloat16 backward.
-            parts = (part.float() for part in (query, key, value))
+        if self.kept is None and (query.is_cuda or query.shape[2] > 64):
+            # On a CPU torch 2.13 has no fast bfloat16 backward: float32 takes 60 % of its time.
+            kind = value.dtype if query.is_cuda else torch.float32
+            parts = (part.to(kind) for part in (query, key, value))
             mixed = F.scaled_dot_product_attention(*parts).to(value.dtype)
         else:
             probabilities = (query @ key.transpose(-1, -2) * attn.scale).softmax(-1)

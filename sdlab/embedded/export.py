@@ -1,0 +1,86 @@
+"""Writes what training made as a diffusers pipeline folder: fp16 safetensors, all CLIP tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel
+
+from sdlab.embedded.nets import SHIPPED, load_tokenizer, make_scheduler, make_text_encoder
+from sdlab.embedded.vocabulary import Vocabulary, world_words
+
+VOCABULARY = 49408
+CHECKSUMS = "sha256.txt"
+
+
+def expand_vocabulary(text: CLIPTextModel, vocabulary: Vocabulary) -> CLIPTextModel:
+    """Returns the text encoder with CLIP's 49,408 token rows.
+
+    A token that training never saw gets the mean of the trained word rows: it changes the prompt's
+    length, and says nothing.
+    """
+    full = make_text_encoder(VOCABULARY)
+    state = {name: tensor.cpu() for name, tensor in text.state_dict().items()}
+    name = next(name for name in state if name.endswith("token_embedding.weight"))
+    rows = state[name][:-2].mean(0).repeat(VOCABULARY, 1)
+    rows[vocabulary.clip_ids] = state[name]
+    full.load_state_dict({**state, name: rows})
+    return full
+
+
+def export(
+    folder: Path,
+    *,
+    vae: AutoencoderKL,
+    text: CLIPTextModel,
+    unet: UNet2DConditionModel,
+    vocabulary: Vocabulary,
+    objects: Sequence[str],
+    shard_size: str = "64MB",
+) -> None:
+    """Writes the pipeline, the words it knows, and the checksums.
+
+    Args:
+        folder: written to; files of the same name are replaced.
+        vae: with its scaling factor in its config.
+        text: with the compact vocabulary.
+        unet: the weights to ship (averaged, if there is an average).
+        vocabulary: of `text`.
+        objects: nouns that were trained.
+        shard_size: no weights file grows larger than this, e.g. "16MB".
+    """
+    pipeline = StableDiffusionPipeline(
+        vae=vae.cpu().half(),
+        text_encoder=expand_vocabulary(text, vocabulary).half(),
+        tokenizer=load_tokenizer(),
+        unet=unet.cpu().half().to(memory_format=torch.contiguous_format),
+        scheduler=make_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder, max_shard_size=shard_size)
+    shutil.rmtree(folder / "tokenizer")
+    shutil.copytree(SHIPPED / "tokenizer", folder / "tokenizer")
+    words = [word for word in world_words(objects) if word != ","]
+    (folder / "known_words.json").write_text(json.dumps(words, indent=0) + "\n", encoding="utf-8")
+
+
+def checksums(folder: Path) -> str:
+    """Returns one line per file of the folder, as sha256sum prints them, without its own file."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != CHECKSUMS)
+    return "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
+        for path in files
+    )
+
+
+def seal(folder: Path) -> None:
+    """Writes `sha256.txt`, to be checked with `sha256sum -c` in the folder."""
+    (folder / CHECKSUMS).write_text(checksums(folder), encoding="utf-8")

@@ -1,0 +1,249 @@
+"""Trains the small Stable Diffusion: VAE, text encoder, U-Net, checker, then writes the pipeline.
+
+    python -m sdlab.embedded.train --out checkpoints/mine --budget-minutes 120
+    python -m sdlab.embedded.train --device cuda --objects all --budget-minutes 25 --shard 16MB
+
+Every stage keeps a folder with its checkpoint, its log and its grids; started again with the same
+arguments, the command goes on where it was. With `--steps` a run is the same for the same seed;
+with a budget the number of steps is set by the speed measured at the start and kept in
+`plan.json`, from which the run can be repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import load_file
+from transformers import CLIPTextModel
+
+from sdlab.embedded.catalogue import CORE, NAMES
+from sdlab.embedded.checker import Checker
+from sdlab.embedded.export import export, seal
+from sdlab.embedded.latent_scenes import encode_pictures
+from sdlab.embedded.loop import Plan, Stage, Trainer
+from sdlab.embedded.nets import (
+    load_part,
+    load_tokenizer,
+    make_text_encoder,
+    make_unet,
+    make_vae,
+)
+from sdlab.embedded.scenes import SceneSampler
+from sdlab.embedded.stage_checker import CheckerStage
+from sdlab.embedded.stage_text import TextStage
+from sdlab.embedded.stage_unet import UnetStage
+from sdlab.embedded.stage_vae import VaeStage
+from sdlab.embedded.vocabulary import Vocabulary
+from sdlab.embedded.world import World
+
+STAGES = ("vae", "text", "unet", "checker")
+SHARES = {"vae": 0.16, "text": 0.08, "unet": 0.68, "checker": 0.08}
+"""Share of the time budget that each stage gets."""
+COOLDOWN = {"vae": 0.5, "text": 0.5, "unet": 0.4, "checker": 0.5}
+AVERAGE = {"vae": 0.0, "text": 0.0, "unet": 0.99, "checker": 0.0}
+TRIAL_STEPS = 3
+"""Steps that are timed, after one that is not, to plan a time budget."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the command's arguments."""
+    made = argparse.ArgumentParser("sdlab train", description=__doc__.split("\n")[0])
+    add = made.add_argument
+    add("--out", type=Path, default=Path("checkpoints/embedded"), help="folder of the run")
+    add("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="stages to train")
+    add("--objects", choices=("core", "all"), default="core", help="20 objects, or all of them")
+    add("--device", default="cpu", help="cpu or cuda")
+    add("--threads", type=int, default=None, help="CPU threads (default: torch's)")
+    add("--seed", type=int, default=0, help="names the run")
+    add("--budget-minutes", type=float, default=None, help="time for all stages together")
+    add("--steps", type=int, default=None, help="steps of each stage, instead of a budget")
+    add("--minutes", type=float, default=None, help="stop, to be resumed, after this long")
+    add("--batch", type=int, default=None, help="U-Net batch (default 32, on cuda 256)")
+    add("--grounding", type=float, default=0.1, help="weight of the attention loss, 0 for none")
+    add("--start", type=Path, default=None, help="pipeline folder to start the weights from")
+    add("--decoder-only", action="store_true", help="leave the VAE's encoder as it is")
+    add("--export", type=Path, default=None, help="folder to write the pipeline to")
+    add("--shard", default="64MB", help="largest weights file, e.g. 16MB")
+    return made
+
+
+class Run:
+    """One training run: its arguments, its networks, its folder."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        """Makes the networks, fresh or from `--start`; finished stages are read back."""
+        self.arguments, self.out = arguments, arguments.out
+        self.device = torch.device(arguments.device)
+        self.objects = CORE if arguments.objects == "core" else NAMES
+        self.world = World(self.device)
+        self.vocabulary = Vocabulary(load_tokenizer(), self.objects)
+        torch.manual_seed(arguments.seed)
+        start = arguments.start
+        self.vae = load_part(AutoencoderKL, start, "vae") if start else make_vae()
+        self.unet = load_part(UNet2DConditionModel, start, "unet") if start else make_unet()
+        self.text = make_text_encoder(len(self.vocabulary))
+        if start:
+            take_words(self.text, load_part(CLIPTextModel, start, "text_encoder"), self.vocabulary)
+        self.checker = Checker(self.objects)
+
+    def stage(self, name: str) -> Stage:
+        """Returns a stage ready to train; what it needs of earlier stages is read from disk."""
+        seed, batch = self.arguments.seed + STAGES.index(name), self.arguments.batch
+        many = self.device.type == "cuda"
+        if name == "vae":
+            only = self.arguments.decoder_only
+            size = 64 if many else 16
+            return VaeStage(
+                self.vae,
+                self.world,
+                seed=seed,
+                batch=size,
+                decoder_only=only,
+                objects=self.objects,
+            )
+        if name == "text":
+            return self._text_stage(seed)
+        self._take_vae()
+        if name == "checker":
+            size = 256 if many else 48
+            return CheckerStage(self.checker, self.vae, self.world, seed=seed, batch=size)
+        text = self._text_stage(seed - 1)
+        read_back(text.module, self.out / "text")
+        return UnetStage(
+            self.unet,
+            self.vae,
+            text.finish(),
+            self.vocabulary,
+            self.world,
+            seed=seed,
+            objects=self.objects,
+            batch=batch or (256 if many else 32),
+            grounding=self.arguments.grounding,
+        )
+
+    def _text_stage(self, seed: int) -> TextStage:
+        arguments = (self.text, self.vocabulary, self.world)
+        return TextStage(*arguments, seed=seed, objects=self.objects)
+
+    def _take_vae(self) -> None:
+        """Reads the trained VAE back and sets its scaling factor to 1 / std of its latents."""
+        read_back(self.vae, self.out / "vae")
+        self.vae.to(self.device).register_to_config(scaling_factor=1.0)
+        scenes = [scene for scene, _ in SceneSampler(123, self.objects).batch(0, 64)]
+        latents = encode_pictures(self.vae, self.world.render(scenes)[0])
+        self.vae.register_to_config(scaling_factor=round(1 / float(latents.std()), 4))
+
+    def plan(self, name: str, make: Callable[[], Stage]) -> Plan:
+        """Returns the stage's plan: as kept in plan.json, or new, and then kept."""
+        file = self.out / name / "plan.json"
+        if file.exists():
+            steps = int(json.loads(file.read_text())["steps"])
+        elif self.arguments.steps:
+            steps = self.arguments.steps
+        else:
+            budget = 60 * (self.arguments.budget_minutes or 120) * SHARES[name]
+            steps = max(50, int(budget / seconds_per_step(make())))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"steps": steps, "seed": self.arguments.seed}) + "\n")
+        return Plan(
+            steps=steps,
+            seed=self.arguments.seed + STAGES.index(name),
+            warmup=min(50, steps // 10),
+            cooldown=COOLDOWN[name],
+            average=AVERAGE[name],
+            minutes=self.arguments.minutes,
+            validate_every=max(50, steps // 15),
+        )
+
+    def train(self, name: str) -> bool:
+        """Trains one stage to its end, or to the time limit; returns whether it is complete."""
+        plan = self.plan(name, lambda: self.stage(name))
+        self.__init__(self.arguments)  # type: ignore[misc]  # trial steps moved the weights
+        trainer = Trainer(self.stage(name), plan, self.out / name)
+        if trainer.step >= plan.steps:
+            return True
+        complete = trainer.run()
+        if complete:
+            trainer.validate()
+        return complete
+
+    def export(self, folder: Path) -> None:
+        """Writes the pipeline of all trained stages, with the checker and the checksums."""
+        self._take_vae()
+        text = self._text_stage(self.arguments.seed + 1)
+        read_back(text.module, self.out / "text")
+        read_back(self.unet, self.out / "unet")
+        export(
+            folder,
+            vae=self.vae,
+            text=text.finish(),
+            unet=self.unet,
+            vocabulary=self.vocabulary,
+            objects=self.objects,
+            shard_size=self.arguments.shard,
+        )
+        read_back(self.checker, self.out / "checker")
+        self.checker.save(folder / "checker.safetensors")
+        seal(folder)
+
+
+def take_words(small: CLIPTextModel, full: CLIPTextModel, vocabulary: Vocabulary) -> None:
+    """Copies a full text encoder into one with the compact vocabulary."""
+    state = full.state_dict()
+    name = next(name for name in state if name.endswith("token_embedding.weight"))
+    small.load_state_dict({**state, name: state[name][vocabulary.clip_ids]})
+
+
+def read_back(module: torch.nn.Module, folder: Path) -> None:
+    """Loads the weights of a stage's checkpoint: the averaged ones, if there are any.
+
+    Raises:
+        FileNotFoundError: the stage was not trained yet.
+    """
+    file = folder / "checkpoint.safetensors"
+    if not file.exists():
+        raise FileNotFoundError(f"{file} is missing: train the stage {folder.name!r} first")
+    tensors = load_file(file)
+    prefix = "average." if any(name.startswith("average.") for name in tensors) else "module."
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.copy_(tensors[prefix + name])
+
+
+def seconds_per_step(stage: Any) -> float:
+    """Returns the time of one training step, measured over a few after a first one."""
+    begin = 0.0
+    for step in range(1 + TRIAL_STEPS):
+        begin = time.monotonic() if step == 1 else begin
+        stage.optimizer.zero_grad()
+        loss, _ = stage.loss(step, torch.Generator().manual_seed(step))
+        loss.backward()
+        stage.optimizer.step()
+        float(loss.detach())
+    return (time.monotonic() - begin) / TRIAL_STEPS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Trains as the arguments say and returns 0, or 3 when stopped by `--minutes`."""
+    arguments = parser().parse_args(argv)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    run = Run(arguments)
+    for name in arguments.stages:
+        if not run.train(name):
+            print(f"stopped in stage {name}; the same command goes on from here", flush=True)
+            return 3
+    if arguments.export:
+        run.export(arguments.export)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
