@@ -11,7 +11,8 @@ import pandas as pd
 
 AXES = ("step", "sigma", "timestep")
 MAX_ROWS = 5000
-HEIGHT = 210
+HEIGHT = 270
+_DECADES = [10.0**power for power in range(-4, 5)]
 
 _X_TITLES = {
     "step": "solver step",
@@ -57,9 +58,15 @@ def x_axis(name: str) -> alt.X:
     if name == "step":
         return alt.X("step:Q", title=title, axis=alt.Axis(format="d", tickMinStep=1, grid=False))
     scale = alt.Scale(type="log" if name == "sigma" else "linear", reverse=True, nice=False)
-    fmt = "~g" if name == "sigma" else "d"
-    axis = alt.Axis(format=fmt, grid=False, tickCount=6, labelOverlap="greedy")
+    axis = alt.Axis(format="d", grid=False, tickCount=6, labelOverlap="greedy")
+    if name == "sigma":
+        axis = decades(grid=False)
     return alt.X(f"{name}:Q", title=title, scale=scale, axis=axis)
+
+
+def decades(grid: bool = True) -> alt.Axis:
+    """Return the axis of a log scale with a tick at each power of ten."""
+    return alt.Axis(values=_DECADES, format="~g", grid=grid)
 
 
 def where_tooltips() -> list[alt.Tooltip]:

@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import lines, require, value_tooltip, where_columns
+from dashboard.charts.base import decades, lines, require, value_tooltip, where_columns
 
 
 def sigma(steps: pd.DataFrame, x: str, color: str | None = None) -> alt.LayerChart:
@@ -15,7 +15,7 @@ def sigma(steps: pd.DataFrame, x: str, color: str | None = None) -> alt.LayerCha
         "sigma:Q",
         title="sigma (log scale)",
         scale=alt.Scale(type="log", nice=False),
-        axis=alt.Axis(format="~g", tickCount=5),
+        axis=decades(),
     )
     tip = value_tooltip("sigma", "noise level")
     return lines(frame, x, axis, "Noise level", tip, fixed=color)

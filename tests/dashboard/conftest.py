@@ -1,7 +1,11 @@
+import os
+
 import pandas as pd
 import pytest
 
-from tests.dashboard.tables import channels_table, steps_table
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+from tests.dashboard.tables import channels_table, steps_table  # noqa: E402
 
 
 @pytest.fixture

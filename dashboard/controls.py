@@ -1,0 +1,243 @@
+"""The controls of an experiment, every one of them in the URL, and the spec they stand for."""
+
+import json
+import random
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.worker.views import ModelView
+from sdlab.sampling.experiment import SEED_MAX, Experiment
+
+PROMPT = "a parrot on a beach"
+OWN_CURVE = "as trained"
+BOUND = {"bind": "query-params"}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the controls offer.
+
+    Attributes:
+        catalogue: The table of ``sdlab.schedulers``.
+        models: Names under which models can be asked for.
+        model: The model in memory, if there is one.
+    """
+
+    catalogue: pd.DataFrame
+    models: tuple[str, ...]
+    model: ModelView | None
+
+
+def experiment_controls(choices: Choices) -> Experiment:
+    """Draw the controls and return the experiment they stand for.
+
+    Raises:
+        ValueError: If what was typed is no valid experiment; names field, value and fix.
+    """
+    prompt = st.text_area("Prompt", PROMPT, key="experiment.prompt", height=84, **BOUND)
+    negative = st.text_input(
+        "Negative prompt",
+        key="experiment.negative",
+        placeholder="what to steer away from",
+        help="Takes the place of the empty prompt in guidance; used when CFG is above 1.",
+        **BOUND,
+    )
+    seed = _seed()
+    solver = _solver(choices.catalogue)
+    left, right = st.columns(2)
+    curve = _curve(left, solver)
+    steps = right.number_input(
+        "Steps", 1, 1000, 25, key="experiment.steps", help="Solver steps.", **BOUND
+    )
+    cfg = st.slider(
+        "Guidance scale (CFG)",
+        0.0,
+        20.0,
+        4.0,
+        0.5,
+        key="experiment.cfg",
+        help="uncond + s (cond - uncond). At 1 or less the unconditional half is not computed.",
+        **BOUND,
+    )
+    more = _more(choices, solver)
+    return Experiment(
+        prompt=prompt or "",
+        negative_prompt=negative or "",
+        seed=parse_seed(seed),
+        solver=str(solver["name"]),
+        curve=None if curve == OWN_CURVE else curve,
+        num_steps=int(steps),
+        guidance_scale=float(cfg),
+        **more,
+    )
+
+
+def parse_seed(text: str) -> int:
+    """Return the seed that was typed.
+
+    Raises:
+        ValueError: If it is no whole number; its range is the experiment's to judge.
+    """
+    try:
+        return int(text.strip(), 10)
+    except ValueError:
+        raise ValueError(
+            f"seed must be a whole number from 0 to {SEED_MAX}, got {text!r}."
+        ) from None
+
+
+def parse_options(text: str) -> dict[str, object]:
+    """Return the solver's options that were typed as ``name=value, name=value``.
+
+    A value is JSON (``true``, ``7``, ``0.5``, ``[1, 2]``), and a bare word is text.
+
+    Raises:
+        ValueError: If a part has no ``=`` or a name comes twice.
+    """
+    options: dict[str, object] = {}
+    for part in filter(None, (p.strip() for p in _split(text))):
+        name, sign, value = (p.strip() for p in part.partition("="))
+        if not sign or not name:
+            raise ValueError(f"solver options are name=value, separated by commas; got {part!r}.")
+        if name in options:
+            raise ValueError(f"the solver option {name!r} comes twice.")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            known = {"True": True, "False": False, "None": None}
+            options[name] = known.get(value, value)
+    return options
+
+
+def _split(text: str) -> list[str]:
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char in "[(") - (char in "])")
+        if char == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return parts
+
+
+def _seed() -> str:
+    field, dice = st.columns([5, 1], vertical_alignment="bottom")
+    text = field.text_input(
+        "Seed",
+        "7",
+        key="experiment.seed",
+        help="The same seed gives the same start noise as torch.Generator().manual_seed.",
+        **BOUND,
+    )
+    dice.button(
+        "",
+        key="experiment.dice",
+        icon=":material/casino:",
+        help="Another seed",
+        on_click=_roll,
+        width="stretch",
+    )
+    return text or ""
+
+
+def _roll() -> None:
+    st.session_state["experiment.seed"] = str(random.randrange(2**32))
+
+
+def _solver(catalogue: pd.DataFrame) -> pd.Series:
+    fits = catalogue[catalogue["compatible"]]
+    fits = fits.sort_values("origin", ascending=False, kind="stable").set_index("name", drop=False)
+    names = list(fits["name"])
+    default = names.index("ddim") if "ddim" in names else 0
+    name = st.selectbox(
+        "Solver or scheduler",
+        names,
+        default,
+        key="experiment.solver",
+        format_func=lambda n: f"{n}  ·  {fits.at[n, 'origin']}",
+        help="The laboratory's own solvers by short name, diffusers' schedulers by class.",
+        **BOUND,
+    )
+    return fits.loc[name]
+
+
+def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series) -> str:
+    options = [OWN_CURVE, *solver["curves"]]
+    return place.selectbox(
+        "Sigma curve",
+        options,
+        key="experiment.curve",
+        help="How the noise level falls; 'as trained' is what the model's own config says.",
+        **BOUND,
+    )
+
+
+def _more(choices: Choices, solver: pd.Series) -> dict[str, object]:
+    with st.expander("Size, model, fine tuning", key="experiment.more"):
+        width, height = _size(choices.model)
+        model = st.selectbox(
+            "Model",
+            choices.models,
+            key="experiment.model",
+            help="Load others on the Models page.",
+            **BOUND,
+        )
+        rescale = st.slider(
+            "Guidance rescale",
+            0.0,
+            1.0,
+            0.0,
+            0.05,
+            key="experiment.rescale",
+            help="Brings the guided prediction's spread back to that of the prompt's "
+            "(Lin et al. 2023, section 3.4).",
+            **BOUND,
+        )
+        eta = None
+        if solver["takes_eta"]:
+            eta = st.slider(
+                "Eta",
+                0.0,
+                1.0,
+                0.0,
+                0.05,
+                key="experiment.eta",
+                help="Share of fresh noise a step: 0 is DDIM, 1 is DDPM.",
+                **BOUND,
+            )
+        options = st.text_input(
+            "Solver options",
+            key="experiment.options",
+            placeholder="name=value, name=value",
+            help="Parameters of the solver or of the scheduler's class.",
+            **BOUND,
+        )
+    return {
+        "width": width,
+        "height": height,
+        "model": model,
+        "guidance_rescale": float(rescale),
+        "eta": eta or None,
+        "solver_options": parse_options(options or ""),
+    }
+
+
+def _size(model: ModelView | None) -> tuple[int | None, int | None]:
+    own = model.default_size if model else (0, 0)
+    sides = []
+    for place, name, side in zip(st.columns(2), ("width", "height"), own, strict=True):
+        sides.append(
+            place.number_input(
+                f"{name.title()} (px)",
+                8,
+                4096,
+                None,
+                8,
+                key=f"experiment.{name}",
+                placeholder=f"{side} (the model's own)" if side else "the model's own",
+                **BOUND,
+            )
+        )
+    return sides[0], sides[1]

@@ -1,0 +1,42 @@
+"""The form of the Experiment page: controls, the Run button, and what is wrong with the input."""
+
+import streamlit as st
+
+from dashboard.controls import Choices, experiment_controls
+from dashboard.lab import lab
+from dashboard.messages import sentence
+from dashboard.state import come_back, show_run
+from sdlab.sampling.experiment import Experiment
+
+_OPENING = "Opening the model; the first start takes some seconds …"
+
+
+def run_form(page: str) -> None:
+    """Draw the controls and the Run button; pressing it makes ``page`` show the run."""
+    with st.container(key=f"{page}_form"):
+        with st.spinner(_OPENING):
+            catalogue = lab().catalogue()
+        view = lab().status()
+        if catalogue is None:
+            st.error(view.load_error or "No model could be loaded.", icon=":material/error:")
+            return
+        try:
+            experiment = experiment_controls(Choices(catalogue, view.known, view.model))
+        except ValueError as error:
+            st.error(sentence(error), icon=":material/error:")
+            experiment = None
+        st.button(
+            "Run",
+            key=f"{page}.go",
+            type="primary",
+            icon=":material/play_arrow:",
+            width="stretch",
+            disabled=experiment is None,
+            on_click=_run,
+            args=(page, experiment),
+        )
+
+
+def _run(page: str, experiment: Experiment) -> None:
+    come_back(experiment.id)
+    show_run(page, lab().submit(experiment))

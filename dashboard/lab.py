@@ -1,0 +1,44 @@
+"""The one worker of this server, and the questions every page has for it."""
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit import runtime
+
+from dashboard.worker.shelf import StoredRun, stored_run
+from dashboard.worker.views import JobView
+from dashboard.worker.worker import Worker
+
+_started: list[Worker] = []
+
+
+@st.cache_resource(show_spinner=False)
+def lab() -> Worker:
+    """Return the worker that all sessions share; the first call starts it."""
+    _started.append(Worker(runs_root(), connected=_connected))
+    return _started[-1]
+
+
+def runs_root() -> Path:
+    """Return the folder of the stored runs."""
+    from sdlab import store
+
+    return store.runs_root()
+
+
+def find(run: str) -> StoredRun | JobView | None:
+    """Return a run by id: on its way, ended without a picture, or stored; None if unknown."""
+    job = lab().get(run)
+    if job is not None and job.state != "done":
+        return job
+    return stored_run(lab().runs, run)
+
+
+def stop_worker() -> None:
+    """End the worker, if one was started; runs in flight become interrupted."""
+    while _started:
+        _started.pop().stop()
+
+
+def _connected(session: str) -> bool:
+    return not runtime.exists() or runtime.get_instance().is_active_session(session)

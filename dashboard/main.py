@@ -1,0 +1,18 @@
+"""The frame of every page: navigation and the sidebar panel."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard.navigation import menu
+from dashboard.sidebar import device_panel
+
+ICON = Path(__file__).resolve().parent / "icon.png"
+STYLE = "<style>.stMainBlockContainer { padding-top: 3rem; }</style>"
+
+st.set_page_config(page_title="sdlab", page_icon=str(ICON), layout="wide")
+st.html(STYLE)
+page = st.navigation(menu())
+page.run()
+with st.sidebar:
+    device_panel()

@@ -1,0 +1,33 @@
+"""The one place that turns an exception into a sentence for the person in front of the screen.
+
+``ValueError`` and ``SdlabError`` carry such a sentence already. Anything else is a defect of ours:
+its traceback goes to the log, and the person is told so.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from sdlab.errors import SdlabError
+
+log = logging.getLogger(__name__)
+
+
+def sentence(error: BaseException) -> str:
+    """Return what to tell a person about an exception; logs the traceback of an unexpected one."""
+    if isinstance(error, (ValueError, SdlabError)):
+        return str(error)
+    log.error("unexpected error", exc_info=error)
+    return f"Something broke that should not: {type(error).__name__}. The server's log has it all."
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Show a ``ValueError`` or ``SdlabError`` as a message and stop this page there."""
+    try:
+        yield
+    except (ValueError, SdlabError) as error:
+        st.error(sentence(error), icon=":material/error:")
+        st.stop()

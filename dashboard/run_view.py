@@ -1,0 +1,204 @@
+"""A finished run on a page: the picture, the way there, charts, tables, files."""
+
+import html
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.chart_panel import chart_panel
+from dashboard.job_panel import job_panel
+from dashboard.lab import find, lab
+from dashboard.messages import explained
+from dashboard.navigation import page_path
+from dashboard.routes import zip_url
+from dashboard.scrubber import scrubber
+from dashboard.tables import read_tables, show_tables
+from dashboard.theme import scheduler_color
+from dashboard.worker.job import png
+from dashboard.worker.shelf import StoredRun
+
+FRAME_POLL_SECONDS = 0.4
+
+
+def show_stage(run: str, page: str) -> StoredRun | None:
+    """Draw a run's picture and scrubber, or its progress; return it once it is stored.
+
+    Args:
+        run: The run's id.
+        page: For the widget keys: the page's name.
+    """
+    found = find(run)
+    if found is None:
+        st.info(
+            f"No run {run!r} is stored here. It may have been made on another computer, or its "
+            "folder was removed.",
+            icon=":material/search_off:",
+        )
+        return None
+    if not isinstance(found, StoredRun):
+        facts_line(found.experiment.to_dict())
+        job_panel(run, page)
+        return None
+    with explained():
+        _done(found)
+    return found
+
+
+def show_details(run: StoredRun) -> None:
+    """Draw what there is below the picture: charts, tables, files."""
+    with explained():
+        tables = _tables(run)
+        solver = run.manifest["experiment"]["solver"]
+        st.subheader("Measurements", anchor=False)
+        chart_panel(tables["steps"], tables["channels"], solver)
+        st.subheader("Tables", anchor=False)
+        show_tables(run.id, tables)
+        st.subheader("Files and link", anchor=False)
+        _files(run)
+
+
+def facts_line(experiment: dict, nfe: int | None = None) -> None:
+    """Draw what was run, in one line, the scheduler in its colour."""
+    solver = experiment["solver"]
+    steps = f"{experiment['num_steps']} steps"
+    parts = [
+        steps if nfe in (None, experiment["num_steps"]) else f"{steps}, {nfe} evaluations",
+        f"CFG {experiment['guidance_scale']:g}",
+        f"seed {experiment['seed']}",
+        experiment["curve"] and f"{experiment['curve']} curve",
+        experiment["eta"] and f"eta {experiment['eta']:g}",
+        experiment["guidance_rescale"] and f"rescale {experiment['guidance_rescale']:g}",
+    ]
+    dot = (
+        f'<span style="background:{scheduler_color(solver)};width:.7em;height:.7em;'
+        'border-radius:50%;display:inline-block;margin-right:.4em"></span>'
+    )
+    prompt = html.escape(experiment["prompt"]) or "(no prompt)"
+    if experiment["negative_prompt"]:
+        negative = html.escape(experiment["negative_prompt"])
+        prompt += f' <span style="opacity:.7">not: {negative}</span>'
+    rest = html.escape(" · ".join(str(p) for p in parts if p))
+    st.html(
+        f'<div class="facts"><div style="font-weight:600;overflow-wrap:anywhere">{prompt}</div>'
+        f'<div style="opacity:.8;font-size:.9rem">{dot}{html.escape(solver)} · {rest}</div></div>'
+    )
+
+
+def _done(run: StoredRun) -> None:
+    facts = run.manifest
+    facts_line(facts["experiment"], facts.get("nfe"))
+    for warning in facts.get("warnings", ()):
+        st.warning(warning, icon=":material/warning:")
+    _cut_words(_tables(run)["tokens"])
+    picture, way = st.columns([2, 3], gap="medium")
+    with picture:
+        st.image(
+            enlarged(run.picture),
+            output_format="PNG",
+            width="stretch",
+            alt=f"The picture of: {facts['experiment']['prompt']}",
+        )
+        st.caption(_made(facts))
+    with way:
+        _scrubber(run)
+
+
+def enlarged(picture: bytes) -> bytes:
+    """Return a PNG brought near 512 pixels, each of its own pixels a square."""
+    import io
+
+    from PIL import Image
+
+    return png(Image.open(io.BytesIO(picture)), side=512)
+
+
+def _made(facts: dict) -> str:
+    seconds = facts.get("total_ms", 0) / 1000
+    when = datetime.fromisoformat(facts["created"]).astimezone()
+    model = facts["model"]
+    return (
+        f"{facts['width']} x {facts['height']} px · {seconds:.3g} s on {model['device']} "
+        f"({model['dtype']}) · {when:%d %b %Y, %H:%M}"
+    )
+
+
+def _cut_words(tokens: pd.DataFrame) -> None:
+    cut = tokens[tokens["cut"].astype(bool)]
+    for prompt, rows in cut.groupby("prompt"):
+        text = "".join(rows["piece"]).replace("</w>", " ").strip()
+        name = "The prompt" if prompt == "prompt" else "The negative prompt"
+        st.warning(
+            f"{name} is longer than CLIP's 77 tokens; these {len(rows)} pieces were cut off: "
+            f"`{text[:300].replace('`', ' ')}`",
+            icon=":material/content_cut:",
+        )
+
+
+def _scrubber(run: StoredRun) -> None:
+    sheet = lab().sheet(run.id)
+    if sheet is None:
+        lab().want_frames(run.id)
+    else:
+        scrubber(run.id, sheet, _tables(run)["steps"])
+    if lab().paints(run.id):
+        _await_frames(run.id, sheet is None)
+    elif sheet is None:
+        st.caption("This run kept no tensors, so there is nothing to scrub through.")
+
+
+@st.fragment(run_every=FRAME_POLL_SECONDS)
+def _await_frames(run: str, first: bool) -> None:
+    if not lab().paints(run) or (first and lab().sheet(run) is not None):
+        st.rerun()
+    word = "Drawing the evaluations" if first else "Decoding them for a finer view"
+    st.caption(f":material/hourglass_top: {word} …")
+
+
+def _tables(run: StoredRun) -> dict[str, pd.DataFrame]:
+    return read_tables(str(run.folder), run.folder.stat().st_mtime)
+
+
+def _files(run: StoredRun) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.link_button(
+            "Download all (zip)",
+            zip_url(run.id),
+            key="run.zip",
+            icon=":material/folder_zip:",
+            help="The run folder with tensors and tables, and every table as CSV.",
+        )
+        st.download_button(
+            "Picture (PNG)",
+            data=run.picture,
+            file_name=f"{run.id}.png",
+            mime="image/png",
+            key="run.png",
+            icon=":material/image:",
+            on_click="ignore",
+            help="As stored, with the parameters as text inside.",
+        )
+        st.page_link(
+            page_path("run"), label="Link to this run", icon=":material/link:",
+            query_params={"id": run.id},
+        )  # fmt: skip
+    with st.expander("Make it again in Python", key="run.code"):
+        st.code(python_code(run.manifest["experiment"]), language="python")
+
+
+def python_code(experiment: dict) -> str:
+    """Return the lines that make a run again in a notebook."""
+    from sdlab.sampling.experiment import Experiment
+
+    plain = Experiment().to_dict()
+    changed = {k: v for k, v in experiment.items() if plain.get(k) != v and k != "model"}
+    source = "" if experiment["model"] == "embedded" else repr(experiment["model"])
+    inner = "".join(f"    {k}={v!r},\n" for k, v in changed.items())
+    extra = "" if not source else f"    model={source},\n"
+    return (
+        "import sdlab\n\n"
+        f"model = sdlab.load({source})\n"
+        f"experiment = sdlab.Experiment(\n{inner}{extra})\n"
+        "run = sdlab.run(model, experiment)\n"
+        "run.image\n"
+    )

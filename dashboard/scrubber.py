@@ -1,0 +1,156 @@
+"""The scrubber: x_t beside x0_pred at every kept evaluation, moved in the browser alone.
+
+The whole sheet of frames goes to the browser once; dragging draws another part of it and asks the
+server nothing.
+"""
+
+import base64
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.worker.frames import Sheet
+
+_HTML = """
+<div class="scrubber">
+  <div class="pair">
+    <figure><canvas class="left" role="img"></canvas>
+      <figcaption>x_t, what the network is given</figcaption></figure>
+    <figure><canvas class="right" role="img"></canvas>
+      <figcaption>x0_pred, the picture it expects</figcaption></figure>
+  </div>
+  <div class="bar">
+    <button class="play" type="button" aria-label="Play the evaluations">&#9654;</button>
+    <input class="range" type="range" min="0" step="1" aria-label="Evaluation">
+  </div>
+  <output class="where" aria-live="polite"></output>
+</div>
+"""
+
+_CSS = """
+.scrubber { font-family: var(--st-font); color: var(--st-text-color); }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }
+figure { margin: 0; }
+canvas { width: 100%; display: block; border-radius: var(--st-base-radius);
+  background: var(--st-secondary-background-color); image-rendering: auto; }
+figcaption { font-size: 0.8rem; opacity: 0.75; margin-top: 0.35rem; }
+.bar { display: flex; align-items: center; gap: 0.6rem; margin-top: 0.6rem; }
+.range { flex: 1; accent-color: var(--st-primary-color); height: 1.5rem; min-width: 0; }
+.play { border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius);
+  background: var(--st-background-color); color: var(--st-text-color); width: 2.4rem;
+  height: 2.1rem; cursor: pointer; font-size: 0.85rem; }
+.play:hover { border-color: var(--st-primary-color); color: var(--st-primary-color); }
+.where { display: block; font-size: 0.85rem; font-variant-numeric: tabular-nums;
+  margin-top: 0.3rem; min-height: 1.3rem; }
+"""
+
+_JS = """
+export default function (component) {
+  const { data, parentElement } = component;
+  const root = parentElement.querySelector(".scrubber");
+  const find = (name) => root.querySelector("." + name);
+  const range = find("range"), play = find("play"), where = find("where");
+  const canvases = [find("left"), find("right")];
+  const state = root.state ?? (root.state = { id: null, timer: null, sheet: null });
+  const stop = () => {
+    clearInterval(state.timer);
+    state.timer = null;
+    play.innerHTML = "&#9654;";
+    play.setAttribute("aria-label", "Play the evaluations");
+  };
+  const draw = () => {
+    const index = Number(range.value);
+    const [width, height] = data.size;
+    const band = Math.floor(index / data.columns), column = index % data.columns;
+    where.textContent = data.labels[index];
+    root.dataset.frame = String(index);
+    canvases.forEach((canvas, row) => {
+      canvas.setAttribute("aria-label", data.names[row] + ", " + data.labels[index]);
+      if (!state.sheet) return;
+      const context = canvas.getContext("2d");
+      context.drawImage(state.sheet, column * width, (2 * band + row) * height, width, height,
+        0, 0, width, height);
+    });
+    root.dataset.drawn = state.sheet ? "yes" : "no";
+  };
+  range.oninput = () => { stop(); draw(); };
+  play.onclick = () => {
+    if (state.timer) { stop(); return; }
+    if (Number(range.value) >= data.labels.length - 1) range.value = 0;
+    play.innerHTML = "&#10073;&#10073;";
+    play.setAttribute("aria-label", "Pause");
+    state.timer = setInterval(() => {
+      range.value = Number(range.value) + 1;
+      draw();
+      if (Number(range.value) >= data.labels.length - 1) stop();
+    }, Math.max(60, 2500 / data.labels.length));
+  };
+  if (state.id !== data.id) {
+    stop();
+    const same = state.run === data.run;
+    state.id = data.id;
+    state.run = data.run;
+    state.sheet = null;
+    range.max = data.labels.length - 1;
+    if (!same) range.value = range.max;
+    canvases.forEach((canvas) => { canvas.width = data.size[0]; canvas.height = data.size[1]; });
+    const image = new Image();
+    image.onload = () => { state.sheet = image; draw(); };
+    image.src = data.sheet;
+  }
+  draw();
+  return stop;
+}
+"""
+
+
+@lru_cache(maxsize=1)
+def _component() -> Any:
+    return st.components.v2.component("sdlab.scrubber", html=_HTML, css=_CSS, js=_JS)
+
+
+def frame_labels(steps: pd.DataFrame, kept: Sequence[int]) -> list[str]:
+    """Return what stands below each frame: evaluation, step, timestep and sigma.
+
+    Raises:
+        ValueError: If an evaluation is not in the table.
+    """
+    rows = steps.set_index("evaluation")
+    missing = [k for k in kept if k not in rows.index]
+    if missing:
+        raise ValueError(f"The steps table has no evaluation {missing[0]}.")
+    last = len(steps)
+    return [
+        f"evaluation {k + 1} of {last} · step {int(rows.at[k, 'step'])} · "
+        f"timestep {rows.at[k, 'timestep']:.5g} · sigma {rows.at[k, 'sigma']:.4g}"
+        for k in kept
+    ]
+
+
+def scrubber(run: str, sheet: Sheet, steps: pd.DataFrame) -> None:
+    """Draw the scrubber of a run.
+
+    Args:
+        run: The run's id.
+        sheet: Its frames.
+        steps: Its steps table, for the captions.
+    """
+    data = {
+        "run": run,
+        "id": f"{run} {sheet.how} {len(sheet.webp)}",
+        "sheet": "data:image/webp;base64," + base64.b64encode(sheet.webp).decode(),
+        "size": sheet.size,
+        "columns": sheet.columns,
+        "labels": frame_labels(steps, sheet.kept),
+        "names": ["x_t", "x0_pred"],
+    }
+    _component()(data=data, key="run.scrubber")
+    words = {
+        "decoded": "Frames are decoded by the VAE.",
+        "linear": "Frames are a linear map from latents to colours; decoding is slow here.",
+        "false colour": "False colours (latent channels 0 to 2): another model is loaded.",
+    }
+    st.caption(words.get(sheet.how, sheet.how))

@@ -1,0 +1,53 @@
+"""The sidebar panel that every page has: what computes, on what, and how much waits."""
+
+import streamlit as st
+
+from dashboard.lab import lab
+from dashboard.worker.views import LabView, ModelView
+
+POLL_SECONDS = 2
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def device_panel() -> None:
+    """Draw the model, its device and the queue; keeps itself up to date."""
+    view = lab().status()
+    with st.container(key="sidebar_panel", gap="xsmall"):
+        if view.model:
+            _model(view.model)
+        _activity(view)
+
+
+def _model(model: ModelView) -> None:
+    name = model.name.rstrip("/").rpartition("/")[2] or model.name
+    st.markdown(f":material/deployed_code: **{_plain(name)}**")
+    st.caption(
+        f"{_plain(model.device_name)} · {model.dtype}  \n"
+        f"{model.parameters / 1e6:,.1f} M parameters · {readable_bytes(model.memory_bytes)}"
+    )
+
+
+def _activity(view: LabView) -> None:
+    if view.stopped:
+        st.badge("worker stopped: restart the server", icon=":material/error:", color="red")
+    elif view.loading:
+        st.badge("loading model", icon=":material/hourglass_top:", color="orange")
+    elif view.running:
+        word = "run" if view.running == 1 else "runs"
+        st.badge(f"{view.running} {word} going", icon=":material/bolt:", color="green")
+    elif view.model:
+        st.badge("idle", icon=":material/check_circle:", color="gray")
+    else:
+        st.badge("no model", icon=":material/error:", color="red")
+    if view.queued:
+        st.badge(f"{view.queued} waiting", icon=":material/schedule:", color="blue")
+
+
+def readable_bytes(count: float) -> str:
+    """Return a size in MB or GB, to three figures."""
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
+
+
+def _plain(text: str) -> str:
+    """Return text with Markdown's own characters made harmless."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|$:~" else c for c in text)

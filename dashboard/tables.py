@@ -1,0 +1,67 @@
+"""The tables of a run on a page: each with its columns explained and its CSV."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from sdlab.tracing.columns import TABLES
+
+_TITLES = {
+    "steps": "Steps",
+    "channels": "Channels",
+    "tokens": "Tokens",
+    "timings": "Timings",
+}
+_ABOUT = {
+    "steps": "One row a network evaluation.",
+    "channels": "One row an evaluation and latent channel.",
+    "tokens": "One row a place in CLIP's sequence; what was cut comes last.",
+    "timings": "One row a timed stage.",
+}
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def read_tables(folder: str, changed: float) -> dict[str, pd.DataFrame]:
+    """Return the tables of a run folder; ``changed`` is its age, so that a new one is read anew.
+
+    Raises:
+        StoreError: If a table is missing or damaged.
+    """
+    from sdlab.store.run_folder import read_table
+
+    return {name: read_table(Path(folder), name) for name in TABLES}
+
+
+def show_tables(run: str, tables: dict[str, pd.DataFrame]) -> None:
+    """Draw the tables in tabs, each with a CSV download."""
+    from sdlab.store.export import csv_bytes
+
+    tabs = st.tabs([_TITLES[name] for name in tables])
+    for tab, (name, frame) in zip(tabs, tables.items(), strict=True):
+        with tab, st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"{_ABOUT[name]} {len(frame):,} rows.", width="stretch")
+            st.download_button(
+                "CSV",
+                data=csv_bytes(frame),
+                file_name=f"{run}-{name}.csv",
+                mime="text/csv",
+                key=f"run.csv_{name}",
+                icon=":material/download:",
+                on_click="ignore",
+                help=f"The {name} table, {len(frame):,} rows",
+            )
+        tab.dataframe(
+            frame.drop(columns="run", errors="ignore"),
+            hide_index=True,
+            height=330,
+            column_config=_columns(name),
+            alt=f"Table of {name}",
+        )
+
+
+def _columns(table: str) -> dict[str, object]:
+    out: dict[str, object] = {}
+    for name, (unit, meaning) in TABLES[table].items():
+        out[name] = st.column_config.Column(name, help=f"{meaning} ({unit})" if unit else meaning)
+    return out

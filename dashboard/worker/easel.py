@@ -1,0 +1,104 @@
+"""Draws the frames of runs in small pieces, between the network calls of the runs in flight.
+
+First comes a sketch by a linear map, quick enough to do at once. Where the decoder is quick too,
+a decoded sheet takes its place, painted only while nothing else is in flight.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dashboard.messages import sentence
+from dashboard.worker.frames import SheetPainter, write_sheet
+from dashboard.worker.shelf import open_stored
+
+if TYPE_CHECKING:
+    from dashboard.worker.library import Library
+    from sdlab.sampling.run import Run
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 1000
+
+
+class Easel:
+    """The drawings in progress; ``want`` and ``busy_with`` may be called from any thread.
+
+    Args:
+        library: Has the decoder.
+        runs: Folder of the stored runs.
+    """
+
+    def __init__(self, library: "Library", runs: Path) -> None:
+        self.folder = runs / ".dashboard" / "frames"
+        self._library = library
+        self._runs = runs
+        self._lock = threading.Lock()
+        self._sketches: OrderedDict[str, Run | None] = OrderedDict()
+        self._paintings: OrderedDict[str, Iterator[int]] = OrderedDict()
+        self._hopeless: OrderedDict[str, None] = OrderedDict()
+
+    def want(self, run: str, at_hand: "Run | None" = None) -> None:
+        """Ask for the frames of a run, given in memory or to be opened from its folder."""
+        with self._lock:
+            if at_hand is not None:
+                self._hopeless.pop(run, None)
+            if run not in self._hopeless and run not in self._paintings:
+                self._sketches.setdefault(run, at_hand)
+
+    def busy_with(self, run: str) -> bool:
+        """Return whether the frames of a run are still to get better."""
+        with self._lock:
+            return run in self._sketches or run in self._paintings
+
+    def sketch(self) -> bool:
+        """Draw one run's sheet by the quickest means; return whether there was one to draw."""
+        if not self._sketches:
+            return False
+        run, at_hand = next(iter(self._sketches.items()))
+        try:
+            opened = at_hand or open_stored(self._runs, run)
+            means = self._library.means(opened.manifest["model"]["hash"])
+            for _ in self._draw(opened, 0):
+                pass
+            with self._lock:
+                if len(means) > 1:
+                    self._paintings[run] = self._draw(opened, -1)
+        except Exception as error:
+            self._give_up(run, error)
+        with self._lock:
+            self._sketches.pop(run, None)
+        return True
+
+    def paint(self) -> bool:
+        """Draw one more evaluation by the best means; return whether there was one to draw."""
+        if not self._paintings:
+            return False
+        run, strokes = next(iter(self._paintings.items()))
+        try:
+            next(strokes)
+            return True
+        except StopIteration:
+            pass
+        except Exception as error:
+            self._give_up(run, error)
+        with self._lock:
+            self._paintings.pop(run, None)
+        return True
+
+    def _draw(self, run: "Run", which: int) -> Iterator[int]:
+        facts = run.manifest
+        how, picture = self._library.means(facts["model"]["hash"])[which]
+        painter = SheetPainter(run.trace, (facts["width"], facts["height"]), picture)
+        yield from painter.paint()
+        write_sheet(self.folder, run.id, painter.sheet(how))
+
+    def _give_up(self, run: str, error: Exception) -> None:
+        log.warning("no frames for %s: %s", run, sentence(error))
+        with self._lock:
+            self._hopeless[run] = None
+            if len(self._hopeless) > REMEMBERED:
+                self._hopeless.popitem(last=False)

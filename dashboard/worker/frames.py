@@ -1,0 +1,153 @@
+"""The frames of a run's scrubber: x_t and x0_pred of every kept evaluation on one sheet.
+
+The sheet is a picture of two rows, x_t above x0_pred, one column an evaluation, wrapped into
+bands where it would grow too wide. It is derived from the tensors and kept beside the runs, not
+in them, so it may be lossy and can be made again.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sdlab.tracing.trace import Trace
+
+log = logging.getLogger(__name__)
+
+ROWS = ("x_t", "x0_pred")
+MAX_SIDE = 256
+MAX_PIXELS = 12_000_000
+MAX_WIDTH = 8192
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A finished sheet.
+
+    Attributes:
+        webp: The encoded picture.
+        kept: The evaluation number of each frame.
+        size: (width, height) of one frame, in pixels.
+        columns: Frames a band.
+        how: "decoded", "linear" or "false colour".
+    """
+
+    webp: bytes
+    kept: tuple[int, ...]
+    size: tuple[int, int]
+    columns: int
+    how: str
+
+
+def frame_size(width: int, height: int, count: int) -> tuple[int, int]:
+    """Return the pixels of one frame: as large as the picture, within the sheet's limits."""
+    scale = min(1.0, MAX_SIDE / max(width, height))
+    scale = min(scale, (MAX_PIXELS / (2 * count * width * height)) ** 0.5)
+    return max(8, round(width * scale)), max(8, round(height * scale))
+
+
+def false_colour(latents: "Tensor") -> Image.Image:
+    """Return the first three latent channels as red, green and blue, each over its own range."""
+    import numpy as np
+
+    values = latents.detach().float().cpu().numpy().reshape(latents.shape[-3:])[:3]
+    low = values.min(axis=(1, 2), keepdims=True)
+    span = np.maximum(values.max(axis=(1, 2), keepdims=True) - low, 1e-6)
+    pixels = np.nan_to_num((values - low) / span * 255).astype(np.uint8)
+    return Image.fromarray(np.moveaxis(pixels, 0, -1))
+
+
+class SheetPainter:
+    """Paints a sheet frame by frame, so that runs in flight go on in between.
+
+    Args:
+        trace: What the run kept.
+        size: (width, height) of the picture, in pixels.
+        picture: Latents [1, C, h, w] -> picture.
+    """
+
+    def __init__(
+        self,
+        trace: "Trace",
+        size: tuple[int, int],
+        picture: Callable[["Tensor"], Image.Image],
+    ) -> None:
+        self._trace = trace
+        self._picture = picture
+        self.kept = tuple(int(k) for k in trace.kept)
+        self.size = frame_size(*size, max(1, len(self.kept)))
+        self.columns = max(1, min(len(self.kept), MAX_WIDTH // self.size[0]))
+
+    def paint(self) -> Iterator[int]:
+        """Yield after each evaluation's two frames how many are done; then see ``sheet``."""
+        width, height = self.size
+        bands = -(-len(self.kept) // self.columns)
+        canvas = Image.new("RGB", (self.columns * width, bands * 2 * height))
+        recorded = self._trace.names()
+        tensors = [self._trace.tensor(name) if name in recorded else None for name in ROWS]
+        for index in range(len(self.kept)):
+            band, column = divmod(index, self.columns)
+            for row, tensor in enumerate(tensors):
+                if tensor is not None:
+                    frame = self._picture(tensor[index][None].float())
+                    where = (column * width, (2 * band + row) * height)
+                    canvas.paste(_fit(frame, self.size), where)
+            yield index + 1
+        self._canvas = canvas
+
+    def sheet(self, how: str) -> Sheet:
+        """Return the painted sheet; ``how`` says by what means."""
+        import io
+
+        buffer = io.BytesIO()
+        self._canvas.save(buffer, "WEBP", quality=88, method=2)
+        return Sheet(buffer.getvalue(), self.kept, self.size, self.columns, how)
+
+
+def write_sheet(folder: Path, run: str, sheet: Sheet) -> None:
+    """Write a sheet beside the runs; the picture last, so that it is there or it is not.
+
+    Raises:
+        OSError: If the disk refuses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"kept": sheet.kept, "size": sheet.size, "columns": sheet.columns, "how": sheet.how}
+    for name, data in ((f"{run}.json", json.dumps(facts).encode()), (f"{run}.webp", sheet.webp)):
+        temporary = folder / f"{name}.{os.getpid()}.part"
+        temporary.write_bytes(data)
+        temporary.replace(folder / name)
+
+
+def read_sheet(folder: Path, run: str) -> Sheet | None:
+    """Return the sheet of a run, or None if there is none yet."""
+    try:
+        webp = (folder / f"{run}.webp").read_bytes()
+        facts = json.loads((folder / f"{run}.json").read_text())
+        return Sheet(
+            webp,
+            tuple(facts["kept"]),
+            (facts["size"][0], facts["size"][1]),
+            facts["columns"],
+            facts["how"],
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError) as error:
+        log.warning("cannot read the frames of %s: %s", run, error)
+        return None
+
+
+def _fit(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if frame.size == size:
+        return frame
+    larger = frame.width < size[0]
+    resample = Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
+    return frame.resize(size, resample)

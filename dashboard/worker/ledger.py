@@ -1,0 +1,97 @@
+"""Which runs were on their way when the server went down.
+
+Each worker keeps one small JSON file per live run in a folder named by its process. At the next
+start a folder whose process is gone is a leftover: its runs are interrupted, and stay listed as
+such until they are run again or dismissed. Two servers on one runs folder leave each other alone.
+"""
+
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import psutil
+
+from sdlab.sampling.experiment import Experiment
+
+log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """The live runs of this process, on disk.
+
+    A disk that cannot be written costs the memory of interruptions, never a run.
+
+    Args:
+        root: Folder of the dashboard's own files; made when first needed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._live = root / "live" / _process_name(os.getpid())
+        self._interrupted = root / "interrupted"
+
+    def begin(self, experiment: Experiment) -> None:
+        """Note that a run is on its way."""
+        try:
+            self._live.mkdir(parents=True, exist_ok=True)
+            (self._live / f"{experiment.id}.json").write_text(experiment.to_json())
+        except OSError as error:
+            log.warning("cannot note run %s: %s", experiment.id, error)
+        self.dismiss(experiment.id)
+
+    def end(self, run: str) -> None:
+        """Note that a run has ended, whatever way."""
+        _unlink(self._live / f"{run}.json")
+
+    def interrupt(self, run: str) -> None:
+        """Note that a run of this process was stopped by the server's end."""
+        self._move(self._live / f"{run}.json")
+
+    def dismiss(self, run: str) -> None:
+        """Forget an interrupted run."""
+        _unlink(self._interrupted / f"{run}.json")
+
+    def recover(self) -> list[Experiment]:
+        """Return the interrupted runs, those of dead processes among them."""
+        for folder in self._live.parent.glob("*"):
+            if folder != self._live and not _alive(folder.name):
+                for path in folder.glob("*.json"):
+                    self._move(path)
+                shutil.rmtree(folder, ignore_errors=True)
+        found = [_read(path) for path in sorted(self._interrupted.glob("*.json"))]
+        return [experiment for experiment in found if experiment is not None]
+
+    def _move(self, path: Path) -> None:
+        try:
+            self._interrupted.mkdir(parents=True, exist_ok=True)
+            path.replace(self._interrupted / path.name)
+        except OSError as error:
+            log.warning("cannot keep %s as interrupted: %s", path.stem, error)
+
+
+def _process_name(pid: int) -> str:
+    return f"{pid}-{psutil.Process(pid).create_time():.0f}"
+
+
+def _alive(name: str) -> bool:
+    try:
+        pid, started = name.split("-")
+        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 5
+    except (ValueError, psutil.Error):
+        return False
+
+
+def _read(path: Path) -> Experiment | None:
+    try:
+        return Experiment.from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        log.warning("skipping unreadable %s: %s", path.name, error)
+        return None
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("cannot remove %s: %s", path.name, error)

@@ -1,0 +1,166 @@
+"""The model in the worker's hands: never two in memory, and what is known of the one.
+
+Everything heavy is imported here, inside the methods, so that the first page paints before torch
+is there.
+"""
+
+import gc
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dashboard.worker.views import EMBEDDED, ModelRequest, ModelView
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+    from torch import Tensor
+
+    from sdlab.models.model import Model
+    from sdlab.sampling.engine import Engine
+
+log = logging.getLogger(__name__)
+
+FAST_DECODE_SECONDS = 0.15
+
+
+class Library:
+    """Holds at most one model.
+
+    Args:
+        load: As ``sdlab.load``; that one by default.
+    """
+
+    def __init__(self, load: Callable[..., "Model"] | None = None) -> None:
+        self._load = load
+        self.model: Model | None = None
+        self.engine: Engine | None = None
+        self.view: ModelView | None = None
+        self.decode_seconds = 0.0
+        self.catalogue: pd.DataFrame | None = None
+        self.requests = {EMBEDDED: ModelRequest()}
+
+    def request_for(self, name: str) -> ModelRequest:
+        """Return how the model of that name is loaded."""
+        return self.requests.get(name, ModelRequest(name))
+
+    def holds(self, name: str) -> bool:
+        """Return whether the model in memory goes by that name."""
+        return self.view is not None and self.view.name == name
+
+    def swap(self, request: ModelRequest) -> None:
+        """Let go of the model in memory, then load another.
+
+        Raises:
+            Exception: What ``sdlab.load`` raises; there is no model then.
+        """
+        self.release()
+        load = self._load
+        if load is None:
+            import sdlab
+
+            load = sdlab.load
+        source = None if request.source == EMBEDDED else request.source
+        options = {
+            name: getattr(request, name)
+            for name in ("device", "dtype", "revision", "variant", "token")
+            if getattr(request, name)
+        }
+        model = load(source, **options)
+        self._take(model)
+        self.requests[model.name] = request
+
+    def release(self) -> None:
+        """Let go of the model in memory and of what its device cached."""
+        self.model = self.engine = self.view = None
+        gc.unfreeze()
+        gc.collect()
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def picture(self, latents: "Tensor") -> "Image.Image":
+        """Return a picture of this model's latents [1, C, h, w], by the best quick means."""
+        assert self.model is not None and self.view is not None
+        if self.view.decodes_fast:
+            return self.model.decode(latents)
+        return self.model.preview(latents)
+
+    def means(self, model_hash: str) -> "list[tuple[str, Callable[[Tensor], Image.Image]]]":
+        """Return the ways to draw a model's latents, the quickest first, the best last.
+
+        Args:
+            model_hash: Of the model that made them; another model's decoder would lie.
+        """
+        from dashboard.worker.frames import false_colour
+
+        if self.model is None or self.view is None or self.view.hash != model_hash:
+            return [("false colour", false_colour)]
+        ways: list[tuple[str, Callable[[Tensor], Image.Image]]] = [("linear", self.model.preview)]
+        if self.view.decodes_fast:
+            ways.append(("decoded", self.model.decode))
+        return ways
+
+    def make_catalogue(self) -> None:
+        """Make the table of every solver and scheduler; it is the same for every model."""
+        import sdlab
+
+        self.catalogue = sdlab.schedulers()
+
+    def _take(self, model: "Model") -> None:
+        from sdlab.sampling.engine import Engine
+
+        self.decode_seconds = _decode_seconds(model)
+        decodes_fast = self.decode_seconds < FAST_DECODE_SECONDS
+        if not decodes_fast:
+            _ = model.preview
+        self.engine = Engine(model)
+        self.model = model
+        self.view = _describe(model, decodes_fast)
+        gc.collect()
+        gc.freeze()
+
+
+def _decode_seconds(model: "Model") -> float:
+    import torch
+
+    width, height = model.default_size
+    factor = model.vae_factor
+    zeros = torch.zeros(1, model.latent_channels, height // factor, width // factor)
+    seconds = []
+    for _ in range(3):
+        start = time.thread_time()  # a busy machine must not make a quick decoder look slow
+        model.decode(zeros)
+        seconds.append(time.thread_time() - start)
+        if seconds[0] > 20 * FAST_DECODE_SECONDS:
+            break
+    return min(seconds)
+
+
+def _describe(model: "Model", decodes_fast: bool) -> ModelView:
+    import torch
+
+    from sdlab.models.families import family
+
+    device = model.device
+    name = "CPU" if device.type == "cpu" else device.type.upper()
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    elif device.type == "cpu":
+        name = f"CPU, {torch.get_num_threads()} threads"
+    config: Any = model.pipeline.scheduler.config
+    return ModelView(
+        name=model.name,
+        family=family(model.pipeline, model.name),
+        device=str(device),
+        device_name=name,
+        dtype=str(model.dtype).removeprefix("torch."),
+        parameters=model.parameters,
+        memory_bytes=model.memory_bytes,
+        hash=model.hash,
+        default_size=model.default_size,
+        prediction=str(config.get("prediction_type", "epsilon")),
+        decodes_fast=decodes_fast,
+    )

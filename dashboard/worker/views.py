@@ -1,0 +1,126 @@
+"""What the worker shows of itself: frozen snapshots, safe to read from any thread."""
+
+from dataclasses import dataclass, field, replace
+
+from sdlab.sampling.experiment import Experiment
+
+LIVE = frozenset({"queued", "running", "decoding", "saving"})
+ENDED = frozenset({"done", "failed", "cancelled", "interrupted"})
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """What to load, as ``sdlab.load`` takes it.
+
+    Attributes:
+        source: "embedded", a hub id, a folder or a .safetensors file.
+        revision: Branch, tag or commit on the hub.
+        variant: Weight variant such as "fp16".
+        dtype: "float32", "float16", "bfloat16", or None for what suits the device.
+        device: "cpu", "cuda", "mps", or None for the best there is.
+        token: Access token of the hub; never shown or written.
+    """
+
+    source: str = EMBEDDED
+    revision: str | None = None
+    variant: str | None = None
+    dtype: str | None = None
+    device: str | None = None
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """The model in memory.
+
+    Attributes:
+        name: What it was loaded by.
+        family: "sd1" or "sd2".
+        device: Such as "cpu" or "cuda:0".
+        device_name: The device in words.
+        dtype: Such as "float32".
+        parameters: Parameters of U-Net, VAE and text encoder.
+        memory_bytes: Bytes that its weights take.
+        hash: 16 hex digits of the weights.
+        default_size: (width, height) in pixels.
+        prediction: "epsilon", "v_prediction" or "sample".
+        decodes_fast: Whether previews are decoded, not just mapped linearly.
+    """
+
+    name: str
+    family: str
+    device: str
+    device_name: str
+    dtype: str
+    parameters: int
+    memory_bytes: int
+    hash: str
+    default_size: tuple[int, int]
+    prediction: str
+    decodes_fast: bool
+
+
+@dataclass(frozen=True)
+class JobView:
+    """One run on its way.
+
+    Attributes:
+        id: The experiment's id.
+        experiment: What is run.
+        state: One of ``LIVE`` or ``ENDED``.
+        evaluation: Network evaluations done.
+        nfe: Network evaluations in all; 0 while unknown.
+        position: Place in the queue, from 1; 0 once it runs.
+        rate: Solver steps per second; None before the first.
+        seconds_left: Until the last evaluation, by that rate.
+        preview: PNG of the latest x0_pred or of the picture.
+        error: What went wrong, in a sentence.
+        unsaved: Whether the picture is whole but could not be written.
+        shared: How many sessions watch it.
+    """
+
+    id: str
+    experiment: Experiment
+    state: str
+    evaluation: int = 0
+    nfe: int = 0
+    position: int = 0
+    rate: float | None = None
+    seconds_left: float | None = None
+    preview: bytes | None = None
+    error: str = ""
+    unsaved: bool = False
+    shared: int = 0
+
+    @property
+    def live(self) -> bool:
+        """Whether it still waits or runs."""
+        return self.state in LIVE
+
+    def with_(self, **changes: object) -> "JobView":
+        """Return a copy with the named fields changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class LabView:
+    """The laboratory at one moment.
+
+    Attributes:
+        model: What is in memory, if anything is.
+        loading: The name of the model being loaded or waiting to be, if any.
+        load_error: Why the last load failed, in a sentence; "" if it did not.
+        running: Runs in flight.
+        queued: Runs that wait.
+        known: Names under which models can be asked for.
+        stopped: Whether the worker has ended.
+    """
+
+    model: ModelView | None = None
+    loading: str = ""
+    load_error: str = ""
+    running: int = 0
+    queued: int = 0
+    known: tuple[str, ...] = (EMBEDDED,)
+    stopped: bool = False

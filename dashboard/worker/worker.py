@@ -1,0 +1,391 @@
+"""The worker: one thread that owns the model and runs what everybody asks for.
+
+Pages call ``submit``, ``get``, ``touch``, ``cancel``, ``load`` and ``status`` from their own
+threads; those only take the lock for a moment. The thread admits runs into the engine first come,
+first served, drives it one network call at a time, writes finished runs to disk, and changes the
+model only when nothing of the old one is in flight. It never calls Streamlit.
+"""
+
+import logging
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dashboard.messages import sentence
+from dashboard.worker.easel import Easel
+from dashboard.worker.frames import Sheet, read_sheet
+from dashboard.worker.job import WorkerJob
+from dashboard.worker.ledger import Ledger
+from dashboard.worker.library import Library
+from dashboard.worker.shelf import stored_hash
+from dashboard.worker.views import ENDED, JobView, LabView, ModelRequest
+from dashboard.worker.watchers import Watchers
+from sdlab.sampling.experiment import Experiment
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 32
+REMEMBERED = 300
+UNSAVED = 8
+IDLE_SECONDS = 0.5
+PREVIEW_SHARE = 10  # a preview waits this many times as long as a decoding takes
+
+
+class Worker:
+    """One model, one engine, one thread.
+
+    Args:
+        runs: Folder of the stored runs.
+        load: As ``sdlab.load``; that one by default.
+        connected: Tells whether a session's browser is connected.
+    """
+
+    def __init__(
+        self,
+        runs: Path,
+        load: Callable[..., Any] | None = None,
+        connected: Callable[[str], bool] = lambda session: True,
+    ) -> None:
+        self.runs = runs
+        self._library = Library(load)
+        self._watchers = Watchers(connected)
+        self._ledger = Ledger(runs / ".dashboard")
+        self._lock = threading.Condition()
+        self._jobs: OrderedDict[str, WorkerJob] = OrderedDict()
+        self._queue: deque[WorkerJob | ModelRequest] = deque()
+        self._in_flight: list[WorkerJob] = []
+        self._easel = Easel(self._library, runs)
+        self._status = LabView(loading="embedded")
+        self._stopping = False
+        self._catalogue_wanted = False
+        self._ready = threading.Event()
+        for experiment in self._ledger.recover():
+            self._jobs[experiment.id] = WorkerJob(experiment, "interrupted")
+        self._thread = threading.Thread(target=self._live, name="sdlab-worker", daemon=True)
+        self._thread.start()
+
+    # What pages call, from any thread.
+
+    def submit(self, experiment: Experiment) -> str:
+        """Ask for a run and return its id; one that is on its way, or made, is not run twice."""
+        with self._lock:
+            job = self._jobs.get(experiment.id)
+            if job is not None and job.view.live and not job.cancelled:
+                return job.id
+            if self._made(experiment):
+                self._jobs.pop(experiment.id, None)
+                return experiment.id
+            job = self._jobs[experiment.id] = WorkerJob(experiment)
+            self._jobs.move_to_end(job.id)
+            self._queue.append(job)
+            self._ledger.begin(experiment)
+            self._forget_old()
+            self._number_queue()
+            self._lock.notify()
+        return job.id
+
+    def get(self, run: str) -> JobView | None:
+        """Return the snapshot of a run that this server knows, or None."""
+        with self._lock:
+            job = self._jobs.get(run)
+            view = job and job.view
+            return view.with_(shared=self._watchers.count(run)) if view else None
+
+    def jobs(self) -> list[JobView]:
+        """Return the snapshots of all runs that are not simply done, latest first."""
+        with self._lock:
+            return [j.view for j in reversed(self._jobs.values()) if j.view.state != "done"]
+
+    def touch(self, run: str, session: str) -> None:
+        """Note that a session watches a run."""
+        with self._lock:
+            if run in self._jobs:
+                self._watchers.touch(run, session)
+
+    def cancel(self, run: str, session: str) -> str:
+        """Leave a run, and end it if nobody else watches: "left", "cancelled" or "ended"."""
+        with self._lock:
+            job = self._jobs.get(run)
+            if job is None or not job.view.live:
+                return "ended"
+            self._watchers.leave(run, session)
+            if self._watchers.count(run):
+                return "left"
+            job.cancelled = True
+            self._lock.notify()
+            return "cancelled"
+
+    def save_again(self, run: str) -> None:
+        """Try once more to write a run whose picture is whole but could not be written."""
+        with self._lock:
+            job = self._jobs.get(run)
+            if job is not None and job.view.unsaved:
+                job.set(state="saving", error="", unsaved=False)
+                self._lock.notify()
+
+    def dismiss(self, run: str) -> None:
+        """Forget a run that ended without a picture."""
+        with self._lock:
+            job = self._jobs.get(run)
+            if job is not None and job.view.state in ENDED:
+                del self._jobs[run]
+                self._ledger.dismiss(run)
+
+    def load(self, request: ModelRequest) -> None:
+        """Ask for another model; it waits until the runs before it are through."""
+        with self._lock:
+            self._queue.append(request)
+            self._status = _replace(self._status, loading=request.source, load_error="")
+            self._lock.notify()
+
+    def want_frames(self, run: str) -> None:
+        """Ask for the frames of a stored run; see ``sheet``."""
+        self._easel.want(run)
+        with self._lock:
+            self._lock.notify()
+
+    def paints(self, run: str) -> bool:
+        """Return whether the frames of a run are still being made."""
+        return self._easel.busy_with(run)
+
+    def status(self) -> LabView:
+        """Return the laboratory at this moment."""
+        with self._lock:
+            waiting = sum(isinstance(item, WorkerJob) for item in self._queue)
+            return _replace(
+                self._status,
+                model=self._library.view,
+                running=len(self._in_flight),
+                queued=waiting,
+                known=tuple(self._library.requests),
+                stopped=not self._thread.is_alive(),
+            )
+
+    def catalogue(self, timeout: float = 120.0) -> Any:
+        """Return the table of ``sdlab.schedulers``; waits for it, None if it does not come."""
+        self._catalogue_wanted = True
+        with self._lock:
+            self._lock.notify()
+        self._ready.wait(timeout)
+        return self._library.catalogue
+
+    def sheet(self, run: str) -> Sheet | None:
+        """Return the best frames of a run that there are by now."""
+        return read_sheet(self._easel.folder, run)
+
+    def stop(self, timeout: float = 20.0) -> None:
+        """End the thread at its next network call; runs in flight become interrupted."""
+        with self._lock:
+            self._stopping = True
+            self._lock.notify()
+        self._thread.join(timeout)
+
+    # The thread.
+
+    def _live(self) -> None:
+        try:
+            self._change_model(self._library.request_for("embedded"))
+            while not self._stopping:
+                if not self._turn():
+                    with self._lock:
+                        if not self._stopping:
+                            self._lock.wait(IDLE_SECONDS)
+        except BaseException:
+            log.exception("the worker has ended")
+            raise
+        finally:
+            self._ready.set()
+            self._interrupt_all()
+
+    def _turn(self) -> bool:
+        """Do one small piece of work; return whether there was any."""
+        if self._catalogue_wanted:
+            self._list_schedulers()
+        self._cancel_waiting()
+        self._admit()
+        saved = self._save_waiting()
+        sketched = self._easel.sketch()
+        if self._round() or saved or sketched or self._list_schedulers():
+            return True
+        return self._easel.paint()
+
+    def _cancel_waiting(self) -> None:
+        with self._lock:
+            for item in [j for j in self._queue if isinstance(j, WorkerJob) and j.cancelled]:
+                self._queue.remove(item)
+                self._end(item, "cancelled")
+            self._number_queue()
+        for job in self._in_flight:
+            if job.cancelled and job.engine_job is not None:
+                job.engine_job.cancel()
+
+    def _admit(self) -> None:
+        while self._queue and not self._stopping:
+            head = self._queue[0]
+            name = head.source if isinstance(head, ModelRequest) else head.view.experiment.model
+            fits = isinstance(head, WorkerJob) and self._library.holds(name)
+            if self._in_flight and (not fits or len(self._in_flight) >= IN_FLIGHT):
+                return
+            with self._lock:
+                self._queue.popleft()
+                self._number_queue()
+            if isinstance(head, ModelRequest):
+                self._change_model(head)
+            elif fits or self._change_model(self._library.request_for(name)):
+                self._begin(head)
+            else:
+                self._end(head, "failed", self._status.load_error)
+
+    def _begin(self, job: WorkerJob) -> None:
+        if self._made(job.view.experiment):
+            self._end(job, "done")
+            return
+        try:
+            job.engine_job = self._engine.submit(job.view.experiment)
+        except Exception as error:
+            self._end(job, "failed", sentence(error))
+            return
+        job.set(state="running", position=0, nfe=job.engine_job.nfe)
+        self._in_flight.append(job)
+
+    def _round(self) -> bool:
+        if not self._in_flight:
+            return False
+        try:
+            self._engine.round()
+        except Exception as error:
+            self._fail_all(sentence(error))
+            return True
+        pause = PREVIEW_SHARE * self._library.decode_seconds * len(self._in_flight)
+        for job in list(self._in_flight):
+            state = job.engine_job.state
+            if state == "done":
+                self._finish(job)
+            elif state in ("failed", "cancelled"):
+                self._in_flight.remove(job)
+                reason = job.engine_job.error
+                self._end(job, state, sentence(reason) if reason else "")
+            else:
+                job.measure()
+                if self._watchers.count(job.id) and job.wants_preview(pause):
+                    latents = job.engine_job.x0_pred
+                    job.show(self._library.picture(latents))
+        return True
+
+    def _finish(self, job: WorkerJob) -> None:
+        job.measure()
+        job.run = job.engine_job.result
+        job.set(state="saving", seconds_left=0.0)
+        job.show(job.run.image)
+        self._in_flight.remove(job)
+        self._save(job)
+
+    def _save(self, job: WorkerJob) -> None:
+        try:
+            job.run.save(self.runs)
+        except Exception as error:
+            reason = error.strerror if isinstance(error, OSError) else sentence(error)
+            self._end(job, "failed", f"The picture is made but could not be saved: {reason}")
+            self._drop_unsaved()
+            return
+        self._easel.want(job.id, job.run)
+        job.run = None
+        self._end(job, "done")
+
+    def _save_waiting(self) -> bool:
+        waiting = [j for j in list(self._jobs.values()) if j.run and j.view.state == "saving"]
+        for job in waiting:
+            self._save(job)
+        return bool(waiting)
+
+    def _list_schedulers(self) -> bool:
+        if self._ready.is_set():
+            return False
+        try:
+            self._library.make_catalogue()
+        except Exception as error:
+            log.error("no catalogue of schedulers: %s", sentence(error))
+        self._ready.set()
+        return True
+
+    def _change_model(self, request: ModelRequest) -> bool:
+        """Load a model; on failure say why, and take the embedded one back in hand."""
+        with self._lock:
+            self._status = _replace(self._status, loading=request.source, load_error="")
+        try:
+            self._library.swap(request)
+            error = ""
+        except Exception as trouble:
+            error = f"{request.source} could not be loaded: {sentence(trouble)}"
+            if request.source != "embedded":
+                self._change_model(self._library.request_for("embedded"))
+        with self._lock:
+            waits = [item.source for item in self._queue if isinstance(item, ModelRequest)]
+            self._status = _replace(
+                self._status, loading=waits[0] if waits else "", load_error=error
+            )
+        return not error
+
+    def _end(self, job: WorkerJob, state: str, error: str = "") -> None:
+        with self._lock:
+            job.end(state, error)
+            self._ledger.end(job.id)
+            self._watchers.forget(job.id)
+
+    def _fail_all(self, reason: str) -> None:
+        from sdlab.sampling.engine import Engine
+
+        for job in self._in_flight:
+            self._end(job, "failed", reason)
+        self._in_flight.clear()
+        self._library.engine = Engine(self._library.model)
+
+    def _interrupt_all(self) -> None:
+        with self._lock:
+            for job in self._jobs.values():
+                if job.view.live:
+                    self._ledger.interrupt(job.id)
+                    job.end("interrupted")
+            self._queue.clear()
+            self._in_flight.clear()
+            self._library.engine = self._library.model = None
+
+    # Small questions.
+
+    @property
+    def _engine(self) -> Any:
+        assert self._library.engine is not None
+        return self._library.engine
+
+    def _made(self, experiment: Experiment) -> bool:
+        """Return whether the run is stored, and by the weights that would make it again."""
+        found = stored_hash(self.runs, experiment.id)
+        model = self._library.view
+        if found is None or model is None:
+            return False
+        return model.name != experiment.model or model.hash == found
+
+    def _number_queue(self) -> None:
+        waiting = [item for item in self._queue if isinstance(item, WorkerJob)]
+        for position, job in enumerate(waiting, start=1):
+            if job.view.position != position:
+                job.set(position=position)
+
+    def _forget_old(self) -> None:
+        ended = [j for j in self._jobs.values() if not j.view.live and not j.view.unsaved]
+        for job in ended[: max(0, len(ended) - REMEMBERED)]:
+            del self._jobs[job.id]
+
+    def _drop_unsaved(self) -> None:
+        unsaved = [j for j in self._jobs.values() if j.view.unsaved]
+        for job in unsaved[: max(0, len(unsaved) - UNSAVED)]:
+            job.run = None
+            job.set(unsaved=False)
+
+
+def _replace(view: LabView, **changes: object) -> LabView:
+    from dataclasses import replace
+
+    return replace(view, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,15 @@
+"""Home: what this is, a picture made just now, where to go."""
+
+import streamlit as st
+
+from dashboard.welcome import picture_of_now, ways_on
+
+st.title("sdlab, the laboratory for Stable Diffusion", anchor=False)
+st.markdown(
+    "Run a diffusion experiment and see, measure and export every step of it: how the noise "
+    "falls, what the latents hold, what guidance changes, where the time goes. It runs here and "
+    "now on a small embedded model of the true Stable Diffusion architecture, and on any Stable "
+    "Diffusion checkpoint on your GPU."
+)
+ways_on()
+picture_of_now()

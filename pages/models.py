@@ -1,0 +1,10 @@
+"""Models: what is loaded, and how to load another."""
+
+import streamlit as st
+
+from dashboard.models_panel import load_form, model_panel
+
+st.title("Models", anchor=False)
+st.markdown("One model is in memory at a time; runs wait for each other when they need another.")
+model_panel()
+load_form()

@@ -1,0 +1,14 @@
+"""Run: one run by its id, in the URL as ``/run?id=...``; also while it is still on its way."""
+
+import streamlit as st
+
+from dashboard.run_view import show_details, show_stage
+from dashboard.runs_list import ask_for_run
+
+st.title("Run", anchor=False)
+st.markdown("One run, from its first noise to its picture; the address of this page links to it.")
+
+run = st.query_params.get("id", "").strip()
+stored = show_stage(run, "run") if run else ask_for_run()
+if stored is not None:
+    show_details(stored)

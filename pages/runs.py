@@ -1,0 +1,9 @@
+"""Runs: everything that was run here, the latest first."""
+
+import streamlit as st
+
+from dashboard.runs_list import show_runs
+
+st.title("Runs", anchor=False)
+st.markdown("Everything that was run here, the latest first. Select a row to open it.")
+show_runs()
