@@ -1,4 +1,4 @@
-"""Writing a folder in one piece: it is there whole, or it is not there.
+"""Writing a folder or a file in one piece: it is there whole, or it is not there.
 
 The files go to a hidden folder beside the place, each is forced to the disk, and the folder is
 renamed at the end. A rename cannot replace a folder that has files, so an older one is first
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from sdlab.errors import StoreError
 
@@ -51,6 +52,35 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> Path:
     except BaseException as error:
         if work != target:
             shutil.rmtree(work, ignore_errors=True)
+        reason = _errno(error)
+        if reason is None:
+            raise
+        raise StoreError(_explain(target, reason)) from error
+    return target
+
+
+def write_file(target: Path, write: Callable[[BinaryIO], None]) -> Path:
+    """Make ``target`` the file that ``write`` fills, replacing an older one; return it.
+
+    Args:
+        target: The file to make.
+        write: Called with a binary stream, to write to.
+
+    Raises:
+        StoreError: If it cannot be written whole; then nothing is left of it, and an older file
+            is as it was.
+    """
+    work = hidden(target, "new")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with work.open("xb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        work.replace(target)
+    except BaseException as error:
+        with suppress(OSError):
+            work.unlink(missing_ok=True)
         reason = _errno(error)
         if reason is None:
             raise
@@ -125,16 +155,15 @@ def _errno(error: BaseException) -> OSError | None:
 
 
 def _explain(target: Path, error: OSError) -> str:
-    where = target.parent
+    where, reason = target.parent, error.strerror or str(error)
     if error.errno in FULL:
         free = shutil.disk_usage(where).free / 2**20 if where.is_dir() else 0.0
         return (
-            f"No room to save run {target.name} in {where} ({free:,.0f} MiB free:"
-            f" {error.strerror or error}). Delete runs you no longer need there, or record less:"
-            " Record(every=4), dtype='float16' or tensors=(). The run itself is not lost; save it"
-            " again when there is room."
+            f"No room to save {target.name} in {where} ({free:,.0f} MiB free: {reason}). Delete"
+            " runs you no longer need there, or record less: Record(every=4), dtype='float16' or"
+            " tensors=(). What was stored before is untouched; save again when there is room."
         )
     return (
-        f"Run {target.name} cannot be written to {where}: {error.strerror or error}. Choose another"
-        " folder, for example with the environment variable SDLAB_RUNS."
+        f"{target.name} cannot be written to {where}: {reason}. Choose another folder, for example"
+        " with the environment variable SDLAB_RUNS."
     )

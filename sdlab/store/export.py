@@ -9,17 +9,20 @@ import io
 import shutil
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from sdlab.errors import StoreError
-from sdlab.store.run_folder import FILES, read_manifest
+from sdlab.errors import StoreError, unknown
+from sdlab.store.atomic import write_file
+from sdlab.store.run_folder import FILES, read_manifest, read_table
 from sdlab.tracing.columns import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+KINDS = ("csv", "parquet", "zip")
 BLOCK = 2**18
 ROWS = 1000
 
@@ -65,6 +68,40 @@ def write_zip(folder: str | Path, stream: Sink) -> None:
         for name in TABLES:
             if (folder / f"{name}.parquet").is_file():
                 _add_csv(folder, name, archive)
+
+
+def export_run(folder: Path, kind: str, directory: Path) -> list[Path]:
+    """Write a run's tables or its zip as files and return their paths.
+
+    Args:
+        folder: The run folder.
+        kind: "csv" or "parquet", one file a table; "zip", one file with everything.
+        directory: Where to; made if it is not there. A file of the same name is replaced.
+
+    Raises:
+        ValueError: If the kind is unknown.
+        StoreError: If the run cannot be read or a file not be written; none is left half.
+    """
+    if kind not in KINDS:
+        raise ValueError(unknown("kind of export", kind, KINDS))
+    read_manifest(folder)
+    if kind == "zip":
+        target = directory / f"{folder.name}.zip"
+        return [write_file(target, lambda stream: write_zip(folder, stream))]
+    out = []
+    for name in TABLES:
+        table = read_table(folder, name)
+        target = directory / f"{folder.name}-{name}.{kind}"
+        out.append(write_file(target, partial(_write_table, table, kind)))
+    return out
+
+
+def _write_table(table: "pd.DataFrame", kind: str, stream: BinaryIO) -> None:
+    if kind == "parquet":
+        table.to_parquet(stream, index=False)
+        return
+    for block in _csv_blocks(table):
+        stream.write(block)
 
 
 def _copy(path: Path, archive: zipfile.ZipFile, name: str) -> None:

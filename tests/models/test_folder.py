@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sdlab.errors import ModelError
-from sdlab.models.load import EMBEDDED, load
+from sdlab.models.load import load
 
 from .conftest import latents
 
@@ -214,13 +214,3 @@ def test_index_without_a_component(folder):
     edit(folder / INDEX, vae=[None, None])
     with pytest.raises(ModelError, match="names no vae"):
         load(folder)
-
-
-def test_embedded_files_are_as_published():
-    assert sorted(path.name for path in EMBEDDED.iterdir() if path.is_dir()) == [
-        "scheduler",
-        "text_encoder",
-        "tokenizer",
-        "unet",
-        "vae",
-    ]

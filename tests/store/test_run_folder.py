@@ -73,7 +73,7 @@ def test_saving_again_replaces(run, stored):
 
 
 def test_full_disk_loses_nothing(run, tiny_disk):
-    with pytest.raises(StoreError, match=r"No room to save run .*free.*Delete runs"):
+    with pytest.raises(StoreError, match=r"No room to save .*free.*Delete runs"):
         run.save(tiny_disk)
     assert list(tiny_disk.iterdir()) == []
 
@@ -82,7 +82,7 @@ def test_full_disk_loses_nothing(run, tiny_disk):
 def test_refused_write_keeps_the_old_run(run, stored, size):
     """The limit strikes in the manifest, in the picture or in the tensors."""
     before = {path.name: path.read_bytes() for path in stored.iterdir()}
-    with file_limit(size), pytest.raises(StoreError, match="No room to save run"):
+    with file_limit(size), pytest.raises(StoreError, match="No room to save"):
         run.save(stored.parent)
     assert {path.name: path.read_bytes() for path in stored.iterdir()} == before
     assert list(stored.parent.iterdir()) == [stored]

@@ -1,0 +1,236 @@
+"""The command line: the laboratory's words, typed. ``sdlab --help`` loads neither torch nor pandas.
+
+A wrong argument ends with exit code 2 and one line that names it; trouble with the environment
+with exit code 1 and one line that says what to do; anything else is a bug and shows its traceback.
+"""
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sdlab.errors import SdlabError
+from sdlab.store import find_run, runs_root
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(
+    help="The laboratory for Stable Diffusion: run, trace, measure and export every step.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+Texts = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Again for another.")]
+Root = Annotated[Path | None, typer.Option(help="Folder of all runs; else SDLAB_RUNS, else runs.")]
+
+
+def clean(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with its errors told in one line, and their exit codes."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (ValueError, SdlabError) as error:
+            typer.echo(f"sdlab: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
+
+    return wrapped
+
+
+@app.command()
+@clean
+def run(
+    prompt: Annotated[str, typer.Argument(help="What to draw.")] = "",
+    negative_prompt: Annotated[str, typer.Option(help="What to steer away from.")] = "",
+    seed: Annotated[int, typer.Option(help="0 ... 2**64 - 1.")] = 0,
+    solver: Annotated[str, typer.Option(help="A name of `sdlab schedulers`.")] = "ddim",
+    solver_option: Texts = None,
+    curve: Annotated[str | None, typer.Option(help="How sigma falls, e.g. karras.")] = None,
+    curve_option: Texts = None,
+    num_steps: Annotated[int, typer.Option(help="Solver steps.")] = 25,
+    guidance_scale: Annotated[float, typer.Option(help="1 or less: no guidance.")] = 4.0,
+    guidance_rescale: Annotated[float, typer.Option(help="0 ... 1.")] = 0.0,
+    eta: Annotated[float | None, typer.Option(help="0 ... 1, for solvers that take it.")] = None,
+    width: Annotated[int | None, typer.Option(help="Pixels, a multiple of 8.")] = None,
+    height: Annotated[int | None, typer.Option(help="Pixels, a multiple of 8.")] = None,
+    model: Annotated[str, typer.Option(help="embedded, a folder, a file, a hub id.")] = "embedded",
+    record: Annotated[list[str] | None, typer.Option(help="Tensor to keep, or none.")] = None,
+    record_every: Annotated[int, typer.Option(help="Keep each n-th evaluation.")] = 1,
+    record_dtype: Annotated[str, typer.Option(help="What tensors are kept in.")] = "float32",
+    statistics: Annotated[bool, typer.Option(help="Fill the steps and channels tables.")] = True,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, float16, bfloat16.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Of a hub id.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Of a folder or hub id.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Folder of configs for a file.")] = None,
+    root: Root = None,
+) -> None:
+    """Run an experiment, save its run folder and print the folder's path."""
+    import sdlab
+
+    keep = ["x_t", "x0_pred"] if record is None else [name for name in record if name != "none"]
+    spec = sdlab.Experiment(
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        seed=seed,
+        solver=solver,
+        solver_options=_pairs("solver-option", solver_option),
+        curve=curve,
+        curve_options=_pairs("curve-option", curve_option),
+        num_steps=num_steps,
+        guidance_scale=guidance_scale,
+        guidance_rescale=guidance_rescale,
+        eta=eta,
+        width=width,
+        height=height,
+        model=model,
+        record=sdlab.Record(tuple(keep), record_every, record_dtype, statistics),
+    )
+    loaded = sdlab.load(
+        model, device=device, dtype=dtype, revision=revision, variant=variant, config=config
+    )
+    plan = sdlab.plan(loaded, spec)
+    with _progress(plan.nfe) as advance:
+        done = sdlab.run(loaded, spec, advance)
+    for warning in done.manifest.get("warnings", ()):
+        typer.echo(f"sdlab: warning: {warning}", err=True)
+    typer.echo(str(done.save(root or runs_root())))
+
+
+@app.command()
+@clean
+def schedulers(
+    every: Annotated[bool, typer.Option("--all", help="Also those that do not fit.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """List every solver and scheduler and what it supports."""
+    import sdlab
+
+    table = sdlab.schedulers()
+    if not every:
+        table = table[table["compatible"]].drop(columns=["compatible", "reason"])
+    _show(table.assign(curves=table["curves"].map(" ".join)), csv)
+
+
+@app.command()
+@clean
+def runs(
+    root: Root = None, csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False
+) -> None:
+    """List the stored runs, the newest first."""
+    from sdlab.store.listing import list_runs
+
+    table = list_runs(root)
+    if csv:
+        _show(table, csv)
+    elif table.empty:
+        typer.echo(f"No runs in {root or runs_root()} yet; `sdlab run PROMPT` makes one.")
+    else:
+        shown = ["run", "created", "prompt", "solver", "num_steps", "seed", "model", "problem"]
+        _show(table[shown].assign(created=table["created"].dt.strftime("%Y-%m-%d %H:%M")), csv)
+
+
+@app.command()
+@clean
+def export(
+    run: Annotated[str, typer.Argument(help="The run's id, or how it begins.")],
+    csv: Annotated[Path | None, typer.Option(help="Folder for one CSV file a table.")] = None,
+    parquet: Annotated[Path | None, typer.Option(help="Folder for the Parquet files.")] = None,
+    zip: Annotated[Path | None, typer.Option(help="Folder for one zip of everything.")] = None,
+    root: Root = None,
+) -> None:
+    """Export a stored run's tables, or all of it; print the paths written."""
+    from sdlab.store.export import export_run
+
+    wanted = {"csv": csv, "parquet": parquet, "zip": zip}
+    if not any(wanted.values()):
+        raise ValueError("Nothing to export: pass --csv, --parquet or --zip with a folder.")
+    folder = find_run(root or runs_root(), run)
+    for kind, directory in wanted.items():
+        for path in export_run(folder, kind, directory) if directory else ():
+            typer.echo(str(path))
+
+
+@app.command()
+@clean
+def doctor(root: Root = None) -> None:
+    """Check this machine: versions, device, memory, weights, run folder, dashboard."""
+    from sdlab.doctor import examine
+
+    checks = examine(root or runs_root())
+    for check in checks:
+        typer.echo(f"{check.status:4}  {check.name}: {check.detail}")
+        if check.fix:
+            typer.echo(f"      -> {check.fix}")
+    if any(check.status == "fail" for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+@clean
+def train(context: typer.Context) -> None:
+    """Train the embedded model anew; `sdlab train --help` tells how."""
+    from sdlab.embedded.train import main
+
+    main(context.args)
+
+
+def _pairs(name: str, texts: list[str] | None) -> dict[str, Any]:
+    """Return NAME=VALUE texts as a dict; a value that is JSON is taken as such."""
+    out = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise ValueError(f"--{name} must be NAME=VALUE, got {text!r}.")
+        try:
+            out[key] = json.loads(value)
+        except ValueError:
+            out[key] = value
+    return out
+
+
+def _show(table: "pd.DataFrame", csv: bool) -> None:
+    if csv:
+        from sdlab.store.export import csv_bytes
+
+        typer.echo(csv_bytes(table), nl=False)
+        return
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(*map(str, table.columns), box=None, pad_edge=False)
+    for row in table.itertuples(index=False):
+        grid.add_row(*("" if pd.isna(value) else str(value) for value in row))
+    Console(width=None if sys.stdout.isatty() else 240, markup=False).print(grid)
+
+
+class _progress:
+    """A progress bar on stderr, gone when the run is done; silent where nobody watches."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("evaluations", total=total)
+
+    def __enter__(self) -> Callable[[Any], None]:
+        self._bar.start()
+        return lambda job: self._bar.update(self._task, completed=job.evaluation)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+if __name__ == "__main__":
+    app()

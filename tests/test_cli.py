@@ -1,0 +1,199 @@
+import subprocess
+import sys
+import zipfile
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import sdlab
+from sdlab.cli import app
+
+SMALL = ["--num-steps", "2", "--width", "64", "--height", "64", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("cli") / "runs"
+
+
+@pytest.fixture(scope="module")
+def saved(root):
+    """One real run, made through the command line with most options."""
+    options = ["--negative-prompt", "rain", "--seed", "5", "--solver", "dpmpp_2m"]
+    options += ["--curve", "karras", "--curve-option", "rho=5", "--guidance-scale", "3"]
+    options += ["--record", "x0_pred", "--record-every", "2", "--record-dtype", "float16"]
+    done = call("run", "a cat", *options, *SMALL, "--root", str(root))
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def call(*args):
+    return CliRunner().invoke(app, list(args))
+
+
+def sdlab_command(*args):
+    return subprocess.run(
+        [sys.executable, "-m", "sdlab.cli", *args], capture_output=True, text=True
+    )
+
+
+def test_help_is_light():
+    code = (
+        "import sys; from typer.testing import CliRunner; from sdlab.cli import app;"
+        "print(CliRunner().invoke(app, ['--help']).exit_code,"
+        "[m for m in ('torch', 'pandas', 'numpy', 'diffusers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "0 []", done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "schedulers", "runs", "export", "doctor"])
+def test_every_command_has_help(command):
+    assert call(command, "--help").exit_code == 0
+
+
+def test_run_saves_and_prints_the_folder(saved, root):
+    run = sdlab.open_run(saved.stdout.strip())
+    spec = run.experiment
+    assert (spec.prompt, spec.negative_prompt, spec.seed) == ("a cat", "rain", 5)
+    assert (spec.solver, spec.curve, dict(spec.curve_options)) == ("dpmpp_2m", "karras", {"rho": 5})
+    assert (spec.record.tensors, spec.record.every) == (("x0_pred",), 2)
+    assert run.image.size == (64, 64)
+    assert saved.stdout.strip() == str(root / run.id)
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (["--solver", "hein"], "Unknown solver 'hein'. Did you mean 'heun'"),
+        (["--num-steps", "0"], "num_steps must be at least 1, got 0"),
+        (["--width", "65"], "width must be a multiple of 8"),
+        (["--guidance-scale", "nan"], "guidance_scale must be finite"),
+        (["--solver-option", "x"], "--solver-option must be NAME=VALUE, got 'x'"),
+        (["--record", "x_0"], "Unknown tensor to record 'x_0'"),
+        (["--device", "gpu"], "Unknown device 'gpu'"),
+        (["--dtype", "int8"], "Unknown dtype 'int8'"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_code_2(args, message, root):
+    done = call("run", "x", *SMALL, *args, "--root", str(root))
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_trouble_is_one_line_and_code_1(tmp_path):
+    done = call("run", "x", "--model", str(tmp_path))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("sdlab: ")
+    assert "no model_index.json" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback():
+    from sdlab.cli import clean
+
+    @clean
+    def broken():
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError, match="bug"):
+        broken()
+
+
+def test_schedulers_are_listed():
+    done = call("schedulers")
+    assert done.exit_code == 0
+    assert "heun" in done.stdout
+    assert "EulerDiscreteScheduler" in done.stdout
+    everything = call("schedulers", "--all", "--csv")
+    assert set(sdlab.schedulers()["name"]) == {
+        line.split(",")[0] for line in everything.stdout.splitlines()[1:]
+    }
+
+
+def test_runs_are_listed(saved, root):
+    done = call("runs", "--root", str(root))
+    assert "a cat" in done.stdout
+    assert call("runs", "--root", str(root), "--csv").stdout.startswith("run,created,prompt")
+
+
+def test_no_runs_yet(tmp_path):
+    done = call("runs", "--root", str(tmp_path / "none"))
+    assert (done.exit_code, "No runs in" in done.stdout) == (0, True)
+
+
+def test_export(saved, root, tmp_path):
+    name = saved.stdout.strip()[-16:]
+    out = tmp_path / "out"
+    folders = [option for kind in ("csv", "parquet", "zip") for option in (f"--{kind}", str(out))]
+    done = call("export", name[:8], *folders, "--root", str(root))
+    assert done.exit_code == 0, done.stderr
+    run = sdlab.open_run(saved.stdout.strip())
+    assert len(done.stdout.splitlines()) == 2 * len(run.tables) + 1
+    for kind, table in run.tables.items():
+        pd.testing.assert_frame_equal(pd.read_parquet(out / f"{name}-{kind}.parquet"), table)
+        assert len(pd.read_csv(out / f"{name}-{kind}.csv")) == len(table)
+    assert zipfile.ZipFile(out / f"{name}.zip").testzip() is None
+    assert len(list(out.iterdir())) == 2 * len(run.tables) + 1
+
+
+@pytest.mark.parametrize(
+    "args, code, message",
+    [
+        (["0000"], 2, "Nothing to export: pass --csv"),
+        (["0000", "--csv", "x"], 1, "No run in .* begins with '0000'"),
+        (["../x", "--csv", "x"], 1, "'../x' is no run id"),
+    ],
+)
+def test_export_of_nothing(args, code, message, saved, root):
+    import re
+
+    done = call("export", *args, "--root", str(root))
+    assert done.exit_code == code
+    assert re.search(message, done.stderr)
+
+
+def test_export_needs_one_run(tmp_path):
+    for digit in "12":
+        (tmp_path / ("abcd" + digit * 12)).mkdir()
+    done = call("export", "abcd", "--csv", "x", "--root", str(tmp_path))
+    assert "Several runs begin with 'abcd'" in done.stderr
+
+
+def test_export_to_a_place_that_is_a_file(saved, root, tmp_path):
+    (tmp_path / "out").write_text("")
+    name = saved.stdout.strip()[-16:]
+    done = call("export", name, "--zip", str(tmp_path / "out"), "--root", str(root))
+    assert done.exit_code == 1
+    assert "cannot be written to" in done.stderr
+
+
+def test_runs_root_comes_from_the_environment(saved, root, monkeypatch):
+    monkeypatch.setenv("SDLAB_RUNS", str(root))
+    assert "a cat" in call("runs").stdout
+
+
+def test_doctor(tmp_path):
+    done = call("doctor", "--root", str(tmp_path))
+    assert done.exit_code == 0, done.stdout
+    assert "ok    embedded model:" in done.stdout
+
+
+def test_doctor_fails_with_its_fix(tmp_path):
+    (tmp_path / "runs").write_text("")
+    done = call("doctor", "--root", str(tmp_path / "runs"))
+    assert done.exit_code == 1
+    assert "fail  run folder:" in done.stdout
+    assert "-> Set the environment variable SDLAB_RUNS" in done.stdout
+
+
+def test_the_installed_command_and_a_seed_past_64_bits(root):
+    done = sdlab_command("run", "x", "--seed", str(2**64), "--root", str(root))
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "sdlab: seed must be from 0 to 18446744073709551615, got 18446744073709551616.\n"
+    )
