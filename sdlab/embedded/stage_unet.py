@@ -65,7 +65,7 @@ class UnetStage:
         self.alpha_bar = make_scheduler().alphas_cumprod.to(world.device)
         self.scenes = SceneSampler(seed, objects)
         self.held_out = make_block(
-            SceneSampler(0, objects, split="test"), 0, 256, world, vae, vocabulary
+            SceneSampler(0, objects, split="test"), 0, min(256, block), world, vae, vocabulary
         )
         self._block: tuple[int, Block] | None = None
 

@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=None, help="steps of each stage, instead of a budget")
     add("--minutes", type=float, default=None, help="stop, to be resumed, after this long")
     add("--batch", type=int, default=None, help="U-Net batch (default 32, on cuda 256)")
+    add("--block", type=int, default=4096, help="scenes encoded at a time for the U-Net")
     add("--grounding", type=float, default=0.1, help="weight of the attention loss, 0 for none")
     add("--start", type=Path, default=None, help="pipeline folder to start the weights from")
     add("--decoder-only", action="store_true", help="leave the VAE's encoder as it is")
@@ -78,14 +79,18 @@ class Run:
     """One training run: its arguments, its networks, its folder."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        """Makes the networks, fresh or from `--start`; finished stages are read back."""
+        """Makes the world and the networks."""
         self.arguments, self.out = arguments, arguments.out
         self.device = torch.device(arguments.device)
         self.objects = CORE if arguments.objects == "core" else NAMES
         self.world = World(self.device)
         self.vocabulary = Vocabulary(load_tokenizer(), self.objects)
-        torch.manual_seed(arguments.seed)
-        start = arguments.start
+        self._make_networks()
+
+    def _make_networks(self) -> None:
+        """Makes the four networks, fresh and seeded, or from `--start`."""
+        torch.manual_seed(self.arguments.seed)
+        start = self.arguments.start
         self.vae = load_part(AutoencoderKL, start, "vae") if start else make_vae()
         self.unet = load_part(UNet2DConditionModel, start, "unet") if start else make_unet()
         self.text = make_text_encoder(len(self.vocabulary))
@@ -126,6 +131,7 @@ class Run:
             objects=self.objects,
             batch=batch or (256 if many else 32),
             grounding=self.arguments.grounding,
+            block=self.arguments.block,
         )
 
     def _text_stage(self, seed: int) -> TextStage:
@@ -150,6 +156,7 @@ class Run:
         else:
             budget = 60 * (self.arguments.budget_minutes or 120) * SHARES[name]
             steps = max(50, int(budget / seconds_per_step(make())))
+            self._make_networks()  # the trial steps moved the weights
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({"steps": steps, "seed": self.arguments.seed}) + "\n")
         return Plan(
@@ -165,7 +172,6 @@ class Run:
     def train(self, name: str) -> bool:
         """Trains one stage to its end, or to the time limit; returns whether it is complete."""
         plan = self.plan(name, lambda: self.stage(name))
-        self.__init__(self.arguments)  # type: ignore[misc]  # trial steps moved the weights
         trainer = Trainer(self.stage(name), plan, self.out / name)
         if trainer.step >= plan.steps:
             return True
