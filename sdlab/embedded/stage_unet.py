@@ -128,9 +128,10 @@ class UnetStage:
         noise = torch.randn(self.held_out.latents.shape, generator=generator).to(self.world.device)
         figures = {f"t{t}": self._error_at(t, noise, 0) for t in (100, 400, 700)}
         figures["gap"] = self._error_at(700, noise, 1) - figures["t700"]
-        prompts = SceneSampler(5, self.scenes.objects, split="test").batch(0, 24)
+        count = min(16, len(self.held_out.ids) // 4)
+        prompts = SceneSampler(5, self.scenes.objects, split="test").batch(0, count)
         ids = torch.stack([self.vocabulary.encode(words)[0] for _, words in prompts])
-        latents = self.sample(ids.to(self.world.device), range(24))
+        latents = self.sample(ids.to(self.world.device), range(count))
         with torch.autocast(self.world.device.type, torch.bfloat16):
             pictures = self.vae.decode(latents / self.vae.config.scaling_factor).sample
         return figures, grid(pictures, 8)
