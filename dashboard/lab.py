@@ -41,4 +41,4 @@ def stop_worker() -> None:
 
 
 def _connected(session: str) -> bool:
-    return not runtime.exists() or runtime.get_instance().is_active_session(session)
+    return not runtime.exists() or bool(runtime.get_instance().is_active_session(session))

@@ -91,7 +91,7 @@ def _done(run: StoredRun) -> None:
     for warning in facts.get("warnings", ()):
         st.warning(warning, icon=":material/warning:")
     _cut_words(_tables(run)["tokens"])
-    picture, way = st.columns([2, 3], gap="medium")
+    picture, way = st.columns([1, 2], gap="small")
     with picture:
         st.image(
             enlarged(run.picture),

@@ -83,7 +83,7 @@ def _columns() -> dict[str, object]:
     column = st.column_config
     return {
         "picture": column.ImageColumn("Picture", width="small"),
-        "prompt": column.TextColumn("Prompt", width="large"),
+        "prompt": column.TextColumn("Prompt", width="medium"),
         "solver": column.TextColumn("Solver"),
         "steps": column.NumberColumn("Steps", width="small"),
         "CFG": column.NumberColumn("CFG", width="small", format="%.3g"),

@@ -95,7 +95,7 @@ export default function (component) {
     state.run = data.run;
     state.sheet = null;
     range.max = data.labels.length - 1;
-    if (!same) range.value = range.max;
+    if (!same) range.value = Math.floor(0.4 * range.max);
     canvases.forEach((canvas) => { canvas.width = data.size[0]; canvas.height = data.size[1]; });
     const image = new Image();
     image.onload = () => { state.sheet = image; draw(); };

@@ -9,7 +9,7 @@ from dashboard.state import shown_run
 st.title("Experiment", anchor=False)
 st.markdown("Choose what decides a picture, run it, and look at every step of the way.")
 
-form, stage = st.columns([1, 2], gap="large")
+form, stage = st.columns([3, 7], gap="large")
 with form:
     run_form("experiment")
 with stage:

@@ -69,6 +69,11 @@ def decades(grid: bool = True) -> alt.Axis:
     return alt.Axis(values=_DECADES, format="~g", grid=grid)
 
 
+def legend() -> alt.Legend:
+    """Return a legend in one line above the chart."""
+    return alt.Legend(orient="top", titleOrient="left", offset=4, symbolOpacity=1)
+
+
 def where_tooltips() -> list[alt.Tooltip]:
     """Return the tooltips that say which evaluation a mark stands for."""
     return [alt.Tooltip(f"{n}:Q", title=t, format=f) for n, (t, f) in _LABELS.items()]

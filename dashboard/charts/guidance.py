@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.base import lines, require, value_tooltip, where_columns
+from dashboard.charts.base import legend, lines, require, value_tooltip, where_columns
 
 HALVES = {"eps_cond_norm": "with the prompt", "eps_uncond_norm": "without"}
 
@@ -13,18 +13,17 @@ def eps_norms(steps: pd.DataFrame, x: str) -> alt.LayerChart:
     frame = require(steps, where_columns(*HALVES), "noise norms")
     long = frame.melt(where_columns(), list(HALVES), "half", "norm").dropna(subset=["norm"])
     long["half"] = long["half"].map(HALVES)
-    color = alt.Color("half:N", title="predicted noise", sort=list(HALVES.values()),
-                      legend=alt.Legend(orient="top", offset=0))  # fmt: skip
-    y = alt.Y("norm:Q", title="Euclidean norm (latent units)", scale=alt.Scale(zero=False))
+    color = alt.Color("half:N", title="eps", sort=list(HALVES.values()), legend=legend())
+    y = alt.Y("norm:Q", title="norm (latent units)", scale=alt.Scale(zero=False))
     return lines(long, x, y, "Norm of the predicted noise", value_tooltip("norm", "norm"), color)
 
 
 def guidance_norm(steps: pd.DataFrame, x: str) -> alt.LayerChart:
     """Return the norm of the difference that guidance multiplies."""
     frame = require(steps, where_columns("guidance_norm"), "guidance norm").dropna()
-    y = alt.Y("guidance_norm:Q", title="Euclidean norm (latent units)")
+    y = alt.Y("guidance_norm:Q", title="norm (latent units)")
     tip = value_tooltip("guidance_norm", "norm")
-    return lines(frame, x, y, "Norm of the guidance, cond - uncond", tip)
+    return lines(frame, x, y, "Norm of cond - uncond", tip)
 
 
 def cosine(steps: pd.DataFrame, x: str) -> alt.LayerChart:

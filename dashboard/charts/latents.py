@@ -5,6 +5,7 @@ import pandas as pd
 
 from dashboard.charts.base import (
     HEIGHT,
+    legend,
     lines,
     require,
     value_tooltip,
@@ -13,7 +14,7 @@ from dashboard.charts.base import (
     x_axis,
 )
 
-TENSORS = {"x0_pred": "predicted clean latent", "x_t": "noisy latent"}
+TENSORS = ("x0_pred", "x_t")
 
 
 def _checked(channels: pd.DataFrame, tensor: str, names: list[str], chart: str) -> pd.DataFrame:
@@ -23,7 +24,7 @@ def _checked(channels: pd.DataFrame, tensor: str, names: list[str], chart: str) 
 
 
 def _color() -> alt.Color:
-    return alt.Color("channel:N", title="channel", legend=alt.Legend(orient="top", offset=0))
+    return alt.Color("channel:N", title="channel", legend=legend())
 
 
 def mean(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerChart:
@@ -31,7 +32,7 @@ def mean(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerCh
     field = f"{tensor}_mean"
     frame = _checked(channels, tensor, [field], "latent mean")
     y = alt.Y(f"{field}:Q", title="mean (latent units)")
-    title = f"Channel means of the {TENSORS[tensor]}"
+    title = f"Mean of {tensor} by channel"
     return lines(frame, x, y, title, value_tooltip(field, "mean"), _color())
 
 
@@ -39,8 +40,8 @@ def std(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerCha
     """Return the standard deviation of each latent channel against the axis."""
     field = f"{tensor}_std"
     frame = _checked(channels, tensor, [field], "latent standard deviation")
-    y = alt.Y(f"{field}:Q", title="standard deviation (latent units)")
-    title = f"Channel spread of the {TENSORS[tensor]}"
+    y = alt.Y(f"{field}:Q", title="std. deviation (latent units)")
+    title = f"Spread of {tensor} by channel"
     return lines(frame, x, y, title, value_tooltip(field, "standard deviation"), _color())
 
 
@@ -55,14 +56,14 @@ def span(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerCh
         *where_tooltips(),
     ]
     base = alt.Chart(frame).encode(x=x_axis(x), color=_color(), tooltip=tips)
-    y = alt.Y(f"{low}:Q", title="least to greatest (latent units)")
-    band = base.mark_area(opacity=0.16, line=False).encode(y=y, y2=f"{high}:Q")
+    y = alt.Y(f"{low}:Q", title="min to max (latent units)")
+    band = base.mark_area(opacity=0.09, line=False).encode(y=y, y2=f"{high}:Q")
     edges = [
         base.mark_line(strokeWidth=1.6, point=alt.OverlayMarkDef(size=16)).encode(
-            y=alt.Y(f"{field}:Q", title="least to greatest (latent units)"),
+            y=alt.Y(f"{field}:Q", title="min to max (latent units)"),
             order=alt.Order("evaluation:Q"),
         )
         for field in (low, high)
     ]
-    title = alt.TitleParams(f"Channel range of the {TENSORS[tensor]}", anchor="start", fontSize=14)
+    title = alt.TitleParams(f"Range of {tensor} by channel", anchor="start", fontSize=14)
     return alt.layer(band, *edges).properties(title=title, height=HEIGHT)

@@ -9,9 +9,9 @@ from dashboard.charts.base import lines, require, value_tooltip, where_columns
 def displacement(steps: pd.DataFrame, x: str) -> alt.LayerChart:
     """Return the distance to the next evaluated point, in VE coordinates."""
     frame = require(steps, where_columns("displacement"), "displacement").dropna()
-    y = alt.Y("displacement:Q", title="distance (latent units, VE)")
+    y = alt.Y("displacement:Q", title="distance (latent units)")
     tip = value_tooltip("displacement", "distance")
-    return lines(frame, x, y, "Displacement to the next point", tip)
+    return lines(frame, x, y, "Displacement", tip)
 
 
 def angle(steps: pd.DataFrame, x: str) -> alt.LayerChart:
@@ -19,4 +19,4 @@ def angle(steps: pd.DataFrame, x: str) -> alt.LayerChart:
     frame = require(steps, where_columns("angle_deg"), "angle").dropna()
     y = alt.Y("angle_deg:Q", title="angle (degrees)")
     tip = value_tooltip("angle_deg", "angle (degrees)")
-    return lines(frame, x, y, "Turn between successive displacements", tip)
+    return lines(frame, x, y, "Turn", tip)

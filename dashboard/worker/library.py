@@ -149,7 +149,8 @@ def _describe(model: "Model", decodes_fast: bool) -> ModelView:
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     elif device.type == "cpu":
-        name = f"CPU, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        name = f"CPU, {threads} thread{'' if threads == 1 else 's'}"
     config: Any = model.pipeline.scheduler.config
     return ModelView(
         name=model.name,

@@ -1,11 +1,16 @@
-import os
+"""One worker with the real embedded model for all page tests of a session."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+from tests.dashboard.tables import channels_table, steps_table
 
-from tests.dashboard.tables import channels_table, steps_table  # noqa: E402
+MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
 
 
 @pytest.fixture
@@ -16,3 +21,37 @@ def steps() -> pd.DataFrame:
 @pytest.fixture
 def channels() -> pd.DataFrame:
     return channels_table()
+
+
+@pytest.fixture(scope="session")
+def runs_folder(tmp_path_factory) -> Iterator[Path]:
+    from dashboard.lab import lab, stop_worker
+
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SDLAB_RUNS", str(folder))
+        lab.clear()
+        yield folder
+        stop_worker()
+        lab.clear()
+
+
+@pytest.fixture
+def open_page(runs_folder) -> Callable[..., AppTest]:
+    def opened(name: str, **params: str) -> AppTest:
+        at = AppTest.from_file(str(MAIN), default_timeout=120)
+        at.query_params.update(params)
+        at.switch_page(f"../pages/{name}.py")
+        return at.run()
+
+    return opened
+
+
+def run_until(at: AppTest, met: Callable[[AppTest], object], seconds: float = 60) -> AppTest:
+    """Run the page again and again until the condition is met; fails after ``seconds``."""
+    end = time.monotonic() + seconds
+    while not met(at):
+        assert time.monotonic() < end, [e.value for e in (*at.error, *at.exception)]
+        time.sleep(0.2)
+        at.run()
+    return at

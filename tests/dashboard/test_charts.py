@@ -9,26 +9,26 @@ OF_STEPS = {
     guidance.eps_norms: (
         "norm",
         "Norm of the predicted noise",
-        "Euclidean norm (latent units)",
+        "norm (latent units)",
     ),
     guidance.guidance_norm: (
         "guidance_norm",
-        "Norm of the guidance, cond - uncond",
-        "Euclidean norm (latent units)",
+        "Norm of cond - uncond",
+        "norm (latent units)",
     ),
     guidance.cosine: ("cosine", "Cosine of cond and uncond", "cosine (no unit)"),
     path.displacement: (
         "displacement",
-        "Displacement to the next point",
-        "distance (latent units, VE)",
+        "Displacement",
+        "distance (latent units)",
     ),
-    path.angle: ("angle_deg", "Turn between successive displacements", "angle (degrees)"),
+    path.angle: ("angle_deg", "Turn", "angle (degrees)"),
     timing.evaluation_ms: ("ms", "Time per evaluation", "wall time (ms)"),
 }
 OF_CHANNELS = {
     latents.mean: ("x0_pred_mean", "mean (latent units)"),
-    latents.std: ("x0_pred_std", "standard deviation (latent units)"),
-    latents.span: ("x0_pred_min", "least to greatest (latent units)"),
+    latents.std: ("x0_pred_std", "std. deviation (latent units)"),
+    latents.span: ("x0_pred_min", "min to max (latent units)"),
 }
 
 

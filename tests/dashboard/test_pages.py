@@ -1,0 +1,200 @@
+"""Every page by AppTest, with the real embedded model behind the real worker."""
+
+import pytest
+
+from dashboard.lab import lab
+from sdlab.sampling.experiment import Experiment
+from tests.dashboard.conftest import run_until
+
+FORM = "experiment.go"
+
+
+def titles(at) -> list[str]:
+    return [t.value for t in at.title]
+
+
+def errors(at) -> list[str]:
+    return [e.value for e in at.error]
+
+
+def start(at):
+    at.button(key=FORM).click().run()
+    return run_until(at, lambda a: any(s.value == "Measurements" for s in a.subheader))
+
+
+@pytest.fixture
+def quick(open_page):
+    at = open_page("experiment")
+    at.number_input(key="experiment.steps").set_value(3).run()
+    return at
+
+
+@pytest.fixture
+def slow_run(runs_folder):
+    run = lab().submit(Experiment(prompt="slow", seed=99, num_steps=900))
+    yield run
+    lab().cancel(run, "nobody")
+
+
+def test_home_makes_a_picture(open_page):
+    at = open_page("home")
+    assert titles(at) == ["sdlab, the laboratory for Stable Diffusion"]
+    run_until(at, lambda a: any("px" in c.value for c in a.caption))
+    assert not at.exception
+
+
+def test_experiment_from_form_to_tables(quick):
+    assert titles(quick) == ["Experiment"]
+    assert [i.value for i in quick.info] == ["Press **Run**: the picture takes shape here."]
+    at = start(quick)
+    assert not at.exception and not at.error
+    assert len(at.query_params["run"]) in (1, 16)
+    assert [len(d.value) for d in at.dataframe][:2] == [3, 12]
+    assert len(at.get("download_button")) == 5
+
+
+def test_axis_choice_redraws_the_charts(quick):
+    at = start(quick)
+    assert at.segmented_control(key="run.axis").value == "step"
+    at.segmented_control(key="run.axis").set_value("sigma").run()
+    assert not at.exception
+    assert len(at.get("vega_lite_chart")) == 11
+
+
+def test_without_guidance_a_sentence_stands_for_the_charts(quick):
+    quick.slider(key="experiment.cfg").set_value(1.0).run()
+    at = start(quick)
+    assert len(at.get("vega_lite_chart")) == 9
+    assert any("no unconditional half" in c.value for c in at.caption)
+
+
+def test_eta_only_where_it_applies(quick):
+    assert any(s.key == "experiment.eta" for s in quick.slider)
+    quick.selectbox(key="experiment.solver").set_value("heun").run()
+    assert not any(s.key == "experiment.eta" for s in quick.slider)
+    assert not quick.exception
+
+
+def test_every_scheduler_can_be_chosen(quick):
+    names = quick.selectbox(key="experiment.solver").options
+    assert len(names) > 15
+    for name in names:
+        quick.selectbox(key="experiment.solver").set_value(name.split()[0]).run()
+        assert not quick.exception and not quick.error, name
+
+
+def test_the_dice_give_another_seed(quick):
+    before = quick.text_input(key="experiment.seed").value
+    quick.button(key="experiment.dice").click().run()
+    after = quick.text_input(key="experiment.seed").value
+    assert after != before and 0 <= int(after) < 2**32
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("experiment.seed", "abc", "seed must be a whole number"),
+        ("experiment.seed", "-1", "seed must be from 0 to 18446744073709551615"),
+        ("experiment.seed", str(2**64), "seed must be from 0"),
+        ("experiment.options", "rho", "name=value"),
+        ("experiment.options", "rho=1, rho=2", "comes twice"),
+        ("experiment.negative", "a\x07b", "control character"),
+    ],
+)
+def test_what_cannot_run_is_said_at_once(quick, key, value, message):
+    quick.text_input(key=key).set_value(value).run()
+    assert len(errors(quick)) == 1 and message in errors(quick)[0]
+    assert quick.button(key=FORM).disabled
+    assert not quick.exception
+
+
+def test_a_size_off_the_grid_names_the_nearest(quick):
+    quick.number_input(key="experiment.width").set_value(100).run()
+    assert "try 96 or 104" in errors(quick)[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("experiment.options", "nonsense=1", "nonsense"),
+        ("experiment.options", "eta=often", "eta"),
+    ],
+)
+def test_what_the_model_refuses_is_said_in_the_run(quick, key, value, message):
+    quick.text_input(key=key).set_value(value).run()
+    quick.button(key=FORM).click().run()
+    at = run_until(quick, errors)
+    assert message in errors(at)[0] and not at.exception
+
+
+def test_more_than_memory_is_refused_with_figures(quick):
+    for side in ("width", "height"):
+        quick.number_input(key=f"experiment.{side}").set_value(4096)
+    quick.number_input(key="experiment.steps").set_value(1000).run()
+    quick.button(key=FORM).click().run()
+    at = run_until(quick, errors)
+    assert "GB" in errors(at)[0] or "GiB" in errors(at)[0]
+
+
+def test_a_long_prompt_runs_and_shows_what_was_cut(quick):
+    quick.text_area(key="experiment.prompt").set_value("a red cat " * 40).run()
+    at = start(quick)
+    assert any("cut off" in w.value and "red cat" in w.value for w in at.warning)
+
+
+def test_run_page_by_link(open_page, quick):
+    run = lab().submit(Experiment(prompt="a sun", seed=3, num_steps=2))
+    at = run_until(open_page("run", id=run), lambda a: a.subheader)
+    assert titles(at) == ["Run"] and not at.exception
+    assert len(at.dataframe) == 4
+
+
+@pytest.mark.parametrize("given", ["0" * 16, "../../etc", "x", "'; drop", "0123456789ABCDEF"])
+def test_run_page_with_an_unknown_id(open_page, given):
+    at = open_page("run", id=given)
+    assert titles(at) == ["Run"] and not at.exception
+    assert "is stored here" in at.info[0].value
+
+
+def test_run_page_without_an_id(open_page):
+    at = open_page("run")
+    assert at.text_input(key="run.id").value == ""
+
+
+def test_run_page_of_a_live_run_and_cancel(open_page, slow_run):
+    at = open_page("run", id=slow_run)
+    run_until(at, lambda a: any(b.key == "run.cancel" for b in a.button))
+    at.button(key="run.cancel").click().run()
+    run_until(at, lambda a: any("Cancelled" in i.value for i in a.info))
+    assert any(b.key == "run.again" for b in at.button)
+
+
+def test_runs_lists_the_stored_and_the_unfinished(open_page, slow_run):
+    done = lab().submit(Experiment(prompt="a star", seed=4, num_steps=2))
+    run_until(open_page("run", id=done), lambda a: a.subheader)
+    at = open_page("runs")
+    assert titles(at) == ["Runs"] and not at.exception
+    table = at.dataframe[0].value
+    assert done in set(table["id"])
+    assert any(b for b in at.markdown if b.value == "##### Not stored")
+
+
+def test_models_says_what_is_loaded(open_page):
+    at = open_page("models")
+    run_until(at, lambda a: any(t.value == "embedded" for t in a.text))
+    assert titles(at) == ["Models"] and not at.exception
+    assert {"Device", "Precision", "Parameters"} <= {c.value for c in at.caption}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("/no/such/folder", "/no/such/folder"), ("model.ckpt", "safetensors")],
+)
+def test_a_model_that_cannot_be_loaded_is_explained(open_page, source, message):
+    at = open_page("models")
+    at.text_input(key="models.source").set_value(source)
+    next(b for b in at.button if b.label == "Load").click()
+    at.run()
+    at = run_until(at, lambda a: errors(a))
+    assert message in errors(at)[0] and "could not be loaded" in errors(at)[0]
+    run_until(at, lambda a: any(t.value == "embedded" for t in a.text))
