@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,8 +85,10 @@ class Trainer:
             self.resume()
 
     def run(self) -> bool:
-        """Trains to the end or to the time budget; returns whether the stage is complete."""
+        """Trains to the end, the time limit or SIGTERM; returns whether the stage is complete."""
         begin = saved = last = time.monotonic()
+        asked_to_stop: list[int] = []
+        before = signal.signal(signal.SIGTERM, lambda number, _: asked_to_stop.append(number))
         while self.step < self.plan.steps:
             figures = self.advance()
             now = time.monotonic()
@@ -98,8 +101,10 @@ class Trainer:
             if now - saved > 60 * self.plan.checkpoint_minutes:
                 self.save()
                 saved = now
-            if self.plan.minutes is not None and now - begin > 60 * self.plan.minutes:
+            over = self.plan.minutes is not None and now - begin > 60 * self.plan.minutes
+            if over or asked_to_stop:
                 break
+        signal.signal(signal.SIGTERM, before)
         self.save()
         return self.step >= self.plan.steps
 
