@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import torch
 
 
+TIMEOUT_SECONDS = 10.0
+
+
 def load_hub(
     name: str,
     dtype: "torch.dtype",
@@ -37,10 +40,11 @@ def load_hub(
         ModelError: If it cannot be reached, is not there, is gated, is of a family we do not run,
             or has no safetensors weights.
     """
-    place = {"revision": revision, "token": token}
+    place: dict[str, Any] = {"revision": revision, "token": token}
     with quiet():
         from diffusers import StableDiffusionPipeline
 
+        place["local_files_only"] = _unreachable(name, revision, token)
         try:
             check_index(_fetch(name, INDEX, place), name)
             check_unet(_fetch(name, "unet/config.json", place), name)
@@ -51,6 +55,21 @@ def load_hub(
             raise
         except Exception as error:  # network, cache and format troubles of three libraries
             raise ModelError(_explain(error, name, revision, variant)) from error
+
+
+def _unreachable(name: str, revision: str | None, token: str | bool | None) -> bool:
+    """Return whether the hub gives no answer, asked once: its client would try for 25 s."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        url = hf_hub_url(name, INDEX, revision=revision)
+        get_hf_file_metadata(url, token=token, timeout=TIMEOUT_SECONDS)
+    except HfHubHTTPError:
+        return False  # an answer, if no good one; it is told when the file is fetched
+    except Exception:  # no connection, no name, no time, offline mode
+        return True
+    return False
 
 
 def _fetch(name: str, file: str, place: dict[str, Any]) -> dict[str, Any]:
