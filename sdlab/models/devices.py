@@ -5,9 +5,10 @@ elsewhere; on a CPU and on Apple's MPS float32, where the half formats are slow 
 pictures.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sdlab.errors import ModelError, unknown
+from sdlab.errors import MemoryLimitError, ModelError, unknown
+from sdlab.models.quiet import quiet
 
 if TYPE_CHECKING:
     import torch
@@ -80,6 +81,27 @@ def choose_dtype(dtype: "str | torch.dtype | None", device: "torch.device") -> "
     if word not in DTYPES:
         raise ValueError(unknown("dtype", word, DTYPES))
     return getattr(torch, DTYPES[word])
+
+
+def move(pipeline: Any, device: "torch.device") -> Any:
+    """Return the pipeline after moving it to a device.
+
+    Raises:
+        MemoryLimitError: If it does not fit there; then it is back on the CPU.
+    """
+    import torch
+
+    if pipeline.unet.device == device:
+        return pipeline
+    with quiet():
+        try:
+            return pipeline.to(device)
+        except torch.OutOfMemoryError as error:
+            pipeline.to("cpu")
+            raise MemoryLimitError(
+                f"The model does not fit on {device}: {str(error).splitlines()[0]} Close what else"
+                " uses it, pass dtype='float16', or device='cpu'."
+            ) from error
 
 
 def available() -> list[str]:

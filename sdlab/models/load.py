@@ -10,11 +10,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdlab.errors import MemoryLimitError, ModelError, nearest
-from sdlab.models.devices import choose_device, choose_dtype
+from sdlab.errors import ModelError, nearest
+from sdlab.models.devices import choose_device, choose_dtype, move
 from sdlab.models.families import family
 from sdlab.models.folder import load_folder
 from sdlab.models.hub import load_hub
+from sdlab.models.quiet import quiet
 from sdlab.models.single_file import load_single_file
 from sdlab.models.weights import refuse_pickle
 
@@ -71,7 +72,7 @@ def load(
         pipeline = load_single_file(Path(source).expanduser(), number, place, folder)
     else:
         pipeline = load_hub(str(source), number, revision, variant, token)
-    return _model(_move(pipeline, place), "embedded" if kind == "embedded" else str(source))
+    return _model(move(pipeline, place), "embedded" if kind == "embedded" else str(source))
 
 
 def _kind(source: Any, hub: bool) -> str:
@@ -149,24 +150,11 @@ def _from_memory(pipeline: Any, device: Any, dtype: Any) -> "Model":
     family(pipeline)
     place = pipeline.unet.device if device is None else choose_device(device)
     if dtype is not None:
-        pipeline.to(dtype=choose_dtype(dtype, place))
+        number = choose_dtype(dtype, place)
+        with quiet():
+            pipeline.to(dtype=number)
     name = pipeline.config.get("_name_or_path") or type(pipeline).__name__
-    return _model(_move(pipeline, place), str(name))
-
-
-def _move(pipeline: Any, device: "torch.device") -> Any:
-    import torch
-
-    if pipeline.unet.device == device:
-        return pipeline
-    try:
-        return pipeline.to(device)
-    except torch.OutOfMemoryError as error:
-        pipeline.to("cpu")
-        raise MemoryLimitError(
-            f"The model does not fit on {device}: {str(error).splitlines()[0]} Close what else uses"
-            " it, pass dtype='float16', or device='cpu'."
-        ) from error
+    return _model(move(pipeline, place), str(name))
 
 
 def _model(pipeline: Any, name: str) -> "Model":

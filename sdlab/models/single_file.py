@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError
+from sdlab.models.devices import move
 from sdlab.models.families import check_checkpoint
 from sdlab.models.folder import INDEX, NETWORKS, check_configs, check_index, read_json
 from sdlab.models.quiet import quiet
@@ -52,7 +53,7 @@ def load_single_file(
     pipeline = _from_single_file(path, folder, dtype, tokenizer)
     for part in NETWORKS:
         check_materialized(getattr(pipeline, part), f"{path} ({part})")
-    pipeline.to(device)
+    move(pipeline, device)
     if config is None:
         kind = _declared(shapes, metadata)
         if kind is None and width == 1024:

@@ -33,8 +33,9 @@ def test_folder_is_the_embedded_model_again(folder, embedded, no_network):
     assert torch.equal(latents(model), latents(embedded))
 
 
-def test_loading_says_nothing(folder, capfd):
-    load(folder, device="cpu")
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_loading_says_nothing(folder, capfd, dtype):
+    load(load(folder, device="cpu", dtype=dtype).pipeline, dtype=dtype)
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sdlab.errors import ModelError
+from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.models.devices import available, choose_device, choose_dtype
 from sdlab.models.families import check_unet, family
 from sdlab.models.load import EMBEDDED, load
@@ -137,6 +137,18 @@ def test_cuda_is_chosen_and_its_index_checked():
     assert model.dtype in (torch.bfloat16, torch.float16)
     with pytest.raises(ModelError, match="counted from cuda:0"):
         choose_device("cuda:64")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="runs wherever there is a CUDA device")
+def test_no_room_on_the_device():
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(1e-6)
+    try:
+        with pytest.raises(MemoryLimitError, match="does not fit on cuda"):
+            load(dtype="float64", device="cuda")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def test_path_objects_and_home(monkeypatch, folder):
