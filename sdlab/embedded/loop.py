@@ -181,7 +181,8 @@ class Trainer:
         with torch.no_grad():
             for name, parameter in self.stage.module.named_parameters():
                 parameter.copy_(tensors[f"module.{name}"])
-                self.average[name] = tensors.get(f"average.{name}", parameter.detach()).clone()
+                average = tensors.get(f"average.{name}", parameter.detach())
+                self.average[name] = average.to(parameter.device).clone()
         self.stage.optimizer.load_state_tensors(
             {n[10:]: t for n, t in tensors.items() if n.startswith("optimizer.")}
         )

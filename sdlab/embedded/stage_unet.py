@@ -58,6 +58,7 @@ class UnetStage:
             grounding,
         )
         self.seed, self.block_size = seed, block
+        self.steps_per_block = PASSES * block // batch
         self.vae = vae.to(world.device).eval().requires_grad_(False)
         self.text = text.to(world.device).eval().requires_grad_(False)
         self.module = unet.to(device=world.device, memory_format=torch.channels_last)
