@@ -156,7 +156,6 @@ def _solver(catalogue: pd.DataFrame) -> pd.Series:
         names,
         default,
         key="experiment.solver",
-        format_func=lambda n: f"{n}  ·  {fits.at[n, 'origin']}",
         help="The laboratory's own solvers by short name, diffusers' schedulers by class.",
         **BOUND,
     )

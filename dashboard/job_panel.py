@@ -88,8 +88,8 @@ def _buttons(view: JobView, page: str) -> None:
             st.button("Watch again", key=f"{page}.watch", on_click=come_back, args=(view.id,))
         others = view.shared - watches(view.id)
         if others > 0:
-            who = "one other session" if others == 1 else f"{others} other sessions"
-            st.caption(f":material/group: {who} wait for this run too")
+            who = "one other session waits" if others == 1 else f"{others} other sessions wait"
+            st.caption(f":material/group: {who} for this run too")
 
 
 def _cancel(run: str) -> None:

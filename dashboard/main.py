@@ -8,7 +8,11 @@ from dashboard.navigation import menu
 from dashboard.sidebar import device_panel
 
 ICON = Path(__file__).resolve().parent / "icon.png"
-STYLE = "<style>.stMainBlockContainer { padding-top: 3rem; }</style>"
+# The grid's own CSV button is hidden: it would write text that a spreadsheet runs as a formula.
+STYLE = """<style>
+.stMainBlockContainer { padding-top: 3rem; }
+[data-testid=stElementToolbarButton]:has([aria-label^="Download as CSV"]) { display: none; }
+</style>"""
 
 st.set_page_config(page_title="sdlab", page_icon=str(ICON), layout="wide")
 st.html(STYLE)

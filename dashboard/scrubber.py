@@ -150,7 +150,7 @@ def scrubber(run: str, sheet: Sheet, steps: pd.DataFrame) -> None:
     _component()(data=data, key="run.scrubber")
     words = {
         "decoded": "Frames are decoded by the VAE.",
-        "linear": "Frames are a linear map from latents to colours; decoding is slow here.",
+        "linear": "Frames are a linear map from latents to colours; decoding them all takes long.",
         "false colour": "False colours (latent channels 0 to 2): another model is loaded.",
     }
     st.caption(words.get(sheet.how, sheet.how))

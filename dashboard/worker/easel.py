@@ -1,7 +1,7 @@
 """Draws the frames of runs in small pieces, between the network calls of the runs in flight.
 
 First comes a sketch by a linear map, quick enough to do at once. Where the decoder is quick too,
-a decoded sheet takes its place, painted only while nothing else is in flight.
+a decoded sheet takes its place, painted only while nothing else is in flight, the latest run first.
 """
 
 import logging
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REMEMBERED = 1000
+PATIENCE_SECONDS = 20.0
 
 
 class Easel:
@@ -65,7 +66,7 @@ class Easel:
             for _ in self._draw(opened, 0):
                 pass
             with self._lock:
-                if len(means) > 1:
+                if len(means) > 1 and self._affordable(opened):
                     self._paintings[run] = self._draw(opened, -1)
         except Exception as error:
             self._give_up(run, error)
@@ -77,7 +78,7 @@ class Easel:
         """Draw one more evaluation by the best means; return whether there was one to draw."""
         if not self._paintings:
             return False
-        run, strokes = next(iter(self._paintings.items()))
+        run, strokes = next(reversed(self._paintings.items()))
         try:
             next(strokes)
             return True
@@ -88,6 +89,9 @@ class Easel:
         with self._lock:
             self._paintings.pop(run, None)
         return True
+
+    def _affordable(self, run: "Run") -> bool:
+        return 2 * len(run.trace.kept) * self._library.decode_seconds < PATIENCE_SECONDS
 
     def _draw(self, run: "Run", which: int) -> Iterator[int]:
         facts = run.manifest

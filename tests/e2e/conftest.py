@@ -1,0 +1,131 @@
+"""One server and one Chromium for all tests here; each test has its own browser context."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60_000
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+def start_server(runs: Path, log: Path) -> tuple[subprocess.Popen, str]:
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    command += ["--server.port", str(port), "--server.headless", "true"]
+    command += ["--server.fileWatcherType", "none"]
+    environment = {**os.environ, "SDLAB_RUNS": str(runs)}
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sink, stderr=sink)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
+            return process, url
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+    raise TimeoutError(log.read_text())
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("e2e") / "runs"
+
+
+@pytest.fixture(scope="session")
+def server(runs) -> Iterator[str]:
+    process, url = start_server(runs, runs.parent / "server.log")
+    yield url
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("needs a chromium on the PATH (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=path, args=FLAGS)
+
+
+@pytest.fixture
+def new_page(browser, server) -> Iterator[Callable[[str], Page]]:
+    contexts = []
+
+    def opened(address: str) -> Page:
+        context = browser.new_context(
+            viewport={"width": 1400, "height": 900}, accept_downloads=True
+        )
+        context.set_default_timeout(SECONDS)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(server + address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def open_form(new_page) -> Callable[..., Page]:
+    """Opens the Experiment page with the settings given, by its own URL parameters."""
+
+    def opened(**settings: object) -> Page:
+        query = "&".join(f"experiment.{name}={value}" for name, value in settings.items())
+        page = new_page(f"/experiment?{query}")
+        expect(run_button(page)).to_be_enabled(timeout=SECONDS)
+        return page
+
+    return opened
+
+
+def run_button(page: Page):
+    return page.get_by_role("button", name="Run", exact=True)
+
+
+def settle(page: Page) -> None:
+    """Wait until the script is through and the browser connected."""
+    page.wait_for_selector(
+        "[data-testid=stApp][data-test-script-state=notRunning]"
+        "[data-test-connection-state=CONNECTED]"
+    )
+
+
+def type_prompt(page: Page, text: str) -> None:
+    field = page.get_by_label("Prompt", exact=True)
+    field.fill(text)
+    field.press("Control+Enter")
+    settle(page)
+
+
+def wait_done(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Measurements")).to_be_visible(timeout=SECONDS)
+
+
+def run_id(page: Page) -> str:
+    page.wait_for_url("**run=*")
+    return page.evaluate("new URLSearchParams(location.search).get('run')")

@@ -1,0 +1,162 @@
+"""The main job in a real browser: type, run, watch, cancel, scrub, download, share."""
+
+import io
+import re
+import zipfile
+
+import pandas as pd
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import SECONDS, run_button, run_id, settle, type_prompt, wait_done
+
+LONG = 80
+
+
+def canvas(page, side: str) -> str:
+    return page.locator(f".scrubber canvas.{side}").evaluate("c => c.toDataURL()")
+
+
+def drawn(page):
+    scrubber = page.locator(".scrubber")
+    expect(scrubber).to_have_attribute("data-drawn", "yes", timeout=SECONDS)
+    return scrubber
+
+
+def test_type_run_watch_and_see_the_picture(open_form):
+    page = open_form(steps=LONG)
+    type_prompt(page, "a rocket in the night")
+    run_button(page).click()
+    progress = page.get_by_text(re.compile(r"Evaluation \d+ of 80 · [\d.]+ steps/s · .* left"))
+    expect(progress).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_alt_text(re.compile("Preview of x0_pred"))).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_text("1 run going")).to_be_visible(timeout=SECONDS)
+    wait_done(page)
+    picture = page.get_by_alt_text("The picture of: a rocket in the night")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("i => i.naturalWidth") == 512
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_cancel_ends_the_run(open_form):
+    page = open_form(steps=900, seed=11)
+    run_button(page).click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text(re.compile("^Cancelled"))).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_role("button", name="Run again")).to_be_visible()
+    expect(page.get_by_text("idle")).to_be_visible(timeout=SECONDS)
+
+
+def test_scrubbing_asks_the_server_nothing(open_form):
+    page = open_form(steps=8, seed=12)
+    run_button(page).click()
+    wait_done(page)
+    scrubber = drawn(page)
+    expect(page.get_by_text("Frames are decoded by the VAE.")).to_be_visible(timeout=SECONDS)
+    settle(page)
+    drawn(page)
+    slider = page.get_by_label("Evaluation", exact=True)
+    slider.focus()
+    page.keyboard.press("End")
+    expect(scrubber).to_have_attribute("data-frame", "7")
+    end = canvas(page, "left"), canvas(page, "right")
+    frames = []
+    page.on("websocket", lambda socket: frames.append(socket))
+    state = page.locator("[data-testid=stApp]")
+    page.keyboard.press("Home")
+    expect(scrubber).to_have_attribute("data-frame", "0")
+    expect(page.locator(".scrubber .where")).to_contain_text("evaluation 1 of 8")
+    assert state.get_attribute("data-test-script-state") == "notRunning"
+    start = canvas(page, "left"), canvas(page, "right")
+    assert start[0] != end[0] and start[1] != end[1] and start[0] != start[1]
+    took = page.evaluate("""() => {
+        const range = document.querySelector('.scrubber .range')
+            ?? [...document.querySelectorAll('*')].find(e => e.shadowRoot?.querySelector('.range'))
+                .shadowRoot.querySelector('.range');
+        const begin = performance.now();
+        for (let i = 0; i < 80; i++) {
+            range.value = i % 8;
+            range.dispatchEvent(new Event('input'));
+        }
+        return (performance.now() - begin) / 80;
+    }""")
+    assert took < 16, f"{took:.1f} ms a frame"
+
+
+def test_downloads_hold_what_they_say(open_form, runs):
+    page = open_form(steps=4, seed=13, prompt="%3DHYPERLINK(1)%20a%20cat")
+    run_button(page).click()
+    wait_done(page)
+    run = run_id(page)
+    settle(page)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV", exact=True).first.click()
+    steps = pd.read_csv(waiting.value.path())
+    assert waiting.value.suggested_filename == f"{run}-steps.csv"
+    stored = pd.read_parquet(runs / run / "steps.parquet")
+    pd.testing.assert_frame_equal(steps, stored, check_dtype=False, rtol=1e-12)
+
+    page.get_by_role("tab", name="Tokens").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("tabpanel", name="Tokens").get_by_role(
+            "button", name="CSV", exact=True
+        ).click()
+    words = pd.read_csv(waiting.value.path())["word"].dropna()
+    assert not words.str.startswith(("=", "+", "-", "@")).any()
+
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Download all (zip)").click()
+    data = waiting.value.path().read_bytes()
+    assert waiting.value.suggested_filename == f"sdlab-{run}.zip"
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        names = {name.rpartition("/")[2] for name in archive.namelist()}
+        assert {"manifest.json", "image.png", "tensors.safetensors", "steps.csv"} <= names
+        inside = next(n for n in archive.namelist() if n.endswith("image.png"))
+        assert archive.read(inside) == (runs / run / "image.png").read_bytes()
+
+
+def test_reload_in_mid_run_goes_on(open_form):
+    page = open_form(steps=400, seed=14)
+    run_button(page).click()
+    count = page.get_by_text(re.compile(r"Evaluation \d+ of 400"))
+    expect(count).to_be_visible(timeout=SECONDS)
+    page.reload()
+    expect(count).to_be_visible(timeout=SECONDS)
+    before = int(re.search(r"Evaluation (\d+)", count.inner_text()).group(1))
+    assert before > 0
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text(re.compile("^Cancelled"))).to_be_visible(timeout=SECONDS)
+
+
+def test_the_url_brings_back_the_settings(open_form):
+    page = open_form(steps=7, seed=18446744073709551615, cfg="2.5", solver="heun", prompt="a%20sun")
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("18446744073709551615")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("a sun")
+    run_button(page).click()
+    wait_done(page)
+    expect(page.get_by_text("heun · 7 steps, 13 evaluations")).to_be_visible()
+
+
+def test_typed_text_survives_the_end_of_a_run(open_form):
+    page = open_form(steps=40, seed=15)
+    run_button(page).click()
+    page.get_by_text(re.compile(r"Evaluation \d+ of 40")).wait_for()
+    field = page.get_by_label("Prompt", exact=True)
+    field.focus()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" and more to come")
+    wait_done(page)
+    settle(page)
+    expect(field).to_have_value("a parrot on a beach and more to come")
+
+
+def test_page_switch_and_back_keeps_the_run(open_form):
+    page = open_form(steps=300, seed=16)
+    run_button(page).click()
+    page.get_by_text(re.compile(r"Evaluation \d+ of 300")).wait_for()
+    page.get_by_role("link", name="Models").first.click()
+    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    page.get_by_role("link", name="Experiment").first.click()
+    expect(page.get_by_text(re.compile(r"Evaluation \d+ of 300"))).to_be_visible(timeout=SECONDS)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text(re.compile("^Cancelled"))).to_be_visible(timeout=SECONDS)
