@@ -6,14 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sdlab.models.load import EMBEDDED, load
+from sdlab.models.load import EMBEDDED
 
 from . import ldm
-
-
-@pytest.fixture(scope="session")
-def embedded():
-    return load(device="cpu")
 
 
 @pytest.fixture(scope="session")
