@@ -3,6 +3,7 @@
     python benchmarks/embedded.py            48 held-out captions of each kind, about 4 minutes
     python benchmarks/embedded.py --quick    6 of each kind
     python benchmarks/embedded.py --json     the last line is one JSON object
+    python benchmarks/embedded.py --grid F   writes the grid of 48 held-out captions to F
 
 Captions are fixed and held out of training; caption n is drawn with seed n, 25 DDIM steps,
 guidance scale 4. Intervals are 95 % (Wilson for shares, normal for means).
@@ -54,9 +55,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--folder", type=Path, default=SHIPPED)
+    parser.add_argument("--grid", type=Path, default=None)
     arguments = parser.parse_args()
     logging.disable_progress_bar()
     torch.set_num_threads(2)
+    if arguments.grid:
+        captions, sheet = evaluate.showcase(evaluate.load_pipeline(arguments.folder))
+        sheet.save(arguments.grid, optimize=True)
+        print("\n".join(captions))
+        return
     report = {}
     print(f"{'':40}{'value':>9}{'95 %':>19}{'n':>5}{'at least':>10}{'goal':>7}")
     for name, figure in measure(arguments.folder, arguments.quick).items():

@@ -206,9 +206,20 @@ def seconds_per_picture(pipeline: StableDiffusionPipeline, repeats: int) -> Figu
     return mean(times)
 
 
+def showcase(pipeline: StableDiffusionPipeline) -> tuple[list[str], Image.Image]:
+    """Returns 48 held-out captions, 16 of each kind, and their pictures with seeds 0 to 47."""
+    captions = [caption for kind in KINDS for caption in held_out_captions(kind, 16)]
+    pictures = draw(pipeline, captions)
+    width, height = (side + 2 for side in pictures[0].size)
+    sheet = Image.new("RGB", (8 * width, 6 * height), "white")
+    for number, picture in enumerate(pictures):
+        sheet.paste(picture, (number % 8 * width, number // 8 * height))
+    return captions, sheet.quantize(256, dither=Image.Dither.NONE)
+
+
 def megabytes(folder: Path = SHIPPED) -> float:
-    """Returns the size of a model folder on disk in MB (10^6 bytes)."""
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6
+    """Returns the size of a model folder on disk in MB (2^20 bytes, as `du -m` counts)."""
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 2**20
 
 
 def load_pipeline(folder: Path = SHIPPED) -> StableDiffusionPipeline:
