@@ -55,6 +55,11 @@ class Easel:
         with self._lock:
             return run in self._sketches or run in self._paintings
 
+    def let_go(self) -> None:
+        """Drop the paintings in progress: they hold the decoder of the model in hand."""
+        with self._lock:
+            self._paintings.clear()
+
     def sketch(self) -> bool:
         """Draw one run's sheet by the quickest means; return whether there was one to draw."""
         if not self._sketches:

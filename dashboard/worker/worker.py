@@ -314,6 +314,7 @@ class Worker:
         """Load a model; on failure say why, and take the embedded one back in hand."""
         with self._lock:
             self._status = _replace(self._status, loading=request.source, load_error="")
+        self._easel.let_go()
         try:
             self._library.swap(request)
             error = ""

@@ -1,0 +1,306 @@
+"""The worker with the real embedded model, without Streamlit."""
+
+import gc
+import threading
+import time
+import weakref
+
+import pytest
+
+import sdlab
+from dashboard.worker.views import ModelRequest
+from dashboard.worker.worker import Worker
+from sdlab.errors import ModelError, StoreError
+from sdlab.models.model import Model
+from sdlab.sampling.experiment import Experiment, Record
+from sdlab.sampling.run import Run
+
+SHORT = Experiment(prompt="a cat", seed=1, num_steps=2)
+LONG = Experiment(prompt="a cat", seed=2, num_steps=900)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return sdlab.load()
+
+
+@pytest.fixture
+def make_worker(model, tmp_path):
+    workers = []
+
+    def made(load=None, **options):
+        given = load or (lambda source=None, **kwargs: Model(model.pipeline, source or "embedded"))
+        workers.append(Worker(tmp_path, load=given, **options))
+        return workers[-1]
+
+    yield made
+    for worker in workers:
+        worker.stop()
+
+
+def until(met, seconds=60):
+    end = time.monotonic() + seconds
+    while not (value := met()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+    return value
+
+
+def ended(worker, run):
+    return until(lambda: (v := worker.get(run)) and not v.live and v)
+
+
+def running(worker, run):
+    return until(lambda: (v := worker.get(run)) and v.evaluation > 0 and v)
+
+
+def test_a_run_is_made_stored_and_not_made_twice(make_worker, tmp_path):
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    assert run == SHORT.id
+    assert ended(worker, run).state == "done"
+    stored = sdlab.open_run(tmp_path / run)
+    assert stored.experiment == SHORT
+    created = stored.manifest["created"]
+    assert worker.submit(SHORT) == run
+    until(lambda: worker.get(run) is None or not worker.get(run).live)
+    assert sdlab.open_run(tmp_path / run).manifest["created"] == created
+
+
+def test_a_snapshot_never_changes(make_worker):
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    first = worker.get(run)
+    ended(worker, run)
+    assert first.state == "queued" and worker.get(run).state == "done"
+    with pytest.raises(AttributeError):
+        first.state = "done"
+
+
+def test_duplicates_join(make_worker):
+    worker = make_worker()
+    runs = []
+    threads = [threading.Thread(target=lambda: runs.append(worker.submit(LONG))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    running(worker, runs[0])
+    assert set(runs) == {LONG.id}
+    assert worker.status().running == 1 and worker.status().queued == 0
+
+
+def test_cancel_by_one_of_two_leaves_by_the_last_ends(make_worker):
+    worker = make_worker()
+    run = worker.submit(LONG)
+    worker.touch(run, "me")
+    worker.touch(run, "you")
+    running(worker, run)
+    assert worker.get(run).shared == 2
+    assert worker.cancel(run, "me") == "left"
+    assert worker.get(run).live
+    assert worker.cancel(run, "you") == "cancelled"
+    view = ended(worker, run)
+    assert view.state == "cancelled" and 0 < view.evaluation < 900
+    assert worker.cancel(run, "you") == "ended"
+
+
+def test_a_session_whose_browser_is_gone_does_not_block_cancel(make_worker):
+    worker = make_worker(connected=lambda session: session != "before the reload")
+    run = worker.submit(LONG)
+    worker.touch(run, "before the reload")
+    worker.touch(run, "after it")
+    assert worker.cancel(run, "after it") == "cancelled"
+
+
+def test_cancel_while_it_waits(make_worker, model):
+    opened = threading.Event()
+
+    def load(source=None, **options):
+        opened.wait(30)
+        return Model(model.pipeline, "embedded")
+
+    worker = make_worker(load)
+    first, second = worker.submit(LONG), worker.submit(SHORT)
+    assert [worker.get(r).position for r in (first, second)] == [1, 2]
+    assert worker.cancel(first, "me") == "cancelled"
+    opened.set()
+    assert ended(worker, first).evaluation == 0
+    assert ended(worker, second).state == "done"
+
+
+def test_what_is_invalid_fails_alone(make_worker):
+    worker = make_worker()
+    good, bad = worker.submit(SHORT), worker.submit(SHORT.with_(solver="huen"))
+    view = ended(worker, bad)
+    assert view.state == "failed" and "Did you mean 'heun'" in view.error
+    assert ended(worker, good).state == "done"
+
+
+def test_preview_only_for_who_watches(make_worker):
+    worker = make_worker()
+    watched, alone = worker.submit(LONG), worker.submit(LONG.with_(seed=3))
+    worker.touch(watched, "me")
+    view = until(lambda: (v := worker.get(watched)).preview and v)
+    assert view.preview.startswith(b"\x89PNG")
+    assert worker.get(alone).preview is None
+    assert view.rate > 0 and view.seconds_left > 0
+
+
+def test_a_full_disk_fails_that_run_and_loses_nothing(make_worker, monkeypatch, tmp_path):
+    save, full = Run.save, {SHORT.id}
+
+    def saving(run, folder):
+        if run.id in full:
+            raise StoreError("No space left on the disk: 0 bytes free.")
+        return save(run, folder)
+
+    monkeypatch.setattr(Run, "save", saving)
+    worker = make_worker()
+    run, other = worker.submit(SHORT), worker.submit(SHORT.with_(seed=9))
+    view = ended(worker, run)
+    assert view.state == "failed" and view.unsaved and view.preview
+    assert "could not be saved" in view.error and "No space left" in view.error
+    assert ended(worker, other).state == "done"
+    assert not (tmp_path / run).exists()
+    full.clear()
+    worker.save_again(run)
+    until(lambda: worker.get(run).state == "done")
+    assert sdlab.open_run(tmp_path / run).experiment == SHORT
+
+
+def test_out_of_memory_says_what_to_lower_and_the_next_runs(make_worker, monkeypatch):
+    import torch
+
+    from sdlab.sampling import engine
+
+    evaluate = engine.evaluate
+
+    def evaluating(model, samples):
+        if any(s.x_t.shape[-1] == 24 for s in samples):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return evaluate(model, samples)
+
+    monkeypatch.setattr(engine, "evaluate", evaluating)
+    worker = make_worker()
+    large, small = worker.submit(SHORT.with_(width=192, height=192)), worker.submit(SHORT)
+    view = ended(worker, large)
+    assert view.state == "failed" and "Lower width or height" in view.error
+    assert ended(worker, small).state == "done"
+
+
+def test_a_defect_in_a_round_does_not_end_the_worker(make_worker, monkeypatch):
+    from sdlab.sampling.engine import Engine
+
+    worker = make_worker()
+    run = worker.submit(LONG)
+    running(worker, run)
+    monkeypatch.setattr(Engine, "round", lambda self: 1 / 0)
+    assert "ZeroDivisionError" in ended(worker, run).error
+    monkeypatch.undo()
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+
+
+def test_never_two_models_in_memory(make_worker, model):
+    made = []
+
+    def load(source=None, **options):
+        gc.collect()
+        assert not [ref for ref in made if ref() is not None], "the old model is still there"
+        fresh = Model(model.pipeline, source or "embedded")
+        made.append(weakref.ref(fresh))
+        return fresh
+
+    worker = make_worker(load)
+    names = ("embedded", "b", "embedded", "b")
+    runs = [worker.submit(SHORT.with_(model=m, seed=i)) for i, m in enumerate(names)]
+    assert [ended(worker, run).state for run in runs] == ["done"] * 4, worker.status()
+    assert len(made) == 4
+    assert worker.status().model.name == "b"
+
+
+def test_a_model_that_fails_is_explained_and_the_embedded_one_is_back(make_worker, model):
+    def load(source=None, **options):
+        if source == "bad":
+            raise ModelError("bad is no pipeline: model_index.json is missing.")
+        return Model(model.pipeline, "embedded")
+
+    worker = make_worker(load)
+    worker.load(ModelRequest("bad"))
+    until(lambda: worker.status().load_error)
+    assert "bad could not be loaded: bad is no pipeline" in worker.status().load_error
+    until(lambda: worker.status().model)
+    assert worker.status().model.name == "embedded"
+    failed = ended(worker, worker.submit(SHORT.with_(model="bad")))
+    assert failed.state == "failed" and "no pipeline" in failed.error
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+
+
+def test_a_token_is_in_no_view_and_on_no_disk(make_worker, tmp_path):
+    worker = make_worker()
+    request = ModelRequest("gated/model", token="hf_secret")
+    assert "hf_secret" not in repr(request)
+    worker.load(request)
+    until(lambda: worker.status().model and worker.status().model.name == "gated/model")
+    assert ended(worker, worker.submit(SHORT.with_(model="gated/model"))).state == "done"
+    assert "hf_secret" not in repr(worker.status())
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert files and not [p for p in files if b"hf_secret" in p.read_bytes()]
+
+
+def test_what_a_stop_interrupts_is_known_to_the_next_server(make_worker):
+    first = make_worker()
+    run = first.submit(LONG)
+    running(first, run)
+    first.stop()
+    assert first.get(run).state == "interrupted" and first.status().stopped
+    second = make_worker()
+    assert second.get(run).state == "interrupted"
+    assert second.get(run).experiment == LONG
+    second.dismiss(run)
+    assert second.get(run) is None and make_worker().get(run) is None
+
+
+def test_an_interrupted_run_can_be_run_again(make_worker):
+    first = make_worker()
+    run = first.submit(LONG)
+    first.stop()
+    second = make_worker()
+    assert second.submit(LONG) == run
+    running(second, run)
+    second.cancel(run, "me")
+    assert ended(second, run).state == "cancelled"
+    assert make_worker().get(run) is None
+
+
+def test_frames_come_after_the_picture_and_on_demand(make_worker):
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    until(lambda: not worker.paints(run))
+    sheet = worker.sheet(run)
+    assert sheet.kept == (0, 1) and sheet.size == (128, 128)
+    again = make_worker()
+    (again.runs / ".dashboard" / "frames" / f"{run}.webp").unlink()
+    again.want_frames(run)
+    until(lambda: again.sheet(run) is not None)
+
+
+def test_a_run_without_tensors_still_ends_well(make_worker):
+    worker = make_worker()
+    run = worker.submit(SHORT.with_(record=Record(tensors=())))
+    assert ended(worker, run).state == "done"
+    until(lambda: not worker.paints(run))
+
+
+def test_other_weights_under_the_same_name_are_not_served_old_pictures(make_worker, monkeypatch):
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    assert ended(worker, run).state == "done"
+    before = (worker.runs / run / "manifest.json").read_text()
+    (worker.runs / run / "manifest.json").write_text(
+        before.replace(worker.status().model.hash, "0" * 16)
+    )
+    worker.submit(SHORT)
+    assert ended(worker, run).state == "done"
+    assert '"0000000000000000"' not in (worker.runs / run / "manifest.json").read_text()
