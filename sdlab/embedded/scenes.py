@@ -29,7 +29,7 @@ from sdlab.embedded.catalogue import (
 SIDE = 128
 CELL = 8
 VARIANTS = 4
-KINDS = {"single": 0.55, "pair": 0.32, "count": 0.08, "triple": 0.05}
+KINDS = {"single": 0.45, "pair": 0.42, "count": 0.08, "triple": 0.05}
 _FLIPS = {glyph.name: glyph.flips for glyph in GLYPHS}
 _TINTS = {glyph.name: glyph.tints for glyph in GLYPHS}
 

@@ -26,8 +26,17 @@ EMPTY_SHARE = 0.1
 WEIGHT_CLIP = 30.0
 BLOCK = 4096
 PASSES = 3
+LOW, LOW_SHARE = 150, 0.06
+"""Timesteps below LOW are drawn this rarely: what is left to learn there hardly shows."""
 GROUNDED_BELOW = 700
 """Timesteps under which attention is held to the masks; above, the noise hides the layout."""
+
+
+def spread_timesteps(shares: torch.Tensor) -> torch.Tensor:
+    """Returns timesteps int64 of shares in 0..1: LOW_SHARE of them below LOW, the rest even."""
+    low = shares / LOW_SHARE * LOW
+    high = LOW + (shares - LOW_SHARE) / (1 - LOW_SHARE) * (1000 - LOW)
+    return torch.where(shares < LOW_SHARE, low, high).long().clamp(0, 999)
 
 
 class UnetStage:
@@ -88,7 +97,7 @@ class UnetStage:
         block, rows = self.block_at(step)
         count, device = len(rows), self.world.device
         spread = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-        timesteps = (spread * 1000).long().clamp(max=999).to(device)
+        timesteps = spread_timesteps(spread).to(device)
         noise = torch.randn((count, *block.latents.shape[1:]), generator=generator).to(device)
         empty = torch.rand(count, generator=generator).to(device) < EMPTY_SHARE
         ids = torch.where(empty[:, None], self.vocabulary.empty.to(device), block.ids[rows])
