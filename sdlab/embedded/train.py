@@ -139,12 +139,15 @@ class Run:
         return TextStage(*arguments, seed=seed, objects=self.objects)
 
     def _take_vae(self) -> None:
-        """Reads the trained VAE back and sets its scaling factor to 1 / std of its latents."""
+        """Reads the trained VAE back; its scaling factor is 1 / std of its latents, set once."""
         read_back(self.vae, self.out / "vae")
-        self.vae.to(self.device).register_to_config(scaling_factor=1.0)
-        scenes = [scene for scene, _ in SceneSampler(123, self.objects).batch(0, 64)]
-        latents = encode_pictures(self.vae, self.world.render(scenes)[0])
-        self.vae.register_to_config(scaling_factor=round(1 / float(latents.std()), 4))
+        file = self.out / "vae" / "scaling_factor.json"
+        if not file.exists():
+            self.vae.to(self.device).register_to_config(scaling_factor=1.0)
+            scenes = [scene for scene, _ in SceneSampler(123, self.objects).batch(0, 64)]
+            latents = encode_pictures(self.vae, self.world.render(scenes)[0])
+            file.write_text(json.dumps(round(1 / float(latents.std()), 4)) + "\n")
+        self.vae.register_to_config(scaling_factor=json.loads(file.read_text()))
 
     def plan(self, name: str, make: Callable[[], Stage]) -> Plan:
         """Returns the stage's plan: as kept in plan.json, or new, and then kept."""
