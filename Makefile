@@ -20,7 +20,7 @@ types: $(VENV)/.dev-stamp
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev-stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 e2e: $(VENV)/.dev-stamp
 	$(BIN)/python -m pytest tests/e2e

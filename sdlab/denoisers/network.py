@@ -72,10 +72,10 @@ def evaluate(model: Model, samples: list[Sample]) -> list[Output]:
         times += [sample.timestep] * sample.rows
         texts += [sample.cond] if sample.uncond is None else [sample.uncond, sample.cond]
     with torch.no_grad():
-        batch = torch.cat(x).to(unet.device, unet.dtype)
+        batch = torch.cat(x).to(model.device, model.dtype)
         out = unet(
             batch,
-            torch.tensor(times, dtype=torch.float32).to(unet.device, non_blocking=True),
+            torch.tensor(times, dtype=torch.float32).to(model.device, non_blocking=True),
             encoder_hidden_states=torch.cat(texts),
             timestep_cond=_guidance_embedding(model, samples, batch.dtype),
             return_dict=False,

@@ -34,12 +34,12 @@ class Model:
         self.schedule = NoiseSchedule.from_config(pipeline.scheduler.config)
         self._prompts: OrderedDict[str, Tensor] = OrderedDict()
 
-    @property
+    @cached_property
     def device(self) -> "torch.device":
-        """Where the U-Net's weights are."""
+        """Where the U-Net's weights are; they are not moved after loading."""
         return self.pipeline.unet.device
 
-    @property
+    @cached_property
     def dtype(self) -> "torch.dtype":
         """What the U-Net computes in."""
         return self.pipeline.unet.dtype

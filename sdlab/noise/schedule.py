@@ -79,7 +79,7 @@ class NoiseSchedule:
         Reference: diffusers ``DDIMScheduler.__init__`` and ``rescale_zero_terminal_snr``
         (Lin et al. 2023, arXiv 2305.08891, algorithm 1).
         """
-        alpha_bar = np.cumprod(1.0 - _betas(config))
+        alpha_bar: Array = np.cumprod(1.0 - _betas(config), dtype=np.float64)
         if config.get("rescale_betas_zero_snr"):
             root = np.sqrt(alpha_bar)
             root = (root - root[-1]) * root[0] / (root[0] - root[-1])

@@ -12,7 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from sdlab.denoisers.network import Output, Sample, evaluate, predictions
+from sdlab.denoisers.network import Output, evaluate, predictions
 from sdlab.errors import MemoryLimitError
 from sdlab.models.model import Model
 from sdlab.sampling import memory

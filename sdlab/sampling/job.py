@@ -76,9 +76,7 @@ class Job:
         cond, uncond = self._embeds
         x = self.experiment
         query = self.query
-        return Sample(
-            query.x_t, query.timestep, cond, uncond, x.guidance_scale, x.guidance_rescale
-        )
+        return Sample(query.x_t, query.timestep, cond, uncond, x.guidance_scale, x.guidance_rescale)
 
     @property
     def batch_key(self) -> tuple[Any, ...]:
@@ -125,9 +123,7 @@ class Job:
         except Exception as error:
             self.fail(error)
 
-    def answer(
-        self, answer: Answer, output: Output, eps: "tuple[Tensor, Tensor | None]"
-    ) -> None:
+    def answer(self, answer: Answer, output: Output, eps: "tuple[Tensor, Tensor | None]") -> None:
         """Record an evaluation and let the solver go on to its next question."""
         import torch
 
@@ -181,8 +177,8 @@ class Job:
         from sdlab.text.tokens import run_tokens
 
         recorder = self.recorder
-        trace, tensors = recorder.finish(latents)
-        tensors["latents"] = latents.detach().to("cpu", copy=True)
+        trace, recorded = recorder.finish(latents)
+        tensors = {**recorded, "latents": latents.detach().to("cpu", copy=True)}
         tables = {
             "steps": recorder.steps(),
             "channels": recorder.channels(),

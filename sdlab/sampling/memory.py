@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
 
 # Feature maps of the first level's width alive at once, per sample.
-UNET_MAPS = 14
-VAE_MAPS = 8
+UNET_MAPS = 44
+VAE_MAPS = 16
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # What is left to others when a run is admitted.
 USABLE = 0.9

@@ -80,14 +80,10 @@ def plan(model: Model, experiment: Experiment) -> Plan:
     rows = 2 if guided else 1
     activation = max(rows * memory.sample_bytes(model, shape), memory.decode_bytes(model, shape))
     _check_memory(model, experiment, record, activation)
-    return Plan(
-        schedule, sigmas, timesteps, steps, shape, guided, record, activation, make_process
-    )
+    return Plan(schedule, sigmas, timesteps, steps, shape, guided, record, activation, make_process)
 
 
-Course = tuple[
-    NoiseSchedule, tuple[float, ...], tuple[float, ...], tuple[int, ...], "MakeProcess"
-]
+Course = tuple[NoiseSchedule, tuple[float, ...], tuple[float, ...], tuple[int, ...], "MakeProcess"]
 
 
 def _solver_course(model: Model, experiment: Experiment, solver: Solver) -> Course:

@@ -7,7 +7,7 @@ without knowing. Latents are in VE coordinates, as with diffusers' Euler and Heu
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from sdlab.solvers.registry import SolverGenerator
 
-    Generators = torch.Generator | list[torch.Generator] | None
+
+Generators: TypeAlias = torch.Generator | list[torch.Generator] | None
 
 
 class SolverScheduler(SchedulerMixin, ConfigMixin):
@@ -56,6 +57,13 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
     """
 
     config_name = "scheduler_config.json"
+
+    _index: int | None  # evaluations done, counted from the first of all
+    _begin: int | None
+    _running: "SolverGenerator | None"
+    _request: "tuple[Tensor, float]"  # the point that waits for its answer
+    _returned: "Tensor | None"  # what the last step gave back
+    _noise_generator: Generators
 
     @register_to_config
     def __init__(
@@ -141,7 +149,7 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         model_output: "Tensor",
         timestep: Any,
         sample: "Tensor",
-        generator: "Generators" = None,
+        generator: Generators = None,
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple["Tensor"]:
         """Answer the solver and return the next point it asks for, in the shape of ``sample``.
@@ -164,7 +172,7 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         self._noise_generator = generator
         if self._running is None:
             self._start(sample)
-        elif not (sample is self._returned or torch.equal(sample, self._returned)):
+        elif self._returned is None or not torch.equal(sample, self._returned):
             raise ValueError(
                 f"the latents were changed between steps, but solver {self._solver.name!r} keeps"
                 " its own; use a diffusers scheduler for inpainting and callbacks that edit them."
@@ -193,11 +201,8 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         return dict(self.config.solver_options or {})
 
     def _reset(self) -> None:
-        self._index: int | None = None
-        self._begin: int | None = None
-        self._running: SolverGenerator | None = None
-        self._returned: Tensor | None = None
-        self._noise_generator: Generators = None
+        self._index = self._begin = None
+        self._running = self._returned = self._noise_generator = None
 
     def _start(self, sample: "Tensor") -> None:
         def noise(x: "Tensor") -> "Tensor":

@@ -8,7 +8,7 @@ operation by operation, so the final latents are bit-identical to it.
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.denoisers.gaussian import denoise
@@ -66,7 +66,7 @@ def compatible_classes() -> dict[str, type]:
     return {name: cls for name, cls in scheduler_classes().items() if probe(name).compatible}
 
 
-@lru_cache(maxsize=None)
+@cache
 def probe(name: str, num_steps: int = 12) -> Probed:
     """Return whether a scheduler samples N(0.5, 0.5^2) from its exact denoiser.
 
@@ -142,9 +142,7 @@ def make_scheduler(
         scheduler.set_timesteps(num_steps, device=device)
     except Exception as error:
         given = ", ".join(f"{k}={v!r}" for k, v in extra.items()) or "its defaults"
-        raise ValueError(
-            f"{name} refuses {given} with num_steps={num_steps}: {error}"
-        ) from error
+        raise ValueError(f"{name} refuses {given} with num_steps={num_steps}: {error}") from error
     return scheduler
 
 
@@ -203,7 +201,9 @@ def evaluation_steps(scheduler: Any, num_steps: int) -> list[int]:
     prk = 0 if prk_timesteps is None else len(prk_timesteps)
     if prk:  # PNDM's Runge-Kutta start: four evaluations for each of its first steps
         start = [e // 4 for e in range(prk)]
-        return [min(s, num_steps - 1) for s in start + list(range(prk // 4, prk // 4 + count - prk))]
+        return [
+            min(s, num_steps - 1) for s in start + list(range(prk // 4, prk // 4 + count - prk))
+        ]
     extra = count - num_steps  # PNDM without it evaluates its first step twice
     return [max(0, e - extra) for e in range(count)]
 
@@ -292,9 +292,7 @@ def _sample_gaussian(cls: Any, num_steps: int, seed: int) -> "Tensor":
     sigmas = evaluation_sigmas(scheduler, schedule)
     steps = evaluation_steps(scheduler, num_steps)
     generator = torch.Generator().manual_seed(seed)
-    process = scheduler_process(
-        scheduler, start, steps=steps, sigmas=sigmas, generator=generator
-    )
+    process = scheduler_process(scheduler, start, steps=steps, sigmas=sigmas, generator=generator)
     return drive(process, gaussian_answer)
 
 

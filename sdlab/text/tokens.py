@@ -25,7 +25,7 @@ def tokens(source: "Model | Any", prompt: str) -> pd.DataFrame:
     Returns:
         The ``tokens`` table of ``sdlab.tracing.columns`` without ``run`` and ``prompt``.
     """
-    tokenizer = getattr(getattr(source, "pipeline", None), "tokenizer", source)
+    tokenizer: Any = getattr(getattr(source, "pipeline", None), "tokenizer", source)
     pieces, offsets = _encode(tokenizer, prompt)
     limit = tokenizer.model_max_length
     room = limit - 2
@@ -75,7 +75,9 @@ def _encode(tokenizer: Any, prompt: str) -> tuple[list[int], list[tuple[int, int
 def _words(tokenizer: Any, pieces: list[int]) -> tuple[list[range], list[int]]:
     """Group pieces into words, which end at '</w>'; return the groups and each piece's group."""
     names = tokenizer.convert_ids_to_tokens(pieces)
-    groups, index, first = [], [], 0
+    groups: list[range] = []
+    index: list[int] = []
+    first = 0
     for i, name in enumerate(names):
         index.append(len(groups))
         if name.endswith("</w>") or i == len(names) - 1:

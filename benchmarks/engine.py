@@ -1,0 +1,159 @@
+"""What tracing and the engine cost: a traced run over the bare network and over diffusers.
+
+Run: python benchmarks/engine.py [--quick] [--json] [--device cuda]
+"""
+
+from functools import partial
+from statistics import median
+
+import torch
+from report import Report, interleaved, ratio
+
+import sdlab
+from sdlab.models.model import Model
+
+PROMPT = "a parrot on a beach"
+
+
+def synchronized(function, device):
+    """Return the function, waiting for the device at its end."""
+
+    def call():
+        function()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return call
+
+
+def bare(model, nfe, width, height):
+    """The network alone: as many calls of one CFG pair as the run makes, nothing else."""
+    cond, uncond = model.encode_prompt(PROMPT, "")
+    texts = torch.cat([uncond, cond])
+    factor = model.vae_factor
+    shape = (2, model.latent_channels, height // factor, width // factor)
+    x = torch.randn(shape, device=model.device, dtype=model.dtype)
+    times = torch.linspace(900, 1, nfe, device=model.device)
+    with torch.no_grad():
+        for t in times:
+            model.pipeline.unet(x, t, encoder_hidden_states=texts, return_dict=False)
+
+
+def to_latents(model, experiment):
+    """A traced run up to its final latents."""
+    engine = sdlab.Engine(model, mix=False)
+    job = engine.submit(experiment)
+    while job.state != "decoding":
+        engine.round()
+
+
+def diffusers_pipeline(model, experiment):
+    """Diffusers' own loop, from the prompt to the picture."""
+    pipeline = model.pipeline
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline(
+        experiment.prompt,
+        num_inference_steps=experiment.num_steps,
+        guidance_scale=experiment.guidance_scale,
+        width=experiment.width,
+        height=experiment.height,
+        generator=torch.Generator().manual_seed(experiment.seed),
+    )
+
+
+def full_size(device):
+    """Stable Diffusion 1.5's network and text encoder at full size, random weights."""
+    from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    embedded = sdlab.load(device="cpu").pipeline
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    with torch.device(device):
+        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+        text = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=49408,
+                hidden_size=768,
+                intermediate_size=3072,
+                num_hidden_layers=12,
+                num_attention_heads=12,
+            )
+        )
+    pipeline = StableDiffusionPipeline(
+        vae=embedded.vae.to(device, dtype),
+        text_encoder=text.to(dtype).eval(),
+        tokenizer=embedded.tokenizer,
+        unet=unet.to(dtype).eval(),
+        scheduler=DDIMScheduler.from_config(embedded.scheduler.config),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    return Model(pipeline, "full size, random weights")
+
+
+def measure_embedded(report, device, repeats):
+    """Traced run over the bare network, over diffusers, and eight runs in one batch."""
+    model = sdlab.load(device=device)
+    width, height = model.default_size
+    one = sdlab.Experiment(
+        prompt=PROMPT, solver="DDIMScheduler", num_steps=25, width=width, height=height
+    )
+    eight = [one.with_(seed=seed) for seed in range(8)]
+    dev = model.device
+    functions = {
+        "bare": synchronized(partial(bare, model, 25, width, height), dev),
+        "latents": synchronized(partial(to_latents, model, one), dev),
+        "traced": synchronized(partial(sdlab.run, model, one), dev),
+        "diffusers": synchronized(partial(diffusers_pipeline, model, one), dev),
+        "eight": synchronized(partial(sdlab.run_many, model, eight), dev),
+    }
+    for function in functions.values():
+        function()
+    times = interleaved(functions, repeats)
+    report.add("embedded: bare network, 25 calls", median(times["bare"]), unit="s")
+    report.add("embedded: traced run / bare", ratio(times, "traced", "bare"), goal="<= 1.10")
+    report.add("embedded: traced run to latents / bare", ratio(times, "latents", "bare"))
+    report.add(
+        "embedded: traced run / diffusers pipeline",
+        ratio(times, "traced", "diffusers"),
+        goal="<= 1.05",
+    )
+    report.add(
+        "embedded: 8 runs in one batch / 8 runs alone",
+        ratio(times, "eight", "traced") / 8,
+        note="below 1 is a gain",
+    )
+
+
+def measure_full_size(report, device, repeats, side):
+    """The same at Stable Diffusion 1.5's size, two steps, up to the latents."""
+    model = full_size(device)
+    one = sdlab.Experiment(
+        prompt=PROMPT, solver="DDIMScheduler", num_steps=2, width=side, height=side
+    )
+    functions = {
+        "bare": synchronized(partial(bare, model, 2, side, side), model.device),
+        "latents": synchronized(partial(to_latents, model, one), model.device),
+    }
+    functions["bare"]()
+    times = interleaved(functions, repeats)
+    name = f"SD 1.5 size, {side}x{side}"
+    report.add(f"{name}: bare network, 2 calls", median(times["bare"]), unit="s")
+    report.add(
+        f"{name}: traced run to latents / bare", ratio(times, "latents", "bare"), goal="<= 1.03"
+    )
+
+
+def main():
+    """Measure and print."""
+    report = Report(__doc__)
+    report.head()
+    quick, device = report.arguments.quick, report.arguments.device
+    measure_embedded(report, device, repeats=1 if quick else 9)
+    measure_full_size(report, device, repeats=3 if quick else 5, side=64 if quick else 512)
+    report.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+import sdlab
+from sdlab.models.load import EMBEDDED
+from sdlab.models.model import Model
+
+# Small tensors gain nothing from more threads, and the test workers share the cores.
+torch.set_num_threads(1)
+
+SD_SCHEDULER = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+
+
+def make_pipeline(prediction_type="epsilon", unet=None, **scheduler):
+    """A true Stable Diffusion pipeline, small and with random weights: 16x16 latents, fast."""
+    torch.manual_seed(0)
+    text = CLIPTextConfig(
+        vocab_size=49408,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        bos_token_id=49406,
+        eos_token_id=49407,
+    )
+    network = UNet2DConditionModel(
+        sample_size=16,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=4,
+        attention_head_dim=4,
+        cross_attention_dim=32,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        **(unet or {}),
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(4, 8, 8, 8),
+        norm_num_groups=2,
+        layers_per_block=1,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        sample_size=128,
+    )
+    pipeline = StableDiffusionPipeline(
+        vae=vae.eval(),
+        text_encoder=CLIPTextModel(text).eval(),
+        tokenizer=CLIPTokenizer.from_pretrained(EMBEDDED / "tokenizer"),
+        unet=network.eval(),
+        scheduler=DDIMScheduler(**SD_SCHEDULER, prediction_type=prediction_type, **scheduler),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="session")
+def small():
+    """A model of the true architecture with random weights, for what needs many fast runs."""
+    return Model(make_pipeline(), "small")
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """The embedded model."""
+    return sdlab.load(device="cpu")

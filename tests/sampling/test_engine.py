@@ -1,0 +1,259 @@
+import pytest
+import torch
+
+import sdlab
+from sdlab.sampling import engine as engine_module
+from sdlab.sampling import memory
+from sdlab.solvers import registry
+
+
+def experiment(**fields):
+    fields = {"prompt": "a parrot", "solver": "euler", "num_steps": 4, **fields}
+    return sdlab.Experiment(model="small", **fields)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The number of runs in every network call."""
+    sizes, evaluate = [], engine_module.evaluate
+
+    def spy(model, samples):
+        sizes.append(len(samples))
+        return evaluate(model, samples)
+
+    monkeypatch.setattr(engine_module, "evaluate", spy)
+    return sizes
+
+
+def finish(engine, limit=500):
+    for _ in range(limit):
+        if not engine.round():
+            return
+    raise AssertionError("the engine does not come to an end")
+
+
+def test_runs_share_calls(small, calls):
+    engine = sdlab.Engine(small)
+    jobs = [engine.submit(experiment(seed=s, num_steps=n)) for s, n in enumerate((4, 4, 2))]
+    finish(engine)
+    assert [job.state for job in jobs] == ["done"] * 3
+    assert calls == [3, 3, 2, 2]
+    assert jobs[0].result.manifest["largest_call"] == 6
+
+
+def test_guided_and_unguided_runs_share_calls(small, calls):
+    engine = sdlab.Engine(small)
+    wanted = [experiment(guidance_scale=1.0), experiment(guidance_scale=3.0)]
+    jobs = [engine.submit(e) for e in wanted]
+    finish(engine)
+    assert calls == [2] * 4
+    for job, one in zip(jobs, wanted, strict=True):
+        alone = sdlab.run(small, one)
+        torch.testing.assert_close(job.result.latents, alone.latents, rtol=0, atol=1e-5)
+
+
+def test_unmixed_runs_do_not(small, calls):
+    engine = sdlab.Engine(small, mix=False)
+    for seed in range(3):
+        engine.submit(experiment(seed=seed, num_steps=2))
+    finish(engine)
+    assert calls == [1] * 6
+
+
+def test_other_shapes_are_served_in_turn(small):
+    engine = sdlab.Engine(small)
+    small_job = engine.submit(experiment(width=64, height=64))
+    large_job = engine.submit(experiment(width=64, height=96))
+    for _ in range(4):
+        engine.round()
+    assert small_job.evaluation == large_job.evaluation == 2
+
+
+def test_the_cap_holds_and_nobody_starves(small, calls):
+    engine = sdlab.Engine(small, max_samples=4)
+    jobs = [engine.submit(experiment(seed=s, guidance_scale=3.0)) for s in range(5)]
+    for _ in range(5):
+        engine.round()
+        progress = [job.evaluation for job in jobs]
+        assert max(progress) - min(progress) <= 1
+    assert set(calls) == {2}
+    finish(engine)
+    assert all(job.state == "done" for job in jobs)
+
+
+def test_a_run_joins_and_leaves_between_evaluations(small):
+    engine = sdlab.Engine(small)
+    first = engine.submit(experiment(num_steps=4))
+    engine.round()
+    late = engine.submit(experiment(seed=1, num_steps=6))
+    finish(engine)
+    for job in (first, late):
+        alone = sdlab.run(small, job.experiment)
+        torch.testing.assert_close(job.result.latents, alone.latents, rtol=0, atol=1e-5)
+
+
+def test_cancel_ends_at_the_next_evaluation(small):
+    closed = []
+
+    @registry.solver("closable")
+    def closable(x, sigmas, noise):
+        try:
+            for sigma in sigmas[:-1]:
+                x = yield x, sigma
+        except GeneratorExit:
+            closed.append(True)
+            raise
+        return x
+
+    try:
+        engine = sdlab.Engine(small)
+        job = engine.submit(experiment(solver="closable", num_steps=50))
+        other = engine.submit(experiment(seed=1))
+        engine.round()
+        closed.clear()  # the dry run of the plan
+        job.cancel()
+        engine.round()
+        assert (job.state, job.evaluation, job.result) == ("cancelled", 1, None)
+        assert closed == [True]
+        finish(engine)
+        assert other.state == "done"
+    finally:
+        registry._SOLVERS.pop("closable")
+
+
+def test_a_solver_that_raises_fails_alone(small):
+    @registry.solver("fragile")
+    def fragile(x, sigmas, noise):
+        for i, sigma in enumerate(sigmas[:-1]):
+            x = yield x, sigma
+            if i == 1 and x.shape[1] == 4:  # not in the plan's dry run
+                raise RuntimeError("the solver broke")
+        return x
+
+    try:
+        engine = sdlab.Engine(small)
+        bad = engine.submit(experiment(solver="fragile"))
+        good = engine.submit(experiment())
+        finish(engine)
+        assert (bad.state, str(bad.error)) == ("failed", "the solver broke")
+        alone = sdlab.run(small, good.experiment)
+        torch.testing.assert_close(good.result.latents, alone.latents, rtol=0, atol=1e-5)
+        with pytest.raises(RuntimeError, match="the solver broke") as caught:
+            sdlab.run_many(small, [bad.experiment, good.experiment])
+        assert any("fragile" in note for note in caught.value.__notes__)
+    finally:
+        registry._SOLVERS.pop("fragile")
+
+
+def test_a_network_that_raises_on_one_run_fails_that_run(small, monkeypatch):
+    """A shared call that fails is taken apart until the culprit is found."""
+    evaluate = engine_module.evaluate
+
+    def picky(model, samples):
+        if any(sample.guidance_scale == 6.66 for sample in samples):
+            raise RuntimeError("bad sample")
+        return evaluate(model, samples)
+
+    monkeypatch.setattr(engine_module, "evaluate", picky)
+    engine = sdlab.Engine(small)
+    jobs = [engine.submit(experiment(guidance_scale=s)) for s in (2.0, 6.66, 3.0)]
+    finish(engine)
+    assert [job.state for job in jobs] == ["done", "failed", "done"]
+    assert str(jobs[1].error) == "bad sample"
+
+
+def test_out_of_memory_lowers_the_cap_and_goes_on(small, monkeypatch):
+    evaluate, sizes = engine_module.evaluate, []
+
+    def tight(model, samples):
+        sizes.append(len(samples))
+        if len(samples) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return evaluate(model, samples)
+
+    monkeypatch.setattr(engine_module, "evaluate", tight)
+    engine = sdlab.Engine(small)
+    jobs = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(4)]
+    finish(engine)
+    assert all(job.state == "done" for job in jobs)
+    assert sizes[0] == 4
+    assert max(sizes[1:]) == 2
+
+
+def test_out_of_memory_alone_says_what_to_lower(small, monkeypatch):
+    def full(model, samples):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_module, "evaluate", full)
+        with pytest.raises(sdlab.MemoryLimitError, match="128x128 pixels. Lower width or height"):
+            sdlab.run(small, experiment())
+    assert sdlab.run(small, experiment()).image.size == (128, 128)
+
+
+def test_records_that_do_not_fit_together_wait(small, monkeypatch):
+    engine = sdlab.Engine(small)
+    first, second = (engine.submit(experiment(seed=s)) for s in range(2))
+    room = (1.5 * first.plan.record_bytes + first.plan.activation_bytes) / memory.USABLE
+    monkeypatch.setattr(memory, "available_bytes", lambda device: room)
+    engine.round()
+    assert (first.state, second.state) == ("running", "queued")
+    finish(engine)
+    assert (first.state, second.state) == ("done", "done")
+
+
+def test_progress_is_reported(small):
+    seen = []
+    sdlab.run(small, experiment(), on_progress=lambda job: seen.append((job.evaluation, job.nfe)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_recording_changes_nothing(small):
+    """Bit for bit, with all tensors, none, and no statistics."""
+    everything = sdlab.Record(tensors=("x_t", "x0_pred", "output_cond", "output_uncond"))
+    nothing = sdlab.Record(tensors=(), statistics=False)
+    for solver in ("heun", "DDPMScheduler", "UniPCMultistepScheduler"):
+        latents = [
+            sdlab.run(small, experiment(solver=solver, record=record)).latents
+            for record in (everything, nothing)
+        ]
+        assert torch.equal(*latents)
+
+
+def test_the_global_generator_is_left_alone(small):
+    for name in ("euler_ancestral", "DDPMScheduler", "DPMSolverSDEScheduler"):
+        before = torch.get_rng_state()
+        sdlab.run(small, experiment(solver=name))
+        assert torch.equal(torch.get_rng_state(), before), name
+
+
+def test_same_seed_same_run_and_other_seed_another(small):
+    for name in ("euler_ancestral", "DPMSolverSDEScheduler"):
+        one, two, other = (
+            sdlab.run(small, experiment(solver=name, seed=s)).latents for s in (1, 1, 2)
+        )
+        assert torch.equal(one, two)
+        assert not torch.equal(one, other)
+
+
+def test_a_cap_below_a_pair_is_refused(small):
+    with pytest.raises(ValueError, match="max_samples must be at least 2, got 1"):
+        sdlab.Engine(small, max_samples=1)
+
+
+def test_no_experiments_no_runs(small):
+    assert sdlab.run_many(small, []) == []
+
+
+def test_latents_that_are_not_finite_are_said(small):
+    @registry.solver("wild")
+    def wild(x, sigmas, noise):
+        for sigma in sigmas[:-1]:
+            x = (yield x, sigma) * float("inf")
+        return x
+
+    try:
+        run = sdlab.run(small, experiment(solver="wild"))
+        assert run.manifest["warnings"] == ["The latents are not finite since evaluation 1."]
+    finally:
+        registry._SOLVERS.pop("wild")

@@ -1,0 +1,109 @@
+"""Driven alone, every scheduler gives StableDiffusionPipeline's own latents, bit for bit."""
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+import sdlab
+from sdlab.solvers.diffusers_adapter import compatible_classes
+
+NAMES = sorted(compatible_classes())
+SIZES = {"square": (64, 64), "wide": (96, 56)}
+
+
+def plain(model, experiment):
+    """The plain diffusers pipeline with a fresh scheduler."""
+    cls = compatible_classes()[experiment.solver]
+    extra = {}
+    if experiment.solver == "DPMSolverSDEScheduler":
+        # Without a seed it draws one from the global generator; ours gives it the experiment's.
+        extra["noise_sampler_seed"] = experiment.seed
+    scheduler = cls.from_config(model.pipeline.scheduler.config, **extra)
+    parts = {**model.pipeline.components, "scheduler": scheduler}
+    pipeline = StableDiffusionPipeline(**parts, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    latents = pipeline(
+        experiment.prompt,
+        negative_prompt=experiment.negative_prompt,
+        num_inference_steps=experiment.num_steps,
+        guidance_scale=experiment.guidance_scale,
+        guidance_rescale=experiment.guidance_rescale,
+        eta=experiment.eta or 0.0,
+        width=experiment.width,
+        height=experiment.height,
+        generator=torch.Generator().manual_seed(experiment.seed),
+        output_type="latent",
+    ).images
+    return latents, pipeline
+
+
+def experiment(name, **changes):
+    fields = {
+        "prompt": "a parrot on a beach",
+        "negative_prompt": "a car",
+        "seed": 11,
+        "solver": name,
+        "model": "small",
+        "record": sdlab.Record(tensors=("x_t", "x0_pred", "output_cond", "output_uncond")),
+    }
+    return sdlab.Experiment(**{**fields, **changes})
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("num_steps", [4, 17])
+@pytest.mark.parametrize("guidance_scale", [1.0, 5.0])
+@pytest.mark.parametrize("name", NAMES)
+def test_alone_is_bit_identical(small, name, guidance_scale, num_steps, size):
+    width, height = SIZES[size]
+    wanted = experiment(
+        name, guidance_scale=guidance_scale, num_steps=num_steps, width=width, height=height
+    )
+    latents, _ = plain(small, wanted)
+    assert torch.equal(sdlab.run(small, wanted).latents, latents)
+
+
+@pytest.mark.parametrize("changes", [{"guidance_rescale": 0.7}, {"eta": 0.6}])
+def test_options_are_bit_identical(small, changes):
+    wanted = experiment("DDIMScheduler", num_steps=5, **changes)
+    assert torch.equal(sdlab.run(small, wanted).latents, plain(small, wanted)[0])
+
+
+def test_the_picture_is_the_pipelines(embedded):
+    wanted = experiment("EulerDiscreteScheduler", num_steps=3, model="embedded")
+    latents, pipeline = plain(embedded, wanted)
+    run = sdlab.run(embedded, wanted)
+    assert torch.equal(run.latents, latents)
+    generator = torch.Generator().manual_seed(wanted.seed)
+    image = pipeline(
+        wanted.prompt,
+        negative_prompt=wanted.negative_prompt,
+        num_inference_steps=3,
+        guidance_scale=wanted.guidance_scale,
+        generator=generator,
+    ).images[0]
+    assert run.image.tobytes() == image.tobytes()
+
+
+def test_unmixed_runs_are_bit_identical_too(small):
+    wanted = [experiment(name, num_steps=4) for name in NAMES]
+    for run in sdlab.run_many(small, wanted, mix=False):
+        assert torch.equal(run.latents, sdlab.run(small, run.experiment).latents)
+
+
+def test_mixed_batch_agrees(small):
+    wanted = [
+        experiment(name, num_steps=10) for name in sdlab.schedulers().query("compatible").name
+    ]
+    runs = sdlab.run_many(small, wanted)
+    assert max(run.manifest["largest_call"] for run in runs) > 2
+    for run in runs:
+        alone = sdlab.run(small, run.experiment)
+        torch.testing.assert_close(run.latents, alone.latents, rtol=0, atol=1e-4)
+
+
+def test_mixed_batch_agrees_on_the_embedded_model(embedded):
+    names = ["ddim", "heun", "dpmpp_2m", "EulerAncestralDiscreteScheduler", "PNDMScheduler"]
+    wanted = [experiment(name, num_steps=4, model="embedded") for name in names]
+    for run in sdlab.run_many(embedded, wanted):
+        alone = sdlab.run(embedded, run.experiment)
+        torch.testing.assert_close(run.latents, alone.latents, rtol=0, atol=1e-4)

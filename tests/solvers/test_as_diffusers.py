@@ -1,0 +1,146 @@
+import pytest
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+
+import sdlab
+from sdlab.solvers.as_diffusers import SolverScheduler
+from sdlab.solvers.registry import solvers
+
+STEPS = 6
+
+
+def pipeline_with(model, scheduler, cls=StableDiffusionPipeline):
+    parts = {**model.pipeline.components, "scheduler": scheduler}
+    pipeline = cls(**parts, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def generate(pipeline, seed=3, **arguments):
+    return pipeline(
+        "a parrot",
+        generator=torch.Generator().manual_seed(seed),
+        output_type="latent",
+        **{"num_inference_steps": STEPS, "guidance_scale": 4.0, **arguments},
+    ).images
+
+
+@pytest.mark.parametrize("name", sorted(solvers()))
+@pytest.mark.parametrize("curve", [None, "karras"])
+def test_pipeline_gives_what_the_laboratory_gives(small, name, curve):
+    scheduler = sdlab.as_diffusers_scheduler(
+        name, curve=curve, config=small.pipeline.scheduler.config
+    )
+    theirs = generate(pipeline_with(small, scheduler))
+    experiment = sdlab.Experiment(
+        prompt="a parrot", seed=3, solver=name, curve=curve, num_steps=STEPS, model="small"
+    )
+    ours = sdlab.run(small, experiment).latents
+    torch.testing.assert_close(theirs, ours, rtol=0, atol=1e-5)
+
+
+def test_from_config_keeps_the_models_schedule(small):
+    scheduler = SolverScheduler.from_config(
+        small.pipeline.scheduler.config, solver="heun", curve="karras"
+    )
+    assert scheduler.config.beta_start == 0.00085
+    assert scheduler.config.solver == "heun"
+
+
+@pytest.mark.parametrize("name", ["heun", "dpmpp_2m", "ddim"])
+def test_img2img_starts_at_the_strength(small, name):
+    """With the image known, the loop must begin at x0 + sigma n of the step that it begins with."""
+    scheduler = sdlab.as_diffusers_scheduler(name, config=small.pipeline.scheduler.config)
+    pipeline = pipeline_with(small, scheduler, StableDiffusionImg2ImgPipeline)
+    image = small.decode(torch.zeros(1, 4, 16, 16))
+    out = generate(pipeline, image=image, strength=0.5)
+    assert torch.isfinite(out).all()
+    first = STEPS // 2 * scheduler.order
+    assert scheduler.step_index == len(scheduler.timesteps)
+    assert scheduler._curve[STEPS // 2] == scheduler._asked[first]
+
+
+def test_img2img_matches_the_solver_run_by_hand(small):
+    from sdlab.denoisers.network import Sample, evaluate, predictions
+
+    scheduler = sdlab.as_diffusers_scheduler("heun", config=small.pipeline.scheduler.config)
+    scheduler.set_timesteps(STEPS)
+    scheduler.set_begin_index(4)
+    x0 = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    x = scheduler.add_noise(x0, noise, scheduler.timesteps[4:5])
+    torch.testing.assert_close(x, x0 + scheduler._curve[2] * noise)
+    cond, _ = small.encode_prompt("a parrot")
+    latents = x
+    for t in scheduler.timesteps[4:]:
+        model_input = scheduler.scale_model_input(latents, t)
+        sample = Sample(model_input, float(t), cond, None, 1.0, 0.0)
+        out = evaluate(small, [sample])[0].guided
+        latents = scheduler.step(out, t, latents).prev_sample
+    generator = solvers()["heun"].function(x, scheduler._curve[2:], torch.zeros_like)
+    try:
+        x, sigma = next(generator)
+        while True:
+            x_t = x / (1 + sigma**2) ** 0.5
+            t = float(small.schedule.sigma_to_timestep(sigma))
+            out = evaluate(small, [Sample(x_t, t, cond, None, 1.0, 0.0)])[0].guided
+            x, sigma = generator.send(predictions(small.schedule, x_t, sigma, out)[0])
+    except StopIteration as stop:
+        torch.testing.assert_close(latents, stop.value, rtol=0, atol=1e-4)
+
+
+def test_batches_with_a_generator_each_do_not_depend_on_the_batch(small):
+    scheduler = sdlab.as_diffusers_scheduler("euler_ancestral")
+    pipeline = pipeline_with(small, scheduler)
+
+    def images(seeds):
+        generators = [torch.Generator().manual_seed(s) for s in seeds]
+        out = pipeline(
+            ["a parrot"] * len(seeds),
+            generator=generators,
+            num_inference_steps=4,
+            output_type="latent",
+        )
+        return out.images
+
+    torch.testing.assert_close(images([1, 2])[1], images([2])[0], rtol=0, atol=1e-4)
+
+
+def test_changed_latents_are_refused(small):
+    pipeline = pipeline_with(small, sdlab.as_diffusers_scheduler("heun"))
+
+    def meddle(pipe, step, timestep, tensors):
+        return {"latents": tensors["latents"] * 0.5}
+
+    with pytest.raises(ValueError, match="latents were changed between steps"):
+        generate(pipeline, callback_on_step_end=meddle)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: sdlab.as_diffusers_scheduler("huen"),
+            "Unknown solver 'huen'. Did you mean 'heun'",
+        ),
+        (lambda: sdlab.as_diffusers_scheduler("heun", eta=1.0), "Unknown option of solver 'heun'"),
+        (lambda: sdlab.as_diffusers_scheduler("heun", curve="x"), "Unknown curve 'x'"),
+        (
+            lambda: sdlab.as_diffusers_scheduler("heun").set_begin_index(1),
+            "begin_index must be a multiple of 2",
+        ),
+        (lambda: sdlab.as_diffusers_scheduler("heun").set_timesteps(2000), "from 1 to 1000"),
+    ],
+)
+def test_bad_requests_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_step_too_many_is_refused():
+    scheduler = sdlab.as_diffusers_scheduler("euler")
+    scheduler.set_timesteps(1)
+    x = torch.zeros(1, 4, 8, 8)
+    scheduler.step(x, 0, x)
+    with pytest.raises(ValueError, match="all steps are done"):
+        scheduler.step(x, 0, x)

@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+import sdlab
+from sdlab.solvers import registry
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Registrations made in a test are forgotten after it."""
+    registry.solvers()
+    monkeypatch.setattr(registry, "_SOLVERS", dict(registry._SOLVERS))
+    return registry.solver
+
+
+def test_registered_solver_runs_in_an_experiment(register, small):
+    @register("halfway")
+    def halfway(x, sigmas, noise, *, share=0.5):
+        for sigma, sigma_next in zip(sigmas[:-1], sigmas[1:], strict=True):
+            x0_pred = yield x, sigma
+            x = x0_pred + (x - x0_pred) * (sigma_next / sigma)
+        return x
+
+    base = sdlab.Experiment(solver="euler", num_steps=3, model="small")
+    run = sdlab.run(small, base.with_(solver="halfway", solver_options={"share": 0.4}))
+    torch.testing.assert_close(run.latents, sdlab.run(small, base).latents, rtol=0, atol=1e-5)
+
+
+def test_public_decorator_is_the_registry():
+    assert sdlab.solver is registry.solver
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"etta": 0.1}, r"Unknown option of solver 'ddim' 'etta'.*'eta'.*eta=0.0"),
+        ({"eta": "much"}, "eta of solver 'ddim' must be a number, got 'much'"),
+        ({"eta": True}, "eta of solver 'ddim' must be a number, got True"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        registry.solvers()["ddim"].check_options(options)
+
+
+def test_asked_sigmas_tell_the_evaluations():
+    sigmas = (4.0, 2.0, 1.0, 0.0)
+    assert registry.solvers()["heun"].asked_sigmas(sigmas, {}) == [4.0, 2.0, 2.0, 1.0, 1.0]
+    assert registry.solvers()["euler"].asked_sigmas(sigmas, {}) == [4.0, 2.0, 1.0]
+
+
+def test_names_that_are_no_identifier_are_refused(register):
+    with pytest.raises(ValueError, match="must be an identifier.*'my solver'"):
+        register("my solver")
+
+
+def test_stages_below_one_are_refused(register):
+    with pytest.raises(ValueError, match="stages must be at least 1, got 0"):
+        register("none", stages=0)
+
+
+def test_plain_functions_are_refused(register):
+    with pytest.raises(ValueError, match="must be a generator function"):
+        register("plain")(lambda x, sigmas, noise: x)
+
+
+def test_endless_solvers_are_refused(register):
+    @register("endless")
+    def endless(x, sigmas, noise):
+        while True:
+            yield x, sigmas[0]
+
+    with pytest.raises(ValueError, match="does its loop end"):
+        registry.solvers()["endless"].asked_sigmas((1.0, 0.0), {})
+
+
+def test_solvers_that_yield_something_else_are_refused(register):
+    @register("odd")
+    def odd(x, sigmas, noise):
+        yield x
+
+    with pytest.raises(ValueError, match=r"must yield \(x, sigma\)"):
+        registry.solvers()["odd"].asked_sigmas((1.0, 0.0), {})
