@@ -104,22 +104,24 @@ def recover(target: Path) -> None:
 
 
 def _rename(work: Path, target: Path) -> None:
-    for attempt in range(ATTEMPTS):
+    failure: OSError | None = None
+    for _ in range(ATTEMPTS):
         old = hidden(target, "old")
         with suppress(FileNotFoundError):
             target.rename(old)
         try:
             work.rename(target)
+            failure = None
         except OSError as error:
-            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST) and attempt < ATTEMPTS - 1
-            if not taken:  # another writer may have put its own there meanwhile
-                recover(target)
-                raise
-            continue
-        finally:
-            if target.exists():
-                shutil.rmtree(old, ignore_errors=True)
-        return
+            failure = error
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                break
+        shutil.rmtree(old, ignore_errors=True)  # ours stands there, or another writer's, as new
+        if failure is None:
+            return
+    recover(target)
+    assert failure is not None
+    raise failure
 
 
 def _sync(path: Path) -> None:
