@@ -6,6 +6,7 @@ from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from sdlab.models.families import check_unet
 from sdlab.noise.schedule import NoiseSchedule
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Model:
     def dtype(self) -> "torch.dtype":
         """What the U-Net computes in."""
         return self.pipeline.unet.dtype
+
+    @property
+    def family(self) -> str:
+        """By the text encoder's width, "sd1" or "sd2"; the embedded model is an "sd1"."""
+        return check_unet(self.pipeline.unet.config, self.name)
 
     @property
     def latent_channels(self) -> int:

@@ -95,7 +95,7 @@ def test_pipeline_of_another_family_is_named(embedded):
 
 
 def test_families(embedded):
-    assert family(embedded.pipeline) == "sd1"
+    assert family(embedded.pipeline) == embedded.family == "sd1"
     assert check_unet({"cross_attention_dim": 768}, "x") == "sd1"
     assert check_unet({"cross_attention_dim": 1024}, "x") == "sd2"
 

@@ -1,4 +1,3 @@
-import resource
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -42,6 +41,7 @@ def tiny_disk(tmp_path):
 @contextmanager
 def file_limit(size):
     """Let the kernel refuse every write past `size` bytes of a file, as a quota does."""
+    resource = pytest.importorskip("resource", reason="no such limit here; runs on POSIX")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
