@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from sdlab.errors import StoreError
-from sdlab.store.export import csv_bytes, write_zip
+from sdlab.store.export import csv_bytes, export_run, write_zip
 from sdlab.store.listing import COLUMNS, list_runs
 from sdlab.store.run_folder import FILES
+
+from .conftest import file_limit
 
 
 def test_cells_that_a_spreadsheet_would_run_are_text():
@@ -147,3 +149,17 @@ def test_list_tells_of_missing_files(stored):
 def test_list_of_nothing(tmp_path):
     assert list(list_runs(tmp_path / "none").columns) == list(COLUMNS)
     assert len(list_runs(tmp_path)) == 0
+
+
+def test_export_is_whole_or_not_there(stored, tmp_path):
+    out = tmp_path / "out"
+    export_run(stored, "zip", out)
+    before = (out / f"{stored.name}.zip").read_bytes()
+    with file_limit(10_000), pytest.raises(StoreError, match=r"No room to save .*zip in .*out"):
+        export_run(stored, "zip", out)
+    assert [path.read_bytes() for path in out.iterdir()] == [before]
+
+
+def test_unknown_kind_of_export(stored, tmp_path):
+    with pytest.raises(ValueError, match="Unknown kind of export 'xls'.*Valid: csv, parquet, zip"):
+        export_run(stored, "xls", tmp_path)
