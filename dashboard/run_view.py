@@ -137,9 +137,9 @@ def _cut_words(tokens: pd.DataFrame) -> None:
 
 def _scrubber(run: StoredRun) -> None:
     sheet = lab().sheet(run.id)
-    if sheet is None:
+    if sheet is None or sheet.how != "decoded":
         lab().want_frames(run.id)
-    else:
+    if sheet is not None:
         scrubber(run.id, sheet, _tables(run)["steps"])
     if lab().paints(run.id):
         _await_frames(run.id, sheet is None)

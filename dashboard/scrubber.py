@@ -38,7 +38,19 @@ canvas { width: 100%; display: block; border-radius: var(--st-base-radius);
   background: var(--st-secondary-background-color); image-rendering: auto; }
 figcaption { font-size: 0.8rem; opacity: 0.75; margin-top: 0.35rem; }
 .bar { display: flex; align-items: center; gap: 0.6rem; margin-top: 0.6rem; }
-.range { flex: 1; accent-color: var(--st-primary-color); height: 1.5rem; min-width: 0; }
+.range { flex: 1; min-width: 0; height: 1.5rem; margin: 0; cursor: pointer;
+  appearance: none; background: none; --done: 0%; }
+.range::-webkit-slider-runnable-track { height: 4px; border-radius: 2px; background:
+  linear-gradient(to right, var(--st-primary-color) var(--done), var(--st-border-color) 0); }
+.range::-moz-range-track { height: 4px; border-radius: 2px; background: var(--st-border-color); }
+.range::-moz-range-progress { height: 4px; border-radius: 2px;
+  background: var(--st-primary-color); }
+.range::-webkit-slider-thumb { appearance: none; width: 16px; height: 16px; margin-top: -6px;
+  border-radius: 50%; background: var(--st-primary-color); }
+.range::-moz-range-thumb { width: 16px; height: 16px; border: 0; border-radius: 50%;
+  background: var(--st-primary-color); }
+.range:focus-visible, .play:focus-visible { outline: 2px solid var(--st-primary-color);
+  outline-offset: 3px; border-radius: 4px; }
 .play { border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius);
   background: var(--st-background-color); color: var(--st-text-color); width: 2.4rem;
   height: 2.1rem; cursor: pointer; font-size: 0.85rem; }
@@ -66,6 +78,8 @@ export default function (component) {
     const [width, height] = data.size;
     const band = Math.floor(index / data.columns), column = index % data.columns;
     where.textContent = data.labels[index];
+    range.setAttribute("aria-valuetext", data.labels[index]);
+    range.style.setProperty("--done", (100 * index / Math.max(1, range.max)) + "%");
     root.dataset.frame = String(index);
     canvases.forEach((canvas, row) => {
       canvas.setAttribute("aria-label", data.names[row] + ", " + data.labels[index]);

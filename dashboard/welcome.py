@@ -32,7 +32,7 @@ def ways_on() -> None:
     )
     with st.grid(3, min_column_width=220):
         for name, label, icon, text in ways:
-            with st.container(border=True, key=f"home_{name}", gap="xsmall"):
+            with st.container(border=True, key=f"home_{name}", gap="xsmall", height="stretch"):
                 st.page_link(page_path(name), label=f"**{label}**", icon=f":material/{icon}:")
                 st.caption(text)
 
@@ -42,7 +42,7 @@ def picture_of_now() -> None:
     number = st.session_state.get("home.number", 0)
     experiment = scene(number)
     heading, button = st.columns([4, 1], vertical_alignment="bottom")
-    heading.subheader("Made on this machine, just now", anchor=False)
+    heading.subheader("Made on this machine", anchor=False)
     button.button(
         "Another",
         key="home.another",

@@ -19,4 +19,4 @@ def angle(steps: pd.DataFrame, x: str) -> alt.LayerChart:
     frame = require(steps, where_columns("angle_deg"), "angle").dropna()
     y = alt.Y("angle_deg:Q", title="angle (degrees)")
     tip = value_tooltip("angle_deg", "angle (degrees)")
-    return lines(frame, x, y, "Turn", tip)
+    return lines(frame, x, y, "Angle of each turn", tip)

@@ -40,14 +40,17 @@ class Easel:
         self._lock = threading.Lock()
         self._sketches: OrderedDict[str, Run | None] = OrderedDict()
         self._paintings: OrderedDict[str, Iterator[int]] = OrderedDict()
-        self._hopeless: OrderedDict[str, None] = OrderedDict()
+        self._settled: OrderedDict[str, None] = OrderedDict()
 
     def want(self, run: str, at_hand: "Run | None" = None) -> None:
-        """Ask for the frames of a run, given in memory or to be opened from its folder."""
+        """Ask for the best frames of a run, in memory or to be opened from its folder.
+
+        What was drawn as well as it can be with the model in hand is not drawn again.
+        """
         with self._lock:
             if at_hand is not None:
-                self._hopeless.pop(run, None)
-            if run not in self._hopeless and run not in self._paintings:
+                self._settled.pop(run, None)
+            if run not in self._settled and run not in self._paintings:
                 self._sketches.setdefault(run, at_hand)
 
     def busy_with(self, run: str) -> bool:
@@ -56,9 +59,10 @@ class Easel:
             return run in self._sketches or run in self._paintings
 
     def let_go(self) -> None:
-        """Drop the paintings in progress: they hold the decoder of the model in hand."""
+        """Forget what the model in hand could draw; paintings in progress hold its decoder."""
         with self._lock:
             self._paintings.clear()
+            self._settled.clear()
 
     def sketch(self) -> bool:
         """Draw one run's sheet by the quickest means; return whether there was one to draw."""
@@ -73,6 +77,8 @@ class Easel:
             with self._lock:
                 if len(means) > 1 and self._affordable(opened):
                     self._paintings[run] = self._draw(opened, -1)
+                else:
+                    self._settle(run)
         except Exception as error:
             self._give_up(run, error)
         with self._lock:
@@ -88,7 +94,8 @@ class Easel:
             next(strokes)
             return True
         except StopIteration:
-            pass
+            with self._lock:
+                self._settle(run)
         except Exception as error:
             self._give_up(run, error)
         with self._lock:
@@ -108,6 +115,9 @@ class Easel:
     def _give_up(self, run: str, error: Exception) -> None:
         log.warning("no frames for %s: %s", run, sentence(error))
         with self._lock:
-            self._hopeless[run] = None
-            if len(self._hopeless) > REMEMBERED:
-                self._hopeless.popitem(last=False)
+            self._settle(run)
+
+    def _settle(self, run: str) -> None:
+        self._settled[run] = None
+        if len(self._settled) > REMEMBERED:
+            self._settled.popitem(last=False)

@@ -22,7 +22,7 @@ OF_STEPS = {
         "Displacement",
         "distance (latent units)",
     ),
-    path.angle: ("angle_deg", "Turn", "angle (degrees)"),
+    path.angle: ("angle_deg", "Angle of each turn", "angle (degrees)"),
     timing.evaluation_ms: ("ms", "Time per evaluation", "wall time (ms)"),
 }
 OF_CHANNELS = {

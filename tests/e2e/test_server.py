@@ -1,0 +1,33 @@
+"""The server's life: it ends when asked to, and the next one knows what was left undone."""
+
+import re
+import signal
+
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import SECONDS, start_server
+
+
+def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
+    runs = tmp_path / "runs"
+    context = browser.new_context()
+    page = context.new_page()
+    process, url = start_server(runs, tmp_path / "first.log")
+    page.goto(f"{url}/experiment?experiment.steps=900")
+    page.get_by_role("button", name="Run", exact=True).click(timeout=SECONDS)
+    expect(page.get_by_text(re.compile(r"Evaluation \d+ of 900"))).to_be_visible(timeout=SECONDS)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+    assert len(list((runs / ".dashboard" / "interrupted").glob("*.json"))) == 1
+    process, url = start_server(runs, tmp_path / "second.log")
+    try:
+        page.goto(f"{url}/runs")
+        expect(page.get_by_text("interrupted")).to_be_visible(timeout=SECONDS)
+        page.get_by_role("link", name="Open").click()
+        expect(page.get_by_text("Interrupted: the server stopped")).to_be_visible(timeout=SECONDS)
+        expect(page.get_by_role("button", name="Run again")).to_be_visible()
+    finally:
+        process.terminate()
+        process.wait(30)
+        context.close()
+    assert "Traceback" not in (tmp_path / "second.log").read_text()
