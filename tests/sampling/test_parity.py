@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from conftest import make_pipeline
 from diffusers import StableDiffusionPipeline
 
 import sdlab
+from sdlab.models.model import Model
 from sdlab.solvers.diffusers_adapter import compatible_classes
 
 NAMES = sorted(compatible_classes())
@@ -107,3 +109,25 @@ def test_mixed_batch_agrees_on_the_embedded_model(embedded):
     for run in sdlab.run_many(embedded, wanted):
         alone = sdlab.run(embedded, run.experiment)
         torch.testing.assert_close(run.latents, alone.latents, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "HeunDiscreteScheduler", "DDPMScheduler"])
+def test_bfloat16_is_bit_identical(name):
+    model = Model(make_pipeline().to(torch.bfloat16), "small")
+    wanted = experiment(name, num_steps=4)
+    run = sdlab.run(model, wanted)
+    assert run.latents.dtype == torch.bfloat16
+    assert torch.equal(run.latents, plain(model, wanted)[0])
+    assert run.steps["x0_pred_std"].notna().all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="runs wherever CUDA is available")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", NAMES)
+def test_alone_is_bit_identical_on_cuda(name, dtype):
+    model = Model(make_pipeline().to("cuda", dtype), "small")
+    wanted = experiment(name, num_steps=6)
+    run = sdlab.run(model, wanted)
+    assert torch.equal(run.latents, plain(model, wanted)[0].cpu())
+    assert (run.steps["ms"] > 0).all()
