@@ -82,5 +82,7 @@ def checksums(folder: Path) -> str:
 
 
 def seal(folder: Path) -> None:
-    """Writes `sha256.txt`, to be checked with `sha256sum -c` in the folder."""
+    """Writes `sha256.txt`, to be checked with `sha256sum -c`, and lets everybody read the files."""
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)
     (folder / CHECKSUMS).write_text(checksums(folder), encoding="utf-8")
