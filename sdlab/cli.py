@@ -7,7 +7,6 @@ with exit code 1 and one line that says what to do; anything else is a bug and s
 import functools
 import json
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,7 +33,6 @@ def clean(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
-        warnings.filterwarnings("ignore", module=r"torchsde\.")  # of rounding in the 16th digit
         try:
             command(*args, **kwargs)
         except (ValueError, SdlabError) as error:

@@ -7,6 +7,7 @@ operation by operation, so the final latents are bit-identical to it.
 
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +22,9 @@ from sdlab.solvers.registry import check_type
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+# DPMSolverSDEScheduler's Brownian tree warns of rounding in its interval's last digit.
+warnings.filterwarnings("ignore", message="Should have t[ab]", category=UserWarning)
 
 # The scheduler config of Stable Diffusion 1.x, with which schedulers are probed.
 SD_CONFIG: dict[str, Any] = {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import StoreError
+from sdlab.sampling.manifest import FORMAT
 from sdlab.store import run_path
 from sdlab.store.atomic import recover, write_folder
 from sdlab.store.png import png_info
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 MANIFEST, IMAGE, TENSORS = "manifest.json", "image.png", "tensors.safetensors"
 FILES = (MANIFEST, IMAGE, TENSORS, *(f"{name}.parquet" for name in TABLES))
-FORMAT = 1
 MANIFEST_LIMIT = 4 * 2**20
 REQUIRED = ("id", "experiment", "model", "versions", "created", "width", "height")
 ABOUT_TRACE = ("kept", "sigmas")
