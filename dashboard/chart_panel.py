@@ -67,7 +67,7 @@ def _choice(label: str, options: tuple[str, ...], key: str) -> str:
 
 
 def _group(heading: str, *charts: Callable[[], alt.LayerChart]) -> None:
-    st.markdown(f"##### {heading}")
+    st.markdown(f"### {heading}")
     with st.grid(3, min_column_width=290, gap="medium"):
         for make in charts:
             chart = make()

@@ -12,6 +12,8 @@ ICON = Path(__file__).resolve().parent / "icon.png"
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 3rem; }
 [data-testid=stElementToolbarButton]:has([aria-label^="Download as CSV"]) { display: none; }
+[data-testid^=stBaseButton-primary] :is(p, [data-testid=stIconMaterial])
+  { color: light-dark(#ffffff, #14122b); }
 </style>"""
 
 st.set_page_config(page_title="sdlab", page_icon=str(ICON), layout="wide")

@@ -32,7 +32,7 @@ def _waiting(view: LabView) -> str:
 
 def _facts(model: ModelView) -> None:
     with st.container(border=True, key="models_facts"):
-        st.subheader("In memory", anchor=False)
+        st.header("In memory", anchor=False)
         st.text(model.name)
         width, height = model.default_size
         facts = {
@@ -57,7 +57,7 @@ def _facts(model: ModelView) -> None:
 def load_form() -> None:
     """Draw the form that asks the worker for another model."""
     with st.form("models.form"):
-        st.subheader("Load another", anchor=False)
+        st.header("Load another", anchor=False)
         source = st.text_input(
             "Hub id, folder or .safetensors file",
             key="models.source",

@@ -50,11 +50,11 @@ def show_details(run: StoredRun) -> None:
     with explained():
         tables = _tables(run)
         solver = run.manifest["experiment"]["solver"]
-        st.subheader("Measurements", anchor=False)
+        st.header("Measurements", anchor=False)
         chart_panel(tables["steps"], tables["channels"], solver)
-        st.subheader("Tables", anchor=False)
+        st.header("Tables", anchor=False)
         show_tables(run.id, tables)
-        st.subheader("Files and link", anchor=False)
+        st.header("Files and link", anchor=False)
         _files(run)
 
 

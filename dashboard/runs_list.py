@@ -120,7 +120,7 @@ def _unfinished() -> None:
     jobs = lab().jobs()
     if jobs:
         with st.container(key="runs_unfinished", gap="small"):
-            st.markdown("##### Not stored")
+            st.header("Not stored", anchor=False)
             for job in jobs[:20]:
                 _row(job)
 

@@ -42,7 +42,7 @@ def picture_of_now() -> None:
     number = st.session_state.get("home.number", 0)
     experiment = scene(number)
     heading, button = st.columns([4, 1], vertical_alignment="bottom")
-    heading.subheader("Made on this machine", anchor=False)
+    heading.header("Made on this machine", anchor=False)
     button.button(
         "Another",
         key="home.another",
