@@ -15,7 +15,7 @@ _started: list[Worker] = []
 @st.cache_resource(show_spinner=False)
 def lab() -> Worker:
     """Return the worker that all sessions share; the first call starts it."""
-    _started.append(Worker(runs_root(), connected=_connected))
+    _started.append(Worker(runs_root(), connected=_connected, after_page=True))
     return _started[-1]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.lab import lab
 from dashboard.navigation import menu
 from dashboard.sidebar import device_panel
 
@@ -19,6 +20,9 @@ STYLE = """<style>
 st.set_page_config(page_title="sdlab", page_icon=str(ICON), layout="wide")
 st.html(STYLE)
 page = st.navigation(menu())
-page.run()
 with st.sidebar:
     device_panel()
+try:
+    page.run()
+finally:
+    lab().wake()

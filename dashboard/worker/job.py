@@ -43,6 +43,8 @@ class WorkerJob:
     def end(self, state: str, error: str = "") -> None:
         """Note how the run ended, and let go of everything it held but an unsaved picture."""
         self.set(state=state, error=error, position=0, seconds_left=None, unsaved=bool(self.run))
+        if state == "done":
+            self.set(preview=None)
         self.engine_job = None
 
     def measure(self) -> None:

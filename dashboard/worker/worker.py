@@ -30,6 +30,7 @@ IN_FLIGHT = 32
 REMEMBERED = 300
 UNSAVED = 8
 IDLE_SECONDS = 0.5
+LONGEST_PAINT_SECONDS = 5.0
 PREVIEW_SHARE = 10  # a preview waits this many times as long as a decoding takes
 
 
@@ -40,6 +41,8 @@ class Worker:
         runs: Folder of the stored runs.
         load: As ``sdlab.load``; that one by default.
         connected: Tells whether a session's browser is connected.
+        after_page: Whether to import torch only after ``wake``: the import holds the interpreter
+            for seconds, and the first page should paint before.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Worker:
         runs: Path,
         load: Callable[..., Any] | None = None,
         connected: Callable[[str], bool] = lambda session: True,
+        after_page: bool = False,
     ) -> None:
         self.runs = runs
         self._library = Library(load)
@@ -59,6 +63,9 @@ class Worker:
         self._easel = Easel(self._library, runs)
         self._status = LabView(loading="embedded")
         self._stopping = False
+        self._awake = threading.Event()
+        if not after_page:
+            self._awake.set()
         self._catalogue_wanted = False
         self._ready = threading.Event()
         for experiment in self._ledger.recover():
@@ -67,6 +74,10 @@ class Worker:
         self._thread.start()
 
     # What pages call, from any thread.
+
+    def wake(self) -> None:
+        """Note that the first page is on its way to the browser."""
+        self._awake.set()
 
     def submit(self, experiment: Experiment) -> str:
         """Ask for a run and return its id; one that is on its way, or made, is not run twice."""
@@ -166,6 +177,7 @@ class Worker:
     def catalogue(self, timeout: float = 120.0) -> Any:
         """Return the table of ``sdlab.schedulers``; waits for it, None if it does not come."""
         self._catalogue_wanted = True
+        self.wake()
         with self._lock:
             self._lock.notify()
         self._ready.wait(timeout)
@@ -177,6 +189,7 @@ class Worker:
 
     def stop(self, timeout: float = 20.0) -> None:
         """End the thread at its next network call; runs in flight become interrupted."""
+        self.wake()
         with self._lock:
             self._stopping = True
             self._lock.notify()
@@ -186,6 +199,7 @@ class Worker:
 
     def _live(self) -> None:
         try:
+            self._awake.wait(LONGEST_PAINT_SECONDS)
             self._change_model(self._library.request_for("embedded"))
             while not self._stopping:
                 if not self._turn():
