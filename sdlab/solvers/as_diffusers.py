@@ -125,12 +125,18 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         """Lay out the evaluations of ``num_inference_steps`` solver steps.
 
         Raises:
-            ValueError: If there are more steps than the schedule has timesteps.
+            ValueError: If there are more steps than the schedule has timesteps, or the solver
+                does not ask at its start point first (EDM's churn).
         """
         options = dict(self.config.curve_options or {})
         sigmas = curves.make(self.config.curve, self.schedule, num_inference_steps, options)
         self._curve = tuple(sigmas.tolist())
         self._asked = self._solver.asked_sigmas(self._curve, self._options)
+        if self._asked[0] != self._curve[0]:
+            raise ValueError(
+                f"solver {self._solver.name!r} moves x before its first evaluation, which a"
+                " pipeline cannot follow; run it with sdlab.run."
+            )
         self.num_inference_steps = num_inference_steps
         self.init_noise_sigma = math.sqrt(1.0 + self._curve[0] ** 2)
         timesteps = self.schedule.sigma_to_timestep(self._asked).astype(np.float32)

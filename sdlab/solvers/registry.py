@@ -133,7 +133,21 @@ def solver(
 
 def solvers() -> dict[str, Solver]:
     """Return the registered solvers by name; the built-in ones are imported here."""
-    from sdlab.solvers import ddim, dpmpp_2m, euler, euler_ancestral, heun  # noqa: F401
+    from sdlab.solvers import (  # noqa: F401
+        ddim,
+        ddpm,
+        dpm_2,
+        dpm_2_ancestral,
+        dpmpp_2m,
+        dpmpp_2m_sde,
+        dpmpp_2s_ancestral,
+        edm_stochastic,
+        euler,
+        euler_ancestral,
+        heun,
+        lcm,
+        lms,
+    )
 
     return dict(_SOLVERS)
 

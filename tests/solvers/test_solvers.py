@@ -9,6 +9,7 @@ from diffusers import (
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
+    LMSDiscreteScheduler,
 )
 
 from sdlab.denoisers.gaussian import denoise, solution, solve
@@ -36,11 +37,63 @@ def error(name, num_steps):
     return float((end - exact).square().mean().sqrt())
 
 
-@pytest.mark.parametrize(("name", "order"), [("euler", 1), ("ddim", 1), ("heun", 2)])
+@pytest.mark.parametrize(("name", "order"), [("euler", 1), ("ddim", 1), ("heun", 2), ("dpm_2", 2)])
 def test_order_of_convergence(name, order):
     coarse, fine = error(name, 64), error(name, 128)
     assert np.log2(coarse / fine) == pytest.approx(order, abs=0.15)
     assert solvers()[name].order == order
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_order_of_lms(order):
+    """Adams-Bashforth of order k needs k - 1 starting slopes; few first steps of lower order."""
+
+    def run(num_steps):
+        sigmas = tuple(np.linspace(10.0, 2.0, num_steps + 1).tolist())
+        x = start() * 10.0
+        end = solve(solvers()["lms"].function(x, sigmas, torch.zeros_like, order=order), MEAN, STD)
+        exact = MEAN + (x - MEAN) * np.sqrt((STD**2 + 4.0) / (STD**2 + 100.0))
+        return float((end - exact).square().mean().sqrt())
+
+    assert np.log2(run(128) / run(256)) > 1.85
+
+
+@pytest.mark.parametrize("name", ["dpm_2_ancestral", "dpmpp_2s_ancestral", "euler_ancestral"])
+def test_ancestral_solvers_without_noise_are_their_ode_solvers(name):
+    other = {"dpm_2_ancestral": "dpm_2", "euler_ancestral": "euler"}.get(name)
+    sigmas = tuple(curves.karras(12, 0.03, 14.6).tolist())
+    ancestral = solvers()[name].function(start() * 14.6, sigmas, torch.zeros_like, eta=0.0)
+    end = solve(ancestral, MEAN, STD)
+    if other:
+        plain = solve(
+            solvers()[other].function(start() * 14.6, sigmas, torch.zeros_like), MEAN, STD
+        )
+        torch.testing.assert_close(end, plain, rtol=0, atol=1e-12)
+    else:  # DPM-Solver++(2S) has no deterministic twin here: second order by its error
+        assert float((end - solution(start() * 14.6, 14.6, MEAN, STD)).abs().max()) < 0.05
+
+
+def test_ddpm_is_ddim_with_full_eta():
+    sigmas = tuple(curves.karras(10, 0.03, 14.6).tolist())
+    ends = []
+    for name, options in (("ddpm", {}), ("ddim", {"eta": 1.0})):
+        generator = solvers()[name].function(start() * 14.6, sigmas, Noise(3), **options)
+        ends.append(solve(generator, MEAN, STD))
+    torch.testing.assert_close(*ends, rtol=0, atol=1e-12)
+
+
+def test_edm_without_churn_is_heun():
+    sigmas = tuple(curves.karras(10, 0.03, 14.6).tolist())
+    edm = solvers()["edm_stochastic"].function(start() * 14.6, sigmas, None, churn=0.0)
+    heun = solvers()["heun"].function(start() * 14.6, sigmas, None)
+    torch.testing.assert_close(solve(edm, MEAN, STD), solve(heun, MEAN, STD), rtol=0, atol=1e-12)
+
+
+def test_sde_solver_without_noise_is_dpmpp_2m():
+    sigmas = tuple(curves.karras(10, 0.03, 14.6).tolist())
+    sde = solvers()["dpmpp_2m_sde"].function(start() * 14.6, sigmas, None, eta=0.0)
+    ode = solvers()["dpmpp_2m"].function(start() * 14.6, sigmas, None)
+    torch.testing.assert_close(solve(sde, MEAN, STD), solve(ode, MEAN, STD), rtol=0, atol=1e-12)
 
 
 def test_order_of_dpmpp_2m():
@@ -65,8 +118,19 @@ def test_ddim_without_eta_is_euler():
     torch.testing.assert_close(*ends, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["ddim", "euler_ancestral"])
-def test_full_eta_keeps_the_spread_of_the_data(name):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("ddim", {"eta": 1.0}),
+        ("ddpm", {}),
+        ("euler_ancestral", {}),
+        ("dpm_2_ancestral", {}),
+        ("dpmpp_2s_ancestral", {}),
+        ("dpmpp_2m_sde", {}),
+        ("edm_stochastic", {"s_noise": 1.0}),
+    ],
+)
+def test_stochastic_solvers_keep_the_spread_of_the_data(name, options):
     """Noise must come back in as it goes out: many small stochastic steps keep the variance."""
     sigmas = tuple(curves.exponential(200, 0.01, 20.0).tolist())
     generator = torch.Generator().manual_seed(1)
@@ -75,7 +139,7 @@ def test_full_eta_keeps_the_spread_of_the_data(name):
         return torch.randn(x.shape, generator=generator, dtype=x.dtype)
 
     x = torch.randn(1, 1, 100, 100, generator=generator, dtype=torch.float64) * 20.0 + MEAN
-    end = solve(solvers()[name].function(x, sigmas, noise, eta=1.0), MEAN, STD)
+    end = solve(solvers()[name].function(x, sigmas, noise, **options), MEAN, STD)
     assert float(end.std()) == pytest.approx(STD, rel=0.03)
     assert float(end.mean()) == pytest.approx(MEAN, abs=0.03)
 
@@ -130,6 +194,7 @@ def our_result(name, cls, num_steps, scheduler_options=None, **options):
         ("heun", HeunDiscreteScheduler, {}),
         ("dpmpp_2m", DPMSolverMultistepScheduler, {"final_sigmas_type": "zero"}),
         ("ddim", DDIMScheduler, {}),
+        ("lms", LMSDiscreteScheduler, {}),
     ],
 )
 def test_matches_diffusers(name, cls, options, num_steps):
