@@ -46,7 +46,7 @@ def experiment_controls(choices: Choices) -> Experiment:
     )
     seed = _seed()
     solver = _solver(choices.catalogue)
-    left, right = st.columns(2, wrap=False)
+    left, right = st.columns(2)
     curve = _curve(left, solver)
     steps = right.number_input(
         "Steps", 1, 1000, 25, key="experiment.steps", help="Solver steps.", **BOUND
@@ -123,22 +123,21 @@ def _split(text: str) -> list[str]:
 
 
 def _seed() -> str:
-    field, dice = st.columns([5, 1], vertical_alignment="bottom", wrap=False)
-    text = field.text_input(
-        "Seed",
-        "7",
-        key="experiment.seed",
-        help="The same seed gives the same start noise as torch.Generator().manual_seed.",
-        **BOUND,
-    )
-    dice.button(
-        "",
-        key="experiment.dice",
-        icon=":material/casino:",
-        help="Another seed",
-        on_click=_roll,
-        width="stretch",
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input(
+            "Seed",
+            "7",
+            key="experiment.seed",
+            help="The same seed gives the same start noise as torch.Generator().manual_seed.",
+            **BOUND,
+        )
+        st.button(
+            "",
+            key="experiment.dice",
+            icon=":material/casino:",
+            help="Another seed",
+            on_click=_roll,
+        )
     return text or ""
 
 
@@ -226,7 +225,7 @@ def _more(choices: Choices, solver: pd.Series) -> dict[str, object]:
 def _size(model: ModelView | None) -> tuple[int | None, int | None]:
     own = model.default_size if model else (0, 0)
     sides = []
-    for place, name, side in zip(st.columns(2, wrap=False), ("width", "height"), own, strict=True):
+    for place, name, side in zip(st.columns(2), ("width", "height"), own, strict=True):
         sides.append(
             place.number_input(
                 f"{name.title()} (px)",

@@ -198,3 +198,39 @@ def test_a_model_that_cannot_be_loaded_is_explained(open_page, source, message):
     at = run_until(at, lambda a: errors(a))
     assert message in errors(at)[0] and "could not be loaded" in errors(at)[0]
     run_until(at, lambda a: any(t.value == "embedded" for t in a.text))
+
+
+def test_a_folder_can_be_loaded_and_chosen(open_page):
+    import sdlab.models.load as home
+
+    folder = str(home.EMBEDDED)
+    at = open_page("models")
+    at.text_input(key="models.source").set_value(folder)
+    next(b for b in at.button if b.label == "Load").click()
+    at.run()
+    run_until(at, lambda a: any(t.value == folder for t in a.text))
+    assert not errors(at)
+    form = open_page("experiment")
+    form.number_input(key="experiment.steps").set_value(2)
+    form.selectbox(key="experiment.model").set_value(folder).run()
+    assert not start(form).exception
+    at.button(key="models.embedded").click().run()
+    run_until(at, lambda a: any(t.value == "embedded" for t in a.text))
+
+
+def test_a_run_that_could_not_be_saved_can_be_saved_again(quick, monkeypatch):
+    from sdlab.errors import StoreError
+    from sdlab.sampling.run import Run
+
+    def full(run, folder):
+        raise StoreError("No space left on the disk.")
+
+    quick.text_input(key="experiment.seed").set_value("77").run()
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", full)
+        quick.button(key=FORM).click().run()
+        at = run_until(quick, errors)
+        assert "could not be saved: No space left" in errors(at)[0]
+    at.button(key="experiment.save_again").click().run()
+    run_until(at, lambda a: a.header)
+    assert not errors(at) and not at.exception
