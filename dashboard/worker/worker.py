@@ -15,6 +15,7 @@ from typing import Any
 
 from dashboard.messages import sentence
 from dashboard.worker.easel import Easel
+from dashboard.worker.flight import Flight
 from dashboard.worker.frames import Sheet, read_sheet
 from dashboard.worker.job import WorkerJob
 from dashboard.worker.ledger import Ledger
@@ -31,7 +32,6 @@ REMEMBERED = 300
 UNSAVED = 8
 IDLE_SECONDS = 0.5
 LONGEST_PAINT_SECONDS = 5.0
-PREVIEW_SHARE = 10  # a preview waits this many times as long as a decoding takes
 
 
 class Worker:
@@ -59,8 +59,8 @@ class Worker:
         self._lock = threading.Condition()
         self._jobs: OrderedDict[str, WorkerJob] = OrderedDict()
         self._queue: deque[WorkerJob | ModelRequest] = deque()
-        self._in_flight: list[WorkerJob] = []
         self._easel = Easel(self._library, runs)
+        self._flight = Flight(self._library, runs, self._watchers.count, self._end)
         self._status = LabView(loading="embedded")
         self._stopping = False
         self._awake = threading.Event()
@@ -168,7 +168,7 @@ class Worker:
             return _replace(
                 self._status,
                 model=self._library.view,
-                running=len(self._in_flight),
+                running=len(self._flight),
                 queued=waiting,
                 known=tuple(self._library.requests),
                 stopped=not self._thread.is_alive(),
@@ -221,7 +221,7 @@ class Worker:
         self._admit()
         saved = self._save_waiting()
         sketched = self._easel.sketch()
-        if self._round() or saved or sketched or self._list_schedulers():
+        if self._flight.round() or saved or sketched or self._list_schedulers():
             return True
         return self._easel.paint()
 
@@ -231,16 +231,14 @@ class Worker:
                 self._queue.remove(item)
                 self._end(item, "cancelled")
             self._number_queue()
-        for job in self._in_flight:
-            if job.cancelled and job.engine_job is not None:
-                job.engine_job.cancel()
+        self._flight.cancel()
 
     def _admit(self) -> None:
         while self._queue and not self._stopping:
             head = self._queue[0]
             name = head.source if isinstance(head, ModelRequest) else head.view.experiment.model
             fits = isinstance(head, WorkerJob) and self._library.holds(name)
-            if self._in_flight and (not fits or len(self._in_flight) >= IN_FLIGHT):
+            if len(self._flight) and (not fits or len(self._flight) >= IN_FLIGHT):
                 return
             with self._lock:
                 self._queue.popleft()
@@ -255,63 +253,13 @@ class Worker:
     def _begin(self, job: WorkerJob) -> None:
         if self._made(job.view.experiment):
             self._end(job, "done")
-            return
-        try:
-            job.engine_job = self._engine.submit(job.view.experiment)
-        except Exception as error:
-            self._end(job, "failed", sentence(error))
-            return
-        job.set(state="running", position=0, nfe=job.engine_job.nfe)
-        self._in_flight.append(job)
-
-    def _round(self) -> bool:
-        if not self._in_flight:
-            return False
-        try:
-            self._engine.round()
-        except Exception as error:
-            self._fail_all(sentence(error))
-            return True
-        pause = PREVIEW_SHARE * self._library.decode_seconds * len(self._in_flight)
-        for job in list(self._in_flight):
-            state = job.engine_job.state
-            if state == "done":
-                self._finish(job)
-            elif state in ("failed", "cancelled"):
-                self._in_flight.remove(job)
-                reason = job.engine_job.error
-                self._end(job, state, sentence(reason) if reason else "")
-            else:
-                job.measure()
-                if self._watchers.count(job.id) and job.wants_preview(pause):
-                    latents = job.engine_job.x0_pred
-                    job.show(self._library.picture(latents))
-        return True
-
-    def _finish(self, job: WorkerJob) -> None:
-        job.measure()
-        job.run = job.engine_job.result
-        job.set(state="saving", seconds_left=0.0)
-        job.show(job.run.image)
-        self._in_flight.remove(job)
-        self._save(job)
-
-    def _save(self, job: WorkerJob) -> None:
-        try:
-            job.run.save(self.runs)
-        except Exception as error:
-            reason = error.strerror if isinstance(error, OSError) else sentence(error)
-            self._end(job, "failed", f"The picture is made but could not be saved: {reason}")
-            self._drop_unsaved()
-            return
-        self._easel.want(job.id, job.run)
-        job.run = None
-        self._end(job, "done")
+        else:
+            self._flight.begin(job)
 
     def _save_waiting(self) -> bool:
         waiting = [j for j in list(self._jobs.values()) if j.run and j.view.state == "saving"]
         for job in waiting:
-            self._save(job)
+            self._flight.save(job)
         return bool(waiting)
 
     def _list_schedulers(self) -> bool:
@@ -344,18 +292,14 @@ class Worker:
         return not error
 
     def _end(self, job: WorkerJob, state: str, error: str = "") -> None:
+        if state == "done" and job.run is not None:
+            self._easel.want(job.id, job.run)
+            job.run = None
         with self._lock:
             job.end(state, error)
             self._ledger.end(job.id)
             self._watchers.forget(job.id)
-
-    def _fail_all(self, reason: str) -> None:
-        from sdlab.sampling.engine import Engine
-
-        for job in self._in_flight:
-            self._end(job, "failed", reason)
-        self._in_flight.clear()
-        self._library.engine = Engine(self._library.model)
+            self._drop_unsaved()
 
     def _interrupt_all(self) -> None:
         with self._lock:
@@ -364,15 +308,10 @@ class Worker:
                     self._ledger.interrupt(job.id)
                     job.end("interrupted")
             self._queue.clear()
-            self._in_flight.clear()
+            self._flight.clear()
             self._library.engine = self._library.model = None
 
     # Small questions.
-
-    @property
-    def _engine(self) -> Any:
-        assert self._library.engine is not None
-        return self._library.engine
 
     def _made(self, experiment: Experiment) -> bool:
         """Return whether the run is stored, and by the weights that would make it again."""

@@ -1,0 +1,114 @@
+"""The runs in flight: driven one network call at a time, shown to who watches, saved when done."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dashboard.messages import sentence
+from dashboard.worker.job import WorkerJob
+
+if TYPE_CHECKING:
+    from dashboard.worker.library import Library
+
+PREVIEW_SHARE = 10  # a preview waits this many times as long as a decoding takes
+
+
+class Flight:
+    """The runs in the engine; belongs to the worker's thread.
+
+    Args:
+        library: Has the engine and the decoder.
+        runs: Folder of the stored runs.
+        watched: Tells whether anybody watches a run.
+        ended: Called with a job, how it ended, and why it failed.
+    """
+
+    def __init__(
+        self,
+        library: "Library",
+        runs: Path,
+        watched: Callable[[str], object],
+        ended: Callable[[WorkerJob, str, str], None],
+    ) -> None:
+        self._library = library
+        self._runs = runs
+        self._watched = watched
+        self._ended = ended
+        self._jobs: list[WorkerJob] = []
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def begin(self, job: WorkerJob) -> None:
+        """Hand a job to the engine; what the engine refuses has failed."""
+        assert self._library.engine is not None
+        try:
+            job.engine_job = self._library.engine.submit(job.view.experiment)
+        except Exception as error:
+            self._ended(job, "failed", sentence(error))
+            return
+        job.set(state="running", position=0, nfe=job.engine_job.nfe)
+        self._jobs.append(job)
+
+    def cancel(self) -> None:
+        """Pass on to the engine what was cancelled."""
+        for job in self._jobs:
+            if job.cancelled:
+                job.engine_job.cancel()
+
+    def round(self) -> bool:
+        """Do one network call or decoding; return whether anything was in flight."""
+        if not self._jobs:
+            return False
+        assert self._library.engine is not None
+        try:
+            self._library.engine.round()
+        except Exception as error:
+            self._fail_all(sentence(error))
+            return True
+        pause = PREVIEW_SHARE * self._library.decode_seconds * len(self._jobs)
+        for job in list(self._jobs):
+            self._follow(job, pause)
+        return True
+
+    def save(self, job: WorkerJob) -> bool:
+        """Write a finished run; return whether it is written. If not, its picture is kept."""
+        assert job.run is not None
+        try:
+            job.run.save(self._runs)
+        except Exception as error:
+            reason = error.strerror if isinstance(error, OSError) else sentence(error)
+            self._ended(job, "failed", f"The picture is made but could not be saved: {reason}")
+            return False
+        self._ended(job, "done", "")
+        return True
+
+    def clear(self) -> None:
+        """Let go of all jobs."""
+        self._jobs.clear()
+
+    def _follow(self, job: WorkerJob, pause: float) -> None:
+        state = job.engine_job.state
+        if state in ("failed", "cancelled"):
+            self._jobs.remove(job)
+            reason = job.engine_job.error
+            self._ended(job, state, sentence(reason) if reason else "")
+            return
+        job.measure()
+        if state == "done":
+            self._jobs.remove(job)
+            job.run = job.engine_job.result
+            job.set(state="saving", seconds_left=0.0)
+            job.show(job.run.image)
+            self.save(job)
+        elif self._watched(job.id) and job.wants_preview(pause):
+            job.show(self._library.picture(job.engine_job.x0_pred))
+
+    def _fail_all(self, reason: str) -> None:
+        from sdlab.sampling.engine import Engine
+
+        for job in self._jobs:
+            self._ended(job, "failed", reason)
+        self.clear()
+        assert self._library.model is not None
+        self._library.engine = Engine(self._library.model)
