@@ -30,15 +30,16 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.e2e)
 
 
-def start_server(runs: Path, log: Path) -> tuple[subprocess.Popen, str]:
+def start_server(runs: Path, log: Path, base: str = "") -> tuple[subprocess.Popen, str]:
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
     command += ["--server.port", str(port), "--server.headless", "true"]
     command += ["--server.fileWatcherType", "none"]
+    command += ["--server.baseUrlPath", base] if base else []
     environment = {**os.environ, "SDLAB_RUNS": str(runs)}
     with log.open("wb") as sink:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sink, stderr=sink)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}" + (f"/{base}" if base else "")
     for _ in range(600):
         try:
             urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)

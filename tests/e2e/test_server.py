@@ -1,4 +1,4 @@
-"""The server's life: it ends when asked to, and the next one knows what was left undone."""
+"""The server's life: it ends when asked to; the next one, below a path, knows what was left."""
 
 import re
 import signal
@@ -10,7 +10,7 @@ from tests.e2e.conftest import SECONDS, start_server
 
 def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
     runs = tmp_path / "runs"
-    context = browser.new_context()
+    context = browser.new_context(accept_downloads=True)
     page = context.new_page()
     process, url = start_server(runs, tmp_path / "first.log")
     page.goto(f"{url}/experiment?experiment.steps=900")
@@ -19,15 +19,34 @@ def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
     assert len(list((runs / ".dashboard" / "interrupted").glob("*.json"))) == 1
-    process, url = start_server(runs, tmp_path / "second.log")
+    process, url = start_server(runs, tmp_path / "second.log", base="lab")
     try:
         page.goto(f"{url}/runs")
         expect(page.get_by_text("interrupted")).to_be_visible(timeout=SECONDS)
         page.get_by_role("link", name="Open").click()
         expect(page.get_by_text("Interrupted: the server stopped")).to_be_visible(timeout=SECONDS)
         expect(page.get_by_role("button", name="Run again")).to_be_visible()
+        page.goto(f"{url}/experiment?experiment.steps=2")
+        page.get_by_role("button", name="Run", exact=True).click(timeout=SECONDS)
+        with page.expect_download(timeout=SECONDS) as waiting:
+            page.get_by_role("link", name="Download all (zip)").click(timeout=SECONDS)
+        assert waiting.value.path().read_bytes().startswith(b"PK")
     finally:
         process.terminate()
         process.wait(30)
         context.close()
     assert "Traceback" not in (tmp_path / "second.log").read_text()
+
+
+def test_pages_ask_nobody_but_this_server(browser, server):
+    context = browser.new_context()
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in ("/", "/experiment", "/runs", "/models"):
+        page.goto(server + path)
+        page.get_by_role("heading").first.wait_for(timeout=SECONDS)
+        page.wait_for_timeout(1000)
+    context.close()
+    local = (server, "data:", "blob:", server.replace("http", "ws"))
+    assert [url for url in asked if not url.startswith(local)] == []
