@@ -87,7 +87,7 @@ def evaluate(model: Model, samples: list[Sample]) -> list[Output]:
 def predictions(
     schedule: NoiseSchedule, x_t: "Tensor", sigma: float, output: "Tensor"
 ) -> "tuple[Tensor, Tensor]":
-    """Return (x0_pred, eps_pred), float32, from a raw network output.
+    """Return (x0_pred, eps_pred), float32 or wider, from a raw network output.
 
     Args:
         schedule: Whose ``prediction_type`` says what the output is.
@@ -98,13 +98,18 @@ def predictions(
     Reference: v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 (Salimans & Ho 2022, arXiv
     2202.00512, appendix D).
     """
-    x, out = x_t.float(), output.float()
+    x, out = at_least_float32(x_t), at_least_float32(output)
     scale = (1.0 + sigma**2) ** 0.5  # 1 / sqrt(alpha_bar)
     if schedule.prediction_type == "epsilon":
         return x * scale - sigma * out, out
     if schedule.prediction_type == "v_prediction":
         return (x - sigma * out) / scale, (out + sigma * x) / scale
     return out, (x * scale - out) / sigma
+
+
+def at_least_float32(x: "Tensor") -> "Tensor":
+    """Return a tensor in float32, or as it is if it is wider."""
+    return x if x.dtype.itemsize > 4 else x.float()
 
 
 def _guide(rows: "Tensor", sample: Sample) -> Output:

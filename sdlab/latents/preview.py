@@ -67,9 +67,9 @@ def fit_preview(vae: Any, factor: int) -> LinearPreview:
         latents = torch.cat([vae.encode(p[None]).latent_dist.mode() for p in pictures])
         decoded = torch.cat([vae.decode(z[None], return_dict=False)[0] for z in latents])
     shift = vae.config.get("shift_factor") or 0.0
-    scaled = (latents.double().cpu() - shift) * vae.config.scaling_factor
+    scaled = (latents.cpu().double() - shift) * vae.config.scaling_factor
     inputs = scaled.movedim(1, -1).reshape(-1, scaled.shape[1]).numpy()
-    targets = avg_pool2d(decoded.double().cpu(), factor).movedim(1, -1).reshape(-1, 3).numpy()
+    targets = avg_pool2d(decoded.cpu().double(), factor).movedim(1, -1).reshape(-1, 3).numpy()
     inputs = np.column_stack([inputs, np.ones(len(inputs))])
     weight, *_ = np.linalg.lstsq(inputs, targets, rcond=None)
     residual = ((targets - inputs @ weight) ** 2).sum()

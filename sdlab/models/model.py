@@ -23,6 +23,8 @@ class Model:
     """A Stable Diffusion pipeline under a name.
 
     The pipeline is never changed; its scheduler's config says what the network was trained on.
+    What is done to the pipeline afterwards (another scheduler, adapters) is not seen: make another
+    Model then.
 
     Args:
         pipeline: A ``StableDiffusionPipeline``, weights on their device.
@@ -32,7 +34,8 @@ class Model:
     def __init__(self, pipeline: Any, name: str) -> None:
         self.pipeline = pipeline
         self.name = name
-        self.schedule = NoiseSchedule.from_config(pipeline.scheduler.config)
+        self.scheduler_config = dict(pipeline.scheduler.config)
+        self.schedule = NoiseSchedule.from_config(self.scheduler_config)
         self._prompts: OrderedDict[str, Tensor] = OrderedDict()
 
     @cached_property

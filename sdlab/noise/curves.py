@@ -84,7 +84,13 @@ def spaced_timesteps(spacing: str, num_steps: int, num_timesteps: int, offset: i
         return np.linspace(num_timesteps - 1, 0, num_steps)
     if spacing == "leading":
         steps = np.arange(num_steps)[::-1] * (num_timesteps // num_steps) + offset
-        return np.minimum(steps, num_timesteps - 1).astype(np.float64)
+        if steps[0] >= num_timesteps:
+            raise ValueError(
+                f"num_steps={num_steps} with leading spacing and an offset of {offset} asks for"
+                f" timestep {steps[0]}, beyond the schedule's last, {num_timesteps - 1}; take fewer"
+                " steps or another spacing."
+            )
+        return steps.astype(np.float64)
     if spacing == "trailing":
         return np.round(np.arange(num_timesteps, 0, -num_timesteps / num_steps))[:num_steps] - 1.0
     raise ValueError(unknown("timestep spacing", spacing, SPACINGS))
@@ -124,7 +130,19 @@ def make(
             f" got {num_steps}."
         )
     ends = {"sigma_min": schedule.sigma_min, "sigma_max": schedule.sigma_max}
-    return CURVES[name](num_steps, **{**ends, **options})
+    arguments = {**ends, **options}
+    try:
+        with np.errstate(all="ignore"):
+            sigmas = CURVES[name](num_steps, **arguments)
+    except OverflowError:
+        sigmas = np.full(num_steps + 1, np.nan)
+    if not (np.isfinite(sigmas).all() and (np.diff(sigmas) < 0).all()):
+        given = ", ".join(f"{key}={value:g}" for key, value in arguments.items())
+        raise ValueError(
+            f"curve {name!r} with {given} does not fall strictly from sigma_max to 0 in"
+            f" {num_steps} steps; choose milder options."
+        )
+    return sigmas
 
 
 def _check(num_steps: int, sigma_min: float, sigma_max: float) -> None:

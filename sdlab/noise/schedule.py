@@ -109,7 +109,8 @@ class NoiseSchedule:
 
     @cached_property
     def _log_sigma(self) -> Array:
-        floored = np.maximum(self.alpha_bar, ALPHA_BAR_FLOOR)
+        bar = self.alpha_bar
+        floored = np.where(bar == 0, min(ALPHA_BAR_FLOOR, bar[-2] / 2), bar)
         return 0.5 * np.log((1.0 - floored) / floored)
 
     @property

@@ -9,11 +9,9 @@ others.
 
 import itertools
 import logging
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sdlab.denoisers.network import Output, evaluate, predictions
-from sdlab.errors import MemoryLimitError
 from sdlab.models.model import Model
 from sdlab.sampling import memory
 from sdlab.sampling.experiment import Experiment
@@ -51,6 +49,7 @@ class Engine:
         self.model = model
         self.mix = mix
         self._max_samples = max_samples or MAX_SAMPLES
+        self._caps: dict[tuple[Any, ...], int] = {}  # by batch key, where memory ran out
         self._clock = itertools.count(1)
         self.jobs: list[Job] = []
 
@@ -86,14 +85,15 @@ class Engine:
             if job.cancelling and not job.over:
                 job.stop()
         self.jobs = [job for job in self.jobs if not job.over]
+        going = {job.batch_key for job in self.jobs if job.state == "running"}
+        self._caps = {key: cap for key, cap in self._caps.items() if key in going}
 
     def _admit(self) -> None:
         """Start queued jobs, in order, while their records fit beside those in flight."""
         for job in [job for job in self.jobs if job.state == "queued"]:
             in_flight = [other for other in self.jobs if other.state in ("running", "decoding")]
             if in_flight:
-                held = sum(o.plan.record_bytes - o.recorded_bytes for o in in_flight)
-                need = held + job.plan.record_bytes + job.plan.activation_bytes
+                need = self._unrecorded() + job.plan.record_bytes + job.plan.activation_bytes
                 if need > memory.available_bytes(self.model.device) * memory.USABLE:
                     return
             job.start()
@@ -116,36 +116,48 @@ class Engine:
 
     def _cap(self, job: Job) -> int:
         per_sample = memory.sample_bytes(self.model, job.plan.shape)
-        free = memory.available_bytes(self.model.device) * memory.USABLE
-        return max(2, min(self._max_samples, int(free // per_sample)))
+        free = memory.available_bytes(self.model.device) * memory.USABLE - self._unrecorded()
+        limit = self._caps.get(job.batch_key, self._max_samples)
+        return max(2, min(limit, int(free // per_sample)))
+
+    def _unrecorded(self) -> int:
+        """Return the bytes that the runs in flight are still to record."""
+        going = [job for job in self.jobs if job.state in ("running", "decoding")]
+        return sum(job.plan.record_bytes - job.recorded_bytes for job in going)
 
     def _serve(self, batch: list[Job]) -> None:
         """Call the network for a batch; on failure find the run that it belongs to."""
         timer = batch[0].new_timer()
         samples = [job.sample for job in batch]
         rows = sum(sample.rows for sample in samples)
+        failure: Exception | None = None
         try:
             with timer:
                 outputs = evaluate(self.model, samples)
         except Exception as error:
-            self._recover(batch, error)
+            failure = error
+        if failure is not None:  # outside of the except, whose frames hold the call's tensors
+            del samples
+            self._recover(batch, failure)
             return
         for job, output in zip(batch, outputs, strict=True):
             job.served = next(self._clock)
             job.recorder.time("network", timer, call=rows)
-            self._deliver(job, output)
+            try:
+                self._deliver(job, output)
+            except Exception as error:
+                job.fail(error)
 
     def _recover(self, batch: list[Job], error: Exception) -> None:
         """Fail a lone run; split a shared call, with a lower cap if memory ran out."""
-        out_of_memory = is_out_of_memory(error)
-        if out_of_memory:
-            _empty_cache()
         if len(batch) == 1:
-            batch[0].fail(_memory_error(batch[0], error) if out_of_memory else error)
+            batch[0].fail(error)
             return
-        if out_of_memory:
-            self._max_samples = max(2, sum(job.sample.rows for job in batch) // 2)
-            logger.warning("Out of memory: calls now hold at most %d samples", self._max_samples)
+        if memory.is_out_of_memory(error):
+            memory.release(error)
+            cap = max(2, sum(job.sample.rows for job in batch) // 2)
+            self._caps[batch[0].batch_key] = cap
+            logger.warning("Out of memory: calls of this size now hold at most %d samples", cap)
         half = len(batch) // 2
         for part in (batch[:half], batch[half:]):
             self._serve(part)
@@ -189,7 +201,8 @@ def run_many(
     on_progress: "Callable[[Job], None] | None" = None,
     *,
     mix: bool = True,
-) -> "list[Run]":
+    return_exceptions: bool = False,
+) -> "list[Any]":
     """Run experiments in shared network calls and return their runs in order.
 
     Args:
@@ -197,6 +210,8 @@ def run_many(
         experiments: Any number; all are checked before the first one starts.
         on_progress: Called with a job after each of its evaluations.
         mix: False gives each run its own calls (see ``Engine``).
+        return_exceptions: Whether a failed run's exception stands in its place in the list,
+            instead of being raised and the finished runs lost (as in ``asyncio.gather``).
 
     Raises:
         ValueError: If an experiment is not valid for this model.
@@ -214,39 +229,7 @@ def run_many(
                 seen[job] = job.evaluation
                 on_progress(job)
     for job in jobs:
-        if job.error is not None:
+        if job.error is not None and not return_exceptions:
             job.error.add_note(f"in run {job.experiment.id} ({job.experiment.solver})")
             raise job.error
-    return [job.result for job in jobs if job.result is not None]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception means that memory ran out, on any device."""
-    import torch
-
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
-
-
-def _memory_error(job: Job, error: Exception) -> MemoryLimitError:
-    channels, height, width = job.plan.shape
-    factor = job.model.vae_factor
-    failure = MemoryLimitError(
-        f"Out of memory on {job.model.device} at {width * factor}x{height * factor} pixels."
-        " Lower width or height, record fewer tensors, or load the model in float16."
-    )
-    failure.__cause__ = error
-    return failure
-
-
-def _empty_cache() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def now() -> float:
-    """Return the clock that job times are on, in seconds."""
-    return time.monotonic()
+    return [job.error or job.result for job in jobs]

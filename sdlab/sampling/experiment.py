@@ -106,10 +106,10 @@ class Experiment:
             object.__setattr__(self, name, _options(name, getattr(self, name)))
         _integer("seed", self.seed, low=0, high=SEED_MAX)
         _integer("num_steps", self.num_steps, low=1)
-        _number("guidance_scale", self.guidance_scale)
-        _number("guidance_rescale", self.guidance_rescale, low=0.0, high=1.0)
+        self._number("guidance_scale")
+        self._number("guidance_rescale", low=0.0, high=1.0)
         if self.eta is not None:
-            _number("eta", self.eta, low=0.0, high=1.0)
+            self._number("eta", low=0.0, high=1.0)
         for name in ("width", "height"):
             if getattr(self, name) is not None:
                 _size(name, getattr(self, name))
@@ -130,8 +130,12 @@ class Experiment:
         return out
 
     def to_json(self) -> str:
-        """Return the canonical JSON: sorted keys, no spaces, ASCII."""
-        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """Return the canonical JSON: sorted keys, no spaces, ASCII, whole numbers without a point.
+
+        Equal experiments have equal JSON, however their numbers were written.
+        """
+        plain = _whole(self.to_dict())
+        return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Experiment":
@@ -149,6 +153,16 @@ class Experiment:
     def with_(self, **changes: Any) -> "Experiment":
         """Return a copy with the named fields changed, checked again."""
         return replace(self, **changes)
+
+    def _number(self, name: str, low: float = -math.inf, high: float = math.inf) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"{name} must be a number, got {value!r}.")
+        if not math.isfinite(value):
+            raise ValueError(f"{name} must be finite, got {value}.")
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be from {low:g} to {high:g}, got {value:g}.")
+        object.__setattr__(self, name, float(value))
 
 
 def _text(name: str, value: object) -> None:
@@ -171,15 +185,6 @@ def _integer(name: str, value: object, low: int, high: int | None = None) -> Non
         raise ValueError(f"{name} must be {limits}, got {value}.")
 
 
-def _number(name: str, value: object, low: float = -math.inf, high: float = math.inf) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{name} must be a number, got {value!r}.")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value}.")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be from {low:g} to {high:g}, got {value:g}.")
-
-
 def _size(name: str, value: object) -> None:
     _integer(name, value, low=8)
     assert isinstance(value, int)
@@ -195,16 +200,26 @@ def _options(name: str, value: object) -> Options:
         pairs = dict(value)  # type: ignore[call-overload]
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be a mapping of names to values, got {value!r}.") from None
-    out = []
-    for key in sorted(pairs):
-        item = pairs[key]
-        if isinstance(item, list):
-            item = tuple(item)
-        try:
-            json.dumps(item, allow_nan=False)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{name}[{key!r}] must be a finite JSON value, got {item!r}."
-            ) from None
-        out.append((key, item))
-    return tuple(out)
+    for key in pairs:
+        if not isinstance(key, str):
+            raise ValueError(f"{name} must have text as names, got {key!r}.")
+    return tuple((key, _option(f"{name}[{key!r}]", pairs[key])) for key in sorted(pairs))
+
+
+def _option(what: str, value: object) -> Any:
+    """Return an option's value, lists as tuples so that it can be hashed."""
+    if isinstance(value, (list, tuple)):
+        return tuple(_option(what, item) for item in value)
+    finite = not isinstance(value, float) or math.isfinite(value)
+    if value is not None and not (isinstance(value, (bool, int, float, str)) and finite):
+        raise ValueError(f"{what} must be finite JSON: text, number, list; got {value!r}.")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """Return JSON values with whole floats as integers, at any depth."""
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

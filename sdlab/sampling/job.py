@@ -4,8 +4,12 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sdlab.denoisers.network import Output, Sample
+from sdlab.errors import MemoryLimitError
 from sdlab.models.model import Model
+from sdlab.sampling import memory
 from sdlab.sampling.experiment import Experiment
 from sdlab.sampling.plan import Plan
 from sdlab.sampling.process import Answer, Process, Query
@@ -158,7 +162,10 @@ class Job:
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
-        """End the job with an error."""
+        """End the job with an error; one of memory says what to lower."""
+        if memory.is_out_of_memory(error):
+            memory.release(error)
+            error = self._memory_error(error)
         self.error = error
         self._end("failed")
 
@@ -172,6 +179,15 @@ class Job:
         self._process = self._query = self._latents = self._embeds = None
         self.ended = time.monotonic()
         self.state = state
+
+    def _memory_error(self, error: Exception) -> MemoryLimitError:
+        width, height = (side * self.model.vae_factor for side in self.plan.shape[:0:-1])
+        failure = MemoryLimitError(
+            f"Out of memory on {self.model.device} at {width}x{height} pixels. Lower width or"
+            " height, record fewer tensors, or load the model in float16."
+        )
+        failure.__cause__ = error
+        return failure
 
     def _finish(self, latents: "Tensor", image: Any) -> Run:
         from sdlab.text.tokens import run_tokens
@@ -193,8 +209,9 @@ class Job:
         steps = tables["steps"]
         warnings = []
         if not tensors["latents"].isfinite().all():
-            bad = steps[steps["x0_pred_mean"].isna()]["evaluation"]
-            where = f" since evaluation {bad.iloc[0]}" if len(bad) else ""
+            bad = steps[~np.isfinite(steps["x0_pred_mean"])]["evaluation"]
+            known = self.experiment.record.statistics and len(bad)
+            where = f" since evaluation {bad.iloc[0]}" if known else ""
             warnings.append(f"The latents are not finite{where}.")
         return manifest(
             self.model,

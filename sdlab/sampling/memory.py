@@ -63,6 +63,31 @@ def available_bytes(device: "torch.device") -> int:
     return psutil.virtual_memory().available
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception means that memory ran out, on any device."""
+    import torch
+
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    words = ("out of memory", "alloc_failed", "allocate memory")
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+
+
+def release(error: BaseException) -> None:
+    """Let go of what a failed computation held, and of the device's cache.
+
+    The traceback of an exception keeps the tensors of its frames alive.
+    """
+    import torch
+
+    seen: BaseException | None = error
+    while seen is not None:
+        seen.__traceback__ = None
+        seen = seen.__context__
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def readable(count: float) -> str:
     """Return a byte count in words, such as '1.5 GiB'."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -17,6 +17,7 @@ from sdlab.sampling import memory
 from sdlab.sampling.experiment import Experiment
 from sdlab.sampling.process import Process, solver_process
 from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.registry import Solver, solvers
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def plan(model: Model, experiment: Experiment) -> Plan:
     elif name in adapter.scheduler_classes():
         course = _scheduler_course(model, experiment)
     else:
-        raise ValueError(unknown("solver", name, [*solvers(), *adapter.compatible_classes()]))
+        raise ValueError(unknown("solver", name, valid_names()))
     schedule, sigmas, timesteps, steps, make_process = course
     guided = uses_guidance(model, experiment.guidance_scale)
     record = memory.record_bytes(experiment.record, len(sigmas), shape, guided)
@@ -122,7 +123,7 @@ def _scheduler_course(model: Model, experiment: Experiment) -> Course:
         )
     scheduler = adapter.make_scheduler(
         experiment.solver,
-        model.pipeline.scheduler.config,
+        model.scheduler_config,
         options=dict(experiment.solver_options),
         curve=experiment.curve,
         num_steps=experiment.num_steps,

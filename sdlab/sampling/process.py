@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sdlab.denoisers.network import at_least_float32
 from sdlab.noise.schedule import NoiseSchedule
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def solver_process(
     The start is scaled by sqrt(1 + sigma_max^2), so that the network is first given exactly
     ``start``: the start of DDIM, and of Euler with leading spacing.
     """
-    x = start.float() * math.sqrt(1.0 + sigmas[0] ** 2)
+    x = at_least_float32(start) * math.sqrt(1.0 + sigmas[0] ** 2)
     generator = solver.function(x, sigmas, noise, **options)
     evaluation, num_steps = 0, len(sigmas) - 1
     try:

@@ -147,6 +147,7 @@ def make_scheduler(
     except Exception as error:
         given = ", ".join(f"{k}={v!r}" for k, v in extra.items()) or "its defaults"
         raise ValueError(f"{name} refuses {given} with num_steps={num_steps}: {error}") from error
+    _check_timesteps(scheduler, num_timesteps)
     return scheduler
 
 
@@ -169,7 +170,7 @@ def check_options(cls: type, options: Mapping[str, Any]) -> None:
 def scheduler_curves(cls: type) -> list[str]:
     """Return the curve names that a scheduler class can follow."""
     parameters = _parameters(cls)
-    spacings = list(SPACINGS) if "timestep_spacing" in parameters else []
+    spacings = list(SPACINGS) if _spacing_matters(cls) else []
     return spacings + [c for c in ("karras", "exponential") if f"use_{c}_sigmas" in parameters]
 
 
@@ -270,6 +271,31 @@ def _curve_options(cls: type, curve: str | None) -> dict[str, Any]:
     return {**out, f"use_{curve}_sigmas": True}
 
 
+@cache
+def _spacing_matters(cls: Any) -> bool:
+    """Return whether ``timestep_spacing`` changes the timesteps (LCM takes it and ignores it)."""
+    if "timestep_spacing" not in _parameters(cls):
+        return False
+    seen = set()
+    for spacing in SPACINGS:
+        scheduler = cls.from_config({**SD_CONFIG, "timestep_spacing": spacing})
+        scheduler.set_timesteps(7)
+        seen.add(tuple(scheduler.timesteps.tolist()))
+    return len(seen) > 1
+
+
+def _check_timesteps(scheduler: Any, num_timesteps: int) -> None:
+    """Raise ``ValueError`` if a timestep lies outside the schedule."""
+    timesteps = scheduler.timesteps.tolist()
+    for t in (max(timesteps), min(timesteps)):
+        if not 0 <= t <= num_timesteps - 1:
+            name, steps = type(scheduler).__name__, scheduler.num_inference_steps
+            raise ValueError(
+                f"{name} with num_steps={steps} asks for timestep {t:g}, outside 0 to"
+                f" {num_timesteps - 1}; take fewer steps or another spacing."
+            )
+
+
 def _shape_of_step(cls: type) -> str:
     """Return why the class cannot be driven by the pipeline's loop, or ''."""
     for method in ("step", "set_timesteps", "scale_model_input"):
@@ -291,6 +317,7 @@ def _sample_gaussian(cls: Any, num_steps: int, seed: int) -> "Tensor":
     extra = {"noise_sampler_seed": seed} if "noise_sampler_seed" in _parameters(cls) else {}
     scheduler = cls.from_config(dict(SD_CONFIG), **extra)
     scheduler.set_timesteps(num_steps, device="cpu")
+    _check_timesteps(scheduler, SD_CONFIG["num_train_timesteps"])
     schedule = NoiseSchedule.from_config(SD_CONFIG)
     start = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(7))
     sigmas = evaluation_sigmas(scheduler, schedule)

@@ -33,6 +33,8 @@ def edm_stochastic(
     s_noise: float = 1.003,
 ) -> "SolverGenerator":
     """Add noise to reach sigma_hat, then take Heun's step from there."""
+    if churn < 0:
+        raise ValueError(f"churn of solver 'edm_stochastic' must be at least 0, got {churn:g}.")
     num_steps = len(sigmas) - 1
     for sigma, sigma_next in pairwise(sigmas):
         gamma = min(churn / num_steps, math.sqrt(2) - 1) if s_min <= sigma <= s_max else 0.0

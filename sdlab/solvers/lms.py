@@ -36,7 +36,7 @@ def adams_weights(nodes: Sequence[float], start: float, end: float) -> list[floa
     return out
 
 
-@solver("lms", order=4)
+@solver("lms", order=2)  # as it starts with an Euler step, whatever the order after that
 def lms(
     x: "Tensor",
     sigmas: tuple[float, ...],
@@ -45,6 +45,8 @@ def lms(
     order: int = 4,
 ) -> "SolverGenerator":
     """Extrapolate the last ``order`` slopes over each step."""
+    if not 1 <= order <= 4:
+        raise ValueError(f"order of solver 'lms' must be from 1 to 4, got {order}.")
     slopes: list[Tensor] = []
     for i in range(len(sigmas) - 1):
         slopes.insert(0, (x - (yield x, sigmas[i])) / sigmas[i])

@@ -71,12 +71,14 @@ class Solver:
                     + (f" With defaults: {', '.join(listed)}." if listed else "")
                 )
             check_type(f"{key} of solver {self.name!r}", value, valid[key])
+            if key == "eta" and not 0 <= value <= 1:
+                raise ValueError(f"eta of solver {self.name!r} must be from 0 to 1, got {value:g}.")
 
     def asked_sigmas(self, sigmas: tuple[float, ...], options: Mapping[str, Any]) -> list[float]:
         """Return the sigma of every evaluation, by a dry run on one number.
 
         Raises:
-            ValueError: If the solver yields anything but ``(x, sigma)``, or does not end.
+            ValueError: If the solver yields anything but ``(x, sigma)``, raises, or does not end.
         """
         import torch
 
@@ -91,6 +93,13 @@ class Solver:
                 request = generator.send(torch.zeros_like(request[0]))
         except StopIteration:
             return asked
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"solver {self.name!r} fails over sigmas from {sigmas[0]:g} to {sigmas[-1]:g}:"
+                f" {type(error).__name__}: {error}"
+            ) from error
         finally:
             generator.close()
         raise ValueError(

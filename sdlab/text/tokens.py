@@ -74,13 +74,13 @@ def _encode(tokenizer: Any, prompt: str) -> tuple[list[int], list[tuple[int, int
 
 def _words(tokenizer: Any, pieces: list[int]) -> tuple[list[range], list[int]]:
     """Group pieces into words, which end at '</w>'; return the groups and each piece's group."""
-    names = tokenizer.convert_ids_to_tokens(pieces)
+    names, special = tokenizer.convert_ids_to_tokens(pieces), set(tokenizer.all_special_ids)
     groups: list[range] = []
     index: list[int] = []
     first = 0
     for i, name in enumerate(names):
         index.append(len(groups))
-        if name.endswith("</w>") or i == len(names) - 1:
+        if name.endswith("</w>") or pieces[i] in special or i == len(names) - 1:
             groups.append(range(first, i + 1))
             first = i + 1
     return groups, index

@@ -27,6 +27,7 @@ class Timer:
     """Wall time of a block, by CUDA events on CUDA, so that nobody waits for the device."""
 
     def __init__(self, device: "torch.device") -> None:
+        self._device = device
         self._events: Any = None
         self._start = self._end = 0.0
         if device.type == "cuda":
@@ -36,14 +37,18 @@ class Timer:
 
     def __enter__(self) -> "Timer":
         if self._events:
-            self._events[0].record()
+            self._mark(0)
         self._start = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._device.type == "mps":
+            import torch
+
+            torch.mps.synchronize()
         self._end = time.perf_counter()
         if self._events:
-            self._events[1].record()
+            self._mark(1)
 
     @property
     def ms(self) -> float:
@@ -52,6 +57,11 @@ class Timer:
             self._events[1].synchronize()
             return self._events[0].elapsed_time(self._events[1])
         return (self._end - self._start) * 1000.0
+
+    def _mark(self, which: int) -> None:
+        import torch
+
+        self._events[which].record(torch.cuda.current_stream(self._device))
 
 
 @dataclass
@@ -70,7 +80,7 @@ class Recorder:
     queries: list[tuple[int, float, float]] = field(default_factory=list)
     timings: list[tuple[str, int | None, Timer, int | None]] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
-    _tensors: "dict[str, list[Tensor]]" = field(default_factory=dict)
+    _tensors: "dict[str, Tensor]" = field(default_factory=dict)
     _statistics: Statistics = field(default_factory=Statistics)
 
     def time(self, stage: str, timer: Timer, *, call: int | None = None) -> None:
@@ -98,22 +108,20 @@ class Recorder:
         if self.record.statistics:
             self._statistics.add(query.x_t, query.sigma, x0_pred, *eps)
         if self.record.tensors and self.record.keeps(number, self.nfe):
-            self.kept.append(number)
             self._keep(
                 x_t=query.x_t,
                 x0_pred=x0_pred,
                 output_cond=output.cond,
                 output_uncond=output.uncond,
             )
+            self.kept.append(number)
 
     def finish(self, latents: "Tensor") -> "tuple[Trace, dict[str, Tensor]]":
         """Return the trace and its tensors, moved to the CPU, given the final latents."""
-        import torch
-
         if self.record.statistics:
             self._statistics.finish(latents)
-        tensors = {name: torch.stack(kept).cpu() for name, kept in self._tensors.items()}
-        self._tensors.clear()
+        count = len(self.kept)
+        tensors = {name: self._tensors.pop(name)[:count].cpu() for name in list(self._tensors)}
         return Trace(self.kept, [sigma for _, _, sigma in self.queries], tensors), tensors
 
     def steps(self) -> pd.DataFrame:
@@ -148,12 +156,17 @@ class Recorder:
     def _keep(self, **tensors: "Tensor | None") -> None:
         import torch
 
-        dtype = getattr(torch, self.record.dtype)
+        place, dtype = len(self.kept), getattr(torch, self.record.dtype)
         for name in self.record.tensors:
             value = tensors[name]
-            if value is not None:
-                copy = value[0].detach().to(dtype, copy=True)
-                self._tensors.setdefault(name, []).append(copy)
+            if value is None:
+                continue
+            if name not in self._tensors:  # all at once, so that nothing is held twice at the end
+                total = sum(self.record.keeps(e, self.nfe) for e in range(self.nfe))
+                self._tensors[name] = value.new_empty((total, *value.shape[1:]), dtype=dtype)
+            if place == len(self._tensors[name]):  # a solver that asks more often than planned
+                self._tensors[name] = torch.cat([self._tensors[name]] * 2)
+            self._tensors[name][place] = value[0].detach()
 
     def _where(self) -> pd.DataFrame:
         frame = pd.DataFrame(self.queries, columns=["step", "timestep", "sigma"])

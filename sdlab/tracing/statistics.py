@@ -93,8 +93,8 @@ class Statistics:
     def _read(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         import torch
 
-        rows = torch.stack(self._rows).double().cpu().numpy()
-        paths = torch.stack(self._paths).double().cpu().numpy()
+        rows = torch.stack(self._rows).cpu().double().numpy()
+        paths = torch.stack(self._paths).cpu().double().numpy()
         return rows, paths
 
     def _relations(self, gram: NDArray[np.float64], paths: NDArray[np.float64]) -> Columns:

@@ -45,8 +45,8 @@ def test_predictions_invert_the_forward_process(kind, sigma):
     output = {"epsilon": eps, "v_prediction": v, "sample": x0}[kind]
     schedule = NoiseSchedule.from_config({"prediction_type": kind})
     x0_pred, eps_pred = predictions(schedule, x_t, sigma, output)
-    torch.testing.assert_close(x0_pred, x0.float(), rtol=1e-3, atol=2e-5)
-    torch.testing.assert_close(eps_pred, eps.float(), rtol=1e-3, atol=2e-4)
+    torch.testing.assert_close(x0_pred, x0, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(eps_pred, eps, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("kind", ["v_prediction", "sample"])
@@ -63,6 +63,33 @@ def test_other_prediction_types_agree_with_their_scheduler(kind, name):
         ),
     )
     torch.testing.assert_close(run.latents[0], run.trace.x0_pred[-1], rtol=0, atol=1e-4)
+
+
+def test_float64_stays_float64():
+    model = Model(make_pipeline().to(torch.float64), "small")
+    run = sdlab.run(model, sdlab.Experiment(solver="heun", num_steps=2))
+    assert run.latents.dtype == torch.float64
+
+
+def test_float16_runs_to_the_end():
+    model = Model(make_pipeline().to(torch.float16), "small")
+    for solver in ("heun", "DDIMScheduler"):
+        run = sdlab.run(model, sdlab.Experiment(solver=solver, num_steps=2))
+        assert torch.isfinite(run.latents).all()
+        assert run.manifest["model"]["dtype"] == "float16"
+
+
+def test_a_changed_scheduler_of_the_pipeline_is_not_seen(small):
+    """Both ways of running must go by the schedule that the model was loaded with."""
+    from diffusers import DDIMScheduler
+
+    model = Model(make_pipeline(), "small")
+    model.pipeline.scheduler = DDIMScheduler(prediction_type="v_prediction")
+    for solver in ("ddim", "DDIMScheduler"):
+        experiment = sdlab.Experiment(solver=solver, num_steps=2)
+        torch.testing.assert_close(
+            sdlab.run(model, experiment).latents, sdlab.run(small, experiment).latents
+        )
 
 
 def test_zero_terminal_snr_runs_to_the_end():

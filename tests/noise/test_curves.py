@@ -62,6 +62,9 @@ def test_one_linspace_step_starts_at_the_noise():
         ("leading", 1001, {}, "num_steps must be from 1 to 1000.*got 1001"),
         ("karras", 1001, {}, "num_steps must be from 1 to 1000.*got 1001"),
         ("exponential", 0, {}, "num_steps must be at least 1, got 0"),
+        ("karras", 5, {"rho": 0.001}, "rho=0.001 does not fall strictly"),
+        ("karras", 5, {"rho": 1e18}, r"rho=1e\+18 does not fall strictly"),
+        ("leading", 1000, {}, "asks for timestep 1000, beyond the schedule's last, 999"),
     ],
 )
 def test_bad_curves_are_refused(name, num_steps, options, message):

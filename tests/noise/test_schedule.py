@@ -56,6 +56,14 @@ def test_zero_terminal_snr_is_exact_and_usable():
     assert schedule.timestep_to_sigma(999) == pytest.approx(4096.0, rel=1e-6)
 
 
+@pytest.mark.parametrize("beta_schedule", ["linear", "scaled_linear", "squaredcos_cap_v2"])
+def test_sigma_of_a_timestep_is_the_tables(beta_schedule):
+    """Also where sigma is very large: only a zero alpha_bar is floored."""
+    schedule = NoiseSchedule.from_config({"beta_schedule": beta_schedule})
+    at = schedule.timestep_to_sigma(np.arange(1000))
+    np.testing.assert_allclose(at, schedule.sigma, rtol=1e-12)
+
+
 def test_trained_betas_are_taken():
     schedule = NoiseSchedule.from_config({"trained_betas": [0.1, 0.2]})
     np.testing.assert_allclose(schedule.alpha_bar, [0.9, 0.72])

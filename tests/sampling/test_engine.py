@@ -69,6 +69,17 @@ def test_other_shapes_are_served_in_turn(small):
     assert small_job.evaluation == large_job.evaluation == 2
 
 
+def test_late_joiners_of_another_shape_are_not_starved(small):
+    engine = sdlab.Engine(small, max_samples=2)
+    crowd = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(4)]
+    engine.round()
+    late = engine.submit(experiment(width=64, height=64, guidance_scale=1.0))
+    for _ in range(6):
+        engine.round()
+    assert late.evaluation >= 2
+    assert max(job.evaluation for job in crowd) - min(job.evaluation for job in crowd) <= 1
+
+
 def test_the_cap_holds_and_nobody_starves(small, calls):
     engine = sdlab.Engine(small, max_samples=4)
     jobs = [engine.submit(experiment(seed=s, guidance_scale=3.0)) for s in range(5)]
@@ -178,6 +189,103 @@ def test_out_of_memory_lowers_the_cap_and_goes_on(small, monkeypatch):
     assert all(job.state == "done" for job in jobs)
     assert sizes[0] == 4
     assert max(sizes[1:]) == 2
+
+
+def test_a_failed_call_is_let_go_before_the_retry(small, monkeypatch):
+    """What the failed call held must be free when its halves are tried, or they fail as well."""
+    import weakref
+
+    evaluate, held, alive = engine_module.evaluate, [], []
+
+    def tight(model, samples):
+        alive.append(any(reference() is not None for reference in held))
+        if len(samples) > 1:
+            activations = torch.zeros(1000)
+            held.append(weakref.ref(activations))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return evaluate(model, samples)
+
+    monkeypatch.setattr(engine_module, "evaluate", tight)
+    engine = sdlab.Engine(small)
+    jobs = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(2)]
+    finish(engine)
+    assert all(job.state == "done" for job in jobs)
+    assert not any(alive)
+
+
+def test_a_lowered_cap_is_for_its_shape_and_its_time(small, monkeypatch, calls):
+    evaluate = engine_module.evaluate
+
+    def tight(model, samples):
+        if samples[0].x_t.shape[-1] == 16 and len(samples) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return evaluate(model, samples)
+
+    engine = sdlab.Engine(small)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_module, "evaluate", tight)
+        for seed in range(3):
+            engine.submit(experiment(seed=seed, guidance_scale=1.0))
+            engine.submit(experiment(seed=seed, guidance_scale=1.0, width=64, height=64))
+        finish(engine)
+    calls.clear()
+    for seed in range(3):
+        engine.submit(experiment(seed=seed, guidance_scale=1.0))
+    finish(engine)
+    assert calls == [3] * 4
+
+
+@pytest.mark.parametrize("place", ["encode_prompt", "decode", "preview_of_the_solver"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_memory_running_out_anywhere_says_what_to_lower(small, monkeypatch, place, error):
+    def full(*args, **kwargs):
+        raise error
+
+    if place == "preview_of_the_solver":
+        monkeypatch.setattr("sdlab.tracing.recorder.Recorder.add", full)
+    else:
+        monkeypatch.setattr(type(small), place, full)
+    with pytest.raises(sdlab.MemoryLimitError, match="128x128 pixels. Lower width or height"):
+        sdlab.run(small, experiment())
+
+
+def test_an_error_in_one_answer_fails_one_run(small, monkeypatch):
+    predictions = engine_module.predictions
+
+    def broken(schedule, x_t, sigma, output):
+        if sigma > 3 and x_t.flatten()[0] == marked:
+            raise ValueError("no prediction")
+        return predictions(schedule, x_t, sigma, output)
+
+    engine = sdlab.Engine(small)
+    jobs = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(2)]
+    engine._admit()
+    marked = jobs[0].query.x_t.flatten()[0].clone()
+    monkeypatch.setattr(engine_module, "predictions", broken)
+    finish(engine)
+    assert [job.state for job in jobs] == ["failed", "done"]
+
+
+def test_failures_can_be_returned_in_place(small, monkeypatch):
+    evaluate = engine_module.evaluate
+
+    def picky(model, samples):
+        if any(sample.guidance_scale == 6.66 for sample in samples):
+            raise RuntimeError("bad sample")
+        return evaluate(model, samples)
+
+    monkeypatch.setattr(engine_module, "evaluate", picky)
+    wanted = [experiment(guidance_scale=s) for s in (6.66, 2.0)]
+    bad, good = sdlab.run_many(small, wanted, return_exceptions=True)
+    assert str(bad) == "bad sample"
+    assert good.experiment == wanted[1]
 
 
 def test_out_of_memory_alone_says_what_to_lower(small, monkeypatch):

@@ -16,11 +16,26 @@ def test_equal_experiments_share_id_and_hash():
     assert one.id != one.with_(seed=1).id
 
 
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({"guidance_scale": 4}, {"guidance_scale": 4.0}),
+        ({"guidance_scale": 0.0}, {"guidance_scale": -0.0}),
+        ({"eta": 1}, {"eta": 1.0}),
+        ({"curve_options": {"rho": 7}}, {"curve_options": {"rho": 7.0}}),
+    ],
+)
+def test_numbers_written_otherwise_are_the_same_experiment(one, two):
+    assert Experiment(**one) == Experiment(**two)
+    assert Experiment(**one).id == Experiment(**two).id
+    assert Experiment.from_dict(json.loads(Experiment(**one).to_json())) == Experiment(**one)
+
+
 def test_json_round_trip():
     one = Experiment(
         prompt="a «parrot» 🦜",
         seed=2**64 - 1,
-        solver_options={"a": [1, 2]},
+        solver_options={"a": [1, [2, 3]], "b": None, "c": True},
         record=Record(tensors=["x_t"], every=3, dtype="float16"),
     )
     assert Experiment.from_dict(json.loads(one.to_json())) == one
@@ -55,8 +70,10 @@ def test_line_breaks_are_welcome():
         ({"negative_prompt": "a\x00"}, r"negative_prompt has a control character \(U\+0000\)"),
         ({"prompt": None}, "prompt must be text, got None"),
         ({"solver_options": 3}, "solver_options must be a mapping"),
-        ({"solver_options": {"a": float("nan")}}, r"solver_options\['a'\] must be a finite JSON"),
-        ({"curve_options": {"rho": object()}}, r"curve_options\['rho'\] must be a finite JSON"),
+        ({"solver_options": {"a": float("nan")}}, r"solver_options\['a'\] must be finite JSON"),
+        ({"solver_options": {"a": [[{}]]}}, r"solver_options\['a'\] must be finite JSON"),
+        ({"solver_options": {1: 2}}, "solver_options must have text as names, got 1"),
+        ({"curve_options": {"rho": object()}}, r"curve_options\['rho'\] must be finite JSON"),
         ({"record": {"every": 0}}, "every must be at least 1, got 0"),
         ({"record": {"tensors": ["xt"]}}, "Unknown tensor to record 'xt'. Did you mean 'x_t'"),
         ({"record": {"tensors": "x_t"}}, "tensors must be a list of names"),

@@ -7,16 +7,15 @@ from diffusers import StableDiffusionPipeline
 
 import sdlab
 from sdlab.models.model import Model
-from sdlab.solvers.diffusers_adapter import compatible_classes
+from sdlab.solvers.diffusers_adapter import compatible_classes, scheduler_curves
 
 NAMES = sorted(compatible_classes())
 SIZES = {"square": (64, 64), "wide": (96, 56)}
 
 
-def plain(model, experiment):
+def plain(model, experiment, **extra):
     """The plain diffusers pipeline with a fresh scheduler."""
     cls = compatible_classes()[experiment.solver]
-    extra = {}
     if experiment.solver == "DPMSolverSDEScheduler":
         # Without a seed it draws one from the global generator; ours gives it the experiment's.
         extra["noise_sampler_seed"] = experiment.seed
@@ -62,6 +61,32 @@ def test_alone_is_bit_identical(small, name, guidance_scale, num_steps, size):
     )
     latents, _ = plain(small, wanted)
     assert torch.equal(sdlab.run(small, wanted).latents, latents)
+
+
+@pytest.mark.parametrize(
+    ("name", "curve"),
+    [
+        (name, curve)
+        for name in NAMES
+        for curve in scheduler_curves(compatible_classes()[name])
+        if curve in ("karras", "trailing")
+    ],
+)
+def test_curves_are_bit_identical(small, name, curve):
+    wanted = experiment(name, num_steps=5, curve=curve)
+    flag = {"use_karras_sigmas": True} if curve == "karras" else {"timestep_spacing": "trailing"}
+    assert torch.equal(sdlab.run(small, wanted).latents, plain(small, wanted, **flag)[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_v_prediction_is_bit_identical(v_model, name):
+    wanted = experiment(name, num_steps=5)
+    assert torch.equal(sdlab.run(v_model, wanted).latents, plain(v_model, wanted)[0])
+
+
+@pytest.fixture(scope="module")
+def v_model():
+    return Model(make_pipeline("v_prediction"), "small")
 
 
 @pytest.mark.parametrize("changes", [{"guidance_rescale": 0.7}, {"eta": 0.6}])

@@ -26,7 +26,7 @@ def test_what_cannot_sample_says_why():
     reasons = {n: adapter.probe(n).reason for n in adapter.scheduler_classes() if n not in NAMES}
     assert all(reasons.values())
     assert "draws mean" in reasons["DDIMInverseScheduler"]
-    assert "timestep must be from 0 to 999" in reasons["EDMEulerScheduler"]
+    assert "outside 0 to 999" in reasons["EDMEulerScheduler"]
     assert "scale_model_input" in reasons["FlowMatchEulerDiscreteScheduler"]
 
 
@@ -113,6 +113,27 @@ def test_pndm_runge_kutta_start_has_four_evaluations_a_step():
 def test_bad_requests_are_refused(name, changes, message):
     with pytest.raises(ValueError, match=message):
         make(name, **changes)
+
+
+@pytest.mark.parametrize("num_steps", [998, 999, 1000])
+@pytest.mark.parametrize("name", NAMES)
+def test_at_the_schedules_limit_it_plans_or_says_why(name, num_steps):
+    try:
+        scheduler = make(name, num_steps=num_steps)
+    except ValueError as error:
+        assert "take fewer steps" in str(error) or "refuses" in str(error)
+    else:
+        schedule = NoiseSchedule.from_config(scheduler.config)
+        sigmas = adapter.evaluation_sigmas(scheduler, schedule)
+        assert len(sigmas) == len(adapter.evaluation_steps(scheduler, num_steps))
+        assert min(sigmas) > 0
+
+
+def test_only_curves_that_change_something_are_offered():
+    offered = {n: adapter.scheduler_curves(adapter.scheduler_classes()[n]) for n in NAMES}
+    assert offered["LCMScheduler"] == []
+    assert offered["DDIMScheduler"] == ["leading", "linspace", "trailing"]
+    assert "karras" in offered["EulerDiscreteScheduler"]
 
 
 def test_curves_reach_the_scheduler():

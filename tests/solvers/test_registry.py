@@ -35,6 +35,8 @@ def test_public_decorator_is_the_registry():
     [
         ({"etta": 0.1}, r"Unknown option of solver 'ddim' 'etta'.*'eta'.*eta=0.0"),
         ({"eta": "much"}, "eta of solver 'ddim' must be a number, got 'much'"),
+        ({"eta": 2.0}, "eta of solver 'ddim' must be from 0 to 1, got 2"),
+        ({"eta": -1.0}, "eta of solver 'ddim' must be from 0 to 1, got -1"),
         ({"eta": True}, "eta of solver 'ddim' must be a number, got True"),
     ],
 )
@@ -72,6 +74,27 @@ def test_endless_solvers_are_refused(register):
 
     with pytest.raises(ValueError, match="does its loop end"):
         registry.solvers()["endless"].asked_sigmas((1.0, 0.0), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("lms", {"order": 0}, "order of solver 'lms' must be from 1 to 4, got 0"),
+        ("edm_stochastic", {"churn": -1.0}, "churn of solver 'edm_stochastic' must be at least 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        registry.solvers()[name].asked_sigmas((2.0, 1.0, 0.0), options)
+
+
+def test_solvers_that_raise_are_told_by_name(register):
+    @register("divider")
+    def divider(x, sigmas, noise):
+        yield x / (sigmas[-1] / 0), sigmas[0]
+
+    with pytest.raises(ValueError, match="'divider' fails over sigmas from 1 to 0: ZeroDivision"):
+        registry.solvers()["divider"].asked_sigmas((1.0, 0.0), {})
 
 
 def test_solvers_that_yield_something_else_are_refused(register):

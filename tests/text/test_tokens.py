@@ -32,6 +32,11 @@ def test_pieces_are_joined_to_their_word(embedded):
     assert table["word"].drop_duplicates().tolist() == ["a", "xylophonist", ",", "Sings"]
 
 
+def test_special_tokens_typed_by_hand_are_words_of_their_own(embedded):
+    table = sdlab.tokens(embedded, "dog<|endoftext|>cat").query("kind == 'word'")
+    assert table["word"].tolist() == ["dog", "<|endoftext|>", "cat"]
+
+
 def test_what_is_cut_is_shown(embedded):
     table = sdlab.tokens(embedded, "parrot " * 80)
     cut = table[table["cut"]]

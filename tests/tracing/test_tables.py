@@ -2,12 +2,15 @@
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 
 import sdlab
-from sdlab.denoisers.network import predictions
+from sdlab.denoisers.network import Output, predictions
+from sdlab.sampling.process import Query
 from sdlab.tracing.columns import TABLES
+from sdlab.tracing.recorder import Recorder
 
 ALL = sdlab.Record(tensors=("x_t", "x0_pred", "output_cond", "output_uncond"))
 
@@ -120,6 +123,28 @@ def test_every_and_dtype(small):
     assert trace.x0_pred.dtype == torch.bfloat16
     assert len(trace.sigmas) == 8
     assert trace.names() == ["x0_pred"]
+
+
+def test_a_record_is_not_held_twice():
+    """160 MiB of record must not need 320 MiB at the end."""
+    x = torch.ones(1, 4, 512, 512)
+    recorder = Recorder("run", sdlab.Record(statistics=False), nfe=20)
+    for e in range(20):
+        recorder.add(Query(x, 500.0, 1.0, e), Output(x, None, x), x, (x, None))
+    before = psutil.Process().memory_info().rss
+    _, tensors = recorder.finish(x)
+    assert sum(t.nbytes for t in tensors.values()) == 160 * 2**20
+    assert psutil.Process().memory_info().rss - before < 40 * 2**20
+
+
+def test_a_solver_that_asks_more_often_than_planned_is_kept():
+    x = torch.ones(1, 4, 8, 8)
+    recorder = Recorder("run", sdlab.Record(), nfe=2)
+    for e in range(5):
+        recorder.add(Query(x * e, 500.0, 1.0, e), Output(x, None, x), x, (x, None))
+    trace, _ = recorder.finish(x)
+    assert trace.kept == [0, 1, 2, 3, 4]
+    assert trace.x_t[:, 0, 0, 0].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
 def test_without_statistics_the_timings_stay(small):
