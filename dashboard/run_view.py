@@ -139,9 +139,10 @@ def _scrubber(run: StoredRun) -> None:
     sheet = lab().sheet(run.id)
     if sheet is None or sheet.how != "decoded":
         lab().want_frames(run.id)
+    waiting = lab().paints(run.id)
     if sheet is not None:
-        scrubber(run.id, sheet, _tables(run)["steps"])
-    if lab().paints(run.id):
+        scrubber(run.id, sheet, _tables(run)["steps"], explain=not waiting)
+    if waiting:
         _await_frames(run.id, sheet is None)
     elif sheet is None:
         st.caption("This run kept no tensors, so there is nothing to scrub through.")

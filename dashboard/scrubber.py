@@ -144,13 +144,14 @@ def frame_labels(steps: pd.DataFrame, kept: Sequence[int]) -> list[str]:
     ]
 
 
-def scrubber(run: str, sheet: Sheet, steps: pd.DataFrame) -> None:
+def scrubber(run: str, sheet: Sheet, steps: pd.DataFrame, explain: bool = True) -> None:
     """Draw the scrubber of a run.
 
     Args:
         run: The run's id.
         sheet: Its frames.
         steps: Its steps table, for the captions.
+        explain: Whether to say how the frames were drawn.
     """
     data = {
         "run": run,
@@ -167,4 +168,5 @@ def scrubber(run: str, sheet: Sheet, steps: pd.DataFrame) -> None:
         "linear": "Frames are a linear map from latents to colours; decoding them all takes long.",
         "false colour": "False colours (latent channels 0 to 2): another model is loaded.",
     }
-    st.caption(words.get(sheet.how, sheet.how))
+    if explain:
+        st.caption(words.get(sheet.how, sheet.how))

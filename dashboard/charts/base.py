@@ -47,7 +47,7 @@ def require(frame: pd.DataFrame, columns: Sequence[str], chart: str) -> pd.DataF
 
 
 def x_axis(name: str) -> alt.X:
-    """Return the horizontal axis ``step``, ``sigma`` or ``timestep``.
+    """Return the horizontal axis ``step``, ``sigma`` or ``timestep``; for frames from ``placed``.
 
     Raises:
         ValueError: If the name is another.
@@ -56,12 +56,24 @@ def x_axis(name: str) -> alt.X:
         raise ValueError(f"axis must be one of {', '.join(AXES)}, got {name!r}.")
     title = _X_TITLES[name]
     if name == "step":
-        return alt.X("step:Q", title=title, axis=alt.Axis(format="d", tickMinStep=1, grid=False))
+        return alt.X("at:Q", title=title, axis=alt.Axis(format="d", tickMinStep=1, grid=False))
     scale = alt.Scale(type="log" if name == "sigma" else "linear", reverse=True, nice=False)
     axis = alt.Axis(format="d", grid=False, tickCount=6, labelOverlap="greedy")
     if name == "sigma":
         axis = decades(grid=False)
     return alt.X(f"{name}:Q", title=title, scale=scale, axis=axis)
+
+
+def placed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with a column ``at``: the step, its evaluations spread evenly over it.
+
+    Heun's two evaluations of step 3 stand at 3 and 3.5, so that a line goes on to the right.
+    """
+    calls = frame[["evaluation", "step"]].drop_duplicates().sort_values("evaluation")
+    group = calls.groupby("step")["evaluation"]
+    share = group.cumcount() / group.transform("size")
+    at = pd.Series((calls["step"] + share).to_numpy(), index=calls["evaluation"])
+    return frame.assign(at=frame["evaluation"].map(at))
 
 
 def decades(grid: bool = True) -> alt.Axis:
@@ -117,6 +129,7 @@ def lines(
     tips = [tooltip, *where_tooltips()]
     if color is not None:
         tips.insert(0, alt.Tooltip(color.to_dict()["field"], type="nominal", title="series"))
+    frame = placed(frame)
     base = alt.Chart(frame).encode(x=x_axis(x), y=y, tooltip=tips, **series)
     line = base.mark_line(strokeWidth=2, **mark).encode(order=alt.Order("evaluation:Q"))
     dots = base.mark_circle(**mark).encode(
@@ -124,10 +137,10 @@ def lines(
     )
     rule = (
         alt.Chart(frame)
-        .mark_rule(color="#8a90a3", strokeWidth=1)
+        .mark_rule(color="#8a90a3", strokeWidth=1, tooltip=None)
         .encode(x=x_axis(x), opacity=alt.condition(hover, alt.value(0.6), alt.value(0)))
-        .add_params(hover)
     )
-    return alt.layer(rule, line, dots).properties(
+    target = base.mark_point(size=160).encode(opacity=alt.value(0)).add_params(hover)
+    return alt.layer(rule, line, dots, target).properties(
         title=alt.TitleParams(title, anchor="start", fontSize=14), height=HEIGHT
     )

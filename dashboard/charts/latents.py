@@ -7,6 +7,7 @@ from dashboard.charts.base import (
     HEIGHT,
     legend,
     lines,
+    placed,
     require,
     value_tooltip,
     where_columns,
@@ -55,7 +56,7 @@ def span(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerCh
         value_tooltip(high, "greatest"),
         *where_tooltips(),
     ]
-    base = alt.Chart(frame).encode(x=x_axis(x), color=_color(), tooltip=tips)
+    base = alt.Chart(placed(frame)).encode(x=x_axis(x), color=_color(), tooltip=tips)
     y = alt.Y(f"{low}:Q", title="min to max (latent units)")
     band = base.mark_area(opacity=0.09, line=False).encode(y=y, y2=f"{high}:Q")
     edges = [

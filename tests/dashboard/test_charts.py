@@ -43,7 +43,8 @@ def test_chart_of_steps(steps, chart, axis):
     spec = chart(steps, axis).to_dict()
     encoding = mark(spec, "line")["encoding"]
     assert spec["title"]["text"] == title
-    assert (encoding["x"]["field"], encoding["x"]["type"]) == (axis, "quantitative")
+    field_x = "at" if axis == "step" else axis
+    assert (encoding["x"]["field"], encoding["x"]["type"]) == (field_x, "quantitative")
     assert (encoding["y"]["field"], encoding["y"]["title"]) == (field, y_title)
     assert encoding["order"]["field"] == "evaluation"
     assert {t["field"] for t in encoding["tooltip"]} >= {field, "step", "sigma", "timestep"}
@@ -97,3 +98,16 @@ def test_an_infinite_sigma_leaves_the_log_axis(steps):
 def test_the_scheduler_colors_its_line(steps):
     spec = noise.sigma(steps, "step", "#123456").to_dict()
     assert mark(spec, "line")["mark"]["color"] == "#123456"
+
+
+def test_the_evaluations_of_a_step_stand_side_by_side(steps):
+    steps["step"] = steps["evaluation"] // 2
+    at = base.placed(steps)["at"]
+    assert list(at[:4]) == [0, 0.5, 1, 1.5] and at.iloc[-1] == 12
+
+
+def test_hovering_says_all_of_the_nearest_evaluation(steps):
+    spec = guidance.eps_norms(steps, "sigma").to_dict()
+    target = mark(spec, "point")["encoding"]
+    assert {"half", "norm", "evaluation"} <= {t["field"] for t in target["tooltip"]}
+    assert mark(spec, "rule")["mark"]["tooltip"] is None
