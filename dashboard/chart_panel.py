@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import guidance, latents, noise, path, timing
-from dashboard.charts.base import AXES
+from dashboard.charts.base import AXES, MAX_ROWS
 from dashboard.theme import scheduler_color
 
 NO_GUIDANCE = (
@@ -27,6 +27,10 @@ def chart_panel(steps: pd.DataFrame, channels: pd.DataFrame, solver: str) -> Non
     if steps.empty:
         st.caption("The record kept no statistics, so there is nothing to draw.")
         return
+    every = _stride(len(channels))
+    if every > 1:
+        steps, channels = (_thinned(frame, every) for frame in (steps, channels))
+        st.caption(f"Every {every}th evaluation is drawn; the tables below have all of them.")
     with st.container(horizontal=True, gap="medium"):
         axis = _choice("Against", AXES, "run.axis")
         tensor = _choice("Latents of", latents.TENSORS, "run.tensor")
@@ -53,6 +57,15 @@ def chart_panel(steps: pd.DataFrame, channels: pd.DataFrame, solver: str) -> Non
     if not guided:
         st.caption(NO_GUIDANCE)
     _group("Path", lambda: path.displacement(steps, axis), lambda: path.angle(steps, axis))
+
+
+def _stride(rows: int) -> int:
+    """Return the least whole number by which to thin so many rows to what a chart can hold."""
+    return -(-rows // MAX_ROWS)
+
+
+def _thinned(frame: pd.DataFrame, every: int) -> pd.DataFrame:
+    return frame[frame["evaluation"] % every == 0]
 
 
 def _choice(label: str, options: tuple[str, ...], key: str) -> str:

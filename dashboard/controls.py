@@ -193,18 +193,7 @@ def _more(choices: Choices, solver: pd.Series) -> dict[str, object]:
             "(Lin et al. 2023, section 3.4).",
             **BOUND,
         )
-        eta = None
-        if solver["takes_eta"]:
-            eta = st.slider(
-                "Eta",
-                0.0,
-                1.0,
-                0.0,
-                0.05,
-                key="experiment.eta",
-                help="Share of fresh noise a step: 0 is DDIM, 1 is DDPM.",
-                **BOUND,
-            )
+        eta = _eta(float(solver["eta"])) if solver["takes_eta"] else None
         options = st.text_input(
             "Solver options",
             key="experiment.options",
@@ -217,9 +206,24 @@ def _more(choices: Choices, solver: pd.Series) -> dict[str, object]:
         "height": height,
         "model": model,
         "guidance_rescale": float(rescale),
-        "eta": eta or None,
+        "eta": eta,
         "solver_options": parse_options(options or ""),
     }
+
+
+def _eta(own: float) -> float | None:
+    """Draw the slider, which stands at the solver's own default; there it gives None."""
+    eta = st.slider(
+        "Eta",
+        0.0,
+        1.0,
+        own,
+        0.05,
+        key=f"experiment.eta_{own:g}",  # a value chosen for one default is none for another
+        help="Share of fresh noise a step: 0 is DDIM, 1 is DDPM.",
+        **BOUND,
+    )
+    return None if eta == own else eta
 
 
 def _size(model: ModelView | None) -> tuple[int | None, int | None]:

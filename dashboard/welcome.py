@@ -53,7 +53,9 @@ def picture_of_now() -> None:
         width="stretch",
         help="Make another picture",
     )
-    run = lab().submit(experiment)
+    run = experiment.id
+    if st.session_state.get("home.asked") != run:  # once: what was cancelled stays cancelled
+        st.session_state["home.asked"] = lab().submit(experiment)
     stored = show_stage(run, PAGE)
     if stored is not None:
         st.page_link(

@@ -1,5 +1,6 @@
 """The runs in flight: driven one network call at a time, shown to who watches, saved when done."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from dashboard.worker.job import WorkerJob
 
 if TYPE_CHECKING:
     from dashboard.worker.library import Library
+
+log = logging.getLogger(__name__)
 
 PREVIEW_SHARE = 10  # a preview waits this many times as long as a decoding takes
 
@@ -64,7 +67,7 @@ class Flight:
         try:
             self._library.engine.round()
         except Exception as error:
-            self._fail_all(sentence(error))
+            self.fail_all(sentence(error))
             return True
         pause = PREVIEW_SHARE * self._library.decode_seconds * len(self._jobs)
         for job in list(self._jobs):
@@ -102,12 +105,16 @@ class Flight:
             job.show(job.run.image)
             self.save(job)
         elif self._watched(job.id) and job.wants_preview(pause):
-            job.show(self._library.picture(job.engine_job.x0_pred))
+            try:
+                job.show(self._library.picture(job.engine_job.x0_pred))
+            except Exception as error:  # the run itself may well go on
+                log.warning("no preview of %s: %s", job.id, sentence(error))
 
-    def _fail_all(self, reason: str) -> None:
+    def fail_all(self, reason: str) -> None:
+        """End all jobs with an error and take a fresh engine."""
         from sdlab.sampling.engine import Engine
 
-        for job in self._jobs:
+        for job in list(self._jobs):
             self._ended(job, "failed", reason)
         self.clear()
         assert self._library.model is not None

@@ -85,6 +85,8 @@ class Worker:
             job = self._jobs.get(experiment.id)
             if job is not None and job.view.live and not job.cancelled:
                 return job.id
+            if job is not None and job.view.unsaved:
+                return job.id  # its picture is whole, and would be lost
             if self._made(experiment):
                 self._jobs.pop(experiment.id, None)
                 return experiment.id
@@ -202,7 +204,7 @@ class Worker:
             self._awake.wait(LONGEST_PAINT_SECONDS)
             self._change_model(self._library.request_for("embedded"))
             while not self._stopping:
-                if not self._turn():
+                if not self._safe_turn():
                     with self._lock:
                         if not self._stopping:
                             self._lock.wait(IDLE_SECONDS)
@@ -212,6 +214,16 @@ class Worker:
         finally:
             self._ready.set()
             self._interrupt_all()
+
+    def _safe_turn(self) -> bool:
+        """Do one piece of work; a defect ends the runs in flight, never the worker."""
+        try:
+            return self._turn()
+        except Exception as error:
+            log.exception("a defect in the worker")
+            if len(self._flight):
+                self._flight.fail_all(sentence(error))
+            return False
 
     def _turn(self) -> bool:
         """Do one small piece of work; return whether there was any."""
@@ -257,7 +269,8 @@ class Worker:
             self._flight.begin(job)
 
     def _save_waiting(self) -> bool:
-        waiting = [j for j in list(self._jobs.values()) if j.run and j.view.state == "saving"]
+        with self._lock:
+            waiting = [j for j in self._jobs.values() if j.run and j.view.state == "saving"]
         for job in waiting:
             self._flight.save(job)
         return bool(waiting)
@@ -297,8 +310,9 @@ class Worker:
             job.run = None
         with self._lock:
             job.end(state, error)
-            self._ledger.end(job.id)
-            self._watchers.forget(job.id)
+            if self._jobs.get(job.id) in (job, None):  # not asked for anew in the meantime
+                self._ledger.end(job.id)
+                self._watchers.forget(job.id)
             self._drop_unsaved()
 
     def _interrupt_all(self) -> None:

@@ -26,8 +26,8 @@ def schedulers(model: "Model | None" = None) -> pd.DataFrame:
     Returns:
         Columns ``name``; ``origin`` ("sdlab" or "diffusers"); ``order`` of convergence where
         declared; ``stages``, evaluations per full step; ``deterministic`` at default options;
-        ``takes_eta``; ``curves``, the names it can follow; ``compatible`` with Stable Diffusion,
-        and the ``reason`` if not.
+        ``takes_eta``, and the ``eta`` it has by default; ``curves``, the names it can follow;
+        ``compatible`` with Stable Diffusion, and the ``reason`` if not.
     """
     rows: list[dict[str, object]] = [
         {
@@ -37,6 +37,7 @@ def schedulers(model: "Model | None" = None) -> pd.DataFrame:
             "stages": found.stages,
             "deterministic": found.deterministic,
             "takes_eta": "eta" in found.options,
+            "eta": found.options.get("eta"),
             "curves": tuple(curve_names()),
             "compatible": True,
             "reason": "",
@@ -53,9 +54,10 @@ def schedulers(model: "Model | None" = None) -> pd.DataFrame:
                 "stages": getattr(cls, "order", None),
                 "deterministic": probed.deterministic,
                 "takes_eta": probed.compatible and adapter.takes_eta(cls),
+                "eta": 0.0 if probed.compatible and adapter.takes_eta(cls) else None,
                 "curves": tuple(adapter.scheduler_curves(cls)) if probed.compatible else (),
                 "compatible": probed.compatible,
                 "reason": probed.reason,
             }
         )
-    return pd.DataFrame(rows).astype({"order": "Int64", "stages": "Int64"})
+    return pd.DataFrame(rows).astype({"order": "Int64", "stages": "Int64", "eta": "Float64"})

@@ -4,6 +4,7 @@ import pytest
 
 from dashboard.lab import lab
 from sdlab.sampling.experiment import Experiment
+from sdlab.store.run_folder import open_run
 from tests.dashboard.conftest import run_until
 
 FORM = "experiment.go"
@@ -43,6 +44,23 @@ def test_home_makes_a_picture(open_page):
     assert not at.exception
 
 
+def test_home_does_not_ask_again_for_what_was_cancelled(open_page):
+    from dashboard.welcome import scene
+
+    at = open_page("home")
+    at.session_state["home.number"] = 3
+    worker, run = lab(), scene(3).with_(num_steps=900)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dashboard.welcome.scene", lambda number: run)
+        at.run()
+        run_until(at, lambda a: any(b.key == "home.cancel" for b in a.button))
+        at.button(key="home.cancel").click().run()
+        run_until(at, lambda a: (v := worker.get(run.id)) and v.state == "cancelled")
+        at.run()
+        at.run()
+        assert worker.get(run.id).state == "cancelled"
+
+
 def test_experiment_from_form_to_tables(quick):
     assert titles(quick) == ["Experiment"]
     assert [i.value for i in quick.info] == ["Press **Run**: the picture takes shape here."]
@@ -69,10 +87,25 @@ def test_without_guidance_a_sentence_stands_for_the_charts(quick):
 
 
 def test_eta_only_where_it_applies(quick):
-    assert any(s.key == "experiment.eta" for s in quick.slider)
+    assert any(s.key == "experiment.eta_0" for s in quick.slider)
     quick.selectbox(key="experiment.solver").set_value("heun").run()
-    assert not any(s.key == "experiment.eta" for s in quick.slider)
+    assert not any(s.key.startswith("experiment.eta") for s in quick.slider)
     assert not quick.exception
+
+
+def test_eta_stands_at_the_solvers_own_and_can_be_zero(quick, runs_folder):
+    quick.selectbox(key="experiment.solver").set_value("euler_ancestral").run()
+    assert quick.slider(key="experiment.eta_1").value == 1.0
+
+    def etas():
+        made = [open_run(path).experiment for path in runs_folder.glob("[0-9a-f]" * 16)]
+        return [e.eta for e in made if e.solver == "euler_ancestral"]
+
+    start(quick)
+    assert etas() == [None]
+    quick.slider(key="experiment.eta_1").set_value(0.0).run()
+    quick.button(key=FORM).click().run()
+    run_until(quick, lambda at: 0.0 in etas())
 
 
 def test_every_scheduler_can_be_chosen(quick):
@@ -130,7 +163,7 @@ def test_what_the_model_refuses_is_said_in_the_run(quick, key, value, message):
 def test_more_than_memory_is_refused_with_figures(quick):
     for side in ("width", "height"):
         quick.number_input(key=f"experiment.{side}").set_value(4096)
-    quick.number_input(key="experiment.steps").set_value(1000).run()
+    quick.number_input(key="experiment.steps").set_value(999).run()
     quick.button(key=FORM).click().run()
     at = run_until(quick, errors)
     assert "GB" in errors(at)[0] or "GiB" in errors(at)[0]

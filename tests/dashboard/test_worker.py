@@ -201,6 +201,45 @@ def test_a_defect_in_a_round_does_not_end_the_worker(make_worker, monkeypatch):
     assert ended(worker, worker.submit(SHORT)).state == "done"
 
 
+def test_a_preview_that_fails_costs_only_the_preview(make_worker, monkeypatch):
+    def full(latents):
+        raise RuntimeError("CUDA error: out of memory")
+
+    worker = make_worker()
+    until(lambda: worker.status().model)
+    monkeypatch.setattr(worker._library, "picture", full)
+    run = worker.submit(Experiment(prompt="a cat", seed=21, num_steps=12))
+    worker.touch(run, "one")
+    assert ended(worker, run).state == "done"
+    assert not worker.status().stopped
+
+
+def test_a_defect_anywhere_ends_the_runs_in_flight_not_the_worker(make_worker, monkeypatch):
+    worker = make_worker()
+    run = worker.submit(LONG)
+    running(worker, run)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "_admit", lambda: 1 / 0)
+        assert ended(worker, run).state == "failed"
+    other = worker.submit(Experiment(prompt="a cat", seed=22, num_steps=2))
+    assert ended(worker, other).state == "done"
+
+
+def test_a_picture_that_could_not_be_saved_is_not_thrown_away(make_worker, monkeypatch):
+    def full(run, folder):
+        raise StoreError("No space left on device")
+
+    worker = make_worker()
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", full)
+        run = worker.submit(SHORT)
+        assert ended(worker, run).unsaved
+        assert worker.submit(SHORT) == run
+        assert worker.get(run).unsaved
+    worker.save_again(run)
+    until(lambda: worker.get(run).state == "done")
+
+
 def test_never_two_models_in_memory(make_worker, model):
     made = []
 
