@@ -52,7 +52,7 @@ def test_scrubbing_asks_the_server_nothing(open_form):
     wait_done(page)
     expect(page.get_by_text("Frames are decoded by the VAE.")).to_be_visible(timeout=SECONDS)
     sent = []
-    page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+    page.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(data)))
     page.reload()
     wait_done(page)
     scrubber = drawn(page)
