@@ -1,11 +1,11 @@
 import pytest
 import torch
-from conftest import make_pipeline
 
 import sdlab
 from sdlab.denoisers.network import Sample, evaluate, predictions, uses_guidance
 from sdlab.models.model import Model
 from sdlab.noise import NoiseSchedule
+from tests.conftest import make_pipeline
 
 X = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
 

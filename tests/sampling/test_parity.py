@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from conftest import make_pipeline
 from diffusers import StableDiffusionPipeline
 
 import sdlab
 from sdlab.models.model import Model
 from sdlab.solvers.diffusers_adapter import compatible_classes, scheduler_curves
+from tests.conftest import make_pipeline
 
 NAMES = sorted(compatible_classes())
 SIZES = {"square": (64, 64), "wide": (96, 56)}
