@@ -61,7 +61,7 @@ def main() -> None:
     torch.set_num_threads(2)
     if arguments.grid:
         captions, sheet = evaluate.showcase(evaluate.load_pipeline(arguments.folder))
-        sheet.save(arguments.grid, optimize=True)
+        sheet.save(arguments.grid, quality=90)
         print("\n".join(captions))
         return
     report = {}

@@ -133,7 +133,7 @@ class Checker(nn.Module):
         seen = []
         for b in range(len(centre)):
             cells = peak[b, 0].nonzero().tolist()
-            cells.sort(key=lambda cell: -float(centre[b, 0, cell[0], cell[1]]))
+            cells.sort(key=lambda cell: -centre[b, 0, cell[0], cell[1]].item())
             found = tuple(
                 Found(
                     self.objects[int(answers.name[b, :, row, column].argmax())],

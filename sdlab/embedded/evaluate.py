@@ -18,11 +18,9 @@ import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from sdlab.embedded import known_words
 from sdlab.embedded.attention_loss import keep_maps
 from sdlab.embedded.captions import describe, text_of
-from sdlab.embedded.catalogue import NAMES
-from sdlab.embedded.checker import Checker, judge
+from sdlab.embedded.checker import Checker, judge, shipped
 from sdlab.embedded.claims import parse
 from sdlab.embedded.latent_scenes import encode_pictures
 from sdlab.embedded.nets import SHIPPED
@@ -63,8 +61,7 @@ def mean(values: Sequence[float]) -> Figure:
 
 def trained_objects() -> tuple[str, ...]:
     """Returns the objects that the shipped model was trained on."""
-    known = known_words()
-    return tuple(name for name in NAMES if name in known)
+    return shipped().objects
 
 
 def held_out_captions(kind: str, count: int, objects: Sequence[str] | None = None) -> list[str]:
@@ -214,7 +211,7 @@ def showcase(pipeline: StableDiffusionPipeline) -> tuple[list[str], Image.Image]
     sheet = Image.new("RGB", (8 * width, 6 * height), "white")
     for number, picture in enumerate(pictures):
         sheet.paste(picture, (number % 8 * width, number // 8 * height))
-    return captions, sheet.quantize(256, dither=Image.Dither.NONE)
+    return captions, sheet
 
 
 def megabytes(folder: Path = SHIPPED) -> float:

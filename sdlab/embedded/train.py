@@ -119,12 +119,10 @@ class Run:
         if name == "checker":
             size = 256 if many else 48
             return CheckerStage(self.checker, self.vae, self.world, seed=seed, batch=size)
-        text = self._text_stage(seed - 1)
-        read_back(text.module, self.out / "text")
         return UnetStage(
             self.unet,
             self.vae,
-            text.finish(),
+            self._take_text(),
             self.vocabulary,
             self.world,
             seed=seed,
@@ -138,8 +136,23 @@ class Run:
         arguments = (self.text, self.vocabulary, self.world)
         return TextStage(*arguments, seed=seed, objects=self.objects)
 
+    def _trained(self, name: str) -> bool:
+        """Whether the weights of a stage come from this run, not from the folder started from."""
+        here = (self.out / name / "checkpoint.safetensors").exists()
+        return here or self.arguments.start is None
+
+    def _take_text(self) -> CLIPTextModel:
+        """Returns the trained text encoder, or the one started from."""
+        if not self._trained("text"):
+            return self.text
+        stage = self._text_stage(self.arguments.seed + STAGES.index("text"))
+        read_back(stage.module, self.out / "text")
+        return stage.finish()
+
     def _take_vae(self) -> None:
         """Reads the trained VAE back; its scaling factor is 1 / std of its latents, set once."""
+        if not self._trained("vae"):
+            return
         read_back(self.vae, self.out / "vae")
         file = self.out / "vae" / "scaling_factor.json"
         if not file.exists():
@@ -186,19 +199,21 @@ class Run:
     def export(self, folder: Path) -> None:
         """Writes the pipeline of all trained stages, with the checker and the checksums."""
         self._take_vae()
-        text = self._text_stage(self.arguments.seed + 1)
-        read_back(text.module, self.out / "text")
-        read_back(self.unet, self.out / "unet")
+        if self._trained("unet"):
+            read_back(self.unet, self.out / "unet")
         export(
             folder,
             vae=self.vae,
-            text=text.finish(),
+            text=self._take_text(),
             unet=self.unet,
             vocabulary=self.vocabulary,
             objects=self.objects,
             shard_size=self.arguments.shard,
         )
-        read_back(self.checker, self.out / "checker")
+        if self._trained("checker"):
+            read_back(self.checker, self.out / "checker")
+        else:
+            self.checker = Checker.load(self.arguments.start / "checker.safetensors")
         self.checker.save(folder / "checker.safetensors")
         seal(folder)
 

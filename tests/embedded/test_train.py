@@ -4,6 +4,7 @@ import json
 
 import torch
 from diffusers import StableDiffusionPipeline
+from safetensors.torch import load_file
 
 from sdlab.embedded.checker import Checker
 from sdlab.embedded.export import CHECKSUMS, checksums
@@ -29,3 +30,12 @@ def test_train_makes_a_pipeline_that_diffusers_loads(tmp_path, capsys):
     assert max(p.stat().st_size for p in folder.rglob("*.safetensors")) < 16 * 2**20
     assert (folder / CHECKSUMS).read_text() == checksums(folder)
     assert len(Checker.load(folder / "checker.safetensors").objects) == 20
+
+    again = ["--out", str(tmp_path / "more"), "--start", str(folder), "--steps", "1"]
+    more = tmp_path / "more-pipeline"
+    rest = ["--stages", "unet", "--block", "16", "--batch", "4", "--export", str(more)]
+    assert main([*again, *rest]) == 0
+    for part in ("vae/diffusion_pytorch_model", "text_encoder/model"):
+        a, b = (load_file(f / f"{part}.safetensors") for f in (folder, more))
+        for name in a:
+            torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=1e-4)
