@@ -167,7 +167,7 @@ def main():
     report.head()
     quick, device = report.arguments.quick, report.arguments.device
     measure_embedded(report, device, repeats=1 if quick else 9)
-    measure_full_size(report, device, repeats=2 if quick else 5, side=64 if quick else 512)
+    measure_full_size(report, device, repeats=2 if quick else 3, side=64 if quick else 512)
     report.close()
 
 

@@ -1,22 +1,27 @@
-"""A finished run on a page: the picture, the way there, charts, tables, files."""
+"""A finished run on a page: the picture, the way there, charts, tables, files.
+
+Charts and tables load pandas and Altair, half a second, so they are imported when they are drawn:
+the first page paints before.
+"""
 
 import html
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
-from dashboard.chart_panel import chart_panel
 from dashboard.job_panel import job_panel
 from dashboard.lab import find, lab
 from dashboard.messages import explained
 from dashboard.navigation import page_path
 from dashboard.routes import zip_url
 from dashboard.scrubber import scrubber
-from dashboard.tables import read_tables, show_tables
 from dashboard.theme import scheduler_color
 from dashboard.worker.job import png
 from dashboard.worker.shelf import StoredRun
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FRAME_POLL_SECONDS = 0.4
 
@@ -47,6 +52,9 @@ def show_stage(run: str, page: str) -> StoredRun | None:
 
 def show_details(run: StoredRun) -> None:
     """Draw what there is below the picture: charts, tables, files."""
+    from dashboard.chart_panel import chart_panel
+    from dashboard.tables import show_tables
+
     with explained():
         tables = _tables(run)
         solver = run.manifest["experiment"]["solver"]
@@ -123,7 +131,7 @@ def _made(facts: dict) -> str:
     )
 
 
-def _cut_words(tokens: pd.DataFrame) -> None:
+def _cut_words(tokens: "pd.DataFrame") -> None:
     cut = tokens[tokens["cut"].astype(bool)]
     for prompt, rows in cut.groupby("prompt"):
         text = "".join(rows["piece"]).replace("</w>", " ").strip()
@@ -156,7 +164,9 @@ def _await_frames(run: str, first: bool) -> None:
     st.caption(f":material/hourglass_top: {word} …")
 
 
-def _tables(run: StoredRun) -> dict[str, pd.DataFrame]:
+def _tables(run: StoredRun) -> dict[str, "pd.DataFrame"]:
+    from dashboard.tables import read_tables
+
     return read_tables(str(run.folder), run.folder.stat().st_mtime)
 
 

@@ -7,12 +7,14 @@ server nothing.
 import base64
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import streamlit as st
 
 from dashboard.worker.frames import Sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _HTML = """
 <div class="scrubber">
@@ -126,7 +128,7 @@ def _component() -> Any:
     return st.components.v2.component("sdlab.scrubber", html=_HTML, css=_CSS, js=_JS)
 
 
-def frame_labels(steps: pd.DataFrame, kept: Sequence[int]) -> list[str]:
+def frame_labels(steps: "pd.DataFrame", kept: Sequence[int]) -> list[str]:
     """Return what stands below each frame: evaluation, step, timestep and sigma.
 
     Raises:
@@ -144,7 +146,7 @@ def frame_labels(steps: pd.DataFrame, kept: Sequence[int]) -> list[str]:
     ]
 
 
-def scrubber(run: str, sheet: Sheet, steps: pd.DataFrame, explain: bool = True) -> None:
+def scrubber(run: str, sheet: Sheet, steps: "pd.DataFrame", explain: bool = True) -> None:
     """Draw the scrubber of a run.
 
     Args:

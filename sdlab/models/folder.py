@@ -185,7 +185,11 @@ def _no_weights(part: Path) -> str:
 
 
 def _no_pipeline(folder: Path) -> str:
-    there = sorted(path.name for path in folder.iterdir())[:12]
+    # Only what has to do with models: whoever reads this may not be the folder's owner.
+    known = (*CONFIGS, "model_index.json")
+    kinds = (".safetensors", ".json", ".bin", ".ckpt", ".pt", ".pth")
+    names = sorted(path.name for path in folder.iterdir())
+    there = [name for name in names if name in known or name.endswith(kinds)][:12]
     message = f"{folder} is no pipeline folder: it has no {INDEX}."
     single = [name for name in there if name.endswith(".safetensors")]
     if (folder.parent / INDEX).is_file():
@@ -196,4 +200,4 @@ def _no_pipeline(folder: Path) -> str:
     if inside:
         message += f" There is one inside it: {str(inside[0])!r}."
     wanted = f" Looked for {INDEX} and the folders {', '.join(CONFIGS)}."
-    return message + wanted + f" It holds: {', '.join(there) or 'nothing'}."
+    return message + wanted + f" It holds of models: {', '.join(there) or 'nothing'}."
