@@ -45,7 +45,7 @@ def main():
         pairs = [Sample(latents, 500.0, cond, uncond, 4.0, 0.0)] * 4
         network = peak(lambda pairs=pairs: evaluate(model, pairs))
         decode = peak(lambda latents=latents: model.decode(latents))
-        estimate = 8 * memory.sample_bytes(model, shape)
+        estimate = memory.BASE_BYTES + 8 * memory.sample_bytes(model, shape)
         report.add(
             f"network, {side}x{side}, 8 samples: measured / estimated",
             network / estimate,
@@ -54,7 +54,7 @@ def main():
         )
         report.add(
             f"decoding, {side}x{side}: measured / estimated",
-            decode / memory.decode_bytes(model, shape),
+            decode / (memory.BASE_BYTES + memory.decode_bytes(model, shape)),
             goal="<= 1.0",
             note=f"{memory.readable(decode)} measured",
         )

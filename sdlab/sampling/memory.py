@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Feature maps of the first level's width alive at once, per sample.
 UNET_MAPS = 44
 VAE_MAPS = 16
+# What a call takes whatever its size: buffers of the convolution library and the allocator.
+BASE_BYTES = 64 * 2**20
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # What is left to others when a run is admitted.
 USABLE = 0.9

@@ -79,7 +79,8 @@ def plan(model: Model, experiment: Experiment) -> Plan:
     guided = uses_guidance(model, experiment.guidance_scale)
     record = memory.record_bytes(experiment.record, len(sigmas), shape, guided)
     rows = 2 if guided else 1
-    activation = max(rows * memory.sample_bytes(model, shape), memory.decode_bytes(model, shape))
+    network = rows * memory.sample_bytes(model, shape)
+    activation = memory.BASE_BYTES + max(network, memory.decode_bytes(model, shape))
     _check_memory(model, experiment, record, activation)
     return Plan(schedule, sigmas, timesteps, steps, shape, guided, record, activation, make_process)
 

@@ -64,7 +64,7 @@ def test_a_picture_beyond_memory_is_refused_with_the_figures(small):
 
 
 def test_a_record_beyond_memory_is_refused(small, monkeypatch):
-    monkeypatch.setattr(memory, "available_bytes", lambda device: 100 * 2**20)
+    monkeypatch.setattr(memory, "available_bytes", lambda device: 170 * 2**20)
     wanted = experiment(num_steps=900, width=512, height=512, guidance_scale=1.0)
     with pytest.raises(sdlab.MemoryLimitError, match="recorded tensors 112.5 MiB"):
         sdlab.plan(small, wanted)
