@@ -127,12 +127,11 @@ class Recorder:
     def steps(self) -> pd.DataFrame:
         """Return the ``steps`` table; see ``tracing.columns`` for its columns."""
         network = {e: (t.ms, n) for stage, e, t, n in self.timings if stage == "network"}
-        frame = self._where()
-        frame["ms"] = [network[e][0] for e in frame["evaluation"]]
-        frame["samples"] = [network[e][1] for e in frame["evaluation"]]
-        for name, values in self._values(lambda s: s.columns()).items():
-            frame[name] = values
-        return frame[list(STEPS)]
+        columns = self._where()
+        columns["ms"] = [network[e][0] for e in columns["evaluation"]]
+        columns["samples"] = [network[e][1] for e in columns["evaluation"]]
+        columns |= self._values(lambda s: s.columns())
+        return pd.DataFrame({name: columns[name] for name in STEPS})
 
     def channels(self) -> pd.DataFrame:
         """Return the ``channels`` table; empty without statistics."""
@@ -140,12 +139,13 @@ class Recorder:
         if not self.record.statistics:
             return pd.DataFrame(columns=list(CHANNELS))
         count = next(iter(values.values())).shape[1]
-        frame = self._where()
-        frame = frame.loc[frame.index.repeat(count)].reset_index(drop=True)
-        frame["channel"] = np.tile(np.arange(count), len(self.queries))
-        for name, array in values.items():
-            frame[name] = array.reshape(-1)
-        return frame[list(CHANNELS)]
+        columns = {
+            name: column if name == "run" else np.repeat(column, count)
+            for name, column in self._where().items()
+        }
+        columns["channel"] = np.tile(np.arange(count), len(self.queries))
+        columns |= {name: array.reshape(-1) for name, array in values.items()}
+        return pd.DataFrame({name: columns[name] for name in CHANNELS})
 
     def timings_table(self) -> pd.DataFrame:
         """Return the ``timings`` table."""
@@ -168,13 +168,18 @@ class Recorder:
                 self._tensors[name] = torch.cat([self._tensors[name]] * 2)
             self._tensors[name][place] = value[0].detach()
 
-    def _where(self) -> pd.DataFrame:
-        frame = pd.DataFrame(self.queries, columns=["step", "timestep", "sigma"])
-        frame["run"] = self.run
-        frame["evaluation"] = np.arange(len(frame))
-        frame["alpha_bar"] = 1.0 / (1.0 + frame["sigma"] ** 2)
-        frame["log_snr"] = -2.0 * np.log(frame["sigma"])
-        return frame
+    def _where(self) -> dict[str, Any]:
+        """Return the columns that say where an evaluation stands, one value each."""
+        steps, timesteps, sigmas = (np.array(column) for column in zip(*self.queries, strict=True))
+        return {
+            "run": self.run,
+            "step": steps,
+            "evaluation": np.arange(len(steps)),
+            "timestep": timesteps,
+            "sigma": sigmas,
+            "alpha_bar": 1.0 / (1.0 + sigmas**2),
+            "log_snr": -2.0 * np.log(sigmas),
+        }
 
     def _values(self, read: Any) -> dict[str, Any]:
         if self.record.statistics:
