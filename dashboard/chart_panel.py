@@ -30,7 +30,7 @@ def chart_panel(steps: pd.DataFrame, channels: pd.DataFrame, solver: str) -> Non
     every = _stride(len(channels))
     if every > 1:
         steps, channels = (_thinned(frame, every) for frame in (steps, channels))
-        st.caption(f"Every {every}th evaluation is drawn; the tables below have all of them.")
+        st.caption(f"One evaluation in {every} is drawn; the tables below have all of them.")
     with st.container(horizontal=True, gap="medium"):
         axis = _choice("Against", AXES, "run.axis")
         tensor = _choice("Latents of", latents.TENSORS, "run.tensor")

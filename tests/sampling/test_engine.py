@@ -25,6 +25,19 @@ def calls(monkeypatch):
     return sizes
 
 
+@pytest.fixture
+def picky(monkeypatch):
+    """The network raises whenever a run with guidance 6.66 is in the call."""
+    evaluate = engine_module.evaluate
+
+    def evaluating(model, samples):
+        if any(sample.guidance_scale == 6.66 for sample in samples):
+            raise RuntimeError("bad sample")
+        return evaluate(model, samples)
+
+    monkeypatch.setattr(engine_module, "evaluate", evaluating)
+
+
 def finish(engine, limit=500):
     for _ in range(limit):
         if not engine.round():
@@ -156,16 +169,8 @@ def test_a_solver_that_raises_fails_alone(small):
         registry._SOLVERS.pop("fragile")
 
 
-def test_a_network_that_raises_on_one_run_fails_that_run(small, monkeypatch):
+def test_a_network_that_raises_on_one_run_fails_that_run(small, picky):
     """A shared call that fails is taken apart until the culprit is found."""
-    evaluate = engine_module.evaluate
-
-    def picky(model, samples):
-        if any(sample.guidance_scale == 6.66 for sample in samples):
-            raise RuntimeError("bad sample")
-        return evaluate(model, samples)
-
-    monkeypatch.setattr(engine_module, "evaluate", picky)
     engine = sdlab.Engine(small)
     jobs = [engine.submit(experiment(guidance_scale=s)) for s in (2.0, 6.66, 3.0)]
     finish(engine)
@@ -273,15 +278,7 @@ def test_an_error_in_one_answer_fails_one_run(small, monkeypatch):
     assert [job.state for job in jobs] == ["failed", "done"]
 
 
-def test_failures_can_be_returned_in_place(small, monkeypatch):
-    evaluate = engine_module.evaluate
-
-    def picky(model, samples):
-        if any(sample.guidance_scale == 6.66 for sample in samples):
-            raise RuntimeError("bad sample")
-        return evaluate(model, samples)
-
-    monkeypatch.setattr(engine_module, "evaluate", picky)
+def test_failures_can_be_returned_in_place(small, picky):
     wanted = [experiment(guidance_scale=s) for s in (6.66, 2.0)]
     bad, good = sdlab.run_many(small, wanted, return_exceptions=True)
     assert str(bad) == "bad sample"

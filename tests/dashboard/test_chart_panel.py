@@ -1,0 +1,25 @@
+"""The chart panel of a run too long for a chart."""
+
+from streamlit.testing.v1 import AppTest
+
+
+def _panel(n):
+    from dashboard.chart_panel import chart_panel
+    from tests.dashboard.tables import channels_table, steps_table
+
+    chart_panel(steps_table(n), channels_table(n), "heun")
+
+
+def test_a_long_run_is_drawn_thinned():
+    at = AppTest.from_function(_panel, args=(1279,), default_timeout=60).run()
+    assert not at.exception
+    assert len(at.get("vega_lite_chart")) == 11
+    assert [c.value for c in at.caption] == [
+        "One evaluation in 2 is drawn; the tables below have all of them."
+    ]
+
+
+def test_a_short_run_is_drawn_whole():
+    at = AppTest.from_function(_panel, args=(25,), default_timeout=60).run()
+    assert len(at.get("vega_lite_chart")) == 11
+    assert not at.caption
