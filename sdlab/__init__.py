@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sdlab.models.load import load
     from sdlab.models.model import Model
     from sdlab.noise import NoiseSchedule, curves
+    from sdlab.sampling.course import Course, course
     from sdlab.sampling.engine import Engine, run, run_many
     from sdlab.sampling.experiment import Experiment, Record
     from sdlab.sampling.plan import Plan, plan
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Course": "sdlab.sampling.course",
     "Engine": "sdlab.sampling.engine",
     "Experiment": "sdlab.sampling.experiment",
     "MemoryLimitError": "sdlab.errors",
@@ -39,6 +41,7 @@ _HOMES = {
     "Trace": "sdlab.tracing.trace",
     "as_diffusers_scheduler": "sdlab.solvers.as_diffusers",
     "curves": "sdlab.noise",
+    "course": "sdlab.sampling.course",
     "load": "sdlab.models.load",
     "open_run": "sdlab.store.run_folder",
     "plan": "sdlab.sampling.plan",
@@ -50,6 +53,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Course",
     "Engine",
     "Experiment",
     "MemoryLimitError",
@@ -63,6 +67,7 @@ __all__ = [
     "StoreError",
     "Trace",
     "as_diffusers_scheduler",
+    "course",
     "curves",
     "load",
     "open_run",

@@ -120,7 +120,7 @@ class Job:
                 device=model.device,
                 dtype=self._embeds[0].dtype,
             )
-            self._process = self.plan.make_process(start, generator)
+            self._process = self.plan.course.make_process(start, generator)
             with torch.no_grad():
                 self._query = next(self._process)
             self.state = "running"

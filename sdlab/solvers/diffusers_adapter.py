@@ -8,7 +8,7 @@ operation by operation, so the final latents are bit-identical to it.
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -197,6 +197,19 @@ def evaluation_sigmas(scheduler: Any, schedule: NoiseSchedule) -> list[float]:
     ]
 
 
+def end_sigma(scheduler: Any) -> float:
+    """Return the noise level at which the last step of a scheduler ends.
+
+    The last entry of its sigmas where it has them; else from ``final_alpha_cumprod`` (DDIM, PNDM),
+    and 0 for those without one (DDPM).
+    """
+    table = getattr(scheduler, "sigmas", None)
+    if table is not None:
+        return float(table[-1])
+    alpha_bar = float(getattr(scheduler, "final_alpha_cumprod", 1.0))
+    return math.sqrt((1.0 - alpha_bar) / alpha_bar)
+
+
 def evaluation_steps(scheduler: Any, num_steps: int) -> list[int]:
     """Return the solver step of each evaluation, counted from 0."""
     count, order = len(scheduler.timesteps), scheduler.order
@@ -217,8 +230,8 @@ def scheduler_process(
     scheduler: Any,
     start: "Tensor",
     *,
-    steps: list[int],
-    sigmas: list[float],
+    steps: Sequence[int],
+    sigmas: Sequence[float],
     eta: float | None = None,
     generator: "torch.Generator | None" = None,
 ) -> Process:
