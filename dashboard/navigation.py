@@ -5,13 +5,16 @@ from pathlib import Path
 import streamlit as st
 
 _FOLDER = Path(__file__).resolve().parent.parent / "pages"
-_MENU = (
-    ("home", "Home", "home"),
-    ("experiment", "Experiment", "science"),
-    ("runs", "Runs", "grid_view"),
-    ("run", "Run", "frame_inspect"),
-    ("models", "Models", "deployed_code"),
-)
+# Section, then its pages: file, title, icon.
+_MENU = {
+    "Run": (
+        ("home", "Home", "home"),
+        ("experiment", "Experiment", "science"),
+        ("runs", "Runs", "grid_view"),
+        ("run", "Run", "frame_inspect"),
+        ("models", "Models", "deployed_code"),
+    ),
+}
 
 
 def page_path(name: str) -> Path:
@@ -19,15 +22,18 @@ def page_path(name: str) -> Path:
     return _FOLDER / f"{name}.py"
 
 
-def menu() -> list[st.Page]:
-    """Return the pages in order; Home is the default and lives at ``/``."""
-    return [
-        st.Page(
-            page_path(name),
-            title=title,
-            icon=f":material/{icon}:",
-            url_path=None if name == "home" else name,
-            default=name == "home",
-        )
-        for name, title, icon in _MENU
-    ]
+def menu() -> dict[str, list[st.Page]]:
+    """Return the pages by section, in order; Home is the default and lives at ``/``."""
+    return {
+        section: [
+            st.Page(
+                page_path(name),
+                title=title,
+                icon=f":material/{icon}:",
+                url_path=None if name == "home" else name,
+                default=name == "home",
+            )
+            for name, title, icon in pages
+        ]
+        for section, pages in _MENU.items()
+    }
