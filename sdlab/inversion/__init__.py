@@ -1,0 +1,5 @@
+"""DDIM there and back: from a picture's latents to the noise that gives it, and back again.
+
+``schemes`` holds the three ways as generators in the solvers' own shape, so that they run on a
+network and on an exact denoiser alike; ``invert`` runs them on a model and measures the way.
+"""

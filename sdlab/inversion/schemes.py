@@ -1,0 +1,159 @@
+r"""Three ways to run DDIM backwards, as generators, each with the way down that belongs to it.
+
+DDIM's step (Song et al. 2020, arXiv 2010.02502, eq. 12 with eta 0) in VE coordinates is
+
+    x_low = x_high + (sigma_low - sigma_high) eps(x_high, sigma_high).
+
+To go up, x_high is wanted, at which eps is taken: the step is implicit.
+
+* naive (the paper's section 4.3; diffusers ``DDIMInverseScheduler``): eps at x_low, with the
+  timestep of sigma_high. First order: the way back does not end where it began.
+* fixed point (Pan et al. 2023, arXiv 2309.04907; Garibi et al. 2024, arXiv 2403.14602): put the
+  x_high that came out back in, again and again; the first round is the naive one.
+* EDICT (Wallace et al. 2022, arXiv 2211.12446, eq. 14 and 15): two states, each stepped with the
+  other's eps and then mixed, so that every step can be undone exactly. Rounding errors grow by
+  1/p twice a step, so beyond some 100 steps float32 is not enough.
+
+Each yields ``(x, sigma)``, receives x0_pred and returns the end, as a solver does. ``sigmas``
+always descends and ends in 0, whichever way is gone; ``visit(x)`` is told the state at every level,
+the first and the last included.
+"""
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from sdlab.errors import unknown
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Way = Generator[tuple[Tensor, float], Tensor, Tensor]
+    Visit = Callable[[Tensor], None]
+
+METHODS = ("naive", "fixed_point", "edict")
+ITERATIONS = 10
+MIX = 0.93
+"""EDICT's p, the share of its own state that each keeps; 0.93 in the paper."""
+
+
+def up(x: "Tensor", sigmas: Sequence[float], visit: "Visit", iterations: int = 1) -> "Way":
+    """Invert DDIM: from the clean x0 to the noisy x at ``sigmas[0]``.
+
+    Args:
+        x: Clean latents, [B, C, h, w].
+        sigmas: Descending, ending in 0: the way down that is to be undone.
+        visit: Told x at every level, upwards.
+        iterations: Rounds of the fixed point a step, at least 1; 1 is the naive inversion.
+    """
+    visit(x)
+    for low, high in pairwise(reversed(sigmas)):
+        asked = reached = _lifted(x, low, high)
+        for _ in range(iterations):
+            eps_pred = (asked - (yield asked, high)) / high
+            asked = reached = x + (high - low) * eps_pred
+        x = reached
+        visit(x)
+    return x
+
+
+def down(x: "Tensor", sigmas: Sequence[float], visit: "Visit") -> "Way":
+    """Sample with DDIM, eta 0: from noisy x at ``sigmas[0]`` to clean latents."""
+    visit(x)
+    for high, low in pairwise(sigmas):
+        eps_pred = (x - (yield x, high)) / high
+        x = x + (low - high) * eps_pred
+        visit(x)
+    return x
+
+
+def edict_up(x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float = MIX) -> "Way":
+    """Invert by EDICT; the two states lie one after the other, [2 B, C, h, w], at the end.
+
+    Args:
+        x: Clean latents [B, C, h, w]; both states start from them.
+        sigmas: Descending, ending in 0.
+        visit: Told both states at every level, upwards.
+        mix: p, above 0.5 and at most 1.
+    """
+    import torch
+
+    y = x
+    visit(torch.cat((x, y)))
+    for low, high in pairwise(reversed(sigmas)):
+        y_inter = (y - (1 - mix) * x) / mix
+        x_inter = (x - (1 - mix) * y_inter) / mix
+        asked = _lifted(x_inter, low, high)
+        y = y_inter + (high - low) * (asked - (yield asked, high)) / high
+        x = x_inter + (high - low) * (y - (yield y, high)) / high
+        visit(torch.cat((x, y)))
+    return torch.cat((x, y))
+
+
+def edict_down(x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float = MIX) -> "Way":
+    """Sample by EDICT from its two noisy states [2 B, C, h, w]; return the first, clean one."""
+    import torch
+
+    visit(x)
+    x, y = x.chunk(2)
+    for high, low in pairwise(sigmas):
+        x_inter = x + (low - high) * (y - (yield y, high)) / high
+        asked = _lifted(x_inter, low, high)
+        y_inter = y + (low - high) * (asked - (yield asked, high)) / high
+        x = mix * x_inter + (1 - mix) * y_inter
+        y = mix * y_inter + (1 - mix) * x
+        visit(torch.cat((x, y)))
+    return x
+
+
+class Scheme(NamedTuple):
+    """A way up and the way down that belongs to it.
+
+    Attributes:
+        up: (clean x, sigmas, visit) -> the inversion's generator.
+        down: (noisy x, sigmas, visit) -> the generator of the way back.
+        evaluations_up: Network evaluations a step upwards.
+        evaluations_down: Network evaluations a step downwards.
+    """
+
+    up: "Callable[[Tensor, Sequence[float], Visit], Way]"
+    down: "Callable[[Tensor, Sequence[float], Visit], Way]"
+    evaluations_up: int
+    evaluations_down: int
+
+
+def scheme(method: str, *, iterations: int = ITERATIONS, mix: float = MIX) -> Scheme:
+    """Return one of ``METHODS`` with its options.
+
+    Args:
+        method: "naive", "fixed_point" or "edict".
+        iterations: Rounds a step, of "fixed_point", at least 1.
+        mix: p of "edict", above 0.5 and at most 1.
+
+    Raises:
+        ValueError: If the method is unknown or an option out of its range.
+    """
+    if method not in METHODS:
+        raise ValueError(unknown("inversion method", method, METHODS))
+    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
+        raise ValueError(f"iterations must be a whole number of at least 1, got {iterations!r}.")
+    if not 0.5 < mix <= 1:
+        raise ValueError(f"mix must be above 0.5 and at most 1, got {mix}.")
+    if method == "edict":
+        return Scheme(
+            lambda x, sigmas, visit: edict_up(x, sigmas, visit, mix),
+            lambda x, sigmas, visit: edict_down(x, sigmas, visit, mix),
+            2,
+            2,
+        )
+    rounds = 1 if method == "naive" else iterations
+    return Scheme(lambda x, sigmas, visit: up(x, sigmas, visit, rounds), down, rounds, 1)
+
+
+def _lifted(x: "Tensor", low: float, high: float) -> "Tensor":
+    """Return ``x`` of the lower level so that the network sees its VP latents unchanged.
+
+    The papers take eps of VP latents of one level with the timestep of the next.
+    """
+    return x * math.sqrt((1.0 + high**2) / (1.0 + low**2))
