@@ -46,7 +46,7 @@ from sdlab.embedded.world import World
 STAGES = ("vae", "text", "unet", "checker")
 SHARES = {"vae": 0.16, "text": 0.08, "unet": 0.68, "checker": 0.08}
 """Share of the time budget that each stage gets."""
-COOLDOWN = {"vae": 0.5, "text": 0.5, "unet": 0.4, "checker": 0.5}
+COOLDOWN = {"vae": 0.5, "text": 0.5, "unet": 0.85, "checker": 0.5}
 AVERAGE = {"vae": 0.0, "text": 0.0, "unet": 0.99, "checker": 0.0}
 TRIAL_STEPS = 3
 """Steps that are timed, after one that is not, to plan a time budget."""
