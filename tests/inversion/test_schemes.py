@@ -41,7 +41,7 @@ def round_trip(data, method, steps):
 
 def test_naive_inversion_is_first_order(data):
     coarse, fine = (round_trip(data, "naive", steps) for steps in (100, 200))
-    assert 0.8 < math.log2(coarse / fine) < 1.2
+    assert 0.7 < math.log2(coarse / fine) < 1.2
 
 
 def test_the_fixed_point_is_ten_times_closer_at_50_steps(data):
