@@ -1,7 +1,8 @@
 """The worker: one thread that owns the model and runs what everybody asks for.
 
 Pages call ``submit``, ``get``, ``touch``, ``cancel``, ``load`` and ``status`` from their own
-threads; those only take the lock for a moment. The thread admits runs into the engine first come,
+threads; those only take the lock for a moment. ``ask`` waits for the model's answer to a short
+question. The thread admits runs into the engine first come,
 first served, drives it one network call at a time, writes finished runs to disk, and changes the
 model only when nothing of the old one is in flight. It never calls Streamlit.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.messages import sentence
+from dashboard.worker.desk import Answer, Desk
 from dashboard.worker.easel import Easel
 from dashboard.worker.flight import Flight
 from dashboard.worker.frames import Sheet, read_sheet
@@ -31,6 +33,7 @@ IN_FLIGHT = 32
 REMEMBERED = 300
 UNSAVED = 8
 IDLE_SECONDS = 0.5
+ASK_SECONDS = 60.0
 LONGEST_PAINT_SECONDS = 5.0
 
 
@@ -61,6 +64,7 @@ class Worker:
         self._queue: deque[WorkerJob | ModelRequest] = deque()
         self._easel = Easel(self._library, runs)
         self._flight = Flight(self._library, runs, self._watchers.count, self._end)
+        self._desk = Desk(self._notify, connected)
         self._status = LabView(loading="embedded")
         self._stopping = False
         self._awake = threading.Event()
@@ -153,6 +157,17 @@ class Worker:
             self._status = _replace(self._status, loading=request.source, load_error="")
             self._lock.notify()
 
+    def ask(
+        self,
+        function: "Callable[[Any], Answer]",
+        model_hash: str | None = None,
+        session: str | None = None,
+        timeout: float = ASK_SECONDS,
+    ) -> Answer:
+        """Return ``function(model)``, called in the worker's thread; see ``Desk.ask``."""
+        self.wake()
+        return self._desk.ask(function, model_hash, session, timeout)
+
     def want_frames(self, run: str) -> None:
         """Ask for the frames of a stored run; see ``sheet``."""
         self._easel.want(run)
@@ -206,13 +221,14 @@ class Worker:
             while not self._stopping:
                 if not self._safe_turn():
                     with self._lock:
-                        if not self._stopping:
+                        if not self._stopping and not self._desk:
                             self._lock.wait(IDLE_SECONDS)
         except BaseException:
             log.exception("the worker has ended")
             raise
         finally:
             self._ready.set()
+            self._desk.close()
             self._interrupt_all()
 
     def _safe_turn(self) -> bool:
@@ -231,11 +247,17 @@ class Worker:
             self._list_schedulers()
         self._cancel_waiting()
         self._admit()
+        answered = self._answer()
         saved = self._save_waiting()
         sketched = self._easel.sketch()
-        if self._flight.round() or saved or sketched or self._list_schedulers():
+        if self._flight.round() or answered or saved or sketched or self._list_schedulers():
             return True
         return self._easel.paint()
+
+    def _answer(self) -> bool:
+        view = self._library.view
+        model = self._library.model if view else None
+        return self._desk.answer(model, view.hash if view else "", self._status.load_error)
 
     def _cancel_waiting(self) -> None:
         with self._lock:
@@ -326,6 +348,10 @@ class Worker:
             self._library.engine = self._library.model = None
 
     # Small questions.
+
+    def _notify(self) -> None:
+        with self._lock:
+            self._lock.notify()
 
     def _made(self, experiment: Experiment) -> bool:
         """Return whether the run is stored, and by the weights that would make it again."""
