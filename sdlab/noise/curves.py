@@ -1,99 +1,159 @@
 """Sigma curves: in which strides a sampler goes from pure noise to none.
 
-A curve is a function ``(num_steps, sigma_min, sigma_max, **options)`` that returns a strictly
-descending float64 array [num_steps + 1] that ends in 0. The schedule's own spacings ("leading",
-"linspace", "trailing") are chosen in timesteps instead, and stand here beside the others.
+A curve is a function of ``num_steps`` and of what it needs of ``sigma_min``, ``sigma_max`` and
+``schedule``; the rest of its arguments are its options. It returns a strictly descending float64
+array [num_steps + 1] that ends in 0. Those given by an equation stand in ``closed_form``, those
+chosen in timesteps in ``spacings``, a person's own in ``custom``; here they have their names.
 """
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sdlab.errors import unknown
+from sdlab.noise import custom, spacings
+from sdlab.noise.closed_form import (
+    ays_sd15,
+    ays_sdxl,
+    exponential,
+    karras,
+    polyexponential,
+    vp,
+)
 from sdlab.noise.schedule import Array, NoiseSchedule
+from sdlab.noise.spacings import SPACINGS, spaced_timesteps
 
-SPACINGS = ("leading", "linspace", "trailing")
+__all__ = [
+    "CURVES",
+    "OWN",
+    "SPACINGS",
+    "Curve",
+    "ays_sd15",
+    "ays_sdxl",
+    "describe",
+    "exponential",
+    "fixed_steps",
+    "karras",
+    "make",
+    "names",
+    "polyexponential",
+    "spaced_timesteps",
+    "vp",
+]
+
+# What ``make`` hands to a curve that asks for it; all else are the curve's options.
+_GIVEN = ("num_steps", "schedule")
+_OPEN = inspect.Parameter.empty
 
 
-def karras(num_steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> Array:
-    """Return sigmas evenly spaced in sigma^(1/rho), [num_steps + 1], ending in 0.
+class Curve(NamedTuple):
+    """A named curve.
 
-    Args:
-        num_steps: Solver steps, at least 1.
-        sigma_min: The last sigma above 0.
-        sigma_max: The first sigma.
-        rho: Curvature, > 0; 7 in the paper, larger puts more steps at low noise.
-
-    Raises:
-        ValueError: If rho is not positive or the range is not 0 < sigma_min < sigma_max.
-
-    Reference: Karras et al. 2022 (arXiv 2206.00364), eq. 5.
+    Attributes:
+        function: Called with ``num_steps``, what it asks of the schedule, and its options.
+        about: What it does, in one sentence.
+        source: Where it comes from.
     """
-    _check(num_steps, sigma_min, sigma_max)
-    if not rho > 0:
-        raise ValueError(f"rho must be above 0, got {rho}.")
-    ramp = np.linspace(0.0, 1.0, num_steps)
-    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
-    return np.append((high + ramp * (low - high)) ** rho, 0.0)
+
+    function: Callable[..., Array]
+    about: str
+    source: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its options with their defaults; the range's, from the model, are None."""
+        found = inspect.signature(self.function).parameters.values()
+        return {p.name: _default(p) for p in found if p.name not in _GIVEN}
 
 
-def exponential(num_steps: int, sigma_min: float, sigma_max: float) -> Array:
-    """Return sigmas evenly spaced in ln sigma, [num_steps + 1], ending in 0.
-
-    Reference: k-diffusion ``get_sigmas_exponential``; the log-SNR-uniform steps of Lu et al. 2022
-    (arXiv 2206.00927), section 3.4.
-
-    Raises:
-        ValueError: If the range is not 0 < sigma_min < sigma_max.
-    """
-    _check(num_steps, sigma_min, sigma_max)
-    return np.append(np.exp(np.linspace(np.log(sigma_max), np.log(sigma_min), num_steps)), 0.0)
-
-
-CURVES: dict[str, Callable[..., Array]] = {"karras": karras, "exponential": exponential}
+CURVES: dict[str, Curve] = {
+    "leading": Curve(
+        spacings.leading,
+        "Whole strides of timesteps counted from the clean end; starts below full noise.",
+        "Lin et al. 2023 (arXiv 2305.08891), table 2; diffusers timestep_spacing",
+    ),
+    "linspace": Curve(
+        spacings.linspace,
+        "Even timesteps that include the first and the last.",
+        "Lin et al. 2023 (arXiv 2305.08891), table 2; diffusers timestep_spacing",
+    ),
+    "trailing": Curve(
+        spacings.trailing,
+        "Whole strides of timesteps counted from full noise; right for very few steps.",
+        "Lin et al. 2023 (arXiv 2305.08891), table 2; diffusers timestep_spacing",
+    ),
+    "sgm_uniform": Curve(
+        spacings.sgm_uniform,
+        "Even timesteps from full noise that leave the last stride for 0.",
+        "Stability AI generative-models; ComfyUI",
+    ),
+    "beta": Curve(
+        spacings.beta,
+        "Timesteps at the quantiles of a Beta distribution: many at both ends, few between.",
+        "Lee et al. 2024 (arXiv 2407.12173), section 3",
+    ),
+    "lcm": Curve(
+        spacings.lcm,
+        "The timesteps that a Latent Consistency Model was distilled on.",
+        "Luo et al. 2023 (arXiv 2310.04378), section 4.3",
+    ),
+    "karras": Curve(
+        karras,
+        "Even in sigma^(1/rho): short strides at low noise, where the detail is made.",
+        "Karras et al. 2022 (arXiv 2206.00364), eq. 5",
+    ),
+    "exponential": Curve(
+        exponential,
+        "Even in ln sigma: each step divides the noise by the same factor.",
+        "k-diffusion get_sigmas_exponential; Lu et al. 2022 (arXiv 2206.00927), section 3.4",
+    ),
+    "polyexponential": Curve(
+        polyexponential,
+        "ln sigma falls as a power of the step: rho above 1 hurries through high noise.",
+        "k-diffusion get_sigmas_polyexponential",
+    ),
+    "vp": Curve(
+        vp,
+        "Even times of the continuous variance-preserving process.",
+        "Song et al. 2021 (arXiv 2011.13456), eq. 32; k-diffusion get_sigmas_vp",
+    ),
+    "ays_sd15": Curve(
+        ays_sd15,
+        "Align Your Steps' table for Stable Diffusion 1.5, found by minimising the sampling error.",
+        "Sabour et al. 2024 (arXiv 2404.14507), table 3",
+    ),
+    "ays_sdxl": Curve(
+        ays_sdxl,
+        "Align Your Steps' table for SDXL, found by minimising the sampling error.",
+        "Sabour et al. 2024 (arXiv 2404.14507), table 3",
+    ),
+    "formula": Curve(custom.formula, "Your own formula for sigma in u from 0 to 1.", "your own"),
+    "sigmas": Curve(custom.sigmas, "Your own table of sigmas.", "your own"),
+    "points": Curve(custom.points, "Lines in ln sigma through your own points.", "your own"),
+}
+OWN = ("formula", "sigmas", "points")
 
 
 def names() -> list[str]:
-    """Return every curve name that an experiment takes: spacings first."""
-    return [*SPACINGS, *CURVES]
+    """Return the curves that need no options, as an experiment names them: spacings first."""
+    return [name for name in CURVES if name not in OWN]
 
 
-def spaced_timesteps(spacing: str, num_steps: int, num_timesteps: int, offset: int = 0) -> Array:
-    """Return the timesteps that a spacing visits, descending, float64 [num_steps].
-
-    Args:
-        spacing: "leading", "linspace" or "trailing".
-        num_steps: At least 1, at most ``num_timesteps``.
-        num_timesteps: Training timesteps T.
-        offset: Added to the leading ones (``steps_offset``).
+def describe(name: str) -> str:
+    """Return what a curve does, in one sentence.
 
     Raises:
-        ValueError: If the spacing is unknown or there are more steps than timesteps.
-
-    Reference: Lin et al. 2023 (arXiv 2305.08891), table 2. One step of "linspace" starts at
-    T - 1, where diffusers' starts at 0 and so removes no noise.
+        ValueError: If there is no such curve.
     """
-    if not 1 <= num_steps <= num_timesteps:
-        raise ValueError(
-            f"num_steps must be from 1 to {num_timesteps}, the schedule's timesteps, got"
-            f" {num_steps}."
-        )
-    if spacing == "linspace":
-        return np.linspace(num_timesteps - 1, 0, num_steps)
-    if spacing == "leading":
-        steps = np.arange(num_steps)[::-1] * (num_timesteps // num_steps) + offset
-        if steps[0] >= num_timesteps:
-            raise ValueError(
-                f"num_steps={num_steps} with leading spacing and an offset of {offset} asks for"
-                f" timestep {steps[0]}, beyond the schedule's last, {num_timesteps - 1}; take fewer"
-                " steps or another spacing."
-            )
-        return steps.astype(np.float64)
-    if spacing == "trailing":
-        return np.round(np.arange(num_timesteps, 0, -num_timesteps / num_steps))[:num_steps] - 1.0
-    raise ValueError(unknown("timestep spacing", spacing, SPACINGS))
+    return _curve(name).about
+
+
+def fixed_steps(name: str | None, options: Mapping[str, Any]) -> int | None:
+    """Return the only number of steps that a curve can have, or None if any will do."""
+    values = options.get("sigmas") if name == "sigmas" else None
+    return len(values) - 1 if isinstance(values, (list, tuple)) else None
 
 
 def make(
@@ -102,54 +162,89 @@ def make(
     """Return the sigmas of a named curve over a model's schedule, float64 [num_steps + 1].
 
     Args:
-        name: One of ``names()``, or None for the schedule's own spacing.
+        name: One of ``CURVES``, or None for the schedule's own spacing.
         schedule: Gives the range of sigma, and the timesteps of the spacings.
         num_steps: Solver steps.
         options: Arguments of the curve; ``sigma_min`` and ``sigma_max`` replace the range.
 
     Raises:
-        ValueError: If the name, an option or the number of steps is not valid.
+        ValueError: If the name, an option or the number of steps is not valid, or the curve is not
+            finite, strictly descending and, if it is a person's own, within the model's range.
     """
     name = name or schedule.timestep_spacing
-    if name in SPACINGS:
-        if options:
-            raise ValueError(f"curve {name!r} takes no options, got {sorted(options)}.")
-        steps = spaced_timesteps(name, num_steps, schedule.num_timesteps, schedule.steps_offset)
-        return np.append(schedule.timestep_to_sigma(steps), 0.0)
-    if name not in CURVES:
-        raise ValueError(unknown("curve", name, names()))
-    allowed = list(inspect.signature(CURVES[name]).parameters)[1:]
-    for key, value in options.items():
-        if key not in allowed:
-            raise ValueError(unknown(f"option of curve {name!r}", key, allowed))
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"{key} of curve {name!r} must be a number, got {value!r}.")
+    curve = _curve(name)
+    _check_options(name, curve, options)
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
     if num_steps > schedule.num_timesteps:
         raise ValueError(
             f"num_steps must be from 1 to {schedule.num_timesteps}, the schedule's timesteps,"
             f" got {num_steps}."
         )
-    ends = {"sigma_min": schedule.sigma_min, "sigma_max": schedule.sigma_max}
-    arguments = {**ends, **options}
+    given = {
+        "num_steps": num_steps,
+        "schedule": schedule,
+        "sigma_min": schedule.sigma_min,
+        "sigma_max": schedule.sigma_max,
+    }
+    taken = inspect.signature(curve.function).parameters
+    arguments = {**{key: given[key] for key in given if key in taken}, **options}
     try:
         with np.errstate(all="ignore"):
-            sigmas = CURVES[name](num_steps, **arguments)
+            sigmas = curve.function(**arguments)
     except OverflowError:
         sigmas = np.full(num_steps + 1, np.nan)
-    if not (np.isfinite(sigmas).all() and (np.diff(sigmas) < 0).all()):
-        given = ", ".join(f"{key}={value:g}" for key, value in arguments.items())
+    if name in OWN:
+        problems = custom.check(sigmas.tolist(), schedule)
+        if problems:
+            raise ValueError(f"curve {name!r}: {problems[0].sentence}")
+    elif not (np.isfinite(sigmas).all() and (np.diff(sigmas) < 0).all()):
+        shown = ", ".join(
+            f"{k}={v:g}" if isinstance(v, (int, float)) else f"{k}={v}"
+            for k, v in arguments.items()
+            if k not in _GIVEN
+        )
         raise ValueError(
-            f"curve {name!r} with {given} does not fall strictly from sigma_max to 0 in"
-            f" {num_steps} steps; choose milder options."
+            f"curve {name!r} with {shown or 'no options'} does not fall strictly from sigma_max to"
+            f" 0 in {num_steps} steps; choose milder options or fewer steps."
         )
     return sigmas
 
 
-def _check(num_steps: int, sigma_min: float, sigma_max: float) -> None:
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
-    if not 0 < sigma_min < sigma_max < np.inf:
+def _curve(name: str) -> Curve:
+    if name not in CURVES:
+        raise ValueError(unknown("curve", name, CURVES))
+    return CURVES[name]
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    return None if parameter.default is _OPEN else parameter.default
+
+
+def _check_options(name: str, curve: Curve, options: Mapping[str, Any]) -> None:
+    allowed = curve.options
+    if options and not allowed:
+        raise ValueError(f"curve {name!r} takes no options, got {sorted(options)}.")
+    for key, value in options.items():
+        if key not in allowed:
+            raise ValueError(unknown(f"option of curve {name!r}", key, allowed))
+        if key == name:  # a formula, sigmas or points: their own function judges them
+            continue
+        if isinstance(allowed[key], str):
+            if not isinstance(value, str):
+                raise ValueError(f"{key} of curve {name!r} must be text, got {value!r}.")
+        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"{key} of curve {name!r} must be a number, got {value!r}.")
+        elif isinstance(allowed[key], int) and not isinstance(value, int):
+            raise ValueError(f"{key} of curve {name!r} must be a whole number, got {value!r}.")
+    if name in OWN and name not in options:
         raise ValueError(
-            f"a curve needs 0 < sigma_min < sigma_max, got sigma_min {sigma_min} and"
-            f" sigma_max {sigma_max}."
+            f"curve {name!r} needs the option {name!r}, for example {_EXAMPLES[name]}."
         )
+
+
+_EXAMPLES = {
+    "formula": "formula=sigma_max*(sigma_min/sigma_max)**u",
+    "sigmas": "sigmas=[14.6, 6.5, 2.7, 0.4, 0]",
+    "points": "points=[[0, 14.6], [0.5, 1], [1, 0.03]]",
+}

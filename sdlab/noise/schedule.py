@@ -4,7 +4,8 @@ A diffusion model is trained on x_t = sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_
 alpha_bar_t = prod_{s<=t} (1 - beta_s) (Ho et al. 2020, arXiv 2006.11239, eq. 4). All else follows
 from alpha_bar: sigma = sqrt((1 - alpha_bar) / alpha_bar), the noise level of x_t / sqrt(alpha_bar)
 = x0 + sigma eps (variance exploding, Karras et al. 2022, arXiv 2206.00364), and
-log SNR = -2 ln sigma.
+log SNR = -2 ln sigma. So EDM, which has sigmas only, and flow matching, x_t = (1 - t) x0 + t eps
+with sigma = t / (1 - t), are schedules too.
 
 Between the integer timesteps ln sigma is taken as linear in t, as k-diffusion and diffusers do.
 """
@@ -12,17 +13,20 @@ Between the integer timesteps ln sigma is taken as linear in t, as k-diffusion a
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sdlab.errors import unknown
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Array = NDArray[np.float64]
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
-BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2")
+BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid")
 
 # diffusers' Euler, DPM++ and UniPC put this in place of an alpha_bar of exactly 0 (zero terminal
 # SNR), so that the largest sigma is 4096 instead of infinite.
@@ -91,6 +95,61 @@ class NoiseSchedule:
             timestep_spacing=config.get("timestep_spacing") or "leading",
         )
 
+    @classmethod
+    def edm(
+        cls,
+        num_timesteps: int = 1000,
+        sigma_min: float = 0.002,
+        sigma_max: float = 80.0,
+        rho: float = 7.0,
+    ) -> "NoiseSchedule":
+        """Return EDM's noise levels as a schedule, even in sigma^(1/rho) from low to high.
+
+        EDM has no training timesteps: its network is told c_noise = ln(sigma) / 4
+        (``edm_c_noise``) for any sigma. The timesteps here only count the levels.
+
+        Args:
+            num_timesteps: Levels, at least 2.
+            sigma_min: The smallest, > 0.
+            sigma_max: The largest.
+            rho: Curvature, > 0.
+
+        Raises:
+            ValueError: If an argument is out of range.
+
+        Reference: Karras et al. 2022 (arXiv 2206.00364), eq. 5 and table 1; diffusers
+        ``EDMEulerScheduler``.
+        """
+        from sdlab.noise.closed_form import karras
+
+        _at_least_two(num_timesteps)
+        sigma = karras(num_timesteps, sigma_min, sigma_max, rho)[-2::-1]
+        return cls(1.0 / (1.0 + sigma**2), timestep_spacing="linspace")
+
+    @classmethod
+    def flow_matching(cls, num_timesteps: int = 1000, shift: float = 1.0) -> "NoiseSchedule":
+        """Return flow matching's x_t = (1 - t) x0 + t eps as a schedule: sigma = t / (1 - t).
+
+        x_t over sqrt((1 - t)^2 + t^2) is the VP x_t of the same sigma. The last time is 1, where
+        sigma is infinite; it is treated as that of zero terminal SNR.
+
+        Args:
+            num_timesteps: T; the times are 1/T ... 1 before the shift. At least 2.
+            shift: t becomes shift t / (1 + (shift - 1) t), which multiplies sigma by it; > 0.
+
+        Raises:
+            ValueError: If an argument is out of range.
+
+        Reference: Lipman et al. 2023 (arXiv 2210.02747); Esser et al. 2024 (arXiv 2403.03206),
+        eq. 23; diffusers ``FlowMatchEulerDiscreteScheduler``, whose "sigmas" are the times.
+        """
+        _at_least_two(num_timesteps)
+        if not 0 < shift < np.inf:
+            raise ValueError(f"shift must be above 0, got {shift}.")
+        time = np.arange(1, num_timesteps) / num_timesteps
+        sigma = shift * time / (1.0 - time)
+        return cls(np.append(1.0 / (1.0 + sigma**2), 0.0), timestep_spacing="linspace")
+
     @property
     def num_timesteps(self) -> int:
         """Training timesteps T."""
@@ -147,6 +206,38 @@ class NoiseSchedule:
             log_sigma = np.log(np.asarray(sigma, dtype=np.float64))
         return np.interp(log_sigma, self._log_sigma, np.arange(self.num_timesteps, dtype=float))
 
+    def table(self) -> "pd.DataFrame":
+        """Return every view of the schedule, one row a timestep.
+
+        Returns:
+            Columns ``timestep``, ``alpha_bar``, ``sigma``, ``log_snr`` (nat) and ``snr_db``
+            (-20 log10 sigma); with zero terminal SNR the last row is 0, inf, -inf, -inf.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "timestep": np.arange(self.num_timesteps),
+                "alpha_bar": self.alpha_bar,
+                "sigma": self.sigma,
+                "log_snr": self.log_snr,
+                "snr_db": self.log_snr * (10.0 / np.log(10.0)),
+            }
+        )
+
+
+def edm_c_noise(sigma: ArrayLike) -> Array:
+    """Return what EDM's network is told of the noise level, ln(sigma) / 4; any shape.
+
+    Reference: Karras et al. 2022 (arXiv 2206.00364), table 1.
+    """
+    return np.log(np.asarray(sigma, dtype=np.float64)) / 4.0
+
+
+def _at_least_two(num_timesteps: int) -> None:
+    if num_timesteps < 2:
+        raise ValueError(f"num_timesteps must be at least 2, got {num_timesteps}.")
+
 
 def _betas(config: Mapping[str, Any]) -> Array:
     trained = config.get("trained_betas")
@@ -164,4 +255,7 @@ def _betas(config: Mapping[str, Any]) -> Array:
         u = np.arange(num + 1) / num
         bar = np.cos((u + 0.008) / 1.008 * np.pi / 2) ** 2
         return np.minimum(1.0 - bar[1:] / bar[:-1], 0.999)
+    if kind == "sigmoid":
+        # Xu et al. 2022 (GeoDiff, arXiv 2203.02923), as diffusers' DDPMScheduler has it.
+        return start + (end - start) / (1.0 + np.exp(-np.linspace(-6.0, 6.0, num)))
     raise ValueError(unknown("beta_schedule", kind, BETA_SCHEDULES))

@@ -7,27 +7,25 @@ without knowing. Latents are in VE coordinates, as with diffusers' Euler and Heu
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerMixin, SchedulerOutput
-from diffusers.utils.torch_utils import randn_tensor
 
 from sdlab.denoisers.network import at_least_float32, predictions
 from sdlab.errors import unknown
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import Solver, solvers
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sdlab.solvers.randomness import Generators
     from sdlab.solvers.registry import SolverGenerator
-
-
-Generators: TypeAlias = torch.Generator | list[torch.Generator] | None
 
 
 class SolverScheduler(SchedulerMixin, ConfigMixin):
@@ -45,7 +43,7 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         num_train_timesteps: And the rest: the model's own scheduler config.
         beta_start: First beta.
         beta_end: Last beta.
-        beta_schedule: "linear", "scaled_linear" or "squaredcos_cap_v2".
+        beta_schedule: "linear", "scaled_linear", "squaredcos_cap_v2" or "sigmoid".
         trained_betas: Betas themselves, instead.
         prediction_type: "epsilon", "v_prediction" or "sample".
         rescale_betas_zero_snr: Whether to rescale to zero terminal SNR.
@@ -63,7 +61,7 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
     _running: "SolverGenerator | None"
     _request: "tuple[Tensor, float]"  # the point that waits for its answer
     _returned: "Tensor | None"  # what the last step gave back
-    _noise_generator: Generators
+    _noise: Noise
 
     @register_to_config
     def __init__(
@@ -88,7 +86,8 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         self._solver.check_options(solver_options or {})
         self.schedule = NoiseSchedule.from_config(self.config)
         self.order = self._solver.stages
-        curves.make(curve, self.schedule, 1, curve_options or {})  # an invalid curve fails now
+        steps = curves.fixed_steps(curve, curve_options or {}) or 1
+        curves.make(curve, self.schedule, steps, curve_options or {})  # an invalid curve fails now
         self.num_inference_steps: int | None = None
         self.init_noise_sigma = math.sqrt(1.0 + self.schedule.sigma_max**2)
         self.timesteps = torch.arange(num_train_timesteps - 1, -1, -1, dtype=torch.float32)
@@ -110,13 +109,21 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         """Let the loop begin at an evaluation, which must be the first of a step.
 
         Raises:
-            ValueError: If it lies inside a step.
+            ValueError: If it lies inside a step, or the solver would ask for other levels from
+                there than it does in the whole (PLMS evaluates its first step twice).
         """
         if begin_index % self.order:
             raise ValueError(
                 f"begin_index must be a multiple of {self.order}, the evaluations of a step of"
                 f" {self._solver.name!r}, got {begin_index}."
             )
+        if begin_index and self._curve:
+            rest = self._solver.asked_sigmas(self._curve[self._first(begin_index) :], self._options)
+            if rest != self._asked[begin_index:]:
+                raise ValueError(
+                    f"solver {self._solver.name!r} cannot begin at evaluation {begin_index}: its"
+                    " first step is unlike the others; choose another solver for img2img."
+                )
         self._begin = begin_index
 
     def set_timesteps(
@@ -155,7 +162,7 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         model_output: "Tensor",
         timestep: Any,
         sample: "Tensor",
-        generator: Generators = None,
+        generator: "Generators" = None,
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple["Tensor"]:
         """Answer the solver and return the next point it asks for, in the shape of ``sample``.
@@ -175,7 +182,7 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
             self._index = self._begin or 0
         if self._index >= len(self._asked):
             raise ValueError("all steps are done; call set_timesteps before the next picture.")
-        self._noise_generator = generator
+        self._noise.generator = generator
         if self._running is None:
             self._start(sample)
         elif sample is not self._returned and not self._unchanged(sample):
@@ -206,24 +213,21 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
     def _options(self) -> dict[str, Any]:
         return dict(self.config.solver_options or {})
 
+    def _first(self, evaluation: int) -> int:
+        return self._solver.step_of(evaluation, len(self._curve))
+
     def _reset(self) -> None:
         self._index = self._begin = None
-        self._running = self._returned = self._noise_generator = None
+        self._running = self._returned = None
+        self._noise = Noise()
 
     def _unchanged(self, sample: "Tensor") -> bool:
         before = self._returned
         return before is not None and torch.allclose(sample, before, rtol=0, atol=0, equal_nan=True)
 
     def _start(self, sample: "Tensor") -> None:
-        def noise(x: "Tensor") -> "Tensor":
-            made = randn_tensor(
-                x.shape, generator=self._noise_generator, device=x.device, dtype=x.dtype
-            )
-            return made
-
-        first = (self._begin or 0) // self.order
-        x, sigmas = at_least_float32(sample), self._curve[first:]
-        self._running = self._solver.function(x, sigmas, noise, **self._options)
+        x, sigmas = at_least_float32(sample), self._curve[self._first(self._begin or 0) :]
+        self._running = self._solver.function(x, sigmas, self._noise, **self._options)
         self._request = next(self._running)
 
     def _send(self, model_output: "Tensor") -> "Tensor":

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
-from diffusers import DDIMScheduler, EulerDiscreteScheduler
+from diffusers import DDIMScheduler, EulerDiscreteScheduler, LCMScheduler
+from diffusers.schedulers.scheduling_utils import AysSchedules
+from scipy.stats import beta as beta_distribution
 
 from sdlab.noise import NoiseSchedule, curves
 
@@ -20,7 +22,8 @@ def test_curves_fall_strictly_to_zero(name, num_steps):
     assert len(sigmas) == num_steps + 1
     assert sigmas[-1] == 0.0
     assert (np.diff(sigmas) < 0).all()
-    assert sigmas[0] <= SCHEDULE.sigma_max * (1 + 1e-12)
+    # Align Your Steps' tables are published with three digits: 14.615 for 14.6146.
+    assert sigmas[0] <= SCHEDULE.sigma_max * (1 + (1e-4 if "ays" in name else 1e-12))
 
 
 @pytest.mark.parametrize("spacing", curves.SPACINGS)
@@ -49,9 +52,106 @@ def test_one_linspace_step_starts_at_the_noise():
     assert curves.spaced_timesteps("linspace", 1, 1000).tolist() == [999.0]
 
 
+def euler(**options):
+    scheduler = EulerDiscreteScheduler(**SD, timestep_spacing="linspace", **options)
+    scheduler.set_timesteps(20)
+    return scheduler.sigmas.double().numpy()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "flag"),
+    [
+        ("karras", {}, "use_karras_sigmas"),
+        ("exponential", {}, "use_exponential_sigmas"),
+        ("polyexponential", {"rho": 1.0}, "use_exponential_sigmas"),
+        ("beta", {"over": "sigmas"}, "use_beta_sigmas"),
+    ],
+)
+def test_curves_match_diffusers_flags(name, options, flag):
+    ours = curves.make(name, SCHEDULE, 20, options)
+    # alpha_bar is float32 there, which costs 1.3e-5 at the smallest sigma.
+    np.testing.assert_allclose(ours, euler(**{flag: True}), rtol=2e-5)
+
+
+@pytest.mark.parametrize("num_steps", [1, 4, 7, 50])
+def test_lcm_matches_diffusers(num_steps):
+    scheduler = LCMScheduler()
+    scheduler.set_timesteps(num_steps)
+    ours = SCHEDULE.sigma_to_timestep(curves.make("lcm", SCHEDULE, num_steps, {})[:-1])
+    np.testing.assert_allclose(ours, scheduler.timesteps.numpy(), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("ays_sd15", "StableDiffusion"), ("ays_sdxl", "StableDiffusionXL")]
+)
+def test_align_your_steps_matches_diffusers_tables(name, key):
+    ours = curves.make(name, SCHEDULE, 10, {})
+    np.testing.assert_allclose(ours, AysSchedules[f"{key}Sigmas"], rtol=1e-12)
+    # The published timesteps are those of the sigmas, to the three digits of the table.
+    steps = SCHEDULE.sigma_to_timestep(ours[:-1])
+    np.testing.assert_allclose(steps, AysSchedules[f"{key}Timesteps"], atol=1.0)
+
+
+def test_align_your_steps_at_twenty_steps_keeps_every_published_level():
+    twenty = curves.make("ays_sd15", SCHEDULE, 20, {})
+    ten = curves.make("ays_sd15", SCHEDULE, 10, {})
+    np.testing.assert_allclose(twenty[::2], ten, rtol=1e-12)
+    np.testing.assert_allclose(twenty[1:-2:2], np.sqrt(ten[:-2] * ten[1:-1]), rtol=1e-12)
+
+
+def test_beta_visits_the_quantiles():
+    ours = SCHEDULE.sigma_to_timestep(curves.make("beta", SCHEDULE, 12, {})[:-1])
+    quantiles = 1 - np.arange(12) / 12
+    reference = beta_distribution.ppf(quantiles, 0.6, 0.6) * 999
+    np.testing.assert_allclose(ours, reference, atol=1e-6)
+
+
+def test_sgm_uniform_leaves_one_stride_for_zero():
+    ours = SCHEDULE.sigma_to_timestep(curves.make("sgm_uniform", SCHEDULE, 10, {})[:-1])
+    np.testing.assert_allclose(ours, 999 - 99.9 * np.arange(10), atol=1e-9)
+
+
+def test_vp_solves_for_the_range_and_takes_the_papers_betas():
+    solved = curves.make("vp", SCHEDULE, 20, {})
+    assert solved[0] == pytest.approx(SCHEDULE.sigma_max, rel=1e-9)
+    assert solved[-2] == pytest.approx(SCHEDULE.sigma_min, rel=1e-9)
+    paper = curves.vp(5, 0.1, 10.0, beta_d=19.9, beta_min=0.1)
+    t = np.linspace(1, 1e-3, 5)
+    np.testing.assert_allclose(paper[:-1], np.sqrt(np.exp(19.9 * t**2 / 2 + 0.1 * t) - 1))
+    assert paper[0] == pytest.approx(152.2, abs=0.1)
+
+
+def test_polyexponential_with_rho_above_one_hurries_through_high_noise():
+    plain, hurried = (curves.polyexponential(10, 0.03, 14.6, rho) for rho in (1.0, 2.0))
+    assert (hurried[1:-2] < plain[1:-2]).all()
+
+
+def test_every_curve_is_described_with_its_source():
+    for name, curve in curves.CURVES.items():
+        assert curves.describe(name).endswith(".") and len(curve.source) > 7
+    assert curves.CURVES["karras"].options == {"sigma_min": None, "sigma_max": None, "rho": 7.0}
+
+
+def test_a_table_has_one_number_of_steps():
+    assert curves.fixed_steps("sigmas", {"sigmas": (2.0, 1.0, 0.0)}) == 2
+    assert curves.fixed_steps("karras", {}) is None
+
+
 @pytest.mark.parametrize(
     ("name", "num_steps", "options", "message"),
     [
+        ("vp", 5, {"beta_d": 19.9}, "beta_d and beta_min go together"),
+        ("vp", 5, {"eps_s": 1.0}, "eps_s must be between 0 and 1, got 1.0"),
+        ("vp", 5, {"beta_d": -1.0, "beta_min": 0.1}, "beta_d must be above 0"),
+        ("polyexponential", 5, {"rho": -1.0}, "rho must be above 0"),
+        ("polyexponential", 5, {"rho": 1e9}, "does not fall strictly"),
+        ("lcm", 51, {}, "50 timesteps to choose from, got num_steps 51"),
+        ("lcm", 5, {"original_inference_steps": 1001}, "from 1 to 1000.*got 1001"),
+        ("lcm", 5, {"original_inference_steps": 9.5}, "must be a whole number, got 9.5"),
+        ("beta", 5, {"alpha": 0.0}, "alpha must be above 0"),
+        ("beta", 5, {"over": "steps"}, "Unknown value of over 'steps'"),
+        ("beta", 5, {"over": 3}, "over of curve 'beta' must be text, got 3"),
+        ("ays_sd15", 5, {"rho": 3}, "takes no options"),
         ("karas", 5, {}, "Unknown curve 'karas'. Did you mean 'karras'"),
         ("karras", 5, {"rh": 3}, "Unknown option of curve 'karras' 'rh'"),
         ("karras", 5, {"rho": "7"}, "rho of curve 'karras' must be a number, got '7'"),

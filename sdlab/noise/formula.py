@@ -1,0 +1,256 @@
+"""A curve from a formula that a person types, evaluated safely, one step after the other.
+
+The text is parsed to a syntax tree of which only arithmetic is let through: numbers, the names
+below, + - * / // % **, comparisons, ``a if b else c`` and the functions below. simpleeval evaluates
+the tree on floats alone, so that no power and no product can take long, and length, nesting and
+size of the text are bounded. Whatever goes wrong at a step is said with that step.
+"""
+
+import ast
+import math
+import operator
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sdlab.errors import unknown
+from sdlab.noise.schedule import Array
+
+MAX_LENGTH = 500
+MAX_NODES = 150
+MAX_DEPTH = 30
+VARIABLES = ("u", "n", "sigma_min", "sigma_max", "pi", "e")
+
+# Name: the function, and the fewest and most arguments that it takes.
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
+    "abs": (abs, 1, 1),
+    "acos": (math.acos, 1, 1),
+    "asin": (math.asin, 1, 1),
+    "atan": (math.atan, 1, 1),
+    "ceil": (math.ceil, 1, 1),
+    "cos": (math.cos, 1, 1),
+    "cosh": (math.cosh, 1, 1),
+    "exp": (math.exp, 1, 1),
+    "floor": (math.floor, 1, 1),
+    "log": (math.log, 1, 2),
+    "log10": (math.log10, 1, 1),
+    "log2": (math.log2, 1, 1),
+    "max": (max, 2, 9),
+    "min": (min, 2, 9),
+    "sin": (math.sin, 1, 1),
+    "sinh": (math.sinh, 1, 1),
+    "sqrt": (math.sqrt, 1, 1),
+    "tan": (math.tan, 1, 1),
+    "tanh": (math.tanh, 1, 1),
+}
+_OPERATORS: dict[type, Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+_NODES = (
+    ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp, ast.Call, ast.Name, ast.Constant, ast.Load,
+    *_OPERATORS,
+)  # fmt: skip
+_INSTEAD = {
+    ast.BitXor: "write ** for a power, not ^",
+    ast.Attribute: "a formula has no attributes (no dots after a name)",
+    ast.Subscript: "a formula has no [ ]",
+    ast.Lambda: "a formula has no lambda",
+    ast.BoolOp: "use a comparison in 'a if b else c' instead of and / or",
+    ast.NamedExpr: "a formula assigns nothing",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a curve, and where.
+
+    Attributes:
+        index: Place in the curve's sigmas, from 0.
+        value: What stands there; NaN if there is no number.
+        sentence: What is wrong and what to do.
+    """
+
+    index: int
+    value: float
+    sentence: str
+
+
+def formula(num_steps: int, sigma_min: float, sigma_max: float, formula: str) -> Array:
+    """Return the sigmas of a formula at u = 0 ... 1, then 0, float64 [num_steps + 1].
+
+    Args:
+        num_steps: Solver steps, at least 1; ``n`` in the formula.
+        sigma_min: The model's smallest noise level.
+        sigma_max: The model's largest.
+        formula: An expression in ``VARIABLES`` and ``FUNCTIONS`` for sigma; u runs evenly from 0
+            at the first step to 1 at the last.
+
+    Raises:
+        ValueError: If the text is no such expression, or has no finite value at a step.
+
+    Example:
+        formula(10, 0.03, 14.6, "sigma_max * (sigma_min / sigma_max) ** u")
+    """
+    sigmas, problems = evaluate(formula, num_steps, sigma_min, sigma_max)
+    if problems:
+        raise ValueError(problems[0].sentence)
+    return sigmas
+
+
+def evaluate(
+    text: str, num_steps: int, sigma_min: float, sigma_max: float
+) -> tuple[Array, list[Problem]]:
+    """Return a formula's sigmas, NaN where it has no value, and what is wrong there.
+
+    Args:
+        text: The formula.
+        num_steps: Solver steps, at least 1.
+        sigma_min: The model's smallest noise level.
+        sigma_max: The model's largest.
+
+    Raises:
+        ValueError: If the text is no formula at all, whatever u is.
+    """
+    from simpleeval import SimpleEval
+
+    tree = parse(text)
+    functions = {name: found[0] for name, found in FUNCTIONS.items()}
+    evaluator = SimpleEval(operators=dict(_OPERATORS), functions=functions)
+    fixed = {"sigma_min": sigma_min, "sigma_max": sigma_max, "pi": math.pi, "e": math.e}
+    sigmas = np.full(num_steps + 1, np.nan)
+    sigmas[-1] = 0.0
+    problems = []
+    for index, u in enumerate(np.linspace(0.0, 1.0, num_steps).tolist()):
+        evaluator.names = {**fixed, "u": u, "n": float(num_steps)}
+        try:
+            value = evaluator.eval(text, previously_parsed=tree)
+            sigmas[index] = _finite(value)
+        except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
+            sentence = f"The formula has no value at step {index} (u = {u:.4g}): {_why(error)}."
+            problems.append(Problem(index, math.nan, sentence))
+    return sigmas, problems
+
+
+def parse(text: str) -> ast.expr:
+    """Return the syntax tree of a formula, its numbers floats.
+
+    Raises:
+        ValueError: If it is no formula: too long, no expression, or with anything but arithmetic.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"formula must be text, got {text!r}.")
+    plain = " ".join(text.split())
+    if not plain:
+        raise ValueError("formula is empty; for example: sigma_max * (sigma_min / sigma_max) ** u")
+    if len(plain) > MAX_LENGTH:
+        raise ValueError(f"formula must be at most {MAX_LENGTH} characters, got {len(plain)}.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "5is 4" and the like
+            tree = ast.parse(plain, mode="eval").body
+    except SyntaxError as error:
+        at = f" at character {error.offset}" if error.offset else ""
+        raise ValueError(f"formula {_short(plain)} is no expression{at}: {error.msg}.") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"formula {_short(plain)} cannot be read: {_why(error)}.") from None
+    _judge(tree)
+    return tree
+
+
+def _judge(tree: ast.expr) -> None:
+    """Let only arithmetic through, and make its numbers floats."""
+    level: list[ast.AST] = [tree]
+    nodes = depth = 0
+    while level:
+        depth, nodes = depth + 1, nodes + len(level)
+        if depth > MAX_DEPTH or nodes > MAX_NODES:
+            raise ValueError(
+                "formula is too large: at most"
+                f" {MAX_NODES} parts nested {MAX_DEPTH} deep; write it shorter."
+            )
+        for node in level:
+            _judge_node(node)
+        level = [child for node in level for child in _children(node)]
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    return node.args if isinstance(node, ast.Call) else list(ast.iter_child_nodes(node))  # type: ignore[return-value]
+
+
+def _judge_node(node: ast.AST) -> None:
+    if not isinstance(node, _NODES):
+        instead = _INSTEAD.get(type(node), "only numbers, names, arithmetic and functions may be")
+        raise ValueError(f"formula has {type(node).__name__}: {instead}.")
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
+            raise ValueError(f"formula may hold numbers only, it has {_short(node.value)}.")
+        try:
+            node.value = float(node.value)
+        except OverflowError:
+            raise ValueError("formula has a number beyond 1e308; write a smaller one.") from None
+    elif isinstance(node, ast.Name) and node.id not in VARIABLES:
+        what = "variable of a formula"
+        if node.id in FUNCTIONS:
+            raise ValueError(f"{node.id} is a function; write {node.id}(...) in the formula.")
+        raise ValueError(unknown(what, node.id[:40], VARIABLES))
+    elif isinstance(node, ast.Call):
+        _judge_call(node)
+
+
+def _judge_call(node: ast.Call) -> None:
+    if not isinstance(node.func, ast.Name):
+        raise ValueError("formula calls something that is no function's name.")
+    name = node.func.id
+    if name not in FUNCTIONS:
+        raise ValueError(unknown("function of a formula", name[:40], FUNCTIONS))
+    low, high = FUNCTIONS[name][1:]
+    if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
+        raise ValueError(f"{name}() in a formula takes plain arguments only.")
+    if not low <= len(node.args) <= high:
+        wanted = f"{low}" if low == high else f"{low} to {high}"
+        raise ValueError(f"{name}() takes {wanted} argument(s), got {len(node.args)}.")
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, complex):
+        raise ValueError(f"it is complex there ({value:.4g}), a power of a negative number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("it is not a number there" if math.isnan(number) else "it is infinite")
+    return number
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ZeroDivisionError):
+        return "division by zero"
+    if isinstance(error, OverflowError):
+        return "the number is too large"
+    if isinstance(error, TypeError):
+        return "a part of it is complex, a power of a negative number"
+    if isinstance(error, (RecursionError, MemoryError)):
+        return "it is nested too deep"
+    if "domain" in str(error) or "expected a" in str(error):
+        return "outside a function's domain, such as log(0) or sqrt(-1)"
+    return str(error).rstrip(".")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
