@@ -7,7 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sdlab import bench
     from sdlab.errors import MemoryLimitError, ModelError, SdlabError, StoreError
+    from sdlab.linting.report import lint
     from sdlab.models.load import load
     from sdlab.models.model import Model
     from sdlab.noise import NoiseSchedule, curves
@@ -40,8 +42,10 @@ _HOMES = {
     "StoreError": "sdlab.errors",
     "Trace": "sdlab.tracing.trace",
     "as_diffusers_scheduler": "sdlab.solvers.as_diffusers",
+    "bench": "sdlab.bench",
     "curves": "sdlab.noise",
     "course": "sdlab.sampling.course",
+    "lint": "sdlab.linting.report",
     "load": "sdlab.models.load",
     "open_run": "sdlab.store.run_folder",
     "plan": "sdlab.sampling.plan",
@@ -67,8 +71,10 @@ __all__ = [
     "StoreError",
     "Trace",
     "as_diffusers_scheduler",
+    "bench",
     "course",
     "curves",
+    "lint",
     "load",
     "open_run",
     "plan",
@@ -83,8 +89,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'sdlab' has no attribute {name!r}")
-    if name == "curves":
-        return import_module("sdlab.noise.curves")
+    if name in ("bench", "curves"):
+        return import_module({"bench": "sdlab.bench", "curves": "sdlab.noise.curves"}[name])
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

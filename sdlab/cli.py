@@ -158,6 +158,44 @@ def export(
 
 @app.command()
 @clean
+def order(
+    solver: Annotated[list[str], typer.Argument(help="Names of `sdlab schedulers`.")],
+    curve: Annotated[str | None, typer.Option(help="How sigma falls.")] = "karras",
+    curve_option: Texts = None,
+    solver_option: Texts = None,
+    problem: Annotated[str, typer.Option(help="gaussian, mixture_2d, ...")] = "gaussian",
+    steps: Annotated[str, typer.Option(help="Step counts.")] = "16,32,64,128,256,512",
+    end: Annotated[str, typer.Option(help="zero keeps the last jump, to sigma 0.")] = "sigma_min",
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, without the orders.")] = False,
+) -> None:
+    """Measure a solver's errors on data with a known truth, and its order of convergence."""
+    from sdlab import bench
+
+    if not all(text.strip().isdigit() for text in steps.split(",")):
+        raise ValueError(f"--steps must be whole numbers such as 16,32,64, got {steps!r}.")
+    options = _pairs("solver-option", solver_option)
+    table = bench.errors(
+        solver,
+        problem=problem,
+        steps=[int(text) for text in steps.split(",")],
+        curve=curve,
+        curve_options=_pairs("curve-option", curve_option),
+        options={name: options for name in solver},
+        end=end,
+    )
+    if csv:
+        _show(table, csv)
+        return
+    shown = ["solver", "curve", "num_steps", "nfe", "error", "floor", "end", "seconds", "note"]
+    figures = {name: table[name].map("{:.3g}".format) for name in ("error", "floor", "end")}
+    figures["seconds"] = table["seconds"].map("{:.2f}".format)
+    _show(table.assign(**figures)[shown], csv)
+    for row in bench.orders(table).itertuples():
+        typer.echo(f"{row.solver}: {bench.sentence(row)}")
+
+
+@app.command()
+@clean
 def doctor(root: Root = None) -> None:
     """Check this machine: versions, device, memory, weights, run folder, dashboard."""
     from sdlab.doctor import examine

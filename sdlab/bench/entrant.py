@@ -1,0 +1,271 @@
+"""One solver or scheduler on the bench: set up over a curve, sent from true particles to its end.
+
+Own solvers are driven directly, in VE coordinates, over the sigmas of a curve. diffusers'
+schedulers go as they are, in their own coordinates and over their own levels
+(``sdlab.course``); only their first and last point are brought to VE.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdlab.errors import unknown
+from sdlab.noise import curves
+from sdlab.noise.schedule import NoiseSchedule
+from sdlab.sampling.course import Course, course
+from sdlab.sampling.process import Answer, Query
+from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers.catalogue import valid_names
+from sdlab.solvers.randomness import Noise
+from sdlab.solvers.registry import solvers
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    Denoise = Callable[[Tensor, float], Tensor]
+    # Called at each evaluation with (step, sigma, x in VE coordinates).
+    Watch = Callable[[int, float, Tensor], None]
+
+ENDS = ("zero", "sigma_min")
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A solver over one curve and number of steps, ready to go.
+
+    Attributes:
+        name: Its short name or diffusers class.
+        curve: The curve it follows; of a diffusers scheduler left to its config: that spacing.
+        num_steps: Solver steps.
+        start: The level it starts from.
+        last: The level of its last evaluation but one at 0: from where it jumps, if it ends at 0.
+        end: The level it ends at.
+        run: (x at ``start``, denoise, generator, watch) -> x at ``end`` and evaluations made.
+    """
+
+    name: str
+    curve: str
+    num_steps: int
+    start: float
+    last: float
+    end: float
+    run: "Callable[[Tensor, Denoise, torch.Generator, Watch | None], tuple[Tensor, int]]" = field(
+        repr=False
+    )
+
+
+class SharedNoise(Noise):
+    """Noise for a batch of particles at once.
+
+    A Brownian motion is walked along as it is asked for, exact in law and fast; unlike a solver's
+    usual path it is another for another number of steps.
+    """
+
+    def __init__(self, generator: "torch.Generator") -> None:
+        super().__init__(generator)
+        self.draws = 0
+        self._walk: list[tuple[float, Tensor]] = []  # (tau = sigma^-2, W), ascending
+
+    def __call__(self, x: "Tensor") -> "Tensor":
+        """Return fresh standard normal noise like ``x``."""
+        import torch
+
+        self.draws += 1
+        return torch.randn(x.shape, generator=self.generator, dtype=x.dtype)
+
+    def between(self, x: "Tensor", sigma: float, sigma_next: float) -> "Tensor":
+        """Return the motion's increment between two levels, of variance 1, like ``x``."""
+        start, end = sigma**-2, sigma_next**-2
+        first, last = self._at(x, start), self._at(x, end)
+        return (last - first) / math.sqrt(end - start)
+
+    def _at(self, x: "Tensor", tau: float) -> "Tensor":
+        """Return W(tau): known, a step beyond what is known, or a bridge between neighbours."""
+        before = [point for point in self._walk if point[0] <= tau]
+        after = [point for point in self._walk if point[0] > tau]
+        if before and before[-1][0] == tau:
+            return before[-1][1]
+        if before and after:
+            (a, w_a), (b, w_b) = before[-1], after[0]
+            mean = w_a + (tau - a) / (b - a) * (w_b - w_a)
+            found = mean + math.sqrt((tau - a) * (b - tau) / (b - a)) * self(x)
+        elif before or after:
+            a, w_a = before[-1] if before else after[0]
+            found = w_a + math.sqrt(abs(tau - a)) * self(x)
+        else:
+            found = x * 0.0
+        self._walk = [*before, (tau, found), *after][-8:]
+        return found
+
+
+def enter(
+    name: str,
+    num_steps: int,
+    *,
+    curve: str | None = None,
+    curve_options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    end: str = "zero",
+    seed: int = 0,
+) -> Entrant:
+    """Return a solver or scheduler set up over a curve of Stable Diffusion's schedule.
+
+    Args:
+        name: A solver's short name or a diffusers class.
+        num_steps: Solver steps, at least 1.
+        curve: How sigma falls; None for Stable Diffusion's own spacing ("leading").
+        curve_options: Arguments of the curve; for own solvers only.
+        options: Arguments of the solver, or of the scheduler's class and its ``eta``.
+        end: Where own solvers end: "zero", or "sigma_min" to leave out the last jump, so that
+            all ``num_steps`` steps lie above it. diffusers' end where they do.
+        seed: For schedulers that draw noise from a seed of their own.
+
+    Raises:
+        ValueError: If a name, an option, the curve or the number of steps is not valid.
+    """
+    if end not in ENDS:
+        raise ValueError(unknown("end", end, ENDS))
+    options = dict(options or {})
+    if name in solvers():
+        return _own(name, num_steps, curve, dict(curve_options or {}), options, end)
+    if name not in adapter.scheduler_classes():
+        raise ValueError(unknown("solver", name, valid_names()))
+    eta = options.pop("eta", None)
+    going = course(
+        name,
+        num_steps,
+        options=options,
+        curve=curve,
+        curve_options=curve_options,
+        eta=eta,
+        seed=seed,
+    )
+    return _diffusers(going, curve)
+
+
+def is_stochastic(name: str, options: Mapping[str, Any] | None = None) -> bool:
+    """Return whether a solver draws noise, found out by running it.
+
+    Raises:
+        ValueError: As ``enter``.
+    """
+    options = dict(options or {})
+    if name in solvers():
+        return _draws(solvers()[name].function, tuple(sorted(options.items())))
+    if name in adapter.scheduler_classes() and not adapter.probe(name).deterministic:
+        return True
+    return bool(options.get("eta"))
+
+
+@cache
+def schedule() -> NoiseSchedule:
+    """Return Stable Diffusion's noise schedule, over which the bench runs."""
+    return NoiseSchedule.from_config(adapter.SD_CONFIG)
+
+
+@cache
+def _draws(function: "Callable[..., Any]", options: tuple[tuple[str, Any], ...]) -> bool:
+    import torch
+
+    noise = SharedNoise(torch.Generator().manual_seed(0))
+    sigmas = tuple(curves.karras(6, 0.03, 14.6).tolist())
+    x = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+    _drive(function(x, sigmas, noise, **dict(options)), lambda x, sigma: 0.5 * x, None)
+    return noise.draws > 0
+
+
+def _own(
+    name: str,
+    num_steps: int,
+    curve: str | None,
+    curve_options: dict[str, Any],
+    options: dict[str, Any],
+    end: str,
+) -> Entrant:
+    solver = solvers()[name]
+    solver.check_options(options)
+    if end == "sigma_min" and "sigmas" not in curve_options:
+        sigmas = curves.make(curve, schedule(), num_steps + 1, curve_options)[:-1]
+    else:
+        sigmas = curves.make(curve, schedule(), num_steps, curve_options)
+        sigmas = sigmas[:-1] if end == "sigma_min" else sigmas
+    levels = tuple(sigmas.tolist())
+    if len(levels) < 2:
+        raise ValueError(f"end 'sigma_min' needs 2 steps or more over given sigmas, got {levels}.")
+
+    def run(
+        x: "Tensor", denoise: "Denoise", generator: "torch.Generator", watch: "Watch | None"
+    ) -> "tuple[Tensor, int]":
+        seen = None
+        if watch is not None:
+
+            def seen(evaluation: int, sigma: float, x: "Tensor") -> None:
+                watch(solver.step_of(evaluation, num_steps), sigma, x)
+
+        going = solver.function(x, levels, SharedNoise(generator), **options)
+        return _drive(going, denoise, seen)
+
+    spacing = curve or schedule().timestep_spacing
+    last = levels[-2] if levels[-1] == 0 else levels[-1]
+    return Entrant(name, spacing, num_steps, levels[0], last, levels[-1], run)
+
+
+def _drive(going: Any, denoise: "Denoise", seen: "Watch | None") -> "tuple[Tensor, int]":
+    nfe = 0
+    try:
+        x, sigma = next(going)
+        while True:
+            if seen is not None:
+                seen(nfe, sigma, x)
+            nfe += 1
+            x, sigma = going.send(denoise(x, sigma))
+    except StopIteration as stop:
+        return stop.value, nfe
+
+
+def _diffusers(going: Course, curve: str | None) -> Entrant:
+    scheduler, first = going.scheduler, going.sigmas[0]
+    kind = scheduler.config.prediction_type
+
+    def run(
+        x: "Tensor", denoise: "Denoise", generator: "torch.Generator", watch: "Watch | None"
+    ) -> "tuple[Tensor, int]":
+        import torch
+
+        made = 0
+        one = torch.ones(1, 1, 1, 1, dtype=torch.float64) * scheduler.init_noise_sigma
+        shown = float(scheduler.scale_model_input(one, scheduler.timesteps[0]))
+        vp = x / math.sqrt(1.0 + first**2)
+
+        def answer(query: Query) -> Answer:
+            nonlocal made
+            made += 1
+            scale = math.sqrt(1.0 + query.sigma**2)
+            here = query.x_t.double() * scale
+            if watch is not None:
+                watch(query.step, query.sigma, here)
+            x0_pred = denoise(here, query.sigma)
+            return Answer(_output(kind, here, x0_pred, query.sigma), x0_pred)
+
+        x_end = adapter.drive(going.make_process(vp / shown, generator), answer).double()
+        holds_ve = not math.isclose(shown, float(scheduler.init_noise_sigma), rel_tol=1e-6)
+        return x_end if holds_ve else x_end * math.sqrt(1.0 + going.end**2), made
+
+    spacing = curve or scheduler.config.get("timestep_spacing") or "its own"
+    last = going.sigmas[-1]
+    return Entrant(going.name, spacing, going.num_steps, first, last, going.end, run)
+
+
+def _output(kind: str, x: "Tensor", x0_pred: "Tensor", sigma: float) -> "Tensor":
+    """Return what a network of that prediction type would say; ``x`` in VE coordinates."""
+    eps = (x - x0_pred) / sigma
+    if kind == "sample":
+        return x0_pred
+    if kind == "v_prediction":
+        return (eps - sigma * x0_pred) / np.sqrt(1.0 + sigma**2)
+    return eps

@@ -1,0 +1,125 @@
+"""The way that particles take through a problem, step by step, and the density they cross."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sdlab.bench.data import Problem
+from sdlab.bench.data import problem as problem_of
+from sdlab.bench.entrant import enter, is_stochastic, schedule
+from sdlab.bench.truth import truth
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def trajectories(
+    name: str,
+    num_steps: int,
+    *,
+    problem: "str | Problem" = "mixture_2d",
+    curve: str | None = None,
+    curve_options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    particles: int = 40,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return where each particle of a 2-D problem is at each step, and where it should be.
+
+    Args:
+        name: A solver's short name or a diffusers class.
+        num_steps: Solver steps.
+        problem: A name of ``problems()`` with two dimensions, or such a problem of your own.
+        curve: How sigma falls; None for Stable Diffusion's own spacing.
+        curve_options: Arguments of the curve; for own solvers only.
+        options: Arguments of the solver or scheduler.
+        particles: How many.
+        seed: Of the particles and of the noise.
+
+    Returns:
+        One row a particle and step, and the end as step ``num_steps``: ``particle``, ``step``,
+        ``sigma``, ``x`` and ``y``, ``true_x`` and ``true_y`` (NaN for stochastic solvers). All in
+        VP coordinates, where the cloud keeps its size: VE's divided by sqrt(1 + sigma^2).
+
+    Raises:
+        ValueError: If the problem has not two dimensions, or an argument is not valid.
+    """
+    import torch
+
+    found = problem_of(problem)
+    _two(found)
+    entrant = enter(
+        name, num_steps, curve=curve, curve_options=curve_options, options=options, seed=seed
+    )
+    real = truth(found, max(schedule().sigma_max, entrant.start), particles, seed)
+    visited: dict[int, tuple[float, Tensor]] = {}
+
+    def watch(step: int, sigma: float, x: "Tensor") -> None:
+        visited.setdefault(step, (sigma, x))
+
+    generator = torch.Generator().manual_seed(seed + 1)
+    x_end, _ = entrant.run(real.at(entrant.start), found.denoiser.denoise, generator, watch)
+    visited[num_steps] = (entrant.end, x_end)
+    stochastic = is_stochastic(name, options)
+    real.prepare(sigma for sigma, _ in visited.values())
+    parts = []
+    for step, (sigma, x) in sorted(visited.items()):
+        scale = math.sqrt(1.0 + sigma**2)
+        here = x.reshape(particles, 2).numpy() / scale
+        true = np.full_like(here, np.nan)
+        if not stochastic:
+            true = real.at(sigma).reshape(particles, 2).numpy() / scale
+        parts.append(
+            pd.DataFrame(
+                {
+                    "particle": np.arange(particles),
+                    "step": step,
+                    "sigma": sigma,
+                    "x": here[:, 0],
+                    "y": here[:, 1],
+                    "true_x": true[:, 0],
+                    "true_y": true[:, 1],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def density(
+    problem: "str | Problem" = "mixture_2d", sigma: float = 0.0, side: int = 48, reach: float = 2.6
+) -> pd.DataFrame:
+    """Return the density of noised data on a square grid, in VP coordinates.
+
+    Args:
+        problem: A name of ``problems()`` with two dimensions, or such a problem of your own.
+        sigma: Noise level, from 0.
+        side: Cells a side.
+        reach: Half the side of the square.
+
+    Returns:
+        Columns ``x``, ``y`` (centres of the cells) and ``density`` over its maximum, 0 to 1.
+
+    Raises:
+        ValueError: If the problem has not two dimensions.
+    """
+    import torch
+
+    found = problem_of(problem)
+    _two(found)
+    centres = (np.arange(side) + 0.5) / side * 2 * reach - reach
+    x, y = np.meshgrid(centres, centres)
+    points = torch.from_numpy(np.stack((x.ravel(), y.ravel()), 1)).reshape(-1, 2, 1, 1)
+    logs = found.denoiser.log_density(points * math.sqrt(1.0 + sigma**2), sigma)
+    values = (logs - logs.max()).exp().numpy()
+    return pd.DataFrame({"x": x.ravel(), "y": y.ravel(), "density": values})
+
+
+def _two(found: Problem) -> None:
+    if found.dimension != 2:
+        raise ValueError(
+            f"trajectories need a problem of two dimensions, {found.name!r} has {found.dimension};"
+            " take gaussian or mixture_2d."
+        )
