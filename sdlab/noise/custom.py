@@ -254,15 +254,16 @@ def _wrong(value: float, previous: float, last: bool, schedule: NoiseSchedule | 
         return "sigma is infinite; start at the model's largest."
     if value < 0:
         return f"sigma is negative, {value:g}."
-    if last and value != 0:
-        return f"the curve ends at sigma {value:g}; append a 0, or noise is left in the picture."
-    if not last and value == 0:
+    if last:
+        words = f"the curve ends at sigma {value:g}; append a 0, or noise is left in the picture."
+        return words if value else ""
+    if value == 0:
         return "sigma is 0 before the end; only the last may be 0."
     if value == previous:
         return f"sigma {value:g} stands twice; each must be below the one before."
     if value > previous:
         return f"sigma rises from {previous:g} to {value:g}; each must be below the one before."
-    return _outside(value, schedule) if schedule is not None and not last else ""
+    return _outside(value, schedule) if schedule is not None else ""
 
 
 def _outside(value: float, schedule: NoiseSchedule) -> str:
