@@ -119,6 +119,49 @@ def schedulers(
 
 @app.command()
 @clean
+def lint(
+    name: Annotated[str, typer.Argument(help="A name of `sdlab schedulers`.")],
+    num_steps: Annotated[int, typer.Option(help="Solver steps.")] = 25,
+    option: Texts = None,
+    curve: Annotated[str | None, typer.Option(help="How sigma falls, e.g. karras.")] = None,
+    curve_option: Texts = None,
+    eta: Annotated[float | None, typer.Option(help="0 ... 1, for those that take it.")] = None,
+    guidance_scale: Annotated[float | None, typer.Option(help="If it is known.")] = None,
+    guidance_rescale: Annotated[float, typer.Option(help="0 ... 1.")] = 0.0,
+    config: Annotated[
+        Path | None, typer.Option(help="scheduler_config.json of the model; else SD 1.x's.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Say what is wrong or worth knowing about a schedule; exit code 1 if there are errors."""
+    import sdlab
+    from sdlab.linting.config_file import read_config
+
+    more = {"config": read_config(config.read_bytes())} if config else {}
+    table = sdlab.lint(
+        name,
+        num_steps,
+        options=_pairs("option", option),
+        curve=curve,
+        curve_options=_pairs("curve-option", curve_option),
+        eta=eta,
+        guidance_scale=guidance_scale,
+        guidance_rescale=guidance_rescale,
+        **more,
+    )
+    if csv:
+        _show(table, csv)
+    elif table.empty:
+        typer.echo("Nothing to say.")
+    for row in table.itertuples() if not csv else ():
+        typer.echo(f"{row.severity:7}  {row.rule}: {row.message}")
+        typer.echo(f"         -> {row.fix}")
+    if (table["severity"] == "error").any():
+        raise typer.Exit(1)
+
+
+@app.command()
+@clean
 def runs(
     root: Root = None, csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False
 ) -> None:
@@ -133,6 +176,30 @@ def runs(
     else:
         shown = ["run", "created", "prompt", "solver", "num_steps", "seed", "model", "problem"]
         _show(table[shown].assign(created=table["created"].dt.strftime("%Y-%m-%d %H:%M")), csv)
+
+
+@app.command()
+@clean
+def tokens(
+    prompt: Annotated[str, typer.Argument(help="Any text.")],
+    model: Annotated[str, typer.Option(help="embedded, a folder, a file, a hub id.")] = "embedded",
+    every: Annotated[bool, typer.Option("--all", help="Also the pads.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, pads and all.")] = False,
+) -> None:
+    """Show how CLIP cuts a prompt into tokens, and what does not fit."""
+    import sdlab
+    from sdlab.text.notes import prompt_notes, unseen
+
+    table = sdlab.tokens(sdlab.load(model, device="cpu"), prompt)
+    for note in prompt_notes(prompt, table):
+        typer.echo(f"sdlab: note: {note}", err=True)
+    if model == "embedded":
+        table["unseen"] = unseen(table)
+    if not every and not csv:
+        pads = int((table["kind"] == "pad").sum())
+        typer.echo(f"sdlab: note: {pads} pads are not shown; --all shows them.", err=True)
+        table = table[table["kind"] != "pad"]
+    _show(table, csv)
 
 
 @app.command()

@@ -1,3 +1,4 @@
+import io
 import subprocess
 import sys
 import zipfile
@@ -48,7 +49,7 @@ def test_help_is_light():
     assert done.stdout.strip() == "0 []", done.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "schedulers", "runs", "export", "doctor"])
+@pytest.mark.parametrize("command", ["run", "schedulers", "runs", "export", "doctor", "tokens"])
 def test_every_command_has_help(command):
     assert call(command, "--help").exit_code == 0
 
@@ -197,3 +198,20 @@ def test_the_installed_command_and_a_seed_past_64_bits(root):
         done.stderr
         == "sdlab: seed must be from 0 to 18446744073709551615, got 18446744073709551616.\n"
     )
+
+
+def test_tokens_prints_the_table(embedded):
+    done = call("tokens", "a photo of a xylophonist")
+    assert done.exit_code == 0, done.output
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert rows[0][:4] == ["position", "id", "piece", "text"] and rows[0][-1] == "unseen"
+    assert [row[1] for row in rows[1:6]] == ["49406", "320", "1125", "539", "320"]
+    assert rows[-1][1] == "49407" and "pads are not shown" in done.stderr
+
+
+def test_tokens_as_csv_and_what_was_cut(embedded):
+    done = call("tokens", "=cat " * 40, "--csv")
+    assert done.exit_code == 0 and "are cut off" in done.stderr
+    table = pd.read_csv(io.StringIO(done.stdout))
+    assert len(table) == 82 and table["cut"].sum() == 5
+    assert table.loc[1, "text"] == "'=", "a spreadsheet must not run it"

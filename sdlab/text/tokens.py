@@ -1,31 +1,43 @@
 """How CLIP cuts a prompt into tokens.
 
 Byte-pair encoding over 49,408 entries (Radford et al. 2021, arXiv 2103.00020): a start token, the
-pieces, an end token, and pads up to 77. What does not fit between start and end is cut off.
+pieces, an end token, and pads up to 77. What does not fit between start and end is cut off. SD 1.x
+pads with the end token, SD 2.x with "!" (id 0); the mask is 0 on pads either way.
+
+The entries are bytes, shown as letters: a piece of an emoji is no text by itself.
 """
 
+import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from sdlab.text.parts import tokenizer_of
 from sdlab.tracing.columns import TOKENS
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sdlab.models.model import Model
     from sdlab.sampling.experiment import Experiment
 
 
-def tokens(source: "Model | Any", prompt: str) -> pd.DataFrame:
+def tokens(source: "Model | Any", prompt: str, part: str | None = None) -> pd.DataFrame:
     """Return the table of a prompt's tokens, the cut ones after position 76.
 
     Args:
-        source: A loaded model, or a CLIP tokenizer.
+        source: A loaded model, a pipeline, or a CLIP tokenizer.
         prompt: Any text.
+        part: Whose tokenizer, where there are two: "text_encoder" or "text_encoder_2".
 
     Returns:
-        The ``tokens`` table of ``sdlab.tracing.columns`` without ``run`` and ``prompt``.
+        The ``tokens`` table of ``sdlab.tracing.columns`` without ``run`` and ``prompt``, and:
+        ``text``, the piece in plain letters (its bytes in hex if it is only part of a letter);
+        ``first`` and ``last``, the characters of the prompt that the piece was made from, last
+        excluded, missing for special tokens.
     """
-    tokenizer: Any = getattr(getattr(source, "pipeline", None), "tokenizer", source)
+    tokenizer = tokenizer_of(source, part)
     pieces, offsets = _encode(tokenizer, prompt)
     limit = tokenizer.model_max_length
     room = limit - 2
@@ -35,22 +47,45 @@ def tokens(source: "Model | Any", prompt: str) -> pd.DataFrame:
     rows.append((tokenizer.eos_token_id, "end", None, False))
     rows += [(tokenizer.pad_token_id, "pad", None, False)] * (limit - len(rows))
     rows += [(pieces[i], "word", i, True) for i in range(room, len(pieces))]
-    texts = [_span(prompt, offsets, word) for word in words]
-    frame = pd.DataFrame(
+    texts = [prompt[offsets[word[0]][0] : offsets[word[-1]][1]] for word in words]
+    names = tokenizer.convert_ids_to_tokens([row[0] for row in rows])
+    numbers = [row[2] for row in rows]
+    return pd.DataFrame(
         {
             "position": range(len(rows)),
             "id": [row[0] for row in rows],
-            "piece": tokenizer.convert_ids_to_tokens([row[0] for row in rows]),
-            "word": ["" if row[2] is None else texts[index[row[2]]] for row in rows],
-            "word_index": pd.array(
-                [None if row[2] is None else index[row[2]] for row in rows], dtype="Int64"
-            ),
+            "piece": names,
+            "text": [piece_text(name) for name in names],
+            "word": ["" if i is None else texts[index[i]] for i in numbers],
+            "word_index": _whole([None if i is None else index[i] for i in numbers]),
             "kind": [row[1] for row in rows],
             "mask": [int(row[1] != "pad" and not row[3]) for row in rows],
             "cut": [row[3] for row in rows],
+            "first": _whole([None if i is None else offsets[i][0] for i in numbers]),
+            "last": _whole([None if i is None else offsets[i][1] for i in numbers]),
         }
     )
-    return frame
+
+
+def token_tensors(
+    source: "Model | Any", prompt: str, part: str | None = None
+) -> "dict[str, Tensor]":
+    """Return ``input_ids`` and ``attention_mask`` as the pipeline makes them, int64 [1, 77].
+
+    Args:
+        source: A loaded model, a pipeline, or a CLIP tokenizer.
+        prompt: Any text.
+        part: Whose tokenizer, where there are two.
+    """
+    tokenizer = tokenizer_of(source, part)
+    encoded = tokenizer(
+        prompt,
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    )
+    return {name: encoded[name] for name in ("input_ids", "attention_mask")}
 
 
 def run_tokens(tokenizer: Any, experiment: "Experiment") -> pd.DataFrame:
@@ -64,12 +99,89 @@ def run_tokens(tokenizer: Any, experiment: "Experiment") -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[list(TOKENS)]
 
 
+def unique_tokens(table: pd.DataFrame) -> pd.DataFrame:
+    """Return each token of a ``tokens`` table once, in order, with how often it is there.
+
+    Args:
+        table: As ``tokens`` gives it; what was cut is not counted, so the counts add up to 77.
+
+    Returns:
+        Columns ``id``, ``piece``, ``text``, ``count`` and ``kinds``: in SD 1.x the end token is
+        also the pad, so that its kinds are "end, pad".
+    """
+    kept = table[~table["cut"]]
+    groups = kept.groupby("id", sort=False)
+    return groups.agg(
+        piece=("piece", "first"),
+        text=("text", "first"),
+        count=("id", "size"),
+        kinds=("kind", lambda kinds: ", ".join(dict.fromkeys(kinds))),
+    ).reset_index()
+
+
+def labels(table: pd.DataFrame) -> list[str]:
+    """Return a short name for each position that the encoder sees: "0 start", "2 photo".
+
+    A piece that is only part of a letter goes by its word.
+    """
+    kept = table[~table["cut"]]
+    whole = kept["piece"].map(lambda piece: _decoded(piece) is not None)
+    names = kept["text"].where(whole, kept["word"]).where(kept["kind"] == "word", kept["kind"])
+    return [f"{p} {name}" for p, name in zip(kept["position"], names, strict=True)]
+
+
+def piece_text(piece: str) -> str:
+    """Return a vocabulary entry in plain letters, or its bytes in hex where they are no letters."""
+    text = _decoded(piece)
+    return _bytes(piece).hex(" ").upper() if text is None else text
+
+
+def _decoded(piece: str) -> str | None:
+    data = _bytes(piece)
+    if not data:
+        return piece  # a special or an added token
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() and not unicodedata.combining(text[0]) else None
+
+
+def _bytes(piece: str) -> bytes:
+    """Return the bytes that an entry stands for; none for a special or an added token."""
+    body, known = piece.removesuffix("</w>"), _letters()
+    if body.startswith("<|") or any(letter not in known for letter in body):
+        return b""
+    return bytes(known[letter] for letter in body)
+
+
+@lru_cache(maxsize=1)
+def _letters() -> dict[str, int]:
+    """Return the byte behind each letter of byte-level encoding (GPT-2's table).
+
+    Printable bytes stand for themselves, the others for the letters from 256 on, in order.
+    """
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in plain]
+    table = {chr(byte): byte for byte in plain}
+    return table | {chr(256 + i): byte for i, byte in enumerate(others)}
+
+
 def _encode(tokenizer: Any, prompt: str) -> tuple[list[int], list[tuple[int, int]]]:
-    """Return the ids of all pieces, uncut, and their character offsets."""
+    """Return the ids of all pieces, uncut, and their character offsets.
+
+    Accents that the prompt has as letters of their own (decomposed Unicode) are left out of the
+    tokenizer's offsets; they belong to the letter before them.
+    """
     encoded = tokenizer(
         prompt, add_special_tokens=False, return_offsets_mapping=True, verbose=False
     )
-    return list(encoded["input_ids"]), [tuple(span) for span in encoded["offset_mapping"]]
+    offsets = []
+    for first, last in encoded["offset_mapping"]:
+        while last < len(prompt) and unicodedata.combining(prompt[last]):
+            last += 1
+        offsets.append((first, last))
+    return list(encoded["input_ids"]), offsets
 
 
 def _words(tokenizer: Any, pieces: list[int]) -> tuple[list[range], list[int]]:
@@ -86,5 +198,5 @@ def _words(tokenizer: Any, pieces: list[int]) -> tuple[list[range], list[int]]:
     return groups, index
 
 
-def _span(prompt: str, offsets: list[tuple[int, int]], word: range) -> str:
-    return prompt[offsets[word[0]][0] : offsets[word[-1]][1]]
+def _whole(numbers: list[int | None]) -> Any:
+    return pd.array(numbers, dtype="Int64")

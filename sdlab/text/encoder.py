@@ -1,0 +1,214 @@
+"""What the text encoder makes of a prompt: one vector a position, before and after.
+
+    e_i = E[id_i]                     the token embedding, a row of a table: no context, no order
+    h_i^0 = e_i + p_i                 with the position embedding: what enters the first layer
+    c_i = LN(h_i^L)                   the contextual embedding: what the U-Net is given
+
+As the encoder is causal, c_i depends on id_0 ... id_i only. Two prompts that begin alike have equal
+vectors up to their first different token; and the start token's vector is the same for every
+prompt.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sdlab.text.parts import TextPart, text_part
+from sdlab.text.self_attention import recorded
+from sdlab.text.tokens import labels, token_tensors, tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sdlab.models.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """What a prompt becomes; all arrays are NumPy's, n = 77 positions, D the encoder's width.
+
+    Attributes:
+        part: The text encoder's name.
+        prompt: The text.
+        tokens: The table of ``sdlab.tokens``.
+        ids: Token ids, int64 [n].
+        mask: The tokenizer's attention mask, int64 [n].
+        masks_pads: Whether the encoder was given the mask, so that pads are hidden.
+        token: Token embeddings e, float32 [n, D].
+        entering: What enters the first layer, e + p, float32 [n, D].
+        contextual: Contextual embeddings c, as the pipeline hands them on, float32 [n, D].
+        attention: Self-attention, float32 [layers, heads, n, n], if it was recorded.
+    """
+
+    part: str
+    prompt: str
+    tokens: pd.DataFrame
+    ids: np.ndarray
+    mask: np.ndarray
+    masks_pads: bool
+    token: np.ndarray
+    entering: np.ndarray
+    contextual: np.ndarray
+    attention: np.ndarray | None = None
+
+    @property
+    def kinds(self) -> np.ndarray:
+        """Kind of each position: "start", "word", "end" or "pad"; [n]."""
+        return self.tokens.loc[~self.tokens["cut"], "kind"].to_numpy(str)
+
+    @property
+    def end(self) -> int:
+        """Position of the end token, behind which there are only pads."""
+        return int(self.mask.sum()) - 1
+
+
+def encode(
+    source: "Model | Any",
+    prompt: str,
+    part: str | None = None,
+    clip_skip: int = 0,
+    attention: bool = False,
+) -> Encoding:
+    """Return what a text encoder makes of a prompt; the very call that the pipeline makes.
+
+    Args:
+        source: A loaded model or a diffusers pipeline.
+        prompt: Any text.
+        part: "text_encoder" or "text_encoder_2"; the first by default.
+        clip_skip: Layers to leave out at the end, as diffusers counts them: 1 takes the output of
+            the last layer but one (SDXL leaves out one more anyhow).
+        attention: Whether to record the self-attention, of all layers that are used.
+
+    Raises:
+        ValueError: If the part is unknown or so many layers cannot be left out.
+        ModelError: If the text encoder is not CLIP's.
+    """
+    import torch
+
+    chosen = text_part(source, part)
+    used = _used_layers(chosen, clip_skip)
+    body, device = chosen.body, chosen.encoder.device
+    tensors = token_tensors(chosen.tokenizer, prompt)
+    ids = tensors["input_ids"].to(device)
+    mask = tensors["attention_mask"].to(device) if chosen.masks_pads else None
+    kept: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        return lambda module, args, out: kept.__setitem__(name, _tensor(out))
+
+    handles = [
+        body.embeddings.register_forward_hook(keep("entering")),
+        body.encoder.layers[used - 1].register_forward_hook(keep("layer")),
+    ]
+    maps: list[Tensor] = []
+    try:
+        with torch.no_grad():
+            if attention:
+                with recorded(body, mask) as maps:
+                    out = chosen.encoder(ids, attention_mask=mask)
+            else:
+                out = chosen.encoder(ids, attention_mask=mask)
+            contextual = _contextual(chosen, out, kept["layer"], clip_skip)
+            token = body.embeddings.token_embedding(ids)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Encoding(
+        part=chosen.name,
+        prompt=prompt,
+        tokens=tokens(chosen.tokenizer, prompt),
+        ids=tensors["input_ids"][0].numpy(),
+        mask=tensors["attention_mask"][0].numpy(),
+        masks_pads=chosen.masks_pads,
+        token=_numpy(token[0]),
+        entering=_numpy(kept["entering"][0]),
+        contextual=_numpy(contextual[0]),
+        attention=np.stack([_numpy(m) for m in maps[:used]]) if attention else None,
+    )
+
+
+def norms(encoding: Encoding) -> pd.DataFrame:
+    """Return the Euclidean norm of each position's vectors.
+
+    Returns:
+        ``position``, ``label``, ``kind``, ``token``, ``entering``, ``contextual``.
+    """
+    table = _positions(encoding)
+    for name in ("token", "entering", "contextual"):
+        table[name] = np.linalg.norm(getattr(encoding, name), axis=1)
+    return table
+
+
+def compare(encoding: Encoding, other: Encoding) -> pd.DataFrame:
+    """Return, position by position, how far the contextual embeddings of two prompts differ.
+
+    Args:
+        encoding: Of a prompt.
+        other: Of another prompt by the same encoder, for instance the empty one.
+
+    Returns:
+        ``position``, ``label``, ``kind`` and ``other_label`` (of the other prompt); ``same_token``;
+        ``same_so_far``, whether all tokens up to here are the same, so that causality makes the
+        vectors equal; ``distance``, Euclidean; ``relative``, by the other's norm; ``cosine``.
+
+    Raises:
+        ValueError: If they come from two different encoders.
+    """
+    if encoding.part != other.part or encoding.contextual.shape != other.contextual.shape:
+        raise ValueError(
+            f"both prompts must be encoded by one text encoder, got {encoding.part} "
+            f"{encoding.contextual.shape} and {other.part} {other.contextual.shape}."
+        )
+    same = encoding.ids == other.ids
+    if encoding.masks_pads or other.masks_pads:
+        same &= encoding.mask == other.mask
+    table = _positions(encoding)
+    table["other_label"] = labels(other.tokens)
+    table["same_token"] = encoding.ids == other.ids
+    table["same_so_far"] = np.logical_and.accumulate(same)
+    distance = np.linalg.norm(encoding.contextual - other.contextual, axis=1)
+    table["distance"] = distance
+    table["relative"] = distance / np.maximum(np.linalg.norm(other.contextual, axis=1), 1e-12)
+    table["cosine"] = (_unit(encoding.contextual) * _unit(other.contextual)).sum(axis=1)
+    return table
+
+
+def _used_layers(part: TextPart, clip_skip: int) -> int:
+    layers = len(part.body.encoder.layers)
+    most = layers - 1 - part.skipped
+    if not isinstance(clip_skip, int) or not 0 <= clip_skip <= most:
+        raise ValueError(
+            f"clip_skip must be from 0 to {most} for a text encoder of {layers} layers, "
+            f"got {clip_skip!r}."
+        )
+    return layers - part.skipped - clip_skip
+
+
+def _contextual(part: TextPart, out: Any, layer: "Tensor", clip_skip: int) -> "Tensor":
+    if part.final_norm and clip_skip == 0:
+        return out.last_hidden_state
+    return part.body.final_layer_norm(layer) if part.final_norm else layer
+
+
+def _positions(encoding: Encoding) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "position": range(len(encoding.ids)),
+            "label": labels(encoding.tokens),
+            "kind": encoding.kinds,
+        }
+    )
+
+
+def _tensor(out: Any) -> "Tensor":
+    return out[0] if isinstance(out, tuple) else out
+
+
+def _numpy(tensor: "Tensor") -> np.ndarray:
+    return tensor.detach().float().cpu().numpy()
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

@@ -1,0 +1,207 @@
+"""The text encoder's own self-attention, recorded beside the computation, never in its place.
+
+CLIP's text encoder is causal: position i attends to positions 0 ... i, so that nothing is known of
+the words that follow. A = softmax(q k^T / sqrt(d) + M) with M = -inf above the diagonal, and also
+at the pads where a pipeline hands over the attention mask (SD 1.x and SDXL do not).
+
+The encoder computes with fused kernels that return no A. Hooks on ``q_proj`` and ``k_proj`` read q
+and k as they pass, and A is made of them anew, in float32; the encoder's result stays as it is,
+bit for bit.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sdlab.text.tokens import labels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sdlab.text.encoder import Encoding
+
+MEAN = "mean"
+KINDS = ("start", "word", "end", "pad")
+
+
+@contextmanager
+def recorded(body: Any, pads: "Tensor | None" = None) -> "Iterator[list[Tensor]]":
+    """Record the attention of every layer while the encoder runs inside the ``with``.
+
+    Args:
+        body: The module that has ``encoder.layers``, see ``TextPart.body``.
+        pads: The attention mask handed to the encoder, [1, n], or None.
+
+    Yields:
+        A list that holds, once the encoder has run, one float32 tensor [heads, n, n] a layer:
+        query by key, on the encoder's device.
+    """
+    maps: list[Tensor] = []
+    queries: dict[int, Tensor] = {}
+    handles = []
+
+    def keep_queries(layer: int, out: "Tensor") -> None:
+        queries[layer] = out
+
+    def keep_map(layer: int, attention: Any, keys: "Tensor") -> None:
+        maps.append(_probabilities(queries.pop(layer), keys, attention, pads))
+
+    try:
+        for i, layer in enumerate(body.encoder.layers):
+            attention = layer.self_attn
+            handles.append(
+                attention.q_proj.register_forward_hook(
+                    lambda module, args, out, i=i: keep_queries(i, out)
+                )
+            )
+            handles.append(
+                attention.k_proj.register_forward_hook(
+                    lambda module, args, out, i=i, of=attention: keep_map(i, of, out)
+                )
+            )
+        yield maps
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def masks(encoding: "Encoding") -> dict[str, np.ndarray]:
+    """Return what hides which position, boolean, True where a query may look.
+
+    Returns:
+        ``causal`` [n, n], query by key; ``padding`` [n, n], the tokenizer's attention mask, the
+        same for every query; ``allowed`` [n, n], what the encoder truly obeys: causal alone,
+        unless the pipeline hands over the mask.
+    """
+    n = len(encoding.ids)
+    causal = np.tril(np.ones((n, n), bool))
+    padding = np.broadcast_to(encoding.mask.astype(bool), (n, n)).copy()
+    allowed = causal & padding if encoding.masks_pads else causal
+    return {"causal": causal, "padding": padding, "allowed": allowed}
+
+
+def attention_map(encoding: "Encoding", layer: int, head: int | str = MEAN) -> np.ndarray:
+    """Return one map, float32 [n, n], query by key; each row sums to 1.
+
+    Args:
+        encoding: Made with ``attention=True``.
+        layer: From 0; negative counts from the last.
+        head: From 0, or "mean" over all heads.
+
+    Raises:
+        ValueError: If there is no such layer or head, or attention was not recorded.
+    """
+    maps = _maps(encoding)
+    if not -len(maps) <= layer < len(maps):
+        raise ValueError(f"layer must be from 0 to {len(maps) - 1}, got {layer}.")
+    if head == MEAN:
+        return maps[layer].mean(axis=0)
+    if not isinstance(head, int) or not 0 <= head < maps.shape[1]:
+        raise ValueError(f"head must be 'mean' or from 0 to {maps.shape[1] - 1}, got {head!r}.")
+    return maps[layer, head]
+
+
+def attention_table(
+    encoding: "Encoding", layer: int, head: int | str = MEAN, last: int | None = None
+) -> pd.DataFrame:
+    """Return one map as a table: ``query``, ``key``, their labels, ``weight``.
+
+    Args:
+        encoding: Made with ``attention=True``.
+        layer: From 0; negative counts from the last.
+        head: From 0, or "mean".
+        last: The last position to list; None for all. Keys that are hidden are left out.
+    """
+    weights = attention_map(encoding, layer, head)
+    allowed = masks(encoding)["allowed"]
+    n = len(weights) if last is None else last + 1
+    names = np.array(labels(encoding.tokens))
+    query, key = np.nonzero(allowed[:n, :n])
+    return pd.DataFrame(
+        {
+            "query": query,
+            "key": key,
+            "query_label": names[query],
+            "key_label": names[key],
+            "weight": weights[query, key],
+        }
+    )
+
+
+def mass_table(encoding: "Encoding") -> pd.DataFrame:
+    """Return how much attention each kind of position gives to each kind, by layer and head.
+
+    Returns:
+        ``layer``, ``head``, ``query_kind``, ``key_kind``, ``mass``: the attention that falls on
+        all keys of that kind together, averaged over the queries of the other; over the key kinds
+        it sums to 1.
+    """
+    maps = _maps(encoding)
+    kinds = encoding.kinds
+    present = [kind for kind in KINDS if kind in kinds]
+    layer, head = np.indices(maps.shape[:2]).reshape(2, -1)
+    frames = []
+    for query_kind in present:
+        given = maps[:, :, kinds == query_kind].mean(axis=2)
+        for key_kind in present:
+            mass = given[:, :, kinds == key_kind].sum(axis=2)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "layer": layer,
+                        "head": head,
+                        "query_kind": query_kind,
+                        "key_kind": key_kind,
+                        "mass": mass.reshape(-1),
+                    }
+                )
+            )
+    table = pd.concat(frames, ignore_index=True)
+    return table.sort_values(["layer", "head"], kind="stable", ignore_index=True)
+
+
+def heads_table(encoding: "Encoding") -> pd.DataFrame:
+    """Return what each head does with the words' and the end token's queries.
+
+    Returns:
+        ``layer``, ``head`` and, averaged over those queries: ``start``, ``previous``, ``self``,
+        the attention to the start token, to the position before, to itself (at position 1 the
+        start is the one before, and counts as both); ``entropy`` in nat.
+    """
+    maps = _maps(encoding)
+    queries = np.flatnonzero(np.isin(encoding.kinds, ("word", "end")))
+    rows = maps[:, :, queries]
+    entropy = -(rows * np.log(np.maximum(rows, 1e-30))).sum(axis=-1)
+    layer, head = np.indices(maps.shape[:2]).reshape(2, -1)
+    values = {
+        "start": maps[:, :, queries, 0],
+        "previous": maps[:, :, queries, queries - 1],
+        "self": maps[:, :, queries, queries],
+        "entropy": entropy,
+    }
+    means = {name: value.mean(axis=-1).reshape(-1) for name, value in values.items()}
+    return pd.DataFrame({"layer": layer, "head": head, **means})
+
+
+def _maps(encoding: "Encoding") -> np.ndarray:
+    if encoding.attention is None:
+        raise ValueError("attention was not recorded: call encode(..., attention=True).")
+    return encoding.attention
+
+
+def _probabilities(
+    queries: "Tensor", keys: "Tensor", attention: Any, pads: "Tensor | None"
+) -> "Tensor":
+    import torch
+
+    n = queries.shape[1]
+    shape = (n, attention.num_heads, attention.head_dim)
+    q, k = (t.detach()[0].float().view(shape).transpose(0, 1) for t in (queries, keys))
+    scores = q @ k.transpose(1, 2) * attention.scale
+    hidden = torch.ones(n, n, dtype=torch.bool, device=scores.device).triu(1)
+    if pads is not None:
+        hidden = hidden | (pads[0] == 0)
+    return scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)

@@ -1,0 +1,63 @@
+import pytest
+
+import sdlab
+from sdlab.text.notes import cut_off, prompt_notes, unparsed, unseen
+from tests.text.conftest import tokenizer
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("a (red:1.2) cat", "weights"),
+        ("a (red hat: 0.5) cat", "weights"),
+        ("[cat:dog:0.5]", "weights"),
+        ("a ((cat))", "emphasis such as ((word))"),
+        ("a cat++", "emphasis such as word++"),
+        ("a cat-- and", "emphasis such as word++"),
+        ("a cat <lora:fur:0.8>", "<lora:"),
+        ("a cat BREAK a dog", "BREAK"),
+    ],
+)
+def test_weighting_syntax_is_told_not_parsed(embedded, prompt, found):
+    assert any(found in name for name in unparsed(prompt))
+    notes = prompt_notes(prompt, sdlab.tokens(embedded, prompt))
+    assert len(notes) == 1 and "not parsed" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["", "a cat", "a cat (red)", "time 12:30", "x-ray", "take a break", "C++ is fine"[4:], "<3"],
+)
+def test_plain_text_gets_no_note(embedded, prompt):
+    assert prompt_notes(prompt, sdlab.tokens(embedded, prompt)) == []
+
+
+def test_what_was_cut_is_quoted_from_the_prompt(embedded):
+    prompt = "Parrot " * 74 + "a Xylophonist, PLAYING"
+    table = sdlab.tokens(embedded, prompt)
+    assert cut_off(prompt, table) == "Xylophonist, PLAYING"
+    (note,) = prompt_notes(prompt, table)
+    assert note.startswith("6 tokens do not fit") and "PLAYING" in note
+    assert cut_off("a cat", sdlab.tokens(embedded, "a cat")) == ""
+
+
+def test_a_typed_pad_is_told():
+    table = sdlab.tokens(tokenizer("!"), "wow! cat")
+    assert table["id"].tolist()[:5] == [49406, 2781, 0, 2368, 49407]
+    assert "pads with" in prompt_notes("wow! cat", table)[0]
+    assert prompt_notes("wow! cat", sdlab.tokens(tokenizer(), "wow! cat")) == []
+
+
+def test_words_that_training_never_saw(embedded):
+    table = sdlab.tokens(embedded, "A Parrot, a xylophonist's 🦜 on the beach.")
+    marked = table[unseen(table)]["word"].unique().tolist()
+    assert marked == ["xylophonist", "'s", "🦜", "."]
+    assert not unseen(table)[table["kind"] != "word"].any()
+
+
+def test_unseen_agrees_with_unknown_words(embedded):
+    from sdlab.embedded import unknown_words
+
+    prompt = "a red dragon above two purple castles in the night"
+    table = sdlab.tokens(embedded, prompt)
+    assert table[unseen(table)]["word"].unique().tolist() == unknown_words(prompt)
