@@ -9,6 +9,7 @@ others.
 
 import itertools
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sdlab.denoisers.network import Output, evaluate, predictions
@@ -132,7 +133,7 @@ class Engine:
         rows = sum(sample.rows for sample in samples)
         failure: Exception | None = None
         try:
-            with timer:
+            with timer, self._watching(batch):
                 outputs = evaluate(self.model, samples)
         except Exception as error:
             failure = error
@@ -147,6 +148,19 @@ class Engine:
                 self._deliver(job, output)
             except Exception as error:
                 job.fail(error)
+
+    def _watching(self, batch: list[Job]) -> AbstractContextManager[None]:
+        """Return what records the attention of those jobs that ask for it; nothing for nobody."""
+        parts, row = [], 0
+        for job in batch:
+            if (part := job.attention_part(row)) is not None:
+                parts.append(part)
+            row += job.sample.rows
+        if not parts:
+            return nullcontext()
+        from sdlab.tracing.attention.hooks import recording
+
+        return recording(self.model.pipeline.unet, parts)
 
     def _recover(self, batch: list[Job], error: Exception) -> None:
         """Fail a lone run; split a shared call, with a lower cap if memory ran out."""

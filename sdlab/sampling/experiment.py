@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from sdlab.errors import unknown
+from sdlab.tracing.attention.record import AttentionRecord
 
 TENSORS = ("x_t", "x0_pred", "output_cond", "output_uncond")
 RECORD_DTYPES = ("float32", "float16", "bfloat16")
@@ -30,6 +31,7 @@ class Record:
         every: Keep each ``every``-th evaluation; the last one is always kept. At least 1.
         dtype: ``float32``, ``float16`` or ``bfloat16``: what they are kept in.
         statistics: Whether the ``steps`` and ``channels`` tables are computed.
+        attention: What of the attention maps to keep; None for nothing.
 
     Raises:
         ValueError: If a name is unknown or ``every`` is not a positive integer.
@@ -39,6 +41,7 @@ class Record:
     every: int = 1
     dtype: str = "float32"
     statistics: bool = True
+    attention: AttentionRecord | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.tensors, str):
@@ -50,6 +53,10 @@ class Record:
         if self.dtype not in RECORD_DTYPES:
             raise ValueError(unknown("record dtype", self.dtype, RECORD_DTYPES))
         _integer("every", self.every, low=1)
+        if isinstance(self.attention, Mapping):
+            object.__setattr__(self, "attention", AttentionRecord.from_dict(self.attention))
+        if not (self.attention is None or isinstance(self.attention, AttentionRecord)):
+            raise ValueError(f"attention must be an AttentionRecord, got {self.attention!r}.")
 
     def keeps(self, evaluation: int, total: int) -> bool:
         """Return whether the tensors of this evaluation (0-based, of ``total``) are kept."""
@@ -126,7 +133,13 @@ class Experiment:
         out = asdict(self)
         out["solver_options"] = dict(self.solver_options)
         out["curve_options"] = dict(self.curve_options)
-        out["record"]["tensors"] = list(self.record.tensors)
+        record = out["record"]
+        record["tensors"] = list(self.record.tensors)
+        if record["attention"] is None:
+            del record["attention"]  # so that what records none keeps the id that it had
+        else:
+            for name in ("layers", "self_layers"):
+                record["attention"][name] = list(record["attention"][name])
         return out
 
     def to_json(self) -> str:

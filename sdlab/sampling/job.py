@@ -19,6 +19,8 @@ from sdlab.tracing.recorder import Recorder, Timer
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sdlab.tracing.attention.hooks import Part
+
 OVER = ("done", "failed", "cancelled")
 
 
@@ -49,7 +51,7 @@ class Job:
         self.started: float | None = None
         self.ended: float | None = None
         self.served = 0
-        self.recorder = Recorder(experiment.id, experiment.record, plan.nfe)
+        self.recorder = Recorder(experiment.id, experiment.record, plan.nfe, self._collector())
         self.cancelling = False
         self._largest_call = 0
         self._embeds: tuple[Tensor, Tensor | None] | None = None
@@ -92,6 +94,18 @@ class Job:
     def recorded_bytes(self) -> int:
         """Bytes of its record that are already held."""
         return self.plan.record_bytes * self.evaluation // max(1, self.nfe)
+
+    def attention_part(self, row: int) -> "Part | None":
+        """Return what the next network call is to record, given the job's first row in it."""
+        collector = self.recorder.attention
+        if collector is None or not collector.wants(self.query.step):
+            return None
+        from sdlab.tracing.attention.hooks import Part
+
+        rows = {"cond": row + self.sample.rows - 1}
+        if self.sample.rows == 2 and "uncond" in collector.record.kept_halves:
+            rows["uncond"] = row
+        return Part(collector, rows)
 
     def cancel(self) -> None:
         """End the job at the next evaluation; callable from any thread."""
@@ -173,6 +187,14 @@ class Job:
         """End the job because it was cancelled."""
         self._end("cancelled")
 
+    def _collector(self) -> Any:
+        planned, record = self.plan.attention, self.experiment.record.attention
+        if planned is None or record is None:
+            return None
+        from sdlab.tracing.attention.collector import Collector
+
+        return Collector(record, planned.layers, planned.counts, self.experiment.num_steps)
+
     def _end(self, state: str) -> None:
         if self._process is not None:
             self._process.close()
@@ -193,12 +215,15 @@ class Job:
         from sdlab.text.tokens import run_tokens
 
         recorder = self.recorder
-        trace, recorded = recorder.finish(latents)
+        tokens = run_tokens(self.model.pipeline.tokenizer, self.experiment)
+        halves = {"cond": "prompt", "uncond": "negative"}
+        own = {half: tokens[tokens["prompt"] == which] for half, which in halves.items()}
+        trace, recorded = recorder.finish(latents, own)
         tensors = {**recorded, "latents": latents.detach().to("cpu", copy=True)}
         tables = {
             "steps": recorder.steps(),
             "channels": recorder.channels(),
-            "tokens": run_tokens(self.model.pipeline.tokenizer, self.experiment),
+            "tokens": tokens,
             "timings": recorder.timings_table(),
         }
         return Run(self.experiment, image, trace, tables, tensors, self._manifest(tables, tensors))
@@ -213,6 +238,8 @@ class Job:
             known = self.experiment.record.statistics and len(bad)
             where = f" since evaluation {bad.iloc[0]}" if known else ""
             warnings.append(f"The latents are not finite{where}.")
+        if self.recorder.attention is not None and self.recorder.attention.truncated:
+            warnings.append("The attention maps reached max_bytes; later evaluations lack them.")
         return manifest(
             self.model,
             self.experiment,

@@ -13,6 +13,7 @@ from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling import memory
 from sdlab.sampling.course import Course, course
 from sdlab.sampling.experiment import Experiment
+from sdlab.tracing.attention.planning import WORKING_BYTES, AttentionPlan, plan_attention
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Plan:
         guided: Whether each evaluation is a CFG pair.
         record_bytes: Bytes of the tensors to keep.
         activation_bytes: Bytes that computing takes at its peak, estimated.
+        attention: What of the attention will be kept, part of ``record_bytes``; None for nothing.
     """
 
     course: Course
@@ -32,6 +34,7 @@ class Plan:
     guided: bool
     record_bytes: int
     activation_bytes: int
+    attention: AttentionPlan | None = None
 
     @property
     def schedule(self) -> NoiseSchedule:
@@ -64,8 +67,10 @@ def plan(model: Model, experiment: Experiment) -> Plan:
 
     Raises:
         ValueError: If the solver, an option, the curve, the number of steps or the size is not
-            valid for this model.
-        MemoryLimitError: If it cannot fit into memory; with the figures.
+            valid for this model, or an attention layer is named that it has not.
+        ModelError: If its attention cannot be read (an IP-Adapter, a compiled U-Net).
+        MemoryLimitError: If it cannot fit into memory, or the attention maps into their cap; with
+            the figures.
     """
     shape = _shape(model, experiment)
     found = course(
@@ -81,12 +86,14 @@ def plan(model: Model, experiment: Experiment) -> Plan:
         device=model.device,
     )
     guided = uses_guidance(model, experiment.guidance_scale)
+    attention = plan_attention(model, experiment, shape, found.steps, guided)
     record = memory.record_bytes(experiment.record, found.nfe, shape, guided)
+    record += attention.bytes if attention else 0
     rows = 2 if guided else 1
-    network = rows * memory.sample_bytes(model, shape)
+    network = rows * memory.sample_bytes(model, shape) + (WORKING_BYTES if attention else 0)
     activation = memory.BASE_BYTES + max(network, memory.decode_bytes(model, shape))
     _check_memory(model, experiment, record, activation)
-    return Plan(found, shape, guided, record, activation)
+    return Plan(found, shape, guided, record, activation, attention)
 
 
 def _shape(model: Model, experiment: Experiment) -> tuple[int, int, int]:

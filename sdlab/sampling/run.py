@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,12 @@ from sdlab.sampling.experiment import Experiment
 from sdlab.tracing.trace import Trace
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from PIL import Image
     from torch import Tensor
+
+    from sdlab.tracing.attention.views import Word
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +63,33 @@ class Run:
         """One row a token of prompt and negative prompt."""
         return self.tables["tokens"]
 
+    @cached_property
+    def attention(self) -> "pd.DataFrame":
+        """One row an evaluation, layer, head and token, where attention was recorded.
+
+        Raises:
+            ValueError: If it was not.
+        """
+        table = self.trace.attention.table
+        return table if "run" in table else table.assign(run=self.id)[["run", *table]]
+
     @property
     def timings(self) -> "pd.DataFrame":
         """One row a timed stage."""
         return self.tables["timings"]
+
+    def heatmap(self, word: "Word", **choice: Any) -> "np.ndarray":
+        """Return where in the picture a word acts, float32 [h, w]: its share of the attention.
+
+        Args:
+            word: "parrot", a phrase "red car", or token positions.
+            choice: ``step``, ``evaluation``, ``layer``, ``head``, ``size`` and more; see
+                ``sdlab.tracing.attention.views.heatmap``.
+
+        Raises:
+            ValueError: If attention was not recorded, or the prompt has no such word.
+        """
+        return self.trace.attention.heatmap(word, **choice)
 
     def save(self, folder: str | Path) -> Path:
         """Write the run to ``folder``/<id> in one piece and return that path.

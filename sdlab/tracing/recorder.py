@@ -4,6 +4,7 @@ Everything kept is a detached copy; nothing that the run computes with is touche
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdlab.denoisers.network import Output
+    from sdlab.tracing.attention.collector import Collector
 
 
 class Timer:
@@ -72,11 +74,13 @@ class Recorder:
         run: The run's id, for the tables' first column.
         record: What to keep.
         nfe: Evaluations expected; the last one is always kept.
+        attention: Takes in the attention maps; None where they are not asked for.
     """
 
     run: str
     record: Record
     nfe: int
+    attention: "Collector | None" = None
     queries: list[tuple[int, float, float]] = field(default_factory=list)
     timings: list[tuple[str, int | None, Timer, int | None]] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
@@ -115,14 +119,27 @@ class Recorder:
                 output_uncond=output.uncond,
             )
             self.kept.append(number)
+        if self.attention is not None:
+            self.attention.commit(number, query.step, query.timestep, query.sigma)
 
-    def finish(self, latents: "Tensor") -> "tuple[Trace, dict[str, Tensor]]":
-        """Return the trace and its tensors, moved to the CPU, given the final latents."""
+    def finish(
+        self, latents: "Tensor", tokens: "Mapping[str, pd.DataFrame] | None" = None
+    ) -> "tuple[Trace, dict[str, Tensor]]":
+        """Return the trace and its tensors, moved to the CPU.
+
+        Args:
+            latents: The final latents, [1, C, h, w].
+            tokens: The token table of each half, for the attention maps.
+        """
         if self.record.statistics:
             self._statistics.finish(latents)
         count = len(self.kept)
         tensors = {name: self._tensors.pop(name)[:count].cpu() for name in list(self._tensors)}
-        return Trace(self.kept, [sigma for _, _, sigma in self.queries], tensors), tensors
+        maps = None
+        if self.attention is not None:
+            maps = self.attention.finish(tuple(latents.shape[2:]), tokens or {})
+        sigmas = [sigma for _, _, sigma in self.queries]
+        return Trace(self.kept, sigmas, tensors, maps), tensors
 
     def steps(self) -> pd.DataFrame:
         """Return the ``steps`` table; see ``tracing.columns`` for its columns."""

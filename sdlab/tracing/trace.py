@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sdlab.tracing.attention.maps import AttentionMaps
+
 
 class Trace:
     """Tensors of the kept evaluations.
@@ -14,14 +16,20 @@ class Trace:
         kept: Numbers of the kept evaluations, ascending.
         sigmas: Noise level of every evaluation, kept or not.
         tensors: Name to tensor, [len(kept), C, h, w] on the CPU; may load on access.
+        attention: The attention maps, if any were recorded.
     """
 
     def __init__(
-        self, kept: Sequence[int], sigmas: Sequence[float], tensors: "Mapping[str, Tensor]"
+        self,
+        kept: Sequence[int],
+        sigmas: Sequence[float],
+        tensors: "Mapping[str, Tensor]",
+        attention: "AttentionMaps | None" = None,
     ) -> None:
         self.kept = list(kept)
         self.sigmas = list(sigmas)
         self._tensors = tensors
+        self._attention = attention
 
     @property
     def x_t(self) -> "Tensor":
@@ -42,6 +50,25 @@ class Trace:
     def output_uncond(self) -> "Tensor":
         """The network's raw output given the negative prompt, [K, C, h, w]."""
         return self.tensor("output_uncond")
+
+    @property
+    def attention(self) -> "AttentionMaps":
+        """The attention maps.
+
+        Raises:
+            ValueError: If the run did not record them.
+        """
+        if self._attention is None:
+            raise ValueError(
+                "Attention was not recorded; ask for it with"
+                " Record(attention=AttentionRecord()), on the command line with --attention."
+            )
+        return self._attention
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether attention maps were recorded."""
+        return self._attention is not None
 
     def tensor(self, name: str) -> "Tensor":
         """Return one recorded tensor by name, [K, C, h, w].

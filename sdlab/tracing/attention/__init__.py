@@ -1,0 +1,4 @@
+"""Where each word guides the picture.
+
+(overview follows)
+"""

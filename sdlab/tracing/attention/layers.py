@@ -1,0 +1,177 @@
+"""The attention layers of a U-Net: their names, sizes and heads, and whether they can be read.
+
+A layer's name is the dotted path of its ``Attention`` module, the same in every model of a family:
+``up_blocks.1.attentions.0.transformer_blocks.0.attn2``. The grid that it works on follows from the
+latents' own height and width, halved once for every downsampling before it; never from the square
+root of its token count, so non-square pictures are right.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sdlab.errors import ModelError, unknown
+
+# What computes plain softmax(q k^T scale) v, however it is carried out.
+PLAIN = (
+    "AttnProcessor",
+    "AttnProcessor2_0",
+    "SlicedAttnProcessor",
+    "XFormersAttnProcessor",
+    "FusedAttnProcessor2_0",
+)
+SHARE = re.compile(r"1/(\d+)")
+SIZE = re.compile(r"(\d+)x(\d+)")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One attention layer.
+
+    Attributes:
+        name: Dotted path in the U-Net.
+        cross: Whether its keys are the text; else the picture's own cells.
+        heads: Attention heads.
+        height: Rows of its grid.
+        width: Columns of its grid.
+        share: How many latent cells there are along a side for one of its own: 1, 2, 4, 8.
+    """
+
+    name: str
+    cross: bool
+    heads: int
+    height: int
+    width: int
+    share: int
+
+    @property
+    def cells(self) -> int:
+        """Places of the grid."""
+        return self.height * self.width
+
+    @property
+    def size(self) -> str:
+        """The grid in words, width first, as pictures are given: '24x16'."""
+        return f"{self.width}x{self.height}"
+
+
+def find_layers(unet: Any, size: tuple[int, int]) -> list[Layer]:
+    """Return the attention layers of a U-Net in the order in which a call passes them.
+
+    Args:
+        unet: A ``UNet2DConditionModel``.
+        size: (h, w) of the latents.
+    """
+    levels = _levels(unet)
+    found = []
+    for block in levels:
+        for name, module in unet.get_submodule(block).named_modules(prefix=block):
+            if name.rpartition(".")[2] in ("attn1", "attn2"):
+                height, width = _halved(unet, size, levels[block])
+                cross = bool(module.is_cross_attention)
+                found.append(Layer(name, cross, module.heads, height, width, 2 ** levels[block]))
+    return found
+
+
+def select(layers: Sequence[Layer], wanted: Iterable[str]) -> list[Layer]:
+    """Return the layers that any of the words names, in their own order.
+
+    Args:
+        layers: Those there are.
+        wanted: See ``AttentionRecord``.
+
+    Raises:
+        ValueError: If a word names none; the message lists what there is.
+    """
+    chosen = set()
+    for word in wanted:
+        named = [layer for layer in layers if _named(layer, word)]
+        if not named:
+            sizes = dict.fromkeys(layer.size for layer in layers)
+            shares = dict.fromkeys(f"1/{layer.share}" for layer in layers)
+            names = [layer.name for layer in layers]
+            raise ValueError(unknown("attention layer", word, ["all", *sizes, *shares, *names]))
+        chosen.update(named)
+    return [layer for layer in layers if layer in chosen]
+
+
+def check_readable(unet: Any, layers: Iterable[Layer]) -> None:
+    """Raise if the maps of these layers of a U-Net cannot be read.
+
+    Raises:
+        ModelError: The message says what to switch off.
+    """
+    if hasattr(unet, "_orig_mod") or getattr(unet, "_compiled_call_impl", None) is not None:
+        raise ModelError(
+            "The U-Net is compiled, and compiled code calls no hooks. Record attention with the"
+            " plain U-Net (pipe.unet._orig_mod), and compile it afterwards."
+        )
+    if getattr(unet, "encoder_hid_proj", None) is not None:
+        raise ModelError(
+            "An IP-Adapter is loaded: its layers attend to the text and to a picture at once, which"
+            " this recorder does not read. Call pipe.unload_ip_adapter() first."
+        )
+    for layer in layers:
+        _check_module(layer.name, unet.get_submodule(layer.name))
+
+
+def scale_of(module: Any) -> float:
+    """Return the factor of q k^T that a layer's processor uses.
+
+    ``scaled_dot_product_attention`` takes 1 / sqrt(d) whatever the module says.
+    """
+    if type(module.processor).__name__.endswith("2_0"):
+        return float(module.inner_dim // module.heads) ** -0.5
+    return float(module.scale)
+
+
+def _check_module(name: str, module: Any) -> None:
+    processor = type(module.processor).__name__
+    if "IPAdapter" in processor:
+        raise ModelError(
+            f"{name} has an IP-Adapter's processor ({processor}): it attends to the text and to a"
+            " picture at once, which this recorder does not read. Call pipe.unload_ip_adapter()."
+        )
+    if processor not in PLAIN:
+        raise ModelError(
+            f"{name} computes attention by {processor}, whose maps this recorder does not know."
+            f" Call unet.set_default_attn_processor() first. Known: {', '.join(PLAIN)}."
+        )
+    odd = module.norm_q is not None or module.norm_k is not None
+    if odd or module.inner_kv_dim != module.inner_dim or module.added_kv_proj_dim is not None:
+        raise ModelError(
+            f"{name} normalises its queries or keys, shares keys among heads or adds keys of its"
+            " own; this recorder reads the layers of Stable Diffusion 1.x, 2.x and XL."
+        )
+
+
+def _levels(unet: Any) -> dict[str, int]:
+    """Return how often the latents are halved before each block, in calling order."""
+    levels, level = {}, 0
+    for i, block in enumerate(unet.down_blocks):
+        levels[f"down_blocks.{i}"] = level
+        level += bool(getattr(block, "downsamplers", None))
+    if unet.mid_block is not None:
+        levels["mid_block"] = level
+    for i, block in enumerate(unet.up_blocks):
+        levels[f"up_blocks.{i}"] = level
+        level -= bool(getattr(block, "upsamplers", None))
+    return levels
+
+
+def _halved(unet: Any, size: tuple[int, int], times: int) -> tuple[int, int]:
+    # A convolution of stride 2 rounds up with padding on both sides, down with one on one side.
+    odd = 1 if unet.config.downsample_padding else 0
+    height, width = size
+    for _ in range(times):
+        height, width = (height + odd) // 2, (width + odd) // 2
+    return height, width
+
+
+def _named(layer: Layer, word: str) -> bool:
+    if word == "all" or layer.name == word or layer.name.startswith(f"{word}."):
+        return True
+    if share := SHARE.fullmatch(word):
+        return layer.share == int(share[1])
+    return SIZE.fullmatch(word) is not None and layer.size == word

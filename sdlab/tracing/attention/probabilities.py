@@ -1,0 +1,63 @@
+"""Attention probabilities, anew from queries and keys, in pieces of bounded size.
+
+A[i, j] = softmax_j(q_i . k_j scale), in float32 (float64 for a float64 network) over all keys,
+whatever the network computes in: fast attention returns no probabilities. That is what
+``upcast_attention`` and ``upcast_softmax`` ask for, and never less exact than the network's own.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Scores held at once.
+CHUNK_BYTES = 32 * 2**20
+
+
+def chunks(query: "Tensor", key: "Tensor", heads: int, scale: float) -> "Iterator[Tensor]":
+    """Yield the probabilities, [B, heads, n, L], n queries after n queries.
+
+    Args:
+        query: [B, N, heads * d].
+        key: [B, L, heads * d].
+        heads: Attention heads.
+        scale: Factor of the scores.
+    """
+    q = query.unflatten(-1, (heads, -1)).transpose(1, 2)
+    k = _wide(key.unflatten(-1, (heads, -1)).transpose(1, 2)).mT
+    row_bytes = len(query) * heads * key.shape[1] * k.element_size()
+    size = max(1, CHUNK_BYTES // row_bytes)
+    for part in q.split(size, dim=2):
+        yield (_wide(part) * scale).matmul(k).softmax(-1)
+
+
+def reduce_heads(probabilities: "Tensor", how: str) -> "Tensor":
+    """Return [B, heads or 1, ...]: the heads' mean or max, or all of them."""
+    if how == "all":
+        return probabilities
+    if how == "max":
+        return probabilities.amax(1, keepdim=True)
+    return probabilities.mean(1, keepdim=True)
+
+
+def cross_maps(
+    query: "Tensor", key: "Tensor", heads: int, scale: float, how: str, tokens: int
+) -> "Tensor":
+    """Return the maps of the first ``tokens`` keys, [B, heads or 1, tokens, N]."""
+    import torch
+
+    parts = [reduce_heads(p[..., :tokens], how).mT for p in chunks(query, key, heads, scale)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+
+def self_maps(query: "Tensor", key: "Tensor", heads: int, scale: float, how: str) -> "Tensor":
+    """Return where each place looks, [B, heads or 1, N, N]: queries, then keys."""
+    import torch
+
+    parts = [reduce_heads(p, how) for p in chunks(query, key, heads, scale)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
+
+
+def _wide(x: "Tensor") -> "Tensor":
+    return x if x.dtype.itemsize > 4 else x.float()

@@ -1,0 +1,92 @@
+"""What a run keeps of its attention; chosen before it starts, part of the experiment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sdlab.errors import unknown
+
+HEADS = ("mean", "max", "all")
+TOKENS = ("prompt", "all")
+HALVES = ("cond", "both")
+DTYPES = ("float16", "bfloat16", "float32")
+
+
+@dataclass(frozen=True)
+class AttentionRecord:
+    """What to keep of the U-Net's attention.
+
+    Layers are named by "all", a dotted name or its beginning ("up_blocks.1", "mid_block"), the
+    share of the latents' sides that they see ("1/2"), or their size in cells ("16x16", width
+    first).
+
+    Attributes:
+        layers: Cross-attention layers to keep; empty for none.
+        self_layers: Self-attention layers to keep; a layer of n cells takes n * n numbers.
+        heads: "mean" or "max" over the heads, or "all" of them.
+        tokens: "prompt" keeps start, words and end; "all" the pads too.
+        steps: "all", "last", or k for each k-th step and the last. Every evaluation of a kept
+            step is kept.
+        halves: "cond", or "both" to keep the negative prompt's half too.
+        dtype: ``float16``, ``bfloat16`` or ``float32``: what the maps are kept in.
+        max_bytes: What the maps of one picture may take at most; never passed.
+
+    Raises:
+        ValueError: If a field is out of range; the message names field, value and what is valid.
+    """
+
+    layers: tuple[str, ...] = ("all",)
+    self_layers: tuple[str, ...] = ()
+    heads: str = "mean"
+    tokens: str = "prompt"
+    steps: int | str = "all"
+    halves: str = "cond"
+    dtype: str = "float16"
+    max_bytes: int = 2**30
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "self_layers"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+                raise ValueError(f"{name} must be a list of layer names, got {value!r}.")
+            object.__setattr__(self, name, tuple(value))
+        if not self.layers and not self.self_layers:
+            raise ValueError("layers and self_layers are both empty; name one or record nothing.")
+        allowed = {"heads": HEADS, "tokens": TOKENS, "halves": HALVES, "dtype": DTYPES}
+        for name, words in allowed.items():
+            if getattr(self, name) not in words:
+                raise ValueError(unknown(f"attention {name}", getattr(self, name), words))
+        steps = self.steps
+        whole = isinstance(steps, int) and not isinstance(steps, bool) and steps >= 1
+        if not whole and steps not in ("all", "last"):
+            raise ValueError(
+                f"attention steps must be 'all', 'last' or a whole number from 1, got {steps!r}."
+            )
+        if isinstance(self.max_bytes, bool) or not isinstance(self.max_bytes, int):
+            raise ValueError(f"max_bytes must be a whole number, got {self.max_bytes!r}.")
+        if self.max_bytes < 1:
+            raise ValueError(f"max_bytes must be at least 1, got {self.max_bytes}.")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "AttentionRecord":
+        """Return the record of plain JSON values.
+
+        Raises:
+            ValueError: If a key is not a field.
+        """
+        names = [f.name for f in fields(cls)]
+        for key in values:
+            if key not in names:
+                raise ValueError(unknown("attention field", key, names))
+        return cls(**values)
+
+    def keeps(self, step: int, num_steps: int) -> bool:
+        """Return whether the evaluations of this step (0-based, of ``num_steps``) are kept."""
+        if step >= num_steps - 1 or self.steps == "all":
+            return True
+        return isinstance(self.steps, int) and step % self.steps == 0
+
+    @property
+    def kept_halves(self) -> tuple[str, ...]:
+        """The halves of a CFG pair that are kept."""
+        return ("cond",) if self.halves == "cond" else ("cond", "uncond")

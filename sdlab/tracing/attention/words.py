@@ -1,0 +1,101 @@
+"""Words and phrases of a prompt as token positions.
+
+Subwords belong to their word; a phrase is a run of words; a word that stands in the prompt twice
+is two occurrences. Words are compared as the tokeniser sees them: case and spaces do not matter.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sdlab.errors import nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def listed(tokens: "pd.DataFrame") -> list[str]:
+    """Return the words of a token table that were not cut off, in order, repeated ones too."""
+    rows = tokens[(tokens["kind"] == "word") & ~tokens["cut"]]
+    return rows.drop_duplicates("word_index")["word"].tolist()
+
+
+def spans(tokens: "pd.DataFrame") -> list[tuple[str, list[int]]]:
+    """Return each word that was not cut off with the positions of its pieces, in order."""
+    rows = tokens[(tokens["kind"] == "word") & ~tokens["cut"]]
+    groups = rows.groupby("word_index", sort=True)
+    return [(part["word"].iloc[0], part["position"].tolist()) for _, part in groups]
+
+
+def positions(
+    tokens: "pd.DataFrame", word: "str | int | Sequence[int]", occurrence: int | None = None
+) -> list[int]:
+    """Return the positions of a word or phrase, ascending.
+
+    Args:
+        tokens: The token table of a prompt.
+        word: "parrot", "red car", or positions, which come back as they are.
+        occurrence: Which one of a repeated word or phrase, from 0; None for all together.
+
+    Raises:
+        ValueError: If the prompt has no such word; the message lists those it has. If it was cut
+            off, if there is no such occurrence, or if a position lies outside the text.
+    """
+    if not isinstance(word, str):
+        return _given(tokens, word)
+    found = _occurrences(tokens[~tokens["cut"]], word)
+    if not found:
+        _refuse(tokens, word)
+    if occurrence is None:
+        return sorted({position for one in found for position in one})
+    if not 0 <= occurrence < len(found):
+        raise ValueError(
+            f"occurrence must be from 0 to {len(found) - 1} for {word!r}, which the prompt has"
+            f" {len(found)} times; got {occurrence}."
+        )
+    return found[occurrence]
+
+
+def _given(tokens: "pd.DataFrame", word: "int | Sequence[int]") -> list[int]:
+    whole = (int, np.integer)
+    given = sorted([word] if isinstance(word, whole) else word)
+    last = int(tokens.loc[~tokens["cut"], "position"].max())
+    if not given or not all(isinstance(p, whole) and 0 <= p <= last for p in given):
+        raise ValueError(f"positions must be from 0 to {last}, got {word!r}.")
+    return [int(p) for p in given]
+
+
+def _occurrences(tokens: "pd.DataFrame", phrase: str) -> list[list[int]]:
+    """Return the positions of every run of whole words that spells the phrase."""
+    target = _plain(phrase)
+    rows = tokens[tokens["kind"] == "word"]
+    groups = [part for _, part in rows.groupby("word_index", sort=True)]
+    texts = [_plain(part["word"].iloc[0]) for part in groups]
+    places = [part["position"].tolist() for part in groups]
+    found = []
+    for first in range(len(groups)):
+        spelled, last = "", first
+        while target and last < len(groups) and len(spelled) < len(target):
+            spelled += texts[last]
+            last += 1
+        if target and spelled == target:
+            found.append([position for one in places[first:last] for position in one])
+    return found
+
+
+def _refuse(tokens: "pd.DataFrame", word: str) -> None:
+    if _occurrences(tokens, word):
+        raise ValueError(
+            f"{word!r} lies past the 77-token limit and was cut off; the network never saw it."
+        )
+    there = list(dict.fromkeys(listed(tokens)))
+    close = nearest(word, there)
+    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    raise ValueError(
+        f"The prompt has no word {word!r}.{hint} Its words: {', '.join(there) or '(none)'}."
+    )
+
+
+def _plain(text: str) -> str:
+    return "".join(text.casefold().split())
