@@ -52,6 +52,11 @@ OWNERS = (
     "TCDScheduler",
     "DDIMParallelScheduler",
     "DDPMParallelScheduler",
+    "deis",
+    "unipc",
+    "plms",
+    "dpmpp_sde",
+    "dpmpp_3m_sde",
 )
 
 

@@ -19,6 +19,7 @@ from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling.process import Process, solver_process
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers.catalogue import valid_names
+from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
@@ -160,12 +161,7 @@ def _of_solver(
     steps = tuple(solver.step_of(e, num_steps) for e in range(len(asked)))
 
     def make_process(start: "Tensor", generator: "torch.Generator") -> Process:
-        from diffusers.utils.torch_utils import randn_tensor
-
-        def noise(x: "Tensor") -> "Tensor":
-            return randn_tensor(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-
-        return solver_process(solver, options, start, sigmas, noise, schedule)
+        return solver_process(solver, options, start, sigmas, Noise(generator), schedule)
 
     end = sigmas[-1]
     return Course(name, num_steps, schedule, asked, timesteps, steps, end, None, make_process)

@@ -6,7 +6,7 @@ in coordinates of their own. Both are brought here to one shape: a generator tha
 """
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.denoisers.network import at_least_float32
@@ -15,6 +15,7 @@ from sdlab.noise.schedule import NoiseSchedule
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sdlab.solvers.randomness import Noise
     from sdlab.solvers.registry import Solver
 
 
@@ -54,7 +55,7 @@ def solver_process(
     options: Mapping[str, Any],
     start: "Tensor",
     sigmas: tuple[float, ...],
-    noise: "Callable[[Tensor], Tensor]",
+    noise: "Noise",
     schedule: NoiseSchedule,
 ) -> Process:
     """Run a solver of ours: VE coordinates inside, VP towards the network.
@@ -64,7 +65,7 @@ def solver_process(
         options: Its keyword arguments.
         start: Standard normal start noise, [1, C, h, w].
         sigmas: The curve, descending.
-        noise: Gives fresh standard normal noise like its argument.
+        noise: What a stochastic solver draws from.
         schedule: Maps sigma to the network's timestep.
 
     Returns:

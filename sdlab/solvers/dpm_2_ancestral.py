@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sdlab.solvers.registry import SolverGenerator
 
 
-@solver("dpm_2_ancestral", order=1, stages=2, deterministic=False)
+@solver("dpm_2_ancestral", order=2, stages=2, deterministic=False)
 def dpm_2_ancestral(
     x: "Tensor",
     sigmas: tuple[float, ...],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sdlab.solvers.registry import SolverGenerator
 
 
-@solver("dpmpp_2s_ancestral", order=1, stages=2, deterministic=False)
+@solver("dpmpp_2s_ancestral", order=2, stages=2, deterministic=False)
 def dpmpp_2s_ancestral(
     x: "Tensor",
     sigmas: tuple[float, ...],

@@ -7,7 +7,7 @@ Reference: k-diffusion ``sample_lms`` (there by adaptive quadrature); diffusers
 ``LMSDiscreteScheduler``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,17 +15,30 @@ import numpy as np
 from sdlab.solvers.registry import solver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
     from sdlab.solvers.registry import SolverGenerator
 
 
-def adams_weights(nodes: Sequence[float], start: float, end: float) -> list[float]:
-    """Return the integral from ``start`` to ``end`` of each Lagrange polynomial over ``nodes``."""
-    points, weights = np.polynomial.legendre.leggauss(max(1, (len(nodes) + 1) // 2))
+def adams_weights(
+    nodes: Sequence[float],
+    start: float,
+    end: float,
+    density: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> list[float]:
+    """Return the integral from ``start`` to ``end`` of each Lagrange polynomial over ``nodes``.
+
+    Args:
+        nodes: Where the polynomials are 1 or 0, all different.
+        start: Of the integral.
+        end: Of the integral.
+        density: A smooth factor under the integral; 1 if not given.
+    """
+    count = max(1, (len(nodes) + 1) // 2) if density is None else 24
+    points, weights = np.polynomial.legendre.leggauss(count)
     places = 0.5 * (end - start) * points + 0.5 * (end + start)
+    if density is not None:
+        weights = weights * density(places)
     out = []
     for j, node in enumerate(nodes):
         basis = np.ones_like(places)

@@ -4,7 +4,8 @@ A solver is a generator function ``solver(x, sigmas, noise, **options)``:
 
 * ``x``: the start point, float tensor [B, C, H, W], in VE coordinates x = x0 + sigma n;
 * ``sigmas``: a tuple of floats, strictly descending, usually ending in 0;
-* ``noise(x)``: fresh standard normal noise in the shape of ``x``, for stochastic solvers.
+* ``noise(x)``: fresh standard normal noise in the shape of ``x``, for stochastic solvers; and
+  ``noise.between(x, sigma, sigma_next)``: the same from one Brownian path (see ``randomness``).
 
 It yields ``(x, sigma)`` wherever it wants the denoised x0_pred, receives it as the value of the
 ``yield``, and returns the final x. Keyword-only arguments are its options.
@@ -34,9 +35,12 @@ class Solver:
     Attributes:
         name: Its short name.
         function: The generator function.
-        order: Declared order of convergence, or None if not stated.
+        order: Declared order of convergence over a smooth curve, its options at their defaults: of
+            the ODE's solution, for stochastic solvers of the distribution (weak order). None if
+            not stated.
         stages: Evaluations per full step (Heun: 2); the last step may make fewer.
         deterministic: Whether it never calls ``noise``, its options at their defaults.
+        warmup: Evaluations that the first step makes on top (PLMS: 1).
     """
 
     name: str
@@ -44,6 +48,7 @@ class Solver:
     order: int | None = None
     stages: int = 1
     deterministic: bool = True
+    warmup: int = 0
 
     @property
     def options(self) -> dict[str, Any]:
@@ -53,7 +58,7 @@ class Solver:
 
     def step_of(self, evaluation: int, num_steps: int) -> int:
         """Return the step, from 0, that an evaluation belongs to."""
-        return min(evaluation // self.stages, num_steps - 1)
+        return min(max(0, evaluation - self.warmup) // self.stages, num_steps - 1)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raise ``ValueError`` if an option is not this solver's or is no number like its default.
@@ -82,17 +87,41 @@ class Solver:
         """
         import torch
 
+        from sdlab.solvers.randomness import Silence
+
         zero = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
-        generator = self.function(zero, sigmas, torch.zeros_like, **options)
+        return self.solve(zero, sigmas, Silence(), lambda x, sigma: torch.zeros_like(x), options)[1]
+
+    def solve(
+        self,
+        x: "Tensor",
+        sigmas: tuple[float, ...],
+        noise: "Callable[[Tensor], Tensor]",
+        denoise: "Callable[[Tensor, float], Tensor]",
+        options: Mapping[str, Any] | None = None,
+    ) -> "tuple[Tensor, list[float]]":
+        """Return where the solver ends, and the sigma of every evaluation.
+
+        Args:
+            x: The start point, [B, C, H, W], VE coordinates.
+            sigmas: The curve.
+            noise: What a stochastic solver draws from (``randomness.Noise``).
+            denoise: (x, sigma) -> x0_pred: a denoiser that answers at once.
+            options: The solver's keyword arguments.
+
+        Raises:
+            ValueError: If the solver yields anything but ``(x, sigma)``, raises, or does not end.
+        """
+        generator = self.function(x, sigmas, noise, **(options or {}))
         asked: list[float] = []
         limit = MAX_EVALUATIONS_PER_STEP * len(sigmas)
         try:
             request = next(generator)
             while len(asked) < limit:
                 asked.append(_sigma_of(self.name, request))
-                request = generator.send(torch.zeros_like(request[0]))
-        except StopIteration:
-            return asked
+                request = generator.send(denoise(request[0], asked[-1]))
+        except StopIteration as stop:
+            return stop.value, asked
         except ValueError:
             raise
         except Exception as error:
@@ -112,7 +141,12 @@ _SOLVERS: dict[str, Solver] = {}
 
 
 def solver(
-    name: str, *, order: int | None = None, stages: int = 1, deterministic: bool = True
+    name: str,
+    *,
+    order: int | None = None,
+    stages: int = 1,
+    deterministic: bool = True,
+    warmup: int = 0,
 ) -> "Callable[[SolverFunction], SolverFunction]":
     """Return a decorator that registers a generator function as a solver.
 
@@ -121,20 +155,23 @@ def solver(
         order: Declared order of convergence.
         stages: Evaluations per full step, at least 1.
         deterministic: False if it calls ``noise``, its options at their defaults.
+        warmup: Evaluations that the first step makes on top, at least 0.
 
     Raises:
-        ValueError: If the name is no identifier, ``stages`` is below 1, or the function is not a
-            generator function.
+        ValueError: If the name is no identifier, ``stages`` or ``warmup`` is too small, or the
+            function is not a generator function.
     """
     if not name.isidentifier():
         raise ValueError(f"a solver's name must be an identifier such as 'mine', got {name!r}.")
     if stages < 1:
         raise ValueError(f"stages must be at least 1, got {stages}.")
+    if warmup < 0:
+        raise ValueError(f"warmup must be at least 0, got {warmup}.")
 
     def register(function: "SolverFunction") -> "SolverFunction":
         if not inspect.isgeneratorfunction(function):
             raise ValueError(f"solver {name!r} must be a generator function: it has no yield.")
-        _SOLVERS[name] = Solver(name, function, order, stages, deterministic)
+        _SOLVERS[name] = Solver(name, function, order, stages, deterministic, warmup)
         return function
 
     return register
@@ -145,17 +182,22 @@ def solvers() -> dict[str, Solver]:
     from sdlab.solvers import (  # noqa: F401
         ddim,
         ddpm,
+        deis,
         dpm_2,
         dpm_2_ancestral,
         dpmpp_2m,
         dpmpp_2m_sde,
         dpmpp_2s_ancestral,
+        dpmpp_3m_sde,
+        dpmpp_sde,
         edm_stochastic,
         euler,
         euler_ancestral,
         heun,
         lcm,
         lms,
+        plms,
+        unipc,
     )
 
     return dict(_SOLVERS)

@@ -87,23 +87,6 @@ def test_img2img_is_the_solver_from_the_noised_picture(small, name, monkeypatch)
         torch.testing.assert_close(theirs, stop.value, rtol=0, atol=1e-4)
 
 
-def test_batches_with_a_generator_each_do_not_depend_on_the_batch(small):
-    scheduler = sdlab.as_diffusers_scheduler("euler_ancestral")
-    pipeline = pipeline_with(small, scheduler)
-
-    def images(seeds):
-        generators = [torch.Generator().manual_seed(s) for s in seeds]
-        out = pipeline(
-            ["a parrot"] * len(seeds),
-            generator=generators,
-            num_inference_steps=4,
-            output_type="latent",
-        )
-        return out.images
-
-    torch.testing.assert_close(images([1, 2])[1], images([2])[0], rtol=0, atol=1e-4)
-
-
 def test_changed_latents_are_refused(small):
     pipeline = pipeline_with(small, sdlab.as_diffusers_scheduler("heun"))
 
@@ -139,6 +122,36 @@ def test_solvers_that_churn_before_they_ask_are_refused():
     scheduler = sdlab.as_diffusers_scheduler("edm_stochastic")
     with pytest.raises(ValueError, match="'edm_stochastic' moves x before its first evaluation"):
         scheduler.set_timesteps(10)
+
+
+def test_a_solver_whose_first_step_is_unlike_the_others_cannot_begin_midway():
+    scheduler = sdlab.as_diffusers_scheduler("plms")
+    scheduler.set_timesteps(10)
+    with pytest.raises(ValueError, match="'plms' cannot begin at evaluation 5"):
+        scheduler.set_begin_index(5)
+
+
+def test_one_generator_gives_every_picture_of_a_batch_a_path_of_its_own(small):
+    pipeline = pipeline_with(small, sdlab.as_diffusers_scheduler("dpmpp_2m_sde"))
+    latents = torch.zeros(1, 4, 16, 16).repeat(2, 1, 1, 1)
+    out = generate(pipeline, num_images_per_prompt=2, latents=latents)
+    assert not torch.allclose(out[0], out[1])
+
+
+@pytest.mark.parametrize("name", ["euler_ancestral", "dpmpp_sde"])
+def test_batches_with_a_generator_each_do_not_depend_on_the_batch(small, name):
+    pipeline = pipeline_with(small, sdlab.as_diffusers_scheduler(name))
+
+    def images(seeds):
+        generators = [torch.Generator().manual_seed(s) for s in seeds]
+        return pipeline(
+            ["a parrot"] * len(seeds),
+            generator=generators,
+            num_inference_steps=4,
+            output_type="latent",
+        ).images
+
+    torch.testing.assert_close(images([1, 2])[1], images([2])[0], rtol=0, atol=1e-4)
 
 
 def test_a_step_too_many_is_refused():

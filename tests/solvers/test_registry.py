@@ -61,6 +61,11 @@ def test_stages_below_one_are_refused(register):
         register("none", stages=0)
 
 
+def test_a_negative_warmup_is_refused(register):
+    with pytest.raises(ValueError, match="warmup must be at least 0, got -1"):
+        register("none", warmup=-1)
+
+
 def test_plain_functions_are_refused(register):
     with pytest.raises(ValueError, match="must be a generator function"):
         register("plain")(lambda x, sigmas, noise: x)
@@ -80,6 +85,9 @@ def test_endless_solvers_are_refused(register):
     ("name", "options", "message"),
     [
         ("lms", {"order": 0}, "order of solver 'lms' must be from 1 to 4, got 0"),
+        ("deis", {"order": 4}, "order of solver 'deis' must be from 1 to 3, got 4"),
+        ("unipc", {"order": 0}, "order of solver 'unipc' must be from 1 to 3, got 0"),
+        ("unipc", {"variant": "bh3"}, "Unknown variant of solver 'unipc' 'bh3'"),
         ("edm_stochastic", {"churn": -1.0}, "churn of solver 'edm_stochastic' must be at least 0"),
     ],
 )

@@ -16,6 +16,8 @@ from sdlab.denoisers.gaussian import denoise, solution, solve
 from sdlab.noise import NoiseSchedule, curves
 from sdlab.sampling.process import Answer, solver_process
 from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers.law import law
+from sdlab.solvers.randomness import Noise, Silence
 from sdlab.solvers.registry import solvers
 
 SD = {**adapter.SD_CONFIG, "set_alpha_to_one": True}
@@ -27,21 +29,92 @@ def start(seed=0, dtype=torch.float64):
     return torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-def error(name, num_steps):
+def error(name, num_steps, **options):
     """RMS distance to the exact solution from sigma 10 down to 0.1."""
     sigmas = curves.exponential(num_steps + 1, 0.1, 10.0)[:-1]
     x = start() * 10.0
-    end = solve(solvers()[name].function(x, tuple(sigmas.tolist()), torch.zeros_like), MEAN, STD)
+    run = solvers()[name].function(x, tuple(sigmas.tolist()), Silence(), **options)
+    end = solve(run, MEAN, STD)
     scale = np.sqrt((STD**2 + 0.01) / (STD**2 + 100.0))
     exact = MEAN + (x - MEAN) * scale
     return float((end - exact).square().mean().sqrt())
 
 
-@pytest.mark.parametrize(("name", "order"), [("euler", 1), ("ddim", 1), ("heun", 2), ("dpm_2", 2)])
+ORDERS = [("euler", 1), ("ddim", 1), ("heun", 2), ("dpm_2", 2), ("plms", 2), ("deis", 2)]
+
+
+@pytest.mark.parametrize(("name", "order"), [*ORDERS, ("unipc", 3)])
 def test_order_of_convergence(name, order):
     coarse, fine = error(name, 64), error(name, 128)
     assert np.log2(coarse / fine) == pytest.approx(order, abs=0.15)
     assert solvers()[name].order == order
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "order"),
+    [
+        ("deis", {"order": 1}, 1),
+        ("deis", {"order": 2}, 2),
+        ("unipc", {"order": 1}, 2),
+        ("unipc", {"order": 2, "variant": "bh1"}, 3),
+        ("unipc", {"order": 3}, 4),
+    ],
+)
+def test_order_of_options(name, options, order):
+    coarse, fine = error(name, 64, **options), error(name, 128, **options)
+    assert np.log2(coarse / fine) == pytest.approx(order, abs=0.15)
+
+
+WEAK_ORDERS = [
+    ("ddpm", 1),
+    ("euler_ancestral", 1),
+    ("dpm_2_ancestral", 2),
+    ("dpmpp_2s_ancestral", 2),
+    ("dpmpp_sde", 2),
+    ("dpmpp_2m_sde", 2),
+    ("dpmpp_3m_sde", 2),
+]
+
+
+def variance_error(name, num_steps, **options):
+    sigmas = tuple(curves.exponential(num_steps + 1, 0.1, 10.0)[:-1].tolist())
+    mean, variance = law(solvers()[name], sigmas, mean=MEAN, std=STD, options=options)
+    assert mean == pytest.approx(MEAN, abs=1e-12)
+    return abs(variance - STD**2 - 0.01)
+
+
+@pytest.mark.parametrize(("name", "order"), WEAK_ORDERS)
+def test_weak_order_of_stochastic_solvers(name, order):
+    coarse, fine = variance_error(name, 128), variance_error(name, 256)
+    assert np.log2(coarse / fine) == pytest.approx(order, abs=0.15)
+    assert solvers()[name].order == order
+
+
+def test_every_declared_order_is_measured():
+    measured = dict([*ORDERS, *WEAK_ORDERS, ("unipc", 3), ("lms", 2), ("dpmpp_2m", 2)])
+    assert measured == {n: s.order for n, s in solvers().items() if s.order is not None}
+
+
+def test_edm_is_second_order_in_distribution_without_surplus_noise():
+    errors = [variance_error("edm_stochastic", n, churn=10.0, s_noise=1.0) for n in (128, 256)]
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(2, abs=0.15)
+    assert variance_error("edm_stochastic", 1024) > 1e-3  # the default's s_noise of 1.003
+
+
+def test_lcm_does_not_converge_on_what_is_not_distilled():
+    assert variance_error("lcm", 512) > 0.1
+
+
+def test_the_law_is_what_many_draws_have():
+    sigmas = tuple(curves.karras(6, 0.1, 10.0).tolist())
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(1, 1, 300, 300, generator=generator, dtype=torch.float64)
+    x = x * np.sqrt(100.0 + STD**2) + MEAN
+    for name in ("dpmpp_sde", "euler_ancestral"):
+        end = solve(solvers()[name].function(x, sigmas, Noise(generator)), MEAN, STD)
+        mean, variance = law(solvers()[name], sigmas, mean=MEAN, std=STD)
+        assert float(end.mean()) == pytest.approx(mean, abs=0.01)
+        assert float(end.var()) == pytest.approx(variance, rel=0.03)
 
 
 @pytest.mark.parametrize("order", [2, 3])
@@ -77,7 +150,8 @@ def test_ddpm_is_ddim_with_full_eta():
     sigmas = tuple(curves.karras(10, 0.03, 14.6).tolist())
     ends = []
     for name, options in (("ddpm", {}), ("ddim", {"eta": 1.0})):
-        generator = solvers()[name].function(start() * 14.6, sigmas, Noise(3), **options)
+        noise = Noise(torch.Generator().manual_seed(3))
+        generator = solvers()[name].function(start() * 14.6, sigmas, noise, **options)
         ends.append(solve(generator, MEAN, STD))
     torch.testing.assert_close(*ends, rtol=0, atol=1e-12)
 
@@ -87,6 +161,29 @@ def test_edm_without_churn_is_heun():
     edm = solvers()["edm_stochastic"].function(start() * 14.6, sigmas, None, churn=0.0)
     heun = solvers()["heun"].function(start() * 14.6, sigmas, None)
     torch.testing.assert_close(solve(edm, MEAN, STD), solve(heun, MEAN, STD), rtol=0, atol=1e-12)
+
+
+def test_deis_of_order_1_is_ddim():
+    sigmas = tuple(curves.karras(10, 0.03, 14.6).tolist())
+    deis = solvers()["deis"].function(start() * 14.6, sigmas, None, order=1)
+    ddim = solvers()["ddim"].function(start() * 14.6, sigmas, None)
+    torch.testing.assert_close(solve(deis, MEAN, STD), solve(ddim, MEAN, STD), rtol=0, atol=1e-12)
+
+
+def test_plms_averages_its_first_step_and_asks_once_more_than_its_steps():
+    sigmas = (8.0, 4.0, 2.0, 1.0, 0.0)
+    plms = solvers()["plms"]
+    asked = plms.asked_sigmas(sigmas, {})
+    assert asked == [8.0, 4.0, 4.0, 2.0, 1.0]
+    assert [plms.step_of(e, 4) for e in range(5)] == [0, 0, 1, 2, 3]
+    first = solve(plms.function(start() * 8.0, sigmas[:2], None), MEAN, STD)
+    heun = solve(solvers()["heun"].function(start() * 8.0, sigmas[:2], None), MEAN, STD)
+    torch.testing.assert_close(first, heun, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["unipc", "deis", "dpmpp_3m_sde"])
+def test_multistep_solvers_ask_once_a_step(name):
+    assert solvers()[name].asked_sigmas((8.0, 4.0, 2.0, 1.0, 0.0), {}) == [8.0, 4.0, 2.0, 1.0]
 
 
 def test_sde_solver_without_noise_is_dpmpp_2m():
@@ -105,7 +202,7 @@ def test_order_of_dpmpp_2m():
 def test_reaches_the_mean_of_a_point(name):
     """On data that is one point every solver must end there, stochastic or not."""
     sigmas = tuple(curves.karras(10, 0.03, 14.6).tolist())
-    end = solve(solvers()[name].function(start() * 14.6, sigmas, torch.randn_like), MEAN, 0.0)
+    end = solve(solvers()[name].function(start() * 14.6, sigmas, Noise()), MEAN, 0.0)
     torch.testing.assert_close(end, torch.full_like(end, MEAN), rtol=0, atol=1e-12)
 
 
@@ -126,32 +223,20 @@ def test_ddim_without_eta_is_euler():
         ("euler_ancestral", {}),
         ("dpm_2_ancestral", {}),
         ("dpmpp_2s_ancestral", {}),
-        ("dpmpp_2m_sde", {}),
         ("edm_stochastic", {"s_noise": 1.0}),
     ],
 )
 def test_stochastic_solvers_keep_the_spread_of_the_data(name, options):
-    """Noise must come back in as it goes out: many small stochastic steps keep the variance."""
+    """Noise must come back in as it goes out: many small stochastic steps keep the variance.
+
+    The SDE solvers' spread is measured exactly, by their law.
+    """
     sigmas = tuple(curves.exponential(200, 0.01, 20.0).tolist())
     generator = torch.Generator().manual_seed(1)
-
-    def noise(x):
-        return torch.randn(x.shape, generator=generator, dtype=x.dtype)
-
     x = torch.randn(1, 1, 100, 100, generator=generator, dtype=torch.float64) * 20.0 + MEAN
-    end = solve(solvers()[name].function(x, sigmas, noise, **options), MEAN, STD)
+    end = solve(solvers()[name].function(x, sigmas, Noise(generator), **options), MEAN, STD)
     assert float(end.std()) == pytest.approx(STD, rel=0.03)
     assert float(end.mean()) == pytest.approx(MEAN, abs=0.03)
-
-
-class Noise:
-    """The noise that a diffusers scheduler would draw."""
-
-    def __init__(self, seed):
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def __call__(self, x):
-        return torch.randn(x.shape, generator=self.generator, dtype=x.dtype)
 
 
 def exact(query):
@@ -181,7 +266,8 @@ def our_result(name, cls, num_steps, scheduler_options=None, **options):
     scheduler.set_timesteps(num_steps)
     visited = adapter.evaluation_sigmas(scheduler, SCHEDULE)
     sigmas = (*sorted(set(visited), reverse=True), 0.0)
-    process = solver_process(solvers()[name], options, start(), sigmas, Noise(5), SCHEDULE)
+    noise = Noise(torch.Generator().manual_seed(5))
+    process = solver_process(solvers()[name], options, start(), sigmas, noise, SCHEDULE)
     return adapter.drive(process, exact)
 
 
