@@ -54,6 +54,41 @@ def test_every_command_has_help(command):
     assert call(command, "--help").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("curve", "option"),
+    [
+        ("formula", "formula=sigma_max*(sigma_min/sigma_max)**u"),
+        ("sigmas", "sigmas=[14.6, 2.5, 0]"),
+        ("points", "points=[[0, 14.6], [1, 0.03]]"),
+        ("ays_sd15", "none"),
+    ],
+)
+def test_a_persons_own_curve_runs(root, curve, option):
+    options = ["--solver", "euler", "--curve", curve, "--record", "none", "--root", str(root)]
+    options += [] if option == "none" else ["--curve-option", option]
+    done = call("run", "a cat", *options, *SMALL)
+    assert done.exit_code == 0, done.output
+    first = sdlab.open_run(done.stdout.strip()).steps["sigma"].iloc[0]
+    assert first == pytest.approx(14.6, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("curve", "option", "said"),
+    [
+        ("formula", "formula=1/u", "no value at step 0 (u = 0): division by zero"),
+        ("formula", "formula=u.real", "no attributes"),
+        ("formula", "formula=5", "formula must be text, got 5"),
+        ("sigmas", "sigmas=[14.6, 0]", "Set num_steps to 1"),
+        ("points", "points=[[0, 1], [1, 2]]", "sigma rises from 1 to 2"),
+    ],
+)
+def test_a_curve_that_cannot_be_is_refused_in_one_line(curve, option, said):
+    done = call(
+        "run", "a cat", "--solver", "euler", "--curve", curve, "--curve-option", option, *SMALL
+    )
+    assert done.exit_code == 2 and said in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_run_saves_and_prints_the_folder(saved, root):
     run = sdlab.open_run(saved.stdout.strip())
     spec = run.experiment
