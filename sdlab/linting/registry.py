@@ -1,0 +1,86 @@
+"""The registry of lint rules, and what a rule is.
+
+A rule is a function of a ``Subject`` that yields a ``Finding`` for each thing it has to say. Its id
+is kebab-case and stable; its words (what, why, fix, source) are told once, in the decorator.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from sdlab.errors import unknown
+
+if TYPE_CHECKING:
+    from sdlab.linting.subject import Subject
+
+    Check = Callable[[Subject], Iterator["Finding"]]
+
+SEVERITIES = ("error", "warning", "note")
+THEMES = ("spacing", "sigmas", "timesteps", "terminal_snr", "evaluations", "options")
+
+
+class Finding(NamedTuple):
+    """One thing that a rule has to say.
+
+    Attributes:
+        message: With this course's own numbers in it.
+        step: The solver step at which it shows, from 0, or None.
+    """
+
+    message: str
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A lint rule.
+
+    Attributes:
+        id: Kebab-case, stable.
+        theme: The module it stands in, such as "spacing".
+        severity: "error" (the result is wrong), "warning" (it is worse than it need be) or "note".
+        explanation: What it is about, in one sentence.
+        details: Why it matters, at more length.
+        fix: What to change.
+        source: The paper, the diffusers issue or the code that it rests on.
+        check: The function.
+    """
+
+    id: str
+    theme: str
+    severity: str
+    explanation: str
+    details: str
+    fix: str
+    source: str
+    check: "Check"
+
+
+_RULES: dict[str, Rule] = {}
+
+
+def rule(
+    id: str, severity: str, *, explanation: str, details: str, fix: str, source: str
+) -> "Callable[[Check], Check]":
+    """Return a decorator that registers a rule; registering an id again replaces it.
+
+    Raises:
+        ValueError: If the severity is unknown.
+    """
+    if severity not in SEVERITIES:
+        raise ValueError(unknown("severity", severity, SEVERITIES))
+
+    def register(check: "Check") -> "Check":
+        theme = check.__module__.rpartition(".")[2]
+        _RULES[id] = Rule(id, theme, severity, explanation, details, fix, source, check)
+        return check
+
+    return register
+
+
+def all_rules() -> dict[str, Rule]:
+    """Return every rule by id, in the order of their themes."""
+    for theme in THEMES:
+        import_module(f"sdlab.linting.{theme}")
+    return dict(_RULES)

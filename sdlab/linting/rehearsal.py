@@ -1,0 +1,191 @@
+r"""A rehearsal: every step of a course really made, on data of which the answer is known.
+
+The data are one point mu, elementwise +-30, so that the denoiser is exact (x0_pred = mu) and
+x = a mu + b n shows its own noise level: the part along mu is a, the rest is b, and sigma = b / a,
+whether the scheduler holds VP or VE latents. Each call of a diffusers scheduler is given x at the
+level of the evaluation, so that what comes back is the level at which its step really ends: for a
+consistent one, that of the next evaluation. Solvers of ours are run through, and each point at
+which they ask shows its level.
+
+Nothing here looks at a scheduler's formulas or names; what it does is measured.
+"""
+
+import copy
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sdlab.sampling.course import Course
+from sdlab.sampling.process import Answer, Query
+from sdlab.solvers import diffusers_adapter as adapter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIGNAL = 30.0
+SIDE = 64  # 4,096 elements: fresh noise shows its standard deviation to about 1 %
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What the steps really did.
+
+    Attributes:
+        ends: Noise level after each evaluation's call; of a solver of ours, of the next one.
+        injected: Share of fresh noise in the noise after each call, 0 ... 1.
+        error: What a call raised, or "".
+        broken_at: The evaluation whose call gave the first value that is not finite, or None.
+        failed_at: The evaluation whose call raised, or None.
+    """
+
+    ends: tuple[float, ...]
+    injected: tuple[float, ...]
+    error: str = ""
+    broken_at: int | None = None
+    failed_at: int | None = None
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether any step added noise of its own."""
+        return any(share > 1e-2 for share in self.injected)
+
+
+def rehearse(course: Course, eta: float | None, first: float) -> Rehearsal:
+    """Return what each step of a course really does.
+
+    Args:
+        course: Of a solver or a scheduler; a scheduler is not used up.
+        eta: For schedulers whose ``step`` takes it; own solvers have theirs in the course.
+        first: The level at which the course starts.
+    """
+    if course.scheduler is None:
+        return _of_solver(course, first)
+    return _of_scheduler(course, eta)
+
+
+def sample(course: Course, kind: str) -> "Tensor":
+    """Return a sample of N(0.5, 0.5^2) by a course, float32 [1, 4, 8, 8]; it is used up.
+
+    Args:
+        course: Of a solver or a scheduler.
+        kind: What the scheduler takes the network to predict.
+    """
+    import torch
+
+    def answer(query: Query) -> Answer:
+        noise, x0_pred = adapter.gaussian_answer(query)
+        a = 1.0 / math.sqrt(1.0 + query.sigma**2)
+        outputs = {"epsilon": noise, "sample": x0_pred}
+        return Answer(outputs.get(kind, a * (noise - query.sigma * x0_pred)), x0_pred)
+
+    start = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))
+    process = course.make_process(start, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return adapter.drive(process, answer)
+
+
+def holds_ve(scheduler: Any) -> bool:
+    """Return whether a scheduler holds VE latents, x0 + sigma n, by the scale of its start."""
+    return float(scheduler.init_noise_sigma) > 1.0
+
+
+class _Pattern:
+    """mu and n: two sign patterns without a common part, and the level of a tensor along them."""
+
+    def __init__(self) -> None:
+        import torch
+
+        signs = torch.ones(1, 1, SIDE, SIDE)
+        self.mu = signs.clone()
+        self.mu[..., ::2, :] = -1.0
+        self.noise = signs
+        self.noise[..., ::2] = -1.0
+
+    def at(self, signal: float, noise: float) -> "Tensor":
+        return SIGNAL * signal * self.mu + noise * self.noise
+
+    def level(self, x: "Tensor") -> tuple[float, float]:
+        """Return sigma and the share of noise that is not the start's."""
+        x = x.float()
+        signal = float((x * self.mu).mean())
+        rest = x - signal * self.mu
+        total = float(rest.square().mean())
+        along = float((rest * self.noise).mean())
+        fresh = max(0.0, 1.0 - along**2 / total) if total > 1e-12 else 0.0
+        sigma = SIGNAL * math.sqrt(total) / abs(signal) if signal else math.inf
+        return sigma, fresh
+
+
+def _of_scheduler(course: Course, eta: float | None) -> Rehearsal:
+    import torch
+
+    scheduler, pattern = copy.deepcopy(course.scheduler), _Pattern()
+    exploding = holds_ve(scheduler)
+    kind = scheduler.config.get("prediction_type", "epsilon")
+    arguments = _arguments(scheduler, eta)
+    levels: list[tuple[float, float]] = []
+    for index, t in enumerate(scheduler.timesteps):
+        sigma = course.sigmas[index]
+        a = 1.0 / math.sqrt(1.0 + sigma**2)
+        b = sigma * a
+        latents = pattern.at(1.0, sigma) if exploding else pattern.at(a, b)
+        try:
+            scheduler.scale_model_input(latents, t)
+            output = _output(pattern, kind, a, b)
+            with torch.no_grad():
+                after = scheduler.step(output, t, latents, **arguments, return_dict=False)[0]
+        except Exception as error:  # whatever a foreign class refuses is the finding
+            text = f"{type(error).__name__}: {error}".splitlines()[0]
+            return _rehearsal(levels, error=text, failed_at=index)
+        if not bool(torch.isfinite(after).all()):
+            return _rehearsal(levels, broken_at=index)
+        levels.append(pattern.level(after))
+    return _rehearsal(levels)
+
+
+def _output(pattern: _Pattern, kind: str, a: float, b: float) -> "Tensor":
+    if kind == "v_prediction":
+        return pattern.at(-b, a)
+    return pattern.at(1.0, 0.0) if kind == "sample" else pattern.at(0.0, 1.0)
+
+
+def _arguments(scheduler: Any, eta: float | None) -> Mapping[str, Any]:
+    import torch
+
+    accepted = inspect.signature(scheduler.step).parameters
+    arguments: dict[str, Any] = {}
+    if "eta" in accepted:
+        arguments["eta"] = 0.0 if eta is None else eta
+    if "generator" in accepted:
+        arguments["generator"] = torch.Generator().manual_seed(0)
+    return arguments
+
+
+def _of_solver(course: Course, first: float) -> Rehearsal:
+    import torch
+
+    pattern = _Pattern()
+    levels: list[tuple[float, float]] = []
+
+    def answer(query: Query) -> Answer:
+        levels.append(pattern.level(query.x_t))
+        x0_pred = pattern.at(1.0, 0.0)
+        return Answer(x0_pred, x0_pred)
+
+    a = 1.0 / math.sqrt(1.0 + first**2)
+    process = course.make_process(pattern.at(a, first * a), torch.Generator().manual_seed(0))
+    try:
+        end = adapter.drive(process, answer)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        return _rehearsal(levels[1:], error=text, failed_at=max(0, len(levels) - 1))
+    if not bool(torch.isfinite(end).all()):
+        return _rehearsal(levels[1:], broken_at=max(0, len(levels) - 1))
+    return _rehearsal([*levels[1:], pattern.level(end)])
+
+
+def _rehearsal(levels: list[tuple[float, float]], **facts: Any) -> Rehearsal:
+    ends, injected = zip(*levels, strict=True) if levels else ((), ())
+    return Rehearsal(tuple(ends), tuple(injected), **facts)

@@ -1,0 +1,87 @@
+"""``sdlab.lint``: every rule over one course, as a table; and the table of the rules."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from sdlab.linting.registry import SEVERITIES, all_rules
+from sdlab.linting.subject import Request, Subject
+from sdlab.solvers.diffusers_adapter import SD_CONFIG
+
+if TYPE_CHECKING:
+    from sdlab.models.model import Model
+
+COLUMNS = ("rule", "severity", "step", "message", "explanation", "fix", "source")
+
+
+def lint(
+    name: str,
+    num_steps: int,
+    *,
+    config: Mapping[str, Any] = SD_CONFIG,
+    options: Mapping[str, Any] | None = None,
+    curve: str | None = None,
+    curve_options: Mapping[str, Any] | None = None,
+    eta: float | None = None,
+    guidance_scale: float | None = None,
+    guidance_rescale: float = 0.0,
+    model: "Model | None" = None,
+) -> pd.DataFrame:
+    """Return what is wrong or worth knowing about a course, the gravest first.
+
+    Args:
+        name: A solver's short name or a diffusers class.
+        num_steps: Solver steps, at least 1.
+        config: The model's scheduler config; by default that of Stable Diffusion 1.x.
+        options: Arguments of the solver, or of the scheduler's class.
+        curve: How sigma falls; None for what the config says.
+        curve_options: Arguments of the curve; for own solvers only.
+        eta: Share of injected noise. One that is ignored is a finding, not an error.
+        guidance_scale: If it is known.
+        guidance_rescale: 0 ... 1.
+        model: Takes the place of ``config``.
+
+    Returns:
+        One row a finding: ``rule``, ``severity`` ("error", "warning", "note"), ``step`` (Int64, NA
+        where it is of the whole), ``message``, ``explanation``, ``fix``, ``source``.
+
+    Raises:
+        ValueError: If a name, an option, the curve or the number of steps is not valid.
+
+    Example:
+        sdlab.lint("DDIMScheduler", 10, options={"timestep_spacing": "linspace"})
+    """
+    request = Request(
+        name,
+        num_steps,
+        dict(model.scheduler_config if model else config),
+        dict(options or {}),
+        curve,
+        dict(curve_options or {}),
+        eta,
+        guidance_scale,
+        guidance_rescale,
+        model.schedule if model else None,
+    )
+    subject = Subject(request)
+    rows = [
+        (rule.id, rule.severity, found.step, found.message, *_words(rule))
+        for rule in sorted(all_rules().values(), key=lambda r: SEVERITIES.index(r.severity))
+        for found in rule.check(subject)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"step": "Int64"})
+
+
+def rules() -> pd.DataFrame:
+    """Return every rule: rule, theme, severity, explanation, details, fix, source."""
+    columns = ["rule", "theme", "severity", "explanation", "details", "fix", "source"]
+    rows = [
+        (r.id, r.theme, r.severity, r.explanation, r.details, r.fix, r.source)
+        for r in all_rules().values()
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _words(rule: Any) -> tuple[str, str, str]:
+    return rule.explanation, rule.fix, rule.source

@@ -1,0 +1,195 @@
+"""What a rule looks at: a course, what was asked for, and what its steps really do."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdlab.linting.rehearsal import Rehearsal, rehearse, sample
+from sdlab.noise import curves
+from sdlab.noise.schedule import Array, NoiseSchedule
+from sdlab.sampling.course import Course, course
+from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers.registry import solvers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+# Noise below this is rounding: nothing is left.
+CLEAN = 1e-3
+
+
+def parameters(cls: type) -> dict[str, Any]:
+    """Return the parameters of a scheduler's class with their defaults."""
+    found = inspect.signature(cls).parameters.values()
+    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {p.name: p.default for p in found if p.kind not in skipped}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; ``sdlab.lint`` has the words.
+
+    Attributes:
+        name: A solver's short name or a diffusers class.
+        num_steps: Solver steps.
+        config: The model's scheduler config.
+        options: Arguments of the solver, or of the scheduler's class.
+        curve: How sigma falls, or None.
+        curve_options: Arguments of the curve.
+        eta: Share of injected noise, or None.
+        guidance_scale: In diffusers' convention, or None if it is not known.
+        guidance_rescale: 0 ... 1.
+        schedule: The model's noise schedule, or None for the config's.
+    """
+
+    name: str
+    num_steps: int
+    config: Mapping[str, Any]
+    options: Mapping[str, Any]
+    curve: str | None
+    curve_options: Mapping[str, Any]
+    eta: float | None
+    guidance_scale: float | None
+    guidance_rescale: float
+    schedule: NoiseSchedule | None
+
+    @property
+    def takes_eta(self) -> bool:
+        """Whether the solver or scheduler takes ``eta``."""
+        if self.name in solvers():
+            return "eta" in solvers()[self.name].options
+        cls = adapter.scheduler_classes().get(self.name)
+        return cls is not None and adapter.takes_eta(cls)
+
+    def course(self) -> Course:
+        """Return the course; an eta that would be refused is left out.
+
+        Raises:
+            ValueError: As ``sdlab.course``.
+        """
+        return course(
+            self.name,
+            self.num_steps,
+            config=self.config,
+            schedule=self.schedule,
+            options=self.options,
+            curve=self.curve,
+            curve_options=self.curve_options,
+            eta=self.eta if self.takes_eta else None,
+        )
+
+
+class Subject:
+    """A course under inspection.
+
+    Attributes:
+        request: What was asked for.
+        course: The course it gave.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.course = request.course()
+
+    @property
+    def scheduler(self) -> Any:
+        """The diffusers scheduler, or None for a solver of ours."""
+        return self.course.scheduler
+
+    @property
+    def num_steps(self) -> int:
+        """Solver steps."""
+        return self.course.num_steps
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config in force: what the scheduler's class takes; a solver of ours: the model's."""
+        if self.scheduler is None:
+            return dict(self.request.config)
+        taken = parameters(type(self.scheduler))
+        return {key: value for key, value in self.scheduler.config.items() if key in taken}
+
+    @cached_property
+    def trained(self) -> NoiseSchedule:
+        """The noise schedule of the model."""
+        return self.request.schedule or NoiseSchedule.from_config(self.request.config)
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """The noise schedule in force."""
+        return self.course.schedule
+
+    @property
+    def prediction_type(self) -> str:
+        """What the network is taken to predict."""
+        return self.config.get("prediction_type") or "epsilon"
+
+    @cached_property
+    def firsts(self) -> list[int]:
+        """The first evaluation of each step."""
+        _, index = np.unique(self.course.steps, return_index=True)
+        return index.tolist()
+
+    @cached_property
+    def levels(self) -> Array:
+        """Sigma at the start of each step, then that of the end; 0 if no noise is really left."""
+        end = self.course.end if self.ends_at > CLEAN else 0.0
+        return np.array([*(self.course.sigmas[i] for i in self.firsts), end])
+
+    @cached_property
+    def rehearsal(self) -> Rehearsal:
+        """What each step really does."""
+        return rehearse(self.course, self.eta, self.first_sigma)
+
+    @property
+    def eta(self) -> float | None:
+        """The eta that takes effect."""
+        return self.request.eta if self.request.takes_eta else None
+
+    @property
+    def ends_at(self) -> float:
+        """The noise level really left at the end; the course's word if the steps fail."""
+        done = self.rehearsal
+        return done.ends[-1] if len(done.ends) == self.course.nfe else self.course.end
+
+    def variant(
+        self,
+        config: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> "Subject":
+        """Return the subject with entries of the config and options replaced.
+
+        Raises:
+            ValueError: If the scheduler refuses them.
+        """
+        request = self.request
+        changed = {**request.config, **(config or {})}
+        options = {**request.options, **(options or {})}
+        return Subject(replace(request, config=changed, options=options))
+
+    def without(self, option: str) -> "Subject":
+        """Return the subject with an option left out."""
+        kept = {key: value for key, value in self.request.options.items() if key != option}
+        return Subject(replace(self.request, options=kept))
+
+    def result(self) -> "Tensor":
+        """Return what a fresh run makes of a Gaussian, float32 [1, 4, 8, 8]."""
+        return sample(self.request.course(), self.prediction_type)
+
+    def sigma_from(self, evaluation: int) -> str:
+        """Return "sigma 8.39" of an evaluation."""
+        return f"sigma {self.course.sigmas[evaluation]:.3g}"
+
+    @property
+    def first_sigma(self) -> float:
+        """The first sigma of the curve; a solver that adds noise may ask above it."""
+        if self.scheduler is not None:
+            return self.course.sigmas[0]
+        asked = self.request
+        made = curves.make(asked.curve, self.schedule, asked.num_steps, asked.curve_options)
+        return float(made[0])

@@ -1,0 +1,88 @@
+"""The table of ``sdlab.lint``, and what the rehearsal measures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sdlab
+from sdlab.linting import COLUMNS, rules
+from sdlab.linting.registry import SEVERITIES, rule
+from sdlab.linting.rehearsal import rehearse
+from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers.catalogue import valid_names
+
+
+def test_the_table_has_its_columns_and_the_gravest_first():
+    table = sdlab.lint("DDIMScheduler", 10, options={"clip_sample": True})
+    assert list(table.columns) == list(COLUMNS)
+    assert table["step"].dtype == pd.Int64Dtype()
+    ranks = [SEVERITIES.index(s) for s in table["severity"]]
+    assert ranks == sorted(ranks) and ranks[0] == 0
+    assert (table[["message", "explanation", "fix", "source"]].map(len) > 0).all(axis=None)
+
+
+def test_steps_lie_within_the_course():
+    for name in ("DDIMScheduler", "KDPM2DiscreteScheduler", "heun"):
+        steps = sdlab.lint(name, 7)["step"].dropna()
+        assert ((steps >= 0) & (steps < 7)).all()
+
+
+def test_the_rules_are_told_in_whole_sentences():
+    table = rules()
+    assert table["rule"].is_unique and len(table) >= 30
+    assert table["rule"].str.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*").all()
+    assert set(table["severity"]) == set(SEVERITIES)
+    for column in ("explanation", "details", "fix"):
+        assert table[column].str.endswith(".").all(), table[~table[column].str.endswith(".")]
+    assert not table["explanation"].str.contains(r"\. ").any()
+
+
+def test_an_unknown_severity_is_named():
+    with pytest.raises(ValueError, match="Unknown severity 'fatal'"):
+        rule("x", "fatal", explanation="", details="", fix="", source="")
+
+
+def test_names_and_options_are_checked_as_in_a_course():
+    with pytest.raises(ValueError, match="heun"):
+        sdlab.lint("huen", 5)
+    with pytest.raises(ValueError, match="num_steps"):
+        sdlab.lint("DDIMScheduler", 2000)
+
+
+def test_a_model_takes_the_place_of_the_config(small):
+    table = sdlab.lint("DDIMScheduler", 10, model=small, eta=0.5)
+    assert "eta-ignored" not in set(table["rule"])
+    assert "terminal-snr" in set(table["rule"])
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+@pytest.mark.parametrize("name", sorted(adapter.compatible_classes()))
+def test_every_scheduler_ends_each_step_where_the_next_begins(name, spacing):
+    """The measured levels against the tables: an independent check of both."""
+    config = {**adapter.SD_CONFIG, "timestep_spacing": spacing}
+    course = sdlab.course(name, 10, config=config)
+    done = rehearse(course, None, course.sigmas[0])
+    assert len(done.ends) == course.nfe and not done.error
+    exact = not done.stochastic
+    np.testing.assert_allclose(done.ends[:-1], course.sigmas[1:], rtol=1e-3 if exact else 0.06)
+
+
+@pytest.mark.parametrize("name", sorted(set(valid_names()) - set(adapter.compatible_classes())))
+def test_no_solver_of_ours_is_off_its_level(name):
+    for curve, steps in (("karras", 12), ("trailing", 30)):
+        table = sdlab.lint(name, steps, curve=curve)
+        assert "error" not in set(table["severity"]), table["message"].tolist()
+
+
+def test_ten_of_twenty_nine_with_trailing_and_thirty_steps():
+    options = {"timestep_spacing": "trailing"}
+    table = sdlab.lint("DDIMScheduler", 30, options=options).set_index("rule")
+    assert table.loc["spacing-mismatch", "message"].startswith("10 of 29 transitions")
+
+
+def test_a_linted_course_can_still_be_run():
+    course = sdlab.course("UniPCMultistepScheduler", 6)
+    before = [float(s) for s in course.scheduler.sigmas]
+    rehearse(course, None, course.sigmas[0])
+    assert course.scheduler.step_index is None
+    assert [float(s) for s in course.scheduler.sigmas] == before
