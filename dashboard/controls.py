@@ -8,10 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.worker.views import ModelView
+from sdlab.noise.curves import OWN, fixed_steps
 from sdlab.sampling.experiment import SEED_MAX, Experiment
+from sdlab.store.curves import curve_names, load_curve
 
 PROMPT = "a parrot on a beach"
 OWN_CURVE = "as trained"
+SAVED = "saved: "
 BOUND = {"bind": "query-params"}
 
 
@@ -62,12 +65,12 @@ def experiment_controls(choices: Choices) -> Experiment:
         **BOUND,
     )
     more = _more(choices, solver)
+    more |= chosen_curve(curve, str(more["curve_options"]), int(steps))
     return Experiment(
         prompt=prompt or "",
         negative_prompt=negative or "",
         seed=parse_seed(seed),
         solver=str(solver["name"]),
-        curve=None if curve == OWN_CURVE else curve,
         num_steps=int(steps),
         guidance_scale=float(cfg),
         **more,
@@ -88,10 +91,34 @@ def parse_seed(text: str) -> int:
         ) from None
 
 
-def parse_options(text: str) -> dict[str, object]:
-    """Return the solver's options that were typed as ``name=value, name=value``.
+def chosen_curve(choice: str, typed: str, num_steps: int) -> dict[str, object]:
+    """Return the experiment's ``curve`` and ``curve_options`` for what was chosen and typed.
+
+    Raises:
+        ValueError: If the options are no options, or the curve is a table of other length.
+        StoreError: If a saved curve is gone or damaged.
+    """
+    options = parse_options(typed, "curve options")
+    curve = None if choice == OWN_CURVE else choice
+    if choice.startswith(SAVED):
+        saved = load_curve(choice.removeprefix(SAVED))
+        curve, options = saved.curve, {**saved.options, **options}
+    steps = fixed_steps(curve, options)
+    if steps not in (None, num_steps):
+        raise ValueError(
+            f"the curve is a table of {steps} steps, so Steps must be {steps}, got {num_steps}."
+        )
+    return {"curve": curve, "curve_options": options}
+
+
+def parse_options(text: str, what: str = "solver options") -> dict[str, object]:
+    """Return options that were typed as ``name=value, name=value``.
 
     A value is JSON (``true``, ``7``, ``0.5``, ``[1, 2]``), and a bare word is text.
+
+    Args:
+        text: What was typed.
+        what: Whose options, for the message.
 
     Raises:
         ValueError: If a part has no ``=`` or a name comes twice.
@@ -100,9 +127,9 @@ def parse_options(text: str) -> dict[str, object]:
     for part in filter(None, (p.strip() for p in _split(text))):
         name, sign, value = (p.strip() for p in part.partition("="))
         if not sign or not name:
-            raise ValueError(f"solver options are name=value, separated by commas; got {part!r}.")
+            raise ValueError(f"{what} are name=value, separated by commas; got {part!r}.")
         if name in options:
-            raise ValueError(f"the solver option {name!r} comes twice.")
+            raise ValueError(f"{what}: {name!r} comes twice.")
         try:
             options[name] = json.loads(value)
         except ValueError:
@@ -163,11 +190,14 @@ def _solver(catalogue: pd.DataFrame) -> pd.Series:
 
 def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series) -> str:
     options = [OWN_CURVE, *solver["curves"]]
+    if solver["origin"] == "sdlab":
+        options += [*OWN, *(SAVED + name for name in curve_names())]
     return place.selectbox(
         "Sigma curve",
         options,
         key="experiment.curve",
-        help="How the noise level falls; 'as trained' is what the model's own config says.",
+        help="How the noise level falls; 'as trained' is what the model's own config says. The"
+        " Workbench makes curves of your own and saves them.",
         **BOUND,
     )
 
@@ -201,6 +231,13 @@ def _more(choices: Choices, solver: pd.Series) -> dict[str, object]:
             help="Parameters of the solver or of the scheduler's class.",
             **BOUND,
         )
+        curve_options = st.text_input(
+            "Curve options",
+            key="experiment.curve_options",
+            placeholder="rho=5, or formula=sigma_max*(1-u)+0.1",
+            help="Parameters of the sigma curve, for the laboratory's own solvers.",
+            **BOUND,
+        )
     return {
         "width": width,
         "height": height,
@@ -208,6 +245,7 @@ def _more(choices: Choices, solver: pd.Series) -> dict[str, object]:
         "guidance_rescale": float(rescale),
         "eta": eta,
         "solver_options": parse_options(options or ""),
+        "curve_options": curve_options or "",
     }
 
 

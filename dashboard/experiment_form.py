@@ -6,6 +6,7 @@ from dashboard.controls import Choices, experiment_controls
 from dashboard.lab import lab
 from dashboard.messages import sentence
 from dashboard.state import come_back, show_run
+from sdlab.errors import SdlabError
 from sdlab.sampling.experiment import Experiment
 
 _OPENING = "Opening the model; the first start takes some seconds …"
@@ -22,7 +23,7 @@ def run_form(page: str) -> None:
             return
         try:
             experiment = experiment_controls(Choices(catalogue, view.known, view.model))
-        except ValueError as error:
+        except (ValueError, SdlabError) as error:
             st.error(sentence(error), icon=":material/error:")
             experiment = None
         st.button(

@@ -60,15 +60,23 @@ def save_curve(
     return write_file(path, write)
 
 
+def curve_names(root: str | Path | None = None) -> list[str]:
+    """Return the names of the saved curves without reading them, damaged ones too.
+
+    Args:
+        root: The folder of all runs; None for ``runs_root()``.
+    """
+    folder = _folder(root)
+    return sorted(path.stem for path in folder.glob("[!.]*.json")) if folder.is_dir() else []
+
+
 def list_curves(root: str | Path | None = None) -> list[SavedCurve]:
     """Return the saved curves by name; one whose file is damaged has its problem.
 
     Args:
         root: The folder of all runs; None for ``runs_root()``.
     """
-    folder = _folder(root)
-    paths = sorted(folder.glob("[!.]*.json")) if folder.is_dir() else []
-    return [_read(path) for path in paths]
+    return [_read(_folder(root) / f"{name}.json") for name in curve_names(root)]
 
 
 def load_curve(name: str, root: str | Path | None = None) -> NamedCurve:

@@ -131,6 +131,7 @@ def test_the_dice_give_another_seed(quick):
         ("experiment.seed", str(2**64), "seed must be from 0"),
         ("experiment.options", "rho", "name=value"),
         ("experiment.options", "rho=1, rho=2", "comes twice"),
+        ("experiment.curve_options", "rho", "curve options are name=value"),
         ("experiment.negative", "a\x07b", "control character"),
     ],
 )
@@ -139,6 +140,38 @@ def test_what_cannot_run_is_said_at_once(quick, key, value, message):
     assert len(errors(quick)) == 1 and message in errors(quick)[0]
     assert quick.button(key=FORM).disabled
     assert not quick.exception
+
+
+def test_own_curves_are_offered_to_own_solvers_and_run(quick, runs_folder):
+    from sdlab.noise import NoiseSchedule
+    from sdlab.noise.exchange import NamedCurve
+    from sdlab.store.curves import delete_curve, save_curve
+
+    table = NamedCurve("sigmas", {"sigmas": (14.0, 3.0, 0.5, 0.0)}, 3)
+    save_curve("for the form", table, NoiseSchedule.from_config({}), runs_folder)
+    quick.run()
+    curve = quick.selectbox(key="experiment.curve")
+    assert {"ays_sd15", "formula", "saved: for the form"} <= set(curve.options)
+    curve.set_value("saved: for the form").run()
+    quick.number_input(key="experiment.steps").set_value(4).run()
+    assert errors(quick) == ["the curve is a table of 3 steps, so Steps must be 3, got 4."]
+    quick.number_input(key="experiment.steps").set_value(3).run()
+    at = start(quick)
+    assert at.dataframe[0].value["sigma"].tolist() == [14.0, 3.0, 0.5]
+    (runs_folder / "curves" / "for the form.json").write_text("{")
+    at.run()
+    assert "cannot be read" in errors(at)[0] and not at.exception
+    delete_curve("for the form", runs_folder)
+    quick.selectbox(key="experiment.solver").set_value("DDIMScheduler").run()
+    assert "formula" not in quick.selectbox(key="experiment.curve").options
+
+
+def test_a_formula_is_typed_as_a_curve_option(quick):
+    quick.selectbox(key="experiment.curve").set_value("formula").run()
+    typed = quick.text_input(key="experiment.curve_options")
+    typed.set_value("formula=max(10 - 9*u, sigma_min)").run()
+    at = start(quick)
+    assert at.dataframe[0].value["sigma"].tolist() == [10.0, 5.5, 1.0]
 
 
 def test_a_size_off_the_grid_names_the_nearest(quick):
