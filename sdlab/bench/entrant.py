@@ -21,7 +21,7 @@ from sdlab.sampling.process import Answer, Query
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.randomness import Noise
-from sdlab.solvers.registry import solvers
+from sdlab.solvers.registry import Solver, solvers
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +45,7 @@ class Entrant:
         start: The level it starts from.
         last: The level of its last evaluation but one at 0: from where it jumps, if it ends at 0.
         end: The level it ends at.
-        run: (x at ``start``, denoise, generator, watch) -> x at ``end`` and evaluations made.
+        run: (x at ``start``, denoise, noise, watch) -> x at ``end`` and evaluations made.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Entrant:
     start: float
     last: float
     end: float
-    run: "Callable[[Tensor, Denoise, torch.Generator, Watch | None], tuple[Tensor, int]]" = field(
+    run: "Callable[[Tensor, Denoise, SharedNoise, Watch | None], tuple[Tensor, int]]" = field(
         repr=False
     )
 
@@ -156,7 +156,7 @@ def is_stochastic(name: str, options: Mapping[str, Any] | None = None) -> bool:
     """
     options = dict(options or {})
     if name in solvers():
-        return _draws(solvers()[name].function, tuple(sorted(options.items())))
+        return _draws(solvers()[name], tuple(sorted(options.items())))
     if name in adapter.scheduler_classes() and not adapter.probe(name).deterministic:
         return True
     return bool(options.get("eta"))
@@ -169,13 +169,13 @@ def schedule() -> NoiseSchedule:
 
 
 @cache
-def _draws(function: "Callable[..., Any]", options: tuple[tuple[str, Any], ...]) -> bool:
+def _draws(solver: Solver, options: tuple[tuple[str, Any], ...]) -> bool:
     import torch
 
     noise = SharedNoise(torch.Generator().manual_seed(0))
     sigmas = tuple(curves.karras(6, 0.03, 14.6).tolist())
     x = torch.ones(1, 1, 1, 1, dtype=torch.float64)
-    _drive(function(x, sigmas, noise, **dict(options)), lambda x, sigma: 0.5 * x, None)
+    solver.solve(x, sigmas, noise, lambda x, sigma: 0.5 * x, dict(options))
     return noise.draws > 0
 
 
@@ -199,33 +199,23 @@ def _own(
         raise ValueError(f"end 'sigma_min' needs 2 steps or more over given sigmas, got {levels}.")
 
     def run(
-        x: "Tensor", denoise: "Denoise", generator: "torch.Generator", watch: "Watch | None"
+        x: "Tensor", denoise: "Denoise", noise: SharedNoise, watch: "Watch | None"
     ) -> "tuple[Tensor, int]":
-        seen = None
-        if watch is not None:
+        evaluation = 0
 
-            def seen(evaluation: int, sigma: float, x: "Tensor") -> None:
+        def answer(x: "Tensor", sigma: float) -> "Tensor":
+            nonlocal evaluation
+            if watch is not None:
                 watch(solver.step_of(evaluation, num_steps), sigma, x)
+            evaluation += 1
+            return denoise(x, sigma)
 
-        going = solver.function(x, levels, SharedNoise(generator), **options)
-        return _drive(going, denoise, seen)
+        x_end, asked = solver.solve(x, levels, noise, answer, options)
+        return x_end, len(asked)
 
     spacing = curve or schedule().timestep_spacing
     last = levels[-2] if levels[-1] == 0 else levels[-1]
     return Entrant(name, spacing, num_steps, levels[0], last, levels[-1], run)
-
-
-def _drive(going: Any, denoise: "Denoise", seen: "Watch | None") -> "tuple[Tensor, int]":
-    nfe = 0
-    try:
-        x, sigma = next(going)
-        while True:
-            if seen is not None:
-                seen(nfe, sigma, x)
-            nfe += 1
-            x, sigma = going.send(denoise(x, sigma))
-    except StopIteration as stop:
-        return stop.value, nfe
 
 
 def _diffusers(going: Course, curve: str | None) -> Entrant:
@@ -233,7 +223,7 @@ def _diffusers(going: Course, curve: str | None) -> Entrant:
     kind = scheduler.config.prediction_type
 
     def run(
-        x: "Tensor", denoise: "Denoise", generator: "torch.Generator", watch: "Watch | None"
+        x: "Tensor", denoise: "Denoise", noise: SharedNoise, watch: "Watch | None"
     ) -> "tuple[Tensor, int]":
         import torch
 
@@ -252,7 +242,7 @@ def _diffusers(going: Course, curve: str | None) -> Entrant:
             x0_pred = denoise(here, query.sigma)
             return Answer(_output(kind, here, x0_pred, query.sigma), x0_pred)
 
-        x_end = adapter.drive(going.make_process(vp / shown, generator), answer).double()
+        x_end = adapter.drive(going.make_process(vp / shown, noise.generator), answer).double()
         holds_ve = not math.isclose(shown, float(scheduler.init_noise_sigma), rel_tol=1e-6)
         return x_end if holds_ve else x_end * math.sqrt(1.0 + going.end**2), made
 

@@ -3,7 +3,7 @@
 Deterministic solvers are compared particle by particle: the root mean square distance from where
 the true ODE leads, over the spread of the data. Stochastic ones go elsewhere each time, and only
 the distribution they make can be right: mean and covariance of many samples against the data's
-own (``weak``).
+own (``weak``); on a Gaussian without chance (``response``).
 
 The floor is what would be left if every step but the last were exact: most solvers end with a jump
 to x0_pred at sigma 0, first order whatever the solver, and no number of steps mends it while the
@@ -19,9 +19,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sdlab.bench.data import Problem, problem
-from sdlab.bench.entrant import Entrant, enter, is_stochastic, schedule
+from sdlab.bench.entrant import Entrant, SharedNoise, enter, is_stochastic, schedule
+from sdlab.bench.response import exact_error, exact_floor
 from sdlab.bench.truth import Truth, truth
 from sdlab.bench.weak import moment_error
+from sdlab.denoisers.gaussian import Gaussian
+from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -121,30 +124,36 @@ def _measure(
     """Return one row."""
     import torch
 
-    count = particles or (found.samples if stochastic else found.particles)
-    real = truth(found, max(schedule().sigma_max, entrant.start), count, seed)
-    real.prepare((entrant.start, entrant.last, entrant.end))
-    generator = torch.Generator().manual_seed(seed + 1)
-    begin = time.perf_counter()
-    x, nfe = entrant.run(real.at(entrant.start), found.denoiser.denoise, generator, None)
     row: dict[str, Any] = {
         "solver": entrant.name,
         "curve": entrant.curve,
         "problem": found.name,
         "num_steps": entrant.num_steps,
-        "nfe": nfe,
         "start": entrant.start,
         "end": entrant.end,
-        "seconds": time.perf_counter() - begin,
+        "measure": "weak" if stochastic else "strong",
         "note": "",
     }
+    data = found.denoiser
+    if stochastic and isinstance(data, Gaussian) and entrant.name in solvers():
+        begin = time.perf_counter()
+        exact = exact_error(entrant, data, seed)
+        if exact is not None:
+            row |= {"floor": exact_floor(entrant, data), "seconds": time.perf_counter() - begin}
+            return row | exact[0]._asdict() | {"nfe": exact[1]}
+    count = particles or (found.samples if stochastic else found.particles)
+    real = truth(found, max(schedule().sigma_max, entrant.start), count, seed)
+    real.prepare((entrant.start, entrant.last, entrant.end))
+    noise = SharedNoise(torch.Generator().manual_seed(seed + 1))
+    begin = time.perf_counter()
+    x, nfe = entrant.run(real.at(entrant.start), data.denoise, noise, None)
+    row |= {"nfe": nfe, "seconds": time.perf_counter() - begin}
     if not bool(torch.isfinite(x).all()):
-        return {**row, "error": math.nan, "note": "ends in numbers that are not finite"}
+        return row | {"error": math.nan, "note": "ends in numbers that are not finite"}
     if stochastic:
-        weak = moment_error(x, found.denoiser, entrant.end)
-        return {**row, "measure": "weak", **weak._asdict()}
+        return row | moment_error(x, data, entrant.end)._asdict()
     error = distance(x, real.at(entrant.end), found)
-    return {**row, "measure": "strong", "error": error, "floor": _floor(entrant, real)}
+    return row | {"error": error, "floor": _floor(entrant, real)}
 
 
 def distance(x: "Tensor", true: "Tensor", found: Problem) -> float:

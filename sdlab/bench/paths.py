@@ -9,7 +9,7 @@ import pandas as pd
 
 from sdlab.bench.data import Problem
 from sdlab.bench.data import problem as problem_of
-from sdlab.bench.entrant import enter, is_stochastic, schedule
+from sdlab.bench.entrant import SharedNoise, enter, is_stochastic, schedule
 from sdlab.bench.truth import truth
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def trajectories(
     def watch(step: int, sigma: float, x: "Tensor") -> None:
         visited.setdefault(step, (sigma, x))
 
-    generator = torch.Generator().manual_seed(seed + 1)
-    x_end, _ = entrant.run(real.at(entrant.start), found.denoiser.denoise, generator, watch)
+    noise = SharedNoise(torch.Generator().manual_seed(seed + 1))
+    x_end, _ = entrant.run(real.at(entrant.start), found.denoiser.denoise, noise, watch)
     visited[num_steps] = (entrant.end, x_end)
     stochastic = is_stochastic(name, options)
     real.prepare(sigma for sigma, _ in visited.values())

@@ -47,8 +47,8 @@ class Mixture:
                 )
             if not float(values.min()) > 0:
                 raise ValueError(f"{name} must be above 0, got {float(values.min()):g}.")
-        if abs(float(self.weights.sum()) - 1.0) > 1e-9:
-            raise ValueError(f"weights must sum to 1, got {float(self.weights.sum()):g}.")
+        if abs(float(self.weights.sum()) - 1.0) > 1e-6:
+            raise ValueError(f"weights must sum to 1, got {float(self.weights.sum()):.7g}.")
 
     @classmethod
     def even(cls, means: "Tensor", std: float) -> "Mixture":
