@@ -25,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Texts = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Again for another.")]
+LAYERS = "Cross-attention to keep: all, 16x16, 1/2, up_blocks.1. Again for another."
+SELF_LAYERS = "Self-attention to keep, named likewise; none unless named."
 Root = Annotated[Path | None, typer.Option(help="Folder of all runs; else SDLAB_RUNS, else runs.")]
 
 
@@ -63,6 +65,16 @@ def run(
     record_every: Annotated[int, typer.Option(help="Keep each n-th evaluation.")] = 1,
     record_dtype: Annotated[str, typer.Option(help="What tensors are kept in.")] = "float32",
     statistics: Annotated[bool, typer.Option(help="Fill the steps and channels tables.")] = True,
+    attention: Annotated[
+        bool, typer.Option(help="Keep attention maps; so do those below.")
+    ] = False,
+    attention_layers: Annotated[list[str] | None, typer.Option(help=LAYERS)] = None,
+    attention_self: Annotated[list[str] | None, typer.Option(help=SELF_LAYERS)] = None,
+    attention_heads: Annotated[str | None, typer.Option(help="mean, max, all.")] = None,
+    attention_tokens: Annotated[str | None, typer.Option(help="prompt, all.")] = None,
+    attention_steps: Annotated[str | None, typer.Option(help="all, last, or each n-th.")] = None,
+    attention_halves: Annotated[str | None, typer.Option(help="cond, both.")] = None,
+    attention_limit: Annotated[int | None, typer.Option(help="MiB they may take; 1024.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, float16, bfloat16.")] = None,
     revision: Annotated[str | None, typer.Option(help="Of a hub id.")] = None,
@@ -89,7 +101,22 @@ def run(
         width=width,
         height=height,
         model=model,
-        record=sdlab.Record(tuple(keep), record_every, record_dtype, statistics),
+        record=sdlab.Record(
+            tuple(keep),
+            record_every,
+            record_dtype,
+            statistics,
+            _attention(
+                attention,
+                layers=attention_layers,
+                self_layers=attention_self,
+                heads=attention_heads,
+                tokens=attention_tokens,
+                steps=_number(attention_steps),
+                halves=attention_halves,
+                max_bytes=attention_limit and attention_limit * 2**20,
+            ),
+        ),
     )
     loaded = sdlab.load(
         model, device=device, dtype=dtype, revision=revision, variant=variant, config=config
@@ -136,18 +163,18 @@ def lint(
     """Say what is wrong or worth knowing about a schedule; exit code 1 if there are errors."""
     import sdlab
     from sdlab.linting.config_file import read_config
+    from sdlab.solvers.diffusers_adapter import SD_CONFIG
 
-    more = {"config": read_config(config.read_bytes())} if config else {}
     table = sdlab.lint(
         name,
         num_steps,
+        config=read_config(_file(config)) if config else SD_CONFIG,
         options=_pairs("option", option),
         curve=curve,
         curve_options=_pairs("curve-option", curve_option),
         eta=eta,
         guidance_scale=guidance_scale,
         guidance_rescale=guidance_rescale,
-        **more,
     )
     if csv:
         _show(table, csv)
@@ -209,14 +236,17 @@ def export(
     csv: Annotated[Path | None, typer.Option(help="Folder for one CSV file a table.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Folder for the Parquet files.")] = None,
     zip: Annotated[Path | None, typer.Option(help="Folder for one zip of everything.")] = None,
+    npz: Annotated[Path | None, typer.Option(help="Folder for the attention maps as npz.")] = None,
+    safetensors: Annotated[Path | None, typer.Option(help="Folder for the maps as such.")] = None,
     root: Root = None,
 ) -> None:
     """Export a stored run's tables, or all of it; print the paths written."""
     from sdlab.store.export import export_run
 
-    wanted = {"csv": csv, "parquet": parquet, "zip": zip}
+    wanted = {"csv": csv, "parquet": parquet, "zip": zip, "npz": npz, "safetensors": safetensors}
     if not any(wanted.values()):
-        raise ValueError("Nothing to export: pass --csv, --parquet or --zip with a folder.")
+        flags = ", ".join(f"--{kind}" for kind in wanted)
+        raise ValueError(f"Nothing to export: pass one of {flags} with a folder.")
     folder = find_run(root or runs_root(), run)
     for kind, directory in wanted.items():
         for path in export_run(folder, kind, directory) if directory else ():
@@ -286,6 +316,27 @@ def train(context: typer.Context) -> None:
     from sdlab.embedded.train import main
 
     main(context.args)
+
+
+def _file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _number(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+def _attention(wanted: bool, **fields: Any) -> Any:
+    """Return what to keep of the attention: what is given, the rest as it is by default."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    if not wanted and not given:
+        return None
+    from sdlab.tracing.attention.record import AttentionRecord
+
+    return AttentionRecord(**given)
 
 
 def _pairs(name: str, texts: list[str] | None) -> dict[str, Any]:

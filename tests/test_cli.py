@@ -150,6 +150,50 @@ def test_schedulers_are_listed():
     }
 
 
+def test_lint_tells_and_is_content_without_errors():
+    done = call(
+        "lint", "DDIMScheduler", "--num-steps", "10", "--option", "timestep_spacing=linspace"
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "warning  spacing-mismatch: 9 of 9 transitions" in done.stdout
+    assert "-> Use leading spacing" in done.stdout
+
+
+def test_lint_ends_with_code_1_where_there_is_an_error():
+    options = ["use_karras_sigmas=true", "solver_order=3", "final_sigmas_type=sigma_min"]
+    given = [part for text in (*options, "lower_order_final=false") for part in ("--option", text)]
+    done = call("lint", "DPMSolverMultistepScheduler", "--num-steps", "10", *given, "--csv")
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[1].startswith("not-finite,error,9,")
+
+
+def test_lint_reads_a_config_and_a_curve(tmp_path):
+    from diffusers import DPMSolverMultistepScheduler
+
+    DPMSolverMultistepScheduler(beta_schedule="scaled_linear", thresholding=True).save_config(
+        tmp_path
+    )
+    config = ["--config", str(tmp_path / "scheduler_config.json")]
+    done = call("lint", "DPMSolverMultistepScheduler", "--num-steps", "12", *config)
+    assert done.exit_code == 1 and "error    thresholding" in done.stdout
+    own = call("lint", "euler", "--num-steps", "9", "--curve", "karras", "--curve-option", "rho=1")
+    assert own.exit_code == 0 and "large-step" in own.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["huen"], "Did you mean 'heun'"),
+        (["euler", "--num-steps", "0"], "num_steps must be at least 1"),
+        (["euler", "--config", "/no/such.json"], "/no/such.json cannot be read"),
+    ],
+)
+def test_lint_of_what_is_not(args, message):
+    done = call("lint", *args)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert message in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_runs_are_listed(saved, root):
     done = call("runs", "--root", str(root))
     assert "a cat" in done.stdout
