@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sdlab import bench
     from sdlab.errors import MemoryLimitError, ModelError, SdlabError, StoreError
     from sdlab.linting.report import lint
+    from sdlab.inversion.invert import invert, regenerate
     from sdlab.models.load import load
     from sdlab.models.model import Model
     from sdlab.noise import NoiseSchedule, curves
@@ -46,9 +47,11 @@ _HOMES = {
     "curves": "sdlab.noise",
     "course": "sdlab.sampling.course",
     "lint": "sdlab.linting.report",
+    "invert": "sdlab.inversion.invert",
     "load": "sdlab.models.load",
     "open_run": "sdlab.store.run_folder",
     "plan": "sdlab.sampling.plan",
+    "regenerate": "sdlab.inversion.invert",
     "run": "sdlab.sampling.engine",
     "run_many": "sdlab.sampling.engine",
     "schedulers": "sdlab.solvers.catalogue",
@@ -75,9 +78,11 @@ __all__ = [
     "course",
     "curves",
     "lint",
+    "invert",
     "load",
     "open_run",
     "plan",
+    "regenerate",
     "run",
     "run_many",
     "schedulers",

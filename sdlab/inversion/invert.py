@@ -6,7 +6,7 @@ noise down to the clean latents; of EDICT's two states the first.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from sdlab.denoisers.guided import Guided
 from sdlab.inversion.schemes import ITERATIONS, MIX, Scheme, scheme
 from sdlab.models.model import Model
 from sdlab.noise import curves
+from sdlab.sampling.work import Progress, Work, finish
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from sdlab.inversion.schemes import Way
 
     Denoise = Callable[[Tensor, float], Tensor]
-    Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class Inversion:
     def path(self) -> "Tensor":
         """x_t at every level, noise first, VP coordinates, [N + 1, B, C, h, w]."""
         return _path(self.states, self.sigmas, self.method)
+
+    def on_cpu(self) -> "Inversion":
+        """Return the same with its states on the CPU."""
+        return replace(self, states=tuple(state.cpu() for state in self.states))
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def invert(
     curve_options: Mapping[str, Any] | None = None,
     iterations: int = ITERATIONS,
     mix: float = MIX,
-    on_progress: "Progress | None" = None,
+    on_progress: Progress | None = None,
 ) -> Inversion:
     """Return the way from clean latents up into the noise that DDIM would have made them of.
 
@@ -118,12 +122,23 @@ def invert_with(
     sigmas: tuple[float, ...],
     method: str,
     ways: Scheme,
-    on_progress: "Progress | None" = None,
+    on_progress: Progress | None = None,
 ) -> Inversion:
     """Return the inversion by any denoiser (x, sigma) -> x0_pred, in the latents' own precision."""
+    return finish(inverting(denoise, latents, sigmas, method, ways), on_progress)
+
+
+def inverting(
+    denoise: "Denoise",
+    latents: "Tensor",
+    sigmas: tuple[float, ...],
+    method: str,
+    ways: Scheme,
+) -> Work[Inversion]:
+    """Return ``invert_with`` as a computation that yields after every network evaluation."""
     states: list[Tensor] = []
     total = ways.evaluations_up * (len(sigmas) - 1)
-    drive(ways.up(latents, sigmas, states.append), denoise, total, on_progress)
+    yield from driving(ways.up(latents, sigmas, states.append), denoise, total)
     return Inversion(sigmas, method, ways, tuple(reversed(states)))
 
 
@@ -135,7 +150,7 @@ def regenerate(
     negative_prompt: str = "",
     guidance_scale: float = 1.0,
     start: int = 0,
-    on_progress: "Progress | None" = None,
+    on_progress: Progress | None = None,
 ) -> Return:
     """Return the way down again, under the same caption or another.
 
@@ -159,9 +174,18 @@ def regenerate_with(
     denoise: "Denoise",
     inversion: Inversion,
     start: int = 0,
-    on_progress: "Progress | None" = None,
+    on_progress: Progress | None = None,
 ) -> Return:
     """Return the way down by any denoiser; see ``regenerate``."""
+    return finish(regenerating(denoise, inversion, start), on_progress)
+
+
+def regenerating(denoise: "Denoise", inversion: Inversion, start: int = 0) -> Work[Return]:
+    """Return ``regenerate_with`` as a computation that yields after every network evaluation.
+
+    Raises:
+        ValueError: If ``start`` is not a step of the inversion.
+    """
     last = len(inversion.sigmas) - 2
     if not 0 <= start <= last:
         raise ValueError(f"start must be a step of the inversion, from 0 to {last}, got {start}.")
@@ -169,7 +193,7 @@ def regenerate_with(
     states: list[Tensor] = []
     way = inversion.scheme.down(inversion.states[start], sigmas, states.append)
     total = inversion.scheme.evaluations_down * (len(sigmas) - 1)
-    latents = drive(way, denoise, total, on_progress)
+    latents = yield from driving(way, denoise, total)
     return Return(latents, _path(tuple(states), sigmas, inversion.method), start)
 
 
@@ -195,18 +219,15 @@ def errors(inversion: Inversion, back: Return) -> pd.DataFrame:
     )
 
 
-def drive(
-    way: "Way", denoise: "Denoise", total: int, on_progress: "Progress | None" = None
-) -> "Tensor":
-    """Run a generator of (x, sigma) to its end with a denoiser, and return its result."""
+def driving(way: "Way", denoise: "Denoise", total: int) -> "Work[Tensor]":
+    """Run a generator of (x, sigma) to its end with a denoiser, one evaluation at a time."""
     done = 0
     try:
         x, sigma = next(way)
         while True:
             x0_pred = denoise(x, sigma)
             done += 1
-            if on_progress:
-                on_progress(done, total)
+            yield done, total
             x, sigma = way.send(x0_pred)
     except StopIteration as stop:
         return stop.value

@@ -56,7 +56,7 @@ def histogram(latents: "Tensor | NDArray[Any]", bins: int = 50) -> pd.DataFrame:
 
     if bins < 1:
         raise ValueError(f"bins must be at least 1, got {bins}.")
-    x = _array(latents)
+    x = one(latents)
     reach = max(HISTOGRAM_LIMIT, float(np.abs(x).max()))
     edges = np.linspace(-reach, reach, bins + 1)
     normal = np.diff(stats.norm.cdf(edges)) / np.diff(edges)
@@ -83,7 +83,7 @@ def correlations(latents: "Tensor | NDArray[Any]") -> pd.DataFrame:
     Returns:
         Columns ``channel_a``, ``channel_b``, ``correlation``; NaN where a channel is constant.
     """
-    x = _array(latents)
+    x = one(latents)
     count = len(x)
     with np.errstate(invalid="ignore", divide="ignore"):
         matrix = np.atleast_2d(np.corrcoef(x.reshape(count, -1)))
@@ -107,7 +107,7 @@ def spectrum(latents: "Tensor | NDArray[Any]") -> pd.DataFrame:
         Columns ``channel``, ``frequency`` (cycles a latent pixel, to 0.5), ``power``, ``count``
         (Fourier coefficients in the ring).
     """
-    x = _array(latents)
+    x = one(latents)
     height, width = x.shape[1:]
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :])
     step = 1 / min(height, width)
@@ -144,7 +144,7 @@ def shell(latents: "Tensor | NDArray[Any]") -> pd.DataFrame:
     """
     from scipy import stats
 
-    x = _array(latents).reshape(-1)
+    x = one(latents).reshape(-1)
     noise = stats.chi(len(x))
     norm, mean, std = float(np.linalg.norm(x)), float(noise.mean()), float(noise.std())
     low, high = (float(end) for end in noise.interval(0.95))
@@ -153,7 +153,7 @@ def shell(latents: "Tensor | NDArray[Any]") -> pd.DataFrame:
     return pd.DataFrame([row], columns=columns)
 
 
-def _array(latents: "Tensor | NDArray[Any]") -> NDArray[np.float64]:
+def one(latents: "Tensor | NDArray[Any]") -> NDArray[np.float64]:
     """Return one image's latents as float64 [C, h, w].
 
     Raises:
@@ -173,5 +173,5 @@ def _array(latents: "Tensor | NDArray[Any]") -> NDArray[np.float64]:
 
 def _named(latents: "Tensor | NDArray[Any]") -> list[tuple[str, NDArray[np.float64]]]:
     """Return (name, values) of each channel, and of all pooled."""
-    x = _array(latents)
+    x = one(latents)
     return [*((str(c), channel.reshape(-1)) for c, channel in enumerate(x)), (ALL, x.reshape(-1))]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdlab.latents.preview import LinearPreview
+    from sdlab.latents.tiny import TinyPreview
 
 CACHED_PROMPTS = 64
 
@@ -105,6 +106,13 @@ class Model:
 
         return fit_preview(self.pipeline.vae, self.vae_factor)
 
+    @cached_property
+    def tiny(self) -> "TinyPreview | None":
+        """The tiny autoencoder that lies in the model's folder, as previews; None if none does."""
+        from sdlab.latents.tiny import tiny_preview
+
+        return tiny_preview(self)
+
     def encode_prompt(
         self, prompt: str, negative_prompt: str | None = None
     ) -> "tuple[Tensor, Tensor | None]":
@@ -117,8 +125,15 @@ class Model:
         cond = self._encode(prompt)
         return cond, None if negative_prompt is None else self._encode(negative_prompt)
 
-    def decode(self, latents: "Tensor") -> "Image.Image":
-        """Return the picture of final latents, [1, C, h, w], as the pipeline decodes them."""
+    def decode(self, latents: "Tensor", tiled: bool = False) -> "Image.Image":
+        """Return the picture of final latents, [1, C, h, w], as the pipeline decodes them.
+
+        Args:
+            latents: After the VAE's scaling.
+            tiled: Decode in overlapping tiles of the VAE's own training size, whose seams are
+                blended: for sizes that memory does not hold at once. Each tile is normalised by
+                itself, so colours may shift a little from tile to tile.
+        """
         import torch
 
         vae = self.pipeline.vae
@@ -126,7 +141,9 @@ class Model:
             scaled = latents.to(self.device, vae.dtype) / vae.config.scaling_factor
             if vae.config.get("shift_factor"):
                 scaled = scaled + vae.config.shift_factor
-            pixels = vae.decode(scaled, return_dict=False)[0]
+            # enable_tiling would change the pipeline for everybody; tiled_decode does not.
+            decode = vae.tiled_decode if tiled else vae.decode
+            pixels = decode(scaled, return_dict=False)[0]
         processor = self.pipeline.image_processor
         return processor.postprocess(pixels, output_type="pil", do_denormalize=[True])[0]
 

@@ -1,0 +1,198 @@
+"""Latents as files: one safetensors tensor with what it takes to decode it, read with suspicion.
+
+The tensor ``latents`` is [1, C, h, w] at the U-Net's scale; the metadata names the model's hash
+and the VAE's scaling and shift. Nothing is ever unpickled, and a file is judged before it is used:
+size, header, kind, shape, values, model.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sdlab.inversion.invert import check_latents
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sdlab.models.model import Model
+
+FORMAT = "sdlab latents 1"
+MAX_BYTES = 64_000_000
+_KINDS = ("F16", "BF16", "F32", "F64")
+
+
+@dataclass(frozen=True)
+class LatentsFile:
+    """What a latents file holds.
+
+    Attributes:
+        latents: float32 [1, C, h, w], finite, at the U-Net's scale.
+        model: Name of the model that made them, "" if the file does not say.
+        model_hash: Its hash, "" if the file does not say.
+        scaling_factor: Of its VAE; None if the file does not say.
+        shift_factor: Of its VAE.
+        note: Whatever was written with them.
+    """
+
+    latents: "Tensor"
+    model: str = ""
+    model_hash: str = ""
+    scaling_factor: float | None = None
+    shift_factor: float = 0.0
+    note: str = ""
+
+
+def latents_bytes(model: "Model", latents: "Tensor", note: str = "") -> bytes:
+    """Return a latents file.
+
+    Args:
+        model: Whose latents they are.
+        latents: [1, C, h, w] or [C, h, w], finite, at the U-Net's scale.
+        note: Kept with them, such as a prompt.
+
+    Raises:
+        ValueError: If they cannot be latents of this model.
+    """
+    from safetensors.torch import save
+
+    one = latents[None] if latents.ndim == 3 else latents
+    check_latents(model, one)
+    config = model.pipeline.vae.config
+    about = {
+        "format": FORMAT,
+        "model": model.name,
+        "model_hash": model.hash,
+        "scaling_factor": repr(float(config.scaling_factor)),
+        "shift_factor": repr(float(config.get("shift_factor") or 0.0)),
+        "note": note,
+    }
+    return save({"latents": one.detach().float().cpu().contiguous()}, metadata=about)
+
+
+def read_latents(
+    data: bytes, model: "Model | None" = None, *, any_model: bool = False
+) -> LatentsFile:
+    """Return the latents of a file's bytes.
+
+    Args:
+        data: The whole file.
+        model: Who is to decode them; None to read them whoever made them.
+        any_model: Take latents of another model too, if they have as many channels. Those of a
+            model with another scaling factor are brought to this one's.
+
+    Raises:
+        ValueError: If it is no safetensors file, has no fitting tensor, values that are not
+            finite, or was made by another model; the message says what was found.
+    """
+    header = _header(data)
+    _judge(header)
+    tensor = _tensor(data)
+    bad = int((~tensor.isfinite()).sum())
+    if bad:
+        raise ValueError(f"The latents must be finite; {bad} of {tensor.numel()} values are not.")
+    found = _described(tensor.float(), header.get("__metadata__") or {})
+    return found if model is None else _for_model(found, model, any_model)
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    if len(data) > MAX_BYTES:
+        raise ValueError(
+            f"The file has {len(data) / 1e6:,.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read."
+        )
+    length = int.from_bytes(data[:8], "little")
+    try:
+        if len(data) < 8 or not 2 <= length <= len(data) - 8:
+            raise ValueError("its header does not fit")
+        header = json.loads(data[8 : 8 + length])
+        if not isinstance(header, dict):
+            raise ValueError("its header is no JSON object")
+    except (ValueError, RecursionError) as error:
+        kind = "a PyTorch or zip archive, which is not opened" if data[:2] == b"PK" else "damaged"
+        raise ValueError(
+            f"The file ({len(data):,} bytes) is no safetensors file: it is {kind}"
+            f" ({str(error)[:80]}). Save latents with sdlab.latents.files.latents_bytes."
+        ) from None
+    return header
+
+
+def _judge(header: dict[str, Any]) -> None:
+    entry = header.get("latents")
+    if not isinstance(entry, dict):
+        names = [name for name in header if name != "__metadata__"][:5]
+        raise ValueError(
+            f"The file has no tensor named 'latents'; it has: {', '.join(names) or 'none'}."
+        )
+    if entry.get("dtype") not in _KINDS:
+        raise ValueError(
+            f"The latents must be floating point ({', '.join(_KINDS)}), got {entry.get('dtype')}."
+        )
+    shape = entry.get("shape")
+    sizes = shape if isinstance(shape, list) else []
+    whole = all(isinstance(n, int) and n > 0 for n in sizes)
+    if not whole or len(sizes) not in (3, 4) or (len(sizes) == 4 and sizes[0] != 1):
+        raise ValueError(f"The latents must be [1, C, h, w] or [C, h, w], got {shape}.")
+
+
+def _tensor(data: bytes) -> "Tensor":
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensor = load(data)["latents"]
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(f"The file is a damaged safetensors file: {error}.") from error
+    return tensor[None] if tensor.ndim == 3 else tensor
+
+
+def _described(latents: "Tensor", about: dict[str, Any]) -> LatentsFile:
+    def number(name: str, default: float | None) -> float | None:
+        text = about.get(name)
+        if text is None:
+            return default
+        try:
+            value = float(text)
+        except (TypeError, ValueError):
+            value = math.nan
+        if not math.isfinite(value) or (name == "scaling_factor" and value == 0):
+            raise ValueError(f"The file's {name} must be a finite number, got {text!r}.")
+        return value
+
+    words = {name: str(about.get(name, ""))[:500] for name in ("model", "model_hash", "note")}
+    shift = number("shift_factor", 0.0) or 0.0
+    return LatentsFile(latents, scaling_factor=number("scaling_factor", None), shift_factor=shift,
+                       **words)  # fmt: skip
+
+
+def _for_model(found: LatentsFile, model: "Model", any_model: bool) -> LatentsFile:
+    channels, own = found.latents.shape[1], model.latent_channels
+    if channels != own:
+        raise ValueError(
+            f"The latents have {channels} channels, those of {model.name} have {own}: they were"
+            f" made by another kind of model{f' ({found.model})' if found.model else ''}."
+        )
+    if found.model_hash == model.hash:
+        return found
+    if not any_model:
+        made = f"{found.model or 'a model'} ({found.model_hash})" if found.model_hash else "?"
+        raise ValueError(
+            f"The latents were made by {made}, not by {model.name} ({model.hash}); its decoder may"
+            " read them wrongly. Load that model, or accept latents of any model."
+        )
+    return _rescaled(found, model)
+
+
+def _rescaled(found: LatentsFile, model: "Model") -> LatentsFile:
+    from dataclasses import replace
+
+    config = model.pipeline.vae.config
+    scaling, shift = float(config.scaling_factor), float(config.get("shift_factor") or 0.0)
+    if found.scaling_factor is None or (found.scaling_factor, found.shift_factor) == (
+        scaling,
+        shift,
+    ):
+        return found
+    plain = found.latents / found.scaling_factor + found.shift_factor
+    return replace(
+        found, latents=(plain - shift) * scaling, scaling_factor=scaling, shift_factor=shift
+    )

@@ -1,0 +1,123 @@
+"""An inversion judged whole, and edits that hold the attention of shared words."""
+
+import pytest
+import torch
+
+from sdlab.errors import ModelError
+from sdlab.inversion.prompt_to_prompt import injected, regenerating_with_attention, shared_tokens
+from sdlab.inversion.study import Settings, there_and_back
+from sdlab.sampling.work import finish
+
+CAPTION = "a red car on a beach"
+SETTINGS = Settings(CAPTION, method="edict", num_steps=4)
+
+
+@pytest.fixture(scope="module")
+def latents(small):
+    return torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.5
+
+
+def processors(model):
+    return list(model.pipeline.unet.attn_processors.values())
+
+
+def test_the_outcome_says_what_was_lost(small, latents):
+    seen = []
+    work = there_and_back(small, latents, SETTINGS)
+    outcome = finish(work, lambda done, total: seen.append((done, total)))
+    assert seen == [(n, 16) for n in range(1, 17)]
+    assert outcome.rmse < 1e-3
+    assert outcome.likeness.psnr > 50 and outcome.before.size == outcome.after.size
+    assert outcome.noise.shape == latents.shape
+    assert len(outcome.errors) == 5
+
+
+def test_it_can_be_left_at_any_evaluation(small, latents):
+    work = there_and_back(small, latents, SETTINGS)
+    next(work)
+    work.close()
+    assert next(work, "ended") == "ended"
+
+
+def test_v_prediction_comes_back_as_well(latents):
+    from sdlab.models.model import Model
+    from tests.conftest import make_pipeline
+
+    model = Model(make_pipeline("v_prediction"), "v")
+    outcome = finish(there_and_back(model, latents, SETTINGS))
+    assert outcome.rmse < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "match"),
+    [
+        (SETTINGS.with_(method="null"), {}, "null"),
+        (SETTINGS, {"start": 4}, "from 0 to 3, got 4"),
+        (SETTINGS, {"edit": "a cat", "inject": 2.0}, "share must be"),
+    ],
+)
+def test_bad_settings_are_named(small, latents, settings, options, match):
+    with pytest.raises(ValueError, match=match):
+        finish(there_and_back(small, latents, settings, **options))
+
+
+class TestPromptToPrompt:
+    def test_shared_tokens_pair_the_same_words(self, small):
+        pairs = dict(shared_tokens(small, CAPTION, "a big red car on a beach"))
+        ids = [
+            small.pipeline.tokenizer(text, padding="max_length", max_length=77)["input_ids"]
+            for text in (CAPTION, "a big red car on a beach")
+        ]
+        assert all(ids[0][a] == ids[1][b] for a, b in pairs.items())
+        assert pairs[0] == 0 and pairs[2] == 3  # start; "red" has moved one on
+        assert 2 not in pairs.values()  # "big" has no partner
+
+    @pytest.mark.parametrize("guidance", [1.0, 3.0])
+    def test_the_same_caption_changes_nothing(self, small, latents, guidance):
+        settings = SETTINGS.with_(guidance_scale=guidance, method="naive")
+        plain = finish(there_and_back(small, latents, settings))
+        held = finish(there_and_back(small, latents, settings, edit=CAPTION, inject=1.0))
+        torch.testing.assert_close(held.returned, plain.returned, atol=1e-4, rtol=1e-4)
+
+    @pytest.mark.parametrize("method", ["naive", "edict"])
+    def test_without_a_share_it_is_the_plain_edit(self, small, latents, method):
+        settings = SETTINGS.with_(method=method)
+        there = finish(there_and_back(small, latents, settings)).inversion
+        plain = finish(there_and_back(small, latents, settings, edit="a blue cat"))
+        work = regenerating_with_attention(small, there, CAPTION, "a blue cat", share=0.0)
+        torch.testing.assert_close(finish(work).latents, plain.returned, atol=1e-4, rtol=1e-4)
+
+    def test_holding_attention_changes_the_edit(self, small, latents):
+        plain, held = (
+            finish(there_and_back(small, latents, SETTINGS, edit="a blue car", inject=share))
+            for share in (0.0, 1.0)
+        )
+        gap = (plain.returned - held.returned).abs().max()
+        assert gap > 1e-4
+
+    def test_the_network_is_left_as_it_was_even_after_an_error(self, small):
+        before = processors(small)
+        with pytest.raises(RuntimeError, match="on purpose"):
+            with injected(small.pipeline.unet, [(0, 0)], 0, 1):
+                assert processors(small) != before
+                raise RuntimeError("on purpose")
+        assert processors(small) == before
+
+    def test_between_network_calls_nothing_is_in_place(self, small, latents):
+        before = processors(small)
+        for _ in there_and_back(small, latents, SETTINGS, edit="a blue car", inject=1.0):
+            assert processors(small) == before
+
+    def test_a_strange_processor_is_refused(self, small):
+        class Strange:
+            pass
+
+        layer = next(m for name, m in small.pipeline.unet.named_modules() if name.endswith("attn2"))
+        own, layer.processor = layer.processor, Strange()
+        try:
+            with pytest.raises(ModelError, match="Strange"):
+                with injected(small.pipeline.unet, [(0, 0)], 0, 1):
+                    pass
+            assert isinstance(layer.processor, Strange)
+        finally:
+            layer.processor = own
