@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sdlab import bench
     from sdlab.errors import MemoryLimitError, ModelError, SdlabError, StoreError
-    from sdlab.linting.report import lint
     from sdlab.inversion.invert import invert, regenerate
+    from sdlab.linting.report import lint
     from sdlab.models.load import load
     from sdlab.models.model import Model
     from sdlab.noise import NoiseSchedule, curves
