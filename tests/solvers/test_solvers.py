@@ -1,28 +1,17 @@
-"""Solvers against closed forms, and against diffusers where conventions agree."""
+"""Solvers against closed forms; test_parity_* hold them against other implementations."""
 
 import numpy as np
 import pytest
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
-    HeunDiscreteScheduler,
-    LMSDiscreteScheduler,
-)
 
-from sdlab.denoisers.gaussian import denoise, solution, solve
-from sdlab.noise import NoiseSchedule, curves
-from sdlab.sampling.process import Answer, solver_process
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.denoisers.gaussian import solution, solve
+from sdlab.noise import curves
 from sdlab.solvers.law import law
 from sdlab.solvers.randomness import Noise, Silence
 from sdlab.solvers.registry import solvers
 
-SD = {**adapter.SD_CONFIG, "set_alpha_to_one": True}
-SCHEDULE = NoiseSchedule.from_config(SD)
 MEAN, STD = 0.3, 0.6
+OWN = {n: s for n, s in solvers().items() if s.function.__module__.startswith("sdlab.")}
 
 
 def start(seed=0, dtype=torch.float64):
@@ -92,7 +81,7 @@ def test_weak_order_of_stochastic_solvers(name, order):
 
 def test_every_declared_order_is_measured():
     measured = dict([*ORDERS, *WEAK_ORDERS, ("unipc", 3), ("lms", 2), ("dpmpp_2m", 2)])
-    assert measured == {n: s.order for n, s in solvers().items() if s.order is not None}
+    assert measured == {n: s.order for n, s in OWN.items() if s.order is not None}
 
 
 def test_edm_is_second_order_in_distribution_without_surplus_noise():
@@ -237,69 +226,6 @@ def test_stochastic_solvers_keep_the_spread_of_the_data(name, options):
     end = solve(solvers()[name].function(x, sigmas, Noise(generator), **options), MEAN, STD)
     assert float(end.std()) == pytest.approx(STD, rel=0.03)
     assert float(end.mean()) == pytest.approx(MEAN, abs=0.03)
-
-
-def exact(query):
-    scale = (1.0 + query.sigma**2) ** 0.5
-    x = query.x_t.double() * scale
-    x0_pred = denoise(x, query.sigma, MEAN, STD)
-    return Answer((x - x0_pred) / query.sigma, x0_pred)
-
-
-def diffusers_result(cls, num_steps, eta=None, **options):
-    scheduler = cls.from_config(SD, **options)
-    scheduler.set_timesteps(num_steps)
-    process = adapter.scheduler_process(
-        scheduler,
-        start(),
-        steps=adapter.evaluation_steps(scheduler, num_steps),
-        sigmas=adapter.evaluation_sigmas(scheduler, SCHEDULE),
-        eta=eta,
-        generator=torch.Generator().manual_seed(5),
-    )
-    return adapter.drive(process, exact)
-
-
-def our_result(name, cls, num_steps, scheduler_options=None, **options):
-    """Our solver over the very sigmas that the scheduler visits, whatever its spacing."""
-    scheduler = cls.from_config(SD, **(scheduler_options or {}))
-    scheduler.set_timesteps(num_steps)
-    visited = adapter.evaluation_sigmas(scheduler, SCHEDULE)
-    sigmas = (*sorted(set(visited), reverse=True), 0.0)
-    noise = Noise(torch.Generator().manual_seed(5))
-    process = solver_process(solvers()[name], options, start(), sigmas, noise, SCHEDULE)
-    return adapter.drive(process, exact)
-
-
-# diffusers keeps alphas_cumprod and sigmas in float32, hence tolerances of 1e-4.
-@pytest.mark.parametrize("num_steps", [5, 10, 20])
-@pytest.mark.parametrize(
-    ("name", "cls", "options"),
-    [
-        ("euler", EulerDiscreteScheduler, {}),
-        ("heun", HeunDiscreteScheduler, {}),
-        ("dpmpp_2m", DPMSolverMultistepScheduler, {"final_sigmas_type": "zero"}),
-        ("ddim", DDIMScheduler, {}),
-        ("lms", LMSDiscreteScheduler, {}),
-    ],
-)
-def test_matches_diffusers(name, cls, options, num_steps):
-    theirs = diffusers_result(cls, num_steps, **options).double()
-    ours = our_result(name, cls, num_steps, options).double()
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-def test_ddim_noise_matches_diffusers(eta):
-    theirs = diffusers_result(DDIMScheduler, 10, eta=eta).double()
-    ours = our_result("ddim", DDIMScheduler, 10, eta=eta).double()
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-3)
-
-
-def test_euler_ancestral_matches_diffusers():
-    theirs = diffusers_result(EulerAncestralDiscreteScheduler, 10).double()
-    ours = our_result("euler_ancestral", EulerAncestralDiscreteScheduler, 10).double()
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-3)
 
 
 def test_solution_is_the_limit():
