@@ -14,6 +14,7 @@ _MENU = {
         ("run", "Run", "frame_inspect"),
         ("models", "Models", "deployed_code"),
     ),
+    "Noise": (("noised_images", "Noised images", "blur_on"),),
 }
 
 

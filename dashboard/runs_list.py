@@ -2,7 +2,6 @@
 
 import base64
 import io
-from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -63,7 +62,7 @@ def runs_table(stored: pd.DataFrame) -> pd.DataFrame:
     created = stored["created"]
     return pd.DataFrame(
         {
-            "picture": [_thumbnail(*key) for key in zip(stored["path"], created, strict=True)],
+            "picture": [thumbnail(*key) for key in zip(stored["path"], created, strict=True)],
             "prompt": stored["prompt"],
             "solver": stored["solver"],
             "steps": stored["num_steps"].astype("Int64"),
@@ -96,7 +95,8 @@ def _columns() -> dict[str, object]:
 
 
 @st.cache_data(max_entries=1000, show_spinner=False)
-def _thumbnail(folder: str, created: datetime) -> str | None:
+def thumbnail(folder: str, created: object) -> str | None:
+    """Return a run's picture as a small data URL; ``created`` tells a new one from an old."""
     try:
         image = Image.open(io.BytesIO(read_picture(Path(folder)))).convert("RGB")
     except (StoreError, OSError):

@@ -1,11 +1,13 @@
-"""The scrubber: x_t beside x0_pred at every kept evaluation, moved in the browser alone.
+"""The scrubber: one or two rows of frames side by side, moved in the browser alone.
 
 The whole sheet of frames goes to the browser once; dragging draws another part of it and asks the
-server nothing.
+server nothing. A run's scrubber shows x_t beside x0_pred at every kept evaluation; any other sheet
+is shown as a ``Film``.
 """
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +22,16 @@ _HTML = """
 <div class="scrubber">
   <div class="pair">
     <figure><canvas class="left" role="img"></canvas>
-      <figcaption>x_t, what the network is given</figcaption></figure>
+      <figcaption></figcaption><div class="detail"></div></figure>
     <figure><canvas class="right" role="img"></canvas>
-      <figcaption>x0_pred, the picture it expects</figcaption></figure>
+      <figcaption></figcaption><div class="detail"></div></figure>
   </div>
   <div class="bar">
-    <button class="play" type="button" aria-label="Play the evaluations">&#9654;</button>
-    <input class="range" type="range" min="0" step="1" aria-label="Evaluation">
+    <button class="play" type="button">&#9654;</button>
+    <input class="range" type="range" min="0" step="1">
   </div>
   <output class="where" aria-live="polite"></output>
+  <div class="strip"></div>
 </div>
 """
 
@@ -38,7 +41,23 @@ _CSS = """
 figure { margin: 0; }
 canvas { width: 100%; display: block; border-radius: var(--st-base-radius);
   background: var(--st-secondary-background-color); image-rendering: auto; }
-figcaption { font-size: 0.8rem; opacity: 0.75; margin-top: 0.35rem; }
+figcaption { font-size: 0.8rem; opacity: 0.75; margin-top: 0.35rem; overflow-wrap: anywhere; }
+.detail { font-size: 0.8rem; font-variant-numeric: tabular-nums; min-height: 1.2rem; }
+.detail:empty { display: none; }
+.framed .pair { grid-template-columns: repeat(2, minmax(0, 400px)); }
+.framed .bar { max-width: calc(800px + 0.75rem); }
+.framed canvas.sharp { image-rendering: pixelated; }
+.single .pair { grid-template-columns: minmax(0, 400px); }
+.single .pair figure:last-child { display: none; }
+.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(54px, 1fr)); gap: 6px 4px;
+  margin-top: 0.7rem; }
+.strip:empty { display: none; }
+.strip button { all: unset; display: block; cursor: pointer; font-size: 0.7rem;
+  text-align: center; border-radius: 6px; padding: 2px; border: 2px solid transparent;
+  font-variant-numeric: tabular-nums; }
+.strip button[aria-current=true] { border-color: var(--st-primary-color); }
+.strip button:focus-visible { outline: 2px solid var(--st-primary-color); }
+.strip canvas { border-radius: 3px; margin-bottom: 2px; }
 .bar { display: flex; align-items: center; gap: 0.6rem; margin-top: 0.6rem; }
 .range { flex: 1; min-width: 0; height: 1.5rem; margin: 0; cursor: pointer;
   appearance: none; background: none; --done: 0%; }
@@ -67,30 +86,56 @@ export default function (component) {
   const root = parentElement.querySelector(".scrubber");
   const find = (name) => root.querySelector("." + name);
   const range = find("range"), play = find("play"), where = find("where");
-  const canvases = [find("left"), find("right")];
+  const canvases = [find("left"), find("right")].slice(0, data.names.length);
+  const strip = find("strip");
   const state = root.state ?? (root.state = { id: null, timer: null, sheet: null });
+  const [width, height] = data.size;
   const stop = () => {
     clearInterval(state.timer);
     state.timer = null;
     play.innerHTML = "&#9654;";
-    play.setAttribute("aria-label", "Play the evaluations");
+    play.setAttribute("aria-label", "Play the " + data.unit.toLowerCase() + "s");
+  };
+  const paint = (canvas, row, index) => {
+    const band = Math.floor(index / data.columns), column = index % data.columns;
+    const y = (data.names.length * band + row) * height;
+    canvas.getContext("2d").drawImage(state.sheet, column * width, y, width, height,
+      0, 0, canvas.width, canvas.height);
   };
   const draw = () => {
     const index = Number(range.value);
-    const [width, height] = data.size;
-    const band = Math.floor(index / data.columns), column = index % data.columns;
     where.textContent = data.labels[index];
     range.setAttribute("aria-valuetext", data.labels[index]);
     range.style.setProperty("--done", (100 * index / Math.max(1, range.max)) + "%");
     root.dataset.frame = String(index);
     canvases.forEach((canvas, row) => {
-      canvas.setAttribute("aria-label", data.names[row] + ", " + data.labels[index]);
-      if (!state.sheet) return;
-      const context = canvas.getContext("2d");
-      context.drawImage(state.sheet, column * width, (2 * band + row) * height, width, height,
-        0, 0, width, height);
+      const detail = data.details ? data.details[row][index] : "";
+      const figure = canvas.parentElement;
+      figure.querySelector("figcaption").textContent = data.captions[row];
+      figure.querySelector(".detail").textContent = detail;
+      canvas.setAttribute("aria-label",
+        [data.names[row], data.labels[index], detail].filter(Boolean).join(", "));
+      if (state.sheet) paint(canvas, row, index);
     });
+    [...strip.children].forEach((button, at) =>
+      button.setAttribute("aria-current", String(at === index)));
     root.dataset.drawn = state.sheet ? "yes" : "no";
+  };
+  const hang = () => {
+    strip.replaceChildren(...(data.marks ?? []).map((mark, index) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.setAttribute("aria-label", data.labels[index]);
+      data.names.forEach((name, row) => {
+        const small = document.createElement("canvas");
+        [small.width, small.height] = data.size;
+        paint(small, row, index);
+        button.append(small);
+      });
+      button.append(mark);
+      button.onclick = () => { stop(); range.value = index; draw(); };
+      return button;
+    }));
   };
   range.oninput = () => { stop(); draw(); };
   play.onclick = () => {
@@ -111,10 +156,21 @@ export default function (component) {
     state.run = data.run;
     state.sheet = null;
     range.max = data.labels.length - 1;
+    range.setAttribute("aria-label", data.unit);
+    root.classList.toggle("framed", Boolean(data.marks));
+    root.classList.toggle("single", data.names.length === 1);
     if (!same) range.value = Math.floor(0.4 * range.max);
-    canvases.forEach((canvas) => { canvas.width = data.size[0]; canvas.height = data.size[1]; });
+    canvases.forEach((canvas) => {
+      [canvas.width, canvas.height] = data.size;
+      canvas.classList.toggle("sharp", Math.max(width, height) <= 128);
+    });
     const image = new Image();
-    image.onload = () => { state.sheet = image; draw(); };
+    image.onload = () => {
+      if (state.id !== data.id) return;
+      state.sheet = image;
+      hang();
+      draw();
+    };
     image.src = data.sheet;
   }
   draw();
@@ -146,6 +202,55 @@ def frame_labels(steps: "pd.DataFrame", kept: Sequence[int]) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class Film:
+    """Frames to scrub through.
+
+    Attributes:
+        id: Changes when anything of it does.
+        subject: The scrubber keeps its place while this stays the same.
+        sheet: A data URL of the sheet: one row of frames for each name, wrapped into bands.
+        size: (width, height) of one frame, in pixels.
+        columns: Frames a band.
+        labels: What stands below each frame.
+        names: What each row shows, in a word: one or two.
+        captions: What each row shows, in a sentence.
+        unit: What one frame stands for, such as "Step".
+        details: For each row and frame, what stands below it; or None.
+        marks: The names of the frames in a strip of small ones; or None for no strip.
+    """
+
+    id: str
+    subject: str
+    sheet: str
+    size: tuple[int, int]
+    columns: int
+    labels: Sequence[str]
+    names: Sequence[str]
+    captions: Sequence[str]
+    unit: str
+    details: Sequence[Sequence[str]] | None = None
+    marks: Sequence[str] | None = None
+
+
+def show_film(film: Film, key: str) -> None:
+    """Draw the scrubber of a film; ``key`` is the widget's."""
+    data = {
+        "run": film.subject,
+        "id": film.id,
+        "sheet": film.sheet,
+        "size": film.size,
+        "columns": film.columns,
+        "labels": film.labels,
+        "names": film.names,
+        "captions": film.captions,
+        "unit": film.unit,
+        "details": film.details,
+        "marks": film.marks,
+    }
+    _component()(data=data, key=key)
+
+
 def scrubber(run: str, sheet: Sheet, steps: "pd.DataFrame", explain: bool = True) -> None:
     """Draw the scrubber of a run.
 
@@ -155,16 +260,18 @@ def scrubber(run: str, sheet: Sheet, steps: "pd.DataFrame", explain: bool = True
         steps: Its steps table, for the captions.
         explain: Whether to say how the frames were drawn.
     """
-    data = {
-        "run": run,
-        "id": f"{run} {sheet.how} {len(sheet.webp)}",
-        "sheet": "data:image/webp;base64," + base64.b64encode(sheet.webp).decode(),
-        "size": sheet.size,
-        "columns": sheet.columns,
-        "labels": frame_labels(steps, sheet.kept),
-        "names": ["x_t", "x0_pred"],
-    }
-    _component()(data=data, key="run.scrubber")
+    film = Film(
+        id=f"{run} {sheet.how} {len(sheet.webp)}",
+        subject=run,
+        sheet="data:image/webp;base64," + base64.b64encode(sheet.webp).decode(),
+        size=sheet.size,
+        columns=sheet.columns,
+        labels=frame_labels(steps, sheet.kept),
+        names=("x_t", "x0_pred"),
+        captions=("x_t, what the network is given", "x0_pred, the picture it expects"),
+        unit="Evaluation",
+    )
+    show_film(film, "run.scrubber")
     words = {
         "decoded": "Frames are decoded by the VAE.",
         "linear": "Frames are a linear map from latents to colours; decoding them all takes long.",

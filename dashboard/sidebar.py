@@ -20,9 +20,9 @@ def device_panel() -> None:
 
 def _model(model: ModelView) -> None:
     name = model.name.rstrip("/").rpartition("/")[2] or model.name
-    st.markdown(f":material/deployed_code: **{_plain(name)}**")
+    st.markdown(f":material/deployed_code: **{plain(name)}**")
     st.caption(
-        f"{_plain(model.device_name)} · {model.dtype}  \n"
+        f"{plain(model.device_name)} · {model.dtype}  \n"
         f"{model.parameters / 1e6:,.1f} M parameters · {readable_bytes(model.memory_bytes)}"
     )
 
@@ -48,6 +48,6 @@ def readable_bytes(count: float) -> str:
     return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text with Markdown's own characters made harmless."""
     return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|$:~" else c for c in text)

@@ -1,0 +1,83 @@
+"""How far a picture is drowned: signal-to-noise ratio and likeness at each step, two schedules."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from dashboard.charts.base import HEIGHT, require, value_tooltip
+
+DASHES = ([1, 0], [6, 4])
+
+
+def snr(frame: pd.DataFrame, colors: dict[str, str]) -> alt.LayerChart:
+    """Return the signal-to-noise ratio of each step in decibels.
+
+    Args:
+        frame: Columns ``series``, ``step``, ``sigma``, ``snr_db``.
+        colors: The colour of each series, in order.
+    """
+    return _lines(frame, "snr_db", "SNR", "SNR (dB)", "Signal against noise", colors)
+
+
+def psnr(frame: pd.DataFrame, colors: dict[str, str]) -> alt.LayerChart:
+    """Return how near each frame, as shown, is to the picture, in decibels.
+
+    Args:
+        frame: Columns ``series``, ``step``, ``sigma``, ``psnr_db``.
+        colors: The colour of each series, in order.
+    """
+    return _lines(frame, "psnr_db", "PSNR", "PSNR (dB)", "Likeness to the picture", colors)
+
+
+def _lines(
+    frame: pd.DataFrame, field: str, name: str, axis: str, title: str, colors: dict[str, str]
+) -> alt.LayerChart:
+    rows = require(frame, ("series", "step", "sigma", field), title)
+    rows = rows[np.isfinite(rows[field])]
+    hover = alt.selection_point(name="hover", on="pointerover", nearest=True, fields=["step"],
+                                empty=False)  # fmt: skip
+    names = list(colors)
+    shared = alt.Legend(
+        orient="top", offset=4, symbolType="stroke", symbolSize=400, symbolStrokeWidth=2,
+        labelLimit=320,
+    )  # fmt: skip
+    base = alt.Chart(rows).encode(
+        x=alt.X(
+            "step:Q", title="solver step", axis=alt.Axis(format="d", tickMinStep=1, grid=False)
+        ),
+        y=alt.Y(f"{field}:Q", title=axis),
+        color=alt.Color(
+            "series:N",
+            title=None,
+            scale=alt.Scale(domain=names, range=list(colors.values())),
+            legend=shared,
+        ),
+        strokeDash=alt.StrokeDash(
+            "series:N",
+            title=None,
+            scale=alt.Scale(domain=names, range=[list(d) for d in DASHES[: len(names)]]),
+            legend=shared,
+        ),
+        tooltip=[
+            alt.Tooltip("series:N", title="schedule"),
+            value_tooltip(field, axis),
+            alt.Tooltip("step:Q", title="step", format="d"),
+            alt.Tooltip("sigma:Q", title="sigma", format=".4g"),
+        ],
+    )
+    line = base.mark_line(strokeWidth=2)
+    dots = base.mark_circle(opacity=1).encode(
+        size=alt.condition(hover, alt.value(90), alt.value(24)), strokeDash=alt.value([1, 0])
+    )
+    rule = (
+        alt.Chart(rows)
+        .mark_rule(color="#8a90a3", strokeWidth=1, tooltip=None)
+        .encode(
+            x=alt.X("step:Q", title="solver step"),
+            opacity=alt.condition(hover, alt.value(0.6), alt.value(0)),
+        )
+    )
+    target = base.mark_point(size=160).encode(opacity=alt.value(0)).add_params(hover)
+    return alt.layer(rule, line, dots, target).properties(
+        title=alt.TitleParams(title, anchor="start", fontSize=14), height=HEIGHT
+    )

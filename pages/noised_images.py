@@ -1,0 +1,12 @@
+"""Noised images: one picture at every noise level that a sampler visits, two schedules compared."""
+
+import streamlit as st
+
+from dashboard.noised_images import noised_images
+
+st.title("Noised images", anchor=False)
+st.markdown(
+    "A sampler meets a picture at many noise levels. Here is one picture at all of them, and two "
+    "schedules side by side at the same step."
+)
+noised_images("noised")
