@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from sdlab.solvers.registry import solver
     from sdlab.store.run_folder import open_run
     from sdlab.text.tokens import tokens
+    from sdlab.tracing.attention.record import AttentionRecord
     from sdlab.tracing.trace import Trace
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AttentionRecord": "sdlab.tracing.attention.record",
     "Course": "sdlab.sampling.course",
     "Engine": "sdlab.sampling.engine",
     "Experiment": "sdlab.sampling.experiment",
@@ -60,6 +62,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AttentionRecord",
     "Course",
     "Engine",
     "Experiment",

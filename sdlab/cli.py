@@ -245,8 +245,8 @@ def export(
 
     wanted = {"csv": csv, "parquet": parquet, "zip": zip, "npz": npz, "safetensors": safetensors}
     if not any(wanted.values()):
-        flags = ", ".join(f"--{kind}" for kind in wanted)
-        raise ValueError(f"Nothing to export: pass one of {flags} with a folder.")
+        *flags, last = (f"--{kind}" for kind in wanted)
+        raise ValueError(f"Nothing to export: pass {', '.join(flags)} or {last} with a folder.")
     folder = find_run(root or runs_root(), run)
     for kind, directory in wanted.items():
         for path in export_run(folder, kind, directory) if directory else ():

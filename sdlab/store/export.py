@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from sdlab.errors import StoreError, unknown
 from sdlab.store.atomic import write_file
-from sdlab.store.run_folder import FILES, read_manifest, read_table
-from sdlab.tracing.columns import TABLES
+from sdlab.store.attention import ATTENTION, open_attention, write_npz
+from sdlab.store.run_folder import FILES, OPTIONAL_FILES, read_manifest, read_table
+from sdlab.tracing.columns import OPTIONAL_TABLES, TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-KINDS = ("csv", "parquet", "zip")
+KINDS = ("csv", "parquet", "zip", "npz", "safetensors")
 BLOCK = 2**18
 ROWS = 1000
 
@@ -61,11 +62,11 @@ def write_zip(folder: str | Path, stream: Sink) -> None:
     folder = Path(folder)
     read_manifest(folder)
     with zipfile.ZipFile(_Unseekable(stream), "w") as archive:
-        for name in FILES:
+        for name in (*FILES, *OPTIONAL_FILES):
             path = folder / name
             if path.is_file() and not path.is_symlink():
                 _copy(path, archive, f"{folder.name}/{name}")
-        for name in TABLES:
+        for name in (*TABLES, *OPTIONAL_TABLES):
             if (folder / f"{name}.parquet").is_file():
                 _add_csv(folder, name, archive)
 
@@ -75,12 +76,14 @@ def export_run(folder: Path, kind: str, directory: Path) -> list[Path]:
 
     Args:
         folder: The run folder.
-        kind: "csv" or "parquet", one file a table; "zip", one file with everything.
+        kind: "csv" or "parquet", one file a table; "zip", one file with everything; "npz" or
+            "safetensors", the attention maps.
         directory: Where to; made if it is not there. A file of the same name is replaced.
 
     Raises:
         ValueError: If the kind is unknown.
-        StoreError: If the run cannot be read or a file not be written; none is left half.
+        StoreError: If the run cannot be read or a file not be written; none is left half. If maps
+            are asked for that the run did not record.
     """
     if kind not in KINDS:
         raise ValueError(unknown("kind of export", kind, KINDS))
@@ -88,12 +91,27 @@ def export_run(folder: Path, kind: str, directory: Path) -> list[Path]:
     if kind == "zip":
         target = directory / f"{folder.name}.zip"
         return [write_file(target, lambda stream: write_zip(folder, stream))]
+    if kind in ("npz", "safetensors"):
+        target = directory / f"{folder.name}-attention.{kind}"
+        return [write_file(target, partial(_write_maps, folder, kind))]
     out = []
-    for name in TABLES:
+    optional = [name for name in OPTIONAL_TABLES if (folder / f"{name}.parquet").is_file()]
+    for name in (*TABLES, *optional):
         table = read_table(folder, name)
         target = directory / f"{folder.name}-{name}.{kind}"
         out.append(write_file(target, partial(_write_table, table, kind)))
     return out
+
+
+def _write_maps(folder: Path, kind: str, stream: BinaryIO) -> None:
+    path = folder / ATTENTION
+    if not path.is_file() or path.is_symlink():
+        raise StoreError(f"Run {folder.name} recorded no attention; `sdlab run --attention` does.")
+    if kind == "npz":
+        write_npz(open_attention(path), stream)
+        return
+    with path.open("rb") as source:
+        shutil.copyfileobj(source, stream, BLOCK)
 
 
 def _write_table(table: "pd.DataFrame", kind: str, stream: BinaryIO) -> None:

@@ -3,10 +3,12 @@
 ``tensors.safetensors`` holds the final ``latents`` [1, C, h, w], every recorded tensor
 [K, C, h, w], ``kept`` (int64 [K], the evaluations they are of) and ``sigmas`` (float64, one for
 every evaluation). Opening a run reads the tensors' header only; each is loaded when first used.
+``attention.safetensors`` and ``attention.parquet`` are there if the run recorded attention.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,49 +16,24 @@ from sdlab.errors import StoreError
 from sdlab.sampling.manifest import FORMAT
 from sdlab.store import run_path
 from sdlab.store.atomic import recover, write_folder
+from sdlab.store.attention import ATTENTION, open_attention, save_attention
 from sdlab.store.png import png_info
-from sdlab.tracing.columns import TABLES
+from sdlab.store.tensors import StoredTensors, read_tensors
+from sdlab.tracing.columns import OPTIONAL_TABLES, TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
-    from torch import Tensor
 
     from sdlab.sampling.run import Run
+    from sdlab.tracing.attention.maps import AttentionMaps
 
 MANIFEST, IMAGE, TENSORS = "manifest.json", "image.png", "tensors.safetensors"
 FILES = (MANIFEST, IMAGE, TENSORS, *(f"{name}.parquet" for name in TABLES))
+OPTIONAL_FILES = (ATTENTION, *(f"{name}.parquet" for name in OPTIONAL_TABLES))
 MANIFEST_LIMIT = 4 * 2**20
 REQUIRED = ("id", "experiment", "model", "versions", "created", "width", "height")
 ABOUT_TRACE = ("kept", "sigmas")
-
-
-class StoredTensors(Mapping[str, "Tensor"]):
-    """The tensors of a run folder, each loaded when it is first asked for.
-
-    Args:
-        path: The safetensors file.
-        names: What of it to show.
-    """
-
-    def __init__(self, path: Path, names: list[str]) -> None:
-        self._path = path
-        self._loaded: dict[str, Tensor | None] = dict.fromkeys(names)
-
-    def __getitem__(self, name: str) -> "Tensor":
-        if name not in self._loaded:
-            raise KeyError(name)
-        tensor = self._loaded[name]
-        if tensor is None:
-            tensor = _read(self._path, lambda file: file.get_tensor(name))
-            self._loaded[name] = tensor
-        return tensor
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._loaded)
-
-    def __len__(self) -> int:
-        return len(self._loaded)
 
 
 def save_run(run: "Run", folder: str | Path) -> Path:
@@ -80,8 +57,12 @@ def save_run(run: "Run", folder: str | Path) -> Path:
         tensors = {name: run.tensors[name].detach().cpu().contiguous() for name in run.tensors}
         tensors["kept"] = torch.tensor(run.trace.kept, dtype=torch.int64)
         tensors["sigmas"] = torch.tensor(run.trace.sigmas, dtype=torch.float64)
-        save_file(tensors, place / TENSORS)  # which makes it readable by its owner only
-        (place / TENSORS).chmod((place / MANIFEST).stat().st_mode)
+        save_file(tensors, place / TENSORS)
+        if run.trace.has_attention:
+            save_attention(run.trace.attention, place / ATTENTION)
+            run.attention.to_parquet(place / "attention.parquet", index=False)
+        for path in place.glob("*.safetensors"):  # which are made readable by their owner only
+            path.chmod((place / MANIFEST).stat().st_mode)
 
     return write_folder(run_path(folder, run.id), write)
 
@@ -102,15 +83,16 @@ def open_run(path: str | Path) -> "Run":
     run_path(folder.parent, folder.resolve().name)
     recover(folder)
     manifest = read_manifest(folder)
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    experiment = _experiment(folder, manifest)
+    needed = (*FILES, ATTENTION) if experiment.record.attention else FILES
+    missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         raise StoreError(f"Run folder {folder} lacks {', '.join(missing)}; it cannot be opened.")
-    experiment = _experiment(folder, manifest)
     tables = {name: read_table(folder, name) for name in TABLES}
-    names, kept, sigmas = _read(folder / TENSORS, _about)
+    names, kept, sigmas = read_tensors(folder / TENSORS, _about)
     tensors = StoredTensors(folder / TENSORS, names)
     recorded = StoredTensors(folder / TENSORS, [name for name in names if name != "latents"])
-    trace = Trace(kept, sigmas, recorded)
+    trace = Trace(kept, sigmas, recorded, _attention(folder) if ATTENTION in needed else None)
     return Run(experiment, _image(folder), trace, tables, tensors, manifest)
 
 
@@ -156,7 +138,8 @@ def read_table(folder: Path, name: str) -> "pd.DataFrame":
     except Exception as error:  # pyarrow raises its own, and OSError, and ValueError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StoreError(f"{path} cannot be read as Parquet: {reason}") from error
-    absent = [column for column in TABLES[name] if column not in table.columns]
+    columns = {**TABLES, **OPTIONAL_TABLES}[name]
+    absent = [column for column in columns if column not in table.columns]
     if absent:
         raise StoreError(f"{path} lacks the columns {', '.join(absent)}.")
     return table
@@ -177,6 +160,13 @@ def _experiment(folder: Path, manifest: Mapping[str, Any]) -> Any:
     return experiment
 
 
+def _attention(folder: Path) -> "AttentionMaps":
+    """Return the maps, still on the disk, with the table that lies beside them, if it does."""
+    stored = (folder / "attention.parquet").is_file()
+    load = partial(read_table, folder, "attention") if stored else None
+    return open_attention(folder / ATTENTION, load)
+
+
 def _image(folder: Path) -> "Image.Image":
     from PIL import Image
 
@@ -194,13 +184,3 @@ def _about(file: Any) -> tuple[list[str], list[int], list[float]]:
     if "latents" not in names:
         raise KeyError("latents")
     return names, kept, sigmas
-
-
-def _read(path: Path, read: Callable[[Any], Any]) -> Any:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return read(file)
-    except (SafetensorError, OSError, KeyError) as error:
-        raise StoreError(f"{path} is damaged: {error}.") from error

@@ -82,9 +82,33 @@ TIMINGS: Columns = {
     "samples": ("", "samples in the network call; missing for other stages"),
 }
 
+ATTENTION: Columns = {
+    **WHERE,
+    "half": ("", "'cond' for the prompt, 'uncond' for the negative prompt"),
+    "layer": ("", "cross-attention layer, its dotted name in the U-Net"),
+    "grid": ("cells", "width x height of the layer's maps"),
+    "head": ("", "attention head, from 0; missing where heads were reduced to their mean or max"),
+    "position": ("", "place of the token in the sequence, 0 ... 76"),
+    "piece": ("", "the vocabulary entry; </w> closes a word"),
+    "word": ("", "the word of the prompt that the piece belongs to; empty for special tokens"),
+    "kind": ("", "'start', 'word', 'end' or 'pad'"),
+    "mass": ("", "the token's share of the layer's attention, the mean of its map"),
+    "entropy": ("nat", "of the map scaled to sum 1; ln(cells) if all places are alike"),
+    "x": ("side", "centroid of the map, 0 at the left edge to 1 at the right"),
+    "y": ("side", "centroid of the map, 0 at the top edge to 1 at the bottom"),
+    "spread": ("side", "root mean square distance from the centroid"),
+    "peak": ("", "greatest share of attention that a place gives to the token"),
+    "area": ("", "share of places above half way between the map's least and greatest value"),
+}
+
 TABLES: dict[str, Columns] = {
     "steps": STEPS,
     "channels": CHANNELS,
     "tokens": TOKENS,
     "timings": TIMINGS,
+}
+
+# Of runs that recorded it only.
+OPTIONAL_TABLES: dict[str, Columns] = {
+    "attention": ATTENTION,
 }

@@ -161,5 +161,5 @@ def test_export_is_whole_or_not_there(stored, tmp_path):
 
 
 def test_unknown_kind_of_export(stored, tmp_path):
-    with pytest.raises(ValueError, match="Unknown kind of export 'xls'.*Valid: csv, parquet, zip"):
+    with pytest.raises(ValueError, match="Unknown kind of export 'xls'.*Valid: csv, npz, parquet"):
         export_run(stored, "xls", tmp_path)

@@ -1,4 +1,47 @@
-"""Where each word guides the picture.
+"""Where each word guides the picture: attention maps of the U-Net, kept while it runs.
 
-(overview follows)
+What to keep is chosen before the run and part of the experiment::
+
+    record = sdlab.Record(attention=sdlab.AttentionRecord())   # cross, mean of heads, the prompt
+    run = sdlab.run(model, sdlab.Experiment(prompt="a red car", record=record))
+    run.heatmap("red car"); run.attention; run.trace.attention  # [h, w]; table; AttentionMaps
+
+The modules, in the order in which data flows:
+
+    record          AttentionRecord: layers, heads, tokens, steps, halves, cap
+    layers          the U-Net's attention layers: dotted names, grids; what cannot be read
+    planning        what it will take, before it runs
+    hooks           hooks on q and k inside a context manager; rows to pictures
+    probabilities   softmax(q k^T scale) in float32 over all keys, in pieces
+    collector       one picture's maps in the making, within the cap
+    maps            AttentionMaps: what was kept, by layer, evaluation, head, token
+    words           words and phrases as token positions
+    views           heat maps, and maps along one axis; where a place looks
+    summary         the ``attention`` table
+    analysis        shares, courses, overlaps, rankings, words at a place
+    image           the attention of a given picture
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sdlab.tracing.attention.image import of_image
+    from sdlab.tracing.attention.layers import Layer
+    from sdlab.tracing.attention.maps import AttentionMaps
+    from sdlab.tracing.attention.record import AttentionRecord
+
+_HOMES = {
+    "AttentionMaps": "maps",
+    "AttentionRecord": "record",
+    "Layer": "layers",
+    "of_image": "image",
+}
+
+__all__ = ["AttentionMaps", "AttentionRecord", "Layer", "of_image"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.errors import unknown
 from sdlab.tracing.attention import views, words
 from sdlab.tracing.attention.layers import Layer, select
+from sdlab.tracing.attention.planning import count_tokens
 from sdlab.tracing.attention.record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -167,13 +168,8 @@ class AttentionMaps:
             ValueError: If the layer or the half was not kept.
         """
         found = layer if isinstance(layer, Layer) else self.layer(layer)
-        key = key_of(half, found)
-        if key not in self.tensors:
-            raise ValueError(
-                f"The {half!r} half was not recorded (recorded: {', '.join(self.halves)}); ask for"
-                " it with AttentionRecord(halves='both') and guidance above 1."
-            )
-        return self.tensors[key]
+        self._check_half(half)
+        return self.tensors[key_of(half, found)]
 
     def positions(
         self, word: "str | int | Sequence[int]", occurrence: int | None = None, half: str = "cond"
@@ -189,8 +185,8 @@ class AttentionMaps:
             ValueError: If the prompt has no such word (the message lists those it has), it was cut
                 off, or the position was not kept.
         """
-        found = words.positions(self.tokens[half], word, occurrence)
         kept = self.kept_tokens(half)
+        found = words.positions(self.tokens[half], word, occurrence)
         if found[-1] >= kept:
             raise ValueError(
                 f"Position {found[-1]} was not recorded, only 0 to {kept - 1}; ask for all with"
@@ -199,8 +195,14 @@ class AttentionMaps:
         return found
 
     def kept_tokens(self, half: str = "cond") -> int:
-        """Return how many tokens' maps were kept, from the first."""
-        return int(self.maps(self.choose(None)[0], half).shape[2])
+        """Return how many tokens' maps were kept, from the first.
+
+        Raises:
+            ValueError: If the half was not kept.
+        """
+        self._check_half(half)
+        tokens = self.tokens[half]
+        return count_tokens(tokens, self.record) or int((~tokens["cut"]).sum())
 
     def places(self, step: int | None = None, evaluation: int | None = None) -> list[int]:
         """Return where among the kept evaluations a step or an evaluation stands; both None: all.
@@ -225,6 +227,13 @@ class AttentionMaps:
     def heatmap(self, word: "str | int | Sequence[int]", **choice: Any) -> "np.ndarray":
         """Return a word's heat map, float32 [h, w]; see ``views.heatmap`` for the choices."""
         return views.heatmap(self, word, **choice)
+
+    def _check_half(self, half: str) -> None:
+        if half not in self.halves:
+            raise ValueError(
+                f"The {half!r} half was not recorded (recorded: {', '.join(self.halves)}); ask for"
+                " it with AttentionRecord(halves='both') and guidance above 1."
+            )
 
     @cached_property
     def table(self) -> "pd.DataFrame":

@@ -134,7 +134,7 @@ def self_map(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> "np.nd
     for one in layers:
         row, column = cell(one, x, y)
         found = maps.maps(one, chosen.half)[places][:, :, row * one.width + column].float()
-        own.append(_heads(found, chosen.head, one).mean((0, 1)))
+        own.append(pick_head(found, chosen.head, one).mean((0, 1)))
     return _mean_over_layers(own, layers, chosen.size or _finest(layers))
 
 
@@ -150,6 +150,20 @@ def cell(layer: Layer, x: float, y: float) -> tuple[int, int]:
     return min(int(y * layer.height), layer.height - 1), min(int(x * layer.width), layer.width - 1)
 
 
+def pick_head(own: "Tensor", head: int | None, layer: Layer) -> "Tensor":
+    """Return [K, H, ...] or, of one head, [K, 1, ...].
+
+    Raises:
+        ValueError: If that head was not kept.
+    """
+    if head is None:
+        return own
+    if not 0 <= head < own.shape[1]:
+        kept = f"0 to {own.shape[1] - 1}" if own.shape[1] > 1 else "their mean or max only"
+        raise ValueError(f"head must be one that was kept of {layer.name} ({kept}), got {head}.")
+    return own[:, head : head + 1]
+
+
 def _word(maps: "AttentionMaps", layer: Layer, positions: list[int], chosen: Choice) -> "Tensor":
     """Return a word's share of attention in a layer, float32 [K, heads, h, w]."""
     return _pieces(maps, layer, positions, chosen).sum(2)
@@ -159,16 +173,7 @@ def _pieces(maps: "AttentionMaps", layer: Layer, positions: list[int], chosen: C
     """Return the maps of some tokens in a layer, float32 [K, heads, tokens, h, w]."""
     places = maps.places(chosen.step, chosen.evaluation)
     own = maps.maps(layer, chosen.half)[places][:, :, positions].float()
-    return _heads(own, chosen.head, layer)
-
-
-def _heads(own: "Tensor", head: int | None, layer: Layer) -> "Tensor":
-    if head is None:
-        return own
-    if not 0 <= head < own.shape[1]:
-        kept = f"0 to {own.shape[1] - 1}" if own.shape[1] > 1 else "their mean or max only"
-        raise ValueError(f"head must be one that was kept of {layer.name} ({kept}), got {head}.")
-    return own[:, head : head + 1]
+    return pick_head(own, chosen.head, layer)
 
 
 def _finest(layers: Sequence[Layer]) -> tuple[int, int]:

@@ -28,6 +28,16 @@ def spans(tokens: "pd.DataFrame") -> list[tuple[str, list[int]]]:
     return [(part["word"].iloc[0], part["position"].tolist()) for _, part in groups]
 
 
+def labelled(tokens: "pd.DataFrame") -> list[tuple[str, list[int]]]:
+    """Return ``spans`` with the second of two equal words as "cat (2)", so that labels differ."""
+    seen: dict[str, int] = {}
+    out = []
+    for word, places in spans(tokens):
+        seen[_plain(word)] = number = seen.get(_plain(word), 0) + 1
+        out.append((word if number == 1 else f"{word} ({number})", places))
+    return out
+
+
 def positions(
     tokens: "pd.DataFrame", word: "str | int | Sequence[int]", occurrence: int | None = None
 ) -> list[int]:
