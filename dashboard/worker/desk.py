@@ -119,7 +119,7 @@ class Desk:
             _check(model, question.model_hash, model_hash, reason)
             future.set_result(_call(function, model))
         except BaseException as error:  # whatever it is, it is the asker's
-            future.set_exception(_told(error))
+            future.set_exception(told(error))
         finally:
             del question, function, future
         return True
@@ -154,7 +154,7 @@ def _call(function: Callable[[Any], Any], model: "Model | None") -> Any:
         return function(model)
 
 
-def _told(error: BaseException) -> BaseException:
+def told(error: BaseException) -> BaseException:
     """Return the error, or for one of memory what to tell the person who asked."""
     from sdlab.sampling import memory
 

@@ -2,7 +2,7 @@
 
 Pages call ``submit``, ``get``, ``touch``, ``cancel``, ``load`` and ``status`` from their own
 threads; those only take the lock for a moment. ``ask`` waits for the model's answer to a short
-question. The thread admits runs into the engine first come,
+question, ``studies`` take long ones. The thread admits runs into the engine first come,
 first served, drives it one network call at a time, writes finished runs to disk, and changes the
 model only when nothing of the old one is in flight. It never calls Streamlit.
 """
@@ -23,6 +23,7 @@ from dashboard.worker.job import WorkerJob
 from dashboard.worker.ledger import Ledger
 from dashboard.worker.library import Library
 from dashboard.worker.shelf import stored_hash
+from dashboard.worker.studies import Studies
 from dashboard.worker.views import ENDED, JobView, LabView, ModelRequest
 from dashboard.worker.watchers import Watchers
 from sdlab.sampling.experiment import Experiment
@@ -65,6 +66,7 @@ class Worker:
         self._easel = Easel(self._library, runs)
         self._flight = Flight(self._library, runs, self._watchers.count, self._end)
         self._desk = Desk(self._notify, connected)
+        self.studies = Studies(self._notify, connected)
         self._status = LabView(loading="embedded")
         self._stopping = False
         self._awake = threading.Event()
@@ -165,7 +167,6 @@ class Worker:
         timeout: float = ASK_SECONDS,
     ) -> Answer:
         """Return ``function(model)``, called in the worker's thread; see ``Desk.ask``."""
-        self.wake()
         return self._desk.ask(function, model_hash, session, timeout)
 
     def want_frames(self, run: str) -> None:
@@ -221,7 +222,7 @@ class Worker:
             while not self._stopping:
                 if not self._safe_turn():
                     with self._lock:
-                        if not self._stopping and not self._desk:
+                        if not (self._stopping or self._desk or self.studies):
                             self._lock.wait(IDLE_SECONDS)
         except BaseException:
             log.exception("the worker has ended")
@@ -229,6 +230,7 @@ class Worker:
         finally:
             self._ready.set()
             self._desk.close()
+            self.studies.close()
             self._interrupt_all()
 
     def _safe_turn(self) -> bool:
@@ -247,10 +249,11 @@ class Worker:
             self._list_schedulers()
         self._cancel_waiting()
         self._admit()
-        answered = self._answer()
+        answered, studied = self._answer(), self._study()
         saved = self._save_waiting()
         sketched = self._easel.sketch()
-        if self._flight.round() or answered or saved or sketched or self._list_schedulers():
+        flown = self._flight.round()
+        if flown or answered or studied or saved or sketched or self._list_schedulers():
             return True
         return self._easel.paint()
 
@@ -258,6 +261,11 @@ class Worker:
         view = self._library.view
         model = self._library.model if view else None
         return self._desk.answer(model, view.hash if view else "", self._status.load_error)
+
+    def _study(self) -> bool:
+        view = self._library.view
+        model = self._library.model if view else None
+        return self.studies.step(model, view.hash if view else "", self._status.load_error)
 
     def _cancel_waiting(self) -> None:
         with self._lock:
@@ -312,6 +320,7 @@ class Worker:
         with self._lock:
             self._status = _replace(self._status, loading=request.source, load_error="")
         self._easel.let_go()
+        self.studies.let_go()
         try:
             self._library.swap(request)
             error = ""
@@ -350,6 +359,7 @@ class Worker:
     # Small questions.
 
     def _notify(self) -> None:
+        self.wake()
         with self._lock:
             self._lock.notify()
 

@@ -202,19 +202,21 @@ def errors(inversion: Inversion, back: Return) -> pd.DataFrame:
 
     Returns:
         Columns ``level`` (0 is the noise), ``sigma``, ``rmse`` between the two paths in VP
-        coordinates, and ``relative``, the same over the root mean square of the way up.
+        coordinates, and ``relative``, the same over the root mean square of the way up (NaN where
+        that is 0).
     """
     ours = back.path.double()
     theirs = inversion.path[back.start :].double()
     axes = tuple(range(1, ours.ndim))
     rmse = (ours - theirs).square().mean(axes).sqrt().cpu().numpy()
     size = theirs.square().mean(axes).sqrt().cpu().numpy()
+    nothing = np.full_like(rmse, np.nan)
     return pd.DataFrame(
         {
             "level": np.arange(back.start, len(inversion.sigmas)),
             "sigma": inversion.sigmas[back.start :],
             "rmse": rmse,
-            "relative": rmse / size,
+            "relative": np.divide(rmse, size, out=nothing, where=size > 0),
         }
     )
 
