@@ -1,16 +1,19 @@
 """The solver bench: how accurate a solver is, on data whose truth is known."""
 
 from sdlab.bench.data import Problem, problem, problems
+from sdlab.bench.entrant import curves_for
 from sdlab.bench.fit import ORDER_STEPS, Order, fit, order, orders, sentence
-from sdlab.bench.measure import COLUMNS, STEPS, errors
+from sdlab.bench.measure import COLUMNS, STEPS, TWELVE, errors
 from sdlab.bench.paths import density, trajectories
 
 __all__ = [
     "COLUMNS",
     "ORDER_STEPS",
     "STEPS",
+    "TWELVE",
     "Order",
     "Problem",
+    "curves_for",
     "density",
     "errors",
     "fit",

@@ -6,7 +6,7 @@ schedulers go as they are, in their own coordinates and over their own levels
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -146,6 +146,16 @@ def enter(
         seed=seed,
     )
     return _diffusers(going, curve)
+
+
+def curves_for(names: Iterable[str], curve: str | None) -> dict[str, str | None]:
+    """Return the curve that each solver is to follow: this one, or None for those that cannot."""
+    classes = adapter.compatible_classes()
+    return {
+        name: None if name in classes and curve not in adapter.scheduler_curves(classes[name])
+        else curve
+        for name in names
+    }  # fmt: skip
 
 
 def is_stochastic(name: str, options: Mapping[str, Any] | None = None) -> bool:

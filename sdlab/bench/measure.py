@@ -32,6 +32,21 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 STEPS = (8, 16, 32, 64, 128, 256)
+# What the benchmark and the dashboard's page measure together.
+TWELVE = (
+    "euler",
+    "ddim",
+    "heun",
+    "dpm_2",
+    "dpmpp_2m",
+    "lms",
+    "deis",
+    "unipc",
+    "plms",
+    "DDIMScheduler",
+    "EulerDiscreteScheduler",
+    "DPMSolverMultistepScheduler",
+)
 COLUMNS = {
     "solver": "short name or diffusers class",
     "curve": "how sigma falls",

@@ -40,3 +40,13 @@ def score(denoiser: ExactDenoiser, x: "Tensor", sigma: float) -> "Tensor":
 def flat(x: "Tensor") -> "Tensor":
     """Return samples as rows, float64 [B, D]."""
     return x.reshape(x.shape[0], -1).double()
+
+
+def shares(logits: "Tensor") -> "Tensor":
+    """Return the softmax of each row, [B, K].
+
+    torch's own divides even a few short rows among threads, which costs far more than it saves
+    where the cores have other work.
+    """
+    weights = (logits - logits.amax(1, keepdim=True)).exp()
+    return weights / weights.sum(1, keepdim=True)

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sdlab.denoisers.exact import flat
+from sdlab.denoisers.exact import flat, shares
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ class Ideal:
         import torch
 
         points = self.points.flatten(1)
-        parts = [self._logits(part, sigma).softmax(1) @ points for part in self._portions(x)]
+        parts = [shares(self._logits(part, sigma)) @ points for part in self._portions(x)]
         return torch.cat(parts).reshape(x.shape).to(x.dtype)
 
     def log_density(self, x: "Tensor", sigma: float) -> "Tensor":

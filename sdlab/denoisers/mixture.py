@@ -5,14 +5,14 @@ With the responsibilities r_k = p(k | x), a softmax of the components' log densi
 
     x0_pred = sum_k r_k (s_k^2 x + sigma^2 m_k) / (s_k^2 + sigma^2).
 
-The softmax is taken by log-sum-exp in float64, so it holds at any sigma above 0.
+All of it is in float64 and in logarithms, so it holds at any sigma.
 """
 
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sdlab.denoisers.exact import flat
+from sdlab.denoisers.exact import flat, shares
 
 if TYPE_CHECKING:
     import torch
@@ -68,10 +68,10 @@ class Mixture:
     def denoise(self, x: "Tensor", sigma: float) -> "Tensor":
         """Return the exact x0_pred, in the shape of ``x``."""
         rows = flat(x)
-        shares = self._log_joint(rows, sigma).softmax(1)
+        share = shares(self._log_joint(rows, sigma))
         keep = self.stds**2 / (self.stds**2 + sigma**2)
-        towards = shares * (1.0 - keep) @ self.means.flatten(1)
-        return ((shares @ keep)[:, None] * rows + towards).reshape(x.shape).to(x.dtype)
+        towards = share * (1.0 - keep) @ self.means.flatten(1)
+        return ((share @ keep)[:, None] * rows + towards).reshape(x.shape).to(x.dtype)
 
     def log_density(self, x: "Tensor", sigma: float) -> "Tensor":
         """Return ln p(x; sigma), [B]."""
@@ -98,11 +98,8 @@ class Mixture:
 
     def _log_joint(self, rows: "Tensor", sigma: float) -> "Tensor":
         """Return ln w_k + ln N(x; m_k, s_k^2 + sigma^2), [B, K]."""
-        import torch
-
         variance = self.stds**2 + sigma**2
         means = self.means.flatten(1)
-        exact = "donot_use_mm_for_euclid_dist"  # no cancellation between large squares
-        squares = torch.cdist(rows, means, compute_mode=exact) ** 2
+        squares = (rows[:, None] - means).square().sum(2)
         scale = 0.5 * means.shape[1] * (2 * math.pi * variance).log()
         return self.weights.log() - scale - 0.5 * squares / variance
