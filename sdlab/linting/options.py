@@ -151,17 +151,21 @@ def unknown_entry(subject: Subject) -> Iterator[Finding]:
     explanation="The model's config has entries that this scheduler does not take.",
     details=(
         "Schedulers are made from the config of the model's own one. What the class does not "
-        "know is kept aside: skip_prk_steps belongs to PNDM, set_alpha_to_one to DDIM and PNDM."
+        "know is kept aside: skip_prk_steps belongs to PNDM, steps_offset to those with a spacing."
     ),
     fix="Nothing, unless you count on the entry.",
     source="diffusers ConfigMixin.from_config",
 )
 def ignored_entry(subject: Subject) -> Iterator[Finding]:
-    """Name the entries that are known to other classes only."""
+    """Name the entries that other classes know, where they say something else than a default."""
     if subject.scheduler is None:
         return
     own, known = parameters(type(subject.scheduler)), _known_entries()
-    ignored = [name for name in _entries(subject) if name in known and name not in own]
+    ignored = [
+        name
+        for name in _entries(subject)
+        if name in known and name not in own and subject.request.config[name] not in known[name]
+    ]
     if ignored:
         yield Finding(f"{subject.course.name} does not take {', '.join(ignored)}.")
 
@@ -171,9 +175,13 @@ def _entries(subject: Subject) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _known_entries() -> frozenset[str]:
-    classes = adapter.scheduler_classes().values()
-    return frozenset(name for cls in classes for name in parameters(cls))
+def _known_entries() -> dict[str, list[object]]:
+    """Return every parameter of every class with the defaults that it has."""
+    known: dict[str, list[object]] = {}
+    for cls in adapter.scheduler_classes().values():
+        for name, default in parameters(cls).items():
+            known.setdefault(name, []).append(default)
+    return known
 
 
 @rule(
