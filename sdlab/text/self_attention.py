@@ -131,6 +131,25 @@ def attention_table(
     )
 
 
+def mask_table(encoding: "Encoding") -> pd.DataFrame:
+    """Return the masks as runs of keys: for each query, what it may see and what is hidden.
+
+    Returns:
+        ``query``, ``first``, ``last`` (excluded), ``state``: "seen", "pad, seen", "pad, hidden",
+        or "future, hidden". The tokenizer's mask is 0 on both kinds of pads.
+    """
+    n, end = len(encoding.ids), encoding.end + 1
+    pads = "pad, hidden" if encoding.masks_pads else "pad, seen"
+    rows = []
+    for query in range(n):
+        known = query + 1
+        rows.append((query, 0, min(known, end), "seen"))
+        rows.append((query, end, known, pads))
+        rows.append((query, known, n, "future, hidden"))
+    table = pd.DataFrame(rows, columns=["query", "first", "last", "state"])
+    return table[table["first"] < table["last"]].reset_index(drop=True)
+
+
 def mass_table(encoding: "Encoding") -> pd.DataFrame:
     """Return how much attention each kind of position gives to each kind, by layer and head.
 

@@ -61,7 +61,8 @@ def test_pages_and_dashboard_import_without_torch():
         "import sys, importlib;"
         "[importlib.import_module(m) for m in ('dashboard.lab', 'dashboard.run_view',"
         " 'dashboard.experiment_form', 'dashboard.models_panel', 'dashboard.runs_list',"
-        " 'dashboard.welcome', 'dashboard.pictures', 'dashboard.noised_images')];"
+        " 'dashboard.welcome', 'dashboard.pictures', 'dashboard.noised_images',"
+        " 'dashboard.tokens_view', 'dashboard.token_vectors', 'dashboard.token_attention')];"
         "sys.exit(any(m in sys.modules for m in ('torch', 'diffusers', 'transformers')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)

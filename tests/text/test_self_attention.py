@@ -11,6 +11,7 @@ from sdlab.text.self_attention import (
     attention_map,
     attention_table,
     heads_table,
+    mask_table,
     masks,
     mass_table,
     recorded,
@@ -80,6 +81,17 @@ def test_masks(sd1, masked):
     assert not plain.masks_pads and hidden.masks_pads
     assert np.array_equal(masks(plain)["allowed"], masks(plain)["causal"])
     assert masks(hidden)["allowed"].sum() == 1 + 2 + 3 + 4 * 74
+
+
+def test_the_runs_of_the_masks_are_the_masks(sd1, masked):
+    for pipeline in (sd1, masked):
+        for prompt in ("", "a cat", "parrot " * 90):
+            encoding = encode(pipeline, prompt)
+            drawn = np.zeros((77, 77), int)
+            for query, first, last, state in mask_table(encoding).itertuples(index=False):
+                assert (drawn[query, first:last] == 0).all()
+                drawn[query, first:last] = 2 if state.endswith("hidden") else 1
+            assert np.array_equal(drawn == 1, masks(encoding)["allowed"])
 
 
 def test_pads_take_part_unless_they_are_hidden(sd1, masked):

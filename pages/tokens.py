@@ -1,0 +1,9 @@
+"""Tokens: how CLIP reads a prompt, and what its text encoder makes of it."""
+
+import streamlit as st
+
+from dashboard.tokens_view import tokens_page
+
+st.title("Tokens", anchor=False)
+st.markdown("How CLIP cuts your words into tokens, and what the U-Net is given in their place.")
+tokens_page()

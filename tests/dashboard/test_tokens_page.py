@@ -1,0 +1,122 @@
+"""The Tokens page by AppTest, with the real embedded model behind the real worker."""
+
+import numpy as np
+import pytest
+
+from dashboard.lab import lab
+from sdlab.sampling.experiment import Experiment
+
+
+@pytest.fixture
+def page(open_page):
+    at = open_page("tokens")
+    assert [t.value for t in at.title] == ["Tokens"] and not at.exception and not at.error
+    return at
+
+
+def pieces(at) -> list[str]:
+    return [h.proto.body for h in at.get("html") if 'class="pieces"' in h.proto.body]
+
+
+def test_the_whole_page_at_first_sight(page):
+    assert [h.value for h in page.header] == [
+        "What the text encoder reads",
+        "What it makes of each position",
+        "How the positions look at each other",
+    ]
+    (shown,) = pieces(page)
+    assert "parrot" in shown and "pad &times; 70" in shown and ">49406<" in shown
+    assert len(page.get("vega_lite_chart")) == 8
+    table = page.dataframe[0].value
+    assert table["id"].tolist()[:7] == [49406, 320, 23565, 525, 320, 2117, 49407]
+    assert len(table) == 77
+    assert len(page.get("download_button")) == 9
+
+
+def test_two_prompts_beside_each_other(page):
+    page.text_area(key="tokens.other").set_value("a parrot in the snow").run()
+    assert not page.exception and len(pieces(page)) == 2
+    assert all("differs" in shown for shown in pieces(page))
+    said = " ".join(m.value for m in page.markdown)
+    assert "3 of 77 positions hold another token, the first at position 3" in said
+    assert any("positions 0 to 2 are equal by causality" in c.value for c in page.caption)
+
+
+def test_the_same_prompt_twice(page):
+    page.text_area(key="tokens.other").set_value("A  PARROT on a beach").run()
+    assert any("same 77 tokens" in m.value for m in page.markdown)
+
+
+def test_what_is_cut_unknown_or_not_parsed_is_said(page):
+    prompt = "a (red:1.2) dragon " * 20
+    page.text_area(key="tokens.prompt").set_value(prompt).run()
+    assert not page.exception
+    assert "cut off" in page.warning[0].value and "not parsed" in page.info[0].value
+    (shown,) = pieces(page)
+    assert 'class="word cut"' in shown and "unseen" in shown
+    assert any("never saw them in training" in c.value for c in page.caption)
+
+
+@pytest.mark.parametrize("prompt", ["", "🦜", "<b>&\"'</b> <script>x</script>", "parrot " * 200])
+def test_any_text_can_be_looked_at(page, prompt):
+    page.text_area(key="tokens.prompt").set_value(prompt).run()
+    assert not page.exception and not page.error
+    assert "<script>x" not in pieces(page)[0] and "<b>" not in pieces(page)[0]
+
+
+def test_another_layer_and_head(page):
+    page.selectbox(key="tokens.layer_of_3").set_value(0).run()
+    page.selectbox(key="tokens.head_of_4").set_value("2").run()
+    page.toggle(key="tokens.attention_all").set_value(True).run()
+    page.toggle(key="tokens.cosines_all").set_value(True).run()
+    page.selectbox(key="tokens.measure").set_value("entropy").run()
+    assert not page.exception and not page.error
+    titles = [str(c.proto.spec) for c in page.get("vega_lite_chart")]
+    assert any("Self-attention, layer 0, head 2" in t for t in titles)
+
+
+def test_nearest_entries_of_a_position(page):
+    page.segmented_control(key="tokens.nearest").set_value("token").run()
+    page.selectbox(key="tokens.position").set_value(2).run()
+    table = page.dataframe[-1].value
+    assert table["text"][0] == "parrot" and table["cosine"][0] == pytest.approx(1, abs=1e-5)
+
+
+def test_all_choices_come_from_the_url(open_page):
+    at = open_page(
+        "tokens",
+        **{"tokens.prompt": "a cat", "tokens.other": "a dog", "tokens.position": "2 cat"},
+    )
+    assert at.text_area(key="tokens.prompt").value == "a cat" and len(pieces(at)) == 2
+    assert at.selectbox(key="tokens.position").value == 2
+
+
+def test_the_page_answers_while_a_run_is_going(page):
+    run = lab().submit(Experiment(prompt="slow", seed=98, num_steps=900))
+    try:
+        page.text_area(key="tokens.prompt").set_value("a rocket at night").run()
+        assert not page.error and "rocket" in pieces(page)[0]
+        assert lab().get(run).live
+    finally:
+        lab().cancel(run, "nobody")
+
+
+def test_what_the_page_shows_is_the_models_own(page):
+    from dashboard.token_data import encoded
+
+    model_hash = lab().status().model.hash
+    shown = encoded(model_hash, "a parrot on a beach").contextual
+    own = lab().ask(lambda model: model.encode_prompt("a parrot on a beach")[0][0].numpy())
+    assert np.array_equal(shown, own)
+
+
+def test_a_busy_model_is_explained(open_page, monkeypatch):
+    from dashboard import token_data
+    from dashboard.worker.desk import LATE, BusyError
+
+    def busy(*args, **kwargs):
+        raise BusyError(LATE.format(60))
+
+    monkeypatch.setattr(token_data.lab(), "ask", busy)
+    at = open_page("tokens", **{"tokens.prompt": "never asked before"})
+    assert "did not find time" in at.error[0].value and not at.exception
