@@ -14,7 +14,20 @@ _MENU = {
         ("run", "Run", "frame_inspect"),
         ("models", "Models", "deployed_code"),
     ),
-    "Noise": (("noised_images", "Noised images", "blur_on"),),
+    "Noise": (
+        ("noise_schedules", "Noise schedules", "show_chart"),
+        ("noised_images", "Noised images", "blur_on"),
+        ("solver_bench", "Solver bench", "speed"),
+        ("workbench", "Workbench", "architecture"),
+    ),
+    "Latents": (
+        ("latents", "Latents", "layers"),
+        ("ddim", "DDIM", "swap_horiz"),
+    ),
+    "Words": (
+        ("tokens", "Tokens", "text_fields"),
+        ("attention", "Attention", "visibility"),
+    ),
 }
 
 

@@ -1,0 +1,156 @@
+"""What of the Attention page can be taken away: tables, maps, pictures."""
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from dashboard.attention.subject import BOUND, PAGE, Subject
+from dashboard.attention.viewer import Look, word_frames
+from dashboard.routes import zip_url
+from sdlab.tracing.attention import pictures
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+    from sdlab.tracing.attention.maps import AttentionMaps
+
+LARGEST = 64 * 2**20
+"""Bytes of maps that are offered as a file at once; more are in the run's zip."""
+
+
+def show_files(subject: Subject, look: Look) -> None:
+    """Draw the table of all maps and what can be downloaded."""
+    st.header("Table and files", anchor=False)
+    table = _summaries(subject.key, _maps=subject.maps)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"One row an evaluation, layer, head and token: {len(table):,} rows.", width="stretch"
+        )
+        _csv(table, subject)
+    st.dataframe(table.drop(columns="run", errors="ignore"), hide_index=True, height=330, alt="Table of attention")
+    _pictures(subject, look)
+    _maps(subject, look)
+
+
+def _csv(table: "pd.DataFrame", subject: Subject) -> None:
+    st.download_button(
+        "CSV",
+        data=_csv_bytes(subject.key, _table=table),
+        file_name=f"{subject.name}-attention.csv",
+        mime="text/csv",
+        key=f"{PAGE}.csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _pictures(subject: Subject, look: Look) -> None:
+    left, right = st.columns(2)
+    opacity = left.slider(
+        "Opacity of overlays", 0.0, 1.0, 0.7, 0.05, key=f"{PAGE}.opacity", **BOUND
+    )
+    threshold = right.slider(
+        "Threshold of masks and overlays",
+        0.0,
+        0.95,
+        0.5,
+        0.05,
+        key=f"{PAGE}.threshold",
+        help="As a share of the map's largest value.",
+        **BOUND,
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for number, (label, places) in enumerate(look.words):
+            _, mean = _frames(subject, look, places)
+            image = subject.image()
+            over = pictures.overlay(image, mean, opacity=opacity, threshold=threshold)
+            _download(
+                f"{label}: overlay", over, f"{subject.name}-{_file(label)}-overlay.png", number
+            )
+            mask = pictures.mask(mean, image.size, threshold)
+            _download(f"{label}: mask", mask, f"{subject.name}-{_file(label)}-mask.png", number)
+
+
+def _maps(subject: Subject, look: Look) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        chosen = {_file(label): _frames(subject, look, places)[0] for label, places in look.words}
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            evaluations=np.array(subject.maps.evaluations),
+            sigmas=np.array(subject.maps.facts.sigmas),
+            **chosen,
+        )
+        st.download_button(
+            "Maps of these words (npz)",
+            data=buffer.getvalue(),
+            file_name=f"{subject.name}-words.npz",
+            key=f"{PAGE}.npz",
+            icon=":material/download:",
+            on_click="ignore",
+            help="For each word float32 [evaluations, h, w], as drawn above.",
+        )
+        size = sum(t.numel() * t.element_size() for t in subject.maps.tensors.values())
+        if size <= LARGEST:
+            st.download_button(
+                "All maps (safetensors)",
+                data=_safetensors(subject.key, _maps=subject.maps),
+                file_name=f"{subject.name}-attention.safetensors",
+                key=f"{PAGE}.safetensors",
+                icon=":material/download:",
+                on_click="ignore",
+                help="Every recorded layer, [evaluations, heads, tokens, h, w].",
+            )
+        if subject.folder is not None:
+            st.link_button(
+                "The whole run (zip)",
+                zip_url(subject.name),
+                key=f"{PAGE}.zip",
+                icon=":material/folder_zip:",
+            )
+
+
+def _download(label: str, image: "Image.Image", name: str, number: int) -> None:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    st.download_button(
+        label,
+        data=buffer.getvalue(),
+        file_name=name,
+        mime="image/png",
+        key=f"{PAGE}.png.{number}.{name[-8:]}",
+        icon=":material/image:",
+        on_click="ignore",
+    )
+
+
+def _frames(
+    subject: Subject, look: Look, places: tuple[int, ...]
+) -> "tuple[np.ndarray, np.ndarray]":
+    return word_frames(subject.key, places, look.layer, look.head, look.half, _maps=subject.maps)
+
+
+def _file(label: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in label).split()) or "word"
+
+
+@st.cache_data(max_entries=8, show_spinner="Summing up every map …")
+def _summaries(key: str, _maps: "AttentionMaps") -> "pd.DataFrame":
+    return _maps.table
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _csv_bytes(key: str, _table: "pd.DataFrame") -> bytes:
+    from sdlab.store.export import csv_bytes
+
+    return csv_bytes(_table)
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def _safetensors(key: str, _maps: "AttentionMaps") -> bytes:
+    from safetensors.torch import save
+
+    return save({name: tensor.contiguous() for name, tensor in _maps.tensors.items()})

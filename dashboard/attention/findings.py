@@ -1,0 +1,229 @@
+"""What the maps tell: courses over the steps, small multiples, overlaps, rankings, a place."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.attention.subject import BOUND, PAGE, Subject
+from dashboard.attention.viewer import Look
+from dashboard.charts import attention as charts
+from dashboard.charts.base import AXES, MAX_ROWS
+from dashboard.charts.names import short_layers
+from dashboard.messages import explained
+from dashboard.worker.job import png
+from sdlab.tracing.attention import analysis, pictures, views
+
+if TYPE_CHECKING:
+    from sdlab.tracing.attention.maps import AttentionMaps
+
+VIEWS = ("Over the steps", "Side by side", "Words against words", "Layers and heads")
+SHEET_MOST = 60
+SHEET_SIDE = 96
+
+
+def show_findings(subject: Subject, look: Look) -> None:
+    """Draw one of the views of what the maps tell; only that one is computed."""
+    st.header("What the maps tell", anchor=False)
+    chosen = st.segmented_control(
+        "View", VIEWS, default=VIEWS[0], required=True, key=f"{PAGE}.view",
+        label_visibility="collapsed", **BOUND,
+    )  # fmt: skip
+    draw = {
+        "Over the steps": _over_steps,
+        "Side by side": _side_by_side,
+        "Words against words": _overlap,
+        "Layers and heads": _ranking,
+    }[chosen]
+    with explained():
+        draw(subject, look)
+
+
+def show_place(subject: Subject, look: Look, place: tuple[float, float] | None) -> None:
+    """Draw which words a clicked place attends to, and where that place itself looks."""
+    if place is None:
+        st.caption(
+            ":material/ads_click: Click in a map: the words ranked at that place, and where the "
+            "place itself looks."
+        )
+        return
+    x, y = place
+    where = f"{x:.0%} from the left, {y:.0%} from the top"
+    st.markdown(f"**At {where}**, mean of all evaluations")
+    left, right = st.columns([3, 2], gap="large")
+    with explained():
+        frame = analysis.words_at(subject.maps, x, y, **look.choice)
+        left.altair_chart(charts.words_at(frame))
+        with right:
+            _looks_at(subject, look, place)
+
+
+def _looks_at(subject: Subject, look: Look, place: tuple[float, float]) -> None:
+    maps = subject.maps
+    if not maps.self_layers:
+        st.caption("Self-attention was not recorded, so where the place looks is not known.")
+        return
+    heat = views.self_map(maps, *place, half=look.half)
+    grids = ", ".join(dict.fromkeys(layer.size for layer in maps.self_layers))
+    st.image(
+        png(pictures.overlay(subject.image(), heat)),
+        output_format="PNG",
+        width=260,
+        alt="Where this place looks",
+    )
+    st.caption(
+        f"Where this place looks: self-attention, mean of the recorded layers ({grids} cells)."
+    )
+
+
+def _over_steps(subject: Subject, look: Look) -> None:
+    maps = subject.maps
+    if len(maps) < 2:
+        st.info("One evaluation has no course over steps: take a run for that.")
+        st.altair_chart(charts.kind_mass(_placed(_kinds(subject, look), maps), "step"))
+        return
+    axis = st.segmented_control(
+        "Against", AXES, default=AXES[0], required=True, key=f"{PAGE}.axis", **BOUND
+    )
+    kinds = _placed(_kinds(subject, look), maps)
+    course = _placed(_course(subject, look), maps)
+    names = [label for label, _ in look.words]
+    shown = course[course["word"].isin(names)]
+    if shown.empty:
+        shown = course
+    every = -(-max(len(kinds), len(shown)) // MAX_ROWS)
+    if every > 1:
+        kinds, shown = (frame[frame["evaluation"] % every == 0] for frame in (kinds, shown))
+        st.caption(f"One evaluation in {every} is drawn.")
+    left, right = st.columns(2)
+    left.altair_chart(charts.kind_mass(kinds, axis))
+    right.altair_chart(charts.course(shown, axis, "mass"))
+    left.altair_chart(charts.course(shown, axis, "likeness"))
+    right.altair_chart(charts.course(shown, axis, "entropy"))
+    left.caption(
+        "Start and end take the most: places that need no word look there. Pads carry meaning too, "
+        "as Stable Diffusion masks none of them."
+    )
+    table = analysis.decided(course)
+    right.caption(
+        f"A word counts as decided once its map correlates by {analysis.DECIDED} or more with its "
+        "last one, and stays so. Entropy is highest for a map that is the same everywhere."
+    )
+    right.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "word": "decided word",
+            "sigma": st.column_config.NumberColumn("at sigma", format="%.4g"),
+        },
+        alt="When each word is decided",
+    )
+
+
+def _side_by_side(subject: Subject, look: Look) -> None:
+    maps = subject.maps
+    left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
+    label = left.selectbox(
+        "Word", [name for name, _ in look.words], key=f"{PAGE}.sheet_word.{look.half}"
+    )
+    options = {"evaluation": "evaluations", "layer": "layers", "head": "heads"}
+    over = middle.segmented_control(
+        "One picture for each of the",
+        list(options),
+        format_func=options.get,
+        default="evaluation",
+        required=True,
+        key=f"{PAGE}.sheet_over",
+        **BOUND,
+    )
+    common = right.toggle("One scale for all", True, key=f"{PAGE}.sheet_scale", **BOUND)
+    choice = look.choice
+    if over == "layer":
+        choice["layer"] = None
+    if over == "head" and (maps.record.heads != "all" or len(maps.choose(look.layer)) > 1):
+        need = "one layer above" if maps.record.heads == "all" else "a run with Heads: all"
+        st.info(f"To see head by head, choose {need}.")
+        return
+    names, heats = views.frames(maps, list(dict(look.words)[label]), over, **choice)
+    every = -(-len(heats) // SHEET_MOST)
+    heats, names = heats[::every], names[::every]
+    sheet = pictures.sheet(subject.image(), list(heats), columns=10, side=SHEET_SIDE, common=common)
+    st.image(
+        png(sheet, side=max(sheet.size)),
+        output_format="PNG",
+        alt=f"Maps of {label}, one for each of the {options[over]}",
+    )
+    told = short_layers(names) if over == "layer" else [str(name) for name in names]
+    left_to_right = "Row by row: " + ", ".join(told)
+    st.caption(left_to_right + (f" (one in {every})." if every > 1 else "."))
+
+
+def _overlap(subject: Subject, look: Look) -> None:
+    frame = analysis.overlap(subject.maps, **look.choice)
+    if frame["word"].nunique() < 2:
+        st.info("One word has nothing to overlap with.")
+        return
+    value = st.segmented_control(
+        "Measure",
+        ("correlation", "overlap"),
+        default="correlation",
+        required=True,
+        key=f"{PAGE}.overlap",
+        **BOUND,
+    )
+    left, right = st.columns([3, 2], gap="large")
+    left.altair_chart(charts.overlap(frame, value))
+    right.markdown(
+        "An attribute that leaks, such as the red of *a red car and a blue bird* on the bird, "
+        "looks where another word's object is: its row is high in that word's column, and low "
+        "in its own noun's.\n\n"
+        "**Correlation** compares the shapes of two maps; what they share everywhere does not "
+        "count. **Overlap** is the sum of the lesser of the two maps, each scaled to sum 1."
+    )
+
+
+def _ranking(subject: Subject, look: Look) -> None:
+    left, right = st.columns([3, 2], gap="large")
+    label = left.selectbox(
+        "Word", [name for name, _ in look.words], key=f"{PAGE}.rank_word.{look.half}"
+    )
+    choice = {**look.choice, "layer": None, "head": None}
+    frame = analysis.ranking(subject.maps, list(dict(look.words)[label]), **choice)
+    left.altair_chart(charts.ranking(frame))
+    right.dataframe(
+        frame,
+        hide_index=True,
+        height=min(420, 40 + 35 * len(frame)),
+        column_order=("grid", "head", "focus", "mass", "entropy", "peak", "layer"),
+        column_config={
+            name: st.column_config.NumberColumn(format="%.4f")
+            for name in ("mass", "entropy", "focus", "peak")
+        },
+        alt=f"Layers by how sharply they see {label}",
+    )
+    right.caption(
+        "Focus is 1 - entropy / ln(cells): 1 for a map in one cell, 0 for one that is the same "
+        "everywhere. Grids of different sizes can be compared by it."
+    )
+
+
+def _kinds(subject: Subject, look: Look) -> pd.DataFrame:
+    return _table(subject.key, "kinds", str(look.choice), _maps=subject.maps, _choice=look.choice)
+
+
+def _course(subject: Subject, look: Look) -> pd.DataFrame:
+    return _table(subject.key, "course", str(look.choice), _maps=subject.maps, _choice=look.choice)
+
+
+@st.cache_data(max_entries=64, show_spinner="Measuring the maps …")
+def _table(
+    key: str, what: str, choice: str, _maps: "AttentionMaps", _choice: dict[str, Any]
+) -> pd.DataFrame:
+    make = {"kinds": analysis.kind_mass, "course": analysis.word_course}[what]
+    return make(_maps, **_choice)
+
+
+def _placed(frame: pd.DataFrame, maps: "AttentionMaps") -> pd.DataFrame:
+    """Return the table with the timestep of each evaluation, for the charts' axes."""
+    timesteps = dict(zip(maps.evaluations, maps.facts.timesteps, strict=True))
+    return frame.assign(timestep=frame["evaluation"].map(timesteps))

@@ -1,0 +1,310 @@
+"""What the Attention page looks at: a run that recorded attention, or a given picture.
+
+A run is made here, or taken from those stored; one that recorded no attention can be run again
+with it, which gives the same picture. A given picture is encoded, noised and passed through the
+network once, between the network calls of the runs in flight.
+"""
+
+import io
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from dashboard.job_panel import job_panel
+from dashboard.lab import find, lab
+from dashboard.messages import explained
+from dashboard.navigation import page_path
+from dashboard.pictures import choose_picture, latest_runs, run_gallery
+from dashboard.run_view import enlarged, facts_line
+from dashboard.state import come_back, show_run, shown_run
+from dashboard.worker.job import png
+from dashboard.worker.shelf import StoredRun
+from sdlab.sampling.experiment import Experiment, Record
+from sdlab.tracing.attention.record import AttentionRecord
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from sdlab.tracing.attention.maps import AttentionMaps
+
+PAGE = "attention"
+SOURCES = ("A run", "A given picture")
+PROMPT = "a parrot and a red car on a beach"
+SELF = ("none", "about 16 cells a side", "all layers")
+BOUND = {"bind": "query-params"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A picture with its attention.
+
+    Attributes:
+        key: Stands for the maps: equal keys, equal maps.
+        name: For the names of files.
+        picture: PNG, at least 512 pixels.
+        size: (width, height) of the picture in pixels.
+        prompt: The caption.
+        maps: The maps.
+        folder: The run's folder, or None.
+    """
+
+    key: str
+    name: str
+    picture: bytes
+    size: tuple[int, int]
+    prompt: str
+    maps: "AttentionMaps"
+    folder: Path | None
+
+    def image(self) -> "Image.Image":
+        """Return the picture as a PIL image."""
+        from PIL import Image
+
+        return Image.open(io.BytesIO(self.picture)).convert("RGB")
+
+
+def choose_subject() -> str:
+    """Draw the controls; return which of ``SOURCES`` is looked at."""
+    return st.segmented_control(
+        "Attention of",
+        SOURCES,
+        default=SOURCES[0],
+        required=True,
+        key=f"{PAGE}.of",
+        width="stretch",
+        **BOUND,
+    )
+
+
+def run_controls() -> None:
+    """Draw the way to a run: make one, or take a stored one."""
+    with st.spinner("Opening the model; the first start takes some seconds …"):
+        catalogue = lab().catalogue()
+    if catalogue is None:
+        st.error(lab().status().load_error or "No model could be loaded.", icon=":material/error:")
+        return
+    experiment = _new_run(list(catalogue[catalogue["compatible"]]["name"]))
+    st.button(
+        "Run and record",
+        key=f"{PAGE}.go",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=experiment is None,
+        on_click=_start,
+        args=(experiment,),
+    )
+    latest = latest_runs()
+    if latest:
+        with st.popover("A stored run", icon=":material/grid_view:", width="stretch"):
+            run_gallery(latest, f"{PAGE}.stored", partial(show_run, PAGE))
+
+
+def shown_subject() -> Subject | None:
+    """Draw the run that the page shows, up to its maps; return it once they can be looked at."""
+    run = shown_run(PAGE)
+    if not run:
+        st.info(
+            "Press **Run and record**, or take a stored run: its attention maps appear here.",
+            icon=":material/visibility:",
+        )
+        return None
+    found = find(run)
+    if found is None:
+        st.info(f"No run {run[:40]!r} is stored here.", icon=":material/search_off:")
+        return None
+    if not isinstance(found, StoredRun):
+        facts_line(found.experiment.to_dict())
+        job_panel(run, PAGE)
+        return None
+    with explained():
+        return _of_run(found)
+
+
+def given_subject() -> Subject | None:
+    """Draw the choice of a picture, caption and noise level; return its attention."""
+    chosen = choose_picture(PAGE)
+    caption = st.text_input(
+        "Caption",
+        chosen.label if chosen and chosen.source != "upload" else "",
+        key=f"{PAGE}.caption.{chosen.name if chosen else ''}",
+        placeholder="what the picture shows",
+        help="The words whose attention is looked at.",
+    )
+    left, right = st.columns(2)
+    timestep = left.slider(
+        "Noise level (timestep)",
+        1,
+        999,
+        400,
+        key=f"{PAGE}.timestep",
+        help="How far the picture is noised before the network sees it, in training timesteps. "
+        "With little noise the network needs no words; with much it sees no picture.",
+        **BOUND,
+    )
+    seed = right.number_input("Seed of the noise", 0, 2**32 - 1, 0, key=f"{PAGE}.noise", **BOUND)
+    self_layers = _self_layers()
+    if chosen is None:
+        return None
+    if not (caption or "").strip():
+        st.info("Type a caption: what the picture shows.", icon=":material/edit:")
+        return None
+    model = lab().status().model
+    if model is None:
+        lab().catalogue()
+        model = lab().status().model
+    with explained(), st.spinner("Passing the picture through the network …"):
+        args = (chosen.digest, caption, timestep, int(seed), self_layers, model.hash)
+        maps, picture, size = _given(*args, _png=chosen.png)
+    key = f"given {args}"
+    return Subject(key, f"given-{chosen.digest}", picture, size, caption, maps, None)
+
+
+def _new_run(solvers: list[str]) -> Experiment | None:
+    prompt = st.text_area("Prompt", PROMPT, key=f"{PAGE}.prompt", height=84, **BOUND)
+    left, right = st.columns(2)
+    default = solvers.index("ddim") if "ddim" in solvers else 0
+    solver = left.selectbox("Solver", solvers, default, key=f"{PAGE}.solver", **BOUND)
+    steps = right.number_input("Steps", 1, 1000, 25, key=f"{PAGE}.steps", **BOUND)
+    cfg = left.number_input("CFG", 0.0, 20.0, 4.0, 0.5, key=f"{PAGE}.cfg", **BOUND)
+    seed = right.number_input("Seed", 0, 2**32 - 1, 7, key=f"{PAGE}.seed", **BOUND)
+    with st.expander("What to record", key=f"{PAGE}.record"):
+        heads = st.segmented_control(
+            "Heads",
+            ("mean", "max", "all"),
+            default="mean",
+            required=True,
+            key=f"{PAGE}.heads",
+            help="Average or maximum over the heads, or every head by itself.",
+            **BOUND,
+        )
+        tokens = st.segmented_control(
+            "Tokens",
+            ("prompt", "all"),
+            default="prompt",
+            required=True,
+            key=f"{PAGE}.tokens",
+            help="The prompt's, or the pads after it too.",
+            **BOUND,
+        )
+        both = st.toggle("The negative prompt's half too", key=f"{PAGE}.both", **BOUND)
+        self_layers = _self_layers()
+    with explained():
+        attention = AttentionRecord(
+            heads=heads,
+            tokens=tokens,
+            halves="both" if both else "cond",
+            self_layers=self_layers,
+        )
+        return Experiment(
+            prompt=prompt or "",
+            solver=solver,
+            num_steps=int(steps),
+            guidance_scale=float(cfg),
+            seed=int(seed),
+            record=Record(attention=attention),
+        )
+
+
+def _self_layers() -> tuple[str, ...]:
+    chosen = st.selectbox(
+        "Self-attention",
+        SELF,
+        index=1,
+        key=f"{PAGE}.self",
+        help="Where each place of the picture looks. A layer of n cells takes n x n numbers, so "
+        "the finest ones are large in large pictures.",
+        **BOUND,
+    )
+    if chosen == SELF[1]:
+        model = lab().status().model
+        cells = min(model.default_size) // 8 if model else 16
+        return (f"1/{max(1, cells // 16)}",)
+    return ("all",) if chosen == SELF[2] else ()
+
+
+def _start(experiment: Experiment) -> None:
+    come_back(experiment.id)
+    show_run(PAGE, lab().submit(experiment))
+
+
+def _of_run(run: StoredRun) -> Subject | None:
+    experiment = Experiment.from_dict(run.manifest["experiment"])
+    facts_line(run.manifest["experiment"], run.manifest.get("nfe"))
+    if experiment.record.attention is None:
+        _without(run, experiment)
+        return None
+    maps = open_maps(str(run.folder), run.folder.stat().st_mtime)
+    if maps.facts.truncated:
+        st.warning(
+            f"The cap of {maps.record.max_bytes / 2**20:.0f} MiB was reached: attention was kept "
+            f"up to evaluation {maps.evaluations[-1] + 1} only.",
+            icon=":material/warning:",
+        )
+    size = (run.manifest["width"], run.manifest["height"])
+    picture = enlarged(run.picture)
+    return Subject(run.id, run.id, picture, size, experiment.prompt, maps, run.folder)
+
+
+def _without(run: StoredRun, experiment: Experiment) -> None:
+    st.image(enlarged(run.picture), output_format="PNG", width=256, alt=experiment.prompt)
+    st.info(
+        "This run recorded no attention. Run again with it: recording changes nothing, so the "
+        "picture comes out the same.",
+        icon=":material/visibility_off:",
+    )
+    again = experiment.with_(record=replace(experiment.record, attention=AttentionRecord()))
+    st.button(
+        "Run again and record",
+        key=f"{PAGE}.again_recorded",
+        icon=":material/replay:",
+        on_click=_start,
+        args=(again,),
+    )
+    st.page_link(
+        page_path("run"),
+        label="This run",
+        icon=":material/frame_inspect:",
+        query_params={"id": run.id},
+    )
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def open_maps(folder: str, changed: float) -> "AttentionMaps":
+    """Return the maps of a run folder; ``changed`` is its age, so that a new one is read anew.
+
+    Raises:
+        StoreError: If they are not there or damaged.
+    """
+    import sdlab
+
+    return sdlab.open_run(folder).trace.attention
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _given(
+    digest: str,
+    caption: str,
+    timestep: int,
+    seed: int,
+    self_layers: tuple[str, ...],
+    model_hash: str,
+    _png: bytes,
+) -> tuple[Any, bytes, tuple[int, int]]:
+    """Return the maps of a picture, the picture as the network saw its size, and that size."""
+    from sdlab.latents.image import encode, fit, read_image
+    from sdlab.tracing.attention.image import of_image
+
+    def look(model: Any) -> tuple[Any, bytes, tuple[int, int]]:
+        width, height = model.default_size
+        image = fit(read_image(_png), width, height).image
+        record = AttentionRecord(heads="all", self_layers=self_layers, dtype="float32")
+        maps = of_image(
+            model, encode(model, image), caption, timestep=timestep, seed=seed, record=record
+        )
+        return maps, png(image, side=512), image.size
+
+    return lab().ask(look, model_hash=model_hash)

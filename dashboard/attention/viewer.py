@@ -1,0 +1,187 @@
+"""The viewer: which words, layers and heads, and their maps over the picture."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from dashboard.attention.subject import BOUND, PAGE, Subject
+from dashboard.charts.names import short_layers
+from dashboard.heat_viewer import HeatFilm, heat_viewer
+from dashboard.messages import explained
+from sdlab.tracing.attention import views
+from sdlab.tracing.attention.words import labelled
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sdlab.tracing.attention.maps import AttentionMaps
+
+ALL = "all layers"
+# Words without a place of their own; the others are chosen at first.
+PLAIN = frozenset(
+    "a an the of on in at and or to with by from , . ; : left right above below".split()
+)
+FIRST = 3
+MOST = 6
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is looked at.
+
+    Attributes:
+        words: Label and token positions of each word or phrase.
+        layer: Layers, in ``AttentionRecord``'s words; None for all.
+        head: One head; None for all together.
+        half: "cond" or "uncond".
+    """
+
+    words: tuple[tuple[str, tuple[int, ...]], ...]
+    layer: str | None
+    head: int | None
+    half: str
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """The fields of ``views.Choice`` that stand for it."""
+        return {"layer": self.layer, "head": self.head, "half": self.half}
+
+
+def look_controls(subject: Subject) -> Look | None:
+    """Draw the choice of words, layers and heads; None while no word is chosen."""
+    maps = subject.maps
+    half = _half(maps)
+    found = {label: tuple(places) for label, places in labelled(maps.tokens[half])}
+    if not found:
+        st.info("The prompt has no words, so there is nothing to look for.")
+        return None
+    telling = [label for label in found if label.split(" (")[0].casefold() not in PLAIN]
+    first = telling[:FIRST] or list(found)[:1]
+    picked = st.pills(
+        "Words",
+        list(found),
+        selection_mode="multi",
+        default=first,
+        key=f"{PAGE}.words.{half}.{_prompt_key(subject)}",
+        help=f"Each gets its own map; at most {MOST}.",
+    )
+    left, middle, right = st.columns([2, 2, 1])
+    phrase = left.text_input(
+        "Phrase",
+        key=f"{PAGE}.phrase",
+        placeholder="red car",
+        help="Several words as one, as they stand in the prompt.",
+        **BOUND,
+    )
+    layer = _layer(middle, maps)
+    head = _head(right, maps, layer)
+    words = [(label, found[label]) for label in picked]
+    if phrase and phrase.strip():
+        with explained():
+            places = maps.positions(phrase.strip(), half=half)
+        words.append((f"“{phrase.strip()}”", tuple(places)))
+    if not words:
+        st.info("Choose a word to see where it guides the picture.", icon=":material/visibility:")
+        return None
+    if len(words) > MOST:
+        st.caption(f"The first {MOST} of {len(words)} words are drawn.")
+    return Look(tuple(words[:MOST]), layer, head, half)
+
+
+def show_viewer(subject: Subject, look: Look) -> tuple[float, float] | None:
+    """Draw the maps; return the place that was clicked last, (x, y) in 0 ... 1, or None."""
+    maps = subject.maps
+    how = (look.layer, look.head, look.half)
+    found = [word_frames(subject.key, places, *how, _maps=maps) for _, places in look.words]
+    count = len(maps)
+    film = HeatFilm(
+        id=f"{subject.key} {look}",
+        subject=subject.key,
+        picture=subject.picture,
+        size=subject.size,
+        words=[label for label, _ in look.words],
+        frames=[frames for frames, _ in found],
+        means=[mean for _, mean in found],
+        labels=frame_labels(maps),
+        mean_label=f"mean of {count} evaluations" if count > 1 else frame_labels(maps)[0],
+    )
+    clicked = heat_viewer(film, f"{PAGE}.viewer")
+    place_key = f"{PAGE}.place"
+    if clicked is not None:
+        st.session_state[place_key] = (subject.key, clicked)
+    kept = st.session_state.get(place_key)
+    return kept[1] if kept and kept[0] == subject.key else None
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def word_frames(
+    key: str,
+    positions: tuple[int, ...],
+    layer: str | None,
+    head: int | None,
+    half: str,
+    _maps: "AttentionMaps",
+) -> "tuple[np.ndarray, np.ndarray]":
+    """Return a word's maps at every kept evaluation, [E, h, w], and their mean."""
+    choice = {"layer": layer, "head": head, "half": half}
+    _, frames = views.frames(_maps, list(positions), "evaluation", **choice)
+    return frames, frames.mean(0)
+
+
+def frame_labels(maps: "AttentionMaps") -> list[str]:
+    """Return what stands below each kept evaluation: step, timestep, sigma."""
+    facts = maps.facts
+    rows = zip(facts.evaluations, facts.steps, facts.timesteps, facts.sigmas, strict=True)
+    return [
+        f"evaluation {e + 1} · step {s} · timestep {t:.5g} · sigma {sigma:.4g}"
+        for e, s, t, sigma in rows
+    ]
+
+
+def _half(maps: "AttentionMaps") -> str:
+    if len(maps.halves) < 2:
+        return "cond"
+    names = {"cond": "the prompt", "uncond": "the negative prompt"}
+    return st.segmented_control(
+        "Attention to",
+        maps.halves,
+        format_func=names.get,
+        default="cond",
+        required=True,
+        key=f"{PAGE}.half",
+        **BOUND,
+    )
+
+
+def _layer(place: st.delta_generator.DeltaGenerator, maps: "AttentionMaps") -> str | None:
+    names = [layer.name for layer in maps.cross_layers]
+    short = dict(zip(names, short_layers(names), strict=True))
+    sizes = {layer.name: layer.size for layer in maps.cross_layers}
+    words = {size: f"all of {size} cells" for size in maps.resolutions}
+    words |= {name: f"{short[name]} ({sizes[name]})" for name in names}
+    chosen = place.selectbox(
+        "Layers",
+        [ALL, *words],
+        format_func=lambda name: words.get(name, name),
+        key=f"{PAGE}.layer",
+        help="The mean over all layers, over those of one resolution, or one layer by itself.",
+        **BOUND,
+    )
+    return None if chosen == ALL else chosen
+
+
+def _head(
+    place: st.delta_generator.DeltaGenerator, maps: "AttentionMaps", layer: str | None
+) -> int | None:
+    if maps.record.heads != "all":
+        return None
+    count = min(found.heads for found in maps.choose(layer))
+    chosen = place.selectbox("Head", ["all", *map(str, range(count))], key=f"{PAGE}.head", **BOUND)
+    return None if chosen == "all" else int(chosen)
+
+
+def _prompt_key(subject: Subject) -> str:
+    import zlib
+
+    return f"{zlib.crc32(subject.prompt.encode()):08x}"

@@ -1,0 +1,148 @@
+"""Where attention goes: shares by kind, the course of words, overlaps, rankings."""
+
+import altair as alt
+import pandas as pd
+
+from dashboard.charts.base import (
+    HEIGHT,
+    legend,
+    lines,
+    placed,
+    require,
+    value_tooltip,
+    where_columns,
+    where_tooltips,
+    x_axis,
+)
+from dashboard.charts.names import short_layers
+
+KINDS = ("start", "word", "end", "pad")
+KIND_COLORS = ("#8a90a3", "#6667ff", "#d25200", "#c9cdda")
+KIND_NAMES = {"start": "start", "word": "words", "end": "end", "pad": "pads"}
+COURSES = {
+    "mass": ("Share of attention of each word", "share of attention", "mass"),
+    "entropy": ("Spread of each word's map", "entropy (nats)", "entropy"),
+    "likeness": ("Likeness to the word's last map", "correlation (no unit)", "correlation"),
+}
+
+
+def kind_mass(frame: pd.DataFrame, x: str) -> alt.LayerChart:
+    """Return the shares of start, words, end and pads, stacked to 1, against the axis."""
+    rows = require(frame, where_columns("kind", "mass"), "attention by kind")
+    rows = placed(rows).assign(name=rows["kind"].map(KIND_NAMES))
+    color = alt.Color(
+        "name:N",
+        title="attention to",
+        sort=list(KIND_NAMES.values()),
+        scale=alt.Scale(domain=list(KIND_NAMES.values()), range=list(KIND_COLORS)),
+        legend=legend(),
+    )
+    tips = [alt.Tooltip("name:N", title="to"), value_tooltip("mass", "share"), *where_tooltips()]
+    y = alt.Y("mass:Q", title="share of attention", scale=alt.Scale(domain=[0, 1]), stack=True)
+    order = alt.Order("rank:Q")
+    rows["rank"] = rows["kind"].map({kind: place for place, kind in enumerate(KINDS)})
+    base = alt.Chart(rows).encode(x=x_axis(x), y=y, color=color, order=order, tooltip=tips)
+    area = base.mark_area(opacity=0.85, line=False)
+    return alt.layer(area).properties(
+        title=alt.TitleParams("Where attention goes", anchor="start", fontSize=14), height=HEIGHT
+    )
+
+
+def course(frame: pd.DataFrame, x: str, value: str) -> alt.LayerChart:
+    """Return one line a word: its ``mass``, ``entropy`` or ``likeness`` against the axis.
+
+    Raises:
+        ValueError: If the value is another.
+    """
+    if value not in COURSES:
+        raise ValueError(f"value must be one of {', '.join(COURSES)}, got {value!r}.")
+    title, axis, name = COURSES[value]
+    rows = require(frame, where_columns("word", value), title).dropna()
+    words = list(dict.fromkeys(rows["word"]))
+    color = alt.Color("word:N", title="word", sort=words, legend=legend())
+    y = alt.Y(f"{value}:Q", title=axis, scale=alt.Scale(zero=value == "mass"))
+    return lines(rows, x, y, title, value_tooltip(value, name), color)
+
+
+def overlap(frame: pd.DataFrame, value: str = "overlap") -> alt.LayerChart:
+    """Return the square of every word against every other; ``overlap`` or ``correlation``."""
+    rows = require(frame, ["word", "other", "overlap", "correlation"], "overlap of words")
+    words = list(dict.fromkeys(rows["word"]))
+    low = -1 if value == "correlation" else 0
+    scheme = "purpleorange" if value == "correlation" else "purples"
+    color = alt.Color(
+        f"{value}:Q",
+        title=value,
+        scale=alt.Scale(domain=[low, 1], scheme=scheme),
+        legend=alt.Legend(orient="top", titleOrient="left", gradientLength=140),
+    )
+    tips = [
+        alt.Tooltip("word:N", title="word"),
+        alt.Tooltip("other:N", title="and"),
+        value_tooltip("overlap", "overlap"),
+        value_tooltip("correlation", "correlation"),
+    ]
+    base = alt.Chart(rows).encode(
+        x=alt.X("other:N", sort=words, title=None, axis=alt.Axis(labelAngle=-40, orient="bottom", labelOverlap=False)),
+        y=alt.Y("word:N", sort=words, title=None, axis=alt.Axis(labelOverlap=False)),
+    )
+    cells = base.mark_rect().encode(color=color, tooltip=tips)
+    light = f"abs(datum.{value}) < 0.55"
+    text = base.mark_text(fontSize=11).encode(
+        text=alt.Text(f"{value}:Q", format=".2f"),
+        color=alt.condition(light, alt.value("#20233a"), alt.value("#ffffff")),
+    )
+    title = "How far words look at the same places"
+    return alt.layer(cells, *([text] if len(words) <= 12 else [])).properties(
+        title=alt.TitleParams(title, anchor="start", fontSize=14),
+        height=alt.Step(30),
+    )
+
+
+def ranking(frame: pd.DataFrame, value: str = "focus", rows: int = 20) -> alt.LayerChart:
+    """Return the layers (and heads) that see a word most sharply, the best first."""
+    names = ["layer", "grid", "head", "mass", "entropy", "focus", "peak"]
+    top = require(frame, names, "ranking of layers").head(rows).copy()
+    names = list(dict.fromkeys(frame["layer"]))
+    short = dict(zip(names, short_layers(names), strict=True))
+    head = ["" if pd.isna(number) else f", head {number}" for number in top["head"]]
+    top["name"] = top["layer"].map(short) + head
+    tips = [
+        alt.Tooltip("layer:N", title="layer"),
+        alt.Tooltip("grid:N", title="grid"),
+        *(value_tooltip(name, name) for name in ("focus", "mass", "entropy", "peak")),
+    ]
+    grids = list(dict.fromkeys(frame["grid"]))
+    base = alt.Chart(top).encode(
+        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
+        x=alt.X(f"{value}:Q", title=f"{value} (0 spread out, 1 one place)"),
+        color=alt.Color("grid:N", title="grid", sort=grids, legend=legend()),
+        tooltip=tips,
+    )
+    title = "Layers by how sharply they see the word"
+    return alt.layer(base.mark_bar()).properties(
+        title=alt.TitleParams(title, anchor="start", fontSize=14), height=alt.Step(22)
+    )
+
+
+def words_at(frame: pd.DataFrame) -> alt.LayerChart:
+    """Return the words by the share of attention that a place gives them."""
+    rows = require(frame, ["word", "kind", "share"], "words at a place").copy()
+    rows["name"] = rows["word"].where(rows["kind"] == "word", "[" + rows["word"] + "]")
+    color = alt.Color(
+        "kind:N",
+        scale=alt.Scale(domain=list(KINDS), range=list(KIND_COLORS)),
+        legend=None,
+    )
+    base = alt.Chart(rows).encode(
+        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
+        x=alt.X("share:Q", title="share of the place's attention"),
+    )
+    bars = base.mark_bar().encode(
+        color=color,
+        tooltip=[alt.Tooltip("name:N", title="word"), value_tooltip("share", "share")],
+    )
+    text = base.mark_text(align="left", dx=4, color="#8a90a3").encode(
+        text=alt.Text("share:Q", format=".3f")
+    )
+    return alt.layer(bars, text).properties(height=alt.Step(22))

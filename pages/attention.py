@@ -1,0 +1,12 @@
+"""Attention: where each word guides the picture, step by step."""
+
+import streamlit as st
+
+from dashboard.attention.view import attention_page
+
+st.title("Attention", anchor=False)
+st.markdown(
+    "Where each word guides the picture: the U-Net's cross-attention, exact, at every step, layer "
+    "and head that was recorded."
+)
+attention_page()
