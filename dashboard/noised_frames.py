@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dashboard.lab import lab
 from dashboard.pictures import ChosenPicture
+from dashboard.state import session_id
 from dashboard.worker.frames import frame_size
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def develop(
 def _latents(digest: str, size: tuple[int, int], model: str, _image: Image.Image) -> "np.ndarray":
     from sdlab.latents.image import encode
 
-    return lab().ask(lambda m: encode(m, _image).cpu().numpy(), model)
+    return lab().ask(lambda m: encode(m, _image).cpu().numpy(), model, session_id())
 
 
 @st.cache_data(max_entries=400, show_spinner=False)
@@ -189,8 +190,8 @@ def _picture(x: "Tensor", room: Darkroom) -> Image.Image:
     if room.space == "pixels":
         return to_picture(x)
     if room.decoded:
-        return lab().ask(lambda model: model.decode(x), room.model)
-    return lab().ask(lambda model: model.preview(x, model.vae_factor), room.model)
+        return lab().ask(lambda model: model.decode(x), room.model, session_id())
+    return lab().ask(lambda model: model.preview(x, model.vae_factor), room.model, session_id())
 
 
 def sheet(rows: Sequence[Sequence[Frame]]) -> tuple[bytes, tuple[int, int]]:

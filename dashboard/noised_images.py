@@ -80,7 +80,7 @@ def noised_images(page: str) -> None:
         settings = noised_controls(page, catalogue, view is None or view.decodes_fast)
         tables = _tables(settings, model)
         if picture is None or image is None:
-            st.info("Choose a picture on the left.", icon=":material/image:")
+            st.info("Choose a picture first.", icon=":material/image:")
             return
         strips = _develop(page, picture, image, settings, tables, model)
         if strips is None:

@@ -1,6 +1,7 @@
 """The Noised images page: pictures to start from, schedules, strips, charts, downloads."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -180,6 +181,19 @@ def _endless(picture, image, sigmas, room):
 
     yield sigmas[0], Frame(b"\0\0\0", (1, 1), 1.0)
     st.stop()
+
+
+def test_a_slow_decoder_is_spared_unless_asked_for(open_page, monkeypatch):
+    worker = lab()
+    worker.ask(lambda model: None)
+    library = worker._library
+    monkeypatch.setattr(library, "view", replace(library.view, decodes_fast=False))
+    at = open_page("noised_images", **{"noised.steps": "2", "noised.b_solver": "none"})
+    assert any("linear map" in c.value for c in at.caption) and not errors(at)
+    linear = table(at)["psnr_db"].iloc[-1]
+    at.toggle(key="noised.decode").set_value(True).run()
+    assert not any("linear map" in c.value for c in at.caption)
+    assert table(at)["psnr_db"].iloc[-1] > linear
 
 
 def test_levels_follow_the_training_schedule():
