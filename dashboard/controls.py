@@ -190,7 +190,7 @@ def _solver(catalogue: pd.DataFrame) -> pd.Series:
 
 def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series) -> str:
     options = [OWN_CURVE, *solver["curves"]]
-    if solver["origin"] == "sdlab":
+    if solver["custom_sigmas"]:
         options += [*OWN, *(SAVED + name for name in curve_names())]
     return place.selectbox(
         "Sigma curve",

@@ -118,7 +118,7 @@ def _row(page: str, name: str, fits: pd.DataFrame) -> tuple[str, str, str, str] 
     if solver == NONE:
         return None
     curves = [OWN_CURVE, *(c for c in fits.loc[solver]["curves"] if c not in OWN)]
-    if fits.loc[solver]["origin"] == "sdlab":
+    if fits.loc[solver]["custom_sigmas"]:
         curves += [SAVED + saved for saved in curve_names()]
     own = default_curve if solver == default and default_curve in curves else OWN_CURVE
     curve = second.selectbox(

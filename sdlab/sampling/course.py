@@ -104,7 +104,7 @@ def course(
         schedule: Its noise schedule; made of ``config`` if not given.
         options: Arguments of the solver, or of the scheduler's class.
         curve: How sigma falls; None for what the config says.
-        curve_options: Arguments of the curve; for own solvers only.
+        curve_options: Arguments of the curve; for own solvers, and classes that take sigmas.
         eta: Share of injected noise, for those that take it.
         seed: For schedulers that draw noise from a seed of their own.
         device: Where a scheduler's tables go.
@@ -124,11 +124,6 @@ def course(
         )
     if solver not in adapter.scheduler_classes():
         raise ValueError(unknown("solver", solver, valid_names()))
-    if curve_options:
-        raise ValueError(
-            f"{solver} takes its curve's options as its own parameters, got"
-            f" curve_options {curve_options}; use solver_options."
-        )
     scheduler = adapter.make_scheduler(
         solver,
         config,
@@ -137,6 +132,7 @@ def course(
         num_steps=num_steps,
         seed=seed,
         device=device,
+        curve_options=curve_options,
     )
     return _of_scheduler(scheduler, num_steps, eta)
 

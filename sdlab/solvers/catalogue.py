@@ -1,15 +1,23 @@
-"""Every solver and scheduler in one table."""
+"""Every solver and scheduler in one table: what it declares, and what was found out by trying."""
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from sdlab.noise.curves import names as curve_names
+from sdlab.noise.schedule import PREDICTION_TYPES
 from sdlab.solvers import diffusers_adapter as adapter
-from sdlab.solvers.registry import solvers
+from sdlab.solvers.probing import quiet
+from sdlab.solvers.registry import Solver, solvers
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
+
+# The step counts at which evaluations are counted; the formula must hold at all of them.
+COUNTED = (10, 25, 50)
 
 
 def valid_names() -> list[str]:
@@ -21,43 +29,161 @@ def schedulers(model: "Model | None" = None) -> pd.DataFrame:
     """Return the catalogue, one row a solver or diffusers scheduler.
 
     Args:
-        model: Not needed: every model that loads takes every compatible scheduler.
+        model: Whose scheduler config and prediction type decide what is compatible; without one
+            that is Stable Diffusion 1.x's.
 
     Returns:
         Columns ``name``; ``origin`` ("sdlab" or "diffusers"); ``order`` of convergence where
-        declared; ``stages``, evaluations per full step; ``deterministic`` at default options;
-        ``takes_eta``, and the ``eta`` it has by default; ``curves``, the names it can follow;
-        ``compatible`` with Stable Diffusion, and the ``reason`` if not.
+        declared; ``stages``, evaluations per full step; ``nfe``, the evaluations of N steps, and
+        ``nfe_10`` and ``nfe_50``; ``deterministic`` at default options; ``takes_eta``, and the
+        ``eta`` it has by default; ``coordinates`` of its latents, "VE" (x0 + sigma n) or "VP";
+        ``initial_scale``, by which the start noise is multiplied at 50 steps; ``curves``, the names
+        it can follow; ``custom_sigmas``, whether it takes any; ``predictions``, the prediction
+        types it understands; ``compatible`` with Stable Diffusion or the model, and the
+        ``reason`` if not.
     """
-    rows: list[dict[str, object]] = [
-        {
-            "name": name,
-            "origin": "sdlab",
-            "order": found.order,
-            "stages": found.stages,
-            "deterministic": found.deterministic,
-            "takes_eta": "eta" in found.options,
-            "eta": found.options.get("eta"),
-            "curves": tuple(curve_names()),
-            "compatible": True,
-            "reason": "",
-        }
-        for name, found in sorted(solvers().items())
-    ]
+    rows = [_own_row(found) for _, found in sorted(solvers().items())]
     for name, cls in sorted(adapter.scheduler_classes().items()):
-        probed = adapter.probe(name)
-        rows.append(
-            {
-                "name": name,
-                "origin": "diffusers",
-                "order": None,
-                "stages": getattr(cls, "order", None),
-                "deterministic": probed.deterministic,
-                "takes_eta": probed.compatible and adapter.takes_eta(cls),
-                "eta": 0.0 if probed.compatible and adapter.takes_eta(cls) else None,
-                "curves": tuple(adapter.scheduler_curves(cls)) if probed.compatible else (),
-                "compatible": probed.compatible,
-                "reason": probed.reason,
-            }
-        )
-    return pd.DataFrame(rows).astype({"order": "Int64", "stages": "Int64", "eta": "Float64"})
+        rows.append(_row(name, cls) if adapter.probe(name).compatible else _bare_row(name, cls))
+    if model is not None:
+        config = model.pipeline.scheduler.config
+        rows = [_judged(row, config) if row["compatible"] else row for row in rows]
+    whole = ("order", "stages", "nfe_10", "nfe_50")
+    types = {**dict.fromkeys(whole, "Int64"), "eta": "Float64", "initial_scale": "Float64"}
+    return pd.DataFrame(rows).astype(types)
+
+
+def nfe_formula(counts: Mapping[int, int]) -> str:
+    """Return the evaluations as a formula of the steps N, such as "2N-1", or "" if it is no line.
+
+    Args:
+        counts: Evaluations by number of steps, of two or more.
+    """
+    (first, at_first), *rest = sorted(counts.items())
+    last, at_last = rest[-1]
+    slope = round((at_last - at_first) / (last - first))
+    offset = at_first - slope * first
+    if any(slope * n + offset != count for n, count in rest):
+        return ""
+    line = "N" if slope == 1 else f"{slope}N"
+    return line + (f"{offset:+d}" if offset else "")
+
+
+def _own_row(found: Solver) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "origin": "sdlab",
+        "order": found.order,
+        "stages": found.stages,
+        **_own_counts(found),
+        "deterministic": found.deterministic,
+        "takes_eta": "eta" in found.options,
+        "eta": found.options.get("eta"),
+        "coordinates": "VE",
+        "initial_scale": _own_scale(),
+        "curves": tuple(curve_names()),
+        "custom_sigmas": True,
+        "predictions": PREDICTION_TYPES,
+        "compatible": True,
+        "reason": "",
+    }
+
+
+def _row(name: str, cls: type) -> dict[str, Any]:
+    takes_eta = adapter.takes_eta(cls)
+    return {
+        **_bare_row(name, cls),
+        "takes_eta": takes_eta,
+        "eta": 0.0 if takes_eta else None,
+        **_laid_out(name),
+        "curves": tuple(adapter.scheduler_curves(cls)),
+        "custom_sigmas": adapter.takes_sigmas(name),
+        "predictions": adapter.prediction_types(name),
+    }
+
+
+def _bare_row(name: str, cls: type) -> dict[str, Any]:
+    probed = adapter.probe(name)
+    return {
+        "name": name,
+        "origin": "diffusers",
+        "order": None,
+        "stages": getattr(cls, "order", None),
+        "nfe": "",
+        "nfe_10": None,
+        "nfe_50": None,
+        "deterministic": probed.deterministic,
+        "takes_eta": False,
+        "eta": None,
+        "coordinates": "",
+        "initial_scale": None,
+        "curves": (),
+        "custom_sigmas": False,
+        "predictions": (),
+        "compatible": probed.compatible,
+        "reason": probed.reason,
+    }
+
+
+def _judged(row: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a compatible row, or why the model cannot use it after all."""
+    kind = config.get("prediction_type") or "epsilon"
+    reason = ""
+    if kind not in row["predictions"]:
+        reason = f"does not understand the model's prediction type, {kind}"
+    elif row["origin"] == "diffusers":
+        try:
+            _made(row["name"], 10, config)
+        except ValueError as error:
+            reason = str(error)
+    return {**row, "compatible": not reason, "reason": reason}
+
+
+@cache
+def _own_counts(found: Solver) -> dict[str, Any]:
+    """Return the columns ``nfe``, ``nfe_10`` and ``nfe_50``; none where it does not run so far."""
+    from sdlab.sampling.course import course
+
+    try:
+        return _nfe({steps: course(found.name, steps).nfe for steps in COUNTED})
+    except ValueError:
+        return _nfe({})
+
+
+@cache
+def _laid_out(name: str) -> dict[str, Any]:
+    """Return a scheduler's ``nfe`` columns, ``coordinates`` and ``initial_scale``.
+
+    One object does for all step counts: some take as long to make as the rest of the table.
+    """
+    import torch
+
+    scheduler = _made(name, COUNTED[0], adapter.SD_CONFIG)
+    counts = {}
+    for steps in COUNTED:
+        with quiet():
+            scheduler.set_timesteps(steps)
+        counts[steps] = len(scheduler.timesteps)
+    ones = torch.ones(1, 4, 8, 8)
+    scaled = scheduler.scale_model_input(ones, scheduler.timesteps[0])
+    return {
+        **_nfe(counts),
+        "coordinates": "VP" if torch.equal(ones, scaled) else "VE",
+        "initial_scale": float(scheduler.init_noise_sigma),
+    }
+
+
+def _nfe(counts: Mapping[int, int]) -> dict[str, Any]:
+    formula = nfe_formula(counts) if counts else ""
+    return {"nfe": formula, "nfe_10": counts.get(10), "nfe_50": counts.get(50)}
+
+
+@cache
+def _own_scale() -> float:
+    from sdlab.sampling.course import course
+
+    return math.sqrt(1.0 + course("euler", 50).sigmas[0] ** 2)
+
+
+def _made(name: str, num_steps: int, config: Mapping[str, Any]) -> Any:
+    return adapter.make_scheduler(name, config, options={}, curve=None, num_steps=num_steps, seed=0)

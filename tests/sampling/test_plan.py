@@ -44,7 +44,7 @@ def test_record_estimate_is_what_is_held(small):
         ({"solver": "heun", "eta": 0.5}, "solver 'heun' takes no eta, got 0.5"),
         ({"solver": "EulerDiscreteScheduler", "eta": 0.5}, "takes no eta, got 0.5"),
         (
-            {"solver": "EulerDiscreteScheduler", "curve_options": {"rho": 3}},
+            {"solver": "HeunDiscreteScheduler", "curve_options": {"rho": 3}},
             "curve_options.*use solver_options",
         ),
         ({"solver": "euler", "num_steps": 1001}, "num_steps must be from 1 to 1000"),

@@ -1,0 +1,112 @@
+"""diffusers' schedulers driven as StableDiffusionPipeline drives them, and where they go.
+
+Driven alone, the arithmetic is the pipeline's own, operation by operation, so the final latents are
+bit-identical to it.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sdlab.noise.schedule import NoiseSchedule
+from sdlab.sampling.process import Answer, Process, Query
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+def evaluation_sigmas(scheduler: Any, schedule: NoiseSchedule) -> list[float]:
+    """Return the noise level of each evaluation of a scheduler whose timesteps are set.
+
+    Taken from the scheduler's own table of sigmas where it has one (its timesteps may be rounded),
+    else from the timestep. Second-order schedulers evaluate between table entries.
+    """
+    timesteps = scheduler.timesteps.tolist()
+    by_time = schedule.timestep_to_sigma(timesteps)
+    table = getattr(scheduler, "sigmas", None)
+    if table is None:
+        return by_time.tolist()
+    between = hasattr(scheduler, "sigmas_interpol") or hasattr(scheduler, "mid_point_sigma")
+    return [
+        float(by_time[i]) if between and i % 2 else sigma
+        for i, sigma in enumerate(table.tolist()[: len(timesteps)])
+    ]
+
+
+def end_sigma(scheduler: Any) -> float:
+    """Return the noise level at which the last step of a scheduler ends.
+
+    The last entry of its sigmas where it has them; else from ``final_alpha_cumprod`` (DDIM, PNDM),
+    and 0 for those without one (DDPM).
+    """
+    table = getattr(scheduler, "sigmas", None)
+    if table is not None:
+        return float(table[-1])
+    alpha_bar = float(getattr(scheduler, "final_alpha_cumprod", 1.0))
+    return math.sqrt((1.0 - alpha_bar) / alpha_bar)
+
+
+def evaluation_steps(scheduler: Any, num_steps: int) -> list[int]:
+    """Return the solver step of each evaluation, counted from 0."""
+    count, order = len(scheduler.timesteps), scheduler.order
+    if order > 1:
+        return [min(e // order, num_steps - 1) for e in range(count)]
+    prk_timesteps = getattr(scheduler, "prk_timesteps", None)
+    prk = 0 if prk_timesteps is None else len(prk_timesteps)
+    if prk:  # PNDM's Runge-Kutta start: four evaluations for each of its first steps
+        start = [e // 4 for e in range(prk)]
+        return [
+            min(s, num_steps - 1) for s in start + list(range(prk // 4, prk // 4 + count - prk))
+        ]
+    extra = count - num_steps  # PNDM without it evaluates its first step twice
+    return [max(0, e - extra) for e in range(count)]
+
+
+def scheduler_process(
+    scheduler: Any,
+    start: "Tensor",
+    *,
+    steps: Sequence[int],
+    sigmas: Sequence[float],
+    eta: float | None = None,
+    generator: "torch.Generator | None" = None,
+) -> Process:
+    """Drive a scheduler as StableDiffusionPipeline does, asking for each network call.
+
+    Args:
+        scheduler: With its timesteps set.
+        start: Standard normal start noise, [1, C, h, w], in the network's dtype.
+        steps: The solver step of each evaluation.
+        sigmas: The noise level of each evaluation.
+        eta: For schedulers whose ``step`` takes it; None means 0, as in the pipeline.
+        generator: For schedulers whose ``step`` takes it.
+
+    Returns:
+        (As the generator's value) the final latents, [1, C, h, w].
+    """
+    accepted = inspect.signature(scheduler.step).parameters
+    arguments: dict[str, Any] = {}
+    if "eta" in accepted:
+        arguments["eta"] = 0.0 if eta is None else eta
+    if "generator" in accepted:
+        arguments["generator"] = generator
+    timesteps = scheduler.timesteps
+    numbers = timesteps.tolist()
+    latents = start * scheduler.init_noise_sigma
+    for i, t in enumerate(timesteps):
+        x_t = scheduler.scale_model_input(latents, t)
+        answer = yield Query(x_t, float(numbers[i]), sigmas[i], steps[i])
+        latents = scheduler.step(answer.output, t, latents, **arguments, return_dict=False)[0]
+    return latents
+
+
+def drive(process: Process, answer: Callable[[Query], Answer]) -> "Tensor":
+    """Run a process to its end with a function that answers its queries."""
+    try:
+        query = next(process)
+        while True:
+            query = process.send(answer(query))
+    except StopIteration as stop:
+        return stop.value

@@ -1,0 +1,215 @@
+"""Which of the installed diffusers' schedulers sample, found out by letting each of them try.
+
+Nothing is listed by hand: a scheduler takes part if it samples an exact Gaussian, in the way
+StableDiffusionPipeline would drive it. In the same way it is found out which prediction types it
+understands and whether it takes sigmas from outside.
+"""
+
+import inspect
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sdlab.denoisers.gaussian import denoise
+from sdlab.noise.schedule import PREDICTION_TYPES, NoiseSchedule
+from sdlab.sampling.process import Answer, Query
+from sdlab.solvers.driving import drive, evaluation_sigmas, evaluation_steps, scheduler_process
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# DPMSolverSDEScheduler's Brownian tree warns of rounding in its interval's last digit.
+warnings.filterwarnings("ignore", message="Should have t[ab]", category=UserWarning)
+
+# The scheduler config of Stable Diffusion 1.x, with which schedulers are probed.
+SD_CONFIG: dict[str, Any] = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "epsilon",
+    "timestep_spacing": "leading",
+    "steps_offset": 1,
+    "set_alpha_to_one": False,
+    "clip_sample": False,
+    "skip_prk_steps": True,
+}
+
+
+# Sigmas that no scheduler would choose by itself.
+CUSTOM = (12.0, 5.0, 2.0, 0.5, 0.1, 0.0)
+
+
+class Probed(NamedTuple):
+    """What a probe found out: whether it samples, why not, and whether seeds matter."""
+
+    compatible: bool
+    reason: str
+    deterministic: bool
+
+
+@lru_cache(maxsize=1)
+def scheduler_classes() -> dict[str, type]:
+    """Return every scheduler class of the installed diffusers by name, usable or not."""
+    import diffusers
+    from diffusers.schedulers import SchedulerMixin
+
+    found = {}
+    for name in dir(diffusers.schedulers):
+        thing = getattr(diffusers.schedulers, name, None)
+        if inspect.isclass(thing) and issubclass(thing, SchedulerMixin):
+            if thing is not SchedulerMixin:
+                found[name] = thing
+    return found
+
+
+@lru_cache(maxsize=1)
+def compatible_classes() -> dict[str, type]:
+    """Return the scheduler classes that can sample Stable Diffusion, by name."""
+    return {name: cls for name, cls in scheduler_classes().items() if probe(name).compatible}
+
+
+@cache
+def probe(name: str, num_steps: int = 12) -> Probed:
+    """Return whether a scheduler samples N(0.5, 0.5^2) from its exact denoiser.
+
+    Args:
+        name: A class of ``scheduler_classes()``.
+        num_steps: Steps of the probe.
+    """
+    cls = scheduler_classes()[name]
+    reason = _shape_of_step(cls)
+    if reason:
+        return Probed(False, reason, False)
+    try:
+        results = [_sample_gaussian(cls, num_steps, seed) for seed in (0, 1)]
+    except Exception as error:  # whatever a foreign class does wrong is the reason
+        return Probed(False, f"{type(error).__name__}: {error}".splitlines()[0][:200], False)
+    if not _is_right(results[0]):
+        mean, std = float(results[0].mean()), float(results[0].std())
+        reason = f"draws mean {mean:.2f}, std {std:.2f} from a Gaussian of 0.50, 0.50"
+        return Probed(False, reason, False)
+    return Probed(True, "", bool((results[0] == results[1]).all()))
+
+
+@cache
+def prediction_types(name: str, num_steps: int = 8) -> tuple[str, ...]:
+    """Return the prediction types with which a compatible scheduler samples the Gaussian."""
+    found = ["epsilon"]  # the probe's own
+    for kind in PREDICTION_TYPES[1:]:
+        try:
+            result = _sample_gaussian(scheduler_classes()[name], num_steps, 0, kind)
+        except Exception:  # it does not know the type, in words of its own
+            continue
+        if _is_right(result):
+            found.append(kind)
+    return tuple(found)
+
+
+@cache
+def takes_sigmas(name: str) -> bool:
+    """Return whether ``set_timesteps(sigmas=...)`` is followed with Stable Diffusion's config."""
+    cls: Any = scheduler_classes()[name]
+    if "sigmas" not in inspect.signature(cls.set_timesteps).parameters:
+        return False
+    try:
+        with quiet():
+            scheduler = cls.from_config(dict(SD_CONFIG))
+            scheduler.set_timesteps(sigmas=list(CUSTOM))
+    except Exception:  # UniPC takes them for flow matching only
+        return False
+    visited = evaluation_sigmas(scheduler, NoiseSchedule.from_config(SD_CONFIG))
+    return len(visited) == len(CUSTOM) - 1 and all(
+        math.isclose(a, b, rel_tol=1e-5) for a, b in zip(visited, CUSTOM, strict=False)
+    )
+
+
+def gaussian_answer(query: Query, prediction_type: str = "epsilon") -> Answer:
+    """Return the exact prediction of that type for data N(0.5, 0.25)."""
+    scale = math.sqrt(1.0 + query.sigma**2)
+    x = query.x_t * scale
+    x0_pred = denoise(x, query.sigma, mean=0.5, std=0.5)
+    eps_pred = (x - x0_pred) / query.sigma
+    outputs = {
+        "epsilon": eps_pred,
+        "v_prediction": (eps_pred - query.sigma * x0_pred) / scale,
+        "sample": x0_pred,
+    }
+    return Answer(outputs[prediction_type], x0_pred)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence diffusers: foreign classes complain about Stable Diffusion's config."""
+    from diffusers.utils import logging as diffusers_logging
+
+    level = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        diffusers_logging.set_verbosity(level)
+
+
+def parameters(cls: type) -> dict[str, Any]:
+    """Return the named parameters of a class with their defaults."""
+    found = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {p.name: p.default for p in found if p.kind not in skipped}
+
+
+def check_timesteps(scheduler: Any, num_timesteps: int) -> None:
+    """Raise ``ValueError`` if a timestep lies outside the schedule."""
+    timesteps = scheduler.timesteps.tolist()
+    for t in (max(timesteps), min(timesteps)):
+        if not 0 <= t <= num_timesteps - 1:
+            name, steps = type(scheduler).__name__, scheduler.num_inference_steps
+            raise ValueError(
+                f"{name} with num_steps={steps} asks for timestep {t:g}, outside 0 to"
+                f" {num_timesteps - 1}; take fewer steps or another spacing."
+            )
+
+
+def _shape_of_step(cls: type) -> str:
+    """Return why the class cannot be driven by the pipeline's loop, or ''."""
+    for method in ("step", "set_timesteps", "scale_model_input"):
+        if not hasattr(cls, method):
+            return f"has no {method}()"
+    parameters = inspect.signature(cls.step).parameters.values()  # type: ignore[attr-defined]
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    if needed[1:] != ["model_output", "timestep", "sample"]:
+        return f"step() needs {', '.join(needed[1:])}"
+    if "num_inference_steps" not in inspect.signature(cls.set_timesteps).parameters:  # type: ignore[attr-defined]
+        return "set_timesteps() takes no num_inference_steps"
+    return ""
+
+
+def _sample_gaussian(
+    cls: Any, num_steps: int, seed: int, prediction_type: str = "epsilon"
+) -> "Tensor":
+    """Sample N(0.5, 0.25) from its exact denoiser; float32 [1, 4, 16, 16]."""
+    import torch
+
+    config = {**SD_CONFIG, "prediction_type": prediction_type}
+    extra = {"noise_sampler_seed": seed} if "noise_sampler_seed" in parameters(cls) else {}
+    with quiet():
+        scheduler = cls.from_config(config, **extra)
+        scheduler.set_timesteps(num_steps, device="cpu")
+        check_timesteps(scheduler, SD_CONFIG["num_train_timesteps"])
+        start = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(7))
+        process = scheduler_process(
+            scheduler,
+            start,
+            steps=evaluation_steps(scheduler, num_steps),
+            sigmas=evaluation_sigmas(scheduler, NoiseSchedule.from_config(config)),
+            generator=torch.Generator().manual_seed(seed),
+        )
+        return drive(process, lambda query: gaussian_answer(query, prediction_type))
+
+
+def _is_right(result: "Tensor") -> bool:
+    mean, std = float(result.mean()), float(result.std())
+    return abs(mean - 0.5) < 0.1 and 0.2 < std < 0.8
