@@ -1,3 +1,6 @@
+import copy
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +8,8 @@ import torch
 from sdlab.errors import ModelError
 from sdlab.text.encoder import compare, encode, norms
 from sdlab.text.parts import text_parts
+from sdlab.text.similar import nearest
+from tests.conftest import make_pipeline
 
 PROMPT = "a red parrot on a beach"
 
@@ -126,3 +131,38 @@ def test_an_encoder_that_is_not_clips_is_refused(sd1):
     Other.text_encoder_3 = torch.nn.Linear(1, 1)
     with pytest.raises(ModelError, match="third text encoder"):
         encode(Other(), PROMPT)
+
+
+def test_an_encoder_that_fails_keeps_no_hook(sd1, monkeypatch):
+    encoder = sd1.text_encoder
+
+    def broken(*args, **kwargs):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(encoder.encoder.layers[1].mlp, "forward", broken)
+    with pytest.raises(RuntimeError, match="out of luck"):
+        encode(sd1, PROMPT, attention=True)
+    assert not [m for m in encoder.modules() if m._forward_hooks]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_the_encoders_own_and_attention_is_float32(sd1, dtype):
+    half = copy.deepcopy(sd1.text_encoder).to(dtype)
+    pipeline = SimpleNamespace(text_encoder=half, tokenizer=sd1.tokenizer)
+    encoding, full = encode(pipeline, PROMPT, attention=True), encode(sd1, PROMPT, attention=True)
+    expected = half(torch.from_numpy(encoding.ids)[None]).last_hidden_state[0]
+    assert np.array_equal(encoding.contextual, expected.float().numpy())
+    np.testing.assert_allclose(encoding.attention.sum(-1), 1, atol=1e-6)
+    np.testing.assert_allclose(encoding.attention, full.attention, atol=0.02)
+
+
+@pytest.mark.gpu
+def test_on_cuda():
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device; un-skipped wherever there is one")
+    pipeline = make_pipeline().to("cuda", torch.float16)
+    encoding = encode(pipeline, PROMPT, attention=True)
+    expected, _ = pipeline.encode_prompt(PROMPT, "cuda", 1, False)
+    assert np.array_equal(encoding.contextual, expected[0].float().cpu().numpy())
+    np.testing.assert_allclose(encoding.attention.sum(-1), 1, atol=1e-6)
+    assert nearest(pipeline, encoding, 3, "token")["id"][0] == encoding.ids[3]
