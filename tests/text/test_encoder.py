@@ -157,9 +157,8 @@ def test_half_precision_is_the_encoders_own_and_attention_is_float32(sd1, dtype)
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="runs wherever there is a CUDA device")
 def test_on_cuda():
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device; un-skipped wherever there is one")
     pipeline = make_pipeline().to("cuda", torch.float16)
     encoding = encode(pipeline, PROMPT, attention=True)
     expected, _ = pipeline.encode_prompt(PROMPT, "cuda", 1, False)
