@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sdlab.store.run_folder import open_run
     from sdlab.text.tokens import tokens
     from sdlab.tracing.attention.record import AttentionRecord
+    from sdlab.tracing.pipeline import trace
     from sdlab.tracing.trace import Trace
 
 __version__ = "0.1.0"
@@ -59,6 +60,7 @@ _HOMES = {
     "schedulers": "sdlab.solvers.catalogue",
     "solver": "sdlab.solvers.registry",
     "tokens": "sdlab.text.tokens",
+    "trace": "sdlab.tracing.pipeline",
 }
 
 __all__ = [
@@ -91,6 +93,7 @@ __all__ = [
     "schedulers",
     "solver",
     "tokens",
+    "trace",
 ]
 
 

@@ -81,7 +81,20 @@ def evaluate(model: Model, samples: list[Sample]) -> list[Output]:
             return_dict=False,
         )[0]
         parts = out.split([sample.rows for sample in samples])
-        return [_guide(part, sample) for part, sample in zip(parts, samples, strict=True)]
+        return [guide(part, sample) for part, sample in zip(parts, samples, strict=True)]
+
+
+def guide(rows: "Tensor", sample: Sample) -> Output:
+    """Return the outputs of one run from its rows of the network's output, [1 or 2, C, h, w]."""
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
+
+    if sample.uncond is None:
+        return Output(rows, None, rows)
+    uncond, cond = rows.chunk(2)
+    guided = uncond + sample.guidance_scale * (cond - uncond)
+    if sample.guidance_rescale > 0.0:
+        guided = rescale_noise_cfg(guided, cond, guidance_rescale=sample.guidance_rescale)
+    return Output(cond, uncond, guided)
 
 
 def predictions(
@@ -110,18 +123,6 @@ def predictions(
 def at_least_float32(x: "Tensor") -> "Tensor":
     """Return a tensor in float32, or as it is if it is wider."""
     return x if x.dtype.itemsize > 4 else x.float()
-
-
-def _guide(rows: "Tensor", sample: Sample) -> Output:
-    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
-
-    if sample.uncond is None:
-        return Output(rows, None, rows)
-    uncond, cond = rows.chunk(2)
-    guided = uncond + sample.guidance_scale * (cond - uncond)
-    if sample.guidance_rescale > 0.0:
-        guided = rescale_noise_cfg(guided, cond, guidance_rescale=sample.guidance_rescale)
-    return Output(cond, uncond, guided)
 
 
 def _guidance_embedding(model: Model, samples: list[Sample], dtype: Any) -> "Tensor | None":

@@ -36,6 +36,15 @@ class AttentionPlan:
     bytes: int
 
 
+def check_unet(unet: Any) -> None:
+    """Raise if the attention of a U-Net cannot be read, whichever layers are chosen.
+
+    Raises:
+        ModelError: The message says what to switch off.
+    """
+    check_readable(unet, find_layers(unet, (1, 1)))
+
+
 def choose_layers(unet: Any, record: AttentionRecord, size: tuple[int, int]) -> tuple[Layer, ...]:
     """Return the layers that a record asks for, in calling order.
 

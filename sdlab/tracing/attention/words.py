@@ -95,6 +95,11 @@ def _occurrences(tokens: "pd.DataFrame", phrase: str) -> list[list[int]]:
 
 
 def _refuse(tokens: "pd.DataFrame", word: str) -> None:
+    if (tokens["kind"] == "unknown").all():
+        raise ValueError(
+            f"The words are not known, only their embeddings were given; ask for {word!r} by its"
+            " token position."
+        )
     if _occurrences(tokens, word):
         raise ValueError(
             f"{word!r} lies past the 77-token limit and was cut off; the network never saw it."

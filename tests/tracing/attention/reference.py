@@ -1,5 +1,6 @@
 """Attention as its definition says: every probability, in float64, by a processor of our own."""
 
+from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
@@ -27,15 +28,61 @@ class Materialising:
 
 
 def materialised(unet, *calls):
-    """Return name -> [B, H, N, L] of every attention layer for each call (x, timestep, text)."""
-    kept, copy = {}, deepcopy(unet).double()
+    """Return name -> one [B, H, N, L] a call, of every attention layer.
+
+    A call is the U-Net's (arguments, keyword arguments).
+    """
+    kept, copy = {}, deepcopy(unet)
+    for module in copy.modules():
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+    copy = copy.double()
     copy.set_attn_processor(
-        {f"{n}": Materialising(kept, n.removesuffix(".processor")) for n in copy.attn_processors}
+        {
+            name: Materialising(kept, name.removesuffix(".processor"))
+            for name in copy.attn_processors
+        }
     )
     with torch.no_grad():
-        for x, timestep, text in calls:
-            copy(x.double(), timestep, encoder_hidden_states=text.double())
+        for args, kwargs in calls:
+            copy(*doubled(args), **doubled(kwargs))
     return kept
+
+
+def doubled(x):
+    """Return a nest of values with its floating tensors in float64."""
+    if isinstance(x, dict):
+        return {name: doubled(value) for name, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return type(x)(doubled(value) for value in x)
+    return x.double() if torch.is_tensor(x) and x.is_floating_point() else x
+
+
+@contextmanager
+def listening(unet):
+    """Yield a list that fills with the (arguments, keyword arguments) of the U-Net's calls."""
+    calls = []
+
+    def keep(_, args, kwargs):
+        calls.append(deepcopy((args, kwargs)))
+
+    handle = unet.register_forward_pre_hook(keep, with_kwargs=True)
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
+def check(maps, reference, rows, tolerance=1e-5):
+    """Compare every kept map of a picture with the reference, given its row of each half."""
+    for layer in maps.facts.layers:
+        for half in maps.halves:
+            own = maps.maps(layer, half)
+            for place, evaluation in enumerate(maps.evaluations):
+                p = reference[layer.name][evaluation][rows[half]]  # [H, N, L]
+                expected = p.mT if layer.cross else p
+                expected = expected[:, : own.shape[2]].unflatten(-1, (layer.height, layer.width))
+                torch.testing.assert_close(own[place].double(), expected, rtol=0, atol=tolerance)
 
 
 def hook_count(unet):

@@ -1,0 +1,173 @@
+"""``with sdlab.trace(pipe) as t:`` around calls of a diffusers pipeline, their results unchanged.
+
+While the block runs, the pipeline's object has a class of its own that reads the arguments of each
+call (who else would say which row of a batch is which picture), and its U-Net has hooks. Both are
+gone when the block is left, also by an exception. A batch is [uncond, ...; cond, ...] with
+guidance, the pictures of one prompt side by side, and the conditional half alone without.
+"""
+
+import functools
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sdlab.errors import ModelError
+from sdlab.sampling.experiment import Record
+from sdlab.tracing.attention.record import AttentionRecord
+from sdlab.tracing.traced_call import TracedCall
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from torch import Tensor
+
+    from sdlab.tracing.attention.maps import AttentionMaps
+    from sdlab.tracing.attention.views import Word
+    from sdlab.tracing.trace import Trace
+
+CALLBACK = "callback_on_step_end"
+READ = "This recorder reads the Stable Diffusion 1.x, 2.x and XL pipelines."
+
+
+class PipelineTrace:
+    """What was recorded of a pipeline's calls; its properties are of the last one.
+
+    Attributes:
+        record: What is kept.
+        calls: Every call made in the block, in order.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.calls: list[TracedCall] = []
+
+    @property
+    def call(self) -> TracedCall:
+        """The last call.
+
+        Raises:
+            ValueError: If there was none.
+        """
+        if not self.calls:
+            raise ValueError("Nothing was traced: call the pipeline inside the with block.")
+        return self.calls[-1]
+
+    @property
+    def steps(self) -> "pd.DataFrame":
+        """One row a picture and evaluation: the ``steps`` table with ``image`` in place of run."""
+        return self.call.table("steps")
+
+    @property
+    def attention(self) -> "pd.DataFrame":
+        """One row a picture, evaluation, layer, head and token: the ``attention`` table."""
+        return self.call.table("attention")
+
+    @property
+    def tokens(self) -> "pd.DataFrame":
+        """One row a picture and token of its prompt."""
+        return self.call.table("tokens")
+
+    @property
+    def latents(self) -> "Tensor":
+        """Final latents of all pictures, [B, C, h, w], on the CPU."""
+        return self.call.latents
+
+    def maps(self, image: int = 0) -> "AttentionMaps":
+        """Return the attention maps of one picture of the batch.
+
+        Raises:
+            ValueError: If there is no such picture, or attention was not recorded.
+        """
+        return self.trace(image).attention
+
+    def trace(self, image: int = 0) -> "Trace":
+        """Return the tensors and maps kept of one picture of the batch.
+
+        Raises:
+            ValueError: If there is no such picture.
+        """
+        return self.call.trace(image)
+
+    def heatmap(self, word: "Word", image: int = 0, **choice: Any) -> "np.ndarray":
+        """Return where in a picture a word acts, float32 [h, w]; see ``Run.heatmap``."""
+        return self.maps(image).heatmap(word, **choice)
+
+
+@contextmanager
+def trace(pipe: Any, record: Record | None = None) -> Iterator[PipelineTrace]:
+    """Record what a diffusers pipeline does inside the block; its results stay bit for bit.
+
+    Args:
+        pipe: A Stable Diffusion 1.x, 2.x or XL pipeline: text-to-image, img2img, inpaint, with a
+            ControlNet; or a loaded model.
+        record: What to keep; by default the attention of ``AttentionRecord()`` and statistics.
+
+    Raises:
+        ModelError: If the pipeline's batches or attention cannot be read; the message says why
+            and, where it can, what to switch off.
+        ValueError: If the record names an attention layer that is not there.
+        MemoryLimitError: At a call's first evaluation, if its record cannot fit.
+    """
+    pipe = getattr(pipe, "pipeline", pipe)
+    _check_pipeline(pipe)
+    found = PipelineTrace(record or Record(tensors=(), attention=AttentionRecord()))
+    own_class = type(pipe)
+    pipe.__class__ = _traced_class(own_class, found)
+    try:
+        yield found
+    finally:
+        pipe.__class__ = own_class
+
+
+def _traced_class(cls: type, found: PipelineTrace) -> type:
+    """Return a class like ``cls`` whose calls are recorded."""
+    plain = cls.__call__
+    signature = inspect.signature(plain)
+
+    @functools.wraps(plain)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        traced = TracedCall(self, found.record, bound.arguments)
+        found.calls.append(traced)
+        if CALLBACK in signature.parameters:
+            _listen(bound.arguments, traced)
+        with traced.watching():
+            return plain(*bound.args, **bound.kwargs)
+
+    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return type(cls.__name__, (cls,), {**names, "__call__": call})
+
+
+def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
+    """Have the pipeline tell its latents after every step, to the caller's own callback too."""
+    theirs = arguments.get(CALLBACK)
+    names = arguments.get(f"{CALLBACK}_tensor_inputs") or ["latents"]
+    names = list(getattr(theirs, "tensor_inputs", names)) if theirs else ["latents"]
+
+    def callback(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        latents = tensors["latents"]
+        if theirs is None:
+            traced.hear(latents)
+            return tensors
+        asked = {name: tensors[name] for name in names}
+        answer = theirs(pipe, step, timestep, asked)
+        traced.hear(answer.get("latents", latents))
+        return answer
+
+    arguments[CALLBACK] = callback
+    arguments[f"{CALLBACK}_tensor_inputs"] = list(dict.fromkeys([*names, "latents"]))
+
+
+def _check_pipeline(pipe: Any) -> None:
+    name = type(pipe).__name__
+    if "InstructPix2Pix" in name:
+        raise ModelError(
+            f"{name} lays each picture out in three rows (text, picture, neither) and guides by"
+            f" two scales, which this recorder does not read. {READ}"
+        )
+    unet = getattr(pipe, "unet", None)
+    unet = getattr(unet, "_orig_mod", unet)
+    if type(unet).__name__ != "UNet2DConditionModel" or not name.startswith("StableDiffusion"):
+        raise ModelError(f"{name} cannot be traced. {READ}")

@@ -1,0 +1,290 @@
+"""``sdlab.trace`` around every kind of pipeline: the right maps, and nothing changed."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    StableDiffusionInstructPix2PixPipeline,
+    StableDiffusionPipeline,
+)
+
+import sdlab
+from sdlab.errors import MemoryLimitError, ModelError
+from sdlab.tracing.columns import ATTENTION, STEPS
+from tests.conftest import make_pipeline
+from tests.tracing.attention.reference import check, hook_count, listening, materialised
+from tests.tracing.pipelines import PIPELINES, UNSAFE, quiet, text2img
+
+WORDS = {"prompt": ["a red car", "a parrot on a beach"], "negative_prompt": ["rain", "snow, ice"]}
+EVERYTHING = sdlab.Record(
+    tensors=("x_t",),
+    attention=sdlab.AttentionRecord(
+        self_layers=("1/2",), heads="all", tokens="all", halves="both", dtype="float32"
+    ),
+)
+
+
+def call(pipe, seeds=4, **fields):
+    defaults = {**WORDS, "num_inference_steps": 2, "num_images_per_prompt": 2}
+    generators = [torch.Generator().manual_seed(seed) for seed in range(seeds)]
+    return pipe(**{**defaults, "output_type": "latent", **fields}, generator=generators).images
+
+
+@pytest.fixture
+def pipe():
+    return text2img()[0]
+
+
+@pytest.mark.parametrize("make", PIPELINES, ids=lambda make: make.__name__)
+def test_every_pipeline(make):
+    pipe, fields = make()
+    plain, hooks, cls = call(pipe, **fields), hook_count(pipe.unet), type(pipe)
+    with listening(pipe.unet) as calls, sdlab.trace(pipe, EVERYTHING) as traced:
+        assert torch.equal(call(pipe, **fields), plain)
+    assert torch.equal(traced.latents, plain)
+    assert (hook_count(pipe.unet), type(pipe)) == (hooks, cls)
+    reference = materialised(pipe.unet, *calls)
+    for image in range(4):
+        check(traced.maps(image), reference, {"cond": 4 + image, "uncond": image})
+        x_t = torch.cat([args[0][4 + image, :4][None] for args, _ in calls])
+        assert torch.equal(traced.trace(image).x_t, x_t)
+    assert traced.maps(1).words == ["a", "red", "car"]
+    assert traced.maps(2).words == ["a", "parrot", "on", "a", "beach"]
+    assert traced.heatmap("parrot", image=3).shape == (16, 16)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_without_guidance_there_is_one_half(pipe, scale):
+    with listening(pipe.unet) as calls, sdlab.trace(pipe, EVERYTHING) as traced:
+        call(pipe, guidance_scale=scale, negative_prompt=None)
+    reference = materialised(pipe.unet, *calls)
+    for image in range(4):
+        assert traced.maps(image).halves == ["cond"]
+        check(traced.maps(image), reference, {"cond": image})
+    assert traced.steps["guidance_norm"].isna().all()
+
+
+def test_other_sizes_solvers_and_slicing(pipe):
+    pipe.scheduler = HeunDiscreteScheduler.from_config(pipe.scheduler.config)
+    pipe.enable_attention_slicing()
+    fields = {"width": 192, "height": 72, "num_inference_steps": 3}
+    plain = call(pipe, **fields)
+    with listening(pipe.unet) as calls, sdlab.trace(pipe, EVERYTHING) as traced:
+        assert torch.equal(call(pipe, **fields), plain)
+    facts = traced.maps(1).facts
+    assert facts.steps == (0, 0, 1, 1, 2)
+    assert facts.sigmas == tuple(traced.steps.query("image == 1")["sigma"])
+    assert traced.maps(1).resolutions == ["24x9", "12x5"]
+    check(traced.maps(1), materialised(pipe.unet, *calls), {"cond": 5, "uncond": 1})
+
+
+def test_fused_projections_have_their_own_path(pipe):
+    with listening(pipe.unet) as calls:
+        call(pipe)
+    reference = materialised(pipe.unet, *calls)
+    pipe.unet.fuse_qkv_projections()
+    plain = call(pipe)
+    with sdlab.trace(pipe, EVERYTHING) as traced:
+        assert torch.equal(call(pipe), plain)
+    check(traced.maps(2), reference, {"cond": 6, "uncond": 2})
+
+
+def test_steps_are_those_of_the_engine(pipe):
+    record = sdlab.Record(tensors=())
+    with sdlab.trace(pipe, record) as traced:
+        call(pipe, seeds=1, prompt="a red car", negative_prompt="rain", num_images_per_prompt=1,
+             guidance_scale=3.0)  # fmt: skip
+    spec = sdlab.Experiment(
+        prompt="a red car",
+        negative_prompt="rain",
+        solver="DDIMScheduler",
+        num_steps=2,
+        guidance_scale=3.0,
+        model="small",
+        record=record,
+    )
+    steps = sdlab.run(sdlab.load(pipe), spec).steps
+    assert list(traced.steps.columns) == ["image", *(name for name in STEPS if name != "run")]
+    for name in traced.steps.columns.drop(["image", "ms"]):
+        np.testing.assert_allclose(traced.steps[name], steps[name], rtol=1e-12, err_msg=name)
+
+
+def test_tables_have_every_picture(pipe):
+    with sdlab.trace(pipe) as traced:
+        call(pipe)
+    table = traced.attention
+    assert list(table.columns) == ["image", *(name for name in ATTENTION if name != "run")]
+    tokens = {0: 5, 1: 5, 2: 7, 3: 7}
+    assert table.groupby("image").size().to_dict() == {i: n * 2 * 4 for i, n in tokens.items()}
+    assert traced.tokens.query("image == 3 and kind == 'word'")["word"].tolist()[1] == "parrot"
+
+
+def test_each_call_is_kept(pipe):
+    with sdlab.trace(pipe) as traced:
+        first = call(pipe)
+        pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
+        second = call(pipe, width=64, height=64)
+    assert [torch.equal(c.latents, x) for c, x in zip(traced.calls, (first, second), strict=True)]
+    assert torch.equal(traced.latents, second)
+    assert traced.maps().resolutions == ["8x8", "4x4"]
+
+
+def test_embeddings_instead_of_words(pipe):
+    cond, uncond = pipe.encode_prompt("a red car", "cpu", 1, True)
+    with sdlab.trace(pipe) as traced:
+        call(pipe, 2, prompt=None, negative_prompt=None, prompt_embeds=cond,
+             negative_prompt_embeds=uncond)  # fmt: skip
+    assert traced.maps().maps("mid_block.attentions.0.transformer_blocks.0.attn2").shape[2] == 77
+    assert traced.heatmap(3).shape == (16, 16)
+    with pytest.raises(ValueError, match="only their embeddings were given"):
+        traced.heatmap("car")
+
+
+def test_the_caller_s_callback_is_called(pipe):
+    def halve(_, step, timestep, tensors):
+        assert set(tensors) == {"prompt_embeds", "latents"}
+        return {"latents": tensors["latents"] / 2}
+
+    asked = {
+        "callback_on_step_end": halve,
+        "callback_on_step_end_tensor_inputs": ["prompt_embeds", "latents"],
+    }
+    plain = call(pipe, **asked)
+    with sdlab.trace(pipe) as traced:
+        assert torch.equal(call(pipe, **asked), plain)
+    assert torch.equal(traced.latents, plain)
+
+
+def test_everything_is_gone_after_an_exception(pipe):
+    hooks, cls, before = hook_count(pipe.unet), type(pipe), dict(vars(pipe))
+
+    def stop(*_):
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"), sdlab.trace(pipe) as traced:
+        call(pipe, callback_on_step_end=stop)
+    assert (hook_count(pipe.unet), type(pipe)) == (hooks, cls)
+    assert set(vars(pipe)) - set(before) <= {n for n in vars(pipe) if n.startswith("_")}
+    assert traced.maps(0).evaluations == (0,)
+    with pytest.raises(ValueError, match="latents are not known"):
+        _ = traced.latents
+
+
+def test_an_exception_inside_the_network(pipe, monkeypatch):
+    hooks = hook_count(pipe.unet)
+
+    def fail(*_, **__):
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setattr(pipe.unet.mid_block, "forward", fail)
+    with pytest.raises(RuntimeError, match="in the middle"), sdlab.trace(pipe) as traced:
+        call(pipe)
+    assert hook_count(pipe.unet) == hooks
+    assert len(traced.maps(0)) == 0
+
+
+def test_the_cap_is_never_passed(pipe):
+    record = sdlab.Record(tensors=(), attention=sdlab.AttentionRecord(max_bytes=1000))
+    hooks = hook_count(pipe.unet)
+    with pytest.raises(MemoryLimitError, match="more than the cap of 1000 B"):
+        with sdlab.trace(pipe, record):
+            call(pipe)
+    assert hook_count(pipe.unet) == hooks
+
+
+def test_ip_adapters_are_refused(pipe):
+    from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
+
+    names = [n for n in pipe.unet.attn_processors if "attn2" in n]
+    processors = dict(pipe.unet.attn_processors)
+    for name in names:
+        width = pipe.unet.get_submodule(name.removesuffix(".processor")).inner_dim
+        processors[name] = IPAdapterAttnProcessor2_0(width, 32, num_tokens=(4,))
+    pipe.unet.set_attn_processor(processors)
+    with pytest.raises(ModelError, match=r"IP-Adapter.*pipe.unload_ip_adapter\(\)"):
+        with sdlab.trace(pipe):
+            call(pipe)
+
+
+def test_foreign_processors_are_refused_by_name(pipe):
+    from diffusers.models.attention_processor import CustomDiffusionAttnProcessor
+
+    pipe.unet.set_attn_processor(
+        CustomDiffusionAttnProcessor(hidden_size=16, cross_attention_dim=32)
+    )
+    with pytest.raises(ModelError, match=r"CustomDiffusionAttnProcessor.*set_default_attn"):
+        with sdlab.trace(pipe):
+            call(pipe)
+
+
+def test_a_compiled_network_is_refused(pipe):
+    pipe.unet.compile()
+    with pytest.raises(ModelError, match="compiled code calls no hooks"), sdlab.trace(pipe):
+        call(pipe)
+
+
+def test_merged_tokens_are_refused(pipe):
+    layer = pipe.unet.mid_block.attentions[0].transformer_blocks[0].attn2
+    plain = layer.forward
+
+    def merged(hidden_states, **kwargs):
+        halved = plain(hidden_states[:, ::2], **kwargs)
+        return halved.repeat_interleave(2, 1)
+
+    layer.forward = merged
+    with pytest.raises(ModelError, match="sees 32 places.*8 x 8 = 64.*merged"), sdlab.trace(pipe):
+        call(pipe)
+
+
+def test_other_pipelines_are_refused(pipe):
+    parts = {n: m for n, m in pipe.components.items() if n != "image_encoder"}
+    nine = make_pipeline(unet={"in_channels": 8}).unet
+    other = StableDiffusionInstructPix2PixPipeline(**{**parts, "unet": nine}, **UNSAFE)
+    with pytest.raises(ModelError, match="three rows"), sdlab.trace(quiet(other)):
+        pass
+    with pytest.raises(ModelError, match="dict cannot be traced"), sdlab.trace({}):
+        pass
+
+
+def test_unknown_batches_are_refused(pipe):
+    class StableDiffusionTwice(StableDiffusionPipeline):
+        @property
+        def do_classifier_free_guidance(self):
+            return False
+
+    pipe.__class__ = StableDiffusionTwice
+    embeds = pipe.encode_prompt("a", "cpu", 1, False)[0]
+    with pytest.raises(ModelError, match="2 rows for 4 pictures"), sdlab.trace(pipe):
+        with traced_layout(pipe):
+            pipe(prompt_embeds=embeds, num_images_per_prompt=4, num_inference_steps=1)
+
+
+def traced_layout(pipe):
+    """Have the pipeline give its U-Net half of its rows, as a foreign one might."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def cut():
+        plain = pipe.unet.forward
+        handle = pipe.unet.register_forward_pre_hook(
+            lambda _, args, kwargs: ((args[0][:2], *args[1:]), kwargs), with_kwargs=True
+        )
+        try:
+            yield plain
+        finally:
+            handle.remove()
+
+    return cut()
+
+
+def test_nothing_traced_yet(pipe):
+    with sdlab.trace(pipe) as traced:
+        pass
+    with pytest.raises(ValueError, match="Nothing was traced"):
+        _ = traced.steps
+    with sdlab.trace(pipe) as traced:
+        call(pipe)
+    with pytest.raises(ValueError, match="image must be from 0 to 3, got 4"):
+        traced.maps(4)
