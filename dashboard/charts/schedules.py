@@ -1,0 +1,241 @@
+"""Many schedules on one axis: where each stands, and how far each step goes."""
+
+from collections.abc import Mapping, Sized
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from dashboard.charts.base import MAX_ROWS, decades, require, value_tooltip
+
+HEIGHTS = {"level": 400, "ratio": 250}
+LEGEND_LINE = 17
+Y_AXES = ("sigma", "log-SNR", "alpha_bar", "timestep")
+X_AXES = ("step", "timestep", "NFE")
+LOGARITHMIC = ("sigma", "alpha_bar")
+_DASHES = (
+    [7, 3], [2, 2], [10, 3, 2, 3], [4, 4], [12, 4], [1, 3], [7, 2, 2, 2, 2, 2], [3, 6], [14, 2],
+    [5, 2, 1, 2], [9, 6], [2, 5], [6, 1],
+)  # fmt: skip
+_CURVES = (
+    "karras", "exponential", "trailing", "linspace", "leading", "beta", "sgm_uniform", "vp",
+    "polyexponential", "lcm", "ays_sd15", "ays_sdxl",
+)  # fmt: skip
+_FIELDS = {
+    "sigma": ("sigma", "noise level sigma"),
+    "log-SNR": ("log_snr", "log-SNR (nat)"),
+    "alpha_bar": ("alpha_bar", "alpha_bar (share of signal variance)"),
+    "timestep": ("timestep", "training timestep"),
+}
+_PLACES = {
+    "step": ("at", "solver step"),
+    "timestep": ("timestep", "training timestep"),
+    "NFE": ("nfe", "network evaluations made"),
+}
+_GREY = "#8a90a3"
+
+
+def dash(curve: str | None) -> list[int]:
+    """Return the dash pattern of a curve; the same curve always has the same, None is solid."""
+    if curve is None:
+        return [1, 0]
+    return list(_DASHES[_CURVES.index(curve) if curve in _CURVES else -1])
+
+
+def levels(
+    frame: pd.DataFrame,
+    training: pd.DataFrame,
+    x: str,
+    y: str,
+    log: bool,
+    colors: Mapping[str, str],
+    dashes: Mapping[str, list[int]],
+) -> alt.LayerChart:
+    """Return every schedule as a line, the training schedules grey behind them.
+
+    Args:
+        frame: Columns ``series``, ``step``, ``at``, ``nfe``, ``timestep``, ``sigma``, ``log_snr``,
+            ``alpha_bar``.
+        training: The same columns but ``nfe``, or no rows.
+        x: "step", "timestep" or "NFE".
+        y: "sigma", "log-SNR", "alpha_bar" or "timestep".
+        log: A logarithmic axis, for sigma and alpha_bar.
+        colors: The colour of each series, in the legend's order.
+        dashes: The dash pattern of each series.
+
+    Raises:
+        ValueError: If an axis is unknown, a column is missing or there are too many rows.
+    """
+    _check(x, X_AXES, "x")
+    _check(y, Y_AXES, "y")
+    field, title = _FIELDS[y]
+    place, _ = _PLACES[x]
+    log = log and y in LOGARITHMIC
+    columns = ["series", "step", "at", "nfe", "timestep", "sigma", "log_snr", "alpha_bar"]
+    rows = _drawable(require(frame, columns, "noise schedules"), place, field, log)
+    behind = _drawable(
+        require(training, [c for c in columns if c != "nfe"], "training schedules").assign(
+            nfe=training["at"]
+        ),
+        place,
+        field,
+        log,
+    )
+    if len(rows) + len(behind) > MAX_ROWS:
+        raise ValueError(f"{len(rows) + len(behind)} rows are too many; at most {MAX_ROWS}.")
+    axis = decades() if log else alt.Axis(tickCount=7)
+    vertical = alt.Y(
+        f"{field}:Q",
+        title=title + (" (log scale)" if log else ""),
+        scale=alt.Scale(type="log", nice=False) if log else alt.Scale(nice=False, zero=False),
+        axis=axis,
+    )
+    layers = _layers(rows, _across(x), vertical, colors, dashes, legend=True)
+    if len(behind):
+        layers = [*_backdrop(behind, _across(x), vertical, field, title), *layers]
+    height = HEIGHTS["level"] + LEGEND_LINE * -(-len(colors) // _columns(colors))
+    return alt.layer(*layers).properties(title=_title("Noise schedules"), height=height)
+
+
+def ratios(
+    frame: pd.DataFrame, x: str, colors: Mapping[str, str], dashes: Mapping[str, list[int]]
+) -> alt.LayerChart:
+    """Return how far each step goes: sigma at its end over sigma at its start.
+
+    Args:
+        frame: As for ``levels``, and ``ratio``; the rows without one are left out.
+        x: "step", "timestep" or "NFE".
+        colors: The colour of each series.
+        dashes: The dash pattern of each series.
+
+    Raises:
+        ValueError: If the axis is unknown or a column is missing.
+    """
+    _check(x, X_AXES, "x")
+    columns = ["series", "step", "at", "nfe", "timestep", "sigma", "log_snr", "alpha_bar", "ratio"]
+    rows = _drawable(require(frame, columns, "step ratios"), _PLACES[x][0], "ratio", False)
+    vertical = alt.Y(
+        "ratio:Q", title="sigma_next / sigma", scale=alt.Scale(domain=[0, 1], clamp=True)
+    )
+    layers = _layers(rows, _across(x), vertical, colors, dashes, legend=False)
+    return alt.layer(*layers).properties(
+        title=_title("Step ratio: what a step leaves of the noise"), height=HEIGHTS["ratio"]
+    )
+
+
+def _layers(
+    rows: pd.DataFrame,
+    across: alt.X,
+    vertical: alt.Y,
+    colors: Mapping[str, str],
+    dashes: Mapping[str, list[int]],
+    legend: bool,
+) -> list[alt.Chart]:
+    hover = alt.selection_point(
+        name="hover", on="pointerover", clear="pointerout", nearest=True, fields=["series"]
+    )
+    picked = alt.selection_point(name="picked", fields=["series"], bind="legend")
+    names = list(colors)
+    shown = _legend(names) if legend else None
+    color = alt.Color(
+        "series:N",
+        title=None,
+        legend=shown,
+        scale=alt.Scale(domain=names, range=list(colors.values())),
+    )
+    pattern = alt.StrokeDash(
+        "series:N",
+        title=None,
+        legend=shown,
+        scale=alt.Scale(domain=names, range=[dashes[name] for name in names]),
+    )
+    near = hover & picked if legend else hover
+    opacity = alt.when(near).then(alt.value(0.95))
+    opacity = opacity.when(picked).then(alt.value(0.16)) if legend else opacity
+    faint = alt.value(0.03 if legend else 0.16)
+    base = alt.Chart(rows).encode(x=across, y=vertical, color=color, tooltip=_tooltips(rows))
+    line = base.mark_line(strokeWidth=2).encode(
+        strokeDash=pattern, order=alt.Order("nfe:Q"), opacity=opacity.otherwise(faint)
+    )
+    dots = base.mark_circle(size=20).encode(opacity=opacity.otherwise(faint))
+    target = base.mark_point(size=130).encode(opacity=alt.value(0)).add_params(hover)
+    if legend:
+        line, target = line.add_params(picked), target.transform_filter(picked)
+    return [line, dots, target]
+
+
+def _backdrop(
+    behind: pd.DataFrame, across: alt.X, vertical: alt.Y, field: str, title: str
+) -> list[alt.Chart]:
+    tips = [
+        alt.Tooltip("series:N", title="training"),
+        value_tooltip(field, title),
+        alt.Tooltip("timestep:Q", title="timestep", format=".0f"),
+    ]
+    base = alt.Chart(behind).encode(x=across, y=vertical, detail="series:N", tooltip=tips)
+    line = base.mark_line(strokeWidth=5, opacity=0.28, color=_GREY).encode(order=alt.Order("at:Q"))
+    places = behind.groupby("series", sort=False).cumcount()
+    share = behind.groupby("series", sort=False)["at"].transform("size")
+    number = pd.Series(pd.factorize(behind["series"])[0], index=behind.index)
+    spots = behind[places == (share * (0.12 + 0.11 * (number % 7))).astype(int)]
+    text = (
+        alt.Chart(spots)
+        .mark_text(align="left", dx=6, dy=-9, fontSize=11, color=_GREY)
+        .encode(x=across, y=vertical, text="series:N")
+    )
+    return [line, text]
+
+
+def _across(name: str) -> alt.X:
+    field, title = _PLACES[name]
+    if name == "timestep":
+        scale = alt.Scale(reverse=True, nice=False)
+        return alt.X(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(grid=False, format="d"))
+    axis = alt.Axis(format="d", tickMinStep=1, grid=False)
+    return alt.X(f"{field}:Q", title=title, axis=axis, scale=alt.Scale(nice=False))
+
+
+def _tooltips(rows: pd.DataFrame) -> list[alt.Tooltip]:
+    tips = [
+        alt.Tooltip("series:N", title="sampler"),
+        alt.Tooltip("step:Q", title="step", format="d"),
+        alt.Tooltip("nfe:Q", title="evaluations before", format="d"),
+        alt.Tooltip("timestep:Q", title="timestep", format=".1f"),
+        value_tooltip("sigma", "sigma"),
+        value_tooltip("log_snr", "log-SNR"),
+        value_tooltip("alpha_bar", "alpha_bar"),
+    ]
+    return [*tips, value_tooltip("ratio", "sigma_next / sigma")] if "ratio" in rows else tips
+
+
+def _legend(names: list[str]) -> alt.Legend:
+    return alt.Legend(
+        orient="bottom",
+        columns=_columns(names),
+        labelLimit=330 if _columns(names) == 1 else 178,
+        symbolType="stroke",
+        symbolSize=300,
+        symbolStrokeWidth=2.5,
+        symbolOpacity=1,
+        rowPadding=3,
+        columnPadding=16,
+    )
+
+
+def _columns(names: Sized) -> int:
+    return 2 if len(names) > 4 else 1
+
+
+def _drawable(frame: pd.DataFrame, x: str, y: str, log: bool) -> pd.DataFrame:
+    values = frame[[x, y]].to_numpy(dtype=float)
+    keep = np.isfinite(values).all(axis=1)
+    return frame[keep & (values[:, 1] > 0)] if log else frame[keep]
+
+
+def _title(text: str) -> alt.TitleParams:
+    return alt.TitleParams(text, anchor="start", fontSize=14)
+
+
+def _check(value: str, allowed: tuple[str, ...], name: str) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}.")

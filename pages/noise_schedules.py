@@ -1,0 +1,12 @@
+"""Noise schedules: every sampler's way from noise to picture, on one axis, with what is wrong."""
+
+import streamlit as st
+
+from dashboard.noise_schedules import noise_schedules
+
+st.title("Noise schedules", anchor=False)
+st.markdown(
+    "Every sampler takes its own way from noise to picture. Here all ways share one axis and one "
+    "definition of sigma, and lint says what is wrong with each."
+)
+noise_schedules("schedules")
