@@ -49,8 +49,7 @@ figcaption { font-size: 0.8rem; opacity: 0.75; margin-top: 0.35rem; overflow-wra
 .framed canvas.sharp { image-rendering: pixelated; }
 .single .pair { grid-template-columns: minmax(0, 400px); }
 .single .pair figure:last-child { display: none; }
-.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(54px, 1fr)); gap: 6px 4px;
-  margin-top: 0.7rem; }
+.strip { display: grid; gap: 6px 4px; margin-top: 0.7rem; }
 .strip:empty { display: none; }
 .strip button { all: unset; display: block; cursor: pointer; font-size: 0.7rem;
   text-align: center; border-radius: 6px; padding: 2px; border: 2px solid transparent;
@@ -121,6 +120,11 @@ export default function (component) {
       button.setAttribute("aria-current", String(at === index)));
     root.dataset.drawn = state.sheet ? "yes" : "no";
   };
+  const lines = () => {
+    const count = strip.children.length, fit = Math.max(1, Math.floor(strip.clientWidth / 58));
+    const columns = Math.ceil(count / Math.ceil(count / fit));
+    strip.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 120px))`;
+  };
   const hang = () => {
     strip.replaceChildren(...(data.marks ?? []).map((mark, index) => {
       const button = document.createElement("button");
@@ -136,6 +140,9 @@ export default function (component) {
       button.onclick = () => { stop(); range.value = index; draw(); };
       return button;
     }));
+    state.resized?.disconnect();
+    state.resized = new ResizeObserver(lines);
+    if (data.marks) state.resized.observe(strip);
   };
   range.oninput = () => { stop(); draw(); };
   play.onclick = () => {

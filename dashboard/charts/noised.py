@@ -33,7 +33,14 @@ def _lines(
     frame: pd.DataFrame, field: str, name: str, axis: str, title: str, colors: dict[str, str]
 ) -> alt.LayerChart:
     rows = require(frame, ("series", "step", "sigma", field), title)
+    span = [int(rows["step"].min()), int(rows["step"].max())]
     rows = rows[np.isfinite(rows[field])]
+    x = alt.X(
+        "step:Q",
+        title="solver step",
+        scale=alt.Scale(domain=span, nice=False),
+        axis=alt.Axis(format="d", tickMinStep=1, grid=False),
+    )
     hover = alt.selection_point(name="hover", on="pointerover", nearest=True, fields=["step"],
                                 empty=False)  # fmt: skip
     names = list(colors)
@@ -42,9 +49,7 @@ def _lines(
         labelLimit=320,
     )  # fmt: skip
     base = alt.Chart(rows).encode(
-        x=alt.X(
-            "step:Q", title="solver step", axis=alt.Axis(format="d", tickMinStep=1, grid=False)
-        ),
+        x=x,
         y=alt.Y(f"{field}:Q", title=axis),
         color=alt.Color(
             "series:N",
@@ -72,10 +77,7 @@ def _lines(
     rule = (
         alt.Chart(rows)
         .mark_rule(color="#8a90a3", strokeWidth=1, tooltip=None)
-        .encode(
-            x=alt.X("step:Q", title="solver step"),
-            opacity=alt.condition(hover, alt.value(0.6), alt.value(0)),
-        )
+        .encode(x=x, opacity=alt.condition(hover, alt.value(0.6), alt.value(0)))
     )
     target = base.mark_point(size=160).encode(opacity=alt.value(0)).add_params(hover)
     return alt.layer(rule, line, dots, target).properties(
