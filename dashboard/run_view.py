@@ -193,8 +193,18 @@ def _files(run: StoredRun) -> None:
             page_path("run"), label="Link to this run", icon=":material/link:",
             query_params={"id": run.id},
         )  # fmt: skip
+        st.page_link(
+            page_path("tokens"), label="How CLIP reads its words", icon=":material/text_fields:",
+            query_params=_words(run.manifest["experiment"]),
+        )  # fmt: skip
     with st.expander("Make it again in Python", key="run.code"):
         st.code(python_code(run.manifest["experiment"]), language="python")
+
+
+def _words(experiment: dict) -> dict[str, str]:
+    """Return what makes the Tokens page show a run's prompt, beside its negative one."""
+    prompts = {"prompt": experiment["prompt"], "other": experiment["negative_prompt"]}
+    return {f"tokens.{name}": text for name, text in prompts.items() if text}
 
 
 def python_code(experiment: dict) -> str:

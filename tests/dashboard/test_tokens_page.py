@@ -1,10 +1,13 @@
 """The Tokens page by AppTest, with the real embedded model behind the real worker."""
 
+from urllib.parse import parse_qs
+
 import numpy as np
 import pytest
 
 from dashboard.lab import lab
 from sdlab.sampling.experiment import Experiment
+from tests.dashboard.conftest import run_until
 
 
 @pytest.fixture
@@ -120,3 +123,11 @@ def test_a_busy_model_is_explained(open_page, monkeypatch):
     monkeypatch.setattr(token_data.lab(), "ask", busy)
     at = open_page("tokens", **{"tokens.prompt": "never asked before"})
     assert "did not find time" in at.error[0].value and not at.exception
+
+
+def test_a_run_links_to_its_words(open_page):
+    run = lab().submit(Experiment(prompt="a sun", negative_prompt="rain", seed=31, num_steps=2))
+    at = run_until(open_page("run", id=run), lambda a: a.header)
+    links = [link.proto for link in at.get("page_link")]
+    (words,) = [link for link in links if link.label == "How CLIP reads its words"]
+    assert parse_qs(words.query_string) == {"tokens.prompt": ["a sun"], "tokens.other": ["rain"]}
