@@ -19,7 +19,7 @@ STYLE = """<style>
 
 st.set_page_config(page_title="sdlab", page_icon=str(ICON), layout="wide")
 st.html(STYLE)
-page = st.navigation(menu())
+page = st.navigation(menu(), expanded=True)
 with st.sidebar:
     device_panel()
 try:

@@ -30,7 +30,12 @@ def show_files(subject: Subject, look: Look) -> None:
             f"One row an evaluation, layer, head and token: {len(table):,} rows.", width="stretch"
         )
         _csv(table, subject)
-    st.dataframe(table.drop(columns="run", errors="ignore"), hide_index=True, height=330, alt="Table of attention")
+    st.dataframe(
+        table.drop(columns="run", errors="ignore"),
+        hide_index=True,
+        height=330,
+        alt="Table of attention",
+    )
     _pictures(subject, look)
     _maps(subject, look)
 

@@ -42,7 +42,8 @@ def kind_mass(frame: pd.DataFrame, x: str) -> alt.LayerChart:
     order = alt.Order("rank:Q")
     rows["rank"] = rows["kind"].map({kind: place for place, kind in enumerate(KINDS)})
     base = alt.Chart(rows).encode(x=x_axis(x), y=y, color=color, order=order, tooltip=tips)
-    area = base.mark_area(opacity=0.85, line=False)
+    one = rows["evaluation"].nunique() == 1
+    area = base.mark_bar(size=48) if one else base.mark_area(opacity=0.85, line=False)
     return alt.layer(area).properties(
         title=alt.TitleParams("Where attention goes", anchor="start", fontSize=14), height=HEIGHT
     )
@@ -83,7 +84,12 @@ def overlap(frame: pd.DataFrame, value: str = "overlap") -> alt.LayerChart:
         value_tooltip("correlation", "correlation"),
     ]
     base = alt.Chart(rows).encode(
-        x=alt.X("other:N", sort=words, title=None, axis=alt.Axis(labelAngle=-40, orient="bottom", labelOverlap=False)),
+        x=alt.X(
+            "other:N",
+            sort=words,
+            title=None,
+            axis=alt.Axis(labelAngle=-40, orient="bottom", labelOverlap=False),
+        ),
         y=alt.Y("word:N", sort=words, title=None, axis=alt.Axis(labelOverlap=False)),
     )
     cells = base.mark_rect().encode(color=color, tooltip=tips)

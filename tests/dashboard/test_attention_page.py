@@ -1,0 +1,109 @@
+"""The Attention page by AppTest, with the real embedded model behind the real worker."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dashboard.heat_viewer import LEVELS, _packed
+from dashboard.lab import lab
+from sdlab.sampling.experiment import Experiment
+from tests.dashboard.conftest import run_until
+
+FAST = {"attention.steps": "3", "attention.prompt": "a red car on a beach"}
+
+
+def shows_maps(at):
+    return any(h.value == "What the maps tell" for h in at.header)
+
+
+@pytest.fixture
+def recorded(open_page):
+    at = open_page("attention", **FAST)
+    assert [t.value for t in at.title] == ["Attention"]
+    at.button(key="attention.go").click().run()
+    return run_until(at, shows_maps)
+
+
+def test_a_run_shows_its_maps_and_tables(recorded):
+    at = recorded
+    assert not at.exception and not at.error
+    words = at.get("button_group")
+    assert any("car" in str(group) for group in words)
+    table = at.dataframe[-1].value
+    assert {"layer", "mass", "entropy", "word"} <= set(table.columns)
+    assert table["evaluation"].nunique() == 3
+
+
+@pytest.mark.parametrize("view", ["Side by side", "Words against words", "Layers and heads"])
+def test_every_view_draws(recorded, view):
+    at = recorded
+    at.segmented_control(key="attention.view").set_value(view).run()
+    assert not at.exception and not at.error
+
+
+def test_a_phrase_is_one_word_and_an_unknown_one_is_told(recorded):
+    at = recorded
+    at.text_input(key="attention.phrase").set_value("red car").run()
+    assert not at.error and shows_maps(at)
+    at.text_input(key="attention.phrase").set_value("blue car").run()
+    assert "no word 'blue car'" in at.error[0].value
+
+
+def test_a_run_without_attention_offers_to_record_it(open_page):
+    plain = Experiment(prompt="a cat", num_steps=2, seed=4)
+    run = lab().submit(plain)
+    at = open_page("attention", run=run)
+    run_until(at, lambda a: any(b.key == "attention.again_recorded" for b in a.button))
+    at.button(key="attention.again_recorded").click().run()
+    run_until(at, shows_maps)
+    assert not at.error
+    import sdlab
+
+    again = at.query_params["run"]
+    again = again[0] if isinstance(again, list) else again
+    assert again != run
+    pictures = [np.asarray(sdlab.open_run(lab().runs / r).image) for r in (run, again)]
+    assert (pictures[0] == pictures[1]).all()
+
+
+def test_a_given_picture_is_looked_at_once(open_page):
+    at = open_page("attention", **{"attention.of": "A given picture"})
+    run_until(at, shows_maps)
+    assert not at.exception and not at.error
+    assert at.dataframe[-1].value["timestep"].unique().tolist() == [400]
+    assert any("One evaluation" in i.value for i in at.info)
+
+
+def test_an_unknown_run_is_told(open_page):
+    at = open_page("attention", run="0000000000000000")
+    assert any("No run" in i.value for i in at.info)
+    assert not at.exception
+
+
+def test_frames_reach_the_browser_within_half_a_level():
+    import base64
+
+    frames = np.random.default_rng(0).random((3, 4, 5)).astype(np.float32)
+    packed = _packed("car", frames, frames.mean(0))
+    levels = np.frombuffer(base64.b64decode(packed["frames"]), "<u2").reshape(4, 4, 5)
+    back = levels / LEVELS * packed["top"]
+    np.testing.assert_allclose(back[:3], frames, atol=0.51 / LEVELS)
+    np.testing.assert_allclose(back[3], frames.mean(0), atol=0.51 / LEVELS)
+
+
+def test_no_attention_at_all_is_no_division_by_zero():
+    packed = _packed("car", np.zeros((1, 2, 2), np.float32), np.zeros((2, 2), np.float32))
+    assert packed["top"] == 0
+
+
+def test_an_overlay_is_a_picture(recorded):
+    from dashboard.attention.subject import open_maps
+    from sdlab.tracing.attention.pictures import overlay
+
+    run = recorded.query_params["run"]
+    folder = lab().runs / (run[0] if isinstance(run, list) else run)
+    maps = open_maps(str(folder), folder.stat().st_mtime)
+    picture = Image.open(io.BytesIO((folder / "image.png").read_bytes()))
+    assert overlay(picture, maps.heatmap("red car")).size == picture.size

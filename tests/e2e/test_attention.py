@@ -1,0 +1,38 @@
+"""The Attention page in a real browser: maps are scrubbed without the server; a click asks it."""
+
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import SECONDS, settle
+
+QUERY = "attention.steps=5&attention.prompt=a+red+car+on+a+beach"
+
+
+def frame(page) -> str:
+    return page.locator(".heat").get_attribute("data-frame")
+
+
+def test_maps_are_scrubbed_and_asked(new_page):
+    page = new_page(f"/attention?{QUERY}")
+    page.get_by_role("button", name="Run and record").click()
+    maps = page.locator(".heat canvas").first
+    expect(maps).to_be_visible(timeout=SECONDS)
+    settle(page)
+    assert frame(page) == "5"  # the mean stands after the five evaluations
+
+    sent = []
+    page.on("websocket", lambda socket: sent.append(socket))
+    page.get_by_label("mean of all").uncheck()
+    page.get_by_role("slider", name="Evaluation").fill("3")
+    assert frame(page) == "3"
+    expect(page.locator(".heat .where")).to_contain_text("evaluation 4")
+    assert not sent
+
+    box = page.locator(".heat .layers").first
+    box.click(position={"x": 60, "y": 60})
+    expect(page.get_by_text("from the left")).to_be_visible(timeout=SECONDS)
+    expect(page.locator(".heat .here").first).to_contain_text("here")
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    text = download.value.path().read_text()
+    assert text.startswith("run,step,evaluation") and "car" in text
