@@ -201,7 +201,7 @@ def _snippet(
     )
 
 
-def _wrapped(sigmas: Sequence[float], width: int = 8) -> str:
+def _wrapped(sigmas: Sequence[float], width: int = 6) -> str:
     texts = [f"{sigma:.8g}" for sigma in sigmas]
     if len(texts) <= width:
         return ", ".join(texts)

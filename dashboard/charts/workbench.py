@@ -1,0 +1,117 @@
+"""A curve in the making beside another: its noise, its strides, and where it is wrong."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from dashboard.charts.base import HEIGHT, decades, legend, require
+
+COLUMNS = ("series", "step", "sigma", "log_snr", "ratio")
+PROBLEMS = ("step", "sigma", "problem")
+COLORS = ("#6667ff", "#d25200")
+WRONG = "#e62b34"
+
+
+def curve_table(curves: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Return one row a step and curve, for the charts.
+
+    Args:
+        curves: By name, sigmas with the last 0.
+
+    Returns:
+        Columns ``COLUMNS``; ``ratio`` is the next sigma over this one; the last row of a curve has
+        none.
+    """
+    parts = []
+    for name, sigmas in curves.items():
+        positive = np.where(sigmas > 0, sigmas, np.nan)
+        following = np.append(sigmas[1:], np.nan)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "series": name,
+                    "step": np.arange(len(sigmas)),
+                    "sigma": sigmas,
+                    "log_snr": -2 * np.log(positive),
+                    "ratio": following / positive,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def sigma(frame: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
+    """Return the noise level at each step, on a log scale, with the problems marked."""
+    rows = require(frame, COLUMNS, "noise level")
+    rows = rows[np.isfinite(rows["sigma"]) & (rows["sigma"] > 0)]
+    y = alt.Y(
+        "sigma:Q",
+        title="sigma (log scale)",
+        scale=alt.Scale(type="log", nice=False),
+        axis=decades(),
+    )
+    marks = _marks(problems)
+    shown = problems[np.isfinite(problems["sigma"]) & (problems["sigma"] > 0)]
+    cross = (
+        alt.Chart(shown)
+        .mark_point(shape="cross", angle=45, size=140, filled=True, color=WRONG)
+        .encode(x=_x(), y=alt.Y("sigma:Q"), tooltip=_problem_tooltips())
+    )
+    return _finished([*marks, *_lines(rows, y), cross], "Noise level")
+
+
+def log_snr(frame: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
+    """Return the log signal-to-noise ratio at each step."""
+    rows = require(frame, COLUMNS, "log-SNR").dropna(subset=["log_snr"])
+    y = alt.Y("log_snr:Q", title="log-SNR (nat)")
+    return _finished([*_marks(problems), *_lines(rows, y)], "Log signal-to-noise ratio")
+
+
+def ratio(frame: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
+    """Return how much of the noise each step leaves; 0 is the jump to the clean picture."""
+    rows = require(frame, COLUMNS, "step ratio")
+    rows = rows[np.isfinite(rows["ratio"])]
+    y = alt.Y("ratio:Q", title="next sigma / sigma", scale=alt.Scale(zero=True))
+    return _finished([*_marks(problems), *_lines(rows, y)], "Noise left by each step")
+
+
+def _x() -> alt.X:
+    axis = alt.Axis(format="d", tickMinStep=1, grid=False)
+    return alt.X("step:Q", title="solver step", axis=axis, scale=alt.Scale(nice=False))
+
+
+def _lines(rows: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
+    names = list(dict.fromkeys(rows["series"]))
+    color = alt.Color(
+        "series:N",
+        title=None,
+        scale=alt.Scale(domain=names, range=list(COLORS[: len(names)])),
+        legend=legend(),
+    )
+    tooltip = [
+        alt.Tooltip("series:N", title="curve"),
+        alt.Tooltip("step:Q", title="step", format="d"),
+        alt.Tooltip("sigma:Q", title="sigma", format=".4g"),
+        alt.Tooltip("log_snr:Q", title="log-SNR", format=".3f"),
+        alt.Tooltip("ratio:Q", title="next / this", format=".3f"),
+    ]
+    base = alt.Chart(rows).encode(x=_x(), y=y, color=color, tooltip=tooltip)
+    return [base.mark_line(strokeWidth=2), base.mark_circle(size=34, opacity=1)]
+
+
+def _marks(problems: pd.DataFrame) -> list[alt.Chart]:
+    rows = require(problems, PROBLEMS, "problems")
+    if rows.empty:
+        return []
+    rule = alt.Chart(rows).mark_rule(color=WRONG, strokeWidth=6, opacity=0.25)
+    return [rule.encode(x=_x(), tooltip=_problem_tooltips())]
+
+
+def _problem_tooltips() -> list[alt.Tooltip]:
+    return [alt.Tooltip("step:Q", format="d"), alt.Tooltip("problem:N", title="problem")]
+
+
+def _finished(layers: list[alt.Chart], title: str) -> alt.LayerChart:
+    return alt.layer(*layers).properties(
+        title=alt.TitleParams(title, anchor="start", fontSize=14), height=HEIGHT
+    )

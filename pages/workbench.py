@@ -1,0 +1,12 @@
+"""Workbench: make a noise schedule of your own, see it, try it, keep it."""
+
+import streamlit as st
+
+from dashboard.workbench import workbench
+
+st.title("Workbench", anchor=False)
+st.markdown(
+    "Make a sigma curve of your own by formula, table or dragging; see what is wrong with it, "
+    "try it beside another, save it and take it elsewhere."
+)
+workbench()
