@@ -239,8 +239,9 @@ def _show_numbers(page: str, picture: ChosenPicture, strips: _Strips) -> None:
 
 def _strip_png(picture: ChosenPicture, strips: _Strips) -> bytes:
     chosen = strips.settings
+    name = " ".join(picture.label.split())[:120]
     title = (
-        f"{picture.label} | noise in {chosen.space}, {chosen.view.upper()}, seed {chosen.seed}, "
+        f"{name} | noise in {chosen.space}, {chosen.view.upper()}, seed {chosen.seed}, "
         f"{chosen.num_steps} steps"
     )
     return labelled_strip(strips.labels, strips.tables, strips.rows, title)

@@ -334,6 +334,7 @@ def test_an_overflow_is_explained(small, monkeypatch):
 
 
 def test_samples_are_seeded_and_named():
+    assert len({sample_picture(name).tobytes() for name in SAMPLES}) == len(SAMPLES) == 8
     picture, caption = drawn_picture(5)
     assert picture.size == (128, 128) and caption
     assert drawn_picture(5)[0].tobytes() == picture.tobytes() != drawn_picture(6)[0].tobytes()
