@@ -114,5 +114,6 @@ def _check_memory(model: Model, experiment: Experiment, record: int, activation:
             f" (recorded tensors {memory.readable(record)}, computing"
             f" {memory.readable(activation)}); {memory.readable(available)} are free and"
             f" {memory.USABLE:.0%} of that may be used. Lower width or height, record fewer"
-            f" tensors or a larger 'every' (now {experiment.record.every}), or fewer steps."
+            " tensors or less attention, or a larger 'every' (now"
+            f" {experiment.record.every}), or fewer steps."
         )
