@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sdlab.sampling.run import Run
     from sdlab.solvers.as_diffusers import as_diffusers_scheduler
     from sdlab.solvers.catalogue import schedulers
+    from sdlab.solvers.contract import check_solver
     from sdlab.solvers.registry import solver
     from sdlab.store.run_folder import open_run
     from sdlab.text.tokens import tokens
@@ -46,6 +47,7 @@ _HOMES = {
     "StoreError": "sdlab.errors",
     "Trace": "sdlab.tracing.trace",
     "as_diffusers_scheduler": "sdlab.solvers.as_diffusers",
+    "check_solver": "sdlab.solvers.contract",
     "bench": "sdlab.bench",
     "curves": "sdlab.noise",
     "course": "sdlab.sampling.course",
@@ -79,6 +81,7 @@ __all__ = [
     "StoreError",
     "Trace",
     "as_diffusers_scheduler",
+    "check_solver",
     "bench",
     "course",
     "curves",

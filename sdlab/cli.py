@@ -6,6 +6,7 @@ with exit code 1 and one line that says what to do; anything else is a bug and s
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,17 @@ def clean(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
 
     return wrapped
+
+
+@app.callback()
+def everywhere(
+    solvers: Annotated[
+        Path | None, typer.Option(help="Folder of solver plug-ins; else SDLAB_SOLVERS.")
+    ] = None,
+) -> None:
+    """The laboratory for Stable Diffusion: run, trace, measure and export every step."""
+    if solvers is not None:
+        os.environ["SDLAB_SOLVERS"] = str(solvers)
 
 
 @app.command()
@@ -149,6 +161,24 @@ def schedulers(
     spelled["noise"] = table["deterministic"].map({True: "no", False: "yes"})
     shown = ["name", "order", "nfe", "noise", "eta", "coordinates", "predictions", "curves"]
     _show(table.assign(**spelled)[[*shown, "reason"] if every else shown], csv)
+
+
+@app.command("check-solver")
+@clean
+def check_solver(
+    name: Annotated[str, typer.Argument(help="A solver's short name, or a Python file with some.")],
+) -> None:
+    """Check that a solver keeps its contract; exit code 1 if it does not."""
+    import sdlab
+    from sdlab.solvers.plugins import from_file
+
+    names = from_file(name) if name.endswith(".py") else [name]
+    findings = [(which, found) for which in names for found in sdlab.check_solver(which)]
+    for which, found in findings:
+        typer.echo(f"{which}: {found.rule}: {found.message}")
+    if findings:
+        raise typer.Exit(1)
+    typer.echo(f"{', '.join(names)}: all is well")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling.process import Process, solver_process
 from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import plugins
 from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import solvers
@@ -123,6 +124,9 @@ def course(
             eta,
         )
     if solver not in adapter.scheduler_classes():
+        for refusal in plugins.refusals():
+            if refusal.name == solver:
+                raise ValueError(f"the plug-in {solver!r} was refused: {refusal.reason}")
         raise ValueError(unknown("solver", solver, valid_names()))
     scheduler = adapter.make_scheduler(
         solver,

@@ -10,6 +10,7 @@ import pandas as pd
 from sdlab.noise.curves import names as curve_names
 from sdlab.noise.schedule import PREDICTION_TYPES
 from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import plugins
 from sdlab.solvers.probing import quiet
 from sdlab.solvers.registry import Solver, solvers
 
@@ -33,7 +34,8 @@ def schedulers(model: "Model | None" = None) -> pd.DataFrame:
             that is Stable Diffusion 1.x's.
 
     Returns:
-        Columns ``name``; ``origin`` ("sdlab" or "diffusers"); ``order`` of convergence where
+        Columns ``name``; ``origin``: "sdlab" (with plug-ins that passed), "diffusers", or
+        "plug-in" for one that was refused; ``order`` of convergence where
         declared; ``stages``, evaluations per full step; ``nfe``, the evaluations of N steps, and
         ``nfe_10`` and ``nfe_50``; ``deterministic`` at default options; ``takes_eta``, and the
         ``eta`` it has by default; ``coordinates`` of its latents, "VE" (x0 + sigma n) or "VP";
@@ -45,6 +47,7 @@ def schedulers(model: "Model | None" = None) -> pd.DataFrame:
     rows = [_own_row(found) for _, found in sorted(solvers().items())]
     for name, cls in sorted(adapter.scheduler_classes().items()):
         rows.append(_row(name, cls) if adapter.probe(name).compatible else _bare_row(name, cls))
+    rows += [_refused_row(refusal) for refusal in plugins.refusals()]
     if model is not None:
         config = model.pipeline.scheduler.config
         rows = [_judged(row, config) if row["compatible"] else row for row in rows]
@@ -105,14 +108,27 @@ def _row(name: str, cls: type) -> dict[str, Any]:
 def _bare_row(name: str, cls: type) -> dict[str, Any]:
     probed = adapter.probe(name)
     return {
-        "name": name,
-        "origin": "diffusers",
-        "order": None,
+        **_blank(name, "diffusers", probed.reason),
         "stages": getattr(cls, "order", None),
+        "deterministic": probed.deterministic,
+        "compatible": probed.compatible,
+    }
+
+
+def _refused_row(refusal: plugins.Refusal) -> dict[str, Any]:
+    return _blank(refusal.name, "plug-in", f"{refusal.reason} ({refusal.source})")
+
+
+def _blank(name: str, origin: str, reason: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "origin": origin,
+        "order": None,
+        "stages": None,
         "nfe": "",
         "nfe_10": None,
         "nfe_50": None,
-        "deterministic": probed.deterministic,
+        "deterministic": False,
         "takes_eta": False,
         "eta": None,
         "coordinates": "",
@@ -120,8 +136,8 @@ def _bare_row(name: str, cls: type) -> dict[str, Any]:
         "curves": (),
         "custom_sigmas": False,
         "predictions": (),
-        "compatible": probed.compatible,
-        "reason": probed.reason,
+        "compatible": False,
+        "reason": reason,
     }
 
 

@@ -12,7 +12,9 @@ It yields ``(x, sigma)`` wherever it wants the denoised x0_pred, receives it as 
 """
 
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +140,7 @@ class Solver:
 
 
 _SOLVERS: dict[str, Solver] = {}
+_CAUGHT: ContextVar[dict[str, Solver] | None] = ContextVar("caught", default=None)
 
 
 def solver(
@@ -171,14 +174,16 @@ def solver(
     def register(function: "SolverFunction") -> "SolverFunction":
         if not inspect.isgeneratorfunction(function):
             raise ValueError(f"solver {name!r} must be a generator function: it has no yield.")
-        _SOLVERS[name] = Solver(name, function, order, stages, deterministic, warmup)
+        caught = _CAUGHT.get()
+        registered = _SOLVERS if caught is None else caught
+        registered[name] = Solver(name, function, order, stages, deterministic, warmup)
         return function
 
     return register
 
 
 def solvers() -> dict[str, Solver]:
-    """Return the registered solvers by name; the built-in ones are imported here."""
+    """Return the registered solvers by name; built-in ones and plug-ins are imported here."""
     from sdlab.solvers import (  # noqa: F401
         ddim,
         ddpm,
@@ -197,10 +202,34 @@ def solvers() -> dict[str, Solver]:
         lcm,
         lms,
         plms,
+        plugins,
         unipc,
     )
 
+    plugins.load_once()
     return dict(_SOLVERS)
+
+
+@contextmanager
+def catching() -> Iterator[dict[str, Solver]]:
+    """Catch what this thread registers, instead of registering it."""
+    caught: dict[str, Solver] = {}
+    token = _CAUGHT.set(caught)
+    try:
+        yield caught
+    finally:
+        _CAUGHT.reset(token)
+
+
+def admit(found: Solver) -> None:
+    """Register a solver that was caught."""
+    _SOLVERS[found.name] = found
+
+
+def is_own(name: str) -> bool:
+    """Return whether a name is that of one of the laboratory's own solvers."""
+    found = _SOLVERS.get(name)
+    return found is not None and found.function.__module__.startswith("sdlab.")
 
 
 def check_type(what: str, value: Any, default: Any) -> None:
