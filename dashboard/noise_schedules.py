@@ -45,10 +45,10 @@ def noise_schedules(page: str) -> None:
     with explained():
         training = training_table(behind, config, num_steps)
         drawn = rows_.thinned(frame, MAX_ROWS - len(training) - 2 * len(rows))
-        _chart(charts.levels(drawn, training, x, y, log, colors, dashes))
+        _chart(charts.levels(drawn, training, x, y, log, colors, dashes), f"{y} against {x}")
         if len(drawn) < len(frame):
             st.caption(f"{len(drawn):,} of {len(frame):,} points are drawn; the table has all.")
-        _chart(charts.ratios(drawn, x, colors, dashes))
+        _chart(charts.ratios(drawn, x, colors, dashes), f"Step ratio against {x}")
         st.caption(
             "Hover to bring one line forward; click names in the legend (with Shift, several) to "
             "see only those. Colours are the sampler's on every page, dashes the curve's. Grey is "
@@ -182,7 +182,7 @@ def _courses(
             row = rows_.parse_row(text)
             table = rows_.row_table(text, num_steps, config)
         except ValueError as error:
-            st.error(f"**{_plain(text)}**: {sentence(error)[:600]}", icon=":material/error:")
+            st.error(f"**{_plain(text)}**: {_brief(sentence(error))}", icon=":material/error:")
             continue
         label = row.label
         while label in rows:
@@ -214,12 +214,17 @@ def _table(page: str, frame: pd.DataFrame) -> None:
     st.dataframe(table, hide_index=True, height=330, alt="Table of the noise schedules")
 
 
-def _chart(chart: Any) -> None:
-    st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
+def _chart(chart: Any, alt: str) -> None:
+    st.altair_chart(chart, width="stretch", alt=alt)
 
 
 def _choice(label: str, options: tuple[str, ...], key: str) -> str:
     return st.segmented_control(label, options, default=options[0], required=True, key=key, **BOUND)
+
+
+def _brief(said: str) -> str:
+    """Return a message; of a long one not the names that would be valid, which the menu shows."""
+    return said if len(said) < 300 else said.partition(" Valid: ")[0][:600]
 
 
 def _plain(text: str) -> str:

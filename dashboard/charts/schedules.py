@@ -8,8 +8,8 @@ import pandas as pd
 
 from dashboard.charts.base import MAX_ROWS, decades, require, value_tooltip
 
-HEIGHTS = {"level": 400, "ratio": 250}
-LEGEND_LINE = 17
+HEIGHTS = {"level": 460, "ratio": 260}
+LEGEND_LINE = 20
 Y_AXES = ("sigma", "log-SNR", "alpha_bar", "timestep")
 X_AXES = ("step", "timestep", "NFE")
 LOGARITHMIC = ("sigma", "alpha_bar")
@@ -177,7 +177,7 @@ def _backdrop(
     places = behind.groupby("series", sort=False).cumcount()
     share = behind.groupby("series", sort=False)["at"].transform("size")
     number = pd.Series(pd.factorize(behind["series"])[0], index=behind.index)
-    spots = behind[places == (share * (0.12 + 0.11 * (number % 7))).astype(int)]
+    spots = behind[places == (share * (0.1 + 0.17 * (number % 5))).astype(int)]
     text = (
         alt.Chart(spots)
         .mark_text(align="left", dx=6, dy=-9, fontSize=11, color=_GREY)
