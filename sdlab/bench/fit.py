@@ -154,7 +154,7 @@ def fit(table: pd.DataFrame) -> Order:
     usable = (sizes > np.fmax(least, ABOVE_FLOOR * precision)) & (sizes < BELOW)
     counts, sizes = counts[usable], sizes[usable]
     if len(counts) < 3:
-        return _none(f"fewer than 3 step counts with an error between the floor and {BELOW:g}")
+        return _none(f"fewer than 3 points between the floor and {BELOW:g}")
     x, y = np.log(counts), np.log(sizes)
     begin = len(x) - 3
     while begin > 0:

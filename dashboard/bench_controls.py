@@ -1,0 +1,166 @@
+"""The controls of the Solver bench page, every one of them in the URL."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.bench_data import problems
+
+BOUND = {"bind": "query-params"}
+OWN_CURVE = "as trained"
+FIRST = ("euler", "heun", "dpm_2", "dpmpp_2m", "unipc", "DDIMScheduler")
+STEPS = (4, 8, 16, 32, 64, 128, 256, 512)
+_MORE = {
+    "pictures": ": every particle ends on one of them, so the error counts those that a solver "
+    "leads to another picture than the true path does.",
+}
+_COSTS = {"evaluations": "nfe", "steps": "num_steps"}
+_DDIM = ("ddim", "euler", "DDIMScheduler", "DDIMParallelScheduler", "EulerDiscreteScheduler")
+_DDIM += ("PNDMScheduler", "plms", "ddpm")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the controls stand for.
+
+    Attributes:
+        names: Solvers by short name, schedulers by class.
+        curves: The curve that each follows; None for its own spacing.
+        curve: The curve that was asked for, or None.
+        problem: A name of ``sdlab.bench.problems``.
+        steps: Step counts.
+        end: "zero" or "sigma_min".
+        cost: "nfe" or "num_steps", the horizontal axis.
+    """
+
+    names: tuple[str, ...]
+    curves: dict[str, str | None]
+    curve: str | None
+    problem: str
+    steps: tuple[int, ...]
+    end: str
+    cost: str
+
+    @property
+    def apart(self) -> list[str]:
+        """Those that cannot follow the curve and go by their own spacing."""
+        return [n for n in self.names if self.curve is not None and self.curves[n] is None]
+
+
+def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
+    """Draw the controls and return what they stand for.
+
+    Args:
+        page: For the widget keys.
+        catalogue: The solvers that can be measured.
+    """
+    all_names = list(catalogue["name"])
+    with st.container(horizontal=True, gap="small"):
+        for number, (label, chosen) in enumerate(_presets(catalogue).items()):
+            st.button(
+                label,
+                key=f"{page}.preset_{number}",
+                type="tertiary",
+                icon=":material/bolt:",
+                on_click=_choose,
+                args=(f"{page}.solvers", chosen(all_names)),
+            )
+    names = st.multiselect(
+        "Solvers and schedulers",
+        all_names,
+        [name for name in FIRST if name in all_names],
+        key=f"{page}.solvers",
+        help="The laboratory's own by short name, plugged-in ones too; diffusers' by class.",
+        **BOUND,
+    )
+    left, middle, right = st.columns([2, 1, 2], gap="medium")
+    problem = _problem(page, left)
+    curve = _curve(page, middle, catalogue)
+    low, high = right.select_slider(
+        "Step counts, each twice the one before",
+        STEPS,
+        (8, 256),
+        key=f"{page}.steps",
+        help="The problem is run once for each.",
+        **BOUND,
+    )
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        cost = st.segmented_control(
+            "Cost in",
+            list(_COSTS),
+            default="evaluations",
+            required=True,
+            key=f"{page}.cost",
+            label_visibility="collapsed",
+            **BOUND,
+        )
+        open_end = st.toggle(
+            "Leave out the last jump to sigma 0",
+            key=f"{page}.open_end",
+            help="Own solvers then end at the smallest sigma above 0, where nothing floors their "
+            "error and their order shows. diffusers' schedulers end where they do.",
+            **BOUND,
+        )
+    can = catalogue.set_index("name")["curves"]
+    return Settings(
+        tuple(names),
+        {name: curve if curve in can[name] else None for name in names},
+        curve,
+        problem,
+        tuple(n for n in STEPS if low <= n <= high),
+        "sigma_min" if open_end else "zero",
+        _COSTS[cost],
+    )
+
+
+def _problem(page: str, place: st.delta_generator.DeltaGenerator) -> str:
+    titles = problems().set_index("problem")["title"]
+    names = list(titles.index)
+    chosen = place.selectbox(
+        "Problem",
+        names,
+        names.index("mixture_2d"),
+        key=f"{page}.problem",
+        help="Data whose exact denoiser is known; it takes the network's place.",
+        **BOUND,
+    )
+    place.caption(titles[chosen] + _MORE.get(chosen, "."))
+    return chosen
+
+
+def _curve(
+    page: str, place: st.delta_generator.DeltaGenerator, catalogue: pd.DataFrame
+) -> str | None:
+    own = catalogue[catalogue["origin"] == "sdlab"]["curves"].iloc[0]
+    options = [OWN_CURVE, *(name for name in own if name not in ("formula", "sigmas", "points"))]
+    chosen = place.selectbox(
+        "Sigma curve",
+        options,
+        options.index("karras"),
+        key=f"{page}.curve",
+        help="'as trained' is Stable Diffusion's own spacing, leading.",
+        **BOUND,
+    )
+    return None if chosen == OWN_CURVE else chosen
+
+
+def _presets(catalogue: pd.DataFrame) -> dict[str, Callable[[list[str]], list[str]]]:
+    """Return what each preset chooses out of all names."""
+    from sdlab.bench import TWELVE
+
+    table = catalogue.set_index("name")
+    steady = list(table.index[table["deterministic"]])
+    drawing = list(table.index[~table["deterministic"] & (table["origin"] == "sdlab")])
+    return {
+        "A few": lambda every: [n for n in FIRST if n in every],
+        "The benchmark's twelve": lambda every: [n for n in TWELVE if n in every],
+        "Every deterministic one": lambda every: steady,
+        "DDIM and its relatives": lambda every: [n for n in _DDIM if n in every],
+        "Ours that draw noise": lambda every: drawing,
+    }
+
+
+def _choose(key: str, names: list[str]) -> None:
+    st.session_state[key] = names

@@ -1,0 +1,12 @@
+"""Solver bench: how accurate solvers are, on data whose truth is known."""
+
+import streamlit as st
+
+from dashboard.solver_bench import solver_bench
+
+st.title("Solver bench", anchor=False)
+st.markdown(
+    "How far from the truth does a solver end? Here simple data take the network's place, so the "
+    "truth is known: every error is the solver's own."
+)
+solver_bench("bench")

@@ -1,0 +1,134 @@
+"""The Solver bench page by AppTest: presets, problems, paths, downloads."""
+
+import io
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+
+from dashboard import bench_data
+
+SOLVERS, PROBLEM, OPEN_END = "bench.solvers", "bench.problem", "bench.open_end"
+
+
+def frames(at) -> list[pd.DataFrame]:
+    return [frame.value for frame in at.dataframe]
+
+
+def charts(at) -> int:
+    return len(at.get("vega_lite_chart"))
+
+
+@pytest.fixture
+def page(open_page):
+    at = open_page("solver_bench", **{"bench.steps": ["8", "32"]})
+    assert not at.exception and not at.error
+    return at
+
+
+def test_opens_with_errors_orders_and_paths(page):
+    assert [title.value for title in page.title] == ["Solver bench"]
+    assert [h.value for h in page.header] == ["Orders", "Paths", "Table"]
+    orders, errors = frames(page)
+    assert list(orders["solver"]) == list(page.multiselect(key=SOLVERS).value)
+    assert len(errors) == 6 * 3 and set(errors["num_steps"]) == {8, 16, 32}
+    assert charts(page) == 3
+    assert any("DDIMScheduler cannot follow karras" in c.value for c in page.caption)
+    assert any("the last jump alone leaves" in m.value for m in page.markdown)
+    assert len(page.get("download_button")) == 2
+
+
+def test_the_open_end_shows_the_orders(page):
+    page.multiselect(key=SOLVERS).set_value(["heun", "dpmpp_2m"])
+    page.select_slider(key="bench.steps").set_value((16, 128))
+    page.selectbox(key=PROBLEM).set_value("gaussian")
+    page.toggle(key=OPEN_END).set_value(True).run()
+    orders, _ = frames(page)
+    assert orders["order"].round(1).tolist() == [2.0, 2.0]
+    assert orders["floor"].isna().all()
+
+
+def test_noise_is_judged_by_its_cloud(page):
+    page.multiselect(key=SOLVERS).set_value(["euler_ancestral"])
+    page.selectbox(key=PROBLEM).set_value("gaussian").run()
+    _, errors = frames(page)
+    assert set(errors["measure"]) == {"weak"} and (errors["chance"] == 0).all()
+    assert any("Diamonds are weak errors" in c.value for c in page.caption)
+    assert any("draws fresh noise" in i.value for i in page.info)
+    assert charts(page) == 2
+
+
+def test_presets_choose(page):
+    page.select_slider(key="bench.steps").set_value((4, 8))
+    button = next(b for b in page.button if b.label.startswith("DDIM and"))
+    button.click().run()
+    assert not page.exception
+    chosen = page.multiselect(key=SOLVERS).value
+    assert {"ddim", "DDIMScheduler", "PNDMScheduler", "plms"} <= set(chosen)
+    assert len(frames(page)[1]) == 2 * len(chosen)
+
+
+def test_without_solvers_and_without_two_dimensions(page):
+    page.multiselect(key=SOLVERS).set_value([]).run()
+    assert [i.value for i in page.info] == ["Choose a solver above, or press a preset."]
+    page.multiselect(key=SOLVERS).set_value(["euler"])
+    page.selectbox(key=PROBLEM).set_value("mixture_1d").run()
+    assert any("two dimensions only" in i.value for i in page.info)
+
+
+def test_the_url_says_all(open_page):
+    at = open_page(
+        "solver_bench",
+        **{
+            SOLVERS: ["heun", "DDIMScheduler"],
+            PROBLEM: "gaussian",
+            "bench.curve": "linspace",
+            "bench.cost": "steps",
+            "bench.steps": ["4", "16"],
+            OPEN_END: "true",
+            "bench.path": "DDIMScheduler",
+        },
+    )
+    assert at.multiselect(key=SOLVERS).value == ["heun", "DDIMScheduler"]
+    _, errors = frames(at)
+    assert set(errors["curve"]) == {"linspace"} and set(errors["problem"]) == {"gaussian"}
+    assert set(errors["num_steps"]) == {4, 8, 16}
+    assert at.selectbox(key="bench.path").value == "DDIMScheduler"
+
+
+def test_a_solver_registered_anew_is_measured_anew():
+    import sdlab
+    from sdlab.solvers import registry
+
+    def register(share):
+        @sdlab.solver("restless")
+        def restless(x, sigmas, noise):
+            for sigma, sigma_next in pairwise(sigmas):
+                x0_pred = yield x, sigma
+                x = x0_pred + share * (x - x0_pred) * sigma_next / sigma
+            return x
+
+    def error():
+        names, curves = ["restless"], {"restless": "karras"}
+        table = bench_data.measured(names, curves, "gaussian", (8,), "zero", lambda *_: None)
+        return table["error"].iloc[0]
+
+    try:
+        register(1.0)
+        first = error()
+        assert error() == first
+        register(0.9)
+        assert error() != first
+    finally:
+        del registry._SOLVERS["restless"]
+
+
+def test_drift_is_the_distance_over_particles():
+    table = pd.read_csv(
+        io.StringIO(
+            "particle,step,sigma,x,y,true_x,true_y\n0,0,2,0,0,0,0\n1,0,2,1,1,1,1\n"
+            "0,1,0,3,4,0,0\n1,1,0,0,1,0,0\n"
+        )
+    )
+    found = bench_data.drift(table)
+    assert found["distance"].tolist() == [0.0, 3.0] and found["worst"].tolist() == [0.0, 5.0]
