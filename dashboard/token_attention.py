@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.messages import explained
-from dashboard.token_data import encoded_with_attention
+from dashboard.token_data import encoded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ _PADS = {
 def attention_section(model_hash: str, prompt: str) -> None:
     """Draw the self-attention; choosing another layer or head redraws only this."""
     with explained():
-        encoding = encoded_with_attention(model_hash, prompt)
+        encoding = encoded(model_hash, prompt)
         st.markdown(f"{_ABOUT} {_PADS[encoding.masks_pads]}")
         layer, head, every = _choices(encoding)
         left, right = st.columns([3, 2], gap="large")

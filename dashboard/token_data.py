@@ -32,16 +32,15 @@ def model_in_memory() -> ModelView | None:
     return view.model
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=24, show_spinner=False)
 def encoded(model_hash: str, prompt: str) -> "Encoding":
-    """Return what the text encoder makes of a prompt, without its attention."""
-    return _encode(model_hash, prompt, attention=False)
+    """Return what the text encoder makes of a prompt, with its attention.
 
+    All in one question, as each waits for the network call in progress; some megabytes at most.
+    """
+    from sdlab.text.encoder import encode
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def encoded_with_attention(model_hash: str, prompt: str) -> "Encoding":
-    """Return what the text encoder makes of a prompt, with its self-attention: some megabytes."""
-    return _encode(model_hash, prompt, attention=True)
+    return lab().ask(lambda model: encode(model, prompt, attention=True), model_hash, session_id())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -52,12 +51,4 @@ def nearest_entries(model_hash: str, prompt: str, position: int, space: str) -> 
     encoding = encoded(model_hash, prompt)
     return lab().ask(
         lambda model: nearest(model, encoding, position, space, 12), model_hash, session_id()
-    )
-
-
-def _encode(model_hash: str, prompt: str, attention: bool) -> "Encoding":
-    from sdlab.text.encoder import encode
-
-    return lab().ask(
-        lambda model: encode(model, prompt, attention=attention), model_hash, session_id()
     )

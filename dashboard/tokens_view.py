@@ -128,10 +128,11 @@ def _compared(encoding: "Encoding", second: "Encoding", differs: set[int]) -> st
         return "Both prompts become the same 77 tokens: to the model they are one prompt."
     first = min(differs)
     places = "1 position holds" if len(differs) == 1 else f"{len(differs)} of 77 positions hold"
+    before = "that of position 0 is" if first == 1 else f"those of positions 0 to {first - 1} are"
     return (
         f"{places} another token, the first at position {first}. CLIP reads from left to right "
-        f"only, so the vectors of positions 0 to {first - 1} are the same for both, and all "
-        f"{77 - first} from there on may differ, the pads too."
+        f"only: of the vectors, {before} the same for both, and all {77 - first} from there on "
+        "may differ, the pads too."
     )
 
 

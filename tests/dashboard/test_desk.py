@@ -62,22 +62,18 @@ def test_the_answer_comes_from_the_workers_thread_without_gradients(worker):
     assert (name, grad) == ("sdlab-worker", False)
 
 
-def test_a_question_before_the_model_is_there_waits_for_it(make_worker):
-    worker = make_worker(after_page=True)
-    start = time.monotonic()
-    assert worker.ask(lambda model: model.name) == "embedded"
-    assert time.monotonic() - start < 5
+def test_a_question_before_the_first_page_wakes_the_worker(make_worker, monkeypatch):
+    monkeypatch.setattr("dashboard.worker.worker.LONGEST_PAINT_SECONDS", 600)
+    assert make_worker(after_page=True).ask(lambda model: model.name) == "embedded"
 
 
-def test_an_idle_worker_answers_at_once(worker):
+def test_a_question_wakes_an_idle_worker(make_worker, monkeypatch):
+    monkeypatch.setattr("dashboard.worker.worker.IDLE_SECONDS", 600)
+    worker = make_worker()
     worker.ask(lambda model: None)
     until(lambda: worker._ready.is_set())
-    seconds = []
-    for _ in range(20):
-        start = time.monotonic()
-        worker.ask(lambda model: None)
-        seconds.append(time.monotonic() - start)
-    assert sorted(seconds)[10] < 0.1, "a question must wake the worker"
+    for n in range(50):
+        assert worker.ask(lambda model, n=n: n) == n
 
 
 def test_a_run_is_bit_identical_with_questions_in_between(worker, embedded, tmp_path):
