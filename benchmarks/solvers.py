@@ -22,14 +22,13 @@ import numpy as np
 import torch
 from report import Report, seconds
 
-ROOT = Path(__file__).parents[1]
-
 from sdlab import bench
 from sdlab.bench.truth import truth
 from sdlab.sampling.course import course
 from sdlab.solvers.catalogue import schedulers, valid_names
 from sdlab.solvers.registry import solvers
 
+ROOT = Path(__file__).parents[1]
 THEORY = {"euler": 1, "ddim": 1, "heun": 2, "dpm_2": 2, "dpmpp_2m": 2}
 WEAK = {"ddpm": 1, "dpm_2_ancestral": 2, "dpmpp_2s_ancestral": 2, "dpmpp_2m_sde": 2}
 WEAK_STEPS = (64, 128, 256, 512)

@@ -32,7 +32,7 @@ def test_commands_and_options_exist(line):
 
 def test_there_are_examples():
     assert len(BLOCKS) == 3
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
