@@ -7,6 +7,7 @@ noise down to the clean latents; of EDICT's two states the first.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -219,6 +220,34 @@ def errors(inversion: Inversion, back: Return) -> pd.DataFrame:
             "relative": np.divide(rmse, size, out=nothing, where=size > 0),
         }
     )
+
+
+def step_errors(denoise: "Denoise", inversion: Inversion) -> Work[pd.DataFrame]:
+    """Return what each step up gets wrong by itself: taken back at once, where does it lead?
+
+    Yields after every network evaluation.
+
+    Args:
+        denoise: The denoiser that inverted.
+        inversion: The way up.
+
+    Returns:
+        Columns ``level`` (that the step came from: 1 ... N, N the picture), ``sigma``, ``rmse`` in
+        VP coordinates and ``relative``, over the root mean square of the state there.
+    """
+    ways, rows = inversion.scheme, []
+    total, levels = ways.evaluations_down * (len(inversion.sigmas) - 1), pairwise(inversion.sigmas)
+    for index, sigmas in enumerate(levels):
+        ends: list[Tensor] = []
+        way = ways.down(inversion.states[index], sigmas, ends.append)
+        for done, _ in driving(way, denoise, ways.evaluations_down):
+            yield ways.evaluations_down * index + done, total
+        before = inversion.states[index + 1].double()
+        gap = float((ends[-1].double() - before).square().mean().sqrt())
+        size = float(before.square().mean().sqrt())
+        vp = math.sqrt(1.0 + sigmas[1] ** 2)
+        rows.append((index + 1, sigmas[1], gap / vp, gap / size if size else math.nan))
+    return pd.DataFrame(rows, columns=["level", "sigma", "rmse", "relative"])
 
 
 def driving(way: "Way", denoise: "Denoise", total: int) -> "Work[Tensor]":

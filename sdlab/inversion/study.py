@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sdlab.denoisers.guided import Guided
-from sdlab.inversion.invert import Inversion, check_latents, errors, inverting, regenerating
+from sdlab.inversion.invert import (
+    Inversion,
+    check_latents,
+    errors,
+    inverting,
+    regenerating,
+    step_errors,
+)
 from sdlab.inversion.prompt_to_prompt import regenerating_with_attention
 from sdlab.inversion.schemes import ITERATIONS, MIX, scheme
 from sdlab.latents.round_trip import Likeness, likeness
@@ -68,6 +75,7 @@ class Outcome:
         after: The decoded end.
         likeness: Of the two pictures.
         errors: Level by level; see ``sdlab.inversion.invert.errors``.
+        step_errors: Of each step up by itself, if asked for; see ``invert.step_errors``.
         start: The level at which the way down began.
     """
 
@@ -78,6 +86,7 @@ class Outcome:
     after: "Image.Image"
     likeness: Likeness
     errors: pd.DataFrame
+    step_errors: pd.DataFrame | None = None
     start: int = 0
 
     @property
@@ -100,6 +109,7 @@ def there_and_back(
     edit: str | None = None,
     start: int = 0,
     inject: float = 0.0,
+    by_step: bool = False,
 ) -> Work[Outcome]:
     """Invert latents and regenerate them; yields after every network evaluation.
 
@@ -111,6 +121,7 @@ def there_and_back(
         start: The level to go down from, 0 (all noise) ... N - 1: the steps before it are kept.
         inject: With ``edit``: part of the steps, 0 ... 1, in which the attention of the words that
             both captions share is held (see ``prompt_to_prompt``).
+        by_step: Whether to measure each step by itself too, one more evaluation for each.
 
     Raises:
         ValueError: If an option is not valid, the latents do not fit, or ``start`` is no step.
@@ -122,9 +133,11 @@ def there_and_back(
     if not 0 <= start < steps:
         raise ValueError(f"start must be a step, from 0 to {steps - 1}, got {start}.")
     total = ways.evaluations_up * steps + ways.evaluations_down * (steps - start)
+    total += by_step * ways.evaluations_down * steps
     words = (settings.negative_prompt, settings.guidance_scale)
     x0 = latents.to(model.device).float()
-    up = inverting(Guided(model, settings.prompt, *words), x0, sigmas, settings.method, ways)
+    denoise = Guided(model, settings.prompt, *words)
+    up = inverting(denoise, x0, sigmas, settings.method, ways)
     inversion = yield from _counted(up, 0, total)
     caption = settings.prompt if edit is None else edit
     if inject and edit is not None:
@@ -141,6 +154,10 @@ def there_and_back(
     else:
         down = regenerating(Guided(model, caption, *words), inversion, start)
     back = yield from _counted(down, ways.evaluations_up * steps, total)
+    alone = None
+    if by_step:
+        last = total - ways.evaluations_down * steps
+        alone = yield from _counted(step_errors(denoise, inversion), last, total)
     before, after = model.decode(latents), model.decode(back.latents)
     return Outcome(
         latents.float().cpu(),
@@ -150,6 +167,7 @@ def there_and_back(
         after,
         likeness(before, after),
         errors(inversion, back),
+        alone,
         start,
     )
 

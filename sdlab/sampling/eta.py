@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from sdlab.noise.schedule import NoiseSchedule
     from sdlab.solvers.registry import SolverGenerator
 
     Denoise = Callable[[Tensor, float], Tensor]
@@ -97,6 +98,40 @@ def injected(sigmas: Sequence[float], etas: Sequence[float] = ETAS) -> pd.DataFr
             )
         )
     return pd.concat(frames, ignore_index=True)
+
+
+def coefficients(sigmas: Sequence[float], schedule: "NoiseSchedule", eta: float) -> pd.DataFrame:
+    """Return what the paper's equations (12) and (16) hold at each step.
+
+    Args:
+        sigmas: Descending, ending in 0.
+        schedule: Maps a noise level to its training timestep.
+        eta: From 0 to 1.
+
+    Returns:
+        Columns ``step``, ``timestep``, ``sigma``, ``sigma_next``, ``alpha_bar``,
+        ``alpha_bar_next``, ``sigma_t`` (eq. 16), ``eta_std`` (the same in VE coordinates) and the
+        factors of equation (12): ``of_x0`` and ``of_eps``.
+
+    Raises:
+        ValueError: If eta lies outside 0 ... 1.
+    """
+    table = injected(sigmas, [eta])
+    bar, after = (1.0 / (1.0 + table[name] ** 2) for name in ("sigma", "sigma_next"))
+    return pd.DataFrame(
+        {
+            "step": table["step"],
+            "timestep": schedule.sigma_to_timestep(table["sigma"].to_numpy()),
+            "sigma": table["sigma"],
+            "sigma_next": table["sigma_next"],
+            "alpha_bar": bar,
+            "alpha_bar_next": after,
+            "sigma_t": table["eta_std_vp"],
+            "eta_std": table["eta_std"],
+            "of_x0": np.sqrt(after),
+            "of_eps": np.sqrt(np.maximum(0.0, 1.0 - after - table["eta_std_vp"] ** 2)),
+        }
+    )
 
 
 def fan(

@@ -121,3 +121,14 @@ class TestPromptToPrompt:
             assert isinstance(layer.processor, Strange)
         finally:
             layer.processor = own
+
+
+def test_each_step_by_itself(small, latents):
+    """EDICT undoes each step; the naive scheme's first step down is the path's first error."""
+    exact, naive = (
+        finish(there_and_back(small, latents, SETTINGS.with_(method=method), by_step=True))
+        for method in ("edict", "naive")
+    )
+    assert list(exact.step_errors["level"]) == [1, 2, 3, 4]
+    assert exact.step_errors["relative"].max() < 1e-4
+    assert naive.step_errors["rmse"][0] == pytest.approx(naive.errors["rmse"][1], rel=1e-3)

@@ -1,0 +1,45 @@
+"""A table on a page with what it holds in a line, and its CSV."""
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def csv_table(
+    frame: "pd.DataFrame",
+    name: str,
+    key: str,
+    about: str,
+    columns: dict[str, Any] | None = None,
+    shown: bool = True,
+) -> None:
+    """Draw a table and a button that downloads it.
+
+    Args:
+        frame: The table.
+        name: Of the file, without its ending.
+        key: Of the button.
+        about: What it holds, a sentence.
+        columns: Streamlit's column config.
+        shown: Whether to draw the table too, not the button alone.
+    """
+    from sdlab.store.export import csv_bytes
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{about} {len(frame):,} row{'' if len(frame) == 1 else 's'}.", width="stretch")
+        st.download_button(
+            "CSV",
+            data=csv_bytes(frame),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            key=key,
+            icon=":material/download:",
+            on_click="ignore",
+            help=f"{about} As CSV.",
+        )
+    if shown:
+        height = min(330, 38 + 35 * len(frame))
+        st.dataframe(frame, hide_index=True, height=height, column_config=columns or {}, alt=about)

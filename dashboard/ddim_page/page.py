@@ -1,0 +1,31 @@
+"""The DDIM page as a whole: one section at a time."""
+
+import streamlit as st
+
+from dashboard.ddim_page import edit, equations, eta, there_and_back, walk
+from dashboard.latent_source import model_in_hand
+from dashboard.messages import explained
+
+SECTIONS = {
+    "Eta": eta.show,
+    "There and back": there_and_back.show,
+    "Edit": edit.show,
+    "Between two noises": walk.show,
+    "Equations": equations.show,
+}
+
+
+def ddim_page(page: str) -> None:
+    """Draw the page below its title; ``page`` is for the widget keys."""
+    model = model_in_hand()
+    chosen = st.segmented_control(
+        "Section",
+        list(SECTIONS),
+        default=next(iter(SECTIONS)),
+        required=True,
+        key=f"{page}.section",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    with explained():
+        SECTIONS[chosen](page, model)

@@ -1,0 +1,53 @@
+"""Channel maps on one scale, with their legend."""
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def channel_grid(latents: Any, what: str, limit: float | None = None) -> None:
+    """Draw every channel of latents [1, C, h, w], and the scale they share.
+
+    Args:
+        latents: An array or tensor.
+        what: Of what, for the alternative text.
+        limit: Value of the darkest colour; None for the largest magnitude.
+    """
+    from sdlab.latents.maps import STOPS, channel_maps, largest
+
+    reach = largest(latents) if limit is None else limit
+    maps = channel_maps(latents, reach)
+    with st.grid(4, min_column_width=95, gap="small"):
+        for channel, image in enumerate(maps):
+            with st.container(gap="xsmall"):
+                st.image(
+                    png(image),
+                    output_format="PNG",
+                    width="stretch",
+                    alt=f"Channel {channel} of {what}",
+                )
+                st.caption(f"channel {channel}")
+    scale_bar(STOPS, f"-{reach:.3g}", "0", f"{reach:.3g} latent units")
+
+
+def scale_bar(stops: tuple[tuple[int, int, int], ...], *labels: str) -> None:
+    """Draw a colour scale with labels spread evenly below it."""
+    from sdlab.latents.maps import legend
+
+    words = "".join(f"<span>{label}</span>" for label in labels)
+    st.html(
+        f'<div style="max-width:26rem"><div style="height:.7rem;border-radius:3px;'
+        f'background:{legend(stops)}"></div><div style="display:flex;justify-content:'
+        f'space-between;font-size:.8rem;opacity:.8">{words}</div></div>'
+    )
+
+
+def png(image: "Image.Image") -> bytes:
+    """Return a picture as PNG, pixel for pixel."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -1,0 +1,43 @@
+"""The Latents page as a whole: the source on the left, one section at a time on the right."""
+
+import streamlit as st
+
+from dashboard.latent_source import Source, choose_source, model_in_hand
+from dashboard.latents_page import experiments, holdings, through, vae, walk
+from dashboard.messages import explained
+from dashboard.worker.views import ModelView
+
+SECTIONS = {
+    "What they hold": holdings.show,
+    "Through a run": through.show,
+    "VAE round trip": vae.show,
+    "Experiments": experiments.show,
+    "Between two": walk.show,
+}
+
+
+def latents_page(page: str) -> None:
+    """Draw the page below its title; ``page`` is for the widget keys."""
+    model = model_in_hand()
+    left, right = st.columns([3, 8], gap="medium")
+    with left, explained():
+        source = choose_source(page, model)
+    with right:
+        chosen = st.segmented_control(
+            "Section",
+            list(SECTIONS),
+            default=next(iter(SECTIONS)),
+            required=True,
+            key=f"{page}.section",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        if source is None:
+            st.info("Choose a picture or a latents file on the left.", icon=":material/image:")
+            return
+        with explained():
+            _draw(chosen, page, source, model)
+
+
+def _draw(chosen: str, page: str, source: Source, model: ModelView) -> None:
+    SECTIONS[chosen](page, source, model)

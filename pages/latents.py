@@ -1,0 +1,12 @@
+"""Latents: what the VAE makes of a picture, how a run gets there, and what changing it does."""
+
+import streamlit as st
+
+from dashboard.latents_page.page import latents_page
+
+st.title("Latents", anchor=False)
+st.markdown(
+    "Stable Diffusion does not paint pixels. It works on a small grid of numbers, the latents, "
+    "which the VAE decodes. Look into them, follow them through a run, and change them."
+)
+latents_page("latents")

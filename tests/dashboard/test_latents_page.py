@@ -1,0 +1,159 @@
+"""The Latents page with the real embedded model, and its charts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dashboard.charts import latent_statistics as charts
+from dashboard.lab import lab
+from sdlab.latents import statistics
+from sdlab.sampling.experiment import Experiment
+from tests.dashboard.conftest import run_until
+
+
+@pytest.fixture(scope="module")
+def run(runs_folder):
+    import time
+
+    run = lab().submit(Experiment(prompt="a red car on a beach", seed=3, num_steps=4))
+    end = time.monotonic() + 120
+    while (view := lab().get(run)) is not None and view.live:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return run
+
+
+def section(open_page, name, **params):
+    at = open_page("latents", **{"latents.section": name}, **params)
+    assert not at.exception, at.exception
+    assert [t.value for t in at.title] == ["Latents"]
+    return at
+
+
+def headers(at):
+    return [h.value for h in at.header]
+
+
+def test_what_they_hold(open_page):
+    at = section(open_page, "What they hold")
+    assert not at.error
+    assert headers(at) == ["Channels", "Against standard normal noise", "Tables"]
+    assert len(at.get("vega_lite_chart")) == 4
+    assert [len(d.value) for d in at.dataframe] == [5, 250, 16, 40, 1]
+    assert any("1,024 standard normal values" in m.value for m in at.markdown)
+
+
+def test_a_sample_of_the_posterior_differs_by_its_seed(open_page):
+    at = section(open_page, "What they hold", **{"latents.encoding": "Sample"})
+    first = at.dataframe[0].value
+    at.text_input(key="latents.encoding_seed").set_value("5").run()
+    assert not at.dataframe[0].value.equals(first)
+    at.text_input(key="latents.encoding_seed").set_value("many").run()
+    assert "seed must be a whole number" in at.error[0].value and not at.exception
+
+
+def test_through_a_run(open_page, run):
+    at = section(open_page, "Through a run", **{"latents.from": "Run", "latents.run": run})
+    assert not at.error
+    assert headers(at)[0] == "One evaluation"
+    assert {"Film (WEBP)", "Strip (PNG)"} <= {b.label for b in at.get("download_button")}
+    at.segmented_control(key="latents.quantity").set_value("eps_pred").run()
+    at.segmented_control(key="latents.means").set_value("Linear map").run()
+    assert not at.exception and not at.error
+    assert any("R²" in c.value for c in at.caption)
+
+
+def test_only_a_run_has_a_way(open_page):
+    at = section(open_page, "Through a run")
+    assert any("only a run has a way" in i.value for i in at.info)
+
+
+def test_vae_round_trip(open_page):
+    at = section(open_page, "VAE round trip")
+    figures = {m.label: m.value for m in at.metric}
+    assert float(figures["PSNR"].split()[0]) > 25 and float(figures["SSIM"]) > 0.8
+    row = at.dataframe[0].value.iloc[0]
+    assert row["width"] == 128 and row["ssim"] > 0.8
+
+
+@pytest.mark.parametrize(
+    "name", ["Zero a channel", "Swap two channels", "Add noise", "Crop", "Flip", "Roll"]
+)
+def test_experiments(open_page, name):
+    at = section(open_page, "Experiments", **{"latents.experiment": name})
+    assert not at.error, [e.value for e in at.error]
+    assert "Save latents (safetensors)" in {b.label for b in at.get("download_button")}
+
+
+def test_a_crop_beyond_the_latents_is_explained(open_page):
+    at = section(open_page, "Experiments", **{"latents.experiment": "Crop"})
+    at.number_input(key="latents.top").set_value(12).run()
+    assert "the crop must lie within 16 x 16" in at.error[0].value and not at.exception
+
+
+def test_between_two_begins_with_two_pictures(open_page):
+    at = section(open_page, "Between two")
+    assert not at.error
+    samples = [s.value for s in at.selectbox if s.label == "Sample"]
+    assert len(set(samples)) == 2
+    assert len(at.get("vega_lite_chart")) == 1
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def title(chart):
+    return chart.to_dict()["title"]["text"]
+
+
+class TestCharts:
+    def test_histogram(self, noise):
+        chart = charts.histogram(statistics.histogram(noise))
+        assert title(chart) == "Values of each channel; dashed: N(0, 1)"
+        assert chart.to_dict()["layer"][0]["encoding"]["x"]["title"] == "value (latent units)"
+
+    def test_spectrum_keeps_a_channels_colour_when_another_is_empty(self, noise):
+        empty = noise.clone()
+        empty[:, 0] = 0
+        for latents in (noise, empty):
+            plain = charts.spectrum(statistics.spectrum(latents)).to_dict()
+            domain = plain["layer"][0]["encoding"]["color"]["scale"]["domain"]
+            assert domain == ["0", "1", "2", "3"]
+
+    def test_correlations_of_sixteen_channels_carry_no_text(self):
+        x = np.random.default_rng(0).normal(size=(16, 4, 4))
+        few, many = (charts.correlations(statistics.correlations(v)) for v in (x[:4], x))
+        assert len(few.to_dict()["layer"]) == 2 and len(many.to_dict()["layer"]) == 1
+
+    def test_shell_and_path_norm(self, noise):
+        from dashboard.latents_page.walk import norm_table
+
+        assert "shell" in title(charts.shell(statistics.shell(noise)))
+        table = norm_table(noise.numpy(), noise.flip(1).numpy())
+        assert title(charts.path_norm(table)) == "Norm along the way"
+        middle = table[np.isclose(table["share"], 0.5)].set_index("walk")["norm"]
+        assert middle["spherical"] > middle["linear"]
+
+    @pytest.mark.parametrize(
+        "chart",
+        [charts.histogram, charts.correlations, charts.spectrum, charts.shell, charts.path_norm],
+    )
+    def test_a_missing_column_is_named(self, chart):
+        with pytest.raises(ValueError, match="needs the column"):
+            chart(pd.DataFrame({"channel": ["0"]}))
+
+
+def test_a_latents_file_is_read_and_hostile_ones_refused(open_page, noise):
+    """AppTest cannot upload, so the page's own reader is asked as the uploader would ask it."""
+    from sdlab.latents.files import latents_bytes, read_latents
+
+    at = section(open_page, "Experiments")
+    run_until(at, lambda a: lab().status().model)
+    data = lab().ask(lambda model: latents_bytes(model, noise, "noise"))
+    found = lab().ask(lambda model: read_latents(data, model))
+    assert torch.equal(found.latents, noise)
+    with pytest.raises(ValueError, match="no safetensors file"):
+        lab().ask(lambda model: read_latents(b"PK\x03\x04", model))
