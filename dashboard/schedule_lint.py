@@ -15,6 +15,7 @@ _COLORS = {
     "warning": "light-dark(#9a5b00, #ffb454)",
     "note": "light-dark(#4a5568, #a9b2c8)",
 }
+_SIGNS = {"error": "✖", "warning": "▲", "note": "●"}
 _STYLE = """<style>
 .lint { font-size: .9rem; line-height: 1.45; overflow-wrap: anywhere }
 .lint h4 { font-size: .95rem; margin: .9rem 0 .2rem; padding: 0 }
@@ -24,6 +25,7 @@ _STYLE = """<style>
 .lint .dot { width: .7em; height: .7em; border-radius: 50%; display: inline-block;
   margin-right: .45em }
 .lint .tag { font-weight: 600 }
+.lint .sign { font-size: .8em }
 </style>"""
 
 
@@ -133,8 +135,10 @@ def _by_rule(table: pd.DataFrame, labels: dict[str, str], colors: dict[str, str]
 def _finding(row: Any, said: str, details: dict[str, str], more: str = "") -> str:
     step = "" if pd.isna(row.step) or more else f" (step {row.step})"
     color = _COLORS[row.severity]
+    sign = f'<span class="sign" aria-hidden="true">{_SIGNS[row.severity]}</span>'
     return (
-        f'<details><summary><span class="tag" style="color:{color}">{row.severity}</span> '
+        f'<details><summary><span class="tag" style="color:{color}">'
+        f"{sign} {row.severity}</span> "
         f"{html.escape(said)}{step}</summary>"
         f'<div class="more">{more}<b>{html.escape(row.explanation)}</b> '
         f"{html.escape(details[row.rule])}<br><b>What to do:</b> {html.escape(row.fix)}"

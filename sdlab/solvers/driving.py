@@ -39,11 +39,13 @@ def end_sigma(scheduler: Any) -> float:
     """Return the noise level at which the last step of a scheduler ends.
 
     The last entry of its sigmas where it has them; else from ``final_alpha_cumprod`` (DDIM, PNDM),
-    and 0 for those without one (DDPM).
+    and 0 for those without one (DDPM) and for LCM, whose last step returns x0_pred as it is.
     """
     table = getattr(scheduler, "sigmas", None)
     if table is not None:
         return float(table[-1])
+    if type(scheduler).__name__ == "LCMScheduler":
+        return 0.0
     alpha_bar = float(getattr(scheduler, "final_alpha_cumprod", 1.0))
     return math.sqrt((1.0 - alpha_bar) / alpha_bar)
 

@@ -65,6 +65,7 @@ def test_every_scheduler_ends_each_step_where_the_next_begins(name, spacing):
     assert len(done.ends) == course.nfe and not done.error
     exact = not done.stochastic
     np.testing.assert_allclose(done.ends[:-1], course.sigmas[1:], rtol=1e-3 if exact else 0.06)
+    np.testing.assert_allclose(done.ends[-1], course.end, rtol=0.06, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(set(valid_names()) - set(adapter.compatible_classes())))
