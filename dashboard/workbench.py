@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _OPENING = "Opening the model; the first start takes some seconds …"
 _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
-MOST_SAID = 5
+MOST_SAID = 3
 
 
 def workbench() -> None:

@@ -21,7 +21,7 @@ from sdlab.noise.schedule import Array
 
 MAX_LENGTH = 500
 MAX_NODES = 150
-MAX_DEPTH = 30
+MAX_DEPTH = 60
 VARIABLES = ("u", "n", "sigma_min", "sigma_max", "pi", "e")
 
 # Name: the function, and the fewest and most arguments that it takes.

@@ -73,9 +73,10 @@ class Experiment:
         seed: 0 ... 2**64 - 1, as in ``torch.Generator().manual_seed``.
         solver: A solver's short name ("heun") or a diffusers class ("HeunDiscreteScheduler").
         solver_options: Arguments of that solver or scheduler class, by name.
-        curve: How sigma falls: "leading", "linspace", "trailing", "karras", "exponential", or
-            None for what the model's own scheduler config says.
-        curve_options: Arguments of that curve, for example ``{"rho": 7.0}``.
+        curve: How sigma falls: a name of ``sdlab.curves.names()`` such as "karras"; "formula",
+            "sigmas" or "points" for your own; None for what the model's scheduler config says.
+        curve_options: Arguments of that curve, for example ``{"rho": 7.0}``, or
+            ``{"formula": "sigma_max * (sigma_min / sigma_max) ** u"}``.
         num_steps: Solver steps, at least 1.
         guidance_scale: uncond + s (cond - uncond); 1 or less means conditional only.
         guidance_rescale: 0 ... 1, Lin et al. 2023 (arXiv 2305.08891), section 3.4.
