@@ -147,7 +147,7 @@ def forgets_its_noise(x, sigmas, noise):
         (looks_at_its_neighbours, {}, "batch", "depends on the others"),
         (stops_early, {}, "ends_at_last_sigma", "away from data that is a single point"),
         (forgets_its_noise, {}, "ends_at_last_sigma", "the last sigma is 0.5"),
-        (euler, {"order": 2}, "order", r"declares order 2, but reaches 0\.99"),
+        (euler, {"order": 2}, "order", r"declares order 2, but reaches 1\.00"),
         (draws, {"order": 1, "deterministic": False}, "order", "declares order 1"),
     ],
 )
