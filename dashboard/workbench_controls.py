@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.controls import BOUND, SAVED, parse_seed
 from dashboard.points_editor import points_editor
+from dashboard.sidebar import plain
 from dashboard.workbench_draft import (
     EXAMPLES,
     FORMULA,
@@ -91,7 +92,7 @@ def draft_controls(schedule: NoiseSchedule) -> Draft | None:
             return _table(schedule)
         return _points(steps, schedule)
     except ValueError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         return None
 
 
@@ -214,7 +215,7 @@ def _table(schedule: NoiseSchedule) -> Draft:
         "Or upload a file", type=["csv", "txt", "json"], key=file, on_change=_upload, args=(file,)
     )
     if problem := st.session_state.get(f"{file}.error"):
-        st.error(problem, icon=":material/error:")
+        st.error(plain(problem), icon=":material/error:")
     draft = of_table(text or "", bool(zero), schedule)
     st.caption(f"{draft.num_steps} steps.")
     return draft

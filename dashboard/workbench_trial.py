@@ -15,6 +15,7 @@ from dashboard.navigation import page_path
 from dashboard.noised_frames import Darkroom, Frame, develop
 from dashboard.pictures import ChosenPicture
 from dashboard.run_view import enlarged
+from dashboard.sidebar import plain
 from dashboard.state import come_back
 from dashboard.workbench_controls import PAGE, Baseline, Trial
 from dashboard.workbench_draft import Draft
@@ -68,7 +69,7 @@ def show_pictures(draft: Draft, baseline: Baseline, trial: Trial) -> None:
         st.columns(2, gap="medium"), enumerate(specs.items()), strict=True
     ):
         with place:
-            st.markdown(f"**{name}**")
+            st.markdown(f"**{plain(name)}**")
             _picture(spec, f"{PAGE}_{index}")
 
 
@@ -106,7 +107,7 @@ def show_strip(draft: Draft, baseline: Baseline, trial: Trial) -> None:
     for label, sigmas, frames in zip(
         ("yours", baseline.label), (draft.sigmas, baseline.sigmas), rows, strict=True
     ):
-        st.markdown(f"**{label}**")
+        st.markdown(f"**{plain(label)}**")
         st.html(_STYLE + strip_html(label, steps, sigmas[steps], frames))
 
 

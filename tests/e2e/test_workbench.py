@@ -1,0 +1,92 @@
+"""The Workbench in a real browser: drag, double-click, keyboard, reload, upload, download."""
+
+import json
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import SECONDS, settle
+
+POINTS = "0 14, 0.5 2, 1 0.05"
+
+
+def open_bench(new_page, **settings: str) -> Page:
+    query = "&".join(f"workbench.{name}={value}" for name, value in settings.items())
+    page = new_page(f"/workbench?{query}")
+    expect(page.get_by_role("heading", name="Save and export")).to_be_visible(timeout=3 * SECONDS)
+    settle(page)
+    return page
+
+
+def points(page: Page) -> list[list[float]]:
+    return json.loads(page.locator(".editor").get_attribute("data-points"))
+
+
+def field(page: Page):
+    return page.get_by_role("textbox", name="Points: u sigma")
+
+
+def middle(page: Page, index: int) -> tuple[float, float]:
+    box = page.locator("circle.hit").nth(index).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_points_are_dragged_added_removed_and_kept(new_page):
+    page = open_bench(new_page, way="Points", points=POINTS, steps="8")
+    assert points(page) == [[0, 14], [0.5, 2], [1, 0.05]]
+    x, y = middle(page, 1)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 20, y + 20)
+    page.mouse.move(x - 40, y + 40)
+    page.mouse.up()
+    expect(field(page)).not_to_have_value(POINTS)
+    (_, _), (u, sigma), (_, _) = points(page)
+    assert 0.3 < u < 0.5 and 0.3 < sigma < 2
+    box = page.locator("svg.plot").bounding_box()
+    page.mouse.dblclick(box["x"] + 0.8 * box["width"], box["y"] + 0.5 * box["height"])
+    expect(page.locator("circle.hit")).to_have_count(4)
+    page.mouse.dblclick(*middle(page, 1))
+    expect(page.locator("circle.hit")).to_have_count(3)
+    settle(page)
+    kept = points(page)
+    page.reload()
+    expect(page.get_by_role("heading", name="Save and export")).to_be_visible(timeout=SECONDS)
+    assert points(page) == kept
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_points_are_moved_by_keyboard_and_the_focus_stays(new_page):
+    page = open_bench(new_page, way="Points", points=POINTS, steps="8")
+    point = page.locator("circle.hit").nth(1)
+    point.focus()
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("ArrowRight")
+    expect(field(page)).not_to_have_value(POINTS, timeout=SECONDS)
+    settle(page)
+    assert points(page)[1][0] == 0.51 and points(page)[1][1] < 2
+    expect(page.locator("circle.hit").nth(1)).to_be_focused()
+    page.keyboard.press("+")
+    expect(page.locator("circle.hit")).to_have_count(4)
+    page.keyboard.press("Delete")
+    expect(page.locator("circle.hit")).to_have_count(3)
+    page.locator("circle.hit").nth(0).focus()
+    page.keyboard.press("Delete")
+    expect(page.get_by_text("The ends stay")).to_be_visible()
+    expect(page.locator("circle.hit")).to_have_count(3)
+
+
+def test_a_table_is_uploaded_and_the_curve_downloaded(new_page):
+    page = open_bench(new_page, way="Table")
+    upload = page.locator("input[type=file]").first
+    table = page.get_by_role("textbox", name="Sigmas, the last one 0")
+    before = table.input_value()
+    upload.set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": b"14\nfast\n0"})
+    expect(page.get_by_text("a.csv: Line 2 has 'fast', which is no number.")).to_be_visible()
+    expect(table).to_have_value(before)
+    upload.set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": b"14;2.5;0.1;0"})
+    expect(table).to_have_value("14\n2.5\n0.1\n0")
+    settle(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Curve (JSON)").click()
+    values = json.loads(download.value.path().read_text())
+    assert values["sigmas"] == [14.0, 2.5, 0.1, 0.0] and values["curve"] == "sigmas"
