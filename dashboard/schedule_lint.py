@@ -73,7 +73,6 @@ def lint_panel(
             SEVERITIES,
             selection_mode="multi",
             default=["error", "warning"],
-            format_func=lambda kind: f"{_icon(kind)} {kind}s ({counts.get(kind, 0)})",
             key=f"{page}.severity",
             bind="query-params",
         )
@@ -82,6 +81,8 @@ def lint_panel(
             bind="query-params",
         )  # fmt: skip
         _download(page, table)
+    told = [f"{counts.get(k, 0)} {k}{'' if counts.get(k, 0) == 1 else 's'}" for k in SEVERITIES]
+    st.caption(f"Found: {', '.join(told)}. Open one for its reason, what to do, and the source.")
     shown = table[table["severity"].isin(kinds)]
     if shown.empty:
         st.caption("Nothing of this kind was found.")
@@ -152,11 +153,3 @@ def _details() -> dict[str, str]:
     from sdlab.linting import rules
 
     return rules().set_index("rule")["details"].to_dict()
-
-
-def _icon(severity: str) -> str:
-    return {
-        "error": ":material/error:",
-        "warning": ":material/warning:",
-        "note": ":material/info:",
-    }[severity]

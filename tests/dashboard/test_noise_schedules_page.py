@@ -44,6 +44,8 @@ def test_the_address_holds_every_choice(open_page):
         "schedules.steps": "9",
         "schedules.y": "log-SNR",
         "schedules.x": "NFE",
+        "schedules.severity": ["note"],
+        "schedules.by": "rule",
         "schedules.config": "zero terminal SNR (v-prediction, trailing)",
     }
     at = open_page("noise_schedules", **params)
@@ -52,6 +54,7 @@ def test_the_address_holds_every_choice(open_page):
     assert set(table["sampler"]) == set(params[ROWS])
     assert table["step"].max() == 9 and table["sigma"].max() > 4000
     assert at.segmented_control(key="schedules.y").value == "log-SNR"
+    assert at.pills(key="schedules.severity").value == ["note"]
 
 
 @pytest.mark.parametrize("number", range(4))
