@@ -135,7 +135,7 @@ def timed(report: Report, name: str, function: Callable[[], None], goal: int, re
 def main() -> None:
     """Prints the table."""
     report = Report(__doc__.split("\n")[0])
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # the tensors are small
     report.head()
     quick = report.arguments.quick
     agreement(report)

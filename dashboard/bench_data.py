@@ -14,8 +14,9 @@ import streamlit as st
 
 from dashboard.lab import lab
 
-# Samples for schedulers whose weak error must be sampled; the library's own number is 16,384.
-SAMPLES = 4096
+# Samples where a weak error must be sampled: ours and diffusers' in few dimensions, and pictures.
+# The library takes more, 16,384 and 1,024; here an answer is wanted in a second or two.
+SAMPLES, FOREIGN_SAMPLES, PICTURES = 4096, 1024, 256
 PARTICLES = 40
 
 
@@ -93,7 +94,11 @@ def _errors(
     from sdlab import bench
     from sdlab.bench.entrant import is_stochastic
 
-    particles = SAMPLES if is_stochastic(name) and bench.problem(problem).dimension < 10 else None
+    particles = None
+    if is_stochastic(name):
+        particles = FOREIGN_SAMPLES if code == 0 else SAMPLES
+        if bench.problem(problem).dimension > 2:
+            particles = PICTURES
     return bench.errors(
         name, problem=problem, steps=steps, curve=curve, end=end, particles=particles
     )

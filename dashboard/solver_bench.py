@@ -101,8 +101,9 @@ def _floors(errors: pd.DataFrame, settings: Settings) -> None:
             "- Spacings such as leading or trailing end at a sigma that depends on the number of "
             "steps, so their floor moves, and the slope is not the solver's alone.\n"
             "- diffusers keeps its tables in float32: its lines cannot fall much below 1e-6.\n"
-            "- The weak error of samples rests on chance: about 0.02 with a few thousand. On the "
-            "Gaussian it is computed exactly for our own solvers, and has no such floor."
+            "- The weak error of samples rests on chance, some hundredths here; the bars are 95 % "
+            "intervals. On the Gaussian it is computed exactly for our own solvers, and has no "
+            "such floor."
         )
 
 

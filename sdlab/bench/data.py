@@ -141,7 +141,7 @@ def _mixture_image(name: str) -> Problem:
     """Patterns of low frequency, as latents of Stable Diffusion have, with fine noise on top."""
     from sdlab.denoisers.mixture import Mixture
 
-    return Problem(name, "Six soft patterns, 4x8x8", Mixture.even(_patterns(6), 0.3), 64, 2048)
+    return Problem(name, "Six soft patterns, 4x8x8", Mixture.even(_patterns(6), 0.3), 64, 1024)
 
 
 def _patterns(count: int) -> "Tensor":
@@ -168,7 +168,7 @@ def _pictures(name: str) -> Problem:
 
     drawn, _ = World().render([scene for scene, _ in SceneSampler(seed=0).batch(0, 64)])
     data = Ideal(avg_pool2d(drawn, 8).double())
-    return Problem(name, "64 pictures learnt by heart, 3x16x16", data, 64, 2048)
+    return Problem(name, "64 pictures learnt by heart, 3x16x16", data, 64, 1024)
 
 
 _PROBLEMS: dict[str, Callable[[str], Problem]] = {

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+SMALL = 16  # entries up to which distances are summed, not multiplied out
+
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
@@ -100,6 +102,10 @@ class Mixture:
         """Return ln w_k + ln N(x; m_k, s_k^2 + sigma^2), [B, K]."""
         variance = self.stds**2 + sigma**2
         means = self.means.flatten(1)
-        squares = (rows[:, None] - means).square().sum(2)
+        if means.shape[1] > SMALL:
+            squares = rows.square().sum(1, keepdim=True) - 2.0 * rows @ means.T
+            squares = squares + means.square().sum(1)
+        else:
+            squares = (rows[:, None] - means).square().sum(2)
         scale = 0.5 * means.shape[1] * (2 * math.pi * variance).log()
         return self.weights.log() - scale - 0.5 * squares / variance
