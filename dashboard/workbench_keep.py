@@ -30,7 +30,7 @@ _SAID = f"{PAGE}.said"
 
 def saved_controls(schedule: NoiseSchedule) -> None:
     """Draw the saved curves, to load or delete, and the way in for a file."""
-    _say()
+    _say("open")
     with st.popover("Open a curve", icon=":material/folder_open:", width="stretch"):
         names = curve_names()
         if names:
@@ -77,6 +77,7 @@ def keep_controls(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any])
             help="Then it can be chosen wherever a sigma curve can, and stays after a restart.",
         )
         _use(draft)
+    _say("save")
     _exports(draft, schedule, config)
 
 
@@ -171,9 +172,11 @@ def _save(name: str, named: NamedCurve, schedule: NoiseSchedule) -> None:
     known = name.strip() in curve_names()
     try:
         save_curve(name, named, schedule)
-        _note(f"{name.strip()} is saved{' in place of the older one' if known else ''}.")
+        _note(
+            f"{name.strip()} is saved{' in place of the older one' if known else ''}.", place="save"
+        )
     except (ValueError, SdlabError) as error:
-        _note(str(error), wrong=True)
+        _note(str(error), wrong=True, place="save")
 
 
 def _load(name: str, schedule: NoiseSchedule) -> None:
@@ -192,12 +195,12 @@ def _delete(name: str) -> None:
         _note(str(error), wrong=True)
 
 
-def _note(text: str, wrong: bool = False) -> None:
-    st.session_state[_SAID] = (text, wrong)
+def _note(text: str, wrong: bool = False, place: str = "open") -> None:
+    st.session_state[f"{_SAID}.{place}"] = (text, wrong)
 
 
-def _say() -> None:
-    text, wrong = st.session_state.pop(_SAID, ("", False))
+def _say(place: str) -> None:
+    text, wrong = st.session_state.pop(f"{_SAID}.{place}", ("", False))
     if text and wrong:
         st.error(plain(text), icon=":material/error:")
     elif text:
