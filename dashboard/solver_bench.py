@@ -98,6 +98,7 @@ def _floors(errors: pd.DataFrame, settings: Settings) -> None:
             "and rests on its floor, and sometimes dips below first, where the jump's error and "
             "the steps' have opposite signs.\n\n"
             "- **Leave out the last jump** to see the order itself.\n"
+            "- lms and plms extrapolate to 0 instead of jumping, and have no such floor.\n"
             "- Spacings such as leading or trailing end at a sigma that depends on the number of "
             "steps, so their floor moves, and the slope is not the solver's alone.\n"
             "- diffusers keeps its tables in float32: its lines cannot fall much below 1e-6.\n"

@@ -72,6 +72,7 @@ def test_diffusers_agree_with_ours_in_their_own_coordinates(name):
     theirs, own = (table.loc[table["solver"] == n] for n in (name, ours))
     np.testing.assert_allclose(theirs["error"].to_numpy(), own["error"].to_numpy(), rtol=2e-4)
     np.testing.assert_allclose(theirs["floor"].to_numpy(), own["floor"].to_numpy(), rtol=2e-4)
+    assert own["floor"].isna().all() == (ours == "lms")
 
 
 @pytest.mark.parametrize("name", sorted(compatible_classes()))
@@ -97,6 +98,13 @@ def test_the_floor_is_the_last_jumps():
     open_end = bench.errors("heun", curve="karras", steps=(512,), end="sigma_min").iloc[0]
     assert open_end["error"] < 1e-4 and math.isnan(open_end["floor"])
     assert open_end["end"] == pytest.approx(schedule().sigma_min)
+
+
+def test_who_extrapolates_to_zero_has_no_floor():
+    names = ["lms", "plms", "LMSDiscreteScheduler", "heun", "EulerDiscreteScheduler"]
+    table = bench.errors(names, curve="linspace", steps=(64,)).set_index("solver")
+    assert table["floor"].isna().tolist() == [True, True, True, False, False]
+    assert table.loc["lms", "error"] < 0.5 * table.loc["heun", "floor"]
 
 
 def test_perfect_samples_show_no_more_than_chance():
