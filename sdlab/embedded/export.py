@@ -66,10 +66,21 @@ def export(
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(folder, max_shard_size=shard_size)
+    _compute_in_float32(folder / "text_encoder" / "config.json")
     shutil.rmtree(folder / "tokenizer")
     shutil.copytree(SHIPPED / "tokenizer", folder / "tokenizer")
     words = [word for word in world_words(objects) if word != ","]
     (folder / "known_words.json").write_text(json.dumps(words, indent=0) + "\n", encoding="utf-8")
+
+
+def _compute_in_float32(config: Path) -> None:
+    """Lets a plain `from_pretrained(folder)` load one dtype throughout.
+
+    transformers follows the config's dtype, where diffusers takes float32 if nothing is said; half
+    of the pipeline would then be float16, and the first call fails.
+    """
+    values = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps({**values, "dtype": "float32"}, indent=2) + "\n", encoding="utf-8")
 
 
 def checksums(folder: Path) -> str:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline
 
 from sdlab.embedded import evaluate, known_words, unknown_words
 from sdlab.embedded.captions import text_of
@@ -31,6 +32,13 @@ def held_out():
 
 def test_the_weights_match_their_checksums():
     assert (SHIPPED / CHECKSUMS).read_text(encoding="utf-8") == checksums(SHIPPED)
+
+
+def test_diffusers_loads_the_folder_as_it_is():
+    pipe = StableDiffusionPipeline.from_pretrained(SHIPPED, safety_checker=None)
+    assert pipe.text_encoder.dtype == pipe.unet.dtype == pipe.vae.dtype == torch.float32
+    image = pipe("a cat", num_inference_steps=1, output_type="pt").images
+    assert image.shape == (1, 3, 128, 128) and image.isfinite().all()
 
 
 def test_everything_shipped_stays_under_45_megabytes():
