@@ -31,7 +31,7 @@ def test_commands_and_options_exist(line):
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     assert len(COMMANDS) == 6
 
 
