@@ -25,6 +25,10 @@ AXES = ("evaluation", "layer", "head")
 METHODS = ("mean", "daam")
 Word = str | int | Sequence[int]
 
+# The layers whose maps find a model's objects best, where that was measured against true masks
+# (benchmarks/attention.py); a start for whoever looks at a model's maps.
+BEST_LAYERS = {"embedded": "1/1"}
+
 
 @dataclass(frozen=True)
 class Choice:
