@@ -75,7 +75,7 @@ def way_errors(table: pd.DataFrame) -> alt.LayerChart:
             "relative:Q",
             title="relative RMSE (log scale)",
             scale=alt.Scale(type="log"),
-            axis=alt.Axis(format="~g", tickCount=6),
+            axis=alt.Axis(format=".0e", tickCount=6, grid=False),
         ),
         color=alt.Color("method:N", title="method", legend=legend()),
         tooltip=[
@@ -109,7 +109,7 @@ def losses(table: pd.DataFrame, x: str) -> alt.LayerChart:
             "rmse:Q",
             title="relative RMSE (log scale)",
             scale=alt.Scale(type="log"),
-            axis=alt.Axis(format="~g", tickCount=6),
+            axis=alt.Axis(format=".0e", tickCount=6, grid=False),
         ),
         color=alt.Color("method:N", title="method", legend=legend()),
         tooltip=[

@@ -15,6 +15,7 @@ from dashboard.latent_source import Latents, Source, decoded
 from dashboard.latents_page.channels import channel_grid, png
 from dashboard.latents_page.holdings import statistics
 from dashboard.scrubber import Film, frame_labels, show_film
+from dashboard.worker.frames import ROWS
 from dashboard.worker.views import ModelView
 
 if TYPE_CHECKING:
@@ -109,9 +110,29 @@ def _kept(run: "Run") -> list[int]:
 def _frames(
     run: "Run", name: str, means: str, kept: list[int], model: ModelView
 ) -> list[Image.Image]:
+    if means == "VAE" and (there := _from_sheet(run, name, kept)):
+        return there
     changed = (lab().runs / run.id).stat().st_mtime
     made = _made(run.id, changed, name, means, tuple(kept), model.hash, run)
     return [Image.open(io.BytesIO(data)) for data in made]
+
+
+def _from_sheet(run: "Run", name: str, kept: list[int]) -> list[Image.Image]:
+    """Return the frames that the run's own scrubber has decoded already, or none."""
+    sheet = lab().sheet(run.id)
+    if sheet is None or sheet.how != "decoded" or name not in ROWS:
+        return []
+    if list(sheet.kept) != run.trace.kept:
+        return []
+    whole = Image.open(io.BytesIO(sheet.webp)).convert("RGB")
+    width, height = sheet.size
+    frames = []
+    for index in kept:
+        band, column = divmod(index, sheet.columns)
+        top = (len(ROWS) * band + ROWS.index(name)) * height
+        left = column * width
+        frames.append(whole.crop((left, top, left + width, top + height)))
+    return frames
 
 
 @st.cache_data(max_entries=24, show_spinner="Drawing the frames …")

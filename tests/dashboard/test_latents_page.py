@@ -157,3 +157,22 @@ def test_a_latents_file_is_read_and_hostile_ones_refused(open_page, noise):
     assert torch.equal(found.latents, noise)
     with pytest.raises(ValueError, match="no safetensors file"):
         lab().ask(lambda model: read_latents(b"PK\x03\x04", model))
+
+
+def test_frames_that_the_scrubber_has_are_not_decoded_again(open_page, run, monkeypatch):
+    import time
+
+    from dashboard.latents_page import through
+    from sdlab.store.run_folder import open_run
+
+    lab().want_frames(run)
+    end = time.monotonic() + 60
+    while (sheet := lab().sheet(run)) is None or sheet.how != "decoded":
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    stored = open_run(lab().runs / run)
+    frames = through._from_sheet(stored, "x0_pred", [0, 3])
+    assert [f.size for f in frames] == [sheet.size] * 2
+    last = np.asarray(frames[1], float)
+    assert np.abs(last - np.asarray(stored.image, float)).mean() < 12  # lossy, and x0_pred's
+    assert through._from_sheet(stored, "eps_pred", [0]) == []
