@@ -56,7 +56,7 @@ def test_maps_load_when_they_are_used(kept):
     maps.heatmap("car", layer="6x4")  # width first
     loaded = [name for name, tensor in maps.tensors._loaded.items() if tensor is not None]
     assert loaded == ["cond/mid_block.attentions.0.transformer_blocks.0.attn2"]
-    with pytest.raises(ValueError, match="Unknown attention layer '4x6'. Valid: 1/1, 1/2, 12x8, 6x4"):
+    with pytest.raises(ValueError, match="Unknown attention layer '4x6'.*12x8, 6x4"):
         maps.heatmap("car", layer="4x6")
 
 
