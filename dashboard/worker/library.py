@@ -106,10 +106,10 @@ class Library:
         return ways
 
     def make_catalogue(self) -> None:
-        """Make the table of every solver and scheduler; it is the same for every model."""
+        """Make the table of every solver and scheduler, judged for the model in memory."""
         import sdlab
 
-        self.catalogue = sdlab.schedulers()
+        self.catalogue = sdlab.schedulers(self.model)
 
     def _take(self, model: "Model") -> None:
         from sdlab.sampling.engine import Engine
@@ -121,6 +121,8 @@ class Library:
         self.engine = Engine(model)
         self.model = model
         self.view = _describe(model, decodes_fast)
+        if self.catalogue is not None:
+            self.make_catalogue()
         gc.collect()
         gc.freeze()
 

@@ -24,11 +24,13 @@ from dashboard.worker.frames import (
 )
 from dashboard.worker.job import png
 from dashboard.worker.ledger import Ledger
-from dashboard.worker.views import JobView
+from dashboard.worker.library import Library
+from dashboard.worker.views import JobView, ModelRequest
 from dashboard.worker.watchers import HEARTBEAT_SECONDS, Watchers
 from sdlab.errors import SdlabError
 from sdlab.sampling.experiment import Experiment
 from sdlab.tracing.trace import Trace
+from tests.conftest import make_pipeline
 
 RUN = Experiment(prompt="x").id
 
@@ -200,3 +202,19 @@ def test_the_python_lines_make_the_same_experiment():
 
     exec(body, {"sdlab": sdlab}, made)
     assert made["experiment"] == experiment
+
+
+def test_the_catalogue_is_judged_for_the_model_in_memory():
+    import sdlab
+
+    kinds = {"embedded": "epsilon", "other": "sample"}
+    library = Library(lambda source=None: sdlab.load(make_pipeline(kinds[source or "embedded"])))
+    library.load(ModelRequest())
+    library.make_catalogue()
+
+    def fits(name: str) -> bool:
+        return bool(library.catalogue.set_index("name").at[name, "compatible"])
+
+    assert fits("PNDMScheduler") and fits("heun")
+    library.load(ModelRequest("other"))
+    assert not fits("PNDMScheduler") and fits("heun")
