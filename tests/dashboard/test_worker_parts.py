@@ -209,12 +209,12 @@ def test_the_catalogue_is_judged_for_the_model_in_memory():
 
     kinds = {"embedded": "epsilon", "other": "sample"}
     library = Library(lambda source=None: sdlab.load(make_pipeline(kinds[source or "embedded"])))
-    library.load(ModelRequest())
+    library.swap(ModelRequest())
     library.make_catalogue()
 
     def fits(name: str) -> bool:
         return bool(library.catalogue.set_index("name").at[name, "compatible"])
 
     assert fits("PNDMScheduler") and fits("heun")
-    library.load(ModelRequest("other"))
+    library.swap(ModelRequest("other"))
     assert not fits("PNDMScheduler") and fits("heun")
