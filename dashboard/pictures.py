@@ -141,7 +141,7 @@ def _run(page: str) -> ChosenPicture | None:
         st.info(_NO_RUN, icon=":material/grid_view:")
         st.page_link(page_path("experiment"), label="Experiment", icon=":material/science:")
     elif key not in st.session_state and key not in st.query_params:
-        st.query_params[key] = latest[0][0]
+        st.session_state[key] = latest[0][0]
     given = st.text_input(
         "Run id",
         key=key,

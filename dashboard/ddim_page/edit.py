@@ -39,7 +39,7 @@ def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
     text = form.caption(page, source.caption)
     edited = form.caption(page, _suggestion(source.caption), "Make it")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        steps, scale = form.num_steps(page), form.guidance(page, 1.0)
+        steps, scale = form.num_steps(page), form.guidance(page, 3.0)
     method, rounds = form.method(page, "edict")
     kept = st.slider(
         "Steps kept", 0, steps - 1, 0, key=f"{page}.kept_{steps}",

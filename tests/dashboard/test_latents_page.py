@@ -64,6 +64,13 @@ def test_through_a_run(open_page, run):
     assert any("R²" in c.value for c in at.caption)
 
 
+def test_choosing_run_takes_the_latest(open_page, run):
+    at = section(open_page, "What they hold")
+    at.segmented_control(key="latents.from").set_value("Run").run()
+    assert len(at.text_input(key="latents.run").value) == 16
+    assert "Channels" in headers(at) and not at.exception
+
+
 def test_only_a_run_has_a_way(open_page):
     at = section(open_page, "Through a run")
     assert any("only a run has a way" in i.value for i in at.info)
