@@ -18,12 +18,14 @@ from report import Report, interleaved, ratio
 
 import sdlab
 from sdlab.embedded.captions import text_of
+from sdlab.embedded.catalogue import SIZES
+from sdlab.embedded.checker import Checker
 from sdlab.embedded.evaluate import trained_objects
 from sdlab.embedded.latent_scenes import encode_pictures
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.world import World, word_mask
 from sdlab.sampling.memory import readable
-from sdlab.tracing.attention import of_image
+from sdlab.tracing.attention import of_image, views
 
 TIMESTEPS = (100, 250, 400, 550, 700)
 RECORDS = {
@@ -178,6 +180,43 @@ def measure_truth(report, model, count):
     report.add("nouns", len(results[best, 400]), note=f"of {count} scenes")
 
 
+def boxes(image, words):
+    """Return word -> (left, top, right, bottom) of what the checker finds once in a picture."""
+    seen = Checker.load().look([image])[0].objects
+    out = {}
+    for found in seen:
+        alike = [other for other in seen if other.name == found.name]
+        if len(alike) == 1 and words.count(found.name) == 1:
+            half = SIZES[found.size] / 256  # SIZES are pixels of 128
+            out[found.name] = (found.x - half, found.y - half, found.x + half, found.y + half)
+    return out
+
+
+def measure_generated(report, model, count):
+    """Pointing in generated pictures: is a noun's hottest cell on the object that came out?
+
+    There is no true mask, so the checker says where each object lies, as a box.
+    """
+    spans = {"all steps": (0, 25), "first 10": (0, 10), "10 to 17": (10, 18), "last 7": (18, 25)}
+    hits = {}
+    samples = SceneSampler(80, trained_objects(), split="test").batch(0, count)
+    record = sdlab.Record((), statistics=False, attention=sdlab.AttentionRecord())
+    for number, (_, words) in enumerate(samples):
+        run = sdlab.run(model, sdlab.Experiment(prompt=text_of(words), seed=number, record=record))
+        maps = run.trace.attention
+        for word, (left, top, right, bottom) in boxes(run.image, maps.words).items():
+            for layer in (None, *maps.resolutions):
+                _, heats = views.frames(maps, word, "evaluation", layer=layer, size=(16, 16))
+                for span, (first, last) in spans.items():
+                    heat = heats[first:last].mean(0)
+                    row, column = divmod(int(heat.argmax()), 16)
+                    x, y = (column + 0.5) / 16, (row + 0.5) / 16
+                    hit = left <= x <= right and top <= y <= bottom
+                    hits.setdefault((layer or "all layers", span), []).append(hit)
+    for (layer, span), found in sorted(hits.items(), key=lambda item: -fmean(item[1])):
+        report.add(f"generated, {layer}, {span}: pointing", fmean(found), note=f"n {len(found)}")
+
+
 def main():
     """Measure and print."""
     report = Report(__doc__)
@@ -189,6 +228,7 @@ def main():
     if device == "cpu":
         measure_memory(report, model)
     measure_truth(report, sdlab.load(device="cpu"), 12 if quick else 500)
+    measure_generated(report, sdlab.load(device="cpu"), 4 if quick else 150)
     if not quick:
         measure_cost(
             report, full_size(device), 3, "SD 1.5 size, 512x512", num_steps=2, width=512, height=512

@@ -47,6 +47,7 @@ class Subject:
         picture: PNG, at least 512 pixels.
         size: (width, height) of the picture in pixels.
         prompt: The caption.
+        model: The name of the model whose attention it is.
         maps: The maps.
         folder: The run's folder, or None.
     """
@@ -56,6 +57,7 @@ class Subject:
     picture: bytes
     size: tuple[int, int]
     prompt: str
+    model: str
     maps: "AttentionMaps"
     folder: Path | None
 
@@ -160,7 +162,8 @@ def given_subject() -> Subject | None:
         args = (chosen.digest, caption, timestep, int(seed), self_layers, model.hash)
         maps, picture, size = _given(*args, _png=chosen.png)
     key = f"given {args}"
-    return Subject(key, f"given-{chosen.digest}", picture, size, caption, maps, None)
+    name = f"given-{chosen.digest}"
+    return Subject(key, name, picture, size, caption, model.name, maps, None)
 
 
 def _new_run(solvers: list[str]) -> Experiment | None:
@@ -246,7 +249,8 @@ def _of_run(run: StoredRun) -> Subject | None:
         )
     size = (run.manifest["width"], run.manifest["height"])
     picture = enlarged(run.picture)
-    return Subject(run.id, run.id, picture, size, experiment.prompt, maps, run.folder)
+    model = experiment.model
+    return Subject(run.id, run.id, picture, size, experiment.prompt, model, maps, run.folder)
 
 
 def _without(run: StoredRun, experiment: Experiment) -> None:

@@ -74,7 +74,7 @@ def look_controls(subject: Subject) -> Look | None:
         help="Several words as one, as they stand in the prompt.",
         **BOUND,
     )
-    layer = _layer(middle, maps)
+    layer = _layer(middle, subject)
     head = _head(right, maps, layer)
     words = [(label, found[label]) for label in picked]
     if phrase and phrase.strip():
@@ -154,18 +154,24 @@ def _half(maps: "AttentionMaps") -> str:
     )
 
 
-def _layer(place: st.delta_generator.DeltaGenerator, maps: "AttentionMaps") -> str | None:
+def _layer(place: st.delta_generator.DeltaGenerator, subject: Subject) -> str | None:
+    maps = subject.maps
     names = [layer.name for layer in maps.cross_layers]
     short = dict(zip(names, short_layers(names), strict=True))
     sizes = {layer.name: layer.size for layer in maps.cross_layers}
     words = {size: f"all of {size} cells" for size in maps.resolutions}
     words |= {name: f"{short[name]} ({sizes[name]})" for name in names}
+    options = [ALL, *words]
+    best = views.BEST_LAYERS.get(subject.model)
+    found = [layer.size for layer in maps.cross_layers if f"1/{layer.share}" == best]
     chosen = place.selectbox(
         "Layers",
-        [ALL, *words],
+        options,
+        options.index(found[0]) if found else 0,
         format_func=lambda name: words.get(name, name),
         key=f"{PAGE}.layer",
-        help="The mean over all layers, over those of one resolution, or one layer by itself.",
+        help="The mean over all layers, over those of one resolution, or one layer by itself. "
+        "At first, for the embedded model, those that find its objects best.",
         **BOUND,
     )
     return None if chosen == ALL else chosen
