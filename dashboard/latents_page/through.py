@@ -29,6 +29,7 @@ WORDS = {
 CHUNK = 6  # frames a question to the model, so that runs in flight wait for a moment only
 MOST_FRAMES = 120
 SIDE = 192
+POLL_SECONDS = 0.4
 
 
 def show(page: str, source: Source, model: ModelView) -> None:
@@ -110,17 +111,29 @@ def _kept(run: "Run") -> list[int]:
 def _frames(
     run: "Run", name: str, means: str, kept: list[int], model: ModelView
 ) -> list[Image.Image]:
-    if means == "VAE" and (there := _from_sheet(run, name, kept)):
-        return there
+    if means == "VAE" and name in ROWS:
+        if there := _from_sheet(run, name, kept):
+            return there
+        lab().want_frames(run.id)
+        if lab().paints(run.id):  # something to look at in the meantime
+            _await_frames(run.id)
+            means = "Linear map"
     changed = (lab().runs / run.id).stat().st_mtime
     made = _made(run.id, changed, name, means, tuple(kept), model.hash, run)
     return [Image.open(io.BytesIO(data)) for data in made]
 
 
+@st.fragment(run_every=POLL_SECONDS)
+def _await_frames(run: str) -> None:
+    if not lab().paints(run):
+        st.rerun()
+    st.caption(":material/hourglass_top: Decoding them for a finer view …")
+
+
 def _from_sheet(run: "Run", name: str, kept: list[int]) -> list[Image.Image]:
     """Return the frames that the run's own scrubber has decoded already, or none."""
     sheet = lab().sheet(run.id)
-    if sheet is None or sheet.how != "decoded" or name not in ROWS:
+    if sheet is None or sheet.how != "decoded":
         return []
     if list(sheet.kept) != run.trace.kept:
         return []
