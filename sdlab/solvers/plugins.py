@@ -53,6 +53,7 @@ class Refusal(NamedTuple):
 _lock = threading.RLock()
 _trials: set[int] = set()  # threads that try a plug-in, which must not wait for themselves
 _refused: dict[str, Refusal] = {}
+_met: dict[str, Solver] = {}  # all that plug-ins registered, refused ones too
 _loaded = False
 
 
@@ -144,6 +145,7 @@ def _take(name: str, source: str, load: Load) -> tuple[list[str], list[Refusal]]
             load(caught)
             if not caught:
                 reasons[name] = "registers no solver; decorate a generator with @sdlab.solver."
+            _met.update(caught)
             for found in caught.values():
                 reason = _judged(found)
                 if reason:
@@ -191,7 +193,11 @@ def _import_file(path: Path, caught: dict[str, Solver]) -> None:
 
 
 def _import_point(point: importlib.metadata.EntryPoint, caught: dict[str, Solver]) -> None:
+    """Load an entry point; what an earlier import of its module registered counts as well."""
     loaded = point.load()
+    for found in [*registry.solvers().values(), *_met.values()]:
+        if loaded in (found.function, sys.modules.get(found.function.__module__)):
+            caught.setdefault(found.name, found)
     if inspect.isgeneratorfunction(loaded):
         if all(found.function is not loaded for found in caught.values()):
             registry.solver(point.name)(loaded)

@@ -50,6 +50,7 @@ def fresh(monkeypatch):
     registry.solvers()
     monkeypatch.setattr(registry, "_SOLVERS", dict(registry._SOLVERS))
     monkeypatch.setattr(plugins, "_refused", {})
+    monkeypatch.setattr(plugins, "_met", {})
     monkeypatch.setattr(plugins, "_loaded", False)
     monkeypatch.setattr(plugins, "TIME_LIMIT", 20.0)
 
@@ -115,6 +116,34 @@ def test_entry_points(fresh, monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
     assert {"by_module", "by_function"} <= set(registry.solvers())
     assert [r.name for r in plugins.refusals()] == ["nowhere"]
+
+
+TWO_STAGES = """
+@sdlab.solver("two_stages", order=2, stages=2)
+def two_stages(x, sigmas, noise):
+    for sigma, sigma_next in pairwise(sigmas):
+        d = (x - (yield x, sigma)) / sigma
+        x_next = x + (sigma_next - sigma) * d
+        if sigma_next > 0:
+            d = (d + (x_next - (yield x_next, sigma_next)) / sigma_next) / 2
+        x = x + (sigma_next - sigma) * d
+    return x
+"""
+
+
+def test_entry_points_into_one_module_keep_what_is_declared(fresh, monkeypatch, tmp_path):
+    """The module is imported for the first of them only, or was before any of them."""
+    boastful = GOOD.replace("mine", "boastful").replace("order=1", "order=3")
+    (tmp_path / "sdlab_test_several.py").write_text(GOOD + TWO_STAGES + boastful)
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [
+        point(f"sdlab_test_several:{name}", name) for name in ("mine", "two_stages", "boastful")
+    ] + [point("sdlab_test_several", "all")]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
+    found = registry.solvers()
+    assert (found["mine"].order, found["two_stages"].stages) == (1, 2)
+    assert "boastful" not in found
+    assert [r.name for r in plugins.refusals()] == ["boastful"]
 
 
 def test_typed_code_is_off_by_default(fresh, monkeypatch):
