@@ -128,7 +128,8 @@ def diffusers_curve(
         ValueError: If it is no valid curve.
     """
     sigmas = tuple(make(name, NoiseSchedule.from_config(config), num_steps, options).tolist())
-    own = _flags(name, options)
+    # diffusers' spacings and curves of a single step start at the schedule's other end.
+    own = _flags(name, options) if num_steps > 1 else None
     changes: dict[str, Any] = {flag: False for flag in FLAGS if config.get(flag)}
     changes.update({"timestep_spacing": "linspace"} if own is None else own)
     kept = {key: value for key, value in config.items() if not key.startswith("_")}

@@ -51,14 +51,17 @@ def test_a_list_for_other_tools_is_read_back():
 
 @pytest.mark.parametrize(("name", "options"), EVERY)
 @pytest.mark.parametrize("base", [{}, {"use_karras_sigmas": True}])
-def test_diffusers_walks_the_same_curve(name, options, base):
-    made = diffusers_curve(name, options, {**SD, **base}, 4)
+@pytest.mark.parametrize("num_steps", [1, 4])
+def test_diffusers_walks_the_same_curve(name, options, base, num_steps):
+    if name == "sigmas" and num_steps == 1:
+        options = {"sigmas": (14.6, 0.0)}
+    made = diffusers_curve(name, options, {**SD, **base}, num_steps)
     scheduler = diffusers.EulerDiscreteScheduler.from_config(made.config)
     if made.sigmas is None:
-        scheduler.set_timesteps(4)
+        scheduler.set_timesteps(num_steps)
     else:
         scheduler.set_timesteps(sigmas=list(made.sigmas))
-    want = curves.make(name, SCHEDULE, 4, options)
+    want = curves.make(name, SCHEDULE, num_steps, options)
     np.testing.assert_allclose(scheduler.sigmas.numpy(), want, rtol=2e-5)
     assert json.loads(json.dumps(made.config)) == made.config
 
