@@ -222,6 +222,14 @@ def _cells(rows: list[tuple[int, str]]) -> list[tuple[int, str]]:
                 " point? Write 14.6; 6.5 or 14.6, 6.5."
             )
         cells += [(line, cell) for cell in re.split(r"[,;\s]+", row) if cell]
+    if len(cells) > 2:  # 14,6 alone is two sigmas; among others it may be 14.6
+        for line, row in rows:
+            for word in row.split():
+                if re.fullmatch(r"\d+,\d+", word):
+                    raise ValueError(
+                        f"Line {line} has {word!r:.60}: is the comma a decimal point? Write"
+                        f" {word.replace(',', '.')} or {word.replace(',', ', ')}."
+                    )
     return cells
 
 
