@@ -158,7 +158,8 @@ def scheduler_curves(cls: type) -> list[str]:
 
 def takes_eta(cls: type) -> bool:
     """Return whether ``step`` takes ``eta``."""
-    return "eta" in inspect.signature(cls.step).parameters  # type: ignore[attr-defined]
+    step = getattr(cls, "step", None)  # ScoreSdeVe and ScoreSdeVp have none
+    return step is not None and "eta" in inspect.signature(step).parameters
 
 
 def _follows(cls: type, curve: str | None, curve_options: Mapping[str, Any]) -> bool:

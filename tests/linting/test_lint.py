@@ -47,6 +47,8 @@ def test_names_and_options_are_checked_as_in_a_course():
         sdlab.lint("huen", 5)
     with pytest.raises(ValueError, match="num_steps"):
         sdlab.lint("DDIMScheduler", 2000)
+    with pytest.raises(ValueError, match="has no step"):
+        sdlab.lint("ScoreSdeVeScheduler", 10)
 
 
 def test_a_model_takes_the_place_of_the_config(small):
