@@ -36,8 +36,12 @@ TRAININGS: dict[str, dict[str, Any]] = {
     },
     "linear": {**_PLAIN, "beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02},
     "cosine": {**_PLAIN, "beta_schedule": "squaredcos_cap_v2"},
+    "sigmoid": {**_PLAIN, "beta_schedule": "sigmoid", "beta_start": 0.0001, "beta_end": 0.02},
     "zero terminal SNR": {"rescale_betas_zero_snr": True},
+    "EDM": {},
+    "flow matching": {},
 }
+OTHER_LAWS = ("EDM", "flow matching")  # no betas, which diffusers' schedulers are made of
 
 
 @dataclass(frozen=True)
@@ -108,16 +112,27 @@ def levels(way: Way, num_steps: int, config: dict[str, Any]) -> "pd.DataFrame":
     """
     import sdlab
     from sdlab.latents.noised import visited
+    from sdlab.noise import NoiseSchedule
     from sdlab.solvers.registry import solvers
 
     changes = TRAININGS[way.training]
     options: dict[str, Any] = {}
+    schedule = None
+    if way.training in OTHER_LAWS:
+        if way.solver not in solvers():
+            raise ValueError(
+                f"{way.solver} cannot follow {way.training}: it is made of betas, and"
+                f" {way.training} has none. Choose a solver of ours, such as euler or ddim."
+            )
+        edm = way.training == "EDM"
+        schedule = NoiseSchedule.edm() if edm else NoiseSchedule.flow_matching()
     if changes.get("rescale_betas_zero_snr") and way.solver not in solvers():
         changes, options = {}, changes  # so that a class that cannot do it says so
     course = sdlab.course(
         way.solver,
         num_steps,
         config={**config, **changes},
+        schedule=schedule,
         options=options,
         curve=way.curve,
         curve_options=dict(way.curve_options),

@@ -220,13 +220,16 @@ def test_a_slow_decoder_is_spared_unless_asked_for(open_page, monkeypatch):
 
 
 def test_levels_follow_the_training_schedule():
-    for training, top in (("linear", 157.4), ("cosine", None), ("zero terminal SNR", 4096.0)):
+    tops = {"linear": 157.4, "cosine": None, "sigmoid": 158.7, "zero terminal SNR": 4096.0}
+    for training, top in (tops | {"EDM": 80.0, "flow matching": 4096.0}).items():
         frame = levels(way("euler", training, "linspace"), 4, SD_CONFIG)
         assert len(frame) == 5
         if top:
             assert frame["sigma"].iloc[0] == pytest.approx(top, rel=1e-3), training
     with pytest.raises(ValueError, match="rescale_betas_zero_snr"):
         levels(way("PNDMScheduler", "zero terminal SNR"), 4, SD_CONFIG)
+    with pytest.raises(ValueError, match="DDIMScheduler cannot follow EDM.*a solver of ours"):
+        levels(way("DDIMScheduler", "EDM"), 4, SD_CONFIG)
     table = levels(way("euler", curve="sigmas", sigmas=(5.0, 2.0, 0.0)), 2, SD_CONFIG)
     assert list(table["sigma"]) == [5.0, 2.0, 0.0]
 
