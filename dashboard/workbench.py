@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.charts import workbench as charts
 from dashboard.lab import lab
 from dashboard.messages import explained
+from dashboard.schedule_lint import SLOW_STEPS
 from dashboard.sidebar import plain
 from dashboard.workbench_controls import (
     PAGE,
@@ -118,15 +119,13 @@ def _say_range(schedule: NoiseSchedule) -> None:
 
 
 def _show_lint(draft: Draft, trial: Trial, config: dict[str, Any]) -> None:
-    import sdlab
-
-    found = sdlab.lint(
-        trial.solver,
-        draft.num_steps,
-        config=config,
-        curve=draft.curve,
-        curve_options=draft.options,
-    )
+    if draft.num_steps > SLOW_STEPS and not st.toggle(
+        f"Lint at {draft.num_steps} steps (every step is made; this takes seconds)",
+        key=f"{PAGE}.slow",
+    ):
+        return
+    with st.spinner("Making every step …", show_time=False):
+        found = _findings(trial.solver, draft.num_steps, config, draft.curve, draft.options)
     if found.empty:
         st.caption(f":material/check: Lint finds nothing on this curve with {trial.solver}.")
     for row in found.itertuples():
@@ -134,6 +133,15 @@ def _show_lint(draft: Draft, trial: Trial, config: dict[str, Any]) -> None:
         with st.expander(f"{where}{plain(row.message)}", icon=_ICONS[row.severity]):
             st.markdown(f"{plain(row.explanation)} **Fix:** {plain(row.fix)}")
             st.caption(f"Rule {row.rule} · {plain(row.source)}")
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _findings(
+    solver: str, num_steps: int, config: dict[str, Any], curve: str, options: dict[str, Any]
+) -> pd.DataFrame:
+    import sdlab
+
+    return sdlab.lint(solver, num_steps, config=config, curve=curve, curve_options=options)
 
 
 def _show_trials(draft: Draft, baseline: Baseline, trial: Trial) -> None:

@@ -148,6 +148,14 @@ def test_the_page_opens_sound_with_everything(bench):
     assert not bench.error and len(bench.get("vega_lite_chart")) == 3
 
 
+def test_lint_of_many_steps_waits_to_be_asked(bench):
+    found = len(bench.expander)
+    bench.number_input(key="workbench.steps").set_value(400).run()
+    assert bench.toggle(key="workbench.slow").value is False and len(bench.expander) < found
+    bench.toggle(key="workbench.slow").set_value(True).run()
+    assert len(bench.expander) > 1 and not bench.exception
+
+
 def test_problems_are_said_and_nothing_else_is_offered(bench):
     bench.text_area(key="workbench.formula").set_value("1/u").run()
     assert "step 0 (u = 0): division by zero" in errors(bench)[0].replace("\\", "")
