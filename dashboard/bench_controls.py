@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.bench_data import problems
+from dashboard.controls import SAVED
 
 BOUND = {"bind": "query-params"}
 OWN_CURVE = "as trained"
@@ -28,7 +30,8 @@ class Settings:
     Attributes:
         names: Solvers by short name, schedulers by class.
         curves: The curve that each follows; None for its own spacing.
-        curve: The curve that was asked for, or None.
+        curve: The curve that was asked for, as the menu calls it, or None.
+        curve_options: Its options, of a saved one.
         problem: A name of ``sdlab.bench.problems``.
         steps: Step counts.
         end: "zero" or "sigma_min".
@@ -38,6 +41,7 @@ class Settings:
     names: tuple[str, ...]
     curves: dict[str, str | None]
     curve: str | None
+    curve_options: dict[str, Any]
     problem: str
     steps: tuple[int, ...]
     end: str
@@ -103,11 +107,14 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
             "error and their order shows. diffusers' schedulers end where they do.",
             **BOUND,
         )
-    can = catalogue.set_index("name")["curves"]
+    can = catalogue.set_index("name")
+    path, options = _opened(curve)
+    follow = can["custom_sigmas"] if options else can["curves"].map(lambda known: path in known)
     return Settings(
         tuple(names),
-        {name: curve if curve in can[name] else None for name in names},
+        {name: path if follow[name] else None for name in names},
         curve,
+        options,
         problem,
         tuple(n for n in STEPS if low <= n <= high),
         "sigma_min" if open_end else "zero",
@@ -135,15 +142,36 @@ def _curve(
 ) -> str | None:
     own = catalogue[catalogue["origin"] == "sdlab"]["curves"].iloc[0]
     options = [OWN_CURVE, *(name for name in own if name not in ("formula", "sigmas", "points"))]
+    options += [SAVED + name for name in _saved()]
     chosen = place.selectbox(
         "Sigma curve",
         options,
         options.index("karras"),
         key=f"{page}.curve",
-        help="'as trained' is Stable Diffusion's own spacing, leading.",
+        help="'as trained' is Stable Diffusion's own spacing, leading. Saved ones are those of "
+        "the Workbench by formula or points; a table has one number of steps only.",
         **BOUND,
     )
     return None if chosen == OWN_CURVE else chosen
+
+
+def _saved() -> list[str]:
+    """Return the names of the saved curves that take any number of steps."""
+    from sdlab.noise.curves import fixed_steps
+    from sdlab.store.curves import list_curves
+
+    found = [(saved.name, saved.curve) for saved in list_curves()]
+    return [name for name, c in found if c and fixed_steps(c.curve, c.options) is None]
+
+
+def _opened(choice: str | None) -> tuple[str | None, dict[str, Any]]:
+    """Return a curve's name and options for what was chosen."""
+    from sdlab.store.curves import load_curve
+
+    if choice is None or not choice.startswith(SAVED):
+        return choice, {}
+    saved = load_curve(choice.removeprefix(SAVED))
+    return saved.curve, saved.options
 
 
 def _presets(catalogue: pd.DataFrame) -> dict[str, Callable[[list[str]], list[str]]]:

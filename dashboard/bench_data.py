@@ -7,6 +7,7 @@ name is told apart by its code.
 
 import zlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,12 +50,14 @@ def measured(
     steps: tuple[int, ...],
     end: str,
     progress: Callable[[int, str], None],
+    curve_options: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Return the errors of all solvers; ``progress`` is told how many are done and who is next."""
     parts = []
     for done, name in enumerate(names):
         progress(done, name)
-        parts.append(_errors(name, curves[name], problem, steps, end, _code(name)))
+        options = curve_options or {} if curves[name] else {}
+        parts.append(_errors(name, curves[name], options, problem, steps, end, _code(name)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -65,9 +68,11 @@ def fitted(errors: pd.DataFrame) -> pd.DataFrame:
     return bench.orders(errors)
 
 
-def way(name: str, num_steps: int, problem: str, curve: str | None) -> pd.DataFrame:
+def way(
+    name: str, num_steps: int, problem: str, curve: str | None, curve_options: dict[str, Any]
+) -> pd.DataFrame:
     """Return the trajectories of some particles."""
-    return _way(name, num_steps, problem, curve, _code(name))
+    return _way(name, num_steps, problem, curve, curve_options if curve else {}, _code(name))
 
 
 def drift(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +94,13 @@ def density(problem: str, sigma: float) -> pd.DataFrame:
 
 @st.cache_data(max_entries=2000, show_spinner=False)
 def _errors(
-    name: str, curve: str | None, problem: str, steps: tuple[int, ...], end: str, code: int
+    name: str,
+    curve: str | None,
+    curve_options: dict[str, Any],
+    problem: str,
+    steps: tuple[int, ...],
+    end: str,
+    code: int,
 ) -> pd.DataFrame:
     from sdlab import bench
     from sdlab.bench.entrant import is_stochastic
@@ -100,15 +111,35 @@ def _errors(
         if bench.problem(problem).dimension > 2:
             particles = PICTURES
     return bench.errors(
-        name, problem=problem, steps=steps, curve=curve, end=end, particles=particles
+        name,
+        problem=problem,
+        steps=steps,
+        curve=curve,
+        curve_options=curve_options,
+        end=end,
+        particles=particles,
     )
 
 
 @st.cache_data(max_entries=100, show_spinner="Following the particles …")
-def _way(name: str, num_steps: int, problem: str, curve: str | None, code: int) -> pd.DataFrame:
+def _way(
+    name: str,
+    num_steps: int,
+    problem: str,
+    curve: str | None,
+    curve_options: dict[str, Any],
+    code: int,
+) -> pd.DataFrame:
     from sdlab import bench
 
-    return bench.trajectories(name, num_steps, problem=problem, curve=curve, particles=PARTICLES)
+    return bench.trajectories(
+        name,
+        num_steps,
+        problem=problem,
+        curve=curve,
+        curve_options=curve_options,
+        particles=PARTICLES,
+    )
 
 
 def _code(name: str) -> int:

@@ -17,7 +17,8 @@ def solver_bench(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
     with st.spinner(_OPENING):
         catalogue = data.catalogue()
-    settings = bench_controls(page, catalogue)
+    with explained():
+        settings = bench_controls(page, catalogue)
     if not settings.names:
         st.info("Choose a solver above, or press a preset.", icon=":material/speed:")
         return
@@ -42,7 +43,13 @@ def _measured(settings: Settings) -> pd.DataFrame:
         bar.progress(done / count, f"Measuring {name}, {done + 1} of {count} …")
 
     found = data.measured(
-        settings.names, settings.curves, settings.problem, settings.steps, settings.end, progress
+        settings.names,
+        settings.curves,
+        settings.problem,
+        settings.steps,
+        settings.end,
+        progress,
+        settings.curve_options,
     )
     bar.empty()
     return found
@@ -203,7 +210,8 @@ def _paths(page: str, settings: Settings) -> None:
             "After step", 0, count, count, key=f"{page}.after_{count}", width=420, **BOUND
         )
     with explained():
-        table = data.way(name, count, settings.problem, settings.curves[name])
+        curve, options = settings.curves[name], settings.curve_options
+        table = data.way(name, count, settings.problem, curve, options)
     sigma = float(table.loc[table["step"] == step, "sigma"].iloc[0])
     color = scheduler_color(name)
     left, right = st.columns(2, gap="medium")

@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 
 from dashboard import bench_data
+from sdlab.bench.entrant import schedule
+from sdlab.noise.exchange import NamedCurve
+from sdlab.store.curves import delete_curve, save_curve
 
 SOLVERS, PROBLEM, OPEN_END = "bench.solvers", "bench.problem", "bench.open_end"
 
@@ -94,6 +97,27 @@ def test_the_url_says_all(open_page):
     assert set(errors["curve"]) == {"linspace"} and set(errors["problem"]) == {"gaussian"}
     assert set(errors["num_steps"]) == {4, 8, 16}
     assert at.selectbox(key="bench.path").value == "DDIMScheduler"
+
+
+def test_a_saved_curve_is_followed_by_those_that_can(open_page, runs_folder):
+    """A formula, which takes any number of steps; a table is not offered."""
+    formula = {"formula": "sigma_max * (sigma_min / sigma_max) ** u"}
+    save_curve("by formula", NamedCurve("formula", formula, 10), schedule())
+    save_curve("by table", NamedCurve("sigmas", {"sigmas": (14.6, 1.0, 0.0)}, 2), schedule())
+    names = ["heun", "EulerDiscreteScheduler", "DDIMScheduler"]
+    query = {SOLVERS: names, "bench.curve": "saved: by formula", "bench.steps": ["8", "16"]}
+    at = open_page("solver_bench", **query)
+    assert not at.exception and not at.error
+    assert "saved: by table" not in at.selectbox(key="bench.curve").options
+    assert any("DDIMScheduler cannot follow saved: by formula" in c.value for c in at.caption)
+    _, errors = frames(at)
+    assert list(errors["curve"].unique()) == ["formula", "leading"]
+    at.selectbox(key="bench.curve").set_value("exponential").run()
+    _, again = frames(at)
+    heun = [table.loc[table["solver"] == "heun", "error"].tolist() for table in (errors, again)]
+    assert heun[0] == pytest.approx(heun[1])
+    delete_curve("by formula")
+    delete_curve("by table")
 
 
 def test_a_solver_registered_anew_is_measured_anew():
