@@ -6,6 +6,7 @@ and alpha_bar, and the noise level at which the course ends. It needs a schedule
 model.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -171,7 +172,10 @@ def _of_scheduler(scheduler: Any, num_steps: int, eta: float | None) -> Course:
     name = type(scheduler).__name__
     if eta is not None and not adapter.takes_eta(type(scheduler)):
         raise ValueError(f"{name} takes no eta, got {eta}; leave eta at None.")
-    schedule = NoiseSchedule.from_config(scheduler.config)
+    # diffusers keeps entries that a class does not take, such as PNDM's rescale_betas_zero_snr.
+    taken = inspect.signature(type(scheduler)).parameters
+    config = {key: value for key, value in scheduler.config.items() if key in taken}
+    schedule = NoiseSchedule.from_config(config)
     sigmas = tuple(adapter.evaluation_sigmas(scheduler, schedule))
     steps = tuple(adapter.evaluation_steps(scheduler, num_steps))
     timesteps = tuple(float(t) for t in scheduler.timesteps.tolist())

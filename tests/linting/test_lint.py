@@ -89,3 +89,22 @@ def test_a_linted_course_can_still_be_run():
     rehearse(course, None, course.sigmas[0])
     assert course.scheduler.step_index is None
     assert [float(s) for s in course.scheduler.sigmas] == before
+
+
+ZERO_SNR = {**adapter.SD_CONFIG, "rescale_betas_zero_snr": True, "prediction_type": "v_prediction"}
+ZERO_SNR |= {"timestep_spacing": "trailing"}
+
+
+@pytest.mark.parametrize("name", ["dpmpp_sde", "euler_ancestral"])
+@pytest.mark.parametrize("curve", ["trailing", "karras"])
+def test_much_fresh_noise_is_not_taken_for_a_wrong_level(name, curve):
+    """At sigma 400 and above the picture can hardly be measured among the noise."""
+    found = sdlab.lint(name, 20, config=ZERO_SNR, curve=curve)
+    assert "solver-off-level" not in set(found["rule"])
+
+
+def test_a_class_that_cannot_rescale_is_judged_by_its_own_levels():
+    assert sdlab.course("PNDMScheduler", 10, config=ZERO_SNR).sigmas[0] == pytest.approx(
+        14.61, 0.01
+    )
+    assert "not-as-trained" in set(sdlab.lint("PNDMScheduler", 10, config=ZERO_SNR)["rule"])
