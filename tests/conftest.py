@@ -1,6 +1,7 @@
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from hypothesis import HealthCheck, settings
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 import sdlab
@@ -9,6 +10,10 @@ from sdlab.models.model import Model
 
 # Small tensors gain nothing from more threads, and the test workers share the cores.
 torch.set_num_threads(1)
+
+# How long an example takes says how busy the machine is; a test that minds sets its own deadline.
+settings.register_profile("sdlab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("sdlab")
 
 SD_SCHEDULER = {
     "beta_start": 0.00085,

@@ -70,8 +70,7 @@ class Library:
             if getattr(request, name)
         }
         model = load(source, **options)
-        self._take(model)
-        self.requests[model.name] = request
+        self._take(model, request)
 
     def release(self) -> None:
         """Let go of the model in memory and of what its device cached."""
@@ -111,7 +110,7 @@ class Library:
 
         self.catalogue = sdlab.schedulers(self.model)
 
-    def _take(self, model: "Model") -> None:
+    def _take(self, model: "Model", request: ModelRequest) -> None:
         from sdlab.sampling.engine import Engine
 
         self.decode_seconds = _decode_seconds(model)
@@ -120,9 +119,10 @@ class Library:
             _ = model.preview
         self.engine = Engine(model)
         self.model = model
-        self.view = _describe(model, decodes_fast)
         if self.catalogue is not None:
             self.make_catalogue()
+        self.requests[model.name] = request
+        self.view = _describe(model, decodes_fast)  # last: from now on pages see the model
         gc.collect()
         gc.freeze()
 

@@ -18,6 +18,7 @@ def open_bench(new_page, **settings: str) -> Page:
 
 
 def points(page: Page) -> list[list[float]]:
+    expect(page.locator("circle.hit").first).to_be_visible(timeout=SECONDS)
     return json.loads(page.locator(".editor").get_attribute("data-points"))
 
 
@@ -26,7 +27,9 @@ def field(page: Page):
 
 
 def middle(page: Page, index: int) -> tuple[float, float]:
-    box = page.locator("circle.hit").nth(index).bounding_box()
+    point = page.locator("circle.hit").nth(index)
+    expect(point).to_be_visible()
+    box = point.bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
