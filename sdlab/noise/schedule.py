@@ -179,7 +179,10 @@ class NoiseSchedule:
 
     @property
     def sigma_max(self) -> float:
-        """The noise level of the last timestep; 4096 where it would be infinite."""
+        """The noise level of the last timestep.
+
+        Where it would be infinite, 4096, or a little above the one before it if that is larger.
+        """
         return float(np.exp(self._log_sigma[-1]))
 
     def timestep_to_sigma(self, timestep: ArrayLike) -> Array:
