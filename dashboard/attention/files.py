@@ -81,14 +81,8 @@ def _pictures(subject: Subject, look: Look) -> None:
 
 def _maps(subject: Subject, look: Look) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        chosen = {_file(label): _frames(subject, look, places)[0] for label, places in look.words}
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            evaluations=np.array(subject.maps.evaluations),
-            sigmas=np.array(subject.maps.facts.sigmas),
-            **chosen,
-        )
+        np.savez_compressed(buffer, **_arrays(subject, look))
         st.download_button(
             "Maps of these words (npz)",
             data=buffer.getvalue(),
@@ -96,7 +90,8 @@ def _maps(subject: Subject, look: Look) -> None:
             key=f"{PAGE}.npz",
             icon=":material/download:",
             on_click="ignore",
-            help="For each word float32 [evaluations, h, w], as drawn above.",
+            help="maps: float32 [words, evaluations, h, w], as drawn above; words, evaluations "
+            "and sigmas name the axes.",
         )
         size = sum(t.numel() * t.element_size() for t in subject.maps.tensors.values())
         if size <= LARGEST:
@@ -116,6 +111,16 @@ def _maps(subject: Subject, look: Look) -> None:
                 key=f"{PAGE}.zip",
                 icon=":material/folder_zip:",
             )
+
+
+def _arrays(subject: Subject, look: Look) -> "dict[str, np.ndarray]":
+    """Return what the npz holds: the maps of all words, and the names of their axes."""
+    return {
+        "words": np.array([label for label, _ in look.words]),
+        "evaluations": np.array(subject.maps.evaluations),
+        "sigmas": np.array(subject.maps.facts.sigmas),
+        "maps": np.stack([_frames(subject, look, places)[0] for _, places in look.words]),
+    }
 
 
 def _download(label: str, image: "Image.Image", name: str, number: int) -> None:

@@ -158,6 +158,9 @@ def given_subject() -> Subject | None:
     if model is None:
         lab().catalogue()
         model = lab().status().model
+    if model is None:
+        st.error(lab().status().load_error or "No model could be loaded.", icon=":material/error:")
+        return None
     with explained(), st.spinner("Passing the picture through the network …"):
         args = (chosen.digest, caption, timestep, int(seed), self_layers, model.hash)
         maps, picture, size = _given(*args, _png=chosen.png)
@@ -167,7 +170,14 @@ def given_subject() -> Subject | None:
 
 
 def _new_run(solvers: list[str]) -> Experiment | None:
+    model = lab().status().model
     prompt = st.text_area("Prompt", PROMPT, key=f"{PAGE}.prompt", height=84, **BOUND)
+    negative = st.text_input(
+        "Negative prompt",
+        key=f"{PAGE}.negative",
+        placeholder="what to steer away from",
+        **BOUND,
+    )
     left, right = st.columns(2)
     default = solvers.index("ddim") if "ddim" in solvers else 0
     solver = left.selectbox("Solver", solvers, default, key=f"{PAGE}.solver", **BOUND)
@@ -204,6 +214,8 @@ def _new_run(solvers: list[str]) -> Experiment | None:
         )
         return Experiment(
             prompt=prompt or "",
+            negative_prompt=negative or "",
+            model=model.name if model else "embedded",
             solver=solver,
             num_steps=int(steps),
             guidance_scale=float(cfg),
@@ -241,6 +253,13 @@ def _of_run(run: StoredRun) -> Subject | None:
         _without(run, experiment)
         return None
     maps = open_maps(str(run.folder), run.folder.stat().st_mtime)
+    if not maps.cross_layers:
+        st.info(
+            "This run recorded self-attention only; words act in the cross-attention. Record that "
+            "too to see them here.",
+            icon=":material/visibility_off:",
+        )
+        return None
     if maps.facts.truncated:
         st.warning(
             f"The cap of {maps.record.max_bytes / 2**20:.0f} MiB was reached: attention was kept "

@@ -54,7 +54,8 @@ def look_controls(subject: Subject) -> Look | None:
     half = _half(maps)
     found = {label: tuple(places) for label, places in labelled(maps.tokens[half])}
     if not found:
-        st.info("The prompt has no words, so there is nothing to look for.")
+        which = "The prompt" if half == "cond" else "The negative prompt"
+        st.info(f"{which} has no words, so there is nothing to look for.")
         return None
     telling = [label for label in found if label.split(" (")[0].casefold() not in PLAIN]
     first = telling[:FIRST] or list(found)[:1]

@@ -240,7 +240,7 @@ class TracedCall:
         assert last is not None
         for image, recorder in enumerate(self._recorders):
             # A call that broke off has no final latents: its last input stands in for them.
-            own = heard[image : image + 1] if heard is not None else last[:1, : self._channels]
+            own = (last if heard is None else heard)[image : image + 1, : self._channels]
             self._traces.append(recorder.finish(own, self._tokens[image])[0])
         if heard is not None:
             self._latents = heard.to("cpu", copy=True)

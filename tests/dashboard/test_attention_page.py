@@ -107,3 +107,35 @@ def test_an_overlay_is_a_picture(recorded):
     maps = open_maps(str(folder), folder.stat().st_mtime)
     picture = Image.open(io.BytesIO((folder / "image.png").read_bytes()))
     assert overlay(picture, maps.heatmap("red car")).size == picture.size
+
+
+def test_words_of_any_spelling_reach_the_npz(open_page):
+    from dashboard.attention.files import _arrays
+    from dashboard.attention.subject import Subject
+    from dashboard.attention.viewer import Look
+
+    at = open_page("attention", **{**FAST, "attention.prompt": "a file ! a red-car"})
+    at.button(key="attention.go").click().run()
+    run_until(at, shows_maps)
+    assert not at.exception
+    from dashboard.attention.subject import open_maps
+
+    run = at.query_params["run"]
+    folder = lab().runs / (run[0] if isinstance(run, list) else run)
+    maps = open_maps(str(folder), folder.stat().st_mtime)
+    subject = Subject("npz", "npz", b"", (128, 128), "", "embedded", maps, folder)
+    words = (("file", (2,)), ("!", (3,)), ("evaluations", (4,)))
+    held = _arrays(subject, Look(words, None, None, "cond"))
+    assert held["words"].tolist() == ["file", "!", "evaluations"]
+    assert held["maps"].shape == (3, 3, 16, 16)
+    np.savez_compressed(io.BytesIO(), **held)
+
+
+def test_a_negative_prompt_has_maps_of_its_own(open_page):
+    at = open_page("attention", **FAST, **{"attention.negative": "a blue cat"})
+    at.toggle(key="attention.both").set_value(True).run()
+    at.button(key="attention.go").click().run()
+    run_until(at, shows_maps)
+    at.segmented_control(key="attention.half").set_value("uncond").run()
+    assert not at.exception and not at.error
+    assert set(at.dataframe[-1].value["half"]) == {"cond", "uncond"}

@@ -1,6 +1,7 @@
 """The Workbench in a real browser: drag, double-click, keyboard, reload, upload, download."""
 
 import json
+import re
 
 from playwright.sync_api import Page, expect
 
@@ -27,10 +28,15 @@ def field(page: Page):
 
 
 def middle(page: Page, index: int) -> tuple[float, float]:
+    """Return where a point's middle is; a rerun draws the points anew, so ask until it stands."""
+    settle(page)
     point = page.locator("circle.hit").nth(index)
-    expect(point).to_be_visible()
-    box = point.bounding_box()
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for _ in range(100):
+        box = point.bounding_box()
+        if box is not None:
+            return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.wait_for_timeout(100)
+    raise AssertionError(f"point {index} is not drawn")
 
 
 def test_points_are_dragged_added_removed_and_kept(new_page):
@@ -45,13 +51,17 @@ def test_points_are_dragged_added_removed_and_kept(new_page):
     expect(field(page)).not_to_have_value(POINTS)
     (_, _), (u, sigma), (_, _) = points(page)
     assert 0.3 < u < 0.5 and 0.3 < sigma < 2
+    settle(page)  # a rerun between the two clicks would take the first one's place away
     box = page.locator("svg.plot").bounding_box()
     page.mouse.dblclick(box["x"] + 0.8 * box["width"], box["y"] + 0.5 * box["height"])
     expect(page.locator("circle.hit")).to_have_count(4)
+    settle(page)
     page.mouse.dblclick(*middle(page, 1))
     expect(page.locator("circle.hit")).to_have_count(3)
-    settle(page)
     kept = points(page)
+    told = re.compile(rf"{kept[1][0]:g}\s+{kept[1][1]:g}")
+    expect(field(page)).to_have_value(told, timeout=SECONDS)  # the server has heard of it
+    settle(page)
     page.reload()
     expect(page.get_by_role("heading", name="Save and export")).to_be_visible(timeout=SECONDS)
     assert points(page) == kept
