@@ -111,7 +111,7 @@ class Experiment:
         for name in ("prompt", "negative_prompt"):
             _text(name, getattr(self, name))
         for name in ("solver_options", "curve_options"):
-            object.__setattr__(self, name, _options(name, getattr(self, name)))
+            object.__setattr__(self, name, options_of(name, getattr(self, name)))
         _integer("seed", self.seed, low=0, high=SEED_MAX)
         _integer("num_steps", self.num_steps, low=1)
         self._number("guidance_scale")
@@ -207,7 +207,7 @@ def _size(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a multiple of 8, got {value}; try {down} or {up}.")
 
 
-def _options(name: str, value: object) -> Options:
+def options_of(name: str, value: object) -> Options:
     if isinstance(value, Mapping):
         value = value.items()
     try:

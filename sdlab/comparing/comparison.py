@@ -1,0 +1,268 @@
+"""A comparison: samplers, pictures and costs, frozen, hashable and JSON; and the runs it takes.
+
+Each entrant makes each picture (a prompt with a seed) from the same start noise. A budget is a
+number of solver steps, or of network evaluations: then an entrant takes as many steps as the budget
+pays for, so Heun makes half as many as Euler. The first budget is looked at in every detail; the
+others only count for error against cost.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from itertools import product
+from typing import Any, NamedTuple
+
+from sdlab.comparing.entrant import Entrant
+from sdlab.errors import unknown
+from sdlab.sampling.course import course
+from sdlab.sampling.experiment import Experiment, Record
+
+ALIGNMENTS = ("steps", "nfe")
+REFERENCE_STEPS = 100
+RECORDED = Record()
+UNRECORDED = Record(tensors=(), statistics=False)
+
+
+class Cell(NamedTuple):
+    """One run of a comparison.
+
+    Attributes:
+        entrant: Label of the entrant.
+        prompt: The prompt.
+        seed: Of the start noise.
+        budget: Steps or evaluations allowed.
+        experiment: The run itself.
+    """
+
+    entrant: str
+    prompt: str
+    seed: int
+    budget: int
+    experiment: Experiment
+
+
+class Reference(NamedTuple):
+    """The runs behind the reference of one picture.
+
+    Attributes:
+        prompt: The prompt.
+        seed: Of the start noise.
+        fine: The reference: Heun over karras at ``reference_steps``.
+        coarse: The same at half as many steps, from which its own error is estimated.
+    """
+
+    prompt: str
+    seed: int
+    fine: Experiment
+    coarse: Experiment
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Samplers side by side.
+
+    Attributes:
+        entrants: At least one, each label once.
+        prompts: At least one, each once.
+        seeds: At least one, each once; every prompt is made with every seed.
+        budget: Solver steps, or evaluations, of the runs looked at in detail; at least 1.
+        more_budgets: Further ones for error against cost.
+        align: "steps" or "nfe": what a budget counts. A CFG pair is one evaluation.
+        curve: How sigma falls for entrants that name no curve, as far as they can follow it; None
+            for the spacing of the model's scheduler config.
+        negative_prompt: What to steer away from.
+        guidance_scale: uncond + s (cond - uncond).
+        guidance_rescale: 0 ... 1.
+        width: Pixels; None for the model's own size.
+        height: Pixels; None for the model's own size.
+        model: The name under which the model was loaded.
+        reference_steps: Steps of the reference, even, at least 4.
+        fast: Whether runs (not the reference) use the engine's fast mode.
+
+    Raises:
+        ValueError: If a field is not valid; the message names field, value and fix.
+    """
+
+    entrants: tuple[Entrant, ...]
+    prompts: tuple[str, ...]
+    seeds: tuple[int, ...] = (0,)
+    budget: int = 20
+    more_budgets: tuple[int, ...] = ()
+    align: str = "steps"
+    curve: str | None = "karras"
+    negative_prompt: str = ""
+    guidance_scale: float = 4.0
+    guidance_rescale: float = 0.0
+    width: int | None = None
+    height: int | None = None
+    model: str = "embedded"
+    reference_steps: int = REFERENCE_STEPS
+    fast: bool = False
+
+    def __post_init__(self) -> None:
+        entrants = (Entrant(**e) if isinstance(e, Mapping) else e for e in self.entrants)
+        object.__setattr__(self, "entrants", tuple(entrants))
+        for name in ("prompts", "seeds", "more_budgets"):
+            if isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be a list, got the text {getattr(self, name)!r}.")
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        _each_once("entrants", [entrant.label for entrant in self.entrants])
+        _each_once("prompts", self.prompts)
+        _each_once("seeds", self.seeds)
+        if self.align not in ALIGNMENTS:
+            raise ValueError(unknown("align", self.align, ALIGNMENTS))
+        for name in ("budget", "more_budgets", "reference_steps"):
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                    raise ValueError(f"{name} must be whole and at least 1, got {number!r}.")
+        if self.reference_steps < 4 or self.reference_steps % 2:
+            raise ValueError(
+                f"reference_steps must be even and at least 4, got {self.reference_steps}."
+            )
+        for prompt, seed in self.pictures:
+            self._experiment(prompt, seed)  # checks all that an experiment checks
+
+    @property
+    def id(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the canonical JSON: the comparison's name."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """All budgets, ascending, each once."""
+        return tuple(sorted({self.budget, *self.more_budgets}))
+
+    @property
+    def pictures(self) -> tuple[tuple[str, int], ...]:
+        """Every prompt with every seed."""
+        return tuple(product(self.prompts, self.seeds))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        out = asdict(self)
+        for row in out["entrants"]:
+            for name in ("curve_options", "solver_options"):
+                row[name] = dict(row[name])
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in out.items()}
+
+    def to_json(self) -> str:
+        """Return the canonical JSON: sorted keys, no spaces, ASCII."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Comparison":
+        """Return the comparison of ``to_dict``'s values.
+
+        Raises:
+            ValueError: If a key is not a field, or a value is not valid.
+        """
+        names = [f.name for f in fields(cls)]
+        for key in values:
+            if key not in names:
+                raise ValueError(unknown("comparison field", key, names))
+        return cls(**values)
+
+    def with_(self, **changes: Any) -> "Comparison":
+        """Return a copy with the named fields changed, checked again."""
+        return replace(self, **changes)
+
+    def cells(self, config: Mapping[str, Any]) -> list[Cell]:
+        """Return all runs, those of the first budget first.
+
+        Args:
+            config: The model's scheduler config.
+
+        Raises:
+            ValueError: If an entrant takes no number of steps that a budget pays for.
+        """
+        budgets = (self.budget, *(b for b in self.budgets if b != self.budget))
+        return [cell for budget in budgets for cell in self._cells_of(budget, config)]
+
+    def references(self) -> list[Reference]:
+        """Return the runs of the references, one a picture."""
+        found = []
+        for prompt, seed in self.pictures:
+            plain = self._experiment(prompt, seed).with_(solver="heun", curve="karras")
+            fine = plain.with_(num_steps=self.reference_steps, record=RECORDED)
+            coarse = plain.with_(num_steps=self.reference_steps // 2, record=UNRECORDED)
+            found.append(Reference(prompt, seed, fine, coarse))
+        return found
+
+    def _cells_of(self, budget: int, config: Mapping[str, Any]) -> Iterator[Cell]:
+        for entrant in self.entrants:
+            num_steps = self.steps_for(entrant, budget, config)
+            for prompt, seed in self.pictures:
+                experiment = self._experiment(prompt, seed).with_(
+                    solver=entrant.solver,
+                    solver_options=entrant.solver_options,
+                    curve=entrant.follows(self.curve),
+                    curve_options=entrant.curve_options,
+                    eta=entrant.eta,
+                    num_steps=num_steps,
+                    record=RECORDED if budget == self.budget else UNRECORDED,
+                    **({"fast": True} if self.fast else {}),
+                )
+                yield Cell(entrant.label, prompt, seed, budget, experiment)
+
+    def steps_for(self, entrant: Entrant, budget: int, config: Mapping[str, Any]) -> int:
+        """Return the solver steps that a budget pays for.
+
+        Args:
+            entrant: Whose.
+            budget: Steps or evaluations, as ``align`` says.
+            config: The model's scheduler config.
+
+        Raises:
+            ValueError: If one step costs more than the budget.
+        """
+        if self.align == "steps":
+            return budget
+        frozen = json.dumps(dict(config), sort_keys=True, default=str)
+        for num_steps in range(budget, 0, -1):
+            cost = _evaluations(entrant, entrant.follows(self.curve), num_steps, frozen)
+            if cost is not None and cost <= budget:
+                return num_steps
+        raise ValueError(
+            f"budget {budget}: {entrant.label} takes no number of steps with so few evaluations;"
+            " raise the budget or leave this sampler out."
+        )
+
+    def _experiment(self, prompt: str, seed: int) -> Experiment:
+        return Experiment(
+            prompt=prompt,
+            negative_prompt=self.negative_prompt,
+            seed=seed,
+            guidance_scale=self.guidance_scale,
+            guidance_rescale=self.guidance_rescale,
+            width=self.width,
+            height=self.height,
+            model=self.model,
+        )
+
+
+@cache
+def _evaluations(entrant: Entrant, curve: str | None, num_steps: int, config: str) -> int | None:
+    """Return the evaluations of so many steps, or None if the sampler does not take that number."""
+    try:
+        return course(
+            entrant.solver,
+            num_steps,
+            config=json.loads(config),
+            options=dict(entrant.solver_options),
+            curve=curve,
+            curve_options=dict(entrant.curve_options),
+            eta=entrant.eta,
+        ).nfe
+    except ValueError:
+        return None
+
+
+def _each_once(name: str, values: "list[Any] | tuple[Any, ...]") -> None:
+    if not values:
+        raise ValueError(f"{name} must hold at least one, got none.")
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{name} must hold each once, got {value!r} twice.")

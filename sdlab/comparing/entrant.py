@@ -1,0 +1,65 @@
+"""An entrant: a sampler in a comparison, with the curve that it follows and its options.
+
+Compared fairly, all start at the same noise level. Over the model's own spacing, "leading", they do
+not: the first level depends on the number of steps. So an entrant that names no curve takes the
+comparison's, or the first of ``FALLBACKS`` that it can follow.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sdlab.errors import unknown
+from sdlab.sampling.experiment import Options, options_of
+from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers.catalogue import valid_names
+from sdlab.solvers.registry import solvers
+
+FALLBACKS = ("trailing", "linspace")
+"""Curves that start at the last training timestep, taken where the asked one cannot be."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A sampler in a comparison.
+
+    Attributes:
+        solver: A solver's short name or a diffusers class.
+        curve: How sigma falls; None for the comparison's curve, or what comes nearest to it.
+        curve_options: Arguments of the curve.
+        solver_options: Arguments of the solver or scheduler.
+        eta: Share of injected noise, for those that take it.
+        label: What tables and charts call it; made of the rest if "".
+
+    Raises:
+        ValueError: If the solver is not known.
+    """
+
+    solver: str
+    curve: str | None = None
+    curve_options: Mapping[str, Any] | Options = ()
+    solver_options: Mapping[str, Any] | Options = ()
+    eta: float | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if self.solver not in valid_names():
+            raise ValueError(unknown("solver", self.solver, valid_names()))
+        for name in ("curve_options", "solver_options"):
+            object.__setattr__(self, name, options_of(name, getattr(self, name)))
+        if not self.label:
+            object.__setattr__(self, "label", self._described())
+
+    def follows(self, curve: str | None) -> str | None:
+        """Return the curve that it takes in a comparison over ``curve``."""
+        if self.curve is not None or curve is None or self.solver in solvers():
+            return self.curve or curve
+        known = adapter.scheduler_curves(adapter.compatible_classes()[self.solver])
+        return next((name for name in (curve, *FALLBACKS) if name in known), None)
+
+    def _described(self) -> str:
+        parts = [self.solver]
+        parts += [self.curve] if self.curve else []
+        parts += [f"eta {self.eta:g}"] if self.eta is not None else []
+        parts += [f"{key} {value}" for key, value in (*self.curve_options, *self.solver_options)]
+        return ", ".join(parts)
