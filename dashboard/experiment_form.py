@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.controls import Choices, experiment_controls
 from dashboard.lab import lab
-from dashboard.messages import sentence
+from dashboard.messages import show_error
 from dashboard.state import come_back, show_run
 from sdlab.errors import SdlabError
 from sdlab.sampling.experiment import Experiment
@@ -19,12 +19,12 @@ def run_form(page: str) -> None:
             catalogue = lab().catalogue()
         view = lab().status()
         if catalogue is None:
-            st.error(view.load_error or "No model could be loaded.", icon=":material/error:")
+            show_error(view.load_error or "No model could be loaded.")
             return
         try:
             experiment = experiment_controls(Choices(catalogue, view.known, view.model))
         except (ValueError, SdlabError) as error:
-            st.error(sentence(error), icon=":material/error:")
+            show_error(error)
             experiment = None
         st.button(
             "Run",

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.lab import lab
+from dashboard.messages import show_error
 from dashboard.state import come_back, leave, session_id, watches
 from dashboard.worker.views import JobView
 
@@ -100,7 +101,7 @@ def _cancel(run: str) -> None:
 
 def _ended(view: JobView, page: str) -> None:
     if view.state == "failed":
-        st.error(view.error or "The run failed.", icon=":material/error:")
+        show_error(view.error or "The run failed.")
     elif view.state == "cancelled":
         where = f" after evaluation {view.evaluation} of {view.nfe}" if view.nfe else ""
         st.info(f"Cancelled{where}.", icon=":material/stop_circle:")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dashboard.controls import parse_seed
 from dashboard.lab import lab
-from dashboard.messages import sentence
+from dashboard.messages import show_error
 from dashboard.pictures import ChosenPicture, choose_picture
 from dashboard.sidebar import plain
 from dashboard.state import session_id
@@ -26,10 +26,13 @@ from sdlab.sampling.experiment import SEED_MAX
 if TYPE_CHECKING:
     from PIL import Image
 
+    from sdlab.latents.files import LatentsFile
+
 Latents = NDArray[np.float32]
 
 OTHER_SAMPLE = "a penguin in the snow"
-LARGEST_AREA = 16  # times the model's own; what is larger is brought to the model's size
+LARGEST_AREA = 16  # times the model's own; larger pictures are made smaller, files refused
+TILED_AREA = 4  # times the model's own; what is larger is decoded in tiles
 _FILE_LIMIT_MB = 64
 
 
@@ -64,7 +67,7 @@ def model_in_hand() -> ModelView:
         lab().catalogue()
     model = lab().status().model
     if model is None:
-        st.error(lab().status().load_error or "No model could be loaded.", icon=":material/error:")
+        show_error(lab().status().load_error or "No model could be loaded.")
         st.stop()
     return model
 
@@ -85,7 +88,7 @@ def choose_source(page: str, model: ModelView) -> Source | None:
             with place:
                 found = _of_picture(page, picture, model)
         except (ValueError, SdlabError) as error:
-            st.error(sentence(error), icon=":material/error:")
+            show_error(error)
     if found is None:
         return None
     _, channels, height, width = found.latents.shape
@@ -101,18 +104,28 @@ def another_sample(page: str) -> None:
         st.session_state[key] = OTHER_SAMPLE
 
 
-def decoded(latents: Latents, model: ModelView, tiled: bool = False) -> bytes:
-    """Return the picture of latents [1, C, h, w] as a PNG, by the model's VAE."""
-    return _decoded(latents, model.hash, tiled)
+def decoded(latents: Latents, model: ModelView) -> bytes:
+    """Return the picture of latents [1, C, h, w] as a PNG, by the model's VAE.
+
+    What is larger than ``TILED_AREA`` times the model's own size is decoded in tiles.
+    """
+    return _decoded(latents, model.hash)
+
+
+def area(latents: Any, model: Any) -> float:
+    """Return the size of the picture that latents stand for, in times the model's own."""
+    width, height = model.default_size
+    return latents.shape[2] * latents.shape[3] * model.vae_factor**2 / (width * height)
 
 
 @st.cache_data(max_entries=256, show_spinner="Decoding …")
-def _decoded(latents: Latents, model_hash: str, tiled: bool) -> bytes:
+def _decoded(latents: Latents, model_hash: str) -> bytes:
     from dashboard.worker.job import png
 
     def decode(model: Any) -> "Image.Image":
         import torch
 
+        tiled = area(latents, model) > TILED_AREA
         return model.decode(torch.from_numpy(latents), tiled=tiled)
 
     image = lab().ask(decode, model_hash, session_id())
@@ -219,13 +232,30 @@ def _file(page: str, model: ModelView) -> Source | None:
         )
         if file is None:
             return None
-        from sdlab.latents.files import read_latents
-
         data = file.getvalue()
         try:
-            found = lab().ask(lambda m: read_latents(data, m, any_model=others), model.hash)
+            found = lab().ask(lambda m: read_file(data, m, others), model.hash)
         except (ValueError, SdlabError) as error:
-            st.error(plain(f"{file.name}: {error}"), icon=":material/error:")
+            show_error(f"{file.name}: {error}")
             return None
         st.caption(plain(f"{file.name} is in use. {found.note}"))
     return Source(found.latents.numpy(), file.name, found.note)
+
+
+def read_file(data: bytes, model: Any, any_model: bool) -> "LatentsFile":
+    """Return what a latents file holds, if its picture is not too large to be decoded here.
+
+    Raises:
+        ValueError: As ``sdlab.latents.files.read_latents``, and of a size beyond ``LARGEST_AREA``.
+    """
+    from sdlab.latents.files import read_latents
+
+    found = read_latents(data, model, any_model=any_model)
+    height, width = found.latents.shape[2:]
+    if area(found.latents, model) > LARGEST_AREA:
+        own = " x ".join(str(side // model.vae_factor) for side in model.default_size)
+        raise ValueError(
+            f"The latents are {width} x {height}; at most {LARGEST_AREA} times the area of this"
+            f" model's {own} is decoded here. Crop them, or use Model.decode(..., tiled=True)."
+        )
+    return found

@@ -23,11 +23,25 @@ def sentence(error: BaseException) -> str:
     return f"Something broke that should not: {type(error).__name__}. The server's log has it all."
 
 
+def plain(text: str) -> str:
+    """Return text with Markdown's own characters made harmless.
+
+    A message quotes what was given, and that may come from the address of the page.
+    """
+    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|$:~&=" else c for c in text)
+
+
+def show_error(error: BaseException | str) -> None:
+    """Draw what went wrong, letter by letter: nothing in it is Markdown."""
+    text = error if isinstance(error, str) else sentence(error)
+    st.error(plain(text), icon=":material/error:")
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Show a ``ValueError`` or ``SdlabError`` as a message and stop this page there."""
     try:
         yield
     except (ValueError, SdlabError) as error:
-        st.error(sentence(error), icon=":material/error:")
+        show_error(error)
         st.stop()

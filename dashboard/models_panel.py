@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.lab import lab
+from dashboard.messages import show_error
 from dashboard.sidebar import readable_bytes
 from dashboard.worker.views import EMBEDDED, LabView, ModelRequest, ModelView
 
@@ -14,7 +15,7 @@ def model_panel() -> None:
     """Draw the model in memory, or what is being loaded, or why that failed."""
     view = lab().status()
     if view.load_error:
-        st.error(view.load_error, icon=":material/error:")
+        show_error(view.load_error)
     if view.loading:
         st.info(_waiting(view), icon=":material/hourglass_top:")
     if view.model:

@@ -12,7 +12,7 @@ from dashboard.charts import schedules as charts
 from dashboard.charts.base import MAX_ROWS
 from dashboard.controls import OWN_CURVE, SAVED
 from dashboard.lab import lab
-from dashboard.messages import explained, sentence
+from dashboard.messages import explained, plain, sentence, show_error
 from dashboard.schedule_config import IN_FORCE, chosen_config, training_names, training_table
 from dashboard.schedule_lint import lint_panel
 from dashboard.schedule_rows import Row
@@ -31,7 +31,7 @@ def noise_schedules(page: str) -> None:
     with st.spinner(_OPENING):
         catalogue = lab().catalogue()
     if catalogue is None:
-        st.error(lab().status().load_error or "No model could be loaded.", icon=":material/error:")
+        show_error(lab().status().load_error or "No model could be loaded.")
         return
     with explained():
         texts, num_steps = _who(page, catalogue)
@@ -148,7 +148,7 @@ def _add(page: str, key: str) -> None:
         text = rows_.write_row(name, options, curve, of_curve)
         rows_.parse_row(text)
     except (ValueError, SdlabError) as error:
-        st.toast(sentence(error), icon=":material/error:")
+        st.toast(plain(sentence(error)), icon=":material/error:")
         return
     before = list(st.session_state.get(key, rows_.DEFAULT))
     st.session_state[key] = [*before, *([] if text in before else [text])]
@@ -182,7 +182,8 @@ def _courses(
             row = rows_.parse_row(text)
             table = rows_.row_table(text, num_steps, config)
         except ValueError as error:
-            st.error(f"**{_plain(text)}**: {_brief(sentence(error))}", icon=":material/error:")
+            said = plain(_brief(sentence(error)))
+            st.error(f"**{_plain(text)}**: {said}", icon=":material/error:")
             continue
         label = row.label
         while label in rows:
@@ -228,4 +229,4 @@ def _brief(said: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|$:~" else c for c in text[:120])
+    return plain(text[:120])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.lab import lab
-from dashboard.messages import sentence
+from dashboard.messages import show_error
 from dashboard.navigation import page_path
 from dashboard.run_view import enlarged
 from dashboard.sidebar import plain
@@ -86,7 +86,7 @@ def choose_picture(page: str) -> ChosenPicture | None:
     try:
         chosen = {"Sample": _sample, "Run": _run, "Upload": _upload}[source](page)
     except (ValueError, SdlabError) as error:
-        st.error(sentence(error), icon=":material/error:")
+        show_error(error)
         return None
     if chosen is not None:
         st.image(
@@ -224,7 +224,7 @@ def _upload(page: str) -> ChosenPicture | None:
     kept: ChosenPicture | None = st.session_state.get(_UPLOAD)
     if error := st.session_state.get(f"{key}.error"):
         stays = f" {kept.name} stays in use." if kept else ""
-        st.error(plain(error + stays), icon=":material/error:")
+        show_error(error + stays)
     return kept
 
 

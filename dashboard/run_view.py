@@ -12,7 +12,7 @@ import streamlit as st
 
 from dashboard.job_panel import job_panel
 from dashboard.lab import find, lab
-from dashboard.messages import explained
+from dashboard.messages import explained, plain
 from dashboard.navigation import page_path
 from dashboard.routes import zip_url
 from dashboard.scrubber import scrubber
@@ -36,8 +36,8 @@ def show_stage(run: str, page: str) -> StoredRun | None:
     found = find(run)
     if found is None:
         st.info(
-            f"No run {run!r} is stored here. It may have been made on another computer, or its "
-            "folder was removed.",
+            f"No run {plain(repr(run[:40]))} is stored here. It may have been made on another "
+            "computer, or its folder was removed.",
             icon=":material/search_off:",
         )
         return None

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.lab import lab
-from dashboard.messages import sentence
+from dashboard.messages import plain, sentence
 from sdlab.errors import SdlabError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _of_model() -> dict[str, Any]:
     try:
         return _asked(model.hash) if model else _named()[SD15]
     except SdlabError as error:
-        st.caption(f"{sentence(error)} Stable Diffusion 1.5's config stands in.")
+        st.caption(f"{plain(sentence(error))} Stable Diffusion 1.5's config stands in.")
         return _named()[SD15]
 
 
@@ -120,7 +120,7 @@ def _uploaded(data: bytes, name: str) -> dict[str, Any] | None:
     try:
         return read_config(data)
     except ValueError as error:
-        st.error(f"`{_plain(name)}` cannot be used: {error}", icon=":material/error:")
+        st.error(f"`{_plain(name)}` cannot be used: {plain(str(error))}", icon=":material/error:")
         return None
 
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.lab import lab
+from dashboard.messages import plain
 from dashboard.worker.views import LabView, ModelView
 
 POLL_SECONDS = 2
@@ -46,8 +47,3 @@ def _activity(view: LabView) -> None:
 def readable_bytes(count: float) -> str:
     """Return a size in MB or GB, to three figures."""
     return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
-
-
-def plain(text: str) -> str:
-    """Return text with Markdown's own characters made harmless."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|$:~" else c for c in text)

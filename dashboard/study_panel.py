@@ -12,6 +12,7 @@ import streamlit as st
 
 from dashboard.job_panel import readable_seconds
 from dashboard.lab import lab
+from dashboard.messages import show_error
 from dashboard.state import session_id
 from dashboard.worker.studies import StudyView
 
@@ -101,7 +102,7 @@ def _say(view: StudyView | None) -> None:
     if view is None:
         return
     if view.state == "failed":
-        st.error(view.error, icon=":material/error:")
+        show_error(view.error)
     else:
         where = f" after evaluation {view.done} of {view.total}" if view.done else ""
         st.info(f"Cancelled{where}.", icon=":material/stop_circle:")

@@ -1,12 +1,11 @@
 """The Tokens page, first half: the prompt as pieces, beside another, and the tensors made of it."""
 
-import html
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from dashboard.controls import PROMPT
-from dashboard.messages import explained
+from dashboard.messages import explained, plain
 from dashboard.token_data import encoded, model_in_memory
 from dashboard.worker.views import EMBEDDED, ModelView
 
@@ -113,7 +112,7 @@ def _one_prompt(encoding: "Encoding", differs: set[int], model: ModelView) -> bo
     for note in prompt_notes(encoding.prompt, table):
         cut = "cut off" in note
         show = st.warning if cut else st.info
-        show(_plain(note), icon=f":material/{'content_cut' if cut else 'info'}:")
+        show(plain(note), icon=f":material/{'content_cut' if cut else 'info'}:")
     return bool(marked)
 
 
@@ -188,8 +187,3 @@ _HELP = {
     "count": "How often it is in the sequence",
     "kinds": "As what",
 }
-
-
-def _plain(text: str) -> str:
-    """Return text with Markdown's own characters made harmless."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|$:~" else c for c in html.unescape(text))

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.job_panel import job_panel
 from dashboard.lab import find, lab
-from dashboard.messages import sentence
+from dashboard.messages import show_error
 from dashboard.navigation import page_path
 from dashboard.noised_frames import Darkroom, Frame, develop
 from dashboard.pictures import ChosenPicture
@@ -102,7 +102,7 @@ def show_strip(draft: Draft, baseline: Baseline, trial: Trial) -> None:
         with st.spinner("Noising the sample …"):
             rows = _rows(name, space.lower(), trial.seed, steps, (draft.sigmas, baseline.sigmas))
     except SdlabError as error:
-        st.error(sentence(error), icon=":material/error:")
+        show_error(error)
         return
     for label, sigmas, frames in zip(
         ("yours", baseline.label), (draft.sigmas, baseline.sigmas), rows, strict=True

@@ -15,7 +15,7 @@ import streamlit as st
 
 from dashboard.job_panel import job_panel
 from dashboard.lab import find, lab
-from dashboard.messages import explained
+from dashboard.messages import explained, plain, show_error
 from dashboard.navigation import page_path
 from dashboard.pictures import choose_picture, latest_runs, run_gallery
 from dashboard.run_view import enlarged, facts_line
@@ -86,7 +86,7 @@ def run_controls() -> None:
     with st.spinner("Opening the model; the first start takes some seconds …"):
         catalogue = lab().catalogue()
     if catalogue is None:
-        st.error(lab().status().load_error or "No model could be loaded.", icon=":material/error:")
+        show_error(lab().status().load_error or "No model could be loaded.")
         return
     experiment = _new_run(list(catalogue[catalogue["compatible"]]["name"]))
     st.button(
@@ -116,7 +116,7 @@ def shown_subject() -> Subject | None:
         return None
     found = find(run)
     if found is None:
-        st.info(f"No run {run[:40]!r} is stored here.", icon=":material/search_off:")
+        st.info(f"No run {plain(repr(run[:40]))} is stored here.", icon=":material/search_off:")
         return None
     if not isinstance(found, StoredRun):
         facts_line(found.experiment.to_dict())
@@ -159,7 +159,7 @@ def given_subject() -> Subject | None:
         lab().catalogue()
         model = lab().status().model
     if model is None:
-        st.error(lab().status().load_error or "No model could be loaded.", icon=":material/error:")
+        show_error(lab().status().load_error or "No model could be loaded.")
         return None
     with explained(), st.spinner("Passing the picture through the network …"):
         args = (chosen.digest, caption, timestep, int(seed), self_layers, model.hash)

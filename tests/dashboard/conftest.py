@@ -1,5 +1,6 @@
 """One worker with the real embedded model for all page tests of a session."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,3 +56,8 @@ def run_until(at: AppTest, met: Callable[[AppTest], object], seconds: float = 60
         time.sleep(0.2)
         at.run()
     return at
+
+
+def read(element) -> str:
+    """What a person reads of a message: its text without the escapes of Markdown."""
+    return re.sub(r"\\([\W_])", r"\1", element.value)

@@ -6,12 +6,13 @@ import pytest
 
 from dashboard.schedule_rows import DEFAULT, preset
 from sdlab.solvers.diffusers_adapter import SD_CONFIG, compatible_classes
+from tests.dashboard.conftest import read
 
 ROWS = "schedules.rows"
 
 
 def told(at):
-    return [e.value for e in at.error]
+    return [read(e) for e in at.error]
 
 
 def findings(at):

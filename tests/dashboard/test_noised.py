@@ -24,7 +24,7 @@ from dashboard.pictures import ChosenPicture
 from sdlab.embedded.samples import SAMPLES
 from sdlab.sampling.experiment import Experiment
 from sdlab.solvers.diffusers_adapter import SD_CONFIG
-from tests.dashboard.conftest import run_until
+from tests.dashboard.conftest import read, run_until
 
 QUICK = {"noised.steps": "3", "noised.space": "Pixels"}
 
@@ -40,7 +40,7 @@ def picture_bytes(kind="PNG", size=(40, 20), **options) -> bytes:
 
 
 def errors(at) -> list[str]:
-    return [e.value for e in at.error]
+    return [read(e) for e in at.error]
 
 
 def table(at) -> pd.DataFrame:

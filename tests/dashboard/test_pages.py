@@ -5,7 +5,7 @@ import pytest
 from dashboard.lab import lab
 from sdlab.sampling.experiment import Experiment
 from sdlab.store.run_folder import open_run
-from tests.dashboard.conftest import run_until
+from tests.dashboard.conftest import read, run_until
 
 FORM = "experiment.go"
 
@@ -15,7 +15,7 @@ def titles(at) -> list[str]:
 
 
 def errors(at) -> list[str]:
-    return [e.value for e in at.error]
+    return [read(e) for e in at.error]
 
 
 def start(at):

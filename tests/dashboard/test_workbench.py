@@ -14,7 +14,7 @@ from sdlab.noise import NoiseSchedule, curves
 from sdlab.noise.exchange import NamedCurve
 from sdlab.store.curves import delete_curve, list_curves, load_curve
 from sdlab.store.run_folder import open_run
-from tests.dashboard.conftest import run_until
+from tests.dashboard.conftest import read, run_until
 
 SCHEDULE = NoiseSchedule.from_config(
     {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -27,7 +27,7 @@ def bench(open_page):
 
 
 def errors(at) -> list[str]:
-    return [e.value for e in at.error]
+    return [read(e) for e in at.error]
 
 
 def links_to_runs(at) -> int:
