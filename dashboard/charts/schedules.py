@@ -1,15 +1,15 @@
 """Many schedules on one axis: where each stands, and how far each step goes."""
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from dashboard.charts.base import MAX_ROWS, decades, require, value_tooltip
+from dashboard.charts.many import legend_height, many_lines
 
 HEIGHTS = {"level": 460, "ratio": 260}
-LEGEND_LINE = 20
 Y_AXES = ("sigma", "log-SNR", "alpha_bar", "timestep")
 X_AXES = ("step", "timestep", "NFE")
 LOGARITHMIC = ("sigma", "alpha_bar")
@@ -93,7 +93,7 @@ def levels(
     layers = _layers(rows, _across(x), vertical, colors, dashes, legend=True)
     if len(behind):
         layers = [*_backdrop(behind, _across(x), vertical, field, title), *layers]
-    height = HEIGHTS["level"] + LEGEND_LINE * -(-len(colors) // _columns(colors))
+    height = HEIGHTS["level"] + legend_height(colors)
     return alt.layer(*layers).properties(title=_title("Noise schedules"), height=height)
 
 
@@ -131,37 +131,9 @@ def _layers(
     dashes: Mapping[str, list[int]],
     legend: bool,
 ) -> list[alt.Chart]:
-    hover = alt.selection_point(
-        name="hover", on="pointerover", clear="pointerout", nearest=True, fields=["series"]
+    return many_lines(
+        rows, across, vertical, colors, dashes, _tooltips(rows), order="nfe", legend=legend
     )
-    picked = alt.selection_point(name="picked", fields=["series"], bind="legend")
-    names = list(colors)
-    shown = _legend(names) if legend else None
-    color = alt.Color(
-        "series:N",
-        title=None,
-        legend=shown,
-        scale=alt.Scale(domain=names, range=list(colors.values())),
-    )
-    pattern = alt.StrokeDash(
-        "series:N",
-        title=None,
-        legend=shown,
-        scale=alt.Scale(domain=names, range=[dashes[name] for name in names]),
-    )
-    near = hover & picked if legend else hover
-    opacity = alt.when(near).then(alt.value(0.95))
-    opacity = opacity.when(picked).then(alt.value(0.16)) if legend else opacity
-    faint = alt.value(0.03 if legend else 0.16)
-    base = alt.Chart(rows).encode(x=across, y=vertical, color=color, tooltip=_tooltips(rows))
-    line = base.mark_line(strokeWidth=2).encode(
-        strokeDash=pattern, order=alt.Order("nfe:Q"), opacity=opacity.otherwise(faint)
-    )
-    dots = base.mark_circle(size=20).encode(opacity=opacity.otherwise(faint))
-    target = base.mark_point(size=130).encode(opacity=alt.value(0)).add_params(hover)
-    if legend:
-        line, target = line.add_params(picked), target.transform_filter(picked)
-    return [line, dots, target]
 
 
 def _backdrop(
@@ -206,24 +178,6 @@ def _tooltips(rows: pd.DataFrame) -> list[alt.Tooltip]:
         value_tooltip("alpha_bar", "alpha_bar"),
     ]
     return [*tips, value_tooltip("ratio", "sigma_next / sigma")] if "ratio" in rows else tips
-
-
-def _legend(names: list[str]) -> alt.Legend:
-    return alt.Legend(
-        orient="bottom",
-        columns=_columns(names),
-        labelLimit=330 if _columns(names) == 1 else 178,
-        symbolType="stroke",
-        symbolSize=300,
-        symbolStrokeWidth=2.5,
-        symbolOpacity=1,
-        rowPadding=3,
-        columnPadding=16,
-    )
-
-
-def _columns(names: Sized) -> int:
-    return 2 if len(names) > 4 else 1
 
 
 def _drawable(frame: pd.DataFrame, x: str, y: str, log: bool) -> pd.DataFrame:
