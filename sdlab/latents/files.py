@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT = "sdlab latents 1"
 MAX_BYTES = 64_000_000
+LARGEST = 10_000.0
+"""Latents lie within some tens; beyond this, decoders and networks overflow."""
 _KINDS = ("F16", "BF16", "F32", "F64")
 
 
@@ -83,16 +85,18 @@ def read_latents(
 
     Raises:
         ValueError: If it is no safetensors file, has no fitting tensor, values that are not
-            finite, or was made by another model; the message says what was found.
+            finite or beyond ``LARGEST``, or was made by another model; the message says what was
+            found.
     """
     header = _header(data)
     _judge(header)
     tensor = _tensor(data)
-    bad = int((~tensor.isfinite()).sum())
-    if bad:
-        raise ValueError(f"The latents must be finite; {bad} of {tensor.numel()} values are not.")
+    _judge_values(tensor)
     found = _described(tensor.float(), header.get("__metadata__") or {})
-    return found if model is None else _for_model(found, model, any_model)
+    if model is not None:
+        found = _for_model(found, model, any_model)
+        _judge_values(found.latents)  # another scaling can make anything of them
+    return found
 
 
 def _header(data: bytes) -> dict[str, Any]:
@@ -132,6 +136,18 @@ def _judge(header: dict[str, Any]) -> None:
     whole = all(isinstance(n, int) and n > 0 for n in sizes)
     if not whole or len(sizes) not in (3, 4) or (len(sizes) == 4 and sizes[0] != 1):
         raise ValueError(f"The latents must be [1, C, h, w] or [C, h, w], got {shape}.")
+
+
+def _judge_values(latents: "Tensor") -> None:
+    bad = int((~latents.isfinite()).sum())
+    if bad:
+        raise ValueError(f"The latents must be finite; {bad} of {latents.numel()} values are not.")
+    most = float(latents.abs().max())
+    if most > LARGEST:
+        raise ValueError(
+            f"The latents reach {most:.3g}; at most {LARGEST:,.0f} is taken, for latents lie"
+            " within some tens. Were they brought to the U-Net's scale?"
+        )
 
 
 def _tensor(data: bytes) -> "Tensor":

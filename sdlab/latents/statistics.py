@@ -17,6 +17,18 @@ ALL = "all"
 HISTOGRAM_LIMIT = 5.0
 
 
+def values(latents: "Tensor | NDArray[Any]") -> pd.DataFrame:
+    """Return every value that the channel maps show.
+
+    Returns:
+        Columns ``channel``, ``row``, ``column`` (latent pixels, from the top left) and ``value``.
+    """
+    x = one(latents)
+    channel, row, column = (index.reshape(-1) for index in np.indices(x.shape))
+    columns = {"channel": channel.astype(str), "row": row, "column": column}
+    return pd.DataFrame(columns | {"value": x.reshape(-1)})
+
+
 def moments(latents: "Tensor | NDArray[Any]") -> pd.DataFrame:
     """Return mean, spread and shape of each channel and of all.
 
@@ -86,7 +98,9 @@ def correlations(latents: "Tensor | NDArray[Any]") -> pd.DataFrame:
     x = one(latents)
     count = len(x)
     with np.errstate(invalid="ignore", divide="ignore"):
-        matrix = np.atleast_2d(np.corrcoef(x.reshape(count, -1)))
+        deviations = x.reshape(count, -1) - x.mean((1, 2))[:, None]
+        sizes = np.linalg.norm(deviations, axis=1)
+        matrix = (deviations @ deviations.T / np.outer(sizes, sizes)).clip(-1, 1)
     first, second = np.indices((count, count)).reshape(2, -1)
     return pd.DataFrame(
         {

@@ -50,6 +50,8 @@ def header(**entries):
         (save({"latents": torch.zeros(4, 4)}), r"got \[4, 4\]"),
         (save({"latents": torch.full((1, 4, 2, 2), float("nan"))}), "16 of 16"),
         (save({"latents": torch.full((1, 4, 2, 2), float("inf"))}), "16 of 16"),
+        (save({"latents": torch.full((1, 4, 2, 2), 1e300, dtype=torch.float64)}), "reach 1e\\+300"),
+        (save({"latents": torch.full((1, 4, 2, 2), -2e4)}), "reach 2e\\+04; at most 10,000"),
         (save({"latents": torch.zeros(1, 4, 2, 2)}, {"scaling_factor": "0"}), "scaling_factor"),
         (save({"latents": torch.zeros(1, 4, 2, 2)}, {"shift_factor": "x"}), "shift_factor"),
         (bytes(64_000_001), "at most 64 MB"),
@@ -72,6 +74,12 @@ def test_another_scaling_is_brought_to_the_models_own(small, latents):
     found = read_latents(save({"latents": latents}, about), small, any_model=True)
     scaling = small.pipeline.vae.config.scaling_factor
     torch.testing.assert_close(found.latents, (latents + 0.5) * scaling)
+
+
+def test_a_scaling_that_makes_anything_of_them_is_refused(small, latents):
+    data = save({"latents": latents}, {"scaling_factor": "1e-300"})
+    with pytest.raises(ValueError, match="must be finite; 1024 of 1024"):
+        read_latents(data, small, any_model=True)
 
 
 def test_sixteen_channels_are_read_but_not_for_a_model_of_four(small):

@@ -54,6 +54,24 @@ def test_correlations_find_a_copied_channel(noise):
     assert abs(table["0", "2"]) < 0.1
 
 
+def test_correlations_are_numpys_own_and_empty_where_a_channel_is_constant(noise):
+    x = noise[0].double().numpy()
+    found = statistics.correlations(x)["correlation"].to_numpy().reshape(4, 4)
+    np.testing.assert_allclose(found, np.corrcoef(x.reshape(4, -1)), atol=1e-12)
+    assert statistics.correlations(np.ones((2, 1, 1)))["correlation"].isna().all()
+
+
+def test_every_value_has_its_place(noise):
+    table = statistics.values(noise[..., :2, :3])
+    assert len(table) == 4 * 2 * 3
+    row = table[(table["channel"] == "2") & (table["row"] == 1) & (table["column"] == 2)]
+    assert row["value"].item() == noise[0, 2, 1, 2]
+
+
+def test_one_pixel_has_no_spectrum():
+    assert statistics.spectrum(np.ones((4, 1, 1))).empty
+
+
 def test_a_scaled_noise_leaves_its_shell(noise):
     row = statistics.shell(noise * 1.1).iloc[0]
     assert row["dimensions"] == 4 * 64 * 64
