@@ -18,7 +18,9 @@ ABOUT = {
     "correlations": "Pearson's correlation of each pair of channels.",
     "spectrum": "Radially averaged power spectrum of each channel.",
     "shell": "Norm against that of standard normal noise.",
+    "values": "Every value, as the channel maps show them.",
 }
+MOST_ROWS = 5000  # of a table that is shown; all are in its CSV
 
 
 def show(page: str, source: Source, model: ModelView) -> None:
@@ -88,4 +90,7 @@ def _numbers(page: str, tables: dict[str, "pd.DataFrame"]) -> None:
     for name, tab in zip(ABOUT, st.tabs([n.title() for n in ABOUT]), strict=True):
         with tab:
             shown = columns if name == "moments" else None
-            csv_table(tables[name], f"latents-{name}", f"{page}.csv_{name}", ABOUT[name], shown)
+            csv_table(
+                tables[name], f"latents-{name}", f"{page}.csv_{name}", ABOUT[name], shown,
+                len(tables[name]) <= MOST_ROWS,
+            )  # fmt: skip

@@ -52,7 +52,7 @@ def show(page: str, source: Source, model: ModelView) -> None:
         frames = _frames(run, name, means, kept, model)
     _film(page, run, name, frames, kept)
     _downloads(page, run.id, name, frames)
-    _one(page, run, kept, model)
+    _one(page, run, means, model)
 
 
 def _choices(page: str, model: ModelView) -> tuple[str, str]:
@@ -159,17 +159,25 @@ def _made(
         for start in range(0, len(kept), CHUNK):
             yield kept[start : start + CHUNK]
 
-    def draw(model: Any, latents: Any) -> Image.Image:
-        ways = {"VAE": model.decode, "Linear map": model.preview, "Tiny autoencoder": model.tiny}
-        return ways[means](latents)
-
     frames = []
     for chunk in chunks():
         latents = [quantity(_run.trace, name, index) for index in chunk]
-        frames += lab().ask(lambda m, rows=latents: [draw(m, x) for x in rows], model_hash)
+        frames += lab().ask(lambda m, rows=latents: [_draw(m, x, means) for x in rows], model_hash)
     for frame in frames:
         frame.thumbnail((SIDE, SIDE))
     return [png(frame) for frame in frames]
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _drawn(latents: Latents, means: str, model_hash: str) -> bytes:
+    import torch
+
+    return png(lab().ask(lambda model: _draw(model, torch.from_numpy(latents), means), model_hash))
+
+
+def _draw(model: Any, latents: Any, means: str) -> Image.Image:
+    ways = {"VAE": model.decode, "Linear map": model.preview, "Tiny autoencoder": model.tiny}
+    return ways[means](latents)
 
 
 def _film(page: str, run: "Run", name: str, frames: list[Image.Image], kept: list[int]) -> None:
@@ -239,22 +247,22 @@ def _film_bytes(frames: list[bytes], kind: str) -> bytes:
     return film([Image.open(io.BytesIO(data)) for data in frames], kind)
 
 
-def _one(page: str, run: "Run", kept: list[int], model: ModelView) -> None:
+def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
     st.header("One evaluation", anchor=False)
-    labels = [run.trace.kept[index] + 1 for index in kept]
+    labels = [evaluation + 1 for evaluation in run.trace.kept]
     number = labels[0]
     if len(labels) > 1:
         number = st.select_slider(
             "Evaluation", labels, labels[len(labels) // 2], key=f"{page}.evaluation",
             bind="query-params",
         )  # fmt: skip
-    index = kept[labels.index(number)]
+    index = labels.index(number)
     st.caption(frame_labels(run.steps, [run.trace.kept[index]])[0])
     quantities = _quantities(run, index)
     for column, (name, latents) in zip(st.columns(3), quantities.items(), strict=True):
         column.image(
-            decoded(latents, model), output_format="PNG", width="stretch",
-            alt=f"{name} decoded at evaluation {number}",
+            decoded(latents, model) if means == "VAE" else _drawn(latents, means, model.hash),
+            output_format="PNG", width="stretch", alt=f"{name} decoded at evaluation {number}",
         )  # fmt: skip
         column.caption(WORDS[name])
     name = st.segmented_control(

@@ -40,7 +40,7 @@ def test_what_they_hold(open_page):
     assert not at.error
     assert headers(at) == ["Channels", "Against standard normal noise", "Tables"]
     assert len(at.get("vega_lite_chart")) == 4
-    assert [len(d.value) for d in at.dataframe] == [5, 250, 16, 40, 1]
+    assert [len(d.value) for d in at.dataframe] == [5, 250, 16, 40, 1, 1024]
     assert any("1,024 standard normal values" in m.value for m in at.markdown)
 
 
@@ -62,6 +62,17 @@ def test_through_a_run(open_page, run):
     at.segmented_control(key="latents.means").set_value("Linear map").run()
     assert not at.exception and not at.error
     assert any("R²" in c.value for c in at.caption)
+
+
+def test_any_evaluation_can_be_chosen_though_the_strip_is_thinned(open_page, run, monkeypatch):
+    from dashboard.latents_page import through
+
+    monkeypatch.setattr(through, "MOST_FRAMES", 2)
+    at = section(open_page, "Through a run", **{"latents.from": "Run", "latents.run": run})
+    assert any("2 of 4 evaluations" in c.value for c in at.caption)
+    assert list(at.select_slider[0].options) == ["1", "2", "3", "4"]
+    at.select_slider[0].set_value(2).run()
+    assert any("evaluation 2 of 4" in c.value for c in at.caption) and not at.exception
 
 
 def test_choosing_run_takes_the_latest(open_page, run):
@@ -91,6 +102,12 @@ def test_experiments(open_page, name):
     at = section(open_page, "Experiments", **{"latents.experiment": name})
     assert not at.error, [e.value for e in at.error]
     assert "Save latents (safetensors)" in {b.label for b in at.get("download_button")}
+
+
+def test_one_latent_pixel_is_drawn_and_counted(open_page):
+    size = {"latents.height": "1", "latents.width": "1"}
+    at = section(open_page, "Experiments", **{"latents.experiment": "Crop"}, **size)
+    assert not at.error and any("4 standard normal values" in m.value for m in at.markdown)
 
 
 def test_a_crop_beyond_the_latents_is_explained(open_page):
@@ -155,15 +172,19 @@ class TestCharts:
 
 def test_a_latents_file_is_read_and_hostile_ones_refused(open_page, noise):
     """AppTest cannot upload, so the page's own reader is asked as the uploader would ask it."""
-    from sdlab.latents.files import latents_bytes, read_latents
+    from dashboard.latent_source import read_file
+    from sdlab.latents.files import latents_bytes
 
     at = section(open_page, "Experiments")
     run_until(at, lambda a: lab().status().model)
     data = lab().ask(lambda model: latents_bytes(model, noise, "noise"))
-    found = lab().ask(lambda model: read_latents(data, model))
+    found = lab().ask(lambda model: read_file(data, model, False))
     assert torch.equal(found.latents, noise)
     with pytest.raises(ValueError, match="no safetensors file"):
-        lab().ask(lambda model: read_latents(b"PK\x03\x04", model))
+        lab().ask(lambda model: read_file(b"PK\x03\x04", model, False))
+    big = lab().ask(lambda model: latents_bytes(model, torch.zeros(1, 4, 65, 64)))
+    with pytest.raises(ValueError, match="are 64 x 65; at most 16 times the area of this model's"):
+        lab().ask(lambda model: read_file(big, model, False))
 
 
 def test_frames_that_the_scrubber_has_are_not_decoded_again(open_page, run, monkeypatch):
