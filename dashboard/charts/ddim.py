@@ -4,11 +4,17 @@ The tables are those of ``sdlab.sampling.eta`` and ``sdlab.inversion.invert.erro
 """
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from dashboard.charts.base import HEIGHT, legend, require
 
 MEASURES = {"eta_std": "std, VE", "eta_std_vp": "std, VP"}
+LOSSES = {
+    "rmse": ("relative RMSE of the latents", "relative RMSE (log scale)"),
+    "psnr": ("PSNR of the pictures", "PSNR (dB)"),
+    "ssim": ("SSIM of the pictures", "SSIM"),
+}
 
 
 def injected(table: pd.DataFrame, measure: str = "eta_std_vp") -> alt.LayerChart:
@@ -89,29 +95,39 @@ def way_errors(table: pd.DataFrame) -> alt.LayerChart:
     return _titled(layer, "The way down against the way up")
 
 
-def losses(table: pd.DataFrame, x: str) -> alt.LayerChart:
-    """Return the total loss against the number of steps or the guidance, a line a method.
+def losses(table: pd.DataFrame, x: str, measure: str = "rmse") -> alt.LayerChart:
+    """Return one loss against the number of steps or the guidance, a line a method.
 
     Args:
-        table: Columns ``method``, ``num_steps``, ``guidance_scale``, ``rmse``, ``psnr``, ``ssim``.
+        table: Columns ``method``, ``num_steps``, ``guidance_scale``, ``rmse``, ``psnr``, ``ssim``;
+            what has no place on the axis (PSNR of equal pictures) is left out.
         x: "num_steps" or "guidance_scale".
+        measure: One of ``LOSSES``.
 
     Raises:
-        ValueError: If ``x`` is another.
+        ValueError: If ``x`` or ``measure`` is another.
     """
     titles = {"num_steps": "steps each way", "guidance_scale": "guidance scale"}
     if x not in titles:
         raise ValueError(f"x must be one of {', '.join(titles)}, got {x!r}.")
-    frame = require(table, ("method", *titles, "rmse", "psnr", "ssim"), "losses")
-    base = alt.Chart(frame).encode(
+    if measure not in LOSSES:
+        raise ValueError(f"measure must be one of {', '.join(LOSSES)}, got {measure!r}.")
+    frame = require(table, ("method", *titles, *LOSSES), "losses")
+    shown = np.isfinite(frame[measure]) & ((measure != "rmse") | (frame[measure] > 0))
+    name, title = LOSSES[measure]
+    scale = alt.Scale(type="log") if measure == "rmse" else alt.Scale(zero=False)
+    axis = alt.Axis(tickCount=6, grid=False)
+    if measure == "rmse":
+        axis = alt.Axis(format=".0e", tickCount=6, grid=False)
+    base = alt.Chart(frame[shown]).encode(
         x=alt.X(f"{x}:Q", title=titles[x], scale=alt.Scale(zero=False)),
-        y=alt.Y(
-            "rmse:Q",
-            title="relative RMSE (log scale)",
-            scale=alt.Scale(type="log"),
-            axis=alt.Axis(format=".0e", tickCount=6, grid=False),
+        y=alt.Y(f"{measure}:Q", title=title, scale=scale, axis=axis),
+        color=alt.Color(
+            "method:N",
+            title="method",
+            legend=legend(),
+            scale=alt.Scale(domain=list(dict.fromkeys(frame["method"]))),
         ),
-        color=alt.Color("method:N", title="method", legend=legend()),
         tooltip=[
             alt.Tooltip("method:N", title="method"),
             alt.Tooltip(f"{x}:Q", title=titles[x], format=".3g"),
@@ -121,7 +137,7 @@ def losses(table: pd.DataFrame, x: str) -> alt.LayerChart:
         ],
     )
     layer = alt.layer(base.mark_line(strokeWidth=2), base.mark_circle(size=50, opacity=1))
-    return _titled(layer, f"Loss of the round trip against the {titles[x]}")
+    return _titled(layer, f"{name[:1].upper()}{name[1:]}")
 
 
 def _eta() -> alt.Color:

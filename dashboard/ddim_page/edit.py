@@ -40,6 +40,7 @@ def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
     edited = form.caption(page, _suggestion(source.caption), "Make it")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         steps, scale = form.num_steps(page), form.guidance(page, 3.0)
+        negative = form.negative(page, scale)
     method, rounds = form.method(page, "edict")
     kept = st.slider(
         "Steps kept", 0, steps - 1, 0, key=f"{page}.kept_{steps}",
@@ -53,9 +54,8 @@ def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
         "both captions share look where they looked under the first caption. 0 is a plain edit.",
         **form.BOUND,
     )  # fmt: skip
-    settings = Settings(
-        text, guidance_scale=scale, method=method, num_steps=steps, iterations=rounds
-    )
+    settings = Settings(text, negative, scale, method, steps, iterations=rounds)
+    st.caption(f"{settings.evaluations(int(kept)):,} network evaluations.")
     return settings, edited, int(kept), hold / 100
 
 

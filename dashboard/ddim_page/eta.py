@@ -25,15 +25,28 @@ def show(page: str, model: ModelView) -> None:
         count = st.slider("Noise seeds", 1, 6, 3, key=f"{page}.eta.seeds", **BOUND)
     seeds = tuple(range(1, int(count) + 1))
     with stage:
+        begin = st.empty()
         fan = study_panel(
             f"{page}.eta",
             "Draw them all",
             (spec.to_json(), ETAS, seeds),
             partial(eta_fan, spec=spec, etas=ETAS, seeds=seeds),
         )
-        if fan is not None:
+        if fan is None:
+            begin.markdown(_promise(len(seeds), spec.num_steps))
+        else:
             _pictures(fan)
-    _charts(page, spec.num_steps, fan, model)
+        _charts(page, spec.num_steps, fan, model)
+
+
+def _promise(seeds: int, steps: int) -> str:
+    etas = ", ".join(f"{eta:g}" for eta in ETAS)
+    each = "one noise seed" if seeds == 1 else f"{seeds} noise seeds"
+    return (
+        f"One start noise, sampled with eta {etas}, each under {each}: "
+        f"{1 + (len(ETAS) - 1) * seeds} pictures of {steps} steps, side by side, and how far they "
+        "lie apart."
+    )
 
 
 def _pictures(fan: Pictures) -> None:
@@ -71,7 +84,7 @@ def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> No
     drawn: list[Any] = [charts.injected(table, measure)]
     if fan is not None:
         drawn.append(charts.spread(fan.table))
-    with st.grid(2, min_column_width=330, gap="medium"):
+    with st.grid(len(drawn), min_column_width=330, gap="medium"):
         for chart in drawn:
             st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
     about = "Injected standard deviation of each step and eta, in closed form (eq. 16)."

@@ -60,6 +60,18 @@ def method(page: str, default: str = "fixed_point") -> tuple[str, int]:
     return name, int(rounds)
 
 
+def negative(page: str, scale: float) -> str:
+    """Draw the negative prompt, where guidance uses one.
+
+    Raises:
+        ValueError: If it has characters that no prompt may have.
+    """
+    if scale <= 1:
+        return ""
+    text = st.text_input("Negative prompt", key=f"{page}.negative", width=300, **BOUND)
+    return Experiment(prompt=(text or "").strip()).prompt
+
+
 def num_steps(page: str, default: int = 20) -> int:
     """Draw the number of steps."""
     return int(st.number_input("Steps", 2, 500, default, key=f"{page}.steps", width=110, **BOUND))

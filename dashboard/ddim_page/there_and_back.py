@@ -59,8 +59,11 @@ def _settings(page: str, source: Source) -> "Settings":
     text = form.caption(page, source.caption)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         steps, scale = form.num_steps(page), form.guidance(page, 1.0)
+        negative = form.negative(page, scale)
     method, rounds = form.method(page)
-    return Settings(text, guidance_scale=scale, method=method, num_steps=steps, iterations=rounds)
+    settings = Settings(text, negative, scale, method, steps, iterations=rounds)
+    st.caption(f"{settings.evaluations(by_step=True):,} network evaluations.")
+    return settings
 
 
 def _work(run: Any, latents: Any, settings: "Settings", model: Any) -> Any:
@@ -150,10 +153,20 @@ def _comparison(page: str, source: Source, settings: "Settings") -> None:
         ),  # fmt: skip
     )
     if table is None:
-        st.caption("Every method at each of three values; this takes some hundred evaluations.")
+        total = sum(
+            settings.with_(method=method, num_steps=count).evaluations()
+            for method in METHODS
+            for count in chosen[0]
+        )
+        st.caption(
+            f"Every method at {_values(chosen[0], chosen[1])}: RMSE, PSNR and SSIM of the round "
+            f"trip, {total * len(chosen[1]):,} network evaluations."
+        )
         return
-    chart = charts.losses(table, "num_steps" if steps else "guidance_scale")
-    st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
+    with st.grid(len(charts.LOSSES), min_column_width=250, gap="medium"):
+        for measure in charts.LOSSES:
+            chart = charts.losses(table, "num_steps" if steps else "guidance_scale", measure)
+            st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
     csv_table(
         table, "ddim-methods", f"{page}.csv_methods", "Loss of every method.",
         {
@@ -162,3 +175,8 @@ def _comparison(page: str, source: Source, settings: "Settings") -> None:
             "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
         },
     )  # fmt: skip
+
+
+def _values(steps: tuple[int, ...], guidances: tuple[float, ...]) -> str:
+    numbers, scales = (", ".join(f"{v:g}" for v in values) for values in (steps, guidances))
+    return f"{numbers} steps and guidance {scales}"

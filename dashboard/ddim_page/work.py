@@ -56,19 +56,14 @@ def compare(
     """Every method at every number of steps and guidance: ``rmse``, ``psnr``, ``ssim``."""
     import torch
 
-    from sdlab.inversion.schemes import scheme
     from sdlab.inversion.study import there_and_back
 
     cases = [(m, n, g) for m in methods for n in steps for g in guidances]
 
-    def evaluations(method: str, count: int) -> int:
-        ways = scheme(method, iterations=settings.iterations)
-        return (ways.evaluations_up + ways.evaluations_down) * count
-
-    total, done, rows = sum(evaluations(m, n) for m, n, _ in cases), 0, []
-    for method, count, scale in cases:
-        own = settings.with_(method=method, num_steps=count, guidance_scale=scale)
-        work = there_and_back(model, torch.from_numpy(latents), own)
+    ways = [settings.with_(method=m, num_steps=n, guidance_scale=g) for m, n, g in cases]
+    total, done, rows = sum(way.evaluations() for way in ways), 0, []
+    for way in ways:
+        work = there_and_back(model, torch.from_numpy(latents), way)
         while True:
             try:
                 step, _ = next(work)
@@ -76,9 +71,10 @@ def compare(
                 outcome = stop.value
                 break
             yield done + step, total
-        done += evaluations(method, count)
+        done += way.evaluations()
         alike = outcome.likeness
-        rows.append((method, count, scale, outcome.rmse, alike.psnr, alike.ssim))
+        case = (way.method, way.num_steps, way.guidance_scale)
+        rows.append((*case, outcome.rmse, alike.psnr, alike.ssim))
     columns = ["method", "num_steps", "guidance_scale", "rmse", "psnr", "ssim"]
     return pd.DataFrame(rows, columns=columns)
 

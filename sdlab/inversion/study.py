@@ -62,6 +62,17 @@ class Settings:
         """Return a copy with the named fields changed."""
         return replace(self, **changes)
 
+    def evaluations(self, start: int = 0, by_step: bool = False) -> int:
+        """Return the network evaluations of a way up and down, as ``there_and_back`` makes them.
+
+        Args:
+            start: The level to go down from.
+            by_step: Whether each step is measured by itself too.
+        """
+        ways = scheme(self.method, iterations=self.iterations, mix=self.mix)
+        down = self.num_steps - start + by_step * self.num_steps
+        return ways.evaluations_up * self.num_steps + ways.evaluations_down * down
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -132,8 +143,7 @@ def there_and_back(
     sigmas = tuple(curves.make(settings.curve, model.schedule, steps, options).tolist())
     if not 0 <= start < steps:
         raise ValueError(f"start must be a step, from 0 to {steps - 1}, got {start}.")
-    total = ways.evaluations_up * steps + ways.evaluations_down * (steps - start)
-    total += by_step * ways.evaluations_down * steps
+    total = settings.evaluations(start, by_step)
     words = (settings.negative_prompt, settings.guidance_scale)
     x0 = latents.to(model.device).float()
     denoise = Guided(model, settings.prompt, *words)

@@ -1,5 +1,6 @@
 """The DDIM page with the real embedded model, and its charts."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -28,12 +29,15 @@ def metrics(at):
 def test_eta(open_page):
     at = section(open_page, "Eta", **{"ddim.eta.steps": "3", "ddim.eta.seeds": "2"})
     assert len(at.get("vega_lite_chart")) == 1
+    promise = next(m.value for m in at.markdown if "One start noise" in m.value)
+    assert "under 2 noise seeds: 9 pictures of 3 steps" in promise
     at = press(at, "Draw them all", lambda a: len(a.dataframe) == 1)
     assert not at.error and not at.exception
     spread = at.dataframe[0].value
     assert list(spread["eta"]) == [0.0, 0.25, 0.5, 0.75, 1.0]
     assert spread["std"][0] == 0 and (spread["std"][1:] > 0).all()
     assert len(at.get("vega_lite_chart")) == 2
+    assert not any("noise seeds: 9 pictures" in m.value for m in at.markdown)
 
 
 def test_there_and_back_by_the_exact_scheme(open_page):
@@ -49,6 +53,30 @@ def test_there_and_back_by_the_exact_scheme(open_page):
     assert not at.metric
     at.number_input(key="ddim.back.steps").set_value(3).run()
     assert at.metric and not at.exception
+
+
+def test_all_methods_are_compared_by_three_measures(open_page, monkeypatch):
+    from dashboard.ddim_page import there_and_back
+
+    monkeypatch.setitem(there_and_back.AGAINST, "Guidance", (None, (1.0, 2.0)))
+    at = section(
+        open_page, "There and back",
+        **{"ddim.back.steps": "2", "ddim.back.rounds": "2", "ddim.back.against": "Guidance"},
+    )  # fmt: skip
+    # Two ways up and down of two steps: 2 + 2 naive, 4 + 2 fixed point, 4 + 4 EDICT; twice.
+    assert any("36 network evaluations" in c.value for c in at.caption)
+    at = press(at, "Compare", lambda a: a.dataframe)
+    table = at.dataframe[0].value
+    assert len(table) == 6 and set(table["guidance_scale"]) == {1.0, 2.0}
+    assert len(at.get("vega_lite_chart")) == 3 and not at.exception
+
+
+def test_the_negative_prompt_is_asked_for_where_guidance_uses_it(open_page):
+    at = section(open_page, "There and back", **{"ddim.back.steps": "2"})
+    labels = [t.label for t in at.text_input]
+    assert "Negative prompt" not in labels
+    at.number_input(key="ddim.back.cfg").set_value(2.0).run()
+    assert "Negative prompt" in [t.label for t in at.text_input] and not at.exception
 
 
 def test_edit(open_page):
@@ -129,9 +157,26 @@ class TestCharts:
         assert charts.spread(spread).to_dict()["title"]["text"] == "Spread of the final latents"
         row = {"method": "edict", "num_steps": 10, "guidance_scale": 1.0}
         table = pd.DataFrame([row | {"rmse": 1e-5, "psnr": 80.0, "ssim": 1.0}])
-        assert "guidance" in charts.losses(table, "guidance_scale").to_dict()["title"]["text"]
+        titles = {"rmse": "relative RMSE (log scale)", "psnr": "PSNR (dB)", "ssim": "SSIM"}
+        for measure, title in titles.items():
+            layer = charts.losses(table, "guidance_scale", measure).to_dict()["layer"][0][
+                "encoding"
+            ]
+            assert layer["x"]["title"] == "guidance scale" and layer["y"]["title"] == title
         with pytest.raises(ValueError, match="x must be one of"):
             charts.losses(table, "seed")
+        with pytest.raises(ValueError, match="measure must be one of"):
+            charts.losses(table, "num_steps", "mse")
+
+    def test_equal_pictures_have_no_place_on_the_psnr_axis_and_keep_their_colour(self):
+        row = {"num_steps": 10, "guidance_scale": 1.0, "rmse": 1e-5, "ssim": 1.0}
+        table = pd.DataFrame(
+            [row | {"method": "naive", "psnr": 30.0}, row | {"method": "edict", "psnr": np.inf}]
+        )
+        chart = charts.losses(table, "num_steps", "psnr").to_dict()
+        assert sum(len(rows) for rows in chart["datasets"].values()) == 1
+        domain = chart["layer"][0]["encoding"]["color"]["scale"]["domain"]
+        assert domain == ["naive", "edict"]
 
     def test_errors_of_zero_are_left_out(self):
         table = pd.DataFrame(

@@ -25,11 +25,19 @@ def test_the_outcome_says_what_was_lost(small, latents):
     seen = []
     work = there_and_back(small, latents, SETTINGS)
     outcome = finish(work, lambda done, total: seen.append((done, total)))
-    assert seen == [(n, 16) for n in range(1, 17)]
+    assert seen == [(n, 16) for n in range(1, 17)] and SETTINGS.evaluations() == 16
     assert outcome.rmse < 1e-3
     assert outcome.likeness.psnr > 50 and outcome.before.size == outcome.after.size
     assert outcome.noise.shape == latents.shape
     assert len(outcome.errors) == 5
+
+
+def test_the_evaluations_are_known_beforehand(small, latents):
+    settings, seen = SETTINGS.with_(method="fixed_point", iterations=3), []
+    work = there_and_back(small, latents, settings, start=1, by_step=True)
+    finish(work, lambda done, total: seen.append((done, total)))
+    assert settings.evaluations(1, by_step=True) == 3 * 4 + 3 + 4 == len(seen)
+    assert seen[-1] == (19, 19)
 
 
 def test_it_can_be_left_at_any_evaluation(small, latents):
@@ -39,13 +47,18 @@ def test_it_can_be_left_at_any_evaluation(small, latents):
     assert next(work, "ended") == "ended"
 
 
-def test_v_prediction_comes_back_as_well(latents):
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_v_prediction_comes_back_as_well(latents, guidance):
     from sdlab.models.model import Model
     from tests.conftest import make_pipeline
 
     model = Model(make_pipeline("v_prediction"), "v")
-    outcome = finish(there_and_back(model, latents, SETTINGS))
-    assert outcome.rmse < 1e-3
+    settings = SETTINGS.with_(guidance_scale=guidance)
+    naive, fixed, exact = (
+        finish(there_and_back(model, latents, settings.with_(method=method))).rmse
+        for method in ("naive", "fixed_point", "edict")
+    )
+    assert fixed < 0.1 * naive and exact < 1e-3
 
 
 @pytest.mark.parametrize(
