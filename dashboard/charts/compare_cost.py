@@ -1,0 +1,183 @@
+"""What accuracy costs: error against evaluations and seconds, and the order of finish."""
+
+from collections.abc import Mapping
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from dashboard.charts.base import require
+from dashboard.charts.compare import HEIGHT, SMALLEST, check, doublings, powers, titled
+from dashboard.charts.many import legend_height, many_lines
+
+COSTS = {
+    "nfe": ("network evaluations (log scale)", "Error against evaluations"),
+    "seconds": ("seconds a picture (log scale)", "Error against seconds"),
+}
+_GREY = "#8a90a3"
+_GOLD = "#d99a00"
+_ERROR = "distance to the converged picture (std, log scale)"
+_ROW = 21
+_COLUMNS = (
+    "entrant", "budget", "num_steps", "nfe", "seconds", "error", "low", "high", "pictures",
+    "floor", "pareto",
+)  # fmt: skip
+
+
+def error_against(
+    cost: pd.DataFrame,
+    slopes: pd.DataFrame,
+    x: str,
+    colors: Mapping[str, str],
+    dashes: Mapping[str, list[int]],
+) -> alt.LayerChart:
+    """Return error against cost on log axes, with intervals, fitted slopes and the Pareto front.
+
+    Args:
+        cost: The comparison's ``cost``.
+        slopes: Its ``slopes``; drawn against evaluations only.
+        x: "nfe", with the fits; or "seconds", with the Pareto front.
+        colors: The colour of each entrant, in the legend's order.
+        dashes: The dash pattern of each entrant.
+
+    Raises:
+        ValueError: If the cost is another, or a column is missing.
+    """
+    check("x", x, COSTS)
+    axis, title = COSTS[x]
+    rows = _positive(require(cost, _COLUMNS, title).dropna(subset=["error", x]))
+    present = {name: colors[name] for name in colors if name in set(rows["entrant"])}
+    across, y = doublings(x, axis, rows[x]), _vertical()
+    layers = many_lines(rows, across, y, present, dashes, _tooltips(), order=x, series="entrant")
+    behind = [*_floors(rows, y), _bars(rows, across, present)]
+    if x == "nfe":
+        behind.append(_fits(fit_lines(rows, slopes), across, y, present))
+    else:
+        behind.append(_front(rows, across, y))
+    return alt.layer(*behind, *layers).properties(
+        title=titled(title), height=HEIGHT + legend_height(present)
+    )
+
+
+def ranking(cost: pd.DataFrame, budget: int, colors: Mapping[str, str]) -> alt.LayerChart:
+    """Return the samplers at one budget in the order of their error, with 95 % intervals.
+
+    Args:
+        cost: The comparison's ``cost``.
+        budget: Which rows of it.
+        colors: The colour of each entrant.
+
+    Raises:
+        ValueError: If a column is missing.
+    """
+    rows = require(cost, _COLUMNS, "order of finish").dropna(subset=["error"])
+    rows = _positive(rows[rows["budget"] == budget]).sort_values("error")
+    names = list(rows["entrant"])
+    y = alt.Y("entrant:N", title=None, sort=names, axis=alt.Axis(labelLimit=230, grid=True))
+    x = alt.X(
+        "error:Q",
+        title=_ERROR,
+        scale=alt.Scale(type="log", nice=False, padding=14),
+        axis=powers(),
+    )
+    color = _color(colors, names)
+    base = alt.Chart(rows).encode(y=y, color=color, tooltip=_tooltips())
+    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, opacity=0.45)
+    dots = base.mark_circle(size=95, opacity=1).encode(x=x)
+    layers = [bars.encode(x=alt.X("low:Q"), x2="high:Q"), dots]
+    floor = rows["floor"].max()
+    if len(rows) and np.isfinite(floor) and floor > rows["error"].min() / 30:
+        mark = alt.Chart(pd.DataFrame({"error": [float(floor)]}))
+        rule = mark.mark_rule(color=_GREY, strokeDash=[3, 3], strokeWidth=1.5)
+        tip = [alt.Tooltip("error:Q", title="the reference's own error", format=".2g")]
+        layers.insert(0, rule.encode(x=x, tooltip=tip))
+    return alt.layer(*layers).properties(
+        title=titled("Order of finish"), height=max(120, _ROW * len(names) + 30)
+    )
+
+
+def fit_lines(cost: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
+    """Return two ends of each fitted line: entrant, nfe, error, slope, low, high.
+
+    A line of the fitted slope goes through the centre of the fitted points on log axes.
+    """
+    columns = ("entrant", "slope", "low", "high", "first", "last", "points")
+    ends = []
+    for row in require(slopes, columns, "fitted slopes").dropna(subset=["slope"]).itertuples():
+        own = cost[(cost["entrant"] == row.entrant) & cost["nfe"].between(row.first, row.last)]
+        if len(own) < 2:
+            continue
+        centre = np.log(own["error"].astype(float)) + row.slope * np.log(own["nfe"].astype(float))
+        for nfe in (float(row.first), float(row.last)):
+            error = float(np.exp(centre.mean() - row.slope * np.log(nfe)))
+            ends.append((row.entrant, nfe, error, row.slope, row.low, row.high))
+    return pd.DataFrame(ends, columns=["entrant", "nfe", "error", "slope", "low", "high"])
+
+
+def _positive(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows[rows["error"] > SMALLEST]
+    return rows.assign(low=rows["low"].clip(lower=rows["error"] / 10))
+
+
+def _vertical() -> alt.Y:
+    scale = alt.Scale(type="log", nice=False, zero=False, padding=12)
+    return alt.Y("error:Q", title=_ERROR, scale=scale, axis=powers())
+
+
+def _color(colors: Mapping[str, str], names: list[str]) -> alt.Color:
+    scale = alt.Scale(domain=names, range=[colors.get(name, _GREY) for name in names])
+    return alt.Color("entrant:N", scale=scale, legend=None)
+
+
+def _bars(rows: pd.DataFrame, x: alt.X, colors: Mapping[str, str]) -> alt.Chart:
+    base = alt.Chart(rows).transform_filter("isValid(datum.low)")
+    scale = alt.Scale(domain=list(colors), range=list(colors.values()))
+    return base.mark_rule(strokeWidth=1.5, opacity=0.4).encode(
+        x=x, y=alt.Y("low:Q"), y2="high:Q", color=alt.Color("entrant:N", scale=scale)
+    )
+
+
+def _fits(lines: pd.DataFrame, x: alt.X, y: alt.Y, colors: Mapping[str, str]) -> alt.Chart:
+    scale = alt.Scale(domain=list(colors), range=list(colors.values()))
+    tips = [
+        alt.Tooltip("entrant:N", title="sampler"),
+        alt.Tooltip("slope:Q", title="fitted order", format=".2f"),
+        alt.Tooltip("low:Q", title="at least", format=".2f"),
+        alt.Tooltip("high:Q", title="at most", format=".2f"),
+    ]
+    return (
+        alt.Chart(lines)
+        .mark_line(strokeWidth=7, opacity=0.16, strokeCap="round")
+        .encode(x=x, y=y, color=alt.Color("entrant:N", scale=scale), tooltip=tips)
+    )
+
+
+def _front(rows: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.LayerChart:
+    best = alt.Chart(rows[rows["pareto"].astype(bool)]).encode(x=x, y=y)
+    step = best.mark_line(interpolate="step-after", color=_GOLD, strokeWidth=6, opacity=0.3)
+    rings = best.mark_point(size=170, color=_GOLD, strokeWidth=2.5, opacity=1)
+    return alt.layer(step.encode(order="seconds:Q"), rings)
+
+
+def _floors(rows: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
+    """Return a line where the reference's own error begins to count, if it is near the points."""
+    floor = rows["floor"].max()
+    if not (len(rows) and np.isfinite(floor) and floor > rows["error"].min() / 30):
+        return []
+    mark = alt.Chart(pd.DataFrame({"error": [float(floor)], "name": ["reference's own error"]}))
+    rule = mark.mark_rule(color=_GREY, strokeDash=[3, 3], strokeWidth=1.5).encode(y=y)
+    words = mark.mark_text(align="left", dx=4, dy=-7, fontSize=11, color=_GREY, clip=True)
+    return [rule, words.encode(y=y, x=alt.value(0), text="name:N")]
+
+
+def _tooltips() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("entrant:N", title="sampler"),
+        alt.Tooltip("error:Q", title="error (std)", format=".3g"),
+        alt.Tooltip("low:Q", title="95 % interval from", format=".3g"),
+        alt.Tooltip("high:Q", title="to", format=".3g"),
+        alt.Tooltip("num_steps:Q", title="steps", format="d"),
+        alt.Tooltip("nfe:Q", title="evaluations", format="d"),
+        alt.Tooltip("seconds:Q", title="seconds", format=".3g"),
+        alt.Tooltip("pictures:Q", title="pictures", format="d"),
+    ]

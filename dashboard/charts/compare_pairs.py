@@ -1,0 +1,144 @@
+"""Samplers against each other: how far their pictures are apart, and who is tied with whom."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from dashboard.charts.base import require
+from dashboard.charts.compare import titled
+
+WRITTEN = 12
+_CELL = 25
+_LEAST = 1e-3
+
+
+def distances(pairs: pd.DataFrame) -> alt.LayerChart:
+    """Return the matrix of distances between final latents, alike ones side by side.
+
+    Args:
+        pairs: The comparison's ``pairs``.
+
+    Raises:
+        ValueError: If a column is missing.
+    """
+    rows = require(pairs, ("a", "b", "distance", "pictures"), "distances between samplers")
+    names = seriated(rows)
+    rows = rows[rows["a"] != rows["b"]].dropna(subset=["distance"])
+    known = rows["distance"]
+    low = max(_LEAST, float(known[known > 0].min())) if (known > 0).any() else _LEAST
+    high = max(2 * low, float(known.max())) if len(known) else 1.0
+    scale = alt.Scale(type="log", domain=[low, high], clamp=True, scheme="viridis", reverse=True)
+    legend = alt.Legend(title="distance (std)", gradientLength=180, format="~g", tickCount=4)
+    tips = [
+        alt.Tooltip("a:N", title="sampler"),
+        alt.Tooltip("b:N", title="and"),
+        alt.Tooltip("distance:Q", title="distance (std)", format=".3g"),
+        alt.Tooltip("pictures:Q", title="pictures", format="d"),
+    ]
+    base = _matrix(rows, names, tips)
+    drawn = rows.assign(shown=rows["distance"].clip(lower=low))
+    cells = (
+        _matrix(drawn, names, tips)
+        .mark_rect()
+        .encode(color=alt.Color("shown:Q", scale=scale, legend=legend))
+    )
+    layers = [cells]
+    if len(names) <= WRITTEN:
+        light = float(np.sqrt(low * high))
+        ink = alt.when(f"datum.distance > {light}").then(alt.value("#fff"))
+        words = base.mark_text(fontSize=11).encode(
+            text=alt.Text("distance:Q", format=".2g"), color=ink.otherwise(alt.value("#222"))
+        )
+        layers.append(words)
+    return alt.layer(*layers).properties(
+        title=titled("Distance between final latents"), height=_height(names)
+    )
+
+
+def ties(table: pd.DataFrame, order: Sequence[str]) -> alt.LayerChart:
+    """Return who is nearer than whom, and who is statistically tied.
+
+    Args:
+        table: The comparison's ``ties``.
+        order: All entrants, the nearest first.
+
+    Raises:
+        ValueError: If a column is missing.
+    """
+    columns = ("a", "b", "ratio", "p", "tied", "pictures")
+    rows = both_ways(require(table, columns, "ties")).dropna(subset=["ratio"])
+    names = [name for name in order if name in set(rows["a"])]
+    reach = (
+        float(rows["ratio"].clip(0.05, 20).map(lambda r: max(r, 1 / r)).max()) if len(rows) else 2
+    )
+    reach = max(1.5, reach)
+    scale = alt.Scale(
+        type="log",
+        domain=[1 / reach, 1, reach],
+        range=["#2166ac", "#f2f2f2", "#b2182b"],
+        clamp=True,
+    )
+    legend = alt.Legend(title="row / column", gradientLength=180, format="~g", tickCount=4)
+    tips = [
+        alt.Tooltip("a:N", title="sampler"),
+        alt.Tooltip("b:N", title="against"),
+        alt.Tooltip("ratio:Q", title="its distance over the other's", format=".3g"),
+        alt.Tooltip("p:Q", title="p (corrected)", format=".2g"),
+        alt.Tooltip("tied:N", title="tied"),
+        alt.Tooltip("pictures:Q", title="pictures", format="d"),
+    ]
+    base = _matrix(rows, names, tips)
+    cells = base.mark_rect().encode(color=alt.Color("ratio:Q", scale=scale, legend=legend))
+    same = base.transform_filter("datum.tied").mark_text(fontSize=15, color="#333")
+    return alt.layer(cells, same.encode(text=alt.value("="))).properties(
+        title=titled("Ratio of distances; = where it may be luck"), height=_height(names)
+    )
+
+
+def seriated(pairs: pd.DataFrame) -> list[str]:
+    """Return the samplers in an order that puts alike ones side by side.
+
+    From the one that is nearest to all others, always on to the nearest that is left.
+    """
+    square = pairs.pivot_table(index="a", columns="b", values="distance", aggfunc="first")
+    names = list(dict.fromkeys([*pairs["a"], *pairs["b"]]))
+    square = square.reindex(index=names, columns=names)
+    square = square.fillna(square.T).fillna(np.inf)
+    left = list(names)
+    order: list[str] = []
+    while left:
+        start = (
+            order[-1] if order else square.replace(np.inf, np.nan).mean().fillna(np.inf).idxmin()
+        )
+        here = start if not order else min(left, key=lambda name: square.loc[start, name])
+        order.append(here)
+        left.remove(here)
+    return order
+
+
+def both_ways(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the ties with each pair also the other way round, its ratio inverted."""
+    turned = table.rename(columns={"a": "b", "b": "a"}).assign(ratio=1 / table["ratio"])
+    out = pd.concat([table, turned[table.columns]], ignore_index=True)
+    return out.drop_duplicates(["a", "b"])
+
+
+def _matrix(rows: pd.DataFrame, names: list[str], tips: list[alt.Tooltip]) -> alt.Chart:
+    axis = alt.Axis(labelLimit=190, labelAngle=-45, domain=False, ticks=False)
+    return alt.Chart(rows).encode(
+        x=alt.X("b:N", sort=names, title=None, axis=axis, scale=alt.Scale(domain=names)),
+        y=alt.Y(
+            "a:N",
+            sort=names,
+            title=None,
+            axis=alt.Axis(labelLimit=190, domain=False, ticks=False),
+            scale=alt.Scale(domain=names),
+        ),
+        tooltip=tips,
+    )
+
+
+def _height(names: Sequence[str]) -> int:
+    return max(200, _CELL * len(names) + 110)

@@ -1,0 +1,171 @@
+"""The comparison's charts: fields, titles, what is left out, and a missing column raises."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dashboard.charts import (
+    compare,
+    compare_cost,
+    compare_pairs,
+    compare_paths,
+    compare_quality,
+)
+from tests.dashboard.compare_tables import ENTRANTS, comparison_tables
+
+COLORS = dict(zip(ENTRANTS, ("#111111", "#222222", "#333333", "#444444"), strict=True))
+DASHES = {name: [1, 0] for name in ENTRANTS}
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pd.DataFrame]:
+    return comparison_tables()
+
+
+@pytest.fixture
+def steps(tables) -> pd.DataFrame:
+    rows = tables["steps"]
+    return rows[(rows["prompt"] == "a sun") & (rows["seed"] == 0)]
+
+
+def titles(spec: dict) -> list[str]:
+    return [spec["title"]["text"]]
+
+
+def drawn(chart) -> list[dict]:
+    """Return the rows of all data sets of a chart."""
+    return [row for rows in chart.to_dict()["datasets"].values() for row in rows]
+
+
+@pytest.mark.parametrize("measure", compare.MEASURES)
+@pytest.mark.parametrize("x", compare.X_AXES)
+def test_every_measure_on_every_axis(steps, measure, x):
+    spec = compare.per_step(steps, measure, x, COLORS, DASHES).to_dict()
+    assert spec["title"]["text"] == compare.MEASURES[measure][0]
+    line = spec["layer"][0]["encoding"]
+    assert line["y"]["field"] == measure
+    assert line["x"]["scale"].get("reverse", False) == (x == "sigma") if "scale" in line["x"] else 1
+    assert line["color"]["scale"]["range"] == list(COLORS.values())
+
+
+def test_rounding_is_left_out_of_log_axes(steps):
+    rows = drawn(compare.per_step(steps, "x_t_distance", "step", COLORS, DASHES))
+    assert len(steps) == 99 and len(rows) == 95
+    assert min(row["x_t_distance"] for row in rows) > compare.SMALLEST
+
+
+def test_two_evaluations_of_a_step_stand_side_by_side(steps):
+    at = compare.placed(steps[steps["entrant"] == "heun"])["at"]
+    assert list(at[:4]) == [0.0, 0.5, 1.0, 1.5]
+
+
+@pytest.mark.parametrize("name", ["measure", "x"])
+def test_a_name_that_is_none_is_refused(steps, name):
+    chosen = {"measure": "sigma", "x": "step", name: "warmth"}
+    with pytest.raises(ValueError, match=f"{name} must be one of .* got 'warmth'"):
+        compare.per_step(steps, chosen["measure"], chosen["x"], COLORS, DASHES)
+
+
+def test_slopes_go_through_the_middle_of_their_points(tables):
+    fits = compare_cost.fit_lines(tables["cost"], tables["slopes"])
+    assert list(fits["entrant"].unique()) == ["euler", "heun", "dpmpp_2m"]
+    euler = fits[fits["entrant"] == "euler"]
+    np.testing.assert_allclose(euler["error"], 0.5 / euler["nfe"], rtol=1e-9)
+
+
+def test_error_against_evaluations_has_fits_and_intervals(tables):
+    chart = compare_cost.error_against(tables["cost"], tables["slopes"], "nfe", COLORS, DASHES)
+    spec = chart.to_dict()
+    assert titles(spec) == ["Error against evaluations"]
+    rows = drawn(chart)
+    assert sum("slope" in row for row in rows) >= 4
+    assert any("reference's own error" == row.get("name") for row in rows)
+
+
+def test_error_against_seconds_marks_the_front(tables):
+    chart = compare_cost.error_against(tables["cost"], tables["slopes"], "seconds", COLORS, DASHES)
+    rings = [d for d in chart.to_dict()["datasets"].values() if all(r.get("pareto") for r in d)]
+    assert [len(rows) for rows in rings] == [9]
+
+
+def test_the_order_of_finish_is_by_error(tables):
+    spec = compare_cost.ranking(tables["cost"], 20, COLORS).to_dict()
+    y = spec["layer"][-1]["encoding"]["y"]
+    assert y["sort"] == ["heun", "dpmpp_2m", "euler", "euler_ancestral"]
+
+
+def test_one_picture_has_no_intervals_and_still_draws(tables):
+    cost = tables["cost"].assign(low=np.nan, high=np.nan, pictures=1)
+    compare_cost.ranking(cost, 20, COLORS).to_dict()
+    compare_cost.error_against(cost, tables["slopes"], "nfe", COLORS, DASHES).to_dict()
+
+
+def test_alike_samplers_stand_side_by_side(tables):
+    order = compare_pairs.seriated(tables["pairs"])
+    assert abs(order.index("heun") - order.index("dpmpp_2m")) == 1
+    assert sorted(order) == sorted(ENTRANTS)
+
+
+def test_the_matrix_leaves_its_diagonal_blank(tables):
+    rows = drawn(compare_pairs.distances(tables["pairs"]))
+    assert rows and all(row["a"] != row["b"] for row in rows)
+
+
+def test_ties_are_told_both_ways(tables):
+    rows = compare_pairs.both_ways(tables["ties"])
+    ratio = rows.set_index(["a", "b"])["ratio"]
+    assert ratio["euler", "heun"] == pytest.approx(1 / ratio["heun", "euler"])
+    spec = compare_pairs.ties(tables["ties"], ENTRANTS).to_dict()
+    assert spec["layer"][1]["transform"] == [{"filter": "datum.tied"}]
+
+
+def test_trajectories_tell_the_share_of_variance_and_draw_the_reference_grey(tables):
+    rows = tables["paths"]
+    rows = rows[(rows["prompt"] == "a sun") & (rows["seed"] == 0)]
+    spec = compare_paths.trajectories(rows, COLORS, DASHES).to_dict()
+    assert "70% of the variance" in spec["layer"][1]["encoding"]["x"]["title"]
+    assert spec["layer"][0]["mark"]["color"] == "#8a90a3"
+    assert spec["layer"][1]["encoding"]["color"]["scale"]["domain"] == list(ENTRANTS)
+
+
+def test_quality_and_references_draw_what_they_name(tables):
+    spec = compare_quality.quality(tables["quality"], "all", COLORS, DASHES).to_dict()
+    assert spec["layer"][1]["encoding"]["y"]["field"] == "share"
+    rows = drawn(compare_quality.references(tables["references"]))
+    assert {row["kind"] for row in rows if "kind" in row} == {
+        "from half the steps",
+        "its own error, estimated",
+    }
+
+
+@pytest.mark.parametrize(
+    "name, column, draw",
+    [
+        ("steps", "share", lambda t: compare.per_step(t, "sigma", "step", COLORS, DASHES)),
+        ("cost", "floor", lambda t: compare_cost.ranking(t, 20, COLORS)),
+        ("pairs", "distance", compare_pairs.distances),
+        ("ties", "ratio", lambda t: compare_pairs.ties(t, ENTRANTS)),
+        ("paths", "pc1", lambda t: compare_paths.trajectories(t, COLORS, DASHES)),
+        ("quality", "low", lambda t: compare_quality.quality(t, "all", COLORS, DASHES)),
+        ("references", "change", compare_quality.references),
+    ],
+)
+def test_a_missing_column_is_named(tables, name, column, draw):
+    with pytest.raises(ValueError, match=rf"needs the column\(s\) {column}"):
+        draw(tables[name].drop(columns=column))
+
+
+@pytest.mark.parametrize("name", ["pairs", "ties", "cost", "quality", "references", "paths"])
+def test_an_empty_table_draws_nothing_and_breaks_nothing(tables, name):
+    empty = tables[name].head(0)
+    draw = {
+        "pairs": compare_pairs.distances,
+        "ties": lambda t: compare_pairs.ties(t, ENTRANTS),
+        "cost": lambda t: compare_cost.error_against(
+            t, tables["slopes"].head(0), "nfe", COLORS, DASHES
+        ),
+        "quality": lambda t: compare_quality.quality(t, "all", COLORS, DASHES),
+        "references": compare_quality.references,
+        "paths": lambda t: compare_paths.trajectories(t, COLORS, DASHES),
+    }[name]
+    draw(empty).to_dict()
