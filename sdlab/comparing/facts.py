@@ -1,0 +1,47 @@
+"""What a comparison needs to know of a model, without the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sdlab.noise.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from sdlab.models.model import Model
+
+JUDGED = "embedded"
+"""The model whose pictures its world's checker can judge."""
+
+
+class Cancelled(Exception):
+    """Stands for a run that was cancelled."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a comparison needs to know of a model.
+
+    Attributes:
+        name: The name under which it was loaded.
+        hash: Of its weights; a run made with others is not taken.
+        config: Its scheduler config.
+    """
+
+    name: str
+    hash: str
+    config: Mapping[str, Any] = field(repr=False, hash=False)
+
+    @classmethod
+    def of(cls, model: "Model") -> "Facts":
+        """Return the facts of a loaded model."""
+        return cls(model.name, model.hash, model.scheduler_config)
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """Its noise schedule."""
+        return NoiseSchedule.from_config(self.config)
+
+    @property
+    def judged(self) -> bool:
+        """Whether the checker of the embedded model's world can judge its pictures."""
+        return self.name == JUDGED

@@ -1,0 +1,171 @@
+"""The result of a comparison: its tables, its verdict, and the ids of the runs behind it.
+
+It is kept under the folder of all runs, as ``.comparisons/<id>/`` with a ``manifest.json`` and one
+Parquet file a table; written whole or not at all, like a run.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdlab.comparing.columns import TABLES
+from sdlab.comparing.comparison import Comparison
+from sdlab.errors import StoreError
+from sdlab.store import run_path
+from sdlab.store.atomic import recover, write_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sdlab.sampling.run import Run
+
+FOLDER = ".comparisons"
+FORMAT = 1
+MANIFEST = "manifest.json"
+MANIFEST_LIMIT = 16 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a comparison found.
+
+    Attributes:
+        comparison: What was compared.
+        tables: One tidy table a chart; ``sdlab.comparing.columns`` says what is in them.
+        verdict: Sentences made from the numbers.
+        ids: The runs behind it that are done, references first.
+        model_name: The name under which the model was loaded.
+        model_hash: Of the model's weights.
+        created: When, ISO 8601 with time zone.
+        made: The runs themselves by id, as far as they are in memory.
+    """
+
+    comparison: Comparison
+    tables: "Mapping[str, pd.DataFrame]"
+    verdict: tuple[str, ...]
+    ids: tuple[str, ...]
+    model_name: str
+    model_hash: str
+    created: str
+    made: "Mapping[str, Run]" = field(default_factory=dict, repr=False)
+
+    @property
+    def id(self) -> str:
+        """The comparison's id."""
+        return self.comparison.id
+
+    def __getattr__(self, name: str) -> "pd.DataFrame":
+        """Return a table by its name: ``result.cost``."""
+        if name in TABLES:
+            return self.tables[name]
+        raise AttributeError(f"a comparison's result has no {name!r}; tables: {', '.join(TABLES)}.")
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What is stored beside the tables, plain JSON values."""
+        return {
+            "format": FORMAT,
+            "id": self.id,
+            "comparison": self.comparison.to_dict(),
+            "verdict": list(self.verdict),
+            "runs": list(self.ids),
+            "model": {"name": self.model_name, "hash": self.model_hash},
+            "created": self.created,
+        }
+
+    def save(self, root: str | Path) -> Path:
+        """Write it to ``root``/.comparisons/<id> in one piece and return that path.
+
+        A result of the same id is replaced. The runs are not written; ``Run.save`` does that.
+
+        Args:
+            root: The folder of all runs.
+
+        Raises:
+            StoreError: If it cannot be written whole; nothing half is left, nothing old is lost.
+        """
+
+        def write(place: Path) -> None:
+            text = json.dumps(self.manifest, indent=2, ensure_ascii=False, allow_nan=False)
+            (place / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            for name, table in self.tables.items():
+                table.to_parquet(place / f"{name}.parquet", index=False)
+
+        return write_folder(result_path(root, self.id), write)
+
+
+def result_path(root: str | Path, comparison: str) -> Path:
+    """Return the folder of a comparison's result by its id; whether it exists is not asked.
+
+    Args:
+        root: The folder of all runs.
+        comparison: The comparison's id.
+
+    Raises:
+        StoreError: If the id is not 16 digits of 0-9 and a-f.
+    """
+    return run_path(Path(root).expanduser() / FOLDER, comparison)
+
+
+def open_result(root: str | Path, comparison: str) -> Result:
+    """Return a stored result.
+
+    Args:
+        root: The folder of all runs.
+        comparison: The comparison's id.
+
+    Raises:
+        StoreError: If there is none, or a file of it is missing or damaged; the message names it.
+    """
+    import pandas as pd
+
+    folder = result_path(root, comparison)
+    recover(folder)
+    manifest = _manifest(folder)
+    tables = {}
+    for name, columns in TABLES.items():
+        path = folder / f"{name}.parquet"
+        try:
+            tables[name] = pd.read_parquet(path)
+        except Exception as error:  # pyarrow raises its own, and OSError, and ValueError
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise StoreError(f"{path} cannot be read as Parquet: {reason}") from error
+        absent = [column for column in columns if column not in tables[name].columns]
+        if absent:
+            raise StoreError(f"{path} lacks the columns {', '.join(absent)}; compare again.")
+    try:
+        found = Comparison.from_dict(manifest["comparison"])
+        result = Result(
+            found,
+            tables,
+            tuple(manifest["verdict"]),
+            tuple(manifest["runs"]),
+            manifest["model"]["name"],
+            manifest["model"]["hash"],
+            manifest["created"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(f"{folder / MANIFEST} holds no valid comparison: {error}") from error
+    if found.id != comparison:
+        raise StoreError(
+            f"{folder} holds the comparison {found.id}, not the one it is named for; its"
+            f" {MANIFEST} was changed, or the folder renamed."
+        )
+    return result
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        if path.stat().st_size > MANIFEST_LIMIT:
+            raise StoreError(f"{path} is larger than {MANIFEST_LIMIT:,} bytes; it is no manifest.")
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"There is no comparison in {folder}: it has no {MANIFEST}.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"{path} cannot be read as JSON: {error}.") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise StoreError(f"{path} is not of format {FORMAT}; update sdlab, or compare again.")
+    return manifest
