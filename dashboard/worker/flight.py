@@ -1,6 +1,7 @@
 """The runs in flight: driven one network call at a time, shown to who watches, saved when done."""
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREVIEW_SHARE = 10  # a preview waits this many times as long as a decoding takes
+PACE_MEMORY = 0.8  # weight of the rounds before in the pace
 
 
 class Flight:
@@ -38,6 +40,7 @@ class Flight:
         self._watched = watched
         self._ended = ended
         self._jobs: list[WorkerJob] = []
+        self.pace: float | None = None
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -64,11 +67,13 @@ class Flight:
         if not self._jobs:
             return False
         assert self._library.engine is not None
+        before, started = self._evaluations(), time.monotonic()
         try:
             self._library.engine.round()
         except Exception as error:
             self.fail_all(sentence(error))
             return True
+        self._measure(self._evaluations() - before, time.monotonic() - started)
         pause = PREVIEW_SHARE * self._library.decode_seconds * len(self._jobs)
         for job in list(self._jobs):
             self._follow(job, pause)
@@ -89,6 +94,16 @@ class Flight:
     def clear(self) -> None:
         """Let go of all jobs."""
         self._jobs.clear()
+
+    def _evaluations(self) -> int:
+        return sum(job.engine_job.evaluation for job in self._jobs)
+
+    def _measure(self, evaluations: int, seconds: float) -> None:
+        """Take a round into the pace; one that only decoded tells nothing of the network."""
+        if evaluations:
+            each = seconds / evaluations
+            old = each if self.pace is None else self.pace
+            self.pace = PACE_MEMORY * old + (1 - PACE_MEMORY) * each
 
     def _follow(self, job: WorkerJob, pause: float) -> None:
         state = job.engine_job.state

@@ -22,9 +22,11 @@ class WorkerJob:
     Args:
         experiment: What to run.
         state: "queued", or how it ended in an earlier life of the server.
+        frames: Whether the scrubber's frames are to be drawn once it is done.
     """
 
-    def __init__(self, experiment: Experiment, state: str = "queued") -> None:
+    def __init__(self, experiment: Experiment, state: str = "queued", frames: bool = True) -> None:
+        self.frames = frames
         self.view = JobView(experiment.id, experiment, state)
         self.engine_job: Any = None
         self.run: Run | None = None

@@ -112,6 +112,7 @@ class LabView:
         loading: The name of the model being loaded or waiting to be, if any.
         load_error: Why the last load failed, in a sentence; "" if it did not.
         running: Runs in flight.
+        pace: Seconds that an evaluation of one run took of late; None before the first.
         queued: Runs that wait.
         known: Names under which models can be asked for.
         stopped: Whether the worker has ended.
@@ -121,6 +122,7 @@ class LabView:
     loading: str = ""
     load_error: str = ""
     running: int = 0
+    pace: float | None = None
     queued: int = 0
     known: tuple[str, ...] = (EMBEDDED,)
     stopped: bool = False

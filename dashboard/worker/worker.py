@@ -85,18 +85,24 @@ class Worker:
         """Note that the first page is on its way to the browser."""
         self._awake.set()
 
-    def submit(self, experiment: Experiment) -> str:
-        """Ask for a run and return its id; one that is on its way, or made, is not run twice."""
+    def submit(self, experiment: Experiment, frames: bool = True) -> str:
+        """Ask for a run and return its id; one that is on its way, or made, is not run twice.
+
+        Args:
+            experiment: What to run.
+            frames: Whether to draw the scrubber's frames at once, not when somebody looks.
+        """
         with self._lock:
             job = self._jobs.get(experiment.id)
             if job is not None and job.view.live and not job.cancelled:
+                job.frames |= frames
                 return job.id
             if job is not None and job.view.unsaved:
                 return job.id  # its picture is whole, and would be lost
             if self._made(experiment):
                 self._jobs.pop(experiment.id, None)
                 return experiment.id
-            job = self._jobs[experiment.id] = WorkerJob(experiment)
+            job = self._jobs[experiment.id] = WorkerJob(experiment, frames=frames)
             self._jobs.move_to_end(job.id)
             self._queue.append(job)
             self._ledger.begin(experiment)
@@ -187,6 +193,7 @@ class Worker:
                 self._status,
                 model=self._library.view,
                 running=len(self._flight),
+                pace=self._flight.pace,
                 queued=waiting,
                 known=tuple(self._library.requests),
                 stopped=not self._thread.is_alive(),
@@ -321,6 +328,7 @@ class Worker:
             self._status = _replace(self._status, loading=request.source, load_error="")
         self._easel.let_go()
         self.studies.let_go()
+        self._flight.pace = None
         try:
             self._library.swap(request)
             error = ""
@@ -337,7 +345,8 @@ class Worker:
 
     def _end(self, job: WorkerJob, state: str, error: str = "") -> None:
         if state == "done" and job.run is not None:
-            self._easel.want(job.id, job.run)
+            if job.frames:
+                self._easel.want(job.id, job.run)
             job.run = None
         with self._lock:
             job.end(state, error)
@@ -379,6 +388,7 @@ class Worker:
 
     def _forget_old(self) -> None:
         ended = [j for j in self._jobs.values() if not j.view.live and not j.view.unsaved]
+        ended.sort(key=lambda job: job.view.state != "done")  # what is stored is not lost
         for job in ended[: max(0, len(ended) - REMEMBERED)]:
             del self._jobs[job.id]
 

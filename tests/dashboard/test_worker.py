@@ -343,3 +343,29 @@ def test_other_weights_under_the_same_name_are_not_served_old_pictures(make_work
     worker.submit(SHORT)
     assert ended(worker, run).state == "done"
     assert '"0000000000000000"' not in (worker.runs / run / "manifest.json").read_text()
+
+
+def test_frames_wait_until_somebody_looks(make_worker):
+    worker = make_worker()
+    run = worker.submit(SHORT, frames=False)
+    ended(worker, run)
+    assert not worker.paints(run) and worker.sheet(run) is None
+    worker.want_frames(run)
+    until(lambda: worker.sheet(run))
+
+
+def test_what_failed_is_remembered_longer_than_what_is_stored(make_worker, monkeypatch):
+    monkeypatch.setattr("dashboard.worker.worker.REMEMBERED", 2)
+    worker = make_worker()
+    failed = worker.submit(SHORT.with_(eta=0.5, solver="heun"))
+    assert ended(worker, failed).state == "failed"
+    for seed in range(3):
+        ended(worker, worker.submit(SHORT.with_(seed=seed, num_steps=1)))
+    assert worker.get(failed).state == "failed"
+
+
+def test_the_pace_of_late_is_known_once_something_ran(make_worker):
+    worker = make_worker()
+    assert worker.status().pace is None
+    ended(worker, worker.submit(SHORT))
+    assert 0 < worker.status().pace < 60
