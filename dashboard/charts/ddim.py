@@ -45,7 +45,7 @@ def injected(table: pd.DataFrame, measure: str = "eta_std_vp") -> alt.LayerChart
 
 def spread(table: pd.DataFrame) -> alt.LayerChart:
     """Return against eta how far pictures of different noise seeds lie apart."""
-    names = {"std": "between the noise seeds", "distance": "from the first eta's picture"}
+    names = {"std": "between noise seeds", "distance": "from the first eta"}
     frame = require(table, ("eta", *names), "spread")
     long = frame.melt(["eta"], list(names), "what", "value")
     long["what"] = long["what"].map(names)
@@ -124,7 +124,7 @@ def losses(table: pd.DataFrame, x: str, measure: str = "rmse") -> alt.LayerChart
         y=alt.Y(f"{measure}:Q", title=title, scale=scale, axis=axis),
         color=alt.Color(
             "method:N",
-            title="method",
+            title=None,  # three names fill the width
             legend=legend(),
             scale=alt.Scale(domain=list(dict.fromkeys(frame["method"]))),
         ),

@@ -36,6 +36,7 @@ def show(page: str, model: ModelView) -> None:
             begin.markdown(_promise(len(seeds), spec.num_steps))
         else:
             _pictures(fan)
+    with stage if fan is None else st.container():  # beside the form until pictures stand there
         _charts(page, spec.num_steps, fan, model)
 
 

@@ -168,7 +168,8 @@ def _comparison(page: str, source: Source, settings: "Settings") -> None:
             chart = charts.losses(table, "num_steps" if steps else "guidance_scale", measure)
             st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
     csv_table(
-        table, "ddim-methods", f"{page}.csv_methods", "Loss of every method.",
+        table, "ddim-methods", f"{page}.csv_methods",
+        "Loss of every method; the PSNR of equal pictures is infinite, and not drawn.",
         {
             "rmse": st.column_config.NumberColumn("relative RMSE", format="%.3g"),
             "psnr": st.column_config.NumberColumn("PSNR (dB)", format="%.2f"),
