@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     Receive = Callable[[Layer, Any, Tensor, Tensor], None]
 
 
+# Queries and keys held until there is time for them; a small network's wait for the call's end.
+HELD_BYTES = 16 * 2**20
+
+
 class Part(NamedTuple):
     """One picture's rows of a network call: half to row number."""
 
@@ -27,9 +31,29 @@ class Part(NamedTuple):
     rows: dict[str, int]
 
 
+class Taker(NamedTuple):
+    """Who wants a row of a layer: a picture's collector, for one half."""
+
+    collector: "Collector"
+    half: str
+    row: int
+
+
+class Held(NamedTuple):
+    """A layer's queries and keys of all rows of the call."""
+
+    layer: Layer
+    module: Any
+    query: "Tensor"
+    key: "Tensor"
+
+
 @contextmanager
 def recording(unet: Any, parts: "Sequence[Part]") -> Iterator[None]:
     """Record the calls of a U-Net made inside into the collectors of ``parts``.
+
+    What is small is computed when the block is left, layers of one shape together, which takes a
+    third of the time that it takes in between the network's own work.
 
     Args:
         unet: Whose calls.
@@ -41,12 +65,26 @@ def recording(unet: Any, parts: "Sequence[Part]") -> Iterator[None]:
     layers = list(dict.fromkeys(layer for part in parts for layer in part.collector.layers))
     for part in parts:
         part.collector.begin()
+    waiting: list[Held] = []
+    size = 0
+
+    def flush() -> None:
+        nonlocal size
+        held, size = waiting.copy(), 0
+        waiting.clear()
+        _distribute(held, parts)
 
     def receive(layer: Layer, module: Any, query: "Tensor", key: "Tensor") -> None:
-        _distribute(layer, module, query, key, parts)
+        nonlocal size
+        _check_places(layer, query)
+        waiting.append(Held(layer, module, query, key))
+        size += query.nbytes + key.nbytes
+        if size > HELD_BYTES:
+            flush()
 
     with watching(unet, layers, receive):
         yield
+    flush()
 
 
 @contextmanager
@@ -72,7 +110,8 @@ def _attach(layer: Layer, module: Any, receive: "Receive") -> list[Any]:
 
     def hook(names: str) -> Callable[[Any, Any, Any], None]:
         def take(_: Any, __: Any, output: "Tensor") -> None:
-            held.update(zip(names, output.chunk(len(names), dim=-1), strict=True))
+            parts = (output,) if len(names) == 1 else output.chunk(len(names), dim=-1)
+            held.update(zip(names, parts, strict=True))
             if "q" in held and "k" in held:
                 query, key = held["q"], held["k"]
                 held.clear()
@@ -91,37 +130,72 @@ def _attach(layer: Layer, module: Any, receive: "Receive") -> list[Any]:
     ]
 
 
-def _distribute(
-    layer: Layer, module: Any, query: "Tensor", key: "Tensor", parts: "Sequence[Part]"
-) -> None:
-    """Compute the maps of all rows that want this layer and hand each its own."""
-    import torch
-
+def _check_places(layer: Layer, query: "Tensor") -> None:
     if query.shape[1] != layer.cells:
         raise ModelError(
             f"{layer.name} sees {query.shape[1]} places where latents of this size have"
             f" {layer.width} x {layer.height} = {layer.cells}. If tokens are merged (ToMe) or the"
             " U-Net is patched, switch that off."
         )
-    takers = [
-        (part.collector, half, row)
-        for part in parts
-        if layer in part.collector.layers
-        for half, row in part.rows.items()
-    ]
-    with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
-        for how in dict.fromkeys(collector.record.heads for collector, _, _ in takers):
-            group = [taker for taker in takers if taker[0].record.heads == how]
-            rows = [row for _, _, row in group]
-            q, k = _rows(query, rows), _rows(key, rows)
-            scale = scale_of(module)
-            if layer.cross:
-                tokens = max(c.count(half, key.shape[1]) for c, half, _ in group)
-                maps = probabilities.cross_maps(q, k, module.heads, scale, how, tokens)
-            else:
-                maps = probabilities.self_maps(q, k, module.heads, scale, how)
-            for (collector, half, _), own in zip(group, maps, strict=True):
-                collector.take(layer, half, own)
+
+
+def _distribute(held: "Sequence[Held]", parts: "Sequence[Part]") -> None:
+    """Compute the maps of all rows that are wanted, layers of one shape at once, and hand them on.
+
+    All that is computed together has the same heads, scale, shapes and takers.
+    """
+    groups: dict[Any, list[Held]] = {}
+    for one in held:
+        module, shapes = one.module, (one.query.shape, one.key.shape, one.query.dtype)
+        for how, takers in _takers(one.layer, parts).items():
+            kind = (one.layer.cross, how, takers, module.heads, scale_of(module), *shapes)
+            groups.setdefault(kind, []).append(one)
+    if not groups:
+        return
+    import torch
+
+    device = held[0].query.device.type
+    with torch.no_grad(), torch.autocast(device, enabled=False):
+        for (cross, how, takers, heads, scale, *_), layers in groups.items():
+            _compute(layers, takers, cross, heads, scale, how)
+
+
+def _takers(layer: Layer, parts: "Sequence[Part]") -> dict[str, tuple[Taker, ...]]:
+    """Return by their reduction of the heads who wants a layer."""
+    found: dict[str, list[Taker]] = {}
+    for collector, rows in parts:
+        if layer in collector.layers:
+            own = found.setdefault(collector.record.heads, [])
+            own += [Taker(collector, half, row) for half, row in rows.items()]
+    return {how: tuple(takers) for how, takers in found.items()}
+
+
+def _compute(
+    layers: "Sequence[Held]",
+    takers: Sequence[Taker],
+    cross: bool,
+    heads: int,
+    scale: float,
+    how: str,
+) -> None:
+    rows = [taker.row for taker in takers]
+    query = _joined([_rows(one.query, rows) for one in layers])
+    key = _joined([_rows(one.key, rows) for one in layers])
+    if cross:
+        tokens = max(taker.collector.count(taker.half, key.shape[1]) for taker in takers)
+        maps = probabilities.cross_maps(query, key, heads, scale, how, tokens)
+    else:
+        maps = probabilities.self_maps(query, key, heads, scale, how)
+    places = iter(maps)
+    for one in layers:
+        for taker in takers:
+            taker.collector.take(one.layer, taker.half, next(places))
+
+
+def _joined(tensors: "list[Tensor]") -> "Tensor":
+    import torch
+
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
 def _rows(x: "Tensor", rows: list[int]) -> "Tensor":
