@@ -63,7 +63,11 @@ CHANNELS: Columns = {
 
 TOKENS: Columns = {
     "run": ("", "id of the run"),
-    "prompt": ("", "'prompt' or 'negative'"),
+    "prompt": (
+        "",
+        "'prompt' or 'negative'; of a traced call of two text encoders also 'prompt_2' and"
+        " 'negative_2', where those were given",
+    ),
     "position": ("", "place in the sequence, 0 ... 76; past 76 for what was cut"),
     "id": ("", "token id in CLIP's vocabulary of 49,408"),
     "piece": ("", "the vocabulary entry; </w> closes a word"),

@@ -176,11 +176,14 @@ class Recorder:
         place, dtype = len(self.kept), getattr(torch, self.record.dtype)
         for name in self.record.tensors:
             value = tensors[name]
-            if value is None:
+            if value is None:  # no guidance at this evaluation
+                if name in self._tensors and place < len(self._tensors[name]):
+                    self._tensors[name][place] = torch.nan
                 continue
             if name not in self._tensors:  # all at once, so that nothing is held twice at the end
                 total = sum(self.record.keeps(e, self.nfe) for e in range(self.nfe))
                 self._tensors[name] = value.new_empty((total, *value.shape[1:]), dtype=dtype)
+                self._tensors[name][:place] = torch.nan
             if place == len(self._tensors[name]):  # a solver that asks more often than planned
                 self._tensors[name] = torch.cat([self._tensors[name]] * 2)
             self._tensors[name][place] = value[0].detach()

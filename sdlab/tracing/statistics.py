@@ -28,7 +28,7 @@ class Statistics:
     _paths: "list[Tensor]" = field(default_factory=list)  # each [C, 2]
     _x_ve: "Tensor | None" = None
     _displacement: "Tensor | None" = None
-    _guided: bool = True
+    _guided: list[bool] = field(default_factory=list)
 
     def add(
         self,
@@ -42,7 +42,7 @@ class Statistics:
         import torch
 
         dtype = _wide(x_t)
-        self._guided = eps_uncond is not None
+        self._guided.append(eps_uncond is not None)
         eps = torch.stack([eps_cond, eps_cond if eps_uncond is None else eps_uncond])
         eps = eps.to(dtype).flatten(3)[:, 0].movedim(0, 1)  # [C, 2, P]
         pair = torch.stack([x_t.to(dtype), x0_pred.to(dtype)]).flatten(3)[:, 0]  # [2, C, P]
@@ -106,12 +106,12 @@ class Statistics:
             cosine_path[1:] = paths[1:, ..., 1] / (length[1:] * length[:-1])
             cosine = np.clip(cu / np.sqrt(cc * uu), -1.0, 1.0)
             angle = np.degrees(np.arccos(np.clip(cosine_path, -1.0, 1.0)))
-        none = np.full_like(cc, np.nan)
+        guided = np.array(self._guided).reshape(-1, *[1] * (cc.ndim - 1))
         return {
             "eps_cond_norm": np.sqrt(cc),
-            "eps_uncond_norm": np.sqrt(uu) if self._guided else none,
-            "guidance_norm": np.sqrt(np.maximum(cc + uu - 2 * cu, 0.0)) if self._guided else none,
-            "cosine": cosine if self._guided else none,
+            "eps_uncond_norm": np.where(guided, np.sqrt(uu), np.nan),
+            "guidance_norm": np.where(guided, np.sqrt(np.maximum(cc + uu - 2 * cu, 0.0)), np.nan),
+            "cosine": np.where(guided, cosine, np.nan),
             "displacement": length,
             "angle_deg": angle,
         }

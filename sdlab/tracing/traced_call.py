@@ -49,6 +49,7 @@ class TracedCall:
         self._timer: Timer | None = None
         self._sample: Tensor | None = None
         self._given = arguments
+        self._guided = self._was_guided = False
         self._traces: list[Trace] = []
         self._tokens: list[dict[str, pd.DataFrame]] = []
 
@@ -80,13 +81,17 @@ class TracedCall:
         return self._traces[image]
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return "steps", "attention" or "tokens" of all pictures, with ``image`` first."""
+        """Return "steps", "attention" or "tokens" of all pictures, with ``image`` first.
+
+        ``tokens`` are those of the prompt, and where they were given, of ``prompt_2``, and of the
+        negative prompts if there was guidance; its column ``prompt`` says which.
+        """
         if name == "steps":
             parts = [recorder.steps().drop(columns="run") for recorder in self._recorders]
         elif name == "attention":
             parts = [self.trace(image).attention.table for image in range(self.images)]
         else:
-            parts = [tables["cond"] for tables in self._tokens]
+            parts = [self._all_tokens(tables) for tables in self._tokens]
         named = [part.assign(image=image) for image, part in enumerate(parts)]
         frame = pd.concat(named, ignore_index=True)
         return frame[["image", *(column for column in frame if column != "image")]]
@@ -122,6 +127,10 @@ class TracedCall:
                 "This pipeline masks the text in the U-Net's attention (encoder_attention_mask),"
                 " which this recorder does not read."
             )
+        pictures = self.images or len(_prompts(self._pipe, self._given, len(text)))
+        # Asked anew for every evaluation: a callback may switch guidance off or on in mid-call.
+        self._guided = _is_guided(self._pipe, len(sample), pictures)
+        self._was_guided |= self._guided
         if not self._recorders:
             self._begin(unet, sample, text)
         self._sample = sample
@@ -180,11 +189,10 @@ class TracedCall:
         pipe, given = self._pipe, self._given
         self._schedule = NoiseSchedule.from_config(pipe.scheduler.config)
         prompts = _prompts(pipe, given, len(text))
-        self._guided = _is_guided(pipe, len(sample), len(prompts))
         self._course = _course(pipe, self._schedule)
         self._tokens = [
-            {half: _tokens(pipe, words, text.shape[1]) for half, words in pair.items()}
-            for pair in prompts
+            {name: _tokens(pipe, words, text.shape[1], name) for name, words in each.items()}
+            for each in prompts
         ]
         attention, nfe = self._record.attention, len(self._course)
         num_steps = self._course[-1][1] + 1 if self._course else 1
@@ -195,11 +203,11 @@ class TracedCall:
             if attention is not None:
                 layers = planning.choose_layers(unet, attention, size)
                 counts = {
-                    half: planning.count_tokens(tables[half], attention) or None
+                    half: planning.count_kept(tables, half, attention)
                     for half in attention.kept_halves
-                    if half == "cond" or self._guided
                 }
-                one = planning.evaluation_bytes(attention, layers, counts, text.shape[1])
+                now = {half: n for half, n in counts.items() if half == "cond" or self._guided}
+                one = planning.evaluation_bytes(attention, layers, now, text.shape[1])
                 kept = one * sum(attention.keeps(step, num_steps) for _, step in self._course)
                 planning.check_cap(attention, kept)
                 total += kept
@@ -210,6 +218,15 @@ class TracedCall:
         _check_memory(total + one * len(prompts), sample.device)
         self._channels = channels
         self._recorders = [Recorder("", self._record, nfe, collector) for collector in makes]
+
+    def _all_tokens(self, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+        named = {"cond": "prompt", "cond_2": "prompt_2"}
+        if self._was_guided:
+            named |= {"uncond": "negative", "uncond_2": "negative_2"}
+        parts = [
+            tables[half].assign(prompt=which) for half, which in named.items() if half in tables
+        ]
+        return pd.concat(parts, ignore_index=True)
 
     def _point(self) -> tuple[float, int]:
         """Return (sigma, step) of the evaluation at hand."""
@@ -256,22 +273,32 @@ def _inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, An
 
 
 def _prompts(pipe: Any, given: dict[str, Any], rows: int) -> list[dict[str, str | None]]:
-    """Return prompt and negative prompt of every picture; None where only embeddings were given."""
+    """Return prompt and negative prompt of every picture; None where only embeddings were given.
+
+    "cond_2" and "uncond_2" are what the second text encoder reads, where that is another text.
+    """
     count = int(given.get("num_images_per_prompt") or 1)
-    prompt, negative = given.get("prompt"), given.get("negative_prompt")
-    embeds = given.get("prompt_embeds")
+    prompt, embeds = given.get("prompt"), given.get("prompt_embeds")
     if prompt is None:
         words: list[str | None] = [None] * (len(embeds) if embeds is not None else rows)
     else:
         words = [prompt] if isinstance(prompt, str) else list(prompt)
+    columns = {"cond": words}
     if given.get("negative_prompt_embeds") is not None:
-        against: list[str | None] = [None] * len(words)
-    elif negative is None or isinstance(negative, str):
-        against = [negative or ""] * len(words)
+        columns["uncond"] = [None] * len(words)
     else:
-        against = list(negative)
-    pairs = zip(words, against, strict=True)
-    return [{"cond": a, "uncond": b} for a, b in pairs for _ in range(count)]
+        columns["uncond"] = _each(given.get("negative_prompt") or "", len(words))
+    if getattr(pipe, "tokenizer", None) is not None:
+        for half, name in (("cond", "prompt"), ("uncond", "negative_prompt")):
+            second = given.get(f"{name}_2")
+            if second and given.get(f"{name}_embeds") is None:
+                columns[f"{half}_2"] = _each(second, len(words))
+    each = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [one for one in each for _ in range(count)]
+
+
+def _each(text: "str | list[str]", count: int) -> list[str | None]:
+    return [text] * count if isinstance(text, str) else list(text)
 
 
 def _is_guided(pipe: Any, rows: int, images: int) -> bool:
@@ -310,9 +337,18 @@ def _starts_late(pipe: Any) -> bool:
     return hasattr(pipe, "get_timesteps")
 
 
-def _tokens(pipe: Any, words: str | None, length: int) -> pd.DataFrame:
-    """Return the token table of a prompt, or one of bare positions if it is not known."""
-    tokenizer = getattr(pipe, "tokenizer", None) or getattr(pipe, "tokenizer_2", None)
+def _tokens(pipe: Any, words: str | None, length: int, name: str) -> pd.DataFrame:
+    """Return the token table of a prompt, or one of bare positions if it is not known.
+
+    Args:
+        pipe: The pipeline.
+        words: The prompt.
+        length: Positions of the text.
+        name: "cond" or "uncond", with "_2" for what the second text encoder reads.
+    """
+    tokenizer = getattr(pipe, "tokenizer", None)
+    if tokenizer is None or name.endswith("_2"):
+        tokenizer = getattr(pipe, "tokenizer_2", None)
     if words is not None and tokenizer is not None and tokenizer.model_max_length == length:
         if hasattr(pipe, "maybe_convert_prompt"):  # textual inversion
             words = pipe.maybe_convert_prompt(words, tokenizer)

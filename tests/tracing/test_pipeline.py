@@ -15,7 +15,7 @@ from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.tracing.columns import ATTENTION, STEPS
 from tests.conftest import make_pipeline
 from tests.tracing.attention.reference import check, hook_count, listening, materialised
-from tests.tracing.pipelines import PIPELINES, UNSAFE, quiet, text2img
+from tests.tracing.pipelines import PIPELINES, UNSAFE, quiet, text2img, xl
 
 WORDS = {"prompt": ["a red car", "a parrot on a beach"], "negative_prompt": ["rain", "snow, ice"]}
 EVERYTHING = sdlab.Record(
@@ -155,6 +155,126 @@ def test_the_caller_s_callback_is_called(pipe):
     with sdlab.trace(pipe) as traced:
         assert torch.equal(call(pipe, **asked), plain)
     assert torch.equal(traced.latents, plain)
+
+
+def switched(at, scale, make=lambda embeds, first: embeds.chunk(2)[-1]):
+    """A caller's callback that changes guidance after step ``at``."""
+    first = []
+
+    def change(pipe, step, timestep, tensors):
+        first.append(tensors["prompt_embeds"])
+        if step == at:
+            pipe._guidance_scale = scale
+            tensors["prompt_embeds"] = make(tensors["prompt_embeds"], first[0])
+        return tensors
+
+    return {
+        "callback_on_step_end": change,
+        "callback_on_step_end_tensor_inputs": ["prompt_embeds"],
+        "num_inference_steps": 4,
+    }
+
+
+def test_a_callback_may_switch_guidance_off_in_mid_call(pipe):
+    off = switched(1, 0.0)
+    plain = call(pipe, **off)
+    record = sdlab.Record(
+        tensors=("x_t", "output_uncond"),
+        attention=sdlab.AttentionRecord(halves="both", dtype="float32"),
+    )
+    with listening(pipe.unet) as calls, sdlab.trace(pipe, record) as traced:
+        assert torch.equal(call(pipe, **switched(1, 0.0)), plain)
+    assert [len(args[0]) for args, _ in calls] == [8, 8, 4, 4]
+    reference = materialised(pipe.unet, *calls)
+    for image in range(4):
+        maps = traced.maps(image)
+        assert maps.facts.unguided == (2, 3)
+        for layer in maps.cross_layers:
+            for place, row in enumerate((4 + image, 4 + image, image, image)):
+                own = maps.maps(layer)[place].double().flatten(2)
+                expected = reference[layer.name][place][row].mean(0, keepdim=True).mT
+                expected = expected[:, : own.shape[1]]
+                torch.testing.assert_close(own, expected, rtol=0, atol=1e-5)
+        word = maps.words[1]
+        assert np.isfinite(maps.heatmap("rain" if image < 2 else "snow", half="uncond")).all()
+        assert np.isfinite(maps.heatmap(word)).all()
+        table = maps.table
+        assert sorted(table.query("half == 'uncond'")["evaluation"].unique()) == [0, 1]
+        assert sorted(table.query("half == 'cond'")["evaluation"].unique()) == [0, 1, 2, 3]
+        with pytest.raises(ValueError, match="No attention was kept of step None, evaluation 3"):
+            maps.heatmap(2, half="uncond", evaluation=3)
+        kept = traced.trace(image)
+        assert torch.equal(kept.x_t, torch.cat([a[0][len(a[0]) - 4 + image, :4][None]
+                                                for a, _ in calls]))  # fmt: skip
+        assert kept.output_uncond[:2].isfinite().all() and kept.output_uncond[2:].isnan().all()
+        steps = traced.steps.query("image == @image")
+        assert steps["guidance_norm"].notna().tolist() == [True, True, False, False]
+
+
+def test_a_callback_may_switch_guidance_on_in_mid_call(pipe):
+    def both(embeds, first):
+        return torch.cat([first[:4] * 0, first[:4]])
+
+    plain = call(pipe, guidance_scale=1.0, **switched(1, 5.0, both))
+    record = sdlab.Record((), attention=sdlab.AttentionRecord(halves="both"))
+    with sdlab.trace(pipe, record) as traced:
+        assert torch.equal(call(pipe, guidance_scale=1.0, **switched(1, 5.0, both)), plain)
+    assert traced.maps(1).facts.unguided == (0, 1)
+    assert traced.steps["guidance_norm"].isna().sum() == 8
+
+
+def test_a_callback_may_change_the_scale(pipe):
+    def change(pipe, step, timestep, tensors):
+        pipe._guidance_scale = 2.0
+        return tensors
+
+    with sdlab.trace(pipe, sdlab.Record(tensors=("x0_pred",))) as traced:
+        call(pipe, seeds=1, prompt="a red car", negative_prompt="", num_images_per_prompt=1,
+             callback_on_step_end=change, num_inference_steps=2)  # fmt: skip
+    scheduler = pipe.scheduler
+    x0 = traced.trace(0).x0_pred
+    with listening(pipe.unet) as calls:
+        call(pipe, seeds=1, prompt="a red car", negative_prompt="", num_images_per_prompt=1,
+             callback_on_step_end=change, num_inference_steps=2)  # fmt: skip
+    args, kwargs = calls[1]
+    with torch.no_grad():
+        uncond, cond = pipe.unet(*args, **{**kwargs, "return_dict": False})[0].chunk(2)
+    alpha = scheduler.alphas_cumprod[int(args[1])]
+    eps = uncond + 2.0 * (cond - uncond)
+    expected = (args[0][:1] - (1 - alpha).sqrt() * eps) / alpha.sqrt()
+    torch.testing.assert_close(x0[1], expected[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_second_prompt_for_the_second_encoder():
+    pipe, fields = xl()
+    texts = {
+        "prompt": ["a red car", "a parrot"],
+        "prompt_2": ["a blue bicycle on a long beach", "a parrot"],
+        "negative_prompt": ["rain", "rain"],
+        "negative_prompt_2": "snow, ice",
+    }
+    plain = call(pipe, **texts, **fields)
+    record = sdlab.Record((), attention=sdlab.AttentionRecord(halves="both", dtype="float32"))
+    with listening(pipe.unet) as calls, sdlab.trace(pipe, record) as traced:
+        assert torch.equal(call(pipe, **texts, **fields), plain)
+    maps = traced.maps(0)
+    assert maps.kept_tokens() == 9  # as many as the longer of the two
+    reference = materialised(pipe.unet, *calls)
+    layer = maps.cross_layers[0]
+    expected = reference[layer.name][0][4].mean(0).mT[:9]
+    own = maps.maps(layer)[0, 0].flatten(1).double()
+    torch.testing.assert_close(own, expected, rtol=0, atol=1e-5)
+    assert maps.positions("car") == [3] and maps.positions("bicycle") == [3]
+    assert maps.positions("beach") == [7] and maps.positions("ice", half="uncond") == [3]
+    with pytest.raises(ValueError, match="no word 'boat'"):
+        maps.positions("boat")
+    tokens = traced.tokens.query("image == 0 and kind == 'word'")
+    assert tokens.groupby("prompt", sort=False)["word"].agg(list).to_dict() == {
+        "prompt": ["a", "red", "car"],
+        "prompt_2": ["a", "blue", "bicycle", "on", "a", "long", "beach"],
+        "negative": ["rain"],
+        "negative_2": ["snow", ",", "ice"],
+    }
 
 
 def test_everything_is_gone_after_an_exception(pipe):

@@ -36,7 +36,7 @@ def kind_mass(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
     kept = maps.kept_tokens(chosen.half)
     kinds = tokens.loc[~tokens["cut"], "kind"].to_numpy()
     rows = []
-    for place in maps.places(chosen.step, chosen.evaluation):
+    for place in maps.places(chosen.step, chosen.evaluation, chosen.half):
         mass = _token_mass(maps, place, chosen)
         shares = {kind: float(mass[kinds[:kept] == kind].sum()) for kind in KINDS}
         if kept < len(kinds):
@@ -56,7 +56,9 @@ def word_course(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
     for label, positions in labelled(maps.tokens[choice.get("half", "cond")]):
         _, stack = views.frames(maps, positions, "evaluation", **choice)
         values = _statistics(stack)
-        places = maps.places(choice.get("step"), choice.get("evaluation"))
+        places = maps.places(
+            choice.get("step"), choice.get("evaluation"), choice.get("half", "cond")
+        )
         frame = pd.DataFrame([_where(maps, place) for place in places])
         frame["log_snr"] = -2.0 * np.log(frame["sigma"])
         frame["word"] = label
@@ -157,7 +159,7 @@ def words_at(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> pd.Dat
         a row each, with their kind as the word.
     """
     chosen = views.Choice(**choice)
-    places = maps.places(chosen.step, chosen.evaluation)
+    places = maps.places(chosen.step, chosen.evaluation, chosen.half)
     shares = []
     for layer in maps.choose(chosen.layer):
         row, column = views.cell(layer, x, y)

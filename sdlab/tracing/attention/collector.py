@@ -50,7 +50,7 @@ class Collector:
         self._counts = dict(counts)
         self._num_steps = num_steps
         self._points: list[Point] = []
-        self._kept: dict[str, list[Tensor]] = {}
+        self._kept: dict[str, dict[int, Tensor]] = {}
         self._pending: dict[str, Tensor] = {}
         self._bytes = 0
 
@@ -73,9 +73,8 @@ class Collector:
 
         if layer.cross:
             maps = maps[:, : self.count(half, maps.shape[1])]
-        maps = maps.unflatten(-1, (layer.height, layer.width))
-        copy = maps.new_empty(maps.shape, dtype=getattr(torch, self.record.dtype))
-        self._pending[key_of(half, layer)] = copy.copy_(maps)
+        own = maps.to(getattr(torch, self.record.dtype), copy=True)
+        self._pending[key_of(half, layer)] = own.unflatten(-1, (layer.height, layer.width))
 
     def commit(self, evaluation: int, step: int, timestep: float, sigma: float) -> None:
         """Keep what the last call brought, unless the cap forbids it; nothing came: nothing."""
@@ -89,7 +88,7 @@ class Collector:
         self._bytes += size
         self._points.append(Point(evaluation, step, timestep, sigma))
         for key, maps in pending.items():
-            self._kept.setdefault(key, []).append(maps)
+            self._kept.setdefault(key, {})[len(self._points) - 1] = maps
 
     def finish(self, size: tuple[int, int], tokens: "Mapping[str, pd.DataFrame]") -> AttentionMaps:
         """Return the maps on the CPU.
@@ -100,12 +99,15 @@ class Collector:
         """
         import torch
 
-        tensors = {}
+        tensors, count = {}, len(self._points)
+        unguided: set[int] = set()
         for key in list(self._kept):
             parts = self._kept.pop(key)
-            whole = torch.empty((len(parts), *parts[0].shape), dtype=parts[0].dtype)
-            for place in range(len(parts)):
-                whole[place] = parts[place]
+            one = next(iter(parts.values()))
+            whole = torch.empty((count, *one.shape), dtype=one.dtype)
+            for place in range(count):
+                whole[place] = parts.get(place, torch.nan)
+            unguided.update(range(count) - parts.keys())
             tensors[key] = whole
         facts = Facts(
             record=self.record,
@@ -116,5 +118,6 @@ class Collector:
             timesteps=tuple(point.timestep for point in self._points),
             sigmas=tuple(point.sigma for point in self._points),
             truncated=self.truncated,
+            unguided=tuple(self._points[place].evaluation for place in sorted(unguided)),
         )
         return AttentionMaps(facts, tensors, tokens)

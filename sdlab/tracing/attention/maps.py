@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.errors import unknown
 from sdlab.tracing.attention import views, words
 from sdlab.tracing.attention.layers import Layer, select
-from sdlab.tracing.attention.planning import count_tokens
+from sdlab.tracing.attention.planning import count_kept
 from sdlab.tracing.attention.record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Facts:
         timesteps: The training timestep of each.
         sigmas: The noise level of each.
         truncated: Whether the cap was reached and later evaluations are missing.
+        unguided: Kept evaluations without an unconditional half, where others have one; that
+            half's maps are not a number there.
     """
 
     record: AttentionRecord
@@ -50,6 +52,7 @@ class Facts:
     timesteps: tuple[float, ...]
     sigmas: tuple[float, ...]
     truncated: bool = False
+    unguided: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -74,7 +77,8 @@ class AttentionMaps:
         facts: What they are of.
         tensors: By ``key_of``: cross [K, H, T, h, w], self [K, H, cells, h, w] (a place, and where
             it looks), K evaluations, H heads (1 if reduced); may load on access.
-        tokens: The token table of each half, "cond" and, where there is one, "uncond".
+        tokens: The token table of each half, "cond" and, where there is one, "uncond"; "cond_2"
+            and "uncond_2" where a second text encoder was given another prompt.
         table: The ``attention`` table if it is stored already.
     """
 
@@ -176,6 +180,8 @@ class AttentionMaps:
     ) -> list[int]:
         """Return the token positions of a word, a phrase, or of what is a position already.
 
+        Of a call with ``prompt_2``, words of either prompt are known, the first one's first.
+
         Args:
             word: "parrot", "red car", a position, or several.
             occurrence: Which one of a repeated word, from 0; None for all together.
@@ -186,7 +192,7 @@ class AttentionMaps:
                 off, or the position was not kept.
         """
         kept = self.kept_tokens(half)
-        found = words.positions(self.tokens[half], word, occurrence)
+        found = words.positions(self._table_with(word, half), word, occurrence)
         if found[-1] >= kept:
             raise ValueError(
                 f"Position {found[-1]} was not recorded, only 0 to {kept - 1}; ask for all with"
@@ -202,10 +208,14 @@ class AttentionMaps:
         """
         self._check_half(half)
         tokens = self.tokens[half]
-        return count_tokens(tokens, self.record) or int((~tokens["cut"]).sum())
+        return count_kept(self.tokens, half, self.record) or int((~tokens["cut"]).sum())
 
-    def places(self, step: int | None = None, evaluation: int | None = None) -> list[int]:
+    def places(
+        self, step: int | None = None, evaluation: int | None = None, half: str = "cond"
+    ) -> list[int]:
         """Return where among the kept evaluations a step or an evaluation stands; both None: all.
+
+        Those without the unconditional half are left out where that half is meant.
 
         Raises:
             ValueError: If nothing of it was kept.
@@ -216,6 +226,7 @@ class AttentionMaps:
             place
             for place, (e, s) in enumerate(pairs)
             if (step is None or s == step) and (evaluation is None or e == evaluation)
+            if half == "cond" or e not in facts.unguided
         ]
         if not found:
             raise ValueError(
@@ -227,6 +238,12 @@ class AttentionMaps:
     def heatmap(self, word: "str | int | Sequence[int]", **choice: Any) -> "np.ndarray":
         """Return a word's heat map, float32 [h, w]; see ``views.heatmap`` for the choices."""
         return views.heatmap(self, word, **choice)
+
+    def _table_with(self, word: "str | int | Sequence[int]", half: str) -> "pd.DataFrame":
+        first, second = self.tokens[half], self.tokens.get(f"{half}_2")
+        if second is None or not isinstance(word, str) or words.holds(first, word):
+            return first
+        return second if words.holds(second, word) else first
 
     def _check_half(self, half: str) -> None:
         if half not in self.halves:

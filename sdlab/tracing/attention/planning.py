@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import MemoryLimitError
+from sdlab.tracing.attention.hooks import HELD_BYTES
 from sdlab.tracing.attention.layers import Layer, check_readable, find_layers, select
 from sdlab.tracing.attention.probabilities import CHUNK_BYTES
 from sdlab.tracing.attention.record import AttentionRecord
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
     from sdlab.sampling.experiment import Experiment
 
-# Scores, their softmax, and the parts that are joined.
-WORKING_BYTES = 3 * CHUNK_BYTES
+# Queries and keys that wait, joined; scores, their softmax, and the parts that are joined.
+WORKING_BYTES = 2 * HELD_BYTES + 3 * CHUNK_BYTES
 ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 READ = ("start", "word", "end")
 
@@ -65,6 +66,22 @@ def count_tokens(tokens: "pd.DataFrame", record: AttentionRecord) -> int | None:
     if record.tokens == "all":
         return None
     return int((tokens["kind"].isin(READ) & ~tokens["cut"]).sum())
+
+
+def count_kept(
+    tables: "Mapping[str, pd.DataFrame]", half: str, record: AttentionRecord
+) -> int | None:
+    """Return how many tokens of a half a record keeps; None for all.
+
+    Args:
+        tables: Token table by half; where the second text encoder reads another prompt, that
+            one's as "cond_2" or "uncond_2": each position is made of both.
+        half: "cond" or "uncond".
+        record: What is kept.
+    """
+    names = [name for name in (half, f"{half}_2") if name in tables]
+    counts = [count_tokens(tables[name], record) or 0 for name in names]
+    return max(counts) if all(counts) else None
 
 
 def evaluation_bytes(

@@ -78,14 +78,15 @@ def statistics(maps: "Tensor") -> "dict[str, np.ndarray]":
 
 def _layer(maps: "AttentionMaps", layer: "Layer", half: str) -> pd.DataFrame:
     facts, own = maps.facts, maps.maps(layer, half)
-    count, heads, tokens = own.shape[:3]
+    places = maps.places(half=half)
+    count, (heads, tokens) = len(places), own.shape[1:3]
     # One evaluation at a time: in float64 the maps of all would take four times the record.
-    rows = [statistics(own[place]) for place in range(count)]
+    rows = [statistics(own[place]) for place in places]
     words = maps.tokens[half]
     words = words[~words["cut"]].head(tokens)
     each = heads * tokens
     where = {
-        name: np.repeat(np.asarray(getattr(facts, f"{name}s")), each)
+        name: np.repeat(np.asarray(getattr(facts, f"{name}s"))[places], each)
         for name in ("step", "evaluation", "timestep", "sigma")
     }
     what = {

@@ -110,7 +110,7 @@ def frames(
         means = [_resize(one.mean((0, 1))[None], size)[0].numpy() for one in own]
         return [one.name for one in layers], np.stack(means)
     if over == "evaluation":
-        places = maps.places(chosen.step, chosen.evaluation)
+        places = maps.places(chosen.step, chosen.evaluation, chosen.half)
         labels = [maps.evaluations[place] for place in places]
         return labels, _mean_over_layers([one.mean(1) for one in own], layers, size)
     if len(layers) > 1:
@@ -133,7 +133,7 @@ def self_map(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> "np.nd
     """
     chosen = Choice(**choice)
     layers = maps.choose(chosen.layer, cross=False)
-    places = maps.places(chosen.step, chosen.evaluation)
+    places = maps.places(chosen.step, chosen.evaluation, chosen.half)
     own = []
     for one in layers:
         row, column = cell(one, x, y)
@@ -175,7 +175,7 @@ def _word(maps: "AttentionMaps", layer: Layer, positions: list[int], chosen: Cho
 
 def _pieces(maps: "AttentionMaps", layer: Layer, positions: list[int], chosen: Choice) -> "Tensor":
     """Return the maps of some tokens in a layer, float32 [K, heads, tokens, h, w]."""
-    places = maps.places(chosen.step, chosen.evaluation)
+    places = maps.places(chosen.step, chosen.evaluation, chosen.half)
     own = maps.maps(layer, chosen.half)[places][:, :, positions].float()
     return pick_head(own, chosen.head, layer)
 

@@ -38,6 +38,11 @@ def labelled(tokens: "pd.DataFrame") -> list[tuple[str, list[int]]]:
     return out
 
 
+def holds(tokens: "pd.DataFrame", phrase: str) -> bool:
+    """Return whether a prompt has a word or phrase that was not cut off."""
+    return bool(_occurrences(tokens[~tokens["cut"]], phrase))
+
+
 def positions(
     tokens: "pd.DataFrame", word: "str | int | Sequence[int]", occurrence: int | None = None
 ) -> list[int]:
