@@ -1,6 +1,5 @@
 """The Noise schedules page: which samplers, on which axes; charts, findings, table."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +9,9 @@ import streamlit as st
 from dashboard import schedule_rows as rows_
 from dashboard.charts import schedules as charts
 from dashboard.charts.base import MAX_ROWS
-from dashboard.controls import OWN_CURVE, SAVED
 from dashboard.lab import lab
 from dashboard.messages import explained, plain, sentence, show_error
+from dashboard.sampler_adder import sampler_adder
 from dashboard.schedule_config import IN_FORCE, chosen_config, training_names, training_table
 from dashboard.schedule_lint import lint_panel
 from dashboard.schedule_rows import Row
@@ -87,7 +86,7 @@ def _who(page: str, catalogue: pd.DataFrame) -> tuple[list[str], int]:
                 on_click=_take,
                 args=(key, name, catalogue, own),
             )
-        _adder(page, key, catalogue)
+        sampler_adder(page, key, catalogue, rows_.DEFAULT)
     left, right = st.columns([6, 1], vertical_alignment="bottom")
     texts = left.multiselect(
         "Samplers",
@@ -109,49 +108,6 @@ def _take(key: str, name: str, catalogue: pd.DataFrame, own: list[str]) -> None:
     shown = [text.partition(" ")[0] for text in st.session_state.get(key, ())]
     solver = next((text for text in shown if text in own), "euler")
     st.session_state[key] = rows_.preset(name, catalogue, solver)
-
-
-def _adder(page: str, key: str, catalogue: pd.DataFrame) -> None:
-    """Draw the form that adds a sampler with options of its own."""
-    from sdlab.noise.curves import OWN
-    from sdlab.store.curves import curve_names
-
-    fits = catalogue[catalogue["compatible"]].set_index("name", drop=False)
-    with st.popover("Add with options", icon=":material/add:"):
-        name = st.selectbox("Sampler", list(fits["name"]), key=f"{page}.add_name")
-        curves = [c for c in fits.loc[name]["curves"] if c not in OWN]
-        if fits.loc[name].get("custom_sigmas", fits.loc[name]["origin"] == "sdlab"):
-            curves += [*OWN, *(SAVED + saved for saved in curve_names())]
-        st.selectbox("Curve", [OWN_CURVE, *curves], key=f"{page}.add_curve_{name}")
-        st.text_input(
-            "Curve options", key=f"{page}.add_curve_options", placeholder="rho=5, sigma_max=12"
-        )
-        st.text_input("Options", key=f"{page}.add_options", placeholder="eta=0.5, solver_order=3")
-        st.button("Add", key=f"{page}.add", type="primary", on_click=_add, args=(page, key))
-
-
-def _add(page: str, key: str) -> None:
-    """Add the sampler that the form holds now: what was typed last comes with the click."""
-    from sdlab.errors import SdlabError
-    from sdlab.store.curves import load_curve
-
-    state = st.session_state
-    name = state[f"{page}.add_name"]
-    curve = state.get(f"{page}.add_curve_{name}", OWN_CURVE)
-    of_curve, options = state[f"{page}.add_curve_options"], state[f"{page}.add_options"]
-    try:
-        if curve.startswith(SAVED):
-            saved = load_curve(curve.removeprefix(SAVED))
-            curve = saved.curve
-            of_curve = ", ".join(f"{k}={json.dumps(v)}" for k, v in saved.options.items())
-        curve = None if curve == OWN_CURVE else curve
-        text = rows_.write_row(name, options, curve, of_curve)
-        rows_.parse_row(text)
-    except (ValueError, SdlabError) as error:
-        st.toast(plain(sentence(error)), icon=":material/error:")
-        return
-    before = list(st.session_state.get(key, rows_.DEFAULT))
-    st.session_state[key] = [*before, *([] if text in before else [text])]
 
 
 def _axes(page: str) -> tuple[str, str, bool, list[str]]:
