@@ -15,9 +15,11 @@ class Report:
 
     Args:
         description: What the script measures.
+        options: Flags of its own beside the two, each with the arguments of ``add_argument``.
     """
 
     description: str
+    options: dict[str, dict] = field(default_factory=dict)
     rows: dict[str, dict] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -25,6 +27,8 @@ class Report:
         parser.add_argument("--quick", action="store_true", help="under 50 s on 2 cores")
         parser.add_argument("--json", action="store_true", help="last line: one JSON object")
         parser.add_argument("--device", default="cpu", help="cpu or cuda")
+        for flag, how in self.options.items():
+            parser.add_argument(flag, **how)
         self.arguments = parser.parse_args()
 
     def add(self, name: str, value: float, *, goal: str = "", unit: str = "", note: str = ""):
@@ -33,9 +37,11 @@ class Report:
         if goal:
             sign, limit = goal.split()
             holds = value <= float(limit) if sign == "<=" else value >= float(limit)
-        self.rows[name] = {"value": round(value, 4), "goal": goal, "holds": holds}
+        self.rows[name] = {"value": float(f"{value:.4g}"), "goal": goal, "holds": holds}
         mark = {True: "holds", False: "FALLS SHORT", None: ""}[holds]
-        print(f"{name:58s} {value:10.3f} {unit:8s} {goal:9s} {mark:11s} {note}", flush=True)
+        small = 0 < abs(value) < 0.005
+        number = f"{value:10.2e}" if small else f"{value:10.3f}"
+        print(f"{name:58s} {number} {unit:8s} {goal:9s} {mark:11s} {note}", flush=True)
 
     def head(self):
         """Print the machine and the versions."""
