@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard.attention.recording import (
+    BOUND,
+    PAGE,
+    estimate,
+    record_controls,
+    self_layers,
+)
 from dashboard.job_panel import job_panel
 from dashboard.lab import find, lab
 from dashboard.messages import explained, plain, show_error
@@ -22,6 +29,8 @@ from dashboard.run_view import enlarged, facts_line
 from dashboard.state import come_back, show_run, shown_run
 from dashboard.worker.job import png
 from dashboard.worker.shelf import StoredRun
+from dashboard.worker.views import ModelView
+from sdlab.errors import SdlabError
 from sdlab.sampling.experiment import Experiment, Record
 from sdlab.tracing.attention.record import AttentionRecord
 
@@ -30,11 +39,8 @@ if TYPE_CHECKING:
 
     from sdlab.tracing.attention.maps import AttentionMaps
 
-PAGE = "attention"
 SOURCES = ("A run", "A given picture")
 PROMPT = "a parrot and a red car on a beach"
-SELF = ("none", "about 16 cells a side", "all layers")
-BOUND = {"bind": "query-params"}
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,14 @@ def choose_subject() -> str:
 
 def run_controls() -> None:
     """Draw the way to a run: make one, or take a stored one."""
-    with st.spinner("Opening the model; the first start takes some seconds …"):
-        catalogue = lab().catalogue()
-    if catalogue is None:
-        show_error(lab().status().load_error or "No model could be loaded.")
+    model = _model()
+    if model is None:
         return
-    experiment = _new_run(list(catalogue[catalogue["compatible"]]["name"]))
+    catalogue = lab().catalogue()
+    if catalogue is None:
+        show_error("The list of solvers could not be made; the server's log says why.")
+        return
+    experiment = _new_run(list(catalogue[catalogue["compatible"]]["name"]), model)
     st.button(
         "Run and record",
         key=f"{PAGE}.go",
@@ -148,29 +156,35 @@ def given_subject() -> Subject | None:
         **BOUND,
     )
     seed = right.number_input("Seed of the noise", 0, 2**32 - 1, 0, key=f"{PAGE}.noise", **BOUND)
-    self_layers = _self_layers()
+    model = _model()
+    if model is None:
+        return None
+    with explained():
+        own = self_layers(model)
     if chosen is None:
         return None
     if not (caption or "").strip():
         st.info("Type a caption: what the picture shows.", icon=":material/edit:")
         return None
-    model = lab().status().model
-    if model is None:
-        lab().catalogue()
-        model = lab().status().model
-    if model is None:
-        show_error(lab().status().load_error or "No model could be loaded.")
-        return None
     with explained(), st.spinner("Passing the picture through the network …"):
-        args = (chosen.digest, caption, timestep, int(seed), self_layers, model.hash)
+        args = (chosen.digest, caption, timestep, int(seed), own, model.hash)
         maps, picture, size = _given(*args, _png=chosen.png)
     key = f"given {args}"
     name = f"given-{chosen.digest}"
     return Subject(key, name, picture, size, caption, model.name, maps, None)
 
 
-def _new_run(solvers: list[str]) -> Experiment | None:
-    model = lab().status().model
+def _model() -> ModelView | None:
+    """Return the model in memory, or say why there is none."""
+    with st.spinner("Opening the model; the first start takes some seconds …"):
+        lab().catalogue()
+    view = lab().status()
+    if view.model is None:
+        show_error(view.load_error or "No model could be loaded.")
+    return view.model
+
+
+def _new_run(solvers: list[str], model: ModelView) -> Experiment | None:
     prompt = st.text_area("Prompt", PROMPT, key=f"{PAGE}.prompt", height=84, **BOUND)
     negative = st.text_input(
         "Negative prompt",
@@ -184,61 +198,24 @@ def _new_run(solvers: list[str]) -> Experiment | None:
     steps = right.number_input("Steps", 1, 1000, 25, key=f"{PAGE}.steps", **BOUND)
     cfg = left.number_input("CFG", 0.0, 20.0, 4.0, 0.5, key=f"{PAGE}.cfg", **BOUND)
     seed = right.number_input("Seed", 0, 2**32 - 1, 7, key=f"{PAGE}.seed", **BOUND)
-    with st.expander("What to record", key=f"{PAGE}.record"):
-        heads = st.segmented_control(
-            "Heads",
-            ("mean", "max", "all"),
-            default="mean",
-            required=True,
-            key=f"{PAGE}.heads",
-            help="Average or maximum over the heads, or every head by itself.",
-            **BOUND,
-        )
-        tokens = st.segmented_control(
-            "Tokens",
-            ("prompt", "all"),
-            default="prompt",
-            required=True,
-            key=f"{PAGE}.tokens",
-            help="The prompt's, or the pads after it too.",
-            **BOUND,
-        )
-        both = st.toggle("The negative prompt's half too", key=f"{PAGE}.both", **BOUND)
-        self_layers = _self_layers()
-    with explained():
-        attention = AttentionRecord(
-            heads=heads,
-            tokens=tokens,
-            halves="both" if both else "cond",
-            self_layers=self_layers,
-        )
-        return Experiment(
+    try:
+        with st.expander("What to record", key=f"{PAGE}.record"):
+            attention = record_controls(model)
+        experiment = Experiment(
             prompt=prompt or "",
             negative_prompt=negative or "",
-            model=model.name if model else "embedded",
+            model=model.name,
             solver=solver,
             num_steps=int(steps),
             guidance_scale=float(cfg),
             seed=int(seed),
             record=Record(attention=attention),
         )
-
-
-def _self_layers() -> tuple[str, ...]:
-    chosen = st.selectbox(
-        "Self-attention",
-        SELF,
-        index=1,
-        key=f"{PAGE}.self",
-        help="Where each place of the picture looks. A layer of n cells takes n x n numbers, so "
-        "the finest ones are large in large pictures.",
-        **BOUND,
-    )
-    if chosen == SELF[1]:
-        model = lab().status().model
-        cells = min(model.default_size) // 8 if model else 16
-        return (f"1/{max(1, cells // 16)}",)
-    return ("all",) if chosen == SELF[2] else ()
+        st.caption(estimate(experiment, model))
+    except (ValueError, SdlabError) as error:
+        show_error(error)
+        return None
+    return experiment
 
 
 def _start(experiment: Experiment) -> None:
@@ -252,7 +229,8 @@ def _of_run(run: StoredRun) -> Subject | None:
     if experiment.record.attention is None:
         _without(run, experiment)
         return None
-    maps = open_maps(str(run.folder), run.folder.stat().st_mtime)
+    changed = run.folder.stat().st_mtime
+    maps = open_maps(str(run.folder), changed)
     if not maps.cross_layers:
         st.info(
             "This run recorded self-attention only; words act in the cross-attention. Record that "
@@ -269,7 +247,9 @@ def _of_run(run: StoredRun) -> Subject | None:
     size = (run.manifest["width"], run.manifest["height"])
     picture = enlarged(run.picture)
     model = experiment.model
-    return Subject(run.id, run.id, picture, size, experiment.prompt, model, maps, run.folder)
+    # The same experiment is another run once other weights go by the model's name.
+    key = f"{run.id} {run.manifest['model'].get('hash')} {changed}"
+    return Subject(key, run.id, picture, size, experiment.prompt, model, maps, run.folder)
 
 
 def _without(run: StoredRun, experiment: Experiment) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from dashboard.heat_viewer import LEVELS, _packed
 from dashboard.lab import lab
 from sdlab.sampling.experiment import Experiment
-from tests.dashboard.conftest import run_until
+from tests.dashboard.conftest import read, run_until
 
 FAST = {"attention.steps": "3", "attention.prompt": "a red car on a beach"}
 
@@ -48,7 +48,7 @@ def test_a_phrase_is_one_word_and_an_unknown_one_is_told(recorded):
     at.text_input(key="attention.phrase").set_value("red car").run()
     assert not at.error and shows_maps(at)
     at.text_input(key="attention.phrase").set_value("blue car").run()
-    assert "no word 'blue car'" in at.error[0].value
+    assert "no word 'blue car'" in read(at.error[0])
 
 
 def test_a_run_without_attention_offers_to_record_it(open_page):
@@ -139,3 +139,63 @@ def test_a_negative_prompt_has_maps_of_its_own(open_page):
     at.segmented_control(key="attention.half").set_value("uncond").run()
     assert not at.exception and not at.error
     assert set(at.dataframe[-1].value["half"]) == {"cond", "uncond"}
+
+
+def shown_run_of(at):
+    import sdlab
+
+    run = at.query_params["run"]
+    return sdlab.open_run(lab().runs / (run[0] if isinstance(run, list) else run))
+
+
+def test_layers_and_steps_are_chosen_and_counted_before_the_run(open_page):
+    at = open_page("attention", **{**FAST, "attention.steps": "6"})
+    first = next(c.value for c in at.caption if c.value.startswith("Will keep"))
+    assert "of 6 of 6 evaluations" in first
+    layers = at.multiselect(key="attention.layers_of_7")
+    assert layers.options[:3] == [f"all of {n}x{n} cells" for n in (16, 8, 4)]
+    layers.set_value(["1/2", "mid_block.attentions.0.transformer_blocks.0.attn2"]).run()
+    at.multiselect(key="attention.self_of_7").set_value(["1/4"]).run()
+    at.segmented_control(key="attention.kept").set_value("every k-th").run()
+    at.number_input(key="attention.every").set_value(4).run()
+    said = next(c.value for c in at.caption if c.value.startswith("Will keep"))
+    assert "of 3 of 6 evaluations" in said and said != first
+    at.button(key="attention.go").click().run()
+    run_until(at, shows_maps)
+    maps = shown_run_of(at).trace.attention
+    assert maps.evaluations == (0, 4, 5) and maps.resolutions == ["8x8", "4x4"]
+    assert [layer.size for layer in maps.self_layers] == ["4x4"]
+    planned = sum(t.numel() * t.element_size() for t in maps.tensors.values())
+    assert f"**{planned / 1024:.1f} KiB**" in said
+
+
+def test_a_record_beyond_its_cap_cannot_be_started(open_page):
+    at = open_page(
+        "attention",
+        **{**FAST, "attention.heads": "all", "attention.tokens": "all", "attention.cap": "1"},
+    )
+    at.number_input(key="attention.steps").set_value(50).run()
+    assert "more than the cap of 1.0 MiB" in read(at.error[0]) and not at.exception
+    assert at.button(key="attention.go").disabled
+
+
+def test_other_weights_under_the_same_name_show_their_own_maps(recorded, monkeypatch):
+    from dashboard.attention import view
+    from dashboard.lab import find
+
+    seen = []
+    monkeypatch.setattr(view, "_stage", lambda subject: seen.append(subject.key) or (None, None))
+    recorded.run()
+    run = seen[0].split()[0]
+    stored = find(run)
+    manifest = stored.folder / "manifest.json"
+    manifest.write_text(
+        manifest.read_text().replace(stored.manifest["model"]["hash"], "0123456789abcdef")
+    )
+    recorded.run()
+    assert seen[0] != seen[-1] and "0123456789abcdef" in seen[-1]
+
+
+def test_markdown_from_the_address_stays_text(recorded):
+    recorded.text_input(key="attention.phrase").set_value("**b** ![x](y)").run()
+    assert r"\*\*b\*\* \!\[x\]\(y\)" in recorded.error[0].value
