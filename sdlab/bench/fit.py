@@ -155,6 +155,22 @@ def fit(table: pd.DataFrame) -> Order:
     counts, sizes = counts[usable], sizes[usable]
     if len(counts) < 3:
         return _none(f"fewer than 3 points between the floor and {BELOW:g}")
+    found = line(counts, sizes)
+    if found.high - found.low > 2 * HALF_WIDTH:
+        x, y = np.log(counts[-found.points :]), np.log(sizes[-found.points :])
+        slopes = -np.diff(y) / np.diff(x)
+        note = f"no straight line: the slope runs from {slopes.min():.1f} to {slopes.max():.1f}"
+        return found._replace(order=math.nan, note=note)
+    return found
+
+
+def line(counts: Array, sizes: Array) -> Order:
+    """Return the order that errors show, by the finest of them that lie on a straight line.
+
+    Args:
+        counts: Steps or evaluations, ascending, three or more.
+        sizes: The error at each, above 0.
+    """
     x, y = np.log(counts), np.log(sizes)
     begin = len(x) - 3
     while begin > 0:
@@ -164,10 +180,6 @@ def fit(table: pd.DataFrame) -> Order:
         begin -= 1
     slope, half = _line(x[begin:], y[begin:])
     where = (int(counts[begin]), int(counts[-1]), len(x) - begin)
-    if half > HALF_WIDTH:
-        slopes = -np.diff(y[begin:]) / np.diff(x[begin:])
-        note = f"no straight line: the slope runs from {slopes.min():.1f} to {slopes.max():.1f}"
-        return Order(math.nan, slope - half, slope + half, *where, note)
     return Order(slope, slope - half, slope + half, *where, "")
 
 

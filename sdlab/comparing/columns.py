@@ -8,6 +8,9 @@ another picture. All x_t are compared in VP coordinates at the same sigma (see
 
 from sdlab.tracing.columns import Columns
 
+REFERENCE = "reference"
+"""Stands for the reference where it has rows beside the entrants; none may be labelled so."""
+
 WHO: Columns = {
     "entrant": ("", "label of the sampler"),
     "prompt": ("", "the prompt"),
@@ -123,9 +126,26 @@ TIES: Columns = {
     "a": ("", "label of a sampler"),
     "b": ("", "label of another"),
     "ratio": ("", "geometric mean over the pictures of a's distance over b's"),
-    "p": ("", "probability of so great a difference by luck, paired, corrected (Holm)"),
-    "tied": ("", "whether p is 0.05 or more"),
+    "p": (
+        "",
+        "probability of so great a difference by luck, paired, corrected (Holm); missing for fewer"
+        " than three pictures",
+    ),
+    "tied": ("", "whether p is 0.05 or more, or the ratio within 1 %; missing without p"),
     "pictures": ("", "how many"),
+}
+
+SPREAD: Columns = {
+    "entrant": ("", "label of the sampler"),
+    "what": (
+        "",
+        "'spread': distance between pictures of one prompt and different seeds; 'distance': to the"
+        " reference; 'fidelity': share of the prompt's statements fulfilled",
+    ),
+    "mean": ("", "over the seeds of every prompt"),
+    "low": ("", "of its 95 % interval; missing for fewer than three seeds"),
+    "high": ("", "of its 95 % interval"),
+    "n": ("", "seeds, times prompts"),
 }
 
 TABLES: dict[str, Columns] = {
@@ -139,4 +159,5 @@ TABLES: dict[str, Columns] = {
     "paths": PATHS,
     "quality": QUALITY,
     "ties": TIES,
+    "spread": SPREAD,
 }

@@ -14,6 +14,7 @@ from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
+from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.entrant import Entrant
 from sdlab.errors import unknown
 from sdlab.sampling.course import course
@@ -109,6 +110,8 @@ class Comparison:
                 raise ValueError(f"{name} must be a list, got the text {getattr(self, name)!r}.")
             object.__setattr__(self, name, tuple(getattr(self, name)))
         _each_once("entrants", [entrant.label for entrant in self.entrants])
+        if any(entrant.label == REFERENCE for entrant in self.entrants):
+            raise ValueError(f"entrants: the label {REFERENCE!r} is taken; choose another.")
         _each_once("prompts", self.prompts)
         _each_once("seeds", self.seeds)
         if self.align not in ALIGNMENTS:
@@ -197,7 +200,7 @@ class Comparison:
             for prompt, seed in self.pictures:
                 experiment = self._experiment(prompt, seed).with_(
                     solver=entrant.solver,
-                    solver_options=entrant.solver_options,
+                    solver_options=entrant.options(self.curve),
                     curve=entrant.follows(self.curve),
                     curve_options=entrant.curve_options,
                     eta=entrant.eta,
@@ -222,7 +225,7 @@ class Comparison:
             return budget
         frozen = json.dumps(dict(config), sort_keys=True, default=str)
         for num_steps in range(budget, 0, -1):
-            cost = _evaluations(entrant, entrant.follows(self.curve), num_steps, frozen)
+            cost = _evaluations(entrant, self.curve, num_steps, frozen)
             if cost is not None and cost <= budget:
                 return num_steps
         raise ValueError(
@@ -251,8 +254,8 @@ def _evaluations(entrant: Entrant, curve: str | None, num_steps: int, config: st
             entrant.solver,
             num_steps,
             config=json.loads(config),
-            options=dict(entrant.solver_options),
-            curve=curve,
+            options=dict(entrant.options(curve)),
+            curve=entrant.follows(curve),
             curve_options=dict(entrant.curve_options),
             eta=entrant.eta,
         ).nfe

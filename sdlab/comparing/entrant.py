@@ -13,10 +13,13 @@ from sdlab.errors import unknown
 from sdlab.sampling.experiment import Options, options_of
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers.catalogue import valid_names
+from sdlab.solvers.probing import parameters
 from sdlab.solvers.registry import solvers
 
 FALLBACKS = ("trailing", "linspace")
 """Curves that start at the last training timestep, taken where the asked one cannot be."""
+WHOLE = "linspace"
+"""The timestep spacing under which diffusers' karras and exponential curves span the schedule."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,22 @@ class Entrant:
             return self.curve or curve
         known = adapter.scheduler_curves(adapter.compatible_classes()[self.solver])
         return next((name for name in (curve, *FALLBACKS) if name in known), None)
+
+    def options(self, curve: str | None) -> Options:
+        """Return the solver's arguments in a comparison over ``curve``.
+
+        Some of diffusers' classes stretch karras and exponential over the noise levels that their
+        spacing picks, so that over "leading" the start depends on the number of steps (sigma 11.0
+        instead of 14.6 at 20). Unless the entrant says otherwise they are given the whole range.
+        """
+        follows = self.follows(curve)
+        given = dict(self.solver_options)
+        if self.curve is not None or self.solver in solvers() or "timestep_spacing" in given:
+            return options_of("solver_options", given)
+        valid = parameters(adapter.compatible_classes()[self.solver])
+        if follows in ("karras", "exponential") and "timestep_spacing" in valid:
+            given["timestep_spacing"] = WHOLE
+        return options_of("solver_options", given)
 
     def _described(self) -> str:
         parts = [self.solver]

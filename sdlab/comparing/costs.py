@@ -1,0 +1,127 @@
+"""Error against cost: a point for each entrant and budget, and the order that the points show.
+
+The error of several pictures is the geometric mean of their distances to the reference, since
+distances differ from picture to picture by factors; its 95 % interval is Student's, of the logs.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdlab.bench.fit import ABOVE_FLOOR, BELOW, line
+from sdlab.comparing.fairness import draws_noise
+from sdlab.comparing.outcomes import Outcomes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST = 1e-12
+POINTS = 3
+
+
+def cost(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return one row an entrant and budget of which at least one picture is done.
+
+    Args:
+        outcomes: The runs.
+        runs: Their table.
+    """
+    errors = [truth.convergence.error for truth in outcomes.truths.values() if truth.convergence]
+    floor = geometric(errors)[0] if errors else math.nan
+    rows = []
+    done = runs[runs["state"] == "done"]
+    for (entrant, budget), group in done.groupby(["entrant", "budget"], sort=False):
+        error, low, high = geometric(group["distance"].dropna().tolist())
+        rows.append(
+            {
+                "entrant": entrant,
+                "budget": budget,
+                "num_steps": int(group["num_steps"].iloc[0]),
+                "nfe": int(group["nfe"].iloc[0]),
+                "seconds": float(group["seconds"].median()),
+                "error": error,
+                "low": low,
+                "high": high,
+                "pictures": len(group),
+                "floor": floor,
+            }
+        )
+    steady = {e.label for e in outcomes.comparison.entrants if not draws_noise(e)}
+    for row in rows:
+        row["pareto"] = row["entrant"] in steady and not any(
+            _beats(other, row) for other in rows if other["entrant"] in steady
+        )
+    order = [entrant.label for entrant in outcomes.comparison.entrants]
+    return sorted(rows, key=lambda row: (order.index(row["entrant"]), row["budget"]))
+
+
+def slopes(outcomes: Outcomes, costs: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return one row an entrant: how its error falls with its evaluations.
+
+    Fitted are the points well above the reference's own error and below an error that says nothing
+    about small steps, as in ``sdlab.bench.fit``, whose line it is.
+
+    Args:
+        outcomes: The runs.
+        costs: The ``cost`` table.
+    """
+    rows = []
+    for entrant in outcomes.comparison.entrants:
+        row: dict[str, Any] = {"entrant": entrant.label, "note": ""}
+        points = costs[costs["entrant"] == entrant.label].sort_values("nfe")
+        points = points.drop_duplicates("nfe")
+        nfe, error = points["nfe"].to_numpy(float), points["error"].to_numpy(float)
+        least = ABOVE_FLOOR * np.nan_to_num(points["floor"].to_numpy(float), nan=0.0)
+        usable = (error > np.maximum(least, LEAST)) & (error < BELOW)
+        if draws_noise(entrant):
+            row["note"] = "draws noise: its distance to the reference does not fall to 0"
+        elif usable.sum() < POINTS:
+            row |= {"points": int(usable.sum()), "note": _too_few(len(nfe))}
+        else:
+            fitted = line(nfe[usable], error[usable])
+            row |= {"slope": fitted.order, "low": fitted.low, "high": fitted.high}
+            row |= {"first": fitted.first, "last": fitted.last, "points": fitted.points}
+        rows.append(row)
+    return rows
+
+
+def geometric(values: list[float]) -> tuple[float, float, float]:
+    """Return the geometric mean with its 95 % interval; NaN where there are too few values."""
+    if not values:
+        return math.nan, math.nan, math.nan
+    logs = np.log(np.maximum(values, LEAST))
+    middle, half = float(logs.mean()), half_width(logs)
+    return math.exp(middle), math.exp(middle - half), math.exp(middle + half)
+
+
+def half_width(values: "np.ndarray | list[float]", freedom: int | None = None) -> float:
+    """Return half of Student's 95 % interval of a mean; NaN for fewer than two values."""
+    from scipy import stats
+
+    count = len(values)
+    if count < 2:
+        return math.nan
+    student = float(stats.t.ppf(0.975, freedom or count - 1))
+    return student * float(np.std(values, ddof=1)) / math.sqrt(count)
+
+
+def _beats(other: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Return whether another run is both quicker and nearer, or as good in one and better in one.
+
+    A run without an error is beaten by nobody's and beats nobody: it is on no front.
+    """
+    if math.isnan(row["error"]):
+        return True
+    if other["seconds"] > row["seconds"] or not other["error"] <= row["error"]:
+        return False
+    return other["seconds"] < row["seconds"] or other["error"] < row["error"]
+
+
+def _too_few(budgets: int) -> str:
+    if budgets < POINTS:
+        return f"needs {POINTS} budgets or more, was run at {budgets}"
+    return (
+        f"fewer than {POINTS} points between {BELOW:g} and {ABOVE_FLOOR:g} times the reference's"
+        " own error"
+    )

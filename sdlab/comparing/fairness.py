@@ -1,0 +1,193 @@
+"""What stands against a fair comparison, in sentences, found out from each sampler's course.
+
+A fair comparison asks samplers for the same thing: to follow one and the same probability-flow ODE,
+from the same noise at the same level, down to sigma 0. Who does not is still compared; what is
+different is said.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sdlab.bench.entrant import is_stochastic
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.entrant import Entrant
+from sdlab.noise import curves
+from sdlab.noise.schedule import NoiseSchedule
+from sdlab.sampling.course import Course, course
+from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers.registry import solvers
+
+SAME_LEVEL = 0.01
+"""Start levels within this share of each other are one: diffusers' tables are float32."""
+SAME_SCALE = 1e-3
+ROUNDED = 0.05
+"""Timesteps farther than this from their sigma's own are rounded (training timesteps)."""
+
+STOCHASTIC = (
+    "draws noise: its distance to the ODE's picture says nothing about quality; it is judged by"
+    " fidelity and spread instead"
+)
+
+
+class Way(NamedTuple):
+    """How an entrant goes, as far as can be told without running it.
+
+    Attributes:
+        nfe: Network evaluations; None if it does not run.
+        start: The level at which it starts, NaN if it does not run.
+        end: The level at which it ends, NaN if it does not run.
+        deterministic: Whether it draws no noise after the start.
+        notes: What stands against a fair comparison.
+    """
+
+    nfe: int | None
+    start: float
+    end: float
+    deterministic: bool
+    notes: tuple[str, ...]
+
+
+def notes(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any]) -> list[str]:
+    """Return what stands against a fair comparison of an entrant; empty if nothing does.
+
+    Args:
+        comparison: Its budget, curve and alignment.
+        entrant: Whom it is about.
+        config: The model's scheduler config.
+    """
+    return list(way(comparison, entrant, config).notes)
+
+
+def way(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any]) -> Way:
+    """Return how an entrant goes in a comparison, at its first budget.
+
+    Args:
+        comparison: Its budget, curve and alignment.
+        entrant: Whom it is about.
+        config: The model's scheduler config.
+    """
+    frozen = json.dumps(dict(config), sort_keys=True, default=str)
+    try:
+        num_steps = comparison.steps_for(entrant, comparison.budget, config)
+    except ValueError as error:
+        return _refused(entrant, config, str(error))
+    return _way(entrant, comparison.curve, num_steps, frozen)
+
+
+@cache
+def _way(entrant: Entrant, curve: str | None, num_steps: int, frozen: str) -> Way:
+    config = json.loads(frozen)
+    follows = entrant.follows(curve)
+    try:
+        going = course(
+            entrant.solver,
+            num_steps,
+            config=config,
+            options=dict(entrant.options(curve)),
+            curve=follows,
+            curve_options=dict(entrant.curve_options),
+            eta=entrant.eta,
+        )
+    except ValueError as error:
+        return _refused(entrant, config, str(error))
+    deterministic = not draws_noise(entrant)
+    found = [] if deterministic else [STOCHASTIC]
+    found += _understanding(entrant, going, config)
+    found += _levels(going, NoiseSchedule.from_config(config))
+    found += _curve(entrant, curve, follows)
+    found += _timesteps(going)
+    return Way(going.nfe, going.sigmas[0], going.end, deterministic, tuple(found))
+
+
+def draws_noise(entrant: Entrant) -> bool:
+    """Return whether an entrant draws noise after the start, found out by running it."""
+    options = dict(entrant.solver_options)
+    if entrant.eta is not None:
+        options["eta"] = entrant.eta
+    if entrant.solver in solvers() and "eta" not in solvers()[entrant.solver].options:
+        options.pop("eta", None)  # refused when it is to run
+    try:
+        return is_stochastic(entrant.solver, options)
+    except ValueError:
+        return is_stochastic(entrant.solver)
+
+
+def _refused(entrant: Entrant, config: Mapping[str, Any], reason: str) -> Way:
+    said = [*_understanding(entrant, None, config), f"cannot run here: {reason}"]
+    return Way(None, math.nan, math.nan, not draws_noise(entrant), tuple(said))
+
+
+def _understanding(entrant: Entrant, going: Course | None, config: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with how the network's output is read, and with its noise schedule."""
+    trained = config.get("prediction_type") or "epsilon"
+    found = []
+    if entrant.solver not in solvers():
+        known = adapter.prediction_types(entrant.solver)
+        if trained not in known:
+            found.append(
+                f"does not understand this model's prediction type, {trained} (only"
+                f" {', '.join(known)})"
+            )
+    if going is None:
+        return found
+    read = going.scheduler.config.get("prediction_type", trained) if going.scheduler else trained
+    if read != trained:
+        found.append(f"reads the network's output as {read}; the model was trained on {trained}")
+    own, model = going.schedule.alpha_bar, NoiseSchedule.from_config(config).alpha_bar
+    if len(own) != len(model) or not np.allclose(own, model, rtol=1e-4, atol=1e-8):
+        found.append("assumes another noise schedule than the model was trained on")
+    return found
+
+
+def _levels(going: Course, schedule: NoiseSchedule) -> list[str]:
+    """Return how its start and its end differ from the reference's."""
+    found = []
+    reference = float(curves.make("karras", schedule, 2, {})[0])
+    start = going.sigmas[0]
+    if not math.isclose(start, reference, rel_tol=SAME_LEVEL):
+        found.append(f"starts at sigma {start:.4g}, the reference at {reference:.4g}")
+    elif not math.isclose(scale := _start_scale(going), 1.0, rel_tol=SAME_SCALE):
+        found.append(f"scales its start noise to {scale:.4f} times the reference's")
+    if going.end > 0:
+        found.append(f"ends at sigma {going.end:.4g}, the reference at 0: some noise is left")
+    return found
+
+
+def _start_scale(going: Course) -> float:
+    """Return what of standard normal start noise the network is first shown, VP coordinates."""
+    import torch
+
+    process = going.make_process(torch.ones(1, 1, 1, 1), torch.Generator().manual_seed(0))
+    try:
+        return float(next(process).x_t.reshape(-1)[0])
+    finally:
+        process.close()
+
+
+def _curve(entrant: Entrant, curve: str | None, follows: str | None) -> list[str]:
+    if entrant.curve is not None or follows == curve:
+        return []
+    instead = f"follows {follows} instead" if follows else "keeps the spacing of its own"
+    return [f"cannot follow {curve}; {instead}"]
+
+
+def _timesteps(going: Course) -> list[str]:
+    """Return whether the network is told other timesteps than the noise levels are of."""
+    told = np.array(going.timesteps)
+    own = going.schedule.sigma_to_timestep(np.maximum(going.sigmas, 1e-12))
+    inside = (np.array(going.sigmas) >= going.schedule.sigma_min) & (
+        np.array(going.sigmas) <= going.schedule.sigma_max
+    )
+    off = np.abs(told - own)[inside]
+    if not len(off) or off.max() <= ROUNDED:
+        return []
+    same = len(told) - len(np.unique(told))
+    twice = f", {same} of {len(told)} repeat another" if same else ""
+    whole = bool((told == np.round(told)).all())
+    how = "rounded to whole numbers" if whole else "that are not quite those of its noise levels"
+    return [f"tells the network timesteps {how}, up to {off.max():.2g} off{twice}"]

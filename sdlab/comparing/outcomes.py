@@ -1,0 +1,141 @@
+"""What became of a comparison's runs and of its references, in order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sdlab.comparing.comparison import Cell, Comparison
+from sdlab.comparing.facts import Cancelled, Facts
+from sdlab.comparing.reference import Convergence, Trajectory, convergence, flat, spread_of
+
+if TYPE_CHECKING:
+    from sdlab.comparing.reference import Array
+    from sdlab.sampling.experiment import Experiment
+    from sdlab.sampling.run import Run
+
+Runs = Mapping[str, "Run | Exception"]
+Picture = tuple[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of one run.
+
+    Attributes:
+        cell: Which run of the comparison.
+        run: The run, or None.
+        state: "done", "failed", "cancelled" or "missing".
+        error: Why it is not done, or "".
+    """
+
+    cell: Cell
+    run: "Run | None"
+    state: str
+    error: str
+
+    @property
+    def picture(self) -> Picture:
+        """Prompt and seed."""
+        return self.cell.prompt, self.cell.seed
+
+    @cached_property
+    def latents(self) -> "Array":
+        """The final latents, [D]; only of a run that is done."""
+        assert self.run is not None
+        return flat(self.run.latents)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The reference of one picture, as far as it is done.
+
+    Attributes:
+        prompt: The prompt.
+        seed: Of the start noise.
+        fine: The reference's run.
+        convergence: How far it is from the limit; None if the run at half the steps is not there.
+    """
+
+    prompt: str
+    seed: int
+    fine: "Run"
+    convergence: Convergence | None
+
+    @cached_property
+    def latents(self) -> "Array":
+        """Its final latents, [D]."""
+        return flat(self.fine.latents)[0]
+
+    @cached_property
+    def unit(self) -> float:
+        """The standard deviation of its final latents: the unit of distances."""
+        return spread_of(self.fine)
+
+    def trajectory(self) -> Trajectory:
+        """Return its course; made anew each time, as it is large."""
+        return Trajectory.of(self.fine)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What became of a comparison's runs.
+
+    Attributes:
+        comparison: Which.
+        facts: Of the model.
+        all: Every run in the comparison's order, those of the first budget first.
+        truths: The reference of each picture that has one.
+    """
+
+    comparison: Comparison
+    facts: Facts
+    all: tuple[Outcome, ...]
+    truths: Mapping[Picture, Truth]
+
+    @cached_property
+    def done(self) -> tuple[Outcome, ...]:
+        """Those that are done."""
+        return tuple(outcome for outcome in self.all if outcome.run is not None)
+
+    def at(self, picture: Picture) -> list[Outcome]:
+        """Return the runs of a picture that are done, at the first budget."""
+        budget = self.comparison.budget
+        return [o for o in self.done if o.picture == picture and o.cell.budget == budget]
+
+
+def gather(comparison: Comparison, runs: "Runs", facts: Facts) -> Outcomes:
+    """Return what became of a comparison's runs.
+
+    Args:
+        comparison: Which.
+        runs: By experiment id: the run, or why it is not there. A run of other weights than the
+            model's counts as missing.
+        facts: Of the model.
+
+    Raises:
+        ValueError: If an entrant takes no number of steps that a budget pays for.
+    """
+    cells = comparison.cells(facts.config)
+    found = tuple(Outcome(cell, *_of(cell.experiment, runs, facts)) for cell in cells)
+    truths = {}
+    for prompt, seed, fine, coarse in comparison.references():
+        (made, _, _), (half, _, _) = (_of(x, runs, facts) for x in (fine, coarse))
+        if made is not None:
+            about = convergence(made, half) if half is not None else None
+            truths[prompt, seed] = Truth(prompt, seed, made, about)
+    return Outcomes(comparison, facts, found, truths)
+
+
+def _of(experiment: "Experiment", runs: "Runs", facts: Facts) -> "tuple[Run | None, str, str]":
+    found = runs.get(experiment.id)
+    if found is None:
+        return None, "missing", ""
+    if isinstance(found, Cancelled):
+        return None, "cancelled", str(found)
+    if isinstance(found, Exception):
+        return None, "failed", str(found) or type(found).__name__
+    made_by = found.manifest["model"]["hash"]
+    if made_by != facts.hash:
+        return None, "missing", f"a run of other weights is stored (model {made_by}); run it again"
+    return found, "done", ""

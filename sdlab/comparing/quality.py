@@ -1,0 +1,104 @@
+"""Fidelity: whether the pictures show what their prompts state, judged by the world's checker.
+
+Only for the embedded model, whose world the checker knows, and for prompts that state something
+of that world.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdlab.comparing.outcomes import Outcomes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sdlab.embedded.claims import Claims
+
+KINDS = ("object", "colour", "background", "relation")
+ALL = "all"
+AT_ONCE = 64
+
+# By run id: each statement of the prompt, its kind, and whether the picture fulfils it.
+Verdicts = Mapping[str, list[tuple[str, bool]]]
+
+
+def judged(outcomes: Outcomes) -> dict[str, list[tuple[str, bool]]]:
+    """Return by run id the kind of each of the prompt's statements and whether it holds.
+
+    Empty if the model is not the checker's; runs whose prompt states nothing are left out.
+    """
+    if not outcomes.facts.judged:
+        return {}
+    from sdlab.embedded.checker import judge, shipped
+    from sdlab.embedded.claims import parse
+
+    claims = {prompt: parse(prompt) for prompt in outcomes.comparison.prompts}
+    kinds = {prompt: kinds_of(said) for prompt, said in claims.items()}
+    runs = {
+        o.run.id: (o.run, o.cell.prompt) for o in outcomes.done if o.run and kinds[o.cell.prompt]
+    }
+    found = {}
+    waiting = list(runs.items())
+    for first in range(0, len(waiting), AT_ONCE):
+        part = waiting[first : first + AT_ONCE]
+        seen = shipped().look([run.image for _, (run, _) in part])
+        for (key, (_, prompt)), shows in zip(part, seen, strict=True):
+            verdict = judge(shows, claims[prompt])
+            found[key] = [(kinds[prompt][statement], hit) for statement, hit in verdict.items()]
+    return found
+
+
+def kinds_of(claims: "Claims") -> dict[str, str]:
+    """Return every statement that ``judge`` makes of a caption's claims, and its kind.
+
+    A size ("small sun") is of no kind of its own; it counts only in "all".
+    """
+    kinds = {}
+    for thing in claims.things:
+        label = thing.name if thing.number == 1 else f"{thing.number} {thing.name}"
+        kinds[label] = "object"
+        if thing.colour:
+            kinds[f"{thing.colour} {thing.name}"] = "colour"
+        if thing.size:
+            kinds[f"{thing.size} {thing.name}"] = "size"
+    if claims.relation:
+        first, second = claims.things[:2]
+        kinds[f"{first.name} {claims.relation} {second.name}"] = "relation"
+    if claims.background:
+        kinds[f"on {claims.background}"] = "background"
+    return kinds
+
+
+def fidelity(verdicts: Verdicts) -> dict[str, float]:
+    """Return by run id the share of the prompt's statements that the picture fulfils."""
+    return {run: float(np.mean([hit for _, hit in found])) for run, found in verdicts.items()}
+
+
+def quality(outcomes: Outcomes, costs: "pd.DataFrame", verdicts: Verdicts) -> list[dict[str, Any]]:
+    """Return one row an entrant, budget and kind of statement.
+
+    Args:
+        outcomes: The runs.
+        costs: The ``cost`` table.
+        verdicts: Of ``judged``.
+    """
+    if not verdicts:
+        return []
+    from sdlab.embedded.evaluate import share
+
+    hits: dict[tuple[str, int], list[tuple[str, bool]]] = {}
+    for outcome in outcomes.done:
+        key = (outcome.cell.entrant, outcome.cell.budget)
+        hits.setdefault(key, []).extend(verdicts.get(outcome.cell.experiment.id, []))
+    rows = []
+    for row in costs[["entrant", "budget", "nfe"]].to_dict("records"):
+        found = hits.get((row["entrant"], row["budget"]), [])
+        for what in (*KINDS, ALL):
+            counted = [hit for kind, hit in found if what in (kind, ALL)]
+            if counted:
+                figure = share(counted)
+                interval = {"share": figure.value, "low": figure.low, "high": figure.high}
+                rows.append({**row, "what": what, **interval, "statements": figure.samples})
+    return rows

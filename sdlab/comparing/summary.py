@@ -1,0 +1,121 @@
+"""From runs to a result: every table and the verdict, without a model in hand."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdlab.comparing import costs, distances, luck, quality
+from sdlab.comparing.columns import TABLES
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.facts import Facts
+from sdlab.comparing.fairness import way
+from sdlab.comparing.outcomes import Outcomes, Runs, gather
+from sdlab.comparing.paths import paths
+from sdlab.comparing.result import Result
+from sdlab.comparing.verdict import TARGET, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WHOLE = frozenset(
+    {"budget", "num_steps", "nfe", "step", "evaluation", "points", "first", "last", "n"}
+    | {"pictures", "statements"}
+)
+TRUTHS = frozenset({"deterministic", "pareto", "tied"})
+TEXTS = frozenset(
+    {"entrant", "prompt", "solver", "curve", "notes", "run", "state", "error", "note", "what"}
+    | {"a", "b"}
+)
+
+
+def summarise(
+    comparison: Comparison, runs: Runs, facts: Facts, *, target: float = TARGET
+) -> Result:
+    """Return the result of a comparison whose runs are made, or as many of them as there are.
+
+    Args:
+        comparison: What was compared.
+        runs: By experiment id, those of ``comparison.cells`` and of ``comparison.references``: the
+            run, ``Cancelled()``, or the exception that it failed of. One that is absent, or was
+            made by other weights, counts as missing.
+        facts: Of the model.
+        target: The error that the verdict asks for, in standard deviations; above 0.
+
+    Raises:
+        ValueError: If ``target`` is not above 0, or an entrant takes no number of steps that a
+            budget pays for.
+    """
+    if not target > 0:
+        raise ValueError(f"target must be above 0, got {target}.")
+    outcomes = gather(comparison, runs, facts)
+    verdicts = quality.judged(outcomes)
+    tables = {"entrants": table("entrants", _entrants(outcomes))}
+    tables["runs"] = table("runs", distances.runs(outcomes, quality.fidelity(verdicts)))
+    tables["references"] = table("references", distances.references(outcomes))
+    tables["steps"] = table("steps", distances.steps(outcomes))
+    tables["pairs"] = table("pairs", distances.pairs(outcomes))
+    tables["cost"] = table("cost", costs.cost(outcomes, tables["runs"]))
+    tables["slopes"] = table("slopes", costs.slopes(outcomes, tables["cost"]))
+    tables["paths"] = table("paths", paths(outcomes))
+    tables["quality"] = table("quality", quality.quality(outcomes, tables["cost"], verdicts))
+    tables["ties"] = table("ties", luck.ties(outcomes, tables["runs"]))
+    tables["spread"] = table("spread", luck.spread(outcomes, tables["runs"]))
+    references = [truth.fine for truth in outcomes.truths.values()]
+    made = {run.id: run for run in (*references, *(o.run for o in outcomes.done)) if run}
+    return Result(
+        comparison,
+        tables,
+        tuple(verdict(comparison, tables, target)),
+        tuple(made),
+        facts.name,
+        facts.hash,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        made,
+    )
+
+
+def table(name: str, rows: "list[dict[str, Any]] | pd.DataFrame | None") -> "pd.DataFrame":
+    """Return rows as a table with all columns of its name, in order and of their types."""
+    import pandas as pd
+
+    columns = list(TABLES[name])
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows or [], columns=columns)
+    types: dict[str, Any] = {}
+    for column in columns:
+        if column in WHOLE:
+            types[column] = "Int64"
+        elif column in TRUTHS:
+            types[column] = "boolean"
+        elif column == "error" and name == "runs":
+            types[column] = "object"
+        elif column in TEXTS and not (column == "error"):
+            types[column] = "object"
+        elif column == "seed":
+            types[column] = "uint64"  # up to 2**64 - 1
+        else:
+            types[column] = np.float64
+    return frame[columns].astype(types)
+
+
+def _entrants(outcomes: Outcomes) -> list[dict[str, Any]]:
+    comparison, config = outcomes.comparison, outcomes.facts.config
+    rows = []
+    for entrant in comparison.entrants:
+        goes = way(comparison, entrant, config)
+        rows.append(
+            {
+                "entrant": entrant.label,
+                "solver": entrant.solver,
+                "curve": entrant.follows(comparison.curve) or "",
+                "eta": entrant.eta,
+                "deterministic": goes.deterministic,
+                "num_steps": comparison.steps_for(entrant, comparison.budget, config),
+                "nfe": goes.nfe,
+                "start": goes.start,
+                "end": goes.end,
+                "notes": ". ".join(note[0].upper() + note[1:] for note in goes.notes)
+                + ("." if goes.notes else ""),
+            }
+        )
+    return rows

@@ -1,0 +1,269 @@
+"""The verdict: what the tables say, in sentences, and what they do not say.
+
+Only samplers that draw no noise are ranked by their distance to the reference; for the others the
+checker's fidelity counts, with its interval. Differences that luck explains are called ties.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.luck import PICTURES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TARGET = 0.05
+TENTH = 0.1
+NAMED = 4
+"""So many are named in a sentence; of more, the number is told."""
+
+Tables = Mapping[str, "pd.DataFrame"]
+
+
+def verdict(comparison: Comparison, tables: Tables, target: float = TARGET) -> list[str]:
+    """Return what the tables say, most important first.
+
+    Args:
+        comparison: What was compared.
+        tables: Its tables.
+        target: The error asked for, in standard deviations of the latents.
+    """
+    ranked = _ranked(tables)
+    said = [*_nearest(comparison, tables, ranked), *_reached(ranked, target)]
+    said += _front(ranked)
+    said += _stochastic(comparison, tables)
+    said += [*_one_picture(comparison, tables, ranked), *_unsure(ranked), *_unlike(tables)]
+    said += _failed(tables)
+    return said or ["No run is done yet, so there is nothing to compare."]
+
+
+def evaluations_for(nfe: Sequence[float], errors: Sequence[float], target: float) -> float:
+    """Return the evaluations at which an error is first reached; NaN if it is not.
+
+    Between two of them the error is interpolated linearly, log against log. Where the fewest tried
+    already reach it, these are returned.
+
+    Args:
+        nfe: Evaluations, ascending.
+        errors: The error at each.
+        target: The error asked for.
+    """
+    for i, (count, error) in enumerate(zip(nfe, errors, strict=True)):
+        if error > target:
+            continue
+        if i == 0 or not errors[i - 1] > error > 0:
+            return float(count)
+        share = math.log(errors[i - 1] / target) / math.log(errors[i - 1] / error)
+        return float(nfe[i - 1] * (count / nfe[i - 1]) ** share)
+    return math.nan
+
+
+def _ranked(tables: Tables) -> "pd.DataFrame":
+    """Return the rows of ``cost`` that distance may rank: without noise, with an error."""
+    entrants, cost = tables["entrants"], tables["cost"]
+    steady = entrants.loc[entrants["deterministic"], "entrant"]
+    return cost[cost["entrant"].isin(steady) & cost["error"].notna()]
+
+
+def _nearest(comparison: Comparison, tables: Tables, ranked: "pd.DataFrame") -> list[str]:
+    """Say who comes nearest at the first budget, and who cannot be told from it."""
+    here = ranked[ranked["budget"] == comparison.budget].sort_values("error", kind="stable")
+    if here.empty:
+        return []
+    best = here.iloc[0]
+    unit = "evaluations" if comparison.align == "nfe" else "steps"
+    budget = f"{comparison.budget} {unit if comparison.budget > 1 else unit[:-1]}"
+    if len(here) == 1:
+        return [f"{best['entrant']} ends {_error(best)} from the converged picture at {budget}."]
+    said = (
+        f"At a budget of {budget}, {best['entrant']} comes nearest to the converged picture:"
+        f" {_error(best)} away ({_count(best['nfe'], 'evaluation')}); then"
+        f" {_listed([f'{r.entrant} {r.error:.3g}' for r in here.iloc[1:].itertuples()])}."
+    )
+    return [said, *_tied(tables["ties"], best["entrant"])]
+
+
+def _tied(ties: "pd.DataFrame", best: str) -> list[str]:
+    own = ties[((ties["a"] == best) | (ties["b"] == best)) & ties["p"].notna()]
+    if own.empty:
+        return []
+    others = [
+        f"{row.b if row.a == best else row.a} (p = {_p(row.p)})"
+        for row in own[own["tied"]].itertuples()
+    ]
+    if not others:
+        return [f"By more than luck: every other is farther off than {best} (paired, p < 0.05)."]
+    rest = len(own) - len(others)
+    rest_said = f" The other {rest} are farther off by more than luck." if rest > 1 else ""
+    rest_said = " The one other is farther off by more than luck." if rest == 1 else rest_said
+    return [f"Statistically tied with {best}: {_listed(others)}.{rest_said}"]
+
+
+def _reached(ranked: "pd.DataFrame", target: float) -> list[str]:
+    """Say who reaches the target first and what the others need for the same."""
+    needed, missed, most = [], [], 0.0
+    for label, rows in ranked.groupby("entrant", sort=False):
+        ordered = rows.sort_values("nfe")
+        nfe, errors = ordered["nfe"].astype(float).tolist(), ordered["error"].tolist()
+        count = evaluations_for(nfe, errors, target)
+        if math.isnan(count):
+            missed.append(label)
+            most = max(most, *nfe)
+        else:
+            needed.append((count, count == nfe[0], label))
+    if not needed:
+        if not missed:
+            return []
+        what = "it needs" if len(missed) == 1 else "they need"
+        return [f"None reaches an error of {target:g} within {most:.0f} evaluations; {what} more."]
+    needed.sort(key=lambda row: row[0])
+    least, at_once, first = needed[0]
+    said = f"An error of {target:g} is reached first by {first}, with {_about(least, at_once)}"
+    rest = [
+        f"{label} needs {_about(count, at_once)} ({count / least:.1f} times as many)"
+        for count, at_once, label in needed[1:]
+    ]
+    said += f"; {_listed(rest)}." if rest else "."
+    if missed:
+        said += f" Not reached with what was tried: {_listed(missed)}."
+    return [said]
+
+
+def _front(ranked: "pd.DataFrame") -> list[str]:
+    front = ranked[ranked["pareto"]].sort_values("seconds")
+    if front.empty or len(ranked) < 2:
+        return []
+    points = [
+        f"{r.entrant} with {_count(r.nfe, 'evaluation')} ({r.seconds:.2g} s, {r.error:.3g})"
+        for r in front.itertuples()
+    ]
+    return [f"By the clock no other run is both quicker and nearer than {_listed(points)}."]
+
+
+def _stochastic(comparison: Comparison, tables: Tables) -> list[str]:
+    entrants = tables["entrants"]
+    noisy = entrants.loc[~entrants["deterministic"], "entrant"].tolist()
+    if not noisy:
+        return []
+    spread = tables["spread"]
+    quality = tables["quality"]
+    at_first = quality[(quality["budget"] == comparison.budget) & (quality["what"] == "all")]
+    subject = "draws noise of its own" if len(noisy) == 1 else "draw noise of their own"
+    whose = "its" if len(noisy) == 1 else "their"
+    said = f"{_listed(noisy)} {subject}, so {whose} distance to the converged picture is no fault;"
+    if at_first.empty:
+        seeds = spread[spread["entrant"].isin(noisy) & (spread["what"] == "spread")]
+        return [f"{said} {_no_fidelity(tables)}{_spreads(seeds)}"]
+    shares = at_first.set_index("entrant")
+    given = [f"{label} {_share(shares.loc[label])}" for label in noisy if label in shares.index]
+    steady = shares.loc[[label for label in shares.index if label not in noisy]]
+    beside = ""
+    if len(steady):
+        best = steady["share"].astype(float).idxmax()
+        beside = f" (of those without noise the best, {best}: {_share(steady.loc[best])})"
+    if not given:
+        return []
+    return [f"{said} the prompt's statements fulfilled: {_listed(given)}{beside}."]
+
+
+def _spreads(seeds: "pd.DataFrame") -> str:
+    known = seeds[seeds["mean"].notna()]
+    if known.empty:
+        return ""
+    rows = [f"{r.entrant} {r.mean:.2f}" for r in known.itertuples()]
+    return f" Spread between seeds: {_listed(rows)}."
+
+
+def _no_fidelity(tables: Tables) -> str:
+    done = (tables["runs"]["state"] == "done").any()
+    if not done:
+        return "none is done yet."
+    return "nothing judges these pictures' fidelity here, so no quality is claimed."
+
+
+def _one_picture(comparison: Comparison, tables: Tables, ranked: "pd.DataFrame") -> list[str]:
+    pictures = int(tables["cost"]["pictures"].max()) if len(tables["cost"]) else 0
+    several = ranked["entrant"].nunique() > 1
+    if pictures == 1 and len(comparison.pictures) == 1 and several:
+        return ["Add seeds or prompts: with one picture luck cannot be told from skill."]
+    if pictures < PICTURES and several:
+        return [f"Fewer than {PICTURES} pictures are compared, so no ties are told; add seeds."]
+    return []
+
+
+def _unsure(ranked: "pd.DataFrame") -> list[str]:
+    """Say where the reference itself is not converged enough to tell."""
+    if ranked.empty:
+        return []
+    near = ranked[ranked["floor"] > TENTH * ranked["error"]]
+    if not len(near):
+        return []
+    floor = float(near["floor"].iloc[0])
+    points = [f"{r.entrant} at {_count(r.nfe, 'evaluation')}" for r in near.itertuples()]
+    return [
+        f"The reference's own error, about {floor:.2g}, is more than a tenth of the error of"
+        f" {_listed(points)}: do not trust small differences there, or raise reference_steps."
+    ]
+
+
+def _unlike(tables: Tables) -> list[str]:
+    """Say who does not follow the same ODE from the same start."""
+    entrants = tables["entrants"]
+    steady = entrants[entrants["deterministic"] & (entrants["notes"] != "")]
+    if steady.empty:
+        return []
+    if len(steady) == 1:
+        row = steady.iloc[0]
+        return [f"Compare {row['entrant']} with care. {row['notes']}"]
+    return [
+        f"Compare with care, for reasons in their notes: {_listed(steady['entrant'].tolist())}."
+    ]
+
+
+def _failed(tables: Tables) -> list[str]:
+    said = []
+    runs = tables["runs"]
+    for label, rows in runs[runs["state"] == "failed"].groupby("entrant", sort=False):
+        reason = str(rows["error"].iloc[0]).strip().rstrip(".")
+        of = len(runs[runs["entrant"] == label])
+        said.append(f"{label} failed in {len(rows)} of {_count(of, 'run')}: {reason}.")
+    absent = runs[runs["state"].isin(("cancelled", "missing"))]
+    if len(absent):
+        said.append(f"{len(absent)} of {len(runs)} runs are not done and not counted.")
+    if len(runs) and tables["references"].empty and (runs["state"] == "done").any():
+        said.append("The reference is not done, so no distance to it is told.")
+    return said
+
+
+def _error(row: Any) -> str:
+    interval = "" if np.isnan(row["low"]) else f" (95 %: {row['low']:.3g} to {row['high']:.3g})"
+    return f"{row['error']:.3g} standard deviations{interval}"
+
+
+def _share(row: Any) -> str:
+    return f"{row['share']:.2f} (95 %: {row['low']:.2f} to {row['high']:.2f})"
+
+
+def _p(value: float) -> str:
+    return "1" if value >= 0.995 else f"{value:.2g}"
+
+
+def _about(count: float, at_once: bool) -> str:
+    return f"{count:.0f} evaluations or fewer" if at_once else f"about {count:.0f} evaluations"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """Return parts as a list in words; of many, the first and how many more there are."""
+    if len(parts) > NAMED + 1:
+        return f"{', '.join(parts[:NAMED])} and {len(parts) - NAMED} more"
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
