@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.messages import explained
-from dashboard.token_data import encoded
+from dashboard.token_data import Reader, encoded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,10 +29,10 @@ _PADS = {
 
 
 @st.fragment
-def attention_section(model_hash: str, prompt: str) -> None:
+def attention_section(reader: Reader, prompt: str) -> None:
     """Draw the self-attention; choosing another layer or head redraws only this."""
     with explained():
-        encoding = encoded(model_hash, prompt)
+        encoding = encoded(reader, prompt)
         st.markdown(f"{_ABOUT} {_PADS[encoding.masks_pads]}")
         layer, head, every = _choices(encoding)
         left, right = st.columns([3, 2], gap="large")

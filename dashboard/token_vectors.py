@@ -3,13 +3,13 @@
 import streamlit as st
 
 from dashboard.messages import explained
-from dashboard.token_data import encoded, nearest_entries
+from dashboard.token_data import Reader, encoded, nearest_entries
 
 SPACES = {"contextual": "contextual embedding", "token": "token embedding"}
 _BOUND = {"bind": "query-params"}
 _ABOUT = (
     "A **token embedding** is a row of a table: the same for a word wherever it stands. The "
-    "**contextual embedding** is what comes out of the last layer, one vector a position; the "
+    "**contextual embedding** is what the encoder makes of it there, one vector a position; the "
     "U-Net is given all 77 of them. CLIP's text encoder is causal: a position knows what comes "
     "before it and nothing of what follows, so the start token's vector is the same for every "
     "prompt, and the end token's is the first that has seen all words."
@@ -22,32 +22,32 @@ _ABOUT_NEAREST = (
 
 
 @st.fragment
-def vectors_section(model_hash: str, prompt: str, other: str) -> None:
+def vectors_section(reader: Reader, prompt: str, other: str) -> None:
     """Draw what the encoder makes of each position; its own choices redraw only this.
 
     Args:
-        model_hash: Of the model in memory.
+        reader: The text encoder that is looked at.
         prompt: What is looked at.
         other: The prompt to compare with; "" for the empty one.
     """
     st.markdown(_ABOUT)
     with explained():
-        _norms(model_hash, prompt, other)
+        _norms(reader, prompt, other)
         cosines, entries = st.columns([3, 2], gap="large")
         with cosines:
-            _cosines(model_hash, prompt)
+            _cosines(reader, prompt)
         with entries:
-            _nearest(model_hash, prompt)
+            _nearest(reader, prompt)
 
 
-def _norms(model_hash: str, prompt: str, other: str) -> None:
+def _norms(reader: Reader, prompt: str, other: str) -> None:
     from dashboard.charts import tokens as charts
     from dashboard.tokens_view import csv_button
     from sdlab.text.encoder import compare, norms
 
-    encoding = encoded(model_hash, prompt)
+    encoding = encoded(reader, prompt)
     table = norms(encoding)
-    against = compare(encoding, encoded(model_hash, other))
+    against = compare(encoding, encoded(reader, other))
     name = "the other prompt" if other else "the empty prompt"
     with st.grid(3, min_column_width=290, gap="medium"):
         for chart, alt in (
@@ -72,12 +72,12 @@ def _compared(equal: int, name: str) -> str:
     )
 
 
-def _cosines(model_hash: str, prompt: str) -> None:
+def _cosines(reader: Reader, prompt: str) -> None:
     from dashboard.charts.tokens import cosine_map
     from dashboard.tokens_view import csv_button
     from sdlab.text.similar import cosine_table
 
-    encoding = encoded(model_hash, prompt)
+    encoding = encoded(reader, prompt)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         space = _space("Between", "tokens.cosines", "contextual")
         every = st.toggle("All 77 positions", key="tokens.cosines_all", **_BOUND)
@@ -89,11 +89,11 @@ def _cosines(model_hash: str, prompt: str) -> None:
         csv_button(cosine_table(encoding, space), f"cosines_{space}")
 
 
-def _nearest(model_hash: str, prompt: str) -> None:
+def _nearest(reader: Reader, prompt: str) -> None:
     from dashboard.tokens_view import csv_button
     from sdlab.text.tokens import labels
 
-    encoding = encoded(model_hash, prompt)
+    encoding = encoded(reader, prompt)
     names = labels(encoding.tokens)
     place, which = st.columns(2)
     with place:
@@ -107,7 +107,7 @@ def _nearest(model_hash: str, prompt: str) -> None:
         )
     with which:
         space = _space("By its", "tokens.nearest", "token")
-    table = nearest_entries(model_hash, prompt, position, space)
+    table = nearest_entries(reader, prompt, position, space)
     st.dataframe(
         table,
         hide_index=True,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.controls import PROMPT
 from dashboard.messages import explained, plain
-from dashboard.token_data import encoded, model_in_memory
+from dashboard.token_data import Reader, encoded, model_in_memory, readers
 from dashboard.worker.views import EMBEDDED, ModelView
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sdlab.text.encoder import Encoding
 
 _BOUND = {"bind": "query-params"}
+_NAMES = {"text_encoder": "the first", "text_encoder_2": "the second"}
 _OPENING = "Opening the model; the first start takes some seconds …"
 _LEGEND = (
     "A box is a word, a dashed line inside it a cut between two of its pieces; below each piece is "
@@ -47,15 +48,35 @@ def tokens_page() -> None:
         if model is None:
             st.warning("No model is in memory; load one on the Models page.")
             return
-        encoding = encoded(model.hash, prompt)
-        second = encoded(model.hash, other) if other else None
+        reader = _reader(model)
+        encoding = encoded(reader, prompt)
+        second = encoded(reader, other) if other else None
         _pieces(encoding, second, model)
         st.header("What the text encoder reads", anchor=False)
         _tensors(encoding, model)
         st.header("What it makes of each position", anchor=False)
-        vectors_section(model.hash, prompt, other)
+        vectors_section(reader, prompt, other)
         st.header("How the positions look at each other", anchor=False)
-        attention_section(model.hash, prompt)
+        attention_section(reader, prompt)
+
+
+def _reader(model: ModelView) -> Reader:
+    """Return the text encoder to look at; drawn as a choice where the model has two."""
+    found = readers(model.hash)
+    if len(found) == 1:
+        return found[0]
+    chosen = st.segmented_control(
+        "Tokenizer and text encoder",
+        [reader.part for reader in found],
+        format_func=_NAMES.get,
+        default=found[0].part,
+        required=True,
+        key="tokens.part",
+        help="This model reads the prompt twice, by two tokenizers and two text encoders, and "
+        "joins what they make of each position.",
+        **_BOUND,
+    )
+    return next(reader for reader in found if reader.part == chosen)
 
 
 def csv_button(frame: "pd.DataFrame", name: str, label: str = "CSV") -> None:

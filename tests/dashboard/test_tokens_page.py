@@ -1,13 +1,20 @@
 """The Tokens page by AppTest, with the real embedded model behind the real worker."""
 
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
+import torch
+from transformers import CLIPTokenizer
 
 from dashboard.lab import lab
+from dashboard.worker.views import LabView
+from sdlab.models.load import EMBEDDED
+from sdlab.models.model import Model
 from sdlab.sampling.experiment import Experiment
 from tests.dashboard.conftest import run_until
+from tests.tracing.pipelines import xl
 
 
 @pytest.fixture
@@ -105,10 +112,10 @@ def test_the_page_answers_while_a_run_is_going(page):
 
 
 def test_what_the_page_shows_is_the_models_own(page):
-    from dashboard.token_data import encoded
+    from dashboard.token_data import encoded, readers
 
-    model_hash = lab().status().model.hash
-    shown = encoded(model_hash, "a parrot on a beach").contextual
+    (reader,) = readers(lab().status().model.hash)
+    shown = encoded(reader, "a parrot on a beach").contextual
     own = lab().ask(lambda model: model.encode_prompt("a parrot on a beach")[0][0].numpy())
     assert np.array_equal(shown, own)
 
@@ -131,3 +138,38 @@ def test_a_run_links_to_its_words(open_page):
     links = [link.proto for link in at.get("page_link")]
     (words,) = [link for link in links if link.label == "How CLIP reads its words"]
     assert parse_qs(words.query_string) == {"tokens.prompt": ["a sun"], "tokens.other": ["rain"]}
+
+
+class TwoEncoders:
+    """A worker that holds a Stable Diffusion XL pipeline."""
+
+    def __init__(self, view):
+        self.model = Model(xl()[0], "xl")
+        self.model.pipeline.tokenizer_2 = CLIPTokenizer.from_pretrained(
+            EMBEDDED / "tokenizer", pad_token="!"
+        )
+        self.view = LabView(model=replace(view, name="xl", hash="two encoders"))
+
+    def status(self):
+        return self.view
+
+    def ask(self, function, *_, **__):
+        with torch.no_grad():
+            return function(self.model)
+
+
+def test_a_model_of_two_tokenizers_shows_either(page, monkeypatch):
+    from dashboard import token_data
+
+    two = TwoEncoders(lab().status().model)
+    monkeypatch.setattr(token_data, "lab", lambda: two)
+    page.run()
+    assert not page.exception and not page.error
+    which = page.segmented_control(key="tokens.part")
+    assert which.options == ["the first", "the second"]
+    first = page.dataframe[0].value
+    which.set_value("text_encoder_2").run()
+    assert not page.exception and not page.error
+    second = page.dataframe[0].value
+    assert first["id"].tolist()[:7] == second["id"].tolist()[:7]
+    assert set(first["id"][7:]) == {49407} and set(second["id"][7:]) == {0}
