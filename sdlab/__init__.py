@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sdlab import bench
+    from sdlab.comparing.comparison import Comparison
+    from sdlab.comparing.entrant import Entrant
+    from sdlab.comparing.run import compare
     from sdlab.errors import MemoryLimitError, ModelError, SdlabError, StoreError
     from sdlab.inversion.invert import invert, regenerate
     from sdlab.linting.report import lint
@@ -33,8 +36,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AttentionRecord": "sdlab.tracing.attention.record",
+    "Comparison": "sdlab.comparing.comparison",
     "Course": "sdlab.sampling.course",
     "Engine": "sdlab.sampling.engine",
+    "Entrant": "sdlab.comparing.entrant",
     "Experiment": "sdlab.sampling.experiment",
     "MemoryLimitError": "sdlab.errors",
     "Model": "sdlab.models.model",
@@ -49,6 +54,7 @@ _HOMES = {
     "as_diffusers_scheduler": "sdlab.solvers.as_diffusers",
     "check_solver": "sdlab.solvers.contract",
     "bench": "sdlab.bench",
+    "compare": "sdlab.comparing.run",
     "curves": "sdlab.noise",
     "course": "sdlab.sampling.course",
     "lint": "sdlab.linting.report",
@@ -67,8 +73,10 @@ _HOMES = {
 
 __all__ = [
     "AttentionRecord",
+    "Comparison",
     "Course",
     "Engine",
+    "Entrant",
     "Experiment",
     "MemoryLimitError",
     "Model",
@@ -83,6 +91,7 @@ __all__ = [
     "as_diffusers_scheduler",
     "check_solver",
     "bench",
+    "compare",
     "course",
     "curves",
     "lint",

@@ -113,8 +113,9 @@ def draws_noise(entrant: Entrant) -> bool:
         options.pop("eta", None)  # refused when it is to run
     try:
         return is_stochastic(entrant.solver, options)
-    except ValueError:
-        return is_stochastic(entrant.solver)
+    except Exception:  # options that are refused, or a solver that raises: what it declares
+        own = solvers().get(entrant.solver)
+        return not (own or adapter.probe(entrant.solver)).deterministic
 
 
 def _refused(entrant: Entrant, config: Mapping[str, Any], reason: str) -> Way:

@@ -93,8 +93,9 @@ def quality(outcomes: Outcomes, costs: "pd.DataFrame", verdicts: Verdicts) -> li
         key = (outcome.cell.entrant, outcome.cell.budget)
         hits.setdefault(key, []).extend(verdicts.get(outcome.cell.experiment.id, []))
     rows = []
-    for row in costs[["entrant", "budget", "nfe"]].to_dict("records"):
-        found = hits.get((row["entrant"], row["budget"]), [])
+    for entrant, budget, nfe in costs[["entrant", "budget", "nfe"]].itertuples(index=False):
+        row = {"entrant": entrant, "budget": budget, "nfe": nfe}
+        found = hits.get((entrant, budget), [])
         for what in (*KINDS, ALL):
             counted = [hit for kind, hit in found if what in (kind, ALL)]
             if counted:

@@ -101,11 +101,11 @@ def comparing(
             going = engine.round()
             for key in [key for key, job in waiting.items() if job.over]:
                 job = waiting.pop(key)
-                result = job.result or job.error
+                outcome = job.result or job.error
                 if save is not None and job.result is not None:
                     job.result.save(save)
-                if result is not None:
-                    found[key] = result
+                if outcome is not None:
+                    found[key] = outcome
             yield sum(job.evaluation if not job.over else job.nfe for job in jobs.values()), total
     finally:
         for job in engine.jobs:

@@ -6,22 +6,20 @@ checker's fidelity counts, with its interval. Differences that luck explains are
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.luck import PICTURES
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 TARGET = 0.05
 TENTH = 0.1
 NAMED = 4
 """So many are named in a sentence; of more, the number is told."""
 
-Tables = Mapping[str, "pd.DataFrame"]
+Frame = Any  # a DataFrame, whose stubs give every cell any type there is
+Tables = Mapping[str, Frame]
 
 
 def verdict(comparison: Comparison, tables: Tables, target: float = TARGET) -> list[str]:
@@ -62,14 +60,14 @@ def evaluations_for(nfe: Sequence[float], errors: Sequence[float], target: float
     return math.nan
 
 
-def _ranked(tables: Tables) -> "pd.DataFrame":
+def _ranked(tables: Tables) -> Frame:
     """Return the rows of ``cost`` that distance may rank: without noise, with an error."""
     entrants, cost = tables["entrants"], tables["cost"]
     steady = entrants.loc[entrants["deterministic"], "entrant"]
     return cost[cost["entrant"].isin(steady) & cost["error"].notna()]
 
 
-def _nearest(comparison: Comparison, tables: Tables, ranked: "pd.DataFrame") -> list[str]:
+def _nearest(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]:
     """Say who comes nearest at the first budget, and who cannot be told from it."""
     here = ranked[ranked["budget"] == comparison.budget].sort_values("error", kind="stable")
     if here.empty:
@@ -87,14 +85,14 @@ def _nearest(comparison: Comparison, tables: Tables, ranked: "pd.DataFrame") -> 
     return [said, *_tied(tables["ties"], best["entrant"])]
 
 
-def _tied(ties: "pd.DataFrame", best: str) -> list[str]:
+def _tied(ties: Frame, best: str) -> list[str]:
     own = ties[((ties["a"] == best) | (ties["b"] == best)) & ties["p"].notna()]
     if own.empty:
         return []
-    others = [
-        f"{row.b if row.a == best else row.a} (p = {_p(row.p)})"
-        for row in own[own["tied"]].itertuples()
-    ]
+    others = []
+    for row in own[own["tied"]].itertuples():
+        other, ratio = (row.b, 1 / row.ratio) if row.a == best else (row.a, row.ratio)
+        others.append(f"{other} ({ratio:.3g} times its distance, p = {_p(row.p)})")
     if not others:
         return [f"By more than luck: every other is farther off than {best} (paired, p < 0.05)."]
     rest = len(own) - len(others)
@@ -103,7 +101,7 @@ def _tied(ties: "pd.DataFrame", best: str) -> list[str]:
     return [f"Statistically tied with {best}: {_listed(others)}.{rest_said}"]
 
 
-def _reached(ranked: "pd.DataFrame", target: float) -> list[str]:
+def _reached(ranked: Frame, target: float) -> list[str]:
     """Say who reaches the target first and what the others need for the same."""
     needed, missed, most = [], [], 0.0
     for label, rows in ranked.groupby("entrant", sort=False):
@@ -133,7 +131,7 @@ def _reached(ranked: "pd.DataFrame", target: float) -> list[str]:
     return [said]
 
 
-def _front(ranked: "pd.DataFrame") -> list[str]:
+def _front(ranked: Frame) -> list[str]:
     front = ranked[ranked["pareto"]].sort_values("seconds")
     if front.empty or len(ranked) < 2:
         return []
@@ -170,7 +168,7 @@ def _stochastic(comparison: Comparison, tables: Tables) -> list[str]:
     return [f"{said} the prompt's statements fulfilled: {_listed(given)}{beside}."]
 
 
-def _spreads(seeds: "pd.DataFrame") -> str:
+def _spreads(seeds: Frame) -> str:
     known = seeds[seeds["mean"].notna()]
     if known.empty:
         return ""
@@ -185,7 +183,7 @@ def _no_fidelity(tables: Tables) -> str:
     return "nothing judges these pictures' fidelity here, so no quality is claimed."
 
 
-def _one_picture(comparison: Comparison, tables: Tables, ranked: "pd.DataFrame") -> list[str]:
+def _one_picture(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]:
     pictures = int(tables["cost"]["pictures"].max()) if len(tables["cost"]) else 0
     several = ranked["entrant"].nunique() > 1
     if pictures == 1 and len(comparison.pictures) == 1 and several:
@@ -195,7 +193,7 @@ def _one_picture(comparison: Comparison, tables: Tables, ranked: "pd.DataFrame")
     return []
 
 
-def _unsure(ranked: "pd.DataFrame") -> list[str]:
+def _unsure(ranked: Frame) -> list[str]:
     """Say where the reference itself is not converged enough to tell."""
     if ranked.empty:
         return []

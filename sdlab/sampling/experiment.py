@@ -86,6 +86,10 @@ class Experiment:
         height: Pixels, a multiple of 8; None for the model's own size.
         model: The name under which the model was loaded.
         record: What to keep of the tensors.
+        fast: Whether the U-Net of a float32 model computes in bfloat16: quicker where the
+            hardware has it, but a slightly different picture (benchmarks/compare.py measures how
+            different), which also depends on what else is in the batch. Left out of the JSON when
+            False.
 
     Raises:
         ValueError: If a field is out of range; the message names field, value and fix.
@@ -106,6 +110,7 @@ class Experiment:
     height: int | None = None
     model: str = "embedded"
     record: Record = field(default_factory=Record)
+    fast: bool = False
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -123,6 +128,8 @@ class Experiment:
                 _size(name, getattr(self, name))
         if isinstance(self.record, Mapping):
             object.__setattr__(self, "record", Record(**self.record))
+        if not isinstance(self.fast, bool):
+            raise ValueError(f"fast must be True or False, got {self.fast!r}.")
 
     @property
     def id(self) -> str:
@@ -141,6 +148,8 @@ class Experiment:
         else:
             for name in ("layers", "self_layers"):
                 record["attention"][name] = list(record["attention"][name])
+        if not self.fast:
+            del out["fast"]  # for the same reason
         return out
 
     def to_json(self) -> str:
@@ -208,6 +217,15 @@ def _size(name: str, value: object) -> None:
 
 
 def options_of(name: str, value: object) -> Options:
+    """Return options as hashable pairs, sorted by name.
+
+    Args:
+        name: What to call them in an error.
+        value: A mapping, or pairs.
+
+    Raises:
+        ValueError: If it is no mapping of text to finite JSON.
+    """
     if isinstance(value, Mapping):
         value = value.items()
     try:

@@ -61,14 +61,33 @@ def write_zip(folder: str | Path, stream: Sink) -> None:
     """
     folder = Path(folder)
     read_manifest(folder)
-    with zipfile.ZipFile(_Unseekable(stream), "w") as archive:
-        for name in (*FILES, *OPTIONAL_FILES):
-            path = folder / name
-            if path.is_file() and not path.is_symlink():
-                _copy(path, archive, f"{folder.name}/{name}")
-        for name in (*TABLES, *OPTIONAL_TABLES):
-            if (folder / f"{name}.parquet").is_file():
-                _add_csv(folder, name, archive)
+    with open_zip(stream) as archive:
+        add_run(folder, archive)
+
+
+def open_zip(stream: Sink) -> zipfile.ZipFile:
+    """Return a zip to write to a stream, straight through."""
+    return zipfile.ZipFile(_Unseekable(stream), "w")
+
+
+def add_run(folder: Path, archive: zipfile.ZipFile, under: str = "") -> None:
+    """Add a run folder to a zip: its files as they are, and each table as CSV.
+
+    Args:
+        folder: The run folder.
+        archive: The zip.
+        under: What its name in the zip begins with, such as "runs/".
+
+    Raises:
+        StoreError: If a table is damaged.
+    """
+    for name in (*FILES, *OPTIONAL_FILES):
+        path = folder / name
+        if path.is_file() and not path.is_symlink():
+            add_file(path, archive, f"{under}{folder.name}/{name}")
+    for name in (*TABLES, *OPTIONAL_TABLES):
+        if (folder / f"{name}.parquet").is_file():
+            _add_csv(folder, name, archive, under)
 
 
 def export_run(folder: Path, kind: str, directory: Path) -> list[Path]:
@@ -122,18 +141,19 @@ def _write_table(table: "pd.DataFrame", kind: str, stream: BinaryIO) -> None:
         stream.write(block)
 
 
-def _copy(path: Path, archive: zipfile.ZipFile, name: str) -> None:
+def add_file(path: Path, archive: zipfile.ZipFile, name: str) -> None:
+    """Add a file to a zip under a name, as it is."""
     # PNG, Parquet and floats hardly shrink; large files may need zip64.
     entry = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
     with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
         shutil.copyfileobj(source, target, BLOCK)
 
 
-def _add_csv(folder: Path, name: str, archive: zipfile.ZipFile) -> None:
+def _add_csv(folder: Path, name: str, archive: zipfile.ZipFile, under: str) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    entry = zipfile.ZipInfo(f"{folder.name}/{name}.csv")
+    entry = zipfile.ZipInfo(f"{under}{folder.name}/{name}.csv")
     entry.compress_type = zipfile.ZIP_DEFLATED
     try:
         with pyarrow.parquet.ParquetFile(folder / f"{name}.parquet") as file:

@@ -1,0 +1,98 @@
+"""A whole comparison as one zip: tables, verdict, pictures, and the runs if asked for."""
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdlab.comparing.result import MANIFEST, Result
+from sdlab.errors import StoreError
+from sdlab.store import run_path
+from sdlab.store.export import Sink, add_file, add_run, csv_bytes, open_zip
+from sdlab.store.run_folder import IMAGE, read_manifest
+
+if TYPE_CHECKING:
+    import zipfile
+
+SLUG = 40
+
+
+def write_zip(
+    result: Result, stream: Sink, root: str | Path | None = None, *, runs: bool = False
+) -> None:
+    """Write a zip of a comparison to a stream.
+
+    It holds ``manifest.json``, ``verdict.txt``, every table as ``<table>.csv`` and
+    ``<table>.parquet``, and ``pictures/<number>-<entrant>-seed<seed>-<budget>.png`` in the order of
+    the ``runs`` table, the references' as ``pictures/reference-<number>-seed<seed>.png``. The
+    stream needs neither seek nor tell.
+
+    Args:
+        result: The comparison's.
+        stream: Has ``write``.
+        root: The folder of all runs, from which pictures are taken that are not in memory; None
+            for those in memory only.
+        runs: Whether the run folders are added, as ``runs/<id>/``.
+
+    Raises:
+        ValueError: If ``runs`` is asked for without ``root``.
+        StoreError: If a run folder that is asked for is missing or damaged.
+    """
+    if runs and root is None:
+        raise ValueError("runs=True needs root, the folder of all runs.")
+    with open_zip(stream) as archive:
+        text = json.dumps(result.manifest, indent=2, ensure_ascii=False)
+        _add(archive, MANIFEST, (text + "\n").encode())
+        _add(archive, "verdict.txt", ("\n".join(result.verdict) + "\n").encode())
+        for name, table in result.tables.items():
+            _add(archive, f"{name}.csv", csv_bytes(table))
+            stored = io.BytesIO()
+            table.to_parquet(stored, index=False)
+            _add(archive, f"{name}.parquet", stored.getvalue())
+        for key, name in _pictures(result):
+            _add_picture(archive, name, result, key, root)
+        folders = [run_path(root, key) for key in result.ids] if runs and root is not None else []
+        for folder in folders:
+            read_manifest(folder)
+            add_run(folder, archive, "runs/")
+
+
+def _pictures(result: Result) -> list[tuple[str, str]]:
+    """Return (run id, name in the zip) of every picture there is."""
+    names = []
+    for number, row in enumerate(result.tables["references"].itertuples()):
+        names.append((str(row.run), f"pictures/reference-{number:02d}-seed{row.seed}.png"))
+    unit = "evaluations" if result.comparison.align == "nfe" else "steps"
+    for number, row in enumerate(result.tables["runs"].itertuples()):
+        if row.state == "done":
+            which = f"{number:03d}-{_slug(str(row.entrant))}-seed{row.seed}-{row.budget}{unit}"
+            names.append((str(row.run), f"pictures/{which}.png"))
+    return names
+
+
+def _add_picture(
+    archive: "zipfile.ZipFile", name: str, result: Result, key: str, root: str | Path | None
+) -> None:
+    if key in result.made:
+        picture = io.BytesIO()
+        result.made[key].image.save(picture, "PNG")
+        _add(archive, name, picture.getvalue())
+    elif root is not None:
+        path = run_path(root, key) / IMAGE
+        if path.is_file() and not path.is_symlink():  # a run may have been deleted since
+            try:
+                add_file(path, archive, name)
+            except OSError as error:
+                raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _add(archive: "zipfile.ZipFile", name: str, data: Any) -> None:
+    import zipfile
+
+    kind = zipfile.ZIP_DEFLATED if name.endswith((".csv", ".json", ".txt")) else zipfile.ZIP_STORED
+    archive.writestr(name, data, compress_type=kind)
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", label).strip("-.")[:SLUG] or "sampler"

@@ -1,0 +1,115 @@
+"""Named sets of samplers to compare."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sdlab.comparing.entrant import Entrant
+from sdlab.comparing.fairness import draws_noise
+from sdlab.errors import unknown
+from sdlab.solvers.catalogue import valid_names
+
+DEFAULT = "two orders"
+
+
+class Preset(NamedTuple):
+    """A named set of samplers.
+
+    Attributes:
+        description: What it is for, in a sentence.
+        entrants: Makes the samplers; the first call may take seconds, as it lets diffusers' try.
+    """
+
+    description: str
+    entrants: Callable[[], tuple[Entrant, ...]]
+
+
+def preset(name: str) -> tuple[Entrant, ...]:
+    """Return the samplers of a preset.
+
+    Raises:
+        ValueError: If there is no such preset; the message lists them.
+    """
+    if name not in PRESETS:
+        raise ValueError(unknown("preset", name, PRESETS))
+    return PRESETS[name].entrants()
+
+
+def of_number(count: int = 24) -> tuple[Entrant, ...]:
+    """Return so many samplers, those that draw no noise first; fewer if there are no more."""
+    return (*_deterministic(), *_stochastic())[:count]
+
+
+def _two_orders() -> tuple[Entrant, ...]:
+    return tuple(Entrant(name) for name in ("ddim", "euler", "heun", "dpmpp_2m"))
+
+
+def _deterministic() -> tuple[Entrant, ...]:
+    return tuple(e for e in map(Entrant, valid_names()) if not draws_noise(e))
+
+
+def _stochastic() -> tuple[Entrant, ...]:
+    return tuple(e for e in map(Entrant, valid_names()) if draws_noise(e))
+
+
+def _ddim() -> tuple[Entrant, ...]:
+    return (
+        Entrant("ddim"),
+        Entrant("ddim", eta=0.5),
+        Entrant("ddim", eta=1.0),
+        Entrant("ddpm"),
+        Entrant("euler"),
+        Entrant("plms"),
+        Entrant("DDIMScheduler"),
+        Entrant("PNDMScheduler"),
+        Entrant("DDPMScheduler"),
+    )
+
+
+# As AUTOMATIC1111's and ComfyUI's lists name them. Those without a curve in the name go over evenly
+# spaced timesteps there ("Automatic", "normal"), which is linspace here.
+WEB_UIS = (
+    ("Euler", "euler", "linspace"),
+    ("Euler a", "euler_ancestral", "linspace"),
+    ("LMS", "lms", "linspace"),
+    ("LMS Karras", "lms", "karras"),
+    ("Heun", "heun", "linspace"),
+    ("DPM2", "dpm_2", "linspace"),
+    ("DPM2 Karras", "dpm_2", "karras"),
+    ("DPM2 a Karras", "dpm_2_ancestral", "karras"),
+    ("DPM++ 2S a Karras", "dpmpp_2s_ancestral", "karras"),
+    ("DPM++ 2M", "dpmpp_2m", "linspace"),
+    ("DPM++ 2M Karras", "dpmpp_2m", "karras"),
+    ("DPM++ SDE Karras", "dpmpp_sde", "karras"),
+    ("DPM++ 2M SDE Karras", "dpmpp_2m_sde", "karras"),
+    ("DPM++ 2M SDE Exponential", "dpmpp_2m_sde", "exponential"),
+    ("DPM++ 3M SDE Exponential", "dpmpp_3m_sde", "exponential"),
+    ("DDIM", "ddim", "linspace"),
+    ("PLMS", "plms", "linspace"),
+    ("UniPC", "unipc", "linspace"),
+)
+
+
+def _web_uis() -> tuple[Entrant, ...]:
+    return tuple(Entrant(solver, curve=curve, label=label) for label, solver, curve in WEB_UIS)
+
+
+PRESETS = {
+    "two orders": Preset(
+        "Two samplers of first and two of second order: quick, and the difference shows.",
+        _two_orders,
+    ),
+    "DDIM and its relatives": Preset(
+        "DDIM with and without noise, what becomes of it at either end, and diffusers' own.", _ddim
+    ),
+    "what SD web UIs offer": Preset(
+        "The samplers of AUTOMATIC1111 and ComfyUI under the names that they have there.", _web_uis
+    ),
+    "every deterministic one": Preset(
+        "All that draw no noise after the start, ours and diffusers': one ODE, many solvers.",
+        _deterministic,
+    ),
+    "stochastic ones": Preset(
+        "All that draw noise on the way: to be judged by fidelity and spread, over several seeds.",
+        _stochastic,
+    ),
+}
