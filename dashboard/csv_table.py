@@ -1,5 +1,6 @@
-"""A table on a page with what it holds in a line, and its CSV."""
+"""A table on a page with what it holds in a line, and its CSV or Parquet."""
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -15,6 +16,7 @@ def csv_table(
     about: str,
     columns: dict[str, Any] | None = None,
     shown: bool = True,
+    parquet: bool = False,
 ) -> None:
     """Draw a table and a button that downloads it.
 
@@ -25,6 +27,7 @@ def csv_table(
         about: What it holds, a sentence.
         columns: Streamlit's column config.
         shown: Whether to draw the table too, not the button alone.
+        parquet: Whether to offer it as Parquet too.
     """
     from sdlab.store.export import csv_bytes
 
@@ -40,6 +43,23 @@ def csv_table(
             on_click="ignore",
             help=f"{about} As CSV.",
         )
+        if parquet:
+            st.download_button(
+                "Parquet",
+                data=_parquet_bytes(frame),
+                file_name=f"{name}.parquet",
+                mime="application/vnd.apache.parquet",
+                key=f"{key}_parquet",
+                icon=":material/download:",
+                on_click="ignore",
+                help=f"{about} As Parquet.",
+            )
     if shown:
         height = min(330, 38 + 35 * len(frame))
         st.dataframe(frame, hide_index=True, height=height, column_config=columns or {}, alt=about)
+
+
+def _parquet_bytes(frame: "pd.DataFrame") -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()

@@ -10,6 +10,7 @@ _MENU = {
     "Run": (
         ("home", "Home", "home"),
         ("experiment", "Experiment", "science"),
+        ("compare", "Compare", "compare"),
         ("runs", "Runs", "grid_view"),
         ("run", "Run", "frame_inspect"),
         ("models", "Models", "deployed_code"),

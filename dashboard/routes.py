@@ -1,11 +1,11 @@
-"""What the server answers beside the pages: a whole run as a zip, streamed."""
+"""What the server answers beside the pages: zips of runs and comparisons, streamed; pictures."""
 
 import queue
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Chunks = queue.Queue[bytes | Exception | None]
 
 _PATH = "/export/{run}.zip"
+_COMPARISON = "/export/comparison/{comparison}.zip"
+_PICTURE = "/picture/{run}.png"
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -24,12 +26,36 @@ def routes() -> "list[BaseRoute]":
     """Return the routes to mount beside Streamlit's own."""
     from starlette.routing import Route
 
-    return [Route(_base() + _PATH, _export)]
+    return [
+        Route(_base() + _PATH, _export),
+        Route(_base() + _COMPARISON, _export_comparison),
+        Route(_base() + _PICTURE, _picture),
+    ]
 
 
 def zip_url(run: str) -> str:
     """Return where the zip of a run is served."""
     return _base() + _PATH.format(run=run)
+
+
+def comparison_zip_url(comparison: str) -> str:
+    """Return where the zip of a comparison is served."""
+    return _base() + _COMPARISON.format(comparison=comparison)
+
+
+def picture_url(run: str, version: object = "") -> str:
+    """Return where the picture of a run is served, or its latest preview.
+
+    Args:
+        run: The run's id.
+        version: Changes when the picture does, so that the browser asks again.
+    """
+    return f"{_base()}{_PICTURE.format(run=run)}?v={version}"
+
+
+def page_url(path: str) -> str:
+    """Return the address of a page, for links that Streamlit does not draw."""
+    return f"{_base()}/{path}"
 
 
 def _base() -> str:
@@ -48,6 +74,45 @@ async def _export(request: "Request") -> "Response":
         return PlainTextResponse(f"No run {run[:40]!r} is stored here.", status_code=404)
     headers = {"Content-Disposition": f'attachment; filename="sdlab-{run}.zip"'}
     return StreamingResponse(stream_zip(folder), media_type="application/zip", headers=headers)
+
+
+def _export_comparison(request: "Request") -> "Response":
+    from starlette.responses import PlainTextResponse, StreamingResponse
+
+    from dashboard.lab import lab
+    from sdlab.comparing import export
+    from sdlab.comparing.result import open_result
+    from sdlab.errors import StoreError
+
+    name = request.path_params["comparison"]
+    try:
+        result = open_result(lab().runs, name)
+    except StoreError:
+        return PlainTextResponse(f"No comparison {name[:40]!r} is stored here.", status_code=404)
+    headers = {"Content-Disposition": f'attachment; filename="sdlab-comparison-{name}.zip"'}
+    chunks = stream(lambda sink: export.write_zip(result, sink, root=lab().runs))
+    return StreamingResponse(chunks, media_type="application/zip", headers=headers)
+
+
+def _picture(request: "Request") -> "Response":
+    """Answer with a run's latest preview while it is on its way, or with its stored picture."""
+    from starlette.responses import PlainTextResponse, Response
+
+    from dashboard.lab import lab
+    from dashboard.worker.shelf import read_picture
+    from sdlab.errors import StoreError
+
+    run = request.path_params["run"]
+    view = lab().get(run) if _ID.fullmatch(run) else None
+    headers = {"Cache-Control": "private, max-age=600"}
+    if view is not None and view.state != "done" and view.preview:
+        return Response(view.preview, media_type="image/png", headers=headers)
+    try:
+        if not _ID.fullmatch(run):
+            raise StoreError("no id")
+        return Response(read_picture(lab().runs / run), media_type="image/png", headers=headers)
+    except StoreError:
+        return PlainTextResponse(f"No picture of {run[:40]!r} is here.", status_code=404)
 
 
 class _Pipe:
@@ -85,13 +150,22 @@ def stream_zip(folder: Path) -> Iterator[bytes]:
     """
     from sdlab.store.export import write_zip
 
+    yield from stream(lambda sink: write_zip(folder, sink))
+
+
+def stream(write: "Callable[[Any], None]") -> Iterator[bytes]:
+    """Yield what ``write`` writes to the stream it is given, while it writes, in another thread.
+
+    Raises:
+        Exception: What the writing raised.
+    """
     chunks: Chunks = queue.Queue(maxsize=16)
     gone = threading.Event()
 
     def produce() -> None:
         pipe = _Pipe(chunks, gone)
         try:
-            write_zip(folder, pipe)
+            write(pipe)
             end: Exception | None = None
         except Exception as error:
             end = error

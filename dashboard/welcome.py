@@ -29,10 +29,11 @@ def ways_on() -> None:
     """Draw the links to the other pages, each with what it is for."""
     ways = (
         ("experiment", "Experiment", "science", "Choose words, noise and scheduler; watch it run."),
+        ("compare", "Compare", "compare", "Samplers side by side, with a verdict in numbers."),
         ("runs", "Runs", "grid_view", "Every run made here, to open, measure and download."),
         ("models", "Models", "deployed_code", "Load a checkpoint: hub id, folder or file."),
     )
-    with st.grid(3, min_column_width=220):
+    with st.grid(4, min_column_width=200):
         for name, label, icon, text in ways:
             with st.container(border=True, key=f"home_{name}", gap="xsmall", height="stretch"):
                 st.page_link(page_path(name), label=f"**{label}**", icon=f":material/{icon}:")

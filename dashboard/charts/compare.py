@@ -11,7 +11,8 @@ from dashboard.charts.many import legend_height, many_lines
 
 HEIGHT = 380
 SMALLEST = 1e-6  # below is rounding, which would stretch a log axis
-POWERS = [10.0**power for power in range(-7, 3)]
+_POWERS = [10.0**power for power in range(-7, 3)]
+_BETWEEN = [digit * power for power in _POWERS for digit in (1, 2, 5)]
 X_AXES = ("step", "sigma", "evaluation", "share")
 DISTANCES = ("x0_to_end", "x0_distance", "x_t_distance")
 STATISTICS = ("x_t_std", "x0_pred_std")
@@ -63,7 +64,11 @@ def per_step(
         f"{measure}:Q",
         title=unit + (", log scale" if log else ""),
         scale=alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False),
-        axis=powers() if measure in DISTANCES else decades() if log else alt.Axis(tickCount=6),
+        axis=powers(rows[measure])
+        if measure in DISTANCES
+        else decades()
+        if log
+        else alt.Axis(tickCount=6),
     )
     tips = [
         alt.Tooltip("entrant:N", title="sampler"),
@@ -88,9 +93,11 @@ def placed(steps: pd.DataFrame) -> pd.DataFrame:
     return steps.assign(at=steps["step"] + share.reindex(steps.index))
 
 
-def powers() -> alt.Axis:
-    """Return the axis of errors and distances: a tick at each power of ten, none crowded out."""
-    return alt.Axis(values=POWERS, format="~g", labelOverlap="greedy")
+def powers(values: pd.Series) -> alt.Axis:
+    """Return the log axis of errors and distances: ticks at powers of ten, or closer for few."""
+    known = values[np.isfinite(values) & (values > 0)].astype(float)
+    wide = len(known) and known.max() / known.min() > 300
+    return alt.Axis(values=_POWERS if wide else _BETWEEN, format="~g", labelOverlap="greedy")
 
 
 def doublings(field: str, title: str, values: pd.Series) -> alt.X:

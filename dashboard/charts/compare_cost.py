@@ -1,6 +1,6 @@
 """What accuracy costs: error against evaluations and seconds, and the order of finish."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import altair as alt
 import numpy as np
@@ -17,7 +17,7 @@ COSTS = {
 _GREY = "#8a90a3"
 _GOLD = "#d99a00"
 _ERROR = "distance to the converged picture (std, log scale)"
-_ROW = 21
+_ROW = 24
 _COLUMNS = (
     "entrant", "budget", "num_steps", "nfe", "seconds", "error", "low", "high", "pictures",
     "floor", "pareto",
@@ -47,7 +47,7 @@ def error_against(
     axis, title = COSTS[x]
     rows = _positive(require(cost, _COLUMNS, title).dropna(subset=["error", x]))
     present = {name: colors[name] for name in colors if name in set(rows["entrant"])}
-    across, y = doublings(x, axis, rows[x]), _vertical()
+    across, y = doublings(x, axis, rows[x]), _vertical(rows)
     layers = many_lines(rows, across, y, present, dashes, _tooltips(), order=x, series="entrant")
     behind = [*_floors(rows, y), _bars(rows, across, present)]
     if x == "nfe":
@@ -59,32 +59,38 @@ def error_against(
     )
 
 
-def ranking(cost: pd.DataFrame, budget: int, colors: Mapping[str, str]) -> alt.LayerChart:
+def ranking(
+    cost: pd.DataFrame, budget: int, colors: Mapping[str, str], noisy: Collection[str] = ()
+) -> alt.LayerChart:
     """Return the samplers at one budget in the order of their error, with 95 % intervals.
 
     Args:
         cost: The comparison's ``cost``.
         budget: Which rows of it.
         colors: The colour of each entrant.
+        noisy: Those that draw noise; they come last, hollow.
 
     Raises:
         ValueError: If a column is missing.
     """
     rows = require(cost, _COLUMNS, "order of finish").dropna(subset=["error"])
-    rows = _positive(rows[rows["budget"] == budget]).sort_values("error")
+    rows = _positive(rows[rows["budget"] == budget])
+    rows = rows.assign(noisy=rows["entrant"].isin(list(noisy))).sort_values(["noisy", "error"])
     names = list(rows["entrant"])
-    y = alt.Y("entrant:N", title=None, sort=names, axis=alt.Axis(labelLimit=230, grid=True))
+    axis = alt.Axis(labelLimit=230, grid=True, labelOverlap=False)
+    y = alt.Y("entrant:N", title=None, sort=names, axis=axis)
     x = alt.X(
         "error:Q",
         title=_ERROR,
         scale=alt.Scale(type="log", nice=False, padding=14),
-        axis=powers(),
+        axis=powers(rows["error"]),
     )
     color = _color(colors, names)
     base = alt.Chart(rows).encode(y=y, color=color, tooltip=_tooltips())
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, opacity=0.45)
-    dots = base.mark_circle(size=95, opacity=1).encode(x=x)
-    layers = [bars.encode(x=alt.X("low:Q"), x2="high:Q"), dots]
+    dots = base.transform_filter("!datum.noisy").mark_circle(size=110, opacity=1).encode(x=x)
+    rings = base.transform_filter("datum.noisy").mark_point(size=90, strokeWidth=2.5, opacity=1)
+    layers = [bars.encode(x=alt.X("low:Q"), x2="high:Q"), rings.encode(x=x), dots]
     floor = rows["floor"].max()
     if len(rows) and np.isfinite(floor) and floor > rows["error"].min() / 30:
         mark = alt.Chart(pd.DataFrame({"error": [float(floor)]}))
@@ -92,7 +98,7 @@ def ranking(cost: pd.DataFrame, budget: int, colors: Mapping[str, str]) -> alt.L
         tip = [alt.Tooltip("error:Q", title="the reference's own error", format=".2g")]
         layers.insert(0, rule.encode(x=x, tooltip=tip))
     return alt.layer(*layers).properties(
-        title=titled("Order of finish"), height=max(120, _ROW * len(names) + 30)
+        title=titled("Order of finish"), height=_ROW * len(names) + 90
     )
 
 
@@ -119,9 +125,9 @@ def _positive(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(low=rows["low"].clip(lower=rows["error"] / 10))
 
 
-def _vertical() -> alt.Y:
+def _vertical(rows: pd.DataFrame) -> alt.Y:
     scale = alt.Scale(type="log", nice=False, zero=False, padding=12)
-    return alt.Y("error:Q", title=_ERROR, scale=scale, axis=powers())
+    return alt.Y("error:Q", title=_ERROR, scale=scale, axis=powers(rows["error"]))
 
 
 def _color(colors: Mapping[str, str], names: list[str]) -> alt.Color:

@@ -70,13 +70,20 @@ def references(table: pd.DataFrame) -> alt.LayerChart:
     rows = require(table, columns, "references").dropna(subset=["change"])
     names = [f"{p[:40]} · seed {s}" for p, s in zip(rows["prompt"], rows["seed"], strict=True)]
     rows = rows.assign(picture=names).query("error > 0")
-    y = alt.Y("picture:N", title=None, sort=names, axis=alt.Axis(labelLimit=260, grid=True))
-    x = alt.X("value:Q", title="distance (std, log scale)", axis=powers(), scale=_log())
+    y = alt.Y(
+        "picture:N",
+        title=None,
+        sort=names,
+        axis=alt.Axis(labelLimit=260, grid=True, labelOverlap=False),
+    )
     long = rows.melt(
         ["picture", "num_steps", "nfe"], ["change", "error"], var_name="kind", value_name="value"
     )
     words = {"change": "from half the steps", "error": "its own error, estimated"}
     long["kind"] = long["kind"].map(words)
+    scale = alt.Scale(type="log", nice=False, padding=14)
+    axis = powers(long["value"])
+    x = alt.X("value:Q", title="distance (std, log scale)", axis=axis, scale=scale)
     color = alt.Color(
         "kind:N",
         title=None,
@@ -97,9 +104,5 @@ def references(table: pd.DataFrame) -> alt.LayerChart:
     )
     return alt.layer(rule, dots).properties(
         title=titled("How well the references are converged"),
-        height=max(110, _ROW * len(rows) + 40),
+        height=_ROW * len(rows) + 120,
     )
-
-
-def _log() -> alt.Scale:
-    return alt.Scale(type="log", nice=False, padding=14)

@@ -105,5 +105,6 @@ def comparison_tables() -> dict[str, pd.DataFrame]:
         "paths": _paths(),
         "quality": quality,
         "ties": ties,
+        "spread": [("euler_ancestral", "spread", 1.2, 1.0, 1.4, 4)],
     }
     return {name: _frame(name, rows[name]) for name in TABLES}

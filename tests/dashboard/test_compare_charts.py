@@ -94,6 +94,13 @@ def test_the_order_of_finish_is_by_error(tables):
     assert y["sort"] == ["heun", "dpmpp_2m", "euler", "euler_ancestral"]
 
 
+def test_who_draws_noise_comes_last_and_hollow(tables):
+    spec = compare_cost.ranking(tables["cost"], 20, COLORS, ["heun"]).to_dict()
+    rings = spec["layer"][-2]
+    assert rings["encoding"]["y"]["sort"][-1] == "heun"
+    assert rings["transform"] == [{"filter": "datum.noisy"}]
+
+
 def test_one_picture_has_no_intervals_and_still_draws(tables):
     cost = tables["cost"].assign(low=np.nan, high=np.nan, pictures=1)
     compare_cost.ranking(cost, 20, COLORS).to_dict()

@@ -25,10 +25,6 @@ AXES = ("evaluation", "layer", "head")
 METHODS = ("mean", "daam")
 Word = str | int | Sequence[int]
 
-# The layers whose maps find a model's objects best, where that was measured against true masks
-# (benchmarks/attention.py); a start for whoever looks at a model's maps.
-BEST_LAYERS = {"embedded": "1/1"}
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -51,6 +47,38 @@ class Choice:
     head: int | None = None
     size: tuple[int, int] | None = None
     half: str = "cond"
+
+
+@dataclass(frozen=True)
+class Best:
+    """Where to start looking: the layers and steps whose maps find a model's objects best.
+
+    Attributes:
+        layers: In a run, by ``AttentionRecord``'s words; None for all.
+        span: Of a run's evaluations, from and to, as shares of them, 0 ... 1.
+        given_layers: For a given picture.
+        given_timestep: The noise level of a given picture.
+    """
+
+    layers: str | None = None
+    span: tuple[float, float] = (0.0, 1.0)
+    given_layers: str | None = None
+    given_timestep: int = 400
+
+
+# As measured against masks (benchmarks/attention_truth.py, whose last row says if it still holds).
+BEST = {"embedded": Best("1/1", (0.0, 1.0), "1/1", 400)}
+
+
+def best(model: str) -> Best:
+    """Return where to start looking at a model's maps; everything, where it was not measured."""
+    return BEST.get(model, Best())
+
+
+def span_places(count: int, span: tuple[float, float]) -> slice:
+    """Return which of ``count`` evaluations a span of shares means, at least one."""
+    first = min(round(span[0] * count), count - 1)
+    return slice(first, max(round(span[1] * count), first + 1))
 
 
 def heatmap(

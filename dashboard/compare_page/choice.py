@@ -1,0 +1,31 @@
+"""Which picture of a comparison is looked at, where it made several."""
+
+import streamlit as st
+
+from sdlab.comparing.comparison import Comparison
+
+WORDS = 60
+
+
+def choose_picture(page: str, comparison: Comparison) -> tuple[str, int]:
+    """Draw the choice where there is one, and return prompt and seed.
+
+    Args:
+        page: For the widget key, which is in the address.
+        comparison: Whose pictures.
+    """
+    pictures = comparison.pictures
+    if len(pictures) == 1:
+        return pictures[0]
+    by_name = {picture_name(prompt, seed): (prompt, seed) for prompt, seed in pictures}
+    name = st.selectbox(
+        f"Picture, of {len(pictures)}", list(by_name), key=f"{page}.picture", bind="query-params",
+        width=420,
+    )  # fmt: skip
+    return by_name[name]
+
+
+def picture_name(prompt: str, seed: int) -> str:
+    """Return what a picture is called in menus and charts."""
+    short = prompt if len(prompt) <= WORDS else prompt[: WORDS - 1] + "…"
+    return f"{short} · seed {seed}"

@@ -1,0 +1,79 @@
+"""The comparisons that were made here, to open again."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.compare_page.batch import FOLDER as ASKED
+from dashboard.lab import lab
+from dashboard.navigation import page_path
+from sdlab.comparing.result import FOLDER, MANIFEST
+
+SHOWN = 50
+
+
+def earlier(page: str) -> None:
+    """Draw the list of stored comparisons, the latest first; a selected row opens."""
+    table = listed(lab().runs)
+    if table.empty:
+        return
+    st.header("Earlier comparisons", anchor=False)
+    event = st.dataframe(
+        table,
+        key=f"{page}.earlier",
+        hide_index=True,
+        height=min(430, 38 + 35 * len(table)),
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "verdict": st.column_config.TextColumn("Verdict", width="large"),
+            "prompts": st.column_config.TextColumn("Prompts", width="medium"),
+            "samplers": st.column_config.NumberColumn("Samplers", width="small"),
+            "pictures": st.column_config.NumberColumn("Pictures", width="small"),
+            "made": st.column_config.DatetimeColumn("Asked for", format="YYYY-MM-DD HH:mm"),
+            "id": st.column_config.TextColumn("Id"),
+        },
+        alt="Stored comparisons, latest first",
+    )
+    if event.selection.rows:
+        chosen = str(table.iloc[event.selection.rows[0]]["id"])
+        st.switch_page(page_path("compare"), query_params={"id": chosen})
+
+
+def listed(runs: Path) -> pd.DataFrame:
+    """Return the stored comparisons, and those on their way, the latest first."""
+    found: dict[str, dict[str, object]] = {}
+    for path in (runs / ".dashboard" / ASKED).glob("*.json"):
+        found[path.stem] = {"path": path, "verdict": "not finished"}
+    for path in (runs / FOLDER).glob(f"*/{MANIFEST}"):
+        found[path.parent.name] = {"path": path}
+    latest = sorted(found.items(), key=lambda item: _changed(item[1]["path"]), reverse=True)
+    rows = [row for name, given in latest[:SHOWN] if (row := _row(name, **given))]
+    columns = ["made", "verdict", "prompts", "samplers", "pictures", "id"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _row(name: str, path: Path, verdict: str = "") -> dict[str, object] | None:
+    try:
+        manifest = json.loads(path.read_text())
+        comparison = manifest["comparison"]
+        said = verdict or " ".join(manifest["verdict"][:1])
+        pictures = len(comparison["prompts"]) * len(comparison["seeds"])
+        prompts = "; ".join(comparison["prompts"])
+        samplers = len(comparison["entrants"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    made = pd.Timestamp(_changed(path), unit="s")
+    return {
+        "made": made, "verdict": said, "prompts": prompts, "samplers": samplers,
+        "pictures": pictures, "id": name,
+    }  # fmt: skip
+
+
+def _changed(path: object) -> float:
+    try:
+        return Path(str(path)).stat().st_mtime
+    except OSError:
+        return 0.0

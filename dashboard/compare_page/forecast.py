@@ -1,0 +1,131 @@
+"""What a comparison will take, and what of it cannot be fair; said before anything runs."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from dashboard.compare_page.batch import Batch, planned
+from dashboard.lab import lab
+from dashboard.state import session_id
+from dashboard.worker.views import ModelView
+from dashboard.worker.worker import IN_FLIGHT
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.entrant import Entrant
+from sdlab.comparing.facts import Facts
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a comparison will take.
+
+    Attributes:
+        runs: Of the samplers.
+        evaluations: Of the samplers' runs.
+        references: Runs behind the references.
+        reference_evaluations: Of those.
+        bytes: That recording and computing take at their peak, estimated.
+        notes: What stands against a fair comparison, sentences by entrant.
+    """
+
+    runs: int
+    evaluations: int
+    references: int
+    reference_evaluations: int
+    bytes: int
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+
+def facts_of(model: ModelView) -> Facts:
+    """Return what a comparison needs to know of the model in memory.
+
+    Raises:
+        ModelError: If another model has been loaded in the meantime.
+    """
+    return Facts(model.name, model.hash, _config(model.hash))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _config(model_hash: str) -> dict[str, Any]:
+    return lab().ask(lambda model: dict(model.scheduler_config), model_hash)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]) -> Forecast:
+    """Return what a comparison will take.
+
+    Args:
+        comparison: Its JSON.
+        name: Of the model in memory.
+        model_hash: Of its weights.
+        config: Its scheduler config.
+
+    Raises:
+        ValueError: If a sampler cannot run as it is asked to; names it.
+        MemoryLimitError: If not even one run fits into memory.
+    """
+    found = Comparison.from_dict(json.loads(comparison))
+    batch = planned(found, Facts(name, model_hash, config))
+    pictures = len(found.pictures)
+    evaluations = sum(
+        pictures * _nfe(entrant, found, budget, config)
+        for entrant in found.entrants
+        for budget in found.budgets
+    )
+    return Forecast(
+        runs=len(batch.cells),
+        evaluations=evaluations,
+        references=2 * pictures,
+        reference_evaluations=pictures * (3 * found.reference_steps - 2),
+        bytes=_bytes(batch, model_hash),
+        notes=_notes(found, config),
+    )
+
+
+def _nfe(entrant: Entrant, comparison: Comparison, budget: int, config: dict[str, Any]) -> int:
+    from sdlab.sampling.course import course
+
+    try:
+        return course(
+            entrant.solver,
+            comparison.steps_for(entrant, budget, config),
+            config=config,
+            options=dict(entrant.solver_options),
+            curve=entrant.follows(comparison.curve),
+            curve_options=dict(entrant.curve_options),
+            eta=entrant.eta,
+        ).nfe
+    except ValueError as error:
+        if entrant.label in str(error):
+            raise
+        raise ValueError(f"{entrant.label}, budget {budget}: {error}") from None
+
+
+def _notes(comparison: Comparison, config: dict[str, Any]) -> dict[str, list[str]]:
+    from sdlab.comparing.fairness import notes
+
+    found = {e.label: list(notes(comparison, e, config)) for e in comparison.entrants}
+    return {label: said for label, said in found.items() if said}
+
+
+def _bytes(batch: Batch, model_hash: str) -> int:
+    """Return what the runs that are in flight together take, at the most."""
+    cells = [cell.experiment for cell in batch.cells]
+    longest = max(cells, key=lambda e: (bool(e.record.tensors), e.num_steps))
+    together = min(len(batch.experiments), IN_FLIGHT)
+    fine = [reference.fine for reference in batch.references][:1]
+
+    def weigh(model: Any) -> int:
+        from sdlab.sampling import memory
+        from sdlab.sampling.engine import MAX_SAMPLES
+        from sdlab.sampling.plan import plan
+
+        plans = [plan(model, experiment) for experiment in (longest, *fine)]
+        rows = min(MAX_SAMPLES, together * (2 if plans[0].guided else 1))
+        computing = rows * memory.sample_bytes(model, plans[0].shape)
+        computing = max(computing, memory.decode_bytes(model, plans[0].shape))
+        kept = max(p.record_bytes for p in plans)
+        return memory.BASE_BYTES + computing + together * kept
+
+    return lab().ask(weigh, model_hash, session_id())

@@ -1,0 +1,298 @@
+"""The form of the Compare page: who, which pictures, at what cost; all of it in the address."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import schedule_rows
+from dashboard.compare_page.rows import FIRST, MOST, entrant_of, text_of, whole_numbers
+from dashboard.controls import OWN_CURVE
+from dashboard.messages import plain
+from dashboard.sampler_adder import sampler_adder
+from dashboard.worker.views import ModelView
+from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
+
+BOUND = {"bind": "query-params"}
+PROMPTS = "a parrot on a beach"
+FIELDS = (
+    "samplers", "prompts", "seeds", "budget", "more", "align", "cfg", "curve", "negative",
+    "rescale", "width", "height", "fast", "reference",
+)  # fmt: skip
+COUNTED = {"Steps": "steps", "Evaluations": "nfe"}
+FAST = (
+    "bf16 autocast and channels_last for the compared runs, not for the reference: about half the "
+    "time on a CPU, at an error of its own that the distances then contain. Leave it off to "
+    "measure small differences."
+)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the form stands for.
+
+    Attributes:
+        comparison: What would be compared; None if something is not valid.
+        problems: Why, in sentences.
+    """
+
+    comparison: Comparison | None
+    problems: tuple[str, ...] = ()
+
+
+def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Draft:
+    """Draw the controls and return what they stand for.
+
+    Args:
+        page: For the widget keys.
+        catalogue: The table of ``sdlab.schedulers``.
+        model: The model in memory.
+    """
+    texts = _samplers(page, catalogue)
+    left, middle, right = st.columns([8, 4, 7], gap="medium")
+    with left:
+        prompts = st.text_area(
+            "Prompts, one a line", PROMPTS, key=f"{page}.prompts", height=122, **BOUND
+        )
+    with middle:
+        seeds = st.text_input(
+            "Seeds",
+            "0",
+            key=f"{page}.seeds",
+            placeholder="0-3, 7",
+            help="Every prompt is made with every seed, all samplers from the same noise. Three "
+            "pictures or more tell a difference from luck.",
+            **BOUND,
+        )
+        cfg = st.number_input(
+            "Guidance scale (CFG)", 0.0, 20.0, 4.0, 0.5, key=f"{page}.cfg", **BOUND
+        )
+    with right:
+        budget, more, align = _budgets(page)
+    given = _more(page, model)
+    return _draft(texts, prompts or "", seeds or "", budget, more, align, float(cfg), given)
+
+
+def fill(page: str, comparison: Comparison) -> None:
+    """Make the form stand for a comparison; to be called before it is drawn."""
+    counted = {value: key for key, value in COUNTED.items()}
+    values = {
+        "samplers": [text_of(entrant) for entrant in comparison.entrants],
+        "prompts": "\n".join(comparison.prompts),
+        "seeds": ", ".join(map(str, comparison.seeds)),
+        "budget": comparison.budget,
+        "more": ", ".join(map(str, comparison.more_budgets)),
+        "align": counted[comparison.align],
+        "cfg": comparison.guidance_scale,
+        "curve": comparison.curve or OWN_CURVE,
+        "negative": comparison.negative_prompt,
+        "rescale": comparison.guidance_rescale,
+        "width": comparison.width,
+        "height": comparison.height,
+        "fast": comparison.fast,
+        "reference": comparison.reference_steps,
+    }
+    for name in FIELDS:
+        st.session_state[f"{page}.{name}"] = values[name]
+
+
+def touched(page: str) -> bool:
+    """Return whether the address or this session holds any choice of the form."""
+    known = {*st.query_params.keys(), *map(str, st.session_state)}
+    return any(f"{page}.{name}" in known for name in FIELDS)
+
+
+def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
+    from sdlab.comparing.presets import PRESETS
+
+    key = f"{page}.samplers"
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        for number, (name, preset) in enumerate(PRESETS.items()):
+            st.button(
+                name[0].upper() + name[1:],
+                key=f"{page}.preset_{number}",
+                type="tertiary",
+                icon=":material/bolt:",
+                help=preset.description,
+                on_click=_take,
+                args=(key, name),
+            )
+        sampler_adder(page, key, catalogue, FIRST)
+    texts = st.multiselect(
+        "Samplers",
+        schedule_rows.offers(catalogue),
+        list(FIRST),
+        key=key,
+        accept_new_options=True,
+        max_selections=MOST,
+        wrap=True,
+        help="A solver or scheduler, alone (then it follows the curve for all) or + curve of its "
+        "own. You may also type one: `heun {option=value} + karras [rho=5]`, with a name of "
+        "yours before it if you like: `mine: heun + karras`.",
+        **BOUND,
+    )
+    return list(dict.fromkeys(texts))
+
+
+def _take(key: str, name: str) -> None:
+    from sdlab.comparing.presets import preset
+
+    st.session_state[key] = [text_of(entrant) for entrant in preset(name)][:MOST]
+
+
+def _budgets(page: str) -> tuple[int, str, str]:
+    left, right = st.columns([3, 4], gap="small")
+    _say_unknown(page, "align", tuple(COUNTED))
+    with right:
+        counted = st.segmented_control(
+            "Counted in",
+            list(COUNTED),
+            default="Steps",
+            required=True,
+            key=f"{page}.align",
+            help="Evaluations make it fair: Heun, which makes two a step, then takes half as many "
+            "steps. A CFG pair counts as one.",
+            **BOUND,
+        )
+    budget = left.number_input(
+        "Budget",
+        1,
+        1000,
+        20,
+        key=f"{page}.budget",
+        help="Of the runs that are looked at in every detail.",
+        **BOUND,
+    )
+    more = st.text_input(
+        "More budgets",
+        "5, 10",
+        key=f"{page}.more",
+        placeholder="5, 10, 40",
+        help="For error against cost: each sampler runs again at each of them. Two give a line, "
+        "three or more a slope with an interval.",
+        **BOUND,
+    )
+    return int(budget), more or "", COUNTED[counted]
+
+
+def _more(page: str, model: ModelView) -> dict[str, object]:
+    from sdlab.noise.curves import OWN, names
+
+    curves = [OWN_CURVE, *(name for name in names() if name not in OWN)]
+    with st.expander("Curve, size, reference, fast mode", key=f"{page}.more_controls"):
+        one, two, three, four = st.columns(4, gap="medium")
+        with one:
+            _say_unknown(page, "curve", curves)
+            curve = st.selectbox(
+                "Sigma curve for all",
+                curves,
+                curves.index("karras"),
+                key=f"{page}.curve",
+                help="For samplers that name none. Over one curve all start at the same noise, "
+                "which a fair comparison needs; who cannot follow it takes what comes nearest.",
+                **BOUND,
+            )
+            negative = st.text_input("Negative prompt", key=f"{page}.negative", **BOUND)
+        with two:
+            width = _side(page, "width", model.default_size[0])
+            height = _side(page, "height", model.default_size[1])
+        with three:
+            steps = st.number_input(
+                "Reference steps",
+                4,
+                1000,
+                REFERENCE_STEPS,
+                2,
+                key=f"{page}.reference",
+                help="Of Heun over karras: the converged picture. It runs at half as many steps "
+                "too, and the change between both tells its own error.",
+                **BOUND,
+            )
+            rescale = st.slider(
+                "Guidance rescale", 0.0, 1.0, 0.0, 0.05, key=f"{page}.rescale", **BOUND
+            )
+        with four:
+            fast = st.toggle("Fast mode", key=f"{page}.fast", help=FAST, **BOUND)
+            if fast:
+                st.caption(f":material/bolt: {FAST}")
+            else:
+                st.caption("Off: float32 as loaded, batches agree with single runs to rounding.")
+    return {
+        "curve": None if curve == OWN_CURVE else curve,
+        "negative_prompt": negative or "",
+        "width": width,
+        "height": height,
+        "reference_steps": int(steps),
+        "guidance_rescale": float(rescale),
+        "fast": bool(fast),
+        "model": model.name,
+    }
+
+
+def _side(page: str, name: str, own: int) -> int | None:
+    return st.number_input(
+        f"{name.title()} (px)",
+        8,
+        4096,
+        None,
+        8,
+        key=f"{page}.{name}",
+        placeholder=f"{own} (the model's own)",
+        **BOUND,
+    )
+
+
+def _say_unknown(page: str, name: str, allowed: Sequence[str]) -> None:
+    """Say that the address names a value that there is not; the widget then keeps its default."""
+    given = st.query_params.get(f"{page}.{name}")
+    if given is not None and given not in allowed:
+        st.warning(
+            plain(
+                f"{name} {given[:60]!r}, in the address of this page, is not known; valid are "
+                f"{', '.join(allowed)}."
+            ),
+            icon=":material/link_off:",
+        )
+
+
+def _draft(
+    texts: list[str],
+    prompts: str,
+    seeds: str,
+    budget: int,
+    more: str,
+    align: str,
+    cfg: float,
+    given: dict[str, object],
+) -> Draft:
+    problems: list[str] = []
+    entrants = []
+    for text in texts:
+        try:
+            entrants.append(entrant_of(text))
+        except ValueError as error:
+            problems.append(f"{text[:80]}: {_brief(str(error))}")
+    if problems:
+        return Draft(None, tuple(problems))
+    if not entrants:
+        return Draft(None)
+    try:
+        comparison = Comparison(
+            tuple(entrants),
+            tuple(dict.fromkeys(filter(None, (line.strip() for line in prompts.splitlines())))),
+            whole_numbers(seeds, "seeds"),
+            budget,
+            tuple(n for n in whole_numbers(more, "more budgets") if n != budget),
+            align,
+            guidance_scale=cfg,
+            **given,  # type: ignore[arg-type]
+        )
+    except ValueError as error:
+        return Draft(None, (str(error),))
+    return Draft(comparison)
+
+
+def _brief(said: str) -> str:
+    """Return a message; of a long one not the names that would be valid, which the menu shows."""
+    return said if len(said) < 300 else said.partition(" Valid: ")[0][:600]

@@ -1,0 +1,206 @@
+"""The Compare page as a whole: the form, and below it the comparison that is on show."""
+
+from functools import partial
+
+import streamlit as st
+
+from dashboard.compare_page.batch import Batch, ask, asked, asked_at, planned
+from dashboard.compare_page.earlier import earlier
+from dashboard.compare_page.forecast import Forecast, facts_of, forecast
+from dashboard.compare_page.form import Draft, comparison_form, fill, touched
+from dashboard.compare_page.live import live_panel
+from dashboard.compare_page.summing import summaries
+from dashboard.job_panel import readable_seconds
+from dashboard.lab import lab
+from dashboard.messages import plain, show_error
+from dashboard.sidebar import readable_bytes
+from dashboard.state import come_back
+from dashboard.worker.views import ModelView
+from sdlab.comparing.result import Result
+from sdlab.errors import SdlabError
+from sdlab.store import RUN_ID
+
+_OPENING = "Opening the model; the first start takes some seconds …"
+MANY_RUNS = 2000
+
+
+def compare_page(page: str) -> None:
+    """Draw the page below its title; ``page`` is for the widget keys."""
+    form, stage = st.container(), st.container()
+    shown = _shown(page)
+    if shown:
+        with stage:  # first: a finished comparison needs no model
+            _show(page, shown)
+    with form:
+        draft = _form(page, shown)
+    if not shown:
+        with stage:
+            _begin(page, draft)
+
+
+def _shown(page: str) -> str:
+    """Return the id of the comparison on show, or ""."""
+    key = f"{page}.id"
+    shown = st.query_params.get("id", "").strip() or st.session_state.get(key, "")
+    if shown:
+        _set_shown(page, shown)
+    return shown
+
+
+def _set_shown(page: str, comparison: str) -> None:
+    st.session_state[f"{page}.id"] = comparison
+    st.query_params["id"] = comparison
+
+
+def _show(page: str, shown: str) -> None:
+    """Draw a comparison by its id: done, on its way, or unknown; fills an untouched form."""
+    try:
+        found = _find(shown)
+    except (ValueError, SdlabError) as error:
+        show_error(error)
+        return
+    if found is None:
+        st.info(
+            f"No comparison {plain(repr(shown[:40]))} is stored here. It may have been made on "
+            "another computer, or its folder was removed.",
+            icon=":material/search_off:",
+        )
+        return
+    if not touched(page):
+        fill(page, found.comparison)
+    if isinstance(found, Batch):
+        live_panel(page, found)
+        return
+    from dashboard.compare_page.result import show_result
+
+    batch = asked(lab().runs, shown)
+    show_result(page, found, None if batch is None else partial(_go, page, batch))
+
+
+def _find(comparison: str) -> Result | Batch | None:
+    """Return a comparison's result, or its runs if they were asked for after it was made."""
+    if not RUN_ID.fullmatch(comparison):
+        return None
+    from dashboard.compare_page.result import made_at, opened
+
+    made = made_at(lab().runs, comparison)
+    if made and made >= asked_at(lab().runs, comparison):
+        return opened(lab().runs, comparison, made)
+    return asked(lab().runs, comparison)
+
+
+def _begin(page: str, draft: Draft | None) -> None:
+    """Draw what there is while nothing is on show: the form's own comparison, if it was made."""
+    if draft is not None and draft.comparison is not None:
+        known = draft.comparison.id
+        if _find(known) is not None:
+            _set_shown(page, known)
+            _show(page, known)
+            return
+    st.info(
+        "Choose samplers and pictures above and press **Compare**: every sampler's picture takes "
+        "shape here, all from the same noise, and the verdict follows.",
+        icon=":material/compare:",
+    )
+    earlier(page)
+
+
+def _form(page: str, shown: str) -> Draft | None:
+    with st.expander(
+        "Samplers, pictures, budgets",
+        expanded=not shown,
+        icon=":material/tune:",
+        key=f"{page}.form_{shown}",  # a comparison on show closes it, also a second one
+    ):
+        with st.spinner(_OPENING):
+            catalogue = lab().catalogue()
+        model = lab().status().model
+        if catalogue is None or model is None:
+            show_error(lab().status().load_error or "No model could be loaded.")
+            return None
+        draft = comparison_form(page, catalogue, model)
+        for problem in draft.problems:
+            show_error(problem)
+        _confirm(page, draft, model, shown)
+    return draft
+
+
+def _confirm(page: str, draft: Draft, model: ModelView, shown: str) -> None:
+    """Draw what the comparison will take, what is unfair about it, and the button."""
+    batch = told = None
+    if draft.comparison is not None:
+        try:
+            facts = facts_of(model)
+            text = draft.comparison.to_json()
+            told = forecast(text, facts.name, facts.hash, dict(facts.config))
+            batch = planned(draft.comparison, facts)
+        except (ValueError, SdlabError) as error:
+            show_error(error)
+    elif not draft.problems:
+        st.caption("Choose at least one sampler, or press a preset.")
+    button, words = st.columns([2, 7], gap="medium", vertical_alignment="center")
+    with words:
+        if told is not None:
+            st.caption(_in_words(told, model))
+    button.button(
+        "Compare",
+        key=f"{page}.go",
+        type="primary",
+        icon=":material/compare:",
+        width="stretch",
+        disabled=batch is None or told is None or told.runs > MANY_RUNS,
+        on_click=_go,
+        args=(page, batch),
+    )
+    if told is not None:
+        _say_unfair(page, told)
+
+
+def _in_words(told: Forecast, model: ModelView) -> str:
+    evaluations = told.evaluations + told.reference_evaluations
+    parts = [
+        f"**{told.runs + told.references:,} runs**, {told.references} of them for references",
+        f"**{evaluations:,} evaluations** of the network, as far as they are not stored yet",
+    ]
+    pace = lab().status().pace
+    if pace:
+        parts.append(f"about **{readable_seconds(pace * evaluations)}**")
+    parts.append(f"up to {readable_bytes(told.bytes)} of memory")
+    said = " · ".join(parts) + f" · on {plain(model.device_name)}"
+    if told.runs > MANY_RUNS:
+        said += f". More than {MANY_RUNS:,} runs are too many for a page: use the command line."
+    return said
+
+
+def _say_unfair(page: str, told: Forecast) -> None:
+    if not told.notes:
+        st.caption(":material/balance: Nothing stands against a fair comparison.")
+        return
+    word = "sampler" if len(told.notes) == 1 else "samplers"
+    with st.expander(
+        f"What cannot be compared fairly: {len(told.notes)} {word}",
+        icon=":material/balance:",
+        key=f"{page}.unfair",
+    ):
+        for label, said in told.notes.items():
+            st.markdown(f"**{plain(label)}** " + plain(" ".join(said)))
+
+
+def _go(page: str, batch: Batch) -> None:
+    """Show a comparison, and ask for what of it is not there yet."""
+    come_back(batch.id)
+    _set_shown(page, batch.id)
+    try:
+        found = _find(batch.id)
+        if isinstance(found, Result) and is_whole(found, batch):
+            return
+        summaries().forget(batch.id)
+        ask(lab(), batch)
+    except (ValueError, SdlabError) as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+
+
+def is_whole(result: Result, batch: Batch) -> bool:
+    """Return whether a result has all its runs, made by the weights in memory."""
+    made = (result.tables["runs"]["state"] == "done").all()
+    return bool(made) and result.model_hash == batch.facts.hash

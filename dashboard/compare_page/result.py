@@ -1,0 +1,196 @@
+"""A finished comparison: the verdict, the tiles, and what lies below them."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.compare_page.choice import choose_picture
+from dashboard.compare_page.files import files
+from dashboard.compare_page.live import REFERENCE_COLOR
+from dashboard.compare_page.rows import looks, short_names
+from dashboard.compare_page.sections import show_sections
+from dashboard.compare_page.tiles import Tile, show_tiles
+from dashboard.compare_page.viewer import difference_viewer
+from dashboard.messages import plain
+from dashboard.routes import page_url, picture_url
+from sdlab.comparing.columns import REFERENCE
+from sdlab.comparing.result import MANIFEST, Result, open_result, result_path
+
+HEADLINES = 1
+
+
+def made_at(runs: Path, comparison: str) -> float:
+    """Return when a result was written, seconds of the clock; 0 if there is none."""
+    try:
+        return (result_path(runs, comparison) / MANIFEST).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+@lru_cache(maxsize=8)
+def opened(runs: Path, comparison: str, made: float) -> Result:
+    """Return a stored result; ``made`` tells a new one from an old.
+
+    Raises:
+        StoreError: If it is damaged.
+    """
+    return open_result(runs, comparison)
+
+
+def show_result(page: str, result: Result, again: Callable[[], None] | None) -> None:
+    """Draw a result.
+
+    Args:
+        page: For the widget keys.
+        result: What was found.
+        again: Called to run what is not done; None where the page does not know how.
+    """
+    _facts(result)
+    _verdict(result)
+    _missing(page, result, again)
+    tiles(page, result)
+    show_sections(page, result)
+    difference_viewer(page, result)
+    files(page, result)
+
+
+def ranked(result: Result, prompt: str, seed: int, budget: int) -> pd.DataFrame:
+    """Return the runs of one picture at one budget: by distance, then who draws noise, then rest.
+
+    Returns:
+        Rows of ``runs`` with ``deterministic`` and ``rank``, from 1, of those that are ranked.
+    """
+    runs = result.tables["runs"]
+    rows = runs[(runs["prompt"] == prompt) & (runs["seed"] == seed) & (runs["budget"] == budget)]
+    rows = rows.merge(result.tables["entrants"][["entrant", "deterministic"]], on="entrant")
+    steady = rows["deterministic"].fillna(False).astype(bool) & rows["distance"].notna()
+    group = (~steady).astype(int) + (rows["state"] != "done")
+    rows = rows.assign(group=group).sort_values(["group", "distance"], kind="stable")
+    rank = pd.Series(range(1, len(rows) + 1), index=rows.index, dtype="Int64")
+    return rows.assign(rank=rank.where(rows["group"] == 0)).drop(columns="group")
+
+
+def tiles(page: str, result: Result) -> None:
+    """Draw the tiles of the chosen picture, the nearest to the reference first."""
+    comparison = result.comparison
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        prompt, seed = choose_picture(page, comparison)
+        budget = choose_budget(page, result)
+    names = short_names(entrant.label for entrant in comparison.entrants)
+    colors, _ = looks(comparison.entrants)
+    rows = ranked(result, prompt, seed, budget)
+    drawn = [_reference(result, prompt, seed)]
+    for row in rows.to_dict("records"):
+        drawn.append(_tile(row, names[row["entrant"]], colors, prompt, result))
+    width, height = comparison.width or 1, comparison.height or 1
+    label = f"{prompt}, seed {seed}, the nearest to the reference first"
+    show_tiles([t for t in drawn if t], (width, height), label, f"{page}.tiles")
+    st.caption(
+        "In the order of distance to the reference, in standard deviations of its latents: 1 is as "
+        "far as another picture. Who draws noise is not ranked: its picture is another by right. "
+        "Click a picture to open its run."
+    )
+
+
+def choose_budget(page: str, result: Result) -> int:
+    """Draw the choice of a budget where there is one, and return it."""
+    comparison = result.comparison
+    if len(comparison.budgets) == 1:
+        return comparison.budget
+    word = "evaluations" if comparison.align == "nfe" else "steps"
+    return st.segmented_control(
+        f"Budget ({word})",
+        comparison.budgets,
+        default=comparison.budget,
+        required=True,
+        key=f"{page}.at",
+        bind="query-params",
+    )
+
+
+def _facts(result: Result) -> None:
+    comparison = result.comparison
+    word = "evaluations" if comparison.align == "nfe" else "steps"
+    more = [b for b in comparison.budgets if b != comparison.budget]
+    parts = [
+        f"{len(comparison.entrants)} samplers",
+        f"{len(comparison.pictures)} picture" + "s" * (len(comparison.pictures) > 1),
+        f"{comparison.budget} {word}" + (f", also {', '.join(map(str, more))}" if more else ""),
+        f"CFG {comparison.guidance_scale:g}",
+        f"curve {comparison.curve or 'as trained'}",
+        *(["fast mode"] if comparison.fast else []),
+        f"{result.model_name} {result.model_hash[:8]}",
+    ]
+    prompts = plain("; ".join(comparison.prompts[:3])) + " …" * (len(comparison.prompts) > 3)
+    st.markdown(f"#### {prompts}")
+    st.caption(plain(" · ".join(parts)))
+
+
+def _verdict(result: Result) -> None:
+    with st.container(border=True, key="compare_verdict", gap="small"):
+        said = [plain(sentence) for sentence in result.verdict]
+        for sentence in said[:HEADLINES]:
+            st.markdown(f":material/gavel: **{sentence}**")
+        if said[HEADLINES:]:
+            st.markdown("\n".join(f"- {sentence}" for sentence in said[HEADLINES:]))
+
+
+def _missing(page: str, result: Result, again: Callable[[], None] | None) -> None:
+    states = result.tables["runs"]["state"]
+    counts = states[states != "done"].value_counts()
+    if counts.empty:
+        return
+    words = ", ".join(f"{count} {state}" for state, count in counts.items())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(
+            f"Of {len(states)} runs not done: {words}. The figures are of those that are.",
+            icon=":material/rule:",
+        )
+        if again is not None:
+            st.button("Run the rest", key=f"{page}.rest", icon=":material/replay:", on_click=again)
+
+
+def _reference(result: Result, prompt: str, seed: int) -> Tile | None:
+    table = result.tables["references"]
+    rows = table[(table["prompt"] == prompt) & (table["seed"] == seed)]
+    if rows.empty or not rows["run"].iloc[0]:
+        return None
+    run, nfe = rows["run"].iloc[0], rows["nfe"].iloc[0]
+    return Tile(
+        id=REFERENCE,
+        name=REFERENCE,
+        color=REFERENCE_COLOR,
+        state="done",
+        src=picture_url(run, result.created),
+        alt=f"The converged picture of: {prompt}",
+        line=f"Heun, {nfe} evaluations",
+        href=page_url(f"run?id={run}"),
+    )
+
+
+def _tile(
+    row: dict[str, object], name: str, colors: dict[str, str], prompt: str, result: Result
+) -> Tile:
+    done = row["state"] == "done"
+    figures = [] if pd.isna(row["distance"]) else [f"{row['distance']:.3g} std"]
+    figures += [] if pd.isna(row["nfe"]) else [f"{row['nfe']} evaluations"]
+    figures += [] if pd.isna(row["fidelity"]) else [f"{row['fidelity']:.0%} of the words"]
+    badge = "" if pd.isna(row["rank"]) else str(row["rank"])
+    if done and not row["deterministic"]:
+        badge = "draws noise"
+    return Tile(
+        id=str(row["entrant"]),
+        name=name,
+        color=colors[name],
+        state=str(row["state"]),
+        src=picture_url(str(row["run"]), result.created) if done else "",
+        alt=f"Picture by {name} of: {prompt}" if done else "",
+        line=" · ".join(figures) if done else str(row["state"]),
+        badge=badge,
+        error=str(row["error"] or ""),
+        href=page_url(f"run?id={row['run']}") if done else "",
+        first=row["rank"] is not pd.NA and row["rank"] == 1,
+    )

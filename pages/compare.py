@@ -1,0 +1,12 @@
+"""Compare: samplers side by side at equal cost, on the same noise, with a verdict in numbers."""
+
+import streamlit as st
+
+from dashboard.compare_page.page import compare_page
+
+st.title("Compare", anchor=False)
+st.markdown(
+    "Samplers side by side: the same words and noise through each, how far each is from the "
+    "converged picture, at what cost, and whether the difference is more than luck."
+)
+compare_page("compare")
