@@ -81,6 +81,11 @@ def decades(grid: bool = True) -> alt.Axis:
     return alt.Axis(values=_DECADES, format="~g", grid=grid)
 
 
+def title_of(chart: alt.TopLevelMixin) -> str:
+    """Return a chart's heading, without the cost of validating all of the chart."""
+    return str(chart["title"]["text"])  # type: ignore[index]
+
+
 def legend() -> alt.Legend:
     """Return a legend in one line above the chart."""
     return alt.Legend(orient="top", titleOrient="left", offset=4, symbolOpacity=1)

@@ -70,6 +70,7 @@ def _pictures(fan: Pictures) -> None:
 
 def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> None:
     from dashboard.charts import ddim as charts
+    from dashboard.charts.base import title_of
 
     st.header("What a step injects", anchor=False)
     table = _injected(model.hash, steps)
@@ -87,7 +88,7 @@ def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> No
         drawn.append(charts.spread(fan.table))
     with st.grid(len(drawn), min_column_width=330, gap="medium"):
         for chart in drawn:
-            st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
+            st.altair_chart(chart, width="stretch", alt=title_of(chart))
     about = "Injected standard deviation of each step and eta, in closed form (eq. 16)."
     csv_table(table, "ddim-injected", f"{page}.csv_injected", about, shown=False)
     if fan is not None:

@@ -104,6 +104,7 @@ def measures(outcome: "Outcome") -> None:
 
 def _errors(page: str, outcome: "Outcome", method: str) -> None:
     from dashboard.charts import ddim as charts
+    from dashboard.charts.base import title_of
 
     st.header("Error along both ways", anchor=False)
     alone = outcome.step_errors
@@ -111,7 +112,7 @@ def _errors(page: str, outcome: "Outcome", method: str) -> None:
     both = [table] if alone is None else [table, alone.assign(method="each step by itself")]
     shown = pd.concat(both, ignore_index=True)
     chart = charts.way_errors(shown)
-    st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
+    st.altair_chart(chart, width="stretch", alt=title_of(chart))
     st.caption(
         "Read from left to right as the way down goes. Each step by itself: a step up, undone at "
         "once. Errors of 0 are left out of the log scale."
@@ -131,6 +132,7 @@ def _noise(page: str, outcome: "Outcome") -> None:
 
 def _comparison(page: str, source: Source, settings: "Settings") -> None:
     from dashboard.charts import ddim as charts
+    from dashboard.charts.base import title_of
 
     st.header("All methods compared", anchor=False)
     against = st.segmented_control(
@@ -166,7 +168,7 @@ def _comparison(page: str, source: Source, settings: "Settings") -> None:
     with st.grid(len(charts.LOSSES), min_column_width=250, gap="medium"):
         for measure in charts.LOSSES:
             chart = charts.losses(table, "num_steps" if steps else "guidance_scale", measure)
-            st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
+            st.altair_chart(chart, width="stretch", alt=title_of(chart))
     csv_table(
         table, "ddim-methods", f"{page}.csv_methods",
         "Loss of every method; the PSNR of equal pictures is infinite, and not drawn.",

@@ -43,6 +43,7 @@ def show(page: str, source: Source, model: ModelView) -> None:
 def statistics(page: str, latents: Latents) -> None:
     """Draw charts and tables of what latents hold."""
     from dashboard.charts import latent_statistics as charts
+    from dashboard.charts.base import title_of
 
     tables = _tables(latents)
     st.header("Against standard normal noise", anchor=False)
@@ -54,7 +55,7 @@ def statistics(page: str, latents: Latents) -> None:
             charts.correlations(tables["correlations"]),
             charts.shell(tables["shell"]),
         ):
-            st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
+            st.altair_chart(chart, width="stretch", alt=title_of(chart))
     _numbers(page, tables)
 
 

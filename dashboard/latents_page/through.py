@@ -11,7 +11,7 @@ from PIL import Image
 
 from dashboard.csv_table import csv_table
 from dashboard.lab import lab
-from dashboard.latent_source import Latents, Source, decoded
+from dashboard.latent_source import Latents, Source
 from dashboard.latents_page.channels import channel_grid, png
 from dashboard.latents_page.holdings import statistics
 from dashboard.scrubber import Film, frame_labels, show_film
@@ -19,6 +19,9 @@ from dashboard.worker.frames import ROWS
 from dashboard.worker.views import ModelView
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sdlab.latents.preview import LinearPreview
     from sdlab.sampling.run import Run
 
 WORDS = {
@@ -50,8 +53,9 @@ def show(page: str, source: Source, model: ModelView) -> None:
     kept = _kept(run)
     with st.container(key=f"{page}_film"):
         frames = _frames(run, name, means, kept, model)
-    _film(page, run, name, frames, kept)
-    _downloads(page, run.id, name, frames)
+    sheet = _sheet(frames)
+    _film(page, run, name, frames, kept, sheet)
+    _downloads(page, run.id, name, frames, hashlib.sha256(sheet).hexdigest())
     _one(page, run, means, model)
 
 
@@ -161,36 +165,40 @@ def _made(
 
     frames = []
     for chunk in chunks():
-        latents = [quantity(_run.trace, name, index) for index in chunk]
-        frames += lab().ask(lambda m, rows=latents: [_draw(m, x, means) for x in rows], model_hash)
+        frames += _drawn([quantity(_run.trace, name, index) for index in chunk], means, model_hash)
     for frame in frames:
         frame.thumbnail((SIDE, SIDE))
     return [png(frame) for frame in frames]
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _drawn(latents: Latents, means: str, model_hash: str) -> bytes:
-    import torch
+def _drawn(rows: "list[Tensor]", means: str, model_hash: str) -> list[Image.Image]:
+    """Return the pictures of latents; the linear map needs no turn of the worker's."""
+    if means == "Linear map":
+        return [_preview(model_hash)(x) for x in rows]
 
-    return png(lab().ask(lambda model: _draw(model, torch.from_numpy(latents), means), model_hash))
+    def draw(model: Any) -> list[Image.Image]:
+        picture = model.tiny if means == "Tiny autoencoder" else model.decode
+        return [picture(x) for x in rows]
+
+    return lab().ask(draw, model_hash)
 
 
-def _draw(model: Any, latents: Any, means: str) -> Image.Image:
-    ways = {"VAE": model.decode, "Linear map": model.preview, "Tiny autoencoder": model.tiny}
-    return ways[means](latents)
+@st.cache_resource(max_entries=4, show_spinner="Fitting the linear preview …")
+def _preview(model_hash: str) -> "LinearPreview":
+    return lab().ask(lambda model: model.preview, model_hash)
 
 
-def _film(page: str, run: "Run", name: str, frames: list[Image.Image], kept: list[int]) -> None:
+def _film(
+    page: str, run: "Run", name: str, frames: list[Image.Image], kept: list[int], sheet: bytes
+) -> None:
     evaluations = [run.trace.kept[index] for index in kept]
-    columns = max(1, min(len(frames), 8192 // frames[0].width))
-    sheet = _sheet(frames, columns)
     show_film(
         Film(
             id=hashlib.sha256(sheet).hexdigest(),
             subject=f"{page} {run.id}",
             sheet="data:image/png;base64," + base64.b64encode(sheet).decode(),
             size=frames[0].size,
-            columns=columns,
+            columns=_columns(frames),
             labels=frame_labels(run.steps, evaluations),
             names=[name],
             captions=[WORDS[name]],
@@ -201,14 +209,18 @@ def _film(page: str, run: "Run", name: str, frames: list[Image.Image], kept: lis
     )
 
 
-def _sheet(frames: list[Image.Image], columns: int) -> bytes:
+def _columns(frames: list[Image.Image]) -> int:
+    return max(1, min(len(frames), 8192 // frames[0].width))
+
+
+def _sheet(frames: list[Image.Image]) -> bytes:
     from sdlab.latents.film import strip
 
-    return png(strip(frames, columns, gap=0).convert("RGB"))
+    return png(strip(frames, _columns(frames), gap=0).convert("RGB"))
 
 
-def _downloads(page: str, run: str, name: str, frames: list[Image.Image]) -> None:
-    from sdlab.latents.film import FILMS, strip
+def _downloads(page: str, run: str, name: str, frames: list[Image.Image], digest: str) -> None:
+    from sdlab.latents.film import FILMS
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
@@ -222,7 +234,7 @@ def _downloads(page: str, run: str, name: str, frames: list[Image.Image]) -> Non
         )
         st.download_button(
             f"Film ({kind.upper()})",
-            data=_film_bytes([png(f) for f in frames], kind),
+            data=_film_bytes(digest, kind, frames),
             file_name=f"{run}-{name}.{kind}",
             mime=FILMS[kind],
             key=f"{page}.film_file",
@@ -231,7 +243,7 @@ def _downloads(page: str, run: str, name: str, frames: list[Image.Image]) -> Non
         )
         st.download_button(
             "Strip (PNG)",
-            data=png(strip(frames, 10)),
+            data=_strip_bytes(digest, frames),
             file_name=f"{run}-{name}.png",
             mime="image/png",
             key=f"{page}.strip_file",
@@ -241,10 +253,17 @@ def _downloads(page: str, run: str, name: str, frames: list[Image.Image]) -> Non
 
 
 @st.cache_data(max_entries=16, show_spinner="Making the film …")
-def _film_bytes(frames: list[bytes], kind: str) -> bytes:
+def _film_bytes(digest: str, kind: str, _frames: list[Image.Image]) -> bytes:
     from sdlab.latents.film import film
 
-    return film([Image.open(io.BytesIO(data)) for data in frames], kind)
+    return film(_frames, kind)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _strip_bytes(digest: str, _frames: list[Image.Image]) -> bytes:
+    from sdlab.latents.film import strip
+
+    return png(strip(_frames, 10))
 
 
 def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
@@ -259,10 +278,11 @@ def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
     index = labels.index(number)
     st.caption(frame_labels(run.steps, [run.trace.kept[index]])[0])
     quantities = _quantities(run, index)
-    for column, (name, latents) in zip(st.columns(3), quantities.items(), strict=True):
+    shown = _side_by_side(list(quantities.values()), means, model.hash)
+    for column, name, picture in zip(st.columns(3), quantities, shown, strict=True):
         column.image(
-            decoded(latents, model) if means == "VAE" else _drawn(latents, means, model.hash),
-            output_format="PNG", width="stretch", alt=f"{name} decoded at evaluation {number}",
+            picture, output_format="PNG", width="stretch",
+            alt=f"{name} decoded at evaluation {number}",
         )  # fmt: skip
         column.caption(WORDS[name])
     name = st.segmented_control(
@@ -276,6 +296,16 @@ def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
         run.channels.drop(columns="run"), f"{run.id}-channels", f"{page}.csv_channels",
         "Mean, spread and range of x_t and x0_pred at every evaluation and channel.",
     )  # fmt: skip
+
+
+@st.cache_data(max_entries=64, show_spinner="Decoding …")
+def _side_by_side(rows: list[Latents], means: str, model_hash: str) -> list[bytes]:
+    import torch
+
+    from dashboard.worker.job import png as enlarged
+
+    frames = _drawn([torch.from_numpy(x) for x in rows], means, model_hash)
+    return [enlarged(frame, side=max(512, *frame.size)) for frame in frames]
 
 
 def _quantities(run: "Run", index: int) -> dict[str, Latents]:
