@@ -81,6 +81,11 @@ def slopes(outcomes: Outcomes, costs: "pd.DataFrame") -> list[dict[str, Any]]:
         else:
             fitted = line(nfe[usable], error[usable])
             row |= {"slope": fitted.order, "low": fitted.low, "high": fitted.high}
+            if fitted.low <= 0:
+                row |= {
+                    "slope": math.nan,
+                    "note": "the 95 % interval reaches 0: no fall, or no straight line",
+                }
             row |= {"first": fitted.first, "last": fitted.last, "points": fitted.points}
         rows.append(row)
     return rows

@@ -104,7 +104,7 @@ class Trajectory:
 
 def flat(tensor: "Tensor") -> Array:
     """Return a tensor [K, ...] as float64 [K, D]."""
-    return tensor.detach().float().cpu().numpy().reshape(len(tensor), -1).astype(np.float64)
+    return tensor.detach().cpu().double().numpy().reshape(len(tensor), -1)
 
 
 def rms(difference: Array) -> Array:

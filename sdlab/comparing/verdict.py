@@ -119,13 +119,25 @@ def _reached(ranked: Frame, target: float) -> list[str]:
         what = "it needs" if len(missed) == 1 else "they need"
         return [f"None reaches an error of {target:g} within {most:.0f} evaluations; {what} more."]
     needed.sort(key=lambda row: row[0])
-    least, at_once, first = needed[0]
-    said = f"An error of {target:g} is reached first by {first}, with {_about(least, at_once)}"
-    rest = [
-        f"{label} needs {_about(count, at_once)} ({count / least:.1f} times as many)"
-        for count, at_once, label in needed[1:]
-    ]
-    said += f"; {_listed(rest)}." if rest else "."
+    least = [f"{label} ({count:.0f})" for count, at_once, label in needed if at_once]
+    rest = [(count, label) for count, at_once, label in needed if not at_once]
+    if least:
+        said = (
+            f"An error of {target:g} is reached with the fewest evaluations tried by"
+            f" {_listed(least)}"
+        )
+        slower = [f"{label} needs about {count:.0f}" for count, label in rest]
+    else:
+        (first, quickest), *rest = rest
+        said = (
+            f"An error of {target:g} is reached first by {quickest}, with about {first:.0f}"
+            " evaluations"
+        )
+        slower = [
+            f"{label} needs about {count:.0f} ({count / first:.1f} times as many)"
+            for count, label in rest
+        ]
+    said += f"; {_listed(slower)}." if slower else "."
     if missed:
         said += f" Not reached with what was tried: {_listed(missed)}."
     return [said]
@@ -248,10 +260,6 @@ def _share(row: Any) -> str:
 
 def _p(value: float) -> str:
     return "1" if value >= 0.995 else f"{value:.2g}"
-
-
-def _about(count: float, at_once: bool) -> str:
-    return f"{count:.0f} evaluations or fewer" if at_once else f"about {count:.0f} evaluations"
 
 
 def _count(number: int, what: str) -> str:

@@ -1,0 +1,119 @@
+"""A comparison's runs on data whose denoiser is exact, in place of a network.
+
+There the truth is known by other means (``sdlab.bench``), so tables and verdict can be checked.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.facts import Facts
+from sdlab.sampling.course import course
+from sdlab.sampling.process import Answer, Query
+from sdlab.sampling.run import Run
+from sdlab.solvers.diffusers_adapter import SD_CONFIG
+from sdlab.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sdlab.denoisers.exact import ExactDenoiser
+    from sdlab.sampling.experiment import Experiment
+
+FACTS = Facts("exact", "exact", SD_CONFIG)
+MS = 1.0
+"""Time of an evaluation in the runs' tables: as if it all went into the network."""
+
+
+def exact_runs(comparison: Comparison, data: "ExactDenoiser") -> dict[str, Run]:
+    """Return every run of a comparison by experiment id, the references' too.
+
+    Prompts and guidance mean nothing to such data. All seeds of an experiment go as one batch in
+    float64, so that a sampler that draws noise draws it for all of them from the first seed.
+
+    Args:
+        comparison: What to run; of Stable Diffusion's noise schedule.
+        data: Whose denoiser answers.
+
+    Raises:
+        ValueError: If an entrant or its options are not valid.
+    """
+    experiments = [cell.experiment for cell in comparison.cells(SD_CONFIG)]
+    experiments += [x for reference in comparison.references() for x in reference[2:]]
+    batches: dict[Experiment, list[Experiment]] = {}
+    for experiment in experiments:
+        batches.setdefault(experiment.with_(seed=0), []).append(experiment)
+    return {run.id: run for batch in batches.values() for run in _batch(batch, data)}
+
+
+def _batch(batch: "list[Experiment]", data: "ExactDenoiser") -> list[Run]:
+    """Return the runs of experiments that differ in their seed only."""
+    import torch
+
+    starts = []
+    for experiment in batch:
+        generator = torch.Generator().manual_seed(experiment.seed)
+        starts.append(torch.randn(data.shape, generator=generator, dtype=torch.float64))
+    first = batch[0]
+    going = course(
+        first.solver,
+        first.num_steps,
+        config=SD_CONFIG,
+        options=dict(first.solver_options),
+        curve=first.curve,
+        curve_options=dict(first.curve_options),
+        eta=first.eta,
+    )
+    process = going.make_process(torch.stack(starts), torch.Generator().manual_seed(first.seed))
+    asked: list[tuple[Query, Tensor]] = []
+    query = next(process)
+    while True:
+        answer = _answer(query, data)
+        asked.append((query, answer.x0_pred))
+        try:
+            query = process.send(answer)
+        except StopIteration as stop:
+            return [_run(x, i, asked, stop.value) for i, x in enumerate(batch)]
+
+
+def _answer(query: Query, data: "ExactDenoiser") -> Answer:
+    """Return what a network that predicts the noise would say."""
+    scale = (1.0 + query.sigma**2) ** 0.5
+    x = query.x_t.double() * scale
+    x0_pred = data.denoise(x, query.sigma)
+    return Answer((x - x0_pred) / query.sigma, x0_pred)
+
+
+def _run(
+    experiment: "Experiment",
+    i: int,
+    asked: "list[tuple[Query, Tensor]]",
+    latents: "Tensor",
+) -> Run:
+    import pandas as pd
+    import torch
+    from PIL import Image
+
+    tensors = {}
+    if experiment.record.tensors:
+        tensors = {
+            "x_t": torch.stack([query.x_t[i] for query, _ in asked]),
+            "x0_pred": torch.stack([x0_pred[i] for _, x0_pred in asked]),
+        }
+    evaluations = range(len(asked))
+    sigmas = [query.sigma for query, _ in asked]
+    where = {"run": experiment.id, "evaluation": evaluations}
+    steps = pd.DataFrame({**where, "step": [query.step for query, _ in asked], "sigma": sigmas})
+    timings = pd.DataFrame({**where, "stage": "network", "ms": MS, "samples": 1})
+    return Run(
+        experiment,
+        Image.new("RGB", (8, 8)),
+        Trace(list(evaluations) if tensors else [], sigmas, tensors),
+        {"steps": steps, "timings": timings},
+        {**tensors, "latents": latents[i : i + 1].double()},
+        {
+            "id": experiment.id,
+            "model": {"name": FACTS.name, "hash": FACTS.hash},
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
