@@ -24,8 +24,7 @@ WHOLE = frozenset(
 )
 TRUTHS = frozenset({"deterministic", "pareto", "tied"})
 TEXTS = frozenset(
-    {"entrant", "prompt", "solver", "curve", "notes", "run", "state", "error", "note", "what"}
-    | {"a", "b"}
+    {"entrant", "prompt", "solver", "curve", "notes", "run", "state", "note", "what"} | {"a", "b"}
 )
 
 
@@ -81,16 +80,15 @@ def table(name: str, rows: "list[dict[str, Any]] | pd.DataFrame | None") -> "pd.
 
     columns = list(TABLES[name])
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows or [], columns=columns)
+    text = pd.Series([""]).dtype  # what this pandas makes of text, also where there is none
     types: dict[str, Any] = {}
     for column in columns:
         if column in WHOLE:
             types[column] = "Int64"
         elif column in TRUTHS:
             types[column] = "boolean"
-        elif column == "error" and name == "runs":
-            types[column] = "object"
-        elif column in TEXTS and not (column == "error"):
-            types[column] = "object"
+        elif column in TEXTS or (name, column) == ("runs", "error"):
+            types[column] = text
         elif column == "seed":
             types[column] = "uint64"  # up to 2**64 - 1
         else:

@@ -1,0 +1,87 @@
+import pytest
+
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.entrant import Entrant
+from sdlab.comparing.fairness import STOCHASTIC, notes, way
+from sdlab.solvers.diffusers_adapter import SD_CONFIG
+
+
+def said(entrant, config=SD_CONFIG, **fields):
+    entrant = entrant if isinstance(entrant, Entrant) else Entrant(entrant)
+    spec = Comparison([entrant], ["a"], **{"budget": 20, **fields})
+    return notes(spec, entrant, config)
+
+
+@pytest.mark.parametrize("name", ["heun", "dpmpp_2m", "unipc", "ddim"])
+def test_nothing_stands_against_solvers_of_the_same_ode(name):
+    assert said(name) == []
+
+
+@pytest.mark.parametrize(
+    "entrant", ["euler_ancestral", Entrant("ddim", eta=0.5), Entrant("DDIMScheduler", eta=1.0)]
+)
+def test_noise_is_found_by_running(entrant):
+    assert STOCHASTIC in said(entrant)
+
+
+def test_noise_that_an_option_takes_away_is_none():
+    assert said(Entrant("euler_ancestral", eta=0.0)) == []
+
+
+def test_another_start_is_told_with_both_levels():
+    found = said(Entrant("euler", curve="leading"))
+    assert found == ["starts at sigma 11.03, the reference at 14.61"]
+
+
+def test_karras_of_diffusers_spans_the_whole_schedule_unless_told_otherwise():
+    assert not [note for note in said("EulerDiscreteScheduler") if "starts" in note]
+    own = Entrant("EulerDiscreteScheduler", curve="karras")
+    assert "starts at sigma 11.03, the reference at 14.61" in said(own)
+    kept = Entrant("EulerDiscreteScheduler", solver_options={"timestep_spacing": "leading"})
+    assert "starts at sigma 11.03, the reference at 14.61" in said(kept)
+
+
+def test_start_noise_of_another_scale_is_told():
+    found = said("EulerDiscreteScheduler")
+    assert "scales its start noise to 0.9977 times the reference's" in found
+
+
+def test_another_end_and_another_curve_are_told():
+    found = said("DDIMScheduler")
+    assert "ends at sigma 0.02917, the reference at 0: some noise is left" in found
+    assert "cannot follow karras; follows trailing instead" in found
+    assert "cannot follow karras; keeps the spacing of its own" in said("TCDScheduler")
+
+
+def test_rounded_timesteps_are_told():
+    (note,) = said("DPMSolverMultistepScheduler")
+    assert note.startswith("tells the network timesteps rounded to whole numbers, up to 0.4")
+    assert said("DPMSolverMultistepScheduler", curve="trailing", budget=10) == []
+
+
+def test_what_cannot_run_says_why():
+    entrant = Entrant("heun", solver_options={"nonsense": 1})
+    goes = way(Comparison([entrant], ["a"]), entrant, SD_CONFIG)
+    assert goes.nfe is None and "cannot run here: Unknown" in goes.notes[0]
+    short = Entrant("heun")
+    goes = way(Comparison([short], ["a"], budget=1, align="nfe"), short, SD_CONFIG)
+    assert goes.nfe == 1 and goes.notes == ()
+
+
+def test_another_prediction_type_is_told():
+    config = {**SD_CONFIG, "prediction_type": "v_prediction"}
+    found = said("KDPM2DiscreteScheduler", {**SD_CONFIG, "prediction_type": "sample"})
+    assert "does not understand this model's prediction type, sample" in " ".join(found)
+    read = Entrant("EulerDiscreteScheduler", solver_options={"prediction_type": "epsilon"})
+    assert [note for note in said(read, config) if note.startswith("reads the network's output as")]
+
+
+def test_another_noise_schedule_is_told():
+    entrant = Entrant("DPMSolverMultistepScheduler", solver_options={"beta_end": 0.02})
+    assert "assumes another noise schedule than the model was trained on" in said(entrant)
+
+
+def test_a_budget_that_pays_for_nothing_is_told():
+    entrant = Entrant("PNDMScheduler", solver_options={"skip_prk_steps": False})
+    spec = Comparison([entrant], ["a"], budget=2, align="nfe")
+    assert "raise the budget" in " ".join(notes(spec, entrant, SD_CONFIG))

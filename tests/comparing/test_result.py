@@ -1,0 +1,142 @@
+import io
+import json
+import time
+import zipfile
+
+import pandas as pd
+import pytest
+
+import sdlab
+from sdlab.comparing.columns import TABLES
+from sdlab.comparing.export import write_zip
+from sdlab.comparing.result import open_result, result_path
+from sdlab.errors import StoreError
+
+
+@pytest.fixture(scope="module")
+def stored(small, tmp_path_factory):
+    """The root of all runs and a result that was made there."""
+    root = tmp_path_factory.mktemp("comparing") / "runs"
+    result = sdlab.compare(
+        small,
+        entrants=["euler", sdlab.Entrant("heun", label='=Heun "2/3"')],
+        prompts=["a parrot"],
+        seeds=[2**64 - 1],
+        budget=2,
+        width=64,
+        height=64,
+        reference_steps=4,
+        save=root,
+    )
+    return root, result
+
+
+def test_what_is_opened_is_what_was_saved(stored):
+    root, result = stored
+    begin = time.perf_counter()
+    opened = open_result(root, result.id)
+    assert time.perf_counter() - begin < 3  # 0.03 s on an idle machine
+    assert opened.comparison == result.comparison and opened.manifest == result.manifest
+    for name in TABLES:
+        pd.testing.assert_frame_equal(opened.tables[name], result.tables[name])
+    assert opened.runs["seed"].iloc[0] == 2**64 - 1
+
+
+def test_tables_have_their_names(stored):
+    assert stored[1].cost is stored[1].tables["cost"]
+    with pytest.raises(AttributeError, match="no 'costs'; tables: entrants"):
+        _ = stored[1].costs
+
+
+def test_comparisons_are_no_runs(stored):
+    from sdlab.store.listing import list_runs
+
+    assert set(list_runs(stored[0])["run"]) >= set(stored[1].ids)
+    assert len(list_runs(stored[0])) == 4  # two samplers, the reference and its half
+
+
+def test_what_is_not_there_or_damaged_is_named(stored, tmp_path):
+    root, result = stored
+    with pytest.raises(StoreError, match="There is no comparison in"):
+        open_result(tmp_path, result.id)
+    with pytest.raises(StoreError, match="is no run id"):
+        open_result(tmp_path, "../../etc")
+    place = result.save(tmp_path)
+    assert place == result_path(tmp_path, result.id)
+    (place / "cost.parquet").write_bytes(b"no table")
+    with pytest.raises(StoreError, match="cost.parquet cannot be read as Parquet"):
+        open_result(tmp_path, result.id)
+    result.save(tmp_path)
+    result.pairs.drop(columns="distance").to_parquet(place / "pairs.parquet")
+    with pytest.raises(StoreError, match="lacks the columns distance"):
+        open_result(tmp_path, result.id)
+    result.save(tmp_path)
+    manifest = json.loads((place / "manifest.json").read_text())
+    manifest["comparison"]["budget"] = 3
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match="not the one it is named for"):
+        open_result(tmp_path, result.id)
+    manifest["comparison"]["budgets"] = 3
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match="holds no valid comparison: Unknown comparison field"):
+        open_result(tmp_path, result.id)
+    (place / "manifest.json").write_text("[1")
+    with pytest.raises(StoreError, match="cannot be read as JSON"):
+        open_result(tmp_path, result.id)
+    (place / "manifest.json").write_text('{"format": 99}')
+    with pytest.raises(StoreError, match="is not of format 1"):
+        open_result(tmp_path, result.id)
+
+
+def test_a_full_disk_leaves_nothing_half(stored, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    with pytest.raises(StoreError, match="No room to save"):
+        stored[1].save(tmp_path)
+    assert not list((tmp_path / ".comparisons").iterdir())
+
+
+def contents(result, *args, **options):
+    stream = io.BytesIO()
+    write_zip(result, stream, *args, **options)
+    return zipfile.ZipFile(stream)
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_the_zip_holds_everything(stored, reopened):
+    root, result = stored
+    result = open_result(root, result.id) if reopened else result
+    archive = contents(result, root)
+    names = set(archive.namelist())
+    assert archive.testzip() is None
+    assert {f"{name}.{kind}" for name in TABLES for kind in ("csv", "parquet")} <= names
+    assert {"manifest.json", "verdict.txt"} <= names
+    seed = 2**64 - 1
+    assert {n for n in names if n.startswith("pictures/")} == {
+        f"pictures/reference-00-seed{seed}.png",
+        f"pictures/000-euler-seed{seed}-2steps.png",
+        f"pictures/001-Heun-2-3-seed{seed}-2steps.png",
+    }
+    assert archive.read("verdict.txt").decode().splitlines() == list(result.verdict)
+    table = pd.read_parquet(io.BytesIO(archive.read("cost.parquet")))
+    pd.testing.assert_frame_equal(table, result.cost)
+    assert "'=Heun" in archive.read("cost.csv").decode()  # no formula in a spreadsheet
+
+
+def test_the_zip_holds_run_folders_if_asked(stored):
+    root, result = stored
+    names = contents(result, root, runs=True).namelist()
+    for key in result.ids:
+        assert f"runs/{key}/manifest.json" in names and f"runs/{key}/steps.csv" in names
+    with pytest.raises(ValueError, match="runs=True needs root"):
+        contents(result, runs=True)
+
+
+def test_the_zip_does_without_pictures_that_are_gone(stored, tmp_path):
+    root, result = stored
+    opened = open_result(root, result.id)
+    assert not [n for n in contents(opened, tmp_path).namelist() if n.startswith("pictures/")]
+    with pytest.raises(StoreError, match="There is no run in"):
+        contents(opened, tmp_path, runs=True)
