@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.attention.subject import BOUND, PAGE, Subject
-from dashboard.attention.viewer import Look, word_frames
+from dashboard.attention.viewer import Look, look_frames
 from dashboard.routes import zip_url
 from sdlab.tracing.attention import pictures
 
@@ -69,7 +69,7 @@ def _pictures(subject: Subject, look: Look) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         for number, (label, places) in enumerate(look.words):
-            _, mean = _frames(subject, look, places)
+            _, mean = look_frames(subject, look, places)
             image = subject.image()
             over = pictures.overlay(image, mean, opacity=opacity, threshold=threshold)
             _download(
@@ -119,7 +119,7 @@ def _arrays(subject: Subject, look: Look) -> "dict[str, np.ndarray]":
         "words": np.array([label for label, _ in look.words]),
         "evaluations": np.array(subject.maps.evaluations),
         "sigmas": np.array(subject.maps.facts.sigmas),
-        "maps": np.stack([_frames(subject, look, places)[0] for _, places in look.words]),
+        "maps": np.stack([look_frames(subject, look, places)[0] for _, places in look.words]),
     }
 
 
@@ -135,12 +135,6 @@ def _download(label: str, image: "Image.Image", name: str, number: int) -> None:
         icon=":material/image:",
         on_click="ignore",
     )
-
-
-def _frames(
-    subject: Subject, look: Look, places: tuple[int, ...]
-) -> "tuple[np.ndarray, np.ndarray]":
-    return word_frames(subject.key, places, look.layer, look.head, look.half, _maps=subject.maps)
 
 
 def _file(label: str) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.attention.subject import BOUND, PAGE, Subject
-from dashboard.attention.viewer import Look
+from dashboard.attention.viewer import Look, mean_in_words
 from dashboard.charts import attention as charts
 from dashboard.charts.base import AXES, MAX_ROWS
 from dashboard.charts.names import short_layers
@@ -49,7 +49,7 @@ def show_place(subject: Subject, look: Look, place: tuple[float, float] | None) 
         return
     x, y = place
     where = f"{x:.0%} from the left, {y:.0%} from the top"
-    st.markdown(f"**At {where}**, mean of all evaluations")
+    st.markdown(f"**At {where}**, {mean_in_words(subject.maps, look.evaluations)}")
     left, right = st.columns([3, 2], gap="large")
     with explained():
         frame = analysis.words_at(subject.maps, x, y, **look.choice)
@@ -63,7 +63,7 @@ def _looks_at(subject: Subject, look: Look, place: tuple[float, float]) -> None:
     if not maps.self_layers:
         st.caption("Self-attention was not recorded, so where the place looks is not known.")
         return
-    heat = views.self_map(maps, *place, half=look.half)
+    heat = views.self_map(maps, *place, half=look.half, evaluation=look.evaluations)
     grids = ", ".join(dict.fromkeys(layer.size for layer in maps.self_layers))
     st.image(
         png(pictures.overlay(subject.image(), heat)),
@@ -137,7 +137,7 @@ def _side_by_side(subject: Subject, look: Look) -> None:
         **BOUND,
     )
     common = right.toggle("One scale for all", True, key=f"{PAGE}.sheet_scale", **BOUND)
-    choice = look.choice
+    choice = look.every if over == "evaluation" else look.choice
     if over == "layer":
         choice["layer"] = None
     if over == "head" and (maps.record.heads != "all" or len(maps.choose(look.layer)) > 1):
@@ -208,11 +208,11 @@ def _ranking(subject: Subject, look: Look) -> None:
 
 
 def _kinds(subject: Subject, look: Look) -> pd.DataFrame:
-    return _table(subject.key, "kinds", str(look.choice), _maps=subject.maps, _choice=look.choice)
+    return _table(subject.key, "kinds", str(look.every), _maps=subject.maps, _choice=look.every)
 
 
 def _course(subject: Subject, look: Look) -> pd.DataFrame:
-    return _table(subject.key, "course", str(look.choice), _maps=subject.maps, _choice=look.choice)
+    return _table(subject.key, "course", str(look.every), _maps=subject.maps, _choice=look.every)
 
 
 @st.cache_data(max_entries=64, show_spinner="Measuring the maps …")

@@ -32,6 +32,7 @@ from dashboard.worker.shelf import StoredRun
 from dashboard.worker.views import ModelView
 from sdlab.errors import SdlabError
 from sdlab.sampling.experiment import Experiment, Record
+from sdlab.tracing.attention import views
 from sdlab.tracing.attention.record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class Subject:
     model: str
     maps: "AttentionMaps"
     folder: Path | None
+
+    @property
+    def given(self) -> bool:
+        """Whether it is a given picture, not a run."""
+        return self.folder is None
 
     def image(self) -> "Image.Image":
         """Return the picture as a PIL image."""
@@ -136,6 +142,9 @@ def shown_subject() -> Subject | None:
 
 def given_subject() -> Subject | None:
     """Draw the choice of a picture, caption and noise level; return its attention."""
+    model = _model()
+    if model is None:
+        return None
     chosen = choose_picture(PAGE)
     caption = st.text_input(
         "Caption",
@@ -149,16 +158,13 @@ def given_subject() -> Subject | None:
         "Noise level (timestep)",
         1,
         999,
-        400,
+        views.best(model.name).given_timestep,
         key=f"{PAGE}.timestep",
         help="How far the picture is noised before the network sees it, in training timesteps. "
         "With little noise the network needs no words; with much it sees no picture.",
         **BOUND,
     )
     seed = right.number_input("Seed of the noise", 0, 2**32 - 1, 0, key=f"{PAGE}.noise", **BOUND)
-    model = _model()
-    if model is None:
-        return None
     with explained():
         own = self_layers(model)
     if chosen is None:

@@ -35,17 +35,24 @@ class Look:
         layer: Layers, in ``AttentionRecord``'s words; None for all.
         head: One head; None for all together.
         half: "cond" or "uncond".
+        evaluations: Those that means are taken over.
     """
 
     words: tuple[tuple[str, tuple[int, ...]], ...]
     layer: str | None
     head: int | None
     half: str
+    evaluations: tuple[int, ...]
+
+    @property
+    def every(self) -> dict[str, Any]:
+        """The fields of ``views.Choice`` that stand for it, at every evaluation."""
+        return {"layer": self.layer, "head": self.head, "half": self.half}
 
     @property
     def choice(self) -> dict[str, Any]:
-        """The fields of ``views.Choice`` that stand for it."""
-        return {"layer": self.layer, "head": self.head, "half": self.half}
+        """The same, over the chosen evaluations."""
+        return {**self.every, "evaluation": self.evaluations}
 
 
 def look_controls(subject: Subject) -> Look | None:
@@ -77,6 +84,7 @@ def look_controls(subject: Subject) -> Look | None:
     )
     layer = _layer(middle, subject)
     head = _head(right, maps, layer)
+    evaluations = _evaluations(subject)
     words = [(label, found[label]) for label in picked]
     if phrase and phrase.strip():
         with explained():
@@ -87,15 +95,14 @@ def look_controls(subject: Subject) -> Look | None:
         return None
     if len(words) > MOST:
         st.caption(f"The first {MOST} of {len(words)} words are drawn.")
-    return Look(tuple(words[:MOST]), layer, head, half)
+    return Look(tuple(words[:MOST]), layer, head, half, evaluations)
 
 
 def show_viewer(subject: Subject, look: Look) -> tuple[float, float] | None:
     """Draw the maps; return the place that was clicked last, (x, y) in 0 ... 1, or None."""
     maps = subject.maps
-    how = (look.layer, look.head, look.half)
-    found = [word_frames(subject.key, places, *how, _maps=maps) for _, places in look.words]
-    count = len(maps)
+    found = [look_frames(subject, look, places) for _, places in look.words]
+    count, used = len(maps), look.evaluations
     film = HeatFilm(
         id=f"{subject.key} {look}",
         subject=subject.key,
@@ -105,7 +112,7 @@ def show_viewer(subject: Subject, look: Look) -> tuple[float, float] | None:
         frames=[frames for frames, _ in found],
         means=[mean for _, mean in found],
         labels=frame_labels(maps),
-        mean_label=f"mean of {count} evaluations" if count > 1 else frame_labels(maps)[0],
+        mean_label=frame_labels(maps)[0] if count < 2 else mean_in_words(maps, used),
     )
     clicked = heat_viewer(film, f"{PAGE}.viewer")
     place_key = f"{PAGE}.place"
@@ -115,19 +122,36 @@ def show_viewer(subject: Subject, look: Look) -> tuple[float, float] | None:
     return kept[1] if kept and kept[0] == subject.key else None
 
 
+def look_frames(
+    subject: Subject, look: Look, places: tuple[int, ...]
+) -> "tuple[np.ndarray, np.ndarray]":
+    """Return a word's maps at every kept evaluation, [E, h, w], and the mean of the chosen."""
+    how = (look.layer, look.head, look.half)
+    frames = _word_frames(subject.key, places, *how, _maps=subject.maps)
+    return frames, frames[subject.maps.places(evaluation=look.evaluations)].mean(0)
+
+
+def mean_in_words(maps: "AttentionMaps", evaluations: tuple[int, ...]) -> str:
+    """Return what a mean is taken over: 'mean of evaluations 3 to 8 of 10'."""
+    if len(evaluations) == len(maps):
+        return f"mean of {len(maps)} evaluations"
+    first, last = evaluations[0] + 1, evaluations[-1] + 1
+    if first == last:
+        return f"evaluation {first} of {len(maps)}"
+    return f"mean of evaluations {first} to {last} of {len(maps)}"
+
+
 @st.cache_data(max_entries=128, show_spinner=False)
-def word_frames(
+def _word_frames(
     key: str,
     positions: tuple[int, ...],
     layer: str | None,
     head: int | None,
     half: str,
     _maps: "AttentionMaps",
-) -> "tuple[np.ndarray, np.ndarray]":
-    """Return a word's maps at every kept evaluation, [E, h, w], and their mean."""
+) -> "np.ndarray":
     choice = {"layer": layer, "head": head, "half": half}
-    _, frames = views.frames(_maps, list(positions), "evaluation", **choice)
-    return frames, frames.mean(0)
+    return views.frames(_maps, list(positions), "evaluation", **choice)[1]
 
 
 def frame_labels(maps: "AttentionMaps") -> list[str]:
@@ -163,19 +187,41 @@ def _layer(place: st.delta_generator.DeltaGenerator, subject: Subject) -> str | 
     words = {size: f"all of {size} cells" for size in maps.resolutions}
     words |= {name: f"{short[name]} ({sizes[name]})" for name in names}
     options = [ALL, *words]
-    best = views.BEST_LAYERS.get(subject.model)
-    found = [layer.size for layer in maps.cross_layers if f"1/{layer.share}" == best]
+    best = views.best(subject.model)
+    start = best.given_layers if subject.given else best.layers
+    found = [layer for layer in maps.cross_layers if start in (layer.name, f"1/{layer.share}")]
+    first = (found[0].name if start in names else found[0].size) if found else ALL
     chosen = place.selectbox(
         "Layers",
         options,
-        options.index(found[0]) if found else 0,
+        options.index(first),
         format_func=lambda name: words.get(name, name),
-        key=f"{PAGE}.layer",
+        key=f"{PAGE}.given_layer" if subject.given else f"{PAGE}.layer",
         help="The mean over all layers, over those of one resolution, or one layer by itself. "
         "At first, for the embedded model, those that find its objects best.",
         **BOUND,
     )
     return None if chosen == ALL else chosen
+
+
+def _evaluations(subject: Subject) -> tuple[int, ...]:
+    """Draw the choice of the evaluations that means are taken over."""
+    every = subject.maps.evaluations
+    if len(every) < 2:
+        return every
+    count = len(every)
+    kept = views.span_places(count, views.best(subject.model).span)
+    first, last = st.slider(
+        "Mean over evaluations",
+        1,
+        count,
+        (kept.start + 1, kept.stop),
+        key=f"{PAGE}.mean_of_{count}",
+        help="Of those that were kept. All that is said below without an evaluation of its own is "
+        "the mean of these. At first, for the embedded model, those that find its objects best.",
+        **BOUND,
+    )
+    return every[first - 1 : last]
 
 
 def _head(

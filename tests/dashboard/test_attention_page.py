@@ -9,6 +9,7 @@ from PIL import Image
 from dashboard.heat_viewer import LEVELS, _packed
 from dashboard.lab import lab
 from sdlab.sampling.experiment import Experiment
+from sdlab.tracing.attention import views
 from tests.dashboard.conftest import read, run_until
 
 FAST = {"attention.steps": "3", "attention.prompt": "a red car on a beach"}
@@ -72,7 +73,8 @@ def test_a_given_picture_is_looked_at_once(open_page):
     at = open_page("attention", **{"attention.of": "A given picture"})
     run_until(at, shows_maps)
     assert not at.exception and not at.error
-    assert at.dataframe[-1].value["timestep"].unique().tolist() == [400]
+    start = views.best("embedded").given_timestep
+    assert at.dataframe[-1].value["timestep"].unique().tolist() == [start]
     assert any("One evaluation" in i.value for i in at.info)
 
 
@@ -125,7 +127,7 @@ def test_words_of_any_spelling_reach_the_npz(open_page):
     maps = open_maps(str(folder), folder.stat().st_mtime)
     subject = Subject("npz", "npz", b"", (128, 128), "", "embedded", maps, folder)
     words = (("file", (2,)), ("!", (3,)), ("evaluations", (4,)))
-    held = _arrays(subject, Look(words, None, None, "cond"))
+    held = _arrays(subject, Look(words, None, None, "cond", (0, 1, 2)))
     assert held["words"].tolist() == ["file", "!", "evaluations"]
     assert held["maps"].shape == (3, 3, 16, 16)
     np.savez_compressed(io.BytesIO(), **held)
@@ -199,3 +201,30 @@ def test_other_weights_under_the_same_name_show_their_own_maps(recorded, monkeyp
 def test_markdown_from_the_address_stays_text(recorded):
     recorded.text_input(key="attention.phrase").set_value("**b** ![x](y)").run()
     assert r"\*\*b\*\* \!\[x\]\(y\)" in recorded.error[0].value
+
+
+def test_the_page_starts_from_the_best_layers_and_steps(open_page, monkeypatch):
+    layer = "up_blocks.2.attentions.0.transformer_blocks.0.attn2"
+    best = views.Best(layer, (0.5, 1.0), "1/2", 300)
+    monkeypatch.setitem(views.BEST, "embedded", best)
+    at = open_page("attention", **{**FAST, "attention.steps": "4"})
+    at.button(key="attention.go").click().run()
+    run_until(at, shows_maps)
+    assert at.slider(key="attention.mean_of_4").value == (3, 4)
+    assert at.selectbox(key="attention.layer").value == layer
+    at.slider(key="attention.mean_of_4").set_value((2, 2)).run()
+    assert not at.exception and not at.error
+
+
+def test_means_are_of_the_chosen_evaluations(recorded):
+    from dashboard.attention.subject import Subject
+    from dashboard.attention.viewer import Look, look_frames, mean_in_words
+
+    maps = shown_run_of(recorded).trace.attention
+    subject = Subject("means", "", b"", (128, 128), "", "embedded", maps, None)
+    look = Look((("car", (3,)),), "1/1", None, "cond", (1, 2))
+    frames, mean = look_frames(subject, look, (3,))
+    np.testing.assert_allclose(mean, frames[1:].mean(0))
+    np.testing.assert_allclose(mean, maps.heatmap("car", **look.choice), atol=1e-6)
+    assert mean_in_words(maps, (1, 2)) == "mean of evaluations 2 to 3 of 3"
+    assert mean_in_words(maps, (0, 1, 2)) == "mean of 3 evaluations"

@@ -211,9 +211,12 @@ class AttentionMaps:
         return count_kept(self.tokens, half, self.record) or int((~tokens["cut"]).sum())
 
     def places(
-        self, step: int | None = None, evaluation: int | None = None, half: str = "cond"
+        self,
+        step: int | None = None,
+        evaluation: int | Sequence[int] | None = None,
+        half: str = "cond",
     ) -> list[int]:
-        """Return where among the kept evaluations a step or an evaluation stands; both None: all.
+        """Return where among the kept evaluations a step or some evaluations stand; None: all.
 
         Those without the unconditional half are left out where that half is meant.
 
@@ -221,11 +224,12 @@ class AttentionMaps:
             ValueError: If nothing of it was kept.
         """
         facts = self.facts
+        wanted = [evaluation] if isinstance(evaluation, int) else evaluation
         pairs = zip(facts.evaluations, facts.steps, strict=True)
         found = [
             place
             for place, (e, s) in enumerate(pairs)
-            if (step is None or s == step) and (evaluation is None or e == evaluation)
+            if (step is None or s == step) and (wanted is None or e in wanted)
             if half == "cond" or e not in facts.unguided
         ]
         if not found:

@@ -33,7 +33,7 @@ class Choice:
     Attributes:
         occurrence: Which one of a repeated word, from 0; None for all together.
         step: One solver step.
-        evaluation: One evaluation.
+        evaluation: One evaluation, or several.
         layer: Layers by ``AttentionRecord``'s words.
         head: One head, where all were kept.
         size: (h, w) of the result; None for the grid of the finest layer chosen.
@@ -42,7 +42,7 @@ class Choice:
 
     occurrence: int | None = None
     step: int | None = None
-    evaluation: int | None = None
+    evaluation: int | Sequence[int] | None = None
     layer: str | Sequence[str] | None = None
     head: int | None = None
     size: tuple[int, int] | None = None
