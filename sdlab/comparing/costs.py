@@ -32,7 +32,8 @@ def cost(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
     rows = []
     done = runs[runs["state"] == "done"]
     for (entrant, budget), group in done.groupby(["entrant", "budget"], sort=False):
-        error, low, high = geometric(group["distance"].dropna().tolist())
+        distances = group["distance"].dropna().tolist()
+        error, low, high = geometric(distances)
         rows.append(
             {
                 "entrant": entrant,
@@ -43,7 +44,7 @@ def cost(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
                 "error": error,
                 "low": low,
                 "high": high,
-                "pictures": len(group),
+                "pictures": len(distances) or len(group),
                 "floor": floor,
             }
         )

@@ -86,12 +86,14 @@ class Outcomes:
         facts: Of the model.
         all: Every run in the comparison's order, those of the first budget first.
         truths: The reference of each picture that has one.
+        lack: Why there is a picture without a reference, as far as it is known, or "".
     """
 
     comparison: Comparison
     facts: Facts
     all: tuple[Outcome, ...]
     truths: Mapping[Picture, Truth]
+    lack: str
 
     @cached_property
     def done(self) -> tuple[Outcome, ...]:
@@ -118,13 +120,14 @@ def gather(comparison: Comparison, runs: "Runs", facts: Facts) -> Outcomes:
     """
     cells = comparison.cells(facts.config)
     found = tuple(Outcome(cell, *_of(cell.experiment, runs, facts)) for cell in cells)
-    truths = {}
+    truths, lack = {}, ""
     for prompt, seed, fine, coarse in comparison.references():
-        (made, _, _), (half, _, _) = (_of(x, runs, facts) for x in (fine, coarse))
+        (made, _, why), (half, _, _) = (_of(x, runs, facts) for x in (fine, coarse))
+        lack = lack or why
         if made is not None:
             about = convergence(made, half) if half is not None else None
             truths[prompt, seed] = Truth(prompt, seed, made, about)
-    return Outcomes(comparison, facts, found, truths)
+    return Outcomes(comparison, facts, found, truths, lack)
 
 
 def _of(experiment: "Experiment", runs: "Runs", facts: Facts) -> "tuple[Run | None, str, str]":

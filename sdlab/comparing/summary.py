@@ -65,7 +65,7 @@ def summarise(
     return Result(
         comparison,
         tables,
-        tuple(verdict(comparison, tables, target)),
+        tuple(verdict(comparison, tables, target, outcomes.lack)),
         tuple(made),
         facts.name,
         facts.hash,

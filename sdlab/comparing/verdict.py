@@ -22,20 +22,23 @@ Frame = Any  # a DataFrame, whose stubs give every cell any type there is
 Tables = Mapping[str, Frame]
 
 
-def verdict(comparison: Comparison, tables: Tables, target: float = TARGET) -> list[str]:
+def verdict(
+    comparison: Comparison, tables: Tables, target: float = TARGET, lack: str = ""
+) -> list[str]:
     """Return what the tables say, most important first.
 
     Args:
         comparison: What was compared.
         tables: Its tables.
         target: The error asked for, in standard deviations of the latents.
+        lack: Why a picture has no reference, if that is known.
     """
     ranked = _ranked(tables)
     said = [*_nearest(comparison, tables, ranked), *_reached(ranked, target)]
     said += _front(ranked)
     said += _stochastic(comparison, tables)
     said += [*_one_picture(comparison, tables, ranked), *_unsure(ranked), *_unlike(tables)]
-    said += _failed(tables)
+    said += [*_failed(tables), *_no_reference(comparison, tables, lack)]
     return said or ["No run is done yet, so there is nothing to compare."]
 
 
@@ -244,9 +247,16 @@ def _failed(tables: Tables) -> list[str]:
     absent = runs[runs["state"].isin(("cancelled", "missing"))]
     if len(absent):
         said.append(f"{len(absent)} of {len(runs)} runs are not done and not counted.")
-    if len(runs) and tables["references"].empty and (runs["state"] == "done").any():
-        said.append("The reference is not done, so no distance to it is told.")
     return said
+
+
+def _no_reference(comparison: Comparison, tables: Tables, lack: str) -> list[str]:
+    absent = len(comparison.pictures) - len(tables["references"])
+    if not absent or not (tables["runs"]["state"] == "done").any():
+        return []
+    why = f" ({lack.strip().rstrip('.')})" if lack else ""
+    of = f"{absent} of {_count(len(comparison.pictures), 'picture')}"
+    return [f"The reference of {of} is not done{why}, so no distance to it is told."]
 
 
 def _error(row: Any) -> str:

@@ -1,0 +1,79 @@
+import pytest
+
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.entrant import Entrant
+from sdlab.comparing.presets import DEFAULT, PRESETS, of_number, preset
+from sdlab.solvers.diffusers_adapter import SD_CONFIG
+
+ONE = {"entrants": [Entrant("heun")], "prompts": ["a"]}
+
+
+def test_it_comes_back_from_its_json():
+    import json
+
+    spec = Comparison(
+        [Entrant("ddim", eta=0.5, solver_options={}), Entrant("lms", curve_options={"rho": 5})],
+        ["a", "b"],
+        more_budgets=[5, 9],
+    )
+    again = Comparison.from_dict(json.loads(spec.to_json()))
+    assert again == spec and again.id == spec.id and hash(again) == hash(spec)
+
+
+def test_a_budget_of_evaluations_pays_for_fewer_steps_of_two_stages():
+    spec = Comparison([Entrant("heun"), Entrant("PNDMScheduler")], ["a"], budget=20, align="nfe")
+    steps = {cell.entrant: cell.experiment.num_steps for cell in spec.cells(SD_CONFIG)}
+    assert steps == {"heun": 10, "PNDMScheduler": 19}
+
+
+def test_only_the_first_budget_is_recorded():
+    spec = Comparison(**ONE, budget=8, more_budgets=(4, 8))
+    recorded = {cell.budget: cell.experiment.record.tensors for cell in spec.cells(SD_CONFIG)}
+    assert recorded == {8: ("x_t", "x0_pred"), 4: ()}
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"entrants": []}, "entrants must hold at least one"),
+        ({"entrants": [Entrant("heun")] * 2}, "entrants must hold each once, got 'heun' twice"),
+        ({"entrants": [Entrant("heun", label="reference")]}, "label 'reference' is taken"),
+        ({"prompts": "a"}, "prompts must be a list, got the text 'a'"),
+        ({"seeds": [1, 1]}, "seeds must hold each once, got 1 twice"),
+        ({"align": "time"}, "Unknown align 'time'"),
+        ({"budget": 0}, "budget must be whole and at least 1, got 0"),
+        ({"more_budgets": [2.5]}, "more_budgets must be whole and at least 1, got 2.5"),
+        ({"reference_steps": 7}, "reference_steps must be even and at least 4, got 7"),
+        ({"guidance_rescale": 2.0}, "guidance_rescale must be from 0 to 1"),
+    ],
+)
+def test_what_is_not_valid_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Comparison(**{**ONE, **fields})
+
+
+def test_a_budget_that_pays_for_no_step_is_refused():
+    entrant = Entrant("PNDMScheduler", solver_options={"skip_prk_steps": False})
+    with pytest.raises(ValueError, match="budget 2: PNDMScheduler.* raise the budget"):
+        Comparison([entrant], ["a"], budget=2, align="nfe").cells(SD_CONFIG)
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_every_preset_can_be_compared(name):
+    spec = Comparison(preset(name), ["a"], budget=10)
+    assert len(spec.cells(SD_CONFIG)) == len(spec.entrants) >= 4
+    assert PRESETS[name].description.endswith(".")
+
+
+def test_presets_are_what_they_say():
+    steady = {e.solver for e in preset("every deterministic one")}
+    noisy = {e.solver for e in preset("stochastic ones")}
+    assert {"heun", "ddim", "DDIMScheduler", "UniPCMultistepScheduler"} <= steady
+    assert {"euler_ancestral", "SASolverScheduler"} <= noisy and not steady & noisy
+    assert "EDMEulerScheduler" not in steady | noisy
+    labels = {e.label: e for e in preset("what SD web UIs offer")}
+    assert labels["DPM++ 2M Karras"] == Entrant("dpmpp_2m", "karras", label="DPM++ 2M Karras")
+    assert labels["Euler a"].solver == "euler_ancestral"
+    assert len(of_number(24)) == 24 and DEFAULT in PRESETS
+    with pytest.raises(ValueError, match="Unknown preset 'two order'. Did you mean 'two orders'"):
+        preset("two order")

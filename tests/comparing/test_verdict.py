@@ -1,0 +1,136 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.costs import geometric
+from sdlab.comparing.entrant import Entrant
+from sdlab.comparing.exact import FACTS, exact_runs
+from sdlab.comparing.luck import holm, paired
+from sdlab.comparing.summary import summarise, table
+from sdlab.comparing.verdict import evaluations_for, verdict
+from tests.comparing.conftest import comparison
+
+
+def tables(rows, notes=None, ties=(), floor=0.0):
+    """Tables of a comparison from (entrant, nfe, error) rows, all steady, at 0.1 s a evaluation."""
+    names = list(dict.fromkeys(entrant for entrant, _, _ in rows))
+    entrants = [
+        {"entrant": name, "deterministic": True, "notes": (notes or {}).get(name, "")}
+        for name in names
+    ]
+    cost = [
+        {"entrant": entrant, "budget": nfe, "num_steps": nfe, "nfe": nfe, "seconds": nfe / 10}
+        | {"error": error, "low": error / 1.1, "high": error * 1.1, "pictures": 8}
+        | {"floor": floor, "pareto": entrant == "a"}
+        for entrant, nfe, error in rows
+    ]
+    runs = [{"entrant": name, "prompt": "p", "seed": 0, "state": "done"} for name in names]
+    references = [{"prompt": "p", "seed": 0}]
+    found = {"entrants": entrants, "cost": cost, "runs": runs, "references": references}
+    found |= {"ties": [{"a": a, "b": b, "ratio": r, "p": p, "tied": t} for a, b, r, p, t in ties]}
+    return {
+        name: table(name, found.get(name))
+        for name in ("entrants", "cost", "runs", "references", "ties", "quality", "spread")
+    }
+
+
+SPEC = Comparison([Entrant("euler"), Entrant("heun")], ["p"], budget=10, align="nfe")
+ROWS = [("a", 5, 0.2), ("a", 10, 0.05), ("b", 5, 0.4), ("b", 10, 0.2), ("b", 20, 0.1)]
+
+
+def test_evaluations_are_interpolated_log_against_log():
+    assert evaluations_for([10, 20, 40], [0.4, 0.2, 0.05], 0.1) == pytest.approx(20 * math.sqrt(2))
+    assert evaluations_for([10, 20], [0.4, 0.1], 0.1) == 20
+    assert evaluations_for([10, 20], [0.04, 0.1], 0.05) == 10
+    assert math.isnan(evaluations_for([10, 20], [0.4, 0.1], 0.05))
+    assert evaluations_for([10, 20], [0.4, 0.0], 0.1) == 20
+
+
+def test_who_is_first_and_what_the_others_need():
+    said = verdict(SPEC, tables(ROWS), target=0.1)
+    assert said[0].startswith("At a budget of 10 evaluations, a comes nearest to the converged")
+    assert "0.05 standard deviations (95 %: 0.0455 to 0.055) away (10 evaluations)" in said[0]
+    assert said[0].endswith("then b 0.2.")
+    assert said[1] == (
+        "An error of 0.1 is reached first by a, with about 7 evaluations; b needs about 20 (2.8"
+        " times as many)."
+    )
+
+
+def test_who_does_not_get_there_and_who_always_was():
+    said = verdict(SPEC, tables(ROWS), target=0.07)
+    assert said[1].endswith("with about 8 evaluations. Not reached with what was tried: b.")
+    said = verdict(SPEC, tables(ROWS), target=0.01)
+    assert said[1] == "None reaches an error of 0.01 within 20 evaluations; they need more."
+    said = verdict(SPEC, tables(ROWS), target=0.3)
+    assert said[1] == (
+        "An error of 0.3 is reached with the fewest evaluations tried by a (5); b needs about 7."
+    )
+
+
+def test_ties_are_named_with_ratio_and_p():
+    said = " ".join(verdict(SPEC, tables(ROWS, ties=[("b", "a", 1.5, 0.2, True)])))
+    assert "Statistically tied with a: b (1.5 times its distance, p = 0.2)." in said
+    said = " ".join(verdict(SPEC, tables(ROWS, ties=[("a", "b", 0.25, 0.001, False)])))
+    assert "By more than luck: every other is farther off than a" in said
+
+
+def test_an_unconverged_reference_and_unfair_entrants_are_told():
+    said = " ".join(verdict(SPEC, tables(ROWS, notes={"b": "Starts late."}, floor=0.006)))
+    assert "about 0.006, is more than a tenth of the error of a at 10 evaluations:" in said
+    assert "Compare b with care. Starts late." in said
+    assert "with care" not in " ".join(verdict(SPEC, tables(ROWS)))
+
+
+def test_one_picture_is_luck(mixture):
+    spec = comparison("euler", "heun", seeds=[0], budget=4, reference_steps=8)
+    said = summarise(spec, exact_runs(spec, mixture), FACTS).verdict
+    assert "Add seeds or prompts: with one picture luck cannot be told from skill." in said
+
+
+def test_noise_is_not_ranked_by_distance(mixture):
+    spec = comparison("euler_ancestral", "dpmpp_sde", budget=4, reference_steps=8)
+    said = summarise(spec, exact_runs(spec, mixture), FACTS).verdict
+    assert not [sentence for sentence in said if "comes nearest" in sentence]
+    assert said[0].startswith("euler_ancestral and dpmpp_sde draw noise of their own")
+
+
+def test_a_lack_of_references_is_told_with_its_reason(mixture):
+    spec = comparison("euler", "heun", seeds=[0], budget=4, reference_steps=8)
+    runs = dict(exact_runs(spec, mixture))
+    runs[spec.references()[0].fine.id] = RuntimeError("no room.")
+    result = summarise(spec, runs, FACTS)
+    assert "The reference of 1 of 1 picture is not done (no room)" in " ".join(result.verdict)
+    assert result.runs["distance"].isna().all() and len(result.pairs) == 4
+
+
+def test_the_interval_is_students():
+    values = [0.1, 0.2, 0.15, 0.3]
+    middle, low, high = geometric(values)
+    interval = stats.t.interval(0.95, 3, np.log(values).mean(), stats.sem(np.log(values)))
+    assert (low, high) == pytest.approx(tuple(np.exp(interval)))
+    assert middle == pytest.approx(stats.gmean(values))
+    assert all(math.isnan(x) for x in geometric([]))
+    assert math.isnan(geometric([0.1])[1])
+
+
+def test_holm_corrects_as_published():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+def test_equal_pictures_are_tied_and_always_the_same_ratio_is_no_luck():
+    assert paired(np.zeros(3)) == 1.0
+    assert paired(np.full(3, 0.5)) == 0.0
+    assert math.isnan(paired(np.array([0.1, 0.2])))
+    ratios = np.array([0.1, 0.3, 0.2, 0.4])
+    assert paired(ratios) == pytest.approx(stats.ttest_rel(ratios, np.zeros(4)).pvalue)
+
+
+def test_luck_alone_seldom_makes_a_winner():
+    rng = np.random.default_rng(0)
+    found = [paired(rng.normal(size=6)) < 0.05 for _ in range(400)]
+    assert 0.02 < np.mean(found) < 0.09
