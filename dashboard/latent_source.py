@@ -133,21 +133,23 @@ def _decoded(latents: Latents, model_hash: str) -> bytes:
 
 
 def _of_picture(page: str, picture: ChosenPicture, model: ModelView) -> Source:
-    if picture.source == "run":
-        own = _of_run(picture, model)
-        if own is not None:
-            return own
+    own = _of_run(picture, model) if picture.source == "run" else None
+    encoding = _encoding(page) if own is None else _encoding_of_run(page)
+    if own is not None and encoding is None:
+        return own
+    sample, seed = encoding or (False, 0)
     image, notes = fitted(picture, model)
-    sample, seed = _encoding(page)
     latents = _encoded(picture.digest, image.size, model.hash, sample, seed, image)
-    how = f"A sample of the encoder's posterior, seed {seed}." if sample else ""
-    if picture.source == "run":
+    if own is None and picture.source == "run":
         notes = (
             "Another model made this run, so its picture was encoded by this one's VAE.",
             *notes,
         )
+    if sample:
+        notes = (*notes, f"A sample of the encoder's posterior, seed {seed}.")
     caption = "" if picture.source == "upload" else picture.label
-    return Source(latents, picture.label, caption, image, notes=tuple(filter(None, (*notes, how))))
+    run = "" if own is None else own.run
+    return Source(latents, picture.label, caption, image, run, notes)
 
 
 def _of_run(picture: ChosenPicture, model: ModelView) -> Source | None:
@@ -191,15 +193,33 @@ def _encoding(page: str) -> tuple[bool, int]:
             bind="query-params",
             help="The VAE gives each latent pixel a Gaussian: take its mean, or draw from it.",
         )
-        if how == "Mean":
-            return False, 0
-        text = st.text_input(
-            "Seed", "0", key=f"{page}.encoding_seed", bind="query-params", width=110
+        return (False, 0) if how == "Mean" else (True, _posterior_seed(page))
+
+
+def _encoding_of_run(page: str) -> tuple[bool, int] | None:
+    """Draw whether to encode a run's picture anew and how; None for the latents it ended in."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        how = st.segmented_control(
+            "Latents",
+            ("Its own", "Mean", "Sample"),
+            default="Its own",
+            required=True,
+            key=f"{page}.run_latents",
+            bind="query-params",
+            help="Those that the run ended in, or its picture encoded again: the mean of what the "
+            "VAE gives each latent pixel, or a draw from it.",
         )
+        if how == "Its own":
+            return None
+        return (False, 0) if how == "Mean" else (True, _posterior_seed(page))
+
+
+def _posterior_seed(page: str) -> int:
+    text = st.text_input("Seed", "0", key=f"{page}.encoding_seed", bind="query-params", width=110)
     seed = parse_seed(text or "")
     if not 0 <= seed <= SEED_MAX:
         raise ValueError(f"seed must be from 0 to {SEED_MAX}, got {seed}.")
-    return True, seed
+    return seed
 
 
 @st.cache_data(max_entries=64, show_spinner="Encoding …")

@@ -9,6 +9,7 @@ from dashboard.charts import latent_statistics as charts
 from dashboard.lab import lab
 from sdlab.latents import statistics
 from sdlab.sampling.experiment import Experiment
+from sdlab.store.run_folder import open_run
 from tests.dashboard.conftest import run_until
 
 
@@ -80,6 +81,20 @@ def test_choosing_run_takes_the_latest(open_page, run):
     at.segmented_control(key="latents.from").set_value("Run").run()
     assert len(at.text_input(key="latents.run").value) == 16
     assert "Channels" in headers(at) and not at.exception
+
+
+def test_a_runs_picture_can_be_encoded_again(open_page, run):
+    at = section(open_page, "What they hold", **{"latents.from": "Run", "latents.run": run})
+    own = at.dataframe[0].value
+    stored = statistics.moments(open_run(lab().runs / run).latents)
+    np.testing.assert_allclose(own["mean"], stored["mean"], rtol=1e-6)
+    at.segmented_control(key="latents.run_latents").set_value("Mean").run()
+    mean = at.dataframe[0].value
+    at.segmented_control(key="latents.run_latents").set_value("Sample").run()
+    drawn = at.dataframe[0].value
+    assert not at.error and not at.exception
+    assert not own.equals(mean) and not mean.equals(drawn)
+    assert any("seed 0" in c.value for c in at.caption)
 
 
 def test_only_a_run_has_a_way(open_page):
@@ -191,7 +206,6 @@ def test_frames_that_the_scrubber_has_are_not_decoded_again(open_page, run, monk
     import time
 
     from dashboard.latents_page import through
-    from sdlab.store.run_folder import open_run
 
     lab().want_frames(run)
     end = time.monotonic() + 60
