@@ -89,6 +89,20 @@ def test_other_spacings_are_right_where_diffusers_is_not(start, spacing, curve, 
     assert theirs > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("spacing", "curve"), [(LINSPACE, "linspace"), (TRAILING, "trailing")], ids=lambda v: str(v)
+)
+def test_on_a_gaussian_diffusers_error_grows_with_the_steps_where_ours_falls(start, spacing, curve):
+    """At few steps DDIM's own error hides the wrong timesteps; at 300 they are all that is left."""
+    ours = [gaussian_error("ddim", n, start, 0.5, curve=curve) for n in (100, 300)]
+    theirs = [
+        gaussian_error("DDIMScheduler", n, start, 0.5, options=spacing | {"set_alpha_to_one": True})
+        for n in (100, 300)
+    ]
+    assert ours[1] < 0.45 * ours[0] and ours[1] < 0.02
+    assert theirs[1] > 1.5 * theirs[0] and theirs[1] > 4 * ours[1]
+
+
 def test_our_error_falls_with_the_steps_over_every_spacing(start):
     for curve in ("leading", "linspace", "trailing"):
         coarse, fine = (gaussian_error("ddim", n, start, 0.5, curve=curve) for n in (25, 100))
