@@ -56,7 +56,14 @@ def csv_table(
             )
     if shown:
         height = min(330, 38 + 35 * len(frame))
-        st.dataframe(frame, hide_index=True, height=height, column_config=columns or {}, alt=about)
+        st.dataframe(
+            frame,
+            hide_index=True,
+            height=height,
+            column_config=columns or {},
+            placeholder="",
+            alt=about,
+        )
 
 
 def _parquet_bytes(frame: "pd.DataFrame") -> bytes:

@@ -16,7 +16,8 @@ COSTS = {
 }
 _GREY = "#8a90a3"
 _GOLD = "#d99a00"
-_ERROR = "distance to the converged picture (std, log scale)"
+_DISTANCE = "distance to the converged picture (std, log scale)"
+_ERROR = "error (std, log scale)"
 _ROW = 24
 _COLUMNS = (
     "entrant", "budget", "num_steps", "nfe", "seconds", "error", "low", "high", "pictures",
@@ -81,7 +82,7 @@ def ranking(
     y = alt.Y("entrant:N", title=None, sort=names, axis=axis)
     x = alt.X(
         "error:Q",
-        title=_ERROR,
+        title=_DISTANCE,
         scale=alt.Scale(type="log", nice=False, padding=14),
         axis=powers(rows["error"]),
     )
@@ -139,7 +140,7 @@ def _bars(rows: pd.DataFrame, x: alt.X, colors: Mapping[str, str]) -> alt.Chart:
     base = alt.Chart(rows).transform_filter("isValid(datum.low)")
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     return base.mark_rule(strokeWidth=1.5, opacity=0.4).encode(
-        x=x, y=alt.Y("low:Q"), y2="high:Q", color=alt.Color("entrant:N", scale=scale)
+        x=x, y=alt.Y("low:Q"), y2="high:Q", color=alt.Color("entrant:N", scale=scale, legend=None)
     )
 
 
@@ -154,7 +155,7 @@ def _fits(lines: pd.DataFrame, x: alt.X, y: alt.Y, colors: Mapping[str, str]) ->
     return (
         alt.Chart(lines)
         .mark_line(strokeWidth=7, opacity=0.16, strokeCap="round")
-        .encode(x=x, y=y, color=alt.Color("entrant:N", scale=scale), tooltip=tips)
+        .encode(x=x, y=y, color=alt.Color("entrant:N", scale=scale, legend=None), tooltip=tips)
     )
 
 

@@ -29,7 +29,7 @@ def distances(pairs: pd.DataFrame) -> alt.LayerChart:
     known = rows["distance"]
     low = max(_LEAST, float(known[known > 0].min())) if (known > 0).any() else _LEAST
     high = max(2 * low, float(known.max())) if len(known) else 1.0
-    scale = alt.Scale(type="log", domain=[low, high], clamp=True, scheme="viridis", reverse=True)
+    scale = alt.Scale(type="log", domain=[low, high], clamp=True, scheme="viridis")
     legend = alt.Legend(title="distance (std)", gradientLength=180, format="~g", tickCount=4)
     tips = [
         alt.Tooltip("a:N", title="sampler"),
@@ -47,7 +47,7 @@ def distances(pairs: pd.DataFrame) -> alt.LayerChart:
     layers = [cells]
     if len(names) <= WRITTEN:
         light = float(np.sqrt(low * high))
-        ink = alt.when(f"datum.distance > {light}").then(alt.value("#fff"))
+        ink = alt.when(f"datum.distance < {light}").then(alt.value("#fff"))
         words = base.mark_text(fontSize=11).encode(
             text=alt.Text("distance:Q", format=".2g"), color=ink.otherwise(alt.value("#222"))
         )
@@ -126,14 +126,15 @@ def both_ways(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _matrix(rows: pd.DataFrame, names: list[str], tips: list[alt.Tooltip]) -> alt.Chart:
-    axis = alt.Axis(labelLimit=190, labelAngle=-45, domain=False, ticks=False)
+    plain = {"labelLimit": 190, "labelOverlap": False, "domain": False, "ticks": False}
+    axis = alt.Axis(labelAngle=-45, **plain)
     return alt.Chart(rows).encode(
         x=alt.X("b:N", sort=names, title=None, axis=axis, scale=alt.Scale(domain=names)),
         y=alt.Y(
             "a:N",
             sort=names,
             title=None,
-            axis=alt.Axis(labelLimit=190, domain=False, ticks=False),
+            axis=alt.Axis(**plain),
             scale=alt.Scale(domain=names),
         ),
         tooltip=tips,
@@ -141,4 +142,4 @@ def _matrix(rows: pd.DataFrame, names: list[str], tips: list[alt.Tooltip]) -> al
 
 
 def _height(names: Sequence[str]) -> int:
-    return max(200, _CELL * len(names) + 110)
+    return max(300, _CELL * len(names) + 170)

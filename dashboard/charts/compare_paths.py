@@ -59,7 +59,7 @@ def _axis(kind: type, rows: pd.DataFrame, field: str, share: str, which: str) ->
     of = f", {rows[share].iloc[0]:.0%} of the variance" if len(rows) else ""
     return kind(
         f"{field}:Q",
-        title=f"{which} principal component{of} (latent units)",
+        title=f"{which} component{of}",
         scale=alt.Scale(zero=False, padding=16),
         axis=alt.Axis(tickCount=6),
     )

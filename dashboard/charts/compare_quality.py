@@ -48,7 +48,7 @@ def quality(
     scale = alt.Scale(domain=list(present), range=list(present.values()))
     bars = alt.Chart(rows).mark_rule(strokeWidth=1.5, opacity=0.35)
     bars = bars.encode(
-        x=x, y=alt.Y("low:Q"), y2="high:Q", color=alt.Color("entrant:N", scale=scale)
+        x=x, y=alt.Y("low:Q"), y2="high:Q", color=alt.Color("entrant:N", scale=scale, legend=None)
     )
     layers = many_lines(rows, x, y, present, dashes, tips, order="nfe", series="entrant")
     return alt.layer(bars, *layers).properties(
@@ -88,7 +88,7 @@ def references(table: pd.DataFrame) -> alt.LayerChart:
         "kind:N",
         title=None,
         scale=alt.Scale(domain=list(words.values()), range=["#8a90a3", "#5046e5"]),
-        legend=alt.Legend(orient="bottom", symbolOpacity=1),
+        legend=alt.Legend(orient="top", symbolOpacity=1),
     )
     tips = [
         alt.Tooltip("picture:N"),
@@ -104,5 +104,5 @@ def references(table: pd.DataFrame) -> alt.LayerChart:
     )
     return alt.layer(rule, dots).properties(
         title=titled("How well the references are converged"),
-        height=_ROW * len(rows) + 120,
+        height=_ROW * len(rows) + 130,
     )

@@ -15,11 +15,22 @@ from dashboard.worker.views import ModelView
 from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
 
 BOUND = {"bind": "query-params"}
-PROMPTS = "a parrot on a beach"
-FIELDS = (
-    "samplers", "prompts", "seeds", "budget", "more", "align", "cfg", "curve", "negative",
-    "rescale", "width", "height", "fast", "reference",
-)  # fmt: skip
+DEFAULTS: dict[str, object] = {
+    "samplers": list(FIRST),
+    "prompts": "a parrot on a beach",
+    "seeds": "0",
+    "budget": 20,
+    "more": "5, 10",
+    "align": "Steps",
+    "cfg": 4.0,
+    "curve": "karras",
+    "negative": "",
+    "rescale": 0.0,
+    "width": None,
+    "height": None,
+    "fast": False,
+    "reference": REFERENCE_STEPS,
+}
 COUNTED = {"Steps": "steps", "Evaluations": "nfe"}
 FAST = (
     "bf16 autocast and channels_last for the compared runs, not for the reference: about half the "
@@ -53,12 +64,12 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Dra
     left, middle, right = st.columns([8, 4, 7], gap="medium")
     with left:
         prompts = st.text_area(
-            "Prompts, one a line", PROMPTS, key=f"{page}.prompts", height=122, **BOUND
+            "Prompts, one a line", DEFAULTS["prompts"], key=f"{page}.prompts", height=122, **BOUND
         )
     with middle:
         seeds = st.text_input(
             "Seeds",
-            "0",
+            DEFAULTS["seeds"],
             key=f"{page}.seeds",
             placeholder="0-3, 7",
             help="Every prompt is made with every seed, all samplers from the same noise. Three "
@@ -93,14 +104,22 @@ def fill(page: str, comparison: Comparison) -> None:
         "fast": comparison.fast,
         "reference": comparison.reference_steps,
     }
-    for name in FIELDS:
-        st.session_state[f"{page}.{name}"] = values[name]
+    for name, default in DEFAULTS.items():
+        if values[name] != default:  # the widgets, still to be drawn, start from the address
+            st.query_params[f"{page}.{name}"] = _as_text(values[name])
+
+
+def _as_text(value: object) -> str | list[str]:
+    """Return a value as the address of a page holds it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, list) else "" if value is None else str(value)
 
 
 def touched(page: str) -> bool:
     """Return whether the address or this session holds any choice of the form."""
     known = {*st.query_params.keys(), *map(str, st.session_state)}
-    return any(f"{page}.{name}" in known for name in FIELDS)
+    return any(f"{page}.{name}" in known for name in DEFAULTS)
 
 
 def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
@@ -166,7 +185,7 @@ def _budgets(page: str) -> tuple[int, str, str]:
     )
     more = st.text_input(
         "More budgets",
-        "5, 10",
+        DEFAULTS["more"],
         key=f"{page}.more",
         placeholder="5, 10, 40",
         help="For error against cost: each sampler runs again at each of them. Two give a line, "

@@ -1,6 +1,7 @@
 """The Compare page as a whole: the form, and below it the comparison that is on show."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -20,19 +21,24 @@ from sdlab.comparing.result import Result
 from sdlab.errors import SdlabError
 from sdlab.store import RUN_ID
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _OPENING = "Opening the model; the first start takes some seconds …"
 MANY_RUNS = 2000
 
 
 def compare_page(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
+    with st.spinner(_OPENING):  # two threads that import torch at once may wait for each other
+        catalogue = lab().catalogue()
     form, stage = st.container(), st.container()
     shown = _shown(page)
     if shown:
-        with stage:  # first: a finished comparison needs no model
+        with stage:  # before the form, whose forecast takes a moment
             _show(page, shown)
     with form:
-        draft = _form(page, shown)
+        draft = _form(page, shown, catalogue)
     if not shown:
         with stage:
             _begin(page, draft)
@@ -105,15 +111,13 @@ def _begin(page: str, draft: Draft | None) -> None:
     earlier(page)
 
 
-def _form(page: str, shown: str) -> Draft | None:
+def _form(page: str, shown: str, catalogue: "pd.DataFrame | None") -> Draft | None:
     with st.expander(
         "Samplers, pictures, budgets",
         expanded=not shown,
         icon=":material/tune:",
         key=f"{page}.form_{shown}",  # a comparison on show closes it, also a second one
     ):
-        with st.spinner(_OPENING):
-            catalogue = lab().catalogue()
         model = lab().status().model
         if catalogue is None or model is None:
             show_error(lab().status().load_error or "No model could be loaded.")

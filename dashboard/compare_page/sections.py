@@ -143,7 +143,7 @@ def _by_step(shown: Shown, measures: tuple[str, ...], label: str, key: str) -> N
     if steps.empty:
         _nothing("No run recorded its steps.")
         return
-    titles = {steps_.MEASURES[name][0]: name for name in measures}
+    titles = {_SHORT[name]: name for name in measures}
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         title = _choice(shown, label, list(titles), key)
         x = _choice(shown, "Against", list(steps_.X_AXES), "axis")
@@ -158,6 +158,14 @@ def _by_step(shown: Shown, measures: tuple[str, ...], label: str, key: str) -> N
     _tables(shown, "steps")
 
 
+_SHORT = {
+    "x0_to_end": "x0_pred to the end",
+    "x0_distance": "x0_pred to the path",
+    "x_t_distance": "x_t to the path",
+    "x_t_std": "x_t",
+    "x0_pred_std": "x0_pred",
+    "sigma": "Noise level",
+}
 _HOW = {
     "x0_to_end": "How far the picture that is expected at each step is from the converged one: "
     "the line ends at the sampler's error.",
@@ -288,22 +296,20 @@ SECTIONS: dict[str, Callable[[Shown], None]] = {
 
 
 def _tables(shown: Shown, *names: str, drawn: bool = False) -> None:
-    places = [st.container()] if len(names) == 1 else st.columns(len(names), gap="medium")
-    for place, name in zip(places, names, strict=True):
+    for name in names:
         columns = {
             column: st.column_config.Column(column, help=f"{text} ({unit})" if unit else text)
             for column, (unit, text) in TABLES[name].items()
         }
-        with place:
-            csv_table(
-                shown.raw[name],
-                f"compare-{name}",
-                f"{shown.page}.csv_{name}",
-                ABOUT[name],
-                columns,
-                shown=drawn,
-                parquet=True,
-            )
+        csv_table(
+            shown.raw[name],
+            f"compare-{name}",
+            f"{shown.page}.csv_{name}",
+            ABOUT[name],
+            columns,
+            shown=drawn,
+            parquet=True,
+        )
 
 
 def _choice(shown: Shown, label: str, options: list[str], key: str) -> str:
