@@ -4,45 +4,23 @@ A wrong argument ends with exit code 2 and one line that names it; trouble with 
 with exit code 1 and one line that says what to do; anything else is a bug and shows its traceback.
 """
 
-import functools
-import json
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from sdlab.errors import SdlabError
+from sdlab.cli_compare import compare
 from sdlab.store import find_run, runs_root
-
-if TYPE_CHECKING:
-    import pandas as pd
+from sdlab.terminal import Root, Texts, clean, pairs, progress, show
 
 app = typer.Typer(
     help="The laboratory for Stable Diffusion: run, trace, measure and export every step.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-Texts = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Again for another.")]
 LAYERS = "Cross-attention to keep: all, 16x16, 1/2, up_blocks.1. Again for another."
 SELF_LAYERS = "Self-attention to keep, named likewise; none unless named."
-Root = Annotated[Path | None, typer.Option(help="Folder of all runs; else SDLAB_RUNS, else runs.")]
-
-
-def clean(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with its errors told in one line, and their exit codes."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except (ValueError, SdlabError) as error:
-            typer.echo(f"sdlab: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
-
-    return wrapped
 
 
 @app.callback()
@@ -103,9 +81,9 @@ def run(
         negative_prompt=negative_prompt,
         seed=seed,
         solver=solver,
-        solver_options=_pairs("solver-option", solver_option),
+        solver_options=pairs("solver-option", solver_option),
         curve=curve,
-        curve_options=_pairs("curve-option", curve_option),
+        curve_options=pairs("curve-option", curve_option),
         num_steps=num_steps,
         guidance_scale=guidance_scale,
         guidance_rescale=guidance_rescale,
@@ -134,11 +112,14 @@ def run(
         model, device=device, dtype=dtype, revision=revision, variant=variant, config=config
     )
     plan = sdlab.plan(loaded, spec)
-    with _progress(plan.nfe) as advance:
-        done = sdlab.run(loaded, spec, advance)
+    with progress(plan.nfe) as advance:
+        done = sdlab.run(loaded, spec, lambda job: advance(job.evaluation))
     for warning in done.manifest.get("warnings", ()):
         typer.echo(f"sdlab: warning: {warning}", err=True)
     typer.echo(str(done.save(root or runs_root())))
+
+
+app.command()(clean(compare))
 
 
 @app.command()
@@ -155,12 +136,12 @@ def schedulers(
     table = table if every else table[table["compatible"]]
     spelled = {name: table[name].map(" ".join) for name in ("curves", "predictions")}
     if csv:
-        _show(table.assign(**spelled), csv)
+        show(table.assign(**spelled), csv)
         return
     spelled["curves"] = spelled["curves"].mask(table["custom_sigmas"], "any")
     spelled["noise"] = table["deterministic"].map({True: "no", False: "yes"})
     shown = ["name", "order", "nfe", "noise", "eta", "coordinates", "predictions", "curves"]
-    _show(table.assign(**spelled)[[*shown, "reason"] if every else shown], csv)
+    show(table.assign(**spelled)[[*shown, "reason"] if every else shown], csv)
 
 
 @app.command("check-solver")
@@ -206,15 +187,15 @@ def lint(
         name,
         num_steps,
         config=read_config(_file(config)) if config else SD_CONFIG,
-        options=_pairs("option", option),
+        options=pairs("option", option),
         curve=curve,
-        curve_options=_pairs("curve-option", curve_option),
+        curve_options=pairs("curve-option", curve_option),
         eta=eta,
         guidance_scale=guidance_scale,
         guidance_rescale=guidance_rescale,
     )
     if csv:
-        _show(table, csv)
+        show(table, csv)
     elif table.empty:
         typer.echo("Nothing to say.")
     for row in table.itertuples() if not csv else ():
@@ -234,12 +215,12 @@ def runs(
 
     table = list_runs(root)
     if csv:
-        _show(table, csv)
+        show(table, csv)
     elif table.empty:
         typer.echo(f"No runs in {root or runs_root()} yet; `sdlab run PROMPT` makes one.")
     else:
         shown = ["run", "created", "prompt", "solver", "num_steps", "seed", "model", "problem"]
-        _show(table[shown].assign(created=table["created"].dt.strftime("%Y-%m-%d %H:%M")), csv)
+        show(table[shown].assign(created=table["created"].dt.strftime("%Y-%m-%d %H:%M")), csv)
 
 
 @app.command()
@@ -263,7 +244,7 @@ def tokens(
         pads = int((table["kind"] == "pad").sum())
         typer.echo(f"sdlab: note: {pads} pads are not shown; --all shows them.", err=True)
         table = table[table["kind"] != "pad"]
-    _show(table, csv)
+    show(table, csv)
 
 
 @app.command()
@@ -307,23 +288,23 @@ def order(
 
     if not all(text.strip().isdigit() for text in steps.split(",")):
         raise ValueError(f"--steps must be whole numbers such as 16,32,64, got {steps!r}.")
-    options = _pairs("solver-option", solver_option)
+    options = pairs("solver-option", solver_option)
     table = bench.errors(
         solver,
         problem=problem,
         steps=[int(text) for text in steps.split(",")],
         curve=curve,
-        curve_options=_pairs("curve-option", curve_option),
+        curve_options=pairs("curve-option", curve_option),
         options={name: options for name in solver},
         end=end,
     )
     if csv:
-        _show(table, csv)
+        show(table, csv)
         return
     shown = ["solver", "curve", "num_steps", "nfe", "error", "floor", "end", "seconds", "note"]
     figures = {name: table[name].map("{:.3g}".format) for name in ("error", "floor", "end")}
     figures["seconds"] = table["seconds"].map("{:.2f}".format)
-    _show(table.assign(**figures)[shown], csv)
+    show(table.assign(**figures)[shown], csv)
     for row in bench.orders(table).itertuples():
         typer.echo(f"{row.solver}: {bench.sentence(row)}")
 
@@ -374,55 +355,6 @@ def _attention(wanted: bool, **fields: Any) -> Any:
     from sdlab.tracing.attention.record import AttentionRecord
 
     return AttentionRecord(**given)
-
-
-def _pairs(name: str, texts: list[str] | None) -> dict[str, Any]:
-    """Return NAME=VALUE texts as a dict; a value that is JSON is taken as such."""
-    out = {}
-    for text in texts or []:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise ValueError(f"--{name} must be NAME=VALUE, got {text!r}.")
-        try:
-            out[key] = json.loads(value)
-        except ValueError:
-            out[key] = value
-    return out
-
-
-def _show(table: "pd.DataFrame", csv: bool) -> None:
-    if csv:
-        from sdlab.store.export import csv_bytes
-
-        typer.echo(csv_bytes(table), nl=False)
-        return
-    import pandas as pd
-    from rich.console import Console
-    from rich.table import Table
-
-    grid = Table(*map(str, table.columns), box=None, pad_edge=False)
-    for row in table.itertuples(index=False):
-        grid.add_row(*("" if pd.isna(value) else str(value) for value in row))
-    Console(width=None if sys.stdout.isatty() else 240, markup=False).print(grid)
-
-
-class _progress:
-    """A progress bar on stderr, gone when the run is done; silent where nobody watches."""
-
-    def __init__(self, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("evaluations", total=total)
-
-    def __enter__(self) -> Callable[[Any], None]:
-        self._bar.start()
-        return lambda job: self._bar.update(self._task, completed=job.evaluation)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
 
 
 if __name__ == "__main__":

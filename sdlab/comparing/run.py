@@ -9,6 +9,7 @@ from sdlab.comparing.facts import Facts
 from sdlab.comparing.reference import stored
 from sdlab.comparing.result import Result
 from sdlab.comparing.summary import summarise
+from sdlab.comparing.verdict import TARGET, check_target
 from sdlab.sampling.engine import Engine
 from sdlab.sampling.work import Progress, Work, finish
 
@@ -25,6 +26,7 @@ def compare(
     *,
     on_progress: Progress | None = None,
     save: str | Path | None = None,
+    target: float = TARGET,
     **fields: Any,
 ) -> Result:
     """Compare samplers on the same pictures and return tables and a verdict.
@@ -37,14 +39,15 @@ def compare(
         on_progress: Called with (evaluations done, evaluations in all).
         save: The folder of all runs. Then every run is saved there, and so is the result; a
             reference that is stored there and was made by these weights is not made again.
+        target: The error that the verdict asks for, in standard deviations; above 0.
         fields: Fields of ``Comparison``, on top of ``comparison`` if that is given too. Entrants
             may be names: ``entrants=["heun", "DDIMScheduler"]``.
 
     Raises:
-        ValueError: If a field is not valid, or no run at all can start on this model.
+        ValueError: If a field or ``target`` is not valid, or no run at all can start on this model.
         StoreError: If ``save`` cannot be written to.
     """
-    return finish(comparing(model, made(model, comparison, **fields), save), on_progress)
+    return finish(comparing(model, made(model, comparison, **fields), save, target), on_progress)
 
 
 def made(model: "Model", comparison: Comparison | None, **fields: Any) -> Comparison:
@@ -66,7 +69,10 @@ def made(model: "Model", comparison: Comparison | None, **fields: Any) -> Compar
 
 
 def comparing(
-    model: "Model", comparison: Comparison, save: str | Path | None = None
+    model: "Model",
+    comparison: Comparison,
+    save: str | Path | None = None,
+    target: float = TARGET,
 ) -> Work[Result]:
     """Do a comparison, yielding (evaluations done, in all); closing it cancels what is under way.
 
@@ -76,11 +82,13 @@ def comparing(
         model: The loaded model.
         comparison: What to compare.
         save: The folder of all runs, or None to keep everything in memory.
+        target: The error that the verdict asks for, in standard deviations; above 0.
 
     Raises:
-        ValueError: If no run at all can start on this model.
+        ValueError: If ``target`` is not above 0, or no run at all can start on this model.
         StoreError: If ``save`` cannot be written to.
     """
+    check_target(target)
     facts = Facts.of(model)
     cells = [cell.experiment for cell in comparison.cells(facts.config)]
     references = [x for reference in comparison.references() for x in reference[2:]]
@@ -110,7 +118,7 @@ def comparing(
     finally:
         for job in engine.jobs:
             job.stop()
-    result = summarise(comparison, found, facts)
+    result = summarise(comparison, found, facts, target=target)
     if save is not None:
         result.save(save)
     return result

@@ -13,7 +13,7 @@ from sdlab.comparing.fairness import way
 from sdlab.comparing.outcomes import Outcomes, Runs, gather
 from sdlab.comparing.paths import paths
 from sdlab.comparing.result import Result
-from sdlab.comparing.verdict import TARGET, verdict
+from sdlab.comparing.verdict import TARGET, check_target, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +45,7 @@ def summarise(
         ValueError: If ``target`` is not above 0, or an entrant takes no number of steps that a
             budget pays for.
     """
-    if not target > 0:
-        raise ValueError(f"target must be above 0, got {target}.")
+    check_target(target)
     outcomes = gather(comparison, runs, facts)
     verdicts = quality.judged(outcomes)
     tables = {"entrants": table("entrants", _entrants(outcomes))}

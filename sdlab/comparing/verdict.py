@@ -42,6 +42,16 @@ def verdict(
     return said or ["No run is done yet, so there is nothing to compare."]
 
 
+def check_target(target: float) -> None:
+    """Raise ``ValueError`` if an error asked for is not above 0.
+
+    Raises:
+        ValueError: Naming it.
+    """
+    if not target > 0:
+        raise ValueError(f"target must be above 0, got {target}.")
+
+
 def evaluations_for(nfe: Sequence[float], errors: Sequence[float], target: float) -> float:
     """Return the evaluations at which an error is first reached; NaN if it is not.
 
