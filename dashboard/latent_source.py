@@ -109,23 +109,31 @@ def decoded(latents: Latents, model: ModelView) -> bytes:
 
     What is larger than ``TILED_AREA`` times the model's own size is decoded in tiles.
     """
-    return _decoded(latents, model.hash)
+    return _decoded(latents, model.hash, in_tiles(latents, model))
 
 
-def area(latents: Any, model: Any) -> float:
-    """Return the size of the picture that latents stand for, in times the model's own."""
-    width, height = model.default_size
-    return latents.shape[2] * latents.shape[3] * model.vae_factor**2 / (width * height)
+def in_tiles(latents: Latents, model: ModelView) -> bool:
+    """Return whether latents are large enough to be decoded in tiles."""
+    return area(latents, model.default_size, _vae_factor(model.hash)) > TILED_AREA
+
+
+def area(latents: Any, size: tuple[int, int], vae_factor: int) -> float:
+    """Return the size of the picture that latents stand for, in times the model's own ``size``."""
+    return latents.shape[2] * latents.shape[3] * vae_factor**2 / (size[0] * size[1])
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _vae_factor(model_hash: str) -> int:
+    return lab().ask(lambda model: model.vae_factor, model_hash)
 
 
 @st.cache_data(max_entries=256, show_spinner="Decoding …")
-def _decoded(latents: Latents, model_hash: str) -> bytes:
+def _decoded(latents: Latents, model_hash: str, tiled: bool) -> bytes:
     from dashboard.worker.job import png
 
     def decode(model: Any) -> "Image.Image":
         import torch
 
-        tiled = area(latents, model) > TILED_AREA
         return model.decode(torch.from_numpy(latents), tiled=tiled)
 
     image = lab().ask(decode, model_hash, session_id())
@@ -173,7 +181,7 @@ def fitted(picture: ChosenPicture, model: ModelView) -> "tuple[Image.Image, tupl
     from sdlab.latents.image import fit
 
     image, (width, height) = picture.image(), model.default_size
-    factor = lab().ask(lambda m: m.vae_factor, model.hash)
+    factor = _vae_factor(model.hash)
     on_grid = not (image.width % factor or image.height % factor)
     if on_grid and image.width * image.height <= LARGEST_AREA * width * height:
         return image, ()
@@ -272,7 +280,7 @@ def read_file(data: bytes, model: Any, any_model: bool) -> "LatentsFile":
 
     found = read_latents(data, model, any_model=any_model)
     height, width = found.latents.shape[2:]
-    if area(found.latents, model) > LARGEST_AREA:
+    if area(found.latents, model.default_size, model.vae_factor) > LARGEST_AREA:
         own = " x ".join(str(side // model.vae_factor) for side in model.default_size)
         raise ValueError(
             f"The latents are {width} x {height}; at most {LARGEST_AREA} times the area of this"

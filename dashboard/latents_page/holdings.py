@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard.csv_table import csv_table
-from dashboard.latent_source import Latents, Source, decoded
+from dashboard.latent_source import Latents, Source, decoded, in_tiles
 from dashboard.latents_page.channels import channel_grid
 from dashboard.worker.views import ModelView
 
@@ -34,7 +34,8 @@ def show(page: str, source: Source, model: ModelView) -> None:
             width="stretch",
             alt=f"Decoded: {source.label}",
         )
-        st.caption("Decoded by the VAE")
+        tiles = ", in tiles" if in_tiles(source.latents, model) else ""
+        st.caption(f"Decoded by the VAE{tiles}")
     with maps:
         channel_grid(source.latents, source.label)
     statistics(page, source.latents)

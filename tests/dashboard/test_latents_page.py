@@ -45,6 +45,16 @@ def test_what_they_hold(open_page):
     assert any("1,024 standard normal values" in m.value for m in at.markdown)
 
 
+def test_what_is_large_is_decoded_in_tiles_and_says_so(open_page, monkeypatch):
+    from dashboard import latent_source
+
+    at = section(open_page, "What they hold")
+    assert any(c.value == "Decoded by the VAE" for c in at.caption)
+    monkeypatch.setattr(latent_source, "TILED_AREA", 0.5)
+    at.run()
+    assert any(c.value == "Decoded by the VAE, in tiles" for c in at.caption) and not at.exception
+
+
 def test_a_sample_of_the_posterior_differs_by_its_seed(open_page):
     at = section(open_page, "What they hold", **{"latents.encoding": "Sample"})
     first = at.dataframe[0].value
