@@ -83,7 +83,7 @@ def way_errors(table: pd.DataFrame) -> alt.LayerChart:
             scale=alt.Scale(type="log"),
             axis=alt.Axis(format=".0e", tickCount=6, grid=False),
         ),
-        color=alt.Color("method:N", title="method", legend=legend()),
+        color=alt.Color("method:N", title=None, legend=legend()),
         tooltip=[
             alt.Tooltip("method:N", title="method"),
             alt.Tooltip("level:Q", title="level", format="d"),

@@ -53,8 +53,8 @@ def _promise(seeds: int, steps: int) -> str:
 def _pictures(fan: Pictures) -> None:
     for eta, row in zip(ETAS, fan.rows, strict=True):
         what = {0.0: "0: DDIM", 1.0: "1: DDPM"}.get(eta, f"{eta:g}")
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"**eta {what}**", width=110)
+        st.markdown(f"**eta {what}**")
+        with st.container(horizontal=True, gap="small"):
             for seed, picture in enumerate(row, start=1):
                 st.image(
                     picture,

@@ -108,14 +108,15 @@ def _errors(page: str, outcome: "Outcome", method: str) -> None:
 
     st.header("Error along both ways", anchor=False)
     alone = outcome.step_errors
-    table = outcome.errors.assign(method="way down against way up")
+    table = outcome.errors.assign(method="the whole way")
     both = [table] if alone is None else [table, alone.assign(method="each step by itself")]
     shown = pd.concat(both, ignore_index=True)
     chart = charts.way_errors(shown)
     st.altair_chart(chart, width="stretch", alt=title_of(chart))
     st.caption(
-        "Read from left to right as the way down goes. Each step by itself: a step up, undone at "
-        "once. Errors of 0 are left out of the log scale."
+        "Read from left to right as the way down goes. The whole way: the state on the way down "
+        "against that on the way up. Each step by itself: a step up, undone at once. Errors of 0 "
+        "are left out of the log scale."
     )
     csv_table(
         shown.rename(columns={"method": "what"}), f"ddim-errors-{method}", f"{page}.csv_errors",
