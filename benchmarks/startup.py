@@ -39,6 +39,13 @@ def import_seconds(repeats: int) -> float:
     return statistics.median(times)
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def start_server(folder: Path, port: int) -> subprocess.Popen:
     """Start ``streamlit run`` on an empty runs folder."""
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
@@ -50,9 +57,7 @@ def start_server(folder: Path, port: int) -> subprocess.Popen:
 
 def startup_seconds(browser) -> tuple[float, float]:
     """Return seconds from ``streamlit run`` to the first paint and to the first picture."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     page = browser.new_page()
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()

@@ -122,7 +122,6 @@ export default function (component) {
     const canvas = map.canvas, draw = canvas.getContext("2d");
     draw.clearRect(0, 0, canvas.width, canvas.height);
     draw.imageSmoothingEnabled = !cells.checked;
-    draw.imageSmoothingQuality = "high";
     draw.drawImage(small, 0, 0, canvas.width, canvas.height);
     canvas.style.opacity = opacity.value;
     map.low.textContent = "0";
@@ -149,6 +148,7 @@ export default function (component) {
     find("cut").textContent = Math.round(100 * threshold.value) + " %";
     state.maps.forEach((map) => paint(map, index));
     root.dataset.frame = String(index);
+    root.dataset.subject = data.subject;
   };
   const ask = () => setTriggerValue("place", { ...state.place, at: Date.now() });
   const build = () => {
@@ -163,7 +163,7 @@ export default function (component) {
       picture.src = data.picture;
       picture.alt = "";
       const canvas = document.createElement("canvas");
-      const grow = Math.ceil(384 / Math.max(width, height));
+      const grow = Math.ceil(256 / Math.max(width, height));
       [canvas.width, canvas.height] = [width * grow, height * grow];
       const mark = document.createElement("span");
       mark.className = "mark";
@@ -220,7 +220,7 @@ export default function (component) {
       range.value = Number(range.value) + 1;
       draw();
       if (Number(range.value) >= count - 1) stop();
-    }, Math.max(33, 2500 / count));
+    }, Math.max(33, 1650 / count));
   };
 
   play.onclick = play_on;

@@ -69,14 +69,36 @@ def _pictures(subject: Subject, look: Look) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         for number, (label, places) in enumerate(look.words):
-            _, mean = look_frames(subject, look, places)
-            image = subject.image()
-            over = pictures.overlay(image, mean, opacity=opacity, threshold=threshold)
-            _download(
-                f"{label}: overlay", over, f"{subject.name}-{_file(label)}-overlay.png", number
-            )
-            mask = pictures.mask(mean, image.size, threshold)
-            _download(f"{label}: mask", mask, f"{subject.name}-{_file(label)}-mask.png", number)
+            how = (str(look), label, opacity, threshold)
+            made = _drawn(subject.key, *how, _subject=subject, _look=look, _places=places)
+            for kind, data in zip(("overlay", "mask"), made, strict=True):
+                st.download_button(
+                    f"{label}: {kind}",
+                    data=data,
+                    file_name=f"{subject.name}-{_file(label)}-{kind}.png",
+                    mime="image/png",
+                    key=f"{PAGE}.png.{number}.{kind}",
+                    icon=":material/image:",
+                    on_click="ignore",
+                )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _drawn(
+    key: str,
+    look: str,
+    label: str,
+    opacity: float,
+    threshold: float,
+    _subject: Subject,
+    _look: Look,
+    _places: tuple[int, ...],
+) -> tuple[bytes, bytes]:
+    """Return a word's overlay and mask as PNG."""
+    _, mean = look_frames(_subject, _look, _places)
+    image = _subject.image()
+    over = pictures.overlay(image, mean, opacity=opacity, threshold=threshold)
+    return _png(over), _png(pictures.mask(mean, image.size, threshold))
 
 
 def _maps(subject: Subject, look: Look) -> None:
@@ -123,18 +145,10 @@ def _arrays(subject: Subject, look: Look) -> "dict[str, np.ndarray]":
     }
 
 
-def _download(label: str, image: "Image.Image", name: str, number: int) -> None:
+def _png(image: "Image.Image") -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    st.download_button(
-        label,
-        data=buffer.getvalue(),
-        file_name=name,
-        mime="image/png",
-        key=f"{PAGE}.png.{number}.{name[-8:]}",
-        icon=":material/image:",
-        on_click="ignore",
-    )
+    return buffer.getvalue()
 
 
 def _file(label: str) -> str:
