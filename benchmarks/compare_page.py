@@ -1,0 +1,164 @@
+"""The Compare page from end to end in a real browser: 24 samplers at 20 steps, then again by URL.
+
+A server starts on an empty runs folder and loads the embedded model; then a headless Chromium
+presses Compare. The clock runs from the click to the verdict, references and summing up included.
+Meanwhile it counts how often the tiles' previews change. Then a second browser, with nothing in its
+cache, opens the finished page by its address, three times.
+
+    python benchmarks/compare_page.py [--quick] [--json]
+"""
+
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from pathlib import Path
+
+from report import Report
+
+ROOT = Path(__file__).resolve().parent.parent
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 180_000
+DEEP = """const deep = (root, what) => [...root.querySelectorAll(what),
+  ...[...root.querySelectorAll('*')].filter((e) => e.shadowRoot)
+    .flatMap((e) => deep(e.shadowRoot, what))];"""  # the tiles are in a shadow root
+PICTURES = (
+    "() => {"
+    + DEEP
+    + """
+  const found = deep(document, '.tile img').filter((i) => i.getAttribute('src'));
+  return found.length > 1 && found.every((i) => i.complete && i.naturalWidth > 0);
+}"""
+)
+WATCH = (
+    "() => {"
+    + DEEP
+    + """
+  window.seen = new Set();
+  setInterval(() => deep(document, '.tile img').forEach((i) => {
+    if (i.complete && i.naturalWidth > 0) window.seen.add(i.src);
+  }), 200);
+}"""
+)
+
+
+def start_server(folder: str) -> tuple[subprocess.Popen, str]:
+    """Start the dashboard on a runs folder and return it with its address, once it answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    command += ["--server.port", str(port), "--server.headless", "true"]
+    environment = {**os.environ, "SDLAB_RUNS": folder}
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet)
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return server, f"http://127.0.0.1:{port}"
+        except OSError:
+            if server.poll() is not None:
+                raise RuntimeError("the server ended at once; run `make run`") from None
+            time.sleep(0.05)
+
+
+def address(samplers: int, steps: int, reference: int) -> str:
+    """Return the page's address with so many samplers chosen, one picture, one budget."""
+    from sdlab.comparing.presets import of_number
+
+    chosen = [("compare.samplers", entrant.solver) for entrant in of_number(samplers)]
+    rest = [
+        ("compare.budget", str(steps)),
+        ("compare.more", ""),
+        ("compare.reference", str(reference)),
+    ]
+    return "/compare?" + urllib.parse.urlencode([*chosen, *rest])
+
+
+def first_time(browser, url: str, path: str, samplers: int) -> dict[str, float | str]:
+    """Press Compare and return the seconds, the changes of previews, and the final address."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    page.goto(url + path)
+    button = page.get_by_role("button", name="Compare", exact=True)
+    button.wait_for()
+    button.click(trial=True)  # waits until it can be pressed
+    page.wait_for_timeout(2000)  # what the first visit imports is not the comparison's
+    page.evaluate(WATCH)
+    begin = time.perf_counter()
+    button.click()
+    page.locator(".tile").nth(samplers).wait_for(state="attached")
+    tiles = time.perf_counter() - begin
+    page.locator(".tile img:not([hidden])").first.wait_for(state="attached")
+    preview = time.perf_counter() - begin
+    page.get_by_role("heading", name="Measurements").wait_for()
+    page.wait_for_function(PICTURES)
+    done = time.perf_counter() - begin
+    changes = page.evaluate("window.seen.size")
+    found = page.url
+    failed = page.locator(".tile.failed").count()
+    page.close()
+    return {
+        "tiles": tiles, "preview": preview, "done": done, "changes": changes, "url": found,
+        "failed": failed,
+    }  # fmt: skip
+
+
+def again(browser, url: str) -> float:
+    """Open a finished comparison in a fresh browser; seconds until verdict, tiles and chart."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    begin = time.perf_counter()
+    page.goto(url, wait_until="commit")
+    page.locator(".st-key-compare_verdict").wait_for()
+    page.wait_for_function(PICTURES)
+    chart = page.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)").first
+    chart.wait_for()
+    seconds = time.perf_counter() - begin
+    context.close()
+    return seconds
+
+
+def main() -> None:
+    """Measure and print the rows."""
+    from playwright.sync_api import sync_playwright
+
+    report = Report(__doc__.splitlines()[0])
+    quick = report.arguments.quick
+    samplers, steps, reference = (6, 6, 12) if quick else (24, 20, 100)
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        raise SystemExit("needs a chromium on the PATH (apt-get install chromium)")
+    report.head()
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        server, url = start_server(folder)
+        try:
+            found = first_time(browser, url, address(samplers, steps, reference), samplers)
+            link = urllib.parse.urlsplit(str(found["url"]))
+            one = urllib.parse.parse_qs(link.query)["id"][0]
+            opened = [again(browser, f"{url}/compare?id={one}") for _ in range(3)]
+        finally:
+            server.terminate()
+            server.wait(30)
+            browser.close()
+    name = f"{samplers} samplers at {steps} steps"
+    report.add(f"{name}: click to all tiles", found["tiles"], unit="s")
+    report.add(f"{name}: click to the first preview", found["preview"], unit="s")
+    report.add(f"{name}: click to the verdict", found["done"], goal="<= 60", unit="s")
+    each = found["changes"] / (samplers + 1)
+    report.add("pictures shown by each tile on the way", each, goal=">= 3")
+    report.add("samplers that failed", found["failed"], goal="<= 0")
+    seconds = statistics.median(opened)
+    report.add("the finished page from its address", seconds, goal="<= 2", unit="s")
+    report.close()
+
+
+if __name__ == "__main__":
+    main()
