@@ -22,6 +22,24 @@ SHEET_MOST = 60
 SHEET_SIDE = 96
 
 
+def csv_buttons(subject: Subject, **tables: pd.DataFrame) -> None:
+    """Draw a CSV download for each table, by its name."""
+    from sdlab.store.export import csv_bytes
+
+    with st.container(horizontal=True):
+        for name, frame in tables.items():
+            st.download_button(
+                f"{name.replace('_', ' ').capitalize()} (CSV)",
+                data=csv_bytes(frame),
+                file_name=f"{subject.name}-{name}.csv",
+                mime="text/csv",
+                key=f"{PAGE}.csv.{name}",
+                icon=":material/download:",
+                on_click="ignore",
+                help=f"{len(frame):,} rows: {', '.join(frame.columns)}",
+            )
+
+
 def show_findings(subject: Subject, look: Look) -> None:
     """Draw one of the views of what the maps tell; only that one is computed."""
     st.header("What the maps tell", anchor=False)
@@ -54,6 +72,8 @@ def show_place(subject: Subject, look: Look, place: tuple[float, float] | None) 
     with explained():
         frame = analysis.words_at(subject.maps, x, y, **look.choice)
         left.altair_chart(charts.words_at(frame))
+        with left:
+            csv_buttons(subject, words_at_this_place=frame.assign(x=x, y=y))
         with right:
             _looks_at(subject, look, place)
 
@@ -80,7 +100,9 @@ def _over_steps(subject: Subject, look: Look) -> None:
     maps = subject.maps
     if len(maps) < 2:
         st.info("One evaluation has no course over steps: take a run for that.")
-        st.altair_chart(charts.kind_mass(_placed(_kinds(subject, look), maps), "step"))
+        shares = _placed(_kinds(subject, look), maps)
+        st.altair_chart(charts.kind_mass(shares, "step"))
+        csv_buttons(subject, shares=shares, words=_placed(_course(subject, look), maps))
         return
     axis = st.segmented_control(
         "Against", AXES, default=AXES[0], required=True, key=f"{PAGE}.axis", **BOUND
@@ -118,6 +140,8 @@ def _over_steps(subject: Subject, look: Look) -> None:
         },
         alt="When each word is decided",
     )
+    every_kind = _placed(_kinds(subject, look), maps)
+    csv_buttons(subject, shares=every_kind, words=course, decided=table)
 
 
 def _side_by_side(subject: Subject, look: Look) -> None:
@@ -173,6 +197,8 @@ def _overlap(subject: Subject, look: Look) -> None:
     )
     left, right = st.columns([3, 2], gap="large")
     left.altair_chart(charts.overlap(frame, value))
+    with left:
+        csv_buttons(subject, overlap=frame)
     right.markdown(
         "An attribute that leaks, such as the red of *a red car and a blue bird* on the bird, "
         "looks where another word's object is: its row is high in that word's column, and low "
@@ -190,6 +216,8 @@ def _ranking(subject: Subject, look: Look) -> None:
     choice = {**look.choice, "layer": None, "head": None}
     frame = analysis.ranking(subject.maps, list(dict(look.words)[label]), **choice)
     left.altair_chart(charts.ranking(frame))
+    with left:
+        csv_buttons(subject, ranking=frame.assign(word=label))
     right.dataframe(
         frame,
         hide_index=True,

@@ -37,11 +37,21 @@ def test_a_run_shows_its_maps_and_tables(recorded):
     assert table["evaluation"].nunique() == 3
 
 
-@pytest.mark.parametrize("view", ["Side by side", "Words against words", "Layers and heads"])
-def test_every_view_draws(recorded, view):
+@pytest.mark.parametrize(
+    ("view", "tables"),
+    [
+        ("Over the steps", {"Shares (CSV)", "Words (CSV)", "Decided (CSV)"}),
+        ("Side by side", set()),
+        ("Words against words", {"Overlap (CSV)"}),
+        ("Layers and heads", {"Ranking (CSV)"}),
+    ],
+)
+def test_every_view_draws_and_gives_its_tables(recorded, view, tables):
     at = recorded
     at.segmented_control(key="attention.view").set_value(view).run()
     assert not at.exception and not at.error
+    labels = {button.proto.label for button in at.get("download_button")}
+    assert tables <= labels and {"CSV", "car: mask", "car: overlay"} <= labels
 
 
 def test_a_phrase_is_one_word_and_an_unknown_one_is_told(recorded):

@@ -7,7 +7,9 @@ from diffusers import (
     StableDiffusionControlNetPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
+    StableDiffusionXLControlNetPipeline,
     StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
@@ -75,6 +77,20 @@ def xl_img2img():
     return quiet(pipe), {"image": PICTURE, "strength": 0.6, "num_inference_steps": 5}
 
 
+def xl_inpaint():
+    pipe = StableDiffusionXLInpaintPipeline(**xl_components(), requires_aesthetics_score=False)
+    return quiet(pipe), {"image": PICTURE, "mask_image": MASK, "strength": 1.0, **SIZE}
+
+
+def xl_controlnet():
+    parts = xl_components()
+    net = ControlNetModel.from_unet(parts["unet"], conditioning_channels=3).eval()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.05) if not parameter.any() else None
+    pipe = StableDiffusionXLControlNetPipeline(**parts, controlnet=net)
+    return quiet(pipe), {"image": PICTURE.resize((32, 32)).resize((128, 128)), **SIZE}
+
+
 def xl_components():
     base = make_pipeline()
     torch.manual_seed(2)
@@ -124,4 +140,6 @@ PIPELINES = (
     controlnet,
     xl,
     xl_img2img,
+    xl_inpaint,
+    xl_controlnet,
 )

@@ -9,6 +9,7 @@ from diffusers import (
     StableDiffusionInstructPix2PixPipeline,
     StableDiffusionPipeline,
 )
+from diffusers.models.attention_processor import AttnProcessor
 
 import sdlab
 from sdlab.errors import MemoryLimitError, ModelError
@@ -326,6 +327,34 @@ def test_ip_adapters_are_refused(pipe):
     with pytest.raises(ModelError, match=r"IP-Adapter.*pipe.unload_ip_adapter\(\)"):
         with sdlab.trace(pipe):
             call(pipe)
+
+
+def test_an_ip_adapters_projection_is_refused(pipe):
+    pipe.unet.encoder_hid_proj = torch.nn.Identity()
+    with pytest.raises(ModelError, match=r"An IP-Adapter is loaded.*unload_ip_adapter\(\)"):
+        with sdlab.trace(pipe):
+            call(pipe)
+
+
+@pytest.mark.parametrize("upcast", [False, True])
+def test_the_softmax_is_float32_whatever_the_network_computes_in(upcast):
+    pipe = make_pipeline(unet={"upcast_attention": upcast}).to(torch.bfloat16)
+    pipe.unet.set_attn_processor(AttnProcessor())
+    name = "mid_block.attentions.0.transformer_blocks.0.attn2"
+    layer, seen = pipe.unet.get_submodule(name), {}
+    assert layer.upcast_attention == upcast
+    for part in ("to_q", "to_k"):
+        keep = lambda _, __, out, part=part: seen.setdefault(part, []).append(out.double())  # noqa: E731
+        getattr(layer, part).register_forward_hook(keep)
+    record = sdlab.Record((), attention=sdlab.AttentionRecord(tokens="all", dtype="float32"))
+    with sdlab.trace(pipe, record) as traced:
+        call(pipe, seeds=1, prompt="a red car", negative_prompt="", num_images_per_prompt=1)
+    for place, (q, k) in enumerate(zip(seen["to_q"], seen["to_k"], strict=True)):
+        q, k = (x[1].unflatten(-1, (layer.heads, -1)).transpose(0, 1) for x in (q, k))
+        expected = (q @ k.mT * layer.scale).softmax(-1).mean(0).mT
+        own = traced.maps().maps(name)[place, 0].flatten(1).double()
+        torch.testing.assert_close(own, expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(own.sum(0), torch.ones(64).double(), rtol=0, atol=1e-6)
 
 
 def test_foreign_processors_are_refused_by_name(pipe):
