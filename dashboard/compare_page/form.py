@@ -85,8 +85,8 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Dra
     return _draft(texts, prompts or "", seeds or "", budget, more, align, float(cfg), given)
 
 
-def fill(page: str, comparison: Comparison) -> None:
-    """Make the form stand for a comparison; to be called before it is drawn."""
+def as_parameters(page: str, comparison: Comparison) -> dict[str, str | list[str]]:
+    """Return what of the address makes the form stand for a comparison; defaults are left out."""
     counted = {value: key for key, value in COUNTED.items()}
     values = {
         "samplers": [text_of(entrant) for entrant in comparison.entrants],
@@ -104,9 +104,11 @@ def fill(page: str, comparison: Comparison) -> None:
         "fast": comparison.fast,
         "reference": comparison.reference_steps,
     }
-    for name, default in DEFAULTS.items():
-        if values[name] != default:  # the widgets, still to be drawn, start from the address
-            st.query_params[f"{page}.{name}"] = _as_text(values[name])
+    return {
+        f"{page}.{name}": _as_text(values[name])
+        for name, default in DEFAULTS.items()
+        if values[name] != default
+    }
 
 
 def _as_text(value: object) -> str | list[str]:

@@ -8,12 +8,13 @@ import streamlit as st
 from dashboard.compare_page.batch import Batch, ask, asked, asked_at, planned
 from dashboard.compare_page.earlier import earlier
 from dashboard.compare_page.forecast import Forecast, facts_of, forecast
-from dashboard.compare_page.form import Draft, comparison_form, fill, touched
+from dashboard.compare_page.form import Draft, as_parameters, comparison_form, touched
 from dashboard.compare_page.live import live_panel
 from dashboard.compare_page.summing import summaries
 from dashboard.job_panel import readable_seconds
 from dashboard.lab import lab
 from dashboard.messages import plain, show_error
+from dashboard.navigation import page_path
 from dashboard.sidebar import readable_bytes
 from dashboard.state import come_back
 from dashboard.worker.views import ModelView
@@ -59,7 +60,7 @@ def _set_shown(page: str, comparison: str) -> None:
 
 
 def _show(page: str, shown: str) -> None:
-    """Draw a comparison by its id: done, on its way, or unknown; fills an untouched form."""
+    """Draw a comparison by its id: done, on its way, or unknown; an untouched form follows it."""
     try:
         found = _find(shown)
     except (ValueError, SdlabError) as error:
@@ -72,8 +73,8 @@ def _show(page: str, shown: str) -> None:
             icon=":material/search_off:",
         )
         return
-    if not touched(page):
-        fill(page, found.comparison)
+    if not touched(page) and (parameters := as_parameters(page, found.comparison)):
+        st.switch_page(page_path("compare"), query_params={"id": shown, **parameters})
     if isinstance(found, Batch):
         live_panel(page, found)
         return

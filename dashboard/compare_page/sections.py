@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.charts import compare as steps_
 from dashboard.charts import compare_cost, compare_pairs, compare_paths, compare_quality
+from dashboard.charts.base import title_of
 from dashboard.compare_page import reduce
 from dashboard.compare_page.choice import choose_picture
 from dashboard.compare_page.rows import looks, short_names
@@ -324,7 +325,7 @@ def _choice(shown: Shown, label: str, options: list[str], key: str) -> str:
 
 
 def _chart(chart: "alt.LayerChart") -> None:
-    st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
+    st.altair_chart(chart, width="stretch", alt=title_of(chart))
 
 
 def _nothing(text: str) -> None:

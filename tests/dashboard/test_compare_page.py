@@ -1,0 +1,304 @@
+"""The Compare page by AppTest and its parts: choose, refuse, run, fail, cancel, reopen, repeat."""
+
+import json
+import os
+
+import pandas as pd
+import pytest
+
+import sdlab
+from dashboard.compare_page import batch as batches
+from dashboard.compare_page import reduce
+from dashboard.compare_page.earlier import listed
+from dashboard.compare_page.files import python_code
+from dashboard.compare_page.result import made_at, opened, ranked
+from dashboard.compare_page.rows import entrant_of, short_names, text_of, whole_numbers
+from dashboard.compare_page.viewer import difference, signed
+from dashboard.lab import lab
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.entrant import Entrant
+from sdlab.comparing.facts import Facts
+from sdlab.errors import StoreError
+from sdlab.solvers import registry
+from tests.dashboard.compare_tables import comparison_tables
+from tests.dashboard.conftest import read, run_until
+
+GO = "compare.go"
+QUICK = {
+    "compare.samplers": ["euler", "heun"],
+    "compare.budget": "3",
+    "compare.more": "2",
+    "compare.reference": "4",
+    "compare.prompts": "a sun in the sky",
+}
+
+
+def headers(at) -> list[str]:
+    return [header.value for header in at.header]
+
+
+def errors(at) -> list[str]:
+    return [read(error) for error in at.error]
+
+
+def go(at):
+    at.button(key=GO).click().run()
+    return run_until(at, lambda a: "Measurements" in headers(a), 120)
+
+
+@pytest.fixture
+def page(open_page):
+    at = open_page("compare", **QUICK)
+    assert not at.exception and not at.error
+    return at
+
+
+@pytest.fixture
+def facts(runs_folder) -> Facts:
+    lab().catalogue()
+    return lab().ask(Facts.of)
+
+
+# Texts, numbers, reductions.
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["heun", "heun + karras [rho=5]", "ddim {eta=0.5}", "mine: euler + exponential", "A+B: heun"],
+)
+def test_a_text_and_its_entrant_are_one(text):
+    entrant = entrant_of(text)
+    assert entrant_of(text_of(entrant)) == entrant
+    assert text_of(entrant) == text
+
+
+def test_an_unknown_sampler_is_refused_by_name():
+    with pytest.raises(ValueError, match="hoin"):
+        entrant_of("hoin + karras")
+
+
+@pytest.mark.parametrize(
+    "text, numbers",
+    [("0-3, 7", (0, 1, 2, 3, 7)), ("5 10;20", (5, 10, 20)), ("1 - 2", (1, 2)), ("", ())],
+)
+def test_numbers_and_ranges(text, numbers):
+    assert whole_numbers(text, "seeds") == numbers
+
+
+@pytest.mark.parametrize(
+    "text, said", [("x", "got 'x'"), ("3-1", "runs backwards"), ("0-999", "at most 200")]
+)
+def test_what_is_no_range_is_refused(text, said):
+    with pytest.raises(ValueError, match=f"seeds.*{said}"):
+        whole_numbers(text, "seeds")
+
+
+def test_names_are_short_where_they_stay_different():
+    found = short_names(["DDIMScheduler", "EulerDiscreteScheduler", "euler", "Euler"])
+    assert list(found.values()) == ["DDIM", "EulerDiscreteScheduler", "euler", "Euler"]
+
+
+def test_distances_are_meaned_geometrically_over_pictures():
+    steps = comparison_tables()["steps"]
+    steps = steps[(steps["entrant"] == "euler") & (steps["evaluation"] == 5)]
+    steps = steps.assign(x0_to_end=[0.1, 0.1, 1.0, 1.0], x_t_std=[1.0, 1.0, 2.0, 2.0])
+    row = reduce.over_pictures(steps).iloc[0]
+    assert row["x0_to_end"] == pytest.approx(0.1**0.5) and row["x_t_std"] == 1.5
+
+
+def test_many_rows_are_thinned_but_keep_their_ends():
+    steps = comparison_tables()["steps"]
+    steps = steps[(steps["prompt"] == "a sun") & (steps["seed"] == 0)]
+    thin = reduce.thinned(steps, 40)
+    assert len(thin) <= 48
+    ends = steps.groupby("entrant")["evaluation"].max()
+    assert (thin.groupby("entrant")["evaluation"].max() == ends).all()
+
+
+# The page.
+
+
+def test_says_before_what_it_takes_and_what_is_unfair(page):
+    said = [read(caption) for caption in page.caption]
+    assert any("**6 runs**, 2 of them for references" in text for text in said)
+    assert any("of memory" in text for text in said)
+    page.multiselect(key="compare.samplers").set_value(["euler", "euler_ancestral"]).run()
+    assert any("cannot be compared fairly: 1 sampler" in e.label for e in page.expander)
+
+
+def test_presets_choose(page):
+    page.button(key="compare.preset_1").click().run()
+    chosen = page.multiselect(key="compare.samplers").value
+    assert "ddim" in chosen and len(chosen) > 3
+    assert not page.exception and not page.error
+
+
+@pytest.mark.parametrize(
+    "name, value, said",
+    [
+        ("samplers", ["hoin"], "hoin"),
+        ("samplers", ["ddim {eta=7}"], "eta"),
+        ("seeds", "1-", "seeds are whole numbers"),
+        ("more", "many", "more budgets are whole numbers"),
+        ("prompts", " ", "prompts must hold at least one"),
+        ("reference", "7", "reference_steps must be even"),
+    ],
+)
+def test_what_is_not_valid_is_refused_in_words(open_page, name, value, said):
+    at = open_page("compare", **{**QUICK, f"compare.{name}": value})
+    assert not at.exception
+    assert any(said in error for error in errors(at))
+    assert at.button(key=GO).disabled
+
+
+def test_an_unknown_word_in_the_address_is_told(open_page):
+    at = open_page("compare", **{**QUICK, "compare.curve": "spaghetti"})
+    assert any("spaghetti" in read(w) and "karras" in read(w) for w in at.warning)
+    assert at.selectbox(key="compare.curve").value == "karras"
+
+
+@pytest.mark.parametrize("comparison", ["0" * 16, "../x", "nothing"])
+def test_an_unknown_comparison_is_told(open_page, comparison):
+    at = open_page("compare", id=comparison)
+    assert not at.exception and any("is stored here" in read(info) for info in at.info)
+
+
+def test_runs_to_the_verdict_and_reopens_without_running(page, open_page, runs_folder):
+    at = go(page)
+    assert not at.exception and not at.error
+    assert headers(at) == ["Measurements", "Two against each other", "Files and link"]
+    one = at.query_params["id"]
+    one = one[0] if isinstance(one, list) else one
+    made, runs = made_at(runs_folder, one), sorted(p.name for p in runs_folder.iterdir())
+    by_id = open_page("compare", id=one)
+    assert "Measurements" in headers(by_id) and not by_id.exception
+    assert by_id.multiselect(key="compare.samplers").value == ["euler", "heun"]
+    assert by_id.number_input(key="compare.budget").value == 3
+    by_choice = open_page("compare", **QUICK)
+    assert "Measurements" in headers(by_choice)
+    assert made_at(runs_folder, one) == made
+    assert sorted(p.name for p in runs_folder.iterdir()) == runs
+    assert one in set(listed(runs_folder)["id"])
+
+
+def test_every_section_draws_or_says_why_not(page):
+    at = go(page)
+    sections = at.segmented_control(key="compare.section").options
+    assert len(sections) == 9
+    for section in sections:
+        at.segmented_control(key="compare.section").set_value(section).run()
+        assert not at.exception and not at.error, section
+        assert at.get("vega_lite_chart") or at.info or section == "All tables"
+        assert len(at.get("download_button")) % 2 == 0 and at.get("download_button")
+
+
+def test_a_sampler_that_falls_over_has_its_error_and_the_rest_finish(open_page):
+    @sdlab.solver("falls", order=1)
+    def falls(x, sigmas, noise):
+        for number, (sigma, sigma_next) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+            if number == 2 and x.shape[1] == 4:
+                raise RuntimeError("the bridge is out")
+            x = x + (sigma_next - sigma) * (x - (yield x, sigma)) / sigma
+        return x
+
+    try:
+        at = go(open_page("compare", **{**QUICK, "compare.samplers": ["euler", "falls"]}))
+        one = at.query_params["id"]
+        one = one[0] if isinstance(one, list) else one
+        found = opened(lab().runs, one, made_at(lab().runs, one))
+        states = found.tables["runs"].query("budget == 3").set_index("entrant")
+        assert states["state"].to_dict() == {"euler": "done", "falls": "failed"}
+        assert "the server's log" in states["error"]["falls"].lower() or (
+            "bridge" in states["error"]["falls"]
+        )
+        assert any("not done: 1 failed" in read(w) for w in at.warning)
+        assert any(b.key == "compare.rest" for b in at.button)
+    finally:
+        registry._SOLVERS.pop("falls")
+
+
+def test_cancel_keeps_what_is_done_and_shows_it(open_page):
+    at = open_page("compare", **{**QUICK, "compare.reference": "1000", "compare.seeds": "5"})
+    at.button(key=GO).click().run()
+    run = at.query_params["id"]
+    run = run[0] if isinstance(run, list) else run
+    found = batches.asked(lab().runs, run)
+    cells = [cell.experiment.id for cell in found.cells]
+
+    def all_cells_done(a):
+        states = batches.states(lab(), found)
+        return all(states[cell].state == "done" for cell in cells)
+
+    run_until(at, all_cells_done, 120)
+    at.button(key="compare.cancel").click().run()
+    run_until(at, lambda a: "Measurements" in headers(a))
+    assert any("nothing to rank" in read(i) or "no distance" in read(i) for i in at.info)
+    states = opened(lab().runs, run, made_at(lab().runs, run)).tables["runs"]["state"]
+    assert set(states) == {"done"}
+
+
+# Behind the page.
+
+
+def test_what_was_asked_for_is_found_again(facts, tmp_path, runs_folder):
+    comparison = Comparison((Entrant("euler"), Entrant("heun")), ("a sun",), (0, 1), 2, (3,))
+    batch = batches.planned(comparison, facts)
+    assert len(batch.experiments) == 2 * 2 * 2 + 4
+    path = tmp_path / ".dashboard" / batches.FOLDER / f"{batch.id}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(batches._to_dict(batch), default=str))
+    found = batches.asked(tmp_path, batch.id)
+    assert found.comparison == comparison and found.cells == batch.cells
+    assert found.facts.hash == facts.hash and dict(found.facts.config) == dict(facts.config)
+    path.write_text("{}")
+    os.utime(path, (1, 1))
+    with pytest.raises(StoreError, match="Compare again"):
+        batches.asked(tmp_path, batch.id)
+
+
+def test_lost_runs_are_missing_and_one_may_go_on(facts, runs_folder, open_page):
+    comparison = Comparison((Entrant("euler"),), ("a lost tree",), (3,), 2, reference_steps=4)
+    batch = batches.planned(comparison, facts)
+    path = runs_folder / ".dashboard" / batches.FOLDER / f"{batch.id}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(batches._to_dict(batch), default=str))
+    at = open_page("compare", id=batch.id)
+    assert any("0 of 3 runs" in read(w) for w in at.warning)
+    at.button(key="compare.go_on").click().run()
+    run_until(at, lambda a: "Measurements" in headers(a))
+
+
+def test_the_nearest_comes_first_and_who_draws_noise_after(facts):
+    tables = comparison_tables()
+
+    class Found:
+        pass
+
+    found = Found()
+    found.tables = tables
+    rows = ranked(found, "a sun", 0, 20)
+    assert list(rows["entrant"]) == ["heun", "dpmpp_2m", "euler", "euler_ancestral"]
+    assert rows["rank"].tolist()[:3] == [1, 2, 3] and pd.isna(rows["rank"].iloc[3])
+
+
+def test_two_runs_differ_by_sign_and_one_from_itself_by_nothing(page):
+    one = go(page).query_params["id"]
+    one = one[0] if isinstance(one, list) else one
+    runs = opened(lab().runs, one, made_at(lab().runs, one)).tables["runs"]
+    a, b = runs[runs["budget"] == 3]["run"]
+    there, back, same = difference(a, b), difference(b, a), difference(a, a)
+    assert (there.picture == -back.picture).all() and (there.latents == -back.latents).all()
+    assert not same.picture.any() and same.parting is None
+    assert signed(same.picture, 4) == signed(same.picture, 1)
+
+
+def test_the_python_makes_the_same_comparison():
+    comparison = Comparison(
+        (Entrant("heun"), Entrant("ddim", eta=0.5, curve="karras")), ("a sun",), (1, 2), 8, (4,)
+    )
+    said = {}
+    code = python_code(comparison).partition("result = compare(\n    model,")[2]
+    code = "made(" + code.partition("print")[0]
+    exec(code, {"made": lambda **fields: said.update(fields), "Entrant": Entrant})
+    entrants = tuple(Entrant(e) if isinstance(e, str) else e for e in said.pop("entrants"))
+    assert Comparison(entrants, **said) == comparison
