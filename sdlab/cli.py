@@ -51,6 +51,9 @@ def run(
     width: Annotated[int | None, typer.Option(help="Pixels, a multiple of 8.")] = None,
     height: Annotated[int | None, typer.Option(help="Pixels, a multiple of 8.")] = None,
     model: Annotated[str, typer.Option(help="embedded, a folder, a file, a hub id.")] = "embedded",
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Compute in bfloat16: quicker, a little different.")
+    ] = False,
     record: Annotated[list[str] | None, typer.Option(help="Tensor to keep, or none.")] = None,
     record_every: Annotated[int, typer.Option(help="Keep each n-th evaluation.")] = 1,
     record_dtype: Annotated[str, typer.Option(help="What tensors are kept in.")] = "float32",
@@ -91,6 +94,7 @@ def run(
         width=width,
         height=height,
         model=model,
+        fast=fast,
         record=sdlab.Record(
             tuple(keep),
             record_every,

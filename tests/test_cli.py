@@ -99,6 +99,14 @@ def test_run_saves_and_prints_the_folder(saved, root):
     assert saved.stdout.strip() == str(root / run.id)
 
 
+def test_run_fast(tmp_path):
+    done = call("run", "a cat", "--fast", *SMALL, "--root", str(tmp_path))
+    assert sdlab.open_run(done.stdout.strip()).experiment.fast
+    refused = call("run", "a cat", "--fast", "--dtype", "bfloat16", *SMALL)
+    assert refused.exit_code == 2
+    assert "was loaded in bfloat16. Leave fast out" in refused.stderr
+
+
 @pytest.mark.parametrize(
     "args, message",
     [

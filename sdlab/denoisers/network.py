@@ -4,8 +4,14 @@ Guidance (Ho & Salimans 2022, arXiv 2207.12598, in diffusers' convention): outpu
 s (cond - uncond). A run with guidance is two samples of the batch, in the order [uncond, cond];
 one with s <= 1 is a single, conditional sample. Runs are laid one after the other, so a run alone
 makes exactly the call that StableDiffusionPipeline makes.
+
+In fast mode the same network computes under bfloat16 autocast: convolutions, linear layers and
+attention in bfloat16, with 8 bits of mantissa for float32's 24. Its outputs come back in float32,
+so guidance, solver and record work as ever; the pictures differ. channels_last was measured and
+left out: on a CPU its group norm loses more than its convolutions gain.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.models.model import Model
@@ -25,6 +31,7 @@ class Sample(NamedTuple):
         uncond: Text embedding of the negative prompt, [1, L, D], or None without guidance.
         guidance_scale: s; used when ``uncond`` is given.
         guidance_rescale: 0 ... 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4).
+        fast: Whether the call computes in bfloat16; alike in all samples of a call.
     """
 
     x_t: "Tensor"
@@ -33,6 +40,7 @@ class Sample(NamedTuple):
     uncond: "Tensor | None"
     guidance_scale: float
     guidance_rescale: float
+    fast: bool = False
 
     @property
     def rows(self) -> int:
@@ -61,7 +69,7 @@ def evaluate(model: Model, samples: list[Sample]) -> list[Output]:
 
     Args:
         model: Whose U-Net to call.
-        samples: At least one; all with the same C, h, w and text length.
+        samples: At least one; all with the same C, h, w, text length and ``fast``.
     """
     import torch
 
@@ -71,7 +79,7 @@ def evaluate(model: Model, samples: list[Sample]) -> list[Output]:
         x += [sample.x_t] * sample.rows
         times += [sample.timestep] * sample.rows
         texts += [sample.cond] if sample.uncond is None else [sample.uncond, sample.cond]
-    with torch.no_grad():
+    with torch.no_grad(), _precision(model, samples[0].fast):
         batch = torch.cat(x).to(model.device, model.dtype)
         out = unet(
             batch,
@@ -80,7 +88,7 @@ def evaluate(model: Model, samples: list[Sample]) -> list[Output]:
             timestep_cond=_guidance_embedding(model, samples, batch.dtype),
             return_dict=False,
         )[0]
-        parts = out.split([sample.rows for sample in samples])
+        parts = out.to(batch.dtype).split([sample.rows for sample in samples])
         return [guide(part, sample) for part, sample in zip(parts, samples, strict=True)]
 
 
@@ -123,6 +131,32 @@ def predictions(
 def at_least_float32(x: "Tensor") -> "Tensor":
     """Return a tensor in float32, or as it is if it is wider."""
     return x if x.dtype.itemsize > 4 else x.float()
+
+
+def check_fast(model: Model) -> None:
+    """Raise if fast mode would change nothing on a model.
+
+    Raises:
+        ValueError: If it does not compute in float32.
+    """
+    import torch
+
+    if model.dtype != torch.float32:
+        dtype = str(model.dtype).removeprefix("torch.")
+        raise ValueError(
+            f"fast lets a float32 model compute in bfloat16, and this one was loaded in {dtype}."
+            " Leave fast out, or load the model with dtype='float32'."
+        )
+
+
+def _precision(model: Model, fast: bool) -> AbstractContextManager[Any]:
+    """Return what a network call is made in; nothing for an exact one."""
+    if not fast:
+        return nullcontext()
+    import torch
+
+    # No weight is used twice in a call, so keeping the cast ones would only take memory.
+    return torch.autocast(model.device.type, torch.bfloat16, cache_enabled=False)
 
 
 def _guidance_embedding(model: Model, samples: list[Sample], dtype: Any) -> "Tensor | None":

@@ -82,13 +82,14 @@ class Job:
         cond, uncond = self._embeds
         x = self.experiment
         query = self.query
-        return Sample(query.x_t, query.timestep, cond, uncond, x.guidance_scale, x.guidance_rescale)
+        guidance = (x.guidance_scale, x.guidance_rescale)
+        return Sample(query.x_t, query.timestep, cond, uncond, *guidance, x.fast)
 
     @property
     def batch_key(self) -> tuple[Any, ...]:
         """What queries must share to share a call."""
         assert self._embeds is not None
-        return (*self.query.x_t.shape[1:], *self._embeds[0].shape[1:])
+        return (*self.query.x_t.shape[1:], *self._embeds[0].shape[1:], self.experiment.fast)
 
     @property
     def recorded_bytes(self) -> int:

@@ -38,6 +38,7 @@ def manifest(
         facts: Further entries: ``nfe``, ``largest_call``, ``total_ms``, ``kept``, ``warnings``.
     """
     width, height = model.default_size
+    dtype = str(model.dtype).removeprefix("torch.")
     return {
         "format": FORMAT,
         "id": experiment.id,
@@ -48,7 +49,8 @@ def manifest(
             "name": model.name,
             "hash": model.hash,
             "device": str(model.device),
-            "dtype": str(model.dtype).removeprefix("torch."),
+            "dtype": dtype,
+            "computed_in": "bfloat16" if experiment.fast else dtype,
         },
         "seeds": {"start_noise": experiment.seed},
         "versions": versions(),

@@ -6,7 +6,7 @@ the size against the VAE, the memory against the machine.
 
 from dataclasses import dataclass
 
-from sdlab.denoisers.network import uses_guidance
+from sdlab.denoisers.network import check_fast, uses_guidance
 from sdlab.errors import MemoryLimitError
 from sdlab.models.model import Model
 from sdlab.noise.schedule import NoiseSchedule
@@ -67,12 +67,15 @@ def plan(model: Model, experiment: Experiment) -> Plan:
 
     Raises:
         ValueError: If the solver, an option, the curve, the number of steps or the size is not
-            valid for this model, or an attention layer is named that it has not.
+            valid for this model, an attention layer is named that it has not, or ``fast`` is asked
+            of a model that is not in float32.
         ModelError: If its attention cannot be read (an IP-Adapter, a compiled U-Net).
         MemoryLimitError: If it cannot fit into memory, or the attention maps into their cap; with
             the figures.
     """
     shape = _shape(model, experiment)
+    if experiment.fast:
+        check_fast(model)
     found = course(
         experiment.solver,
         experiment.num_steps,

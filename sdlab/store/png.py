@@ -32,6 +32,7 @@ def parameters(manifest: Mapping[str, Any]) -> str:
         "Schedule type": spec["curve"],
         "CFG scale": f"{spec['guidance_scale']:g}",
         "CFG Rescale": f"{spec['guidance_rescale']:g}" if spec["guidance_rescale"] else None,
+        "Fast": "bfloat16" if spec.get("fast") else None,
         "Eta": f"{spec['eta']:g}" if spec["eta"] else None,
         "Seed": spec["seed"],
         "Size": f"{manifest['width']}x{manifest['height']}",
