@@ -23,7 +23,7 @@ _HTML = """
   <div class="bar">
     <button class="play" type="button">&#9654;</button>
     <input class="range" type="range" min="0" step="1">
-    <label class="tick"><input class="mean" type="checkbox"> mean of all</label>
+    <label class="tick"><input class="mean" type="checkbox"> mean</label>
   </div>
   <output class="where" aria-live="polite"></output>
   <div class="settings">

@@ -13,7 +13,7 @@ ICON = Path(__file__).resolve().parent / "icon.png"
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 3rem; }
 [data-testid=stElementToolbarButton]:has([aria-label^="Download as CSV"]) { display: none; }
-[data-testid^=stBaseButton-primary] :is(p, [data-testid=stIconMaterial])
+[data-testid^=stBaseButton-primary]:not(:disabled) :is(p, [data-testid=stIconMaterial])
   { color: light-dark(#ffffff, #14122b); }
 </style>"""
 

@@ -5,12 +5,15 @@ its traceback goes to the log, and the person is told so.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
 from sdlab.errors import SdlabError
+
+JOINER = "\u2060"
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +29,11 @@ def sentence(error: BaseException) -> str:
 def plain(text: str) -> str:
     """Return text with Markdown's own characters made harmless.
 
-    A message quotes what was given, and that may come from the address of the page.
+    A message quotes what was given, and that may come from the address of the page. Icons, emoji
+    and bare links are found in the text after its escapes are gone; a word joiner, which has no
+    width, keeps them apart.
     """
+    text = re.sub(r":(?=\S)|www(?=\.)|(?<=\S)(?=@)", lambda found: found[0] + JOINER, text)
     return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|$:~&=" else c for c in text)
 
 

@@ -123,7 +123,7 @@ def _over_steps(subject: Subject, look: Look) -> None:
     left.altair_chart(charts.course(shown, axis, "likeness"))
     right.altair_chart(charts.course(shown, axis, "entropy"))
     left.caption(
-        "Start and end take the most: places that need no word look there. Pads carry meaning too, "
+        "Places that need no word rest on start or end. Pads carry meaning too, "
         "as Stable Diffusion masks none of them."
     )
     table = analysis.decided(course)

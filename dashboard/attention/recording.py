@@ -165,8 +165,7 @@ def _layers(
 
 
 def _steps() -> int | str:
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    which = left.segmented_control(
+    which = st.segmented_control(
         "Steps kept",
         STEPS,
         default=STEPS[0],
@@ -177,4 +176,4 @@ def _steps() -> int | str:
     )
     if which != STEPS[1]:
         return which
-    return int(right.number_input("k", 2, 1000, 5, key=f"{PAGE}.every", **BOUND))
+    return int(st.number_input("k", 2, 1000, 5, key=f"{PAGE}.every", **BOUND))

@@ -60,4 +60,4 @@ def run_until(at: AppTest, met: Callable[[AppTest], object], seconds: float = 60
 
 def read(element) -> str:
     """What a person reads of a message: its text without the escapes of Markdown."""
-    return re.sub(r"\\([\W_])", r"\1", element.value)
+    return re.sub(r"\\([\W_])", r"\1", element.value).replace("\u2060", "")

@@ -17,7 +17,7 @@ HARMLESS = set("\"'%,/;?@\\") | {"\\"}  # no Markdown begins with these alone
 )
 def test_markdown_is_made_harmless_and_nothing_is_lost(text):
     shown = plain(text)
-    assert re.sub(r"\\(.)", r"\1", shown) == text
+    assert re.sub(r"\\(.)", r"\1", shown).replace("\u2060", "") == text
     bare = re.sub(r"\\.", "", shown)
     assert not set(bare) & (set(string.punctuation) - HARMLESS)
 

@@ -1,5 +1,7 @@
 """The Attention page in a real browser: maps are scrubbed without the server; a click asks it."""
 
+from urllib.parse import quote
+
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import SECONDS, settle
@@ -24,8 +26,8 @@ def test_maps_are_scrubbed_and_asked(new_page):
 
     assert sent, "the page's socket was not heard"
     before = len(sent)
-    page.get_by_label("mean of all").uncheck()
-    page.get_by_role("slider", name="Evaluation").fill("3")
+    page.get_by_label("mean", exact=True).uncheck()
+    page.get_by_role("slider", name="Evaluation", exact=True).fill("3")
     assert frame(page) == "3"
     expect(page.locator(".heat .where")).to_contain_text("evaluation 4")
     assert len(sent) - before <= 2, "only the sidebar may ask in between"
@@ -39,3 +41,13 @@ def test_maps_are_scrubbed_and_asked(new_page):
         page.get_by_role("button", name="CSV").click()
     text = download.value.path().read_text()
     assert text.startswith("run,step,evaluation") and "car" in text
+
+
+def test_what_the_address_brings_is_shown_letter_by_letter(new_page):
+    text = "**b** ![x](http://127.0.0.1:1/x.png) :material/home: $x$ _i_ &lt;"
+    page = new_page(f"/attention?{QUERY}&attention.phrase={quote(text)}")
+    page.get_by_role("button", name="Run and record").click()
+    alert = page.get_by_role("alert").filter(has_text="The prompt has no word")
+    expect(alert).to_be_visible(timeout=SECONDS)
+    assert repr(text) in alert.inner_text().replace("\u2060", "")
+    assert alert.locator("img, a, strong, em, .katex").count() == 0

@@ -44,6 +44,8 @@ def test_bad_settings_in_the_url_are_explained(new_page, address, message):
     page = new_page(address)
     expect(page.get_by_role("alert").filter(has_text=message)).to_be_visible(timeout=SECONDS)
     expect(run_button(page)).to_be_disabled()
+    label = run_button(page).get_by_text("Run", exact=True)
+    assert "255, 255, 255" not in label.evaluate("label => getComputedStyle(label).color")
     healthy(page)
 
 
