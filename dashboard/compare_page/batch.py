@@ -48,9 +48,12 @@ class Batch:
 
     @property
     def experiments(self) -> list[Experiment]:
-        """All runs, each once: the references first, which take longest, then the cells."""
+        """All runs, each once: references first, which take longest, then picture by picture."""
         found = {e.id: e for r in self.references for e in (r.fine, r.coarse)}
-        return list((found | {c.experiment.id: c.experiment for c in self.cells}).values())
+        pictures, first = self.comparison.pictures, self.comparison.budget
+        order = {picture: number for number, picture in enumerate(pictures)}
+        cells = sorted(self.cells, key=lambda c: (c.budget != first, order[c.prompt, c.seed]))
+        return list((found | {c.experiment.id: c.experiment for c in cells}).values())
 
     def cells_of(self, prompt: str, seed: int, budget: int) -> list[Cell]:
         """Return the cells of one picture at one budget, in the order of the entrants."""

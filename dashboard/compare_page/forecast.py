@@ -97,7 +97,7 @@ def _nfe(entrant: Entrant, comparison: Comparison, budget: int, config: dict[str
             eta=entrant.eta,
         ).nfe
     except ValueError as error:
-        if entrant.label in str(error):
+        if f"budget {budget}" in str(error):
             raise
         raise ValueError(f"{entrant.label}, budget {budget}: {error}") from None
 

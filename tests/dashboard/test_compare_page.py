@@ -127,6 +127,7 @@ def test_says_before_what_it_takes_and_what_is_unfair(page):
 
 
 def test_presets_choose(page):
+    page.text_input(key="compare.more").set_value("").run()
     page.button(key="compare.preset_1").click().run()
     chosen = page.multiselect(key="compare.samplers").value
     assert "ddim" in chosen and len(chosen) > 3
@@ -243,7 +244,10 @@ def test_cancel_keeps_what_is_done_and_shows_it(open_page):
 def test_what_was_asked_for_is_found_again(facts, tmp_path, runs_folder):
     comparison = Comparison((Entrant("euler"), Entrant("heun")), ("a sun",), (0, 1), 2, (3,))
     batch = batches.planned(comparison, facts)
-    assert len(batch.experiments) == 2 * 2 * 2 + 4
+    experiments = batch.experiments
+    assert len(experiments) == 2 * 2 * 2 + 4
+    assert [e.num_steps for e in experiments] == [100, 50] * 2 + [2] * 4 + [3] * 4
+    assert [e.seed for e in experiments[4:8]] == [0, 0, 1, 1]  # the first picture's tiles first
     path = tmp_path / ".dashboard" / batches.FOLDER / f"{batch.id}.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(batches._to_dict(batch), default=str))
