@@ -38,7 +38,7 @@ def test_maps_are_scrubbed_and_asked(new_page):
     expect(page.locator(".heat .here").first).to_contain_text("here")
 
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="CSV", exact=True).click()
     text = download.value.path().read_text()
     assert text.startswith("run,step,evaluation") and "car" in text
 
