@@ -31,8 +31,8 @@ def test_commands_and_options_exist(line):
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 4
-    assert len(COMMANDS) == 6
+    assert len(BLOCKS) == 5
+    assert len(COMMANDS) == 7
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))

@@ -35,11 +35,12 @@ def ties(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
     """
     at_first = runs[(runs["budget"] == outcomes.comparison.budget) & runs["distance"].notna()]
     found = at_first.pivot(index=["prompt", "seed"], columns="entrant", values="distance")
-    logs = np.log(found.clip(lower=LEAST))
+    logs = {label: np.log(found[label].clip(lower=LEAST).to_numpy()) for label in found}
     steady = [e.label for e in outcomes.comparison.entrants if not draws_noise(e)]
     rows: list[dict[str, Any]] = []
     for a, b in combinations([label for label in steady if label in logs], 2):
-        ratios = (logs[a] - logs[b]).dropna().to_numpy()
+        ratios = logs[a] - logs[b]
+        ratios = ratios[np.isfinite(ratios)]
         if len(ratios):
             ratio = math.exp(ratios.mean())
             p = paired(ratios)
