@@ -8,7 +8,7 @@ import pandas as pd
 
 from dashboard.charts.base import require
 from dashboard.charts.compare import HEIGHT, SMALLEST, check, doublings, powers, titled
-from dashboard.charts.many import legend_height, many_lines
+from dashboard.charts.many import legend_height, line_legend, many_lines
 
 COSTS = {
     "nfe": ("network evaluations (log scale)", "Error against evaluations"),
@@ -122,8 +122,19 @@ def fit_lines(cost: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _positive(rows: pd.DataFrame) -> pd.DataFrame:
-    rows = rows[rows["error"] > SMALLEST]
-    return rows.assign(low=rows["low"].clip(lower=rows["error"] / 10))
+    """Return the rows with errors that a log axis can hold, the true ones as ``value``.
+
+    What is nearer than a tenth of the reference's own error is drawn there.
+    """
+    least = (rows["floor"].astype(float) / 10).fillna(0.0).clip(lower=SMALLEST)
+    error = rows["error"].astype(float).clip(lower=least)
+    low, high = (rows[name].astype(float) for name in ("low", "high"))
+    return rows.assign(
+        value=rows["error"],
+        error=error,
+        low=low.clip(lower=error / 10),
+        high=high.clip(lower=error),
+    )
 
 
 def _vertical(rows: pd.DataFrame) -> alt.Y:
@@ -133,14 +144,17 @@ def _vertical(rows: pd.DataFrame) -> alt.Y:
 
 def _color(colors: Mapping[str, str], names: list[str]) -> alt.Color:
     scale = alt.Scale(domain=names, range=[colors.get(name, _GREY) for name in names])
-    return alt.Color("entrant:N", scale=scale, legend=None)
+    return alt.Color("entrant:N", title=None, scale=scale, legend=line_legend(list(colors)))
 
 
 def _bars(rows: pd.DataFrame, x: alt.X, colors: Mapping[str, str]) -> alt.Chart:
     base = alt.Chart(rows).transform_filter("isValid(datum.low)")
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     return base.mark_rule(strokeWidth=1.5, opacity=0.4).encode(
-        x=x, y=alt.Y("low:Q"), y2="high:Q", color=alt.Color("entrant:N", scale=scale, legend=None)
+        x=x,
+        y=alt.Y("low:Q"),
+        y2="high:Q",
+        color=alt.Color("entrant:N", title=None, scale=scale, legend=line_legend(list(colors))),
     )
 
 
@@ -155,7 +169,12 @@ def _fits(lines: pd.DataFrame, x: alt.X, y: alt.Y, colors: Mapping[str, str]) ->
     return (
         alt.Chart(lines)
         .mark_line(strokeWidth=7, opacity=0.16, strokeCap="round")
-        .encode(x=x, y=y, color=alt.Color("entrant:N", scale=scale, legend=None), tooltip=tips)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color("entrant:N", title=None, scale=scale, legend=line_legend(list(colors))),
+            tooltip=tips,
+        )
     )
 
 
@@ -180,7 +199,7 @@ def _floors(rows: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
 def _tooltips() -> list[alt.Tooltip]:
     return [
         alt.Tooltip("entrant:N", title="sampler"),
-        alt.Tooltip("error:Q", title="error (std)", format=".3g"),
+        alt.Tooltip("value:Q", title="error (std)", format=".3g"),
         alt.Tooltip("low:Q", title="95 % interval from", format=".3g"),
         alt.Tooltip("high:Q", title="to", format=".3g"),
         alt.Tooltip("num_steps:Q", title="steps", format="d"),

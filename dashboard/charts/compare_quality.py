@@ -7,7 +7,7 @@ import pandas as pd
 
 from dashboard.charts.base import require
 from dashboard.charts.compare import HEIGHT, doublings, powers, titled
-from dashboard.charts.many import legend_height, many_lines
+from dashboard.charts.many import legend_height, line_legend, many_lines
 
 _ROW = 24
 
@@ -48,7 +48,10 @@ def quality(
     scale = alt.Scale(domain=list(present), range=list(present.values()))
     bars = alt.Chart(rows).mark_rule(strokeWidth=1.5, opacity=0.35)
     bars = bars.encode(
-        x=x, y=alt.Y("low:Q"), y2="high:Q", color=alt.Color("entrant:N", scale=scale, legend=None)
+        x=x,
+        y=alt.Y("low:Q"),
+        y2="high:Q",
+        color=alt.Color("entrant:N", title=None, scale=scale, legend=line_legend(list(present))),
     )
     layers = many_lines(rows, x, y, present, dashes, tips, order="nfe", series="entrant")
     return alt.layer(bars, *layers).properties(

@@ -7,12 +7,13 @@ from sdlab.comparing.comparison import Comparison
 WORDS = 60
 
 
-def choose_picture(page: str, comparison: Comparison) -> tuple[str, int]:
+def choose_picture(page: str, comparison: Comparison, width: int = 420) -> tuple[str, int]:
     """Draw the choice where there is one, and return prompt and seed.
 
     Args:
         page: For the widget key, which is in the address.
         comparison: Whose pictures.
+        width: Of the menu, pixels.
     """
     pictures = comparison.pictures
     if len(pictures) == 1:
@@ -20,7 +21,7 @@ def choose_picture(page: str, comparison: Comparison) -> tuple[str, int]:
     by_name = {picture_name(prompt, seed): (prompt, seed) for prompt, seed in pictures}
     name = st.selectbox(
         f"Picture, of {len(pictures)}", list(by_name), key=f"{page}.picture", bind="query-params",
-        width=420,
+        width=width,
     )  # fmt: skip
     return by_name[name]
 

@@ -32,7 +32,7 @@ ABOUT = {
     "paths": "One row an evaluation: where x_t is in the first two principal components.",
     "quality": "One row a sampler, budget and kind of statement.",
     "ties": "One row a pair of samplers: whether the difference may be luck.",
-    "spread": "One row a sampler that draws noise, and measure.",
+    "spread": "One row a sampler and measure, over the seeds.",
 }
 LINES = (
     "Hover to bring one line forward; click names in the legend (with Shift, several) to see only "

@@ -49,7 +49,7 @@ def difference_viewer(page: str, result: Result) -> None:
     """Draw the choice of two pictures and how they differ."""
     st.header("Two against each other", anchor=False)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        prompt, seed = choose_picture(f"{page}.pair", result.comparison)
+        prompt, seed = choose_picture(f"{page}.pair", result.comparison, 330)
         runs, steady = _runs(result, prompt, seed)
         if len(runs) < 2:
             st.info("Fewer than two runs of this picture are done.", icon=":material/info:")
@@ -171,7 +171,7 @@ def _parted(a: tuple[str, str], b: tuple[str, str], found: Difference) -> None:
 
 
 def _choose(page: str, label: str, names: list[str], default: int, key: str) -> str:
-    return st.selectbox(label, names, default, key=f"{page}.{key}", bind="query-params", width=260)
+    return st.selectbox(label, names, default, key=f"{page}.{key}", bind="query-params", width=250)
 
 
 def _runs(result: Result, prompt: str, seed: int) -> tuple[dict[str, str], int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dashboard.messages import sentence
 from dashboard.worker.job import WorkerJob
+from sdlab.errors import SdlabError
 
 if TYPE_CHECKING:
     from dashboard.worker.library import Library
@@ -110,7 +111,7 @@ class Flight:
         if state in ("failed", "cancelled"):
             self._jobs.remove(job)
             reason = job.engine_job.error
-            self._ended(job, state, sentence(reason) if reason else "")
+            self._ended(job, state, _told(reason) if reason else "")
             return
         job.measure()
         if state == "done":
@@ -134,3 +135,13 @@ class Flight:
         self.clear()
         assert self._library.model is not None
         self._library.engine = Engine(self._library.model)
+
+
+def _told(error: Exception) -> str:
+    """Return why a run failed; of an error that is not ours also its own words.
+
+    It may be a sampler's that somebody plugged in, and its author wants to know.
+    """
+    said = sentence(error)
+    known = isinstance(error, (ValueError, SdlabError))
+    return said if known else f"{type(error).__name__}: {str(error)[:500]}. {said}"

@@ -176,3 +176,11 @@ def test_an_empty_table_draws_nothing_and_breaks_nothing(tables, name):
         "paths": lambda t: compare_paths.trajectories(t, COLORS, DASHES),
     }[name]
     draw(empty).to_dict()
+
+
+def test_what_the_reference_cannot_tell_is_drawn_at_a_tenth_of_its_error(tables):
+    cost = tables["cost"].assign(floor=0.01)
+    cost.loc[cost["entrant"] == "heun", "error"] = 1e-12
+    rows = [row for row in drawn(compare_cost.ranking(cost, 20, COLORS)) if "entrant" in row]
+    heun = next(row for row in rows if row["entrant"] == "heun")
+    assert heun["error"] == pytest.approx(1e-3) and heun["value"] == 1e-12
