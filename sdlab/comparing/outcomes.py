@@ -141,4 +141,6 @@ def _of(experiment: "Experiment", runs: "Runs", facts: Facts) -> "tuple[Run | No
     made_by = found.manifest["model"]["hash"]
     if made_by != facts.hash:
         return None, "missing", f"a run of other weights is stored (model {made_by}); run it again"
+    if not bool(found.latents.isfinite().all()):
+        return None, "failed", "ends in numbers that are not finite"
     return found, "done", ""

@@ -15,6 +15,8 @@ from sdlab.comparing.luck import PICTURES
 
 TARGET = 0.05
 TENTH = 0.1
+FAR = 1.5
+"""A tie at this ratio of distances is rather a lack of pictures."""
 NAMED = 4
 """So many are named in a sentence; of more, the number is told."""
 
@@ -102,16 +104,18 @@ def _tied(ties: Frame, best: str) -> list[str]:
     own = ties[((ties["a"] == best) | (ties["b"] == best)) & ties["p"].notna()]
     if own.empty:
         return []
-    others = []
+    others, far = [], False
     for row in own[own["tied"]].itertuples():
         other, ratio = (row.b, 1 / row.ratio) if row.a == best else (row.a, row.ratio)
+        far = far or ratio > FAR
         others.append(f"{other} ({ratio:.3g} times its distance, p = {_p(row.p)})")
     if not others:
         return [f"By more than luck: every other is farther off than {best} (paired, p < 0.05)."]
     rest = len(own) - len(others)
     rest_said = f" The other {rest} are farther off by more than luck." if rest > 1 else ""
     rest_said = " The one other is farther off by more than luck." if rest == 1 else rest_said
-    return [f"Statistically tied with {best}: {_listed(others)}.{rest_said}"]
+    hint = " More seeds or prompts may tell them apart." if far else ""
+    return [f"Statistically tied with {best}: {_listed(others)}.{hint}{rest_said}"]
 
 
 def _reached(ranked: Frame, target: float) -> list[str]:

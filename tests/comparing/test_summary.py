@@ -162,6 +162,19 @@ def test_runs_of_other_weights_count_as_missing(measured):
     assert "other weights" in found.runs["error"].iloc[0]
 
 
+def test_a_run_that_is_not_finite_has_failed(mixture):
+    from dataclasses import replace
+
+    spec = comparison("euler", "heun", seeds=[0], budget=4, reference_steps=8)
+    runs = exact_runs(spec, mixture)
+    key = spec.cells(FACTS.config)[0].experiment.id
+    runs[key] = replace(runs[key], tensors={"latents": runs[key].latents * math.nan})
+    found = summarise(spec, runs, FACTS)
+    assert found.runs["state"].tolist() == ["failed", "done"]
+    assert "euler failed in 1 of 1 run: ends in numbers that are not finite." in found.verdict
+    assert set(found.paths["entrant"]) == {"heun", REFERENCE}
+
+
 def test_equal_runs_give_equal_tables(measured):
     runs, result = measured
     again = summarise(result.comparison, runs, FACTS)

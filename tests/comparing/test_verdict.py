@@ -74,6 +74,9 @@ def test_who_does_not_get_there_and_who_always_was():
 def test_ties_are_named_with_ratio_and_p():
     said = " ".join(verdict(SPEC, tables(ROWS, ties=[("b", "a", 1.5, 0.2, True)])))
     assert "Statistically tied with a: b (1.5 times its distance, p = 0.2)." in said
+    assert "may tell them apart" not in said
+    said = " ".join(verdict(SPEC, tables(ROWS, ties=[("a", "b", 0.25, 0.1, True)])))
+    assert "b (4 times its distance, p = 0.1). More seeds or prompts may tell them apart." in said
     said = " ".join(verdict(SPEC, tables(ROWS, ties=[("a", "b", 0.25, 0.001, False)])))
     assert "By more than luck: every other is farther off than a" in said
 
