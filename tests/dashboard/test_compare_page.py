@@ -127,6 +127,7 @@ def test_says_before_what_it_takes_and_what_is_unfair(page):
 
 
 def test_presets_choose(page):
+    page.number_input(key="compare.budget").set_value(20).run()
     page.text_input(key="compare.more").set_value("").run()
     page.button(key="compare.preset_1").click().run()
     chosen = page.multiselect(key="compare.samplers").value
