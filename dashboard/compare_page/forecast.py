@@ -51,7 +51,7 @@ def _config(model_hash: str) -> dict[str, Any]:
     return lab().ask(lambda model: dict(model.scheduler_config), model_hash)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner="Counting the evaluations …")
 def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]) -> Forecast:
     """Return what a comparison will take.
 
