@@ -14,6 +14,7 @@ from dashboard.compare_page.choice import choose_picture
 from dashboard.compare_page.rows import looks, short_names
 from dashboard.csv_table import csv_table
 from dashboard.messages import explained
+from dashboard.section_choice import choose_section
 from sdlab.comparing.columns import REFERENCE, TABLES
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.result import Result
@@ -59,15 +60,7 @@ def show_sections(page: str, result: Result) -> None:
     names = short_names(entrant.label for entrant in entrants)
     tables = {name: reduce.renamed(table, names) for name, table in result.tables.items()}
     shown = Shown(page, result.comparison, tables, dict(result.tables), *looks(entrants))
-    chosen = st.segmented_control(
-        "Section",
-        list(SECTIONS),
-        default=next(iter(SECTIONS)),
-        required=True,
-        key=f"{page}.section",
-        label_visibility="collapsed",
-        bind="query-params",
-    )
+    chosen = choose_section(page, SECTIONS)
     with explained():
         SECTIONS[chosen](shown)
 

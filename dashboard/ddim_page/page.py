@@ -1,10 +1,9 @@
 """The DDIM page as a whole: one section at a time."""
 
-import streamlit as st
-
 from dashboard.ddim_page import edit, equations, eta, there_and_back, walk
 from dashboard.latent_source import model_in_hand
 from dashboard.messages import explained
+from dashboard.section_choice import choose_section
 
 SECTIONS = {
     "Eta": eta.show,
@@ -18,14 +17,6 @@ SECTIONS = {
 def ddim_page(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
     model = model_in_hand()
-    chosen = st.segmented_control(
-        "Section",
-        list(SECTIONS),
-        default=next(iter(SECTIONS)),
-        required=True,
-        key=f"{page}.section",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    chosen = choose_section(page, SECTIONS)
     with explained():
         SECTIONS[chosen](page, model)

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.latent_source import Source, choose_source, model_in_hand
 from dashboard.latents_page import experiments, holdings, through, vae, walk
 from dashboard.messages import explained
+from dashboard.section_choice import choose_section
 from dashboard.worker.views import ModelView
 
 SECTIONS = {
@@ -23,15 +24,7 @@ def latents_page(page: str) -> None:
     with left, explained():
         source = choose_source(page, model)
     with right:
-        chosen = st.segmented_control(
-            "Section",
-            list(SECTIONS),
-            default=next(iter(SECTIONS)),
-            required=True,
-            key=f"{page}.section",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        chosen = choose_section(page, SECTIONS)
         if source is None:
             st.info("Choose a picture or a latents file on the left.", icon=":material/image:")
             return
