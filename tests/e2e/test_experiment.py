@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import SECONDS, run_button, run_id, settle, type_prompt, wait_done
 
-LONG = 80
+LONG = 200
 
 
 def canvas(page, side: str) -> str:
@@ -26,7 +26,7 @@ def test_type_run_watch_and_see_the_picture(open_form):
     page = open_form(steps=LONG)
     type_prompt(page, "a rocket in the night")
     run_button(page).click()
-    progress = page.get_by_text(re.compile(r"Evaluation \d+ of 80 · [\d.]+ steps/s · .* left"))
+    progress = page.get_by_text(re.compile(r"Evaluation \d+ of 200 · [\d.]+ steps/s · .* left"))
     expect(progress).to_be_visible(timeout=SECONDS)
     expect(page.get_by_alt_text(re.compile("Preview of x0_pred"))).to_be_visible(timeout=SECONDS)
     expect(page.get_by_text("1 run going")).to_be_visible(timeout=SECONDS)
@@ -116,9 +116,9 @@ def test_downloads_hold_what_they_say(open_form, runs):
 
 
 def test_reload_in_mid_run_goes_on(open_form):
-    page = open_form(steps=400, seed=14)
+    page = open_form(steps=900, seed=14)
     run_button(page).click()
-    count = page.get_by_text(re.compile(r"Evaluation \d+ of 400"))
+    count = page.get_by_text(re.compile(r"Evaluation \d+ of 900"))
     expect(count).to_be_visible(timeout=SECONDS)
     page.reload()
     expect(count).to_be_visible(timeout=SECONDS)
