@@ -26,6 +26,7 @@ import sdlab
 from sdlab.embedded.evaluate import held_out_captions
 from sdlab.latents.round_trip import likeness
 from sdlab.sampling import memory
+from sdlab.sampling.engine import most_samples
 
 SAMPLERS = (
     *("ddim", "deis", "dpmpp_2m", "euler", "heun", "lms", "plms", "unipc"),
@@ -139,7 +140,7 @@ def measure_memory(report):
             batch = experiments(FEW, width=side, height=side, fast=fast)
             plans = [sdlab.plan(model, e) for e in batch]
             rows = sum(2 if plan.guided else 1 for plan in plans)
-            network = rows * memory.sample_bytes(model, plans[0].shape)
+            network = min(rows, most_samples(model)) * memory.sample_bytes(model, plans[0].shape)
             computing = max(network, memory.decode_bytes(model, plans[0].shape))
             estimate = memory.BASE_BYTES + computing + sum(p.record_bytes for p in plans)
             risen = peak(partial(sdlab.run_many, model, batch))

@@ -118,11 +118,11 @@ def _bytes(batch: Batch, model_hash: str) -> int:
 
     def weigh(model: Any) -> int:
         from sdlab.sampling import memory
-        from sdlab.sampling.engine import MAX_SAMPLES
+        from sdlab.sampling.engine import most_samples
         from sdlab.sampling.plan import plan
 
         plans = [plan(model, experiment) for experiment in (longest, *fine)]
-        rows = min(MAX_SAMPLES, together * (2 if plans[0].guided else 1))
+        rows = min(most_samples(model), together * (2 if plans[0].guided else 1))
         computing = rows * memory.sample_bytes(model, plans[0].shape)
         computing = max(computing, memory.decode_bytes(model, plans[0].shape))
         kept = max(p.record_bytes for p in plans)

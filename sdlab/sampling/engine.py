@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Beyond this many samples a call gains nothing, and cancelling takes long.
+# Beyond this many samples a call gains nothing, and cancelling takes long. On a CPU the caches set
+# the limit: a sample in calls of 16, 32 and 64 took 0.76, 0.80 and 0.85 of its time in a call of 2
+# (embedded U-Net, float32).
 MAX_SAMPLES = 64
+MAX_SAMPLES_CPU = 16
 
 
 class Engine:
@@ -38,7 +41,8 @@ class Engine:
         model: The loaded model.
         mix: Whether runs share network calls. False gives each run its own calls, whose results
             are bit-identical to the run alone; shared ones agree within float32 rounding.
-        max_samples: Most samples in one call (a CFG pair is two), or None for what memory allows.
+        max_samples: Most samples in one call (a CFG pair is two), or None for what the device gains
+            from and memory allows.
 
     Raises:
         ValueError: If ``max_samples`` is below 2.
@@ -49,7 +53,7 @@ class Engine:
             raise ValueError(f"max_samples must be at least 2, got {max_samples}.")
         self.model = model
         self.mix = mix
-        self._max_samples = max_samples or MAX_SAMPLES
+        self._max_samples = max_samples or most_samples(model)
         self._caps: dict[tuple[Any, ...], int] = {}  # by batch key, where memory ran out
         self._clock = itertools.count(1)
         self.jobs: list[Job] = []
@@ -188,6 +192,11 @@ class Engine:
             )
             pair = (cond, uncond)
         job.answer(Answer(output.guided, x0_pred), output, pair)
+
+
+def most_samples(model: Model) -> int:
+    """Return how many samples a network call of this model holds at most, memory permitting."""
+    return MAX_SAMPLES_CPU if model.device.type == "cpu" else MAX_SAMPLES
 
 
 def run(

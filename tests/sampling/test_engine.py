@@ -105,6 +105,11 @@ def test_the_cap_holds_and_nobody_starves(small, calls):
     assert all(job.state == "done" for job in jobs)
 
 
+def test_a_crowd_is_split_into_calls_that_the_cpu_gains_from(small, calls):
+    sdlab.run_many(small, [experiment(seed=seed, num_steps=2) for seed in range(10)])
+    assert (max(calls), sum(calls), len(calls)) == (8, 20, 3)
+
+
 def test_a_run_joins_and_leaves_between_evaluations(small):
     engine = sdlab.Engine(small)
     first = engine.submit(experiment(num_steps=4))
