@@ -6,6 +6,7 @@ done.
 """
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -69,14 +70,14 @@ class RunState:
         evaluation: Evaluations done.
         nfe: Evaluations in all; 0 while unknown.
         error: Why it failed.
-        previewed: Whether the worker holds a picture of it.
+        preview: Changes with the picture that the worker holds of it; "" while there is none.
     """
 
     state: str
     evaluation: int = 0
     nfe: int = 0
     error: str = ""
-    previewed: bool = False
+    preview: str = ""
 
     @property
     def live(self) -> bool:
@@ -156,7 +157,7 @@ def _guess(experiment: Experiment) -> int:
 def _state(worker: Worker, run: str) -> RunState:
     view = worker.get(run)
     if view is not None and view.state != "done":
-        seen = view.preview is not None
+        seen = f"{zlib.crc32(view.preview):08x}" if view.preview else ""
         return RunState(view.state, view.evaluation, view.nfe, view.error, seen)
     nfe = _stored_nfe(worker.runs, run, _changed(worker.runs, run))
     return RunState("missing") if nfe is None else RunState("done", nfe, nfe)

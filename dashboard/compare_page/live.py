@@ -82,7 +82,7 @@ def draw_tiles(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
 
 
 def _tile(id: str, name: str, color: str, run: Experiment, state: RunState) -> Tile:
-    seen = state.previewed or state.state == "done"
+    seen = "done" if state.state == "done" else state.preview
     share = state.evaluation / state.nfe if state.nfe else 0.0
     at = f"{state.evaluation} of {state.nfe} evaluations"
     line = at if state.state == "running" else _WORDS.get(state.state, "")
@@ -94,7 +94,7 @@ def _tile(id: str, name: str, color: str, run: Experiment, state: RunState) -> T
         name=name,
         color=color,
         state=state.state,
-        src=picture_url(run.id, f"{state.state}-{state.evaluation}") if seen else "",
+        src=picture_url(run.id, seen) if seen else "",
         alt=f"{what} by {name} of: {run.prompt}" if seen else "",
         line=line,
         error=state.error,

@@ -26,11 +26,9 @@ a.frame:focus-visible { outline: 2px solid var(--st-primary-color); }
 .frame img.sharp { image-rendering: pixelated; }
 .frame img[hidden] { display: none; }
 .waiting .frame::after { content: ""; position: absolute; inset: 0; background:
-  linear-gradient(100deg, transparent 30%, var(--st-border-color) 50%, transparent 70%);
-  opacity: 0.35; background-size: 250% 100%; animation: sweep 2.2s linear infinite; }
+  repeating-linear-gradient(135deg, transparent 0 10px, var(--st-border-color) 10px 11px);
+  opacity: 0.45; }
 .running .frame::after { display: none; }
-@keyframes sweep { from { background-position: 120% 0; } to { background-position: -130% 0; } }
-@media (prefers-reduced-motion: reduce) { .waiting .frame::after { animation: none; } }
 .badge { position: absolute; left: 6px; top: 6px; font-size: 0.7rem; font-weight: 600;
   line-height: 1; padding: 4px 7px; border-radius: 99px; color: #fff;
   background: rgba(20, 22, 34, 0.78); font-variant-numeric: tabular-nums; }

@@ -11,11 +11,15 @@ from dashboard.worker.job import WorkerJob
 from sdlab.errors import SdlabError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
     from dashboard.worker.library import Library
 
 log = logging.getLogger(__name__)
 
-PREVIEW_SHARE = 10  # a preview waits this many times as long as a decoding takes
+PREVIEW_SHARE = 10  # a preview waits this many times as long as making all of them takes
+CROWDED_SECONDS = 3.0  # rather than wait longer for the next decoded previews: quick sketches
 PACE_MEMORY = 0.8  # weight of the rounds before in the pace
 
 
@@ -42,6 +46,7 @@ class Flight:
         self._ended = ended
         self._jobs: list[WorkerJob] = []
         self.pace: float | None = None
+        self._sketch_seconds = 0.0
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -75,9 +80,9 @@ class Flight:
             self.fail_all(sentence(error))
             return True
         self._measure(self._evaluations() - before, time.monotonic() - started)
-        pause = PREVIEW_SHARE * self._library.decode_seconds * len(self._jobs)
+        draw, pause = self._means()
         for job in list(self._jobs):
-            self._follow(job, pause)
+            self._follow(job, draw, pause)
         return True
 
     def save(self, job: WorkerJob) -> bool:
@@ -106,7 +111,15 @@ class Flight:
             old = each if self.pace is None else self.pace
             self.pace = PACE_MEMORY * old + (1 - PACE_MEMORY) * each
 
-    def _follow(self, job: WorkerJob, pause: float) -> None:
+    def _means(self) -> "tuple[Callable[[Tensor], Image], float]":
+        """Return how previews are made, and how long each waits: a tenth of the time is theirs."""
+        crowd = PREVIEW_SHARE * len(self._jobs)
+        pause = crowd * self._library.decode_seconds
+        if pause <= CROWDED_SECONDS:
+            return self._library.picture, pause
+        return self._library.sketch, crowd * self._sketch_seconds
+
+    def _follow(self, job: WorkerJob, draw: "Callable[[Tensor], Image]", pause: float) -> None:
         state = job.engine_job.state
         if state in ("failed", "cancelled"):
             self._jobs.remove(job)
@@ -121,8 +134,11 @@ class Flight:
             job.show(job.run.image)
             self.save(job)
         elif self._watched(job.id) and job.wants_preview(pause):
+            started = time.monotonic()
             try:
-                job.show(self._library.picture(job.engine_job.x0_pred))
+                job.show(draw(job.engine_job.x0_pred))
+                if draw != self._library.picture:
+                    self._sketch_seconds = time.monotonic() - started
             except Exception as error:  # the run itself may well go on
                 log.warning("no preview of %s: %s", job.id, sentence(error))
 

@@ -89,6 +89,15 @@ class Library:
             return self.model.decode(latents)
         return self.model.preview(latents)
 
+    def sketch(self, latents: "Tensor") -> "Image.Image":
+        """Return a soft picture of this model's latents [1, C, h, w], by the quickest means."""
+        from PIL import Image
+
+        assert self.model is not None
+        image = self.model.preview(latents)
+        coarse = image.resize((latents.shape[3], latents.shape[2]), Image.Resampling.BOX)
+        return coarse.resize(image.size, Image.Resampling.BICUBIC)
+
     def means(self, model_hash: str) -> "list[tuple[str, Callable[[Tensor], Image.Image]]]":
         """Return the ways to draw a model's latents, the quickest first, the best last.
 

@@ -369,3 +369,31 @@ def test_the_pace_of_late_is_known_once_something_ran(make_worker):
     assert worker.status().pace is None
     ended(worker, worker.submit(SHORT))
     assert 0 < worker.status().pace < 60
+
+
+def test_a_crowd_is_sketched_and_a_few_are_decoded(make_worker, monkeypatch):
+    import torch
+
+    worker = make_worker()
+    until(lambda: worker.status().model)
+    library, drawn = worker._library, []
+    library.decode_seconds = 0.05
+
+    def noted(name):
+        real = getattr(library, name)
+        return lambda latents: drawn.append(name) or real(latents)
+
+    for name in ("sketch", "picture"):
+        monkeypatch.setattr(library, name, noted(name))
+    runs = [worker.submit(LONG.with_(seed=seed)) for seed in range(7)]
+    for run in runs:
+        worker.touch(run, "a")
+    until(lambda: len(drawn) > 6)
+    assert "picture" not in drawn[6:]
+    for run in runs[1:]:
+        worker.cancel(run, "a")
+    until(lambda: "picture" in drawn[6:])
+    worker.cancel(runs[0], "a")
+    ended(worker, runs[0])
+    latents = torch.zeros(1, 4, 16, 12)
+    assert library.sketch(latents).size == library.model.preview(latents).size
