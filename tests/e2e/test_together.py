@@ -12,11 +12,11 @@ def counting(page, total: int):
 
 
 def test_two_browsers_run_at_once(open_form):
-    first, second = open_form(steps=70, seed=21), open_form(steps=60, seed=22)
+    first, second = open_form(steps=250, seed=21), open_form(steps=240, seed=22)
     run_button(first).click()
     run_button(second).click()
-    expect(counting(first, 70)).to_be_visible(timeout=SECONDS)
-    expect(counting(second, 60)).to_be_visible(timeout=SECONDS)
+    expect(counting(first, 250)).to_be_visible(timeout=SECONDS)
+    expect(counting(second, 240)).to_be_visible(timeout=SECONDS)
     expect(first.get_by_text("2 runs going")).to_be_visible(timeout=SECONDS)
     wait_done(first)
     wait_done(second)
@@ -42,9 +42,9 @@ def test_the_same_experiment_is_computed_once_and_cancel_leaves_it_to_the_other(
 
 
 def test_a_closed_browser_does_not_lose_the_run(open_form, new_page):
-    page = open_form(steps=40, seed=24)
+    page = open_form(steps=200, seed=24)
     run_button(page).click()
-    expect(counting(page, 40)).to_be_visible(timeout=SECONDS)
+    expect(counting(page, 200)).to_be_visible(timeout=SECONDS)
     run = run_id(page)
     page.context.close()
     again = new_page(f"/run?id={run}")
