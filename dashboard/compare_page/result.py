@@ -125,7 +125,7 @@ def _facts(result: Result) -> None:
         f"{result.model_name} {result.model_hash[:8]}",
     ]
     prompts = plain("; ".join(comparison.prompts[:3])) + " …" * (len(comparison.prompts) > 3)
-    st.markdown(f"#### {prompts}")
+    st.subheader(prompts, anchor=False)
     st.caption(plain(" · ".join(parts)))
 
 
