@@ -144,7 +144,7 @@ def _vertical(rows: pd.DataFrame) -> alt.Y:
 
 def _color(colors: Mapping[str, str], names: list[str]) -> alt.Color:
     scale = alt.Scale(domain=names, range=[colors.get(name, _GREY) for name in names])
-    return alt.Color("entrant:N", title=None, scale=scale, legend=line_legend(list(colors)))
+    return alt.Color("entrant:N", scale=scale, legend=None)
 
 
 def _bars(rows: pd.DataFrame, x: alt.X, colors: Mapping[str, str]) -> alt.Chart:

@@ -27,8 +27,15 @@ def files(page: str, result: Result) -> None:
             icon=":material/link:",
         )
         st.page_link(page_path("runs"), label="All runs", icon=":material/grid_view:")
-    with st.expander("Make it again in Python", key=f"{page}.code"):
-        st.code(python_code(result.comparison), language="python")
+    _code(page, result.comparison)
+
+
+@st.fragment
+def _code(page: str, comparison: Comparison) -> None:
+    """Draw the lines once they are asked for: colouring them takes the browser a moment."""
+    place = st.expander("Make it again in Python", key=f"{page}.code", on_change="rerun")
+    if place.open:
+        place.code(python_code(comparison), language="python")
 
 
 def python_code(comparison: Comparison) -> str:

@@ -33,8 +33,8 @@ DEFAULTS: dict[str, object] = {
 }
 COUNTED = {"Steps": "steps", "Evaluations": "nfe"}
 FAST = (
-    "bf16 autocast and channels_last for the compared runs, not for the reference: about half the "
-    "time on a CPU, at an error of its own that the distances then contain. Leave it off to "
+    "bfloat16 autocast for the compared runs, not for the reference: about half the time on a "
+    "recent server CPU, at an error of its own that the distances then contain. Leave it off to "
     "measure small differences."
 )
 

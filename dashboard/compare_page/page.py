@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _OPENING = "Opening the model; the first start takes some seconds …"
+_EMPTY = (
+    "Choose samplers and pictures above and press **Compare**: every sampler's picture takes shape "
+    "here, all from the same noise, and the verdict follows."
+)
+_KNOWN = "This comparison was asked for before: **Compare** opens it."
 MANY_RUNS = 2000
 
 
@@ -33,16 +38,43 @@ def compare_page(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
     with st.spinner(_OPENING):  # two threads that import torch at once may wait for each other
         catalogue = lab().catalogue()
-    form, stage = st.container(), st.container()
-    shown = _shown(page)
+    shown, arrived = _shown(page), _arrived(page)
     if shown:
+        st.button(
+            "All comparisons",
+            key=f"{page}.leave",
+            type="tertiary",
+            icon=":material/arrow_back:",
+            on_click=_leave,
+            args=(page,),
+        )
+    form = st.expander(
+        "Samplers, pictures, budgets",
+        expanded=not shown,
+        icon=":material/tune:",
+        key=f"{page}.form_{shown}",  # a comparison on show closes it, also a second one
+        on_change="rerun",
+    )
+    stage, draft = st.container(), None
+    if shown:
+        if form.open:
+            _follow(page, shown)
         with stage:  # before the form, whose forecast takes a moment
             _show(page, shown)
-    with form:
-        draft = _form(page, shown, catalogue)
+    if form.open:  # a finished page opens sooner without two dozen controls that nobody sees
+        with form:
+            draft = _form(page, catalogue)
     if not shown:
         with stage:
-            _begin(page, draft)
+            _begin(page, draft, arrived)
+
+
+def _arrived(page: str) -> bool:
+    """Return whether this session has just come here by an address that holds choices."""
+    key = f"{page}.been"
+    first = key not in st.session_state
+    st.session_state[key] = True
+    return first and touched(page)
 
 
 def _shown(page: str) -> str:
@@ -54,13 +86,31 @@ def _shown(page: str) -> str:
     return shown
 
 
+def _leave(page: str) -> None:
+    """Show no comparison: the form and the list of earlier ones come back."""
+    st.session_state.pop(f"{page}.id", None)
+    st.query_params.pop("id", None)
+
+
 def _set_shown(page: str, comparison: str) -> None:
     st.session_state[f"{page}.id"] = comparison
     st.query_params["id"] = comparison
 
 
+def _follow(page: str, shown: str) -> None:
+    """Make a form that nobody has touched stand for the comparison on show."""
+    if touched(page):
+        return
+    try:
+        found = _find(shown)
+    except (ValueError, SdlabError):
+        return  # ``_show`` says so
+    if found is not None and (parameters := as_parameters(page, found.comparison)):
+        st.switch_page(page_path("compare"), query_params={"id": shown, **parameters})
+
+
 def _show(page: str, shown: str) -> None:
-    """Draw a comparison by its id: done, on its way, or unknown; an untouched form follows it."""
+    """Draw a comparison by its id: done, on its way, or unknown."""
     try:
         found = _find(shown)
     except (ValueError, SdlabError) as error:
@@ -72,9 +122,8 @@ def _show(page: str, shown: str) -> None:
             "another computer, or its folder was removed.",
             icon=":material/search_off:",
         )
+        earlier(page)
         return
-    if not touched(page) and (parameters := as_parameters(page, found.comparison)):
-        st.switch_page(page_path("compare"), query_params={"id": shown, **parameters})
     if isinstance(found, Batch):
         live_panel(page, found)
         return
@@ -96,41 +145,37 @@ def _find(comparison: str) -> Result | Batch | None:
     return asked(lab().runs, comparison)
 
 
-def _begin(page: str, draft: Draft | None) -> None:
-    """Draw what there is while nothing is on show: the form's own comparison, if it was made."""
-    if draft is not None and draft.comparison is not None:
-        known = draft.comparison.id
-        if _find(known) is not None:
-            _set_shown(page, known)
-            _show(page, known)
-            return
-    st.info(
-        "Choose samplers and pictures above and press **Compare**: every sampler's picture takes "
-        "shape here, all from the same noise, and the verdict follows.",
-        icon=":material/compare:",
-    )
+def _begin(page: str, draft: Draft | None, arrived: bool) -> None:
+    """Draw what there is while nothing is on show; an address of choices opens what they made."""
+    chosen = draft.comparison if draft else None
+    known = chosen is not None and _is_known(chosen.id)
+    if chosen is not None and known and arrived:
+        _set_shown(page, chosen.id)
+        st.rerun()
+    st.info(_KNOWN if known else _EMPTY, icon=":material/compare:")
     earlier(page)
 
 
-def _form(page: str, shown: str, catalogue: "pd.DataFrame | None") -> Draft | None:
-    with st.expander(
-        "Samplers, pictures, budgets",
-        expanded=not shown,
-        icon=":material/tune:",
-        key=f"{page}.form_{shown}",  # a comparison on show closes it, also a second one
-    ):
-        model = lab().status().model
-        if catalogue is None or model is None:
-            show_error(lab().status().load_error or "No model could be loaded.")
-            return None
-        draft = comparison_form(page, catalogue, model)
-        for problem in draft.problems:
-            show_error(problem)
-        _confirm(page, draft, model, shown)
+def _is_known(comparison: str) -> bool:
+    try:
+        return _find(comparison) is not None
+    except (ValueError, SdlabError):
+        return False  # damaged: Compare makes it anew
+
+
+def _form(page: str, catalogue: "pd.DataFrame | None") -> Draft | None:
+    model = lab().status().model
+    if catalogue is None or model is None:
+        show_error(lab().status().load_error or "No model could be loaded.")
+        return None
+    draft = comparison_form(page, catalogue, model)
+    for problem in draft.problems:
+        show_error(problem)
+    _confirm(page, draft, model)
     return draft
 
 
-def _confirm(page: str, draft: Draft, model: ModelView, shown: str) -> None:
+def _confirm(page: str, draft: Draft, model: ModelView) -> None:
     """Draw what the comparison will take, what is unfair about it, and the button."""
     batch = told = None
     if draft.comparison is not None:
