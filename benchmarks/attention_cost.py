@@ -167,7 +167,6 @@ def measure_runs(report, model, repeats, steps):
 
 def measure_estimate(report, model, num_steps):
     """Peak memory that a large record adds, over what was planned for it."""
-    from sdlab.tracing.attention.planning import WORKING_BYTES
 
     def run(attention):
         record = sdlab.Record((), attention=attention)
@@ -177,13 +176,13 @@ def measure_estimate(report, model, num_steps):
 
     bare = peak(partial(to_latents, model, run(None)))
     large = run(sdlab.AttentionRecord(heads="all", halves="both"))
-    kept = sdlab.plan(model, large).attention.bytes
+    planned = sdlab.plan(model, large).attention
     extra = max(0, peak(partial(to_latents, model, large)) - bare)
     report.add(
         "sdlab.run, 512x512, all heads: extra peak / planned",
-        extra / (kept + WORKING_BYTES),
+        extra / (planned.bytes + planned.working_bytes),
         goal="<= 1.0",
-        note=f"{readable(extra)}, of which kept {readable(kept)}",
+        note=f"{readable(extra)}, of which kept {readable(planned.bytes)}",
     )
 
 

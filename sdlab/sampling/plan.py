@@ -13,7 +13,7 @@ from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling import memory
 from sdlab.sampling.course import Course, course
 from sdlab.sampling.experiment import Experiment
-from sdlab.tracing.attention.planning import WORKING_BYTES, AttentionPlan, plan_attention
+from sdlab.tracing.attention.planning import AttentionPlan, plan_attention
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def plan(model: Model, experiment: Experiment) -> Plan:
     record = memory.record_bytes(experiment.record, found.nfe, shape, guided)
     record += attention.bytes if attention else 0
     rows = 2 if guided else 1
-    network = rows * memory.sample_bytes(model, shape) + (WORKING_BYTES if attention else 0)
+    network = rows * memory.sample_bytes(model, shape)
+    network += attention.working_bytes if attention else 0
     activation = memory.BASE_BYTES + max(network, memory.decode_bytes(model, shape))
     _check_memory(model, experiment, record, activation)
     return Plan(found, shape, guided, record, activation, attention)

@@ -20,7 +20,7 @@ from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.text.tokens import tokens
 from sdlab.tracing.attention import planning
 from sdlab.tracing.attention.collector import Collector
-from sdlab.tracing.attention.hooks import Part, recording
+from sdlab.tracing.attention.hooks import Part, Reader, watching
 from sdlab.tracing.recorder import Recorder, Timer
 from sdlab.tracing.trace import Trace
 
@@ -46,6 +46,7 @@ class TracedCall:
         self._latents: Tensor | None = None
         self._evaluation = 0
         self._stack = ExitStack()
+        self._reader = Reader()
         self._timer: Timer | None = None
         self._sample: Tensor | None = None
         self._given = arguments
@@ -141,17 +142,16 @@ class TracedCall:
             for image, recorder in enumerate(self._recorders)
             if recorder.attention is not None and recorder.attention.wants(step)
         ]
-        if parts:
-            self._stack.enter_context(recording(unet, parts))
+        self._reader.begin(parts)
         self._timer = Timer(sample.device)
         self._timer.__enter__()
 
     def _after(self, _: Any, __: Any, kwargs: dict[str, Any], output: Any) -> None:
-        self._stack.close()
         if output is None or self._timer is None or self._sample is None:
             return  # the call failed
         import torch
 
+        self._reader.flush()
         self._timer.__exit__()
         prediction = output[0] if isinstance(output, tuple) else output.sample
         sigma, step = self._point()
@@ -198,10 +198,13 @@ class TracedCall:
         num_steps = self._course[-1][1] + 1 if self._course else 1
         size = (int(sample.shape[2]), int(sample.shape[3]))
         makes, total = [], 0
+        if attention is not None:
+            layers = planning.choose_layers(unet, attention, size)
+            self._stack.enter_context(watching(unet, layers, self._reader.receive))
+            total += planning.working_bytes(unet, attention, layers, text.shape[1], len(sample))
         for tables in self._tokens:
             collector = None
             if attention is not None:
-                layers = planning.choose_layers(unet, attention, size)
                 counts = {
                     half: planning.count_kept(tables, half, attention)
                     for half in attention.kept_halves
@@ -262,6 +265,7 @@ class TracedCall:
         if heard is not None:
             self._latents = heard.to("cpu", copy=True)
         self._sample = self._timer = None
+        self._reader.begin(())
         self._given = {}
 
 

@@ -73,8 +73,10 @@ class Collector:
 
         if layer.cross:
             maps = maps[:, : self.count(half, maps.shape[1])]
-        own = maps.to(getattr(torch, self.record.dtype), copy=True)
-        self._pending[key_of(half, layer)] = own.unflatten(-1, (layer.height, layer.width))
+        maps = maps.to(getattr(torch, self.record.dtype))
+        if maps.untyped_storage().nbytes() > maps.nbytes:  # a part must not keep the whole
+            maps = maps.clone()
+        self._pending[key_of(half, layer)] = maps.unflatten(-1, (layer.height, layer.width))
 
     def commit(self, evaluation: int, step: int, timestep: float, sigma: float) -> None:
         """Keep what the last call brought, unless the cap forbids it; nothing came: nothing."""
@@ -103,11 +105,14 @@ class Collector:
         unguided: set[int] = set()
         for key in list(self._kept):
             parts = self._kept.pop(key)
-            one = next(iter(parts.values()))
-            whole = torch.empty((count, *one.shape), dtype=one.dtype)
+            shape, dtype = next((maps.shape, maps.dtype) for maps in parts.values())
+            whole = torch.empty((count, *shape), dtype=dtype)
             for place in range(count):
-                whole[place] = parts.get(place, torch.nan)
-            unguided.update(range(count) - parts.keys())
+                if place not in parts:
+                    unguided.add(place)
+                whole[place] = parts.pop(
+                    place, torch.nan
+                )  # let go of, so that little is held twice
             tensors[key] = whole
         facts = Facts(
             record=self.record,

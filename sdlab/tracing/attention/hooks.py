@@ -48,43 +48,67 @@ class Held(NamedTuple):
     key: "Tensor"
 
 
+class Reader:
+    """Takes in the queries and keys of one network call after another, and makes maps of them.
+
+    What is small is computed at the end of a call, layers of one shape together, which takes a
+    third of the time that it takes in between the network's own work.
+    """
+
+    def __init__(self) -> None:
+        self._parts: Sequence[Part] = ()
+        self._waiting: list[Held] = []
+        self._bytes = 0
+
+    def begin(self, parts: "Sequence[Part]") -> None:
+        """Start a call, whatever became of the last one.
+
+        Args:
+            parts: Who wants what of it; nobody: nothing is kept.
+        """
+        self._parts = parts
+        self._waiting.clear()
+        self._bytes = 0
+        for part in parts:
+            part.collector.begin()
+
+    def receive(self, layer: Layer, module: Any, query: "Tensor", key: "Tensor") -> None:
+        """Take in a layer's queries [B, N, heads * d] and keys [B, L, heads * d].
+
+        Raises:
+            ModelError: If the layer sees other places than its grid has.
+        """
+        if not self._parts:
+            return
+        _check_places(layer, query)
+        self._waiting.append(Held(layer, module, query, key))
+        self._bytes += query.nbytes + key.nbytes
+        if self._bytes > HELD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Compute the maps of what waits, and hand them to their collectors."""
+        held, self._waiting, self._bytes = self._waiting, [], 0
+        _distribute(held, self._parts)
+
+
 @contextmanager
 def recording(unet: Any, parts: "Sequence[Part]") -> Iterator[None]:
-    """Record the calls of a U-Net made inside into the collectors of ``parts``.
-
-    What is small is computed when the block is left, layers of one shape together, which takes a
-    third of the time that it takes in between the network's own work.
+    """Record one call of a U-Net made inside into the collectors of ``parts``.
 
     Args:
-        unet: Whose calls.
-        parts: Who wants what; the same rows in every call made inside.
+        unet: Whose call.
+        parts: Who wants what of it.
 
     Raises:
         ModelError: If the U-Net's attention cannot be read.
     """
     layers = list(dict.fromkeys(layer for part in parts for layer in part.collector.layers))
-    for part in parts:
-        part.collector.begin()
-    waiting: list[Held] = []
-    size = 0
-
-    def flush() -> None:
-        nonlocal size
-        held, size = waiting.copy(), 0
-        waiting.clear()
-        _distribute(held, parts)
-
-    def receive(layer: Layer, module: Any, query: "Tensor", key: "Tensor") -> None:
-        nonlocal size
-        _check_places(layer, query)
-        waiting.append(Held(layer, module, query, key))
-        size += query.nbytes + key.nbytes
-        if size > HELD_BYTES:
-            flush()
-
-    with watching(unet, layers, receive):
+    reader = Reader()
+    with watching(unet, layers, reader.receive):
+        reader.begin(parts)
         yield
-    flush()
+    reader.flush()
 
 
 @contextmanager
@@ -94,11 +118,11 @@ def watching(unet: Any, layers: Sequence[Layer], receive: "Receive") -> Iterator
     Raises:
         ModelError: If the U-Net's attention cannot be read.
     """
-    check_readable(unet, layers)
+    modules = check_readable(unet, layers)
     handles: list[Any] = []
     try:
-        for layer in layers:
-            handles += _attach(layer, unet.get_submodule(layer.name), receive)
+        for layer, module in zip(layers, modules, strict=True):
+            handles += _attach(layer, module, receive)
         yield
     finally:
         for handle in handles:
@@ -157,17 +181,28 @@ def _distribute(held: "Sequence[Held]", parts: "Sequence[Part]") -> None:
     device = held[0].query.device.type
     with torch.no_grad(), torch.autocast(device, enabled=False):
         for (cross, how, takers, heads, scale, *_), layers in groups.items():
-            _compute(layers, takers, cross, heads, scale, how)
+            for some in _pieces(layers, heads * len(takers)):
+                _compute(some, takers, cross, heads, scale, how)
 
 
-def _takers(layer: Layer, parts: "Sequence[Part]") -> dict[str, tuple[Taker, ...]]:
-    """Return by their reduction of the heads who wants a layer."""
-    found: dict[str, list[Taker]] = {}
+def _takers(layer: Layer, parts: "Sequence[Part]") -> dict[tuple[str, str], tuple[Taker, ...]]:
+    """Return by their reduction of the heads and number type who wants a layer."""
+    found: dict[tuple[str, str], list[Taker]] = {}
     for collector, rows in parts:
         if layer in collector.layers:
-            own = found.setdefault(collector.record.heads, [])
+            how = collector.record.heads, collector.record.dtype
+            own = found.setdefault(how, [])
             own += [Taker(collector, half, row) for half, row in rows.items()]
     return {how: tuple(takers) for how, takers in found.items()}
+
+
+def _pieces(layers: "list[Held]", maps: int) -> "Iterator[list[Held]]":
+    """Yield the layers in such numbers that their scores, ``maps`` a layer, are held at once."""
+    one = layers[0]
+    scores = maps * one.query.shape[1] * one.key.shape[1] * max(4, one.query.element_size())
+    count = max(1, probabilities.CHUNK_BYTES // scores)
+    for first in range(0, len(layers), count):
+        yield layers[first : first + count]
 
 
 def _compute(
@@ -176,16 +211,16 @@ def _compute(
     cross: bool,
     heads: int,
     scale: float,
-    how: str,
+    how: tuple[str, str],
 ) -> None:
     rows = [taker.row for taker in takers]
     query = _joined([_rows(one.query, rows) for one in layers])
     key = _joined([_rows(one.key, rows) for one in layers])
     if cross:
         tokens = max(taker.collector.count(taker.half, key.shape[1]) for taker in takers)
-        maps = probabilities.cross_maps(query, key, heads, scale, how, tokens)
+        maps = probabilities.cross_maps(query, key, heads, scale, *how, tokens)
     else:
-        maps = probabilities.self_maps(query, key, heads, scale, how)
+        maps = probabilities.self_maps(query, key, heads, scale, *how)
     places = iter(maps)
     for one in layers:
         for taker in takers:

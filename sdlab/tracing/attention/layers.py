@@ -96,8 +96,8 @@ def select(layers: Sequence[Layer], wanted: Iterable[str]) -> list[Layer]:
     return [layer for layer in layers if layer in chosen]
 
 
-def check_readable(unet: Any, layers: Iterable[Layer]) -> None:
-    """Raise if the maps of these layers of a U-Net cannot be read.
+def check_readable(unet: Any, layers: Iterable[Layer]) -> list[Any]:
+    """Return the modules of these layers of a U-Net, all of which can be read.
 
     Raises:
         ModelError: The message says what to switch off.
@@ -112,8 +112,12 @@ def check_readable(unet: Any, layers: Iterable[Layer]) -> None:
             "An IP-Adapter is loaded: its layers attend to the text and to a picture at once, which"
             " this recorder does not read. Call pipe.unload_ip_adapter() first."
         )
+    modules = []
     for layer in layers:
-        _check_module(layer.name, unet.get_submodule(layer.name))
+        module = unet.get_submodule(layer.name)
+        _check_module(layer.name, module)
+        modules.append(module)
+    return modules
 
 
 def scale_of(module: Any) -> float:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
     from sdlab.sampling.experiment import Experiment
 
-# Queries and keys that wait, joined; scores, their softmax, and the parts that are joined.
-WORKING_BYTES = 2 * HELD_BYTES + 3 * CHUNK_BYTES
 ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 READ = ("start", "word", "end")
 
@@ -30,11 +28,13 @@ class AttentionPlan:
         layers: The layers chosen, in calling order.
         counts: Tokens kept of each half; None for all.
         bytes: What the maps will take.
+        working_bytes: What making them takes beside, at most.
     """
 
     layers: tuple[Layer, ...]
     counts: Mapping[str, int | None]
     bytes: int
+    working_bytes: int
 
 
 def check_unet(unet: Any) -> None:
@@ -107,6 +107,32 @@ def evaluation_bytes(
     return numbers * ITEM_BYTES[record.dtype]
 
 
+def working_bytes(
+    unet: Any, record: AttentionRecord, layers: Sequence[Layer], sequence: int, rows: int
+) -> int:
+    """Return the bytes that making the maps takes beside those kept, at most.
+
+    That is the queries and keys that wait, their copies side by side, two pieces of scores, and
+    the maps of what is computed together before each picture has its own.
+
+    Args:
+        unet: The U-Net.
+        record: What is kept.
+        layers: The layers chosen.
+        sequence: Length of the text, 77.
+        rows: Rows of the batch.
+    """
+    size = max(4, unet.dtype.itemsize)
+    held = maps = 0
+    for layer in layers:
+        width = unet.get_submodule(layer.name).inner_dim
+        keys = sequence if layer.cross else layer.cells
+        held = max(held, rows * (layer.cells + keys) * width * size)
+        heads = layer.heads if record.heads == "all" else 1
+        maps = max(maps, rows * heads * keys * layer.cells * ITEM_BYTES[record.dtype])
+    return 2 * (HELD_BYTES + held) + 2 * CHUNK_BYTES + max(CHUNK_BYTES, maps)
+
+
 def check_cap(record: AttentionRecord, total: int) -> None:
     """Raise if the maps would pass the record's cap.
 
@@ -149,7 +175,8 @@ def plan_attention(
         return None
     from sdlab.text.tokens import tokens
 
-    layers = choose_layers(model.pipeline.unet, record, (shape[1], shape[2]))
+    unet = model.pipeline.unet
+    layers = choose_layers(unet, record, (shape[1], shape[2]))
     texts = {"cond": experiment.prompt, "uncond": experiment.negative_prompt}
     tokenizer = model.pipeline.tokenizer
     counts = {
@@ -157,7 +184,9 @@ def plan_attention(
         for half in record.kept_halves
         if half == "cond" or guided
     }
-    one = evaluation_bytes(record, layers, counts, tokenizer.model_max_length)
+    length = tokenizer.model_max_length
+    one = evaluation_bytes(record, layers, counts, length)
     total = one * sum(record.keeps(step, experiment.num_steps) for step in steps)
     check_cap(record, total)
-    return AttentionPlan(layers, counts, total)
+    working = working_bytes(unet, record, layers, length, 2 if guided else 1)
+    return AttentionPlan(layers, counts, total, working)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Scores held at once.
-CHUNK_BYTES = 32 * 2**20
+# Scores of one piece.
+CHUNK_BYTES = 16 * 2**20
 
 
 def chunks(query: "Tensor", key: "Tensor", heads: int, scale: float) -> "Iterator[Tensor]":
@@ -26,11 +26,14 @@ def chunks(query: "Tensor", key: "Tensor", heads: int, scale: float) -> "Iterato
         heads: Attention heads.
         scale: Factor of the scores.
     """
+    import torch
+
     q = query.unflatten(-1, (heads, -1)).permute(0, 2, 3, 1)
     k = _wide(key.unflatten(-1, (heads, -1)).transpose(1, 2)) * scale
     query_bytes = len(query) * heads * key.shape[1] * k.element_size()
     for part in q.split(max(1, CHUNK_BYTES // query_bytes), dim=-1):
-        yield k.matmul(_wide(part)).softmax(-2)
+        scores = k.matmul(_wide(part))
+        yield torch.softmax(scores, -2, out=scores)
 
 
 def reduce_heads(probabilities: "Tensor", how: str) -> "Tensor":
@@ -43,21 +46,36 @@ def reduce_heads(probabilities: "Tensor", how: str) -> "Tensor":
 
 
 def cross_maps(
-    query: "Tensor", key: "Tensor", heads: int, scale: float, how: str, tokens: int
+    query: "Tensor", key: "Tensor", heads: int, scale: float, how: str, dtype: str, tokens: int
 ) -> "Tensor":
     """Return the maps of the first ``tokens`` keys, [B, heads or 1, tokens, N]."""
-    import torch
+    whole = _empty(query, heads, how, dtype, tokens, query.shape[1])
+    start = 0
+    for p in chunks(query, key, heads, scale):
+        stop = start + p.shape[-1]
+        whole[..., start:stop] = reduce_heads(p[:, :, :tokens], how)
+        start = stop
+    return whole
 
-    parts = [reduce_heads(p[:, :, :tokens], how) for p in chunks(query, key, heads, scale)]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
-
-def self_maps(query: "Tensor", key: "Tensor", heads: int, scale: float, how: str) -> "Tensor":
+def self_maps(
+    query: "Tensor", key: "Tensor", heads: int, scale: float, how: str, dtype: str
+) -> "Tensor":
     """Return where each place looks, [B, heads or 1, N, N]: queries, then keys."""
+    whole = _empty(query, heads, how, dtype, query.shape[1], key.shape[1])
+    start = 0
+    for p in chunks(query, key, heads, scale):
+        stop = start + p.shape[-1]
+        whole[:, :, start:stop] = reduce_heads(p, how).mT
+        start = stop
+    return whole
+
+
+def _empty(query: "Tensor", heads: int, how: str, dtype: str, rows: int, columns: int) -> "Tensor":
     import torch
 
-    parts = [reduce_heads(p, how).mT for p in chunks(query, key, heads, scale)]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
+    shape = len(query), heads if how == "all" else 1, rows, columns
+    return torch.empty(shape, dtype=getattr(torch, dtype), device=query.device)
 
 
 def _wide(x: "Tensor") -> "Tensor":
