@@ -9,8 +9,6 @@ seen the run before.
 """
 
 import os
-import shutil
-import socket
 import statistics
 import sys
 import tempfile
@@ -20,7 +18,7 @@ from urllib.parse import urlencode
 
 import torch
 from report import Report, seconds
-from startup import FLAGS, start_server
+from startup import FLAGS, chromium_path, free_port, start_server
 
 import sdlab
 from sdlab.embedded.samples import drawn_picture
@@ -108,12 +106,7 @@ def browser(report, runs, names):
     """The same in a headless Chromium, from the address to the film drawn."""
     from playwright.sync_api import sync_playwright
 
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        raise SystemExit("needs a chromium on the PATH (apt-get install chromium)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    path, port = chromium_path(), free_port()
     server = start_server(runs, port)
     try:
         with sync_playwright() as playwright:

@@ -55,6 +55,26 @@ def start_server(folder: Path, port: int) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet, stderr=quiet)
 
 
+def wait_for_server(server: subprocess.Popen, port: int) -> None:
+    """Return once the server answers on the port."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if server.poll() is not None:
+                raise RuntimeError("the server ended at once; run `make run`") from None
+            time.sleep(0.02)
+
+
+def chromium_path() -> str:
+    """Return where the browser is; ends the script if there is none."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        raise SystemExit("needs a chromium on the PATH (apt-get install chromium)")
+    return path
+
+
 def startup_seconds(browser) -> tuple[float, float]:
     """Return seconds from ``streamlit run`` to the first paint and to the first picture."""
     port = free_port()
@@ -63,14 +83,7 @@ def startup_seconds(browser) -> tuple[float, float]:
         begin = time.perf_counter()
         server = start_server(Path(folder), port)
         try:
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                except OSError:
-                    if server.poll() is not None:
-                        raise RuntimeError("the server ended at once; run `make run`") from None
-                    time.sleep(0.02)
+            wait_for_server(server, port)
             page.goto(f"http://127.0.0.1:{port}/", wait_until="commit")
             page.get_by_text("Made on this machine").wait_for(timeout=120_000)
             painted = time.perf_counter() - begin
@@ -88,9 +101,7 @@ def measure(repeats: int) -> dict[str, float]:
     from playwright.sync_api import sync_playwright
 
     figures = {"import_sdlab_s": import_seconds(repeats + 2)}
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        raise SystemExit("needs a chromium on the PATH (apt-get install chromium)")
+    path = chromium_path()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         starts = [startup_seconds(browser) for _ in range(repeats)]

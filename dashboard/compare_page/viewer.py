@@ -59,7 +59,8 @@ def difference_viewer(page: str, result: Result) -> None:
         b = _choose(page, "Second", names, max(1, steady - 1), "b")
     with explained():
         found = difference(runs[a], runs[b])
-        _draw(page, (a, runs[a]), (b, runs[b]), prompt, found)
+        pair = ((a, runs[a]), (b, runs[b]))
+        _draw(page, *pair, prompt, found, result.created)
 
 
 def difference(a: str, b: str) -> Difference:
@@ -104,12 +105,12 @@ def signed(difference_: np.ndarray, gain: int) -> bytes:
 
 
 def _draw(
-    page: str, a: tuple[str, str], b: tuple[str, str], prompt: str, found: Difference
+    page: str, a: tuple[str, str], b: tuple[str, str], prompt: str, found: Difference, made: str
 ) -> None:
     left, middle, right = st.columns(3, gap="medium")
     with left:
         first, second = (
-            {"name": name, "src": picture_url(run, "0"), "alt": f"Picture by {name} of: {prompt}"}
+            {"name": name, "src": picture_url(run, made), "alt": f"Picture by {name} of: {prompt}"}
             for name, run in (a, b)
         )
         wipe(first, second, found.size, f"{page}.wipe")
