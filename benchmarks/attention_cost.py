@@ -1,6 +1,9 @@
 """What recording attention costs, beside the plain pipeline and beside a peer, in one run.
 
 Run: python benchmarks/attention_cost.py [--quick] [--json] [--device cuda]
+     python benchmarks/attention_cost.py --only full      Stable Diffusion 1.5's size, minutes
+
+--quick makes fewer steps and leaves the full size out.
 
 The peer is attention-map-diffusers, a requirement of this script alone; without it its rows are
 left out. It pins versions that this project does not, so install it without its requirements:
@@ -10,7 +13,8 @@ left out. It pins versions that this project does not, so install it without its
 Every call makes latents (no picture is decoded, which would only dilute the ratios), with guidance,
 all steps recorded, mean of the heads. Ours keeps the prompt's half and the prompt's tokens unless
 a row says otherwise; the peer keeps both halves and all 77 tokens, so there is a row in which ours
-does too. Ratios are medians of pairs timed in turn.
+does too. Ratios are medians of pairs timed in turn; at full
+size memory is read in the timed calls themselves, which are few and long.
 """
 
 import gc
@@ -20,7 +24,7 @@ from statistics import median
 import torch
 from engine import PROMPT, full_size, synchronized, to_latents
 from memory import peak
-from report import Report, interleaved, ratio
+from report import Report, interleaved, ratio, seconds
 
 import sdlab
 from sdlab.sampling.memory import readable
@@ -129,17 +133,54 @@ def extra_peak(device, function):
     return torch.cuda.max_memory_allocated(device) - before
 
 
-def measure_memory(report, found, name, device):
-    """Peak memory of every way over that of the plain pipeline."""
-    bare = extra_peak(device, found["plain"])
+def add_memory(report, name, peaks):
+    """Report the peak memory of every way over that of the plain pipeline."""
+    bare = peaks.pop("plain")
     report.add(f"{name}: plain, peak memory of the call", bare / 2**20, unit="MiB")
+    for way, most in peaks.items():
+        extra = max(0, most - bare)
+        report.add(f"{name}: {way}, peak over plain", extra / 2**20, unit="MiB")
+
+
+def measure_embedded(report, model, quick):
+    """Time and memory of every way on the embedded model."""
+    steps, repeats = (4, 3) if quick else (25, 11)
+    goal = "<= 1.08" if model.device.type == "cpu" else ""
+    found = measure_pipeline(report, model, "embedded", goal, repeats, steps, *model.default_size)
+    measure_kept(report, found, "embedded", steps)
+    peaks = {way: extra_peak(model.device, function) for way, function in found.items()}
+    add_memory(report, "embedded", peaks)
+
+
+def timed(function, times):
+    """Call a function and append the seconds that it took."""
+    times.append(seconds(function))
+
+
+def measure_full(report, device):
+    """Time and memory at Stable Diffusion 1.5's size, from the same few calls."""
+    model = full_size(device)
+    model.pipeline.set_progress_bar_config(disable=True)
+    name, steps, rounds = "SD 1.5 size, 512x512", 2, 3
+    found = ways(model.pipeline, steps, 512, 512)
+    found = {way: found[way] for way in ("plain", OURS, PEER) if way in found}
+    plain(model.pipeline, 1, 512, 512)
+    times, peaks = {way: [] for way in found}, {}
+    for _ in range(rounds):
+        for way, function in found.items():
+            call = partial(timed, synchronized(function, model.device), times[way])
+            most = extra_peak(model.device, call)
+            peaks[way] = max(most, peaks.get(way, 0))
+    report.add(f"{name}: plain pipeline, {steps} steps", median(times["plain"]), unit="s")
     for way in list(found)[1:]:
-        extra = extra_peak(device, found[way]) - bare
-        report.add(f"{name}: {way}, peak over plain", max(0, extra) / 2**20, unit="MiB")
+        goal = "<= 1.03" if way == OURS else ""
+        report.add(f"{name}: {way} / plain", ratio(times, way, "plain"), goal=goal, unit="x")
+    add_memory(report, name, peaks)
 
 
-def measure_runs(report, model, repeats, steps):
-    """The engine's own runs with attention over the same run without, and the estimate."""
+def measure_runs(report, model, quick):
+    """The engine's own runs with attention over the same run without."""
+    steps, repeats = (4, 3) if quick else (25, 11)
     records = {"mean of heads, the prompt": MEAN, "all heads, self-attention at 1/2": EVERYTHING}
     runs = {
         what: sdlab.Experiment(
@@ -165,8 +206,9 @@ def measure_runs(report, model, repeats, steps):
         report.add(f"sdlab.run, {what} / without", value, goal=goal, unit="x", note=note)
 
 
-def measure_estimate(report, model, num_steps):
+def measure_estimate(report, model, quick):
     """Peak memory that a large record adds, over what was planned for it."""
+    num_steps = 1 if quick else 4
 
     def run(attention):
         record = sdlab.Record((), attention=attention)
@@ -186,29 +228,27 @@ def measure_estimate(report, model, num_steps):
     )
 
 
+GROUPS = ("embedded", "runs", "estimate", "full")
+
+
 def main():
     """Measure and print."""
-    report = Report(__doc__)
+    what = {"nargs": "+", "choices": GROUPS, "metavar": "GROUP"}
+    report = Report(__doc__, {"--only": what})
     report.head()
     if AttentionCapture is None:
         print("(pip install --no-deps attention-map-diffusers==1.0.0 adds the peer's rows)")
     quick, device = report.arguments.quick, report.arguments.device
+    wanted = report.arguments.only or (GROUPS[:-1] if quick else GROUPS)
     model = sdlab.load(device=device)
-    steps, repeats = (6, 3) if quick else (25, 11)
-    goal = "<= 1.08" if device == "cpu" else ""
-    found = measure_pipeline(report, model, "embedded", goal, repeats, steps, *model.default_size)
-    measure_kept(report, found, "embedded", steps)
-    measure_runs(report, model, repeats, steps)
-    if device == "cpu":
-        measure_estimate(report, model, 2 if quick else 4)
-    if not quick:
-        large = full_size(device)
-        name, size = "SD 1.5 size, 512x512", (2, 512, 512)
-        found = measure_pipeline(report, large, name, "<= 1.03", 3, *size)
-        measure_kept(report, found, name, size[0])
-        measure_memory(report, found, name, large.device)
-    else:
-        measure_memory(report, found, "embedded", model.device)
+    if "embedded" in wanted:
+        measure_embedded(report, model, quick)
+    if "runs" in wanted:
+        measure_runs(report, model, quick)
+    if "estimate" in wanted and device == "cpu":
+        measure_estimate(report, model, quick)
+    if "full" in wanted:
+        measure_full(report, device)
     report.close()
 
 

@@ -10,6 +10,7 @@ from dashboard.attention.subject import BOUND, PAGE, Subject
 from dashboard.attention.viewer import Look, look_frames
 from dashboard.routes import zip_url
 from sdlab.tracing.attention import pictures
+from sdlab.tracing.attention.summary import AREA_THRESHOLD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +25,22 @@ LARGEST = 64 * 2**20
 def show_files(subject: Subject, look: Look) -> None:
     """Draw the table of all maps and what can be downloaded."""
     st.header("Table and files", anchor=False)
-    table = _summaries(subject.key, _maps=subject.maps)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            f"One row an evaluation, layer, head and token: {len(table):,} rows.", width="stretch"
-        )
-        _csv(table, subject)
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    threshold = right.slider(
+        "Area above",
+        0.0,
+        0.95,
+        AREA_THRESHOLD,
+        0.05,
+        key=f"{PAGE}.area",
+        help="What the column `area` counts: the share of places above this, from 0, a map's "
+        "least value, to 1, its largest.",
+        **BOUND,
+    )
+    table = _summaries(subject.key, threshold, _maps=subject.maps)
+    with left:
+        st.caption(f"One row an evaluation, layer, head and token: {len(table):,} rows.")
+        _csv(table, subject, threshold)
     st.dataframe(
         table.drop(columns="run", errors="ignore"),
         hide_index=True,
@@ -40,10 +51,10 @@ def show_files(subject: Subject, look: Look) -> None:
     _maps(subject, look)
 
 
-def _csv(table: "pd.DataFrame", subject: Subject) -> None:
+def _csv(table: "pd.DataFrame", subject: Subject, threshold: float) -> None:
     st.download_button(
         "CSV",
-        data=_csv_bytes(subject.key, _table=table),
+        data=_csv_bytes(subject.key, threshold, _table=table),
         file_name=f"{subject.name}-attention.csv",
         mime="text/csv",
         key=f"{PAGE}.csv",
@@ -156,12 +167,12 @@ def _file(label: str) -> str:
 
 
 @st.cache_data(max_entries=8, show_spinner="Summing up every map …")
-def _summaries(key: str, _maps: "AttentionMaps") -> "pd.DataFrame":
-    return _maps.table
+def _summaries(key: str, threshold: float, _maps: "AttentionMaps") -> "pd.DataFrame":
+    return _maps.summary(threshold)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _csv_bytes(key: str, _table: "pd.DataFrame") -> bytes:
+def _csv_bytes(key: str, threshold: float, _table: "pd.DataFrame") -> bytes:
     from sdlab.store.export import csv_bytes
 
     return csv_bytes(_table)

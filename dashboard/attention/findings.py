@@ -1,5 +1,6 @@
 """What the maps tell: courses over the steps, small multiples, overlaps, rankings, a place."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -183,22 +184,39 @@ def _side_by_side(subject: Subject, look: Look) -> None:
 
 
 def _overlap(subject: Subject, look: Look) -> None:
-    frame = analysis.overlap(subject.maps, **look.choice)
-    if frame["word"].nunique() < 2:
+    options = {"word": "words", "token": "tokens"}
+    with st.container(horizontal=True):
+        by = st.segmented_control(
+            "Of",
+            list(options),
+            format_func=options.get,
+            default="word",
+            required=True,
+            key=f"{PAGE}.overlap_by",
+            help="Whole words, or every recorded token: the pieces of words, start and end.",
+            **BOUND,
+        )
+        value = st.segmented_control(
+            "Measure",
+            ("correlation", "overlap"),
+            default="correlation",
+            required=True,
+            key=f"{PAGE}.overlap",
+            **BOUND,
+        )
+    frame = analysis.overlap(subject.maps, by, **look.choice)
+    names = list(dict.fromkeys(frame["word"]))
+    if len(names) < 2:
         st.info("One word has nothing to overlap with.")
         return
-    value = st.segmented_control(
-        "Measure",
-        ("correlation", "overlap"),
-        default="correlation",
-        required=True,
-        key=f"{PAGE}.overlap",
-        **BOUND,
-    )
     left, right = st.columns([3, 2], gap="large")
-    left.altair_chart(charts.overlap(frame, value))
+    shown = names[: math.isqrt(MAX_ROWS)]
+    drawn = frame[frame["word"].isin(shown) & frame["other"].isin(shown)]
+    left.altair_chart(charts.overlap(drawn, value))
+    if len(shown) < len(names):
+        left.caption(f"The first {len(shown)} of {len(names)} are drawn; the CSV has all.")
     with left:
-        csv_buttons(subject, overlap=frame)
+        csv_buttons(subject, **{f"{by}_overlap": frame})
     right.markdown(
         "An attribute that leaks, such as the red of *a red car and a blue bird* on the bird, "
         "looks where another word's object is: its row is high in that word's column, and low "

@@ -19,6 +19,8 @@ from dashboard.charts.names import short_layers
 KINDS = ("start", "word", "end", "pad")
 KIND_COLORS = ("#8a90a3", "#6667ff", "#d25200", "#c9cdda")
 KIND_NAMES = {"start": "start", "word": "words", "end": "end", "pad": "pads"}
+NUMBERED = 12
+"""So many words at most have their overlap written into the cells."""
 COURSES = {
     "mass": ("Share of attention of each word", "share of attention", "mass"),
     "entropy": ("Spread of each word's map", "entropy (nats)", "entropy"),
@@ -66,7 +68,12 @@ def course(frame: pd.DataFrame, x: str, value: str) -> alt.LayerChart:
 
 
 def overlap(frame: pd.DataFrame, value: str = "overlap") -> alt.LayerChart:
-    """Return the square of every word against every other; ``overlap`` or ``correlation``."""
+    """Return the square of every word or token against every other, by one of two measures.
+
+    Args:
+        frame: Of ``analysis.overlap``.
+        value: ``overlap`` or ``correlation``.
+    """
     rows = require(frame, ["word", "other", "overlap", "correlation"], "overlap of words")
     words = list(dict.fromkeys(rows["word"]))
     low = -1 if value == "correlation" else 0
@@ -98,10 +105,11 @@ def overlap(frame: pd.DataFrame, value: str = "overlap") -> alt.LayerChart:
         text=alt.Text(f"{value}:Q", format=".2f"),
         color=alt.condition(light, alt.value("#20233a"), alt.value("#ffffff")),
     )
-    title = "How far words look at the same places"
-    return alt.layer(cells, *([text] if len(words) <= 12 else [])).properties(
+    title = "How far they look at the same places"
+    few = len(words) <= NUMBERED
+    return alt.layer(cells, *([text] if few else [])).properties(
         title=alt.TitleParams(title, anchor="start", fontSize=14),
-        height=alt.Step(30),
+        height=alt.Step(30 if few else 18),
     )
 
 

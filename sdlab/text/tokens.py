@@ -126,7 +126,8 @@ def labels(table: pd.DataFrame) -> list[str]:
     """
     kept = table[~table["cut"]]
     whole = kept["piece"].map(lambda piece: _decoded(piece) is not None)
-    names = kept["text"].where(whole, kept["word"]).where(kept["kind"] == "word", kept["kind"])
+    texts = kept["piece"].map(piece_text)
+    names = texts.where(whole, kept["word"]).where(kept["kind"] == "word", kept["kind"])
     return [f"{p} {name}" for p, name in zip(kept["position"], names, strict=True)]
 
 

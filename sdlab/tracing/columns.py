@@ -102,7 +102,10 @@ ATTENTION: Columns = {
     "y": ("side", "centroid of the map, 0 at the top edge to 1 at the bottom"),
     "spread": ("side", "root mean square distance from the centroid"),
     "peak": ("", "greatest share of attention that a place gives to the token"),
-    "area": ("", "share of places above half way between the map's least and greatest value"),
+    "area": (
+        "",
+        "share of places above a threshold, by default half way from least to greatest value",
+    ),
 }
 
 TABLES: dict[str, Columns] = {

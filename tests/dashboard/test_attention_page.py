@@ -42,7 +42,7 @@ def test_a_run_shows_its_maps_and_tables(recorded):
     [
         ("Over the steps", {"Shares (CSV)", "Words (CSV)", "Decided (CSV)"}),
         ("Side by side", set()),
-        ("Words against words", {"Overlap (CSV)"}),
+        ("Words against words", {"Word overlap (CSV)"}),
         ("Layers and heads", {"Ranking (CSV)"}),
     ],
 )
@@ -52,6 +52,26 @@ def test_every_view_draws_and_gives_its_tables(recorded, view, tables):
     assert not at.exception and not at.error
     labels = {button.proto.label for button in at.get("download_button")}
     assert tables <= labels and {"CSV", "car: mask", "car: overlay"} <= labels
+
+
+def test_overlaps_are_of_words_or_tokens(recorded):
+    at = recorded
+    at.segmented_control(key="attention.view").set_value("Words against words").run()
+    at.segmented_control(key="attention.overlap_by").set_value("token").run()
+    assert not at.exception and not at.error
+    labels = {button.proto.label for button in at.get("download_button")}
+    assert "Token overlap (CSV)" in labels
+    chart = at.get("vega_lite_chart")[0].proto
+    assert "0 start" in str(chart) and "2 red" in str(chart)
+
+
+def test_the_area_s_threshold_is_chosen(recorded):
+    at = recorded
+    half = at.dataframe[-1].value["area"]
+    at.slider(key="attention.area").set_value(0.2).run()
+    assert not at.exception and not at.error
+    assert (at.dataframe[-1].value["area"] >= half).all()
+    assert at.dataframe[-1].value["area"].mean() > half.mean()
 
 
 def test_a_phrase_is_one_word_and_an_unknown_one_is_told(recorded):

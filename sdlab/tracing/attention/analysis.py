@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from sdlab.errors import unknown
+from sdlab.text.tokens import labels
 from sdlab.tracing.attention import views
 from sdlab.tracing.attention.summary import statistics
 from sdlab.tracing.attention.words import labelled
@@ -17,6 +19,7 @@ from sdlab.tracing.attention.words import labelled
 if TYPE_CHECKING:
     from sdlab.tracing.attention.maps import AttentionMaps
 
+PARTS = ("word", "token")
 KINDS = ("start", "word", "end", "pad")
 # A word is decided once its map correlates so well with its last one, and stays so.
 DECIDED = 0.9
@@ -89,27 +92,47 @@ def decided(course: pd.DataFrame, threshold: float = DECIDED) -> pd.DataFrame:
     )
 
 
-def overlap(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
+def overlap(maps: "AttentionMaps", by: str = "word", **choice: Any) -> pd.DataFrame:
     """Return how far each two words look at the same places; it shows leaking attributes.
+
+    Args:
+        maps: The picture's maps.
+        by: "word", or "token" for every kept token but the pads: pieces of words, start and end,
+            each with its position before it ("2 red").
+        choice: Fields of ``views.Choice``.
 
     Returns:
         Columns ``word``, ``other``, ``overlap`` (sum of the lesser of the two maps, each scaled
         to sum 1: 1 for equal maps, 0 for maps without a common place) and ``correlation`` (which
         a common background does not raise); every pair twice, and each word with itself.
+
+    Raises:
+        ValueError: If ``by`` is something else.
     """
-    found = labelled(maps.tokens[choice.get("half", "cond")])
-    heat = {label: views.heatmap(maps, places, **choice) for label, places in found}
-    rows = [
+    if by not in PARTS:
+        raise ValueError(unknown("by", by, PARTS))
+    half = choice.get("half", "cond")
+    found = labelled(maps.tokens[half]) if by == "word" else _each_token(maps, half)
+    names = [label for label, _ in found]
+    heats = [views.heatmap(maps, places, **choice) for _, places in found]
+    shares = [_shares(heat) for heat in heats]
+    pairs = [(i, j) for i in range(len(names)) for j in range(len(names))]
+    return pd.DataFrame(
         {
-            "word": one,
-            "other": other,
-            "overlap": float(np.minimum(_shares(heat[one]), _shares(heat[other])).sum()),
-            "correlation": _correlation(heat[one], heat[other]),
-        }
-        for one in heat
-        for other in heat
-    ]
-    return pd.DataFrame(rows, columns=["word", "other", "overlap", "correlation"])
+            "word": [names[i] for i, _ in pairs],
+            "other": [names[j] for _, j in pairs],
+            "overlap": [float(np.minimum(shares[i], shares[j]).sum()) for i, j in pairs],
+            "correlation": [_correlation(heats[i], heats[j]) for i, j in pairs],
+        },
+    )
+
+
+def _each_token(maps: "AttentionMaps", half: str) -> list[tuple[str, list[int]]]:
+    """Return label and position of every kept token but the pads."""
+    table = maps.tokens[half]
+    kept = table[~table["cut"]].head(maps.kept_tokens(half))
+    pairs = zip(labels(kept), kept["position"], kept["kind"], strict=True)
+    return [(label, [int(position)]) for label, position, kind in pairs if kind != "pad"]
 
 
 def ranking(maps: "AttentionMaps", word: views.Word, **choice: Any) -> pd.DataFrame:

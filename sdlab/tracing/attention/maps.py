@@ -15,6 +15,7 @@ from sdlab.tracing.attention import views, words
 from sdlab.tracing.attention.layers import Layer, select
 from sdlab.tracing.attention.planning import count_kept
 from sdlab.tracing.attention.record import AttentionRecord
+from sdlab.tracing.attention.summary import AREA_THRESHOLD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -255,6 +256,19 @@ class AttentionMaps:
                 f"The {half!r} half was not recorded (recorded: {', '.join(self.halves)}); ask for"
                 " it with AttentionRecord(halves='both') and guidance above 1."
             )
+
+    def summary(self, threshold: float = AREA_THRESHOLD) -> "pd.DataFrame":
+        """Return ``table`` with ``area`` above another threshold.
+
+        Args:
+            threshold: 0 ... 1, where between a map's least and greatest value ``area`` begins.
+
+        Raises:
+            ValueError: If it is not within 0 ... 1.
+        """
+        from sdlab.tracing.attention.summary import table
+
+        return self.table if threshold == AREA_THRESHOLD else table(self, threshold)
 
     @cached_property
     def table(self) -> "pd.DataFrame":

@@ -7,7 +7,8 @@ With a the map over the h * w places of a layer, and p = a / sum(a):
     x, y     sum p x, sum p y: the centroid, 0 ... 1 from left and top
     spread   sqrt(sum p ((x - centroid_x)^2 + (y - centroid_y)^2)), in sides of the picture
     peak     the greatest share of attention that a place gives to the token
-    area     the share of places where a is above half way between its least and greatest value
+    area     the share of places where a is above a threshold, by default half way between its least
+             and greatest value
 
 Where a map is zero everywhere (below what its dtype holds), what needs p is missing.
 """
@@ -25,19 +26,26 @@ if TYPE_CHECKING:
     from sdlab.tracing.attention.layers import Layer
     from sdlab.tracing.attention.maps import AttentionMaps
 
+AREA_THRESHOLD = 0.5
 STATISTICS = ("mass", "entropy", "x", "y", "spread", "peak", "area")
 
 
-def table(maps: "AttentionMaps") -> pd.DataFrame:
+def table(maps: "AttentionMaps", threshold: float = AREA_THRESHOLD) -> pd.DataFrame:
     """Return one row an evaluation, layer, head and token; see ``sdlab.tracing.columns``.
 
     Args:
         maps: The picture's maps; only cross-attention has tokens.
+        threshold: What ``area`` counts as inside, as in ``statistics``.
 
     Returns:
         The ``attention`` table without ``run``; empty where no cross-attention was kept.
+
+    Raises:
+        ValueError: If the threshold is not within 0 ... 1.
     """
-    parts = [_layer(maps, layer, half) for half in maps.halves for layer in maps.cross_layers]
+    parts = [
+        _layer(maps, layer, half, threshold) for half in maps.halves for layer in maps.cross_layers
+    ]
     columns = [name for name in ATTENTION if name != "run"]
     if not parts:
         return pd.DataFrame(columns=columns)
@@ -50,10 +58,21 @@ def table(maps: "AttentionMaps") -> pd.DataFrame:
     return frame[columns]
 
 
-def statistics(maps: "Tensor") -> "dict[str, np.ndarray]":
-    """Return the numbers of maps [..., h, w], each float64 [...]."""
+def statistics(maps: "Tensor", threshold: float = AREA_THRESHOLD) -> "dict[str, np.ndarray]":
+    """Return the numbers of maps, each float64 [...].
+
+    Args:
+        maps: [..., h, w].
+        threshold: 0 ... 1; ``area`` counts the places above ``low + threshold (high - low)``, with
+            low and high the map's least and greatest value.
+
+    Raises:
+        ValueError: If the threshold is not within 0 ... 1.
+    """
     import torch
 
+    if not 0.0 <= threshold <= 1.0:
+        raise ValueError(f"threshold must be from 0 to 1, a share of the range, got {threshold}.")
     a = maps.double()
     h, w = a.shape[-2:]
     total = a.sum((-2, -1))
@@ -71,17 +90,17 @@ def statistics(maps: "Tensor") -> "dict[str, np.ndarray]":
         "y": mean_y,
         "spread": variance.clamp(min=0).sqrt(),
         "peak": high[..., 0, 0],
-        "area": (a > (low + high) / 2).double().mean((-2, -1)),
+        "area": (a > low + threshold * (high - low)).double().mean((-2, -1)),
     }
     return {name: value.cpu().numpy() for name, value in found.items()}
 
 
-def _layer(maps: "AttentionMaps", layer: "Layer", half: str) -> pd.DataFrame:
+def _layer(maps: "AttentionMaps", layer: "Layer", half: str, threshold: float) -> pd.DataFrame:
     facts, own = maps.facts, maps.maps(layer, half)
     places = maps.places(half=half)
     count, (heads, tokens) = len(places), own.shape[1:3]
     # One evaluation at a time: in float64 the maps of all would take four times the record.
-    rows = [statistics(own[place]) for place in places]
+    rows = [statistics(own[place], threshold) for place in places]
     words = maps.tokens[half]
     words = words[~words["cut"]].head(tokens)
     each = heads * tokens

@@ -223,6 +223,23 @@ def test_statistics_of_known_maps():
     assert np.isnan(found["entropy"][3]) and np.isnan(found["x"][3])
 
 
+@pytest.mark.parametrize(("threshold", "cells"), [(0.0, 3), (0.2, 3), (0.5, 2), (0.8, 1), (1.0, 0)])
+def test_the_area_is_above_a_share_of_the_range(threshold, cells):
+    one = torch.full((1, 4, 8), 0.1)
+    one[0, 0, :3] = torch.tensor([0.4, 0.7, 1.1])  # 0.3, 0.6 and 1 of the range
+    found = statistics(one, threshold)
+    np.testing.assert_allclose(found["area"], [cells / 32])
+
+
+def test_a_table_of_another_threshold_differs_in_area_alone(maps):
+    low, half = maps.summary(0.25), maps.summary()
+    assert half is maps.table
+    pd.testing.assert_frame_equal(low.drop(columns="area"), half.drop(columns="area"))
+    assert (low["area"] >= half["area"]).all() and (low["area"] > half["area"]).any()
+    with pytest.raises(ValueError, match="threshold must be from 0 to 1.*got 1.5"):
+        maps.summary(1.5)
+
+
 def test_the_table_has_a_row_a_map(maps, text):
     found = table(maps)
     assert len(found) == 3 * 2 * 2 * 19
@@ -278,6 +295,21 @@ def test_overlap_of_a_word_with_itself_is_whole(maps):
     assert found.loc[("car", "car"), "correlation"] == pytest.approx(1.0)
     pair = found.loc[("red", "car")]
     assert pair.equals(found.loc[("car", "red")]) and pair["overlap"] < 1.0
+
+
+def test_overlap_of_tokens_tells_pieces_apart(text):
+    maps = make(text, kept="all")
+    found = analysis.overlap(maps, "token", layer="8x4")
+    names = list(dict.fromkeys(found["word"]))
+    assert names[:4] == ["0 start", "1 a", "2 red", "3 car"] and names[-1].endswith(" end")
+    assert len(names) == int(text["mask"].sum()) and len(found) == len(names) ** 2
+    words = analysis.overlap(maps, layer="8x4").set_index(["word", "other"])
+    pair = found.set_index(["word", "other"]).loc[("2 red", "3 car")]
+    assert pair["overlap"] == pytest.approx(words.loc[("red", "car"), "overlap"])
+    pieces = [name for name in names if name.split()[1] in ("xylo", "phon", "ists")]
+    assert len(pieces) != 1 and "xylophonists" not in " ".join(names)
+    with pytest.raises(ValueError, match="Unknown by 'letter'"):
+        analysis.overlap(maps, "letter")
 
 
 def test_ranking_puts_the_most_focused_first(maps):
