@@ -12,6 +12,8 @@ from typing import Any
 from sdlab.errors import ModelError
 
 RUNS = "This laboratory runs text-to-image models of the Stable Diffusion 1.x and 2.x families."
+# Of families whose own pipelines ``sdlab.trace`` reads, though the engine does not drive them.
+TRACED = "Its own pipeline can be recorded: with sdlab.trace(pipe) as t: pipe(...)."
 PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 SD2_WIDTH = 1024
 Shapes = Mapping[str, tuple[int, ...]]
@@ -33,6 +35,9 @@ _CLASSES = {
     "AnimateDiff": "AnimateDiff",
     "Wan": "Wan",
 }
+
+# Those of the above that ``sdlab.trace`` reads.
+_TRACED = ("StableDiffusionXL", "StableDiffusionInpaint", "StableDiffusionControlNet")
 
 # What else than four latents a U-Net may take in.
 _CHANNELS = {
@@ -75,7 +80,8 @@ def check_class(class_name: object, name: str) -> None:
         raise ModelError(f"{name} asks for a pipeline class of its own, {class_name!r}. {RUNS}")
     for start in sorted(_CLASSES, key=len, reverse=True):
         if class_name.startswith(start):
-            raise ModelError(f"{name} is {_CLASSES[start]} ({class_name}). {RUNS}")
+            also = f" {TRACED}" if start in _TRACED and "Pix2Pix" not in class_name else ""
+            raise ModelError(f"{name} is {_CLASSES[start]} ({class_name}). {RUNS}{also}")
     raise ModelError(f"{name} is a {class_name}. {RUNS}")
 
 
@@ -93,11 +99,12 @@ def check_unet(config: Mapping[str, Any], name: str) -> str:
     if kind != "UNet2DConditionModel":
         raise ModelError(f"{name} has a {kind} in place of a UNet2DConditionModel. {RUNS}")
     if config.get("addition_embed_type"):
-        raise ModelError(f"{name} is Stable Diffusion XL, by its U-Net's config. {RUNS}")
+        raise ModelError(f"{name} is Stable Diffusion XL, by its U-Net's config. {RUNS} {TRACED}")
     channels = config.get("in_channels", 4)
     if channels != 4:
         what = _CHANNELS.get(channels, "no plain text-to-image model")
-        raise ModelError(f"{name} is {what}: {channels} input channels, not 4. {RUNS}")
+        also = f" {TRACED}" if channels == 9 else ""
+        raise ModelError(f"{name} is {what}: {channels} input channels, not 4. {RUNS}{also}")
     width = config.get("cross_attention_dim", 1280)
     if not isinstance(width, int):
         raise ModelError(f"{name} has several cross-attention widths, {width}. {RUNS}")
@@ -126,7 +133,8 @@ def check_checkpoint(shapes: Shapes, name: str) -> int:
     """
     for piece, what in _KEYS.items():
         if any(piece in key for key in shapes):
-            raise ModelError(f"{name} is {what}. {RUNS}")
+            also = f" {TRACED}" if what == "Stable Diffusion XL" else ""
+            raise ModelError(f"{name} is {what}. {RUNS}{also}")
     _check_whole(shapes, name)
     channels = shapes["model.diffusion_model.input_blocks.0.0.weight"][1]
     widths = {

@@ -192,11 +192,29 @@ def test_other_families_are_named(folder, name, message):
 
 
 @pytest.mark.parametrize(
+    "name, traced",
+    [
+        ("StableDiffusionXLPipeline", True),
+        ("StableDiffusionXLInpaintPipeline", True),
+        ("StableDiffusionInpaintPipeline", True),
+        ("StableDiffusionControlNetPipeline", True),
+        ("StableDiffusionXLInstructPix2PixPipeline", False),
+        ("StableDiffusion3Pipeline", False),
+    ],
+)
+def test_what_can_be_traced_is_told(folder, name, traced):
+    edit(folder / INDEX, _class_name=name)
+    with pytest.raises(ModelError) as refused:
+        load(folder)
+    assert ("with sdlab.trace(pipe) as t: pipe(...)" in str(refused.value)) == traced
+
+
+@pytest.mark.parametrize(
     "changes, message",
     [
-        ({"in_channels": 9}, "inpainting model"),
+        ({"in_channels": 9}, r"inpainting model.*sdlab.trace\(pipe\)"),
         ({"in_channels": 8}, "InstructPix2Pix"),
-        ({"addition_embed_type": "text_time"}, "Stable Diffusion XL"),
+        ({"addition_embed_type": "text_time"}, r"Stable Diffusion XL.*sdlab.trace\(pipe\)"),
         ({"cross_attention_dim": [128, 256]}, "several cross-attention widths"),
         ({"_class_name": "FluxTransformer2DModel"}, "in place of a UNet2DConditionModel"),
     ],

@@ -4,10 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import sdlab
 from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.models.devices import available, choose_device, choose_dtype
 from sdlab.models.families import check_unet, family
 from sdlab.models.load import EMBEDDED, load
+from tests.tracing.pipelines import xl
 
 CPU = torch.device("cpu")
 
@@ -80,6 +82,15 @@ def test_pipeline_in_memory_is_taken_as_it_is(embedded):
     assert model.pipeline is pipeline
     assert model.hash == embedded.hash
     assert model.dtype == torch.float32
+
+
+def test_an_xl_pipeline_is_referred_to_the_trace_that_takes_it():
+    pipe, size = xl()
+    with pytest.raises(ModelError, match=r"is Stable Diffusion XL .*with sdlab.trace\(pipe\)"):
+        load(pipe)
+    with sdlab.trace(pipe) as traced:
+        pipe("a red car", num_inference_steps=1, output_type="latent", **size)
+    assert traced.heatmap("car").shape == (16, 16)
 
 
 def test_pipeline_in_memory_can_change_its_dtype(embedded):
