@@ -191,7 +191,12 @@ def run_gallery(
             with st.container(gap="xsmall"):
                 picture = thumbnail(path, created)
                 if picture:
-                    st.image(picture, width="stretch", alt=prompt or "(no prompt)")
+                    st.image(
+                        picture,
+                        output_format="PNG",
+                        width="stretch",
+                        alt=prompt or "(no prompt)",
+                    )
                 st.button(
                     plain(prompt[:24]) or "(no prompt)",
                     key=f"{key}.{run}",
