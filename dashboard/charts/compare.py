@@ -15,13 +15,15 @@ _POWERS = [10.0**power for power in range(-7, 3)]
 _BETWEEN = [digit * power for power in _POWERS for digit in (1, 2, 5)]
 X_AXES = ("step", "sigma", "evaluation", "share")
 DISTANCES = ("x0_to_end", "x0_distance", "x_t_distance")
-STATISTICS = ("x_t_std", "x0_pred_std")
+STATISTICS = ("x_t_std", "x0_pred_std", "x_t_mean", "x0_pred_mean")
 MEASURES = {
     "x0_to_end": ("x0_pred to the converged picture", "distance (std)"),
     "x0_distance": ("x0_pred to the reference's at the same sigma", "distance (std)"),
     "x_t_distance": ("x_t to the reference's at the same sigma", "distance (std)"),
     "x_t_std": ("Spread of x_t", "standard deviation (latent units)"),
     "x0_pred_std": ("Spread of x0_pred", "standard deviation (latent units)"),
+    "x_t_mean": ("Mean of x_t", "mean (latent units)"),
+    "x0_pred_mean": ("Mean of x0_pred", "mean (latent units)"),
     "sigma": ("Noise level", "noise level sigma"),
 }
 _LOGARITHMIC = (*DISTANCES, "sigma")

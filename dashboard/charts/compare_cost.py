@@ -49,7 +49,9 @@ def error_against(
     rows = _positive(require(cost, _COLUMNS, title).dropna(subset=["error", x]))
     present = {name: colors[name] for name in colors if name in set(rows["entrant"])}
     across, y = doublings(x, axis, rows[x]), _vertical(rows)
-    layers = many_lines(rows, across, y, present, dashes, _tooltips(), order=x, series="entrant")
+    layers = many_lines(
+        rows, across, y, present, dashes, _tooltips(), order="nfe", series="entrant"
+    )
     behind = [*_floors(rows, y), _bars(rows, across, present)]
     if x == "nfe":
         behind.append(_fits(fit_lines(rows, slopes), across, y, present))

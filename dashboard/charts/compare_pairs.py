@@ -48,9 +48,9 @@ def distances(pairs: pd.DataFrame) -> alt.LayerChart:
     if len(names) <= WRITTEN:
         light = float(np.sqrt(low * high))
         ink = alt.when(f"datum.distance < {light}").then(alt.value("#fff"))
-        words = base.mark_text(fontSize=11).encode(
-            text=alt.Text("distance:Q", format=".2g"), color=ink.otherwise(alt.value("#222"))
-        )
+        written = f"datum.distance < {_LEAST} ? '0' : format(datum.distance, '.2g')"
+        words = base.transform_calculate(written=written).mark_text(fontSize=11)
+        words = words.encode(text="written:N", color=ink.otherwise(alt.value("#222")))
         layers.append(words)
     return alt.layer(*layers).properties(
         title=titled("Distance between final latents"), height=_height(names)

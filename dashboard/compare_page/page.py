@@ -115,6 +115,7 @@ def _show(page: str, shown: str) -> None:
         found = _find(shown)
     except (ValueError, SdlabError) as error:
         show_error(error)
+        _offer_anew(page, shown)
         return
     if found is None:
         st.info(
@@ -131,6 +132,16 @@ def _show(page: str, shown: str) -> None:
 
     batch = asked(lab().runs, shown)
     show_result(page, found, None if batch is None else partial(_go, page, batch))
+
+
+def _offer_anew(page: str, shown: str) -> None:
+    """Offer to make a damaged result again, where it is known what was asked for."""
+    try:
+        batch = asked(lab().runs, shown)
+    except SdlabError:
+        return
+    if batch is not None:
+        st.button("Compare again", key=f"{page}.anew", on_click=_go, args=(page, batch))
 
 
 def _find(comparison: str) -> Result | Batch | None:
@@ -241,13 +252,21 @@ def _go(page: str, batch: Batch) -> None:
     come_back(batch.id)
     _set_shown(page, batch.id)
     try:
-        found = _find(batch.id)
-        if isinstance(found, Result) and is_whole(found, batch):
+        if _is_made(batch):
             return
         summaries().forget(batch.id)
         ask(lab(), batch)
     except (ValueError, SdlabError) as error:
         st.toast(plain(str(error)), icon=":material/error:")
+
+
+def _is_made(batch: Batch) -> bool:
+    """Return whether a stored result is whole; a damaged one is not, and is made anew."""
+    try:
+        found = _find(batch.id)
+    except (ValueError, SdlabError):
+        return False
+    return isinstance(found, Result) and is_whole(found, batch)
 
 
 def is_whole(result: Result, batch: Batch) -> bool:

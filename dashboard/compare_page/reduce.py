@@ -40,3 +40,8 @@ def thinned(table: pd.DataFrame, limit: int = MAX_ROWS) -> pd.DataFrame:
     every = -(-len(table) // max(1, limit - 2 * groups.ngroups))
     place, size = groups.cumcount(), groups.transform("size")
     return table[(place % every == 0) | (place == size - 1)]
+
+
+def even(table: pd.DataFrame, limit: int = MAX_ROWS) -> pd.DataFrame:
+    """Return at most ``limit`` rows, every n-th."""
+    return table.iloc[:: max(1, -(-len(table) // limit))]

@@ -91,7 +91,8 @@ def tiles(page: str, result: Result) -> None:
     st.caption(
         "In the order of distance to the reference, in standard deviations of its latents: 1 is as "
         "far as another picture. Who draws noise is not ranked: its picture is another by right. "
-        "Click a picture to open its run."
+        + ("Percent: of the prompt's statements. " if rows["fidelity"].notna().any() else "")
+        + "Click a picture to open its run."
     )
 
 
@@ -177,7 +178,7 @@ def _tile(
     done = row["state"] == "done"
     figures = [] if pd.isna(row["distance"]) else [f"{row['distance']:.3g} std"]
     figures += [] if pd.isna(row["nfe"]) else [f"{row['nfe']} evaluations"]
-    figures += [] if pd.isna(row["fidelity"]) else [f"{row['fidelity']:.0%} of the words"]
+    figures += [] if pd.isna(row["fidelity"]) else [f"{row['fidelity']:.0%} of the prompt"]
     badge = "" if pd.isna(row["rank"]) else str(row["rank"])
     if done and not row["deterministic"]:
         badge = "draws noise"

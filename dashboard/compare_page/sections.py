@@ -7,7 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import compare as steps_
-from dashboard.charts import compare_cost, compare_pairs, compare_paths, compare_quality
+from dashboard.charts import (
+    compare_cost,
+    compare_pairs,
+    compare_paths,
+    compare_quality,
+    compare_seeds,
+)
 from dashboard.charts.base import title_of
 from dashboard.compare_page import reduce
 from dashboard.compare_page.choice import choose_picture
@@ -85,13 +91,47 @@ def _ranking(shown: Shown) -> None:
         )
         + "A dashed line, where there is one, is the reference's own error: nearer than that is "
         "not measured. Rings draw noise: they make another picture by right, and are judged by "
-        "Quality and by their spread over the seeds."
+        "Quality and by Over pictures."
     )
-    _tables(shown, "cost", "runs")
+    _tables(shown, "cost")
+
+
+def _over_pictures(shown: Shown) -> None:
     spread = shown.tables["spread"]
-    if (spread["n"] > 1).any():
-        st.markdown("##### Over the seeds")
-        _tables(shown, "spread", drawn=True)
+    known = set(spread.loc[spread["mean"].notna(), "what"])
+    measures = {_MEASURED[name]: name for name in compare_seeds.MEASURES if name in known}
+    if not measures:
+        _nothing("No run is done, so there is nothing to measure.")
+        return
+    measure = measures[_choice(shown, "Measured by", list(measures), "measure")]
+    runs = shown.tables["runs"]
+    runs = reduce.even(runs[runs["budget"] == shown.comparison.budget])
+    _chart(compare_seeds.over_pictures(runs, spread, measure, shown.colors))
+    st.caption(
+        f"{_ABOUT[measure]} A dot is a picture, the upright mark their mean"
+        + (" (geometric)" if measure == "distance" else "")
+        + ", the bar its 95 % interval (Student's), from three pictures on."
+    )
+    _tables(shown, "spread", "runs")
+
+
+_MEASURED = {
+    "distance": "Latents",
+    "image_rmse": "RMSE",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "fidelity": "Fidelity",
+    "spread": "Between seeds",
+}
+_OTHER = "Who draws noise makes another picture by right: take Fidelity for those."
+_ABOUT = {
+    "distance": f"Final latents against the reference's, in its standard deviations. {_OTHER}",
+    "image_rmse": f"Decoded pictures against the reference's, values of 0 to 255. {_OTHER}",
+    "psnr": f"Decoded pictures against the reference's, decibels: more is nearer. {_OTHER}",
+    "ssim": f"Structural similarity to the reference's picture: 1 is alike. {_OTHER}",
+    "fidelity": "Share of the prompt's statements that the checker finds in the picture.",
+    "spread": "How far pictures of one prompt by different seeds are from each other: variety.",
+}
 
 
 def _cost(shown: Shown) -> None:
@@ -156,8 +196,10 @@ _SHORT = {
     "x0_to_end": "x0_pred to the end",
     "x0_distance": "x0_pred to the path",
     "x_t_distance": "x_t to the path",
-    "x_t_std": "x_t",
-    "x0_pred_std": "x0_pred",
+    "x_t_std": "Spread of x_t",
+    "x0_pred_std": "Spread of x0_pred",
+    "x_t_mean": "Mean of x_t",
+    "x0_pred_mean": "Mean of x0_pred",
     "sigma": "Noise level",
 }
 _HOW = {
@@ -168,6 +210,8 @@ _HOW = {
     "one scale at the same noise level. All start from the same noise.",
     "x_t_std": "Noisy latents as the network is given them; noise alone has 1.",
     "x0_pred_std": "Guidance and large steps widen it; the data's own spread is where it ends.",
+    "x_t_mean": "Noise alone has 0; what moves it is the picture that comes forward.",
+    "x0_pred_mean": "Brightness and tint of the expected picture, roughly.",
     "sigma": "The noise level at which each evaluation is made.",
 }
 
@@ -278,11 +322,12 @@ def _every_table(shown: Shown) -> None:
 
 SECTIONS: dict[str, Callable[[Shown], None]] = {
     "Order of finish": _ranking,
+    "Over pictures": _over_pictures,
     "Error and cost": _cost,
     "Step by step": _steps,
     "Each other": _each_other,
     "Paths": _paths,
-    "Noise and spread": _statistics,
+    "Noise and latents": _statistics,
     "Quality": _quality,
     "Reference": _reference,
     "All tables": _every_table,

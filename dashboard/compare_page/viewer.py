@@ -152,7 +152,7 @@ def _parted(a: tuple[str, str], b: tuple[str, str], found: Difference) -> None:
     if a[1] == b[1]:
         said = "These are one and the same run."
     elif not found.recorded:
-        said = "The runs kept no tensors, so it cannot be said where they part."
+        said = "One of them kept no tensors, so it cannot be said where they part."
     elif found.parting is None:
         said = f"{names} head for the same picture to the end: they never part for good."
     else:
@@ -176,19 +176,26 @@ def _choose(page: str, label: str, names: list[str], default: int, key: str) -> 
 
 
 def _runs(result: Result, prompt: str, seed: int) -> tuple[dict[str, str], int]:
-    """Return the done runs of a picture at the first budget by name, and how many are ranked."""
+    """Return the done runs of a picture by name, and how many are ranked at the first budget.
+
+    First the reference, then the first budget's, then the others', whose names tell the budget.
+    """
     from dashboard.compare_page.result import ranked
 
     comparison = result.comparison
     names = short_names(entrant.label for entrant in comparison.entrants)
-    rows = ranked(result, prompt, seed, comparison.budget)
-    done = rows[rows["state"] == "done"]
     references = result.tables["references"]
     own = references[(references["prompt"] == prompt) & (references["seed"] == seed)]
     fine = [str(run) for run in own["run"] if run]
     found = {REFERENCE: fine[0]} if fine else {}
-    steady = len(found) + int(done["rank"].notna().sum())
-    found |= {names[e]: r for e, r in zip(done["entrant"], done["run"], strict=True)}
+    steady, unit = 0, "evaluations" if comparison.align == "nfe" else "steps"
+    others = [budget for budget in comparison.budgets if budget != comparison.budget]
+    for budget in (comparison.budget, *others):
+        rows = ranked(result, prompt, seed, budget)
+        done = rows[rows["state"] == "done"]
+        at = f", {budget} {unit}" if budget != comparison.budget else ""
+        steady = steady or len(found) + int(done["rank"].notna().sum())
+        found |= {names[e] + at: r for e, r in zip(done["entrant"], done["run"], strict=True)}
     return found, steady
 
 

@@ -65,7 +65,9 @@ STEPS: Columns = {
     "x_t_distance": ("std", "of x_t to the reference's at the same sigma"),
     "x0_distance": ("std", "of x0_pred to the reference's at the same sigma"),
     "x0_to_end": ("std", "of x0_pred to the reference's final latents"),
+    "x_t_mean": ("latent", "mean of x_t"),
     "x_t_std": ("latent", "population standard deviation of x_t"),
+    "x0_pred_mean": ("latent", "mean of x0_pred"),
     "x0_pred_std": ("latent", "population standard deviation of x0_pred"),
 }
 
@@ -139,10 +141,10 @@ SPREAD: Columns = {
     "entrant": ("", "label of the sampler"),
     "what": (
         "",
-        "'spread': distance between pictures of one prompt and different seeds; 'distance': to the"
-        " reference; 'fidelity': share of the prompt's statements fulfilled",
+        "'spread': distance between pictures of one prompt and different seeds; 'distance',"
+        " 'image_rmse', 'psnr', 'ssim', 'fidelity': as in the runs",
     ),
-    "mean": ("", "over the seeds of every prompt"),
+    "mean": ("", "over the seeds of every prompt; of 'distance' the geometric one"),
     "low": ("", "of its 95 % interval; missing for fewer than three seeds"),
     "high": ("", "of its 95 % interval"),
     "n": ("", "seeds, times prompts"),

@@ -170,7 +170,9 @@ def _steps_of(outcome: Outcome, truth: Truth | None, course: "Trajectory | None"
             "share": (kept + 1) / len(run.trace.sigmas),
             "sigma": sigma,
             **apart,
+            "x_t_mean": x_t.mean(1),
             "x_t_std": x_t.std(1),
+            "x0_pred_mean": x0_pred.mean(1),
             "x0_pred_std": x0_pred.std(1),
         }
     )

@@ -24,6 +24,13 @@ PICTURES = 3
 SIGNIFICANT = 0.05
 ALIKE = 0.01
 """Distances within this share of each other are tied, however sure the difference is."""
+RANGES = {
+    "image_rmse": (0.0, 255.0),
+    "psnr": (0.0, math.inf),
+    "ssim": (-1.0, 1.0),
+    "fidelity": (0.0, 1.0),
+}
+"""What of a run's picture is averaged over the seeds, and the values that it can have."""
 
 
 def ties(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
@@ -90,8 +97,11 @@ def spread(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
         rows.append(_row(entrant.label, "spread", *_mean(apart.get(entrant.label, []), 2.0)))
         distances = own["distance"].dropna().tolist()
         rows.append(_row(entrant.label, "distance", *geometric(distances), len(distances)))
-        fidelity = own["fidelity"].dropna().tolist()
-        rows.append(_row(entrant.label, "fidelity", *_mean(fidelity)))
+        for what in RANGES:
+            known = own.loc[np.isfinite(own[what]), what]  # equal pictures have an endless PSNR
+            middle, low, high, count = _mean(known.tolist())
+            low, high = np.clip((low, high), *RANGES[what])
+            rows.append(_row(entrant.label, what, middle, float(low), float(high), count))
     return [row for row in rows if row["n"]]
 
 

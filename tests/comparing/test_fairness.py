@@ -2,7 +2,8 @@ import pytest
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.fairness import STOCHASTIC, notes, way
+from sdlab.comparing.fairness import EXTRAPOLATES, STOCHASTIC, draws_noise, notes, way
+from sdlab.comparing.presets import of_number
 from sdlab.solvers.diffusers_adapter import SD_CONFIG
 
 
@@ -51,6 +52,17 @@ def test_another_end_and_another_curve_are_told():
     assert "ends at sigma 0.02917, the reference at 0: some noise is left" in found
     assert "cannot follow karras; follows trailing instead" in found
     assert "cannot follow karras; keeps the spacing of its own" in said("TCDScheduler")
+
+
+@pytest.mark.parametrize("name", ["lms", "plms", "LMSDiscreteScheduler"])
+def test_a_last_step_by_earlier_predictions_is_told(name):
+    assert EXTRAPOLATES in said(name)
+
+
+def test_those_who_jump_as_the_reference_does_are_not_told_so():
+    names = [e.solver for e in of_number(200) if not draws_noise(e)]
+    told = [name for name in names if EXTRAPOLATES in said(name)]
+    assert told == ["lms", "plms", "LMSDiscreteScheduler"]
 
 
 def test_rounded_timesteps_are_told():

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from sdlab.bench import errors, orders
+from sdlab.comparing import luck
 from sdlab.comparing.columns import REFERENCE, TABLES
 from sdlab.comparing.exact import FACTS, exact_runs
 from sdlab.comparing.facts import Cancelled, Facts
+from sdlab.comparing.outcomes import gather
 from sdlab.comparing.paths import principal
 from sdlab.comparing.summary import summarise
 from tests.comparing.conftest import comparison
@@ -127,6 +129,19 @@ def test_spread_compares_seeds_of_one_prompt(measured):
     spread = measured[1].spread.set_index(["entrant", "what"])
     row = spread.loc[("euler_ancestral", "spread")]
     assert row["low"] < row["mean"] < row["high"] and row["n"] == 6
+
+
+def test_pictures_are_measured_over_the_seeds(measured):
+    runs, result = measured
+    outcomes = gather(result.comparison, runs, FACTS)
+    fidelity = np.resize([1.0, 1.0, 1.0, 0.0, 1.0, 1.0], len(result.runs))
+    psnr = np.resize([30.0, np.inf, 20.0], len(result.runs))
+    rows = luck.spread(outcomes, result.runs.assign(fidelity=fidelity, psnr=psnr))
+    found = {(row["entrant"], row["what"]): row for row in rows}
+    assert found["euler", "fidelity"]["mean"] == pytest.approx(5 / 6)
+    assert found["euler", "fidelity"]["high"] == 1.0  # Student's would go beyond
+    assert found["euler", "psnr"]["mean"] == 25.0 and found["euler", "psnr"]["n"] == 4
+    assert found["euler", "image_rmse"]["mean"] == 0.0  # exact data has but one picture
 
 
 def test_what_is_not_done_is_said(measured):

@@ -52,7 +52,9 @@ def _steps() -> list:
                 near = 1 - k / nfe
                 step = min(k // (2 if e == "heun" else 1), 19)
                 who = (e, prompt, seed, step, k, (k + 1) / nfe, sigma[k])
-                rows.append((*who, 1e-7 + 0.1 * k / nfe, 0.1 * near + 0.01, near, 1.0, 0.9))
+                rows.append(
+                    (*who, 1e-7 + 0.1 * k / nfe, 0.1 * near + 0.01, near, 0.1, 1.0, 0.2, 0.9)
+                )
     return rows
 
 
@@ -105,6 +107,17 @@ def comparison_tables() -> dict[str, pd.DataFrame]:
         "paths": _paths(),
         "quality": quality,
         "ties": ties,
-        "spread": [("euler_ancestral", "spread", 1.2, 1.0, 1.4, 4)],
+        "spread": [
+            (e, what, mean, 0.9 * mean, 1.1 * mean, 4)
+            for e in ENTRANTS
+            for what, mean in {
+                "spread": 1.2,
+                "distance": _error(e, 20),
+                "image_rmse": 9.0,
+                "psnr": 30.0,
+                "ssim": 0.9,
+                "fidelity": 0.75,
+            }.items()
+        ],
     }
     return {name: _frame(name, rows[name]) for name in TABLES}

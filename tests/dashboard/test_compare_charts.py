@@ -10,6 +10,7 @@ from dashboard.charts import (
     compare_pairs,
     compare_paths,
     compare_quality,
+    compare_seeds,
 )
 from tests.dashboard.compare_tables import ENTRANTS, comparison_tables
 
@@ -184,3 +185,29 @@ def test_what_the_reference_cannot_tell_is_drawn_at_a_tenth_of_its_error(tables)
     rows = [row for row in drawn(compare_cost.ranking(cost, 20, COLORS)) if "entrant" in row]
     heun = next(row for row in rows if row["entrant"] == "heun")
     assert heun["error"] == pytest.approx(1e-3) and heun["value"] == 1e-12
+
+
+@pytest.mark.parametrize("what", compare_seeds.MEASURES)
+def test_every_picture_has_its_dot_beside_the_mean(tables, what):
+    runs = tables["runs"].query("budget == 20")
+    chart = compare_seeds.over_pictures(runs, tables["spread"], what, COLORS)
+    assert titles(chart.to_dict()) == [compare_seeds.MEASURES[what][0]]
+    rows = drawn(chart)
+    assert sum("mean" in row for row in rows) == len(ENTRANTS)
+    assert sum("seed" in row for row in rows) == (0 if what == "spread" else len(runs))
+
+
+def test_the_best_over_pictures_comes_first(tables):
+    runs = tables["runs"].query("budget == 20")
+    spread = tables["spread"].copy()
+    worst = (spread["entrant"] == "heun") & (spread["what"] == "psnr")
+    spread.loc[worst, "mean"] = 10.0
+    for what, last in (("distance", "euler_ancestral"), ("psnr", "heun")):
+        spec = compare_seeds.over_pictures(runs, spread, what, COLORS).to_dict()
+        assert spec["layer"][0]["encoding"]["y"]["sort"][-1] == last
+
+
+def test_a_picture_that_equals_the_reference_has_no_dot_of_psnr(tables):
+    runs = tables["runs"].query("budget == 20").assign(psnr=np.inf)
+    rows = drawn(compare_seeds.over_pictures(runs, tables["spread"], "psnr", COLORS))
+    assert not any("seed" in row for row in rows)

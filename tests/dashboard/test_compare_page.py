@@ -18,6 +18,7 @@ from dashboard.lab import lab
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.facts import Facts
+from sdlab.comparing.result import result_path
 from sdlab.errors import StoreError
 from sdlab.solvers import registry
 from tests.dashboard.compare_tables import comparison_tables
@@ -198,10 +199,22 @@ def test_runs_to_the_verdict_and_reopens_without_running(page, open_page, runs_f
     assert one in set(listed(runs_folder)["id"])
 
 
+def test_a_damaged_result_is_told_and_made_anew(page, open_page, runs_folder):
+    one = shown(go(page))
+    table = result_path(runs_folder, one) / "cost.parquet"
+    table.write_bytes(b"no parquet")
+    os.utime(table.parent / "manifest.json")  # what is in memory is of another time
+    at = open_page("compare", id=one)
+    assert any("cost.parquet" in said for said in errors(at)) and "Measurements" not in headers(at)
+    at.button(key="compare.anew").click().run()
+    run_until(at, lambda a: "Measurements" in headers(a))
+    assert not at.error and not at.exception
+
+
 def test_every_section_draws_or_says_why_not(page):
     at = go(page)
     sections = at.segmented_control(key="compare.section").options
-    assert len(sections) == 9
+    assert len(sections) == 10
     for section in sections:
         at.segmented_control(key="compare.section").set_value(section).run()
         assert not at.exception and not at.error, section
