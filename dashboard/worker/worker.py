@@ -9,7 +9,6 @@ model only when nothing of the old one is in flight. It never calls Streamlit.
 
 import logging
 import threading
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from dashboard.worker.frames import Sheet, read_sheet
 from dashboard.worker.job import WorkerJob
 from dashboard.worker.ledger import Ledger
 from dashboard.worker.library import Library
+from dashboard.worker.roster import Roster
 from dashboard.worker.shelf import stored_hash
 from dashboard.worker.studies import Studies
 from dashboard.worker.views import ENDED, JobView, LabView, ModelRequest
@@ -31,8 +31,6 @@ from sdlab.sampling.experiment import Experiment
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 32
-REMEMBERED = 300
-UNSAVED = 8
 IDLE_SECONDS = 0.5
 ASK_SECONDS = 60.0
 LONGEST_PAINT_SECONDS = 5.0
@@ -61,8 +59,7 @@ class Worker:
         self._watchers = Watchers(connected)
         self._ledger = Ledger(runs / ".dashboard")
         self._lock = threading.Condition()
-        self._jobs: OrderedDict[str, WorkerJob] = OrderedDict()
-        self._queue: deque[WorkerJob | ModelRequest] = deque()
+        self._roster = Roster()
         self._easel = Easel(self._library, runs)
         self._flight = Flight(self._library, runs, self._watchers.count, self._end)
         self._desk = Desk(self._notify, connected)
@@ -75,7 +72,7 @@ class Worker:
         self._catalogue_wanted = False
         self._ready = threading.Event()
         for experiment in self._ledger.recover():
-            self._jobs[experiment.id] = WorkerJob(experiment, "interrupted")
+            self._roster.keep(WorkerJob(experiment, "interrupted"))
         self._thread = threading.Thread(target=self._live, name="sdlab-worker", daemon=True)
         self._thread.start()
 
@@ -93,46 +90,43 @@ class Worker:
             frames: Whether to draw the scrubber's frames at once, not when somebody looks.
         """
         with self._lock:
-            job = self._jobs.get(experiment.id)
+            job = self._roster.get(experiment.id)
             if job is not None and job.view.live and not job.cancelled:
                 job.frames |= frames
                 return job.id
             if job is not None and job.view.unsaved:
                 return job.id  # its picture is whole, and would be lost
             if self._made(experiment):
-                self._jobs.pop(experiment.id, None)
+                self._roster.forget(experiment.id)
                 return experiment.id
-            job = self._jobs[experiment.id] = WorkerJob(experiment, frames=frames)
-            self._jobs.move_to_end(job.id)
-            self._queue.append(job)
+            job = WorkerJob(experiment, frames=frames)
+            self._roster.add(job)
             self._ledger.begin(experiment)
-            self._forget_old()
-            self._number_queue()
             self._lock.notify()
         return job.id
 
     def get(self, run: str) -> JobView | None:
         """Return the snapshot of a run that this server knows, or None."""
         with self._lock:
-            job = self._jobs.get(run)
+            job = self._roster.get(run)
             view = job and job.view
             return view.with_(shared=self._watchers.count(run)) if view else None
 
     def jobs(self) -> list[JobView]:
         """Return the snapshots of all runs that are not simply done, latest first."""
         with self._lock:
-            return [j.view for j in reversed(self._jobs.values()) if j.view.state != "done"]
+            return self._roster.views()
 
     def touch(self, run: str, session: str) -> None:
         """Note that a session watches a run."""
         with self._lock:
-            if run in self._jobs:
+            if run in self._roster:
                 self._watchers.touch(run, session)
 
     def cancel(self, run: str, session: str) -> str:
         """Leave a run, and end it if nobody else watches: "left", "cancelled" or "ended"."""
         with self._lock:
-            job = self._jobs.get(run)
+            job = self._roster.get(run)
             if job is None or not job.view.live:
                 return "ended"
             self._watchers.leave(run, session)
@@ -145,7 +139,7 @@ class Worker:
     def save_again(self, run: str) -> None:
         """Try once more to write a run whose picture is whole but could not be written."""
         with self._lock:
-            job = self._jobs.get(run)
+            job = self._roster.get(run)
             if job is not None and job.view.unsaved:
                 job.set(state="saving", error="", unsaved=False)
                 self._lock.notify()
@@ -153,15 +147,15 @@ class Worker:
     def dismiss(self, run: str) -> None:
         """Forget a run that ended without a picture."""
         with self._lock:
-            job = self._jobs.get(run)
+            job = self._roster.get(run)
             if job is not None and job.view.state in ENDED:
-                del self._jobs[run]
+                self._roster.forget(run)
                 self._ledger.dismiss(run)
 
     def load(self, request: ModelRequest) -> None:
         """Ask for another model; it waits until the runs before it are through."""
         with self._lock:
-            self._queue.append(request)
+            self._roster.queue.append(request)
             self._status = _replace(self._status, loading=request.source, load_error="")
             self._lock.notify()
 
@@ -188,13 +182,12 @@ class Worker:
     def status(self) -> LabView:
         """Return the laboratory at this moment."""
         with self._lock:
-            waiting = sum(isinstance(item, WorkerJob) for item in self._queue)
             return _replace(
                 self._status,
                 model=self._library.view,
                 running=len(self._flight),
                 pace=self._flight.pace,
-                queued=waiting,
+                queued=len(self._roster.waiting()),
                 known=tuple(self._library.requests),
                 stopped=not self._thread.is_alive(),
             )
@@ -276,22 +269,23 @@ class Worker:
 
     def _cancel_waiting(self) -> None:
         with self._lock:
-            for item in [j for j in self._queue if isinstance(j, WorkerJob) and j.cancelled]:
-                self._queue.remove(item)
+            for item in [job for job in self._roster.waiting() if job.cancelled]:
+                self._roster.queue.remove(item)
                 self._end(item, "cancelled")
-            self._number_queue()
+            self._roster.number()
         self._flight.cancel()
 
     def _admit(self) -> None:
-        while self._queue and not self._stopping:
-            head = self._queue[0]
+        queue = self._roster.queue
+        while queue and not self._stopping:
+            head = queue[0]
             name = head.source if isinstance(head, ModelRequest) else head.view.experiment.model
             fits = isinstance(head, WorkerJob) and self._library.holds(name)
             if len(self._flight) and (not fits or len(self._flight) >= IN_FLIGHT):
                 return
             with self._lock:
-                self._queue.popleft()
-                self._number_queue()
+                queue.popleft()
+                self._roster.number()
             if isinstance(head, ModelRequest):
                 self._change_model(head)
             elif fits or self._change_model(self._library.request_for(name)):
@@ -307,7 +301,7 @@ class Worker:
 
     def _save_waiting(self) -> bool:
         with self._lock:
-            waiting = [j for j in self._jobs.values() if j.run and j.view.state == "saving"]
+            waiting = [j for j in self._roster.every() if j.run and j.view.state == "saving"]
         for job in waiting:
             self._flight.save(job)
         return bool(waiting)
@@ -337,7 +331,7 @@ class Worker:
             if request.source != "embedded":
                 self._change_model(self._library.request_for("embedded"))
         with self._lock:
-            waits = [item.source for item in self._queue if isinstance(item, ModelRequest)]
+            waits = self._roster.models()
             self._status = _replace(
                 self._status, loading=waits[0] if waits else "", load_error=error
             )
@@ -350,18 +344,18 @@ class Worker:
             job.run = None
         with self._lock:
             job.end(state, error)
-            if self._jobs.get(job.id) in (job, None):  # not asked for anew in the meantime
+            if self._roster.get(job.id) in (job, None):  # not asked for anew in the meantime
                 self._ledger.end(job.id)
                 self._watchers.forget(job.id)
-            self._drop_unsaved()
+            self._roster.drop_unsaved()
 
     def _interrupt_all(self) -> None:
         with self._lock:
-            for job in self._jobs.values():
+            for job in self._roster.every():
                 if job.view.live:
                     self._ledger.interrupt(job.id)
                     job.end("interrupted")
-            self._queue.clear()
+            self._roster.queue.clear()
             self._flight.clear()
             self._library.engine = self._library.model = None
 
@@ -379,24 +373,6 @@ class Worker:
         if found is None or model is None:
             return False
         return model.name != experiment.model or model.hash == found
-
-    def _number_queue(self) -> None:
-        waiting = [item for item in self._queue if isinstance(item, WorkerJob)]
-        for position, job in enumerate(waiting, start=1):
-            if job.view.position != position:
-                job.set(position=position)
-
-    def _forget_old(self) -> None:
-        ended = [j for j in self._jobs.values() if not j.view.live and not j.view.unsaved]
-        ended.sort(key=lambda job: job.view.state != "done")  # what is stored is not lost
-        for job in ended[: max(0, len(ended) - REMEMBERED)]:
-            del self._jobs[job.id]
-
-    def _drop_unsaved(self) -> None:
-        unsaved = [j for j in self._jobs.values() if j.view.unsaved]
-        for job in unsaved[: max(0, len(unsaved) - UNSAVED)]:
-            job.run = None
-            job.set(unsaved=False)
 
 
 def _replace(view: LabView, **changes: object) -> LabView:

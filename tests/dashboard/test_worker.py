@@ -355,7 +355,7 @@ def test_frames_wait_until_somebody_looks(make_worker):
 
 
 def test_what_failed_is_remembered_longer_than_what_is_stored(make_worker, monkeypatch):
-    monkeypatch.setattr("dashboard.worker.worker.REMEMBERED", 2)
+    monkeypatch.setattr("dashboard.worker.roster.REMEMBERED", 2)
     worker = make_worker()
     failed = worker.submit(SHORT.with_(eta=0.5, solver="heun"))
     assert ended(worker, failed).state == "failed"
