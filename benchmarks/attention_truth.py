@@ -272,7 +272,9 @@ def main():
     print(f"best: Best(layers={best_run[0]!r}, span={best_run[1]},", end=" ")
     print(f"given_layers={best_given[0]!r}, given_timestep={best_given[1]}); now {now}")
     same = now == views.Best(*best_run, *best_given)
-    report.add("the dashboard starts from the best choice", float(same), goal=">= 1.0")
+    quick = report.arguments.quick
+    goal, note = ("", "so few scenes cannot tell") if quick else (">= 1.0", "")
+    report.add("the dashboard starts from the best choice", float(same), goal=goal, note=note)
     report.close()
 
 
