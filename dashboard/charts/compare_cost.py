@@ -80,7 +80,7 @@ def ranking(
     rows = _positive(rows[rows["budget"] == budget])
     rows = rows.assign(noisy=rows["entrant"].isin(list(noisy))).sort_values(["noisy", "error"])
     names = list(rows["entrant"])
-    axis = alt.Axis(labelLimit=230, grid=True, labelOverlap=False)
+    axis = alt.Axis(labelLimit=230, grid=True, labelOverlap=False, labelFlush=False)
     y = alt.Y("entrant:N", title=None, sort=names, axis=axis)
     x = alt.X(
         "error:Q",

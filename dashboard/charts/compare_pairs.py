@@ -126,7 +126,8 @@ def both_ways(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _matrix(rows: pd.DataFrame, names: list[str], tips: list[alt.Tooltip]) -> alt.Chart:
-    plain = {"labelLimit": 190, "labelOverlap": False, "domain": False, "ticks": False}
+    plain = {"labelLimit": 190, "labelOverlap": False, "labelFlush": False}
+    plain |= {"domain": False, "ticks": False}
     axis = alt.Axis(labelAngle=-45, **plain)
     return alt.Chart(rows).encode(
         x=alt.X("b:N", sort=names, title=None, axis=axis, scale=alt.Scale(domain=names)),

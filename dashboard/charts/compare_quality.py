@@ -77,7 +77,7 @@ def references(table: pd.DataFrame) -> alt.LayerChart:
         "picture:N",
         title=None,
         sort=names,
-        axis=alt.Axis(labelLimit=260, grid=True, labelOverlap=False),
+        axis=alt.Axis(labelLimit=260, grid=True, labelOverlap=False, labelFlush=False),
     )
     long = rows.melt(
         ["picture", "num_steps", "nfe"], ["change", "error"], var_name="kind", value_name="value"

@@ -26,6 +26,8 @@ def over_pictures(
 ) -> alt.LayerChart:
     """Return a row of dots a sampler, one a picture, with their mean and its 95 % interval.
 
+    Pictures of one value lie on each other, the larger the more they are.
+
     The best mean comes first; of "spread", which has no best, the widest.
 
     Args:
@@ -43,7 +45,7 @@ def over_pictures(
     means = means[(means["what"] == what) & means["mean"].notna()]
     means = means.sort_values("mean", ascending=what not in (*MORE_IS_BETTER, "spread"))
     names = list(means["entrant"])
-    labels = alt.Axis(labelLimit=230, grid=True, labelOverlap=False)
+    labels = alt.Axis(labelLimit=230, grid=True, labelOverlap=False, labelFlush=False)
     y = alt.Y("entrant:N", title=None, sort=names, axis=labels)
     scale = alt.Scale(type=kind, nice=False, zero=False, padding=14)
     axis = alt.Axis(format=".0%" if what == "fidelity" else "~g", tickCount=8)
@@ -65,8 +67,11 @@ def over_pictures(
         dots = dots.rename(columns={what: "value"}).replace({"value": {float("inf"): None}})
         dots = dots.dropna(subset=["value"])
         dots = dots[dots["value"] > 0] if kind == "log" else dots
-        marks = alt.Chart(dots).mark_circle(size=46, opacity=0.55)
-        layers.append(marks.encode(x=x["value"], y=y, color=color, tooltip=_tips_of_one(unit)))
+        alike = dots.groupby(["entrant", "value"])["value"].transform("size")
+        size = alt.Size("alike:Q", legend=None, scale=alt.Scale(domain=[1, 20], range=[46, 400]))
+        marks = alt.Chart(dots.assign(alike=alike)).mark_circle(opacity=0.55)
+        tips = _tips_of_one(unit)
+        layers.append(marks.encode(x=x["value"], y=y, color=color, size=size, tooltip=tips))
     return alt.layer(*layers).properties(title=titled(title), height=_ROW * len(names) + 90)
 
 
@@ -86,4 +91,5 @@ def _tips_of_one(unit: str) -> list[alt.Tooltip]:
         alt.Tooltip("value:Q", title=unit, format=".3g"),
         alt.Tooltip("prompt:N", title="prompt"),
         alt.Tooltip("seed:Q", title="seed", format="d"),
+        alt.Tooltip("alike:Q", title="pictures of this value", format="d"),
     ]

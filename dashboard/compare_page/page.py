@@ -11,6 +11,7 @@ from dashboard.compare_page.forecast import Forecast, facts_of, forecast
 from dashboard.compare_page.form import Draft, as_parameters, comparison_form, touched
 from dashboard.compare_page.live import live_panel
 from dashboard.compare_page.summing import summaries
+from dashboard.compare_page.unfair import say_unfair
 from dashboard.job_panel import readable_seconds
 from dashboard.lab import lab
 from dashboard.messages import plain, show_error
@@ -213,8 +214,12 @@ def _confirm(page: str, draft: Draft, model: ModelView) -> None:
         on_click=_go,
         args=(page, batch),
     )
-    if told is not None:
-        _say_unfair(page, told)
+    if told is None:
+        return
+    if told.notes:
+        say_unfair(page, {label: " ".join(said) for label, said in told.notes.items()})
+    else:
+        st.caption(":material/balance: Nothing stands against a fair comparison.")
 
 
 def _in_words(told: Forecast, model: ModelView) -> str:
@@ -231,20 +236,6 @@ def _in_words(told: Forecast, model: ModelView) -> str:
     if told.runs > MANY_RUNS:
         said += f". More than {MANY_RUNS:,} runs are too many for a page: use the command line."
     return said
-
-
-def _say_unfair(page: str, told: Forecast) -> None:
-    if not told.notes:
-        st.caption(":material/balance: Nothing stands against a fair comparison.")
-        return
-    word = "sampler" if len(told.notes) == 1 else "samplers"
-    with st.expander(
-        f"What cannot be compared fairly: {len(told.notes)} {word}",
-        icon=":material/balance:",
-        key=f"{page}.unfair",
-    ):
-        for label, said in told.notes.items():
-            st.markdown(f"**{plain(label)}** " + plain(" ".join(said)))
 
 
 def _go(page: str, batch: Batch) -> None:

@@ -13,6 +13,7 @@ from dashboard.compare_page.live import REFERENCE_COLOR
 from dashboard.compare_page.rows import looks, short_names
 from dashboard.compare_page.sections import show_sections
 from dashboard.compare_page.tiles import Tile, show_tiles
+from dashboard.compare_page.unfair import say_unfair
 from dashboard.compare_page.viewer import difference_viewer
 from dashboard.messages import plain
 from dashboard.routes import page_url, picture_url
@@ -50,6 +51,10 @@ def show_result(page: str, result: Result, again: Callable[[], None] | None) -> 
     """
     _facts(result)
     _verdict(result)
+    entrants = result.tables["entrants"].query("notes != ''")
+    if len(entrants):
+        said = dict(zip(entrants["entrant"], entrants["notes"], strict=True))
+        say_unfair(f"{page}.shown", said)
     _missing(page, result, again)
     tiles(page, result)
     show_sections(page, result)

@@ -91,7 +91,7 @@ def _ranking(shown: Shown) -> None:
         )
         + "A dashed line, where there is one, is the reference's own error: nearer than that is "
         "not measured. Rings draw noise: they make another picture by right, and are judged by "
-        "Quality and by Over pictures."
+        "Quality and by Pictures."
     )
     _tables(shown, "cost")
 
@@ -322,15 +322,15 @@ def _every_table(shown: Shown) -> None:
 
 SECTIONS: dict[str, Callable[[Shown], None]] = {
     "Order of finish": _ranking,
-    "Over pictures": _over_pictures,
+    "Pictures": _over_pictures,
     "Error and cost": _cost,
     "Step by step": _steps,
     "Each other": _each_other,
     "Paths": _paths,
-    "Noise and latents": _statistics,
+    "Latents": _statistics,
     "Quality": _quality,
     "Reference": _reference,
-    "All tables": _every_table,
+    "Tables": _every_table,
 }
 
 

@@ -218,7 +218,7 @@ def test_every_section_draws_or_says_why_not(page):
     for section in sections:
         at.segmented_control(key="compare.section").set_value(section).run()
         assert not at.exception and not at.error, section
-        assert at.get("vega_lite_chart") or at.info or section == "All tables"
+        assert at.get("vega_lite_chart") or at.info or section == "Tables"
         assert len(at.get("download_button")) % 2 == 0 and at.get("download_button")
 
 
