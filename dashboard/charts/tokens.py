@@ -54,7 +54,8 @@ def difference(table: pd.DataFrame, other: str) -> alt.LayerChart:
         value_tooltip("relative", "by the other's norm"),
         value_tooltip("cosine", "cosine"),
     ]
-    y = alt.Y("relative:Q", title="distance / norm of the other")
+    flat = {} if frame["relative"].max() > 0 else {"scale": alt.Scale(domain=[0, 1])}
+    y = alt.Y("relative:Q", title="distance / norm of the other", **flat)
     return _stems(frame, y, f"Difference from {other}", tips, color)
 
 
@@ -238,7 +239,11 @@ def _heat(
                 title=MAPS[value],
                 scale=alt.Scale(scheme="viridis", **shape),
                 legend=alt.Legend(
-                    orient="top", titleOrient="left", gradientLength=130, tickCount=4, format=".2g"
+                    orient="top",
+                    titleOrient="left",
+                    gradientLength=150,
+                    tickCount=3,
+                    format=".3~g",
                 ),
             ),
             tooltip=[

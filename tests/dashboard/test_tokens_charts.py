@@ -49,6 +49,11 @@ def test_difference_tells_what_causality_keeps(encoding, empty):
     assert states == ["equal by causality"] + ["may differ"] * 76
 
 
+def test_no_difference_is_a_line_at_zero(empty):
+    spec = tokens.difference(compare(empty, empty), "the empty prompt").to_dict()
+    assert spec["layer"][1]["encoding"]["y"]["scale"]["domain"] == [0, 1]
+
+
 @pytest.mark.parametrize("last", [6, None])
 def test_cosines_are_a_triangle_that_stays_below_the_limit(encoding, last):
     chart = tokens.cosine_map(cosine_table(encoding, last=last), "Cosine")
