@@ -15,6 +15,7 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.errors import StoreError
 from sdlab.store import run_path
 from sdlab.store.atomic import recover, write_folder
+from sdlab.store.reading import MANIFEST, read_json_manifest, read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 FOLDER = ".comparisons"
 FORMAT = 1
-MANIFEST = "manifest.json"
 MANIFEST_LIMIT = 16 * 2**20
 
 
@@ -119,22 +119,10 @@ def open_result(root: str | Path, comparison: str) -> Result:
     Raises:
         StoreError: If there is none, or a file of it is missing or damaged; the message names it.
     """
-    import pandas as pd
-
     folder = result_path(root, comparison)
     recover(folder)
-    manifest = _manifest(folder)
-    tables = {}
-    for name, columns in TABLES.items():
-        path = folder / f"{name}.parquet"
-        try:
-            tables[name] = pd.read_parquet(path)
-        except Exception as error:  # pyarrow raises its own, and OSError, and ValueError
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise StoreError(f"{path} cannot be read as Parquet: {reason}") from error
-        absent = [column for column in columns if column not in tables[name].columns]
-        if absent:
-            raise StoreError(f"{path} lacks the columns {', '.join(absent)}; compare again.")
+    manifest = read_json_manifest(folder, "comparison", FORMAT, MANIFEST_LIMIT)
+    tables = {n: read_parquet(folder / f"{n}.parquet", columns) for n, columns in TABLES.items()}
     try:
         found = Comparison.from_dict(manifest["comparison"])
         result = Result(
@@ -154,18 +142,3 @@ def open_result(root: str | Path, comparison: str) -> Result:
             f" {MANIFEST} was changed, or the folder renamed."
         )
     return result
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        if path.stat().st_size > MANIFEST_LIMIT:
-            raise StoreError(f"{path} is larger than {MANIFEST_LIMIT:,} bytes; it is no manifest.")
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StoreError(f"There is no comparison in {folder}: it has no {MANIFEST}.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise StoreError(f"{path} is not of format {FORMAT}; update sdlab, or compare again.")
-    return manifest

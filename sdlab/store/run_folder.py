@@ -18,6 +18,7 @@ from sdlab.store import run_path
 from sdlab.store.atomic import recover, write_folder
 from sdlab.store.attention import ATTENTION, open_attention, save_attention
 from sdlab.store.png import png_info
+from sdlab.store.reading import MANIFEST, read_json_manifest, read_parquet
 from sdlab.store.tensors import StoredTensors, read_tensors
 from sdlab.tracing.columns import OPTIONAL_TABLES, TABLES
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sdlab.sampling.run import Run
     from sdlab.tracing.attention.maps import AttentionMaps
 
-MANIFEST, IMAGE, TENSORS = "manifest.json", "image.png", "tensors.safetensors"
+IMAGE, TENSORS = "image.png", "tensors.safetensors"
 FILES = (MANIFEST, IMAGE, TENSORS, *(f"{name}.parquet" for name in TABLES))
 OPTIONAL_FILES = (ATTENTION, *(f"{name}.parquet" for name in OPTIONAL_TABLES))
 MANIFEST_LIMIT = 4 * 2**20
@@ -102,25 +103,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises:
         StoreError: If it is missing, no JSON, or of a format that this version does not know.
     """
-    path = folder / MANIFEST
-    try:
-        if path.stat().st_size > MANIFEST_LIMIT:
-            raise StoreError(f"{path} is larger than {MANIFEST_LIMIT:,} bytes; it is no manifest.")
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StoreError(f"There is no run in {folder}: it has no {MANIFEST}.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(manifest, dict):
-        raise StoreError(f"{path} must hold a JSON object, not a {type(manifest).__name__}.")
-    if manifest.get("format") != FORMAT:
-        raise StoreError(
-            f"{path} is of format {manifest.get('format')!r}; this version of sdlab reads format"
-            f" {FORMAT}. A newer sdlab may have written it: update."
-        )
+    manifest = read_json_manifest(folder, "run", FORMAT, MANIFEST_LIMIT)
     absent = [name for name in REQUIRED if name not in manifest]
     if absent:
-        raise StoreError(f"{path} lacks {', '.join(absent)}.")
+        raise StoreError(f"{folder / MANIFEST} lacks {', '.join(absent)}.")
     return manifest
 
 
@@ -130,19 +116,7 @@ def read_table(folder: Path, name: str) -> "pd.DataFrame":
     Raises:
         StoreError: If it is no Parquet file or lacks a column.
     """
-    import pandas as pd
-
-    path = folder / f"{name}.parquet"
-    try:
-        table = pd.read_parquet(path)
-    except Exception as error:  # pyarrow raises its own, and OSError, and ValueError
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StoreError(f"{path} cannot be read as Parquet: {reason}") from error
-    columns = {**TABLES, **OPTIONAL_TABLES}[name]
-    absent = [column for column in columns if column not in table.columns]
-    if absent:
-        raise StoreError(f"{path} lacks the columns {', '.join(absent)}.")
-    return table
+    return read_parquet(folder / f"{name}.parquet", {**TABLES, **OPTIONAL_TABLES}[name])
 
 
 def _experiment(folder: Path, manifest: Mapping[str, Any]) -> Any:

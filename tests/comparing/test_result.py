@@ -84,7 +84,7 @@ def test_what_is_not_there_or_damaged_is_named(stored, tmp_path):
     with pytest.raises(StoreError, match="cannot be read as JSON"):
         open_result(tmp_path, result.id)
     (place / "manifest.json").write_text('{"format": 99}')
-    with pytest.raises(StoreError, match="is not of format 1"):
+    with pytest.raises(StoreError, match="reads format 1"):
         open_result(tmp_path, result.id)
 
 
