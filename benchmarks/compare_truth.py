@@ -2,47 +2,37 @@
 
     python benchmarks/compare_truth.py [--quick] [--json]
     python benchmarks/compare_truth.py --only slopes winners
-    python benchmarks/compare_truth.py --only ranking --keep FILE --minutes 8    until it is whole
+    python benchmarks/compare_truth.py --only ranking --keep FILE [--part 1/2] [--minutes 8]
 
 "slopes" and "winners" compare on data whose denoiser is exact, where the solver bench knows the
 order and the winner by other means. "ranking" draws 200 held-out prompts of the embedded model's
-world, each with a seed of its own, with four samplers at six budgets, and takes over an hour on 2
-cores; --keep writes down every prompt, so that it can be cut off and go on. "summary" times what
-comes after the runs.
+world, each with a seed of its own, with four samplers at five budgets, and takes an hour and more;
+--keep writes down every prompt, so that it can be cut off and go on, and two processes with --part
+1/2 and --part 2/2 share the prompts. "summary" times what comes after the runs.
 """
 
-import json
 import math
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import torch
+from compare_ranking import part, ranking
 from report import Report, seconds
 
 import sdlab
 from sdlab import bench
 from sdlab.bench.fit import line
 from sdlab.comparing.columns import TABLES
-from sdlab.comparing.costs import geometric
 from sdlab.comparing.exact import FACTS, exact_runs
 from sdlab.comparing.facts import Facts
-from sdlab.comparing.luck import paired
 from sdlab.comparing.presets import of_number
-from sdlab.comparing.quality import ALL
 from sdlab.comparing.result import open_result
 from sdlab.comparing.summary import summarise
-from sdlab.embedded.evaluate import KINDS, held_out_captions, share
 
 SOLVERS = ("euler", "ddim", "heun", "dpm_2", "dpmpp_2m", "deis", "unipc")
 COUNTS = (16, 32, 64, 128, 256)
 APART = 0.2  # two fitted orders may differ by so much
-
-RANKED = ("ddim", "dpmpp_2m", "heun", "unipc")
-EVALUATIONS = (5, 8, 12, 20, 35, 50)
-REFERENCED = 50  # prompts whose distance to a reference is measured too
-WHATS = (ALL, "object", "colour", "background", "relation")
 
 
 def exact(names, data, **fields):
@@ -109,142 +99,13 @@ def winners(report):
             )
 
 
-class Kept:
-    """What is known of each prompt already, in a file of JSON lines, or only in memory."""
-
-    def __init__(self, path, model_hash, evaluations):
-        self.path, self.about = path, {"model": model_hash, "evaluations": list(evaluations)}
-        self.known = {}
-        if path is not None and path.exists():
-            rows = map(json.loads, path.read_text().splitlines())
-            self.known = {row["number"]: row for row in rows if self.about.items() <= row.items()}
-
-    def add(self, row):
-        """Keep one prompt's figures."""
-        row |= self.about
-        self.known[row["number"]] = row
-        if self.path is not None:
-            with self.path.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-
-
-def prompts(count):
-    """Return the first held-out captions, a third of each kind."""
-    each = [held_out_captions(kind, -(-count // len(KINDS))) for kind in KINDS]
-    return [caption for triple in zip(*each, strict=True) for caption in triple][:count]
-
-
-def one_prompt(model, number, prompt, evaluations, referenced):
-    """Return the figures of one prompt: hits and statements, and distances, of every run."""
-    spec = sdlab.Comparison(
-        [sdlab.Entrant(name) for name in RANKED],
-        [prompt],
-        seeds=[number],
-        budget=evaluations[-1],
-        more_budgets=evaluations,
-        align="nfe",
-    )
-    wanted = [cell.experiment for cell in spec.cells(model.scheduler_config)]
-    if referenced:
-        wanted += [experiment for reference in spec.references() for experiment in reference[2:]]
-    runs = sdlab.run_many(model, wanted)
-    result = summarise(spec, {run.id: run for run in runs}, Facts.of(model))
-    quality = result.quality.assign(hits=(result.quality["share"] * result.quality["statements"]))
-    hits = quality.astype({"hits": float}).round({"hits": 0})
-    return {
-        "number": number,
-        "prompt": prompt,
-        "quality": hits[["entrant", "budget", "what", "hits", "statements"]].values.tolist(),
-        "runs": result.runs[["entrant", "budget", "nfe"]].values.tolist(),
-        "distance": result.runs["distance"].tolist() if referenced else [],
-        "reference": result.references["error"].tolist(),
-    }
-
-
-def ranking(report):
-    """Quality and distance against evaluations, as the papers of these samplers show them."""
-    quick, minutes = report.arguments.quick, report.arguments.minutes
-    deadline = time.monotonic() + 60 * minutes
-    evaluations = (5, 8) if quick else EVALUATIONS
-    asked = prompts(2 if quick else 200)
-    model = sdlab.load(device=report.arguments.device)
-    kept = Kept(report.arguments.keep, model.hash, evaluations)
-    for number, prompt in enumerate(asked):
-        if number in kept.known:
-            continue
-        if time.monotonic() > deadline:
-            break
-        referenced = number < (0 if quick else REFERENCED)
-        kept.add(one_prompt(model, number, prompt, evaluations, referenced))
-    rows = [kept.known[number] for number in range(len(asked)) if number in kept.known]
-    print(f"{len(rows)} of {len(asked)} prompts, model {model.hash}")
-    told = {}
-    for name in RANKED:
-        for budget in evaluations:
-            told[name, budget] = tell(report, rows, name, budget)
-    for budget in evaluations:
-        rank(rows, told, budget)
-
-
-def tell(report, rows, name, budget):
-    """Add the rows of one sampler at one budget; return share, interval and log distances."""
-    nfe = next(n for row in rows for e, b, n in row["runs"] if (e, b) == (name, budget))
-    figures = {}
-    for what in WHATS:
-        own = [q for row in rows for q in row["quality"] if q[:3] == [name, budget, what]]
-        hits, of = round(sum(q[3] for q in own)), sum(q[4] for q in own)
-        if of:
-            figures[what] = share([True] * hits + [False] * (of - hits))
-    everything = figures[ALL]
-    parts = ", ".join(f"{what} {figures[what].value:.3f}" for what in WHATS[1:] if what in figures)
-    report.add(
-        f"{name}, {nfe} evaluations: statements fulfilled",
-        everything.value,
-        note=f"95 % {everything.low:.3f} to {everything.high:.3f} of {everything.samples}; {parts}",
-    )
-    distances = distances_of(rows, name, budget)
-    if distances:
-        error, low, high = geometric(distances)
-        note = f"95 % {low:.3g} to {high:.3g}, {len(distances)} prompts"
-        report.add(f"{name}, {nfe} evaluations: distance", error, unit="std", note=note)
-    return everything, distances
-
-
-def distances_of(rows, name, budget):
-    """Return the distances to the reference of one sampler at one budget, prompt by prompt."""
-    return [
-        distance
-        for row in rows
-        for (entrant, b, _), distance in zip(row["runs"], row["distance"], strict=False)
-        if (entrant, b) == (name, budget)
-    ]
-
-
-def rank(rows, told, budget):
-    """Print the order of the samplers at a budget, by fidelity and by distance."""
-    by_share = sorted(RANKED, key=lambda name: -told[name, budget][0].value)
-    print(f"{budget} evaluations, by fidelity: {' > '.join(by_share)}")
-    if not told[RANKED[0], budget][1]:
-        return
-    means = {name: statistics.fmean(map(math.log, told[name, budget][1])) for name in RANKED}
-    nearest = sorted(RANKED, key=means.__getitem__)
-    said = [nearest[0]]
-    for a, b in zip(nearest, nearest[1:], strict=False):
-        logs = torch.tensor(told[b, budget][1]).log() - torch.tensor(told[a, budget][1]).log()
-        p = paired(logs.double().numpy())
-        said.append(f"{'<' if p < 0.05 else '~'} {b} ({math.exp(means[b] - means[a]):.2f}x)")
-    floor = [error for row in rows for error in row["reference"]]
-    note = f" (reference's own error {geometric(floor)[0]:.2g})" if floor else ""
-    print(f"{budget} evaluations, by distance, ~ where p >= 0.05: {' '.join(said)}{note}")
-
-
 def summary(report):
     """What comes after the runs: tables, verdict, saving, opening."""
     quick = report.arguments.quick
     torch.set_num_threads(1)
     model = sdlab.load(device="cpu")
     spec = sdlab.Comparison(
-        of_number(6 if quick else 24),
+        [sdlab.Entrant(name) for name in SOLVERS[:6]] if quick else of_number(24),
         ["a red car on a beach"],
         budget=5 if quick else 20,
         reference_steps=10 if quick else 100,
@@ -272,10 +133,14 @@ def main():
             "--only": {"nargs": "+", "choices": tuple(GROUPS), "metavar": "GROUP",
                        "help": f"of {', '.join(GROUPS)}"},
             "--keep": {"type": Path, "metavar": "FILE", "help": "where ranking is to go on from"},
+            "--part": {"type": part, "default": (1, 1), "metavar": "I/N",
+                       "help": "ranking makes every N-th prompt only, from the I-th on"},
             "--minutes": {"type": float, "default": math.inf, "help": "begin no prompt after"},
         },
     )  # fmt: skip
     report.head()
+    if report.arguments.quick:
+        torch.set_num_threads(1)  # so small, a second core only waits
     for name in report.arguments.only or GROUPS:
         GROUPS[name](report)
     report.close()
