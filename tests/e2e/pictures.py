@@ -1,0 +1,68 @@
+"""Takes the README's pictures anew, from a run on the model as it is now.
+
+Run: python -m tests.e2e.pictures [experiment] [attention]     (needs chromium on the PATH)
+"""
+
+import io
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import urlencode
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from tests.e2e.conftest import FLAGS, ROOT, SECONDS, settle, start_server
+
+RUN = {
+    "experiment": {"experiment.prompt": "a penguin in the snow", "experiment.seed": 2},
+    "attention": {},
+}
+SIZE = {
+    "experiment": (1400, 1250),
+    "attention": (1400, 1230),
+}
+FILE = {"experiment": "screenshot.png", "attention": "attention.png"}
+
+
+def take(page: Page, url: str, name: str) -> None:
+    """Make a run on a page, wait for all that it shows, and save the page's upper part."""
+    page.goto(f"{url}/{name}?{urlencode(RUN[name])}")
+    settle(page)
+    start = "Run and record" if name == "attention" else "Run"
+    page.get_by_role("button", name=start, exact=True).click()
+    if name == "attention":
+        page.locator(".heat canvas").first.wait_for(timeout=SECONDS)
+        page.locator(".heat .layers").first.click(position={"x": 65, "y": 60})
+        page.get_by_text("Where this place looks").first.wait_for(timeout=SECONDS)
+    else:
+        page.get_by_text("Frames are decoded by the VAE.").wait_for(timeout=SECONDS)
+    page.mouse.move(1390, 5)
+    page.set_viewport_size(dict(zip(("width", "height"), SIZE[name], strict=True)))
+    settle(page)
+    page.wait_for_timeout(1000)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.save(ROOT / "docs" / FILE[name], optimize=True)
+
+
+def main() -> None:
+    """Take the pictures that were named, or all."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        raise SystemExit("needs a chromium on the PATH (apt-get install chromium)")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server, url = start_server(Path(folder) / "runs", Path(folder) / "server.log")
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            for name in sys.argv[1:] or RUN:
+                page = browser.new_page(viewport={"width": 1400, "height": 900})
+                take(page, url, name)
+        finally:
+            browser.close()
+            server.terminate()
+            server.wait(30)
+
+
+if __name__ == "__main__":
+    main()
