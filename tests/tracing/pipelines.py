@@ -7,6 +7,7 @@ from diffusers import (
     StableDiffusionControlNetPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
     StableDiffusionXLControlNetPipeline,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLInpaintPipeline,
@@ -14,8 +15,9 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from PIL import Image
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from sdlab.models.load import EMBEDDED
 from tests.conftest import SD_SCHEDULER, make_pipeline
 
 BLOCKS = {
@@ -39,6 +41,17 @@ def text2img():
 
 def v_prediction():
     return make_pipeline(prediction_type="v_prediction"), {"guidance_rescale": 0.7}
+
+
+def sd2():
+    """As 2.x-v is: heads by level, linear projections, v-prediction, pads of their own."""
+    torch.manual_seed(3)
+    changes = {"attention_head_dim": (2, 8), "use_linear_projection": True}
+    unet = UNet2DConditionModel(**{**BLOCKS, **changes}).eval()
+    parts = make_pipeline(prediction_type="v_prediction").components
+    tokenizer = CLIPTokenizer.from_pretrained(EMBEDDED / "tokenizer", pad_token="!")
+    pipe = StableDiffusionPipeline(**{**parts, "unet": unet, "tokenizer": tokenizer}, **UNSAFE)
+    return quiet(pipe), SIZE
 
 
 def img2img():
@@ -134,6 +147,7 @@ SIZE = {"height": 128, "width": 128}
 PIPELINES = (
     text2img,
     v_prediction,
+    sd2,
     img2img,
     inpaint,
     inpaint_nine,
