@@ -33,11 +33,11 @@ def take(page: Page, url: str, name: str) -> None:
     start = "Run and record" if name == "attention" else "Run"
     page.get_by_role("button", name=start, exact=True).click()
     if name == "attention":
-        page.locator(".heat canvas").first.wait_for(timeout=SECONDS)
+        page.locator(".heat canvas").first.wait_for()
         page.locator(".heat .layers").first.click(position={"x": 65, "y": 60})
-        page.get_by_text("Where this place looks").first.wait_for(timeout=SECONDS)
+        page.get_by_text("Where this place looks").first.wait_for()
     else:
-        page.get_by_text("Frames are decoded by the VAE.").wait_for(timeout=SECONDS)
+        page.get_by_text("Frames are decoded by the VAE.").wait_for()
     page.mouse.move(1390, 5)
     page.set_viewport_size(dict(zip(("width", "height"), SIZE[name], strict=True)))
     settle(page)
@@ -57,6 +57,7 @@ def main() -> None:
         try:
             for name in sys.argv[1:] or RUN:
                 page = browser.new_page(viewport={"width": 1400, "height": 900})
+                page.set_default_timeout(2 * SECONDS)
                 take(page, url, name)
         finally:
             browser.close()
