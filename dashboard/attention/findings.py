@@ -179,7 +179,7 @@ def _side_by_side(subject: Subject, look: Look) -> None:
         alt=f"Maps of {label}, one for each of the {options[over]}",
     )
     told = short_layers(names) if over == "layer" else [str(name) for name in names]
-    left_to_right = "Row by row: " + ", ".join(told)
+    left_to_right = f"Row by row, {options[over]}: " + ", ".join(told)
     st.caption(left_to_right + (f" (one in {every})." if every > 1 else "."))
 
 
@@ -227,13 +227,23 @@ def _overlap(subject: Subject, look: Look) -> None:
 
 
 def _ranking(subject: Subject, look: Look) -> None:
-    left, right = st.columns([3, 2], gap="large")
-    label = left.selectbox(
+    one, other = st.columns([2, 3], vertical_alignment="bottom")
+    label = one.selectbox(
         "Word", [name for name, _ in look.words], key=f"{PAGE}.rank_word.{look.half}"
     )
+    by = other.segmented_control(
+        "By",
+        analysis.RANKS,
+        default="focus",
+        required=True,
+        key=f"{PAGE}.rank_by",
+        help="How sharp the map is, how much attention the word receives, or its largest share.",
+        **BOUND,
+    )
     choice = {**look.choice, "layer": None, "head": None}
-    frame = analysis.ranking(subject.maps, list(dict(look.words)[label]), **choice)
-    left.altair_chart(charts.ranking(frame))
+    frame = analysis.ranking(subject.maps, list(dict(look.words)[label]), by, **choice)
+    left, right = st.columns([3, 2], gap="large")
+    left.altair_chart(charts.ranking(frame, by))
     with left:
         csv_buttons(subject, ranking=frame.assign(word=label))
     right.dataframe(
@@ -245,11 +255,12 @@ def _ranking(subject: Subject, look: Look) -> None:
             name: st.column_config.NumberColumn(format="%.4f")
             for name in ("mass", "entropy", "focus", "peak")
         },
-        alt=f"Layers by how sharply they see {label}",
+        alt=f"Layers by the {by} of {label}",
     )
     right.caption(
         "Focus is 1 - entropy / ln(cells): 1 for a map in one cell, 0 for one that is the same "
-        "everywhere. Grids of different sizes can be compared by it."
+        "everywhere. Grids of different sizes can be compared by it. Maps whose peak is below "
+        f"{analysis.FAINT:g} stand last: hardly any attention goes to the word there."
     )
 
 

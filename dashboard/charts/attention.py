@@ -15,12 +15,18 @@ from dashboard.charts.base import (
     x_axis,
 )
 from dashboard.charts.names import short_layers
+from sdlab.tracing.attention.analysis import FAINT
 
 KINDS = ("start", "word", "end", "pad")
 KIND_COLORS = ("#8a90a3", "#6667ff", "#d25200", "#c9cdda")
 KIND_NAMES = {"start": "start", "word": "words", "end": "end", "pad": "pads"}
 NUMBERED = 12
 """So many words at most have their overlap written into the cells."""
+RANKS = {
+    "focus": ("Layers by how sharply they see the word", "focus (0 spread out, 1 one place)"),
+    "mass": ("Layers by how much attention goes to the word", "mass (share of attention)"),
+    "peak": ("Layers by the word's largest share", "peak (share of a place's attention)"),
+}
 COURSES = {
     "mass": ("Share of attention of each word", "share of attention", "mass"),
     "entropy": ("Spread of each word's map", "entropy (nats)", "entropy"),
@@ -114,7 +120,14 @@ def overlap(frame: pd.DataFrame, value: str = "overlap") -> alt.LayerChart:
 
 
 def ranking(frame: pd.DataFrame, value: str = "focus", rows: int = 20) -> alt.LayerChart:
-    """Return the layers (and heads) that see a word most sharply, the best first."""
+    """Return the layers (and heads) by how they see a word, in the table's order.
+
+    Args:
+        frame: Of ``analysis.ranking``.
+        value: ``focus``, ``mass`` or ``peak``.
+        rows: So many at most are drawn.
+    """
+    title, axis = RANKS[value]
     names = ["layer", "grid", "head", "mass", "entropy", "focus", "peak"]
     top = require(frame, names, "ranking of layers").head(rows).copy()
     names = list(dict.fromkeys(frame["layer"]))
@@ -129,11 +142,11 @@ def ranking(frame: pd.DataFrame, value: str = "focus", rows: int = 20) -> alt.La
     grids = list(dict.fromkeys(frame["grid"]))
     base = alt.Chart(top).encode(
         y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
-        x=alt.X(f"{value}:Q", title=f"{value} (0 spread out, 1 one place)"),
+        x=alt.X(f"{value}:Q", title=axis),
+        opacity=alt.condition(f"datum.peak < {FAINT}", alt.value(0.35), alt.value(1)),
         color=alt.Color("grid:N", title="grid", sort=grids, legend=legend()),
         tooltip=tips,
     )
-    title = "Layers by how sharply they see the word"
     return alt.layer(base.mark_bar()).properties(
         title=alt.TitleParams(title, anchor="start", fontSize=14), height=alt.Step(22)
     )

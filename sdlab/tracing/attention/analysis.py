@@ -19,6 +19,9 @@ from sdlab.tracing.attention.words import labelled
 if TYPE_CHECKING:
     from sdlab.tracing.attention.maps import AttentionMaps
 
+RANKS = ("focus", "mass", "peak")
+# A share of attention below which a map has no shape to speak of.
+FAINT = 0.01
 PARTS = ("word", "token")
 KINDS = ("start", "word", "end", "pad")
 # A word is decided once its map correlates so well with its last one, and stays so.
@@ -135,14 +138,28 @@ def _each_token(maps: "AttentionMaps", half: str) -> list[tuple[str, list[int]]]
     return [(label, [int(position)]) for label, position, kind in pairs if kind != "pad"]
 
 
-def ranking(maps: "AttentionMaps", word: views.Word, **choice: Any) -> pd.DataFrame:
-    """Return the layers, and the heads where all were kept, by how sharply they see a word.
+def ranking(
+    maps: "AttentionMaps", word: views.Word, by: str = "focus", **choice: Any
+) -> pd.DataFrame:
+    """Return the layers, and the heads where all were kept, by how they see a word.
+
+    Args:
+        maps: The picture's maps.
+        word: "parrot", "red car", or token positions.
+        by: "focus", "mass" or "peak". By focus, those whose peak is below ``FAINT`` come last:
+            where hardly any attention goes to the word, what is left of it is rounding.
+        choice: Fields of ``views.Choice``.
 
     Returns:
         Columns ``layer``, ``grid``, ``head`` (missing if reduced), ``mass``, ``entropy`` (nats),
         ``focus`` (1 - entropy / ln(places): 1 for one place, 0 for all alike) and ``peak``; the
-        most focused first.
+        greatest first.
+
+    Raises:
+        ValueError: If ``by`` is something else, or the prompt has no such word.
     """
+    if by not in RANKS:
+        raise ValueError(unknown("by", by, RANKS))
     chosen = views.Choice(**choice)
     maps.positions(word, chosen.occurrence, chosen.half)
     rows = []
@@ -165,7 +182,12 @@ def ranking(maps: "AttentionMaps", word: views.Word, **choice: Any) -> pd.DataFr
                 }
             )
     frame = pd.DataFrame(rows).astype({"head": "Int64"})
-    return frame.sort_values("focus", ascending=False, kind="stable", ignore_index=True)
+    frame = frame.sort_values(by, ascending=False, kind="stable", ignore_index=True)
+    if by != "focus":
+        return frame
+    return frame.sort_values(
+        "peak", key=lambda peak: peak < FAINT, kind="stable", ignore_index=True
+    )
 
 
 def words_at(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> pd.DataFrame:

@@ -323,6 +323,21 @@ def test_ranking_puts_the_most_focused_first(maps):
     assert first["focus"] == pytest.approx(1 - float(entropy) / math.log(heat.size), rel=1e-6)
 
 
+def test_ranking_puts_what_hardly_looks_at_the_word_last(text):
+    maps = make(text)
+    maps.tensors[key_of("cond", FINE)][:, 1] = 0.0
+    maps.tensors[key_of("cond", FINE)][:, 1, 2, 1, 5] = 1e-6  # one place, and next to nothing
+    found = analysis.ranking(maps, 2)
+    last = found.iloc[-1]
+    assert (last["layer"], last["head"]) == (FINE.name, 1)
+    assert last["focus"] == found["focus"].max() == pytest.approx(1.0)
+    assert found["focus"].iloc[:-1].is_monotonic_decreasing
+    for by in ("mass", "peak"):
+        assert analysis.ranking(maps, 2, by)[by].is_monotonic_decreasing
+    with pytest.raises(ValueError, match="Unknown by 'size'"):
+        analysis.ranking(maps, 2, "size")
+
+
 def test_words_at_a_place(text):
     whole = analysis.words_at(make(text, kept="all"), 0.3, 0.9, evaluation=1)
     assert whole["share"].sum() == pytest.approx(1.0, abs=1e-6)
