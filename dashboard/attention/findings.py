@@ -243,7 +243,7 @@ def _ranking(subject: Subject, look: Look) -> None:
     choice = {**look.choice, "layer": None, "head": None}
     frame = analysis.ranking(subject.maps, list(dict(look.words)[label]), by, **choice)
     left, right = st.columns([3, 2], gap="large")
-    left.altair_chart(charts.ranking(frame, by))
+    left.altair_chart(charts.ranking(frame, by, faint=analysis.FAINT))
     with left:
         csv_buttons(subject, ranking=frame.assign(word=label))
     right.dataframe(

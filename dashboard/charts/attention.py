@@ -15,7 +15,6 @@ from dashboard.charts.base import (
     x_axis,
 )
 from dashboard.charts.names import short_layers
-from sdlab.tracing.attention.analysis import FAINT
 
 KINDS = ("start", "word", "end", "pad")
 KIND_COLORS = ("#8a90a3", "#6667ff", "#d25200", "#c9cdda")
@@ -119,13 +118,16 @@ def overlap(frame: pd.DataFrame, value: str = "overlap") -> alt.LayerChart:
     )
 
 
-def ranking(frame: pd.DataFrame, value: str = "focus", rows: int = 20) -> alt.LayerChart:
+def ranking(
+    frame: pd.DataFrame, value: str = "focus", rows: int = 20, faint: float = 0.0
+) -> alt.LayerChart:
     """Return the layers (and heads) by how they see a word, in the table's order.
 
     Args:
         frame: Of ``analysis.ranking``.
         value: ``focus``, ``mass`` or ``peak``.
         rows: So many at most are drawn.
+        faint: Bars whose peak is below it are pale.
     """
     title, axis = RANKS[value]
     names = ["layer", "grid", "head", "mass", "entropy", "focus", "peak"]
@@ -143,7 +145,7 @@ def ranking(frame: pd.DataFrame, value: str = "focus", rows: int = 20) -> alt.La
     base = alt.Chart(top).encode(
         y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
         x=alt.X(f"{value}:Q", title=axis),
-        opacity=alt.condition(f"datum.peak < {FAINT}", alt.value(0.35), alt.value(1)),
+        opacity=alt.condition(f"datum.peak < {faint}", alt.value(0.35), alt.value(1)),
         color=alt.Color("grid:N", title="grid", sort=grids, legend=legend()),
         tooltip=tips,
     )

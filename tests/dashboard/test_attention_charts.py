@@ -75,8 +75,9 @@ def test_the_ranking_names_layers_in_short_and_heads():
     (rows,) = spec["datasets"].values()
     assert [row["name"] for row in rows] == ["down 0.0, head 0", "mid 0, head 1", "up 1.2, head 2"]
     assert spec["layer"][0]["encoding"]["x"]["field"] == "focus"
-    mass = attention.ranking(frame, "mass").to_dict()
+    mass = attention.ranking(frame, "mass", faint=0.01).to_dict()
     assert mass["layer"][0]["encoding"]["x"]["field"] == "mass"
+    assert mass["layer"][0]["encoding"]["opacity"]["condition"]["test"] == "datum.peak < 0.01"
     assert mass["title"]["text"] == "Layers by how much attention goes to the word"
 
 
