@@ -8,7 +8,7 @@ import json
 import math
 import statistics
 import time
-from itertools import combinations
+from itertools import combinations, zip_longest
 
 import numpy as np
 import torch
@@ -74,9 +74,11 @@ class Kept:
 
 
 def prompts(count):
-    """Return the first held-out captions, a third of each kind."""
-    each = [held_out_captions(kind, -(-count // len(KINDS))) for kind in KINDS]
-    return [caption for triple in zip(*each, strict=True) for caption in triple][:count]
+    """Return the first held-out captions, mixed: a quarter of one thing, of which there are few."""
+    few, more = -(-count // 4), -(-count * 3 // 8)
+    each = [held_out_captions(kind, few if kind == "single" else more) for kind in KINDS]
+    mixed = [caption for some in zip_longest(*each) for caption in some if caption]
+    return mixed[:count]
 
 
 def one_prompt(model, number, prompt, evaluations, referenced):

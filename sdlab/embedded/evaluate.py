@@ -31,6 +31,7 @@ from sdlab.embedded.world import World, word_mask
 STEPS = 25
 GUIDANCE_SCALE = 4.0
 NOISE_TIMESTEP = 400
+SEARCHED = 5000  # scenes looked through for captions
 """Timestep of the noised scenes whose attention is compared with the masks (sigma 0.93)."""
 KINDS = ("single", "colour", "pair")
 
@@ -72,12 +73,17 @@ def held_out_captions(kind: str, count: int, objects: Sequence[str] | None = Non
             objects in a relation).
         count: how many.
         objects: nouns to use; default: those of the shipped model.
+
+    Raises:
+        ValueError: If there are not so many.
     """
     shapes = (("pair", 1.0),) if kind == "pair" else (("single", 1.0),)
     sampler = SceneSampler(77, objects or trained_objects(), split="test", kinds=shapes)
     captions: list[str] = []
     number = 0
     while len(captions) < count:
+        if number > SEARCHED:
+            raise ValueError(f"count must be at most {len(captions)} for {kind!r}, got {count}.")
         scene, _ = sampler(number)
         number += 1
         if _fits(scene, kind):

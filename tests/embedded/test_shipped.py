@@ -80,6 +80,11 @@ def test_held_out_captions_are_fixed_and_held_out():
     assert all(parse(caption).relation for caption in captions)
 
 
+def test_more_held_out_captions_than_there_are_is_refused():
+    with pytest.raises(ValueError, match="count must be at most .* for 'single', got 400"):
+        evaluate.held_out_captions("single", 400)
+
+
 def test_attention_finds_its_objects(pipeline):
     figures = evaluate.attention(pipeline, 12)
     assert figures["pointing"].value >= 0.6
