@@ -31,9 +31,10 @@ from sdlab.embedded.world import World, word_mask
 STEPS = 25
 GUIDANCE_SCALE = 4.0
 NOISE_TIMESTEP = 400
-SEARCHED = 5000  # scenes looked through for captions
 """Timestep of the noised scenes whose attention is compared with the masks (sigma 0.93)."""
 KINDS = ("single", "colour", "pair")
+SEARCHED = 5000
+"""Scenes looked through for captions, before there are said to be no more."""
 
 
 class Figure(NamedTuple):
