@@ -19,6 +19,7 @@ FAR = 1.5
 """A tie at this ratio of distances is rather a lack of pictures."""
 NAMED = 4
 """So many are named in a sentence; of more, the number is told."""
+NO_FIDELITY = "nothing judges these pictures' fidelity here, so no quality is claimed."
 
 Frame = Any  # a DataFrame, whose stubs give every cell any type there is
 Tables = Mapping[str, Frame]
@@ -35,13 +36,15 @@ def verdict(
         target: The error asked for, in standard deviations of the latents.
         lack: Why a picture has no reference, if that is known.
     """
+    if not (tables["runs"]["state"] == "done").any():
+        return ["No run is done, so there is nothing to compare.", *_failed(tables)]
     ranked = _ranked(tables)
     said = [*_nearest(comparison, tables, ranked), *_reached(ranked, target)]
     said += _front(ranked)
     said += _stochastic(comparison, tables)
     said += [*_one_picture(comparison, tables, ranked), *_unsure(ranked), *_unlike(tables)]
     said += [*_failed(tables), *_no_reference(comparison, tables, lack)]
-    return said or ["No run is done yet, so there is nothing to compare."]
+    return said
 
 
 def check_target(target: float) -> None:
@@ -184,7 +187,7 @@ def _stochastic(comparison: Comparison, tables: Tables) -> list[str]:
     said = f"{_listed(noisy)} {subject}, so {whose} distance to the converged picture is no fault;"
     if at_first.empty:
         seeds = spread[spread["entrant"].isin(noisy) & (spread["what"] == "spread")]
-        return [f"{said} {_no_fidelity(tables)}{_spreads(seeds)}"]
+        return [f"{said} {NO_FIDELITY}{_spreads(seeds)}"]
     shares = at_first.set_index("entrant")
     given = [f"{label} {_share(shares.loc[label])}" for label in noisy if label in shares.index]
     steady = shares.loc[[label for label in shares.index if label not in noisy]]
@@ -203,13 +206,6 @@ def _spreads(seeds: Frame) -> str:
         return ""
     rows = [f"{r.entrant} {r.mean:.2f}" for r in known.itertuples()]
     return f" Spread between seeds: {_listed(rows)}."
-
-
-def _no_fidelity(tables: Tables) -> str:
-    done = (tables["runs"]["state"] == "done").any()
-    if not done:
-        return "none is done yet."
-    return "nothing judges these pictures' fidelity here, so no quality is claimed."
 
 
 def _one_picture(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]:
@@ -266,7 +262,7 @@ def _failed(tables: Tables) -> list[str]:
 
 def _no_reference(comparison: Comparison, tables: Tables, lack: str) -> list[str]:
     absent = len(comparison.pictures) - len(tables["references"])
-    if not absent or not (tables["runs"]["state"] == "done").any():
+    if not absent:
         return []
     why = f" ({lack.strip().rstrip('.')})" if lack else ""
     of = f"{absent} of {_count(len(comparison.pictures), 'picture')}"

@@ -162,11 +162,12 @@ def test_what_is_not_done_is_said(measured):
 
 
 def test_nothing_done_is_said_too():
-    spec = comparison("euler", "heun", budget=4, reference_steps=8)
+    spec = comparison("euler", "heun", "euler_ancestral", budget=4, reference_steps=8)
     result = summarise(spec, {}, FACTS)
     assert (result.runs["state"] == "missing").all()
-    assert result.entrants["nfe"].tolist() == [4, 7]
-    assert "not done" in " ".join(result.verdict)
+    assert result.entrants["nfe"].tolist() == [4, 7, 4]
+    assert result.verdict[0] == "No run is done, so there is nothing to compare."
+    assert "not done" in result.verdict[1] and len(result.verdict) == 2
 
 
 def test_runs_of_other_weights_count_as_missing(measured):
