@@ -1,4 +1,6 @@
-"""Trains the small Stable Diffusion in five stages (vae, text, compose, unet, checker), then writes it.
+"""Trains the small Stable Diffusion in five stages and writes the pipeline.
+
+The stages: VAE, text encoder, composition of its words, U-Net, checker.
 
     python -m sdlab.embedded.train --out checkpoints/mine --budget-minutes 120
     python -m sdlab.embedded.train --device cuda --objects all --budget-minutes 25 --shard 16MB
