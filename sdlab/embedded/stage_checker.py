@@ -1,4 +1,4 @@
-"""Stage 4: the checker, trained on rendered scenes of every combination, roughened.
+"""Stage 5: the checker, trained on rendered scenes of every combination, roughened.
 
 Half of the pictures are blurred, made noisy or shifted in colour, and some pass through the VAE
 with disturbed latents, so that the checker judges what a picture shows and not how clean it is.

@@ -1,4 +1,6 @@
-"""Trains the small Stable Diffusion: VAE, text encoder, U-Net, checker, then writes the pipeline.
+"""Trains the small Stable Diffusion in five stages and writes the pipeline.
+
+The stages: VAE, text encoder, composition of its words, U-Net, checker.
 
     python -m sdlab.embedded.train --out checkpoints/mine --budget-minutes 120
     python -m sdlab.embedded.train --device cuda --objects all --budget-minutes 25 --shard 16MB
@@ -37,17 +39,18 @@ from sdlab.embedded.nets import (
 )
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.stage_checker import CheckerStage
+from sdlab.embedded.stage_compose import ComposeStage
 from sdlab.embedded.stage_text import TextStage
 from sdlab.embedded.stage_unet import UnetStage
 from sdlab.embedded.stage_vae import VaeStage
 from sdlab.embedded.vocabulary import Vocabulary
 from sdlab.embedded.world import World
 
-STAGES = ("vae", "text", "unet", "checker")
-SHARES = {"vae": 0.16, "text": 0.08, "unet": 0.68, "checker": 0.08}
+STAGES = ("vae", "text", "compose", "unet", "checker")
+SHARES = {"vae": 0.16, "text": 0.08, "compose": 0.04, "unet": 0.64, "checker": 0.08}
 """Share of the time budget that each stage gets."""
-COOLDOWN = {"vae": 0.5, "text": 0.5, "unet": 0.85, "checker": 0.5}
-AVERAGE = {"vae": 0.0, "text": 0.0, "unet": 0.99, "checker": 0.0}
+COOLDOWN = {"vae": 0.5, "text": 0.5, "compose": 0.7, "unet": 0.85, "checker": 0.5}
+AVERAGE = {"vae": 0.0, "text": 0.0, "compose": 0.0, "unet": 0.99, "checker": 0.0}
 TRIAL_STEPS = 3
 """Steps that are timed, after one that is not, to plan a time budget."""
 
@@ -115,6 +118,11 @@ class Run:
             )
         if name == "text":
             return self._text_stage(seed)
+        if name == "compose":
+            text, device = self._read_text(), self.device
+            return ComposeStage(
+                text, self.vocabulary, seed=seed, objects=self.objects, device=device
+            )
         self._take_vae()
         if name == "checker":
             size = 256 if many else 48
@@ -142,7 +150,14 @@ class Run:
         return here or self.arguments.start is None
 
     def _take_text(self) -> CLIPTextModel:
-        """Returns the trained text encoder, or the one started from."""
+        """Returns the text encoder as its last stage left it, or the one started from."""
+        text = self._read_text()
+        if (self.out / "compose" / "checkpoint.safetensors").exists():
+            read_back(text, self.out / "compose")
+        return text
+
+    def _read_text(self) -> CLIPTextModel:
+        """Returns the text encoder that the stage "compose" starts from."""
         if not self._trained("text"):
             return self.text
         stage = self._text_stage(self.arguments.seed + STAGES.index("text"))
