@@ -15,7 +15,7 @@ length, since only words of the same kind are exchanged.
 from __future__ import annotations
 
 import random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -48,12 +48,13 @@ class Fact(NamedTuple):
 
     def write(self, scene: Scene, value: str) -> Scene:
         """Returns the scene with another value; the objects of a count stay alike."""
+        change: dict[str, Any] = {self.field: value}
         if self.slot is None:
-            return scene._replace(**{self.field: value})
+            return scene._replace(**change)
         alike = range(len(scene.items)) if scene.kind == "count" else (self.slot,)
         return scene._replace(
             items=tuple(
-                item._replace(**{self.field: value}) if slot in alike else item
+                item._replace(**change) if slot in alike else item
                 for slot, item in enumerate(scene.items)
             )
         )
