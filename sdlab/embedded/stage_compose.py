@@ -78,14 +78,13 @@ def facts_of(scene: Scene) -> tuple[list[Fact], list[int]]:
 
     The noun of a count stays: not every plural has one token.
     """
-    counted = scene.kind == "count"
-    slots = [0] if counted else list(range(len(scene.items)))
-    tinted = [slot for slot in slots if scene.items[slot].tint]
-    facts = [Fact("tint", slot) for slot in tinted]
-    if counted:
-        tinted = []
+    if scene.kind == "count":
+        tinted: list[int] = []
+        facts = [Fact("tint", 0)] if scene.items[0].tint else []
     else:
-        facts += [Fact("name", slot) for slot in slots]
+        tinted = [slot for slot, item in enumerate(scene.items) if item.tint]
+        facts = [Fact("name", slot) for slot in range(len(scene.items))]
+        facts += [Fact("tint", slot) for slot in tinted]
     if scene.background in PLAIN:
         facts.append(Fact("background"))
     if scene.relation:

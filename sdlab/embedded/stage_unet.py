@@ -8,8 +8,7 @@ captions are shuffled. A U-Net that ignores the prompt has no gap although its l
 
 from __future__ import annotations
 
-from itertools import pairwise
-
+import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
@@ -39,11 +38,9 @@ KINDS = (("single", 0.32), ("pair", 0.58), ("count", 0.06), ("triple", 0.04))
 
 def spread_timesteps(shares: torch.Tensor) -> torch.Tensor:
     """Returns timesteps int64 of shares in 0..1, spread as SPREAD says."""
-    timesteps = torch.zeros_like(shares)
-    for (low, first), (high, last) in pairwise(SPREAD):
-        inside = (shares - low) / (high - low) * (last - first) + first
-        timesteps = torch.where(shares >= low, inside, timesteps)
-    return timesteps.long().clamp(0, 999)
+    reach, last = np.array(SPREAD).T
+    timesteps = np.interp(shares.numpy(), reach, last)
+    return torch.from_numpy(timesteps).long().clamp(0, 999)
 
 
 def faint_signal(timesteps: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -76,7 +73,7 @@ class UnetStage:
         objects: tuple[str, ...],
         batch: int = 32,
         grounding: float = 0.0,
-        muon_lr: float = 0.01,
+        muon_lr: float = 0.02,
         block: int = BLOCK,
     ) -> None:
         """Takes the network to train and its frozen neighbours."""

@@ -51,6 +51,8 @@ SHARES = {"vae": 0.16, "text": 0.08, "compose": 0.04, "unet": 0.64, "checker": 0
 """Share of the time budget that each stage gets."""
 COOLDOWN = {"vae": 0.5, "text": 0.5, "compose": 0.7, "unet": 0.85, "checker": 0.5}
 AVERAGE = {"vae": 0.0, "text": 0.0, "compose": 0.0, "unet": 0.99, "checker": 0.0}
+STEP_FRESH, STEP_STARTED = 0.02, 0.01
+"""Peak step of the U-Net's matrices; one that starts from trained weights loses them at 0.02."""
 TRIAL_STEPS = 3
 """Steps that are timed, after one that is not, to plan a time budget."""
 
@@ -137,6 +139,7 @@ class Run:
             objects=self.objects,
             batch=batch or (256 if many else 32),
             grounding=self.arguments.grounding,
+            muon_lr=STEP_FRESH if self.arguments.start is None else STEP_STARTED,
             block=self.arguments.block,
         )
 

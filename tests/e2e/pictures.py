@@ -1,6 +1,6 @@
 """Takes the README's pictures anew, from a run on the model as it is now.
 
-Run: python -m tests.e2e.pictures [experiment] [attention]     (needs chromium on the PATH)
+Run: python -m tests.e2e.pictures [experiment] [compare] [attention]     (needs chromium on the PATH)
 """
 
 import io
@@ -17,22 +17,37 @@ from tests.e2e.conftest import FLAGS, ROOT, SECONDS, settle, start_server
 
 RUN = {
     "experiment": {"experiment.prompt": "a penguin in the snow", "experiment.seed": 2},
+    "compare": {
+        "compare.samplers": [
+            *("ddim", "euler", "heun", "dpmpp_2m", "unipc"),
+            *("lms", "euler_ancestral", "DDIMScheduler"),
+        ],
+        "compare.prompts": "a red car on a beach\na blue balloon in the sky",
+        "compare.seeds": "0, 1, 2",
+        "compare.align": "Evaluations",
+        "compare.budget": 12,
+        "compare.more": "4, 6, 8, 16",
+    },
     "attention": {},
 }
+START = {"experiment": "Run", "compare": "Compare", "attention": "Run and record"}
 SIZE = {
     "experiment": (1400, 1250),
+    "compare": (1400, 1230),
     "attention": (1400, 1230),
 }
-FILE = {"experiment": "screenshot.png", "attention": "attention.png"}
+FILE = {"experiment": "screenshot.png", "compare": "compare.png", "attention": "attention.png"}
+PATIENCE = 300_000
 
 
 def take(page: Page, url: str, name: str) -> None:
     """Make a run on a page, wait for all that it shows, and save the page's upper part."""
-    page.goto(f"{url}/{name}?{urlencode(RUN[name])}")
+    page.goto(f"{url}/{name}?{urlencode(RUN[name], doseq=True)}")
     settle(page)
-    start = "Run and record" if name == "attention" else "Run"
-    page.get_by_role("button", name=start, exact=True).click()
-    if name == "attention":
+    page.get_by_role("button", name=START[name], exact=True).click()
+    if name == "compare":
+        page.get_by_role("heading", name="Measurements").wait_for(timeout=PATIENCE)
+    elif name == "attention":
         page.locator(".heat canvas").first.wait_for()
         page.locator(".heat .layers").first.click(position={"x": 65, "y": 60})
         page.get_by_text("Where this place looks").first.wait_for()
@@ -43,6 +58,7 @@ def take(page: Page, url: str, name: str) -> None:
     settle(page)
     page.wait_for_timeout(1000)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture = picture.quantize(256, kmeans=10, dither=Image.Dither.NONE)
     picture.save(ROOT / "docs" / FILE[name], optimize=True)
 
 

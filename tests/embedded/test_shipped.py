@@ -69,8 +69,8 @@ def test_a_true_caption_scores_higher_than_anothers(held_out):
 
 def test_held_out_prompts_are_followed(pipeline):
     figures = evaluate.fidelity(pipeline, Checker.load(), 4)
-    assert figures["background"].value >= 0.75
-    assert figures["single"].value >= 0.4
+    assert figures["background"].value == 1
+    assert min(figures[kind].value for kind in ("single", "pair", "relation")) >= 0.5
 
 
 def test_held_out_captions_are_fixed_and_held_out():
@@ -87,7 +87,7 @@ def test_more_held_out_captions_than_there_are_is_refused():
 
 def test_attention_finds_its_objects(pipeline):
     figures = evaluate.attention(pipeline, 12)
-    assert figures["pointing"].value >= 0.6
+    assert figures["pointing"].value >= 0.9
 
 
 def test_unknown_words_are_named_once_in_order():

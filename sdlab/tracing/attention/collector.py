@@ -110,9 +110,8 @@ class Collector:
             for place in range(count):
                 if place not in parts:
                     unguided.add(place)
-                whole[place] = parts.pop(
-                    place, torch.nan
-                )  # let go of, so that little is held twice
+                # Let go of at once, so that little is held twice.
+                whole[place] = parts.pop(place, torch.nan)
             tensors[key] = whole
         facts = Facts(
             record=self.record,
