@@ -1,6 +1,6 @@
 """Takes the README's pictures anew, from a run on the model as it is now.
 
-Run: python -m tests.e2e.pictures [experiment] [compare] [attention]     (needs chromium on the PATH)
+Run: python -m tests.e2e.pictures [experiment] [compare] [attention]   (needs chromium)
 """
 
 import io
