@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import SECONDS, settle, start_server
+from tests.e2e.conftest import LONG, SECONDS, settle, start_server
 
-LONG = 3 * SECONDS
 BREAKS = '''
 import sdlab
 

@@ -6,9 +6,7 @@ import re
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import SECONDS, run_button, run_id, settle, wait_done
-
-LONG = 3 * SECONDS
+from tests.e2e.conftest import LONG, SECONDS, run_button, run_id, settle, wait_done
 
 
 def test_latents_are_saved_opened_and_refused(new_page, tmp_path):

@@ -1,6 +1,7 @@
 """Fast mode: the same network in bfloat16, told apart from an exact run wherever it matters."""
 
 import json
+from statistics import median
 
 import pytest
 import torch
@@ -54,8 +55,11 @@ def test_a_fast_run_changes_no_exact_one_after_it(small):
 
 def test_the_embedded_model_stays_near_too(embedded):
     wanted = EXACT.with_(model="embedded", prompt="a red car", num_steps=8)
-    exact, fast = (sdlab.run(embedded, wanted.with_(fast=fast)) for fast in (False, True))
-    assert 1e-4 < relative_rmse(fast.latents, exact.latents) < 0.1
+    exact = sdlab.run_many(embedded, [wanted.with_(seed=seed) for seed in range(5)])
+    fast = sdlab.run_many(embedded, [wanted.with_(seed=seed, fast=True) for seed in range(5)])
+    apart = [relative_rmse(a.latents, b.latents) for a, b in zip(fast, exact, strict=True)]
+    assert 1e-4 < min(apart)
+    assert median(apart) < 0.1  # one picture may tip over to another, as by any small change
 
 
 def test_fast_and_exact_runs_share_no_call(small, monkeypatch):
