@@ -58,7 +58,6 @@ def take(page: Page, url: str, name: str) -> None:
     settle(page)
     page.wait_for_timeout(1000)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture = picture.quantize(256, kmeans=10, dither=Image.Dither.NONE)
     picture.save(ROOT / "docs" / FILE[name], optimize=True)
 
 
