@@ -30,6 +30,8 @@ SIDE = 128
 CELL = 8
 VARIANTS = 4
 KINDS = {"single": 0.45, "pair": 0.42, "count": 0.08, "triple": 0.05}
+TINTED = 0.6
+"""Share of the objects that can have a colour and have one."""
 _FLIPS = {glyph.name: glyph.flips for glyph in GLYPHS}
 _TINTS = {glyph.name: glyph.tints for glyph in GLYPHS}
 
@@ -52,7 +54,8 @@ class SceneSampler:
         seed: names the row.
         objects: nouns to draw from.
         split: "train" has no held-out combination, "test" has at least one in every scene.
-        kinds: share of each kind of scene ("single", "pair", "count", "triple").
+        kinds: share of each kind of scene ("single", "pair", "count", "triple", and "coloured": a
+            single object that always has a colour).
     """
 
     seed: int
@@ -77,17 +80,18 @@ class SceneSampler:
         kind = rng.choices(kinds, weights)[0]
         background = rng.choice(BACKGROUNDS)
         items, relation = _PLACERS[kind](rng, self.objects)
-        painted = [_paint(item, background, rng) for item in items]
+        tinted = 1.0 if kind == "coloured" else TINTED
+        painted = [_paint(item, background, rng, tinted) for item in items]
         if kind == "count":
             painted = [item._replace(tint=painted[0].tint) for item in painted]
         return Scene(tuple(painted), background, rng.randrange(VARIANTS), relation, kind)
 
 
-def _paint(item: Item, background: str, rng: random.Random) -> Item:
+def _paint(item: Item, background: str, rng: random.Random, tinted: float) -> Item:
     """Returns the item flipped and tinted at random; never in the colour of its background."""
     flip = _FLIPS[item.name] and rng.random() < 0.3
     tint = None
-    if _TINTS[item.name] and rng.random() < 0.6:
+    if _TINTS[item.name] and rng.random() < tinted:
         tint = rng.choice([colour for colour in TINTS if colour != background])
     return item._replace(flip=flip, tint=tint)
 
@@ -103,6 +107,10 @@ def _single(rng: random.Random, objects: Sequence[str]) -> tuple[list[Item], Non
     middle = (SIDE - size) // 2 // CELL * CELL
     x, y = (_cells(rng, middle - 16, middle + 16) for _ in range(2))
     return [Item(rng.choice(objects), size, x, y, size_word=word)], None
+
+
+def _coloured(rng: random.Random, objects: Sequence[str]) -> tuple[list[Item], None]:
+    return _single(rng, [name for name in objects if _TINTS[name]])
 
 
 def place_pair(rng: random.Random, names: Sequence[str], relation: str) -> list[Item]:
@@ -144,5 +152,11 @@ def _triple(rng: random.Random, objects: Sequence[str]) -> tuple[list[Item], Non
     return _row(rng, rng.sample(list(objects), 3)), None
 
 
-_PLACERS = {"single": _single, "pair": _pair, "count": _count, "triple": _triple}
+_PLACERS = {
+    "single": _single,
+    "coloured": _coloured,
+    "pair": _pair,
+    "count": _count,
+    "triple": _triple,
+}
 assert set(DRAWN).isdisjoint(PLAIN)

@@ -32,8 +32,14 @@ SPREAD = ((0.0, 0), (0.15, 400), (0.6, 800), (1.0, 1000))
 hardly shows; above 800 the caption decides what is where."""
 FAINT_FROM, FAINT_SHARE = 850, 0.6
 """From this timestep on, so many samples show less of their picture than the schedule says."""
-KINDS = (("single", 0.32), ("pair", 0.58), ("count", 0.06), ("triple", 0.04))
-"""Shares of scenes: pairs are learned last."""
+KINDS = (
+    ("single", 0.2),
+    ("coloured", 0.3),
+    ("pair", 0.42),
+    ("count", 0.05),
+    ("triple", 0.03),
+)
+"""Shares of scenes: pairs are learned last, and colours that no scene shows on an object."""
 
 
 def spread_timesteps(shares: torch.Tensor) -> torch.Tensor:

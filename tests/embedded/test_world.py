@@ -67,6 +67,14 @@ def test_every_object_colour_and_background_is_trained_in_some_combination():
     assert {scene.relation for scene in seen} - {None} == set(RELATIONS)
 
 
+def test_coloured_scenes_are_single_objects_with_a_colour():
+    tinted = {glyph.name for glyph in GLYPHS if glyph.tints}
+    for scene, _ in SceneSampler(6, kinds=(("coloured", 1.0),)).batch(0, 300):
+        (item,) = scene.items
+        assert item.name in tinted
+        assert item.tint not in (None, scene.background)
+
+
 def test_a_word_mask_is_where_its_object_changes_the_picture(world):
     items = (Item("cat", 56, 0, 32), Item("heart", 56, 72, 32, tint="blue"))
     scene = Scene(items, "white", 0, "left", "pair")
