@@ -22,7 +22,7 @@ from report import Report, seconds
 
 import sdlab
 from sdlab import bench
-from sdlab.bench.fit import line
+from sdlab.bench.fit import HALF_WIDTH, line
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.exact import FACTS, exact_runs
 from sdlab.comparing.facts import Facts
@@ -71,6 +71,9 @@ def slopes(report):
         said += f" {fitted['first']} to {fitted['last']} evaluations; bench {known.order:.2f}"
         said += f" ({known.low:.2f} to {known.high:.2f}) from the same,"
         said += f" from all: {bench.sentence(bench.fit(own))}"
+        if max(fitted.high - fitted.low, known.high - known.low) > 2 * HALF_WIDTH:
+            print(f"{name}: no straight line, not judged: {said}")
+            continue
         apart = max(0.0, fitted.low - known.high, known.low - fitted.high)
         report.add(f"{name}: slope and the bench's", apart, goal=f"<= {APART}", note=said)
 

@@ -88,10 +88,20 @@ def _export_comparison(request: "Request") -> "Response":
     try:
         result = open_result(lab().runs, name)
     except StoreError:
-        return PlainTextResponse(f"No comparison {name[:40]!r} is stored here.", status_code=404)
+        return PlainTextResponse(f"Comparison {name[:40]!r} is {_why(name)}.", status_code=404)
     headers = {"Content-Disposition": f'attachment; filename="sdlab-comparison-{name}.zip"'}
     chunks = stream(lambda sink: export.write_zip(result, sink, root=lab().runs))
     return StreamingResponse(chunks, media_type="application/zip", headers=headers)
+
+
+def _why(comparison: str) -> str:
+    """Return in words why a comparison cannot be opened."""
+    from dashboard.lab import lab
+    from sdlab.comparing.result import FOLDER
+    from sdlab.store import RUN_ID
+
+    here = RUN_ID.fullmatch(comparison) and (lab().runs / FOLDER / comparison).exists()
+    return "damaged; compare again on its page" if here else "not stored here"
 
 
 def _picture(request: "Request") -> "Response":

@@ -40,7 +40,9 @@ def compare(
         bool, typer.Option("--fast", help="Compute in bfloat16, the reference not.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for one CSV file a table.")] = None,
-    zip: Annotated[Path | None, typer.Option(help="File for one zip of everything.")] = None,
+    zip: Annotated[
+        Path | None, typer.Option(help="File for one zip: verdict, tables, pictures.")
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print the cost table only, as CSV.")] = False,
     root: Root = None,
 ) -> None:

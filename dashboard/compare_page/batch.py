@@ -147,6 +147,12 @@ def progress(found: Mapping[str, RunState], batch: Batch) -> tuple[int, int]:
     return done, total
 
 
+def made_by(runs: Path, run: str) -> str | None:
+    """Return the hash of the weights that made a stored run, or None if it is not stored."""
+    stored = _stored(runs, run, _changed(runs, run))
+    return stored[1] if stored else None
+
+
 def _guess(experiment: Experiment) -> int:
     from sdlab.solvers.registry import solvers
 
@@ -159,8 +165,8 @@ def _state(worker: Worker, run: str) -> RunState:
     if view is not None and view.state != "done":
         seen = f"{zlib.crc32(view.preview):08x}" if view.preview else ""
         return RunState(view.state, view.evaluation, view.nfe, view.error, seen)
-    nfe = _stored_nfe(worker.runs, run, _changed(worker.runs, run))
-    return RunState("missing") if nfe is None else RunState("done", nfe, nfe)
+    stored = _stored(worker.runs, run, _changed(worker.runs, run))
+    return RunState("missing") if stored is None else RunState("done", stored[0], stored[0])
 
 
 def _changed(runs: Path, run: str) -> int:
@@ -171,10 +177,12 @@ def _changed(runs: Path, run: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _stored_nfe(runs: Path, run: str, changed: int) -> int | None:
-    """Return the evaluations of a stored run; ``changed`` makes a new one be read anew."""
+def _stored(runs: Path, run: str, changed: int) -> tuple[int, str] | None:
+    """Return evaluations and weights of a stored run; ``changed`` makes a new one be read anew."""
     stored = stored_run(runs, run) if changed else None
-    return None if stored is None else int(stored.manifest.get("nfe") or 0)
+    if stored is None:
+        return None
+    return int(stored.manifest.get("nfe") or 0), str(stored.manifest["model"].get("hash"))
 
 
 def _path(runs: Path, comparison: str) -> Path:

@@ -32,7 +32,7 @@ def earlier(page: str) -> None:
             "prompts": st.column_config.TextColumn("Prompts", width="medium"),
             "samplers": st.column_config.NumberColumn("Samplers", width="small"),
             "pictures": st.column_config.NumberColumn("Pictures", width="small"),
-            "made": st.column_config.DatetimeColumn("Asked for", format="YYYY-MM-DD HH:mm"),
+            "made": st.column_config.DatetimeColumn("Made (UTC)", format="YYYY-MM-DD HH:mm"),
             "id": st.column_config.TextColumn("Id"),
         },
         alt="Stored comparisons, latest first",

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.navigation import page_path
 from dashboard.routes import comparison_zip_url, page_url
 from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.result import Result
 
 
@@ -43,7 +44,7 @@ def python_code(comparison: Comparison) -> str:
     values = comparison.to_dict()
     own = Comparison(comparison.entrants, comparison.prompts).to_dict()
     changed = {k: v for k, v in values.items() if v != own[k] and k not in ("entrants", "model")}
-    bare = [e.label == e.solver for e in comparison.entrants]
+    bare = [e == Entrant(e.solver) for e in comparison.entrants]
     if all(bare):
         entrants = repr([e.solver for e in comparison.entrants])
     else:
@@ -63,5 +64,6 @@ def python_code(comparison: Comparison) -> str:
 
 
 def _entrant(values: dict[str, object]) -> str:
-    inner = ", ".join(f"{k}={v!r}" for k, v in values.items() if v and k != "solver")
+    given = {k: v for k, v in values.items() if k != "solver" and v not in (None, {})}
+    inner = ", ".join(f"{k}={v!r}" for k, v in given.items())
     return f"Entrant({values['solver']!r}" + (f", {inner})" if inner else ")")

@@ -91,7 +91,7 @@ def _nfe(entrant: Entrant, comparison: Comparison, budget: int, config: dict[str
             entrant.solver,
             comparison.steps_for(entrant, budget, config),
             config=config,
-            options=dict(entrant.solver_options),
+            options=dict(entrant.options(comparison.curve)),
             curve=entrant.follows(comparison.curve),
             curve_options=dict(entrant.curve_options),
             eta=entrant.eta,

@@ -15,6 +15,7 @@ from dashboard.messages import explained, show_error
 from dashboard.routes import page_url, picture_url
 from dashboard.state import come_back, leave, session_id, watches
 from sdlab.comparing.columns import REFERENCE
+from sdlab.comparing.comparison import Comparison
 from sdlab.sampling.experiment import Experiment
 
 POLL_SECONDS = 0.5
@@ -78,7 +79,9 @@ def draw_tiles(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
     for cell in batch.cells_of(prompt, seed, comparison.budget):
         name, run = names[cell.entrant], cell.experiment
         tiles.append(_tile(cell.entrant, name, colors[name], run, found[run.id]))
-    show_tiles(tiles, _size(batch), f"{prompt}, seed {seed}, by sampler", f"{page}.tiles")
+    show_tiles(
+        tiles, picture_size(batch.comparison), f"{prompt}, seed {seed}, by sampler", f"{page}.tiles"
+    )
 
 
 def _tile(id: str, name: str, color: str, run: Experiment, state: RunState) -> Tile:
@@ -103,10 +106,11 @@ def _tile(id: str, name: str, color: str, run: Experiment, state: RunState) -> T
     )
 
 
-def _size(batch: Batch) -> tuple[int, int]:
+def picture_size(comparison: Comparison) -> tuple[int, int]:
+    """Return width and height of a comparison's pictures in pixels."""
     model = lab().status().model
     own = model.default_size if model else (1, 1)
-    return batch.comparison.width or own[0], batch.comparison.height or own[1]
+    return comparison.width or own[0], comparison.height or own[1]
 
 
 def _progress_text(found: Mapping[str, RunState], done: int, total: int) -> str:

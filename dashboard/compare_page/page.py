@@ -261,6 +261,6 @@ def _is_made(batch: Batch) -> bool:
 
 
 def is_whole(result: Result, batch: Batch) -> bool:
-    """Return whether a result has all its runs, made by the weights in memory."""
+    """Return whether a result has all its runs and references, made by the weights in memory."""
     made = (result.tables["runs"]["state"] == "done").all()
-    return bool(made) and result.model_hash == batch.facts.hash
+    return bool(made) and not result.unreferenced and result.model_hash == batch.facts.hash

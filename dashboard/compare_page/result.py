@@ -7,20 +7,23 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from dashboard.compare_page.batch import made_by
 from dashboard.compare_page.choice import choose_picture
 from dashboard.compare_page.files import files
-from dashboard.compare_page.live import REFERENCE_COLOR
+from dashboard.compare_page.live import REFERENCE_COLOR, picture_size
 from dashboard.compare_page.rows import looks, short_names
 from dashboard.compare_page.sections import show_sections
 from dashboard.compare_page.tiles import Tile, show_tiles
 from dashboard.compare_page.unfair import say_unfair
 from dashboard.compare_page.viewer import difference_viewer
+from dashboard.lab import lab
 from dashboard.messages import plain
 from dashboard.routes import page_url, picture_url
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import MANIFEST, Result, open_result, result_path
 
 HEADLINES = 1
+_REPLACED = "its picture was removed, or made again by other weights"
 
 
 def made_at(runs: Path, comparison: str) -> float:
@@ -78,6 +81,11 @@ def ranked(result: Result, prompt: str, seed: int, budget: int) -> pd.DataFrame:
     return rows.assign(rank=rank.where(rows["group"] == 0)).drop(columns="group")
 
 
+def is_of(result: Result, run: str) -> bool:
+    """Return whether a run is still stored as the weights made it that the result is of."""
+    return made_by(lab().runs, run) == result.model_hash
+
+
 def tiles(page: str, result: Result) -> None:
     """Draw the tiles of the chosen picture, the nearest to the reference first."""
     comparison = result.comparison
@@ -90,9 +98,8 @@ def tiles(page: str, result: Result) -> None:
     drawn = [_reference(result, prompt, seed)]
     for row in rows.to_dict("records"):
         drawn.append(_tile(row, names[row["entrant"]], colors, prompt, result))
-    width, height = comparison.width or 1, comparison.height or 1
     label = f"{prompt}, seed {seed}, the nearest to the reference first"
-    show_tiles([t for t in drawn if t], (width, height), label, f"{page}.tiles")
+    show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles")
     st.caption(
         "In the order of distance to the reference, in standard deviations of its latents: 1 is as "
         "far as another picture. Who draws noise is not ranked: its picture is another by right. "
@@ -147,14 +154,17 @@ def _verdict(result: Result) -> None:
 def _missing(page: str, result: Result, again: Callable[[], None] | None) -> None:
     states = result.tables["runs"]["state"]
     counts = states[states != "done"].value_counts()
-    if counts.empty:
+    said = []
+    if len(counts):
+        words = ", ".join(f"{count} {state}" for state, count in counts.items())
+        said += [f"Of {len(states)} runs not done: {words}. The figures are of those that are."]
+    if lacking := result.unreferenced:
+        pictures = len(result.comparison.pictures)
+        said += [f"References not done, or not at both step counts: {lacking} of {pictures}."]
+    if not said:
         return
-    words = ", ".join(f"{count} {state}" for state, count in counts.items())
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.warning(
-            f"Of {len(states)} runs not done: {words}. The figures are of those that are.",
-            icon=":material/rule:",
-        )
+        st.warning(" ".join(said), icon=":material/rule:")
         if again is not None:
             st.button("Run the rest", key=f"{page}.rest", icon=":material/replay:", on_click=again)
 
@@ -165,15 +175,16 @@ def _reference(result: Result, prompt: str, seed: int) -> Tile | None:
     if rows.empty or not rows["run"].iloc[0]:
         return None
     run, nfe = rows["run"].iloc[0], rows["nfe"].iloc[0]
+    here = is_of(result, run)
     return Tile(
         id=REFERENCE,
         name=REFERENCE,
         color=REFERENCE_COLOR,
         state="done",
-        src=picture_url(run, result.created),
-        alt=f"The converged picture of: {prompt}",
-        line=f"Heun, {nfe} evaluations",
-        href=page_url(f"run?id={run}"),
+        src=picture_url(run, result.created) if here else "",
+        alt=f"The converged picture of: {prompt}" if here else "",
+        line=f"Heun, {nfe} evaluations" + ("" if here else f" · {_REPLACED}"),
+        href=page_url(f"run?id={run}") if here else "",
     )
 
 
@@ -181,9 +192,11 @@ def _tile(
     row: dict[str, object], name: str, colors: dict[str, str], prompt: str, result: Result
 ) -> Tile:
     done = row["state"] == "done"
+    here = done and is_of(result, str(row["run"]))
     figures = [] if pd.isna(row["distance"]) else [f"{row['distance']:.3g} std"]
     figures += [] if pd.isna(row["nfe"]) else [f"{row['nfe']} evaluations"]
     figures += [] if pd.isna(row["fidelity"]) else [f"{row['fidelity']:.0%} of the prompt"]
+    figures += [_REPLACED] if done and not here else []
     badge = "" if pd.isna(row["rank"]) else str(row["rank"])
     if done and not row["deterministic"]:
         badge = "draws noise"
@@ -192,11 +205,11 @@ def _tile(
         name=name,
         color=colors[name],
         state=str(row["state"]),
-        src=picture_url(str(row["run"]), result.created) if done else "",
-        alt=f"Picture by {name} of: {prompt}" if done else "",
+        src=picture_url(str(row["run"]), result.created) if here else "",
+        alt=f"Picture by {name} of: {prompt}" if here else "",
         line=" · ".join(figures) if done else str(row["state"]),
         badge=badge,
         error=str(row["error"] or ""),
-        href=page_url(f"run?id={row['run']}") if done else "",
+        href=page_url(f"run?id={row['run']}") if here else "",
         first=row["rank"] is not pd.NA and row["rank"] == 1,
     )

@@ -19,11 +19,12 @@ from dashboard.compare_page import reduce
 from dashboard.compare_page.choice import choose_picture
 from dashboard.compare_page.rows import looks, short_names
 from dashboard.csv_table import csv_table
-from dashboard.messages import explained
+from dashboard.messages import explained, plain
 from dashboard.section_choice import choose_section
 from sdlab.comparing.columns import REFERENCE, TABLES
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.result import Result
+from sdlab.comparing.verdict import TARGET, reached
 
 if TYPE_CHECKING:
     import altair as alt
@@ -134,6 +135,22 @@ _ABOUT = {
 }
 
 
+def _asked(shown: Shown) -> None:
+    """Draw the choice of an error and who reaches it first."""
+    target = st.number_input(
+        "Error asked for (std)",
+        min_value=0.001,
+        max_value=1.0,
+        value=TARGET,
+        step=0.01,
+        format="%.3f",
+        key=f"{shown.page}.target",
+        bind="query-params",
+        width=180,
+    )
+    st.markdown(plain(reached(shown.tables, target)) or "No sampler is ranked by distance here.")
+
+
 def _cost(shown: Shown) -> None:
     cost, slopes = shown.tables["cost"], shown.tables["slopes"]
     if cost["error"].notna().sum() == 0:
@@ -160,6 +177,7 @@ def _cost(shown: Shown) -> None:
             "nearer. Seconds are a run's own share of the network calls it shared, its solver, "
             "encoding and decoding."
         )
+    _asked(shown)
     _tables(shown, "slopes", drawn=True)
     _tables(shown, "cost")
 
@@ -294,7 +312,8 @@ def _quality(shown: Shown) -> None:
     st.caption(
         "A network that knows the embedded model's world looks at each picture and says which of "
         f"the prompt's statements hold: {count} here for each point. Bars are 95 % intervals "
-        f"(Wilson); where they overlap widely, add prompts and seeds. {LINES}"
+        "(Wilson, each picture counted once); where they overlap widely, add prompts and seeds. "
+        f"{LINES}"
     )
     _tables(shown, "quality")
 

@@ -52,7 +52,7 @@ def difference_viewer(page: str, result: Result) -> None:
         prompt, seed = choose_picture(f"{page}.pair", result.comparison, 330)
         runs, steady = _runs(result, prompt, seed)
         if len(runs) < 2:
-            st.info("Fewer than two runs of this picture are done.", icon=":material/info:")
+            st.info("Fewer than two runs of this picture are stored.", icon=":material/info:")
             return
         names = list(runs)
         a = _choose(page, "First", names, 0, "a")
@@ -180,19 +180,19 @@ def _runs(result: Result, prompt: str, seed: int) -> tuple[dict[str, str], int]:
 
     First the reference, then the first budget's, then the others', whose names tell the budget.
     """
-    from dashboard.compare_page.result import ranked
+    from dashboard.compare_page.result import is_of, ranked
 
     comparison = result.comparison
     names = short_names(entrant.label for entrant in comparison.entrants)
     references = result.tables["references"]
     own = references[(references["prompt"] == prompt) & (references["seed"] == seed)]
-    fine = [str(run) for run in own["run"] if run]
+    fine = [str(run) for run in own["run"] if run and is_of(result, run)]
     found = {REFERENCE: fine[0]} if fine else {}
     steady, unit = 0, "evaluations" if comparison.align == "nfe" else "steps"
     others = [budget for budget in comparison.budgets if budget != comparison.budget]
     for budget in (comparison.budget, *others):
         rows = ranked(result, prompt, seed, budget)
-        done = rows[rows["state"] == "done"]
+        done = rows[(rows["state"] == "done") & [is_of(result, run) for run in rows["run"]]]
         at = f", {budget} {unit}" if budget != comparison.budget else ""
         steady = steady or len(found) + int(done["rank"].notna().sum())
         found |= {names[e] + at: r for e, r in zip(done["entrant"], done["run"], strict=True)}

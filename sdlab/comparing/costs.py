@@ -49,10 +49,9 @@ def cost(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
             }
         )
     steady = {e.label for e in outcomes.comparison.entrants if not draws_noise(e)}
+    ranked = [row for row in rows if row["entrant"] in steady and _is_whole(row, rows)]
     for row in rows:
-        row["pareto"] = row["entrant"] in steady and not any(
-            _beats(other, row) for other in rows if other["entrant"] in steady
-        )
+        row["pareto"] = row in ranked and not any(_beats(other, row) for other in ranked)
     order = [entrant.label for entrant in outcomes.comparison.entrants]
     return sorted(rows, key=lambda row: (order.index(row["entrant"]), row["budget"]))
 
@@ -61,16 +60,19 @@ def slopes(outcomes: Outcomes, costs: "pd.DataFrame") -> list[dict[str, Any]]:
     """Return one row an entrant: how its error falls with its evaluations.
 
     Fitted are the points well above the reference's own error and below an error that says nothing
-    about small steps, as in ``sdlab.bench.fit``, whose line it is.
+    about small steps, as in ``sdlab.bench.fit``, whose line it is. Unlike there a slope of few
+    points is told too: its interval says how little it is worth.
 
     Args:
         outcomes: The runs.
         costs: The ``cost`` table.
     """
     rows = []
+    most = costs.groupby("budget")["pictures"].transform("max")
+    whole = costs[costs["pictures"] == most]
     for entrant in outcomes.comparison.entrants:
         row: dict[str, Any] = {"entrant": entrant.label, "note": ""}
-        points = costs[costs["entrant"] == entrant.label].sort_values("nfe")
+        points = whole[whole["entrant"] == entrant.label].sort_values("nfe")
         points = points.drop_duplicates("nfe")
         nfe, error = points["nfe"].to_numpy(float), points["error"].to_numpy(float)
         least = ABOVE_FLOOR * np.nan_to_num(points["floor"].to_numpy(float), nan=0.0)
@@ -110,6 +112,11 @@ def half_width(values: "np.ndarray | list[float]", freedom: int | None = None) -
         return math.nan
     student = float(stats.t.ppf(0.975, freedom or count - 1))
     return student * float(np.std(values, ddof=1)) / math.sqrt(count)
+
+
+def _is_whole(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
+    """Return whether nobody has made more pictures at the budget."""
+    return all(r["pictures"] <= row["pictures"] for r in rows if r["budget"] == row["budget"])
 
 
 def _beats(other: dict[str, Any], row: dict[str, Any]) -> bool:

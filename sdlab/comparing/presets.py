@@ -65,8 +65,8 @@ def _ddim() -> tuple[Entrant, ...]:
     )
 
 
-# As AUTOMATIC1111's and ComfyUI's lists name them. Those without a curve in the name go over evenly
-# spaced timesteps there ("Automatic", "normal"), which is linspace here.
+# Names as in AUTOMATIC1111's list. Those without a curve in the name are compared over linspace,
+# k-diffusion's own spacing of timesteps; DDIM, PLMS and UniPC have spacings of their own there.
 WEB_UIS = (
     ("Euler", "euler", "linspace"),
     ("Euler a", "euler_ancestral", "linspace"),

@@ -79,6 +79,9 @@ def fidelity(verdicts: Verdicts) -> dict[str, float]:
 def quality(outcomes: Outcomes, costs: "pd.DataFrame", verdicts: Verdicts) -> list[dict[str, Any]]:
     """Return one row an entrant, budget and kind of statement.
 
+    The statements of one picture hang together (no car, no red car), so the interval is as wide
+    as if each picture had made one.
+
     Args:
         outcomes: The runs.
         costs: The ``cost`` table.
@@ -88,18 +91,19 @@ def quality(outcomes: Outcomes, costs: "pd.DataFrame", verdicts: Verdicts) -> li
         return []
     from sdlab.embedded.evaluate import share
 
-    hits: dict[tuple[str, int], list[tuple[str, bool]]] = {}
+    hits: dict[tuple[str, int], list[list[tuple[str, bool]]]] = {}
     for outcome in outcomes.done:
         key = (outcome.cell.entrant, outcome.cell.budget)
-        hits.setdefault(key, []).extend(verdicts.get(outcome.cell.experiment.id, []))
+        hits.setdefault(key, []).append(verdicts.get(outcome.cell.experiment.id, []))
     rows = []
     for entrant, budget, nfe in costs[["entrant", "budget", "nfe"]].itertuples(index=False):
         row = {"entrant": entrant, "budget": budget, "nfe": nfe}
-        found = hits.get((entrant, budget), [])
+        pictures = hits.get((entrant, budget), [])
         for what in (*KINDS, ALL):
-            counted = [hit for kind, hit in found if what in (kind, ALL)]
+            counted = [[hit for kind, hit in found if what in (kind, ALL)] for found in pictures]
+            counted = [found for found in counted if found]
             if counted:
-                figure = share(counted)
+                figure = share([hit for found in counted for hit in found], len(counted))
                 interval = {"share": figure.value, "low": figure.low, "high": figure.high}
                 rows.append({**row, "what": what, **interval, "statements": figure.samples})
     return rows

@@ -56,6 +56,11 @@ class Result:
         """The comparison's id."""
         return self.comparison.id
 
+    @property
+    def unreferenced(self) -> int:
+        """How many pictures have no reference, or one whose own error is not known."""
+        return len(self.comparison.pictures) - int(self.tables["references"]["change"].count())
+
     def __getattr__(self, name: str) -> "pd.DataFrame":
         """Return a table by its name: ``result.cost``."""
         if name in TABLES:

@@ -37,8 +37,8 @@ def compare(
         model: The loaded model.
         comparison: What to compare; or give its fields by name.
         on_progress: Called with (evaluations done, evaluations in all).
-        save: The folder of all runs. Then every run is saved there, and so is the result; a
-            reference that is stored there and was made by these weights is not made again.
+        save: The folder of all runs. Then every run is saved there, and so is the result; what is
+            stored there already, made by these weights, is not made again.
         target: The error that the verdict asks for, in standard deviations; above 0.
         fields: Fields of ``Comparison``, on top of ``comparison`` if that is given too. Entrants
             may be names: ``entrants=["heun", "DDIMScheduler"]``.
@@ -85,7 +85,8 @@ def comparing(
         target: The error that the verdict asks for, in standard deviations; above 0.
 
     Raises:
-        ValueError: If ``target`` is not above 0, or no run at all can start on this model.
+        ValueError: If ``target`` is not above 0, an entrant takes no number of steps that a budget
+            pays for, or no run at all can start on this model.
         StoreError: If ``save`` cannot be written to.
     """
     check_target(target)
@@ -93,7 +94,7 @@ def comparing(
     cells = [cell.experiment for cell in comparison.cells(facts.config)]
     references = [x for reference in comparison.references() for x in reference[2:]]
     found: dict[str, Run | Exception] = {}
-    for experiment in references if save is not None else ():
+    for experiment in (*references, *cells) if save is not None else ():
         run = stored(experiment, save, facts.hash)  # type: ignore[arg-type]
         if run is not None:
             found[experiment.id] = run

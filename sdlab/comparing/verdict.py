@@ -17,6 +17,8 @@ TARGET = 0.05
 TENTH = 0.1
 FAR = 1.5
 """A tie at this ratio of distances is rather a lack of pictures."""
+USELESS = 1.0
+"""An error as large as the distance to another picture, which nobody wants however quick."""
 NAMED = 4
 """So many are named in a sentence; of more, the number is told."""
 NO_FIDELITY = "nothing judges these pictures' fidelity here, so no quality is claimed."
@@ -38,9 +40,9 @@ def verdict(
     """
     if not (tables["runs"]["state"] == "done").any():
         return ["No run is done, so there is nothing to compare.", *_failed(tables)]
-    ranked = _ranked(tables)
+    ranked, partly = _ranked(tables)
     said = [*_nearest(comparison, tables, ranked), *_reached(ranked, target)]
-    said += _front(ranked)
+    said += [*_front(ranked), *_partly(partly)]
     said += _stochastic(comparison, tables)
     said += [*_one_picture(comparison, tables, ranked), *_unsure(ranked), *_unlike(tables)]
     said += [*_failed(tables), *_no_reference(comparison, tables, lack)]
@@ -78,11 +80,31 @@ def evaluations_for(nfe: Sequence[float], errors: Sequence[float], target: float
     return math.nan
 
 
-def _ranked(tables: Tables) -> Frame:
-    """Return the rows of ``cost`` that distance may rank: without noise, with an error."""
+def reached(tables: Tables, target: float) -> str:
+    """Return who reaches an error first and what the others need; "" where nobody is ranked.
+
+    Args:
+        tables: Of a comparison.
+        target: The error asked for, in standard deviations of the latents; above 0.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    check_target(target)
+    return " ".join(_reached(_ranked(tables)[0], target))
+
+
+def _ranked(tables: Tables) -> tuple[Frame, Frame]:
+    """Return the rows of ``cost`` that distance may rank, and those that lack pictures for it.
+
+    Ranked are rows without noise, with an error, over all the pictures that others have at the
+    budget: a mean over other pictures would rank the pictures.
+    """
     entrants, cost = tables["entrants"], tables["cost"]
     steady = entrants.loc[entrants["deterministic"], "entrant"]
-    return cost[cost["entrant"].isin(steady) & cost["error"].notna()]
+    rows = cost[cost["entrant"].isin(steady) & cost["error"].notna()]
+    whole = rows["pictures"] == rows.groupby("budget")["pictures"].transform("max")
+    return rows[whole], rows[~whole]
 
 
 def _nearest(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]:
@@ -100,7 +122,18 @@ def _nearest(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]
         f" {_error(best)} away ({_count(best['nfe'], 'evaluation')}); then"
         f" {_listed([f'{r.entrant} {r.error:.3g}' for r in here.iloc[1:].itertuples()])}."
     )
-    return [said, *_tied(tables["ties"], best["entrant"])]
+    ties = tables["ties"]
+    ties = ties[ties["a"].isin(here["entrant"]) & ties["b"].isin(here["entrant"])]
+    return [said, *_tied(ties, best["entrant"])]
+
+
+def _partly(partly: Frame) -> list[str]:
+    """Say who is left out of the order, having made only some of the pictures."""
+    points = [
+        f"{r.entrant} at {_count(r.nfe, 'evaluation')} ({_count(r.pictures, 'picture')})"
+        for r in partly.itertuples()
+    ]
+    return [f"Not ranked, for others made more pictures: {_listed(points)}."] if points else []
 
 
 def _tied(ties: Frame, best: str) -> list[str]:
@@ -138,25 +171,28 @@ def _reached(ranked: Frame, target: float) -> list[str]:
             return []
         what = "it needs" if len(missed) == 1 else "they need"
         return [f"None reaches an error of {target:g} within {most:.0f} evaluations; {what} more."]
-    needed.sort(key=lambda row: row[0])
-    least = [f"{label} ({count:.0f})" for count, at_once, label in needed if at_once]
-    rest = [(count, label) for count, at_once, label in needed if not at_once]
+    needed.sort(key=lambda row: (row[0], not row[1]))
+    fewest = needed[0][0]
+    least = [f"{label} ({n:.0f})" for n, at_once, label in needed if at_once and n == fewest]
     if least:
         said = (
             f"An error of {target:g} is reached with the fewest evaluations tried by"
             f" {_listed(least)}"
         )
-        slower = [f"{label} needs about {count:.0f}" for count, label in rest]
+        rest = needed[len(least) :]
     else:
-        (first, quickest), *rest = rest
+        (_, _, quickest), *rest = needed
         said = (
-            f"An error of {target:g} is reached first by {quickest}, with about {first:.0f}"
+            f"An error of {target:g} is reached first by {quickest}, with about {fewest:.0f}"
             " evaluations"
         )
-        slower = [
-            f"{label} needs about {count:.0f} ({count / first:.1f} times as many)"
-            for count, label in rest
-        ]
+    slower = [
+        f"{label} needs at most {count:.0f}, the fewest tried"
+        if at_once
+        else f"{label} needs about {count:.0f}"
+        + (f" ({count / fewest:.1f} times as many)" if not least else "")
+        for count, at_once, label in rest
+    ]
     said += f"; {_listed(slower)}." if slower else "."
     if missed:
         said += f" Not reached with what was tried: {_listed(missed)}."
@@ -164,7 +200,7 @@ def _reached(ranked: Frame, target: float) -> list[str]:
 
 
 def _front(ranked: Frame) -> list[str]:
-    front = ranked[ranked["pareto"]].sort_values("seconds")
+    front = ranked[ranked["pareto"] & (ranked["error"] < USELESS)].sort_values("error")
     if front.empty or len(ranked) < 2:
         return []
     points = [

@@ -46,12 +46,18 @@ class Figure(NamedTuple):
     samples: int
 
 
-def share(hits: Sequence[bool]) -> Figure:
-    """Returns the share of hits with Wilson's 95 % interval."""
-    n, p, z = len(hits), sum(hits) / max(1, len(hits)), 1.96
+def share(hits: Sequence[bool], independent: int | None = None) -> Figure:
+    """Returns the share of hits with Wilson's 95 % interval.
+
+    Args:
+        hits: Whether each was one; at least one.
+        independent: How many of them stand on their own, if they hang together in groups; the
+            interval is as wide as so many make it.
+    """
+    n, p, z = independent or len(hits), sum(hits) / len(hits), 1.96
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    return Figure(p, middle - half, middle + half, n)
+    return Figure(p, middle - half, middle + half, len(hits))
 
 
 def mean(values: Sequence[float]) -> Figure:

@@ -10,7 +10,7 @@ from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.exact import FACTS, exact_runs
 from sdlab.comparing.luck import holm, paired
 from sdlab.comparing.summary import summarise, table
-from sdlab.comparing.verdict import evaluations_for, verdict
+from sdlab.comparing.verdict import evaluations_for, reached, verdict
 from tests.comparing.conftest import comparison
 
 
@@ -69,6 +69,33 @@ def test_who_does_not_get_there_and_who_always_was():
     assert said[1] == (
         "An error of 0.3 is reached with the fewest evaluations tried by a (5); b needs about 7."
     )
+
+
+def test_the_fewest_tried_of_one_may_be_more_than_another_needs():
+    rows = [("a", 9, 0.05), ("a", 19, 0.01), ("b", 5, 0.2), ("b", 10, 0.05)]
+    assert reached(tables(rows), 0.1) == (
+        "An error of 0.1 is reached first by b, with about 7 evaluations; a needs at most 9, the"
+        " fewest tried."
+    )
+    with pytest.raises(ValueError, match="target must be above 0, got 0"):
+        reached(tables(rows), 0)
+
+
+def test_who_made_fewer_pictures_is_not_ranked():
+    found = tables(ROWS, ties=[("a", "b", 0.25, 0.001, False)])
+    found["cost"].loc[found["cost"]["entrant"] == "a", "pictures"] = 1
+    said = verdict(SPEC, found)
+    assert said[0].startswith("b ends 0.2 standard deviations")
+    assert (
+        "Not ranked, for others made more pictures: a at 5 evaluations (1 picture) and a at 10"
+        " evaluations (1 picture)."
+    ) in said
+    assert "luck" not in " ".join(said)
+
+
+def test_no_useless_run_is_praised_for_being_quick():
+    found = tables([("a", 2, 3.0), ("a", 10, 0.05)])
+    assert "than a with 10 evaluations (1 s, 0.05)." in " ".join(verdict(SPEC, found))
 
 
 def test_ties_are_named_with_ratio_and_p():

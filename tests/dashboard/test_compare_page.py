@@ -11,7 +11,7 @@ from dashboard.compare_page import batch as batches
 from dashboard.compare_page import reduce
 from dashboard.compare_page.earlier import listed
 from dashboard.compare_page.files import python_code
-from dashboard.compare_page.result import made_at, opened, ranked
+from dashboard.compare_page.result import _tile, is_of, made_at, opened, ranked
 from dashboard.compare_page.rows import entrant_of, short_names, text_of, whole_numbers
 from dashboard.compare_page.viewer import difference, signed
 from dashboard.lab import lab
@@ -245,7 +245,7 @@ def test_a_sampler_that_falls_over_has_its_error_and_the_rest_finish(open_page):
 
 
 def test_cancel_keeps_what_is_done_and_shows_it(open_page):
-    at = open_page("compare", **{**QUICK, "compare.reference": "1000", "compare.seeds": "5"})
+    at = open_page("compare", **{**QUICK, "compare.reference": "200", "compare.seeds": "5"})
     at.button(key=GO).click().run()
     run = shown(at)
     found = batches.asked(lab().runs, run)
@@ -261,6 +261,42 @@ def test_cancel_keeps_what_is_done_and_shows_it(open_page):
     assert any("nothing to rank" in read(i) or "no distance" in read(i) for i in at.info)
     states = opened(lab().runs, run, made_at(lab().runs, run)).tables["runs"]["state"]
     assert set(states) == {"done"}
+    assert any("References not done" in read(w) and "1 of 1" in read(w) for w in at.warning)
+    at.button(key="compare.rest").click().run()
+    run_until(at, lambda a: "Measurements" in headers(a), 240)
+    result = opened(lab().runs, run, made_at(lab().runs, run))
+    assert not result.unreferenced and result.runs["distance"].notna().all()
+
+
+def test_pictures_of_other_weights_are_not_shown_beside_old_numbers(open_page):
+    at = go(open_page("compare", **{**QUICK, "compare.seeds": "6"}))
+    one = shown(at)
+    found = opened(lab().runs, one, made_at(lab().runs, one))
+    run = found.tables["runs"]["run"].iloc[0]
+    assert is_of(found, run)
+    file = lab().runs / run / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["model"]["hash"] = "0" * 16
+    file.write_text(json.dumps(manifest))
+    assert not is_of(found, run)
+    assert is_of(found, found.tables["runs"]["run"].iloc[1])
+    tile = _tile(
+        ranked(found, *found.comparison.pictures[0], found.comparison.budget)
+        .set_index("run", drop=False)
+        .loc[run]
+        .to_dict(),
+        "any",
+        {"any": "#000000"},
+        "a sun",
+        found,
+    )
+    assert tile.state == "done" and not tile.src and "other weights" in tile.line
+
+
+def test_the_error_asked_for_is_answered(page):
+    at = go(page)
+    at.number_input(key="compare.target").set_value(0.9).run()
+    assert any("An error of 0.9 is reached" in read(m) for m in at.markdown)
 
 
 # Behind the page.
@@ -322,7 +358,16 @@ def test_two_runs_differ_by_sign_and_one_from_itself_by_nothing(page):
 
 def test_the_python_makes_the_same_comparison():
     comparison = Comparison(
-        (Entrant("heun"), Entrant("ddim", eta=0.5, curve="karras")), ("a sun",), (1, 2), 8, (4,)
+        (
+            Entrant("heun"),
+            Entrant("ddim", eta=0.5, curve="karras"),
+            Entrant("euler_ancestral", eta=0.0),
+            Entrant("lms", curve="karras", label="lms"),
+        ),
+        ("a sun",),
+        (1, 2),
+        8,
+        (4,),
     )
     said = {}
     code = python_code(comparison).partition("result = compare(\n    model,")[2]
