@@ -27,8 +27,8 @@ REFERENCED = 50  # prompts whose distance to a reference is measured too
 WHATS = (ALL, "object", "colour", "background", "relation")
 
 # (ahead, behind, evaluations): DPM-Solver++ (2211.01095) shows the first, UniPC (2302.04867) the
-# next two, most of all where evaluations are few; Heun pays twice a step and is behind there (Karras
-# et al. 2022 take 18 and more). The papers step over other curves; here all follow karras.
+# next two, most of all where evaluations are few; Heun pays twice a step and is behind there
+# (Karras et al. 2022 take 18 and more). The papers step over other curves; here all follow karras.
 AHEAD = (
     *(("dpmpp_2m", "ddim", n) for n in (12, 20)),
     *(("unipc", "ddim", n) for n in (5, 8, 12, 20)),

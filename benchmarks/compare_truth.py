@@ -82,24 +82,28 @@ def winners(report):
     """Whom the verdict names first, against who ends nearest to the true ODE's end."""
     quick = report.arguments.quick
     data = bench.problem("mixture_image").denoiser
-    for count in (16,) if quick else (8, 16, 32, 64):
-        truth = bench.errors(
-            SOLVERS,
-            problem="mixture_image",
-            steps=(count,),
-            curve="karras",
-            end="sigma_min",
-            particles=32,
-        ).set_index("solver")["error"]
-        fields = {"seeds": range(4), "reference_steps": 200} if quick else {}
-        verdict = exact(SOLVERS, data, budget=count, **fields).verdict[0]
-        named = verdict.partition(" comes nearest")[0].rpartition(", ")[2]
-        report.add(
-            f"{count} steps: the verdict names the true winner",
-            float(named == truth.idxmin()),
-            goal=">= 1",
-            note=f"named {named}; true {', then '.join(truth.sort_values().index[:2])}",
-        )
+    for align in ("steps", "nfe"):
+        for count in (16,) if quick else (8, 16, 32, 64):
+            fields = {"seeds": range(4), "reference_steps": 200} if quick else {}
+            result = exact(SOLVERS, data, budget=count, align=align, **fields)
+            steps = result.entrants.set_index("entrant")["num_steps"].astype(int)
+            table = bench.errors(
+                SOLVERS,
+                problem="mixture_image",
+                steps=sorted(set(steps)),
+                curve="karras",
+                end="sigma_min",
+                particles=32,
+            )
+            own = table[table["num_steps"] == table["solver"].map(steps)]
+            truth = own.set_index("solver")["error"]
+            named = result.verdict[0].partition(" comes nearest")[0].rpartition(", ")[2]
+            report.add(
+                f"{count} {'evaluations' if align == 'nfe' else 'steps'}: true winner named",
+                float(named == truth.idxmin()),
+                goal=">= 1",
+                note=f"named {named}; true {', then '.join(truth.sort_values().index[:2])}",
+            )
     # At sigma 0 the denoiser of single pictures returns one of them, whatever the sampler.
     result = exact(SOLVERS, bench.problem("pictures").denoiser, budget=32)
     tied = result.tables["ties"]["tied"]

@@ -93,6 +93,15 @@ def test_a_reference_of_other_weights_is_made_again(small, tmp_path):
     assert json.loads(file.read_text())["model"]["hash"] == small.hash
 
 
+def test_the_same_noise_is_brought_to_each_schedulers_scale(small):
+    """EulerDiscreteScheduler starts from noise times (sigma^2 + 1)^0.5 over "leading"."""
+    names = ["euler", "EulerDiscreteScheduler", "DDIMScheduler", "LMSDiscreteScheduler"]
+    found = sdlab.compare(small, **{**SPEC, "entrants": names}).steps
+    start = found[found["evaluation"] == 0].set_index("entrant")
+    assert sorted(start.index) == sorted(names)
+    assert start["x_t_distance"].max() < 1e-5
+
+
 def test_closing_keeps_what_is_done(small, tmp_path):
     spec = sdlab.Comparison.from_dict(
         {**SPEC, "entrants": [sdlab.Entrant("euler"), sdlab.Entrant("heun")], "model": "small"}

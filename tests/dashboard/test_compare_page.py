@@ -11,6 +11,7 @@ from dashboard.compare_page import batch as batches
 from dashboard.compare_page import reduce
 from dashboard.compare_page.earlier import listed
 from dashboard.compare_page.files import python_code
+from dashboard.compare_page.forecast import forecast
 from dashboard.compare_page.result import _tile, is_of, made_at, opened, ranked
 from dashboard.compare_page.rows import entrant_of, short_names, text_of, whole_numbers
 from dashboard.compare_page.viewer import difference, signed
@@ -266,6 +267,36 @@ def test_cancel_keeps_what_is_done_and_shows_it(open_page):
     run_until(at, lambda a: "Measurements" in headers(a), 240)
     result = opened(lab().runs, run, made_at(lab().runs, run))
     assert not result.unreferenced and result.runs["distance"].notna().all()
+
+
+def test_cancel_in_the_middle_of_a_samplers_run(open_page):
+    choices = {"compare.budget": "150", "compare.more": "", "compare.reference": "4"}
+    at = open_page("compare", **{**QUICK, **choices, "compare.seeds": "7"})
+    at.button(key=GO).click().run()
+    run = shown(at)
+    found = batches.asked(lab().runs, run)
+    cells = [cell.experiment.id for cell in found.cells]
+
+    def under_way(a):
+        return any(batches.states(lab(), found)[cell].evaluation > 3 for cell in cells)
+
+    run_until(at, under_way, 120)
+    at.button(key="compare.cancel").click().run()
+    run_until(at, lambda a: "Measurements" in headers(a))
+    assert any("not done: 2 cancelled" in read(w) for w in at.warning)
+    at.button(key="compare.rest").click().run()
+    run_until(at, lambda a: "Measurements" in headers(a), 240)
+    result = opened(lab().runs, run, made_at(lab().runs, run))
+    assert set(result.runs["state"]) == {"done"} and not result.unreferenced
+
+
+def test_the_forecast_counts_the_evaluations_that_are_made(open_page, facts):
+    samplers = ["heun", "DPMSolverSDEScheduler", "EulerDiscreteScheduler"]
+    one = shown(go(open_page("compare", **{**QUICK, "compare.samplers": samplers})))
+    found = opened(lab().runs, one, made_at(lab().runs, one))
+    told = forecast(found.comparison.to_json(), facts.name, facts.hash, dict(facts.config))
+    assert told.evaluations == found.runs["nfe"].sum()
+    assert told.runs == len(found.runs)
 
 
 def test_pictures_of_other_weights_are_not_shown_beside_old_numbers(open_page):

@@ -112,6 +112,8 @@ def test_a_second_browser_joins_and_cancel_keeps_what_is_done(new_page):
     other = new_page(f"/compare?id={one}")
     expect(tile(other, "reference")).to_have_attribute("data-state", "running", timeout=LONG)
     expect(other.get_by_text("evaluations · ")).to_be_visible(timeout=SECONDS)
+    preview = tile(other, "reference").locator('img[alt^="Preview by"]')
+    expect(preview).to_be_visible(timeout=LONG)
     page.wait_for_timeout(1000)  # both have been seen to watch
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Watch again")).to_be_visible(timeout=SECONDS)
