@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
 
 _SHIPPED = Path(__file__).parents[1] / "models" / "embedded"
-_CAPTION_WORDS = re.compile(r"[a-z0-9']+")
+_CAPTION_WORDS = re.compile(r"[\w']+")
+
+
+@functools.cache
+def known_objects() -> tuple[str, ...]:
+    """Returns the objects that the shipped checker can tell apart."""
+    from safetensors import safe_open
+
+    with safe_open(_SHIPPED / "checker.safetensors", framework="numpy") as file:
+        return tuple(file.metadata()["objects"].split(","))
 
 
 def known_words() -> frozenset[str]:

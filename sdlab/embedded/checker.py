@@ -23,8 +23,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from sdlab.embedded.catalogue import BACKGROUNDS, SIZES, TINTS
-from sdlab.embedded.claims import Claims, parse
+from sdlab.embedded.catalogue import BACKGROUNDS, OPPOSITE, SIZES, TINTS
+from sdlab.embedded.claims import Claims, Thing, parse
 
 FILE = Path(__file__).parents[1] / "models" / "embedded" / "checker.safetensors"
 GRID = 16
@@ -42,10 +42,35 @@ class Found(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What one picture shows."""
+    """What one picture shows: its objects, the surest first, and its background."""
 
     objects: tuple[Found, ...]
     background: str
+
+    def relation(self, first: Thing, second: Thing) -> str | None:
+        """Returns how the first thing lies to the second: "left", "right", "above" or "below".
+
+        Of several objects of a name, the surest in the thing's colour is meant, and the surest
+        where none has it (whether the colour is right is another question). None if one of the
+        two is not there.
+        """
+        pairs = [
+            (a, b)
+            for a in self.objects
+            for b in self.objects
+            if a is not b and (a.name, b.name) == (first.name, second.name)
+        ]
+        if not pairs:
+            return None
+        a, b = max(pairs, key=lambda pair: _in_colour(pair[0], first) + _in_colour(pair[1], second))
+        dx, dy = a.x - b.x, a.y - b.y
+        if abs(dx) >= abs(dy):
+            return "left" if dx < 0 else "right"
+        return "above" if dy < 0 else "below"
+
+
+def _in_colour(found: Found, thing: Thing) -> bool:
+    return thing.colour is None or found.colour == thing.colour
 
 
 class Answers(NamedTuple):
@@ -166,7 +191,8 @@ def judge(seen: Seen, claims: Claims) -> dict[str, bool]:
     """Returns each statement of a caption and whether the picture fulfils it.
 
     Statements: "cat" (that many of it are there), "red car", "small sun", "cat left of dog", "on
-    beach". A colour, size or relation counts only for an object that is there.
+    beach". A colour, size or relation counts only for an object that is there; a relation says
+    where the two are, not that their colours are right.
     """
     verdict: dict[str, bool] = {}
     for thing in claims.things:
@@ -179,21 +205,14 @@ def judge(seen: Seen, claims: Claims) -> dict[str, bool]:
             verdict[f"{thing.size} {thing.name}"] = any(f.size == thing.size for f in here)
     if claims.relation:
         first, second = claims.things[:2]
+        wanted = {claims.relation}
+        if first == second:  # nothing tells them apart
+            wanted.add(OPPOSITE[claims.relation])
         label = f"{first.name} {claims.relation} {second.name}"
-        verdict[label] = _related(seen, first.name, second.name, claims.relation)
+        verdict[label] = seen.relation(first, second) in wanted
     if claims.background:
         verdict[f"on {claims.background}"] = seen.background == claims.background
     return verdict
-
-
-def _related(seen: Seen, first: str, second: str, relation: str) -> bool:
-    """Whether the strongest finds of both lie as the relation says, mostly."""
-    places = {found.name: (found.x, found.y) for found in reversed(seen.objects)}
-    if first not in places or second not in places:
-        return False
-    dx, dy = (a - b for a, b in zip(places[first], places[second], strict=True))
-    along = {"left": -dx, "right": dx, "above": -dy, "below": dy}[relation]
-    return along > 0 and along >= max(abs(dx), abs(dy))
 
 
 @functools.cache
@@ -205,7 +224,7 @@ def shipped() -> Checker:
 def score(image: Image.Image, caption: str) -> float | None:
     """Returns the share of the caption's statements that the picture fulfils, 0 to 1.
 
-    None when the caption states nothing that the world holds.
+    None when the caption states nothing that the checker knows.
     """
-    verdict = judge(shipped().look([image])[0], parse(caption))
+    verdict = judge(shipped().look([image])[0], parse(caption, shipped().objects))
     return sum(verdict.values()) / len(verdict) if verdict else None

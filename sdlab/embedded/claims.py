@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from sdlab.embedded import known_objects
 from sdlab.embedded.captions import COUNTS
 from sdlab.embedded.catalogue import DRAWN, GLYPHS, PLAIN, RELATIONS, SIZES, TINTS
 
@@ -19,33 +21,78 @@ class Thing(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """What a caption says; parts that it does not mention are empty or None."""
+    """What a caption says; parts that it does not mention are empty or None.
+
+    Attributes:
+        things: in the caption's order, but the two that a relation speaks of come first.
+        background: "beach", "red", ...
+        relation: of the first thing to the second: "left", "right", "above" or "below".
+    """
 
     things: tuple[Thing, ...]
     background: str | None = None
     relation: str | None = None
 
 
-_NOUNS = {glyph.name: (glyph.name, False) for glyph in GLYPHS} | {
-    glyph.plural: (glyph.name, True) for glyph in GLYPHS
-}
+_NAMES = {glyph.name: glyph.name for glyph in GLYPHS}
+_PLURALS = {glyph.plural: glyph.name for glyph in GLYPHS}
 _COUNTS = {word: number for number, word in COUNTS.items()}
+_COLOURS = {*TINTS, *PLAIN}
+_BREAKS = re.compile(
+    "|".join(rf"\b{words}\b" for words in (*RELATIONS.values(), "an?", "the", "and")) + "|,"
+)
 
 
-def parse(caption: str) -> Claims:
-    """Returns what a caption claims. Words that the world does not hold are passed over.
+def parse(caption: str, objects: Sequence[str] | None = None) -> Claims:
+    """Returns what a caption claims of these objects; other words claim nothing.
+
+    An adjective belongs to the noun of its own phrase: "a red dragon and a cat" says nothing about
+    the cat's colour. A relation counts if both nouns beside it are known.
 
     Args:
         caption: e.g. "a photo of a red car to the left of a cat at night".
+        objects: nouns to find; default: those of the shipped checker.
     """
-    text = " ".join(re.findall(r"[a-z]+", caption.lower()))
+    nouns = frozenset(known_objects() if objects is None else objects)
+    text = " ".join(re.findall(r"\w+|,", caption.lower()))
     background, text = _take_background(text)
-    relation = next((r for r, words in RELATIONS.items() if f" {words} " in text), None)
+    relation, before, after = _split(text)
+    left, right = _phrases(before, nouns), _phrases(after, nouns)
+    pair: list[Thing] = []
+    if relation and left and right and left[-1] and right[0]:
+        pair = [left[-1].pop(), right[0].pop(0)]
+    others = [thing for phrase in left + right for thing in phrase]
+    return Claims((*pair, *others), background, relation if pair else None)
+
+
+def _split(text: str) -> tuple[str | None, str, str]:
+    """Returns the first relation of a text with what stands before and after its words."""
+    found = [
+        (match.start(), match.end(), name)
+        for name, words in RELATIONS.items()
+        if (match := re.search(rf"\b{words}\b", text))
+    ]
+    if not found:
+        return None, text, ""
+    start, end, name = min(found)
+    return name, text[:start], text[end:]
+
+
+def _phrases(text: str, nouns: frozenset[str]) -> list[list[Thing]]:
+    """Returns the things of each phrase; articles, "and", commas and relations part phrases."""
+    parts = [part.split() for part in _BREAKS.split(text)]
+    return [_things(words, nouns) for words in parts if words]
+
+
+def _things(words: list[str], nouns: frozenset[str]) -> list[Thing]:
+    """Returns the known nouns of one phrase with the adjectives before them."""
     things: list[Thing] = []
     said = Thing("")
-    for word in text.split():
-        if word in _NOUNS:
-            name, many = _NOUNS[word]
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name = _noun(word, nouns)
+        adjective = word in _COLOURS and (following in _COLOURS or _noun(following, nouns))
+        if name and not adjective:
+            many = word in _PLURALS
             things.append(said._replace(name=name, number=said.number if many else 1))
             said = Thing("")
         elif word in TINTS:
@@ -54,7 +101,15 @@ def parse(caption: str) -> Claims:
             said = said._replace(size=word)
         elif word in _COUNTS:
             said = said._replace(number=_COUNTS[word])
-    return Claims(tuple(things), background, relation if len(things) >= 2 else None)
+        elif word not in _COLOURS:
+            said = Thing("")
+    return things
+
+
+def _noun(word: str, nouns: frozenset[str]) -> str | None:
+    """Returns the object that a word names, if it is one of `nouns`."""
+    name = _NAMES.get(word) or _PLURALS.get(word)
+    return name if name in nouns else None
 
 
 def _take_background(text: str) -> tuple[str | None, str]:

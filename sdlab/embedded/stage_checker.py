@@ -130,6 +130,6 @@ def accuracy(checker: Checker, pictures: torch.Tensor, samples: list) -> dict[st
         exact += truth == sorted((found.name, found.colour) for found in sight.objects)
         names += sorted(i.name for i in scene.items) == sorted(f.name for f in sight.objects)
         backgrounds += sight.background == scene.background
-        fulfilled += all(judge(sight, parse(text_of(words))).values())
+        fulfilled += all(judge(sight, parse(text_of(words), checker.objects)).values())
     counts = {"exact": exact, "names": names, "background": backgrounds, "fulfilled": fulfilled}
     return {name: count / len(samples) for name, count in counts.items()}
