@@ -45,16 +45,21 @@ class Report:
 
     def head(self):
         """Print the machine and the versions."""
-        import os
-
-        from sdlab.sampling.manifest import versions
-
-        print(f"{platform.machine()}, {os.cpu_count()} cores, {versions()}")
+        print(machine())
 
     def close(self):
         """Print the JSON line if it was asked for."""
         if self.arguments.json:
             print(json.dumps(self.rows))
+
+
+def machine() -> str:
+    """Return the kind of machine, its cores and the versions."""
+    import os
+
+    from sdlab.sampling.manifest import versions
+
+    return f"{platform.machine()}, {os.cpu_count()} cores, {versions()}"
 
 
 def seconds(function: Callable[[], object]) -> float:

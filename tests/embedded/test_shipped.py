@@ -2,14 +2,23 @@
 
 import subprocess
 import sys
+from itertools import combinations
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 
 from sdlab.embedded import evaluate, known_words, unknown_words
 from sdlab.embedded.captions import text_of
-from sdlab.embedded.checker import Checker, judge, score
+from sdlab.embedded.catalogue import (
+    CORE,
+    NAMES,
+    held_out_background,
+    held_out_colour,
+    held_out_pair,
+)
+from sdlab.embedded.checker import Checker, Found, Seen, judge, score
 from sdlab.embedded.claims import Claims, Thing, parse
 from sdlab.embedded.export import CHECKSUMS, checksums
 from sdlab.embedded.nets import SHIPPED
@@ -41,8 +50,8 @@ def test_diffusers_loads_the_folder_as_it_is():
     assert image.shape == (1, 3, 128, 128) and image.isfinite().all()
 
 
-def test_everything_shipped_stays_under_45_megabytes():
-    assert evaluate.megabytes() <= 45
+def test_everything_shipped_stays_under_45_mebibytes():
+    assert evaluate.bytes_on_disk() <= 45 * 2**20
 
 
 def test_the_vae_gives_held_out_scenes_back(pipeline):
@@ -70,14 +79,42 @@ def test_a_true_caption_scores_higher_than_anothers(held_out):
 def test_held_out_prompts_are_followed(pipeline):
     figures = evaluate.fidelity(pipeline, Checker.load(), 4)
     assert figures["background"].value == 1
-    assert min(figures[kind].value for kind in ("single", "pair", "relation")) >= 0.5
+    assert min(figures[name].value for name in ("single", "pair", "relation")) >= 0.5
+    assert list(figures) == list(evaluate.FIGURES)
 
 
-def test_held_out_captions_are_fixed_and_held_out():
-    captions = evaluate.held_out_captions("pair", 48)
-    assert captions == evaluate.held_out_captions("pair", 60)[:48]
+def combinations_held_out(claims):
+    """Which of the combinations that a caption states training never shows."""
+    things = claims.things
+    kinds = {
+        "background": [held_out_background(thing.name, claims.background) for thing in things],
+        "colour": [thing.colour and held_out_colour(thing.name, thing.colour) for thing in things],
+        "pair": [held_out_pair(one.name, two.name) for one, two in combinations(things, 2)],
+    }
+    return {kind for kind, found in kinds.items() if any(found)}
+
+
+@pytest.mark.parametrize("kind", [*evaluate.KINDS, *evaluate.STRICT_KINDS])
+def test_held_out_captions_are_fixed_and_held_out(kind):
+    captions = evaluate.held_out_captions(kind, 48, CORE)
+    assert captions == evaluate.held_out_captions(kind, 60, CORE)[:48]
     assert len(set(captions)) == 48
-    assert all(parse(caption).relation for caption in captions)
+    for caption in captions:
+        claims = parse(caption, CORE)
+        assert len(claims.things) == (2 if "pair" in kind else 1)
+        assert bool(claims.relation) == ("pair" in kind)
+        assert "colour" not in kind or claims.things[0].colour
+        held = combinations_held_out(claims)
+        assert held if kind in evaluate.KINDS else kind.removeprefix("held_") in held
+
+
+def test_the_first_held_out_captions_stay_what_they_are():
+    first = {kind: evaluate.held_out_captions(kind, 1, CORE)[0] for kind in evaluate.KINDS}
+    assert first == {
+        "single": "a large banana in the sea",
+        "colour": "a red flower in the snow",
+        "pair": "a tree to the left of an apple, black background",
+    }
 
 
 def test_more_held_out_captions_than_there_are_is_refused():
@@ -103,25 +140,90 @@ def test_claims_of_free_text():
     assert parse("nothing here") == Claims(())
 
 
-def test_a_relation_is_judged_by_where_things_are(held_out):
-    from sdlab.embedded.checker import Found, Seen
+@pytest.mark.parametrize(
+    ("caption", "things"),
+    [
+        ("a red dragon and a cat", [Thing("cat")]),
+        ("a red dragon, cat", [Thing("cat")]),
+        ("a red dragon cat", [Thing("cat")]),
+        ("two small and the cats", [Thing("cat")]),
+        ("a red to the left of cat", [Thing("cat")]),
+        ("two unicorns above three cats", [Thing("cat", number=3)]),
+        ("a shiny small red car", [Thing("car", "red", "small")]),
+        ("an orange cat", [Thing("cat")]),
+        ("a small orange red car", [Thing("car", "red", "small")]),
+        ("a dog", []),
+    ],
+)
+def test_adjectives_stay_with_their_own_noun(caption, things):
+    assert parse(caption, CORE) == Claims(tuple(things))
 
-    seen = Seen(
-        (
-            Found("cat", "natural", "medium", 0.2, 0.5),
-            Found("car", "red", "medium", 0.8, 0.5),
-        ),
-        "night",
+
+def test_a_colour_before_a_noun_is_not_a_fruit():
+    assert parse("an orange cat", NAMES).things == (Thing("cat"),)
+    assert parse("an orange and a cat", NAMES).things == (Thing("orange"), Thing("cat"))
+    assert parse("a small orange, orange background", NAMES) == Claims(
+        (Thing("orange", None, "small"),), "orange"
     )
-    assert judge(seen, parse("a cat to the left of a red car at night")) == {
+    assert parse("a red dog", NAMES).things == (Thing("dog", "red"),)
+
+
+def test_a_relation_is_between_the_nouns_beside_it():
+    claims = parse("a sun, a cat to the left of a red car and a tree", CORE)
+    assert [thing.name for thing in claims.things] == ["cat", "car", "sun", "tree"]
+    assert claims.relation == "left"
+    assert parse("a cat above a car to the left of a tree", CORE).relation == "above"
+    for caption in (
+        "a cat to the left of a dragon and a car",
+        "a cat and a dragon above a car",
+        "above a cat and a car",
+    ):
+        assert parse(caption, CORE).relation is None
+
+
+def seen(*objects):
+    return Seen(
+        tuple(Found(name, colour, "medium", x, y) for name, colour, x, y in objects), "night"
+    )
+
+
+def test_a_relation_is_judged_by_where_things_are():
+    shown = seen(("cat", "natural", 0.2, 0.5), ("car", "red", 0.8, 0.5))
+    assert judge(shown, parse("a cat to the left of a red car at night")) == {
         "cat": True,
         "car": True,
         "red car": True,
         "cat left car": True,
         "on night": True,
     }
-    assert not judge(seen, parse("a cat above a car"))["cat above car"]
-    assert not judge(seen, parse("two cats"))["2 cat"]
+    assert not judge(shown, parse("a cat above a car"))["cat above car"]
+    assert judge(shown, parse("a blue car to the right of a cat"))["car right cat"]
+    assert not judge(shown, parse("two cats"))["2 cat"]
+    assert not judge(shown, parse("a cat above a cat"))["cat above cat"]
+
+
+def test_a_picture_says_how_two_things_lie():
+    shown = seen(("cat", "natural", 0.2, 0.2), ("car", "red", 0.3, 0.8), ("sun", "natural", 0.9, 0))
+    assert shown.relation(Thing("cat"), Thing("car")) == "above"
+    assert shown.relation(Thing("car"), Thing("cat")) == "below"
+    assert shown.relation(Thing("cat"), Thing("sun")) == "left"
+    assert shown.relation(Thing("sun"), Thing("cat")) == "right"
+    assert shown.relation(Thing("cat"), Thing("tree")) is None
+    assert shown.relation(Thing("cat"), Thing("cat")) is None
+
+
+def test_of_two_with_one_name_the_colour_says_which_is_meant():
+    shown = seen(("car", "blue", 0.8, 0.5), ("car", "red", 0.2, 0.5))
+    assert judge(shown, parse("a red car to the left of a blue car"))["car left car"]
+    assert not judge(shown, parse("a blue car to the left of a red car"))["car left car"]
+    assert judge(shown, parse("a car to the left of a car"))["car left car"]
+    assert not judge(shown, parse("a car above a car"))["car above car"]
+
+
+def test_what_the_checker_does_not_know_is_no_statement():
+    picture = Image.new("RGB", (128, 128))
+    assert score(picture, "a dog") is None
+    assert score(picture, "a dog to the left of a dragon, black background") == 1
 
 
 def test_the_package_stays_light_until_it_is_used():
