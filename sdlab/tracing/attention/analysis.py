@@ -1,10 +1,12 @@
 """What the maps of a picture tell about its words: shares, courses, overlaps, rankings.
 
 Every function takes ``AttentionMaps`` and returns a tidy table. A word that stands in the prompt
-twice has two labels, "cat" and "cat (2)". ``choice`` are fields of ``views.Choice``.
+twice has two labels, "cat" and "cat (2)". ``choice`` are fields of ``views.Choice``. Shares add up
+to 1 unless the heads' maximum was kept.
 """
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +25,7 @@ RANKS = ("focus", "mass", "peak")
 # A share of attention below which a map has no shape to speak of.
 FAINT = 0.01
 PARTS = ("word", "token")
+Named = Sequence[tuple[str, Sequence[int]]]
 KINDS = ("start", "word", "end", "pad")
 # A word is decided once its map correlates so well with its last one, and stays so.
 DECIDED = 0.9
@@ -51,16 +54,21 @@ def kind_mass(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def word_course(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
+def word_course(maps: "AttentionMaps", *, also: Named = (), **choice: Any) -> pd.DataFrame:
     """Return how each word fares from evaluation to evaluation.
+
+    Args:
+        maps: The picture's maps.
+        also: Label and token positions of what is to follow after the prompt's words: phrases.
+        choice: Fields of ``views.Choice``.
 
     Returns:
         Columns ``step``, ``evaluation``, ``sigma``, ``log_snr``, ``word``, ``mass``, ``entropy``
         (nats, of the mean map), ``likeness`` (correlation of the map with the word's last one).
     """
     frames = []
-    for label, positions in labelled(maps.tokens[choice.get("half", "cond")]):
-        _, stack = views.frames(maps, positions, "evaluation", **choice)
+    for label, positions in [*labelled(maps.tokens[choice.get("half", "cond")]), *also]:
+        _, stack = views.frames(maps, list(positions), "evaluation", **choice)
         values = _statistics(stack)
         places = maps.places(
             choice.get("step"), choice.get("evaluation"), choice.get("half", "cond")
@@ -95,13 +103,16 @@ def decided(course: pd.DataFrame, threshold: float = DECIDED) -> pd.DataFrame:
     )
 
 
-def overlap(maps: "AttentionMaps", by: str = "word", **choice: Any) -> pd.DataFrame:
+def overlap(
+    maps: "AttentionMaps", by: str = "word", *, also: Named = (), **choice: Any
+) -> pd.DataFrame:
     """Return how far each two words look at the same places; it shows leaking attributes.
 
     Args:
         maps: The picture's maps.
         by: "word", or "token" for every kept token but the pads: pieces of words, start and end,
             each with its position before it ("2 red").
+        also: Label and token positions of what is to follow after those: phrases.
         choice: Fields of ``views.Choice``.
 
     Returns:
@@ -116,6 +127,7 @@ def overlap(maps: "AttentionMaps", by: str = "word", **choice: Any) -> pd.DataFr
         raise ValueError(unknown("by", by, PARTS))
     half = choice.get("half", "cond")
     found = labelled(maps.tokens[half]) if by == "word" else _each_token(maps, half)
+    found += [(label, list(positions)) for label, positions in also]
     names = [label for label, _ in found]
     heats = [views.heatmap(maps, places, **choice) for _, places in found]
     shares = [_shares(heat) for heat in heats]

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sdlab.errors import unknown
 from sdlab.tracing.attention import views, words
 from sdlab.tracing.attention.layers import Layer, select
@@ -18,7 +20,6 @@ from sdlab.tracing.attention.record import AttentionRecord
 from sdlab.tracing.attention.summary import AREA_THRESHOLD
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from torch import Tensor
 
@@ -225,7 +226,7 @@ class AttentionMaps:
             ValueError: If nothing of it was kept.
         """
         facts = self.facts
-        wanted = [evaluation] if isinstance(evaluation, int) else evaluation
+        wanted = [evaluation] if isinstance(evaluation, (int, np.integer)) else evaluation
         pairs = zip(facts.evaluations, facts.steps, strict=True)
         found = [
             place
@@ -240,7 +241,7 @@ class AttentionMaps:
             )
         return found
 
-    def heatmap(self, word: "str | int | Sequence[int]", **choice: Any) -> "np.ndarray":
+    def heatmap(self, word: "str | int | Sequence[int]", **choice: Any) -> np.ndarray:
         """Return a word's heat map, float32 [h, w]; see ``views.heatmap`` for the choices."""
         return views.heatmap(self, word, **choice)
 
@@ -268,11 +269,19 @@ class AttentionMaps:
         """
         from sdlab.tracing.attention.summary import table
 
-        return self.table if threshold == AREA_THRESHOLD else table(self, threshold)
+        if threshold == AREA_THRESHOLD:
+            return self.table
+        made = table(self, threshold)
+        if "run" in self.table:
+            made.insert(0, "run", self.table["run"])
+        return made
 
     @cached_property
     def table(self) -> "pd.DataFrame":
-        """The ``attention`` table without ``run``: one row an evaluation, layer, head and token."""
+        """The ``attention`` table: one row an evaluation, layer, head and token.
+
+        Of a run opened from its folder it has the column ``run`` too, as it is stored.
+        """
         from sdlab.tracing.attention.summary import table
 
         return self._stored_table() if self._stored_table else table(self)

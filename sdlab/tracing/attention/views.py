@@ -6,6 +6,8 @@ the asked size first (bilinear where it grows, area mean where it shrinks), ever
 the same. ``method="daam"`` is DAAM's (Tang et al. 2022, arXiv 2210.04885, as published in
 castorini/daam): each head's map is summed over the evaluations, brought to the latents' size by
 bicubic interpolation, clamped at 0, then averaged over heads and layers, and over a word's tokens.
+The middle block is left out, as there, unless layers are named. Clamping acts head by head, so
+parity with it needs a record of ``heads="all"``; of reduced heads it acts on their mean or max.
 """
 
 from collections.abc import Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from sdlab.tracing.attention.maps import AttentionMaps
 
 AXES = ("evaluation", "layer", "head")
+MIDDLE = "mid_block."
 METHODS = ("mean", "daam")
 Word = str | int | Sequence[int]
 
@@ -90,7 +93,8 @@ def heatmap(
     Args:
         maps: The picture's maps.
         word: "parrot", "red car", or token positions.
-        method: "mean", or "daam", whose scale is its own and whose size is the latents'.
+        method: "mean", or "daam", whose scale is its own and whose size is the latents'; without
+            ``layer`` it takes all but the middle block's, as DAAM does.
         choice: Fields of ``Choice``.
 
     Raises:
@@ -102,7 +106,8 @@ def heatmap(
     positions = maps.positions(word, chosen.occurrence, chosen.half)
     layers = maps.choose(chosen.layer)
     if method == "daam":
-        return _daam(maps, layers, positions, chosen)
+        named = layers if chosen.layer is not None else _without_middle(layers)
+        return _daam(maps, named, positions, chosen)
     own = [_word(maps, one, positions, chosen).mean((0, 1)) for one in layers]
     return _mean_over_layers(own, layers, chosen.size or _finest(layers))
 
@@ -145,7 +150,8 @@ def frames(
     if len(layers) > 1:
         raise ValueError(f"over='head' needs one layer, got {len(layers)}; name one of them.")
     heads = own[0].mean(0)
-    return list(range(len(heads))), _resize(heads, size).numpy()
+    numbers = list(range(len(heads))) if chosen.head is None else [chosen.head]
+    return numbers, _resize(heads, size).numpy()
 
 
 def self_map(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> "np.ndarray":
@@ -238,6 +244,21 @@ def _resize(own: "Tensor", size: tuple[int, int]) -> "Tensor":
     else:
         flat = functional.interpolate(flat, size=size, mode="bilinear")
     return flat.reshape(*own.shape[:-2], *size)
+
+
+def _without_middle(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers that DAAM looks at by default.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    found = [layer for layer in layers if not layer.name.startswith(MIDDLE)]
+    if not found:
+        raise ValueError(
+            "method='daam' leaves the middle block out, and only its layers were recorded; name"
+            " them with layer='mid_block'."
+        )
+    return found
 
 
 def _daam(

@@ -1,6 +1,7 @@
 """Words, heat maps and tables, on maps made by hand whose answers are known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -139,6 +140,8 @@ def test_choices_pick_evaluations_heads_and_layers(maps):
     for choice, expected in (
         ({"step": 0}, whole[:2, :, 2].mean((0, 1))),
         ({"evaluation": 4}, whole[2, :, 2].mean(0)),
+        ({"evaluation": np.int64(4), "head": np.int64(1)}, whole[2, 1, 2]),
+        ({"evaluation": np.array([0, 4])}, whole[[0, 2], :, 2].mean((0, 1))),
         ({"step": 0, "evaluation": 1, "head": 1}, whole[1, 1, 2]),
     ):
         found = maps.heatmap(2, layer="4x2", **choice)
@@ -148,15 +151,32 @@ def test_choices_pick_evaluations_heads_and_layers(maps):
 
 
 def test_daam_is_as_published(maps):
-    """Summed over time, each head and layer grown bicubically and clamped, then averaged."""
-    merged = []
-    for layer in (FINE, COARSE):
-        summed = maps.tensors[key_of("cond", layer)].sum(0)
-        for head in summed:
-            grown = functional.interpolate(head[:, None], size=(4, 8), mode="bicubic")
-            merged.append(grown.clamp(min=0))
-    expected = torch.stack(merged).mean(0)[:, 0][[2, 3]].mean(0)
-    np.testing.assert_allclose(maps.heatmap("red car", method="daam"), expected, rtol=1e-5)
+    """All blocks but the middle one; summed over time, each head grown, clamped, then averaged."""
+    down = Layer("down_blocks.1.attn2", True, 2, 2, 4, 2)
+    facts = replace(maps.facts, layers=(down, COARSE, FINE))
+    tensors = {**maps.tensors, key_of("cond", down): maps.tensors[key_of("cond", COARSE)].flip(0)}
+    tensors[key_of("cond", down)] = tensors[key_of("cond", down)].flip(-1)
+    seen = AttentionMaps(facts, tensors, maps.tokens)
+
+    def published(*layers):
+        merged = []
+        for layer in layers:
+            for head in tensors[key_of("cond", layer)].sum(0):
+                grown = functional.interpolate(head[:, None], size=(4, 8), mode="bicubic")
+                merged.append(grown.clamp(min=0))
+        return torch.stack(merged).mean(0)[:, 0][[2, 3]].mean(0)
+
+    found = seen.heatmap("red car", method="daam")
+    np.testing.assert_allclose(found, published(down, FINE), rtol=1e-5)
+    with_middle = published(down, COARSE, FINE)
+    assert not np.allclose(found, with_middle, rtol=1e-3)
+    named = seen.heatmap("red car", method="daam", layer="all")
+    np.testing.assert_allclose(named, with_middle, rtol=1e-5)
+    middle = AttentionMaps(replace(facts, layers=(COARSE,)), tensors, maps.tokens)
+    with pytest.raises(ValueError, match="middle block out.*layer='mid_block'"):
+        middle.heatmap("red car", method="daam")
+    named = middle.heatmap("red car", method="daam", layer="mid_block")
+    np.testing.assert_allclose(named, published(COARSE), rtol=1e-5)
 
 
 def test_frames_run_along_one_axis(maps):
@@ -170,6 +190,9 @@ def test_frames_run_along_one_axis(maps):
     heads, stack = views.frames(maps, "car", "head", layer="mid_block")
     assert heads == [0, 1]
     np.testing.assert_allclose(stack[1], maps.heatmap("car", layer="mid_block", head=1), rtol=1e-6)
+    one, alone = views.frames(maps, "car", "head", layer="mid_block", head=1)
+    assert one == [1]
+    np.testing.assert_array_equal(alone, stack[1:])
 
 
 @pytest.mark.parametrize(
@@ -297,6 +320,22 @@ def test_overlap_of_a_word_with_itself_is_whole(maps):
     assert pair.equals(found.loc[("car", "red")]) and pair["overlap"] < 1.0
 
 
+def test_phrases_follow_after_the_words(maps):
+    also = (("“red car”", (2, 3)),)
+    course = analysis.word_course(maps, also=also)
+    alone = analysis.word_course(maps)
+    pd.testing.assert_frame_equal(course.iloc[: len(alone)], alone)
+    phrase = course.iloc[len(alone) :]
+    assert phrase["word"].tolist() == ["“red car”"] * 3
+    means = [maps.heatmap("red car", occurrence=0, evaluation=e).mean() for e in (0, 1, 4)]
+    np.testing.assert_allclose(phrase["mass"], means, rtol=1e-5)
+    assert analysis.decided(course)["word"].tolist()[-1] == "“red car”"
+    pairs = analysis.overlap(maps, also=also).set_index(["word", "other"])["correlation"]
+    one, other = (maps.heatmap([n]) for n in (2, 3))
+    expected = np.corrcoef((one + other).ravel(), other.ravel())[0, 1]
+    assert pairs["“red car”", "car"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_overlap_of_tokens_tells_pieces_apart(text):
     maps = make(text, kept="all")
     found = analysis.overlap(maps, "token", layer="8x4")
@@ -306,8 +345,13 @@ def test_overlap_of_tokens_tells_pieces_apart(text):
     words = analysis.overlap(maps, layer="8x4").set_index(["word", "other"])
     pair = found.set_index(["word", "other"]).loc[("2 red", "3 car")]
     assert pair["overlap"] == pytest.approx(words.loc[("red", "car"), "overlap"])
-    pieces = [name for name in names if name.split()[1] in ("xylo", "phon", "ists")]
-    assert len(pieces) != 1 and "xylophonists" not in " ".join(names)
+    rows = text[text["word"] == "xylophonists"]
+    pieces = [
+        f"{position} {piece.removesuffix('</w>')}"
+        for position, piece in zip(rows["position"], rows["piece"], strict=True)
+    ]
+    assert len(pieces) > 1 and set(pieces) <= set(names)
+    assert "xylophonists" not in " ".join(names)
     with pytest.raises(ValueError, match="Unknown by 'letter'"):
         analysis.overlap(maps, "letter")
 
