@@ -39,7 +39,10 @@ def show_files(subject: Subject, look: Look) -> None:
     )
     table = _summaries(subject.key, threshold, _maps=subject.maps)
     with left:
-        st.caption(f"One row an evaluation, layer, head and token: {len(table):,} rows.")
+        st.caption(
+            f"One row an evaluation, layer, head and token: {len(table):,} rows. Here and in the "
+            "files, evaluations and steps count from 0."
+        )
         _csv(table, subject, threshold)
     st.dataframe(
         table.drop(columns="run", errors="ignore"),
@@ -135,7 +138,8 @@ def _maps(subject: Subject, look: Look) -> None:
                 key=f"{PAGE}.safetensors",
                 icon=":material/download:",
                 on_click="ignore",
-                help="Every recorded layer, [evaluations, heads, tokens, h, w].",
+                help="Every recorded layer, [evaluations, heads, tokens, h, w], and what they are "
+                "of; sdlab.store.attention.open_attention opens it.",
             )
         if subject.folder is not None:
             st.link_button(
@@ -180,6 +184,6 @@ def _csv_bytes(key: str, threshold: float, _table: "pd.DataFrame") -> bytes:
 
 @st.cache_data(max_entries=2, show_spinner=False)
 def _safetensors(key: str, _maps: "AttentionMaps") -> bytes:
-    from safetensors.torch import save
+    from sdlab.store.attention import attention_bytes
 
-    return save({name: tensor.contiguous() for name, tensor in _maps.tensors.items()})
+    return attention_bytes(_maps)

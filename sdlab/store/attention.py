@@ -16,6 +16,7 @@ from sdlab.store.tensors import StoredTensors, read_tensors
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from sdlab.tracing.attention.layers import Layer
     from sdlab.tracing.attention.maps import AttentionMaps, Facts
@@ -34,8 +35,14 @@ def save_attention(maps: "AttentionMaps", path: Path) -> None:
     """
     from safetensors.torch import save_file
 
-    tensors = {name: maps.tensors[name].contiguous() for name in maps.tensors}
-    save_file(tensors, path, metadata={ENTRY: describe(maps)})
+    save_file(_contiguous(maps), path, metadata={ENTRY: describe(maps)})
+
+
+def attention_bytes(maps: "AttentionMaps") -> bytes:
+    """Return a picture's maps as the bytes of the file that ``save_attention`` writes."""
+    from safetensors.torch import save
+
+    return save(_contiguous(maps), metadata={ENTRY: describe(maps)})
 
 
 def open_attention(
@@ -84,6 +91,10 @@ def describe(maps: "AttentionMaps") -> str:
         for half, frame in maps.tokens.items()
     }
     return json.dumps({"format": FORMAT, "facts": maps.facts.to_dict(), "tokens": tokens})
+
+
+def _contiguous(maps: "AttentionMaps") -> "dict[str, Tensor]":
+    return {name: maps.tensors[name].contiguous() for name in maps.tensors}
 
 
 def _header(file: Any) -> tuple[str, dict[str, tuple[int, ...]]]:

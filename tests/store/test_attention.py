@@ -10,7 +10,13 @@ from safetensors.torch import load_file, save_file
 
 import sdlab
 from sdlab.errors import StoreError
-from sdlab.store.attention import ATTENTION, describe, open_attention, save_attention
+from sdlab.store.attention import (
+    ATTENTION,
+    attention_bytes,
+    describe,
+    open_attention,
+    save_attention,
+)
 from sdlab.store.export import csv_bytes, export_run, write_zip
 from sdlab.tracing.columns import ATTENTION as COLUMNS
 
@@ -48,6 +54,25 @@ def test_opens_as_it_was_saved(seen, kept):
     np.testing.assert_array_equal(again.heatmap("red car"), seen.heatmap("red car"))
     pd.testing.assert_frame_equal(again.attention, seen.attention)
     assert list(again.attention.columns) == list(COLUMNS)
+
+
+def test_another_threshold_of_an_opened_run_has_the_same_columns(seen, kept):
+    maps = sdlab.open_run(kept).trace.attention
+    found = maps.summary(0.3)
+    assert list(found.columns) == list(COLUMNS)
+    pd.testing.assert_frame_equal(found.drop(columns="area"), seen.attention.drop(columns="area"))
+    assert (found["area"] >= seen.attention["area"]).all()
+    assert "run" not in seen.trace.attention.summary(0.3)
+
+
+def test_bytes_are_the_file(seen, tmp_path):
+    path = tmp_path / "maps.safetensors"
+    path.write_bytes(attention_bytes(seen.trace.attention))
+    again = open_attention(path)
+    assert again.facts == seen.trace.attention.facts
+    for name, tensor in seen.trace.attention.tensors.items():
+        assert torch.equal(again.tensors[name], tensor)
+    np.testing.assert_array_equal(again.heatmap("red car"), seen.heatmap("red car"))
 
 
 def test_maps_load_when_they_are_used(kept):
