@@ -6,7 +6,7 @@ from dashboard.attention.view import attention_page
 
 st.title("Attention", anchor=False)
 st.markdown(
-    "Where each word guides the picture: the U-Net's cross-attention, exact, at every step, layer "
-    "and head that was recorded."
+    "Where each word guides the picture: the U-Net's cross-attention at every step, layer and head "
+    "that was recorded, computed in float32 and, of runs, kept in float16."
 )
 attention_page()

@@ -51,7 +51,11 @@ STEPS: Columns = {
     **WHERE,
     **NOISE,
     **STATISTICS,
-    "ms": ("ms", "wall time of the network call that served this evaluation"),
+    "ms": (
+        "ms",
+        "wall time of the network call that served this evaluation, with what making its attention"
+        " maps took where they were recorded",
+    ),
     "samples": ("", "samples in that call; above 2 it was shared with other runs"),
 }
 
@@ -96,7 +100,11 @@ ATTENTION: Columns = {
     "piece": ("", "the vocabulary entry; </w> closes a word"),
     "word": ("", "the word of the prompt that the piece belongs to; empty for special tokens"),
     "kind": ("", "'start', 'word', 'end' or 'pad'"),
-    "mass": ("", "the token's share of the layer's attention, the mean of its map"),
+    "mass": (
+        "",
+        "the token's share of the layer's attention, the mean of its map; with the heads' maximum"
+        " kept, of the largest share of any head, and not adding up to 1 over the tokens",
+    ),
     "entropy": ("nat", "of the map scaled to sum 1; ln(cells) if all places are alike"),
     "x": ("side", "centroid of the map, 0 at the left edge to 1 at the right"),
     "y": ("side", "centroid of the map, 0 at the top edge to 1 at the bottom"),

@@ -18,6 +18,7 @@ The modules, in the order in which data flows:
     words           words and phrases as token positions
     views           heat maps, and maps along one axis; where a place looks
     summary         the ``attention`` table
+    pictures        heat maps as pictures: overlay, mask, sheet
     analysis        shares, courses, overlaps, rankings, words at a place
     image           the attention of a given picture
 """

@@ -2,7 +2,8 @@
 
 With a the map over the h * w places of a layer, and p = a / sum(a):
 
-    mass     mean of a: the token's share of the layer's attention; over all tokens it sums to 1
+    mass     mean of a: the token's share of the layer's attention; over all tokens it sums to 1,
+             unless the heads' maximum was kept, of which it is the mean and does not
     entropy  -sum p ln p, in nats: 0 for one place, ln(h w) for all places alike
     x, y     sum p x, sum p y: the centroid, 0 ... 1 from left and top
     spread   sqrt(sum p ((x - centroid_x)^2 + (y - centroid_y)^2)), in sides of the picture

@@ -95,6 +95,18 @@ def test_heads_are_reduced_before_they_are_kept(small, heads):
         torch.testing.assert_close(kept, expected[:, : kept.shape[1]], rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize("heads", ["mean", "max", "all"])
+def test_what_is_kept_by_default_is_rounded_by_half_a_unit_at_most(small, heads):
+    assert AttentionRecord().dtype == "float16"
+    kept = sdlab.run(small, spec(AttentionRecord(heads=heads))).trace.attention
+    exact = sdlab.run(small, spec(AttentionRecord(heads=heads, dtype="float32"))).trace.attention
+    rounded = 0.0
+    for key, own in kept.tensors.items():
+        torch.testing.assert_close(own.float(), exact.tensors[key], rtol=2**-11, atol=2**-25)
+        rounded = max(rounded, (own.float() - exact.tensors[key]).abs().max().item())
+    assert rounded > 0
+
+
 def test_what_is_kept_is_what_was_asked_for(small):
     run = sdlab.run(small, spec(AttentionRecord(layers=("mid_block",), steps=2), num_steps=6))
     attention = run.trace.attention
