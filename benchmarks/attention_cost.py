@@ -8,7 +8,7 @@ Run: python benchmarks/attention_cost.py [--quick] [--json] [--device cuda]
 The peer is attention-map-diffusers, a requirement of this script alone; without it its rows are
 left out. It pins versions that this project does not, so install it without its requirements:
 
-    pip install --no-deps attention-map-diffusers==1.0.0
+    pip install --no-deps -r benchmarks/requirements.txt
 
 Every call makes latents (no picture is decoded, which would only dilute the ratios), with guidance,
 all steps recorded, mean of the heads. Ours keeps the prompt's half and the prompt's tokens unless
@@ -237,7 +237,7 @@ def main():
     report = Report(__doc__, {"--only": what})
     report.head()
     if AttentionCapture is None:
-        print("(pip install --no-deps attention-map-diffusers==1.0.0 adds the peer's rows)")
+        print("(pip install --no-deps -r benchmarks/requirements.txt adds the peer's rows)")
     quick, device = report.arguments.quick, report.arguments.device
     wanted = report.arguments.only or (GROUPS[:-1] if quick else GROUPS)
     model = sdlab.load(device=device)
