@@ -144,7 +144,7 @@ def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
     """Have the pipeline tell its latents after every step, to the caller's own callback too."""
     theirs = arguments.get(CALLBACK)
     names = arguments.get(f"{CALLBACK}_tensor_inputs") or ["latents"]
-    names = list(getattr(theirs, "tensor_inputs", names)) if theirs else ["latents"]
+    names = list(getattr(theirs, "tensor_inputs", names))
 
     def callback(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         latents = tensors["latents"]

@@ -74,8 +74,9 @@ class TracedCall:
         """Return what was kept of one picture.
 
         Raises:
-            ValueError: If there is no such picture.
+            ValueError: If there is no such picture, or the call failed before any was evaluated.
         """
+        self._check_begun()
         if not 0 <= image < len(self._traces):
             last = len(self._traces) - 1
             raise ValueError(f"image must be from 0 to {last}, got {image}.")
@@ -86,7 +87,11 @@ class TracedCall:
 
         ``tokens`` are those of the prompt, and where they were given, of ``prompt_2``, and of the
         negative prompts if there was guidance; its column ``prompt`` says which.
+
+        Raises:
+            ValueError: If the call failed before anything was evaluated.
         """
+        self._check_begun()
         if name == "steps":
             parts = [recorder.steps().drop(columns="run") for recorder in self._recorders]
         elif name == "attention":
@@ -96,6 +101,12 @@ class TracedCall:
         named = [part.assign(image=image) for image, part in enumerate(parts)]
         frame = pd.concat(named, ignore_index=True)
         return frame[["image", *(column for column in frame if column != "image")]]
+
+    def _check_begun(self) -> None:
+        if not self._recorders:
+            raise ValueError(
+                "Nothing was recorded of this call: it ended before the U-Net's first evaluation."
+            )
 
     def hear(self, latents: "Tensor") -> None:
         """Take note of the latents after a step, [B, C, h, w]."""

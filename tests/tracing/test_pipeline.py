@@ -22,7 +22,7 @@ WORDS = {"prompt": ["a red car", "a parrot on a beach"], "negative_prompt": ["ra
 EVERYTHING = sdlab.Record(
     tensors=("x_t",),
     attention=sdlab.AttentionRecord(
-        self_layers=("1/2",), heads="all", tokens="all", halves="both", dtype="float32"
+        self_layers=("all",), heads="all", tokens="all", halves="both", dtype="float32"
     ),
 )
 
@@ -89,6 +89,25 @@ def test_fused_projections_have_their_own_path(pipe):
     plain = call(pipe)
     with sdlab.trace(pipe, EVERYTHING) as traced:
         assert torch.equal(call(pipe), plain)
+    check(traced.maps(2), reference, {"cond": 6, "uncond": 2})
+
+
+@pytest.mark.gpu
+def test_xformers(pipe):
+    pytest.importorskip(
+        "xformers", reason="not installed; runs where xformers and CUDA are (pip install xformers)"
+    )
+    if not torch.cuda.is_available():
+        pytest.skip("xformers computes on CUDA only; runs where both are")
+    pipe.to("cuda").enable_xformers_memory_efficient_attention()
+    names = {type(processor).__name__ for processor in pipe.unet.attn_processors.values()}
+    assert names == {"XFormersAttnProcessor"}
+    plain = call(pipe)
+    with listening(pipe.unet) as calls, sdlab.trace(pipe, EVERYTHING) as traced:
+        assert torch.equal(call(pipe), plain)
+    reference = {
+        name: [p.cpu() for p in kept] for name, kept in materialised(pipe.unet, *calls).items()
+    }
     check(traced.maps(2), reference, {"cond": 6, "uncond": 2})
 
 
@@ -279,15 +298,19 @@ def test_a_second_prompt_for_the_second_encoder():
 
 
 def test_everything_is_gone_after_an_exception(pipe):
-    hooks, cls, before = hook_count(pipe.unet), type(pipe), dict(vars(pipe))
+    hooks, cls = hook_count(pipe.unet), type(pipe)
 
     def stop(*_):
         raise RuntimeError("stopped")
 
+    untraced = text2img()[0]
+    with pytest.raises(RuntimeError, match="stopped"):
+        call(untraced, callback_on_step_end=stop)
     with pytest.raises(RuntimeError, match="stopped"), sdlab.trace(pipe) as traced:
         call(pipe, callback_on_step_end=stop)
     assert (hook_count(pipe.unet), type(pipe)) == (hooks, cls)
-    assert set(vars(pipe)) - set(before) <= {n for n in vars(pipe) if n.startswith("_")}
+    assert set(vars(pipe)) == set(vars(untraced))
+    assert [*map(type, vars(pipe).values())] == [*map(type, vars(untraced).values())]
     assert traced.maps(0).evaluations == (0,)
     with pytest.raises(ValueError, match="latents are not known"):
         _ = traced.latents
@@ -304,6 +327,15 @@ def test_an_exception_inside_the_network(pipe, monkeypatch):
         call(pipe)
     assert hook_count(pipe.unet) == hooks
     assert len(traced.maps(0)) == 0
+
+
+def test_a_call_that_fails_before_its_first_evaluation(pipe):
+    with pytest.raises(ValueError, match="callback_on_step_end_tensor_inputs"):
+        with sdlab.trace(pipe) as traced:
+            call(pipe, callback_on_step_end_tensor_inputs=["nothing"])
+    for ask in (lambda: traced.maps(0), lambda: traced.steps, lambda: traced.tokens):
+        with pytest.raises(ValueError, match="ended before the U-Net's first evaluation"):
+            ask()
 
 
 def test_the_cap_is_never_passed(pipe):
