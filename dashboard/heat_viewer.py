@@ -261,7 +261,7 @@ class HeatFilm:
         size: (width, height) of the picture, for its shape.
         words: For each map its label.
         frames: For each map float32 [E, h, w], not negative.
-        means: For each map float32 [h, w], the mean of all frames.
+        means: For each map float32 [h, w], the mean of the chosen frames.
         labels: What stands below each frame.
         mean_label: What stands below the mean.
     """

@@ -14,6 +14,7 @@ from dashboard.charts.names import short_layers
 from dashboard.messages import explained
 from dashboard.worker.job import png
 from sdlab.tracing.attention import analysis, pictures, views
+from sdlab.tracing.attention.words import labelled
 
 if TYPE_CHECKING:
     from sdlab.tracing.attention.maps import AttentionMaps
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 VIEWS = ("Over the steps", "Side by side", "Words against words", "Layers and heads")
 SHEET_MOST = 60
 SHEET_SIDE = 96
+MAXIMUM = (
+    "This run kept the maximum over the heads: each share and mass below is the largest that any "
+    "head gives, and those of all tokens do not add up to 1."
+)
 
 
 def csv_buttons(subject: Subject, **tables: pd.DataFrame) -> None:
@@ -44,6 +49,8 @@ def csv_buttons(subject: Subject, **tables: pd.DataFrame) -> None:
 def show_findings(subject: Subject, look: Look) -> None:
     """Draw one of the views of what the maps tell; only that one is computed."""
     st.header("What the maps tell", anchor=False)
+    if not _whole(subject):
+        st.caption(MAXIMUM)
     chosen = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], required=True, key=f"{PAGE}.view",
         label_visibility="collapsed", **BOUND,
@@ -72,7 +79,7 @@ def show_place(subject: Subject, look: Look, place: tuple[float, float] | None) 
     left, right = st.columns([3, 2], gap="large")
     with explained():
         frame = analysis.words_at(subject.maps, x, y, **look.choice)
-        left.altair_chart(charts.words_at(frame))
+        left.altair_chart(charts.words_at(frame, _whole(subject)))
         with left:
             csv_buttons(subject, words_at_this_place=frame.assign(x=x, y=y))
         with right:
@@ -102,7 +109,7 @@ def _over_steps(subject: Subject, look: Look) -> None:
     if len(maps) < 2:
         st.info("One evaluation has no course over steps: take a run for that.")
         shares = _placed(_kinds(subject, look), maps)
-        st.altair_chart(charts.kind_mass(shares, "step"))
+        st.altair_chart(charts.kind_mass(shares, "step", _whole(subject)))
         csv_buttons(subject, shares=shares, words=_placed(_course(subject, look), maps))
         return
     axis = st.segmented_control(
@@ -119,7 +126,7 @@ def _over_steps(subject: Subject, look: Look) -> None:
         kinds, shown = (frame[frame["evaluation"] % every == 0] for frame in (kinds, shown))
         st.caption(f"One evaluation in {every} is drawn.")
     left, right = st.columns(2)
-    left.altair_chart(charts.kind_mass(kinds, axis))
+    left.altair_chart(charts.kind_mass(kinds, axis, _whole(subject)))
     right.altair_chart(charts.course(shown, axis, "mass"))
     left.altair_chart(charts.course(shown, axis, "likeness"))
     right.altair_chart(charts.course(shown, axis, "entropy"))
@@ -137,6 +144,8 @@ def _over_steps(subject: Subject, look: Look) -> None:
         hide_index=True,
         column_config={
             "word": "decided word",
+            "step": "step (from 0)",
+            "evaluation": "evaluation (from 0)",
             "sigma": st.column_config.NumberColumn("at sigma", format="%.4g"),
         },
         alt="When each word is decided",
@@ -162,13 +171,11 @@ def _side_by_side(subject: Subject, look: Look) -> None:
         **BOUND,
     )
     common = right.toggle("One scale for all", True, key=f"{PAGE}.sheet_scale", **BOUND)
-    choice = look.every if over == "evaluation" else look.choice
-    if over == "layer":
-        choice["layer"] = None
     if over == "head" and (maps.record.heads != "all" or len(maps.choose(look.layer)) > 1):
         need = "one layer above" if maps.record.heads == "all" else "a run with Heads: all"
         st.info(f"To see head by head, choose {need}.")
         return
+    choice, without = _along(maps, look, over)
     names, heats = views.frames(maps, list(dict(look.words)[label]), over, **choice)
     every = -(-len(heats) // SHEET_MOST)
     heats, names = heats[::every], names[::every]
@@ -178,9 +185,33 @@ def _side_by_side(subject: Subject, look: Look) -> None:
         output_format="PNG",
         alt=f"Maps of {label}, one for each of the {options[over]}",
     )
-    told = short_layers(names) if over == "layer" else [str(name) for name in names]
+    told = _told(over, names)
     left_to_right = f"Row by row, {options[over]}: " + ", ".join(told)
-    st.caption(left_to_right + (f" (one in {every})." if every > 1 else "."))
+    left_to_right += f" (one in {every})." if every > 1 else "."
+    if without:
+        left_to_right += f" Left out, as they have no head {look.head}: {', '.join(without)}."
+    st.caption(left_to_right)
+
+
+def _along(maps: "AttentionMaps", look: Look, over: str) -> tuple[dict[str, Any], list[str]]:
+    """Return what is drawn along an axis, and the layers that lack the head looked at."""
+    if over == "evaluation":
+        return look.every, []
+    if over == "head":
+        return {**look.choice, "head": None}, []
+    names = [layer.name for layer in maps.cross_layers]
+    if look.head is None or maps.record.heads != "all":
+        return {**look.choice, "layer": names}, []
+    have = [layer.name for layer in maps.cross_layers if layer.heads > look.head]
+    short = dict(zip(names, short_layers(names), strict=True))
+    return {**look.choice, "layer": have}, [short[name] for name in names if name not in have]
+
+
+def _told(over: str, names: list[Any]) -> list[str]:
+    """Return what the pictures of a sheet are called; evaluations from 1, as in the viewer."""
+    if over == "layer":
+        return short_layers(names)
+    return [str(name + 1) if over == "evaluation" else str(name) for name in names]
 
 
 def _overlap(subject: Subject, look: Look) -> None:
@@ -204,7 +235,8 @@ def _overlap(subject: Subject, look: Look) -> None:
             key=f"{PAGE}.overlap",
             **BOUND,
         )
-    frame = analysis.overlap(subject.maps, by, **look.choice)
+    also = _phrases(subject, look) if by == "word" else ()
+    frame = analysis.overlap(subject.maps, by, also=also, **look.choice)
     names = list(dict.fromkeys(frame["word"]))
     if len(names) < 2:
         st.info("One word has nothing to overlap with.")
@@ -269,7 +301,19 @@ def _kinds(subject: Subject, look: Look) -> pd.DataFrame:
 
 
 def _course(subject: Subject, look: Look) -> pd.DataFrame:
-    return _table(subject.key, "course", str(look.every), _maps=subject.maps, _choice=look.every)
+    choice = {**look.every, "also": _phrases(subject, look)}
+    return _table(subject.key, "course", str(choice), _maps=subject.maps, _choice=choice)
+
+
+def _phrases(subject: Subject, look: Look) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return what is looked at beside the words of the prompt: several of them as one."""
+    known = dict(labelled(subject.maps.tokens[look.half]))
+    return tuple((label, places) for label, places in look.words if label not in known)
+
+
+def _whole(subject: Subject) -> bool:
+    """Return whether the shares of a place add up to 1: not where heads were reduced to the max."""
+    return subject.maps.record.heads != "max"
 
 
 @st.cache_data(max_entries=64, show_spinner="Measuring the maps …")

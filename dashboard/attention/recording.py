@@ -77,19 +77,22 @@ def record_controls(model: ModelView) -> AttentionRecord:
 
 def self_layers(model: ModelView) -> tuple[str, ...]:
     """Draw the choice of self-attention layers; return them in ``AttentionRecord``'s words."""
-    own = [layer for layer in attention_layers(model.hash) if not layer.cross]
-    share = f"1/{max(1, min(model.default_size) // 8 // ABOUT_CELLS)}"
-    there = {f"1/{layer.share}" for layer in own}
-    default = (share,) if share in there else ()
     return _layers(
         "Self-attention",
-        own,
+        [layer for layer in attention_layers(model.hash) if not layer.cross],
         "self",
-        default,
+        usual_self_layers(model),
         "none",
         "Where each place of the picture looks. A layer of n cells takes n x n numbers, so the "
         "finest ones are large in large pictures.",
     )
+
+
+def usual_self_layers(model: ModelView) -> tuple[str, ...]:
+    """Return the self-attention that is recorded unless another is chosen."""
+    share = f"1/{max(1, min(model.default_size) // 8 // ABOUT_CELLS)}"
+    own = (layer for layer in attention_layers(model.hash) if not layer.cross)
+    return (share,) if share in {f"1/{layer.share}" for layer in own} else ()
 
 
 def estimate(experiment: "Experiment", model: ModelView) -> str:

@@ -19,6 +19,7 @@ from dashboard.attention.recording import (
     estimate,
     record_controls,
     self_layers,
+    usual_self_layers,
 )
 from dashboard.job_panel import job_panel
 from dashboard.lab import find, lab
@@ -160,8 +161,7 @@ def given_subject() -> Subject | None:
         999,
         views.best(model.name).given_timestep,
         key=f"{PAGE}.timestep",
-        help="How far the picture is noised before the network sees it, in training timesteps. "
-        "With little noise the network needs no words; with much it sees no picture.",
+        help=_level_help(model.name),
         **BOUND,
     )
     seed = right.number_input("Seed of the noise", 0, 2**32 - 1, 0, key=f"{PAGE}.noise", **BOUND)
@@ -174,7 +174,9 @@ def given_subject() -> Subject | None:
         return None
     with explained(), st.spinner("Passing the picture through the network …"):
         args = (chosen.digest, caption, timestep, int(seed), own, model.hash)
-        maps, picture, size = _given(*args, _png=chosen.png)
+        maps, picture, size, notes = _given(*args, _png=chosen.png)
+    if notes:
+        st.caption(f"As the network sees it: {' '.join(notes)}")
     key = f"given {args}"
     name = f"given-{chosen.digest}"
     return Subject(key, name, picture, size, caption, model.name, maps, None)
@@ -265,7 +267,8 @@ def _without(run: StoredRun, experiment: Experiment) -> None:
         "picture comes out the same.",
         icon=":material/visibility_off:",
     )
-    again = experiment.with_(record=replace(experiment.record, attention=AttentionRecord()))
+    attention = AttentionRecord(self_layers=_usual_self_layers(experiment.model))
+    again = experiment.with_(record=replace(experiment.record, attention=attention))
     st.button(
         "Run again and record",
         key=f"{PAGE}.again_recorded",
@@ -279,6 +282,30 @@ def _without(run: StoredRun, experiment: Experiment) -> None:
         icon=":material/frame_inspect:",
         query_params={"id": run.id},
     )
+
+
+def _usual_self_layers(name: str) -> tuple[str, ...]:
+    """Return the self-attention that a new run records, if the run's model is the one in memory."""
+    model = lab().status().model
+    if model is None or model.name != name:
+        return ()
+    with explained():
+        return usual_self_layers(model)
+
+
+def _level_help(name: str) -> str:
+    """Return what the noise level means, and why it starts where it does."""
+    text = (
+        "How far the picture is noised before the network sees it, in training timesteps of 999. "
+        "With much noise the network does not see the picture. "
+    )
+    start = views.best(name).given_timestep
+    if name in views.BEST:
+        return text + (
+            f"It starts at {start}: of the levels measured on scenes with known masks "
+            "(benchmarks/attention_truth.py) this model's maps found the objects best there."
+        )
+    return text + f"It starts at {start}, between both ends; for this model it was not measured."
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -302,18 +329,19 @@ def _given(
     self_layers: tuple[str, ...],
     model_hash: str,
     _png: bytes,
-) -> tuple[Any, bytes, tuple[int, int]]:
-    """Return the maps of a picture, the picture as the network saw its size, and that size."""
+) -> tuple[Any, bytes, tuple[int, int], tuple[str, ...]]:
+    """Return a picture's maps, the picture in the network's size, that size, what fitting took."""
     from sdlab.latents.image import encode, fit, read_image
     from sdlab.tracing.attention.image import of_image
 
-    def look(model: Any) -> tuple[Any, bytes, tuple[int, int]]:
+    def look(model: Any) -> tuple[Any, bytes, tuple[int, int], tuple[str, ...]]:
         width, height = model.default_size
-        image = fit(read_image(_png), width, height).image
+        fitted = fit(read_image(_png), width, height)
+        image = fitted.image
         record = AttentionRecord(heads="all", self_layers=self_layers, dtype="float32")
         maps = of_image(
             model, encode(model, image), caption, timestep=timestep, seed=seed, record=record
         )
-        return maps, png(image, side=512), image.size
+        return maps, png(image, side=512), image.size, fitted.notes
 
     return lab().ask(look, model_hash=model_hash)

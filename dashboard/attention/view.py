@@ -21,6 +21,8 @@ TAUGHT = (
     "the word's true place. Maps of models trained without that are less sharp."
 )
 
+MAXIMUM = ", the largest of any head for each token: shares of all tokens do not add up to 1"
+
 
 def attention_page() -> None:
     """Draw the whole page."""
@@ -54,9 +56,10 @@ def _stage(subject: Subject) -> "tuple[Look | None, tuple[float, float] | None]"
     if look is None:
         return None, None
     place = show_viewer(subject, look)
+    heads = subject.maps.record.heads
     st.caption(
         "Each map is the share of a place's attention that goes to the word, after the softmax "
-        "over all 77 tokens. The lightest colour is the largest share of any step; the mean has a "
-        "scale of its own."
+        f"over all 77 tokens{MAXIMUM if heads == 'max' else ''}. The lightest colour is the "
+        "largest share of any step; the mean has a scale of its own."
     )
     return look, place

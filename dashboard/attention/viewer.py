@@ -132,13 +132,24 @@ def look_frames(
 
 
 def mean_in_words(maps: "AttentionMaps", evaluations: tuple[int, ...]) -> str:
-    """Return what a mean is taken over: 'mean of evaluations 3 to 8 of 10'."""
-    if len(evaluations) == len(maps):
-        return f"mean of {len(maps)} evaluations"
+    """Return what a mean is taken over: 'mean of evaluations 3 to 8 of 10', counted from 1.
+
+    Where not every evaluation was kept: 'mean of 3 of the 4 kept evaluations, 6 to 16'.
+    """
+    kept, chosen = len(maps), len(evaluations)
     first, last = evaluations[0] + 1, evaluations[-1] + 1
-    if first == last:
-        return f"evaluation {first} of {len(maps)}"
-    return f"mean of evaluations {first} to {last} of {len(maps)}"
+    if kept == 1:
+        return f"evaluation {first}"
+    if maps.evaluations == tuple(range(kept)):
+        if chosen == kept:
+            return f"mean of {kept} evaluations"
+        if chosen == 1:
+            return f"evaluation {first} of {kept}"
+        return f"mean of evaluations {first} to {last} of {kept}"
+    if chosen == 1:
+        return f"evaluation {first}, one of {kept} that were kept"
+    which = f"the {kept}" if chosen == kept else f"{chosen} of the {kept}"
+    return f"mean of {which} kept evaluations, {first} to {last}"
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -155,7 +166,7 @@ def _word_frames(
 
 
 def frame_labels(maps: "AttentionMaps") -> list[str]:
-    """Return what stands below each kept evaluation: step, timestep, sigma."""
+    """Return what stands below each kept evaluation, counted from 1: step, timestep, sigma."""
     facts = maps.facts
     rows = zip(facts.evaluations, facts.steps, facts.timesteps, facts.sigmas, strict=True)
     return [
@@ -212,13 +223,14 @@ def _evaluations(subject: Subject) -> tuple[int, ...]:
     count = len(every)
     kept = views.span_places(count, views.best(subject.model).span)
     first, last = st.slider(
-        "Mean over evaluations",
+        "Mean over kept evaluations",
         1,
         count,
         (kept.start + 1, kept.stop),
         key=f"{PAGE}.mean_of_{count}",
-        help="Of those that were kept. All that is said below without an evaluation of its own is "
-        "the mean of these. At first, for the embedded model, those that find its objects best.",
+        help="Counted from 1 among those that were kept. All that is said below without an "
+        "evaluation of its own is the mean of these. At first, for the embedded model, those that "
+        "find its objects best.",
         **BOUND,
     )
     return every[first - 1 : last]

@@ -19,6 +19,7 @@ from dashboard.charts.names import short_layers
 KINDS = ("start", "word", "end", "pad")
 KIND_COLORS = ("#8a90a3", "#6667ff", "#d25200", "#c9cdda")
 KIND_NAMES = {"start": "start", "word": "words", "end": "end", "pad": "pads"}
+MAXIMUM = "largest share of any head"
 NUMBERED = 12
 """So many words at most have their overlap written into the cells."""
 RANKS = {
@@ -33,9 +34,15 @@ COURSES = {
 }
 
 
-def kind_mass(frame: pd.DataFrame, x: str) -> alt.LayerChart:
-    """Return the shares of start, words, end and pads, stacked to 1, against the axis."""
-    rows = require(frame, where_columns("kind", "mass"), "attention by kind")
+def kind_mass(frame: pd.DataFrame, x: str, whole: bool = True) -> alt.LayerChart:
+    """Return the shares of start, words, end and pads, stacked, against the axis.
+
+    Args:
+        frame: Of ``analysis.kind_mass``, with ``timestep``.
+        x: ``step``, ``sigma`` or ``timestep``.
+        whole: Whether they add up to 1; else (the heads' maximum) the axis is as long as they are.
+    """
+    rows = require(frame, where_columns("kind", "mass"), "attention by kind").dropna()
     rows = placed(rows).assign(name=rows["kind"].map(KIND_NAMES))
     color = alt.Color(
         "name:N",
@@ -45,7 +52,9 @@ def kind_mass(frame: pd.DataFrame, x: str) -> alt.LayerChart:
         legend=legend(),
     )
     tips = [alt.Tooltip("name:N", title="to"), value_tooltip("mass", "share"), *where_tooltips()]
-    y = alt.Y("mass:Q", title="share of attention", scale=alt.Scale(domain=[0, 1]), stack=True)
+    scale = alt.Scale(domain=[0, 1]) if whole else alt.Scale(zero=True)
+    axis = "share of attention" if whole else MAXIMUM
+    y = alt.Y("mass:Q", title=axis, scale=scale, stack=True)
     order = alt.Order("rank:Q")
     rows["rank"] = rows["kind"].map({kind: place for place, kind in enumerate(KINDS)})
     base = alt.Chart(rows).encode(x=x_axis(x), y=y, color=color, order=order, tooltip=tips)
@@ -154,8 +163,13 @@ def ranking(
     )
 
 
-def words_at(frame: pd.DataFrame) -> alt.LayerChart:
-    """Return the words by the share of attention that a place gives them."""
+def words_at(frame: pd.DataFrame, whole: bool = True) -> alt.LayerChart:
+    """Return the words by the share of attention that a place gives them.
+
+    Args:
+        frame: Of ``analysis.words_at``.
+        whole: Whether the shares add up to 1; not those of the heads' maximum.
+    """
     rows = require(frame, ["word", "kind", "share"], "words at a place").copy()
     rows["name"] = rows["word"].where(rows["kind"] == "word", "[" + rows["word"] + "]")
     color = alt.Color(
@@ -165,7 +179,7 @@ def words_at(frame: pd.DataFrame) -> alt.LayerChart:
     )
     base = alt.Chart(rows).encode(
         y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
-        x=alt.X("share:Q", title="share of the place's attention"),
+        x=alt.X("share:Q", title="share of the place's attention" if whole else MAXIMUM),
     )
     bars = base.mark_bar().encode(
         color=color,

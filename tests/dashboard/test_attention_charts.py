@@ -40,6 +40,20 @@ def test_shares_are_stacked_to_one_in_the_order_of_the_prompt(count, mark):
     assert layer["encoding"]["order"]["field"] == "rank"
 
 
+def test_the_heads_maximum_is_no_share_of_one():
+    frame = kinds(3)
+    frame.loc[frame["kind"] == "pad", "mass"] = np.nan  # of pads that were not kept
+    frame.loc[frame["kind"] == "start", "mass"] = 1.4
+    spec = attention.kind_mass(frame, "step", whole=False).to_dict()
+    y = spec["layer"][0]["encoding"]["y"]
+    assert "domain" not in y["scale"] and y["title"] == "largest share of any head"
+    (rows,) = spec["datasets"].values()
+    assert len(rows) == 9 and max(row["mass"] for row in rows) == 1.4
+    place = pd.DataFrame({"word": ["start"], "kind": ["start"], "share": [0.7]})
+    x = attention.words_at(place, whole=False).to_dict()["layer"][0]["encoding"]["x"]
+    assert x["title"] == "largest share of any head"
+
+
 @pytest.mark.parametrize("value", attention.COURSES)
 def test_a_course_has_a_line_a_word(value):
     spec = attention.course(course(), "step", value).to_dict()

@@ -41,7 +41,6 @@ def test_a_run_shows_its_maps_and_tables(recorded):
     ("view", "tables"),
     [
         ("Over the steps", {"Shares (CSV)", "Words (CSV)", "Decided (CSV)"}),
-        ("Side by side", set()),
         ("Words against words", {"Word overlap (CSV)"}),
         ("Layers and heads", {"Ranking (CSV)"}),
     ],
@@ -50,8 +49,7 @@ def test_every_view_draws_and_gives_its_tables(recorded, view, tables):
     at = recorded
     at.segmented_control(key="attention.view").set_value(view).run()
     assert not at.exception and not at.error
-    labels = {button.proto.label for button in at.get("download_button")}
-    assert tables <= labels and {"CSV", "car: mask", "car: overlay"} <= labels
+    assert tables | {"CSV", "car: mask", "car: overlay"} <= downloads(at)
 
 
 def test_overlaps_are_of_words_or_tokens(recorded):
@@ -95,6 +93,8 @@ def test_a_run_without_attention_offers_to_record_it(open_page):
     again = at.query_params["run"]
     again = again[0] if isinstance(again, list) else again
     assert again != run
+    maps = sdlab.open_run(lab().runs / again).trace.attention
+    assert [layer.size for layer in maps.self_layers][:1] == ["16x16"]
     pictures = [np.asarray(sdlab.open_run(lab().runs / r).image) for r in (run, again)]
     assert (pictures[0] == pictures[1]).all()
 
@@ -132,13 +132,22 @@ def test_no_attention_at_all_is_no_division_by_zero():
 
 def test_an_overlay_is_a_picture(recorded):
     from dashboard.attention.subject import open_maps
-    from sdlab.tracing.attention.pictures import overlay
+    from sdlab.tracing.attention.pictures import STOPS, mask, overlay
 
     run = recorded.query_params["run"]
     folder = lab().runs / (run[0] if isinstance(run, list) else run)
     maps = open_maps(str(folder), folder.stat().st_mtime)
     picture = Image.open(io.BytesIO((folder / "image.png").read_bytes()))
-    assert overlay(picture, maps.heatmap("red car")).size == picture.size
+    heat = maps.heatmap("red car", layer="1/1")
+    found = np.asarray(overlay(picture, heat, opacity=0.7, threshold=0.5)).astype(int)
+    under = np.asarray(picture.convert("RGB")).astype(int)
+    inside = np.asarray(mask(heat, picture.size, 0.5)) == 255
+    assert 0 < inside.mean() < 0.9
+    assert (found[~inside] == under[~inside]).all()
+    tint = (found - 0.3 * under)[inside] / 0.7  # what was laid over, within a unit of rounding
+    assert (found[inside] != under[inside]).any(axis=-1).mean() > 0.9
+    stops = np.array(STOPS)[4:]  # from half of the largest value on
+    assert (tint > stops.min(0) - 2).all() and (tint < stops.max(0) + 2).all()
 
 
 def test_words_of_any_spelling_reach_the_npz(open_page):
@@ -168,9 +177,20 @@ def test_a_negative_prompt_has_maps_of_its_own(open_page):
     at.toggle(key="attention.both").set_value(True).run()
     at.button(key="attention.go").click().run()
     run_until(at, shows_maps)
+    assert {"car: mask"} <= downloads(at) and "cat: mask" not in downloads(at)
     at.segmented_control(key="attention.half").set_value("uncond").run()
     assert not at.exception and not at.error
-    assert set(at.dataframe[-1].value["half"]) == {"cond", "uncond"}
+    assert {"blue: mask", "cat: mask"} <= downloads(at) and "car: mask" not in downloads(at)
+    maps = shown_run_of(at).trace.attention
+    at.segmented_control(key="attention.view").set_value("Words against words").run()
+    drawn = str(at.get("vega_lite_chart")[0].proto)
+    assert '"cat"' in drawn.replace("\\", "") and "beach" not in drawn
+    heats = [maps.heatmap(2, half=half) for half in ("cond", "uncond")]
+    assert not np.allclose(*heats)
+
+
+def downloads(at) -> set[str]:
+    return {button.proto.label for button in at.get("download_button")}
 
 
 def shown_run_of(at):
@@ -248,7 +268,7 @@ def test_the_page_starts_from_the_best_layers_and_steps(open_page, monkeypatch):
 
 def test_means_are_of_the_chosen_evaluations(recorded):
     from dashboard.attention.subject import Subject
-    from dashboard.attention.viewer import Look, look_frames, mean_in_words
+    from dashboard.attention.viewer import Look, look_frames
 
     maps = shown_run_of(recorded).trace.attention
     subject = Subject("means", "", b"", (128, 128), "", "embedded", maps, None)
@@ -256,5 +276,26 @@ def test_means_are_of_the_chosen_evaluations(recorded):
     frames, mean = look_frames(subject, look, (3,))
     np.testing.assert_allclose(mean, frames[1:].mean(0))
     np.testing.assert_allclose(mean, maps.heatmap("car", **look.choice), atol=1e-6)
-    assert mean_in_words(maps, (1, 2)) == "mean of evaluations 2 to 3 of 3"
-    assert mean_in_words(maps, (0, 1, 2)) == "mean of 3 evaluations"
+
+
+@pytest.mark.parametrize(
+    ("kept", "chosen", "said"),
+    [
+        ((0, 1, 2), (1, 2), "mean of evaluations 2 to 3 of 3"),
+        ((0, 1, 2), (0, 1, 2), "mean of 3 evaluations"),
+        ((0, 1, 2), (1,), "evaluation 2 of 3"),
+        ((9,), (9,), "evaluation 10"),
+        ((0,), (0,), "evaluation 1"),
+        ((0, 5, 10, 15), (5, 10, 15), "mean of 3 of the 4 kept evaluations, 6 to 16"),
+        ((0, 5, 10, 15), (0, 5, 10, 15), "mean of the 4 kept evaluations, 1 to 16"),
+        ((0, 3, 6, 9), (9,), "evaluation 10, one of 4 that were kept"),
+    ],
+)
+def test_what_a_mean_is_of_is_said_truly(kept, chosen, said):
+    from dashboard.attention.viewer import mean_in_words
+    from sdlab.tracing.attention.maps import AttentionMaps, Facts
+    from sdlab.tracing.attention.record import AttentionRecord
+
+    numbers = tuple(map(float, kept))
+    facts = Facts(AttentionRecord(), (4, 4), (), kept, kept, numbers, numbers)
+    assert mean_in_words(AttentionMaps(facts, {}, {}), chosen) == said
