@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,10 +66,12 @@ def export(
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.save_pretrained(folder, max_shard_size=shard_size)
+    with tempfile.TemporaryDirectory() as kept:  # `folder` may be the shipped one
+        tokenizer = shutil.copytree(SHIPPED / "tokenizer", Path(kept) / "tokenizer")
+        pipeline.save_pretrained(folder, max_shard_size=shard_size)
+        shutil.rmtree(folder / "tokenizer")
+        shutil.copytree(tokenizer, folder / "tokenizer")
     _compute_in_float32(folder / "text_encoder" / "config.json")
-    shutil.rmtree(folder / "tokenizer")
-    shutil.copytree(SHIPPED / "tokenizer", folder / "tokenizer")
     words = [word for word in world_words(objects) if word != ","]
     (folder / "known_words.json").write_text(json.dumps(words, indent=0) + "\n", encoding="utf-8")
 
