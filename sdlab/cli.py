@@ -334,10 +334,15 @@ def doctor(root: Root = None) -> None:
 )
 @clean
 def train(context: typer.Context) -> None:
-    """Train the embedded model anew; `sdlab train --help` tells how."""
+    """Train the embedded model anew; `sdlab train --help` tells how.
+
+    The exit code is 3 when it was stopped by --minutes or SIGTERM and can go on.
+    """
     from sdlab.embedded.train import main
 
-    main(context.args)
+    code = main(context.args)
+    if code:
+        raise typer.Exit(code)
 
 
 def _file(path: Path) -> bytes:

@@ -1,14 +1,15 @@
-"""Trains the small Stable Diffusion in five stages and writes the pipeline.
+r"""Trains the small Stable Diffusion in five stages and writes the pipeline.
 
 The stages: VAE, text encoder, composition of its words, U-Net, checker.
 
-    python -m sdlab.embedded.train --out checkpoints/mine --budget-minutes 120
-    python -m sdlab.embedded.train --device cuda --objects all --budget-minutes 25 --shard 16MB
+    sdlab train --out checkpoints/mine --budget-minutes 120 --export checkpoints/pipeline
+    sdlab train --out checkpoints/gpu --device cuda --objects all --budget-minutes 25 \
+        --export checkpoints/pipeline --shard 16MB
 
 Every stage keeps a folder with its checkpoint, its log and its grids; started again with the same
 arguments, the command goes on where it was. With `--steps` a run is the same for the same seed;
 with a budget the number of steps is set by the speed measured at the start and kept in
-`plan.json`, from which the run can be repeated.
+`plan.json`, from which the run can be repeated; a larger number written there lengthens it.
 """
 
 from __future__ import annotations
@@ -45,10 +46,12 @@ from sdlab.embedded.stage_unet import UnetStage
 from sdlab.embedded.stage_vae import VaeStage
 from sdlab.embedded.vocabulary import Vocabulary
 from sdlab.embedded.world import World
+from sdlab.errors import ModelError, SdlabError
+from sdlab.models.devices import choose_device
 
 STAGES = ("vae", "text", "compose", "unet", "checker")
 SHARES = {"vae": 0.16, "text": 0.08, "compose": 0.04, "unet": 0.64, "checker": 0.08}
-"""Share of the time budget that each stage gets."""
+"""Share of the time budget that each stage gets, of those that are trained."""
 COOLDOWN = {"vae": 0.5, "text": 0.5, "compose": 0.7, "unet": 0.85, "checker": 0.5}
 AVERAGE = {"vae": 0.0, "text": 0.0, "compose": 0.0, "unet": 0.99, "checker": 0.0}
 STEP_FRESH, STEP_STARTED = 0.02, 0.01
@@ -86,8 +89,13 @@ class Run:
     def __init__(self, arguments: argparse.Namespace) -> None:
         """Makes the world and the networks."""
         self.arguments, self.out = arguments, arguments.out
-        self.device = torch.device(arguments.device)
+        self.device = choose_device(arguments.device)
         self.objects = CORE if arguments.objects == "core" else NAMES
+        self.unet_batch = arguments.batch or (256 if self.device.type == "cuda" else 32)
+        if "unet" in arguments.stages and self.unet_batch > arguments.block:
+            raise ValueError(
+                f"--batch must be at most --block, {arguments.block}, got {self.unet_batch}."
+            )
         self.world = World(self.device)
         self.vocabulary = Vocabulary(load_tokenizer(), self.objects)
         self._make_networks()
@@ -105,7 +113,7 @@ class Run:
 
     def stage(self, name: str) -> Stage:
         """Returns a stage ready to train; what it needs of earlier stages is read from disk."""
-        seed, batch = self.arguments.seed + STAGES.index(name), self.arguments.batch
+        seed = self.arguments.seed + STAGES.index(name)
         many = self.device.type == "cuda"
         if name == "vae":
             only = self.arguments.decoder_only
@@ -137,7 +145,7 @@ class Run:
             self.world,
             seed=seed,
             objects=self.objects,
-            batch=batch or (256 if many else 32),
+            batch=self.unet_batch,
             grounding=self.arguments.grounding,
             muon_lr=STEP_FRESH if self.arguments.start is None else STEP_STARTED,
             block=self.arguments.block,
@@ -181,18 +189,25 @@ class Run:
         self.vae.register_to_config(scaling_factor=json.loads(file.read_text()))
 
     def plan(self, name: str, make: Callable[[], Stage]) -> Plan:
-        """Returns the stage's plan: as kept in plan.json, or new, and then kept."""
-        file = self.out / name / "plan.json"
+        """Returns the stage's plan: as kept in plan.json, or new, and then kept.
+
+        Raises:
+            ValueError: the stage was begun with other arguments.
+        """
+        file, terms = self.out / name / "plan.json", self._terms(name)
         if file.exists():
-            steps = int(json.loads(file.read_text())["steps"])
+            kept = json.loads(file.read_text())
+            refuse_other_terms(file.parent, kept, terms)
+            steps = int(kept["steps"])
         elif self.arguments.steps:
             steps = self.arguments.steps
         else:
-            budget = 60 * (self.arguments.budget_minutes or 120) * SHARES[name]
+            share = SHARES[name] / sum(SHARES[stage] for stage in set(self.arguments.stages))
+            budget = 60 * (self.arguments.budget_minutes or 120) * share
             steps = max(50, int(budget / seconds_per_step(make())))
             self._make_networks()  # the trial steps moved the weights
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"steps": steps, "seed": self.arguments.seed}) + "\n")
+        file.write_text(json.dumps({"steps": steps, **terms}) + "\n")
         return Plan(
             steps=steps,
             seed=self.arguments.seed + STAGES.index(name),
@@ -202,6 +217,15 @@ class Run:
             minutes=self.arguments.minutes,
             validate_every=max(50, steps // 15),
         )
+
+    def _terms(self, name: str) -> dict[str, Any]:
+        """Returns the arguments that a stage must be resumed with to stay the same run."""
+        given = self.arguments
+        terms = {"seed": given.seed, "objects": given.objects}
+        terms["start"] = None if given.start is None else str(given.start)
+        if name == "unet":
+            terms |= {"batch": self.unet_batch, "grounding": given.grounding}
+        return terms
 
     def train(self, name: str) -> bool:
         """Trains one stage to its end, or to the time limit; returns whether it is complete."""
@@ -236,6 +260,24 @@ class Run:
         seal(folder)
 
 
+def refuse_other_terms(folder: Path, kept: dict[str, Any], terms: dict[str, Any]) -> None:
+    """Compares a run's arguments with those that its plan.json kept; older plans kept fewer.
+
+    Raises:
+        ValueError: one of them is another.
+    """
+    for name, value in terms.items():
+        before = kept.get(name, value)
+        then, now = before, value
+        if name == "start":  # one folder, however it is written
+            then, now = (path and Path(path).resolve() for path in (before, value))
+        if then != now:
+            raise ValueError(
+                f"--{name} is {value}, but {folder} was begun with {before}: give that again, or"
+                " another --out."
+            )
+
+
 def take_words(small: CLIPTextModel, full: CLIPTextModel, vocabulary: Vocabulary) -> None:
     """Copies a full text encoder into one with the compact vocabulary."""
     state = full.state_dict()
@@ -247,11 +289,11 @@ def read_back(module: torch.nn.Module, folder: Path) -> None:
     """Loads the weights of a stage's checkpoint: the averaged ones, if there are any.
 
     Raises:
-        FileNotFoundError: the stage was not trained yet.
+        ModelError: the stage was not trained yet.
     """
     file = folder / "checkpoint.safetensors"
     if not file.exists():
-        raise FileNotFoundError(f"{file} is missing: train the stage {folder.name!r} first")
+        raise ModelError(f"{file} is missing: train the stage {folder.name!r} first.")
     tensors = load_file(file)
     prefix = "average." if any(name.startswith("average.") for name in tensors) else "module."
     with torch.no_grad():
@@ -274,9 +316,32 @@ def seconds_per_step(stage: Any) -> float:
     return each + max(0.0, first - each) / getattr(stage, "steps_per_block", 1e9)
 
 
+def check(arguments: argparse.Namespace) -> None:
+    """Checks the arguments' ranges.
+
+    Raises:
+        ValueError: one of them is out of its range.
+    """
+    for name in ("steps", "batch", "block", "threads"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} must be at least 1, got {value}.")
+    budget, start = arguments.budget_minutes, arguments.start
+    if budget is not None and not budget > 0:
+        raise ValueError(f"--budget-minutes must be above 0, got {budget}.")
+    if start is not None and not (start / "model_index.json").exists():
+        raise ValueError(f"--start must be a pipeline folder with a model_index.json, got {start}.")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Trains as the arguments say and returns 0, or 3 when stopped by `--minutes`."""
+    """Trains as the arguments say and returns 0, or 3 when stopped by `--minutes`.
+
+    Raises:
+        ValueError: an argument is out of its range, or other than the run was begun with.
+        ModelError: the device is not there, or a stage that is needed was not trained yet.
+    """
     arguments = parser().parse_args(argv)
+    check(arguments)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     run = Run(arguments)
@@ -290,4 +355,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except (ValueError, SdlabError) as error:
+        raise SystemExit(f"sdlab train: {error}") from None
