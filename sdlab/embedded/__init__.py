@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import re
+import unicodedata
 from pathlib import Path
 
 _SHIPPED = Path(__file__).parents[1] / "models" / "embedded"
-_CAPTION_WORDS = re.compile(r"[\w']+")
+_WORDS = re.compile(r"(?:[^\W_]|')+")
 
 
 @functools.cache
@@ -29,8 +30,8 @@ def unknown_words(prompt: str) -> list[str]:
     """Returns the words of a prompt that the shipped model never saw, each once, in order.
 
     Args:
-        prompt: any text; case and punctuation do not matter.
+        prompt: any text in any script; case and punctuation do not matter.
     """
     known = known_words()
-    words = _CAPTION_WORDS.findall(prompt.lower())
+    words = _WORDS.findall(unicodedata.normalize("NFC", prompt).lower())
     return [word for word in dict.fromkeys(words) if word not in known]

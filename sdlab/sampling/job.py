@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sdlab.tracing.attention.hooks import Part
 
 OVER = ("done", "failed", "cancelled")
+MOST_WORDS = 20
+"""Unknown words that a warning names before it only counts them."""
 
 
 class Job:
@@ -229,6 +231,19 @@ class Job:
         }
         return Run(self.experiment, image, trace, tables, tensors, self._manifest(tables, tensors))
 
+    def _unknown_words(self) -> list[str]:
+        """Return a warning that names the prompt's words that the embedded model does not know."""
+        if self.model.name != "embedded":
+            return []
+        from sdlab.embedded import unknown_words
+
+        words = unknown_words(self.experiment.prompt)
+        if not words:
+            return []
+        more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
+        named = ", ".join(words[:MOST_WORDS]) + more
+        return [f"The embedded model does not know these words of the prompt: {named}."]
+
     def _manifest(self, tables: dict[str, Any], tensors: "dict[str, Tensor]") -> dict[str, Any]:
         from sdlab.sampling.manifest import manifest
 
@@ -241,6 +256,7 @@ class Job:
             warnings.append(f"The latents are not finite{where}.")
         if self.recorder.attention is not None and self.recorder.attention.truncated:
             warnings.append("The attention maps reached max_bytes; later evaluations lack them.")
+        warnings += self._unknown_words()
         return manifest(
             self.model,
             self.experiment,
