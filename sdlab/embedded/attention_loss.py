@@ -3,8 +3,8 @@
 The loss is TokenCompose's (Wang et al. 2023, arXiv 2312.03626, eq. 4): of the attention that a
 word's token receives over the picture, the share outside the word's mask is squared. It teaches
 each word to act where its object is, which tells two objects apart sooner than the denoising loss
-alone does. Only captions of the world with exact masks take part, and only where the noise leaves
-something to see.
+alone does. All words with an exact mask take part, at all timesteps: in the strongest noise only
+the caption can place a pair.
 """
 
 from __future__ import annotations

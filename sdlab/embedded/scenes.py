@@ -110,7 +110,11 @@ def _single(rng: random.Random, objects: Sequence[str]) -> tuple[list[Item], Non
 
 
 def _coloured(rng: random.Random, objects: Sequence[str]) -> tuple[list[Item], None]:
-    return _single(rng, [name for name in objects if _TINTS[name]])
+    painted = [name for name in objects if _TINTS[name]]
+    if not painted:
+        names = ", ".join(name for name in _TINTS if _TINTS[name])
+        raise ValueError(f"objects must hold one that can have a colour ({names}), got {objects}.")
+    return _single(rng, painted)
 
 
 def place_pair(rng: random.Random, names: Sequence[str], relation: str) -> list[Item]:

@@ -78,7 +78,7 @@ class World:
     """Renders scenes on one device."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
-        """Holds sprites and backgrounds on `device` (about 60 MB)."""
+        """Holds sprites and backgrounds on `device` (about 45 MB)."""
         self.device = torch.device(device)
         sprites, self.rows = make_sprites()
         self.sprites = sprites.to(device)

@@ -1,5 +1,9 @@
+import hashlib
+import random
+
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sdlab.embedded.captions import BACKGROUND, Item, Scene, describe, text_of
 from sdlab.embedded.catalogue import (
@@ -19,6 +23,13 @@ from sdlab.embedded.nets import load_tokenizer
 from sdlab.embedded.scenes import SceneSampler, held_out
 from sdlab.embedded.vocabulary import Vocabulary
 from sdlab.embedded.world import World, word_mask
+
+QUARTERS = [
+    *(-0.14013, -0.18677, -0.16594, -0.17302),
+    *(-0.05373, 0.12154, -0.31326, -0.21454),
+    *(-0.48345, -0.53297, -0.61618, -0.4989),
+    *(0.0164, 0.00433, 0.05316, 0.00015),
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +51,30 @@ def test_scenes_are_the_same_whichever_were_drawn_before(world):
     first, _ = world.render([alone[0]])
     again, _ = World().render([alone[0]])
     torch.testing.assert_close(first, again, rtol=0, atol=0)
+
+
+def test_the_world_stays_what_it_is(world):
+    """Scenes to the letter; pictures as means of their quarters, which no rounding moves."""
+    samples = SceneSampler(2025).batch(0, 4)
+    assert hashlib.sha256(repr(samples).encode()).hexdigest()[:16] == "736dc977fb5568e5"
+    threads, pictures = torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            pictures.append(World().render([scene for scene, _ in samples])[0])
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(*pictures)
+    quarters = F.adaptive_avg_pool2d(pictures[0].mean(1), 2).flatten().tolist()
+    assert quarters == pytest.approx(QUARTERS, abs=2e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="runs wherever there is a CUDA device")
+def test_cuda_draws_what_the_cpu_draws(world):
+    scenes = [scene for scene, _ in SceneSampler(1).batch(0, 40)]
+    for here, there in zip(world.render(scenes), World("cuda").render(scenes), strict=True):
+        torch.testing.assert_close(there.cpu(), here, rtol=0, atol=1e-6)
 
 
 def test_gathering_draws_what_pasting_draws(world):
@@ -67,6 +102,12 @@ def test_every_object_colour_and_background_is_trained_in_some_combination():
     assert {scene.relation for scene in seen} - {None} == set(RELATIONS)
 
 
+def test_coloured_scenes_need_an_object_that_can_be_painted():
+    sampler = SceneSampler(6, ("cat", "sun"), kinds=(("coloured", 1.0),))
+    with pytest.raises(ValueError, match=r"objects must hold one .*car.*, got .*'cat', 'sun'"):
+        sampler(0)
+
+
 def test_coloured_scenes_are_single_objects_with_a_colour():
     tinted = {glyph.name for glyph in GLYPHS if glyph.tints}
     for scene, _ in SceneSampler(6, kinds=(("coloured", 1.0),)).batch(0, 300):
@@ -78,8 +119,6 @@ def test_coloured_scenes_are_single_objects_with_a_colour():
 def test_a_word_mask_is_where_its_object_changes_the_picture(world):
     items = (Item("cat", 56, 0, 32), Item("heart", 56, 72, 32, tint="blue"))
     scene = Scene(items, "white", 0, "left", "pair")
-    import random
-
     words = describe(scene, random.Random(0), plain=True)
     assert text_of(words).startswith("a cat to the left of a blue heart")
     pictures, cover = world.render([scene, scene._replace(items=items[:1])])
