@@ -2,6 +2,7 @@
 
 from urllib.parse import quote
 
+import pandas as pd
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import SECONDS, settle
@@ -36,6 +37,13 @@ def test_maps_are_scrubbed_and_asked(new_page):
     box.click(position={"x": 60, "y": 60})
     expect(page.get_by_text("from the left")).to_be_visible(timeout=SECONDS)
     expect(page.locator(".heat .here").first).to_contain_text("here")
+    expect(page.get_by_role("img", name="Where this place looks")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Words at this place (CSV)").click()
+    ranked = pd.read_csv(download.value.path())
+    assert {"red", "car", "beach", "start"} <= set(ranked["word"])
+    assert ranked["share"].is_monotonic_decreasing and 0.5 < ranked["share"].sum() <= 1.001
+    assert ranked["x"].between(0.05, 0.6).all() and ranked["y"].between(0.05, 0.6).all()
 
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV", exact=True).click()
