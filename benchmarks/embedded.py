@@ -13,6 +13,7 @@ for means; nouns of one scene count as one).
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -44,21 +45,19 @@ ROWS = {
 }
 
 
-def measure(folder: Path, quick: bool) -> dict[str, evaluate.Figure]:
-    """Returns all figures of a model folder."""
+def measure(folder: Path, quick: bool) -> Iterator[tuple[str, evaluate.Figure]]:
+    """Yields all figures of a model folder."""
     pipeline = evaluate.load_pipeline(folder)
     checker = Checker.load()
     size = evaluate.bytes_on_disk(folder)
-    return {
-        "vae_psnr_db": evaluate.reconstruction(pipeline, 16 if quick else 128),
-        **evaluate.fidelity(pipeline, checker, 6 if quick else 48),
-        **evaluate.attention(pipeline, 24 if quick else 128),
-        "reading": evaluate.reading(checker, 64 if quick else 1024),
-        "scenes": evaluate.scenes_per_second(3 if quick else 9),
-        "seconds": evaluate.seconds_per_picture(pipeline, 3 if quick else 9),
-        "mebibytes": _exactly(size / 2**20),
-        "megabytes": _exactly(size / 1e6),
-    }
+    yield "vae_psnr_db", evaluate.reconstruction(pipeline, 16 if quick else 128)
+    yield from evaluate.fidelity(pipeline, checker, 6 if quick else 48).items()
+    yield from evaluate.attention(pipeline, 24 if quick else 128).items()
+    yield "reading", evaluate.reading(checker, 64 if quick else 1024)
+    yield "scenes", evaluate.scenes_per_second(3 if quick else 9)
+    yield "seconds", evaluate.seconds_per_picture(pipeline, 3 if quick else 9)
+    yield "mebibytes", _exactly(size / 2**20)
+    yield "megabytes", _exactly(size / 1e6)
 
 
 def _exactly(value: float) -> evaluate.Figure:
@@ -100,12 +99,12 @@ def main() -> None:
         return
     report = {}
     print(f"{machine()}, {torch.get_num_threads()} threads")
-    print(f"{'':49}{'value':>9}{'95 %':>19}{'n':>6}{'at least':>10}{'goal':>7}")
-    for name, figure in measure(arguments.folder, arguments.quick).items():
+    print(f"{'':49}{'value':>9}{'95 %':>24}{'n':>6}{'at least':>10}{'goal':>7}")
+    for name, figure in measure(arguments.folder, arguments.quick):
         row, least, goal, _ = ROWS[name]
         interval = f"{figure.low:.3f} .. {figure.high:.3f}"
         asked = f"{'' if least is None else least:>10}{'' if goal is None else goal:>7}"
-        print(f"{row:49}{figure.value:9.3f}{interval:>19}{figure.samples:6}{asked}")
+        print(f"{row:49}{figure.value:9.3f}{interval:>24}{figure.samples:6}{asked}", flush=True)
         report[name] = entry(name, figure)
     if arguments.json:
         print(json.dumps(report))
