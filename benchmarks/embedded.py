@@ -3,7 +3,7 @@
     python benchmarks/embedded.py            48 held-out captions of each kind, about 6 minutes
     python benchmarks/embedded.py --quick    6 of each kind
     python benchmarks/embedded.py --json     the last line is one JSON object
-    python benchmarks/embedded.py --grid F   writes the grid of 48 held-out captions to F
+    python benchmarks/embedded.py --grid F   draws the grid of 48 captions into F; more with --json
 
 Captions are fixed; each holds some combination that training never shows, and in the rows that
 name one ("held-out pairs") it is that one. Caption n is drawn with seed n, 25 DDIM steps, guidance
@@ -96,7 +96,8 @@ def main() -> None:
         captions, sheet = evaluate.showcase(evaluate.load_pipeline(arguments.folder))
         sheet.save(arguments.grid, quality=90)
         print("\n".join(captions))
-        return
+        if not arguments.json:
+            return
     report = {}
     print(f"{machine()}, {torch.get_num_threads()} threads")
     print(f"{'':49}{'value':>9}{'95 %':>24}{'n':>6}{'at least':>10}{'goal':>7}")
