@@ -291,7 +291,7 @@ def test_cancel_in_the_middle_of_a_samplers_run(open_page):
 
 
 def test_the_forecast_counts_the_evaluations_that_are_made(open_page, facts):
-    samplers = ["heun", "DPMSolverSDEScheduler", "EulerDiscreteScheduler"]
+    samplers = ["heun", "HeunDiscreteScheduler", "EulerDiscreteScheduler"]
     one = shown(go(open_page("compare", **{**QUICK, "compare.samplers": samplers})))
     found = opened(lab().runs, one, made_at(lab().runs, one))
     told = forecast(found.comparison.to_json(), facts.name, facts.hash, dict(facts.config))
@@ -326,6 +326,7 @@ def test_pictures_of_other_weights_are_not_shown_beside_old_numbers(open_page):
 
 def test_the_error_asked_for_is_answered(page):
     at = go(page)
+    at.segmented_control(key="compare.section").set_value("Error and cost").run()
     at.number_input(key="compare.target").set_value(0.9).run()
     assert any("An error of 0.9 is reached" in read(m) for m in at.markdown)
 
