@@ -192,7 +192,8 @@ def _runs(result: Result, prompt: str, seed: int) -> tuple[dict[str, str], int]:
     others = [budget for budget in comparison.budgets if budget != comparison.budget]
     for budget in (comparison.budget, *others):
         rows = ranked(result, prompt, seed, budget)
-        done = rows[(rows["state"] == "done") & [is_of(result, run) for run in rows["run"]]]
+        done = rows[rows["state"] == "done"]
+        done = done[np.array([is_of(result, str(run)) for run in done["run"]], bool)]
         at = f", {budget} {unit}" if budget != comparison.budget else ""
         steady = steady or len(found) + int(done["rank"].notna().sum())
         found |= {names[e] + at: r for e, r in zip(done["entrant"], done["run"], strict=True)}

@@ -77,7 +77,7 @@ def test_saved_runs_lie_in_the_folder_and_are_not_made_again(small, tmp_path):
     shutil.rmtree(tmp_path / first.runs["run"].iloc[0])
     again = sdlab.compare(small, save=tmp_path, on_progress=lambda *of: seen.append(of), **SPEC)
     assert seen[-1] == (3, 3)
-    assert again.runs["distance"].equals(first.runs["distance"])
+    assert again.runs["distance"].tolist() == pytest.approx(first.runs["distance"], rel=1e-4)
 
 
 def test_a_reference_of_other_weights_is_made_again(small, tmp_path):
@@ -99,7 +99,8 @@ def test_the_same_noise_is_brought_to_each_schedulers_scale(small):
     found = sdlab.compare(small, **{**SPEC, "entrants": names}).steps
     start = found[found["evaluation"] == 0].set_index("entrant")
     assert sorted(start.index) == sorted(names)
-    assert start["x_t_distance"].max() < 1e-5
+    assert start["x_t_distance"].max() < 5e-4  # without its factor 0.0023
+    assert start["x_t_distance"][["euler", "DDIMScheduler"]].max() < 1e-6
 
 
 def test_closing_keeps_what_is_done(small, tmp_path):
