@@ -29,7 +29,7 @@ def cost(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
     """
     errors = [truth.convergence.error for truth in outcomes.truths.values() if truth.convergence]
     floor = geometric(errors)[0] if errors else math.nan
-    rows = []
+    rows: list[dict[str, Any]] = []
     done = runs[runs["state"] == "done"]
     for (entrant, budget), group in done.groupby(["entrant", "budget"], sort=False):
         distances = group["distance"].dropna().tolist()
@@ -48,8 +48,9 @@ def cost(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
                 "floor": floor,
             }
         )
-    steady = {e.label for e in outcomes.comparison.entrants if not draws_noise(e)}
-    ranked = [row for row in rows if row["entrant"] in steady and _is_whole(row, rows)]
+    steady = _steady(outcomes)
+    known = [row for row in rows if row["entrant"] in steady and not math.isnan(row["error"])]
+    ranked = [row for row in known if _is_whole(row, known)]
     for row in rows:
         row["pareto"] = row in ranked and not any(_beats(other, row) for other in ranked)
     order = [entrant.label for entrant in outcomes.comparison.entrants]
@@ -68,19 +69,20 @@ def slopes(outcomes: Outcomes, costs: "pd.DataFrame") -> list[dict[str, Any]]:
         costs: The ``cost`` table.
     """
     rows = []
-    most = costs.groupby("budget")["pictures"].transform("max")
-    whole = costs[costs["pictures"] == most]
+    steady = costs[costs["entrant"].isin(_steady(outcomes)) & costs["error"].notna()]
+    whole = steady[complete(steady)]
     for entrant in outcomes.comparison.entrants:
         row: dict[str, Any] = {"entrant": entrant.label, "note": ""}
         points = whole[whole["entrant"] == entrant.label].sort_values("nfe")
         points = points.drop_duplicates("nfe")
+        budgets = costs.loc[costs["entrant"] == entrant.label, "nfe"].nunique()
         nfe, error = points["nfe"].to_numpy(float), points["error"].to_numpy(float)
         least = ABOVE_FLOOR * np.nan_to_num(points["floor"].to_numpy(float), nan=0.0)
         usable = (error > np.maximum(least, LEAST)) & (error < BELOW)
         if draws_noise(entrant):
             row["note"] = "draws noise: its distance to the reference does not fall to 0"
         elif usable.sum() < POINTS:
-            row |= {"points": int(usable.sum()), "note": _too_few(len(nfe))}
+            row |= {"points": int(usable.sum()), "note": _too_few(budgets)}
         else:
             fitted = line(nfe[usable], error[usable])
             row |= {"slope": fitted.order, "low": fitted.low, "high": fitted.high}
@@ -92,6 +94,14 @@ def slopes(outcomes: Outcomes, costs: "pd.DataFrame") -> list[dict[str, Any]]:
             row |= {"first": fitted.first, "last": fitted.last, "points": fitted.points}
         rows.append(row)
     return rows
+
+
+def complete(rows: "pd.DataFrame") -> "pd.Series[bool]":
+    """Return whether nobody among rows of ``cost`` has made more pictures at the budget.
+
+    A mean over fewer pictures is of other pictures, and is not held against the rest.
+    """
+    return rows["pictures"] == rows.groupby("budget")["pictures"].transform("max")
 
 
 def geometric(values: list[float]) -> tuple[float, float, float]:
@@ -114,18 +124,17 @@ def half_width(values: "np.ndarray | list[float]", freedom: int | None = None) -
     return student * float(np.std(values, ddof=1)) / math.sqrt(count)
 
 
+def _steady(outcomes: Outcomes) -> set[str]:
+    return {e.label for e in outcomes.comparison.entrants if not draws_noise(e)}
+
+
 def _is_whole(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
-    """Return whether nobody has made more pictures at the budget."""
+    """Return what ``complete`` says of a row before there is a table."""
     return all(r["pictures"] <= row["pictures"] for r in rows if r["budget"] == row["budget"])
 
 
 def _beats(other: dict[str, Any], row: dict[str, Any]) -> bool:
-    """Return whether another run is both quicker and nearer, or as good in one and better in one.
-
-    A run without an error is beaten by nobody's and beats nobody: it is on no front.
-    """
-    if math.isnan(row["error"]):
-        return True
+    """Return whether another is both quicker and nearer, or as good in one and better in one."""
     if other["seconds"] > row["seconds"] or not other["error"] <= row["error"]:
         return False
     return other["seconds"] < row["seconds"] or other["error"] < row["error"]

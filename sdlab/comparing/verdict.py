@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.costs import complete
 from sdlab.comparing.luck import PICTURES
 
 TARGET = 0.05
@@ -98,12 +99,12 @@ def _ranked(tables: Tables) -> tuple[Frame, Frame]:
     """Return the rows of ``cost`` that distance may rank, and those that lack pictures for it.
 
     Ranked are rows without noise, with an error, over all the pictures that others have at the
-    budget: a mean over other pictures would rank the pictures.
+    budget.
     """
     entrants, cost = tables["entrants"], tables["cost"]
     steady = entrants.loc[entrants["deterministic"], "entrant"]
     rows = cost[cost["entrant"].isin(steady) & cost["error"].notna()]
-    whole = rows["pictures"] == rows.groupby("budget")["pictures"].transform("max")
+    whole = complete(rows)
     return rows[whole], rows[~whole]
 
 

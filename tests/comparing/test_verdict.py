@@ -93,6 +93,20 @@ def test_who_made_fewer_pictures_is_not_ranked():
     assert "luck" not in " ".join(said)
 
 
+def test_a_picture_that_one_did_not_make_keeps_it_off_the_front_and_out_of_the_slopes(mixture):
+    spec = comparison("euler", "heun", seeds=range(2), budget=4, more_budgets=[8, 16])
+    runs = dict(exact_runs(spec, mixture))
+    cells = [cell for cell in spec.cells(FACTS.config) if cell.budget == 16]
+    runs.pop(next(c.experiment.id for c in cells if (c.entrant, c.seed) == ("heun", 1)))
+    result = summarise(spec, runs, FACTS)
+    cost = result.cost.set_index(["entrant", "budget"])
+    assert cost.loc[("heun", 16), "pictures"] == 1 and not cost.loc[("heun", 16), "pareto"]
+    assert cost.loc[("euler", 16), "pareto"]
+    points = result.slopes.set_index("entrant")["points"]
+    assert (points["euler"], points["heun"]) == (3, 2)
+    assert "heun at 31 evaluations (1 picture)" in " ".join(result.verdict)
+
+
 def test_no_useless_run_is_praised_for_being_quick():
     found = tables([("a", 2, 3.0), ("a", 10, 0.05)])
     assert "than a with 10 evaluations (1 s, 0.05)." in " ".join(verdict(SPEC, found))
