@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.verdict import TARGET
 from sdlab.errors import StoreError
 from sdlab.store import run_path
 from sdlab.store.atomic import recover, write_folder
@@ -39,6 +40,7 @@ class Result:
         model_name: The name under which the model was loaded.
         model_hash: Of the model's weights.
         created: When, ISO 8601 with time zone.
+        target: The error that the verdict asks for, in standard deviations of the latents.
         made: The runs themselves by id, as far as they are in memory.
     """
 
@@ -49,6 +51,7 @@ class Result:
     model_name: str
     model_hash: str
     created: str
+    target: float = TARGET
     made: "Mapping[str, Run]" = field(default_factory=dict, repr=False)
 
     @property
@@ -75,6 +78,7 @@ class Result:
             "id": self.id,
             "comparison": self.comparison.to_dict(),
             "verdict": list(self.verdict),
+            "target": self.target,
             "runs": list(self.ids),
             "model": {"name": self.model_name, "hash": self.model_hash},
             "created": self.created,
@@ -138,6 +142,7 @@ def open_result(root: str | Path, comparison: str) -> Result:
             manifest["model"]["name"],
             manifest["model"]["hash"],
             manifest["created"],
+            float(manifest.get("target", TARGET)),  # kept since 2026-11-28
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{folder / MANIFEST} holds no valid comparison: {error}") from error

@@ -69,6 +69,7 @@ def summarise(
         facts.name,
         facts.hash,
         datetime.now(UTC).isoformat(timespec="seconds"),
+        target,
         made,
     )
 

@@ -34,9 +34,9 @@ FAINT_FROM, FAINT_SHARE = 850, 0.6
 """From this timestep on, so many samples show less of their picture than the schedule says."""
 KINDS = (
     ("single", 0.2),
-    ("coloured", 0.3),
-    ("pair", 0.42),
-    ("count", 0.05),
+    ("coloured", 0.4),
+    ("pair", 0.34),
+    ("count", 0.03),
     ("triple", 0.03),
 )
 """Shares of scenes: pairs are learned last, and colours that no scene shows on an object."""

@@ -10,6 +10,7 @@ import sdlab
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.export import write_zip
 from sdlab.comparing.result import open_result, result_path
+from sdlab.comparing.verdict import TARGET
 from sdlab.errors import StoreError
 
 
@@ -27,6 +28,7 @@ def stored(small, tmp_path_factory):
         height=64,
         reference_steps=4,
         save=root,
+        target=0.2,
     )
     return root, result
 
@@ -37,6 +39,7 @@ def test_what_is_opened_is_what_was_saved(stored):
     opened = open_result(root, result.id)
     assert time.perf_counter() - begin < 3  # 0.03 s on an idle machine
     assert opened.comparison == result.comparison and opened.manifest == result.manifest
+    assert opened.target == 0.2
     for name in TABLES:
         pd.testing.assert_frame_equal(opened.tables[name], result.tables[name])
     assert opened.runs["seed"].iloc[0] == 2**64 - 1
@@ -72,6 +75,9 @@ def test_what_is_not_there_or_damaged_is_named(stored, tmp_path):
         open_result(tmp_path, result.id)
     result.save(tmp_path)
     manifest = json.loads((place / "manifest.json").read_text())
+    assert manifest.pop("target") == 0.2
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    assert open_result(tmp_path, result.id).target == TARGET  # as older manifests, that lack it
     manifest["comparison"]["budget"] = 3
     (place / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match="not the one it is named for"):
