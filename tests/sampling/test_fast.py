@@ -74,7 +74,7 @@ def test_fast_and_exact_runs_share_no_call(small, monkeypatch):
     runs = sdlab.run_many(small, wanted)
     assert sorted(kinds) == [[False, False]] * 2 + [[True, True]] * 2
     alone = sdlab.run(small, wanted[1])
-    torch.testing.assert_close(runs[1].latents, alone.latents, rtol=0, atol=1e-5)
+    torch.testing.assert_close(runs[1].latents, alone.latents, rtol=1e-5, atol=1e-5)
     assert relative_rmse(runs[0].latents, alone.latents) > 1e-4
 
 

@@ -23,7 +23,7 @@ def test_registered_solver_runs_in_an_experiment(register, small):
 
     base = sdlab.Experiment(solver="euler", num_steps=3, model="small")
     run = sdlab.run(small, base.with_(solver="halfway", solver_options={"share": 0.4}))
-    torch.testing.assert_close(run.latents, sdlab.run(small, base).latents, rtol=0, atol=1e-5)
+    torch.testing.assert_close(run.latents, sdlab.run(small, base).latents, rtol=1e-5, atol=1e-5)
 
 
 def test_public_decorator_is_the_registry():
