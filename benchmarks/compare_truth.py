@@ -8,7 +8,8 @@
 order and the winner by other means. "ranking" draws 200 held-out prompts of the embedded model's
 world, each with a seed of its own, with four samplers at five budgets, and takes an hour and more;
 --keep writes down every prompt, so that it can be cut off and go on, and two processes with --part
-1/2 and --part 2/2 share the prompts. "summary" times what comes after the runs.
+1/2 and --part 2/2 share the prompts; benchmarks/ranking.jsonl is kept so. "summary" times what
+comes after the runs.
 """
 
 import math
