@@ -37,7 +37,7 @@ SIZE = {
     "attention": (1400, 1230),
 }
 FILE = {"experiment": "screenshot.png", "compare": "compare.png", "attention": "attention.png"}
-PATIENCE = 300_000
+PATIENCE = 900_000
 
 
 def take(page: Page, url: str, name: str) -> None:
