@@ -8,11 +8,13 @@ diffusers), one run after another, in one batch, and in one batch in fast mode, 
 timed whole, from its words to its tables. "error" holds fast pictures of held-out captions against
 the exact ones; what the sampler itself is off by says how much that is. "memory" (Linux) is the
 peak of the process over what sdlab.plan and the engine reckon with: every record, and one call of
-all samples or one decoding. "full" is Stable Diffusion 1.5's size with random weights, at 512 x
-512, only on CUDA. --quick makes fewer steps, and so other figures.
+all samples or one decoding; "summing" (Linux) is the same for summing up stored runs of four
+pictures. "full" is Stable Diffusion 1.5's size with random weights, at 512 x 512, only on CUDA.
+--quick makes fewer steps, and so other figures.
 """
 
 import sys
+import tempfile
 from functools import partial
 from statistics import median
 
@@ -23,6 +25,10 @@ from memory import peak
 from report import Report, interleaved, ratio
 
 import sdlab
+from sdlab.comparing.facts import Facts
+from sdlab.comparing.memory import summary_bytes
+from sdlab.comparing.reference import stored
+from sdlab.comparing.summary import summarise
 from sdlab.embedded.evaluate import held_out_captions
 from sdlab.latents.round_trip import likeness
 from sdlab.sampling import memory
@@ -152,6 +158,41 @@ def measure_memory(report):
             )
 
 
+def measure_summing(report):
+    """The peak of the process over the estimate for summing up stored runs."""
+    if not sys.platform.startswith("linux") or report.arguments.device != "cpu":
+        print("summing: needs Linux's /proc and the CPU")
+        return
+    side, pictures, steps = (128, 1, FEW) if report.arguments.quick else (256, 4, 20)
+    model = sdlab.load(device="cpu")
+    facts = Facts.of(model)
+    spec = sdlab.Comparison(
+        [sdlab.Entrant(name) for name in SAMPLERS[:8]],
+        [PROMPT],
+        range(pictures),
+        steps,
+        width=side,
+        height=side,
+        reference_steps=steps,
+    )
+    with tempfile.TemporaryDirectory() as root:
+        result = sdlab.compare(model, spec, save=root)
+        runs = [(run.experiment, len(run.trace.sigmas)) for run in result.made.values()]
+        del result
+
+        def summing():
+            read = {experiment.id: stored(experiment, root, facts.hash) for experiment, _ in runs}
+            return summarise(spec, read, facts)
+
+        risen = peak(summing)
+    report.add(
+        f"memory of summing up {len(runs)} runs, {side}x{side}: measured / est.",
+        risen / summary_bytes(model, runs, pictures),
+        goal="<= 1.0",
+        note=f"{memory.readable(risen)} measured",
+    )
+
+
 def measure_full(report):
     """The batch against single runs at Stable Diffusion 1.5's size."""
     if report.arguments.device != "cuda":
@@ -171,6 +212,7 @@ GROUPS = {
     "time": measure_time,
     "error": measure_error,
     "memory": measure_memory,
+    "summing": measure_summing,
     "full": measure_full,
 }
 

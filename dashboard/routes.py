@@ -38,9 +38,9 @@ def zip_url(run: str) -> str:
     return _base() + _PATH.format(run=run)
 
 
-def comparison_zip_url(comparison: str) -> str:
-    """Return where the zip of a comparison is served."""
-    return _base() + _COMPARISON.format(comparison=comparison)
+def comparison_zip_url(comparison: str, runs: bool = False) -> str:
+    """Return where the zip of a comparison is served, with or without its run folders."""
+    return _base() + _COMPARISON.format(comparison=comparison) + "?runs=1" * runs
 
 
 def picture_url(run: str, version: object = "") -> str:
@@ -89,8 +89,15 @@ def _export_comparison(request: "Request") -> "Response":
         result = open_result(lab().runs, name)
     except StoreError:
         return PlainTextResponse(f"Comparison {name[:40]!r} is {_why(name)}.", status_code=404)
-    headers = {"Content-Disposition": f'attachment; filename="sdlab-comparison-{name}.zip"'}
-    chunks = stream(lambda sink: export.write_zip(result, sink, root=lab().runs))
+    runs = request.query_params.get("runs") == "1"
+    try:
+        if runs:  # while the answer can still be another
+            export.run_folders(result, lab().runs)
+    except StoreError as error:
+        return PlainTextResponse(f"{error} The zip without runs can be had.", status_code=404)
+    kind = "comparison-runs" if runs else "comparison"
+    headers = {"Content-Disposition": f'attachment; filename="sdlab-{kind}-{name}.zip"'}
+    chunks = stream(lambda sink: export.write_zip(result, sink, root=lab().runs, runs=runs))
     return StreamingResponse(chunks, media_type="application/zip", headers=headers)
 
 

@@ -43,6 +43,9 @@ def compare(
     zip: Annotated[
         Path | None, typer.Option(help="File for one zip: verdict, tables, pictures.")
     ] = None,
+    with_runs: Annotated[
+        bool, typer.Option("--with-runs", help="Add the folder of every run to that zip.")
+    ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print the cost table only, as CSV.")] = False,
     root: Root = None,
 ) -> None:
@@ -54,6 +57,8 @@ def compare(
         raise ValueError(f"Name samplers or --preset, not both: got {samplers} and {preset!r}.")
     if not prompt:
         raise ValueError("--prompt must be given: what to draw.")
+    if with_runs and not zip:
+        raise ValueError("--with-runs needs --zip FILE, to which the runs are added.")
     entrants = samplers_of(preset) if preset else [sdlab.Entrant(name) for name in samplers or ()]
     if not entrants:
         raise ValueError("Name samplers to compare, such as: sdlab compare heun dpmpp_2m.")
@@ -79,7 +84,7 @@ def compare(
         loaded = sdlab.load(model, device=device, dtype=dtype)
         result = sdlab.compare(loaded, spec, on_progress=advance, save=place, target=target)
     _print(result, csv)
-    for path in _export(result, place, out, zip):
+    for path in _export(result, place, out, zip, with_runs):
         typer.echo(str(path), err=csv)
 
 
@@ -114,7 +119,9 @@ def _print(result: "Result", csv: bool) -> None:
         typer.echo(sentence)
 
 
-def _export(result: "Result", root: Path, out: Path | None, zip: Path | None) -> list[Path]:
+def _export(
+    result: "Result", root: Path, out: Path | None, zip: Path | None, runs: bool
+) -> list[Path]:
     """Write what is asked for and return all paths, the stored result's first."""
     from sdlab.comparing.export import write_zip
     from sdlab.comparing.result import result_path
@@ -127,7 +134,7 @@ def _export(result: "Result", root: Path, out: Path | None, zip: Path | None) ->
             write = partial(_write, csv_bytes(table))
             paths.append(write_file(out / f"{name}.csv", write))
     if zip:
-        paths.append(write_file(zip, lambda stream: write_zip(result, stream, root)))
+        paths.append(write_file(zip, lambda stream: write_zip(result, stream, root, runs=runs)))
     return paths
 
 

@@ -22,7 +22,7 @@ def made(tmp_path_factory):
     done = call(
         *("compare", "euler", "heun", "DDIMScheduler", "--prompt", "a cat", "--seeds", "3"),
         *("--budget", "3", "--more", "2", "--align", "nfe", *SMALL, "--root", str(place / "runs")),
-        *("--out", str(place / "tables"), "--zip", str(place / "all.zip")),
+        *("--out", str(place / "tables"), "--zip", str(place / "all.zip"), "--with-runs"),
     )
     assert done.exit_code == 0, done.output
     return done, place
@@ -43,10 +43,14 @@ def test_it_writes_tables_zip_and_runs(made):
     done, place = made
     assert {path.stem for path in (place / "tables").glob("*.csv")} == set(TABLES)
     assert set(pd.read_csv(place / "tables" / "cost.csv").columns) == set(COST)
-    assert "verdict.txt" in zipfile.ZipFile(place / "all.zip").namelist()
+    names = zipfile.ZipFile(place / "all.zip").namelist()
+    assert "verdict.txt" in names
     (result,) = (place / "runs" / ".comparisons").iterdir()
     assert str(result) in done.stdout
-    assert len(list((place / "runs").glob("[0-9a-f]*/manifest.json"))) == 8
+    stored = {path.parent.name for path in (place / "runs").glob("[0-9a-f]*/manifest.json")}
+    assert len(stored) == 8
+    kept = {name.split("/")[1] for name in names if name.startswith("runs/")}
+    assert len(kept) == 7 and kept < stored  # all but the reference at half its steps
 
 
 def test_as_csv_it_prints_the_cost_table_alone(made):

@@ -21,6 +21,15 @@ def files(page: str, result: Result) -> None:
             help="Verdict, every table as Parquet and CSV, and all pictures.",
         )
         st.link_button(
+            "With every run (zip)",
+            comparison_zip_url(result.id, runs=True),
+            key=f"{page}.zip_runs",
+            type="tertiary",
+            icon=":material/folder_zip:",
+            help="The same, and the folder of every run: tensors, tables, manifest. Unpacked "
+            "into a folder of runs, they open there.",
+        )
+        st.link_button(
             "Link to this comparison",
             page_url(f"compare?id={result.id}"),
             key=f"{page}.link",

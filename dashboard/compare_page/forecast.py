@@ -25,7 +25,8 @@ class Forecast:
         evaluations: Of the samplers' runs.
         references: Runs behind the references.
         reference_evaluations: Of those.
-        bytes: That recording and computing take at their peak, estimated.
+        bytes: That computing and recording, or the summing up after it, take at their peak,
+            estimated.
         notes: What stands against a fair comparison, sentences by entrant.
     """
 
@@ -68,17 +69,13 @@ def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]
     found = Comparison.from_dict(json.loads(comparison))
     batch = planned(found, Facts(name, model_hash, config))
     pictures = len(found.pictures)
-    evaluations = sum(
-        pictures * _nfe(entrant, found, budget, config)
-        for entrant in found.entrants
-        for budget in found.budgets
-    )
+    nfe = {(e.label, b): _nfe(e, found, b, config) for e in found.entrants for b in found.budgets}
     return Forecast(
         runs=len(batch.cells),
-        evaluations=evaluations,
+        evaluations=pictures * sum(nfe.values()),
         references=2 * pictures,
         reference_evaluations=pictures * (3 * found.reference_steps - 2),
-        bytes=_bytes(batch, model_hash),
+        bytes=max(_making(batch, model_hash), _summing(batch, nfe, model_hash)),
         notes=_notes(found, config),
     )
 
@@ -109,10 +106,10 @@ def _notes(comparison: Comparison, config: dict[str, Any]) -> dict[str, list[str
     return {label: said for label, said in found.items() if said}
 
 
-def _bytes(batch: Batch, model_hash: str) -> int:
+def _making(batch: Batch, model_hash: str) -> int:
     """Return what the runs that are in flight together take, at the most."""
     cells = [cell.experiment for cell in batch.cells]
-    longest = max(cells, key=lambda e: (bool(e.record.tensors), e.num_steps))
+    longest = max(cells, key=lambda e: len(e.record.tensors) * e.num_steps)
     together = min(len(batch.experiments), IN_FLIGHT)
     fine = [reference.fine for reference in batch.references][:1]
 
@@ -127,5 +124,18 @@ def _bytes(batch: Batch, model_hash: str) -> int:
         computing = max(computing, memory.decode_bytes(model, plans[0].shape))
         kept = max(p.record_bytes for p in plans)
         return memory.BASE_BYTES + computing + together * kept
+
+    return lab().ask(weigh, model_hash, session_id())
+
+
+def _summing(batch: Batch, nfe: dict[tuple[str, int], int], model_hash: str) -> int:
+    """Return what summing up all stored runs takes."""
+    asked = [(cell.experiment, nfe[cell.entrant, cell.budget]) for cell in batch.cells]
+    asked += [(r.fine, 2 * r.fine.num_steps - 1) for r in batch.references]
+
+    def weigh(model: Any) -> int:
+        from sdlab.comparing.memory import summary_bytes
+
+        return summary_bytes(model, asked, len(batch.references))
 
     return lab().ask(weigh, model_hash, session_id())

@@ -37,10 +37,12 @@ def write_zip(
 
     Raises:
         ValueError: If ``runs`` is asked for without ``root``.
-        StoreError: If a run folder that is asked for is missing or damaged.
+        StoreError: If a run folder that is asked for is missing or damaged; then nothing is
+            written.
     """
     if runs and root is None:
         raise ValueError("runs=True needs root, the folder of all runs.")
+    folders = run_folders(result, root) if runs and root is not None else []
     with open_zip(stream) as archive:
         text = json.dumps(result.manifest, indent=2, ensure_ascii=False)
         _add(archive, MANIFEST, (text + "\n").encode())
@@ -52,10 +54,20 @@ def write_zip(
             _add(archive, f"{name}.parquet", stored.getvalue())
         for key, name in _pictures(result):
             _add_picture(archive, name, result, key, root)
-        folders = [run_path(root, key) for key in result.ids] if runs and root is not None else []
         for folder in folders:
-            read_manifest(folder)
             add_run(folder, archive, "runs/")
+
+
+def run_folders(result: Result, root: str | Path) -> list[Path]:
+    """Return the folders of a comparison's runs, references included.
+
+    Raises:
+        StoreError: If one is missing or damaged; the message names it.
+    """
+    folders = [run_path(root, key) for key in result.ids]
+    for folder in folders:
+        read_manifest(folder)
+    return folders
 
 
 def _pictures(result: Result) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sdlab.comparing.reference import flat, rms, spread_of
+from sdlab.comparing.reference import first_of_steps, flat, rms, spread_of
 
 if TYPE_CHECKING:
     from sdlab.sampling.run import Run
@@ -32,7 +32,8 @@ def parting(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Parting | None:
     """Return where two runs' predictions of the clean latents part for good.
 
     Each x0_pred of the first is compared with the second's at the same noise level, interpolated
-    linearly in ln sigma between its evaluations.
+    linearly in ln sigma between its steps. Of a solver with several evaluations a step only each
+    step's first counts: the others are trials beside its course.
 
     Args:
         a: A run that recorded ``x0_pred``.
@@ -66,11 +67,11 @@ def parting(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Parting | None:
 
 
 def _predictions(run: "Run") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return kept evaluations, their sigmas and x0_pred, of sigma above 0 only."""
+    """Return evaluations, their sigmas and x0_pred, [K, D]: each step's first, sigma above 0."""
     kept = np.array(run.trace.kept)
     sigmas = np.array(run.trace.sigmas)[kept]
-    above = sigmas > 0
-    return kept[above], sigmas[above], flat(run.trace.x0_pred)[above]
+    on_course = first_of_steps(run) & (sigmas > 0)
+    return kept[on_course], sigmas[on_course], flat(run.trace.x0_pred)[on_course]
 
 
 def _between(sigmas: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:

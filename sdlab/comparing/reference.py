@@ -68,10 +68,8 @@ class Trajectory:
         Raises:
             ValueError: If the run did not record them.
         """
-        kept = np.array(run.trace.kept)
-        steps = run.steps["step"].to_numpy()[kept]
-        first = np.concatenate(([True], np.diff(steps) > 0))
-        sigmas = np.array(run.trace.sigmas, dtype=np.float64)[kept][first]
+        first = first_of_steps(run)
+        sigmas = np.array(run.trace.sigmas, dtype=np.float64)[np.array(run.trace.kept)][first]
         x_t, x0_pred = (flat(run.trace.tensor(name))[first] for name in ("x_t", "x0_pred"))
         x = x_t * np.sqrt(1.0 + sigmas**2)[:, None]
         return cls(sigmas, x, x0_pred, flat(run.latents)[0])
@@ -100,6 +98,12 @@ class Trajectory:
         slope = d_a + u * (2 * (3 * fall - d_a - bend) + 3 * u * (bend - 2 * fall))
         slope = slope / width[:, None]
         return x + (sigmas - inside)[:, None] * slope, slope
+
+
+def first_of_steps(run: "Run") -> NDArray[np.bool_]:
+    """Return which kept evaluations are the first kept of their solver step, [K]."""
+    steps = run.steps["step"].to_numpy()[np.array(run.trace.kept)]
+    return np.concatenate(([True], np.diff(steps) > 0))
 
 
 def flat(tensor: "Tensor") -> Array:

@@ -15,21 +15,21 @@ def two(mixture):
     return [runs[spec.cells({})[0].experiment.id] for spec in (few, many)]
 
 
-def shifted(run, evaluation, by):
-    """The run with its predictions moved from an evaluation on."""
+def shifted(run, evaluations, by):
+    """The run with its predictions at some evaluations moved."""
     from dataclasses import replace
 
     from sdlab.tracing.trace import Trace
 
     x0_pred = run.trace.x0_pred.clone()
-    x0_pred[evaluation:] += by * run.latents.std(correction=0)
+    x0_pred[evaluations] += by * run.latents.std(correction=0)
     tensors = {"x_t": run.trace.x_t, "x0_pred": x0_pred}
     return replace(run, trace=Trace(run.trace.kept, run.trace.sigmas, tensors))
 
 
 def test_they_part_where_the_difference_stays(two):
     run = two[0]
-    found = parting(run, shifted(run, 6, 0.5))
+    found = parting(run, shifted(run, slice(6, None), 0.5))
     assert (found.evaluation_a, found.evaluation_b) == (6, 6)
     assert found.sigma == pytest.approx(run.trace.sigmas[6])
     assert found.distance == pytest.approx(0.5)
@@ -37,9 +37,17 @@ def test_they_part_where_the_difference_stays(two):
 
 def test_a_difference_that_goes_again_is_no_parting(two):
     run = two[0]
-    back = shifted(shifted(run, 2, 0.5), 7, -0.5)
+    back = shifted(run, slice(2, 7), 0.5)
     assert parting(run, back) is None
     assert parting(run, run) is None
+
+
+def test_the_trials_within_a_step_do_not_count(mixture):
+    spec = comparison("heun", seeds=[3], budget=10, reference_steps=4)
+    run = exact_runs(spec, mixture)[spec.cells({})[0].experiment.id]
+    assert run.steps["step"].tolist()[:4] == [0, 0, 1, 1]
+    assert parting(run, shifted(run, slice(1, None, 2), 0.5)) is None
+    assert parting(run, shifted(run, slice(6, None, 2), 0.5)).evaluation_b == 6
 
 
 def test_runs_of_other_step_counts_are_compared_at_the_same_level(two):

@@ -9,9 +9,18 @@ import pytest
 import sdlab
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.export import write_zip
+from sdlab.comparing.memory import (
+    ALL_TENSORS,
+    BASE_BYTES,
+    PICTURE_TENSORS,
+    PIXEL_BYTES,
+    summary_bytes,
+)
 from sdlab.comparing.result import open_result, result_path
 from sdlab.comparing.verdict import TARGET
 from sdlab.errors import StoreError
+from sdlab.store import run_path
+from sdlab.store.run_folder import open_run
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +58,16 @@ def test_tables_have_their_names(stored):
     assert stored[1].cost is stored[1].tables["cost"]
     with pytest.raises(AttributeError, match="no 'costs'; tables: entrants"):
         _ = stored[1].costs
+
+
+def test_the_memory_of_summing_up_counts_the_tensors_that_are_stored(stored, small):
+    root, result = stored
+    runs = [open_run(run_path(root, key)) for key in result.ids]
+    held = sum(run.trace.tensor(name).nbytes for run in runs for name in run.trace.names())
+    asked = [(run.experiment, len(run.trace.sigmas)) for run in runs]
+    one, two = (summary_bytes(small, asked, pictures) for pictures in (1, 2))
+    assert held > 0 and one - two == held == PICTURE_TENSORS * (held - held / 2)
+    assert two > BASE_BYTES + len(runs) * 64 * 64 * PIXEL_BYTES + ALL_TENSORS * held
 
 
 def test_comparisons_are_no_runs(stored):
@@ -144,5 +163,11 @@ def test_the_zip_does_without_pictures_that_are_gone(stored, tmp_path):
     root, result = stored
     opened = open_result(root, result.id)
     assert not [n for n in contents(opened, tmp_path).namelist() if n.startswith("pictures/")]
+
+
+def test_where_a_run_is_gone_no_zip_with_runs_is_begun(stored, tmp_path):
+    root, result = stored
+    stream = io.BytesIO()
     with pytest.raises(StoreError, match="There is no run in"):
-        contents(opened, tmp_path, runs=True)
+        write_zip(open_result(root, result.id), stream, tmp_path, runs=True)
+    assert not stream.getvalue()

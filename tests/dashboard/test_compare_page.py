@@ -297,6 +297,9 @@ def test_the_forecast_counts_the_evaluations_that_are_made(open_page, facts):
     told = forecast(found.comparison.to_json(), facts.name, facts.hash, dict(facts.config))
     assert told.evaluations == found.runs["nfe"].sum()
     assert told.runs == len(found.runs)
+    many = found.comparison.with_(seeds=tuple(range(300))).to_json()
+    asked = forecast(many, facts.name, facts.hash, dict(facts.config))
+    assert asked.bytes > 2 * told.bytes  # all are held together when they are summed up
 
 
 def test_pictures_of_other_weights_are_not_shown_beside_old_numbers(open_page):
@@ -386,6 +389,10 @@ def test_two_runs_differ_by_sign_and_one_from_itself_by_nothing(page):
     assert (there.picture == -back.picture).all() and (there.latents == -back.latents).all()
     assert not same.picture.any() and same.parting is None
     assert signed(same.picture, 4) == signed(same.picture, 1)
+    c, d = runs[runs["budget"] == 2]["run"]
+    for one, other in ((c, d), (a, c)):  # of another budget, and of two
+        found = difference(one, other)
+        assert found.recorded and found.parting is not None
 
 
 def test_the_python_makes_the_same_comparison():

@@ -1,4 +1,4 @@
-"""The zip route: streamed, whole, and gone when the browser is."""
+"""The zip routes: streamed, whole, and gone when the browser is."""
 
 import io
 import threading
@@ -10,18 +10,27 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from dashboard.lab import lab
-from dashboard.routes import routes, stream_zip, zip_url
+from dashboard.routes import comparison_zip_url, routes, stream_zip, zip_url
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.entrant import Entrant
+from sdlab.comparing.facts import Facts
+from sdlab.comparing.summary import summarise
 from sdlab.sampling.experiment import Experiment
+from sdlab.store.run_folder import open_run
 
 
-@pytest.fixture(scope="module")
-def stored(runs_folder):
-    run = lab().submit(Experiment(prompt="a sun", seed=41, num_steps=2))
+def run_of(experiment, runs_folder):
+    run = lab().submit(experiment)
     for _ in range(600):
         if not lab().get(run).live:
             return runs_folder / run
         time.sleep(0.1)
     raise TimeoutError
+
+
+@pytest.fixture(scope="module")
+def stored(runs_folder):
+    return run_of(Experiment(prompt="a sun", seed=41, num_steps=2), runs_folder)
 
 
 def test_the_route_streams_the_whole_run(stored):
@@ -33,6 +42,47 @@ def test_the_route_streams_the_whole_run(stored):
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
         assert {n.rpartition("/")[2] for n in archive.namelist()} >= {"manifest.json", "steps.csv"}
+
+
+@pytest.fixture(scope="module")
+def compared(runs_folder):
+    """A stored comparison of one run, without a reference; and the run's folder."""
+    facts = lab().ask(Facts.of)
+    comparison = Comparison([Entrant("euler")], ["a sun"], [41], 2)
+    (cell,) = comparison.cells(facts.config)
+    folder = run_of(cell.experiment, runs_folder)
+    result = summarise(comparison, {cell.experiment.id: open_run(folder)}, facts)
+    result.save(runs_folder)
+    return result, folder
+
+
+def names_in(answer):
+    assert answer.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        return archive.namelist()
+
+
+def test_a_comparison_comes_with_or_without_its_runs(compared):
+    result, folder = compared
+    client = TestClient(Starlette(routes=routes()))
+    bare = names_in(client.get(comparison_zip_url(result.id)))
+    assert "cost.csv" in bare and not [name for name in bare if name.startswith("runs/")]
+    answer = client.get(comparison_zip_url(result.id, runs=True))
+    assert f"sdlab-comparison-runs-{result.id}.zip" in answer.headers["content-disposition"]
+    assert set(names_in(answer)) > set(bare) | {f"runs/{folder.name}/manifest.json"}
+
+
+def test_a_comparison_whose_run_is_gone_comes_without_runs_only(compared, tmp_path):
+    result, folder = compared
+    client = TestClient(Starlette(routes=routes()))
+    folder.rename(tmp_path / folder.name)
+    try:
+        answer = client.get(comparison_zip_url(result.id, runs=True))
+        assert answer.status_code == 404 and folder.name in answer.text
+        assert "cost.csv" in names_in(client.get(comparison_zip_url(result.id)))
+    finally:
+        (tmp_path / folder.name).rename(folder)
 
 
 @pytest.mark.parametrize("run", ["0" * 16, "..", "x", "%2e%2e%2f", "A" * 16])

@@ -85,6 +85,11 @@ def test_from_the_choice_to_the_zip_with_a_sampler_that_falls_over(new_page, bro
         assert sorted(runs["state"]) == ["done", "done", "failed"]
         assert sum(name.endswith(".png") for name in names) >= 2
     with page.expect_download() as waiting:
+        page.get_by_role("link", name="With every run (zip)").click()
+    with zipfile.ZipFile(io.BytesIO(waiting.value.path().read_bytes())) as archive:
+        done = runs["run"][runs["state"] == "done"]
+        assert {f"runs/{run}/tensors.safetensors" for run in done} < set(archive.namelist())
+    with page.expect_download() as waiting:
         page.get_by_role("button", name="CSV").first.click()
     assert b"entrant" in waiting.value.path().read_bytes()[:40]
     one = page.evaluate("new URLSearchParams(location.search).get('id')")
