@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KINDS = ("object", "colour", "background", "relation")
 ALL = "all"
-AT_ONCE = 64
+AT_ONCE = 16
 
 # By run id: each statement of the prompt, its kind, and whether the picture fulfils it.
 Verdicts = Mapping[str, list[tuple[str, bool]]]
