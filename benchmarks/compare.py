@@ -8,9 +8,9 @@ diffusers), one run after another, in one batch, and in one batch in fast mode, 
 timed whole, from its words to its tables. "error" holds fast pictures of held-out captions against
 the exact ones; what the sampler itself is off by says how much that is. "memory" (Linux) is the
 peak of the process over what sdlab.plan and the engine reckon with: every record, and one call of
-all samples or one decoding; "summing" (Linux) is the same for summing up stored runs of four
-pictures. "full" is Stable Diffusion 1.5's size with random weights, at 512 x 512, only on CUDA.
---quick makes fewer steps, and so other figures.
+all samples or one decoding; "summing" (Linux) is that of summing up stored runs of four pictures
+over what the Compare page reckons with. "full" is Stable Diffusion 1.5's size with random weights,
+at 512 x 512, only on CUDA. --quick makes fewer steps and pictures, and so other figures.
 """
 
 import sys
@@ -173,12 +173,13 @@ def measure_summing(report):
         steps,
         width=side,
         height=side,
-        reference_steps=steps,
+        reference_steps=2 * steps,
     )
     with tempfile.TemporaryDirectory() as root:
-        result = sdlab.compare(model, spec, save=root)
-        runs = [(run.experiment, len(run.trace.sigmas)) for run in result.made.values()]
-        del result
+        sdlab.compare(model, spec, save=root)
+        wanted = [cell.experiment for cell in spec.cells(facts.config)]
+        wanted += [x for reference in spec.references() for x in reference[2:]]
+        runs = [(x, len(stored(x, root, facts.hash).trace.sigmas)) for x in wanted]
 
         def summing():
             read = {experiment.id: stored(experiment, root, facts.hash) for experiment, _ in runs}

@@ -258,6 +258,12 @@ def show_film(film: Film, key: str) -> None:
     _component()(data=data, key=key)
 
 
+MEANINGS = {
+    "x_t": "x_t, what the network is given",
+    "x0_pred": "x0_pred, the picture it expects",
+}
+
+
 def scrubber(run: str, sheet: Sheet, steps: "pd.DataFrame", explain: bool = True) -> None:
     """Draw the scrubber of a run.
 
@@ -274,8 +280,8 @@ def scrubber(run: str, sheet: Sheet, steps: "pd.DataFrame", explain: bool = True
         size=sheet.size,
         columns=sheet.columns,
         labels=frame_labels(steps, sheet.kept),
-        names=("x_t", "x0_pred"),
-        captions=("x_t, what the network is given", "x0_pred, the picture it expects"),
+        names=sheet.names,
+        captions=[MEANINGS[name] for name in sheet.names],
         unit="Evaluation",
     )
     show_film(film, "run.scrubber")

@@ -44,7 +44,7 @@ def compare(
         Path | None, typer.Option(help="File for one zip: verdict, tables, pictures.")
     ] = None,
     with_runs: Annotated[
-        bool, typer.Option("--with-runs", help="Add the folder of every run to that zip.")
+        bool, typer.Option("--with-runs", help="Add every run and reference to that zip.")
     ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print the cost table only, as CSV.")] = False,
     root: Root = None,

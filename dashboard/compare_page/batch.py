@@ -98,9 +98,13 @@ def planned(comparison: Comparison, facts: Facts) -> Batch:
 def ask(worker: Worker, batch: Batch) -> None:
     """Note a batch on disk and ask the worker for every run that is not stored.
 
+    Its runs are planned anew: an earlier version may have noted others than a result now wants.
+
     Raises:
+        ValueError: If an entrant takes no number of steps that a budget pays for.
         StoreError: If the disk cannot be written.
     """
+    batch = planned(batch.comparison, batch.facts)
     text = json.dumps(_to_dict(batch), default=str).encode()
     write_file(_path(worker.runs, batch.id), lambda stream: stream.write(text))
     for experiment in batch.experiments:

@@ -26,8 +26,8 @@ def files(page: str, result: Result) -> None:
             key=f"{page}.zip_runs",
             type="tertiary",
             icon=":material/folder_zip:",
-            help="The same, and the folder of every run: tensors, tables, manifest. Unpacked "
-            "into a folder of runs, they open there.",
+            help="The same, and in its folder `runs` every run and reference with tensors, tables "
+            "and manifest. Moved into your own folder of runs, they open there.",
         )
         st.link_button(
             "Link to this comparison",

@@ -15,6 +15,8 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.facts import Facts
 
+Evaluations = dict[tuple[str, int], int]  # by entrant and budget
+
 
 @dataclass(frozen=True)
 class Forecast:
@@ -75,7 +77,7 @@ def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]
         evaluations=pictures * sum(nfe.values()),
         references=2 * pictures,
         reference_evaluations=pictures * (3 * found.reference_steps - 2),
-        bytes=max(_making(batch, model_hash), _summing(batch, nfe, model_hash)),
+        bytes=max(_making(batch, nfe, model_hash), _summing(batch, nfe, model_hash)),
         notes=_notes(found, config),
     )
 
@@ -106,10 +108,11 @@ def _notes(comparison: Comparison, config: dict[str, Any]) -> dict[str, list[str
     return {label: said for label, said in found.items() if said}
 
 
-def _making(batch: Batch, model_hash: str) -> int:
+def _making(batch: Batch, nfe: Evaluations, model_hash: str) -> int:
     """Return what the runs that are in flight together take, at the most."""
-    cells = [cell.experiment for cell in batch.cells]
-    longest = max(cells, key=lambda e: len(e.record.tensors) * e.num_steps)
+    longest = max(
+        batch.cells, key=lambda c: len(c.experiment.record.tensors) * nfe[c.entrant, c.budget]
+    ).experiment
     together = min(len(batch.experiments), IN_FLIGHT)
     fine = [reference.fine for reference in batch.references][:1]
 
@@ -128,10 +131,10 @@ def _making(batch: Batch, model_hash: str) -> int:
     return lab().ask(weigh, model_hash, session_id())
 
 
-def _summing(batch: Batch, nfe: dict[tuple[str, int], int], model_hash: str) -> int:
+def _summing(batch: Batch, nfe: Evaluations, model_hash: str) -> int:
     """Return what summing up all stored runs takes."""
     asked = [(cell.experiment, nfe[cell.entrant, cell.budget]) for cell in batch.cells]
-    asked += [(r.fine, 2 * r.fine.num_steps - 1) for r in batch.references]
+    asked += [(e, 2 * e.num_steps - 1) for r in batch.references for e in (r.fine, r.coarse)]
 
     def weigh(model: Any) -> int:
         from sdlab.comparing.memory import summary_bytes

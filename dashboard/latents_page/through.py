@@ -139,15 +139,13 @@ def _from_sheet(run: "Run", name: str, kept: list[int]) -> list[Image.Image]:
     sheet = lab().sheet(run.id)
     if sheet is None or sheet.how != "decoded":
         return []
-    if list(sheet.kept) != run.trace.kept:
+    if name not in sheet.names or list(sheet.kept) != run.trace.kept:
         return []
     whole = Image.open(io.BytesIO(sheet.webp)).convert("RGB")
     width, height = sheet.size
     frames = []
     for index in kept:
-        band, column = divmod(index, sheet.columns)
-        top = (len(ROWS) * band + ROWS.index(name)) * height
-        left = column * width
+        left, top = sheet.corner(name, index)
         frames.append(whole.crop((left, top, left + width, top + height)))
     return frames
 

@@ -1,15 +1,15 @@
 """The frames of a run's scrubber: x_t and x0_pred of every kept evaluation on one sheet.
 
-The sheet is a picture of two rows, x_t above x0_pred, one column an evaluation, wrapped into
-bands where it would grow too wide. It is derived from the tensors and kept beside the runs, not
-in them, so it may be lossy and can be made again.
+The sheet is a picture of two rows, x_t above x0_pred (or one, if only that was recorded), one
+column an evaluation, wrapped into bands where it would grow too wide. It is derived from the
+tensors and kept beside the runs, not in them, so it may be lossy and can be made again.
 """
 
 import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ class Sheet:
         size: (width, height) of one frame, in pixels.
         columns: Frames a band.
         how: "decoded", "linear" or "false colour".
+        names: What each row of a band shows.
     """
 
     webp: bytes
@@ -45,6 +46,13 @@ class Sheet:
     size: tuple[int, int]
     columns: int
     how: str
+    names: tuple[str, ...] = ROWS
+
+    def corner(self, name: str, index: int) -> tuple[int, int]:
+        """Return (left, top) of a tensor's frame at a place among ``kept``, in pixels."""
+        band, column = divmod(index, self.columns)
+        row = len(self.names) * band + self.names.index(name)
+        return column * self.size[0], row * self.size[1]
 
 
 def frame_size(width: int, height: int, count: int) -> tuple[int, int]:
@@ -82,24 +90,22 @@ class SheetPainter:
     ) -> None:
         self._trace = trace
         self._picture = picture
-        self.kept = tuple(int(k) for k in trace.kept)
+        self.names = tuple(name for name in ROWS if name in trace.names())
+        self.kept = tuple(int(k) for k in trace.kept) if self.names else ()
         self.size = frame_size(*size, max(1, len(self.kept)))
         self.columns = max(1, min(len(self.kept), MAX_WIDTH // self.size[0]))
 
     def paint(self) -> Iterator[int]:
-        """Yield after each evaluation's two frames how many are done; then see ``sheet``."""
+        """Yield after each evaluation's frames how many are done; then see ``sheet``."""
         width, height = self.size
         bands = -(-len(self.kept) // self.columns)
-        canvas = Image.new("RGB", (self.columns * width, bands * 2 * height))
-        recorded = self._trace.names()
-        tensors = [self._trace.tensor(name) if name in recorded else None for name in ROWS]
+        canvas = Image.new("RGB", (self.columns * width, bands * len(self.names) * height))
         for index in range(len(self.kept)):
             band, column = divmod(index, self.columns)
-            for row, tensor in enumerate(tensors):
-                if tensor is not None:
-                    frame = self._picture(tensor[index][None].float())
-                    where = (column * width, (2 * band + row) * height)
-                    canvas.paste(_fit(frame, self.size), where)
+            for row, name in enumerate(self.names):
+                frame = self._picture(self._trace.tensor(name)[index][None].float())
+                where = (column * width, (len(self.names) * band + row) * height)
+                canvas.paste(_fit(frame, self.size), where)
             yield index + 1
         self._canvas = canvas
 
@@ -109,7 +115,7 @@ class SheetPainter:
 
         buffer = io.BytesIO()
         self._canvas.save(buffer, "WEBP", quality=88, method=2)
-        return Sheet(buffer.getvalue(), self.kept, self.size, self.columns, how)
+        return Sheet(buffer.getvalue(), self.kept, self.size, self.columns, how, self.names)
 
 
 def write_sheet(folder: Path, run: str, sheet: Sheet) -> None:
@@ -119,7 +125,7 @@ def write_sheet(folder: Path, run: str, sheet: Sheet) -> None:
         OSError: If the disk refuses.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {"kept": sheet.kept, "size": sheet.size, "columns": sheet.columns, "how": sheet.how}
+    facts = {name: value for name, value in asdict(sheet).items() if name != "webp"}
     for name, data in ((f"{run}.json", json.dumps(facts).encode()), (f"{run}.webp", sheet.webp)):
         temporary = folder / f"{name}.{os.getpid()}.part"
         temporary.write_bytes(data)
@@ -137,6 +143,7 @@ def read_sheet(folder: Path, run: str) -> Sheet | None:
             (facts["size"][0], facts["size"][1]),
             facts["columns"],
             facts["how"],
+            tuple(facts.get("names", ROWS)),  # sheets of earlier versions have both
         )
     except FileNotFoundError:
         return None

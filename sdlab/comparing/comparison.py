@@ -3,7 +3,7 @@
 Each entrant makes each picture (a prompt with a seed) from the same start noise. A budget is a
 number of solver steps, or of network evaluations: then an entrant takes as many steps as the budget
 pays for, so Heun makes half as many as Euler. The first budget is looked at in every detail; of the
-others, which count for error against cost, only x0_pred is kept.
+others, which count for error against cost, x0_pred alone is recorded.
 """
 
 import hashlib

@@ -94,12 +94,11 @@ def _run(
     import torch
     from PIL import Image
 
-    tensors = {}
-    if experiment.record.tensors:
-        tensors = {
-            "x_t": torch.stack([query.x_t[i] for query, _ in asked]),
-            "x0_pred": torch.stack([x0_pred[i] for _, x0_pred in asked]),
-        }
+    kept = {
+        "x_t": [query.x_t[i] for query, _ in asked],
+        "x0_pred": [x0_pred[i] for _, x0_pred in asked],
+    }
+    tensors = {name: torch.stack(kept[name]) for name in experiment.record.tensors}
     evaluations = range(len(asked))
     sigmas = [query.sigma for query, _ in asked]
     where = {"run": experiment.id, "evaluation": evaluations}

@@ -31,14 +31,14 @@ def write_zip(
     Args:
         result: The comparison's.
         stream: Has ``write``.
-        root: The folder of all runs, from which pictures are taken that are not in memory; None
-            for those in memory only.
+        root: The folder of all runs, from which pictures are taken that are not in memory and
+            still of the result's weights; None for those in memory only.
         runs: Whether the run folders are added, as ``runs/<id>/``.
 
     Raises:
         ValueError: If ``runs`` is asked for without ``root``.
-        StoreError: If a run folder that is asked for is missing or damaged; then nothing is
-            written.
+        StoreError: If a run folder that is asked for is missing, damaged or of other weights; then
+            nothing is written.
     """
     if runs and root is None:
         raise ValueError("runs=True needs root, the folder of all runs.")
@@ -59,15 +59,29 @@ def write_zip(
 
 
 def run_folders(result: Result, root: str | Path) -> list[Path]:
-    """Return the folders of a comparison's runs, references included.
+    """Return the folders of a comparison's runs and references (not those at half the steps).
 
     Raises:
-        StoreError: If one is missing or damaged; the message names it.
+        StoreError: If one is missing or damaged, or was made again by other weights; the message
+            names it.
     """
     folders = [run_path(root, key) for key in result.ids]
     for folder in folders:
         read_manifest(folder)
+        if not _is_of(result, folder):
+            raise StoreError(
+                f"{folder} was made again by other weights than the comparison's"
+                f" (model {result.model_hash}); compare again."
+            )
     return folders
+
+
+def _is_of(result: Result, folder: Path) -> bool:
+    """Return whether a stored run is still whole and of the weights that the result is of."""
+    try:
+        return bool(read_manifest(folder)["model"].get("hash") == result.model_hash)
+    except StoreError:
+        return False
 
 
 def _pictures(result: Result) -> list[tuple[str, str]]:
@@ -92,7 +106,7 @@ def _add_picture(
         _add(archive, name, picture.getvalue())
     elif root is not None:
         path = run_path(root, key) / IMAGE
-        if path.is_file() and not path.is_symlink():  # a run may have been deleted since
+        if path.is_file() and not path.is_symlink() and _is_of(result, path.parent):
             try:
                 add_file(path, archive, name)
             except OSError as error:

@@ -27,8 +27,8 @@ def summary_bytes(model: "Model", runs: "Sequence[tuple[Experiment, int]]", pict
 
     Args:
         model: The loaded model.
-        runs: Each experiment with its network evaluations, the fine references included; all of
-            one size, at least one.
+        runs: Each experiment with its network evaluations, the references included; all of one
+            size, at least one.
         pictures: How many pictures they are of.
     """
     told = plan(model, runs[0][0])

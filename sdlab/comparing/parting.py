@@ -17,7 +17,8 @@ class Parting(NamedTuple):
 
     Attributes:
         evaluation_a: The first run's evaluation from which on they are apart.
-        evaluation_b: The second run's evaluation nearest to it in noise level.
+        evaluation_b: The second run's evaluation nearest to it in noise level, of each step's
+            first.
         sigma: The noise level there.
         distance: Of their x0_pred there, over the spread of the first's final latents.
     """

@@ -101,9 +101,9 @@ class Trajectory:
 
 
 def first_of_steps(run: "Run") -> NDArray[np.bool_]:
-    """Return which kept evaluations are the first kept of their solver step, [K]."""
-    steps = run.steps["step"].to_numpy()[np.array(run.trace.kept)]
-    return np.concatenate(([True], np.diff(steps) > 0))
+    """Return which kept evaluations are the first of their solver step, [K]; the very first is."""
+    first = np.concatenate(([True], np.diff(run.steps["step"].to_numpy()) > 0))
+    return first[np.array(run.trace.kept)]
 
 
 def flat(tensor: "Tensor") -> Array:

@@ -27,6 +27,16 @@ def shifted(run, evaluations, by):
     return replace(run, trace=Trace(run.trace.kept, run.trace.sigmas, tensors))
 
 
+def thinned(run, every):
+    """The run as if every so many evaluations had been kept."""
+    from dataclasses import replace
+
+    from sdlab.tracing.trace import Trace
+
+    tensors = {name: run.trace.tensor(name)[::every] for name in run.trace.names()}
+    return replace(run, trace=Trace(run.trace.kept[::every], run.trace.sigmas, tensors))
+
+
 def test_they_part_where_the_difference_stays(two):
     run = two[0]
     found = parting(run, shifted(run, slice(6, None), 0.5))
@@ -48,6 +58,8 @@ def test_the_trials_within_a_step_do_not_count(mixture):
     assert run.steps["step"].tolist()[:4] == [0, 0, 1, 1]
     assert parting(run, shifted(run, slice(1, None, 2), 0.5)) is None
     assert parting(run, shifted(run, slice(6, None, 2), 0.5)).evaluation_b == 6
+    some = thinned(run, 3)  # 0, 3, 6 ...: every second one is a trial
+    assert parting(some, shifted(some, slice(1, None, 2), 0.5)) is None
 
 
 def test_runs_of_other_step_counts_are_compared_at_the_same_level(two):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -21,6 +22,7 @@ from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.facts import Facts
 from sdlab.comparing.result import result_path
 from sdlab.errors import StoreError
+from sdlab.sampling.experiment import Record
 from sdlab.solvers import registry
 from tests.dashboard.compare_tables import comparison_tables
 from tests.dashboard.conftest import read, run_until
@@ -357,15 +359,23 @@ def test_what_was_asked_for_is_found_again(facts, tmp_path, runs_folder):
 
 
 def test_lost_runs_are_missing_and_one_may_go_on(facts, runs_folder, open_page):
-    comparison = Comparison((Entrant("euler"),), ("a lost tree",), (3,), 2, reference_steps=4)
+    comparison = Comparison((Entrant("euler"),), ("a lost tree",), (3,), 2, (3,), reference_steps=4)
     batch = batches.planned(comparison, facts)
+    bare = Record(tensors=(), statistics=False)  # as noted when further budgets kept no tensors
+    cells = [
+        cell if cell.budget == 2 else cell._replace(experiment=cell.experiment.with_(record=bare))
+        for cell in batch.cells
+    ]
+    batch = replace(batch, cells=tuple(cells))
     path = runs_folder / ".dashboard" / batches.FOLDER / f"{batch.id}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(batches._to_dict(batch), default=str))
     at = open_page("compare", id=batch.id)
-    assert any("0 of 3 runs" in read(w) for w in at.warning)
+    assert any("0 of 4 runs" in read(w) for w in at.warning)
     at.button(key="compare.go_on").click().run()
     run_until(at, lambda a: "Measurements" in headers(a))
+    result = opened(lab().runs, batch.id, made_at(lab().runs, batch.id))
+    assert result.runs["state"].tolist() == ["done", "done"]
 
 
 def test_the_nearest_comes_first_and_who_draws_noise_after(facts):

@@ -98,11 +98,26 @@ def test_a_painted_sheet_holds_each_frame_in_its_place():
     assert pixels.shape == (32, 48, 3)
     assert [pixels[8, 8 + 16 * i, 0] for i in range(3)] == [0, 10, 20]
     assert [pixels[24, 8 + 16 * i, 0] for i in range(3)] == [100, 110, 120]
-    assert painter.sheet("linear").kept == (0, 2, 3)
+    sheet = painter.sheet("linear")
+    assert sheet.kept == (0, 2, 3)
+    assert pixels[sheet.corner("x0_pred", 1)[::-1]][0] == 110
+
+
+def test_a_sheet_has_rows_for_what_was_recorded_only():
+    values = torch.arange(3, dtype=torch.float32).reshape(3, 1, 1, 1).expand(3, 4, 2, 2)
+    trace = Trace([0, 1, 2], [1.0] * 3, {"x0_pred": values})
+    painter = SheetPainter(
+        trace, (16, 16), lambda x: Image.new("RGB", (16, 16), (int(x.mean()), 0, 0))
+    )
+    assert list(painter.paint()) == [1, 2, 3]
+    assert painter._canvas.size == (48, 16)
+    sheet = painter.sheet("linear")
+    assert sheet.names == ("x0_pred",) and sheet.corner("x0_pred", 2) == (32, 0)
+    assert painter._canvas.getpixel(sheet.corner("x0_pred", 2)) == (2, 0, 0)
 
 
 def test_a_sheet_is_read_as_written(tmp_path):
-    sheet = Sheet(b"RIFF", (0, 1), (16, 8), 2, "linear")
+    sheet = Sheet(b"RIFF", (0, 1), (16, 8), 2, "linear", ("x0_pred",))
     assert read_sheet(tmp_path, RUN) is None
     write_sheet(tmp_path, RUN, sheet)
     assert read_sheet(tmp_path, RUN) == sheet
