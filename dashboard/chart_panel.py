@@ -13,6 +13,9 @@ from dashboard.theme import scheduler_color
 NO_GUIDANCE = (
     "Guidance is off (scale 1 or less), so there is no unconditional half to compare with."
 )
+NO_STATISTICS = (
+    "The record kept no statistics of latents, guidance and path, so these are not drawn."
+)
 
 
 @st.fragment
@@ -21,33 +24,34 @@ def chart_panel(steps: pd.DataFrame, channels: pd.DataFrame, solver: str) -> Non
 
     Args:
         steps: The run's steps table.
-        channels: Its channels table.
+        channels: Its channels table; empty if no statistics were recorded.
         solver: Whose colour its noise level has.
     """
-    if steps.empty:
-        st.caption("The record kept no statistics, so there is nothing to draw.")
-        return
-    every = _stride(len(channels))
+    every = _stride(max(len(steps), len(channels)))
     if every > 1:
         steps, channels = (_thinned(frame, every) for frame in (steps, channels))
         st.caption(f"One evaluation in {every} is drawn; the tables below have all of them.")
     with st.container(horizontal=True, gap="medium"):
         axis = _choice("Against", AXES, "run.axis")
-        tensor = _choice("Latents of", latents.TENSORS, "run.tensor")
+        if not channels.empty:
+            tensor = _choice("Latents of", latents.TENSORS, "run.tensor")
     color = scheduler_color(solver)
-    guided = steps["eps_uncond_norm"].notna().any()
     _group(
         "Noise and time",
         lambda: noise.sigma(steps, axis, color),
         lambda: noise.log_snr(steps, axis, color),
         lambda: timing.evaluation_ms(steps, axis),
     )
+    if channels.empty:
+        st.caption(NO_STATISTICS)
+        return
     _group(
         "Latents",
         lambda: latents.mean(channels, axis, tensor),
         lambda: latents.std(channels, axis, tensor),
         lambda: latents.span(channels, axis, tensor),
     )
+    guided = steps["eps_uncond_norm"].notna().any()
     of_guidance = (
         lambda: guidance.eps_norms(steps, axis),
         lambda: guidance.guidance_norm(steps, axis),

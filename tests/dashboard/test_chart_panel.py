@@ -1,4 +1,4 @@
-"""The chart panel of a run too long for a chart."""
+"""The chart panel of runs too long for a chart, and of one without statistics."""
 
 from streamlit.testing.v1 import AppTest
 
@@ -23,3 +23,19 @@ def test_a_short_run_is_drawn_whole():
     at = AppTest.from_function(_panel, args=(25,), default_timeout=60).run()
     assert len(at.get("vega_lite_chart")) == 11
     assert not at.caption
+
+
+def _bare():
+    from dashboard.chart_panel import chart_panel
+    from tests.dashboard.tables import channels_table, steps_table
+
+    chart_panel(steps_table(25, guided=False), channels_table(25).head(0), "heun")
+
+
+def test_without_statistics_only_noise_and_time_are_drawn():
+    from dashboard.chart_panel import NO_STATISTICS
+
+    at = AppTest.from_function(_bare, default_timeout=60).run()
+    assert not at.exception
+    assert len(at.get("vega_lite_chart")) == 3
+    assert [c.value for c in at.caption] == [NO_STATISTICS]  # nothing of guidance that is off
