@@ -26,16 +26,18 @@ def run_form(page: str) -> None:
         except (ValueError, SdlabError) as error:
             show_error(error)
             experiment = None
-        st.button(
+        # Not by on_click: a callback gets the arguments of the script before, and so would not know
+        # of a prompt that is left by this very click.
+        pressed = st.button(
             "Run",
             key=f"{page}.go",
             type="primary",
             icon=":material/play_arrow:",
             width="stretch",
             disabled=experiment is None,
-            on_click=_run,
-            args=(page, experiment),
         )
+        if pressed and experiment is not None:
+            _run(page, experiment)
 
 
 def _run(page: str, experiment: Experiment) -> None:

@@ -55,14 +55,15 @@ def study_panel(
         _ticking(page, key)
         return None
     _say(view)
-    st.button(
+    pressed = st.button(  # not by on_click, whose arguments are those of the script before
         label if view is None else "Start again",
         key=f"{page}.start",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=lab().studies.begin,
-        args=(key, make, model.hash, session_id()),
     )
+    if pressed:
+        lab().studies.begin(key, make, model.hash, session_id())
+        st.rerun()
     return None
 
 

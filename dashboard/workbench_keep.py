@@ -67,15 +67,16 @@ def keep_controls(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any])
         name = st.text_input(
             "Name", key=f"{PAGE}.name", placeholder="slow start", max_chars=60, width=260
         )
-        st.button(
+        pressed = st.button(  # not by on_click, whose arguments are those of the script before
             "Save",
             key=f"{PAGE}.save",
             icon=":material/save:",
             disabled=not (name or "").strip(),
-            on_click=_save,
-            args=(name or "", draft.named, schedule),
             help="Then it can be chosen wherever a sigma curve can, and stays after a restart.",
         )
+        if pressed and name and name.strip():
+            _save(name, draft.named, schedule)
+            st.rerun()  # the list of saved ones stands above
         _use(draft)
     _say("save")
     _exports(draft, schedule, config)

@@ -56,15 +56,16 @@ def show_pictures(draft: Draft, baseline: Baseline, trial: Trial) -> None:
     specs = experiments(draft, baseline, trial)
     missing = [spec for spec in specs.values() if find(spec.id) is None]
     if missing:
-        st.button(
+        pressed = st.button(  # not by on_click, whose arguments are those of the script before
             "Make both pictures" if len(missing) > 1 else "Make the other picture",
             key=f"{PAGE}.go",
             type="primary",
             icon=":material/play_arrow:",
-            on_click=_submit,
-            args=(missing,),
             help="Same prompt, seed, solver and steps; only the curve differs.",
         )
+        if pressed:
+            _submit(missing)
+            st.rerun()
     for place, (index, (name, spec)) in zip(
         st.columns(2, gap="medium"), enumerate(specs.items()), strict=True
     ):

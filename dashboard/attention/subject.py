@@ -104,16 +104,16 @@ def run_controls() -> None:
         show_error("The list of solvers could not be made; the server's log says why.")
         return
     experiment = _new_run(list(catalogue[catalogue["compatible"]]["name"]), model)
-    st.button(
+    pressed = st.button(  # not by on_click, whose arguments are those of the script before
         "Run and record",
         key=f"{PAGE}.go",
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
         disabled=experiment is None,
-        on_click=_start,
-        args=(experiment,),
     )
+    if pressed and experiment is not None:
+        _start(experiment)
     latest = latest_runs()
     if latest:
         with st.popover("A stored run", icon=":material/grid_view:", width="stretch"):

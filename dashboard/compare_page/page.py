@@ -204,16 +204,18 @@ def _confirm(page: str, draft: Draft, model: ModelView) -> None:
     with words:
         if told is not None:
             st.caption(_in_words(told, model))
-    button.button(
+    ready = batch is not None and told is not None and told.runs <= MANY_RUNS
+    pressed = button.button(  # not by on_click, whose arguments are those of the script before
         "Compare",
         key=f"{page}.go",
         type="primary",
         icon=":material/compare:",
         width="stretch",
-        disabled=batch is None or told is None or told.runs > MANY_RUNS,
-        on_click=_go,
-        args=(page, batch),
+        disabled=not ready,
     )
+    if pressed and batch is not None and ready:
+        _go(page, batch)
+        st.rerun()  # what is on show stands above the form
     if told is None:
         return
     if told.notes:

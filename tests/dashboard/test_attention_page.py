@@ -9,6 +9,7 @@ from PIL import Image
 from dashboard.heat_viewer import LEVELS, _packed
 from dashboard.lab import lab
 from sdlab.sampling.experiment import Experiment
+from sdlab.store.run_folder import open_run
 from sdlab.tracing.attention import views
 from tests.dashboard.conftest import read, run_until
 
@@ -25,6 +26,14 @@ def recorded(open_page):
     assert [t.value for t in at.title] == ["Attention"]
     at.button(key="attention.go").click().run()
     return run_until(at, shows_maps)
+
+
+def test_a_prompt_left_by_the_click_itself_is_what_runs(open_page):
+    at = open_page("attention", **FAST)
+    at.text_area(key="attention.prompt").set_value("a typed sun")
+    at.button(key="attention.go").click().run()
+    run_until(at, shows_maps)
+    assert open_run(lab().runs / "".join(at.query_params["run"])).experiment.prompt == "a typed sun"
 
 
 def test_a_run_shows_its_maps_and_tables(recorded):

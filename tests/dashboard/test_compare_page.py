@@ -292,6 +292,13 @@ def test_cancel_in_the_middle_of_a_samplers_run(open_page):
     assert set(result.runs["state"]) == {"done"} and not result.unreferenced
 
 
+def test_what_is_left_by_the_click_itself_is_compared(open_page):
+    at = open_page("compare", **QUICK)
+    at.text_area(key="compare.prompts").set_value("a typed sun")
+    one = shown(go(at))  # one rerun has both
+    assert opened(lab().runs, one, made_at(lab().runs, one)).comparison.prompts == ("a typed sun",)
+
+
 def test_the_forecast_counts_the_evaluations_that_are_made(open_page, facts):
     samplers = ["heun", "HeunDiscreteScheduler", "EulerDiscreteScheduler"]
     one = shown(go(open_page("compare", **{**QUICK, "compare.samplers": samplers})))

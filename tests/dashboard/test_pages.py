@@ -71,6 +71,12 @@ def test_experiment_from_form_to_tables(quick):
     assert len(at.get("download_button")) == 5
 
 
+def test_a_prompt_left_by_the_click_itself_is_what_runs(quick):
+    quick.text_area(key="experiment.prompt").set_value("a typed sun")
+    at = start(quick)  # one rerun has both
+    assert open_run(lab().runs / "".join(at.query_params["run"])).experiment.prompt == "a typed sun"
+
+
 def test_axis_choice_redraws_the_charts(quick):
     at = start(quick)
     assert at.segmented_control(key="run.axis").value == "step"

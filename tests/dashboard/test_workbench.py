@@ -212,6 +212,14 @@ def test_both_pictures_are_made(open_page, runs_folder):
     assert ours["formula"].experiment.to_dict()["curve_options"] == {"formula": drafts.FORMULA}
 
 
+def test_a_name_left_by_the_click_itself_is_what_is_saved(bench):
+    bench.text_input(key="workbench.name").set_value("first name").run()
+    bench.text_input(key="workbench.name").set_value("second name")
+    bench.button(key="workbench.save").click().run()
+    assert [read(s) for s in bench.success] == ["second name is saved."]
+    delete_curve("second name")
+
+
 def test_a_curve_is_saved_opened_and_deleted(bench, runs_folder):
     bench.text_area(key="workbench.formula").set_value("12 - 11*u").run()
     bench.text_input(key="workbench.name").set_value("my line").run()

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60_000
-LONG = 3 * SECONDS  # until runs of some hundred steps are done, whatever else the machine does
+LONG = 5 * SECONDS  # until runs of some hundred steps are done, whatever else the machine does
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 

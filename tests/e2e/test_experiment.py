@@ -32,7 +32,7 @@ def test_type_run_watch_and_see_the_picture(open_form):
     expect(page.get_by_text("1 run going")).to_be_visible(timeout=SECONDS)
     wait_done(page)
     picture = page.get_by_alt_text("The picture of: a rocket in the night")
-    expect(picture).to_be_visible()
+    expect(picture).to_be_visible(timeout=SECONDS)
     assert picture.evaluate("i => i.naturalWidth") == 512
     assert page.locator("[data-testid=stException]").count() == 0
 

@@ -12,11 +12,11 @@ def counting(page, total: int):
 
 
 def test_two_browsers_run_at_once(open_form):
-    first, second = open_form(steps=250, seed=21), open_form(steps=240, seed=22)
+    first, second = open_form(steps=160, seed=21), open_form(steps=150, seed=22)
     run_button(first).click()
     run_button(second).click()
-    expect(counting(first, 250)).to_be_visible(timeout=SECONDS)
-    expect(counting(second, 240)).to_be_visible(timeout=SECONDS)
+    expect(counting(first, 160)).to_be_visible(timeout=SECONDS)
+    expect(counting(second, 150)).to_be_visible(timeout=SECONDS)
     expect(first.get_by_text("2 runs going")).to_be_visible(timeout=SECONDS)
     wait_done(first)
     wait_done(second)
