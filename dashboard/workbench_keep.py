@@ -34,15 +34,11 @@ def saved_controls(schedule: NoiseSchedule) -> None:
     with st.popover("Open a curve", icon=":material/folder_open:", width="stretch"):
         names = curve_names()
         if names:
-            name = st.selectbox("Saved curves", names, key=f"{PAGE}.saved")
+            st.selectbox("Saved curves", names, key=f"{PAGE}.saved")
             with st.container(horizontal=True):
-                st.button("Load", key=f"{PAGE}.load", on_click=_load, args=(name, schedule))
+                st.button("Load", key=f"{PAGE}.load", on_click=_load, args=(schedule,))
                 st.button(
-                    "Delete",
-                    key=f"{PAGE}.delete",
-                    icon=":material/delete:",
-                    on_click=_delete,
-                    args=(name,),
+                    "Delete", key=f"{PAGE}.delete", icon=":material/delete:", on_click=_delete
                 )
         else:
             st.caption("Nothing is saved yet; Save below keeps a curve under a name.")
@@ -180,7 +176,8 @@ def _save(name: str, named: NamedCurve, schedule: NoiseSchedule) -> None:
         _note(str(error), wrong=True, place="save")
 
 
-def _load(name: str, schedule: NoiseSchedule) -> None:
+def _load(schedule: NoiseSchedule) -> None:
+    name = st.session_state[f"{PAGE}.saved"]  # as it is at the click
     try:
         _take(load_curve(name), schedule)
         _note(f"{name} is open.")
@@ -188,7 +185,8 @@ def _load(name: str, schedule: NoiseSchedule) -> None:
         _note(str(error), wrong=True)
 
 
-def _delete(name: str) -> None:
+def _delete() -> None:
+    name = st.session_state[f"{PAGE}.saved"]  # as it is at the click
     try:
         delete_curve(name)
         _note(f"{name} is deleted; runs made with it keep their own copy.")

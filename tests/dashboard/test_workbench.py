@@ -212,12 +212,21 @@ def test_both_pictures_are_made(open_page, runs_folder):
     assert ours["formula"].experiment.to_dict()["curve_options"] == {"formula": drafts.FORMULA}
 
 
-def test_a_name_left_by_the_click_itself_is_what_is_saved(bench):
+def test_what_is_left_by_the_click_itself_is_saved_and_deleted(bench):
     bench.text_input(key="workbench.name").set_value("first name").run()
     bench.text_input(key="workbench.name").set_value("second name")
     bench.button(key="workbench.save").click().run()
     assert [read(s) for s in bench.success] == ["second name is saved."]
-    delete_curve("second name")
+    bench.text_input(key="workbench.name").set_value("first name").run()
+    bench.button(key="workbench.save").click().run()
+    kept = {"first name", "second name"}
+    assert kept <= {curve.name for curve in list_curves()}
+    other = (kept - {bench.selectbox(key="workbench.saved").value}).pop()
+    bench.selectbox(key="workbench.saved").set_value(other)
+    bench.button(key="workbench.delete").click().run()
+    left = {curve.name for curve in list_curves()} & kept
+    assert left == kept - {other}
+    delete_curve(left.pop())
 
 
 def test_a_curve_is_saved_opened_and_deleted(bench, runs_folder):
