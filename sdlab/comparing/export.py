@@ -67,8 +67,7 @@ def run_folders(result: Result, root: str | Path) -> list[Path]:
     """
     folders = [run_path(root, key) for key in result.ids]
     for folder in folders:
-        read_manifest(folder)
-        if not _is_of(result, folder):
+        if read_manifest(folder)["model"].get("hash") != result.model_hash:
             raise StoreError(
                 f"{folder} was made again by other weights than the comparison's"
                 f" (model {result.model_hash}); compare again."
