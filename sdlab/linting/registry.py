@@ -6,9 +6,9 @@ is kebab-case and stable; its words (what, why, fix, source) are told once, in t
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
+from sdlab.discovery import import_registering
 from sdlab.errors import unknown
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Check = Callable[[Subject], Iterator["Finding"]]
 
 SEVERITIES = ("error", "warning", "note")
-THEMES = ("spacing", "sigmas", "timesteps", "terminal_snr", "evaluations", "options")
 
 
 class Finding(NamedTuple):
@@ -80,7 +79,6 @@ def rule(
 
 
 def all_rules() -> dict[str, Rule]:
-    """Return every rule by id, in the order of their themes."""
-    for theme in THEMES:
-        import_module(f"sdlab.linting.{theme}")
+    """Return every rule by id; the modules that hold rules are found and imported here."""
+    import_registering("sdlab.linting", "rule")
     return dict(_RULES)

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sdlab.discovery import import_registering
 from sdlab.errors import unknown
 
 if TYPE_CHECKING:
@@ -183,29 +184,10 @@ def solver(
 
 
 def solvers() -> dict[str, Solver]:
-    """Return the registered solvers by name; built-in ones and plug-ins are imported here."""
-    from sdlab.solvers import (  # noqa: F401
-        ddim,
-        ddpm,
-        deis,
-        dpm_2,
-        dpm_2_ancestral,
-        dpmpp_2m,
-        dpmpp_2m_sde,
-        dpmpp_2s_ancestral,
-        dpmpp_3m_sde,
-        dpmpp_sde,
-        edm_stochastic,
-        euler,
-        euler_ancestral,
-        heun,
-        lcm,
-        lms,
-        plms,
-        plugins,
-        unipc,
-    )
+    """Return the registered solvers by name; own ones and plug-ins are found and imported here."""
+    from sdlab.solvers import plugins
 
+    import_registering("sdlab.solvers", "solver")
     plugins.load_once()
     return dict(_SOLVERS)
 

@@ -67,3 +67,11 @@ def test_pages_and_dashboard_import_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_every_page_is_in_the_menu():
+    """A page needs a place, a title and an icon, which only a person can choose."""
+    from dashboard.navigation import _MENU
+
+    listed = [name for pages in _MENU.values() for name, _, _ in pages]
+    assert sorted(listed) == [path.stem for path in files("pages")]

@@ -1,11 +1,12 @@
 """Every rule on real schedulers and solvers: one course at which it fires, one at which not."""
 
 import re
+import sys
 
 import pytest
 
 import sdlab
-from sdlab.linting import rules
+from sdlab.linting import registry, rules
 from sdlab.solvers.diffusers_adapter import SD_CONFIG
 from sdlab.solvers.registry import _SOLVERS
 
@@ -168,3 +169,25 @@ def test_does_not_fire(rule):
 def test_every_rule_has_both():
     ids = set(rules()["rule"])
     assert set(FIRES) == ids and set(SILENT) == ids
+
+
+RULE = """
+from sdlab.linting.registry import Finding, rule
+
+@rule("odd-steps", "note", explanation="a", details="b", fix="c", source="d")
+def odd_steps(subject):
+    if subject.num_steps % 2:
+        yield Finding(f"{subject.num_steps} is odd.")
+"""
+
+
+def test_rules_added_as_one_file_are_found(tmp_path, monkeypatch):
+    (tmp_path / "oddities.py").write_text(RULE)
+    package = sys.modules["sdlab.linting"]
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
+    try:
+        assert findings("odd-steps", "euler", 5, {})["message"].tolist() == ["5 is odd."]
+        assert "oddities" in set(rules()["theme"])
+    finally:
+        sys.modules.pop("sdlab.linting.oddities", None)

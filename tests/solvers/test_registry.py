@@ -1,3 +1,8 @@
+import pkgutil
+import subprocess
+import sys
+from importlib import import_module
+
 import pytest
 import torch
 
@@ -112,3 +117,53 @@ def test_solvers_that_yield_something_else_are_refused(register):
 
     with pytest.raises(ValueError, match=r"must yield \(x, sigma\)"):
         registry.solvers()["odd"].asked_sigmas((1.0, 0.0), {})
+
+
+NEW = '''
+from sdlab.solvers.registry import solver
+
+@solver("newcomer", order=1)
+def newcomer(x, sigmas, noise):
+    """A solver as a file of its own."""
+    for sigma, sigma_next in zip(sigmas[:-1], sigmas[1:], strict=True):
+        x0_pred = yield x, sigma
+        x = x0_pred + (x - x0_pred) * (sigma_next / sigma)
+    return x
+'''
+
+
+@pytest.fixture
+def added_file(register, tmp_path, monkeypatch):
+    """One file more in the package ``sdlab.solvers``, and one that is not for import."""
+    (tmp_path / "newcomer.py").write_text(NEW)
+    (tmp_path / "not_a_solver.py").write_text("raise RuntimeError('this holds no @solver')")
+    package = sys.modules["sdlab.solvers"]
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    yield
+    sys.modules.pop("sdlab.solvers.newcomer", None)
+
+
+def test_a_solver_added_as_one_file_is_found(added_file, small):
+    assert registry.solvers()["newcomer"].order == 1
+    assert registry.is_own("newcomer")
+    base = sdlab.Experiment(solver="euler", num_steps=3, model="small")
+    run = sdlab.run(small, base.with_(solver="newcomer"))
+    torch.testing.assert_close(run.latents, sdlab.run(small, base).latents, rtol=1e-5, atol=1e-5)
+    assert "newcomer" in set(sdlab.schedulers(small)["name"])
+
+
+def test_looking_finds_what_importing_everything_finds(register):
+    for module in pkgutil.iter_modules(sys.modules["sdlab.solvers"].__path__, "sdlab.solvers."):
+        import_module(module.name)
+    own = {name for name, found in registry._SOLVERS.items() if registry.is_own(name)}
+    code = "from sdlab.solvers.registry import solvers; print(*solvers(), sep='\\n')"
+    fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(fresh.stdout.split()) == own
+
+
+def test_finding_the_solvers_needs_no_diffusers():
+    code = (
+        "import sys; from sdlab.solvers.registry import solvers; solvers();"
+        " sys.exit('diffusers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
