@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from dashboard.model_choice import model_choice
 from dashboard.worker.views import ModelView
 from sdlab.noise.curves import OWN, fixed_steps
 from sdlab.sampling.experiment import SEED_MAX, Experiment
@@ -39,6 +40,8 @@ def experiment_controls(choices: Choices) -> Experiment:
     Raises:
         ValueError: If what was typed is no valid experiment; names field, value and fix.
     """
+    model = model_choice(choices.models)
+    own = choices.model if choices.model and choices.model.name == model else None
     prompt = st.text_area("Prompt", PROMPT, key="experiment.prompt", height=84, **BOUND)
     negative = st.text_input(
         "Negative prompt",
@@ -64,9 +67,10 @@ def experiment_controls(choices: Choices) -> Experiment:
         help="uncond + s (cond - uncond). At 1 or less the unconditional half is not computed.",
         **BOUND,
     )
-    more = _more(choices, solver)
+    more = _more(own, solver)
     more |= chosen_curve(curve, str(more["curve_options"]), int(steps))
     return Experiment(
+        model=model,
         prompt=prompt or "",
         negative_prompt=negative or "",
         seed=parse_seed(seed),
@@ -202,16 +206,9 @@ def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series) -> str:
     )
 
 
-def _more(choices: Choices, solver: pd.Series) -> dict[str, object]:
-    with st.expander("Size, model, fine tuning", key="experiment.more"):
-        width, height = _size(choices.model)
-        model = st.selectbox(
-            "Model",
-            choices.models,
-            key="experiment.model",
-            help="Load others on the Models page.",
-            **BOUND,
-        )
+def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
+    with st.expander("Size, fine tuning", key="experiment.more"):
+        width, height = _size(model)
         rescale = st.slider(
             "Guidance rescale",
             0.0,
@@ -241,7 +238,6 @@ def _more(choices: Choices, solver: pd.Series) -> dict[str, object]:
     return {
         "width": width,
         "height": height,
-        "model": model,
         "guidance_rescale": float(rescale),
         "eta": eta,
         "solver_options": parse_options(options or ""),

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.controls import Choices, experiment_controls
 from dashboard.lab import lab
 from dashboard.messages import show_error
+from dashboard.model_choice import say_swap
 from dashboard.state import come_back, show_run
 from sdlab.errors import SdlabError
 from sdlab.sampling.experiment import Experiment
@@ -26,6 +27,8 @@ def run_form(page: str) -> None:
         except (ValueError, SdlabError) as error:
             show_error(error)
             experiment = None
+        if experiment is not None:
+            say_swap(experiment.model)
         # Not by on_click: a callback gets the arguments of the script before, and so would not know
         # of a prompt that is left by this very click.
         pressed = st.button(

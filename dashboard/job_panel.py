@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.lab import lab
 from dashboard.messages import show_error
+from dashboard.model_choice import say_swap
 from dashboard.state import come_back, leave, session_id, watches
 from dashboard.worker.views import JobView
 
@@ -112,6 +113,8 @@ def _ended(view: JobView, page: str) -> None:
         )
     if view.preview:
         st.image(view.preview, output_format="PNG", alt="The last preview of this run")
+    if not view.unsaved:
+        say_swap(view.experiment.model)
     with st.container(horizontal=True):
         if view.unsaved:
             st.button(

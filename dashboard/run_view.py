@@ -13,6 +13,7 @@ import streamlit as st
 from dashboard.job_panel import job_panel
 from dashboard.lab import find, lab
 from dashboard.messages import explained, plain
+from dashboard.model_choice import in_words
 from dashboard.navigation import page_path
 from dashboard.routes import zip_url
 from dashboard.scrubber import scrubber
@@ -124,10 +125,10 @@ def enlarged(picture: bytes) -> bytes:
 def _made(facts: dict) -> str:
     seconds = facts.get("total_ms", 0) / 1000
     when = datetime.fromisoformat(facts["created"]).astimezone()
-    model = facts["model"]
+    model, name = facts["model"], plain(in_words(facts["experiment"]["model"]))
     return (
         f"{facts['width']} x {facts['height']} px · {seconds:.3g} s on {model['device']} "
-        f"({model['dtype']}) · {when:%d %b %Y, %H:%M}"
+        f"({model['dtype']}) · {name} · {when:%d %b %Y, %H:%M}"
     )
 
 

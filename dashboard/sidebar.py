@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.lab import lab
 from dashboard.messages import plain
+from dashboard.model_choice import in_words
 from dashboard.worker.views import LabView, ModelView
 
 POLL_SECONDS = 2
@@ -20,8 +21,7 @@ def device_panel() -> None:
 
 
 def _model(model: ModelView) -> None:
-    name = model.name.rstrip("/").rpartition("/")[2] or model.name
-    st.markdown(f":material/deployed_code: **{plain(name)}**")
+    st.markdown(f":material/deployed_code: **{plain(in_words(model.name))}**")
     st.caption(
         f"{plain(model.device_name)} · {model.dtype}  \n"
         f"{model.parameters / 1e6:,.1f} M parameters · {readable_bytes(model.memory_bytes)}"

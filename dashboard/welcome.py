@@ -3,8 +3,10 @@
 import streamlit as st
 
 from dashboard.lab import lab
+from dashboard.messages import plain
 from dashboard.navigation import page_path
 from dashboard.run_view import show_stage
+from dashboard.worker.views import EMBEDDED
 from sdlab.sampling.experiment import Experiment
 
 PAGE = "home"
@@ -18,10 +20,14 @@ SCENES = (
 )
 
 
-def scene(number: int) -> Experiment:
+def scene(number: int, model: str = EMBEDDED) -> Experiment:
     """Return the experiment behind Home's picture number ``number``, from 0."""
     return Experiment(
-        prompt=SCENES[number % len(SCENES)], seed=1 + number, solver="dpmpp_2m", num_steps=20
+        prompt=SCENES[number % len(SCENES)],
+        seed=1 + number,
+        solver="dpmpp_2m",
+        num_steps=20,
+        model=model,
     )
 
 
@@ -41,22 +47,25 @@ def ways_on() -> None:
 
 
 def picture_of_now() -> None:
-    """Ask for Home's picture and draw it, or its progress."""
-    number = st.session_state.get("home.number", 0)
-    experiment = scene(number)
+    """Draw Home's picture, or its progress; the embedded model makes one without being asked."""
+    own, run = lab().status().at_hand, st.session_state.get("home.asked", "")
     heading, button = st.columns([4, 1], vertical_alignment="bottom")
     heading.header("Made on this machine", anchor=False)
-    button.button(
+    pressed = button.button(
         "Another",
         key="home.another",
         icon=":material/refresh:",
-        on_click=_next,
         width="stretch",
-        help="Make another picture",
+        help="Make another picture, with the model in memory",
     )
-    run = experiment.id
-    if st.session_state.get("home.asked") != run:  # once: what was cancelled stays cancelled
-        st.session_state["home.asked"] = lab().submit(experiment)
+    if pressed or (not run and own == EMBEDDED):  # once: what was cancelled stays cancelled
+        run = _ask(own)
+    if not run:
+        st.info(
+            f"Press **Another**: {plain(own)}, the model in memory, makes a picture here.",
+            icon=":material/deployed_code:",
+        )
+        return
     stored = show_stage(run, PAGE)
     if stored is not None:
         st.page_link(
@@ -67,5 +76,9 @@ def picture_of_now() -> None:
         )
 
 
-def _next() -> None:
-    st.session_state["home.number"] = st.session_state.get("home.number", 0) + 1
+def _ask(model: str) -> str:
+    """Ask for the next scene, show that run from now on, and return its id."""
+    number = st.session_state.get("home.number", 0)
+    st.session_state["home.number"] = number + 1
+    st.session_state["home.asked"] = lab().submit(scene(number, model))
+    return st.session_state["home.asked"]

@@ -8,6 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.controls import BOUND, SAVED, parse_seed
+from dashboard.lab import lab
+from dashboard.model_choice import say_model
 from dashboard.points_editor import points_editor
 from dashboard.sidebar import plain
 from dashboard.workbench_draft import (
@@ -153,6 +155,7 @@ def trial_controls(catalogue: pd.DataFrame) -> Trial:
     )
     prompt = st.text_input("Prompt", "a parrot on a beach", key=f"{PAGE}.prompt", **BOUND)
     seed = st.text_input("Seed", "7", key=f"{PAGE}.seed", **BOUND)
+    say_model(lab().status().at_hand)
     return Trial(solver, prompt or "", parse_seed(seed or ""))
 
 

@@ -43,7 +43,7 @@ def experiments(draft: Draft, baseline: Baseline, trial: Trial) -> dict[str, Exp
         "seed": trial.seed,
         "solver": trial.solver,
         "num_steps": draft.num_steps,
-        "model": _model(),
+        "model": lab().status().at_hand,
     }
     return {
         "yours": Experiment(curve=draft.curve, curve_options=draft.options, **common),
@@ -155,11 +155,6 @@ def _facts(model: object) -> tuple[str, tuple[int, int], int, bool]:
     view = lab().status().model
     fast = view is None or view.decodes_fast
     return model.hash, model.default_size, model.vae_factor, fast  # type: ignore[attr-defined]
-
-
-def _model() -> str:
-    view = lab().status()
-    return view.model.name if view.model else view.known[0]
 
 
 def _picture(spec: Experiment, page: str) -> None:

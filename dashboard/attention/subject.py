@@ -24,6 +24,7 @@ from dashboard.attention.recording import (
 from dashboard.job_panel import job_panel
 from dashboard.lab import find, lab
 from dashboard.messages import explained, plain, show_error
+from dashboard.model_choice import say_model, say_swap
 from dashboard.navigation import page_path
 from dashboard.pictures import choose_picture, latest_runs, run_gallery
 from dashboard.run_view import enlarged, facts_line
@@ -103,6 +104,7 @@ def run_controls() -> None:
     if catalogue is None:
         show_error("The list of solvers could not be made; the server's log says why.")
         return
+    say_model(model.name)
     experiment = _new_run(list(catalogue[catalogue["compatible"]]["name"]), model)
     pressed = st.button(  # not by on_click, whose arguments are those of the script before
         "Run and record",
@@ -268,6 +270,7 @@ def _without(run: StoredRun, experiment: Experiment) -> None:
         icon=":material/visibility_off:",
     )
     attention = AttentionRecord(self_layers=_usual_self_layers(experiment.model))
+    say_swap(experiment.model)
     again = experiment.with_(record=replace(experiment.record, attention=attention))
     st.button(
         "Run again and record",

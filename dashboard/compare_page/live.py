@@ -12,6 +12,7 @@ from dashboard.compare_page.tiles import Tile, show_tiles
 from dashboard.job_panel import readable_seconds
 from dashboard.lab import lab
 from dashboard.messages import explained, show_error
+from dashboard.model_choice import say_swap
 from dashboard.routes import page_url, picture_url
 from dashboard.state import come_back, leave, session_id, watches
 from sdlab.comparing.columns import REFERENCE
@@ -144,6 +145,7 @@ def _stopped(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
         return
     if view is not None and view.error:
         show_error(view.error)
+    say_swap(batch.facts.name)
     with st.container(horizontal=True):
         st.button(
             "Go on",

@@ -15,6 +15,7 @@ from dashboard.compare_page.unfair import say_unfair
 from dashboard.job_panel import readable_seconds
 from dashboard.lab import lab
 from dashboard.messages import plain, show_error
+from dashboard.model_choice import say_model, say_swap
 from dashboard.navigation import page_path
 from dashboard.sidebar import readable_bytes
 from dashboard.state import come_back
@@ -142,6 +143,7 @@ def _offer_anew(page: str, shown: str) -> None:
     except SdlabError:
         return
     if batch is not None:
+        say_swap(batch.facts.name)
         st.button("Compare again", key=f"{page}.anew", on_click=_go, args=(page, batch))
 
 
@@ -183,6 +185,7 @@ def _form(page: str, catalogue: "pd.DataFrame | None") -> Draft | None:
     draft = comparison_form(page, catalogue, model)
     for problem in draft.problems:
         show_error(problem)
+    say_model(model.name)
     _confirm(page, draft, model)
     return draft
 

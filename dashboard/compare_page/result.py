@@ -18,6 +18,7 @@ from dashboard.compare_page.unfair import say_unfair
 from dashboard.compare_page.viewer import difference_viewer
 from dashboard.lab import lab
 from dashboard.messages import plain
+from dashboard.model_choice import say_swap
 from dashboard.routes import page_url, picture_url
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import MANIFEST, Result, open_result, result_path
@@ -163,6 +164,8 @@ def _missing(page: str, result: Result, again: Callable[[], None] | None) -> Non
         said += [f"References not done, or not at both step counts: {lacking} of {pictures}."]
     if not said:
         return
+    if again is not None:
+        say_swap(result.model_name)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.warning(" ".join(said), icon=":material/rule:")
         if again is not None:

@@ -63,6 +63,13 @@ class Roster:
         """Return the models that wait, the next one first."""
         return [item.source for item in self.queue if isinstance(item, ModelRequest)]
 
+    def last_model(self) -> str:
+        """Return the model that will be in memory after all that waits, or "" if nothing does."""
+        if not self.queue:
+            return ""
+        last = self.queue[-1]
+        return last.source if isinstance(last, ModelRequest) else last.view.experiment.model
+
     def number(self) -> None:
         """Tell every waiting run its place, from 1."""
         for position, job in enumerate(self.waiting(), start=1):

@@ -109,6 +109,7 @@ class LabView:
 
     Attributes:
         model: What is in memory, if anything is.
+        at_hand: The name of the model that a run asked for now will find in memory.
         loading: The name of the model being loaded or waiting to be, if any.
         load_error: Why the last load failed, in a sentence; "" if it did not.
         running: Runs in flight.
@@ -119,6 +120,7 @@ class LabView:
     """
 
     model: ModelView | None = None
+    at_hand: str = EMBEDDED
     loading: str = ""
     load_error: str = ""
     running: int = 0

@@ -24,7 +24,7 @@ from dashboard.worker.library import Library
 from dashboard.worker.roster import Roster
 from dashboard.worker.shelf import stored_hash
 from dashboard.worker.studies import Studies
-from dashboard.worker.views import ENDED, JobView, LabView, ModelRequest
+from dashboard.worker.views import EMBEDDED, ENDED, JobView, LabView, ModelRequest
 from dashboard.worker.watchers import Watchers
 from sdlab.sampling.experiment import Experiment
 
@@ -182,9 +182,13 @@ class Worker:
     def status(self) -> LabView:
         """Return the laboratory at this moment."""
         with self._lock:
+            view = self._library.view
             return _replace(
                 self._status,
-                model=self._library.view,
+                model=view,
+                at_hand=self._roster.last_model()
+                or self._status.loading
+                or (view.name if view else EMBEDDED),
                 running=len(self._flight),
                 pace=self._flight.pace,
                 queued=len(self._roster.waiting()),
@@ -317,19 +321,22 @@ class Worker:
         return True
 
     def _change_model(self, request: ModelRequest) -> bool:
-        """Load a model; on failure say why, and take the embedded one back in hand."""
+        """Load a model; on failure say why, and take the one before back in hand."""
         with self._lock:
             self._status = _replace(self._status, loading=request.source, load_error="")
         self._easel.let_go()
         self.studies.let_go()
         self._flight.pace = None
+        view = self._library.view
+        before = self._library.request_for(view.name if view else EMBEDDED)
         try:
             self._library.swap(request)
             error = ""
         except Exception as trouble:
             error = f"{request.source} could not be loaded: {sentence(trouble)}"
-            if request.source != "embedded":
-                self._change_model(self._library.request_for("embedded"))
+            for other in (before, self._library.request_for(EMBEDDED)):
+                if self._library.view is None and other.source != request.source:
+                    self._change_model(other)
         with self._lock:
             waits = self._roster.models()
             self._status = _replace(

@@ -3,6 +3,7 @@
 import pytest
 
 from dashboard.lab import lab
+from dashboard.worker.views import ModelRequest
 from sdlab.sampling.experiment import Experiment
 from sdlab.store.run_folder import open_run
 from tests.dashboard.conftest import read, run_until
@@ -48,11 +49,10 @@ def test_home_does_not_ask_again_for_what_was_cancelled(open_page):
     from dashboard.welcome import scene
 
     at = open_page("home")
-    at.session_state["home.number"] = 3
     worker, run = lab(), scene(3).with_(num_steps=900)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dashboard.welcome.scene", lambda number: run)
-        at.run()
+        patch.setattr("dashboard.welcome.scene", lambda number, model: run)
+        at.button(key="home.another").click().run()
         run_until(at, lambda a: any(b.key == "home.cancel" for b in a.button))
         at.button(key="home.cancel").click().run()
         run_until(at, lambda a: (v := worker.get(run.id)) and v.state == "cancelled")
@@ -272,22 +272,87 @@ def test_a_model_that_cannot_be_loaded_is_explained(open_page, source, message):
     run_until(at, lambda a: any(t.value == "embedded" for t in a.text))
 
 
-def test_a_folder_can_be_loaded_and_chosen(open_page):
+@pytest.fixture(scope="module")
+def folder():
     import sdlab.models.load as home
 
-    folder = str(home.EMBEDDED)
+    return str(home.EMBEDDED)
+
+
+def holds(name):
+    return lambda at: (view := lab().status().model) and view.name == name
+
+
+@pytest.fixture
+def loaded(open_page, folder):
+    """The Models page after a folder was loaded there; the embedded model comes back after."""
     at = open_page("models")
     at.text_input(key="models.source").set_value(folder)
     next(b for b in at.button if b.label == "Load").click()
     at.run()
     run_until(at, lambda a: any(t.value == folder for t in a.text))
     assert not errors(at)
-    form = open_page("experiment")
-    form.number_input(key="experiment.steps").set_value(2)
-    form.selectbox(key="experiment.model").set_value(folder).run()
-    assert not start(form).exception
+    yield at
+    at.run()
     at.button(key="models.embedded").click().run()
-    run_until(at, lambda a: any(t.value == "embedded" for t in a.text))
+    run_until(at, holds("embedded"))
+
+
+def swaps(at):
+    return [read(w) for w in at.warning if "in memory" in w.value]
+
+
+def test_the_model_in_memory_is_what_every_form_runs_on(loaded, open_page, folder):
+    form = open_page("experiment")
+    assert form.selectbox(key="experiment.model").value == folder and not swaps(form)
+    form.number_input(key="experiment.steps").set_value(2)
+    form.text_input(key="experiment.seed").set_value("1701")
+    assert not start(form).exception
+    made = open_run(lab().runs / "".join(form.query_params["run"]))
+    assert made.experiment.model == folder
+    bench = open_page("workbench")
+    assert any(folder.rpartition("/")[2] in read(c) for c in bench.caption)
+    bench.number_input(key="workbench.steps").set_value(2).run()
+    bench.button(key="workbench.go").click().run()
+    home = open_page("home")
+    assert "Press **Another**" in read(home.info[0])  # a large model may take minutes: asked first
+    home.button(key="home.another").click().run()
+    run_until(home, lambda a: any("px" in c.value for c in a.caption))
+    for page, button in (("attention", "attention.go"), ("compare", "compare.go")):
+        at = open_page(page, **{f"{page}.steps": "2"})
+        assert any(f"On {folder}" in read(c).replace("*", "") for c in at.caption), page
+        assert not swaps(at)
+        assert any(b.key == button for b in at.button)
+    assert lab().status().model.name == folder, "a page took the model out"
+
+
+def test_a_form_that_nobody_touched_follows_the_model_in_memory(open_page, loaded, folder):
+    form = open_page("experiment")
+    lab().load(ModelRequest())
+    run_until(form, lambda a: a.selectbox(key="experiment.model").value == "embedded")
+    form.selectbox(key="experiment.model").set_value(folder).run()
+    assert len(swaps(form)) == 1 and "takes embedded out" in swaps(form)[0]
+    run_until(form, holds("embedded"))
+    assert form.selectbox(key="experiment.model").value == folder  # chosen, so it stays
+    lab().load(ModelRequest(folder))
+    run_until(form, holds(folder))
+
+
+def test_a_link_and_a_stored_run_say_what_they_take_out(loaded, open_page, folder):
+    form = open_page("experiment", **{"experiment.model": "embedded"})
+    assert form.selectbox(key="experiment.model").value == "embedded"
+    assert f"takes {folder} out" in swaps(form)[0]
+    run = lab().submit(Experiment(prompt="gone", seed=1702, num_steps=900, model=folder))
+    lab().cancel(run, "nobody")
+    page = run_until(
+        open_page("run", id=run), lambda a: any(b.key == "run.again" for b in a.button)
+    )
+    assert not swaps(page)
+    lab().load(ModelRequest())
+    run_until(page, holds("embedded"))
+    assert "takes embedded out" in swaps(page.run())[0]
+    lab().load(ModelRequest(folder))
+    run_until(page, holds(folder))
 
 
 def test_a_run_that_could_not_be_saved_can_be_saved_again(quick, monkeypatch):

@@ -275,6 +275,35 @@ def test_a_model_that_fails_is_explained_and_the_embedded_one_is_back(make_worke
     assert ended(worker, worker.submit(SHORT)).state == "done"
 
 
+def test_a_model_that_fails_leaves_the_one_before_in_hand(make_worker, model):
+    def load(source=None, **options):
+        if source == "bad":
+            raise ModelError("bad is no pipeline: model_index.json is missing.")
+        return Model(model.pipeline, source or "embedded")
+
+    worker = make_worker(load)
+    worker.load(ModelRequest("mine"))
+    worker.load(ModelRequest("bad"))
+    until(lambda: worker.status().load_error)
+    until(lambda: worker.status().model and not worker.status().loading)
+    assert worker.status().model.name == worker.status().at_hand == "mine"
+    assert "bad could not be loaded" in worker.status().load_error
+
+
+def test_the_model_at_hand_is_the_one_that_a_run_asked_for_now_will_find(make_worker):
+    worker = make_worker()
+    assert worker.status().at_hand == "embedded"  # before anything is loaded too
+    run = worker.submit(LONG)
+    running(worker, run)
+    worker.load(ModelRequest("next"))
+    view = worker.status()
+    assert (view.model.name, view.at_hand) == ("embedded", "next")
+    later = worker.submit(SHORT.with_(model=view.at_hand))
+    worker.cancel(run, "nobody")
+    assert ended(worker, later).state == "done"
+    assert worker.status().model.name == worker.status().at_hand == "next"
+
+
 def test_a_token_is_in_no_view_and_on_no_disk(make_worker, tmp_path):
     worker = make_worker()
     request = ModelRequest("gated/model", token="hf_secret")
