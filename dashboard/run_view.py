@@ -6,6 +6,7 @@ the first page paints before.
 
 import html
 from datetime import datetime
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -20,11 +21,13 @@ from dashboard.scrubber import scrubber
 from dashboard.theme import scheduler_color
 from dashboard.worker.job import png
 from dashboard.worker.shelf import StoredRun
+from sdlab.store.png import exact
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FRAME_POLL_SECONDS = 0.4
+OPTION_LIMIT = 60
 
 
 def show_stage(run: str, page: str) -> StoredRun | None:
@@ -68,16 +71,22 @@ def show_details(run: StoredRun) -> None:
 
 
 def facts_line(experiment: dict, nfe: int | None = None) -> None:
-    """Draw what was run, in one line, the scheduler in its colour."""
+    """Draw all that decides the picture, in one line, the scheduler in its colour."""
     solver = experiment["solver"]
     steps = f"{experiment['num_steps']} steps"
     parts = [
         steps if nfe in (None, experiment["num_steps"]) else f"{steps}, {nfe} evaluations",
-        f"CFG {experiment['guidance_scale']:g}",
+        f"CFG {exact(experiment['guidance_scale'])}",
         f"seed {experiment['seed']}",
         experiment["curve"] and f"{experiment['curve']} curve",
-        experiment["eta"] and f"eta {experiment['eta']:g}",
-        experiment["guidance_rescale"] and f"rescale {experiment['guidance_rescale']:g}",
+        experiment["eta"] is not None and f"eta {exact(experiment['eta'])}",
+        experiment["guidance_rescale"] and f"rescale {exact(experiment['guidance_rescale'])}",
+        experiment.get("fast") and "fast",
+        *(
+            shorten(f"{name} {value}", OPTION_LIMIT, placeholder=" ...")
+            for options in ("solver_options", "curve_options")
+            for name, value in experiment[options].items()
+        ),
     ]
     dot = (
         f'<span style="background:{scheduler_color(solver)};width:.7em;height:.7em;'

@@ -10,6 +10,7 @@ from sdlab.comparing.result import MANIFEST, Result
 from sdlab.errors import StoreError
 from sdlab.store import run_path
 from sdlab.store.export import Sink, add_file, add_run, csv_bytes, open_zip
+from sdlab.store.png import png_info
 from sdlab.store.run_folder import IMAGE, read_manifest
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def _add_picture(
 ) -> None:
     if key in result.made:
         picture = io.BytesIO()
-        result.made[key].image.save(picture, "PNG")
+        run = result.made[key]
+        run.image.save(picture, "PNG", pnginfo=png_info(run.manifest))
         _add(archive, name, picture.getvalue())
     elif root is not None:
         path = run_path(root, key) / IMAGE

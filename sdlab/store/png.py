@@ -1,7 +1,8 @@
 """The parameters in a PNG's text, in the form that Stable Diffusion tools read and write.
 
 First the prompt, then "Negative prompt: ...", then one line of "Name: value" pairs under the key
-``parameters``; a value with a comma, a colon or a line break is quoted as JSON.
+``parameters``; a value with a comma, a colon or a line break is quoted as JSON. Numbers stand as
+exactly as they were given, and the run's id stands last, so no two experiments have the same text.
 """
 
 import json
@@ -29,22 +30,35 @@ def parameters(manifest: Mapping[str, Any]) -> str:
     pairs = {
         "Steps": spec["num_steps"],
         "Sampler": spec["solver"],
+        "Sampler options": _json(spec["solver_options"]),
         "Schedule type": spec["curve"],
-        "CFG scale": f"{spec['guidance_scale']:g}",
-        "CFG Rescale": f"{spec['guidance_rescale']:g}" if spec["guidance_rescale"] else None,
+        "Schedule options": _json(spec["curve_options"]),
+        "CFG scale": exact(spec["guidance_scale"]),
+        "CFG Rescale": exact(spec["guidance_rescale"]) if spec["guidance_rescale"] else None,
         "Fast": "bfloat16" if spec.get("fast") else None,
-        "Eta": f"{spec['eta']:g}" if spec["eta"] else None,
+        "Eta": None if spec["eta"] is None else exact(spec["eta"]),
         "Seed": spec["seed"],
         "Size": f"{manifest['width']}x{manifest['height']}",
         "Model hash": model["hash"],
         "Model": model["name"],
         "Version": f"sdlab {manifest['versions']['sdlab']}",
+        "Run": manifest["id"],
     }
     lines = [spec["prompt"]]
     if spec["negative_prompt"]:
         lines.append(f"Negative prompt: {spec['negative_prompt']}")
     shown = (f"{name}: {_quote(value)}" for name, value in pairs.items() if value is not None)
     return "\n".join([*lines, ", ".join(shown)])
+
+
+def exact(number: float) -> str:
+    """Return a number with every digit that it takes, and no more: 7, 7.5, 0.30000000000000004."""
+    value = float(number)
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
+def _json(options: Mapping[str, Any]) -> str | None:
+    return json.dumps(options, sort_keys=True, ensure_ascii=False) if options else None
 
 
 def _quote(value: object) -> str:

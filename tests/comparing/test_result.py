@@ -6,6 +6,7 @@ import zipfile
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 import sdlab
 from sdlab.comparing.columns import TABLES
@@ -145,6 +146,10 @@ def test_the_zip_holds_everything(stored, reopened):
         f"pictures/000-euler-seed{seed}-2steps.png",
         f"pictures/001-Heun-2-3-seed{seed}-2steps.png",
     }
+    for name in names:
+        if name.endswith(".png"):  # whether from memory or from a run's folder
+            with Image.open(io.BytesIO(archive.read(name))) as picture:
+                assert f"Seed: {seed}, " in picture.text["parameters"]
     assert archive.read("verdict.txt").decode().splitlines() == list(result.verdict)
     table = pd.read_parquet(io.BytesIO(archive.read("cost.parquet")))
     pd.testing.assert_frame_equal(table, result.cost)

@@ -1,0 +1,43 @@
+import re
+
+from streamlit.testing.v1 import AppTest
+
+import sdlab
+
+
+def _line(fields):
+    import sdlab
+    from dashboard.run_view import facts_line
+
+    facts_line(sdlab.Experiment(**fields).to_dict())
+
+
+def line(**fields):
+    at = AppTest.from_function(_line, args=(fields,), default_timeout=60).run()
+    assert not at.exception
+    return re.sub("<[^>]*>", "", "".join(node.proto.body for node in at.get("html")))
+
+
+def test_the_line_of_facts_tells_experiments_apart():
+    """Eta 0, options and fast mode were left out, and digits past the sixth rounded away."""
+    assert sdlab.Experiment().eta is None
+    changes = [
+        {},
+        {"eta": 0.0},
+        {"eta": 0.30000000000000004},
+        {"eta": 0.3},
+        {"guidance_scale": 4.0000001},
+        {"solver_options": {"churn": 1.0}},
+        {"curve": "karras", "curve_options": {"rho": 5.0}},
+        {"curve": "karras", "curve_options": {"rho": 7.0}},
+        {"fast": True},
+    ]
+    lines = [line(**change) for change in changes]
+    assert len(set(lines)) == len(changes)
+    assert "eta 0 ·" not in lines[0] and lines[1].endswith("eta 0")
+    assert lines[6].endswith("karras curve · rho 5.0")
+
+
+def test_a_long_option_is_cut():
+    formula = "sigma_max * " + " + ".join(["u"] * 500)
+    assert len(line(curve="formula", curve_options={"formula": formula})) < 250
