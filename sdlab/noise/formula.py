@@ -12,6 +12,7 @@ import operator
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -22,46 +23,61 @@ from sdlab.noise.schedule import Array
 MAX_LENGTH = 500
 MAX_NODES = 150
 MAX_DEPTH = 60
+MAX_STEPS = 10_000
 VARIABLES = ("u", "n", "sigma_min", "sigma_max", "pi", "e")
 
+
+def _real(function: Callable[..., Any]) -> Callable[..., float]:
+    """Return the function with a float for whatever number it returns."""
+
+    @wraps(function)
+    def returns_a_float(*arguments: float) -> float:
+        value = function(*arguments)
+        if isinstance(value, complex):
+            raise ValueError("it is complex there, a power of a negative number")
+        return float(value)
+
+    return returns_a_float
+
+
 # Name: the function, and the fewest and most arguments that it takes.
-FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
-    "abs": (abs, 1, 1),
-    "acos": (math.acos, 1, 1),
-    "asin": (math.asin, 1, 1),
-    "atan": (math.atan, 1, 1),
-    "ceil": (math.ceil, 1, 1),
-    "cos": (math.cos, 1, 1),
-    "cosh": (math.cosh, 1, 1),
-    "exp": (math.exp, 1, 1),
-    "floor": (math.floor, 1, 1),
-    "log": (math.log, 1, 2),
-    "log10": (math.log10, 1, 1),
-    "log2": (math.log2, 1, 1),
-    "max": (max, 2, 9),
-    "min": (min, 2, 9),
-    "sin": (math.sin, 1, 1),
-    "sinh": (math.sinh, 1, 1),
-    "sqrt": (math.sqrt, 1, 1),
-    "tan": (math.tan, 1, 1),
-    "tanh": (math.tanh, 1, 1),
+FUNCTIONS: dict[str, tuple[Callable[..., float], int, int]] = {
+    "abs": (_real(abs), 1, 1),
+    "acos": (_real(math.acos), 1, 1),
+    "asin": (_real(math.asin), 1, 1),
+    "atan": (_real(math.atan), 1, 1),
+    "ceil": (_real(math.ceil), 1, 1),
+    "cos": (_real(math.cos), 1, 1),
+    "cosh": (_real(math.cosh), 1, 1),
+    "exp": (_real(math.exp), 1, 1),
+    "floor": (_real(math.floor), 1, 1),
+    "log": (_real(math.log), 1, 2),
+    "log10": (_real(math.log10), 1, 1),
+    "log2": (_real(math.log2), 1, 1),
+    "max": (_real(max), 2, 9),
+    "min": (_real(min), 2, 9),
+    "sin": (_real(math.sin), 1, 1),
+    "sinh": (_real(math.sinh), 1, 1),
+    "sqrt": (_real(math.sqrt), 1, 1),
+    "tan": (_real(math.tan), 1, 1),
+    "tanh": (_real(math.tanh), 1, 1),
 }
-_OPERATORS: dict[type, Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
+_OPERATORS: dict[type, Callable[..., float]] = {
+    ast.Add: _real(operator.add),
+    ast.Sub: _real(operator.sub),
+    ast.Mult: _real(operator.mul),
+    ast.Div: _real(operator.truediv),
+    ast.FloorDiv: _real(operator.floordiv),
+    ast.Mod: _real(operator.mod),
+    ast.Pow: _real(operator.pow),
+    ast.USub: _real(operator.neg),
+    ast.UAdd: _real(operator.pos),
+    ast.Lt: _real(operator.lt),
+    ast.LtE: _real(operator.le),
+    ast.Gt: _real(operator.gt),
+    ast.GtE: _real(operator.ge),
+    ast.Eq: _real(operator.eq),
+    ast.NotEq: _real(operator.ne),
 }
 _NODES = (
     ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp, ast.Call, ast.Name, ast.Constant, ast.Load,
@@ -121,28 +137,35 @@ def evaluate(
 
     Args:
         text: The formula.
-        num_steps: Solver steps, at least 1.
+        num_steps: Solver steps, 1 to ``MAX_STEPS``.
         sigma_min: The model's smallest noise level.
         sigma_max: The model's largest.
 
     Raises:
-        ValueError: If the text is no formula at all, whatever u is.
+        ValueError: If the text is no formula at all, whatever u is, or another argument is out of
+            range.
     """
     from simpleeval import SimpleEval
 
+    if not 1 <= num_steps <= MAX_STEPS:
+        raise ValueError(f"num_steps of a formula must be from 1 to {MAX_STEPS}, got {num_steps}.")
     tree = parse(text)
     functions = {name: found[0] for name, found in FUNCTIONS.items()}
     evaluator = SimpleEval(operators=dict(_OPERATORS), functions=functions)
-    fixed = {"sigma_min": sigma_min, "sigma_max": sigma_max, "pi": math.pi, "e": math.e}
+    fixed = {
+        "sigma_min": _float(sigma_min),  # as an option of the curve it may be a whole number
+        "sigma_max": _float(sigma_max),
+        "pi": math.pi,
+        "e": math.e,
+    }
     sigmas = np.full(num_steps + 1, np.nan)
     sigmas[-1] = 0.0
     problems = []
     for index, u in enumerate(np.linspace(0.0, 1.0, num_steps).tolist()):
         evaluator.names = {**fixed, "u": u, "n": float(num_steps)}
         try:
-            value = evaluator.eval(text, previously_parsed=tree)
-            sigmas[index] = _finite(value)
-        except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
+            sigmas[index] = _finite(evaluator.eval(text, previously_parsed=tree))
+        except (ArithmeticError, ValueError, RecursionError) as error:
             sentence = f"The formula has no value at step {index} (u = {u:.4g}): {_why(error)}."
             problems.append(Problem(index, math.nan, sentence))
     return sigmas, problems
@@ -201,10 +224,7 @@ def _judge_node(node: ast.AST) -> None:
     if isinstance(node, ast.Constant):
         if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
             raise ValueError(f"formula may hold numbers only, it has {_short(node.value)}.")
-        try:
-            node.value = float(node.value)
-        except OverflowError:
-            raise ValueError("formula has a number beyond 1e308; write a smaller one.") from None
+        node.value = _float(node.value)
     elif isinstance(node, ast.Name) and node.id not in VARIABLES:
         what = "variable of a formula"
         if node.id in FUNCTIONS:
@@ -228,10 +248,14 @@ def _judge_call(node: ast.Call) -> None:
         raise ValueError(f"{name}() takes {wanted} argument(s), got {len(node.args)}.")
 
 
-def _finite(value: Any) -> float:
-    if isinstance(value, complex):
-        raise ValueError(f"it is complex there ({value:.4g}), a power of a negative number")
-    number = float(value)
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise ValueError("formula has a number beyond 1e308; write a smaller one.") from None
+
+
+def _finite(number: float) -> float:
     if not math.isfinite(number):
         raise ValueError("it is not a number there" if math.isnan(number) else "it is infinite")
     return number
@@ -242,8 +266,6 @@ def _why(error: Exception) -> str:
         return "division by zero"
     if isinstance(error, OverflowError):
         return "the number is too large"
-    if isinstance(error, TypeError):
-        return "a part of it is complex, a power of a negative number"
     if isinstance(error, (RecursionError, MemoryError)):
         return "it is nested too deep"
     if "domain" in str(error) or "expected a" in str(error):

@@ -1,4 +1,7 @@
+import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -6,7 +9,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sdlab.noise import NoiseSchedule, curves
-from sdlab.noise.formula import FUNCTIONS, MAX_LENGTH, VARIABLES, evaluate, formula
+from sdlab.noise.formula import (
+    _OPERATORS,
+    FUNCTIONS,
+    MAX_LENGTH,
+    MAX_STEPS,
+    VARIABLES,
+    evaluate,
+    formula,
+)
 
 SCHEDULE = NoiseSchedule.from_config(
     {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -98,7 +109,7 @@ def test_what_is_no_formula_is_refused(text, message):
         ("1e308 * 10", 0, "it is infinite"),
         ("1e308*10 - 1e308*10", 0, "it is not a number"),
         ("(u - 0.6)**0.5", 0, "it is complex there.*a power of a negative"),
-        ("max(1, (u - 2)**0.5)", 0, "a part of it is complex"),
+        ("max(1, (u - 2)**0.5)", 0, "it is complex there"),
         ("log(u)", 0, "outside a function's domain"),
         ("sqrt(0.3 - u)", 2, r"step 2 \(u = 0.5\): outside a function's domain"),
         ("acos(1 + u)", 1, "outside a function's domain"),
@@ -140,6 +151,93 @@ def test_a_formula_that_is_no_curve_is_refused_where_it_fails(text, message):
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         curves.make("formula", SCHEDULE, 5, options)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("values", [(0.5, 0.5), (1.0, 1.0), (0.25, 3.0)])
+def test_every_function_returns_a_float(name, values):
+    function, fewest, most = FUNCTIONS[name]
+    for count in {fewest, most}:
+        try:
+            value = function(*(values * 5)[:count])
+        except ZeroDivisionError:
+            assert name == "log"  # to the base 1
+            continue
+        assert type(value) is float
+
+
+@pytest.mark.parametrize("kind", _OPERATORS)
+def test_every_operator_and_comparison_returns_a_float(kind):
+    unary = kind.__name__ in ("USub", "UAdd")
+    assert type(_OPERATORS[kind](*(3.0, 2.0)[: 1 if unary else 2])) is float
+
+
+# What took for ever while any part of a formula could be a whole number, and what could like it.
+TWO = "((2>1)+(2>1))"
+TRUE = [f"({a}{op}{b})" for a, op, b in [("u", "<=", "u"), ("1", "==", "1"), ("2", "!=", "1")]]
+WHOLE = [
+    *("floor(10)", "ceil(10)", "max(floor(9), 1)", "min(ceil(9), 99)", "abs(floor(-9))"),
+    *("-floor(9)", "+ceil(9)", "(floor(9) if u < 2 else 1)", "floor(9)*floor(9)", "n", "sigma_max"),
+    *("ceil(9.5) % floor(10)", "ceil(99) // floor(2)", "10", "0x10", "1_0", TWO, "9.0"),
+]
+HOSTILE = [
+    *(f"({part})**floor(3e7)" for part in WHOLE),
+    *(f"({part})**ceil(3e7)**floor(9)" for part in WHOLE),
+    *(f"2**floor(({part})**9)" for part in WHOLE),
+    *(f"({part})**({part})**({part})**({part})**({part})" for part in WHOLE),
+    *("**".join([f"({'+'.join([true] * 3)})"] * 6) for true in TRUE),
+    *(f"({part})*ceil(3e7)**ceil(3e7)" for part in WHOLE[:4]),
+    *("9**9**9**9", "10**3e7", "floor(1e308)**floor(1e308)", "floor(9)**-floor(9e9)"),
+    *("floor(7)**ceil(5e8) % ceil(3)", "(2**floor(64))**(2**floor(30))", "ceil(1e308)**2"),
+    *("**".join(["9"] * 60), "*".join(["floor(1e300)"] * 35), "(-floor(9))**floor(9e9)"),
+    *("exp(floor(9)**9**9)", "log(floor(9)**ceil(1e9))", "max(2, 3**floor(1e9), 1)"),
+    *("1 << 99999999999", "'a' * 99999999999", "[0] * 99999999999", "99999999999 * (0,)"),
+    *("9" * 499, "0x" + "f" * 490, "1e999999999", "9**9" * 120, "(" * 499, "-" * 499 + "1"),
+    *("factorial(99999)", "pow(9, 99999999)", "range(9**9)", "f'{u:999999999}'", "1e308**1e308"),
+    *("cos(1e308)", "tan(floor(1e308))", "1e308 % 5e-324", "floor(1e308) // 5e-324", "0**-1"),
+]
+
+_EVALUATE = """
+import json, sys
+from sdlab.noise import NoiseSchedule, curves
+from sdlab.noise.formula import evaluate
+schedule = NoiseSchedule.from_config({})
+for text in json.load(sys.stdin):
+    for options in ({}, {"sigma_min": 1, "sigma_max": 10}):  # whole numbers, as a link has them
+        try:
+            curves.make("formula", schedule, 3, {"formula": text, **options})
+        except ValueError:
+            pass
+    try:
+        evaluate(text, 3, 1, 10)
+    except ValueError:
+        pass
+    print("answered", flush=True)
+"""
+
+
+def test_hostile_formulas_all_get_an_answer():
+    assert len(HOSTILE) >= 101
+    done = subprocess.run(
+        [sys.executable, "-c", _EVALUATE],
+        input=json.dumps(HOSTILE),
+        capture_output=True,
+        text=True,
+        timeout=600,  # against for ever
+    )
+    answers = done.stdout.split()
+    assert len(answers) == len(HOSTILE), HOSTILE[len(answers)] + done.stderr
+
+
+@pytest.mark.parametrize("num_steps", [0, -1, MAX_STEPS + 1, 10**12])
+def test_the_steps_of_a_formula_are_bounded(num_steps):
+    with pytest.raises(ValueError, match=rf"from 1 to {MAX_STEPS}, got"):
+        evaluate("u", num_steps, LOW, HIGH)
+
+
+def test_a_range_beyond_what_a_float_holds_is_refused():
+    with pytest.raises(ValueError, match="beyond 1e308"):
+        evaluate("u", 5, LOW, 10**400)
 
 
 PARTS = st.sampled_from(
