@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
+from dashboard.csv_table import csv_table
 from dashboard.lab import lab
 from dashboard.navigation import page_path
 from dashboard.worker.shelf import read_picture
@@ -42,7 +43,8 @@ def show_runs() -> None:
         column_config=_columns(),
         alt="Stored runs, latest first",
     )
-    st.caption(f"The latest {SHOWN}." if len(frame) == SHOWN else f"{len(frame)} stored.")
+    about = f"The latest {SHOWN}:" if len(frame) == SHOWN else "Stored:"
+    csv_table(stored.drop(columns=["problem"]), "runs", "runs.csv", about, shown=False)
     if event.selection.rows:
         chosen = str(frame.iloc[event.selection.rows[0]]["id"])
         st.switch_page(page_path("run"), query_params={"id": chosen})

@@ -205,7 +205,7 @@ def test_lint_of_what_is_not(args, message):
 def test_runs_are_listed(saved, root):
     done = call("runs", "--root", str(root))
     assert "a cat" in done.stdout
-    assert call("runs", "--root", str(root), "--csv").stdout.startswith("run,created,prompt")
+    assert call("runs", "--root", str(root), "--csv").stdout.startswith("\ufeffrun,created,prompt")
 
 
 def test_no_runs_yet(tmp_path):

@@ -1,11 +1,17 @@
 """Exports: tables as spreadsheet-safe CSV, a whole run as a zip, both as streams.
 
-A spreadsheet runs a cell that starts with = + - or @ as a formula, whoever wrote it, so text cells
-that start so (or with a tab or a carriage return, which it skips) get a leading apostrophe, which
-makes them text. Numbers stay numbers.
+A spreadsheet runs a cell that starts with = + - or @ (or a full-width or small form of them) as a
+formula, whoever wrote it. An apostrophe before it makes it text. Where cells end is the reader's
+choice too: a spreadsheet set to another list separator, as in much of Europe, cuts a line at its
+semicolons and then knows no quotes, so that the rest of a text becomes a cell, and after a line
+break a row. So the apostrophe goes wherever in a text a cell could begin, not only to its front.
+Numbers stay numbers. The file begins with a byte order mark, without which Excel takes UTF-8 for
+the code page of the machine; pandas skips it (Python's csv module: encoding "utf-8-sig").
 """
 
+import codecs
 import io
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -22,7 +28,13 @@ from sdlab.tracing.columns import OPTIONAL_TABLES, TABLES
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# = + - @ and what Unicode calls their full-width, small, raised and lowered forms; the minus sign.
+FORMULA = "=+\\-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋\u2212"
+# What may end a cell or a row: other list separators, and the line breaks of any system.
+_ENDS = ";|\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
+# What a spreadsheet may skip before a formula: quotes, other white space, marks of no width.
+_SKIPPED = rf"[^\S{_ENDS}]|[\"\u00ad\u200b-\u200f\u2060\ufeff\x00-\x08\x0e-\x1b]"
+_RUN = re.compile(rf"(?<![^{_ENDS}])(?=(?:{_SKIPPED})*[{FORMULA}])|\A(?=[\t\r\n])")
 KINDS = ("csv", "parquet", "zip", "npz", "safetensors")
 BLOCK = 2**18
 ROWS = 1000
@@ -36,15 +48,13 @@ class Sink(Protocol):
 
 
 def csv_bytes(table: "pd.DataFrame") -> bytes:
-    """Return a table as CSV, UTF-8, RFC 4180, its text cells safe for a spreadsheet."""
+    """Return a table as CSV, UTF-8 with a mark, RFC 4180, its text safe for a spreadsheet."""
     return b"".join(_csv_blocks(table))
 
 
 def safe_cell(value: Any) -> Any:
-    """Return a cell's value, with an apostrophe before text that a spreadsheet would run."""
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
+    """Return a cell's value, an apostrophe before whatever in a text a spreadsheet would run."""
+    return _RUN.sub("'", value) if isinstance(value, str) else value
 
 
 def write_zip(folder: str | Path, stream: Sink) -> None:
@@ -179,7 +189,7 @@ def _csv(table: "pd.DataFrame", header: bool) -> bytes:
     safe.columns = [safe_cell(name) for name in safe.columns]
     out = io.StringIO()
     safe.to_csv(out, index=False, header=header, lineterminator="\r\n")
-    return out.getvalue().encode()
+    return (codecs.BOM_UTF8 if header else b"") + out.getvalue().encode()
 
 
 class _Unseekable(io.RawIOBase, BinaryIO):

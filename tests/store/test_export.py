@@ -1,3 +1,4 @@
+import codecs
 import csv
 import io
 import json
@@ -7,44 +8,96 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sdlab.errors import StoreError
-from sdlab.store.export import csv_bytes, export_run, write_zip
+from sdlab.store.export import csv_bytes, export_run, safe_cell, write_zip
 from sdlab.store.listing import COLUMNS, list_runs
 from sdlab.store.run_folder import FILES
 
 from .conftest import file_limit
 
 
-def test_cells_that_a_spreadsheet_would_run_are_text():
-    cells = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "plain", "a=b", "", None]
-    text = csv_bytes(pd.DataFrame({"word": cells})).decode()
-    rows = [row[0] if row else "" for row in csv.reader(io.StringIO(text, newline=""))]
-    safe = ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "'\rx", "plain", "a=b", "", ""]
-    assert rows == ["word", *safe]
+@pytest.mark.parametrize(
+    ("cell", "safe"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\tx", "'\tx"),
+        ("\rx", "'\rx"),
+        ("\n=1", "'\n'=1"),
+        (" =1", "' =1"),
+        ("\u200b=1", "'\u200b=1"),
+        ("＝1", "'＝1"),
+        ("－1", "'－1"),
+        ("﹢1", "'﹢1"),
+        ("\u22121", "'\u22121"),
+        ("a cat;=HYPERLINK(A1)", "a cat;'=HYPERLINK(A1)"),
+        ("a cat;; =1", "a cat;;' =1"),
+        ('a;"=1"', 'a;\'"=1"'),
+        ("a\n@b", "a\n'@b"),
+        ("a\t+b|-c", "a\t'+b|'-c"),
+        *((plain, plain) for plain in ("plain", "a=b", "a; b - c", "a, -5", "x-ray", "", "'=1")),
+    ],
+)
+def test_cells_that_a_spreadsheet_would_run_are_text(cell, safe):
+    text = csv_bytes(pd.DataFrame({"word": [cell], "n": [1]})).decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert rows == [["word", "n"], [safe, "1"]]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.text(alphabet="a=+-@＝;|\t\n\r\x85\u2028 ,\"'1", max_size=12), min_size=1))
+def test_no_cell_begins_as_a_formula_whatever_separates(texts):
+    """However a spreadsheet cuts the file: at the other separators it knows no quotes at all."""
+    table = pd.DataFrame({"n": range(len(texts)), "word": texts, "again": texts})
+    written = csv_bytes(table).decode("utf-8-sig")
+    cells = [cell for row in csv.reader(io.StringIO(written, newline="")) for cell in row]
+    for separator in ";|\t":
+        for line in written.splitlines():
+            cells += line.split(separator)
+            cells += next(csv.reader([line], delimiter=separator), [])
+    cells = [cell.lstrip(' "') for cell in cells]
+    assert not [cell for cell in cells if cell.startswith(tuple("=+-@＝"))]
+
+
+def test_excel_and_pandas_read_words_beyond_ascii():
+    data = csv_bytes(pd.DataFrame({"größe": ["Café", "猫"]}))
+    assert data.startswith(codecs.BOM_UTF8) and data.count(codecs.BOM_UTF8) == 1
+    for source in (io.BytesIO(data), io.StringIO(data.decode())):
+        read = pd.read_csv(source)
+        assert list(read) == ["größe"] and read["größe"].tolist() == ["Café", "猫"]
+
+
+def test_a_long_text_takes_a_moment():
+    for piece in ("\n", ";", " ", "; ", '"'):
+        assert len(safe_cell(piece * 200_000)) <= 200_001 * len(piece)
 
 
 def test_numbers_are_untouched():
     table = pd.DataFrame(
         {"x": [-1.5, 0.1 + 0.2, np.nan], "n": [-1, 2, 3], "ok": [True, False, True]}
     )
-    assert csv_bytes(table) == (
+    assert csv_bytes(table) == codecs.BOM_UTF8 + (
         b"x,n,ok\r\n-1.5,-1,True\r\n0.30000000000000004,2,False\r\n,3,True\r\n"
     )
 
 
 def test_words_survive():
     table = pd.DataFrame({"word": ['say "hi"', "a,b", "two\nlines", "夜"]})
-    text = csv_bytes(table).decode()
+    text = csv_bytes(table).decode("utf-8-sig")
     assert text == 'word\r\n"say ""hi"""\r\n"a,b"\r\n"two\nlines"\r\n夜\r\n'
 
 
 def test_headers_are_safe_too():
-    assert csv_bytes(pd.DataFrame({"=x": [1]})) == b"'=x\r\n1\r\n"
+    assert csv_bytes(pd.DataFrame({"=x": [1]})) == codecs.BOM_UTF8 + b"'=x\r\n1\r\n"
 
 
 def test_empty_table_keeps_its_header():
-    assert csv_bytes(pd.DataFrame(columns=["a", "b"])) == b"a,b\r\n"
+    assert csv_bytes(pd.DataFrame(columns=["a", "b"])) == codecs.BOM_UTF8 + b"a,b\r\n"
 
 
 def test_long_table_is_one_table():
