@@ -1,10 +1,13 @@
 """The laboratory for Stable Diffusion: run, trace, measure and export every step.
 
-``import sdlab`` is light: what a name needs (torch, diffusers) loads when it is first used.
+``import sdlab`` is light: what a name needs (torch, diffusers) loads when it is first used, and so
+does every module: ``sdlab.text.similar`` needs no import of its own.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from sdlab.submodules import on_first_use
 
 if TYPE_CHECKING:
     from sdlab import bench
@@ -53,7 +56,6 @@ _HOMES = {
     "Trace": "sdlab.tracing.trace",
     "as_diffusers_scheduler": "sdlab.solvers.as_diffusers",
     "check_solver": "sdlab.solvers.contract",
-    "bench": "sdlab.bench",
     "compare": "sdlab.comparing.run",
     "curves": "sdlab.noise",
     "course": "sdlab.sampling.course",
@@ -111,9 +113,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'sdlab' has no attribute {name!r}")
-    if name in ("bench", "curves"):
-        return import_module({"bench": "sdlab.bench", "curves": "sdlab.noise.curves"}[name])
+        return on_first_use(__name__)(name)
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -5,6 +5,7 @@ from sdlab.bench.entrant import curves_for
 from sdlab.bench.fit import ORDER_STEPS, Order, fit, order, orders, sentence
 from sdlab.bench.measure import COLUMNS, STEPS, TWELVE, errors
 from sdlab.bench.paths import density, trajectories
+from sdlab.submodules import on_first_use
 
 __all__ = [
     "COLUMNS",
@@ -24,3 +25,5 @@ __all__ = [
     "sentence",
     "trajectories",
 ]
+
+__getattr__ = on_first_use(__name__)

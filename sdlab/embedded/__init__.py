@@ -8,6 +8,10 @@ import re
 import unicodedata
 from pathlib import Path
 
+from sdlab.submodules import on_first_use
+
+__getattr__ = on_first_use(__name__)
+
 _SHIPPED = Path(__file__).parents[1] / "models" / "embedded"
 _WORDS = re.compile(r"(?:[^\W_]|')+")
 

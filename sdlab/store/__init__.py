@@ -5,6 +5,9 @@ import re
 from pathlib import Path
 
 from sdlab.errors import StoreError
+from sdlab.submodules import on_first_use
+
+__getattr__ = on_first_use(__name__)
 
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 ROOT_VARIABLE = "SDLAB_RUNS"

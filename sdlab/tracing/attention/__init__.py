@@ -26,6 +26,8 @@ The modules, in the order in which data flows:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sdlab.submodules import on_first_use
+
 if TYPE_CHECKING:
     from sdlab.tracing.attention.image import of_image
     from sdlab.tracing.attention.layers import Layer
@@ -44,5 +46,5 @@ __all__ = ["AttentionMaps", "AttentionRecord", "Layer", "of_image"]
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return on_first_use(__name__)(name)
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,26 @@
+"""Submodules that are imported when they are first named, so that a package is light and whole.
+
+Python makes ``package.module`` a name only once somebody has imported it. With this, what the
+README names works right after ``import sdlab``, and nothing is loaded before.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+
+def on_first_use(package: str) -> Callable[[str], Any]:
+    """Return a package's ``__getattr__``: it imports the submodule of that name.
+
+    Args:
+        package: Its ``__name__``.
+    """
+
+    def find(name: str) -> Any:
+        full = f"{package}.{name}"
+        if name.startswith("_") or not name.isidentifier() or find_spec(full) is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return import_module(full)
+
+    return find

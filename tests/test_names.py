@@ -1,0 +1,82 @@
+"""Every ``sdlab.…`` name that a person can read is there after ``import sdlab`` alone."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NAME = re.compile(r"(?<![\w./-])sdlab(?:\.[A-Za-z_]\w*)+(?![\w/]*\.\w)")
+
+# One process that has imported what others made, and nothing of sdlab, forks once a name: each
+# name is looked up in a Python that knows of sdlab only what `import sdlab` gives.
+LOOK_UP = """
+import os, sys
+from importlib import import_module
+for other in ("numpy", "pandas", "torch", "diffusers", "transformers", "PIL.Image", "scipy"):
+    import_module(other)
+assert not [name for name in sys.modules if name.partition(".")[0] == "sdlab"]
+for name in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        found = False
+        try:
+            value = import_module("sdlab")
+            for part in name.split(".")[1:]:
+                value = getattr(value, part)
+            found = True
+        except AttributeError as error:
+            print(f"{name}: {error}", flush=True)
+        finally:
+            os._exit(not found)
+    if os.waitpid(child, 0)[1]:
+        print(f"{name}: not there", flush=True)
+"""
+
+
+def texts(path):
+    """What a person reads in a file: prose, examples, docstrings, messages; no bare identifiers."""
+    source = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        yield source
+    elif path.suffix == ".ipynb":
+        yield from ("".join(cell["source"]) for cell in json.loads(source)["cells"])
+    else:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if not re.fullmatch(r"sdlab(\.\w+)+", node.value):  # a module's, a component's name
+                    yield node.value
+
+
+def told_names():
+    files = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.ipynb"),
+        ROOT / "sdlab/models/embedded/README.md",
+    ]
+    files += [
+        path for top in ("sdlab", "dashboard", "pages") for path in ROOT.rglob(f"{top}/**/*.py")
+    ]
+    found = {}
+    for path in files:
+        for text in texts(path):
+            for name in NAME.findall(text):
+                found.setdefault(name, path.relative_to(ROOT).as_posix())
+    return found
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork; runs on Linux and macOS")
+def test_every_name_that_is_told_is_there():
+    told = told_names()
+    assert {"sdlab.embedded.unknown_words", "sdlab.text", "sdlab.run"} <= set(told)
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK_UP, *sorted(told)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    missing = [f"{line} ({told[line.partition(':')[0]]})" for line in done.stdout.splitlines()]
+    assert not missing, "\n".join(missing)
