@@ -12,7 +12,7 @@ import typer
 
 from sdlab.cli_compare import compare
 from sdlab.store import find_run, runs_root
-from sdlab.terminal import Root, Texts, clean, pairs, progress, show
+from sdlab.terminal import Prompted, Root, Texts, any_letter, clean, pairs, progress, show
 
 app = typer.Typer(
     help="The laboratory for Stable Diffusion: run, trace, measure and export every step.",
@@ -30,14 +30,17 @@ def everywhere(
     ] = None,
 ) -> None:
     """The laboratory for Stable Diffusion: run, trace, measure and export every step."""
+    any_letter()
     if solvers is not None:
         os.environ["SDLAB_SOLVERS"] = str(solvers)
 
 
-@app.command()
+@app.command(cls=Prompted)
 @clean
 def run(
-    prompt: Annotated[str, typer.Argument(help="What to draw.")] = "",
+    prompt: Annotated[
+        str, typer.Argument(help="What to draw; after -- if it looks like an option.")
+    ] = "",
     negative_prompt: Annotated[str, typer.Option(help="What to steer away from.")] = "",
     seed: Annotated[int, typer.Option(help="0 ... 2**64 - 1.")] = 0,
     solver: Annotated[str, typer.Option(help="A name of `sdlab schedulers`.")] = "ddim",
@@ -227,10 +230,10 @@ def runs(
         show(table[shown].assign(created=table["created"].dt.strftime("%Y-%m-%d %H:%M")), csv)
 
 
-@app.command()
+@app.command(cls=Prompted)
 @clean
 def tokens(
-    prompt: Annotated[str, typer.Argument(help="Any text.")],
+    prompt: Annotated[str, typer.Argument(help="Any text; after -- if it is like an option.")],
     model: Annotated[str, typer.Option(help="embedded, a folder, a file, a hub id.")] = "embedded",
     every: Annotated[bool, typer.Option("--all", help="Also the pads.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, pads and all.")] = False,

@@ -31,9 +31,18 @@ def nearest(value: str, allowed: Iterable[str], limit: int = 3) -> list[str]:
     return [words[w] for w in difflib.get_close_matches(value.lower(), words, limit, cutoff=0.5)]
 
 
-def unknown(what: str, value: object, allowed: Iterable[str]) -> str:
-    """Return the message for a name that is not in ``allowed``: nearest first, then all of them."""
+def unknown(what: str, value: object, allowed: Iterable[str], hint: str = "") -> str:
+    """Return the message for a name that is not in ``allowed``: nearest first, then all of them.
+
+    Args:
+        what: What it would be the name of.
+        value: What was given.
+        allowed: The names that there are.
+        hint: A sentence that says better than the nearest names what was meant.
+    """
     names = sorted(allowed)
     close = nearest(str(value), names)
-    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    return f"Unknown {what} {value!r}.{hint} Valid: {', '.join(names) or '(none)'}."
+    if close and not hint:
+        hint = f"Did you mean {' or '.join(map(repr, close))}?"
+    said = f"{hint} " if hint else ""
+    return f"Unknown {what} {value!r}. {said}Valid: {', '.join(names) or '(none)'}."

@@ -1,13 +1,17 @@
 """What the commands share: arguments, tables, a progress bar, errors told in one line."""
 
 import functools
+import io
 import json
+import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from sdlab.errors import SdlabError
 
@@ -16,6 +20,50 @@ if TYPE_CHECKING:
 
 Texts = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Again for another.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of all runs; else SDLAB_RUNS, else runs.")]
+
+
+# What can only be meant as an option: --name, --name=value, -h.
+_OPTION = re.compile(r"--[\w-]+(=.*)?|-[^\W\d]", re.DOTALL)
+
+
+class Prompted(TyperCommand):
+    """A command whose argument is a prompt, which may begin with a minus sign as any other.
+
+    Such a command has no options of one letter. What looks like one of its options still is one;
+    ``--`` before it makes it a prompt.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments, those that can be no options set behind ``--``."""
+        takes_value = {
+            name: not getattr(param, "is_flag", False)
+            for param in self.get_params(ctx)
+            for name in (*param.opts, *param.secondary_opts)
+        }
+        options: list[str] = []
+        prompts: list[str] = []
+        rest = iter(args)
+        for word in rest:
+            if word == "--":
+                prompts += rest
+            elif takes_value.get(word):
+                options += [word, *(value for value in [next(rest, None)] if value is not None)]
+            elif _OPTION.fullmatch(word):
+                options.append(word)
+            else:
+                prompts.append(word)
+        return super().parse_args(ctx, [*options, "--", *prompts])
+
+
+def any_letter() -> None:
+    """Let stdout take any letter, whatever the machine's code page.
+
+    A file or pipe gets UTF-8, unless ``PYTHONIOENCODING`` asks for something else; what that or a
+    terminal cannot show is written as its code, such as U+732B's, after a backslash.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        free = not sys.stdout.isatty() and "PYTHONIOENCODING" not in os.environ
+        sys.stdout.reconfigure(encoding="utf-8" if free else None, errors="backslashreplace")
 
 
 def clean(command: Callable[..., None]) -> Callable[..., None]:

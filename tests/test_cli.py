@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 import sdlab
 from sdlab.cli import app
+from sdlab.terminal import any_letter, show
 
 SMALL = ["--num-steps", "2", "--width", "64", "--height", "64", "--device", "cpu"]
 
@@ -302,3 +304,48 @@ def test_tokens_as_csv_and_what_was_cut(embedded):
     table = pd.read_csv(io.StringIO(done.stdout))
     assert len(table) == 82 and table["cut"].sum() == 5
     assert table.loc[1, "text"] == "'=", "a spreadsheet must not run it"
+
+
+@pytest.mark.parametrize("prompt", ["-a cat", "--a cat, a dog", "-5", "-cat", "- x"])
+def test_prompts_may_begin_with_a_minus(embedded, prompt):
+    for args in (
+        [prompt, "--all"],
+        ["--model", "embedded", prompt, "--all"],
+        ["--all", "--", prompt],
+    ):
+        done = call("tokens", *args)
+        assert done.exit_code == 0, done.output
+        assert done.stdout.splitlines()[2].split()[2].startswith("-")
+    refused = call("run", "a cat", prompt, *SMALL)
+    assert refused.exit_code == 2 and prompt in refused.output  # two prompts, not an option
+
+
+@pytest.mark.parametrize("wrong", ["--sede", "--sede=3", "-x"])
+def test_what_looks_like_an_option_is_one(embedded, wrong):
+    assert call("tokens", wrong).exit_code == 2
+    assert call("tokens", "--", wrong).exit_code == 0
+
+
+def test_output_in_a_code_page_loses_no_letter(monkeypatch):
+    """stdout as Windows gives it to ``sdlab ... > file``; and as PYTHONIOENCODING asks for it."""
+    for asked, encoding in ((None, "utf-8"), ("cp1252", "cp1252")):
+        stdout = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+        with monkeypatch.context() as patch:
+            patch.delenv("PYTHONIOENCODING", raising=False)
+            if asked:
+                patch.setenv("PYTHONIOENCODING", asked)
+            patch.setattr(sys, "stdout", stdout)
+            any_letter()
+            show(pd.DataFrame({"word": ["é猫"]}), csv=False)
+        stdout.flush()
+        written = stdout.buffer.getvalue().decode(encoding)
+        assert ("é猫" if asked is None else "é\\u732b") in written
+
+
+def test_a_file_in_a_code_page_end_to_end():
+    done = subprocess.run(
+        [sys.executable, "-m", "sdlab.cli", "lint", "猫"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+    )
+    assert done.returncode == 2 and b"charmap" not in done.stderr

@@ -205,7 +205,7 @@ def _to_dict(batch: Batch) -> dict[str, Any]:
 @lru_cache(maxsize=32)
 def _read(path: Path, changed: int) -> Batch:
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
         comparison = Comparison.from_dict(values["comparison"])
         cells = tuple(Cell(*c[:4], Experiment.from_dict(c[4])) for c in values["cells"])
         references = tuple(comparison.references())

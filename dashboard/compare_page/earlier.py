@@ -57,7 +57,7 @@ def listed(runs: Path) -> pd.DataFrame:
 
 def _row(name: str, path: Path, verdict: str = "") -> dict[str, object] | None:
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         comparison = manifest["comparison"]
         said = verdict or " ".join(manifest["verdict"][:1])
         pictures = len(comparison["prompts"]) * len(comparison["seeds"])

@@ -20,6 +20,7 @@ from sdlab.sampling.course import Course, course
 from sdlab.sampling.process import Answer, Query
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers.catalogue import valid_names
+from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import Solver, solvers
 
@@ -134,7 +135,7 @@ def enter(
     if name in solvers():
         return _own(name, num_steps, curve, dict(curve_options or {}), options, end)
     if name not in adapter.scheduler_classes():
-        raise ValueError(unknown("solver", name, valid_names()))
+        raise ValueError(unknown_solver(name, valid_names()))
     eta = options.pop("eta", None)
     going = course(
         name,

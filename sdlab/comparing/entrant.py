@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sdlab.errors import unknown
 from sdlab.sampling.experiment import Options, options_of
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers.catalogue import valid_names
+from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.probing import parameters
 from sdlab.solvers.registry import solvers
 
@@ -47,7 +47,7 @@ class Entrant:
 
     def __post_init__(self) -> None:
         if self.solver not in valid_names():
-            raise ValueError(unknown("solver", self.solver, valid_names()))
+            raise ValueError(unknown_solver(self.solver, valid_names()))
         for name in ("curve_options", "solver_options"):
             object.__setattr__(self, name, options_of(name, getattr(self, name)))
         if not self.label:

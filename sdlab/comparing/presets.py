@@ -7,6 +7,7 @@ from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.fairness import draws_noise
 from sdlab.errors import unknown
 from sdlab.solvers.catalogue import valid_names
+from sdlab.solvers.everyday import WEB_UIS, everyday
 
 DEFAULT = "two orders"
 
@@ -65,32 +66,14 @@ def _ddim() -> tuple[Entrant, ...]:
     )
 
 
-# Names as in AUTOMATIC1111's list. Those without a curve in the name are compared over linspace,
-# k-diffusion's own spacing of timesteps; DDIM, PLMS and UniPC have spacings of their own there.
-WEB_UIS = (
-    ("Euler", "euler", "linspace"),
-    ("Euler a", "euler_ancestral", "linspace"),
-    ("LMS", "lms", "linspace"),
-    ("LMS Karras", "lms", "karras"),
-    ("Heun", "heun", "linspace"),
-    ("DPM2", "dpm_2", "linspace"),
-    ("DPM2 Karras", "dpm_2", "karras"),
-    ("DPM2 a Karras", "dpm_2_ancestral", "karras"),
-    ("DPM++ 2S a Karras", "dpmpp_2s_ancestral", "karras"),
-    ("DPM++ 2M", "dpmpp_2m", "linspace"),
-    ("DPM++ 2M Karras", "dpmpp_2m", "karras"),
-    ("DPM++ SDE Karras", "dpmpp_sde", "karras"),
-    ("DPM++ 2M SDE Karras", "dpmpp_2m_sde", "karras"),
-    ("DPM++ 2M SDE Exponential", "dpmpp_2m_sde", "exponential"),
-    ("DPM++ 3M SDE Exponential", "dpmpp_3m_sde", "exponential"),
-    ("DDIM", "ddim", "linspace"),
-    ("PLMS", "plms", "linspace"),
-    ("UniPC", "unipc", "linspace"),
-)
-
-
 def _web_uis() -> tuple[Entrant, ...]:
-    return tuple(Entrant(solver, curve=curve, label=label) for label, solver, curve in WEB_UIS)
+    """Return their samplers, those with a spacing of their own there over k-diffusion's too."""
+    meant = [(label, everyday(label)) for label in WEB_UIS]
+    return tuple(
+        Entrant(found.solver, curve=found.curve or "linspace", label=label)
+        for label, found in meant
+        if found is not None
+    )
 
 
 PRESETS = {

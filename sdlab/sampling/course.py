@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sdlab.errors import unknown
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling.process import Process, solver_process
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers import plugins
 from sdlab.solvers.catalogue import valid_names
+from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import solvers
 
@@ -128,7 +128,7 @@ def course(
         for refusal in plugins.refusals():
             if refusal.name == solver:
                 raise ValueError(f"the plug-in {solver!r} was refused: {refusal.reason}")
-        raise ValueError(unknown("solver", solver, valid_names()))
+        raise ValueError(unknown_solver(solver, valid_names()))
     scheduler = adapter.make_scheduler(
         solver,
         config,

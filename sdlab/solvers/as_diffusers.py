@@ -15,9 +15,9 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerMixin, SchedulerOutput
 
 from sdlab.denoisers.network import at_least_float32, predictions
-from sdlab.errors import unknown
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import Solver, solvers
 
@@ -81,7 +81,7 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         steps_offset: int = 1,
     ) -> None:
         if solver not in solvers():
-            raise ValueError(unknown("solver", solver, solvers()))
+            raise ValueError(unknown_solver(solver, solvers()))
         self._solver: Solver = solvers()[solver]
         self._solver.check_options(solver_options or {})
         self.schedule = NoiseSchedule.from_config(self.config)

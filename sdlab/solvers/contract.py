@@ -11,8 +11,8 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from sdlab.denoisers.gaussian import denoise
-from sdlab.errors import unknown
 from sdlab.noise import curves
+from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.law import law
 from sdlab.solvers.randomness import Noise, Silence
 from sdlab.solvers.registry import Solver, solvers
@@ -49,7 +49,7 @@ def check(solver: "Solver | str") -> list[Finding]:
 
     if isinstance(solver, str):
         if solver not in solvers():
-            raise ValueError(unknown("solver", solver, solvers()))
+            raise ValueError(unknown_solver(solver, solvers()))
         solver = solvers()[solver]
     trial = Trial(solver)
     with torch.no_grad():
