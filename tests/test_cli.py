@@ -113,7 +113,7 @@ def test_run_fast(tmp_path):
     "args, message",
     [
         (["--solver", "hein"], "Unknown solver 'hein'. Did you mean 'heun'"),
-        (["--num-steps", "0"], "num_steps must be at least 1, got 0"),
+        (["--num-steps", "0"], "num_steps must be from 1 to 10000, got 0"),
         (["--width", "65"], "width must be a multiple of 8"),
         (["--guidance-scale", "nan"], "guidance_scale must be finite"),
         (["--solver-option", "x"], "--solver-option must be NAME=VALUE, got 'x'"),
@@ -194,7 +194,7 @@ def test_lint_reads_a_config_and_a_curve(tmp_path):
     ("args", "message"),
     [
         (["huen"], "Did you mean 'heun'"),
-        (["euler", "--num-steps", "0"], "num_steps must be at least 1"),
+        (["euler", "--num-steps", "0"], "num_steps must be a whole number from 1 to 10000"),
         (["euler", "--config", "/no/such.json"], "/no/such.json cannot be read"),
     ],
 )

@@ -25,6 +25,7 @@ from sdlab.bench.response import exact_error, exact_floor
 from sdlab.bench.truth import Truth, truth
 from sdlab.bench.weak import moment_error
 from sdlab.denoisers.gaussian import Gaussian
+from sdlab.noise.bounds import MAX_STEPS, check_whole
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
@@ -205,10 +206,11 @@ def _refusal(
 
 
 def _checked(steps: Sequence[int]) -> list[int]:
-    counts = sorted(set(steps))
-    if not counts or counts[0] < 1 or any(int(n) != n for n in counts):
-        raise ValueError(f"steps must be whole numbers of at least 1, got {list(steps)}.")
-    return [int(n) for n in counts]
+    if not steps:
+        raise ValueError("steps must be whole numbers of at least 1, got [].")
+    for number in steps:
+        check_whole("each of steps", number, 1, MAX_STEPS)
+    return sorted({int(number) for number in steps})
 
 
 _problem = problem  # the argument of ``errors`` takes its name

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.entrant import Entrant
 from sdlab.errors import unknown
+from sdlab.noise.bounds import MAX_STEPS, check_whole
 from sdlab.sampling.course import course
 from sdlab.sampling.experiment import Experiment, Record
 
@@ -120,8 +121,7 @@ class Comparison:
         for name in ("budget", "more_budgets", "reference_steps"):
             value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
-                if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                    raise ValueError(f"{name} must be whole and at least 1, got {number!r}.")
+                check_whole(name, number, 1, MAX_STEPS)
         if self.reference_steps < 4 or self.reference_steps % 2:
             raise ValueError(
                 f"reference_steps must be even and at least 4, got {self.reference_steps}."

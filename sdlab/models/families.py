@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdlab.errors import ModelError
+from sdlab.noise.bounds import check_config
 
 RUNS = "This laboratory runs text-to-image models of the Stable Diffusion 1.x and 2.x families."
 # Of families whose own pipelines ``sdlab.trace`` reads, though the engine does not drive them.
@@ -83,6 +84,22 @@ def check_class(class_name: object, name: str) -> None:
             also = f" {TRACED}" if start in _TRACED and "Pix2Pix" not in class_name else ""
             raise ModelError(f"{name} is {_CLASSES[start]} ({class_name}). {RUNS}{also}")
     raise ModelError(f"{name} is a {class_name}. {RUNS}")
+
+
+def check_scheduler(config: Mapping[str, Any], name: str) -> None:
+    """Accept a scheduler's config whose every entry is within its bounds.
+
+    Args:
+        config: ``scheduler/scheduler_config.json``.
+        name: What the model is called in the message.
+
+    Raises:
+        ModelError: If one is not; the message says which.
+    """
+    try:
+        check_config(config)
+    except ValueError as error:
+        raise ModelError(f"{name}: scheduler_config.json: {error}") from None
 
 
 def check_unet(config: Mapping[str, Any], name: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError, unknown
-from sdlab.models.families import check_class, check_unet
+from sdlab.models.families import check_class, check_scheduler, check_unet
 from sdlab.models.quiet import quiet
 from sdlab.models.weights import CONVERT, PICKLED, check_complete, read_header
 
@@ -99,10 +99,11 @@ def check_index(index: dict[str, Any], name: str) -> None:
 
 
 def check_configs(folder: Path) -> None:
-    """Accept a folder that has every component's config.
+    """Accept a folder that has every component's config, the scheduler's within its bounds.
 
     Raises:
-        ModelError: If one is missing; the message lists what was looked for.
+        ModelError: If one is missing, with what was looked for, or a scheduler's entry is not
+            within its bounds.
     """
     missing = [
         f"{part}/{' or '.join(names)}"
@@ -114,6 +115,7 @@ def check_configs(folder: Path) -> None:
             f"{folder} is no whole pipeline; it lacks {', '.join(missing)}. A pipeline has {INDEX}"
             f" and the folders {', '.join(CONFIGS)}, each with its config."
         )
+    check_scheduler(read_json(folder / "scheduler" / "scheduler_config.json"), str(folder))
 
 
 def choose_variant(folder: Path, variant: str | None) -> str | None:

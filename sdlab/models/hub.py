@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError
-from sdlab.models.families import check_unet
+from sdlab.models.families import check_scheduler, check_unet
 from sdlab.models.folder import INDEX, LEFT_OUT, check_index
 from sdlab.models.quiet import quiet
 from sdlab.models.weights import CONVERT
@@ -48,6 +48,7 @@ def load_hub(
         try:
             check_index(_fetch(name, INDEX, place), name)
             check_unet(_fetch(name, "unet/config.json", place), name)
+            check_scheduler(_fetch(name, "scheduler/scheduler_config.json", place), name)
             return StableDiffusionPipeline.from_pretrained(
                 name, dtype=dtype, variant=variant, use_safetensors=True, **place, **LEFT_OUT
             )

@@ -14,6 +14,7 @@ import numpy as np
 
 from sdlab.errors import unknown
 from sdlab.noise import custom, spacings
+from sdlab.noise.bounds import check, check_steps
 from sdlab.noise.closed_form import (
     ays_sd15,
     ays_sdxl,
@@ -174,13 +175,7 @@ def make(
     name = name or schedule.timestep_spacing
     curve = _curve(name)
     _check_options(name, curve, options)
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be at least 1, got {num_steps}.")
-    if num_steps > schedule.num_timesteps:
-        raise ValueError(
-            f"num_steps must be from 1 to {schedule.num_timesteps}, the schedule's timesteps,"
-            f" got {num_steps}."
-        )
+    check_steps(num_steps, schedule.num_timesteps)
     given = {
         "num_steps": num_steps,
         "schedule": schedule,
@@ -228,7 +223,7 @@ def _check_options(name: str, curve: Curve, options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         if key not in allowed:
             raise ValueError(unknown(f"option of curve {name!r}", key, allowed))
-        if key == name:  # a formula, sigmas or points: their own function judges them
+        if key == name and name in OWN:  # their own function judges them
             continue
         if isinstance(allowed[key], str):
             if not isinstance(value, str):
@@ -237,6 +232,7 @@ def _check_options(name: str, curve: Curve, options: Mapping[str, Any]) -> None:
             raise ValueError(f"{key} of curve {name!r} must be a number, got {value!r}.")
         elif isinstance(allowed[key], int) and not isinstance(value, int):
             raise ValueError(f"{key} of curve {name!r} must be a whole number, got {value!r}.")
+        check(key, value, f"curve {name!r}")
     if name in OWN and name not in options:
         raise ValueError(
             f"curve {name!r} needs the option {name!r}, for example {_EXAMPLES[name]}."

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sdlab.errors import unknown
+from sdlab.noise.bounds import MAX_TIMESTEPS, check_config, check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,11 +79,13 @@ class NoiseSchedule:
                 entries take diffusers' defaults (linear betas from 0.0001 to 0.02).
 
         Raises:
-            ValueError: If ``beta_schedule`` or ``prediction_type`` is unknown.
+            ValueError: If ``beta_schedule`` or ``prediction_type`` is unknown, or an entry is out
+                of its bounds.
 
         Reference: diffusers ``DDIMScheduler.__init__`` and ``rescale_zero_terminal_snr``
         (Lin et al. 2023, arXiv 2305.08891, algorithm 1).
         """
+        check_config(config)
         alpha_bar: Array = np.cumprod(1.0 - _betas(config), dtype=np.float64)
         if config.get("rescale_betas_zero_snr"):
             root = np.sqrt(alpha_bar)
@@ -109,7 +112,7 @@ class NoiseSchedule:
         (``edm_c_noise``) for any sigma. The timesteps here only count the levels.
 
         Args:
-            num_timesteps: Levels, at least 2.
+            num_timesteps: Levels, 2 to 10,000.
             sigma_min: The smallest, > 0.
             sigma_max: The largest.
             rho: Curvature, > 0.
@@ -122,7 +125,7 @@ class NoiseSchedule:
         """
         from sdlab.noise.closed_form import karras
 
-        _at_least_two(num_timesteps)
+        _check_count(num_timesteps)
         sigma = karras(num_timesteps, sigma_min, sigma_max, rho)[-2::-1]
         return cls(1.0 / (1.0 + sigma**2), timestep_spacing="linspace")
 
@@ -134,7 +137,7 @@ class NoiseSchedule:
         sigma is infinite; it is treated as that of zero terminal SNR.
 
         Args:
-            num_timesteps: T; the times are 1/T ... 1 before the shift. At least 2.
+            num_timesteps: T; the times are 1/T ... 1 before the shift. 2 to 10,000.
             shift: t becomes shift t / (1 + (shift - 1) t), which multiplies sigma by it; > 0.
 
         Raises:
@@ -143,7 +146,7 @@ class NoiseSchedule:
         Reference: Lipman et al. 2023 (arXiv 2210.02747); Esser et al. 2024 (arXiv 2403.03206),
         eq. 23; diffusers ``FlowMatchEulerDiscreteScheduler``, whose "sigmas" are the times.
         """
-        _at_least_two(num_timesteps)
+        _check_count(num_timesteps)
         if not 0 < shift < np.inf:
             raise ValueError(f"shift must be above 0, got {shift}.")
         time = np.arange(1, num_timesteps) / num_timesteps
@@ -237,18 +240,22 @@ def edm_c_noise(sigma: ArrayLike) -> Array:
     return np.log(np.asarray(sigma, dtype=np.float64)) / 4.0
 
 
-def _at_least_two(num_timesteps: int) -> None:
-    if num_timesteps < 2:
-        raise ValueError(f"num_timesteps must be at least 2, got {num_timesteps}.")
+def _check_count(num_timesteps: int) -> None:
+    check_whole("num_timesteps", num_timesteps, 2, MAX_TIMESTEPS)
 
 
 def _betas(config: Mapping[str, Any]) -> Array:
     trained = config.get("trained_betas")
     if trained is not None:
         return np.asarray(trained, dtype=np.float64)
-    num = config.get("num_train_timesteps", 1000)
-    start, end = config.get("beta_start", 0.0001), config.get("beta_end", 0.02)
-    kind = config.get("beta_schedule", "linear")
+    defaults = {
+        "num_train_timesteps": 1000,
+        "beta_start": 0.0001,
+        "beta_end": 0.02,
+        "beta_schedule": "linear",
+    }
+    given = {key: config[key] for key in defaults if config.get(key) is not None}
+    num, start, end, kind = {**defaults, **given}.values()
     if kind == "linear":
         return np.linspace(start, end, num)
     if kind == "scaled_linear":

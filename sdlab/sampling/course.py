@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sdlab.noise import curves
+from sdlab.noise.bounds import check_steps
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling.process import Process, solver_process
 from sdlab.solvers import diffusers_adapter as adapter
@@ -115,6 +116,7 @@ def course(
         ValueError: If a name, an option, the curve or the number of steps is not valid.
     """
     options, curve_options = dict(options or {}), dict(curve_options or {})
+    check_steps(num_steps)
     if solver in solvers():
         return _of_solver(
             solver,

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from sdlab.errors import unknown
+from sdlab.noise.bounds import MAX_STEPS
 from sdlab.tracing.attention.record import AttentionRecord
 
 TENSORS = ("x_t", "x0_pred", "output_cond", "output_uncond")
@@ -77,7 +78,7 @@ class Experiment:
             "sigmas" or "points" for your own; None for what the model's scheduler config says.
         curve_options: Arguments of that curve, for example ``{"rho": 7.0}``, or
             ``{"formula": "sigma_max * (sigma_min / sigma_max) ** u"}``.
-        num_steps: Solver steps, at least 1.
+        num_steps: Solver steps, 1 to 10,000 and at most the model's training timesteps.
         guidance_scale: uncond + s (cond - uncond); 1 or less means conditional only.
         guidance_rescale: 0 ... 1, Lin et al. 2023 (arXiv 2305.08891), section 3.4.
         eta: 0 ... 1, the share of injected noise, for solvers that take it; None for the solver's
@@ -118,7 +119,7 @@ class Experiment:
         for name in ("solver_options", "curve_options"):
             object.__setattr__(self, name, options_of(name, getattr(self, name)))
         _integer("seed", self.seed, low=0, high=SEED_MAX)
-        _integer("num_steps", self.num_steps, low=1)
+        _integer("num_steps", self.num_steps, low=1, high=MAX_STEPS)
         self._number("guidance_scale")
         self._number("guidance_rescale", low=0.0, high=1.0)
         if self.eta is not None:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import unknown
-from sdlab.noise import curves
+from sdlab.noise import bounds, curves
 from sdlab.noise.curves import SPACINGS
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.solvers.driving import (
@@ -33,7 +33,6 @@ from sdlab.solvers.probing import (
     scheduler_classes,
     takes_sigmas,
 )
-from sdlab.solvers.registry import check_type
 
 if TYPE_CHECKING:
     import torch
@@ -97,16 +96,13 @@ def make_scheduler(
             f"{', '.join(sorted(compatible_classes()))}."
         )
     check_options(cls, options)
+    bounds.check_config(config)
     follows = _follows(cls, curve, curve_options or {})
     extra = {**_curve_options(cls, None if follows else curve, off=follows), **options}
     if "noise_sampler_seed" in parameters(cls):
         extra.setdefault("noise_sampler_seed", seed % 2**63)
-    num_timesteps = config.get("num_train_timesteps", 1000)
-    if num_steps > num_timesteps:
-        raise ValueError(
-            f"num_steps must be from 1 to {num_timesteps}, the schedule's timesteps, got"
-            f" {num_steps}."
-        )
+    num_timesteps = config.get("num_train_timesteps") or 1000
+    bounds.check_steps(num_steps, num_timesteps)
     try:
         scheduler = cls.from_config(dict(config), **extra)  # type: ignore[attr-defined]
         if follows:
@@ -123,7 +119,7 @@ def make_scheduler(
 
 
 def check_options(cls: type, options: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` if an option is no parameter of the class or of the wrong type.
+    """Raise ``ValueError`` if an option is no parameter of the class, or out of its bounds.
 
     Raises:
         ValueError: Naming the parameter, the valid ones with defaults, and the nearest.
@@ -135,7 +131,7 @@ def check_options(cls: type, options: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"{unknown(f'parameter of {cls.__name__}', key, valid)} With defaults: {listed}."
             )
-        check_type(f"{key} of {cls.__name__}", value, valid[key])
+        bounds.check_option(key, value, valid[key], cls.__name__)
 
 
 def native_curves(cls: type) -> list[str]:

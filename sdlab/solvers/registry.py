@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.discovery import import_registering
 from sdlab.errors import unknown
+from sdlab.noise.bounds import check_option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +65,7 @@ class Solver:
         return min(max(0, evaluation - self.warmup) // self.stages, num_steps - 1)
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        """Raise ``ValueError`` if an option is not this solver's or is no number like its default.
+        """Raise ``ValueError`` if an option is not this solver's, or out of its bounds.
 
         Raises:
             ValueError: Naming the option, the solver's valid options with defaults, and the
@@ -78,9 +79,7 @@ class Solver:
                     unknown(f"option of solver {self.name!r}", key, valid)
                     + (f" With defaults: {', '.join(listed)}." if listed else "")
                 )
-            check_type(f"{key} of solver {self.name!r}", value, valid[key])
-            if key == "eta" and not 0 <= value <= 1:
-                raise ValueError(f"eta of solver {self.name!r} must be from 0 to 1, got {value:g}.")
+            check_option(key, value, valid[key], f"solver {self.name!r}")
 
     def asked_sigmas(self, sigmas: tuple[float, ...], options: Mapping[str, Any]) -> list[float]:
         """Return the sigma of every evaluation, by a dry run on one number.
@@ -212,26 +211,6 @@ def is_own(name: str) -> bool:
     """Return whether a name is that of one of the laboratory's own solvers."""
     found = _SOLVERS.get(name)
     return found is not None and found.function.__module__.startswith("sdlab.")
-
-
-def check_type(what: str, value: Any, default: Any) -> None:
-    """Raise ``ValueError`` if a value is not of its default's kind (bool, number, text).
-
-    Raises:
-        ValueError: Naming what it is, the value and the kind expected.
-    """
-    if default is None or value is None or default is inspect.Parameter.empty:
-        return
-    kinds: dict[type, tuple[type | tuple[type, ...], str]] = {
-        bool: (bool, "True or False"),
-        int: (int, "a whole number"),
-        float: ((int, float), "a number"),
-        str: (str, "text"),
-    }
-    expected, word = kinds.get(type(default), (object, ""))
-    wrong_bool = isinstance(value, bool) and not isinstance(default, bool)
-    if wrong_bool or not isinstance(value, expected):
-        raise ValueError(f"{what} must be {word}, got {value!r} (default {default!r}).")
 
 
 def _sigma_of(name: str, request: object) -> float:

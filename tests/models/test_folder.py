@@ -236,3 +236,10 @@ def test_index_without_a_component(folder):
     edit(folder / INDEX, vae=[None, None])
     with pytest.raises(ModelError, match="names no vae"):
         load(folder)
+
+
+@pytest.mark.parametrize("entry", [{"num_train_timesteps": 10**8}, {"solver_order": 10**9}])
+def test_a_scheduler_that_would_fill_the_memory_is_refused_before_it_is_made(folder, entry):
+    edit(folder / "scheduler" / "scheduler_config.json", **entry)
+    with pytest.raises(ModelError, match=f"scheduler_config.json: {next(iter(entry))} must be"):
+        load(folder)

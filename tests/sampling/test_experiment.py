@@ -53,8 +53,8 @@ def test_line_breaks_are_welcome():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"num_steps": 0}, "num_steps must be at least 1, got 0"),
-        ({"num_steps": -3}, "num_steps must be at least 1, got -3"),
+        ({"num_steps": 0}, "num_steps must be from 1 to 10000, got 0"),
+        ({"num_steps": -3}, "num_steps must be from 1 to 10000, got -3"),
         ({"num_steps": 2.5}, "num_steps must be a whole number, got 2.5"),
         ({"num_steps": True}, "num_steps must be a whole number, got True"),
         ({"seed": -1}, "seed must be from 0 to 18446744073709551615, got -1"),

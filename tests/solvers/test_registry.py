@@ -40,8 +40,8 @@ def test_public_decorator_is_the_registry():
     [
         ({"etta": 0.1}, r"Unknown option of solver 'ddim' 'etta'.*'eta'.*eta=0.0"),
         ({"eta": "much"}, "eta of solver 'ddim' must be a number, got 'much'"),
-        ({"eta": 2.0}, "eta of solver 'ddim' must be from 0 to 1, got 2"),
-        ({"eta": -1.0}, "eta of solver 'ddim' must be from 0 to 1, got -1"),
+        ({"eta": 2.0}, "eta of solver 'ddim' must be a number from 0 to 1, got 2"),
+        ({"eta": -1.0}, "eta of solver 'ddim' must be a number from 0 to 1, got -1"),
         ({"eta": True}, "eta of solver 'ddim' must be a number, got True"),
     ],
 )
