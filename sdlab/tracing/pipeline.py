@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.errors import ModelError
 from sdlab.sampling.experiment import Record
 from sdlab.tracing.attention.record import AttentionRecord
-from sdlab.tracing.traced_call import TracedCall
+from sdlab.tracing.traced_call import TracedCall, derived
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,11 +133,12 @@ def _traced_class(cls: type, found: PipelineTrace) -> type:
         found.calls.append(traced)
         if CALLBACK in signature.parameters:
             _listen(bound.arguments, traced)
+        elif {"callback", "callback_steps"} <= set(signature.parameters):
+            _listen_as_of_old(bound.arguments, traced)
         with traced.watching():
             return plain(*bound.args, **bound.kwargs)
 
-    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return type(cls.__name__, (cls,), {**names, "__call__": call})
+    return derived(cls, __call__=call)
 
 
 def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
@@ -160,12 +161,31 @@ def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
     arguments[f"{CALLBACK}_tensor_inputs"] = list(dict.fromkeys([*names, "latents"]))
 
 
+def _listen_as_of_old(arguments: dict[str, Any], traced: TracedCall) -> None:
+    """The same of a pipeline with the callback of before, which is told every so many steps."""
+    theirs, every = arguments["callback"], arguments["callback_steps"]
+    if not isinstance(every, int) or every < 1:
+        return  # the pipeline refuses it, in its own words
+
+    def callback(step: int, timestep: Any, latents: Any) -> None:
+        traced.hear(latents)
+        if theirs is not None and (traced.evaluations - 1) % every == 0:
+            theirs(step, timestep, latents)
+
+    arguments["callback"], arguments["callback_steps"] = callback, 1
+
+
 def _check_pipeline(pipe: Any) -> None:
     name = type(pipe).__name__
     if "InstructPix2Pix" in name:
         raise ModelError(
             f"{name} lays each picture out in three rows (text, picture, neither) and guides by"
             f" two scales, which this recorder does not read. {READ}"
+        )
+    if name.endswith("InpaintPipelineLegacy"):
+        raise ModelError(
+            f"{name} changes its latents once more after its last step and tells nobody; take"
+            " StableDiffusionInpaintPipeline, which this recorder reads."
         )
     unet = getattr(pipe, "unet", None)
     unet = getattr(unet, "_orig_mod", unet)

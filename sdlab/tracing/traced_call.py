@@ -1,10 +1,14 @@
 """One call of a diffusers pipeline, recorded picture by picture.
 
 The U-Net's inputs and outputs are the record: what it was given is x_t (variance preserving), its
-timestep is the pipeline's, and the noise level is the scheduler's own for that evaluation.
+timestep is the pipeline's, and the noise level is the scheduler's own for that timestep. What is
+handed to the scheduler must be what the record says the guided output is. So a pipeline that
+evaluates, guides or lays out its batch in another way is found out, whatever its name, and then
+nothing of the call is kept.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +20,19 @@ from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling import memory
 from sdlab.sampling.experiment import Record
 from sdlab.sampling.process import Query
-from sdlab.solvers import diffusers_adapter as adapter
-from sdlab.text.tokens import tokens
+from sdlab.tracing import batch
 from sdlab.tracing.attention import planning
 from sdlab.tracing.attention.collector import Collector
 from sdlab.tracing.attention.hooks import Part, Reader, watching
+from sdlab.tracing.course import Course
 from sdlab.tracing.recorder import Recorder, Timer
 from sdlab.tracing.trace import Trace
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SPECIAL = ("start", "end", "pad")
+# Of float's relative rounding: guidance is three roundings, rescaling two sums of a picture more.
+ROUNDINGS = 64
 
 
 class TracedCall:
@@ -51,6 +56,10 @@ class TracedCall:
         self._sample: Tensor | None = None
         self._given = arguments
         self._guided = self._was_guided = False
+        self._scale = 1.0
+        self._course: Course | None = None
+        self._stepped: list[Tensor] | None = None
+        self._refused = ""
         self._traces: list[Trace] = []
         self._tokens: list[dict[str, pd.DataFrame]] = []
 
@@ -58,6 +67,11 @@ class TracedCall:
     def images(self) -> int:
         """Pictures of the call."""
         return len(self._recorders)
+
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations so far."""
+        return self._evaluation
 
     @property
     def latents(self) -> "Tensor":
@@ -75,6 +89,7 @@ class TracedCall:
 
         Raises:
             ValueError: If there is no such picture, or the call failed before any was evaluated.
+            ModelError: If the call could not be read.
         """
         self._check_begun()
         if not 0 <= image < len(self._traces):
@@ -90,6 +105,7 @@ class TracedCall:
 
         Raises:
             ValueError: If the call failed before anything was evaluated.
+            ModelError: If the call could not be read.
         """
         self._check_begun()
         if name == "steps":
@@ -103,6 +119,8 @@ class TracedCall:
         return frame[["image", *(column for column in frame if column != "image")]]
 
     def _check_begun(self) -> None:
+        if self._refused:
+            raise ModelError(self._refused)
         if not self._recorders:
             raise ValueError(
                 "Nothing was recorded of this call: it ended before the U-Net's first evaluation."
@@ -117,36 +135,58 @@ class TracedCall:
         """Record the U-Net's calls inside.
 
         Raises:
-            ModelError: If the U-Net's attention cannot be read.
+            ModelError: If the U-Net's attention or the pipeline's way with it cannot be read; what
+                was recorded of the call until then is dropped.
         """
-        unet = self._pipe.unet
+        unet, scheduler = self._pipe.unet, self._pipe.scheduler
         if self._record.attention is not None:
             planning.check_unet(unet)
-        before = unet.register_forward_pre_hook(self._before, with_kwargs=True)
-        after = unet.register_forward_hook(self._after, with_kwargs=True, always_call=True)
+        own_class = type(scheduler)
+        before = unet.register_forward_pre_hook(self._dropping(self._before), with_kwargs=True)
+        after = unet.register_forward_hook(
+            self._dropping(self._after), with_kwargs=True, always_call=True
+        )
+        scheduler.__class__ = derived(own_class, step=self._step(own_class.step))
         try:
             yield
         finally:
+            scheduler.__class__ = own_class
             before.remove()
             after.remove()
             self._stack.close()
             self._finish()
 
+    def _dropping(self, watch: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``watch``, by which a call that cannot be read leaves no record."""
+
+        @functools.wraps(watch)
+        def careful(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return watch(*args, **kwargs)
+            except ModelError as error:
+                whole = str(error)
+                if isinstance(error, batch.Unread):
+                    whole = f"{type(self._pipe).__name__} {whole}. Nothing of it was recorded."
+                self._refused, self._recorders = whole, []
+                raise ModelError(whole) from None
+
+        return careful
+
     def _before(self, unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        sample, timestep, text = _inputs(args, kwargs)
-        if kwargs.get("encoder_attention_mask") is not None:
-            raise ModelError(
-                "This pipeline masks the text in the U-Net's attention (encoder_attention_mask),"
-                " which this recorder does not read."
+        sample, self._time, text = batch.inputs(args, kwargs)
+        if self._stepped is not None:
+            raise batch.Unread(
+                f"evaluates its U-Net again at timestep {self._time:g} before its scheduler has"
+                " made a step of what it said; this recorder reads one evaluation a step"
             )
-        pictures = self.images or len(_prompts(self._pipe, self._given, len(text)))
         # Asked anew for every evaluation: a callback may switch guidance off or on in mid-call.
-        self._guided = _is_guided(self._pipe, len(sample), pictures)
+        pictures = self.images or batch.count_pictures(self._given)
+        self._guided = batch.is_guided(self._pipe, self._given, len(sample), pictures)
+        self._scale = self._read_scale()
         self._was_guided |= self._guided
-        if not self._recorders:
+        if self._course is None:
             self._begin(unet, sample, text)
         self._sample = sample
-        self._time = float(timestep.flatten()[0] if hasattr(timestep, "flatten") else timestep)
         step = self._point()[1]
         parts = [
             Part(recorder.attention, self._rows(image))
@@ -167,6 +207,7 @@ class TracedCall:
         prediction = output[0] if isinstance(output, tuple) else output.sample
         sigma, step = self._point()
         with torch.no_grad():
+            self._stepped = []
             for image, recorder in enumerate(self._recorders):
                 rows = self._rows(image, both=True)
                 recorder.time("network", self._timer, call=len(self._sample))
@@ -175,38 +216,70 @@ class TracedCall:
                 )
         self._evaluation += 1
 
+    def _step(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the scheduler's ``step``, by which what it is given is held against the record."""
+        check = self._dropping(self._check_step)
+
+        @functools.wraps(plain)
+        def step(scheduler: Any, model_output: Any, *args: Any, **kwargs: Any) -> Any:
+            check(model_output)
+            return plain(scheduler, model_output, *args, **kwargs)
+
+        return step
+
+    def _check_step(self, given: "Tensor") -> None:
+        import torch
+
+        if self._stepped is None:
+            return
+        own = torch.cat(self._stepped)
+        self._stepped = None
+        if own.shape == given.shape:
+            rounding = ROUNDINGS * torch.finfo(own.dtype).eps * (1.0 + abs(self._scale))
+            off = (own - given).abs().max()
+            if bool(off <= rounding * own.abs().max()) or not bool(own.isfinite().all()):
+                return
+        what = "uncond + s (cond - uncond)" if self._guided else "the U-Net's output"
+        raise batch.Unread(
+            f"hands its scheduler something else than {what} (s = {self._scale:g}) at timestep"
+            f" {self._time:g}; this recorder reads plain classifier-free guidance"
+        )
+
     def _add(
         self, recorder: Recorder, rows: dict[str, int], prediction: "Tensor", query: Query
     ) -> None:
         """Give one picture's recorder what the network said of it."""
         import torch
 
-        pipe = self._pipe
         order = [rows[half] for half in ("uncond", "cond") if half in rows]
         own = torch.cat([prediction[row : row + 1] for row in order])
-        scale = float(getattr(pipe, "guidance_scale", 1.0))
-        rescale = float(getattr(pipe, "guidance_rescale", 0.0) or 0.0)
+        rescale = batch.guidance_rescale(self._pipe, self._given)
         uncond = own if self._guided else None
-        out = guide(own, Sample(query.x_t, query.timestep, own, uncond, scale, rescale))
+        out = guide(own, Sample(query.x_t, query.timestep, own, uncond, self._scale, rescale))
         x0_pred, _ = predictions(self._schedule, query.x_t, query.sigma, out.guided)
         eps = [
             None if half is None else predictions(self._schedule, query.x_t, query.sigma, half)[1]
             for half in (out.cond, out.uncond)
         ]
         recorder.add(query, out, x0_pred, (eps[0], eps[1]))
+        assert self._stepped is not None
+        self._stepped.append(out.guided)
 
     def _begin(self, unet: Any, sample: "Tensor", text: "Tensor") -> None:
         """Read the call's layout, estimate its record and make a recorder for each picture."""
         pipe, given = self._pipe, self._given
         self._schedule = NoiseSchedule.from_config(pipe.scheduler.config)
-        prompts = _prompts(pipe, given, len(text))
-        self._course = _course(pipe, self._schedule)
+        prompts = batch.prompts(pipe, given, len(sample) // (2 if self._guided else 1))
+        course = Course(pipe, self._schedule, self._time)
         self._tokens = [
-            {name: _tokens(pipe, words, text.shape[1], name) for name, words in each.items()}
+            {
+                name: batch.token_table(pipe, words, text.shape[1], name)
+                for name, words in each.items()
+            }
             for each in prompts
         ]
-        attention, nfe = self._record.attention, len(self._course)
-        num_steps = self._course[-1][1] + 1 if self._course else 1
+        attention, points = self._record.attention, course.points
+        nfe, num_steps = len(points), points[-1][1] + 1
         size = (int(sample.shape[2]), int(sample.shape[3]))
         makes, total = [], 0
         if attention is not None:
@@ -222,7 +295,7 @@ class TracedCall:
                 }
                 now = {half: n for half, n in counts.items() if half == "cond" or self._guided}
                 one = planning.evaluation_bytes(attention, layers, now, text.shape[1])
-                kept = one * sum(attention.keeps(step, num_steps) for _, step in self._course)
+                kept = one * sum(attention.keeps(step, num_steps) for _, step in points)
                 planning.check_cap(attention, kept)
                 total += kept
                 collector = Collector(attention, layers, counts, num_steps)
@@ -230,7 +303,7 @@ class TracedCall:
         channels = int(pipe.vae.config.latent_channels)
         one = memory.record_bytes(self._record, nfe, (channels, *size), self._guided)
         _check_memory(total + one * len(prompts), sample.device)
-        self._channels = channels
+        self._channels, self._course = channels, course
         self._recorders = [Recorder("", self._record, nfe, collector) for collector in makes]
 
     def _all_tokens(self, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -242,12 +315,17 @@ class TracedCall:
         ]
         return pd.concat(parts, ignore_index=True)
 
+    def _read_scale(self) -> float:
+        """Return the guidance scale of the evaluation at hand; 1 without guidance."""
+        scale = batch.guidance_scale(self._pipe, self._given)
+        if self._guided and scale is None:
+            raise batch.Unread("does not tell its guidance scale, by which its outputs are read")
+        return 1.0 if scale is None else scale
+
     def _point(self) -> tuple[float, int]:
         """Return (sigma, step) of the evaluation at hand."""
-        if self._evaluation < len(self._course):
-            return self._course[self._evaluation]
-        last = self._course[-1][1] if self._course else 0
-        return float(self._schedule.timestep_to_sigma(self._time)), last
+        assert self._course is not None
+        return self._course.point(self._evaluation, self._time)
 
     def _rows(self, image: int, both: bool = False) -> dict[str, int]:
         """Return the rows of a picture in the batch: those to record, or both of a CFG pair."""
@@ -280,106 +358,10 @@ class TracedCall:
         self._given = {}
 
 
-def _inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """Return (sample, timestep, text) of a U-Net's call."""
-    names = ("sample", "timestep", "encoder_hidden_states")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    return given["sample"], given["timestep"], given["encoder_hidden_states"]
-
-
-def _prompts(pipe: Any, given: dict[str, Any], rows: int) -> list[dict[str, str | None]]:
-    """Return prompt and negative prompt of every picture; None where only embeddings were given.
-
-    "cond_2" and "uncond_2" are what the second text encoder reads, where that is another text.
-    """
-    count = int(given.get("num_images_per_prompt") or 1)
-    prompt, embeds = given.get("prompt"), given.get("prompt_embeds")
-    if prompt is None:
-        words: list[str | None] = [None] * (len(embeds) if embeds is not None else rows)
-    else:
-        words = [prompt] if isinstance(prompt, str) else list(prompt)
-    columns = {"cond": words}
-    if given.get("negative_prompt_embeds") is not None:
-        columns["uncond"] = [None] * len(words)
-    else:
-        columns["uncond"] = _each(given.get("negative_prompt") or "", len(words))
-    if getattr(pipe, "tokenizer", None) is not None:
-        for half, name in (("cond", "prompt"), ("uncond", "negative_prompt")):
-            second = given.get(f"{name}_2")
-            if second and given.get(f"{name}_embeds") is None:
-                columns[f"{half}_2"] = _each(second, len(words))
-    each = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return [one for one in each for _ in range(count)]
-
-
-def _each(text: "str | list[str]", count: int) -> list[str | None]:
-    return [text] * count if isinstance(text, str) else list(text)
-
-
-def _is_guided(pipe: Any, rows: int, images: int) -> bool:
-    """Return whether the batch has an unconditional half.
-
-    Raises:
-        ModelError: If the rows are neither one nor two a picture.
-    """
-    told = getattr(pipe, "do_classifier_free_guidance", None)
-    guided = bool(told) if told is not None else rows == 2 * images
-    if rows != images * (2 if guided else 1):
-        raise ModelError(
-            f"{type(pipe).__name__} gives its U-Net {rows} rows for {images} pictures"
-            f" {'with' if guided else 'without'} guidance, a layout that this recorder does not"
-            " know."
-        )
-    return guided
-
-
-def _course(pipe: Any, schedule: NoiseSchedule) -> list[tuple[float, int]]:
-    """Return (sigma, step) of every evaluation that the call will make."""
-    scheduler = pipe.scheduler
-    count = int(getattr(pipe, "num_timesteps", None) or len(scheduler.timesteps))
-    total = len(scheduler.timesteps)
-    first = getattr(scheduler, "begin_index", None)
-    first = max(0, total - count) if first is None and _starts_late(pipe) else int(first or 0)
-    sigmas = adapter.evaluation_sigmas(scheduler, schedule)
-    steps = adapter.evaluation_steps(scheduler, scheduler.num_inference_steps)
-    first = min(first, total - 1)
-    chosen = range(first, min(first + count, total))
-    return [(sigmas[i], steps[i] - steps[first]) for i in chosen]
-
-
-def _starts_late(pipe: Any) -> bool:
-    """Return whether the pipeline starts from a picture, so that the last timesteps are used."""
-    return hasattr(pipe, "get_timesteps")
-
-
-def _tokens(pipe: Any, words: str | None, length: int, name: str) -> pd.DataFrame:
-    """Return the token table of a prompt, or one of bare positions if it is not known.
-
-    Args:
-        pipe: The pipeline.
-        words: The prompt.
-        length: Positions of the text.
-        name: "cond" or "uncond", with "_2" for what the second text encoder reads.
-    """
-    tokenizer = getattr(pipe, "tokenizer", None)
-    if tokenizer is None or name.endswith("_2"):
-        tokenizer = getattr(pipe, "tokenizer_2", None)
-    if words is not None and tokenizer is not None and tokenizer.model_max_length == length:
-        if hasattr(pipe, "maybe_convert_prompt"):  # textual inversion
-            words = pipe.maybe_convert_prompt(words, tokenizer)
-        return tokens(tokenizer, words)
-    return pd.DataFrame(
-        {
-            "position": range(length),
-            "id": 0,
-            "piece": "",
-            "word": "",
-            "word_index": pd.array([None] * length, dtype="Int64"),
-            "kind": "unknown",
-            "mask": 1,
-            "cut": False,
-        }
-    )
+def derived(cls: type, **methods: Any) -> type:
+    """Return a class like ``cls``, by its name too, with some of its methods replaced."""
+    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return type(cls.__name__, (cls,), {**names, **methods})
 
 
 def _check_memory(needed: int, device: Any) -> None:
