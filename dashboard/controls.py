@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from dashboard.messages import say_ignored_negative
 from dashboard.model_choice import model_choice
 from dashboard.worker.views import ModelView
 from sdlab.noise.curves import OWN, fixed_steps
@@ -67,6 +68,7 @@ def experiment_controls(choices: Choices) -> Experiment:
         help="uncond + s (cond - uncond). At 1 or less the unconditional half is not computed.",
         **BOUND,
     )
+    say_ignored_negative(negative or "", float(cfg))
     more = _more(own, solver)
     more |= chosen_curve(curve, str(more["curve_options"]), int(steps))
     return Experiment(

@@ -37,6 +37,15 @@ def plain(text: str) -> str:
     return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|$:~&=" else c for c in text)
 
 
+def say_ignored_negative(negative_prompt: str, guidance_scale: float) -> None:
+    """Draw a note if a negative prompt does nothing at this guidance scale."""
+    from sdlab.text.notes import ignored_negative
+
+    note = ignored_negative(negative_prompt, guidance_scale, guidance_scale > 1)
+    if note:
+        st.info(plain(note), icon=":material/info:")
+
+
 def show_error(error: BaseException | str) -> None:
     """Draw what went wrong, letter by letter: nothing in it is Markdown."""
     text = error if isinstance(error, str) else sentence(error)

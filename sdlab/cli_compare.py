@@ -52,6 +52,8 @@ def compare(
     """Compare samplers on the same noise; print error against cost, and a verdict."""
     import sdlab
     from sdlab.comparing.presets import preset as samplers_of
+    from sdlab.denoisers.network import uses_guidance
+    from sdlab.text.notes import ignored_negative
 
     if preset and samplers:
         raise ValueError(f"Name samplers or --preset, not both: got {samplers} and {preset!r}.")
@@ -83,6 +85,9 @@ def compare(
     with progress() as advance:
         loaded = sdlab.load(model, device=device, dtype=dtype)
         result = sdlab.compare(loaded, spec, on_progress=advance, save=place, target=target)
+    note = ignored_negative(negative_prompt, guidance_scale, uses_guidance(loaded, guidance_scale))
+    if note:
+        typer.echo(f"sdlab: warning: {note}", err=True)
     _print(result, csv)
     for path in _export(result, place, out, zip, with_runs):
         typer.echo(str(path), err=csv)

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import schedule_rows
 from dashboard.compare_page.rows import FIRST, MOST, entrant_of, text_of, whole_numbers
 from dashboard.controls import OWN_CURVE
-from dashboard.messages import plain
+from dashboard.messages import plain, say_ignored_negative
 from dashboard.sampler_adder import sampler_adder
 from dashboard.worker.views import ModelView
 from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
@@ -82,6 +82,7 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Dra
     with right:
         budget, more, align = _budgets(page)
     given = _more(page, model)
+    say_ignored_negative(str(given["negative_prompt"]), float(cfg))
     return _draft(texts, prompts or "", seeds or "", budget, more, align, float(cfg), given)
 
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.controls import PROMPT, parse_seed
+from dashboard.messages import say_ignored_negative
 from sdlab.inversion.schemes import METHODS
 from sdlab.sampling.experiment import SEED_MAX, Experiment
 
@@ -26,6 +27,7 @@ def experiment(page: str, cfg: float = 4.0, steps: int = 20) -> Experiment:
         number = num_steps(page, steps)
         scale = guidance(page, cfg)
         given = seed(page)
+    say_ignored_negative(negative or "", scale)
     return Experiment(
         prompt=prompt or "", negative_prompt=negative or "", seed=given, num_steps=number,
         guidance_scale=scale,

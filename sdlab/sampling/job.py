@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdlab.denoisers.network import Output, Sample
+from sdlab.denoisers.network import Output, Sample, uses_guidance
 from sdlab.errors import MemoryLimitError
 from sdlab.models.model import Model
 from sdlab.sampling import memory
@@ -244,6 +244,17 @@ class Job:
         named = ", ".join(words[:MOST_WORDS]) + more
         return [f"The embedded model does not know these words of the prompt: {named}."]
 
+    def _of_the_prompts(self) -> list[str]:
+        """Return what to warn of in the prompts: what is ignored, not parsed, not known."""
+        from sdlab.text.notes import ignored_negative, unparsed_note
+
+        asked = self.experiment
+        guided = uses_guidance(self.model, asked.guidance_scale)
+        out = [ignored_negative(asked.negative_prompt, asked.guidance_scale, guided)]
+        out += unparsed_note(asked.prompt)
+        out += unparsed_note(asked.negative_prompt, "negative prompt") if guided else []
+        return [*filter(None, out), *self._unknown_words()]
+
     def _manifest(self, tables: dict[str, Any], tensors: "dict[str, Tensor]") -> dict[str, Any]:
         from sdlab.sampling.manifest import manifest
 
@@ -256,7 +267,7 @@ class Job:
             warnings.append(f"The latents are not finite{where}.")
         if self.recorder.attention is not None and self.recorder.attention.truncated:
             warnings.append("The attention maps reached max_bytes; later evaluations lack them.")
-        warnings += self._unknown_words()
+        warnings += self._of_the_prompts()
         return manifest(
             self.model,
             self.experiment,

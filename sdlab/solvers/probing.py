@@ -6,10 +6,12 @@ understands and whether it takes sigmas from outside.
 """
 
 import inspect
+import logging
 import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,8 +23,12 @@ from sdlab.solvers.driving import drive, evaluation_sigmas, evaluation_steps, sc
 if TYPE_CHECKING:
     from torch import Tensor
 
-# DPMSolverSDEScheduler's Brownian tree warns of rounding in its interval's last digit.
+# DPMSolverSDEScheduler's Brownian tree warns of rounding in its interval's last digit, and diffusers
+# of options that a version to come will drop; its own version is pinned.
 warnings.filterwarnings("ignore", message="Should have t[ab]", category=UserWarning)
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"diffusers\.schedulers\.")
+
+_SILENT: ContextVar[bool] = ContextVar("silent", default=False)
 
 # The scheduler config of Stable Diffusion 1.x, with which schedulers are probed.
 SD_CONFIG: dict[str, Any] = {
@@ -143,15 +149,21 @@ def gaussian_answer(query: Query, prediction_type: str = "epsilon") -> Answer:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence diffusers: foreign classes complain about Stable Diffusion's config."""
-    from diffusers.utils import logging as diffusers_logging
+    """Silence diffusers in this thread: its classes complain about Stable Diffusion's config.
 
-    level = diffusers_logging.get_verbosity()
-    diffusers_logging.set_verbosity_error()
+    Others keep their warnings, and their level, which two threads at once could not put back.
+    """
+    for handler in logging.getLogger("diffusers").handlers:
+        handler.addFilter(_is_heard)  # once, however often it is asked for
+    token = _SILENT.set(True)
     try:
         yield
     finally:
-        diffusers_logging.set_verbosity(level)
+        _SILENT.reset(token)
+
+
+def _is_heard(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR or not _SILENT.get()
 
 
 def parameters(cls: type) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What a person should be told about a prompt: what was cut, what is not parsed, what is unknown.
 
 Some programs read weights and commands in a prompt: ``(word:1.2)``, ``((word))``, ``word++``,
-``<lora:name:0.8>``, ``BREAK``. CLIP does not, nor does this laboratory: brackets and digits are
-tokens like any other.
+``[cat|dog]``, ``<lora:name:0.8>``, ``BREAK``, ``AND`` (AUTOMATIC1111, ComfyUI, compel, NovelAI,
+dynamic prompts). CLIP does not, nor does this laboratory: brackets and digits are tokens like any
+other.
 """
 
 import re
@@ -13,16 +14,58 @@ from sdlab.embedded import known_words
 
 _SYNTAX = {
     "weights such as (word:1.2)": re.compile(r"[(\[][^()\[\]]*:\s*[+-]?\d*\.?\d+\s*[)\]]"),
-    "emphasis such as ((word))": re.compile(r"\(\(.*?\)\)|\[\[.*?\]\]"),
+    # (?>...) tries the first opening only, so that a long row of them takes no longer.
+    "emphasis such as ((word))": re.compile(
+        r"\A(?:(?>.*?\(\().*\)\)|(?>.*?\[\[).*\]\]|(?>.*?\{\{).*\}\})", re.DOTALL
+    ),
     "emphasis such as word++": re.compile(r"\w(\+{2,}|-{2,})(?!\w)"),
-    "<lora:...> and its like": re.compile(r"<(lora|lyco|hypernet):[^<>]*>"),
+    "emphasis such as (two words)++": re.compile(r"[)\"'](\++|-+)(?![\w+-])"),
+    "alternation such as [a|b]": re.compile(r"\[[^\[\]|]*\|[^\[\]]*\]"),
+    "a choice such as {a|b}": re.compile(r"\{[^{}|]*\|[^{}]*\}"),
+    "a wildcard such as __animal__": re.compile(r"(?<!\w)__\w+__(?!\w)"),
+    ".and(), .blend() or .swap()": re.compile(r"[)\"']\.(and|blend|swap)\("),
+    "<lora:...> and its like": re.compile(r"<(lora|lyco|hypernet):[^<>]*>|\bembedding:\w"),
     "BREAK": re.compile(r"\bBREAK\b"),
+    "AND": re.compile(r"\bAND\b"),
 }
 
 
 def unparsed(prompt: str) -> list[str]:
     """Return the kinds of weighting syntax in a prompt, none of which is parsed."""
     return [name for name, pattern in _SYNTAX.items() if pattern.search(prompt)]
+
+
+def unparsed_note(prompt: str, what: str = "prompt") -> list[str]:
+    """Return a sentence for each kind of weighting syntax in a prompt.
+
+    Args:
+        prompt: The text.
+        what: What it is called.
+    """
+    return [
+        f"The {what} holds {name}: not parsed here, read as plain text."
+        for name in unparsed(prompt)
+    ]
+
+
+def ignored_negative(negative_prompt: str, guidance_scale: float, guided: bool = False) -> str:
+    """Return the sentence for a negative prompt that does nothing; "" if it acts or is empty.
+
+    It takes the place of the empty prompt in guidance, so without guidance it is nowhere.
+
+    Args:
+        negative_prompt: The text.
+        guidance_scale: Of the experiment.
+        guided: Whether the network is guided all the same; a distilled one is not at any scale.
+    """
+    if not negative_prompt.strip() or guided:
+        return ""
+    if guidance_scale > 1:
+        return "The negative prompt is ignored: this model has its guidance within and needs none."
+    return (
+        f"The negative prompt is ignored: it acts through guidance, and at guidance_scale"
+        f" {guidance_scale:g} there is none. Set it above 1."
+    )
 
 
 def cut_off(prompt: str, table: pd.DataFrame) -> str:
@@ -59,8 +102,7 @@ def prompt_notes(prompt: str, table: pd.DataFrame) -> list[str]:
         noun = "token does" if cut == 1 else "tokens do"
         rest = cut_off(prompt, table)
         out.append(f"{cut} {noun} not fit into the sequence and are cut off: {rest[:300]!r}.")
-    for name in unparsed(prompt):
-        out.append(f"The prompt holds {name}: not parsed here, read as plain text.")
+    out += unparsed_note(prompt)
     pads = set(table.loc[table["kind"] == "pad", "id"])
     typed = table[(table["kind"] == "word") & table["id"].isin(pads)]
     if len(typed):

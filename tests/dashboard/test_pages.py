@@ -92,6 +92,15 @@ def test_without_guidance_a_sentence_stands_for_the_charts(quick):
     assert any("no unconditional half" in c.value for c in at.caption)
 
 
+def test_a_negative_prompt_without_guidance_is_told_before_and_after(quick):
+    quick.text_input(key="experiment.negative").set_value("rain").run()
+    assert not any("negative prompt is ignored" in i.value for i in quick.info)
+    quick.slider(key="experiment.cfg").set_value(1.0).run()
+    assert any("negative prompt is ignored" in i.value for i in quick.info)
+    at = start(quick)
+    assert any("negative prompt is ignored" in w.value for w in at.warning)
+
+
 def test_eta_only_where_it_applies(quick):
     assert any(s.key == "experiment.eta_0" for s in quick.slider)
     quick.selectbox(key="experiment.solver").set_value("heun").run()

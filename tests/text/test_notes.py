@@ -1,7 +1,7 @@
 import pytest
 
 import sdlab
-from sdlab.text.notes import cut_off, prompt_notes, unparsed, unseen
+from sdlab.text.notes import cut_off, ignored_negative, prompt_notes, unparsed, unseen
 from tests.text.conftest import tokenizer
 
 
@@ -16,6 +16,21 @@ from tests.text.conftest import tokenizer
         ("a cat-- and", "emphasis such as word++"),
         ("a cat <lora:fur:0.8>", "<lora:"),
         ("a cat BREAK a dog", "BREAK"),
+        ("a {{cat}}", "emphasis such as ((word))"),
+        ("a [[cat]] here", "emphasis such as ((word))"),
+        ("a (cat)++", "(two words)++"),
+        ("a (red cat)+ and", "(two words)++"),
+        ('a "red cat"-- and', "(two words)++"),
+        ("a (cat)-", "(two words)++"),
+        ("a [cat|dog]", "[a|b]"),
+        ("a cat AND a dog", "AND"),
+        ("a {cat|dog}", "{a|b}"),
+        ("a {2$$cat|dog|cow}", "{a|b}"),
+        ('("a cat", "a dog").and()', ".and()"),
+        ('("a cat", "a dog").blend(0.7, 0.3)', ".and()"),
+        ('a "cat".swap("dog")', ".and()"),
+        ("a __animal__ here", "__animal__"),
+        ("a cat, embedding:bad", "<lora:"),
     ],
 )
 def test_weighting_syntax_is_told_not_parsed(embedded, prompt, found):
@@ -26,7 +41,19 @@ def test_weighting_syntax_is_told_not_parsed(embedded, prompt, found):
 
 @pytest.mark.parametrize(
     "prompt",
-    ["", "a cat", "a cat (red)", "time 12:30", "x-ray", "take a break", "C++ is fine"[4:], "<3"],
+    [
+        *("", "a cat", "a cat (red)", "time 12:30", "x-ray", "take a break", "is fine", "<3"),
+        *(
+            "rock and roll",
+            "(a)-b",
+            "a (red) - blue",
+            "this | that",
+            "well-known",
+            "{a}",
+            "snake_case",
+        ),
+        *("it ends.and begins", "a LAND", "[a]", '"a" - b', "a (b)--c"),
+    ],
 )
 def test_plain_text_gets_no_note(embedded, prompt):
     assert prompt_notes(prompt, sdlab.tokens(embedded, prompt)) == []
@@ -61,3 +88,28 @@ def test_unseen_agrees_with_unknown_words(embedded):
     prompt = "a red dragon above two purple castles in the night"
     table = sdlab.tokens(embedded, prompt)
     assert table[unseen(table)]["word"].unique().tolist() == unknown_words(prompt)
+
+
+def test_long_rows_of_brackets_take_a_moment():
+    for piece in ("((", "[[", "{{", "[|", "{|", "(:", "__a", ")+", "(a", "<lora:"):
+        unparsed(piece * 50_000)
+
+
+@pytest.mark.parametrize(("scale", "told"), [(0.0, True), (1.0, True), (1.01, False), (4.0, False)])
+def test_a_negative_prompt_without_guidance_is_told(embedded, scale, told):
+    asked = sdlab.Experiment(
+        prompt="a cat", negative_prompt="a (dog)++", guidance_scale=scale, num_steps=1, width=64,
+        height=64, record=sdlab.Record(tensors=(), statistics=False),
+    )  # fmt: skip
+    warnings = sdlab.run(embedded, asked).manifest["warnings"]
+    assert len(warnings) == 1, warnings
+    if told:
+        assert f"guidance_scale {scale:g} there is none. Set it above 1." in warnings[0]
+    else:
+        assert "The negative prompt holds emphasis such as (two words)++" in warnings[0]
+
+
+def test_a_negative_prompt_that_acts_or_is_empty_is_not_told():
+    assert ignored_negative(" ", 1.0) == ""
+    assert ignored_negative("rain", 4.0, guided=True) == ""
+    assert "has its guidance within" in ignored_negative("rain", 4.0, guided=False)
