@@ -255,6 +255,18 @@ class Job:
         out += unparsed_note(asked.negative_prompt, "negative prompt") if guided else []
         return [*filter(None, out), *self._unknown_words()]
 
+    def _changed_options(self) -> list[str]:
+        """Return a warning of each option that the scheduler itself has set otherwise."""
+        scheduler = self.plan.course.scheduler
+        if scheduler is None:
+            return []
+        return [
+            f"{type(scheduler).__name__} runs with {name}={scheduler.config[name]!r}, not"
+            f" {value!r}: it does not work with the latter here."
+            for name, value in self.experiment.solver_options
+            if not isinstance(value, tuple) and scheduler.config.get(name, value) != value
+        ]
+
     def _manifest(self, tables: dict[str, Any], tensors: "dict[str, Tensor]") -> dict[str, Any]:
         from sdlab.sampling.manifest import manifest
 
@@ -267,6 +279,7 @@ class Job:
             warnings.append(f"The latents are not finite{where}.")
         if self.recorder.attention is not None and self.recorder.attention.truncated:
             warnings.append("The attention maps reached max_bytes; later evaluations lack them.")
+        warnings += self._changed_options()
         warnings += self._of_the_prompts()
         return manifest(
             self.model,

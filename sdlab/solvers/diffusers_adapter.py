@@ -104,13 +104,14 @@ def make_scheduler(
     num_timesteps = config.get("num_train_timesteps") or 1000
     bounds.check_steps(num_steps, num_timesteps)
     try:
-        scheduler = cls.from_config(dict(config), **extra)  # type: ignore[attr-defined]
-        if follows:
-            schedule = NoiseSchedule.from_config(scheduler.config)
-            sigmas = curves.make(curve, schedule, num_steps, curve_options or {})
-            scheduler.set_timesteps(sigmas=sigmas.tolist(), device=device)
-        else:
-            scheduler.set_timesteps(num_steps, device=device)
+        with quiet():
+            scheduler = cls.from_config(dict(config), **extra)  # type: ignore[attr-defined]
+            if follows:
+                schedule = NoiseSchedule.from_config(scheduler.config)
+                sigmas = curves.make(curve, schedule, num_steps, curve_options or {})
+                scheduler.set_timesteps(sigmas=sigmas.tolist(), device=device)
+            else:
+                scheduler.set_timesteps(num_steps, device=device)
     except Exception as error:
         given = ", ".join(f"{k}={v!r}" for k, v in extra.items()) or "its defaults"
         raise ValueError(f"{name} refuses {given} with num_steps={num_steps}: {error}") from error

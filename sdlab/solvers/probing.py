@@ -23,7 +23,7 @@ from sdlab.solvers.driving import drive, evaluation_sigmas, evaluation_steps, sc
 if TYPE_CHECKING:
     from torch import Tensor
 
-# DPMSolverSDEScheduler's Brownian tree warns of rounding in its interval's last digit, and diffusers
+# DPMSolverSDEScheduler's Brownian tree warns of rounding in its interval's last digit, diffusers
 # of options that a version to come will drop; its own version is pinned.
 warnings.filterwarnings("ignore", message="Should have t[ab]", category=UserWarning)
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"diffusers\.schedulers\.")

@@ -1,3 +1,6 @@
+import contextlib
+import logging
+
 import numpy as np
 import pytest
 
@@ -150,3 +153,36 @@ def test_catalogue_lists_everything_once():
     row = table.set_index("name").loc["HeunDiscreteScheduler"]
     assert (row["stages"], row["deterministic"], row["takes_eta"]) == (2, True, False)
     assert not table.set_index("name").loc["DDPMScheduler", "deterministic"]
+
+
+def test_diffusers_own_warnings_are_not_heard():
+    """`{self.config}`, unformatted, "passed to LCMScheduler but not expected": ours say better."""
+    heard = []
+
+    class Ear(logging.Handler):
+        def emit(self, record):
+            heard.append(record.getMessage())
+
+    ear = Ear()
+    logger = logging.getLogger("diffusers")
+    logger.addHandler(ear)
+    try:
+        for name in NAMES:
+            for num_steps in (1, 10):
+                with contextlib.suppress(ValueError):
+                    sdlab.course(name, num_steps)
+        assert heard == []
+        logger.warning("others are")
+        assert heard == ["others are"]
+    finally:
+        logger.removeHandler(ear)
+
+
+def test_an_option_that_the_scheduler_changes_is_told(embedded):
+    asked = sdlab.Experiment(
+        prompt="a cat", solver="DPMSolverSinglestepScheduler", num_steps=3, width=64, height=64,
+        solver_options={"lower_order_final": False, "solver_order": 2},
+        record=sdlab.Record(tensors=(), statistics=False),
+    )  # fmt: skip
+    (warning,) = sdlab.run(embedded, asked).manifest["warnings"]
+    assert "runs with lower_order_final=True, not False" in warning
