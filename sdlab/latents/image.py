@@ -4,7 +4,8 @@ What is read: PNG, JPEG, WebP, BMP, TIFF and GIF, up to 20 MB, 32 million pixels
 side. The size is judged by the header, before anything is unpacked, so a small file that would
 unpack to a hundred megapixels costs nothing. Of an animated or many-paged file the first picture is
 taken. Whatever is changed on the way to 8-bit RGB (turned by EXIF, alpha laid on white, 16 bits
-reduced to 8, ...) is noted in words. Colour profiles are not applied, and no metadata is kept.
+reduced to 8, ...) is noted in words. Colours are brought to sRGB by the picture's own profile, and
+no metadata is kept.
 """
 
 import io
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageOps
 
 from sdlab.errors import unknown
+from sdlab.latents.colour import to_srgb
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -239,6 +241,7 @@ def _sixteen_bits(image: Image.Image, content: bytes) -> bool:
 
 
 def _to_rgb(image: Image.Image, sixteen: bool, notes: list[str]) -> Image.Image:
+    profile = image.info.get("icc_profile")
     if sixteen:
         notes.append("Reduced from 16 bits a channel to 8.")
     if image.mode.startswith("I") or image.mode == "F":
@@ -246,13 +249,20 @@ def _to_rgb(image: Image.Image, sixteen: bool, notes: list[str]) -> Image.Image:
     if image.mode == "P":
         image = image.convert("RGBA")
         notes.append("Palette colours made RGB.")
-    elif image.mode == "CMYK":
+    elif image.mode == "CMYK" and not profile:
         notes.append("CMYK made RGB without a colour profile, so colours may differ from print.")
     elif image.mode in ("1", "L", "LA"):
         notes.append("Grey made RGB.")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        return _on_white(image.convert("RGBA"), notes)
-    return image.convert("RGB")
+    image = to_srgb(_with_alpha(image), profile, notes)
+    return _on_white(image.convert("RGBA"), notes) if "A" in image.mode else image.convert("RGB")
+
+
+def _with_alpha(image: Image.Image) -> Image.Image:
+    """Return a picture whose transparency, however told, is a channel of its own."""
+    plain = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}.get(image.mode, image.mode)
+    if "transparency" in image.info and plain in ("L", "RGB"):
+        plain += "A"
+    return image if plain == image.mode else image.convert(plain)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
