@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sdlab.errors import ModelError
+from sdlab.models.file_kinds import Shapes, kind_of, missing_parts, part_of
 from sdlab.noise.bounds import check_config
 
 RUNS = "This laboratory runs text-to-image models of the Stable Diffusion 1.x and 2.x families."
@@ -17,7 +18,6 @@ RUNS = "This laboratory runs text-to-image models of the Stable Diffusion 1.x an
 TRACED = "Its own pipeline can be recorded: with sdlab.trace(pipe) as t: pipe(...)."
 PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 SD2_WIDTH = 1024
-Shapes = Mapping[str, tuple[int, ...]]
 
 # The beginning of a diffusers pipeline's class name, longest first, and what that family is called.
 _CLASSES = {
@@ -46,22 +46,6 @@ _CHANNELS = {
     8: "an InstructPix2Pix model (its U-Net also takes a source picture)",
     5: "a depth-to-image model (its U-Net also takes a depth map)",
     7: "an upscaler (its U-Net also takes a small picture)",
-}
-
-# A piece of a key that only this family's files have, in the order in which to look.
-_KEYS = {
-    "joint_blocks.": "Stable Diffusion 3",
-    "double_blocks.": "Flux",
-    "double_stream_modulation": "Flux",
-    "conditioner.embedders.1.": "Stable Diffusion XL",
-    "conditioner.embedders.0.model.": "the Stable Diffusion XL refiner",
-    "motion_modules.": "an AnimateDiff motion module",
-    "control_model.": "a ControlNet",
-    "controlnet_cond_embedding.": "a ControlNet",
-    "lora_down.": "a LoRA, which changes a model but is none",
-    "lora_up.": "a LoRA, which changes a model but is none",
-    "lora_A.": "a LoRA, which changes a model but is none",
-    "emb_params": "a textual inversion, which adds a word to a model but is none",
 }
 
 
@@ -148,10 +132,10 @@ def check_checkpoint(shapes: Shapes, name: str) -> int:
     Raises:
         ModelError: If the file holds another family, a part of a model, or no model.
     """
-    for piece, what in _KEYS.items():
-        if any(piece in key for key in shapes):
-            also = f" {TRACED}" if what == "Stable Diffusion XL" else ""
-            raise ModelError(f"{name} is {what}. {RUNS}{also}")
+    what = kind_of(shapes)
+    if what:
+        also = f" {TRACED}" if what == "Stable Diffusion XL" else ""
+        raise ModelError(f"{name} is {what}. {RUNS}{also}")
     _check_whole(shapes, name)
     channels = shapes["model.diffusion_model.input_blocks.0.0.weight"][1]
     widths = {
@@ -166,18 +150,14 @@ def check_checkpoint(shapes: Shapes, name: str) -> int:
 
 
 def _check_whole(shapes: Shapes, name: str) -> None:
-    parts = {
-        "U-Net (model.diffusion_model.*)": "model.diffusion_model.input_blocks.0.0.weight",
-        "VAE (first_stage_model.*)": "first_stage_model.decoder.conv_in.weight",
-        "text encoder (cond_stage_model.*)": "cond_stage_model.",
-    }
-    missing = [part for part, key in parts.items() if not any(k.startswith(key) for k in shapes)]
+    missing = missing_parts(shapes)
     if not missing:
         return
-    if any(key.startswith(("down_blocks.", "encoder.", "text_model.")) for key in shapes):
+    part = part_of(shapes)
+    if part:
         raise ModelError(
-            f"{name} is one component of a pipeline in diffusers' layout, not a whole model. Load"
-            " the folder that holds model_index.json."
+            f"{name} is a {part} alone, one component of a pipeline, not a whole model. Load the"
+            " folder that holds model_index.json, or a whole checkpoint."
         )
     raise ModelError(
         f"{name} is no whole Stable Diffusion checkpoint in the original layout; it lacks:"

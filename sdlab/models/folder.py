@@ -33,8 +33,10 @@ LEFT_OUT: dict[str, Any] = {
     "image_encoder": None,
     "requires_safety_checker": False,
 }
+# A shard's number stands after the variant, or before it (transformers, and diffusers once).
 _WEIGHTS = re.compile(
-    r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>\w+))?(?:-\d+-of-\d+)?\.safetensors"
+    r"(?:diffusion_pytorch_model|model)"
+    r"(?:(?:\.(?P<variant>\w+))?(?:-\d+-of-\d+)?|-\d+-of-\d+\.(?P<later>\w+))\.safetensors"
 )
 
 
@@ -144,16 +146,20 @@ def choose_variant(folder: Path, variant: str | None) -> str | None:
 
 
 def _variants(part: Path) -> set[str | None]:
-    matches = (_WEIGHTS.fullmatch(path.name) for path in part.glob("*.safetensors"))
-    return {match["variant"] for match in matches if match}
+    return {variant for _, variant in _weights(part)}
+
+
+def _weights(part: Path) -> list[tuple[Path, str | None]]:
+    """Return (file, variant) of a component's weight files, as diffusers names them."""
+    matches = [(path, _WEIGHTS.fullmatch(path.name)) for path in sorted(part.glob("*"))]
+    return [(path, match["variant"] or match["later"]) for path, match in matches if match]
 
 
 def _keys(part: Path, variant: str | None) -> set[str]:
     wanted = variant if variant in _variants(part) else None
     keys: set[str] = set()
-    for path in sorted(part.glob("*.safetensors")):
-        match = _WEIGHTS.fullmatch(path.name)
-        if match and match["variant"] == wanted:
+    for path, name in _weights(part):
+        if name == wanted:
             keys.update(read_header(path)[0])
     return keys
 
@@ -177,7 +183,15 @@ def _from_pretrained(folder: Path, dtype: "torch.dtype", variant: str | None) ->
 
 
 def _no_weights(part: Path) -> str:
-    pickled = sorted(path.name for path in part.glob("*") if path.suffix in PICKLED)
+    names = sorted(path.name for path in part.glob("*"))
+    pickled = [name for name in names if Path(name).suffix.lower() in PICKLED]
+    others = [name for name in names if name.lower().endswith(".safetensors")]
+    if others:
+        return (
+            f"{part} has no weights under a name that is looked for: diffusion_pytorch_model or"
+            " model, then .VARIANT or -NUMBER-of-NUMBER if there is one, then .safetensors. It has"
+            f" {', '.join(others[:8])}; rename what should be loaded."
+        )
     if pickled:
         return (
             f"{part} has its weights only pickled ({', '.join(pickled)}); opening such a file can"
@@ -191,9 +205,9 @@ def _no_pipeline(folder: Path) -> str:
     known = (*CONFIGS, "model_index.json")
     kinds = (".safetensors", ".json", ".bin", ".ckpt", ".pt", ".pth")
     names = sorted(path.name for path in folder.iterdir())
-    there = [name for name in names if name in known or name.endswith(kinds)][:12]
+    there = [name for name in names if name in known or name.lower().endswith(kinds)][:12]
     message = f"{folder} is no pipeline folder: it has no {INDEX}."
-    single = [name for name in there if name.endswith(".safetensors")]
+    single = [name for name in there if name.lower().endswith(".safetensors")]
     if (folder.parent / INDEX).is_file():
         message += f" It is one component of the pipeline {str(folder.parent)!r}; load that."
     elif single:

@@ -96,7 +96,9 @@ def _kind(source: Any, hub: bool) -> str:
         if path.suffix.lower() != ".safetensors":
             raise ModelError(f"{path} is no .safetensors file; only those are read.")
         return "file"
-    local = path.suffix == ".safetensors" or (path.parent != Path(".") and path.parent.is_dir())
+    local = path.suffix.lower() == ".safetensors" or (
+        path.parent != Path(".") and path.parent.is_dir()
+    )
     if isinstance(source, str) and _HUB_ID.fullmatch(text) and (hub or not local):
         return "hub"
     raise ModelError(_absent(path))

@@ -4,12 +4,14 @@ Such a file holds U-Net, VAE and text encoder, but no configs and no tokenizer. 
 Stable Diffusion 1.x and 2.x come with this package (``configs/``), and CLIP's vocabulary with the
 embedded model; a model of another size brings its own through ``config``.
 
-Whether a 2.x network predicts the noise or the velocity v = sqrt(alpha_bar) eps -
-sqrt(1 - alpha_bar) x0 cannot be read from its shapes. The file's metadata may say so; if not, it
-is measured: at the last timestep the input is nearly all noise, so a network that predicts noise
-returns nearly its input (correlation close to 1), one that predicts v returns nearly -x0.
+Whether a network predicts the noise or the velocity v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar)
+x0 cannot be read from its shapes. The file may say so (a key ``v_pred``, with ``ztsnr`` beside it
+for zero terminal SNR; the metadata's ``modelspec.prediction_type``); if not, it is measured: at the
+last timestep the input is nearly all noise, so a network that predicts noise returns nearly its
+input (correlation close to 1), one that predicts v returns nearly -x0.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.errors import ModelError
 from sdlab.models.devices import move
 from sdlab.models.families import check_checkpoint
-from sdlab.models.folder import INDEX, NETWORKS, check_configs, check_index, read_json
+from sdlab.models.folder import INDEX, LEFT_OUT, NETWORKS, check_configs, check_index, read_json
 from sdlab.models.quiet import quiet
 from sdlab.models.weights import check_materialized, read_header
 
@@ -28,7 +30,19 @@ CONFIGS = Path(__file__).parent / "configs"
 TOKENIZER = Path(__file__).parent / "embedded" / "tokenizer"
 # Cross-attention width -> (folder of configs, what the tokenizer pads with).
 KNOWN = {768: ("sd1", "<|endoftext|>"), 1024: ("sd2", "!")}
-PREDICTION = {"eps": "epsilon", "epsilon": "epsilon", "v": "v_prediction"}
+PREDICTION = {
+    "epsilon": "epsilon",
+    "eps": "epsilon",
+    "noise": "epsilon",
+    "v": "v_prediction",
+    "v_pred": "v_prediction",
+    "v_prediction": "v_prediction",
+    "velocity": "v_prediction",
+}
+# NovelAI's layout, which others' files have kept: the text encoder without its middle name.
+_NOVELAI = re.compile(
+    r"^cond_stage_model\.transformer\.(?=embeddings\.|encoder\.|final_layer_norm\.)"
+)
 
 
 def load_single_file(
@@ -56,10 +70,17 @@ def load_single_file(
     move(pipeline, device)
     if config is None:
         kind = _declared(shapes, metadata)
-        if kind is None and width == 1024:
+        if kind is None:
             kind = "epsilon" if predicts_noise(pipeline) else "v_prediction"
+        zero_snr = "ztsnr" in shapes
+        if zero_snr and kind == "epsilon":
+            raise ModelError(
+                f"{path} asks for zero terminal SNR (its key 'ztsnr'), where a network that"
+                " predicts the noise, as this one does, has nothing to predict. Pass config=FOLDER"
+                " with the scheduler's config that it was trained with."
+            )
         if kind == "v_prediction":
-            _set_v_prediction(pipeline, width)
+            _set_v_prediction(pipeline, width, zero_snr)
     return pipeline
 
 
@@ -71,9 +92,19 @@ def predicts_noise(pipeline: Any) -> bool:
     shape = (1, unet.config.in_channels, 32, 32)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     last = pipeline.scheduler.config.num_train_timesteps - 1
+
+    def answer() -> "torch.Tensor":
+        out = unet(noise.to(unet.device, unet.dtype), last, words.to(unet.dtype)).sample
+        return out.float().cpu()
+
     with torch.no_grad():
         words, _ = pipeline.encode_prompt("", unet.device, 1, False)
-        out = unet(noise.to(unet.device, unet.dtype), last, words).sample.float().cpu()
+        out = answer()
+        if not out.isfinite().all():  # 2.x overflows in float16
+            dtype = unet.dtype
+            unet.float()
+            out = answer()
+            unet.to(dtype)
     return bool(torch.corrcoef(torch.stack([noise.flatten(), out.flatten()]))[0, 1] > 0.5)
 
 
@@ -97,16 +128,8 @@ def _configs(path: Path, width: int, config: Path | None) -> tuple[Path, Any]:
 
 def _from_single_file(path: Path, folder: Path, dtype: "torch.dtype", tokenizer: Any) -> Any:
     with quiet():
-        from diffusers import StableDiffusionPipeline
-
         try:
-            return StableDiffusionPipeline.from_single_file(
-                str(path),
-                config=str(folder),
-                dtype=dtype,
-                tokenizer=tokenizer,
-                local_files_only=True,
-            )
+            return _build(_state(path), folder, dtype, tokenizer)
         except Exception as error:  # whatever the libraries make of other shapes
             reason = str(error).strip().splitlines() or [type(error).__name__]
             if "meta tensor" in reason[0]:
@@ -117,16 +140,50 @@ def _from_single_file(path: Path, folder: Path, dtype: "torch.dtype", tokenizer:
             ) from error
 
 
+def _state(path: Path) -> dict[str, "torch.Tensor"]:
+    """Return a file's weights, opened as safetensors whatever the case of its suffix."""
+    from safetensors.torch import load_file
+
+    middle = "cond_stage_model.transformer.text_model."
+    return {_NOVELAI.sub(middle, key): tensor for key, tensor in load_file(path).items()}
+
+
+def _build(
+    state: dict[str, "torch.Tensor"], folder: Path, dtype: "torch.dtype", tokenizer: Any
+) -> Any:
+    """Return the pipeline of weights in the original layout, by diffusers' own conversions."""
+    import diffusers
+    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+    from transformers import CLIPTextModel
+
+    scheduler = getattr(diffusers, read_json(folder / INDEX)["scheduler"][1])
+    place: dict[str, Any] = {"config": str(folder), "local_files_only": True, "torch_dtype": dtype}
+    return diffusers.StableDiffusionPipeline(
+        unet=diffusers.UNet2DConditionModel.from_single_file(state, subfolder="unet", **place),
+        vae=diffusers.AutoencoderKL.from_single_file(state, subfolder="vae", **place),
+        text_encoder=create_diffusers_clip_model_from_ldm(
+            CLIPTextModel, state, subfolder="text_encoder", **place
+        ),
+        tokenizer=tokenizer,
+        scheduler=scheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True),
+        **LEFT_OUT,
+    )
+
+
 def _declared(shapes: Mapping[str, Any], metadata: Mapping[str, str]) -> str | None:
     if "v_pred" in shapes:
         return "v_prediction"
-    return PREDICTION.get(metadata.get("modelspec.prediction_type", "").lower())
+    said = metadata.get("modelspec.prediction_type", "").strip().lower()
+    return PREDICTION.get(re.sub(r"[\s-]+", "_", said))
 
 
-def _set_v_prediction(pipeline: Any, width: int) -> None:
+def _set_v_prediction(pipeline: Any, width: int, zero_snr: bool) -> None:
     from diffusers import DDIMScheduler
 
-    pipeline.scheduler = DDIMScheduler.from_pretrained(CONFIGS / "sd2-v", subfolder="scheduler")
+    config = DDIMScheduler.load_config(CONFIGS / "sd2-v", subfolder="scheduler")
+    if zero_snr:  # Lin et al. 2023 (arXiv 2305.08891): such a network must start at the last step
+        config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    pipeline.scheduler = DDIMScheduler.from_config(config)
     if width == 1024:  # 2.x-v was trained at 768 x 768
-        config = read_json(CONFIGS / "sd2-v" / "unet" / "config.json")
-        pipeline.unet.register_to_config(sample_size=config["sample_size"])
+        unet = read_json(CONFIGS / "sd2-v" / "unet" / "config.json")
+        pipeline.unet.register_to_config(sample_size=unet["sample_size"])

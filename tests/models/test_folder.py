@@ -72,6 +72,29 @@ def test_only_variant_is_taken(folder, embedded):
     assert load(folder, device="cpu", variant="fp16").hash == embedded.hash
 
 
+def test_old_names_of_shards_are_read(folder, embedded):
+    """``model-00001-of-00002.fp16.safetensors``: as diffusers named them, and transformers does."""
+    for part, stem in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model")):
+        (whole,) = (folder / part).glob("*.safetensors")
+        state = load_file(whole)
+        whole.unlink()
+        names = [f"{stem}-{number:05d}-of-00002.fp16.safetensors" for number in (1, 2)]
+        halves = [sorted(state)[number::2] for number in (0, 1)]
+        for name, keys in zip(names, halves, strict=True):
+            save_file({key: state[key] for key in keys}, folder / part / name, {"format": "pt"})
+        places = {key: name for name, keys in zip(names, halves, strict=True) for key in keys}
+        index = {"metadata": {"total_size": 0}, "weight_map": places}
+        (folder / part / f"{stem}.safetensors.index.fp16.json").write_text(json.dumps(index))
+    assert load(folder, device="cpu", variant="fp16").hash == embedded.hash
+
+
+def test_weights_under_other_names_are_listed(folder):
+    """It said "no *.safetensors file in it", which was false."""
+    (folder / UNET).rename(folder / "unet" / "my_unet.SAFETENSORS")
+    with pytest.raises(ModelError, match=r"under a name that is looked for.*my_unet.SAFETENSORS"):
+        load(folder)
+
+
 def test_several_variants_need_a_choice(folder):
     for path in list(folder.glob("*/*.safetensors")):
         for variant in ("fp16", "ema"):

@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from sdlab.errors import ModelError
 from sdlab.models.load import EMBEDDED, load
-from sdlab.models.single_file import CONFIGS, predicts_noise
+from sdlab.models.single_file import CONFIGS, KNOWN, predicts_noise
 
 from . import ldm
 from .conftest import latents
@@ -73,6 +73,97 @@ def test_velocity_prediction_is_measured(embedded):
         lambda _module, args, out: type(out)(sample=0.068 * args[0] - 0.998 * x0)
     )
     assert not predicts_noise(pipeline)
+
+
+@pytest.fixture
+def own_size(monkeypatch):
+    """The embedded model's size among those whose configs come with the package."""
+    monkeypatch.setitem(KNOWN, 128, (str(EMBEDDED), "<|endoftext|>"))
+
+
+@pytest.fixture
+def changed(checkpoint, tmp_path):
+    """Write the checkpoint again, with other keys, weights, metadata or suffix; return its path."""
+
+    def write(change=dict, metadata=None, name="changed.safetensors"):
+        save_file(change(load_file(checkpoint)), tmp_path / name, metadata)
+        return tmp_path / name
+
+    return write
+
+
+def against_its_input(state):
+    """Weights of a network that answers with the opposite of the noise it is given."""
+    names = ("model.diffusion_model.out.2.weight", "model.diffusion_model.out.2.bias")
+    return {key: -value if key in names else value for key, value in state.items()}
+
+
+def marked(*keys):
+    return lambda state: state | {key: torch.zeros(0) for key in keys}
+
+
+@pytest.mark.parametrize(
+    ("change", "metadata", "prediction"),
+    [
+        (dict, None, "epsilon"),
+        (against_its_input, None, "v_prediction"),  # measured, at any width
+        (against_its_input, {"modelspec.prediction_type": "epsilon"}, "epsilon"),
+        (marked("v_pred"), None, "v_prediction"),
+        (marked("v_pred"), {"modelspec.prediction_type": "epsilon"}, "v_prediction"),
+        (dict, {"modelspec.prediction_type": "v"}, "v_prediction"),
+        (dict, {"modelspec.prediction_type": "v_prediction"}, "v_prediction"),
+        (dict, {"modelspec.prediction_type": "V-Prediction"}, "v_prediction"),
+        (dict, {"modelspec.prediction_type": "velocity"}, "v_prediction"),
+        (dict, {"modelspec.prediction_type": "what the author likes"}, "epsilon"),
+    ],
+)
+def test_what_a_file_predicts_is_read_or_measured(own_size, changed, change, metadata, prediction):
+    config = load(changed(change, metadata), device="cpu").scheduler_config
+    assert config["prediction_type"] == prediction
+    assert not config["rescale_betas_zero_snr"]
+
+
+@pytest.mark.parametrize(
+    ("change", "keys"),
+    [(dict, ("v_pred", "ztsnr")), (against_its_input, ("ztsnr",))],
+)
+def test_zero_terminal_snr_is_taken_from_the_file(own_size, changed, change, keys):
+    model = load(changed(lambda state: marked(*keys)(change(state))), device="cpu")
+    config = model.scheduler_config
+    assert (config["rescale_betas_zero_snr"], config["timestep_spacing"]) == (True, "trailing")
+    assert config["prediction_type"] == "v_prediction"
+    assert model.schedule.alpha_bar[-1] < 1e-6
+
+
+def test_zero_terminal_snr_of_a_network_that_predicts_the_noise_is_refused(own_size, changed):
+    with pytest.raises(ModelError, match=r"zero terminal SNR \(its key 'ztsnr'\).*config=FOLDER"):
+        load(changed(marked("ztsnr")), device="cpu")
+
+
+def test_measuring_goes_on_in_float32_where_half_precision_overflows(checkpoint):
+    """2.x does in float16; NaN was read as velocity."""
+    pipeline = load(checkpoint, device="cpu", dtype="float16", config=EMBEDDED).pipeline
+    before = {key: value.clone() for key, value in pipeline.unet.state_dict().items()}
+    overflow = pipeline.unet.conv_in.register_forward_hook(
+        lambda _module, _args, out: out if out.dtype == torch.float32 else out * torch.inf
+    )
+    assert predicts_noise(pipeline)
+    overflow.remove()
+    after = pipeline.unet.state_dict()
+    assert all(value.dtype == torch.float16 for value in after.values())
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+
+
+def test_novelais_layout_and_any_case_of_the_suffix(changed, embedded, no_network):
+    """The text encoder's keys lack "text_model."; what ends in .SAFETENSORS is no pickle."""
+
+    def flat(state):
+        long, short = "cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."
+        return {key.replace(long, short): value for key, value in state.items()}
+
+    model = load(changed(flat, name="novel.SAFETENSORS"), device="cpu", config=EMBEDDED)
+    assert model.hash == embedded.hash
+    assert torch.equal(latents(model, steps=1), latents(embedded, steps=1))
 
 
 def test_unknown_size_asks_for_configs(checkpoint):
@@ -159,18 +250,56 @@ def test_missing_weight_is_never_made_up(checkpoint, tmp_path, key, message):
         ),
         (["model.diffusion_model.joint_blocks.0.x.weight"], "is Stable Diffusion 3"),
         (["double_blocks.0.img_attn.norm.key_norm.scale"], "is Flux"),
-        (["control_model.input_blocks.0.0.weight"], "is a ControlNet"),
+        (["control_model.input_blocks.0.0.weight"], "is a ControlNet,"),
+        (["controlnet_cond_embedding.conv_in.weight"], "is a ControlNet,"),
+        (["controlnet_down_blocks.0.weight", "down_blocks.0.x"], "is a ControlNet,"),
+        (["lora_controlnet", "input_blocks.0.0.up"], "is a ControlNet as a LoRA"),
+        (["adapter.body.0.in_conv.weight"], "is a T2I-Adapter"),
         (["lora_unet_down_blocks_0.lora_down.weight"], "is a LoRA"),
+        (["unet.down_blocks.0.attentions.0.attn1.to_k.lora.down.weight"], "is a LoRA"),
+        (["down_blocks.0.attn1.processor.to_q_lora.down.weight"], "is a LoRA"),
+        (["unet.down_blocks.0.attentions.0.attn1.to_k.lora_A.weight"], "is a LoRA"),
+        (["base_model.model.down_blocks.0.to_k.lora_A.default.weight"], "is a LoRA"),
+        (["lora_unet_down_blocks_0_to_k.hada_w1_a"], "is a LoHa"),
+        (["base_model.model.to_k.hada_w1_a.default"], "is a LoHa"),
+        (["lora_unet_down_blocks_0_to_k.lokr_w1"], "is a LoKr"),
+        (["lora_unet_down_blocks_0_to_k.lokr_w2_b"], "is a LoKr"),
+        (["lora_unet_down_blocks_0_to_k.oft_blocks"], "is an OFT"),
+        (["lora_unet_to_k.on_input", "lora_unet_to_k.weight"], "is an IA3"),
+        (["base_model.model.to_k.ia3_l"], "is an IA3"),
+        (["image_proj.proj.weight", "ip_adapter.1.to_k_ip.weight"], "is an IP-Adapter"),
+        (["ip_adapter.0.to_q_lora.down.weight"], "is an IP-Adapter"),
         (["emb_params"], "is a textual inversion"),
-        (["down_blocks.0.resnets.0.conv1.weight"], "is one component of a pipeline"),
-        (["encoder.conv_in.weight"], "is one component of a pipeline"),
-        (["first_stage_model.decoder.conv_in.weight"], r"lacks: U-Net .*text encoder"),
+        (["down_blocks.0.resnets.0.conv1.weight"], "is a U-Net alone, one component"),
+        (["input_blocks.0.0.weight"], "is a U-Net alone"),
+        (["encoder.conv_in.weight"], "is a VAE alone, one component of a pipeline"),
+        (["decoder.mid.block_1.conv1.weight", "quant_conv.weight"], "is a VAE alone"),
+        (["first_stage_model.decoder.conv_in.weight"], "is a VAE alone"),
+        (["text_model.final_layer_norm.weight"], "is a text encoder alone"),
+        (
+            ["first_stage_model.decoder.conv_in.weight", "cond_stage_model.model.ln_final.bias"],
+            r"lacks: U-Net [^,]*\. This",
+        ),
+        (["model.diffusion_model.input_blocks.0.0.weight"], r"lacks: VAE .*text encoder"),
+        (["something.else"], r"lacks: U-Net .*VAE .*text encoder"),
     ],
 )
 def test_what_is_no_checkpoint_is_named(tmp_path, keys, message):
     path = tmp_path / "model.safetensors"
     save_file({key: torch.zeros(4, 4) for key in keys}, path)
     with pytest.raises(ModelError, match=message):
+        load(path)
+
+
+@pytest.mark.parametrize("shape", [(768,), (1, 768), (8, 1024)])
+def test_a_learned_word_of_diffusers_trainer_is_named(tmp_path, shape):
+    """Its only key is the token; other vectors without a name are not taken for one."""
+    path = tmp_path / "learned_embeds.safetensors"
+    save_file({"<cat-toy>": torch.zeros(shape)}, path)
+    with pytest.raises(ModelError, match="is a textual inversion"):
+        load(path)
+    save_file({"<cat-toy>": torch.zeros(7)}, path)
+    with pytest.raises(ModelError, match="is no whole Stable Diffusion checkpoint"):
         load(path)
 
 
