@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
-from PIL import Image
 
 from dashboard.csv_table import csv_table
 from dashboard.lab import lab
 from dashboard.navigation import page_path
-from dashboard.worker.shelf import read_picture
 from dashboard.worker.views import JobView
 from sdlab.errors import StoreError
 from sdlab.store.listing import list_runs
+from sdlab.store.run_folder import open_picture
 
 SHOWN = 200
 THUMBNAIL = 96
@@ -25,13 +24,16 @@ def show_runs() -> None:
     """Draw the unfinished runs and the table of stored ones; a selected row opens its run."""
     _unfinished()
     stored = list_runs(lab().runs)
-    _damaged(stored[stored["problem"] != ""])
+    problems = stored[stored["problem"] != ""]["problem"].tolist()
     stored = stored[stored["problem"] == ""].head(SHOWN)
+    frame = runs_table(stored)
+    broken = frame["picture"].isna().to_numpy()
+    problems += [f"The picture of {path} cannot be read." for path in stored["path"][broken]]
+    _damaged(problems)
     if stored.empty:
         st.info(_EMPTY, icon=":material/grid_view:")
         st.page_link(page_path("experiment"), label="Experiment", icon=":material/science:")
         return
-    frame = runs_table(stored)
     event = st.dataframe(
         frame,
         key="runs.table",
@@ -100,8 +102,8 @@ def _columns() -> dict[str, object]:
 def thumbnail(folder: str, created: object) -> str | None:
     """Return a run's picture as a small data URL; ``created`` tells a new one from an old."""
     try:
-        image = Image.open(io.BytesIO(read_picture(Path(folder)))).convert("RGB")
-    except (StoreError, OSError):
+        image = open_picture(Path(folder)).convert("RGB")
+    except StoreError:
         return None
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     buffer = io.BytesIO()
@@ -109,11 +111,11 @@ def thumbnail(folder: str, created: object) -> str | None:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _damaged(rows: pd.DataFrame) -> None:
-    if len(rows):
-        word = "folder" if len(rows) == 1 else "folders"
-        with st.expander(f"{len(rows)} damaged run {word}", icon=":material/warning:"):
-            for problem in rows["problem"].head(20):
+def _damaged(problems: list[str]) -> None:
+    if problems:
+        word = "folder" if len(problems) == 1 else "folders"
+        with st.expander(f"{len(problems)} damaged run {word}", icon=":material/warning:"):
+            for problem in problems[:20]:
                 st.text(problem)
 
 

@@ -22,8 +22,10 @@ from sdlab.errors import StoreError
 from sdlab.sampling.experiment import Experiment
 from sdlab.store import RUN_ID
 from sdlab.store.atomic import write_file
+from sdlab.store.reading import read_file
 
 FOLDER = "comparisons"
+LIMIT = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,11 +207,11 @@ def _to_dict(batch: Batch) -> dict[str, Any]:
 @lru_cache(maxsize=32)
 def _read(path: Path, changed: int) -> Batch:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_file(path, LIMIT))
         comparison = Comparison.from_dict(values["comparison"])
         cells = tuple(Cell(*c[:4], Experiment.from_dict(c[4])) for c in values["cells"])
         references = tuple(comparison.references())
         facts = Facts(**values["model"], config=values["config"])
         return Batch(comparison, cells, references, facts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, StoreError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise StoreError(f"{path} cannot be read: {error}. Compare again to replace it.") from error

@@ -7,9 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.compare_page.batch import FOLDER as ASKED
+from dashboard.compare_page.batch import LIMIT
 from dashboard.lab import lab
 from dashboard.navigation import page_path
 from sdlab.comparing.result import FOLDER, MANIFEST
+from sdlab.errors import StoreError
+from sdlab.store.reading import read_file
 
 SHOWN = 50
 
@@ -57,13 +60,13 @@ def listed(runs: Path) -> pd.DataFrame:
 
 def _row(name: str, path: Path, verdict: str = "") -> dict[str, object] | None:
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_file(path, LIMIT))
         comparison = manifest["comparison"]
         said = verdict or " ".join(manifest["verdict"][:1])
         pictures = len(comparison["prompts"]) * len(comparison["seeds"])
         prompts = "; ".join(comparison["prompts"])
         samplers = len(comparison["entrants"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, StoreError, ValueError, KeyError, TypeError, RecursionError):
         return None
     made = pd.Timestamp(_changed(path), unit="s")
     return {

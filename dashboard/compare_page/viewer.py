@@ -15,9 +15,10 @@ from dashboard.messages import explained, plain
 from dashboard.navigation import page_path
 from dashboard.routes import picture_url
 from dashboard.run_view import enlarged
-from dashboard.worker.shelf import open_stored, read_picture
+from dashboard.worker.shelf import open_stored
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result
+from sdlab.store.run_folder import open_picture
 
 if TYPE_CHECKING:
     from sdlab.comparing.parting import Parting
@@ -201,9 +202,7 @@ def _runs(result: Result, prompt: str, seed: int) -> tuple[dict[str, str], int]:
 
 
 def _pixels(run: str) -> np.ndarray:
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(read_picture(lab().runs / run))).convert("RGB")
+    image = open_picture(lab().runs / run).convert("RGB")
     return np.asarray(image).astype(np.int16)
 
 

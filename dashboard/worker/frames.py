@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from sdlab.errors import StoreError
+from sdlab.store.reading import read_file
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -26,6 +29,7 @@ ROWS = ("x_t", "x0_pred")
 MAX_SIDE = 256
 MAX_PIXELS = 12_000_000
 MAX_WIDTH = 8192
+LIMIT = 4 * MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,8 @@ def write_sheet(folder: Path, run: str, sheet: Sheet) -> None:
 def read_sheet(folder: Path, run: str) -> Sheet | None:
     """Return the sheet of a run, or None if there is none yet."""
     try:
-        webp = (folder / f"{run}.webp").read_bytes()
-        facts = json.loads((folder / f"{run}.json").read_text())
+        webp = read_file(folder / f"{run}.webp", LIMIT)
+        facts = json.loads(read_file(folder / f"{run}.json", LIMIT))
         return Sheet(
             webp,
             tuple(facts["kept"]),
@@ -147,7 +151,7 @@ def read_sheet(folder: Path, run: str) -> Sheet | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, StoreError, ValueError, LookupError, TypeError, RecursionError) as error:
         log.warning("cannot read the frames of %s: %s", run, error)
         return None
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 
 from sdlab.sampling.experiment import Experiment
+from sdlab.store.reading import read_file
+from sdlab.store.run_folder import MANIFEST_LIMIT
 
 log = logging.getLogger(__name__)
 
@@ -84,9 +86,12 @@ def _alive(name: str) -> bool:
 
 def _read(path: Path) -> Experiment | None:
     try:
-        return Experiment.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        log.warning("skipping unreadable %s: %s", path.name, error)
+        experiment = Experiment.from_dict(json.loads(read_file(path, MANIFEST_LIMIT)))
+        if experiment.id != path.stem:
+            raise ValueError(f"it holds the experiment {experiment.id}")
+        return experiment
+    except Exception as error:  # whatever somebody put there, the server starts
+        log.warning("skipping unreadable %s: %s", path, error)
         return None
 
 

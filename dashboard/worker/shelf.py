@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import StoreError
 from sdlab.store import run_path
-from sdlab.store.run_folder import read_manifest
+from sdlab.store.atomic import recover
+from sdlab.store.reading import PICTURE_LIMIT, png_size, read_file
+from sdlab.store.run_folder import IMAGE, open_picture, read_facts
 
 if TYPE_CHECKING:
     from sdlab.sampling.run import Run
@@ -34,8 +36,9 @@ class StoredRun:
         """The PNG as stored.
 
         Raises:
-            StoreError: If it cannot be read.
+            StoreError: If it cannot be read, to its end.
         """
+        open_picture(self.folder)
         return read_picture(self.folder)
 
 
@@ -43,21 +46,36 @@ def read_picture(folder: Path) -> bytes:
     """Return the PNG of a run folder.
 
     Raises:
-        StoreError: If it cannot be read.
+        StoreError: If it cannot be read, is no PNG or a link, or has more pixels than any picture.
     """
+    path = folder / IMAGE
     try:
-        return (folder / "image.png").read_bytes()
+        png_size(path)
+        return read_file(path, PICTURE_LIMIT)
     except OSError as error:
         raise StoreError(f"The picture of run {folder.name} cannot be read: {error}.") from error
+
+
+def run_folder(runs: Path, run: str) -> Path:
+    """Return the folder of a stored run.
+
+    Raises:
+        StoreError: If the id is none, nothing is stored under it, or a link leads out of the store.
+    """
+    folder = run_path(runs, run)
+    if not folder.is_dir():
+        raise StoreError(f"No run {run} is stored here.")
+    if folder.resolve().parent != runs.resolve():
+        raise StoreError(f"{folder} is a link that leads out of the store.")
+    return folder
 
 
 def stored_run(runs: Path, run: str) -> StoredRun | None:
     """Return a stored run, or None if there is none of that id that can be read."""
     try:
-        folder = run_path(runs, run)
-        if not folder.is_dir():
-            return None
-        return StoredRun(run, folder, read_manifest(folder))
+        recover(run_path(runs, run))
+        folder = run_folder(runs, run)
+        return StoredRun(run, folder, read_facts(folder)[0])
     except StoreError as error:
         log.warning("skipping run %r: %s", run[:40], error)
         return None
@@ -66,7 +84,7 @@ def stored_run(runs: Path, run: str) -> StoredRun | None:
 def stored_hash(runs: Path, run: str) -> str | None:
     """Return the hash of the weights that made a stored run, or None if it is not stored."""
     found = stored_run(runs, run)
-    return None if found is None else str(found.manifest["model"].get("hash"))
+    return None if found is None else found.manifest["model"]["hash"]
 
 
 def open_stored(runs: Path, run: str) -> "Run":

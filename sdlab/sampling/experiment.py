@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from sdlab.tracing.attention.record import AttentionRecord
 TENSORS = ("x_t", "x0_pred", "output_cond", "output_uncond")
 RECORD_DTYPES = ("float32", "float16", "bfloat16")
 SEED_MAX = 2**64 - 1
+MAX_PROMPT = 10_000
+MAX_JSON = 500_000
 Options = tuple[tuple[str, Any], ...]
 
 
@@ -45,8 +47,8 @@ class Record:
     attention: AttentionRecord | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.tensors, str):
-            raise ValueError(f"tensors must be a list of names, got the text {self.tensors!r}.")
+        if isinstance(self.tensors, str) or not isinstance(self.tensors, Iterable):
+            raise ValueError(f"tensors must be a list of names, got {self.tensors!r:.60}.")
         object.__setattr__(self, "tensors", tuple(self.tensors))
         for name in self.tensors:
             if name not in TENSORS:
@@ -58,6 +60,15 @@ class Record:
             object.__setattr__(self, "attention", AttentionRecord.from_dict(self.attention))
         if not (self.attention is None or isinstance(self.attention, AttentionRecord)):
             raise ValueError(f"attention must be an AttentionRecord, got {self.attention!r}.")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Record":
+        """Return the record of ``to_dict``'s values.
+
+        Raises:
+            ValueError: If a key is not a field, or a value is not valid.
+        """
+        return cls(**_known("field of record", values, cls))
 
     def keeps(self, evaluation: int, total: int) -> bool:
         """Return whether the tensors of this evaluation (0-based, of ``total``) are kept."""
@@ -127,8 +138,14 @@ class Experiment:
         for name in ("width", "height"):
             if getattr(self, name) is not None:
                 _size(name, getattr(self, name))
+        for name in ("solver", "curve", "model"):
+            value = getattr(self, name)
+            if not (isinstance(value, str) or (name == "curve" and value is None)):
+                raise ValueError(f"{name} must be text, got {value!r:.60}.")
         if isinstance(self.record, Mapping):
-            object.__setattr__(self, "record", Record(**self.record))
+            object.__setattr__(self, "record", Record.from_dict(self.record))
+        if not isinstance(self.record, Record):
+            raise ValueError(f"record must be a Record, got {self.record!r:.60}.")
         if not isinstance(self.fast, bool):
             raise ValueError(f"fast must be True or False, got {self.fast!r}.")
 
@@ -168,11 +185,7 @@ class Experiment:
         Raises:
             ValueError: If a key is not a field.
         """
-        names = [f.name for f in fields(cls)]
-        for key in values:
-            if key not in names:
-                raise ValueError(unknown("experiment field", key, names))
-        return cls(**values)
+        return cls(**_known("experiment field", values, cls))
 
     def with_(self, **changes: Any) -> "Experiment":
         """Return a copy with the named fields changed, checked again."""
@@ -187,6 +200,35 @@ class Experiment:
         if not low <= value <= high:
             raise ValueError(f"{name} must be from {low:g} to {high:g}, got {value:g}.")
         object.__setattr__(self, name, float(value))
+
+
+def check_size(experiment: Experiment) -> None:
+    """Refuse texts so long that they would hold up others; only what is run anew is judged.
+
+    Raises:
+        ValueError: If a prompt, or the experiment as a whole, is too long.
+    """
+    for name in ("prompt", "negative_prompt"):
+        length = len(getattr(experiment, name))
+        if length > MAX_PROMPT:
+            raise ValueError(
+                f"{name} must be at most {MAX_PROMPT:,} characters, got {length:,}; of those the"
+                " network sees the first 77 tokens."
+            )
+    length = len(experiment.to_json())
+    if length > MAX_JSON:
+        raise ValueError(
+            f"an experiment must be at most {MAX_JSON:,} characters of JSON, got {length:,};"
+            " shorten its options."
+        )
+
+
+def _known(what: str, values: Mapping[str, Any], cls: type) -> Mapping[str, Any]:
+    names = [f.name for f in fields(cls)]
+    for key in values:
+        if key not in names:
+            raise ValueError(unknown(what, key, names))
+    return values
 
 
 def _text(name: str, value: object) -> None:

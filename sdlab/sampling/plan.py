@@ -12,7 +12,7 @@ from sdlab.models.model import Model
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling import memory
 from sdlab.sampling.course import Course, course
-from sdlab.sampling.experiment import Experiment
+from sdlab.sampling.experiment import Experiment, check_size
 from sdlab.tracing.attention.planning import AttentionPlan, plan_attention
 
 
@@ -66,13 +66,14 @@ def plan(model: Model, experiment: Experiment) -> Plan:
     """Return what an experiment will do on a model.
 
     Raises:
-        ValueError: If the solver, an option, the curve, the number of steps or the size is not
-            valid for this model, an attention layer is named that it has not, or ``fast`` is asked
-            of a model that is not in float32.
+        ValueError: If a prompt is too long, or the solver, an option, the curve, the number of
+            steps or the size is not valid for this model, an attention layer is named that it has
+            not, or ``fast`` is asked of a model that is not in float32.
         ModelError: If its attention cannot be read (an IP-Adapter, a compiled U-Net).
         MemoryLimitError: If it cannot fit into memory, or the attention maps into their cap; with
             the figures.
     """
+    check_size(experiment)
     shape = _shape(model, experiment)
     if experiment.fast:
         check_fast(model)

@@ -103,6 +103,14 @@ def recover(target: Path) -> None:
             return
 
 
+def recover_all(root: Path) -> None:
+    """Put back every older folder in ``root`` that a crash in mid-replacement left hidden."""
+    for path in root.glob(".*.old"):
+        match = _HIDDEN.fullmatch(path.name)
+        if match:
+            recover(root / match["name"])
+
+
 def _rename(work: Path, target: Path) -> None:
     failure: OSError | None = None
     for _ in range(ATTEMPTS):

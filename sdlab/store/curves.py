@@ -12,9 +12,11 @@ from sdlab.noise.exchange import NamedCurve, curve_json, read_curve
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.store import runs_root
 from sdlab.store.atomic import write_file
+from sdlab.store.reading import read_file
 
 FOLDER = "curves"
 MAX_NAME = 60
+LIMIT = 2**22
 _NAME = re.compile(r"\w(?:[\w .()+-]*[\w)+])?")
 
 
@@ -141,9 +143,9 @@ def _read(path: Path) -> SavedCurve:
     saved = datetime.fromtimestamp(0, UTC)
     try:
         saved = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        return SavedCurve(path.stem, read_curve(path.read_bytes()), saved)
+        return SavedCurve(path.stem, read_curve(read_file(path, LIMIT)), saved)
     except OSError as error:
         reason = error.strerror or str(error)
-    except ValueError as error:
+    except (StoreError, ValueError) as error:
         reason = str(error).rstrip(".")
     return SavedCurve(path.stem, None, saved, f"{path} cannot be read: {reason}.")

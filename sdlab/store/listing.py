@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import StoreError
 from sdlab.store import RUN_ID, runs_root
-from sdlab.store.run_folder import FILES, read_manifest
+from sdlab.store.atomic import recover_all
+from sdlab.store.reading import png_size
+from sdlab.store.run_folder import FILES, IMAGE, read_facts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +40,7 @@ def list_runs(root: str | Path | None = None) -> "pd.DataFrame":
     import pandas as pd
 
     folder = runs_root() if root is None else Path(root).expanduser()
+    recover_all(folder)
     paths = [p for p in folder.iterdir() if RUN_ID.fullmatch(p.name)] if folder.is_dir() else []
     table = pd.DataFrame([_row(path) for path in sorted(paths)], columns=list(COLUMNS))
     table["created"] = pd.to_datetime(table["created"], utc=True, errors="coerce")
@@ -49,15 +52,14 @@ def list_runs(root: str | Path | None = None) -> "pd.DataFrame":
 def _row(path: Path) -> dict[str, Any]:
     row: dict[str, Any] = {"run": path.name, "path": str(path), "problem": ""}
     try:
-        manifest = read_manifest(path)
-        row |= {name: manifest[name] for name in ("created", "width", "height")}
-        row |= {name: manifest["experiment"][name] for name in SPEC}
-        row |= {"model": manifest["model"]["name"], "model_hash": manifest["model"]["hash"]}
+        manifest, experiment = read_facts(path)
+        missing = [name for name in FILES if not (path / name).is_file()]
+        if missing:
+            raise StoreError(f"{path} lacks {', '.join(missing)}.")
+        png_size(path / IMAGE)
     except StoreError as error:
         row["problem"] = str(error)
-    except (KeyError, TypeError) as error:
-        row["problem"] = f"{path}: its manifest lacks {error}."
-    missing = [name for name in FILES if not (path / name).is_file()]
-    if missing and not row["problem"]:
-        row["problem"] = f"{path} lacks {', '.join(missing)}."
-    return row
+        return row
+    row |= {name: manifest[name] for name in ("created", "width", "height")}
+    row |= {name: getattr(experiment, name) for name in SPEC}
+    return row | {"model": manifest["model"]["name"], "model_hash": manifest["model"]["hash"]}

@@ -1,9 +1,16 @@
-"""What folders of runs and of comparisons share: a manifest and tables, read with suspicion."""
+"""What folders of runs and of comparisons share: a manifest and tables, read with suspicion.
+
+Whoever can write into the store's folder may have put there what is no file at all (a pipe keeps
+its reader waiting for ever), a link to somewhere else, a file without end, or a picture that takes
+the memory when it is opened.
+"""
 
 import json
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sdlab.errors import StoreError
 
@@ -11,6 +18,60 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST = "manifest.json"
+MAX_PIXELS = 2**26  # 8192 x 8192
+PICTURE_LIMIT = 4 * MAX_PIXELS
+_PNG = b"\x89PNG\r\n\x1a\n"
+_CAREFUL = ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY")  # each where the system has it
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the bytes of a plain file of the store.
+
+    Args:
+        path: Of the file.
+        limit: The most bytes that it may have.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+        StoreError: If it is a link, a pipe or anything but a plain file, or larger.
+        OSError: If it cannot be read.
+    """
+    with _open(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise StoreError(f"{path} is larger than {limit:,} bytes; sdlab wrote no such file.")
+    return data
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels of a stored PNG, from its head alone.
+
+    Raises:
+        StoreError: If it cannot be read, is no PNG, or has more than ``MAX_PIXELS``.
+    """
+    try:
+        with _open(path) as file:
+            head = file.read(24)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    if len(head) < 24 or head[:8] != _PNG or head[12:16] != b"IHDR":
+        raise StoreError(f"{path} cannot be read as a PNG: it does not begin as one.")
+    width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    if not 0 < width * height <= MAX_PIXELS:
+        raise StoreError(
+            f"{path} is a picture of {width} x {height} pixels; at most {MAX_PIXELS:,} are read."
+        )
+    return width, height
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.is_symlink():
+        raise StoreError(f"{path} is a link; the store's own files are none.")
+    handle = os.open(path, os.O_RDONLY | sum(getattr(os, name, 0) for name in _CAREFUL))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise StoreError(f"{path} is no plain file.")
+    return open(handle, "rb")
 
 
 def read_json_manifest(folder: Path, what: str, form: int, limit: int) -> dict[str, Any]:
@@ -27,9 +88,7 @@ def read_json_manifest(folder: Path, what: str, form: int, limit: int) -> dict[s
     """
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > limit:
-            raise StoreError(f"{path} is larger than {limit:,} bytes; it is no manifest.")
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_file(path, limit).decode("utf-8"))
     except FileNotFoundError:
         raise StoreError(f"There is no {what} in {folder}: it has no {MANIFEST}.") from None
     except (OSError, ValueError, RecursionError) as error:

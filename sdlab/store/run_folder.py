@@ -18,7 +18,7 @@ from sdlab.store import run_path
 from sdlab.store.atomic import recover, write_folder
 from sdlab.store.attention import ATTENTION, open_attention, save_attention
 from sdlab.store.png import png_info
-from sdlab.store.reading import MANIFEST, read_json_manifest, read_parquet
+from sdlab.store.reading import MANIFEST, MAX_PIXELS, png_size, read_json_manifest, read_parquet
 from sdlab.store.tensors import StoredTensors, read_tensors
 from sdlab.tracing.columns import OPTIONAL_TABLES, TABLES
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
+    from sdlab.sampling.experiment import Experiment
     from sdlab.sampling.run import Run
     from sdlab.tracing.attention.maps import AttentionMaps
 
@@ -33,6 +34,8 @@ IMAGE, TENSORS = "image.png", "tensors.safetensors"
 FILES = (MANIFEST, IMAGE, TENSORS, *(f"{name}.parquet" for name in TABLES))
 OPTIONAL_FILES = (ATTENTION, *(f"{name}.parquet" for name in OPTIONAL_TABLES))
 MANIFEST_LIMIT = 4 * 2**20
+MAX_STEPS = 2**31 - 1
+MODEL = ("name", "hash")
 REQUIRED = ("id", "experiment", "model", "versions", "created", "width", "height")
 ABOUT_TRACE = ("kept", "sigmas")
 
@@ -51,7 +54,13 @@ def save_run(run: "Run", folder: str | Path) -> Path:
         from safetensors.torch import save_file
 
         manifest = json.dumps(run.manifest, indent=2, ensure_ascii=False, allow_nan=False)
-        (place / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
+        data = (manifest + "\n").encode()
+        if len(data) > MANIFEST_LIMIT:
+            raise StoreError(
+                f"The manifest of run {run.id} has {len(data):,} bytes and could not be opened"
+                f" again; at most {MANIFEST_LIMIT:,} are. Shorten its texts and options."
+            )
+        (place / MANIFEST).write_bytes(data)
         run.image.save(place / IMAGE, pnginfo=png_info(run.manifest))
         for name, table in run.tables.items():
             table.to_parquet(place / f"{name}.parquet", index=False)
@@ -83,8 +92,7 @@ def open_run(path: str | Path) -> "Run":
     folder = Path(path).expanduser()
     run_path(folder.parent, folder.resolve().name)
     recover(folder)
-    manifest = read_manifest(folder)
-    experiment = _experiment(folder, manifest)
+    manifest, experiment = read_facts(folder)
     needed = (*FILES, ATTENTION) if experiment.record.attention else FILES
     missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
@@ -94,7 +102,7 @@ def open_run(path: str | Path) -> "Run":
     tensors = StoredTensors(folder / TENSORS, names)
     recorded = StoredTensors(folder / TENSORS, [name for name in names if name != "latents"])
     trace = Trace(kept, sigmas, recorded, _attention(folder) if ATTENTION in needed else None)
-    return Run(experiment, _image(folder), trace, tables, tensors, manifest)
+    return Run(experiment, open_picture(folder), trace, tables, tensors, manifest)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -110,6 +118,43 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def read_facts(folder: Path) -> "tuple[dict[str, Any], Experiment]":
+    """Return the manifest of a run folder and its experiment, both as this version writes them.
+
+    Raises:
+        StoreError: If the manifest is missing or damaged; the message names what is wrong with it.
+    """
+    manifest = read_manifest(folder)
+    experiment = _experiment(folder, manifest)
+    for name in ("width", "height"):
+        _whole(folder, name, manifest[name], MAX_PIXELS)
+    _whole(folder, "num_steps", experiment.num_steps, MAX_STEPS)
+    model = manifest["model"]
+    if not isinstance(model, dict) or not all(isinstance(model.get(n), str) for n in MODEL):
+        raise StoreError(f"{folder / MANIFEST} must name its model and the model's hash.")
+    if not isinstance(manifest["created"], str):
+        raise StoreError(f"{folder / MANIFEST} must hold as created a time, in ISO 8601.")
+    return manifest, experiment
+
+
+def open_picture(folder: Path) -> "Image.Image":
+    """Return the picture of a run folder, in memory.
+
+    Raises:
+        StoreError: If it cannot be read as a PNG, or is larger than any picture that was made.
+    """
+    from PIL import Image
+
+    path = folder / IMAGE
+    png_size(path)
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.load()
+            return image
+    except (OSError, ValueError, SyntaxError) as error:
+        raise StoreError(f"{path} cannot be read as a PNG: {error}.") from error
+
+
 def read_table(folder: Path, name: str) -> "pd.DataFrame":
     """Return one table of a run folder.
 
@@ -119,12 +164,20 @@ def read_table(folder: Path, name: str) -> "pd.DataFrame":
     return read_parquet(folder / f"{name}.parquet", {**TABLES, **OPTIONAL_TABLES}[name])
 
 
-def _experiment(folder: Path, manifest: Mapping[str, Any]) -> Any:
+def _whole(folder: Path, name: str, value: object, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
+        raise StoreError(
+            f"{folder / MANIFEST} must hold as {name} a whole number from 1 to {most:,}, not"
+            f" {value!r:.60}."
+        )
+
+
+def _experiment(folder: Path, manifest: Mapping[str, Any]) -> "Experiment":
     from sdlab.sampling.experiment import Experiment
 
     try:
         experiment = Experiment.from_dict(manifest["experiment"])
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
+    except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError) as error:
         raise StoreError(f"{folder / MANIFEST} holds no valid experiment: {error}") from error
     if experiment.id != folder.resolve().name:
         raise StoreError(
@@ -139,17 +192,6 @@ def _attention(folder: Path) -> "AttentionMaps":
     stored = (folder / "attention.parquet").is_file()
     load = partial(read_table, folder, "attention") if stored else None
     return open_attention(folder / ATTENTION, load)
-
-
-def _image(folder: Path) -> "Image.Image":
-    from PIL import Image
-
-    try:
-        with Image.open(folder / IMAGE, formats=["PNG"]) as image:
-            image.load()
-            return image
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise StoreError(f"{folder / IMAGE} cannot be read as a PNG: {error}.") from error
 
 
 def _about(file: Any) -> tuple[list[str], list[int], list[float]]:

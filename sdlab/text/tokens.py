@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
     from sdlab.sampling.experiment import Experiment
 
+LONGEST_WORD = 100
+
 
 def tokens(source: "Model | Any", prompt: str, part: str | None = None) -> pd.DataFrame:
     """Return the table of a prompt's tokens, the cut ones after position 76.
@@ -35,7 +37,8 @@ def tokens(source: "Model | Any", prompt: str, part: str | None = None) -> pd.Da
         The ``tokens`` table of ``sdlab.tracing.columns`` without ``run`` and ``prompt``, and:
         ``text``, the piece in plain letters (its bytes in hex if it is only part of a letter);
         ``first`` and ``last``, the characters of the prompt that the piece was made from, last
-        excluded, missing for special tokens.
+        excluded, missing for special tokens. A ``word`` of more than ``LONGEST_WORD`` characters
+        ends in an ellipsis there: each of its pieces repeats it.
     """
     tokenizer = tokenizer_of(source, part)
     pieces, offsets = _encode(tokenizer, prompt)
@@ -47,7 +50,7 @@ def tokens(source: "Model | Any", prompt: str, part: str | None = None) -> pd.Da
     rows.append((tokenizer.eos_token_id, "end", None, False))
     rows += [(tokenizer.pad_token_id, "pad", None, False)] * (limit - len(rows))
     rows += [(pieces[i], "word", i, True) for i in range(room, len(pieces))]
-    texts = [prompt[offsets[word[0]][0] : offsets[word[-1]][1]] for word in words]
+    texts = [_word(prompt[offsets[word[0]][0] : offsets[word[-1]][1]]) for word in words]
     names = tokenizer.convert_ids_to_tokens([row[0] for row in rows])
     numbers = [row[2] for row in rows]
     return pd.DataFrame(
@@ -177,12 +180,16 @@ def _encode(tokenizer: Any, prompt: str) -> tuple[list[int], list[tuple[int, int
     encoded = tokenizer(
         prompt, add_special_tokens=False, return_offsets_mapping=True, verbose=False
     )
-    offsets = []
-    for first, last in encoded["offset_mapping"]:
-        while last < len(prompt) and unicodedata.combining(prompt[last]):
-            last += 1
-        offsets.append((first, last))
+    end = list(range(len(prompt) + 1))  # where the accents after each place end
+    for place in reversed(range(len(prompt))):
+        if unicodedata.combining(prompt[place]):
+            end[place] = end[place + 1]
+    offsets = [(first, end[last]) for first, last in encoded["offset_mapping"]]
     return list(encoded["input_ids"]), offsets
+
+
+def _word(text: str) -> str:
+    return text if len(text) <= LONGEST_WORD else f"{text[: LONGEST_WORD - 1]}\u2026"
 
 
 def _words(tokenizer: Any, pieces: list[int]) -> tuple[list[range], list[int]]:

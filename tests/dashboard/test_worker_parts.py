@@ -1,6 +1,7 @@
 """The worker's parts alone: watchers, ledger, frames, small words."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -59,6 +60,27 @@ def test_the_ledger_finds_the_runs_of_a_dead_process(tmp_path):
     assert Ledger(tmp_path).recover() == [experiment]
     assert not dead.exists()
     assert Ledger(tmp_path).recover() == [experiment]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["5", "[]", '{"record": 5}', '{"model": ["x"]}', '{"seed": 1e999}', "[" * 99999, '{"x": 1}'],
+)
+def test_a_spoilt_ledger_file_is_passed_over(tmp_path, text):
+    folder = tmp_path / "interrupted"
+    folder.mkdir(parents=True)
+    (folder / f"{RUN}.json").write_text(Experiment(prompt="x").to_json())
+    (folder / "0123456789abcdef.json").write_text(text)
+    (found,) = Ledger(tmp_path).recover()
+    assert found.id == RUN and JobView(found.id, found, "interrupted").experiment.to_json()
+
+
+def test_a_pipe_in_the_ledger_is_passed_over(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("needs pipes with a name; runs on POSIX")
+    (tmp_path / "interrupted").mkdir()
+    os.mkfifo(tmp_path / "interrupted" / f"{RUN}.json")
+    assert Ledger(tmp_path).recover() == []
 
 
 def test_the_ledger_leaves_another_living_server_alone(tmp_path):

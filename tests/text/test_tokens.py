@@ -1,7 +1,7 @@
 import pytest
 
 import sdlab
-from sdlab.text.tokens import labels, piece_text, token_tensors, unique_tokens
+from sdlab.text.tokens import LONGEST_WORD, labels, piece_text, token_tensors, unique_tokens
 from sdlab.tracing.columns import TOKENS
 from tests.text.conftest import tokenizer
 
@@ -168,3 +168,19 @@ def test_a_tokenizer_without_a_limit_is_refused():
     endless.model_max_length = int(1e30)
     with pytest.raises(ValueError, match="model_max_length must be at most 1000.*CLIP's is 77"):
         sdlab.tokens(endless, "a cat")
+
+
+@pytest.mark.parametrize("unit", ["\U0001f600", "a\u0301", "\u0301", "x", "\u732b"])
+def test_the_table_grows_with_the_prompt_not_with_its_square(embedded, unit):
+    def size(count):
+        table = sdlab.tokens(embedded, "a" + unit * count)
+        assert table["word"].str.len().max() <= LONGEST_WORD
+        assert table["last"].max() <= 1 + count * len(unit)
+        return table["word"].str.len().sum() + len(table)
+
+    assert size(4000) < 2.5 * size(2000)  # what a square would make 4
+
+
+def test_accents_end_the_letter_before_them(embedded):
+    table = sdlab.tokens(embedded, "e\u0301\u0301 x").query("kind == 'word'")
+    assert table["last"].tolist()[-2:] == [3, 5]
