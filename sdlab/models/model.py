@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.models.families import check_unet
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.solvers.model_config import config_in_force
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +36,7 @@ class Model:
     def __init__(self, pipeline: Any, name: str) -> None:
         self.pipeline = pipeline
         self.name = name
-        self.scheduler_config = dict(pipeline.scheduler.config)
+        self.scheduler_config = config_in_force(pipeline.scheduler)
         self.schedule = NoiseSchedule.from_config(self.scheduler_config)
         self._prompts: OrderedDict[str, Tensor] = OrderedDict()
 

@@ -22,6 +22,7 @@ from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers import plugins
 from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.everyday import unknown_solver
+from sdlab.solvers.model_config import completed
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import solvers
 
@@ -117,6 +118,7 @@ def course(
     """
     options, curve_options = dict(options or {}), dict(curve_options or {})
     check_steps(num_steps)
+    config = completed(config)
     if solver in solvers():
         return _of_solver(
             solver,

@@ -11,6 +11,7 @@ from sdlab.noise.curves import names as curve_names
 from sdlab.noise.schedule import PREDICTION_TYPES
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers import plugins
+from sdlab.solvers.model_config import completed
 from sdlab.solvers.probing import quiet
 from sdlab.solvers.registry import Solver, solvers
 
@@ -49,7 +50,7 @@ def schedulers(model: "Model | None" = None) -> pd.DataFrame:
         rows.append(_row(name, cls) if adapter.probe(name).compatible else _bare_row(name, cls))
     rows += [_refused_row(refusal) for refusal in plugins.refusals()]
     if model is not None:
-        config = model.pipeline.scheduler.config
+        config = completed(model.scheduler_config)
         rows = [_judged(row, config) if row["compatible"] else row for row in rows]
     whole = ("order", "stages", "nfe_10", "nfe_50")
     types = {**dict.fromkeys(whole, "Int64"), "eta": "Float64", "initial_scale": "Float64"}

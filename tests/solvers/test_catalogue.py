@@ -86,9 +86,9 @@ def test_a_model_narrows_what_is_compatible():
 
 
 def test_a_model_that_no_scheduler_can_be_made_for_says_why():
-    model = Model(make_pipeline(), "short")
-    model.pipeline.scheduler.register_to_config(num_train_timesteps=5)
-    row = sdlab.schedulers(model).set_index("name").loc["DDIMScheduler"]
+    pipeline = make_pipeline()
+    pipeline.scheduler.register_to_config(num_train_timesteps=5)
+    row = sdlab.schedulers(Model(pipeline, "short")).set_index("name").loc["DDIMScheduler"]
     assert not row["compatible"] and "num_steps must be from 1 to 5" in row["reason"]
 
 

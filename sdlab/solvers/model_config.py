@@ -1,0 +1,41 @@
+"""A model's scheduler config as its pipeline runs it, so that every class is made of the same.
+
+``StableDiffusionPipeline`` completes an old config when it is built: ``steps_offset`` becomes 1 and
+``clip_sample`` False. diffusers goes on listing both in ``_use_default_values``, the entries that
+``from_config`` drops again, so a class made of the completed config would run without them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+COMPLETED: Mapping[str, Any] = {"steps_offset": 1, "clip_sample": False}
+"""What the pipeline enters if a config does not say so (``StableDiffusionPipeline.__init__``)."""
+_DEFAULTED = "_use_default_values"
+
+
+def config_in_force(scheduler: Any) -> dict[str, Any]:
+    """Return a scheduler's config; only what still is a default counts as one.
+
+    Args:
+        scheduler: A diffusers scheduler, as its pipeline holds it.
+    """
+    from sdlab.solvers.probing import parameters
+
+    config = dict(scheduler.config)
+    defaults = parameters(type(scheduler))
+    kept = [key for key in config.get(_DEFAULTED, ()) if config.get(key) == defaults.get(key)]
+    return {**config, _DEFAULTED: kept} if _DEFAULTED in config else config
+
+
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with what a pipeline completes; an entry that says otherwise stays.
+
+    Args:
+        config: ``scheduler.config``, or the contents of scheduler_config.json.
+    """
+    said = {key: config.get(key, value) for key, value in COMPLETED.items()}
+    settled = [key for key, value in COMPLETED.items() if said[key] == value]
+    out = {**config, **said}
+    if _DEFAULTED in out:
+        out[_DEFAULTED] = [key for key in out[_DEFAULTED] if key not in settled]
+    return out
