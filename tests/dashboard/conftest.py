@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from sdlab.sampling.engine import Engine
 from tests.dashboard.tables import channels_table, steps_table
 
 MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
@@ -48,7 +49,7 @@ def open_page(runs_folder) -> Callable[..., AppTest]:
     return opened
 
 
-def run_until(at: AppTest, met: Callable[[AppTest], object], seconds: float = 60) -> AppTest:
+def run_until(at: AppTest, met: Callable[[AppTest], object], seconds: float = 240) -> AppTest:
     """Run the page again and again until the condition is met; fails after ``seconds``."""
     end = time.monotonic() + seconds
     while not met(at):
@@ -56,6 +57,19 @@ def run_until(at: AppTest, met: Callable[[AppTest], object], seconds: float = 60
         time.sleep(0.2)
         at.run()
     return at
+
+
+@pytest.fixture
+def unhurried(monkeypatch) -> Callable[[], None]:
+    """Slow the worker's rounds, so that a click comes before a run's end; call it to let go."""
+    full = Engine.round
+
+    def slowly(self: Engine) -> bool:
+        time.sleep(0.3)
+        return full(self)
+
+    monkeypatch.setattr(Engine, "round", slowly)
+    return lambda: monkeypatch.setattr(Engine, "round", full)
 
 
 def read(element) -> str:

@@ -47,7 +47,7 @@ def errors(at) -> list[str]:
 
 def go(at):
     at.button(key=GO).click().run()
-    return run_until(at, lambda a: "Measurements" in headers(a), 120)
+    return run_until(at, lambda a: "Measurements" in headers(a))
 
 
 @pytest.fixture
@@ -247,8 +247,8 @@ def test_a_sampler_that_falls_over_has_its_error_and_the_rest_finish(open_page):
         registry._SOLVERS.pop("falls")
 
 
-def test_cancel_keeps_what_is_done_and_shows_it(open_page):
-    at = open_page("compare", **{**QUICK, "compare.reference": "200", "compare.seeds": "5"})
+def test_cancel_keeps_what_is_done_and_shows_it(open_page, unhurried):
+    at = open_page("compare", **{**QUICK, "compare.reference": "30", "compare.seeds": "5"})
     at.button(key=GO).click().run()
     run = shown(at)
     found = batches.asked(lab().runs, run)
@@ -258,21 +258,22 @@ def test_cancel_keeps_what_is_done_and_shows_it(open_page):
         states = batches.states(lab(), found)
         return all(states[cell].state == "done" for cell in cells)
 
-    run_until(at, all_cells_done, 120)
+    run_until(at, all_cells_done)
     at.button(key="compare.cancel").click().run()
+    unhurried()
     run_until(at, lambda a: "Measurements" in headers(a))
     assert any("nothing to rank" in read(i) or "no distance" in read(i) for i in at.info)
     states = opened(lab().runs, run, made_at(lab().runs, run)).tables["runs"]["state"]
     assert set(states) == {"done"}
     assert any("References not done" in read(w) and "1 of 1" in read(w) for w in at.warning)
     at.button(key="compare.rest").click().run()
-    run_until(at, lambda a: "Measurements" in headers(a), 240)
+    run_until(at, lambda a: "Measurements" in headers(a))
     result = opened(lab().runs, run, made_at(lab().runs, run))
     assert not result.unreferenced and result.runs["distance"].notna().all()
 
 
-def test_cancel_in_the_middle_of_a_samplers_run(open_page):
-    choices = {"compare.budget": "150", "compare.more": "", "compare.reference": "4"}
+def test_cancel_in_the_middle_of_a_samplers_run(open_page, unhurried):
+    choices = {"compare.budget": "30", "compare.more": "", "compare.reference": "4"}
     at = open_page("compare", **{**QUICK, **choices, "compare.seeds": "7"})
     at.button(key=GO).click().run()
     run = shown(at)
@@ -282,12 +283,13 @@ def test_cancel_in_the_middle_of_a_samplers_run(open_page):
     def under_way(a):
         return any(batches.states(lab(), found)[cell].evaluation > 3 for cell in cells)
 
-    run_until(at, under_way, 120)
+    run_until(at, under_way)
     at.button(key="compare.cancel").click().run()
+    unhurried()
     run_until(at, lambda a: "Measurements" in headers(a))
     assert any("not done: 2 cancelled" in read(w) for w in at.warning)
     at.button(key="compare.rest").click().run()
-    run_until(at, lambda a: "Measurements" in headers(a), 240)
+    run_until(at, lambda a: "Measurements" in headers(a))
     result = opened(lab().runs, run, made_at(lab().runs, run))
     assert set(result.runs["state"]) == {"done"} and not result.unreferenced
 
