@@ -35,6 +35,7 @@ class Library:
 
     def __init__(self, load: Callable[..., "Model"] | None = None) -> None:
         self._load = load
+        self._began = False  # also a load that failed leaves something behind
         self.model: Model | None = None
         self.engine: Engine | None = None
         self.view: ModelView | None = None
@@ -57,6 +58,7 @@ class Library:
             Exception: What ``sdlab.load`` raises; there is no model then.
         """
         self.release()
+        self._began = True
         load = self._load
         if load is None:
             import sdlab
@@ -74,6 +76,8 @@ class Library:
 
     def release(self) -> None:
         """Let go of the model in memory and of what its device cached."""
+        if not self._began:
+            return  # collecting takes long, and there is nothing of ours to collect
         self.model = self.engine = self.view = None
         gc.unfreeze()
         gc.collect()

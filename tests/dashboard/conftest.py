@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from sdlab.models.model import Model
 from sdlab.sampling.engine import Engine
 from tests.dashboard.tables import channels_table, steps_table
 
@@ -47,6 +48,13 @@ def open_page(runs_folder) -> Callable[..., AppTest]:
         return at.run()
 
     return opened
+
+
+def again(model: Model, name: str | None = None) -> Model:
+    """Return the model as if loaded anew, without fitting its previews once more."""
+    fresh = Model(model.pipeline, name or "embedded")
+    fresh.preview = model.preview
+    return fresh
 
 
 def run_until(at: AppTest, met: Callable[[AppTest], object], seconds: float = 240) -> AppTest:

@@ -15,6 +15,7 @@ from dashboard.worker.worker import Worker
 from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.models.model import Model
 from sdlab.sampling.experiment import Experiment
+from tests.dashboard.conftest import again
 from tests.dashboard.test_worker import ended, running, until
 
 RUN = Experiment(prompt="a cat", seed=11, num_steps=16)
@@ -25,7 +26,7 @@ def make_worker(embedded, tmp_path):
     workers = []
 
     def made(load=None, **options):
-        given = load or (lambda s=None, **k: Model(embedded.pipeline, s or "embedded"))
+        given = load or (lambda s=None, **k: again(embedded, s))
         workers.append(Worker(tmp_path, load=given, **options))
         return workers[-1]
 

@@ -11,9 +11,9 @@ import sdlab
 from dashboard.worker.views import ModelRequest
 from dashboard.worker.worker import Worker
 from sdlab.errors import ModelError, StoreError
-from sdlab.models.model import Model
 from sdlab.sampling.experiment import Experiment, Record
 from sdlab.sampling.run import Run
+from tests.dashboard.conftest import again
 
 SHORT = Experiment(prompt="a cat", seed=1, num_steps=2)
 LONG = Experiment(prompt="a cat", seed=2, num_steps=900)
@@ -29,7 +29,7 @@ def make_worker(model, tmp_path):
     workers = []
 
     def made(load=None, **options):
-        given = load or (lambda source=None, **kwargs: Model(model.pipeline, source or "embedded"))
+        given = load or (lambda source=None, **kwargs: again(model, source))
         workers.append(Worker(tmp_path, load=given, **options))
         return workers[-1]
 
@@ -118,7 +118,7 @@ def test_cancel_while_it_waits(make_worker, model):
 
     def load(source=None, **options):
         opened.wait(30)
-        return Model(model.pipeline, "embedded")
+        return again(model)
 
     worker = make_worker(load)
     first, second = worker.submit(LONG), worker.submit(SHORT)
@@ -246,7 +246,7 @@ def test_never_two_models_in_memory(make_worker, model):
     def load(source=None, **options):
         gc.collect()
         assert not [ref for ref in made if ref() is not None], "the old model is still there"
-        fresh = Model(model.pipeline, source or "embedded")
+        fresh = again(model, source)
         made.append(weakref.ref(fresh))
         return fresh
 
@@ -262,7 +262,7 @@ def test_a_model_that_fails_is_explained_and_the_embedded_one_is_back(make_worke
     def load(source=None, **options):
         if source == "bad":
             raise ModelError("bad is no pipeline: model_index.json is missing.")
-        return Model(model.pipeline, "embedded")
+        return again(model)
 
     worker = make_worker(load)
     worker.load(ModelRequest("bad"))
@@ -279,7 +279,7 @@ def test_a_model_that_fails_leaves_the_one_before_in_hand(make_worker, model):
     def load(source=None, **options):
         if source == "bad":
             raise ModelError("bad is no pipeline: model_index.json is missing.")
-        return Model(model.pipeline, source or "embedded")
+        return again(model, source)
 
     worker = make_worker(load)
     worker.load(ModelRequest("mine"))
