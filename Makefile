@@ -5,12 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: run test lint types unit e2e bench clean
+.PHONY: run test check lint types unit e2e bench clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 test: lint types unit
+
+check: lint types
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m 'not slow'
 
 lint: $(VENV)/.dev-stamp
 	$(BIN)/ruff check .
@@ -20,7 +23,7 @@ types: $(VENV)/.dev-stamp
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev-stamp
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 e2e: $(VENV)/.dev-stamp
 	$(BIN)/python -m pytest tests/e2e

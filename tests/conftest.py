@@ -15,6 +15,25 @@ torch.set_num_threads(1)
 settings.register_profile("sdlab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sdlab")
 
+# Who asks for one of these opens a page, starts a worker or drives a browser.
+SLOW_FIXTURES = {"open_page", "runs_folder", "make_worker", "server", "browser"}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what is slow, and keep together what shares something that takes long to make.
+
+    The browser tests share one server and one Chromium, and so one of the test workers; they come
+    first, because they are the largest such group. Other tests stay with their file, whose fixtures
+    they share.
+    """
+    for item in items:
+        browser = "tests/e2e/" in item.path.as_posix()
+        if SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.path.as_posix()))
+    items.sort(key=lambda item: "tests/e2e/" not in item.path.as_posix())
+
+
 SD_SCHEDULER = {
     "beta_start": 0.00085,
     "beta_end": 0.012,

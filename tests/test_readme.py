@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from sdlab.cli import app
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
 

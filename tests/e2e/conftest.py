@@ -22,16 +22,24 @@ expect.set_options(timeout=SECONDS)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
+BREAKS = '''
+import sdlab
+
+@sdlab.solver("breaks", order=1)
+def breaks(x, sigmas, noise):
+    """Euler; in a real run of five steps it falls over in the third, in no check."""
+    for number, (sigma, sigma_next) in enumerate(zip(sigmas, sigmas[1:])):
+        if number == 2 and len(sigmas) == 6 and x.shape[1] == 4:
+            raise ValueError("the bridge is out at step 3")
+        x = x + (sigma_next - sigma) * (x - (yield x, sigma)) / sigma
+    return x
+'''
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
 
 
 def start_server(runs: Path, log: Path, base: str = "") -> tuple[subprocess.Popen, str]:
@@ -63,7 +71,13 @@ def runs(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(runs) -> Iterator[str]:
-    process, url = start_server(runs, runs.parent / "server.log")
+    """The one server, with a sampler plugged in that falls over in mid-run."""
+    folder = runs.parent / "solvers"
+    folder.mkdir()
+    (folder / "breaks.py").write_text(BREAKS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SDLAB_SOLVERS", str(folder))
+        process, url = start_server(runs, runs.parent / "server.log")
     yield url
     process.terminate()
     process.wait(30)

@@ -1,42 +1,12 @@
 """Compare in a real browser: choose, run, fail, download, reopen, cancel, join."""
 
 import io
-import os
 import zipfile
-from collections.abc import Iterator
 
 import pandas as pd
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import LONG, SECONDS, settle, start_server
-
-BREAKS = '''
-import sdlab
-
-@sdlab.solver("breaks", order=1)
-def breaks(x, sigmas, noise):
-    """Euler; in a real run of five steps it falls over in the third, in no check."""
-    for number, (sigma, sigma_next) in enumerate(zip(sigmas, sigmas[1:])):
-        if number == 2 and len(sigmas) == 6 and x.shape[1] == 4:
-            raise ValueError("the bridge is out at step 3")
-        x = x + (sigma_next - sigma) * (x - (yield x, sigma)) / sigma
-    return x
-'''
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[str]:
-    """A server of its own, with a sampler plugged in that falls over in mid-run."""
-    folder = tmp_path_factory.mktemp("compare")
-    (folder / "solvers").mkdir()
-    (folder / "solvers" / "breaks.py").write_text(BREAKS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(os.environ, "SDLAB_SOLVERS", str(folder / "solvers"))
-        process, url = start_server(folder / "runs", folder / "server.log")
-    yield url
-    process.terminate()
-    process.wait(30)
+from tests.e2e.conftest import LONG, SECONDS, settle
 
 
 def open_compare(new_page, **choices: str | list[str]) -> Page:

@@ -29,6 +29,8 @@ from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.stage_checker import accuracy
 from sdlab.embedded.world import World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pipeline():

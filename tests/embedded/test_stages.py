@@ -35,6 +35,8 @@ from sdlab.embedded.stage_vae import VaeStage
 from sdlab.embedded.vocabulary import Vocabulary
 from sdlab.embedded.world import World
 
+pytestmark = pytest.mark.slow
+
 OBJECTS = ("cat", "parrot", "car", "heart")
 
 

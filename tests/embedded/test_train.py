@@ -26,6 +26,8 @@ from sdlab.embedded.nets import (
 from sdlab.embedded.train import SHARES, STAGES, Run, main, parser
 from sdlab.embedded.vocabulary import Vocabulary
 
+pytestmark = pytest.mark.slow
+
 
 def test_train_makes_a_pipeline_that_diffusers_loads(tmp_path, capsys):
     out, folder = tmp_path / "run", tmp_path / "pipeline"

@@ -10,6 +10,8 @@ from sdlab.models.load import EMBEDDED
 
 from .hub_server import COMMIT, serve
 
+pytestmark = pytest.mark.slow
+
 # The hub's address and offline mode are read when its client is imported, so it runs apart. Each
 # case is (source, options); the answer is the model's hash or the error.
 ASK = """
