@@ -1,7 +1,6 @@
 import io
 import json
 import shutil
-import time
 import zipfile
 
 import pandas as pd
@@ -46,9 +45,7 @@ def stored(small, tmp_path_factory):
 
 def test_what_is_opened_is_what_was_saved(stored):
     root, result = stored
-    begin = time.perf_counter()
     opened = open_result(root, result.id)
-    assert time.perf_counter() - begin < 3  # 0.03 s on an idle machine
     assert opened.comparison == result.comparison and opened.manifest == result.manifest
     assert opened.target == 0.2
     for name in TABLES:

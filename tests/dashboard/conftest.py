@@ -42,7 +42,7 @@ def runs_folder(tmp_path_factory) -> Iterator[Path]:
 @pytest.fixture
 def open_page(runs_folder) -> Callable[..., AppTest]:
     def opened(name: str, **params: str) -> AppTest:
-        at = AppTest.from_file(str(MAIN), default_timeout=120)
+        at = AppTest.from_file(str(MAIN), default_timeout=240)
         at.query_params.update(params)
         at.switch_page(f"../pages/{name}.py")
         return at.run()

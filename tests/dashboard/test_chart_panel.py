@@ -11,7 +11,7 @@ def _panel(n):
 
 
 def test_a_long_run_is_drawn_thinned():
-    at = AppTest.from_function(_panel, args=(1279,), default_timeout=60).run()
+    at = AppTest.from_function(_panel, args=(1279,), default_timeout=240).run()
     assert not at.exception
     assert len(at.get("vega_lite_chart")) == 11
     assert [c.value for c in at.caption] == [
@@ -20,7 +20,7 @@ def test_a_long_run_is_drawn_thinned():
 
 
 def test_a_short_run_is_drawn_whole():
-    at = AppTest.from_function(_panel, args=(25,), default_timeout=60).run()
+    at = AppTest.from_function(_panel, args=(25,), default_timeout=240).run()
     assert len(at.get("vega_lite_chart")) == 11
     assert not at.caption
 
@@ -35,7 +35,7 @@ def _bare():
 def test_without_statistics_only_noise_and_time_are_drawn():
     from dashboard.chart_panel import NO_STATISTICS
 
-    at = AppTest.from_function(_bare, default_timeout=60).run()
+    at = AppTest.from_function(_bare, default_timeout=240).run()
     assert not at.exception
     assert len(at.get("vega_lite_chart")) == 3
     assert [c.value for c in at.caption] == [NO_STATISTICS]  # nothing of guidance that is off

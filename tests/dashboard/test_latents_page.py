@@ -18,7 +18,7 @@ def run(runs_folder):
     import time
 
     run = lab().submit(Experiment(prompt="a red car on a beach", seed=3, num_steps=4))
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while (view := lab().get(run)) is not None and view.live:
         assert time.monotonic() < end
         time.sleep(0.1)
@@ -218,7 +218,7 @@ def test_frames_that_the_scrubber_has_are_not_decoded_again(open_page, run, monk
     from dashboard.latents_page import through
 
     lab().want_frames(run)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while (sheet := lab().sheet(run)) is None or sheet.how != "decoded":
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -13,7 +13,7 @@ def _line(fields):
 
 
 def line(**fields):
-    at = AppTest.from_function(_line, args=(fields,), default_timeout=60).run()
+    at = AppTest.from_function(_line, args=(fields,), default_timeout=240).run()
     assert not at.exception
     return re.sub("<[^>]*>", "", "".join(node.proto.body for node in at.get("html")))
 

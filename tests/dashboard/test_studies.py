@@ -155,7 +155,7 @@ def test_in_the_worker_beside_a_run(runs_folder):
 
     run = lab().submit(Experiment(prompt="beside a study", num_steps=6))
     lab().studies.begin("beside", make, model_hash, "nobody")
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while lab().studies.get("beside").live or lab().get(run).live:
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -38,7 +38,7 @@ def make_worker(model, tmp_path):
         worker.stop()
 
 
-def until(met, seconds=60):
+def until(met, seconds=240):
     end = time.monotonic() + seconds
     while not (value := met()):
         assert time.monotonic() < end, "it did not happen in time"

@@ -1,5 +1,4 @@
 import json
-import time
 
 import pytest
 import torch
@@ -18,10 +17,8 @@ def edit(path, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_embedded_needs_no_network_and_two_seconds(embedded, no_network):
-    start = time.monotonic()
+def test_embedded_needs_no_network(embedded, no_network):
     model = load(device="cpu")
-    assert time.monotonic() - start < 2.0
     assert model.name == "embedded"
     assert load("embedded", device="cpu").hash == model.hash == embedded.hash
 

@@ -279,7 +279,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300)
 @given(st.one_of(st.text(max_size=60), st.lists(PARTS, max_size=25).map(" ".join)))
 @example("9**9**9**9**9")
 @example("((((9**9)**9)**9)**9)**9")
