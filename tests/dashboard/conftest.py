@@ -1,5 +1,6 @@
 """One worker with the real embedded model for all page tests of a session."""
 
+import functools
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from sdlab.models.model import Model
@@ -24,6 +26,15 @@ def steps() -> pd.DataFrame:
 @pytest.fixture
 def channels() -> pd.DataFrame:
     return channels_table()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scanned_once() -> Iterator[None]:
+    """Let Streamlit look through the installed packages once, not for every page opened."""
+    once = functools.cache(manifest_scanner.scan_component_manifests)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", once)
+        yield
 
 
 @pytest.fixture(scope="session")
