@@ -6,11 +6,14 @@
 "time" draws one picture with 16 deterministic samplers (SAMPLERS below: eight of ours, eight of
 diffusers), one run after another, in one batch, and in one batch in fast mode, in turn; a run is
 timed whole, from its words to its tables. "error" holds fast pictures of held-out captions against
-the exact ones; what the sampler itself is off by says how much that is. "memory" (Linux) is the
-peak of the process over what sdlab.plan and the engine reckon with: every record, and one call of
-all samples or one decoding; "summing" (Linux) is that of summing up stored runs of four pictures
-over what the Compare page reckons with. "full" is Stable Diffusion 1.5's size with random weights,
-at 512 x 512, only on CUDA. --quick makes fewer steps and pictures, and so other figures.
+the exact ones; what the sampler itself is off by says how much that is. "call" looks inside one
+network call: how far a layer's bfloat16 result is from the exact one over how far rounding that to
+bfloat16 is (1 where the processor sums in float32), and how far the call's output is off. "memory"
+(Linux) is the peak of the process over what sdlab.plan and the engine reckon with: every record,
+and one call of all samples or one decoding; "summing" (Linux) is that of summing up stored runs of
+four pictures over what the Compare page reckons with. "full" is Stable Diffusion 1.5's size with
+random weights, at 512 x 512, only on CUDA. --quick makes fewer steps and pictures, and so other
+figures.
 """
 
 import sys
@@ -29,6 +32,7 @@ from sdlab.comparing.facts import Facts
 from sdlab.comparing.memory import summary_bytes
 from sdlab.comparing.reference import stored
 from sdlab.comparing.summary import summarise
+from sdlab.denoisers.network import Sample, evaluate
 from sdlab.embedded.evaluate import held_out_captions
 from sdlab.latents.round_trip import likeness
 from sdlab.sampling import memory
@@ -133,6 +137,44 @@ def measure_error(report):
         )
 
 
+def measure_call(report):
+    """How far one fast call is off, layer by layer and whole."""
+    model = sdlab.load(device=report.arguments.device, dtype="float32")
+    unet = model.pipeline.unet
+    texts = model.encode_prompt("a red car", "")
+    noise = torch.randn(
+        4, model.latent_channels, 16, 16, generator=torch.Generator().manual_seed(0)
+    )
+    losses = []
+
+    def hold(module, arguments, out):
+        with torch.autocast(model.device.type, enabled=False):
+            given = [t.bfloat16().double() for t in (arguments[0], module.weight)]
+            bias = None if module.bias is None else module.bias.bfloat16().double()
+            linear = isinstance(module, torch.nn.Linear)
+            apply = torch.nn.functional.linear if linear else module._conv_forward
+            exact = apply(*given, bias)
+        if rounding := relative_rmse(exact.bfloat16(), exact):  # 0 where all inputs are 0
+            losses.append(relative_rmse(out, exact) / rounding)
+
+    layers = [m for m in unet.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)]
+    for timestep in (999.0, 750.0, 500.0, 250.0):
+        samples = [Sample(x[None], timestep, *texts, 4.0, 0.0, fast=True) for x in noise]
+        exact = evaluate(model, [sample._replace(fast=False) for sample in samples])
+        handles = [layer.register_forward_hook(hold) for layer in layers]
+        try:
+            fast = evaluate(model, samples)
+        finally:
+            for handle in handles:
+                handle.remove()
+        for part in ("cond", "guided"):
+            pairs = [(getattr(a, part), getattr(b, part)) for a, b in zip(fast, exact, strict=True)]
+            off = median(relative_rmse(a, b) for a, b in pairs)
+            report.add(f"one call at t = {timestep:.0f}: {part}, rel. RMSE", off)
+    name = f"{len(layers)} layers: error over bfloat16's rounding"
+    report.add(f"{name}, at most", max(losses), goal="<= 1.1", note=f"median {median(losses):.3f}")
+
+
 def measure_memory(report):
     """The peak of the process over the estimate for a whole batch."""
     if not sys.platform.startswith("linux") or report.arguments.device != "cpu":
@@ -212,6 +254,7 @@ def measure_full(report):
 GROUPS = {
     "time": measure_time,
     "error": measure_error,
+    "call": measure_call,
     "memory": measure_memory,
     "summing": measure_summing,
     "full": measure_full,
