@@ -49,7 +49,7 @@ def test_sample_scheduler_hostile_upload_and_on(new_page):
     solver.fill("heun")
     solver.press("Enter")
     expect(page.locator(".scrubber figcaption").nth(1)).to_have_text("B: heun", timeout=SECONDS)
-    assert "noised.b_solver=heun" in page.url
+    page.wait_for_url("**noised.b_solver=heun**")
 
     page.get_by_role("radio", name="Upload").click()
     expect(page.get_by_text("a link to this page cannot carry it")).to_be_visible()
