@@ -18,6 +18,7 @@ from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.entrant import Entrant
 from sdlab.errors import unknown
 from sdlab.noise.bounds import MAX_STEPS, check_whole
+from sdlab.plain import plain_fields
 from sdlab.sampling.course import course
 from sdlab.sampling.experiment import Experiment, Record
 
@@ -105,6 +106,7 @@ class Comparison:
     fast: bool = False
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         entrants = (Entrant(**e) if isinstance(e, Mapping) else e for e in self.entrants)
         object.__setattr__(self, "entrants", tuple(entrants))
         for name in ("prompts", "seeds", "more_budgets"):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sdlab.plain import plain_fields
 from sdlab.sampling.experiment import Options, options_of
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers.catalogue import valid_names
@@ -46,6 +47,7 @@ class Entrant:
     label: str = ""
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if self.solver not in valid_names():
             raise ValueError(unknown_solver(self.solver, valid_names()))
         for name in ("curve_options", "solver_options"):

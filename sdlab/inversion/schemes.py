@@ -22,6 +22,7 @@ the first and the last included.
 import math
 from collections.abc import Callable, Generator, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 from sdlab.errors import unknown
@@ -136,7 +137,7 @@ def scheme(method: str, *, iterations: int = ITERATIONS, mix: float = MIX) -> Sc
     """
     if method not in METHODS:
         raise ValueError(unknown("inversion method", method, METHODS))
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
+    if isinstance(iterations, bool) or not isinstance(iterations, Integral) or iterations < 1:
         raise ValueError(f"iterations must be a whole number of at least 1, got {iterations!r}.")
     if not 0.5 < mix <= 1:
         raise ValueError(f"mix must be above 0.5 and at most 1, got {mix}.")

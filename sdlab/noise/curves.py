@@ -8,6 +8,7 @@ chosen in timesteps in ``spacings``, a person's own in ``custom``; here they hav
 
 import inspect
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from sdlab.noise.closed_form import (
 )
 from sdlab.noise.schedule import Array, NoiseSchedule
 from sdlab.noise.spacings import SPACINGS, spaced_timesteps
+from sdlab.plain import plain
 
 __all__ = [
     "CURVES",
@@ -154,7 +156,7 @@ def describe(name: str) -> str:
 def fixed_steps(name: str | None, options: Mapping[str, Any]) -> int | None:
     """Return the only number of steps that a curve can have, or None if any will do."""
     values = options.get("sigmas") if name == "sigmas" else None
-    return len(values) - 1 if isinstance(values, (list, tuple)) else None
+    return len(values) - 1 if isinstance(values, (list, tuple, np.ndarray)) else None
 
 
 def make(
@@ -174,6 +176,7 @@ def make(
     """
     name = name or schedule.timestep_spacing
     curve = _curve(name)
+    options = {key: plain(value) for key, value in options.items()}
     _check_options(name, curve, options)
     check_steps(num_steps, schedule.num_timesteps)
     given = {
@@ -195,7 +198,7 @@ def make(
             raise ValueError(f"curve {name!r}: {problems[0].sentence}")
     elif not (np.isfinite(sigmas).all() and (np.diff(sigmas) < 0).all()):
         shown = ", ".join(
-            f"{k}={v:g}" if isinstance(v, (int, float)) else f"{k}={v}"
+            f"{k}={v:g}" if isinstance(v, Real) else f"{k}={v}"
             for k, v in arguments.items()
             if k not in _GIVEN
         )
@@ -228,9 +231,9 @@ def _check_options(name: str, curve: Curve, options: Mapping[str, Any]) -> None:
         if isinstance(allowed[key], str):
             if not isinstance(value, str):
                 raise ValueError(f"{key} of curve {name!r} must be text, got {value!r}.")
-        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        elif isinstance(value, bool) or not isinstance(value, Real):
             raise ValueError(f"{key} of curve {name!r} must be a number, got {value!r}.")
-        elif isinstance(allowed[key], int) and not isinstance(value, int):
+        elif isinstance(allowed[key], int) and not isinstance(value, Integral):
             raise ValueError(f"{key} of curve {name!r} must be a whole number, got {value!r}.")
         check(key, value, f"curve {name!r}")
     if name in OWN and name not in options:

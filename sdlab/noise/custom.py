@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -114,13 +115,13 @@ def read_points(points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
     Raises:
         ValueError: Naming the point that is wrong.
     """
-    if isinstance(points, str) or not isinstance(points, Sequence):
+    if isinstance(points, str) or not isinstance(points, (Sequence, np.ndarray)):
         raise ValueError(f"points must be a list of [u, sigma] pairs, got {points!r}.")
     if not 2 <= len(points) <= MAX_POINTS:
         raise ValueError(f"points must be 2 to {MAX_POINTS} [u, sigma] pairs, got {len(points)}.")
     found: list[tuple[float, float]] = []
     for index, pair in enumerate(points):
-        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+        if isinstance(pair, str) or not isinstance(pair, (Sequence, np.ndarray)) or len(pair) != 2:
             raise ValueError(f"point {index + 1} must be a [u, sigma] pair, got {pair!r}.")
         u, level = _numbers(f"point {index + 1}", pair).tolist()
         if not (0 <= u <= 1 and 0 < level < math.inf):
@@ -247,7 +248,7 @@ def _numbers(what: str, values: Sequence[float]) -> Array:
     if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
         raise ValueError(f"{what} must be a list of numbers, got {values!r:.60}.")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise ValueError(f"{what} must hold numbers only, it has {value!r:.60}.")
     try:
         return np.array(values, dtype=np.float64)

@@ -17,6 +17,7 @@ import pandas as pd
 from sdlab.noise import curves
 from sdlab.noise.bounds import check_steps
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.plain import plain
 from sdlab.sampling.process import Process, solver_process
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers import plugins
@@ -116,7 +117,9 @@ def course(
     Raises:
         ValueError: If a name, an option, the curve or the number of steps is not valid.
     """
-    options, curve_options = dict(options or {}), dict(curve_options or {})
+    num_steps, eta, seed = plain(num_steps), plain(eta), plain(seed)
+    options = {key: plain(value) for key, value in (options or {}).items()}
+    curve_options = dict(curve_options or {})
     check_steps(num_steps)
     config = completed(config)
     if solver in solvers():

@@ -15,6 +15,7 @@ from typing import Any
 
 from sdlab.errors import unknown
 from sdlab.noise.bounds import MAX_STEPS
+from sdlab.plain import plain, plain_fields
 from sdlab.tracing.attention.record import AttentionRecord
 
 TENSORS = ("x_t", "x0_pred", "output_cond", "output_uncond")
@@ -47,6 +48,7 @@ class Record:
     attention: AttentionRecord | None = None
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if isinstance(self.tensors, str) or not isinstance(self.tensors, Iterable):
             raise ValueError(f"tensors must be a list of names, got {self.tensors!r:.60}.")
         object.__setattr__(self, "tensors", tuple(self.tensors))
@@ -125,6 +127,7 @@ class Experiment:
     fast: bool = False
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name in ("prompt", "negative_prompt"):
             _text(name, getattr(self, name))
         for name in ("solver_options", "curve_options"):
@@ -283,8 +286,9 @@ def options_of(name: str, value: object) -> Options:
 
 def _option(what: str, value: object) -> Any:
     """Return an option's value, lists as tuples so that it can be hashed."""
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0):
         return tuple(_option(what, item) for item in value)
+    value = plain(value)
     finite = not isinstance(value, float) or math.isfinite(value)
     if value is not None and not (isinstance(value, (bool, int, float, str)) and finite):
         raise ValueError(f"{what} must be finite JSON: text, number, list; got {value!r}.")

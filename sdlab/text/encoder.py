@@ -10,6 +10,7 @@ prompt.
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,7 +179,7 @@ def compare(encoding: Encoding, other: Encoding) -> pd.DataFrame:
 def _used_layers(part: TextPart, clip_skip: int) -> int:
     layers = len(part.body.encoder.layers)
     most = layers - 1 - part.skipped
-    if not isinstance(clip_skip, int) or not 0 <= clip_skip <= most:
+    if not isinstance(clip_skip, Integral) or not 0 <= clip_skip <= most:
         raise ValueError(
             f"clip_skip must be from 0 to {most} for a text encoder of {layers} layers, "
             f"got {clip_skip!r}."

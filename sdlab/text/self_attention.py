@@ -11,6 +11,7 @@ bit for bit.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,7 +100,7 @@ def attention_map(encoding: "Encoding", layer: int, head: int | str = MEAN) -> n
         raise ValueError(f"layer must be from 0 to {len(maps) - 1}, got {layer}.")
     if head == MEAN:
         return maps[layer].mean(axis=0)
-    if not isinstance(head, int) or not 0 <= head < maps.shape[1]:
+    if not isinstance(head, Integral) or not 0 <= head < maps.shape[1]:
         raise ValueError(f"head must be 'mean' or from 0 to {maps.shape[1] - 1}, got {head!r}.")
     return maps[layer, head]
 

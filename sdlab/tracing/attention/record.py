@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from sdlab.errors import unknown
+from sdlab.plain import plain_fields
 
 HEADS = ("mean", "max", "all")
 TOKENS = ("prompt", "all")
@@ -49,6 +50,7 @@ class AttentionRecord:
     max_bytes: int = 2**30
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name in ("layers", "self_layers"):
             value = getattr(self, name)
             if isinstance(value, str) or not all(isinstance(item, str) for item in value):

@@ -1,0 +1,29 @@
+"""Numbers as Python's own, however they came: what a spec stores is JSON, and compares as such."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Return a whole number as int, a real one as float, numpy's text and truth as Python's.
+
+    Args:
+        value: ``np.int64(7)`` gives 7, ``np.float32(7.5)`` 7.5, ``Fraction(1, 2)`` 0.5; what is no
+            number stays what it is, and so does a bool, which is none here.
+    """
+    if type(value).__module__ == "numpy" and type(value).__name__.rstrip("_") in ("bool", "str"):
+        return value.item()  # numpy itself is not imported for a spec
+    if isinstance(value, (Integral, Real)) and not isinstance(value, bool):
+        return int(value) if isinstance(value, Integral) else float(value)
+    return value
+
+
+def plain_fields(spec: Any) -> None:
+    """Make the fields of a frozen dataclass plain; a list, an array or a range becomes a tuple."""
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        many = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+        made = tuple(plain(item) for item in value) if many else plain(value)
+        object.__setattr__(spec, field.name, made)
