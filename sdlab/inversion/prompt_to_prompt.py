@@ -23,6 +23,7 @@ from sdlab.errors import ModelError
 from sdlab.inversion.invert import Inversion, Return, regenerating
 from sdlab.models.model import Model
 from sdlab.sampling.work import Work
+from sdlab.text.tokens import token_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,10 +37,8 @@ def shared_tokens(model: Model, caption: str, edited: str) -> list[tuple[int, in
     Start, end and padding are shared too. Tokens that changed their order are not.
     """
     tokenizer = model.pipeline.tokenizer
-    length = tokenizer.model_max_length
     source, target = (
-        tokenizer(text, padding="max_length", max_length=length, truncation=True)["input_ids"]
-        for text in (caption, edited)
+        token_tensors(tokenizer, text)["input_ids"][0].tolist() for text in (caption, edited)
     )
     blocks = SequenceMatcher(None, source, target, autojunk=False).get_matching_blocks()
     return [(b.a + i, b.b + i) for b in blocks for i in range(b.size)]

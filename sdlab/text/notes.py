@@ -11,6 +11,7 @@ import re
 import pandas as pd
 
 from sdlab.embedded import known_words
+from sdlab.text.spelling import spelled
 
 _SYNTAX = {
     "weights such as (word:1.2)": re.compile(r"[(\[][^()\[\]]*:\s*[+-]?\d*\.?\d+\s*[)\]]"),
@@ -86,7 +87,7 @@ def unseen(table: pd.DataFrame) -> pd.Series:
     that training never touched: it makes the prompt longer and says nothing.
     """
     known = known_words() | {","}
-    return (table["kind"] == "word") & ~table["word"].str.lower().isin(known)
+    return (table["kind"] == "word") & ~table["word"].map(spelled).isin(known)
 
 
 def prompt_notes(prompt: str, table: pd.DataFrame) -> list[str]:

@@ -4,7 +4,8 @@ Byte-pair encoding over 49,408 entries (Radford et al. 2021, arXiv 2103.00020): 
 pieces, an end token, and pads up to 77. What does not fit between start and end is cut off. SD 1.x
 pads with the end token, SD 2.x with "!" (id 0); the mask is 0 on pads either way.
 
-The entries are bytes, shown as letters: a piece of an emoji is no text by itself.
+The entries are bytes, shown as letters: a piece of an emoji is no text by itself. A word that a
+textual inversion added is one word, however many vectors it has.
 """
 
 import unicodedata
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sdlab.text.parts import tokenizer_of
+from sdlab.text.spelling import written_out
 from sdlab.tracing.columns import TOKENS
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def tokens(source: "Model | Any", prompt: str, part: str | None = None) -> pd.Da
     limit = tokenizer.model_max_length
     room = limit - 2
     rows: list[tuple[Any, ...]] = [(tokenizer.bos_token_id, "start", None, False)]
-    words, index = _words(tokenizer, pieces)
+    words, index = _words(tokenizer, pieces, offsets)
     rows += [(pieces[i], "word", i, False) for i in range(min(room, len(pieces)))]
     rows.append((tokenizer.eos_token_id, "end", None, False))
     rows += [(tokenizer.pad_token_id, "pad", None, False)] * (limit - len(rows))
@@ -82,7 +84,7 @@ def token_tensors(
     """
     tokenizer = tokenizer_of(source, part)
     encoded = tokenizer(
-        prompt,
+        written_out(tokenizer, prompt)[0],
         padding="max_length",
         max_length=tokenizer.model_max_length,
         truncation=True,
@@ -177,14 +179,17 @@ def _encode(tokenizer: Any, prompt: str) -> tuple[list[int], list[tuple[int, int
     Accents that the prompt has as letters of their own (decomposed Unicode) are left out of the
     tokenizer's offsets; they belong to the letter before them.
     """
-    encoded = tokenizer(
-        prompt, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-    )
+    text, spans = written_out(tokenizer, prompt)
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     end = list(range(len(prompt) + 1))  # where the accents after each place end
     for place in reversed(range(len(prompt))):
         if unicodedata.combining(prompt[place]):
             end[place] = end[place + 1]
-    offsets = [(first, end[last]) for first, last in encoded["offset_mapping"]]
+    offsets = []
+    for first, last in encoded["offset_mapping"]:
+        if spans is not None and last > first:
+            first, last = spans[first][0], spans[last - 1][1]
+        offsets.append((first, end[last]))
     return list(encoded["input_ids"]), offsets
 
 
@@ -192,17 +197,25 @@ def _word(text: str) -> str:
     return text if len(text) <= LONGEST_WORD else f"{text[: LONGEST_WORD - 1]}\u2026"
 
 
-def _words(tokenizer: Any, pieces: list[int]) -> tuple[list[range], list[int]]:
-    """Group pieces into words, which end at '</w>'; return the groups and each piece's group."""
-    names, special = tokenizer.convert_ids_to_tokens(pieces), set(tokenizer.all_special_ids)
-    groups: list[range] = []
+def _words(
+    tokenizer: Any, pieces: list[int], offsets: list[tuple[int, int]]
+) -> tuple[list[list[int]], list[int]]:
+    """Group pieces into words; return the groups and each piece's group.
+
+    A word ends at '</w>'; what was added to the vocabulary is a word by itself; and pieces of one
+    letter, or of one added word, are never parted.
+    """
+    names, apart = tokenizer.convert_ids_to_tokens(pieces), set(tokenizer.added_tokens_decoder)
+    groups: list[list[int]] = []
     index: list[int] = []
-    first = 0
+    ended = True
     for i, name in enumerate(names):
-        index.append(len(groups))
-        if name.endswith("</w>") or pieces[i] in special or i == len(names) - 1:
-            groups.append(range(first, i + 1))
-            first = i + 1
+        same = i > 0 and offsets[i][0] < offsets[i - 1][1]
+        if not same and (ended or pieces[i] in apart):
+            groups.append([])
+        groups[-1].append(i)
+        index.append(len(groups) - 1)
+        ended = name.endswith("</w>") or pieces[i] in apart
     return groups, index
 
 

@@ -140,8 +140,6 @@ def token_table(pipe: Any, words: str | None, length: int, name: str) -> pd.Data
     if tokenizer is None or name.endswith("_2"):
         tokenizer = getattr(pipe, "tokenizer_2", None)
     if words is not None and tokenizer is not None and tokenizer.model_max_length == length:
-        if hasattr(pipe, "maybe_convert_prompt"):  # textual inversion
-            words = pipe.maybe_convert_prompt(words, tokenizer)
         return tokens(tokenizer, words)
     return pd.DataFrame(
         {

@@ -1,7 +1,9 @@
 """Words and phrases of a prompt as token positions.
 
 Subwords belong to their word; a phrase is a run of words; a word that stands in the prompt twice
-is two occurrences. Words are compared as the tokeniser sees them: case and spaces do not matter.
+is two occurrences. Words are compared as the tokenizer sees them: neither case nor spaces nor how
+accents are composed matter. Only where that finds none, apostrophes of all shapes, ligatures and
+the like are one too.
 """
 
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sdlab.errors import nearest
+from sdlab.text.spelling import loosely_spelled, spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +36,7 @@ def labelled(tokens: "pd.DataFrame") -> list[tuple[str, list[int]]]:
     seen: dict[str, int] = {}
     out = []
     for word, places in spans(tokens):
-        seen[_plain(word)] = number = seen.get(_plain(word), 0) + 1
+        seen[spelled(word)] = number = seen.get(spelled(word), 0) + 1
         out.append((word if number == 1 else f"{word} ({number})", places))
     return out
 
@@ -83,19 +86,27 @@ def _given(tokens: "pd.DataFrame", word: "int | Sequence[int]") -> list[int]:
 
 def _occurrences(tokens: "pd.DataFrame", phrase: str) -> list[list[int]]:
     """Return the positions of every run of whole words that spells the phrase."""
-    target = _plain(phrase)
     rows = tokens[tokens["kind"] == "word"]
     groups = [part for _, part in rows.groupby("word_index", sort=True)]
-    texts = [_plain(part["word"].iloc[0]) for part in groups]
+    words = [part["word"].iloc[0] for part in groups]
     places = [part["position"].tolist() for part in groups]
+    for compare in (spelled, loosely_spelled):
+        runs = _runs([compare(word) for word in words], compare(phrase))
+        if runs:
+            return [[place for one in places[a:b] for place in one] for a, b in runs]
+    return []
+
+
+def _runs(words: list[str], target: str) -> list[tuple[int, int]]:
+    """Return (first, last) of every run of words that spells the target, last excluded."""
     found = []
-    for first in range(len(groups)):
-        spelled, last = "", first
-        while target and last < len(groups) and len(spelled) < len(target):
-            spelled += texts[last]
+    for first in range(len(words)):
+        text, last = "", first
+        while target and last < len(words) and len(text) < len(target):
+            text += words[last]
             last += 1
-        if target and spelled == target:
-            found.append([position for one in places[first:last] for position in one])
+        if target and text == target:
+            found.append((first, last))
     return found
 
 
@@ -115,7 +126,3 @@ def _refuse(tokens: "pd.DataFrame", word: str) -> None:
     raise ValueError(
         f"The prompt has no word {word!r}.{hint} Its words: {', '.join(there) or '(none)'}."
     )
-
-
-def _plain(text: str) -> str:
-    return "".join(text.casefold().split())
