@@ -8,6 +8,7 @@ from dashboard.model_choice import in_words
 from dashboard.worker.views import LabView, ModelView
 
 POLL_SECONDS = 2
+_OVERFLOWS = "Its VAE overflows in {}; pictures that do so go through it in float32."
 
 
 @st.fragment(run_every=POLL_SECONDS)
@@ -17,6 +18,8 @@ def device_panel() -> None:
     with st.container(key="sidebar_panel", gap="xsmall"):
         if view.model:
             _model(view.model)
+            if view.vae_overflows:
+                st.caption(f":material/warning: {_OVERFLOWS.format(view.model.dtype)}")
         _activity(view)
 
 

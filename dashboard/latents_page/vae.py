@@ -34,6 +34,8 @@ def show(page: str, source: Source, model: ModelView) -> None:
         "The picture is encoded and decoded again. What differs is what no sampler can draw: the "
         "VAE keeps a few numbers for each patch of pixels."
     )
+    for note in trip.notes:
+        st.warning(note, icon=":material/warning:")
     _measures(trip)
     _three(image, trip)
     _tiles(page, trip, model)

@@ -117,6 +117,7 @@ class LabView:
         queued: Runs that wait.
         known: Names under which models can be asked for.
         stopped: Whether the worker has ended.
+        vae_overflows: Whether the model's VAE has overflowed and computed in float32 instead.
     """
 
     model: ModelView | None = None
@@ -128,3 +129,4 @@ class LabView:
     queued: int = 0
     known: tuple[str, ...] = (EMBEDDED,)
     stopped: bool = False
+    vae_overflows: bool = False

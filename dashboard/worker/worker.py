@@ -182,10 +182,11 @@ class Worker:
     def status(self) -> LabView:
         """Return the laboratory at this moment."""
         with self._lock:
-            view = self._library.view
+            view, model = self._library.view, self._library.model
             return _replace(
                 self._status,
                 model=view,
+                vae_overflows=model is not None and model.vae.overflowed,
                 at_hand=self._roster.last_model()
                 or self._status.loading
                 or (view.name if view else EMBEDDED),

@@ -10,6 +10,7 @@ no metadata is kept.
 
 import io
 import os
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,7 +141,8 @@ def encode(
     """Return the latents of a picture, float32 [1, C, h, w]; ``model.decode`` is the way back.
 
     The VAE gives each latent pixel a Gaussian. Its mean is taken, or a sample of it, and brought to
-    the U-Net's scale by the VAE's config: (z - shift_factor) * scaling_factor.
+    the U-Net's scale by the VAE's config: (z - shift_factor) * scaling_factor. Where the VAE
+    overflows in half precision it encodes in float32 instead, with a warning.
 
     Args:
         model: Whose VAE encodes.
@@ -149,31 +151,37 @@ def encode(
         seed: Of that draw.
 
     Raises:
-        ValueError: If a side is no multiple of the VAE's factor, or the VAE's numbers overflow.
+        ValueError: If a side is no multiple of the VAE's factor, or what comes out is not finite,
+            also in float32.
 
     Reference: diffusers ``StableDiffusionImg2ImgPipeline.prepare_latents``; Rombach et al. 2022
     (arXiv 2112.10752), section 3.1.
     """
+    latents, notes = encode_with_notes(model, picture, sample=sample, seed=seed)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return latents
+
+
+def encode_with_notes(
+    model: "Model", picture: Picture | Image.Image, *, sample: bool = False, seed: int = 0
+) -> "tuple[Tensor, list[str]]":
+    """Return what ``encode`` returns, and what there is to say of it instead of warnings."""
     import torch
 
     image = picture.image if isinstance(picture, Picture) else picture.convert("RGB")
     for name, side in (("width", image.width), ("height", image.height)):
         _on_grid(name, side, model.vae_factor)
-    vae = model.pipeline.vae
     pixels = model.pipeline.image_processor.preprocess(image)  # [1, 3, H, W] in -1 ... 1
-    with torch.no_grad():
-        posterior = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-        if sample:
-            generator = torch.Generator().manual_seed(seed)
-            noise = torch.randn(posterior.mean.shape, generator=generator)
-            values = posterior.mean + posterior.std * noise.to(vae.device, vae.dtype)
-        else:
-            values = posterior.mode()
-    latents = (values.float() - (vae.config.get("shift_factor") or 0.0)) * vae.config.scaling_factor
+    values, upcast = model.vae.encode(pixels, seed if sample else None)
+    config = model.pipeline.vae.config
+    latents = (values.float() - (config.get("shift_factor") or 0.0)) * config.scaling_factor
     if not torch.isfinite(latents).all():
-        dtype = str(vae.dtype).removeprefix("torch.")
-        raise ValueError(f"The VAE overflows in {dtype}; load the model with dtype float32.")
-    return latents
+        raise ValueError(
+            "The VAE makes numbers of this picture that are not finite, in float32 too. Its weights"
+            " may be damaged; load the model again."
+        )
+    return latents, [model.vae.note] if upcast else []
 
 
 def _file(path: Path) -> bytes:

@@ -6,7 +6,7 @@ preview where the VAE costs a network.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from sdlab.models.vae import Vae
 
 PICTURES, SIDE = 8, 128
 
@@ -46,28 +48,26 @@ class LinearPreview:
         return image.resize((width * scale, height * scale), Image.Resampling.NEAREST)
 
 
-def fit_preview(vae: Any, factor: int) -> LinearPreview:
+def fit_preview(vae: "Vae", factor: int) -> LinearPreview:
     """Return the linear preview of a VAE.
 
     Args:
-        vae: diffusers ``AutoencoderKL``.
+        vae: A model's ``vae``.
         factor: Pixels per latent pixel.
     """
     import torch
     from torch.nn.functional import avg_pool2d, interpolate
 
-    first = next(vae.parameters())
     generator = torch.Generator().manual_seed(0)
     fields = []
     for cells in (2, 3, 4, 8):
         colours = torch.rand(PICTURES // 4, 3, cells, cells, generator=generator) * 2 - 1
         fields.append(interpolate(colours, size=(SIDE, SIDE), mode="bicubic").clamp(-1, 1))
-    pictures = torch.cat(fields).to(first.device, first.dtype)
-    with torch.no_grad():
-        latents = torch.cat([vae.encode(p[None]).latent_dist.mode() for p in pictures])
-        decoded = torch.cat([vae.decode(z[None], return_dict=False)[0] for z in latents])
-    shift = vae.config.get("shift_factor") or 0.0
-    scaled = (latents.cpu().double() - shift) * vae.config.scaling_factor
+    config = vae.own.config
+    shift = config.get("shift_factor") or 0.0
+    latents = torch.cat([vae.encode(picture[None])[0] for picture in torch.cat(fields)])
+    scaled = (latents.cpu().double() - shift) * config.scaling_factor
+    decoded = torch.cat([vae.decode(z[None])[0] for z in scaled])
     inputs = scaled.movedim(1, -1).reshape(-1, scaled.shape[1]).numpy()
     targets = avg_pool2d(decoded.cpu().double(), factor).movedim(1, -1).reshape(-1, 3).numpy()
     inputs = np.column_stack([inputs, np.ones(len(inputs))])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sdlab.latents.image import Picture, encode
+from sdlab.latents.image import Picture, encode_with_notes
 from sdlab.noise.forward import psnr
 
 if TYPE_CHECKING:
@@ -47,11 +47,13 @@ class RoundTrip:
         latents: What it was encoded to, float32 [1, C, h, w].
         decoded: What came back.
         likeness: Of the picture and what came back.
+        notes: What there is to say of the way: where the VAE overflowed, and what helped.
     """
 
     latents: "Tensor"
     decoded: Image.Image
     likeness: Likeness
+    notes: tuple[str, ...] = ()
 
 
 def round_trip(
@@ -66,12 +68,13 @@ def round_trip(
         seed: Of that draw.
 
     Raises:
-        ValueError: If the size does not fit or the VAE overflows.
+        ValueError: If the size does not fit or the latents are not finite.
     """
     image = picture.image if isinstance(picture, Picture) else picture.convert("RGB")
-    latents = encode(model, image, sample=sample, seed=seed)
-    decoded = model.decode(latents)
-    return RoundTrip(latents.cpu(), decoded, likeness(image, decoded))
+    latents, there = encode_with_notes(model, image, sample=sample, seed=seed)
+    decoded, back = model.decode_with_notes(latents)
+    notes = tuple(dict.fromkeys([*there, *back]))
+    return RoundTrip(latents.cpu(), decoded, likeness(image, decoded), notes)
 
 
 def likeness(first: Image.Image, second: Image.Image) -> Likeness:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from sdlab.errors import ModelError
+from sdlab.models.vae import Vae
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,19 +30,15 @@ class TinyPreview:
     """
 
     def __init__(self, autoencoder: Any, folder: Path) -> None:
-        self._autoencoder = autoencoder
+        self._vae = Vae(autoencoder)
         self.folder = folder
 
     def __call__(self, latents: "Tensor") -> Image.Image:
         """Return the preview of latents [1, C, h, w], after the VAE's scaling."""
         import numpy as np
-        import torch
 
-        tiny = self._autoencoder
-        with torch.no_grad():
-            scaled = latents.to(tiny.device, tiny.dtype) / tiny.config.scaling_factor
-            pixels = tiny.decode(scaled, return_dict=False)[0][0]
-        values = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().nan_to_num()
+        pixels, _ = self._vae.decode(latents)
+        values = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().nan_to_num()[0]
         return Image.fromarray(values.cpu().numpy().astype(np.uint8).transpose(1, 2, 0))
 
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import logging
+import warnings
 from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sdlab.models.families import check_unet
+from sdlab.models.vae import Vae
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.solvers.model_config import config_in_force
 
@@ -39,6 +41,7 @@ class Model:
         self.scheduler_config = config_in_force(pipeline.scheduler)
         self.schedule = NoiseSchedule.from_config(self.scheduler_config)
         self._prompts: OrderedDict[str, Tensor] = OrderedDict()
+        self._vae: Vae | None = None
 
     @cached_property
     def device(self) -> "torch.device":
@@ -105,7 +108,7 @@ class Model:
         """The fast map from latents to a picture: ``model.preview(x0_pred) -> PIL image``."""
         from sdlab.latents.preview import fit_preview
 
-        return fit_preview(self.pipeline.vae, self.vae_factor)
+        return fit_preview(self.vae, self.vae_factor)
 
     @cached_property
     def tiny(self) -> "TinyPreview | None":
@@ -126,8 +129,17 @@ class Model:
         cond = self._encode(prompt)
         return cond, None if negative_prompt is None else self._encode(negative_prompt)
 
+    @property
+    def vae(self) -> Vae:
+        """The pipeline's VAE, with a second try in float32 where its numbers overflow."""
+        if self._vae is None or self._vae.own is not self.pipeline.vae:
+            self._vae = Vae(self.pipeline.vae)
+        return self._vae
+
     def decode(self, latents: "Tensor", tiled: bool = False) -> "Image.Image":
         """Return the picture of final latents, [1, C, h, w], as the pipeline decodes them.
+
+        Where the VAE overflows in half precision it is decoded in float32 instead, with a warning.
 
         Args:
             latents: After the VAE's scaling.
@@ -135,18 +147,21 @@ class Model:
                 blended: for sizes that memory does not hold at once. Each tile is normalised by
                 itself, so colours may shift a little from tile to tile.
         """
-        import torch
+        image, notes = self.decode_with_notes(latents, tiled)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return image
 
-        vae = self.pipeline.vae
-        with torch.no_grad():
-            scaled = latents.to(self.device, vae.dtype) / vae.config.scaling_factor
-            if vae.config.get("shift_factor"):
-                scaled = scaled + vae.config.shift_factor
-            # enable_tiling would change the pipeline for everybody; tiled_decode does not.
-            decode = vae.tiled_decode if tiled else vae.decode
-            pixels = decode(scaled, return_dict=False)[0]
+    def decode_with_notes(
+        self, latents: "Tensor", tiled: bool = False
+    ) -> "tuple[Image.Image, list[str]]":
+        """Return what ``decode`` returns, and what there is to say of it instead of warnings."""
+        pixels, upcast = self.vae.decode(latents, tiled)
+        notes = [self.vae.note] if upcast else []
+        if latents.isfinite().all() and not pixels.isfinite().all():
+            notes = ["The VAE makes numbers of these latents that are not finite; they are black."]
         processor = self.pipeline.image_processor
-        return processor.postprocess(pixels, output_type="pil", do_denormalize=[True])[0]
+        return processor.postprocess(pixels, output_type="pil", do_denormalize=[True])[0], notes
 
     def _encode(self, text: str) -> "Tensor":
         import torch

@@ -171,9 +171,9 @@ class Job:
         assert self._latents is not None
         try:
             with self.new_timer() as timer:
-                image = self.model.decode(self._latents)
+                image, notes = self.model.decode_with_notes(self._latents)
             self.recorder.time("decode", timer)
-            self.result = self._finish(self._latents, image)
+            self.result = self._finish(self._latents, image, notes)
             self._end("done")
         except Exception as error:
             self.fail(error)
@@ -214,7 +214,7 @@ class Job:
         failure.__cause__ = error
         return failure
 
-    def _finish(self, latents: "Tensor", image: Any) -> Run:
+    def _finish(self, latents: "Tensor", image: Any, notes: list[str]) -> Run:
         from sdlab.text.tokens import run_tokens
 
         recorder = self.recorder
@@ -229,7 +229,9 @@ class Job:
             "tokens": tokens,
             "timings": recorder.timings_table(),
         }
-        return Run(self.experiment, image, trace, tables, tensors, self._manifest(tables, tensors))
+        return Run(
+            self.experiment, image, trace, tables, tensors, self._manifest(tables, tensors, notes)
+        )
 
     def _unknown_words(self) -> list[str]:
         """Return a warning that names the prompt's words that the embedded model does not know."""
@@ -267,11 +269,13 @@ class Job:
             if not isinstance(value, tuple) and scheduler.config.get(name, value) != value
         ]
 
-    def _manifest(self, tables: dict[str, Any], tensors: "dict[str, Tensor]") -> dict[str, Any]:
+    def _manifest(
+        self, tables: dict[str, Any], tensors: "dict[str, Tensor]", notes: list[str]
+    ) -> dict[str, Any]:
         from sdlab.sampling.manifest import manifest
 
         steps = tables["steps"]
-        warnings = []
+        warnings = [*notes]
         if not tensors["latents"].isfinite().all():
             bad = steps[~np.isfinite(steps["x0_pred_mean"])]["evaluation"]
             known = self.experiment.record.statistics and len(bad)

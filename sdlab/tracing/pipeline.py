@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.errors import ModelError
 from sdlab.sampling.experiment import Record
 from sdlab.tracing.attention.record import AttentionRecord
+from sdlab.tracing.overflow import noticing
 from sdlab.tracing.traced_call import TracedCall, derived
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ class PipelineTrace:
     def latents(self) -> "Tensor":
         """Final latents of all pictures, [B, C, h, w], on the CPU."""
         return self.call.latents
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with the call's pictures, in sentences; empty if nothing is."""
+        return self.call.warnings
 
     def maps(self, image: int = 0) -> "AttentionMaps":
         """Return the attention maps of one picture of the batch.
@@ -135,7 +141,7 @@ def _traced_class(cls: type, found: PipelineTrace) -> type:
             _listen(bound.arguments, traced)
         elif {"callback", "callback_steps"} <= set(signature.parameters):
             _listen_as_of_old(bound.arguments, traced)
-        with traced.watching():
+        with traced.watching(), noticing(self) as traced.warnings:
             return plain(*bound.args, **bound.kwargs)
 
     return derived(cls, __call__=call)

@@ -42,6 +42,9 @@ class TracedCall:
         pipe: The pipeline.
         record: What to keep.
         arguments: The call's arguments by name.
+
+    Attributes:
+        warnings: What is wrong with its pictures, in sentences.
     """
 
     def __init__(self, pipe: Any, record: Record, arguments: dict[str, Any]) -> None:
@@ -60,6 +63,7 @@ class TracedCall:
         self._course: Course | None = None
         self._stepped: list[Tensor] | None = None
         self._refused = ""
+        self.warnings: list[str] = []
         self._traces: list[Trace] = []
         self._tokens: list[dict[str, pd.DataFrame]] = []
 

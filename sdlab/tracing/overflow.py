@@ -1,0 +1,41 @@
+"""Noticing that a pipeline's own VAE overflows: its picture has black in it, and nobody says so."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def noticing(pipe: Any) -> Iterator[list[str]]:
+    """Watch a pipeline's decoder; yield what is found, in sentences, which are warnings at the end.
+
+    The pipeline's picture stays what it is: recording never changes a result.
+
+    Args:
+        pipe: A diffusers pipeline; one without a VAE's decoder is not watched.
+    """
+    import torch
+
+    found: list[str] = []
+
+    def look(_: Any, args: tuple[Any, ...], pixels: Any) -> None:
+        if not all(isinstance(x, torch.Tensor) for x in (pixels, *args[:1])) or not args:
+            return
+        if args[0].isfinite().all() and not pixels.isfinite().all():
+            dtype = str(pixels.dtype).removeprefix("torch.")
+            note = f"The pipeline's VAE overflows in {dtype}: its picture is black or has holes."
+            if pixels.dtype in (torch.float16, torch.bfloat16):
+                note += " Load its VAE in float32, or set force_upcast where the pipeline minds it."
+            if note not in found:
+                found.append(note)
+
+    decoder = getattr(getattr(pipe, "vae", None), "decoder", None)
+    hook = decoder.register_forward_hook(look) if decoder is not None else None
+    try:
+        yield found
+    finally:
+        if hook is not None:
+            hook.remove()
+    for note in found:
+        warnings.warn(note, stacklevel=2)
