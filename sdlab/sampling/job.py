@@ -265,7 +265,7 @@ class Job:
         return [
             f"{type(scheduler).__name__} runs with {name}={scheduler.config[name]!r}, not"
             f" {value!r}: it does not work with the latter here."
-            for name, value in self.experiment.solver_options
+            for name, value in dict(self.experiment.solver_options).items()
             if not isinstance(value, tuple) and scheduler.config.get(name, value) != value
         ]
 

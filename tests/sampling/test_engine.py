@@ -245,7 +245,7 @@ def test_a_lowered_cap_is_for_its_shape_and_its_time(small, monkeypatch, calls):
     assert calls == [3] * 4
 
 
-@pytest.mark.parametrize("place", ["encode_prompt", "decode", "preview_of_the_solver"])
+@pytest.mark.parametrize("place", ["encode_prompt", "decode_with_notes", "preview_of_the_solver"])
 @pytest.mark.parametrize(
     "error",
     [
