@@ -23,7 +23,8 @@ def test_maps_are_scrubbed_and_asked(new_page):
     maps = page.locator(".heat canvas").first
     expect(maps).to_be_visible(timeout=SECONDS)
     settle(page)
-    expect(page.locator(".heat")).to_have_attribute("data-frame", "5")  # the mean stands after the five evaluations
+    # The mean stands after the five evaluations.
+    expect(page.locator(".heat")).to_have_attribute("data-frame", "5")
 
     assert sent, "the page's socket was not heard"
     before = len(sent)
