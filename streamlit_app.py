@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import streamlit as st
 
+from dashboard.headers import middleware
 from dashboard.lab import stop_worker
 from dashboard.routes import routes
 
@@ -16,4 +17,4 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     stop_worker()
 
 
-app = st.App("dashboard/main.py", routes=routes(), lifespan=lifespan)
+app = st.App("dashboard/main.py", routes=routes(), middleware=middleware(), lifespan=lifespan)

@@ -88,8 +88,10 @@ def load_form() -> None:
             dtype=None if dtype == DTYPES[0] else dtype,
             token=(token or "").strip() or None,
         )
-        lab().load(request)
-        st.toast(f"{request.source} is next.", icon=":material/hourglass_top:")
+        with st.spinner("Looking for it …"):
+            waits = lab().load(request)
+        if waits:
+            st.toast(f"{request.source} is next.", icon=":material/hourglass_top:")
     if lab().status().model and lab().status().model.name != EMBEDDED:
         st.button(
             "Back to the embedded model",

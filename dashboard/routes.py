@@ -1,13 +1,14 @@
 """What the server answers beside the pages: zips of runs and comparisons, streamed; pictures."""
 
 import queue
-import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+
+from dashboard.headers import FILE_HEADERS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -19,7 +20,6 @@ Chunks = queue.Queue[bytes | Exception | None]
 _PATH = "/export/{run}.zip"
 _COMPARISON = "/export/comparison/{comparison}.zip"
 _PICTURE = "/picture/{run}.png"
-_ID = re.compile(r"[0-9a-f]{16}")
 
 
 def routes() -> "list[BaseRoute]":
@@ -63,16 +63,25 @@ def _base() -> str:
     return f"/{path}" if path else ""
 
 
-async def _export(request: "Request") -> "Response":
+def _export(request: "Request") -> "Response":
     from starlette.responses import PlainTextResponse, StreamingResponse
 
     from dashboard.lab import lab
+    from dashboard.worker.shelf import run_folder
+    from sdlab.errors import StoreError
+    from sdlab.store.run_folder import read_manifest
 
     run = request.path_params["run"]
-    folder = lab().runs / run
-    if not _ID.fullmatch(run) or not (folder / "manifest.json").is_file():
-        return PlainTextResponse(f"No run {run[:40]!r} is stored here.", status_code=404)
-    headers = {"Content-Disposition": f'attachment; filename="sdlab-{run}.zip"'}
+    try:
+        folder = run_folder(lab().runs, run)
+        read_manifest(folder)
+    except StoreError:
+        text = f"No run {run[:40]!r} is stored here."
+        return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
+    headers = {
+        **FILE_HEADERS,
+        "Content-Disposition": f'attachment; filename="sdlab-{run}.zip"',
+    }
     return StreamingResponse(stream_zip(folder), media_type="application/zip", headers=headers)
 
 
@@ -88,15 +97,20 @@ def _export_comparison(request: "Request") -> "Response":
     try:
         result = open_result(lab().runs, name)
     except StoreError:
-        return PlainTextResponse(f"Comparison {name[:40]!r} is {_why(name)}.", status_code=404)
+        text = f"Comparison {name[:40]!r} is {_why(name)}."
+        return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
     runs = request.query_params.get("runs") == "1"
     try:
         if runs:  # while the answer can still be another
             export.run_folders(result, lab().runs)
     except StoreError as error:
-        return PlainTextResponse(f"{error} The zip without runs can be had.", status_code=404)
+        text = f"{error} The zip without runs can be had."
+        return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
     kind = "comparison-runs" if runs else "comparison"
-    headers = {"Content-Disposition": f'attachment; filename="sdlab-{kind}-{name}.zip"'}
+    headers = {
+        **FILE_HEADERS,
+        "Content-Disposition": f'attachment; filename="sdlab-{kind}-{name}.zip"',
+    }
     chunks = stream(lambda sink: export.write_zip(result, sink, root=lab().runs, runs=runs))
     return StreamingResponse(chunks, media_type="application/zip", headers=headers)
 
@@ -116,20 +130,20 @@ def _picture(request: "Request") -> "Response":
     from starlette.responses import PlainTextResponse, Response
 
     from dashboard.lab import lab
-    from dashboard.worker.shelf import read_picture
+    from dashboard.worker.shelf import read_picture, run_folder
     from sdlab.errors import StoreError
 
     run = request.path_params["run"]
-    view = lab().get(run) if _ID.fullmatch(run) else None
-    headers = {"Cache-Control": "private, max-age=600"}
+    view = lab().get(run)
+    headers = {**FILE_HEADERS, "Cache-Control": "private, max-age=600"}
     if view is not None and view.state != "done" and view.preview:
         return Response(view.preview, media_type="image/png", headers=headers)
     try:
-        if not _ID.fullmatch(run):
-            raise StoreError("no id")
-        return Response(read_picture(lab().runs / run), media_type="image/png", headers=headers)
+        picture = read_picture(run_folder(lab().runs, run))
+        return Response(picture, media_type="image/png", headers=headers)
     except StoreError:
-        return PlainTextResponse(f"No picture of {run[:40]!r} is here.", status_code=404)
+        text = f"No picture of {run[:40]!r} is here."
+        return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
 
 
 class _Pipe:

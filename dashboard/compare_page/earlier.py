@@ -12,6 +12,7 @@ from dashboard.lab import lab
 from dashboard.navigation import page_path
 from sdlab.comparing.result import FOLDER, MANIFEST
 from sdlab.errors import StoreError
+from sdlab.store.atomic import recover_all
 from sdlab.store.reading import read_file
 
 SHOWN = 50
@@ -50,6 +51,7 @@ def listed(runs: Path) -> pd.DataFrame:
     found: dict[str, dict[str, object]] = {}
     for path in (runs / ".dashboard" / ASKED).glob("*.json"):
         found[path.stem] = {"path": path, "verdict": "not finished"}
+    recover_all(runs / FOLDER)
     for path in (runs / FOLDER).glob(f"*/{MANIFEST}"):
         found[path.parent.name] = {"path": path}
     latest = sorted(found.items(), key=lambda item: _changed(item[1]["path"]), reverse=True)

@@ -79,7 +79,7 @@ class Easel:
                     self._paintings[run] = self._draw(opened, -1)
                 else:
                     self._settle(run)
-        except Exception as error:
+        except BaseException as error:
             self._give_up(run, error)
         with self._lock:
             self._sketches.pop(run, None)
@@ -96,7 +96,7 @@ class Easel:
         except StopIteration:
             with self._lock:
                 self._settle(run)
-        except Exception as error:
+        except BaseException as error:
             self._give_up(run, error)
         with self._lock:
             self._paintings.pop(run, None)
@@ -112,7 +112,7 @@ class Easel:
         yield from painter.paint()
         write_sheet(self.folder, run.id, painter.sheet(how))
 
-    def _give_up(self, run: str, error: Exception) -> None:
+    def _give_up(self, run: str, error: BaseException) -> None:
         log.warning("no frames for %s: %s", run, sentence(error))
         with self._lock:
             self._settle(run)

@@ -51,13 +51,16 @@ class Flight:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def __contains__(self, job: WorkerJob) -> bool:
+        return job in self._jobs
+
     def begin(self, job: WorkerJob) -> None:
         """Hand a job to the engine; what the engine refuses has failed."""
         assert self._library.engine is not None
         try:
             job.engine_job = self._library.engine.submit(job.view.experiment)
-        except Exception as error:
-            self._ended(job, "failed", sentence(error))
+        except BaseException as error:
+            self._ended(job, "failed", _told(error))
             return
         job.set(state="running", position=0, nfe=job.engine_job.nfe)
         self._jobs.append(job)
@@ -76,8 +79,8 @@ class Flight:
         before, started = self._evaluations(), time.monotonic()
         try:
             self._library.engine.round()
-        except Exception as error:
-            self.fail_all(sentence(error))
+        except BaseException as error:
+            self.fail_all(_told(error))
             return True
         self._measure(self._evaluations() - before, time.monotonic() - started)
         draw, pause = self._means()
@@ -144,6 +147,8 @@ class Flight:
 
     def fail_all(self, reason: str) -> None:
         """End all jobs with an error and take a fresh engine."""
+        if not self._jobs:
+            return
         from sdlab.sampling.engine import Engine
 
         for job in list(self._jobs):
@@ -153,7 +158,7 @@ class Flight:
         self._library.engine = Engine(self._library.model)
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """Return why a run failed; of an error that is not ours also its own words.
 
     It may be a sampler's that somebody plugged in, and its author wants to know.

@@ -7,15 +7,16 @@ tensors and kept beside the runs, not in them, so it may be lossy and can be mad
 
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
 from sdlab.errors import StoreError
+from sdlab.store.atomic import write_file
 from sdlab.store.reading import read_file
 
 if TYPE_CHECKING:
@@ -126,14 +127,11 @@ def write_sheet(folder: Path, run: str, sheet: Sheet) -> None:
     """Write a sheet beside the runs; the picture last, so that it is there or it is not.
 
     Raises:
-        OSError: If the disk refuses.
+        StoreError: If the disk refuses.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     facts = {name: value for name, value in asdict(sheet).items() if name != "webp"}
     for name, data in ((f"{run}.json", json.dumps(facts).encode()), (f"{run}.webp", sheet.webp)):
-        temporary = folder / f"{name}.{os.getpid()}.part"
-        temporary.write_bytes(data)
-        temporary.replace(folder / name)
+        write_file(folder / name, partial(_put, data))
 
 
 def read_sheet(folder: Path, run: str) -> Sheet | None:
@@ -154,6 +152,10 @@ def read_sheet(folder: Path, run: str) -> Sheet | None:
     except (OSError, StoreError, ValueError, LookupError, TypeError, RecursionError) as error:
         log.warning("cannot read the frames of %s: %s", run, error)
         return None
+
+
+def _put(data: bytes, stream: BinaryIO) -> None:
+    stream.write(data)
 
 
 def _fit(frame: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from dashboard.messages import sentence
 from dashboard.worker.views import EMBEDDED, ModelRequest, ModelView
 
 if TYPE_CHECKING:
@@ -47,6 +48,18 @@ class Library:
         """Return how the model of that name is loaded."""
         return self.requests.get(name, ModelRequest(name))
 
+    def trouble(self, request: ModelRequest) -> str:
+        """Return in a sentence why a model cannot be loaded, as far as its configs tell, or ""."""
+        if self._load is not None:
+            return ""
+        from sdlab.models.load import check
+
+        try:
+            check(request.source, **_options(request))
+        except Exception as error:
+            return f"{request.source} could not be loaded: {sentence(error)}"
+        return ""
+
     def holds(self, name: str) -> bool:
         """Return whether the model in memory goes by that name."""
         return self.view is not None and self.view.name == name
@@ -66,12 +79,7 @@ class Library:
             _leave_a_core_for_the_pages()
             load = sdlab.load
         source = None if request.source == EMBEDDED else request.source
-        options = {
-            name: getattr(request, name)
-            for name in ("device", "dtype", "revision", "variant", "token")
-            if getattr(request, name)
-        }
-        model = load(source, **options)
+        model = load(source, **_options(request))
         self._take(model, request)
 
     def release(self) -> None:
@@ -138,6 +146,11 @@ class Library:
         self.view = _describe(model, decodes_fast)  # last: from now on pages see the model
         gc.collect()
         gc.freeze()
+
+
+def _options(request: ModelRequest) -> dict[str, str]:
+    names = ("device", "dtype", "revision", "variant", "token")
+    return {name: getattr(request, name) for name in names if getattr(request, name)}
 
 
 def _leave_a_core_for_the_pages() -> None:

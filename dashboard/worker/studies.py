@@ -177,7 +177,7 @@ class Studies:
         except StopIteration as stop:
             self._end(study, "done", result=stop.value)
             return
-        except Exception as error:
+        except BaseException as error:  # whatever it is, it is the study's
             self._end(study, "failed", error=sentence(told(error)))
             return
         each = (time.monotonic() - study.started) / max(1, done)

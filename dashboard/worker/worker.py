@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.messages import sentence
+from dashboard.worker.desk import ENDED as ENDED_WORKER
 from dashboard.worker.desk import Answer, Desk
 from dashboard.worker.easel import Easel
 from dashboard.worker.flight import Flight
@@ -66,6 +67,7 @@ class Worker:
         self.studies = Studies(self._notify, connected)
         self._status = LabView(loading="embedded")
         self._stopping = False
+        self._over = False
         self._awake = threading.Event()
         if not after_page:
             self._awake.set()
@@ -89,6 +91,8 @@ class Worker:
             experiment: What to run.
             frames: Whether to draw the scrubber's frames at once, not when somebody looks.
         """
+        request = self._library.request_for(experiment.model)
+        trouble = "" if self._knows(experiment.model) else self._library.trouble(request)
         with self._lock:
             job = self._roster.get(experiment.id)
             if job is not None and job.view.live and not job.cancelled:
@@ -101,6 +105,10 @@ class Worker:
                 return experiment.id
             job = WorkerJob(experiment, frames=frames)
             self._roster.add(job)
+            if self._over or trouble:
+                self._roster.queue.remove(job)
+                job.end("failed", trouble or ENDED_WORKER)
+                return job.id
             self._ledger.begin(experiment)
             self._lock.notify()
         return job.id
@@ -152,12 +160,21 @@ class Worker:
                 self._roster.forget(run)
                 self._ledger.dismiss(run)
 
-    def load(self, request: ModelRequest) -> None:
-        """Ask for another model; it waits until the runs before it are through."""
+    def load(self, request: ModelRequest) -> bool:
+        """Ask for another model, which waits until the runs before it are through.
+
+        Name, place and configs are judged at once, in the caller's thread: what cannot be loaded
+        holds up nobody. Return whether it waits; if not, ``status().load_error`` says why.
+        """
+        trouble = ENDED_WORKER if self._over else self._library.trouble(request)
         with self._lock:
+            if trouble:
+                self._status = _replace(self._status, load_error=trouble)
+                return False
             self._roster.queue.append(request)
             self._status = _replace(self._status, loading=request.source, load_error="")
             self._lock.notify()
+        return True
 
     def ask(
         self,
@@ -194,7 +211,7 @@ class Worker:
                 pace=self._flight.pace,
                 queued=len(self._roster.waiting()),
                 known=tuple(self._library.requests),
-                stopped=not self._thread.is_alive(),
+                stopped=self._over,
             )
 
     def catalogue(self, timeout: float = 120.0) -> Any:
@@ -223,30 +240,48 @@ class Worker:
     def _live(self) -> None:
         try:
             self._awake.wait(LONGEST_PAINT_SECONDS)
-            self._change_model(self._library.request_for("embedded"))
+            if not self._stopping:
+                self._safely(lambda: self._change_model(self._library.request_for(EMBEDDED)))
             while not self._stopping:
-                if not self._safe_turn():
+                if not self._safely(self._turn):
                     with self._lock:
                         if not (self._stopping or self._desk or self.studies):
                             self._lock.wait(IDLE_SECONDS)
-        except BaseException:
-            log.exception("the worker has ended")
-            raise
         finally:
+            self._interrupt_all()
             self._ready.set()
             self._desk.close()
             self.studies.close()
-            self._interrupt_all()
 
-    def _safe_turn(self) -> bool:
-        """Do one piece of work; a defect ends the runs in flight, never the worker."""
+    def _safely(self, work: Callable[[], bool]) -> bool:
+        """Do one piece of work; a defect ends the runs that it may have spoilt, never the worker.
+
+        Whatever is raised is caught, also what asks the program to end, as a sampler that somebody
+        plugged in may: this is a thread of a server, not the program.
+        """
         try:
-            return self._turn()
-        except Exception as error:
+            return work()
+        except BaseException as error:
             log.exception("a defect in the worker")
-            if len(self._flight):
-                self._flight.fail_all(sentence(error))
-            return False
+            reason = sentence(error)
+        try:
+            self._flight.fail_all(reason)
+            self._fail_lost(reason)
+        except BaseException:
+            log.exception("a defect in the worker's care for a defect")
+        return False
+
+    def _fail_lost(self, reason: str) -> None:
+        """End the runs that live and are nowhere: not in the queue, not in flight, not saving."""
+        with self._lock:
+            waiting = self._roster.waiting()
+            lost = [
+                job
+                for job in self._roster.every()
+                if job.view.live and job not in waiting and job not in self._flight and not job.run
+            ]
+        for job in lost:
+            self._end(job, "failed", reason)
 
     def _turn(self) -> bool:
         """Do one small piece of work; return whether there was any."""
@@ -293,10 +328,14 @@ class Worker:
                 self._roster.number()
             if isinstance(head, ModelRequest):
                 self._change_model(head)
-            elif fits or self._change_model(self._library.request_for(name)):
-                self._begin(head)
-            else:
-                self._end(head, "failed", self._status.load_error)
+                continue
+            try:
+                if fits or self._change_model(self._library.request_for(name)):
+                    self._begin(head)
+                else:
+                    self._end(head, "failed", self._status.load_error)
+            except Exception as error:  # it is out of the queue and not in flight: its own trouble
+                self._end(head, "failed", sentence(error))
 
     def _begin(self, job: WorkerJob) -> None:
         if self._made(job.view.experiment):
@@ -316,7 +355,7 @@ class Worker:
             return False
         try:
             self._library.make_catalogue()
-        except Exception as error:
+        except BaseException as error:  # also what a sampler that somebody plugged in raises
             log.error("no catalogue of schedulers: %s", sentence(error))
         self._ready.set()
         return True
@@ -333,7 +372,7 @@ class Worker:
         try:
             self._library.swap(request)
             error = ""
-        except Exception as trouble:
+        except BaseException as trouble:
             error = f"{request.source} could not be loaded: {sentence(trouble)}"
             for other in (before, self._library.request_for(EMBEDDED)):
                 if self._library.view is None and other.source != request.source:
@@ -359,6 +398,7 @@ class Worker:
 
     def _interrupt_all(self) -> None:
         with self._lock:
+            self._over = True
             for job in self._roster.every():
                 if job.view.live:
                     self._ledger.interrupt(job.id)
@@ -373,6 +413,11 @@ class Worker:
         self.wake()
         with self._lock:
             self._lock.notify()
+
+    def _knows(self, name: str) -> bool:
+        """Return whether a model of that name was loaded before, or waits to be."""
+        with self._lock:
+            return name in self._library.requests or name in self._roster.models()
 
     def _made(self, experiment: Experiment) -> bool:
         """Return whether the run is stored, and by the weights that would make it again."""

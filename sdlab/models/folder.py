@@ -53,18 +53,28 @@ def load_folder(folder: Path, dtype: "torch.dtype", variant: str | None = None) 
         ModelError: If the folder is no pipeline, is broken, or is of a family we do not run.
         ValueError: If there is no such variant.
     """
+    chosen = check_folder(folder, variant)
+    keys = {part: _keys(folder / part, chosen) for part in NETWORKS}
+    pipeline = _from_pretrained(folder, dtype, chosen)
+    for part in NETWORKS:
+        check_complete(getattr(pipeline, part), keys[part], f"{folder / part}")
+    return pipeline
+
+
+def check_folder(folder: Path, variant: str | None = None) -> str | None:
+    """Judge a folder by its configs and file names; return the variant to read of it.
+
+    Raises:
+        ModelError: If the folder is no pipeline, lacks files, or is of a family we do not run.
+        ValueError: If there is no such variant.
+    """
     index = read_json(folder / INDEX) if (folder / INDEX).is_file() else None
     if index is None:
         raise ModelError(_no_pipeline(folder))
     check_index(index, str(folder))
     check_configs(folder)
     check_unet(read_json(folder / "unet" / "config.json"), str(folder))
-    chosen = choose_variant(folder, variant)
-    keys = {part: _keys(folder / part, chosen) for part in NETWORKS}
-    pipeline = _from_pretrained(folder, dtype, chosen)
-    for part in NETWORKS:
-        check_complete(getattr(pipeline, part), keys[part], f"{folder / part}")
-    return pipeline
+    return choose_variant(folder, variant)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -40,22 +40,38 @@ def load_hub(
         ModelError: If it cannot be reached, is not there, is gated, is of a family we do not run,
             or has no safetensors weights.
     """
-    place: dict[str, Any] = {"revision": revision, "token": token}
+    place = check_hub(name, revision, token)
     with quiet():
         from diffusers import StableDiffusionPipeline
 
+        try:
+            return StableDiffusionPipeline.from_pretrained(
+                name, dtype=dtype, variant=variant, use_safetensors=True, **place, **LEFT_OUT
+            )
+        except Exception as error:  # network, cache and format troubles of three libraries
+            raise ModelError(_explain(error, name, revision, variant)) from error
+
+
+def check_hub(
+    name: str, revision: str | None = None, token: str | bool | None = None
+) -> dict[str, Any]:
+    """Judge a hub id by its configs, which are fetched; return what else is to be asked with.
+
+    Raises:
+        ModelError: If it cannot be reached, is not there, is gated or of a family we do not run.
+    """
+    place: dict[str, Any] = {"revision": revision, "token": token}
+    with quiet():
         place["local_files_only"] = _unreachable(name, revision, token)
         try:
             check_index(_fetch(name, INDEX, place), name)
             check_unet(_fetch(name, "unet/config.json", place), name)
             check_scheduler(_fetch(name, "scheduler/scheduler_config.json", place), name)
-            return StableDiffusionPipeline.from_pretrained(
-                name, dtype=dtype, variant=variant, use_safetensors=True, **place, **LEFT_OUT
-            )
         except ModelError:
             raise
-        except Exception as error:  # network, cache and format troubles of three libraries
-            raise ModelError(_explain(error, name, revision, variant)) from error
+        except Exception as error:  # network, cache and format troubles of two libraries
+            raise ModelError(_explain(error, name, revision, None)) from error
+    return place
 
 
 def _unreachable(name: str, revision: str | None, token: str | bool | None) -> bool:

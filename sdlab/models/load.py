@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sdlab.errors import ModelError, nearest
 from sdlab.models.devices import choose_device, choose_dtype, move
 from sdlab.models.families import family
-from sdlab.models.folder import load_folder
-from sdlab.models.hub import load_hub
+from sdlab.models.folder import check_folder, load_folder
+from sdlab.models.hub import check_hub, load_hub
 from sdlab.models.quiet import quiet
 from sdlab.models.single_file import load_single_file
 from sdlab.models.weights import refuse_pickle
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
 
 EMBEDDED = Path(__file__).parent / "embedded"
+_PASS = "Pass a pipeline folder, a .safetensors file, or a hub id (organisation/model)."
+MAX_NAME, MAX_PATH = 255, 4095
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -75,6 +77,38 @@ def load(
     return _model(move(pipeline, place), "embedded" if kind == "embedded" else str(source))
 
 
+def check(
+    source: str | None = None,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    variant: str | None = None,
+    token: str | None = None,
+) -> None:
+    """Refuse what ``load`` would refuse by name, place and configs alone, before any weights.
+
+    Args:
+        source: A name, as for ``load``; so are the others.
+        device: Where to compute.
+        dtype: In what precision.
+        revision: Branch, tag or commit.
+        variant: Which weight files.
+        token: The hub's access token.
+
+    Raises:
+        ValueError: If an argument is of no use for this source, or out of its range.
+        ModelError: If the model is not there, pickled, or of a family we do not run.
+    """
+    kind = _kind(source, hub=revision is not None or token is not None)
+    _check_options(kind, source, revision=revision, variant=variant, token=token, config=None)
+    choose_dtype(dtype, choose_device(device))
+    if kind == "folder":
+        check_folder(Path(str(source)).expanduser(), variant)
+    elif kind == "hub":
+        check_hub(str(source), revision, token)
+
+
 def _kind(source: Any, hub: bool) -> str:
     if source is None or source == "embedded":
         return "embedded"
@@ -89,6 +123,7 @@ def _kind(source: Any, hub: bool) -> str:
             f"source is a URL, {text!r}; pass the hub id (organisation/model), or download the file"
             " and pass its path."
         )
+    _check_length(path)
     refuse_pickle(path)
     if path.is_dir():
         return "folder"
@@ -102,6 +137,17 @@ def _kind(source: Any, hub: bool) -> str:
     if isinstance(source, str) and _HUB_ID.fullmatch(text) and (hub or not local):
         return "hub"
     raise ModelError(_absent(path))
+
+
+def _check_length(path: Path) -> None:
+    """Refuse a path that no disk can have, before the system does in words of its own."""
+    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    if longest > MAX_NAME or len(os.fsencode(path)) > MAX_PATH:
+        shown = f"{str(path)[:60]}..."
+        raise ModelError(
+            f"There is no {shown!r}: a path has at most {MAX_NAME} bytes a name and {MAX_PATH} in"
+            f" all. {_PASS}"
+        )
 
 
 def _kind_of_object(source: Any) -> str:
@@ -130,6 +176,8 @@ def _check_options(kind: str, source: Any, **options: Any) -> None:
                 f" {' or '.join(kinds)}. Leave it out."
             )
     config = options["config"]
+    if config is not None:
+        _check_length(Path(config))
     if config is not None and not Path(config).expanduser().is_dir():
         raise ValueError(f"config must be a pipeline folder, got {str(config)!r}.")
 
@@ -142,10 +190,7 @@ def _absent(path: Path) -> str:
     names = [entry.name for entry in parent.iterdir()] if os.access(parent, os.R_OK) else []
     close = [str(parent / name) for name in nearest(step, names)]
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    return (
-        f"There is no {str(path)!r}: {str(parent)!r} has no {step!r}.{hint} Pass a pipeline folder,"
-        " a .safetensors file, or a hub id (organisation/model)."
-    )
+    return f"There is no {str(path)!r}: {str(parent)!r} has no {step!r}.{hint} {_PASS}"
 
 
 def _from_memory(pipeline: Any, device: Any, dtype: Any) -> "Model":

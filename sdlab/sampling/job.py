@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdlab.denoisers.network import Output, Sample, uses_guidance
-from sdlab.errors import MemoryLimitError
+from sdlab.errors import MemoryLimitError, SdlabError
 from sdlab.models.model import Model
 from sdlab.sampling import memory
 from sdlab.sampling.experiment import Experiment
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sdlab.tracing.attention.hooks import Part
 
 OVER = ("done", "failed", "cancelled")
+ENDS = (Exception, SystemExit)  # what a sampler that somebody plugged in may end its own run with
 MOST_WORDS = 20
 """Unknown words that a warning names before it only counts them."""
 
@@ -141,7 +142,7 @@ class Job:
             with torch.no_grad():
                 self._query = next(self._process)
             self.state = "running"
-        except Exception as error:
+        except ENDS as error:
             self.fail(error)
 
     def answer(self, answer: Answer, output: Output, eps: "tuple[Tensor, Tensor | None]") -> None:
@@ -163,7 +164,7 @@ class Job:
                     self._latents = stop.value
                     self._query = None
                     self.state = "decoding"
-        except Exception as error:
+        except ENDS as error:
             self.fail(error)
 
     def decode(self) -> None:
@@ -178,8 +179,10 @@ class Job:
         except Exception as error:
             self.fail(error)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the job with an error; one of memory says what to lower."""
+        if not isinstance(error, Exception):
+            error = self._refused(error)
         if memory.is_out_of_memory(error):
             memory.release(error)
             error = self._memory_error(error)
@@ -204,6 +207,14 @@ class Job:
         self._process = self._query = self._latents = self._embeds = None
         self.ended = time.monotonic()
         self.state = state
+
+    def _refused(self, error: BaseException) -> SdlabError:
+        failure = SdlabError(
+            f"The sampler {self.experiment.solver} asked the program to end"
+            f" ({type(error).__name__}: {error}); only its own run ends. Let it raise a ValueError."
+        )
+        failure.__cause__ = error
+        return failure
 
     def _memory_error(self, error: Exception) -> MemoryLimitError:
         width, height = (side * self.model.vae_factor for side in self.plan.shape[:0:-1])

@@ -37,7 +37,10 @@ def find_run(root: str | Path, run: str) -> Path:
     """
     if not re.fullmatch(r"[0-9a-f]{4,16}", run):
         raise StoreError(f"{run!r} is no run id: 4 to 16 digits of 0-9 and a-f are expected.")
+    from sdlab.store.atomic import recover_all
+
     folder = Path(root)
+    recover_all(folder)
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     found = sorted(name for name in names if RUN_ID.fullmatch(name) and name.startswith(run))
     if len(found) == 1:

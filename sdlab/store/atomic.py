@@ -3,8 +3,8 @@
 The files go to a hidden folder beside the place, each is forced to the disk, and the folder is
 renamed at the end. A rename cannot replace a folder that has files, so an older one is first
 renamed to a hidden name of its own; after a crash between the two renames, ``recover`` puts it
-back. What a crash leaves of a half-written folder has a hidden name that nothing reads, and is
-swept away by a later write.
+back. What a crash leaves of a half-written folder or file has a hidden name that nothing reads, and
+is swept away by a later write.
 """
 
 import errno
@@ -73,6 +73,7 @@ def write_file(target: Path, write: Callable[[BinaryIO], None]) -> Path:
     work = hidden(target, "new")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent)
         with work.open("xb") as stream:
             write(stream)
             stream.flush()
@@ -150,7 +151,10 @@ def _sweep(root: Path) -> None:
                 continue
             if match["kind"] == "old":
                 recover(root / match["name"])
-            shutil.rmtree(path, ignore_errors=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def _errno(error: BaseException) -> OSError | None:

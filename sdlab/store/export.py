@@ -96,7 +96,8 @@ def add_run(folder: Path, archive: zipfile.ZipFile, under: str = "") -> None:
         if path.is_file() and not path.is_symlink():
             add_file(path, archive, f"{under}{folder.name}/{name}")
     for name in (*TABLES, *OPTIONAL_TABLES):
-        if (folder / f"{name}.parquet").is_file():
+        table = folder / f"{name}.parquet"
+        if table.is_file() and not table.is_symlink():
             _add_csv(folder, name, archive, under)
 
 

@@ -64,6 +64,22 @@ def png_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
+def check_plain(path: Path) -> None:
+    """Refuse a path of the store that is no plain file: a link leads elsewhere, a pipe has no end.
+
+    Raises:
+        StoreError: If it is not there or no plain file.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+    if stat.S_ISLNK(mode):
+        raise StoreError(f"{path} is a link; the store's own files are none.")
+    if not stat.S_ISREG(mode):
+        raise StoreError(f"{path} is no plain file.")
+
+
 def _open(path: Path) -> BinaryIO:
     if path.is_symlink():
         raise StoreError(f"{path} is a link; the store's own files are none.")
@@ -115,6 +131,7 @@ def read_parquet(path: Path, columns: Iterable[str]) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    check_plain(path)
     try:
         table = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises its own, and OSError, and ValueError

@@ -18,7 +18,14 @@ from sdlab.store import run_path
 from sdlab.store.atomic import recover, write_folder
 from sdlab.store.attention import ATTENTION, open_attention, save_attention
 from sdlab.store.png import png_info
-from sdlab.store.reading import MANIFEST, MAX_PIXELS, png_size, read_json_manifest, read_parquet
+from sdlab.store.reading import (
+    MANIFEST,
+    MAX_PIXELS,
+    check_plain,
+    png_size,
+    read_json_manifest,
+    read_parquet,
+)
 from sdlab.store.tensors import StoredTensors, read_tensors
 from sdlab.tracing.columns import OPTIONAL_TABLES, TABLES
 
@@ -97,6 +104,8 @@ def open_run(path: str | Path) -> "Run":
     missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         raise StoreError(f"Run folder {folder} lacks {', '.join(missing)}; it cannot be opened.")
+    for name in needed:
+        check_plain(folder / name)
     tables = {name: read_table(folder, name) for name in TABLES}
     names, kept, sigmas = read_tensors(folder / TENSORS, _about)
     tensors = StoredTensors(folder / TENSORS, names)

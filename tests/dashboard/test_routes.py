@@ -1,6 +1,7 @@
 """The zip routes: streamed, whole, and gone when the browser is."""
 
 import io
+import shutil
 import threading
 import time
 import zipfile
@@ -9,8 +10,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from dashboard.headers import HEADERS, middleware
 from dashboard.lab import lab
-from dashboard.routes import comparison_zip_url, routes, stream_zip, zip_url
+from dashboard.routes import comparison_zip_url, picture_url, routes, stream_zip, zip_url
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.facts import Facts
@@ -89,6 +91,59 @@ def test_a_comparison_whose_run_is_gone_comes_without_runs_only(compared, tmp_pa
 def test_the_route_serves_runs_only(stored, run):
     client = TestClient(Starlette(routes=routes()))
     assert client.get(f"/export/{run}.zip").status_code == 404
+
+
+@pytest.fixture
+def client():
+    return TestClient(Starlette(routes=routes(), middleware=middleware()))
+
+
+def test_a_picture_is_served_and_no_link_out_of_the_store(stored, client, tmp_path):
+    answer = client.get(picture_url(stored.name))
+    assert answer.content == (stored / "image.png").read_bytes()
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(answer.content)
+    folder, moved = stored.parent / ("1" * 16), tmp_path / ("2" * 16)
+    shutil.copytree(stored, folder)
+    shutil.copytree(stored, moved)
+    link = stored.parent / moved.name
+    link.symlink_to(moved)
+    try:
+        for name in ("image.png", "manifest.json"):
+            (folder / name).unlink()
+            (folder / name).symlink_to(secret if name == "image.png" else moved / name)
+            assert client.get(picture_url(folder.name)).status_code == 404
+        for run in (folder.name, link.name):
+            assert client.get(picture_url(run)).status_code == 404
+            assert client.get(zip_url(run)).status_code == 404
+    finally:
+        shutil.rmtree(folder)
+        link.unlink()
+
+
+def test_a_linked_table_is_not_in_the_zip(stored, client, tmp_path):
+    table, elsewhere = stored / "steps.parquet", tmp_path / "elsewhere.parquet"
+    table.rename(elsewhere)
+    table.symlink_to(elsewhere)
+    try:
+        assert not [name for name in names_in(client.get(zip_url(stored.name))) if "steps" in name]
+    finally:
+        table.unlink()
+        shutil.copy(elsewhere, table)
+
+
+@pytest.mark.parametrize("path", ["/export/x.zip", "/export/comparison/x.zip", "/picture/x.png"])
+def test_every_answer_says_what_the_browser_is_to_refuse(client, path):
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert headers["referrer-policy"] == "same-origin"
+
+
+def test_a_page_may_be_framed_by_its_own_server_only(client):
+    headers = client.get("/no/such/page").headers
+    assert {name: headers[name] for name in HEADERS} == HEADERS
 
 
 def test_a_reader_who_leaves_ends_the_writing(stored):

@@ -225,6 +225,102 @@ def test_a_defect_anywhere_ends_the_runs_in_flight_not_the_worker(make_worker, m
     assert ended(worker, other).state == "done"
 
 
+@pytest.mark.parametrize("error", [OSError("disk gone"), SystemExit(3), KeyboardInterrupt()])
+def test_a_run_whose_start_fails_has_failed_and_the_next_runs(make_worker, monkeypatch, error):
+    def fails(runs, run):
+        if threading.current_thread() is worker._thread:
+            raise error
+        return None
+
+    worker = make_worker()
+    with monkeypatch.context() as patch:
+        patch.setattr("dashboard.worker.worker.stored_hash", fails)
+        run = worker.submit(SHORT)
+        view = ended(worker, run)
+        assert view.state == "failed" and type(error).__name__ in view.error
+        assert worker.cancel(run, "me") == "ended"
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_what_would_end_a_program_does_not_end_the_worker(make_worker, monkeypatch, error):
+    def fails():
+        raise error
+
+    worker = make_worker()
+    run = worker.submit(LONG)
+    running(worker, run)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "_answer", fails)
+        assert ended(worker, run).state == "failed"
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+    assert not worker.status().stopped
+
+
+def test_a_sampler_that_quits_ends_its_own_run_only(make_worker, monkeypatch):
+    from itertools import pairwise
+
+    from sdlab.solvers import registry
+
+    monkeypatch.setattr(registry, "_SOLVERS", dict(registry.solvers()))
+    armed = threading.Event()
+
+    @sdlab.solver("quitter")
+    def quitter(x, sigmas, noise):
+        for sigma, sigma_next in pairwise(sigmas):
+            x0_pred = yield x, sigma
+            if armed.is_set():
+                raise SystemExit(3)
+            x = x0_pred + (x - x0_pred) * sigma_next / sigma
+        return x
+
+    worker = make_worker()
+    other, run = worker.submit(LONG), worker.submit(LONG.with_(solver="quitter"))
+    running(worker, other)
+    running(worker, run)
+    armed.set()
+    view = ended(worker, run)
+    assert view.state == "failed" and "quitter asked the program to end" in view.error
+    before = worker.get(other).evaluation
+    until(lambda: worker.get(other).evaluation > before + 1)
+    assert worker.get(other).state == "running"
+
+
+def test_what_is_asked_of_an_ended_worker_has_failed(make_worker):
+    worker = make_worker()
+    worker.stop()
+    view = worker.get(worker.submit(SHORT))
+    assert view.state == "failed" and "restart the server" in view.error
+    assert not worker.load(ModelRequest("embedded"))
+    assert worker.status().stopped and worker.status().queued == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nonsense", "has no 'nonsense'"),
+        ("/no/such/folder", "'/' has no 'no'"),
+        ("model.ckpt", "safetensors"),
+        pytest.param("a" * 300, "at most 255 bytes a name", id="long name"),
+        pytest.param("b/" * 3000, "4095 in all", id="long path"),
+        ("https://x.org/model", "source is a URL"),
+        ("\0", "source must name"),
+    ],
+)
+def test_what_cannot_be_loaded_does_not_wait_in_the_queue(tmp_path, name, message):
+    worker = Worker(tmp_path, after_page=True)  # its thread sleeps: nothing here waits for it
+    try:
+        assert not worker.load(ModelRequest(name))
+        assert message in worker.status().load_error
+        view = worker.get(worker.submit(SHORT.with_(model=name)))
+        assert view.state == "failed" and message in view.error
+        assert worker.status().queued == 0 and worker.status().at_hand == "embedded"
+        assert worker.load(ModelRequest("embedded"))
+    finally:
+        worker._stopping = True  # before it is awake and loads anything
+        worker.stop()
+
+
 def test_a_picture_that_could_not_be_saved_is_not_thrown_away(make_worker, monkeypatch):
     def full(run, folder):
         raise StoreError("No space left on device")

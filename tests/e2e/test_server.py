@@ -5,6 +5,7 @@ import signal
 
 from playwright.sync_api import expect
 
+from dashboard.headers import HEADERS
 from tests.e2e.conftest import SECONDS, start_server
 
 
@@ -21,7 +22,8 @@ def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
     assert len(list((runs / ".dashboard" / "interrupted").glob("*.json"))) == 1
     process, url = start_server(runs, tmp_path / "second.log", base="lab")
     try:
-        page.goto(f"{url}/runs")
+        answer = page.goto(f"{url}/runs")
+        assert {name: answer.headers.get(name.lower()) for name in HEADERS} == HEADERS
         expect(page.get_by_text("interrupted")).to_be_visible(timeout=SECONDS)
         page.get_by_role("link", name="Open").click()
         expect(page.get_by_text("Interrupted: the server stopped")).to_be_visible(timeout=SECONDS)

@@ -8,7 +8,7 @@ import sdlab
 from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.models.devices import available, choose_device, choose_dtype
 from sdlab.models.families import check_unet, family
-from sdlab.models.load import EMBEDDED, load
+from sdlab.models.load import EMBEDDED, check, load
 from tests.tracing.pipelines import xl
 
 CPU = torch.device("cpu")
@@ -31,6 +31,24 @@ def test_other_files_are_refused(tmp_path):
 def test_absent_path_names_the_nearest(folder):
     with pytest.raises(ModelError, match=r"has no 'pipelin'. Did you mean '.*pipeline'"):
         load(folder.parent / "pipelin")
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 256, "\u732b" * 86, "b/" * 3000, "/" + "c" * 300 + "/d"], ids=len
+)
+@pytest.mark.parametrize("judge", [load, check])
+def test_a_path_longer_than_any_is_told_so(name, judge):
+    with pytest.raises(ModelError, match=r"255 bytes a name and 4095 in all.*Pass a pipeline"):
+        judge(name)
+
+
+def test_a_folder_is_judged_without_its_weights(folder):
+    check(str(folder))
+    check(None)
+    with pytest.raises(ValueError, match="revision"):
+        check(None, revision="main")
+    with pytest.raises(ModelError, match="Did you mean"):
+        check(str(folder)[:-1])
 
 
 def test_absent_path_below_an_absent_folder():

@@ -2,13 +2,16 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from sdlab.errors import StoreError
-from sdlab.store.atomic import STALE_SECONDS, hidden, recover, write_folder
+from sdlab.store import find_run
+from sdlab.store.atomic import STALE_SECONDS, hidden, recover, write_file, write_folder
+from sdlab.store.listing import list_runs
 
 CRASH = """
 import os, sys
@@ -91,6 +94,29 @@ def test_leavings_are_swept_when_stale(tmp_path):
     assert not stale.exists()
     assert fresh.exists()
     assert (tmp_path / "z" / "a").read_text() == "text"
+
+
+def test_leavings_of_files_are_swept_when_stale(tmp_path):
+    stale, fresh = (hidden(tmp_path / name, "new") for name in ("x.json", "y.zip"))
+    link = hidden(tmp_path / "z.json", "new")
+    for path in (stale, fresh):
+        path.write_text("half")
+    past = time.time() - STALE_SECONDS - 60
+    os.utime(stale, (past, past))
+    link.symlink_to(fresh)
+    os.utime(link, (past, past), follow_symlinks=False)
+    write_file(tmp_path / "w.json", lambda stream: stream.write(b"{}"))
+    assert not stale.exists() and fresh.read_text() == "half"
+    assert (tmp_path / "w.json").read_bytes() == b"{}"
+
+
+def test_what_a_crash_hid_is_listed_at_once(stored):
+    """Killed between the two renames: the finished run stands under a hidden name."""
+    old = hidden(stored, "old")
+    stored.rename(old)
+    assert list_runs(stored.parent)["run"].tolist() == [stored.name]
+    stored.rename(old)
+    assert find_run(stored.parent, stored.name[:6]) == stored
 
 
 def test_other_errors_pass_and_leave_nothing(tmp_path):
