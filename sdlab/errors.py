@@ -9,6 +9,10 @@ import difflib
 from collections.abc import Iterable
 
 
+class SchedulerError(ValueError):
+    """A diffusers scheduler refuses what it was asked, or cannot make one of its steps."""
+
+
 class SdlabError(Exception):
     """Trouble with the environment: weights, memory, disk, device."""
 

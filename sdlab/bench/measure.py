@@ -124,11 +124,10 @@ def errors(
                     end=end,
                     seed=seed,
                 )
+                own.append(_measure(entrant, found, is_stochastic(name, chosen), particles, seed))
             except ValueError as error:
                 refused = error
                 own.append(_refusal(name, path, found, count, error))
-            else:
-                own.append(_measure(entrant, found, is_stochastic(name, chosen), particles, seed))
             if progress is not None:
                 progress(len(rows) + len(own), len(names) * len(counts))
         if refused is not None and all(row["note"] for row in own):

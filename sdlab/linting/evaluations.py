@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from sdlab.errors import SchedulerError
 from sdlab.linting.registry import Finding, rule
 from sdlab.linting.subject import Subject
 
@@ -173,7 +174,10 @@ def _flag(subject: Subject) -> bool | None:
 
 def _flag_acts(subject: Subject) -> bool:
     """Return whether the other value of the flag gives another result."""
-    other = subject.variant(options={"lower_order_final": not _flag(subject)})
-    if other.config.get("lower_order_final") is _flag(subject):
+    try:
+        other = subject.variant(options={"lower_order_final": not _flag(subject)})
+    except SchedulerError:
         return False  # the class takes only one value here
-    return not bool((subject.result() == other.result()).all())
+    if other.config.get("lower_order_final") is _flag(subject):
+        return False  # and says so by changing it
+    return not subject.failure and subject.ends_as(other) is not True

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from sdlab.errors import SchedulerError
 from sdlab.linting.registry import Finding, rule
 from sdlab.linting.subject import Subject, parameters
 from sdlab.noise.curves import SPACINGS
@@ -70,12 +71,9 @@ def _is_default(subject: Subject, name: str, value: object) -> bool:
 def _same_without(subject: Subject, name: str) -> bool:
     try:
         other = subject.without(name)
-        if other.course.sigmas != subject.course.sigmas:
-            return False
-        same = subject.result() == other.result()
-    except Exception:  # a run that fails without it says that it acts
+    except ValueError:  # what is refused without it says that it acts
         return False
-    return bool(same.all())
+    return other.course.sigmas == subject.course.sigmas and subject.ends_as(other) is True
 
 
 @rule(
@@ -120,7 +118,12 @@ def _acts(subject: Subject, flag: str) -> bool:
     """Return whether a flag changes what the steps do to a picture of +-30."""
     if subject.scheduler is None:
         return False
-    plain = subject.variant(options={flag: False}).rehearsal
+    try:
+        plain = subject.variant(options={flag: False}).rehearsal
+    except SchedulerError:
+        return True
+    if len(plain.ends) != len(subject.rehearsal.ends):
+        return True
     return not np.allclose(plain.ends, subject.rehearsal.ends, rtol=1e-3, atol=1e-9)
 
 
@@ -203,6 +206,23 @@ def prediction_type_refused(subject: Subject) -> Iterator[Finding]:
 
 
 @rule(
+    "scheduler-refuses",
+    "error",
+    explanation="The scheduler refuses what it is asked before it makes a step.",
+    details=(
+        "Some options exclude each other, or go only with some number of steps. The class of "
+        "diffusers says so when it is made or its timesteps are set; nothing else can be judged "
+        "then, so this is the only finding."
+    ),
+    fix="See the message; leave the options that it names at their defaults.",
+    source="Found by making the scheduler",
+)
+def scheduler_refuses(subject: Subject) -> Iterator[Finding]:
+    """Find nothing: ``lint`` reports it where there is no course to look at."""
+    yield from ()
+
+
+@rule(
     "step-fails",
     "error",
     explanation="A step raises an error.",
@@ -214,6 +234,8 @@ def step_fails(subject: Subject) -> Iterator[Finding]:
     """Run every step."""
     done = subject.rehearsal
     if done.failed_at is None:
+        if subject.failure:  # what depends on the steps before, such as an order
+            yield Finding(subject.failure)
         return
     if subject.prediction_type == "epsilon" or _fails_with_epsilon(subject):
         yield Finding(
@@ -223,7 +245,10 @@ def step_fails(subject: Subject) -> Iterator[Finding]:
 
 
 def _fails_with_epsilon(subject: Subject) -> bool:
-    plain = subject.variant(config={"prediction_type": "epsilon"})
+    try:
+        plain = subject.variant(config={"prediction_type": "epsilon"})
+    except SchedulerError:
+        return True
     return bool(plain.rehearsal.error)
 
 

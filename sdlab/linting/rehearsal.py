@@ -65,27 +65,6 @@ def rehearse(course: Course, eta: float | None, first: float) -> Rehearsal:
     return _of_scheduler(course, eta)
 
 
-def sample(course: Course, kind: str) -> "Tensor":
-    """Return a sample of N(0.5, 0.5^2) by a course, float32 [1, 4, 8, 8]; it is used up.
-
-    Args:
-        course: Of a solver or a scheduler.
-        kind: What the scheduler takes the network to predict.
-    """
-    import torch
-
-    def answer(query: Query) -> Answer:
-        noise, x0_pred = adapter.gaussian_answer(query)
-        a = 1.0 / math.sqrt(1.0 + query.sigma**2)
-        outputs = {"epsilon": noise, "sample": x0_pred}
-        return Answer(outputs.get(kind, a * (noise - query.sigma * x0_pred)), x0_pred)
-
-    start = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))
-    process = course.make_process(start, torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        return adapter.drive(process, answer)
-
-
 def holds_ve(scheduler: Any) -> bool:
     """Return whether a scheduler holds VE latents, x0 + sigma n, by the scale of its start."""
     return float(scheduler.init_noise_sigma) > 1.0
@@ -137,8 +116,7 @@ def _of_scheduler(course: Course, eta: float | None) -> Rehearsal:
             with torch.no_grad():
                 after = scheduler.step(output, t, latents, **arguments, return_dict=False)[0]
         except Exception as error:  # whatever a foreign class refuses is the finding
-            text = f"{type(error).__name__}: {error}".splitlines()[0]
-            return _rehearsal(levels, error=text, failed_at=index)
+            return _rehearsal(levels, error=adapter.words(error), failed_at=index)
         if not bool(torch.isfinite(after).all()):
             return _rehearsal(levels, broken_at=index)
         levels.append(pattern.level(after))
@@ -179,7 +157,7 @@ def _of_solver(course: Course, first: float) -> Rehearsal:
     try:
         end = adapter.drive(process, answer)
     except Exception as error:
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        text = adapter.words(error)
         return _rehearsal(levels[1:], error=text, failed_at=max(0, len(levels) - 1))
     if not bool(torch.isfinite(end).all()):
         return _rehearsal(levels[1:], broken_at=max(0, len(levels) - 1))

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from sdlab.linting.registry import SEVERITIES, all_rules
+from sdlab.errors import SchedulerError
+from sdlab.linting.registry import SEVERITIES, Finding, Rule, all_rules
 from sdlab.linting.subject import Request, Subject
 from sdlab.solvers.diffusers_adapter import SD_CONFIG
 
@@ -64,13 +65,21 @@ def lint(
         guidance_rescale,
         model.schedule if model else None,
     )
-    subject = Subject(request)
     rows = [
         (rule.id, rule.severity, found.step, found.message, *_words(rule))
-        for rule in sorted(all_rules().values(), key=lambda r: SEVERITIES.index(r.severity))
-        for found in rule.check(subject)
+        for rule, found in _findings(request)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"step": "Int64"})
+
+
+def _findings(request: Request) -> list[tuple[Rule, Finding]]:
+    """Return every rule's findings, the gravest first; of a refused course only that it is."""
+    try:
+        subject = Subject(request)
+    except SchedulerError as error:
+        return [(all_rules()["scheduler-refuses"], Finding(str(error)))]
+    ordered = sorted(all_rules().values(), key=lambda r: SEVERITIES.index(r.severity))
+    return [(rule, found) for rule in ordered for found in rule.check(subject)]
 
 
 def rules() -> pd.DataFrame:

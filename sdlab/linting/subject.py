@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdlab.linting.rehearsal import Rehearsal, rehearse, sample
+from sdlab.linting.rehearsal import Rehearsal, rehearse
 from sdlab.noise import curves
 from sdlab.noise.schedule import Array, NoiseSchedule
-from sdlab.sampling.course import Course, course
+from sdlab.sampling.course import Course, course, try_out
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers.registry import solvers
 
@@ -177,9 +177,22 @@ class Subject:
         kept = {key: value for key, value in self.request.options.items() if key != option}
         return Subject(replace(self.request, options=kept))
 
-    def result(self) -> "Tensor":
-        """Return what a fresh run makes of a Gaussian, float32 [1, 4, 8, 8]."""
-        return sample(self.request.course(), self.prediction_type)
+    @cached_property
+    def failure(self) -> str:
+        """What a whole run on a Gaussian fails of, or ""."""
+        return self._outcome[1]
+
+    def ends_as(self, other: "Subject") -> bool | None:
+        """Return whether whole runs on a Gaussian end the same; None if one fails."""
+        ours, theirs = self._outcome[0], other._outcome[0]
+        return None if ours is None or theirs is None else bool((ours == theirs).all())
+
+    @cached_property
+    def _outcome(self) -> "tuple[Tensor | None, str]":
+        try:
+            return try_out(self.course), ""
+        except Exception as error:  # whatever a class or a solver cannot do is a finding
+            return None, str(error) if isinstance(error, ValueError) else adapter.words(error)
 
     def sigma_from(self, evaluation: int) -> str:
         """Return "sigma 8.39" of an evaluation."""

@@ -6,6 +6,7 @@ and alpha_bar, and the noise level at which the course ends. It needs a schedule
 model.
 """
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ class Course:
         steps: Solver step of every evaluation.
         end: Noise level at which the last step ends.
         scheduler: The diffusers scheduler with its timesteps set, or None for own solvers.
-        make_process: (start noise, generator) -> the process; to be used once.
+        make_process: (start noise, generator) -> a process of its own, at every call.
     """
 
     name: str
@@ -149,6 +150,26 @@ def course(
     return _of_scheduler(scheduler, num_steps, eta)
 
 
+def try_out(course: Course) -> "Tensor":
+    """Return a sample of N(0.5, 0.5^2) by a course, float32 [1, 4, 8, 8]: every step really made.
+
+    Args:
+        course: Of a solver or a scheduler.
+
+    Raises:
+        SchedulerError: If the scheduler cannot make a step; says which, and what it says.
+    """
+    import torch
+
+    scheduler = course.scheduler
+    kind = scheduler.config.get("prediction_type", "epsilon") if scheduler else "epsilon"
+    device = "cpu" if scheduler is None else scheduler.timesteps.device
+    start = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7)).to(device)
+    process = course.make_process(start, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return adapter.drive(process, lambda query: adapter.gaussian_answer(query, kind))
+
+
 def _of_solver(
     name: str,
     num_steps: int,
@@ -189,7 +210,12 @@ def _of_scheduler(scheduler: Any, num_steps: int, eta: float | None) -> Course:
 
     def make_process(start: "Tensor", generator: "torch.Generator") -> Process:
         return adapter.scheduler_process(
-            scheduler, start, steps=steps, sigmas=sigmas, eta=eta, generator=generator
+            copy.deepcopy(scheduler),
+            start,
+            steps=steps,
+            sigmas=sigmas,
+            eta=eta,
+            generator=generator,
         )
 
     end = adapter.end_sigma(scheduler)

@@ -11,7 +11,7 @@ from sdlab.errors import MemoryLimitError
 from sdlab.models.model import Model
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling import memory
-from sdlab.sampling.course import Course, course
+from sdlab.sampling.course import Course, course, try_out
 from sdlab.sampling.experiment import Experiment, check_size
 from sdlab.tracing.attention.planning import AttentionPlan, plan_attention
 
@@ -67,8 +67,9 @@ def plan(model: Model, experiment: Experiment) -> Plan:
 
     Raises:
         ValueError: If a prompt is too long, or the solver, an option, the curve, the number of
-            steps or the size is not valid for this model, an attention layer is named that it has
-            not, or ``fast`` is asked of a model that is not in float32.
+            steps or the size is not valid for this model, the scheduler cannot make every step, an
+            attention layer is named that it has not, or ``fast`` is asked of a model that is not
+            in float32.
         ModelError: If its attention cannot be read (an IP-Adapter, a compiled U-Net).
         MemoryLimitError: If it cannot fit into memory, or the attention maps into their cap; with
             the figures.
@@ -89,6 +90,8 @@ def plan(model: Model, experiment: Experiment) -> Plan:
         seed=experiment.seed,
         device=model.device,
     )
+    if found.scheduler is not None:
+        try_out(found)  # what would fail in its last step is told before the first
     guided = uses_guidance(model, experiment.guidance_scale)
     attention = plan_attention(model, experiment, shape, found.steps, guided)
     record = memory.record_bytes(experiment.record, found.nfe, shape, guided)

@@ -5,11 +5,12 @@ they offer has its name here too.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sdlab.errors import unknown
+from sdlab.errors import SchedulerError, unknown
 from sdlab.noise import bounds, curves
 from sdlab.noise.curves import SPACINGS
 from sdlab.noise.schedule import NoiseSchedule
@@ -19,6 +20,7 @@ from sdlab.solvers.driving import (
     evaluation_sigmas,
     evaluation_steps,
     scheduler_process,
+    words,
 )
 from sdlab.solvers.probing import (
     SD_CONFIG,
@@ -56,6 +58,7 @@ __all__ = [
     "scheduler_process",
     "takes_eta",
     "takes_sigmas",
+    "words",
 ]
 
 
@@ -87,6 +90,7 @@ def make_scheduler(
     Raises:
         ValueError: If the class cannot sample Stable Diffusion, or a parameter, the curve or the
             number of steps is not valid; the message names it and what is.
+        SchedulerError: If the class itself refuses them.
     """
     cls = compatible_classes().get(name)
     if cls is None:
@@ -103,20 +107,31 @@ def make_scheduler(
         extra.setdefault("noise_sampler_seed", seed % 2**63)
     num_timesteps = config.get("num_train_timesteps") or 1000
     bounds.check_steps(num_steps, num_timesteps)
-    try:
-        with quiet():
-            scheduler = cls.from_config(dict(config), **extra)  # type: ignore[attr-defined]
-            if follows:
-                schedule = NoiseSchedule.from_config(scheduler.config)
-                sigmas = curves.make(curve, schedule, num_steps, curve_options or {})
-                scheduler.set_timesteps(sigmas=sigmas.tolist(), device=device)
-            else:
-                scheduler.set_timesteps(num_steps, device=device)
-    except Exception as error:
-        given = ", ".join(f"{k}={v!r}" for k, v in extra.items()) or "its defaults"
-        raise ValueError(f"{name} refuses {given} with num_steps={num_steps}: {error}") from error
+    with _refusing(name, num_steps, extra):
+        scheduler = cls.from_config(dict(config), **extra)  # type: ignore[attr-defined]
+    layout: dict[str, Any] = {"num_inference_steps": num_steps}
+    if follows:
+        schedule = NoiseSchedule.from_config(scheduler.config)
+        sigmas = curves.make(curve, schedule, num_steps, curve_options or {})
+        layout = {"sigmas": sigmas.tolist()}
+    with _refusing(name, num_steps, extra):
+        scheduler.set_timesteps(**layout, device=device)
     check_timesteps(scheduler, num_timesteps)
     return scheduler
+
+
+@contextmanager
+def _refusing(name: str, num_steps: int, given: Mapping[str, Any]) -> Iterator[None]:
+    """Turn what a class raises into a ``SchedulerError`` that says what was asked of it."""
+    try:
+        with quiet():
+            yield
+    except Exception as error:
+        asked = ", ".join(f"{k}={bounds.shown(v)}" for k, v in given.items()) or "its defaults"
+        said = error if isinstance(error, (ValueError, NotImplementedError)) else words(error)
+        raise SchedulerError(
+            f"{name} refuses {asked} with num_steps={num_steps}: {said}"
+        ) from error
 
 
 def check_options(cls: type, options: Mapping[str, Any]) -> None:

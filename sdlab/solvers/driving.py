@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sdlab.errors import SchedulerError
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling.process import Answer, Process, Query
 
@@ -87,6 +88,9 @@ def scheduler_process(
 
     Returns:
         (As the generator's value) the final latents, [1, C, h, w].
+
+    Raises:
+        SchedulerError: If the scheduler cannot make a step; says which, and what it says.
     """
     accepted = inspect.signature(scheduler.step).parameters
     arguments: dict[str, Any] = {}
@@ -98,10 +102,39 @@ def scheduler_process(
     numbers = timesteps.tolist()
     latents = start * scheduler.init_noise_sigma
     for i, t in enumerate(timesteps):
-        x_t = scheduler.scale_model_input(latents, t)
+        try:
+            x_t = scheduler.scale_model_input(latents, t)
+        except Exception as error:
+            raise _failure(scheduler, i, numbers, sigmas, error) from error
         answer = yield Query(x_t, float(numbers[i]), sigmas[i], steps[i])
-        latents = scheduler.step(answer.output, t, latents, **arguments, return_dict=False)[0]
+        try:
+            latents = scheduler.step(answer.output, t, latents, **arguments, return_dict=False)[0]
+        except Exception as error:
+            raise _failure(scheduler, i, numbers, sigmas, error) from error
     return latents
+
+
+def words(error: BaseException) -> str:
+    """Return what an exception of a foreign class says, in one line; some say nothing."""
+    said = next((line.strip(" .") for line in str(error).splitlines() if line.strip(" .")), "")
+    return f"{type(error).__name__}: {said[:300]}" if said else f"{type(error).__name__}, no word"
+
+
+def _failure(
+    scheduler: Any, at: int, numbers: list[float], sigmas: Sequence[float], error: Exception
+) -> Exception:
+    """Return the error that a scheduler's own error becomes; memory that is lacking stays so."""
+    import torch
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError, SchedulerError)):
+        return error
+    repeated = len(numbers) - len(set(numbers))
+    why = f" {repeated} of its timesteps are repeated." if repeated else ""
+    return SchedulerError(
+        f"{type(scheduler).__name__} cannot make evaluation {at + 1} of {len(numbers)} (timestep"
+        f" {numbers[at]:g}, sigma {sigmas[at]:.3g}): {words(error)}.{why} Take fewer steps, another"
+        " curve, or leave its options at their defaults."
+    )
 
 
 def drive(process: Process, answer: Callable[[Query], Answer]) -> "Tensor":

@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.denoisers.gaussian import denoise
+from sdlab.errors import SchedulerError
 from sdlab.noise.schedule import PREDICTION_TYPES, NoiseSchedule
 from sdlab.sampling.process import Answer, Query
 from sdlab.solvers.driving import drive, evaluation_sigmas, evaluation_steps, scheduler_process
@@ -174,15 +175,32 @@ def parameters(cls: type) -> dict[str, Any]:
 
 
 def check_timesteps(scheduler: Any, num_timesteps: int) -> None:
-    """Raise ``ValueError`` if a timestep lies outside the schedule."""
+    """Raise ``SchedulerError`` if a timestep lies outside the schedule; with what to change."""
     timesteps = scheduler.timesteps.tolist()
     for t in (max(timesteps), min(timesteps)):
         if not 0 <= t <= num_timesteps - 1:
             name, steps = type(scheduler).__name__, scheduler.num_inference_steps
-            raise ValueError(
+            raise SchedulerError(
                 f"{name} with num_steps={steps} asks for timestep {t:g}, outside 0 to"
-                f" {num_timesteps - 1}; take fewer steps or another spacing."
+                f" {num_timesteps - 1}; {_remedy(scheduler, num_timesteps, t)}."
             )
+
+
+def _remedy(scheduler: Any, num_timesteps: int, timestep: float) -> str:
+    """Return what to change where a scheduler asks for a timestep outside the schedule."""
+    config = scheduler.config
+    if config.get("timestep_type") == "continuous":
+        return (
+            "timestep_type='continuous' tells the network ln(sigma) / 4, as Stable Video Diffusion"
+            " takes it; Stable Diffusion takes 'discrete'"
+        )
+    trained = config.get("num_train_timesteps", num_timesteps)
+    if trained != num_timesteps:
+        return f"num_train_timesteps is {trained}, the model's is {num_timesteps}; leave it there"
+    if config.get("timestep_spacing") == "leading" and timestep <= 2 * num_timesteps:
+        if "timestep_spacing" in parameters(type(scheduler)) and timestep > 0:
+            return "take fewer steps or another spacing"
+    return "it does not count timesteps as Stable Diffusion's networks do"
 
 
 def _shape_of_step(cls: type) -> str:

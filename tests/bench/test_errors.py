@@ -196,7 +196,7 @@ def test_a_refused_step_count_is_told_in_its_row():
         ({"names": "heun", "curve": "karas"}, "Unknown curve 'karas'"),
         ({"names": "heun", "end": "one"}, "Unknown end 'one'"),
         ({"names": "heun", "steps": ()}, "steps must be whole numbers"),
-        ({"names": "heun", "steps": (0, 4)}, "steps must be whole numbers"),
+        ({"names": "heun", "steps": (0, 4)}, "steps must be a whole number from 1 to 10000, got 0"),
         ({"names": "heun", "options": {"heun": {"eta": 1}}}, "option of solver 'heun'"),
         ({"names": "DDIMScheduler", "curve": "karras"}, "curve for DDIMScheduler"),
     ],

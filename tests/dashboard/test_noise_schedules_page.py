@@ -142,3 +142,21 @@ def test_presets_hold_only_what_can_run(page):
     known = set(catalogue.loc[catalogue["compatible"], "name"])
     for name in ("All of diffusers", "Karras against own spacing", "All own solvers"):
         assert {text.partition(" ")[0] for text in preset(name, catalogue, "euler")} <= known
+
+
+def test_where_a_scheduler_balks_there_is_an_error_and_the_page_goes_on(open_page):
+    rows = [
+        "euler",
+        "UniPCMultistepScheduler {solver_order=3}",
+        "UniPCMultistepScheduler {solver_order=3, lower_order_final=false}",
+        "DPMSolverMultistepScheduler {variance_type=learned_range}",
+        "EulerDiscreteScheduler {use_karras_sigmas=true, use_beta_sigmas=true}",
+        "DDIMScheduler {num_train_timesteps=100000000}",
+    ]
+    at = open_page("noise_schedules", **{ROWS: rows, "schedules.severity": ["error"]})
+    assert not at.exception
+    said = told(at)
+    assert len(said) == 2 and "Only one of" in said[0]
+    assert "must be a whole number from 2 to 10000, got 100000000" in said[1]
+    assert findings(at).count("cannot make evaluation") == 1
+    assert "must match the size" in findings(at)

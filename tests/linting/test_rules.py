@@ -8,7 +8,7 @@ import pytest
 import sdlab
 from sdlab.linting import registry, rules
 from sdlab.solvers.diffusers_adapter import SD_CONFIG
-from sdlab.solvers.registry import _SOLVERS
+from sdlab.solvers.registry import _SOLVERS, solvers
 
 DDIM, EULER, PNDM = "DDIMScheduler", "EulerDiscreteScheduler", "PNDMScheduler"
 DPM, DEIS, UNIPC = (
@@ -78,6 +78,7 @@ FIRES = {
     "ignored-entry": case(EULER, 10, "does not take .*skip_prk_steps"),
     "prediction-type-refused": case(PNDM, 10, "'sample': ValueError", config=SAMPLE),
     "step-fails": case("takes_one_number", 5, "only one element"),
+    "scheduler-refuses": case(EULER, 5, "Only one of", options={**KARRAS, "use_beta_sigmas": True}),
     "eta-ignored": case(EULER, 20, "eta=0.5", eta=0.5),
     "not-as-trained": case(EULER, 20, "largest sigma", options={"beta_schedule": "linear"}),
 }
@@ -120,6 +121,7 @@ SILENT = {
     "ignored-entry": case(EULER, 10, config={"beta_schedule": "scaled_linear"}),
     "prediction-type-refused": case(DDIM, 10, config=SAMPLE),
     "step-fails": case("heun", 5),
+    "scheduler-refuses": case(EULER, 5, options=KARRAS),
     "eta-ignored": case(DDIM, 20, eta=0.5),
     "not-as-trained": case(EULER, 20, options={"beta_schedule": "scaled_linear"}),
 }
@@ -128,7 +130,7 @@ SILENT = {
 @pytest.fixture(autouse=True)
 def broken_solvers():
     """Two solvers as a person may write them by mistake."""
-    before = dict(_SOLVERS)
+    before = solvers()
 
     @sdlab.solver("half_a_step")
     def half_a_step(x, sigmas, noise):
