@@ -21,6 +21,7 @@ from dashboard.scrubber import scrubber
 from dashboard.theme import scheduler_color
 from dashboard.worker.job import png
 from dashboard.worker.shelf import StoredRun
+from sdlab.sampling.manifest import was_shared
 from sdlab.store.png import exact
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 FRAME_POLL_SECONDS = 0.4
 OPTION_LIMIT = 60
+SHARED = (
+    "Other runs were in flight and shared its network calls. The picture agrees with that of the "
+    "run alone within rounding, not bit for bit. To have it bit for bit, run it alone."
+)
 
 
 def show_stage(run: str, page: str) -> StoredRun | None:
@@ -117,7 +122,7 @@ def _done(run: StoredRun) -> None:
             width="stretch",
             alt=f"The picture of: {facts['experiment']['prompt']}",
         )
-        st.caption(_made(facts))
+        st.caption(_made(facts), help=SHARED if was_shared(facts) else None)
     with way:
         _scrubber(run)
 
@@ -138,6 +143,8 @@ def _made(facts: dict) -> str:
     return (
         f"{facts['width']} x {facts['height']} px · {seconds:.3g} s on {model['device']} "
         f"({model['dtype']}) · {name} · {when:%d %b %Y, %H:%M}"
+        + " · made in shared calls"
+        * was_shared(facts)
     )
 
 

@@ -147,6 +147,7 @@ class Engine:
             return
         for job, output in zip(batch, outputs, strict=True):
             job.served = next(self._clock)
+            job.shared += len(batch) > 1
             job.recorder.time("network", timer, call=rows)
             try:
                 self._deliver(job, output)

@@ -10,7 +10,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from sdlab.errors import unknown
@@ -70,7 +70,7 @@ class Record:
         Raises:
             ValueError: If a key is not a field, or a value is not valid.
         """
-        return cls(**_known("field of record", values, cls))
+        return cls(**_known("field of record", values, fields(cls)))
 
     def keeps(self, evaluation: int, total: int) -> bool:
         """Return whether the tensors of this evaluation (0-based, of ``total``) are kept."""
@@ -142,7 +142,7 @@ class Experiment:
             if getattr(self, name) is not None:
                 _size(name, getattr(self, name))
         for name in ("solver", "curve", "model"):
-            value = getattr(self, name)
+            value: object = getattr(self, name)
             if not (isinstance(value, str) or (name == "curve" and value is None)):
                 raise ValueError(f"{name} must be text, got {value!r:.60}.")
         if isinstance(self.record, Mapping):
@@ -188,7 +188,7 @@ class Experiment:
         Raises:
             ValueError: If a key is not a field.
         """
-        return cls(**_known("experiment field", values, cls))
+        return cls(**_known("experiment field", values, fields(cls)))
 
     def with_(self, **changes: Any) -> "Experiment":
         """Return a copy with the named fields changed, checked again."""
@@ -211,11 +211,11 @@ def check_size(experiment: Experiment) -> None:
     Raises:
         ValueError: If a prompt, or the experiment as a whole, is too long.
     """
-    for name in ("prompt", "negative_prompt"):
-        length = len(getattr(experiment, name))
+    for which in ("prompt", "negative_prompt"):
+        length = len(getattr(experiment, which))
         if length > MAX_PROMPT:
             raise ValueError(
-                f"{name} must be at most {MAX_PROMPT:,} characters, got {length:,}; of those the"
+                f"{which} must be at most {MAX_PROMPT:,} characters, got {length:,}; of those the"
                 " network sees the first 77 tokens."
             )
     length = len(experiment.to_json())
@@ -226,12 +226,12 @@ def check_size(experiment: Experiment) -> None:
         )
 
 
-def _known(what: str, values: Mapping[str, Any], cls: type) -> Mapping[str, Any]:
-    names = [f.name for f in fields(cls)]
+def _known(what: str, values: Mapping[str, Any], known: "tuple[Field[Any], ...]") -> dict[str, Any]:
+    names = [f.name for f in known]
     for key in values:
         if key not in names:
             raise ValueError(unknown(what, key, names))
-    return values
+    return dict(values)
 
 
 def _text(name: str, value: object) -> None:

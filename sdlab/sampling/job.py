@@ -39,6 +39,7 @@ class Job:
         started: When it was started, ``time.monotonic`` seconds, or None.
         ended: When it ended.
         served: Larger for jobs served later; the engine's fairness.
+        shared: Evaluations that were made in a network call together with other runs.
         recorder: Its record in the making.
     """
 
@@ -56,7 +57,7 @@ class Job:
         self.served = 0
         self.recorder = Recorder(experiment.id, experiment.record, plan.nfe, self._collector())
         self.cancelling = False
-        self._largest_call = 0
+        self.shared = 0
         self._embeds: tuple[Tensor, Tensor | None] | None = None
         self._process: Process | None = None
         self._query: Query | None = None
@@ -302,6 +303,7 @@ class Job:
             created=datetime.now(UTC),
             nfe=len(steps),
             largest_call=int(steps["samples"].max()),
+            shared_calls=self.shared,
             total_ms=float(tables["timings"].drop_duplicates(["stage", "evaluation"])["ms"].sum()),
             kept=list(self.recorder.kept),
             warnings=warnings,

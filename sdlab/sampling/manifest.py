@@ -1,6 +1,7 @@
 """The manifest: what it takes to run an experiment again, and to trust that it is the same."""
 
 import platform
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -35,7 +36,9 @@ def manifest(
         model: What ran it.
         experiment: What was run.
         created: When, with time zone.
-        facts: Further entries: ``nfe``, ``largest_call``, ``total_ms``, ``kept``, ``warnings``.
+        facts: Further entries: ``nfe``, ``largest_call`` (samples), ``shared_calls`` (evaluations
+            made in a call together with other runs: 0 if the run is exact), ``total_ms``, ``kept``,
+            ``warnings``.
     """
     width, height = model.default_size
     dtype = str(model.dtype).removeprefix("torch.")
@@ -57,3 +60,19 @@ def manifest(
         "created": created.isoformat(timespec="seconds"),
         **facts,
     }
+
+
+def was_shared(facts: Mapping[str, Any]) -> bool:
+    """Return whether a run made an evaluation in a network call together with other runs.
+
+    Such a run agrees with the run alone within rounding, which adds up from step to step; alone it
+    is bit-identical to the plain diffusers pipeline.
+
+    Args:
+        facts: The run's manifest. Older ones, without ``shared_calls``, are judged by the samples
+            of the largest call; two unguided runs in one call look there like one guided.
+    """
+    if "shared_calls" in facts:
+        return bool(facts["shared_calls"])
+    largest = facts.get("largest_call", 0)
+    return isinstance(largest, int) and largest > 2

@@ -1,8 +1,10 @@
 import re
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 import sdlab
+from dashboard.run_view import _made
 
 
 def _line(fields):
@@ -41,3 +43,24 @@ def test_the_line_of_facts_tells_experiments_apart():
 def test_a_long_option_is_cut():
     formula = "sigma_max * " + " + ".join(["u"] * 500)
     assert len(line(curve="formula", curve_options={"formula": formula})) < 250
+
+
+@pytest.mark.parametrize(
+    ("facts", "shared"),
+    [
+        ({"shared_calls": 1}, True),
+        ({"shared_calls": 0, "largest_call": 4}, False),
+        ({"largest_call": 4}, True),  # as older versions wrote it
+        ({"largest_call": 2}, False),
+        ({}, False),
+    ],
+)
+def test_the_page_says_what_was_made_in_shared_calls(facts, shared):
+    manifest = {
+        "experiment": {"model": "embedded"},
+        "model": {"device": "cpu", "dtype": "float32"},
+        "created": "2026-11-28T12:00:00+00:00",
+        "width": 64,
+        "height": 64,
+    }
+    assert _made({**manifest, **facts}).endswith("made in shared calls") == shared

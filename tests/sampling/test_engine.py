@@ -4,6 +4,7 @@ import torch
 import sdlab
 from sdlab.sampling import engine as engine_module
 from sdlab.sampling import memory
+from sdlab.sampling.manifest import was_shared
 from sdlab.solvers import registry
 
 
@@ -63,6 +64,30 @@ def test_guided_and_unguided_runs_share_calls(small, calls):
     for job, one in zip(jobs, wanted, strict=True):
         alone = sdlab.run(small, one)
         torch.testing.assert_close(job.result.latents, alone.latents, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_the_manifest_tells_what_was_made_in_shared_calls(small, guidance):
+    wanted = [
+        experiment(seed=s, num_steps=n, guidance_scale=guidance) for s, n in enumerate((2, 4))
+    ]
+    alone = [sdlab.run(small, one) for one in wanted]
+    together = sdlab.run_many(small, wanted)
+    apart = sdlab.run_many(small, wanted, mix=False)
+    assert [run.manifest["shared_calls"] for run in together] == [2, 2]  # two, then one is alone
+    assert [was_shared(run.manifest) for run in together] == [True, True]
+    for run, other in zip(alone, apart, strict=True):
+        assert run.manifest["shared_calls"] == other.manifest["shared_calls"] == 0
+        assert not was_shared(run.manifest) and torch.equal(run.latents, other.latents)
+    assert [run.id for run in together] == [one.id for one in wanted]
+
+
+def test_older_manifests_tell_by_their_largest_call():
+    assert [was_shared(facts) for facts in ({}, {"largest_call": 2}, {"largest_call": 4})] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_unmixed_runs_do_not(small, calls):
