@@ -120,6 +120,18 @@ def test_vae_round_trip(open_page):
     assert row["width"] == 128 and row["ssim"] > 0.8
 
 
+def test_a_vae_that_has_overflowed_is_said_on_every_page(open_page, monkeypatch):
+    """Frames, noised pictures and edits are decoded too, with no manifest to say it in."""
+
+    def told(at):
+        return [c.value for c in at.sidebar.caption if "VAE overflows" in c.value]
+
+    assert not told(section(open_page, "VAE round trip"))
+    model = lab().ask(lambda model: model, lab().status().model.hash, "test")
+    monkeypatch.setattr(model.vae, "overflowed", True)
+    assert len(told(section(open_page, "Experiments"))) == 1
+
+
 @pytest.mark.parametrize(
     "name", ["Zero a channel", "Swap two channels", "Add noise", "Crop", "Flip", "Roll"]
 )
