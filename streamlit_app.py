@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import streamlit as st
 
+import dashboard
 from dashboard.headers import middleware
 from dashboard.lab import stop_worker
 from dashboard.routes import routes
@@ -17,4 +19,6 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     stop_worker()
 
 
-app = st.App("dashboard/main.py", routes=routes(), middleware=middleware(), lifespan=lifespan)
+# By the package, as this script lies elsewhere where it was installed from a wheel.
+main = Path(dashboard.__file__).with_name("main.py")
+app = st.App(main, routes=routes(), middleware=middleware(), lifespan=lifespan)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-_FOLDER = Path(__file__).resolve().parent.parent / "pages"
+_HERE = Path(__file__).resolve().parent
+# Beside the package in the repository, within it where it was installed from a wheel.
+_FOLDER = next(at for at in (_HERE / "pages", _HERE.parent / "pages") if at.is_dir())
 # Section, then its pages: file, title, icon.
 _MENU = {
     "Run": (

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sdlab.cli_compare import compare
+from sdlab.cli_dashboard import dashboard
 from sdlab.store import find_run, runs_root
 from sdlab.terminal import Prompted, Root, Texts, any_letter, clean, pairs, progress, show
 
@@ -127,6 +128,9 @@ def run(
 
 
 app.command()(clean(compare))
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    clean(dashboard)
+)
 
 
 @app.command()

@@ -35,7 +35,7 @@ def test_commands_and_options_exist(line):
 
 def test_there_are_examples():
     assert len(BLOCKS) == 5
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 8
 
 
 # One interpreter for all, because importing torch and diffusers takes longer than most of them;

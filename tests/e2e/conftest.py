@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -42,15 +42,21 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_server(runs: Path, log: Path, base: str = "") -> tuple[subprocess.Popen, str]:
+def start_server(
+    runs: Path,
+    log: Path,
+    base: str = "",
+    start: Sequence[str] = (sys.executable, "-m", "streamlit", "run", "streamlit_app.py"),
+    folder: Path = ROOT,
+    **variables: str,
+) -> tuple[subprocess.Popen, str]:
     port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
-    command += ["--server.port", str(port), "--server.headless", "true"]
+    command = [*start, "--server.port", str(port), "--server.headless", "true"]
     command += ["--server.fileWatcherType", "none"]
     command += ["--server.baseUrlPath", base] if base else []
-    environment = {**os.environ, "SDLAB_RUNS": str(runs)}
+    environment = {**os.environ, "SDLAB_RUNS": str(runs), **variables}
     with log.open("wb") as sink:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sink, stderr=sink)
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=sink, stderr=sink)
     url = f"http://127.0.0.1:{port}" + (f"/{base}" if base else "")
     end = time.monotonic() + SECONDS / 1000
     while time.monotonic() < end:
