@@ -2,7 +2,8 @@
 
 The pages, and the script that starts them with Streamlit's settings beside it, lie at the top of
 the repository, where ``streamlit run`` looks for them. In the wheel they belong to the dashboard's
-package: nothing of theirs may lie about in site-packages.
+package: nothing of theirs may lie about in site-packages. There, too, the pages lie beside the
+script and not beside ``main.py``, where Streamlit would make a menu of its own from them.
 """
 
 from setuptools import find_packages, setup
@@ -11,8 +12,8 @@ setup(
     script_name="setup.py",  # so that this file is not taken for a module of dashboard.entry
     packages=[
         *find_packages(include=["sdlab*", "dashboard*"]),
-        "dashboard.pages",
         "dashboard.entry",
+        "dashboard.entry.pages",
     ],
-    package_dir={"dashboard.pages": "pages", "dashboard.entry": "."},
+    package_dir={"dashboard.entry": "."},
 )

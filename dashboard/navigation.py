@@ -6,7 +6,7 @@ import streamlit as st
 
 _HERE = Path(__file__).resolve().parent
 # Beside the package in the repository, within it where it was installed from a wheel.
-_FOLDER = next(at for at in (_HERE / "pages", _HERE.parent / "pages") if at.is_dir())
+_FOLDER = next(at / "pages" for at in (_HERE / "entry", _HERE.parent) if (at / "pages").is_dir())
 # Section, then its pages: file, title, icon.
 _MENU = {
     "Run": (

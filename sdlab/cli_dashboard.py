@@ -40,15 +40,18 @@ def entry() -> Path:
     Raises:
         SdlabError: If the dashboard or Streamlit is not installed.
     """
-    found = {name: importlib.util.find_spec(name) for name in ("dashboard", "streamlit")}
-    for name, spec in found.items():
-        if spec is None or not spec.submodule_search_locations:
-            raise SdlabError(f"{name} is not installed; pip install sdlab's wheel anew, whole.")
-    places = found["dashboard"].submodule_search_locations
-    here = Path(next(iter(places)))
+    _folder("streamlit")
+    here = _folder("dashboard")
     for place in _ENTRIES:
         if (here / place).is_file():
             return (here / place).resolve()
     raise SdlabError(
         f"{here} is no dashboard of sdlab; start it elsewhere, or pip install sdlab's wheel anew."
     )
+
+
+def _folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise SdlabError(f"{package} is not installed; pip install sdlab's wheel anew, whole.")
+    return Path(next(iter(spec.submodule_search_locations)))

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -349,3 +350,18 @@ def test_a_file_in_a_code_page_end_to_end():
         env={**os.environ, "PYTHONIOENCODING": "cp1252"},
     )
     assert done.returncode == 2 and b"charmap" not in done.stderr
+
+
+def test_the_dashboards_script_is_found():
+    from sdlab.cli_dashboard import entry
+
+    assert entry() == Path(__file__).parents[1] / "streamlit_app.py"
+
+
+def test_another_dashboard_is_not_taken_for_ours(monkeypatch, tmp_path):
+    (tmp_path / "dashboard").mkdir()
+    (tmp_path / "dashboard" / "__init__.py").touch()
+    monkeypatch.delitem(sys.modules, "dashboard", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    done = call("dashboard", "--port", "0")
+    assert done.exit_code == 1 and "is no dashboard of sdlab" in done.stderr

@@ -1,6 +1,7 @@
 """The wheel is a dashboard: built, installed elsewhere, started by ``sdlab dashboard``, seen."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from dashboard.navigation import _MENU
 from tests.e2e.conftest import ROOT, SECONDS, settle, start_server
 
 # What a clone has that no package is made of, and what is only there after work in it.
@@ -35,7 +37,7 @@ def wheel(tmp_path_factory) -> Path:
 def test_the_wheel_holds_what_the_repository_does(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    folders = {"pages": "dashboard/pages", "sdlab": "sdlab", "dashboard": "dashboard"}
+    folders = {"pages": "dashboard/entry/pages", "sdlab": "sdlab", "dashboard": "dashboard"}
     wanted = {
         f"{under}/{path.relative_to(ROOT / top).as_posix()}"
         for top, under in folders.items()
@@ -73,12 +75,14 @@ def test_the_installed_dashboard_starts_away_from_the_repository(wheel, browser,
         expect(title).to_be_visible(timeout=SECONDS)
         assert page.title() == "sdlab"
         assert "/media/" in page.locator("link[rel*=icon]").first.get_attribute("href")
-        links = page.get_by_test_id("stSidebarNavLink")
-        assert links.count() == len(list((ROOT / "pages").glob("*.py")))
         page.goto(f"{url}/experiment")
         button = page.get_by_role("button", name="Run", exact=True)
         expect(button).to_be_enabled(timeout=SECONDS)
         settle(page)
+        titles = [entry[1] for section in _MENU.values() for entry in section]
+        expect(page.get_by_test_id("stSidebarNavLink")).to_have_text(
+            [re.compile(t) for t in titles]
+        )
         theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
         red, green, blue = bytes.fromhex(theme["light"]["primaryColor"][1:])
         expect(button).to_have_css("background-color", f"rgb({red}, {green}, {blue})")
