@@ -91,7 +91,7 @@ def move(pipeline: Any, device: "torch.device") -> Any:
     """
     import torch
 
-    if pipeline.unet.device == device:
+    if all(part.device == device for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder)):
         return pipeline
     with quiet():
         try:

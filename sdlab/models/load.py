@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError, nearest
 from sdlab.models.devices import choose_device, choose_dtype, move
-from sdlab.models.families import family
+from sdlab.models.families import check_class, family
 from sdlab.models.folder import check_folder, load_folder
 from sdlab.models.hub import check_hub, load_hub
+from sdlab.models.in_memory import check_parts, check_runs, check_together
 from sdlab.models.quiet import quiet
 from sdlab.models.single_file import load_single_file
 from sdlab.models.weights import refuse_pickle
@@ -56,7 +57,9 @@ def load(
 
     Raises:
         ValueError: If an argument is of no use for this source, or out of its range.
-        ModelError: If the model is not there, broken, pickled, or of a family we do not run.
+        ModelError: If the model is not there, broken, pickled, or of a family we do not run; or if
+            a pipeline in memory cannot be run as it is: the message names what was done to it, and
+            the fix.
         MemoryLimitError: If the device has no room for it.
     """
     kind = _kind(source, hub=revision is not None or token is not None)
@@ -194,14 +197,26 @@ def _absent(path: Path) -> str:
 
 
 def _from_memory(pipeline: Any, device: Any, dtype: Any) -> "Model":
+    check_class(type(pipeline).__name__, "This pipeline")
+    check_parts(pipeline)
     family(pipeline)
     place = pipeline.unet.device if device is None else choose_device(device)
-    if dtype is not None:
-        number = choose_dtype(dtype, place)
-        with quiet():
-            pipeline.to(dtype=number)
+    try:
+        if dtype is not None:
+            number = choose_dtype(dtype, place)
+            with quiet():
+                pipeline.to(dtype=number)
+        if device is not None:
+            move(pipeline, place)
+    except ModelError:
+        raise
+    except (RuntimeError, NotImplementedError) as error:
+        raise ModelError(f"This pipeline cannot be moved: {error}") from error
+    check_together(pipeline)
     name = pipeline.config.get("_name_or_path") or type(pipeline).__name__
-    return _model(move(pipeline, place), str(name))
+    model = _model(pipeline, str(name))
+    check_runs(model)
+    return model
 
 
 def _model(pipeline: Any, name: str) -> "Model":
