@@ -35,7 +35,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13)) and "sdlab needs Python 3.11 to 3.13; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run-stamp: requirements.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.run-stamp: requirements.txt pyproject.toml setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install -r requirements.txt
 	$(BIN)/python -m pip install --no-deps -e .
 	touch $@

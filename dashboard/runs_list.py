@@ -45,7 +45,7 @@ def show_runs() -> None:
         column_config=_columns(),
         alt="Stored runs, latest first",
     )
-    about = f"The latest {SHOWN}:" if len(frame) == SHOWN else "Stored:"
+    about = f"The latest {SHOWN} runs." if len(frame) == SHOWN else "The stored runs."
     csv_table(stored.drop(columns=["problem"]), "runs", "runs.csv", about, shown=False)
     if event.selection.rows:
         chosen = str(frame.iloc[event.selection.rows[0]]["id"])
