@@ -38,7 +38,13 @@ _CLASSES = {
 }
 
 # Those of the above that ``sdlab.trace`` reads.
-_TRACED = ("StableDiffusionXL", "StableDiffusionInpaint", "StableDiffusionControlNet")
+_TRACED = (
+    "StableDiffusionXL",
+    "StableDiffusionInpaint",
+    "StableDiffusionControlNet",
+    "StableDiffusionDepth2Img",
+    "StableDiffusionUpscale",
+)
 
 # What else than four latents a U-Net may take in.
 _CHANNELS = {

@@ -120,7 +120,7 @@ def check_runs(model: "Model") -> None:
         if out.shape != x.shape:
             raise ValueError(f"it gives {list(out.shape)} for latents of {list(x.shape)}")
         part = "VAE"
-        model.decode(x)
+        model.decode_with_notes(x)
     except Exception as error:  # whatever a part in memory does wrong is the reason
         first = (str(error).splitlines() or [""])[0][:200]
         raise ModelError(

@@ -105,13 +105,14 @@ def trace(pipe: Any, record: Record | None = None) -> Iterator[PipelineTrace]:
     """Record what a diffusers pipeline does inside the block; its results stay bit for bit.
 
     Args:
-        pipe: A Stable Diffusion 1.x, 2.x or XL pipeline: text-to-image, img2img, inpaint, with a
-            ControlNet; or a loaded model.
+        pipe: A Stable Diffusion 1.x, 2.x or XL pipeline: text-to-image, img2img, inpaint, depth,
+            upscaling, with a ControlNet, an adapter or GLIGEN; or a loaded model.
         record: What to keep; by default the attention of ``AttentionRecord()`` and statistics.
 
     Raises:
-        ModelError: If the pipeline's batches or attention cannot be read; the message says why
-            and, where it can, what to switch off.
+        ModelError: If the pipeline's attention cannot be read, or, in its call, if it lays out its
+            batch, evaluates or guides in a way that is not read; the message says why and, where
+            it can, what to switch off. Nothing of such a call is kept.
         ValueError: If the record names an attention layer that is not there.
         MemoryLimitError: At a call's first evaluation, if its record cannot fit.
     """
