@@ -8,13 +8,13 @@ import json
 import math
 from typing import Any
 
+from sdlab.noise.diffusers_config import EDM_CLASSES, FLOW_CLASSES, read_scheduler_config
+
 LARGEST_FILE = 1_000_000
 # Families whose sigmas mean something else than Stable Diffusion's.
 FOREIGN = {
-    "EDMEulerScheduler": "an EDM model",
-    "EDMDPMSolverMultistepScheduler": "an EDM model",
-    "FlowMatchEulerDiscreteScheduler": "a flow-matching model",
-    "FlowMatchHeunDiscreteScheduler": "a flow-matching model",
+    **dict.fromkeys(EDM_CLASSES, "an EDM model"),
+    **dict.fromkeys(FLOW_CLASSES, "a flow-matching model"),
 }
 
 
@@ -29,7 +29,6 @@ def read_config(data: bytes) -> dict[str, Any]:
             valid value; names the entry, the value and what is allowed.
     """
     from sdlab.noise.bounds import check_config
-    from sdlab.noise.diffusers_config import read_scheduler_config
     from sdlab.noise.exchange import read_object
 
     text = _without_infinity(data)

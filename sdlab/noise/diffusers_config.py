@@ -2,7 +2,9 @@
 
 Of such a file the noise counts: the schedule, the spacing or curve, what the network predicts. The
 rest belongs to the scheduler's class. Nothing of the file is trusted: every entry that is used is
-judged first, and every entry that is not used is listed with the reason.
+judged first, and every entry that is not used is listed with the reason. Where the noise is another
+than what is understood here (a class that is not read, an option that shifts it), the file is
+refused by name: never read as something else.
 """
 
 from collections.abc import Mapping
@@ -10,15 +12,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdlab.errors import unknown
+from sdlab.noise.bounds import MAX_TIMESTEPS, shown
 from sdlab.noise.exchange import FLAGS, finite, read_object
-from sdlab.noise.schedule import BETA_SCHEDULES, PREDICTION_TYPES, NoiseSchedule
+from sdlab.noise.schedule import (
+    BETA_SCHEDULES,
+    PREDICTION_TYPES,
+    NoiseSchedule,
+    unknown_prediction,
+)
 from sdlab.noise.spacings import SPACINGS
 
-MAX_TIMESTEPS = 10_000
-CURVE_OF_FLAG = dict(zip(FLAGS, ("karras", "exponential", "beta"), strict=True))
+LU = "use_lu_lambdas"  # even in lambda = -ln sigma: the exponential curve by another name
+CURVE_OF_FLAG = {
+    **dict(zip(FLAGS, ("karras", "exponential", "beta"), strict=True)),
+    LU: "exponential",
+}
 CHOICES = {
     "beta_schedule": BETA_SCHEDULES,
-    "prediction_type": PREDICTION_TYPES,
     "timestep_spacing": SPACINGS,
     "sigma_schedule": ("karras", "exponential"),
 }
@@ -35,16 +45,49 @@ WHOLE = {
     "steps_offset": (0, MAX_TIMESTEPS),
     "original_inference_steps": (1, MAX_TIMESTEPS),
 }
-BOOLEANS = ("rescale_betas_zero_snr", *FLAGS)
+BOOLEANS = ("rescale_betas_zero_snr", *CURVE_OF_FLAG)
 OF_SD = ("beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type",
          "rescale_betas_zero_snr", "num_train_timesteps", "steps_offset", "timestep_spacing",
-         *FLAGS)  # fmt: skip
-USED = {
-    "FlowMatchEulerDiscreteScheduler": ("num_train_timesteps", "shift", *FLAGS),
-    "EDMEulerScheduler": (
-        "num_train_timesteps", "sigma_min", "sigma_max", "sigma_schedule", "rho", "prediction_type",
-    ),
+         *CURVE_OF_FLAG)  # fmt: skip
+OF_EDM = ("num_train_timesteps", "sigma_min", "sigma_max", "sigma_schedule", "rho",
+          "prediction_type")  # fmt: skip
+OF_FLOW = ("num_train_timesteps", "shift")
+# Classes whose noise is given by betas, by EDM's range of sigma, or by flow matching's shift.
+SD_CLASSES = tuple(
+    f"{name}Scheduler"
+    for name in (
+        "DDIM", "DDIMParallel", "DDPM", "DDPMParallel", "DEISMultistep", "DPMSolverMultistep",
+        "DPMSolverSDE", "DPMSolverSinglestep", "EulerAncestralDiscrete", "EulerDiscrete",
+        "HeunDiscrete", "KDPM2AncestralDiscrete", "KDPM2Discrete", "LCM", "LMSDiscrete", "PNDM",
+        "SASolver", "TCD", "UniPCMultistep",
+    )
+)  # fmt: skip
+EDM_CLASSES = (
+    "EDMEulerScheduler", "EDMDPMSolverMultistepScheduler", "CosineDPMSolverMultistepScheduler"
+)  # fmt: skip
+# Curves of a class that keep the range of the betas, as LU does, whatever the config says.
+ENDLESS = (
+    ("DPMSolverSDEScheduler", "use_karras_sigmas"),
+    ("LMSDiscreteScheduler", "use_karras_sigmas"),
+)
+FLOW_CLASSES = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
+READ = {
+    **dict.fromkeys(SD_CLASSES, OF_SD),
+    **dict.fromkeys(EDM_CLASSES, OF_EDM),
+    **dict.fromkeys(FLOW_CLASSES, OF_FLOW),
     "LCMScheduler": (*OF_SD, "original_inference_steps"),
+}
+# Entries that, at other values than these, make the noise another than what is read here.
+CHANGING: dict[str, tuple[tuple[Any, ...], str]] = {
+    "use_flow_sigmas": ((None, False), "flow matching's times in place of the betas"),
+    "use_dynamic_shifting": ((None, False), "a shift that depends on the picture's size"),
+    "shift_terminal": ((None,), "flow matching's last time moved"),
+    "invert_sigmas": ((None, False), "flow matching's times turned round"),
+    "interpolation_type": ((None, "linear"), "sigmas between the training ones by another rule"),
+    "timestep_type": (
+        (None, "discrete"), "ln(sigma) / 4 for the timestep, as Stable Video Diffusion takes it"
+    ),
+    "lambda_min_clipped": ((None, float("-inf")), "a start below the largest sigma"),
 }  # fmt: skip
 REASONS = {
     "clip_sample": "the laboratory's own solvers never clip x0_pred",
@@ -56,7 +99,6 @@ REASONS = {
     "algorithm_type": "an option of the scheduler's class",
     "solver_type": "an option of the scheduler's class",
     "skip_prk_steps": "an option of PNDMScheduler",
-    "use_dynamic_shifting": "the shift would depend on the picture's size",
 }
 
 
@@ -100,58 +142,95 @@ def read_scheduler_config(text: str | bytes) -> SchedulerConfig:
             "this JSON is no scheduler config: it has neither _class_name nor beta_schedule; take"
             " scheduler/scheduler_config.json of a model."
         )
-    wanted = USED.get(name, OF_SD)
-    if name == "EulerDiscreteScheduler" or values.get("use_karras_sigmas"):
-        wanted = (*wanted, "sigma_min", "sigma_max")
+    taken = _defaults(name)
+    wanted = [key for key in READ.get(name, OF_SD) if key in taken or not name]
+    flags = [flag for flag in CURVE_OF_FLAG if values.get(flag)]
+    if any(flag != LU and (name, flag) not in ENDLESS for flag in flags):
+        wanted += ["sigma_min", "sigma_max"]  # diffusers' curves look for them in any config
+    _refuse_other_noise(name, values, taken)
     used = {key: values[key] for key in wanted if values.get(key) is not None}
     for key, value in used.items():
         _judge(key, value)
     unused = [key for key in values if key not in used and key != "_class_name"]
     ignored = {key: _reason(key, values[key], name) for key in unused}
-    schedule, curve, options = _noise(name, used)
+    schedule, curve, options = _noise(name, used, taken)
     return SchedulerConfig(name, schedule, curve, options, used, ignored)
 
 
-def _noise(name: str, used: Mapping[str, Any]) -> tuple[NoiseSchedule, str | None, dict[str, Any]]:
+def _refuse_other_noise(name: str, values: Mapping[str, Any], taken: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` if an entry makes the noise another than what is read here."""
+    for key, (plain, meaning) in CHANGING.items():
+        value = values.get(key)
+        if value not in plain and (key in taken or not name):
+            raise ValueError(
+                f"{key} is {shown(value)}, which means {meaning}; such noise is not read here. Take"
+                " the scheduler_config.json of a Stable Diffusion 1.x or 2.x model, or leave"
+                f" {key} at {plain[-1]!r}."
+            )
+    flow = name in FLOW_CLASSES and [flag for flag in FLAGS if values.get(flag)]
+    if flow:
+        raise ValueError(f"{flow[0]} of {name} is a curve in flow matching's times, not read here.")
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    """Return the parameters of a scheduler's class with their defaults; none for no class.
+
+    Raises:
+        ValueError: If the noise of such a class is not read here.
+    """
+    import inspect
+
+    import diffusers
+
+    if not name:
+        return {}
+    if name not in READ:
+        raise ValueError(
+            f"_class_name is {name!r:.80}, whose noise this laboratory does not read. Read are:"
+            f" {', '.join(sorted(READ))}."
+        )
+    found = inspect.signature(getattr(diffusers, name)).parameters.values()
+    return {parameter.name: parameter.default for parameter in found}
+
+
+def _noise(
+    name: str, used: Mapping[str, Any], taken: Mapping[str, Any]
+) -> tuple[NoiseSchedule, str | None, dict[str, Any]]:
     """Return the schedule, the curve's name and its options."""
-    flags = [flag for flag in FLAGS if used.get(flag)]
+    flags = [flag for flag in CURVE_OF_FLAG if used.get(flag)]
     if len(flags) > 1:
         raise ValueError(f"only one of {', '.join(flags)} can be true.")
-    total = used.get("num_train_timesteps", 1000)
-    if name == "EDMEulerScheduler":
-        ends = {key: used[key] for key in ("sigma_min", "sigma_max") if key in used}
-        schedule = NoiseSchedule.edm(total, **ends, rho=used.get("rho", 7.0))
-        kind = used.get("sigma_schedule", "karras")
-        return schedule, kind, {"rho": used["rho"]} if "rho" in used and kind == "karras" else {}
-    if name == "FlowMatchEulerDiscreteScheduler":
-        schedule = NoiseSchedule.flow_matching(total, used.get("shift", 1.0))
-    else:
-        config = {"timestep_spacing": _own_spacing(name), **used}
-        schedule = NoiseSchedule.from_config(config)
+    defaults = {key: taken[key] for key in READ.get(name, ()) if taken.get(key) is not None}
+    given = {**defaults, **used}
+    if name in EDM_CLASSES:
+        return _edm(given)
+    if name in FLOW_CLASSES:
+        return NoiseSchedule.flow_matching(given["num_train_timesteps"], given["shift"]), None, {}
+    schedule = NoiseSchedule.from_config({"timestep_spacing": "leading", **given})
     if name == "LCMScheduler":
         return schedule, "lcm", {k: v for k, v in used.items() if k == "original_inference_steps"}
     if not flags:
         return schedule, None, {}
     curve = CURVE_OF_FLAG[flags[0]]
-    if curve == "beta":
-        return schedule, curve, {"over": "sigmas"}
     ends = {key: used[key] for key in ("sigma_min", "sigma_max") if key in used}
-    return schedule, curve, ends
+    if curve == "beta" and ends:
+        raise ValueError(
+            f"use_beta_sigmas with {', '.join(ends)} is a curve that is not read here."
+        )
+    return schedule, curve, {"over": "sigmas"} if curve == "beta" else ends
 
 
-def _own_spacing(name: str) -> str:
-    """Return the spacing that diffusers' class has when its config names none."""
-    import inspect
-
-    import diffusers
-
-    cls = getattr(diffusers, name, None) if name.endswith("Scheduler") else None
-    parameter = inspect.signature(cls).parameters.get("timestep_spacing") if cls else None
-    default = parameter.default if parameter else None
-    return default if default in SPACINGS else "leading"
+def _edm(given: Mapping[str, Any]) -> tuple[NoiseSchedule, str | None, dict[str, Any]]:
+    kind, rho = given["sigma_schedule"], given["rho"]
+    schedule = NoiseSchedule.edm(
+        given["num_train_timesteps"], given["sigma_min"], given["sigma_max"], rho
+    )
+    return schedule, kind, {"rho": rho} if kind == "karras" and rho != 7 else {}
 
 
 def _judge(key: str, value: Any) -> None:
+    if key == "prediction_type" and value not in PREDICTION_TYPES:
+        raise ValueError(unknown_prediction(value))
     if key in CHOICES and value not in CHOICES[key]:
         raise ValueError(unknown(key, f"{value!s:.60}", CHOICES[key]))
     if key in NUMBERS:
@@ -184,4 +263,6 @@ def _reason(key: str, value: Any, name: str) -> str:
         return "it is null: the default holds"
     if key in REASONS:
         return REASONS[key]
+    if key in OF_SD:
+        return f"{name} does not take it"
     return f"it belongs to {name or 'the scheduler'}, not to the noise"

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sdlab.errors import unknown
-from sdlab.noise.bounds import MAX_TIMESTEPS, check_config, check_whole
+from sdlab.noise.bounds import MAX_TIMESTEPS, check_config, check_whole, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+FOREIGN_PREDICTIONS = ("flow_prediction", "trigflow")
 BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid")
 
 # diffusers' Euler, DPM++ and UniPC put this in place of an alpha_bar of exactly 0 (zero terminal
@@ -66,7 +67,7 @@ class NoiseSchedule:
                 f" {values[at - 1]:g} to {values[at]:g}."
             )
         if self.prediction_type not in PREDICTION_TYPES:
-            raise ValueError(unknown("prediction_type", self.prediction_type, PREDICTION_TYPES))
+            raise ValueError(unknown_prediction(self.prediction_type))
         values.setflags(write=False)
         object.__setattr__(self, "alpha_bar", values)
 
@@ -230,6 +231,16 @@ class NoiseSchedule:
                 "snr_db": self.log_snr * (10.0 / np.log(10.0)),
             }
         )
+
+
+def unknown_prediction(kind: object) -> str:
+    """Return the message for a prediction type that is none of ``PREDICTION_TYPES``."""
+    if kind in FOREIGN_PREDICTIONS:
+        return (
+            f"prediction_type {kind!r} belongs to flow-matching models, which this laboratory does"
+            f" not sample; its models predict {', '.join(PREDICTION_TYPES)}."
+        )
+    return unknown("prediction_type", shown(kind).strip("'"), PREDICTION_TYPES)
 
 
 def edm_c_noise(sigma: ArrayLike) -> Array:
