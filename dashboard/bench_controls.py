@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.bench_data import problems
 from dashboard.controls import SAVED
 
-BOUND = {"bind": "query-params"}
 OWN_CURVE = "as trained"
 FIRST = ("euler", "heun", "dpm_2", "dpmpp_2m", "unipc", "DDIMScheduler")
 STEPS = (4, 8, 16, 32, 64, 128, 256, 512)
@@ -71,41 +71,37 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
                 on_click=_choose,
                 args=(f"{page}.solvers", chosen(all_names)),
             )
-    names = st.multiselect(
+    names = bound().multiselect(
         "Solvers and schedulers",
         all_names,
         [name for name in FIRST if name in all_names],
         key=f"{page}.solvers",
         help="The laboratory's own by short name, plugged-in ones too; diffusers' by class.",
-        **BOUND,
     )
     left, middle, right = st.columns([2, 1, 2], gap="medium")
     problem = _problem(page, left)
     curve = _curve(page, middle, catalogue)
-    low, high = right.select_slider(
+    low, high = bound(right).select_slider(
         "Step counts, each twice the one before",
         STEPS,
         (8, 256),
         key=f"{page}.steps",
         help="The problem is run once for each.",
-        **BOUND,
     )
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        cost = st.segmented_control(
+        cost = bound().segmented_control(
             "Cost in",
             list(_COSTS),
             default="evaluations",
             required=True,
             key=f"{page}.cost",
             label_visibility="collapsed",
-            **BOUND,
         )
-        open_end = st.toggle(
+        open_end = bound().toggle(
             "Leave out the last jump to sigma 0",
             key=f"{page}.open_end",
             help="Own solvers then end at the smallest sigma above 0, where nothing floors their "
             "error and their order shows. diffusers' schedulers end where they do.",
-            **BOUND,
         )
     can = catalogue.set_index("name")
     path, options = _opened(curve)
@@ -125,13 +121,12 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
 def _problem(page: str, place: st.delta_generator.DeltaGenerator) -> str:
     titles = problems().set_index("problem")["title"]
     names = list(titles.index)
-    chosen = place.selectbox(
+    chosen = bound(place).selectbox(
         "Problem",
         names,
         names.index("mixture_2d"),
         key=f"{page}.problem",
         help="Data whose exact denoiser is known; it takes the network's place.",
-        **BOUND,
     )
     place.caption(titles[chosen] + _MORE.get(chosen, "."))
     return chosen
@@ -143,14 +138,13 @@ def _curve(
     own = catalogue[catalogue["origin"] == "sdlab"]["curves"].iloc[0]
     options = [OWN_CURVE, *(name for name in own if name not in ("formula", "sigmas", "points"))]
     options += [SAVED + name for name in _saved()]
-    chosen = place.selectbox(
+    chosen = bound(place).selectbox(
         "Sigma curve",
         options,
         options.index("karras"),
         key=f"{page}.curve",
         help="'as trained' is Stable Diffusion's own spacing, leading. Saved ones are those of "
         "the Workbench by formula or points; a table has one number of steps only.",
-        **BOUND,
     )
     return None if chosen == OWN_CURVE else chosen
 

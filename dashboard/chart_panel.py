@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.charts import guidance, latents, noise, path, timing
 from dashboard.charts.base import AXES, MAX_ROWS
 from dashboard.theme import scheduler_color
@@ -73,13 +74,12 @@ def _thinned(frame: pd.DataFrame, every: int) -> pd.DataFrame:
 
 
 def _choice(label: str, options: tuple[str, ...], key: str) -> str:
-    return st.segmented_control(
+    return bound().segmented_control(
         label,
         options,
         default=options[0],
         required=True,
         key=key,
-        bind="query-params",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.messages import say_ignored_negative
 from dashboard.model_choice import model_choice
 from dashboard.worker.views import ModelView
@@ -17,7 +18,6 @@ from sdlab.store.curves import curve_names, load_curve
 PROMPT = "a parrot on a beach"
 OWN_CURVE = "as trained"
 SAVED = "saved: "
-BOUND = {"bind": "query-params"}
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,21 @@ def experiment_controls(choices: Choices) -> Experiment:
     """
     model = model_choice(choices.models)
     own = choices.model if choices.model and choices.model.name == model else None
-    prompt = st.text_area("Prompt", PROMPT, key="experiment.prompt", height=84, **BOUND)
-    negative = st.text_input(
+    prompt = bound().text_area("Prompt", PROMPT, key="experiment.prompt", height=84)
+    negative = bound().text_input(
         "Negative prompt",
         key="experiment.negative",
         placeholder="what to steer away from",
         help="Takes the place of the empty prompt in guidance; used when CFG is above 1.",
-        **BOUND,
     )
     seed = _seed()
     solver = _solver(choices.catalogue)
     left, right = st.columns(2)
     curve = _curve(left, solver)
-    steps = right.number_input(
-        "Steps", 1, 1000, 25, key="experiment.steps", help="Solver steps.", **BOUND
+    steps = bound(right).number_input(
+        "Steps", 1, 1000, 25, key="experiment.steps", help="Solver steps."
     )
-    cfg = st.slider(
+    cfg = bound().slider(
         "Guidance scale (CFG)",
         0.0,
         20.0,
@@ -66,7 +65,6 @@ def experiment_controls(choices: Choices) -> Experiment:
         0.5,
         key="experiment.cfg",
         help="uncond + s (cond - uncond). At 1 or less the unconditional half is not computed.",
-        **BOUND,
     )
     say_ignored_negative(negative or "", float(cfg))
     more = _more(own, solver)
@@ -157,12 +155,11 @@ def _split(text: str) -> list[str]:
 
 def _seed() -> str:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input(
+        text = bound().text_input(
             "Seed",
             "7",
             key="experiment.seed",
             help="The same seed gives the same start noise as torch.Generator().manual_seed.",
-            **BOUND,
         )
         st.button(
             "",
@@ -183,13 +180,12 @@ def _solver(catalogue: pd.DataFrame) -> pd.Series:
     fits = fits.sort_values("origin", ascending=False, kind="stable").set_index("name", drop=False)
     names = list(fits["name"])
     default = names.index("ddim") if "ddim" in names else 0
-    name = st.selectbox(
+    name = bound().selectbox(
         "Solver or scheduler",
         names,
         default,
         key="experiment.solver",
         help="The laboratory's own solvers by short name, diffusers' schedulers by class.",
-        **BOUND,
     )
     return fits.loc[name]
 
@@ -198,20 +194,19 @@ def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series) -> str:
     options = [OWN_CURVE, *solver["curves"]]
     if solver["custom_sigmas"]:
         options += [*OWN, *(SAVED + name for name in curve_names())]
-    return place.selectbox(
+    return bound(place).selectbox(
         "Sigma curve",
         options,
         key="experiment.curve",
         help="How the noise level falls; 'as trained' is what the model's own config says. The"
         " Workbench makes curves of your own and saves them.",
-        **BOUND,
     )
 
 
 def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
     with st.expander("Size, fine tuning", key="experiment.more"):
         width, height = _size(model)
-        rescale = st.slider(
+        rescale = bound().slider(
             "Guidance rescale",
             0.0,
             1.0,
@@ -220,22 +215,19 @@ def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
             key="experiment.rescale",
             help="Brings the guided prediction's spread back to that of the prompt's "
             "(Lin et al. 2023, section 3.4).",
-            **BOUND,
         )
         eta = _eta(float(solver["eta"])) if solver["takes_eta"] else None
-        options = st.text_input(
+        options = bound().text_input(
             "Solver options",
             key="experiment.options",
             placeholder="name=value, name=value",
             help="Parameters of the solver or of the scheduler's class.",
-            **BOUND,
         )
-        curve_options = st.text_input(
+        curve_options = bound().text_input(
             "Curve options",
             key="experiment.curve_options",
             placeholder="rho=5, or formula=sigma_max*(1-u)+0.1",
             help="Parameters of the sigma curve, for the laboratory's own solvers.",
-            **BOUND,
         )
     return {
         "width": width,
@@ -249,7 +241,7 @@ def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
 
 def _eta(own: float) -> float | None:
     """Draw the slider, which stands at the solver's own default; there it gives None."""
-    eta = st.slider(
+    eta = bound().slider(
         "Eta",
         0.0,
         1.0,
@@ -257,7 +249,6 @@ def _eta(own: float) -> float | None:
         0.05,
         key=f"experiment.eta_{own:g}",  # a value chosen for one default is none for another
         help="Share of fresh noise a step: 0 is DDIM, 1 is DDPM.",
-        **BOUND,
     )
     return None if eta == own else eta
 
@@ -267,7 +258,7 @@ def _size(model: ModelView | None) -> tuple[int | None, int | None]:
     sides = []
     for place, name, side in zip(st.columns(2), ("width", "height"), own, strict=True):
         sides.append(
-            place.number_input(
+            bound(place).number_input(
                 f"{name.title()} (px)",
                 8,
                 4096,
@@ -275,7 +266,6 @@ def _size(model: ModelView | None) -> tuple[int | None, int | None]:
                 8,
                 key=f"experiment.{name}",
                 placeholder=f"{side} (the model's own)" if side else "the model's own",
-                **BOUND,
             )
         )
     return sides[0], sides[1]

@@ -12,6 +12,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from dashboard.address import bound
 from dashboard.controls import parse_seed
 from dashboard.lab import lab
 from dashboard.messages import show_error
@@ -192,13 +193,12 @@ def fitted(picture: ChosenPicture, model: ModelView) -> "tuple[Image.Image, tupl
 def _encoding(page: str) -> tuple[bool, int]:
     """Draw how to encode and return whether to sample, and the seed."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        how = st.segmented_control(
+        how = bound().segmented_control(
             "Encoding",
             ("Mean", "Sample"),
             default="Mean",
             required=True,
             key=f"{page}.encoding",
-            bind="query-params",
             help="The VAE gives each latent pixel a Gaussian: take its mean, or draw from it.",
         )
         return (False, 0) if how == "Mean" else (True, _posterior_seed(page))
@@ -207,13 +207,12 @@ def _encoding(page: str) -> tuple[bool, int]:
 def _encoding_of_run(page: str) -> tuple[bool, int] | None:
     """Draw whether to encode a run's picture anew and how; None for the latents it ended in."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        how = st.segmented_control(
+        how = bound().segmented_control(
             "Latents",
             ("Its own", "Mean", "Sample"),
             default="Its own",
             required=True,
             key=f"{page}.run_latents",
-            bind="query-params",
             help="Those that the run ended in, or its picture encoded again: the mean of what the "
             "VAE gives each latent pixel, or a draw from it.",
         )
@@ -223,7 +222,7 @@ def _encoding_of_run(page: str) -> tuple[bool, int] | None:
 
 
 def _posterior_seed(page: str) -> int:
-    text = st.text_input("Seed", "0", key=f"{page}.encoding_seed", bind="query-params", width=110)
+    text = bound().text_input("Seed", "0", key=f"{page}.encoding_seed", width=110)
     seed = parse_seed(text or "")
     if not 0 <= seed <= SEED_MAX:
         raise ValueError(f"seed must be from 0 to {SEED_MAX}, got {seed}.")

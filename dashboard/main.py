@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.address import arrive
 from dashboard.lab import lab
 from dashboard.navigation import menu
 from dashboard.sidebar import device_panel
@@ -22,6 +23,7 @@ st.html(STYLE)
 page = st.navigation(menu(), expanded=True)
 with st.sidebar:
     device_panel()
+arrive(page.url_path or "home")
 try:
     page.run()
 finally:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from sdlab.errors import SdlabError
+from sdlab.errors import SdlabError, brief
 
 JOINER = "\u2060"
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def sentence(error: BaseException) -> str:
     """Return what to tell a person about an exception; logs the traceback of an unexpected one."""
     if isinstance(error, (ValueError, SdlabError)):
-        return str(error)
+        return brief(str(error))
     log.error("unexpected error", exc_info=error)
     return f"Something broke that should not: {type(error).__name__}. The server's log has it all."
 
@@ -48,7 +48,7 @@ def say_ignored_negative(negative_prompt: str, guidance_scale: float) -> None:
 
 def show_error(error: BaseException | str) -> None:
     """Draw what went wrong, letter by letter: nothing in it is Markdown."""
-    text = error if isinstance(error, str) else sentence(error)
+    text = brief(error) if isinstance(error, str) else sentence(error)
     st.error(plain(text), icon=":material/error:")
 
 

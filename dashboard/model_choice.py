@@ -6,6 +6,7 @@ takes the model at hand by default, shows it in its form, and says so before it 
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.lab import lab
 from dashboard.messages import plain
 from dashboard.worker.views import EMBEDDED
@@ -27,13 +28,12 @@ def model_choice(known: tuple[str, ...]) -> str:
         st.session_state[_KEY] = own
     st.session_state[f"{_KEY}.own"] = own
     names = list(dict.fromkeys([*known, own]))
-    return st.selectbox(
+    return bound().selectbox(
         "Model",
         names,
         names.index(own),
         key=_KEY,
         help="The one in memory, unless you choose another. Load others on the Models page.",
-        bind="query-params",
     )
 
 

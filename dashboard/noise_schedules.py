@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import schedule_rows as rows_
+from dashboard.address import bound
 from dashboard.charts import schedules as charts
 from dashboard.charts.base import MAX_ROWS
 from dashboard.lab import lab
@@ -17,7 +18,6 @@ from dashboard.schedule_lint import lint_panel
 from dashboard.schedule_rows import Row
 from dashboard.theme import scheduler_color
 
-BOUND = {"bind": "query-params"}
 MOST_ROWS = 60
 _OPENING = "Opening the model; the first start takes some seconds …"
 _COLUMNS = [
@@ -88,7 +88,7 @@ def _who(page: str, catalogue: pd.DataFrame) -> tuple[list[str], int]:
             )
         sampler_adder(page, key, catalogue, rows_.DEFAULT)
     left, right = st.columns([6, 1], vertical_alignment="bottom")
-    texts = left.multiselect(
+    texts = bound(left).multiselect(
         "Samplers",
         offered,
         list(rows_.DEFAULT),
@@ -98,9 +98,8 @@ def _who(page: str, catalogue: pd.DataFrame) -> tuple[list[str], int]:
         wrap=True,
         help="A solver or scheduler, alone or + curve. You may also type one: "
         "`heun {option=value} + karras [rho=5]`.",
-        **BOUND,
     )
-    steps = right.number_input("Steps", 1, 1000, 20, key=f"{page}.steps", **BOUND)
+    steps = bound(right).number_input("Steps", 1, 1000, 20, key=f"{page}.steps")
     return list(dict.fromkeys(texts)), int(steps)
 
 
@@ -116,13 +115,12 @@ def _axes(page: str) -> tuple[str, str, bool, list[str]]:
         x = _choice("Against", charts.X_AXES, f"{page}.x")
         log = True
         if y in charts.LOGARITHMIC:
-            log = st.toggle("Log scale", y == "sigma", key=f"{page}.log_{y}", **BOUND)
-        behind = st.multiselect(
+            log = bound().toggle("Log scale", y == "sigma", key=f"{page}.log_{y}")
+        behind = bound().multiselect(
             "Training schedules behind",
             training_names(),
             [IN_FORCE],
             key=f"{page}.training",
-            **BOUND,
         )
     return x, y, log, behind
 
@@ -176,7 +174,7 @@ def _chart(chart: Any, alt: str) -> None:
 
 
 def _choice(label: str, options: tuple[str, ...], key: str) -> str:
-    return st.segmented_control(label, options, default=options[0], required=True, key=key, **BOUND)
+    return bound().segmented_control(label, options, default=options[0], required=True, key=key)
 
 
 def _brief(said: str) -> str:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.controls import OWN_CURVE, SAVED, chosen_curve, parse_seed
 from dashboard.noised_frames import TRAININGS, Way
 from sdlab.noise.curves import OWN
 from sdlab.sampling.experiment import SEED_MAX
 from sdlab.store.curves import curve_names
 
-BOUND = {"bind": "query-params"}
 NONE = "none"
 _DEFAULTS = {"A": ("ddim", OWN_CURVE), "B": ("dpmpp_2m", "karras")}
 _SPACES = ("Latents", "Pixels")
@@ -62,7 +62,7 @@ def noised_controls(page: str, catalogue: pd.DataFrame, decodes_fast: bool) -> S
     fits = fits.sort_values("origin", ascending=False, kind="stable").set_index("name", drop=False)
     chosen = [row for name in _DEFAULTS if (row := _row(page, name, fits)) is not None]
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        steps = st.number_input(
+        steps = bound().number_input(
             "Steps",
             1,
             1000,
@@ -70,25 +70,22 @@ def noised_controls(page: str, catalogue: pd.DataFrame, decodes_fast: bool) -> S
             key=f"{page}.steps",
             width=105,
             help="Solver steps; the same for both schedules.",
-            **BOUND,
         )
-        seed = st.text_input(
+        seed = bound().text_input(
             "Seed",
             "7",
             key=f"{page}.seed",
             width=125,
             help="Of the noise. In latents it is the noise that a run of this seed starts from.",
-            **BOUND,
         )
         space = _choice("Noise in", _SPACES, f"{page}.space", _ABOUT_SPACE)
         view = _choice("View", _VIEWS, f"{page}.view", _ABOUT_VIEW)
     decode = decodes_fast
     if not decodes_fast and space == "latents":
-        decode = st.toggle(
+        decode = bound().toggle(
             "Decode every frame",
             key=f"{page}.decode",
             help="This model's VAE is slow here, so a linear map draws the frames instead.",
-            **BOUND,
         )
     number = parse_seed(seed or "")
     if not 0 <= number <= SEED_MAX:
@@ -108,12 +105,11 @@ def _row(page: str, name: str, fits: pd.DataFrame) -> tuple[str, str, str, str] 
     names = [*fits["name"]] if name == "A" else [NONE, *fits["name"]]
     key = f"{page}.{name.lower()}"
     first, second, third = st.columns([2, 1, 1])
-    solver = first.selectbox(
+    solver = bound(first).selectbox(
         f"Schedule {name}: solver or scheduler",
         names,
         names.index(default) if default in names else 0,
         key=f"{key}_solver",
-        **BOUND,
     )
     if solver == NONE:
         return None
@@ -121,20 +117,18 @@ def _row(page: str, name: str, fits: pd.DataFrame) -> tuple[str, str, str, str] 
     if fits.loc[solver]["custom_sigmas"]:
         curves += [SAVED + saved for saved in curve_names()]
     own = default_curve if solver == default and default_curve in curves else OWN_CURVE
-    curve = second.selectbox(
+    curve = bound(second).selectbox(
         "Sigma curve",
         curves,
         curves.index(own),
         key=f"{key}_curve_{solver}",  # the curves that one solver takes are not another's
         help="How the noise level falls; 'as trained' is what the model's own config says.",
-        **BOUND,
     )
-    training = third.selectbox(
+    training = bound(third).selectbox(
         "Training schedule",
         list(TRAININGS),
         key=f"{key}_training",
         help="Over which alpha_bar: the model's own, or a well-known one in its place.",
-        **BOUND,
     )
     return name, solver, curve, training
 
@@ -147,7 +141,7 @@ def _way(name: str, solver: str, choice: str, training: str, num_steps: int) -> 
 
 
 def _choice(label: str, options: tuple[str, ...], key: str, about: str) -> str:
-    chosen = st.segmented_control(
-        label, options, default=options[0], required=True, key=key, help=about, **BOUND
+    chosen = bound().segmented_control(
+        label, options, default=options[0], required=True, key=key, help=about
     )
     return chosen.lower()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.lab import lab
 from dashboard.messages import show_error
 from dashboard.navigation import page_path
@@ -74,13 +75,12 @@ def choose_picture(page: str) -> ChosenPicture | None:
     Args:
         page: For the widget keys and the URL: the page's name.
     """
-    source = st.segmented_control(
+    source = bound().segmented_control(
         "Picture",
         SOURCES,
         default=SOURCES[0],
         required=True,
         key=f"{page}.from",
-        bind="query-params",
         width="stretch",
     )
     try:
@@ -102,22 +102,20 @@ def choose_picture(page: str) -> ChosenPicture | None:
 def _sample(page: str) -> ChosenPicture:
     from sdlab.embedded.samples import SAMPLES
 
-    name = st.selectbox(
+    name = bound().selectbox(
         "Sample",
         [*SAMPLES, DRAWN],
         key=f"{page}.sample",
-        bind="query-params",
         help="Scenes of the small world on which the embedded model was trained, 128 x 128 px.",
     )
     if name != DRAWN:
         return ChosenPicture(_sample_png(name)[0], name, "sample", name)
-    number = st.number_input(
+    number = bound().number_input(
         "Scene number",
         0,
         999_999,
         0,
         key=f"{page}.scene",
-        bind="query-params",
         help="Each number draws another scene; none of them was in the model's training.",
     )
     data, caption = _sample_png(int(number))
@@ -142,10 +140,9 @@ def _run(page: str) -> ChosenPicture | None:
         st.page_link(page_path("experiment"), label="Experiment", icon=":material/science:")
     elif key not in st.session_state and key not in st.query_params:
         st.session_state[key] = latest[0][0]
-    given = st.text_input(
+    given = bound().text_input(
         "Run id",
         key=key,
-        bind="query-params",
         placeholder="16 digits of 0-9 and a-f",
         help="As the Run page's address has it; or take one of the latest below.",
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.lab import lab
 from dashboard.messages import plain, sentence
 from sdlab.errors import SdlabError
@@ -25,12 +26,11 @@ POINTS = 90
 def chosen_config(page: str) -> dict[str, Any]:
     """Draw the choice of a config, with an upload, and return the one in force."""
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    name = left.selectbox(
+    name = bound(left).selectbox(
         "Scheduler config",
         (MODEL, SD15, SD21, ZERO),
         key=f"{page}.config",
         help="Betas, prediction type, spacing: what every scheduler on this page is made of.",
-        bind="query-params",
     )
     with right.popover("Upload scheduler_config.json", icon=":material/upload_file:"):
         file = st.file_uploader(

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.schedule_rows import Row, parse_row
 
 SEVERITIES = ("error", "warning", "note")
@@ -68,17 +69,15 @@ def lint_panel(
     table = table[["sampler", *table.columns.drop("sampler")]]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         counts = table["severity"].value_counts()
-        kinds = st.pills(
+        kinds = bound().pills(
             "Show",
             SEVERITIES,
             selection_mode="multi",
             default=["error", "warning"],
             key=f"{page}.severity",
-            bind="query-params",
         )
-        grouped = st.segmented_control(
+        grouped = bound().segmented_control(
             "By", ("sampler", "rule"), default="sampler", required=True, key=f"{page}.by",
-            bind="query-params",
         )  # fmt: skip
         _download(page, table)
     told = [f"{counts.get(k, 0)} {k}{'' if counts.get(k, 0) == 1 else 's'}" for k in SEVERITIES]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-import streamlit as st
+from dashboard.address import bound
 
 
 def choose_section(page: str, names: Iterable[str]) -> str:
@@ -13,12 +13,11 @@ def choose_section(page: str, names: Iterable[str]) -> str:
         names: Of the sections, in order.
     """
     names = list(names)
-    return st.segmented_control(
+    return bound().segmented_control(
         "Section",
         names,
         default=names[0],
         required=True,
         key=f"{page}.section",
         label_visibility="collapsed",
-        bind="query-params",
     )

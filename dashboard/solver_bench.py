@@ -4,11 +4,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import bench_data as data
+from dashboard.address import bound
 from dashboard.bench_controls import Settings, bench_controls
 from dashboard.messages import explained
 from dashboard.theme import scheduler_color
 
-BOUND = {"bind": "query-params"}
 _OPENING = "Opening the model; the first start takes some seconds …"
 _PATH_STEPS = (4, 6, 8, 10, 12, 16, 20, 25, 32, 50, 64)
 
@@ -201,14 +201,11 @@ def _paths(page: str, settings: Settings) -> None:
         )
         return
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        name = st.selectbox("Whose paths", settings.names, key=f"{page}.path", width=300, **BOUND)
-        count = st.selectbox(
+        name = bound().selectbox("Whose paths", settings.names, key=f"{page}.path", width=300)
+        count = bound().selectbox(
             "In steps", _PATH_STEPS, _PATH_STEPS.index(10), key=f"{page}.path_steps", width=110,
-            **BOUND,
         )  # fmt: skip
-        step = st.slider(
-            "After step", 0, count, count, key=f"{page}.after_{count}", width=420, **BOUND
-        )
+        step = bound().slider("After step", 0, count, count, key=f"{page}.after_{count}", width=420)
     with explained():
         curve, options = settings.curves[name], settings.curve_options
         table = data.way(name, count, settings.problem, curve, options)

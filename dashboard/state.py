@@ -7,6 +7,8 @@ page switch clears the URL, and then this memory fills it.
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dashboard.address import given
+
 
 def session_id() -> str:
     """Return the id of this browser session."""
@@ -17,7 +19,7 @@ def session_id() -> str:
 def shown_run(page: str) -> str:
     """Return the id of the run that a page shows, or ""."""
     key = f"{page}.run"
-    run = st.query_params.get("run", "") or st.session_state.get(key, "")
+    run = given("run") or st.session_state.get(key, "")
     if run:
         show_run(page, run)
     return run

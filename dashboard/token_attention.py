@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.messages import explained
 from dashboard.token_data import Reader, encoded
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from sdlab.text.encoder import Encoding
 
 MEAN = "mean"
-_BOUND = {"bind": "query-params"}
 _ABOUT = (
     "Each position looks at itself and at what stands before it, by weights that sum to 1 along a "
     "row. The upper triangle is empty: the **causal mask** hides the future. The weights are made "
@@ -45,24 +45,22 @@ def attention_section(reader: Reader, prompt: str) -> None:
 def _choices(encoding: "Encoding") -> tuple[int, int | str, bool]:
     layers, heads = encoding.attention.shape[:2]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        layer = st.selectbox(
+        layer = bound().selectbox(
             "Layer",
             range(layers),
             layers - 1,
             key=f"tokens.layer_of_{layers}",
             width=130,
             help="From 0, the first, to the last.",
-            **_BOUND,
         )
-        head = st.selectbox(
+        head = bound().selectbox(
             "Head",
             [MEAN, *map(str, range(heads))],
             key=f"tokens.head_of_{heads}",
             width=130,
             help="One head, or the mean over all of them.",
-            **_BOUND,
         )
-        every = st.toggle("All 77 positions", key="tokens.attention_all", **_BOUND)
+        every = bound().toggle("All 77 positions", key="tokens.attention_all")
     return int(layer), head if head == MEAN else int(head), bool(every)
 
 
@@ -123,12 +121,11 @@ def _around(encoding: "Encoding", layer: int, head: int | str) -> None:
         )
         csv_button(mass_table(encoding), "attention_mass")
     with heads:
-        measure = st.selectbox(
+        measure = bound().selectbox(
             "By",
             list(charts.MEASURES),
             format_func=charts.MEASURES.get,
             key="tokens.measure",
-            **_BOUND,
         )
         table = heads_table(encoding)
         st.altair_chart(charts.heads(table, measure), width="stretch", alt="All heads, one measure")

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.messages import explained
 from dashboard.token_data import Reader, encoded, nearest_entries
 
 SPACES = {"contextual": "contextual embedding", "token": "token embedding"}
-_BOUND = {"bind": "query-params"}
 _ABOUT = (
     "A **token embedding** is a row of a table: the same for a word wherever it stands. The "
     "**contextual embedding** is what the encoder makes of it there, one vector a position; the "
@@ -80,7 +80,7 @@ def _cosines(reader: Reader, prompt: str) -> None:
     encoding = encoded(reader, prompt)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         space = _space("Between", "tokens.cosines", "contextual")
-        every = st.toggle("All 77 positions", key="tokens.cosines_all", **_BOUND)
+        every = bound().toggle("All 77 positions", key="tokens.cosines_all")
     last = None if every else encoding.end
     chart = cosine_map(cosine_table(encoding, space, last), f"Cosine of {SPACES[space]}s")
     st.altair_chart(chart, width="stretch", alt=f"Cosine between every two {SPACES[space]}s")
@@ -97,13 +97,12 @@ def _nearest(reader: Reader, prompt: str) -> None:
     names = labels(encoding.tokens)
     place, which = st.columns(2)
     with place:
-        position = st.selectbox(
+        position = bound().selectbox(
             "Nearest entries to position",
             range(len(names)),
             min(2, encoding.end),
             format_func=lambda p: names[p],
             key="tokens.position",
-            **_BOUND,
         )
     with which:
         space = _space("By its", "tokens.nearest", "token")
@@ -127,11 +126,10 @@ def _nearest(reader: Reader, prompt: str) -> None:
 
 
 def _space(label: str, key: str, default: str) -> str:
-    return st.segmented_control(
+    return bound().segmented_control(
         label,
         list(SPACES),
         default=default,
         required=True,
         key=key,
-        **_BOUND,
     )

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.controls import PROMPT
 from dashboard.messages import explained, plain
 from dashboard.token_data import Reader, encoded, model_in_memory, readers
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from sdlab.text.encoder import Encoding
 
-_BOUND = {"bind": "query-params"}
 _NAMES = {"text_encoder": "the first", "text_encoder_2": "the second"}
 _OPENING = "Opening the model; the first start takes some seconds …"
 _LEGEND = (
@@ -65,7 +65,7 @@ def _reader(model: ModelView) -> Reader:
     found = readers(model.hash)
     if len(found) == 1:
         return found[0]
-    chosen = st.segmented_control(
+    chosen = bound().segmented_control(
         "Tokenizer and text encoder",
         [reader.part for reader in found],
         format_func=_NAMES.get,
@@ -74,7 +74,6 @@ def _reader(model: ModelView) -> Reader:
         key="tokens.part",
         help="This model reads the prompt twice, by two tokenizers and two text encoders, and "
         "joins what they make of each position.",
-        **_BOUND,
     )
     return next(reader for reader in found if reader.part == chosen)
 
@@ -97,13 +96,12 @@ def csv_button(frame: "pd.DataFrame", name: str, label: str = "CSV") -> None:
 
 def _prompts() -> tuple[str, str]:
     left, right = st.columns(2, gap="medium")
-    prompt = left.text_area("Prompt", PROMPT, key="tokens.prompt", height=84, **_BOUND)
-    other = right.text_area(
+    prompt = bound(left).text_area("Prompt", PROMPT, key="tokens.prompt", height=84)
+    other = bound(right).text_area(
         "Another prompt",
         key="tokens.other",
         height=84,
         placeholder="to compare with; may stay empty",
-        **_BOUND,
     )
     return prompt or "", (other or "").strip()
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.controls import BOUND, SAVED, parse_seed
+from dashboard.address import bound
+from dashboard.controls import SAVED, parse_seed
 from dashboard.lab import lab
 from dashboard.model_choice import say_model
 from dashboard.points_editor import points_editor
@@ -77,14 +78,13 @@ class Trial:
 
 def draft_controls(schedule: NoiseSchedule) -> Draft | None:
     """Draw the way in, and return the draft; None if there is no curve at all, after saying why."""
-    way = st.segmented_control(
+    way = bound().segmented_control(
         "Make the curve by",
         WAYS,
         default=WAYS[0],
         required=True,
         key=f"{PAGE}.way",
         width="stretch",
-        **BOUND,
     )
     steps = _steps(schedule) if way != "Table" else 0
     try:
@@ -118,13 +118,12 @@ def baseline_controls(num_steps: int, schedule: NoiseSchedule) -> Baseline:
     """Draw the choice of the other curve and return it."""
     saved = [SAVED + name for name in curve_names()]
     known = [*names(), *saved]
-    choice = st.selectbox(
+    choice = bound().selectbox(
         "Compare with",
         known,
         known.index("karras"),
         key=f"{PAGE}.baseline",
         help="The baseline: dashed in the editor, beside yours in the charts.",
-        **BOUND,
     )
     if choice.startswith(SAVED):
         named = load_curve(choice.removeprefix(SAVED))
@@ -145,42 +144,39 @@ def trial_controls(catalogue: pd.DataFrame) -> Trial:
         ValueError: If the seed is no whole number.
     """
     own = list(catalogue[catalogue["origin"] == "sdlab"]["name"])
-    solver = st.selectbox(
+    solver = bound().selectbox(
         "Solver",
         own,
         own.index("dpmpp_2m"),
         key=f"{PAGE}.solver",
         help="Walks both curves. The laboratory's own solvers follow any curve.",
-        **BOUND,
     )
-    prompt = st.text_input("Prompt", "a parrot on a beach", key=f"{PAGE}.prompt", **BOUND)
-    seed = st.text_input("Seed", "7", key=f"{PAGE}.seed", **BOUND)
+    prompt = bound().text_input("Prompt", "a parrot on a beach", key=f"{PAGE}.prompt")
+    seed = bound().text_input("Seed", "7", key=f"{PAGE}.seed")
     say_model(lab().status().at_hand)
     return Trial(solver, prompt or "", parse_seed(seed or ""))
 
 
 def _steps(schedule: NoiseSchedule) -> int:
     return int(
-        st.number_input(
+        bound().number_input(
             "Steps",
             1,
             min(1000, schedule.num_timesteps),
             20,
             key=f"{PAGE}.steps",
             help="Solver steps: the noise levels above 0.",
-            **BOUND,
         )
     )
 
 
 def _formula(steps: int, schedule: NoiseSchedule) -> Draft:
-    text = st.text_area(
+    text = bound().text_area(
         "sigma =",
         FORMULA,
         key=f"{PAGE}.formula",
         height=84,
         help="An expression in u, n, sigma_min, sigma_max.",
-        **BOUND,
     )
     with st.container(horizontal=True):
         with st.popover("Examples", icon=":material/lightbulb:"):
@@ -198,20 +194,18 @@ def _formula(steps: int, schedule: NoiseSchedule) -> Draft:
 
 
 def _table(schedule: NoiseSchedule) -> Draft:
-    text = st.text_area(
+    text = bound().text_area(
         "Sigmas, the last one 0",
         table_text(make("ays_sd15", schedule, 10, {})),
         key=f"{PAGE}.table",
         height=220,
         help="One a line, CSV, or separated by commas, semicolons or spaces; a JSON list; a CSV"
         " with a column named sigma.",
-        **BOUND,
     )
-    zero = st.toggle(
+    zero = bound().toggle(
         "Append a final 0",
         key=f"{PAGE}.zero",
         help="Where the table stops above 0, as k-diffusion's and published ones often do.",
-        **BOUND,
     )
     file = f"{PAGE}.file"
     st.file_uploader(
@@ -225,12 +219,11 @@ def _table(schedule: NoiseSchedule) -> Draft:
 
 
 def _points(steps: int, schedule: NoiseSchedule) -> Draft:
-    text = st.text_input(
+    text = bound().text_input(
         "Points: u sigma, u sigma, …",
         points_text(first_points(schedule)),
         key=f"{PAGE}.points",
         help="The points of the editor as text; u runs from 0 to 1.",
-        **BOUND,
     )
     return of_points(read_points(text or ""), steps, schedule)
 

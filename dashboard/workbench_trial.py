@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.job_panel import job_panel
 from dashboard.lab import find, lab
 from dashboard.messages import show_error
@@ -89,14 +90,13 @@ def show_strip(draft: Draft, baseline: Baseline, trial: Trial) -> None:
     from sdlab.embedded.samples import SAMPLES
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Sample", list(SAMPLES), key=f"{PAGE}.sample", bind="query-params")
-        space = st.segmented_control(
+        name = bound().selectbox("Sample", list(SAMPLES), key=f"{PAGE}.sample")
+        space = bound().segmented_control(
             "Noise in",
             ("Latents", "Pixels"),
             default="Latents",
             required=True,
             key=f"{PAGE}.space",
-            bind="query-params",
         )
     steps = np.unique(np.linspace(0, draft.num_steps, FRAMES).round().astype(int))
     try:

@@ -2,13 +2,14 @@
 
 import streamlit as st
 
+from dashboard.address import given
 from dashboard.run_view import show_details, show_stage
 from dashboard.runs_list import ask_for_run
 
 st.title("Run", anchor=False)
 st.markdown("One run, from its first noise to its picture; the address of this page links to it.")
 
-run = st.query_params.get("id", "").strip()
+run = given("id") or given("run")  # other pages write the latter
 stored = show_stage(run, "run") if run else ask_for_run()
 if stored is not None:
     show_details(stored)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from sdlab.errors import shown
 from sdlab.store import runs_root
 from sdlab.terminal import Root, progress, show
 
 if TYPE_CHECKING:
     from sdlab.comparing.result import Result
+
+MOST_NUMBERS = 10_000
 
 
 def compare(
@@ -97,14 +100,23 @@ def numbers(name: str, text: str) -> tuple[int, ...]:
     """Return the whole numbers of a text such as "0-3" or "1,5,7".
 
     Raises:
-        ValueError: If a part is neither a number nor a range.
+        ValueError: If a part is neither a number nor a range, or there are very many.
     """
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ValueError(f"--{name} must be whole numbers such as 0-3 or 1,5,7, got {text!r}.")
-        found += range(int(first), int(last if dash else first) + 1)
+            raise ValueError(
+                f"--{name} must be whole numbers such as 0-3 or 1,5,7, got {shown(text)}."
+            )
+        if len(first) > 20 or len(last) > 20:  # no seed has more digits
+            raise ValueError(f"--{name} must be numbers of at most 20 digits, got {shown(text)}.")
+        numbers = range(int(first), int(last if dash else first) + 1)
+        if len(found) + max(0, numbers.stop - numbers.start) > MOST_NUMBERS:
+            raise ValueError(
+                f"--{name} must be at most {MOST_NUMBERS:,} numbers, got {shown(text)}."
+            )
+        found += numbers
     return tuple(found)
 
 

@@ -6,7 +6,11 @@ to change.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
+
+SHOWN_LETTERS = 80
+_LONG = re.compile(r"(\S{200})\S{200,}")
 
 
 class SchedulerError(ValueError):
@@ -29,6 +33,20 @@ class StoreError(SdlabError):
     """A run folder cannot be written or read."""
 
 
+def shown(value: object) -> str:
+    """Return how a message quotes what was given: as Python writes it, the end left out if long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 2 * SHOWN_LETTERS else f"{text[:SHOWN_LETTERS]}… ({len(text):,})"
+
+
+def brief(message: str) -> str:
+    """Return a message without the ends of words of 400 letters and more."""
+    return _LONG.sub(r"\1…", message)
+
+
 def nearest(value: str, allowed: Iterable[str], limit: int = 3) -> list[str]:
     """Return the allowed words most like ``value``, best first, case ignored."""
     words = {word.lower(): word for word in allowed}
@@ -45,8 +63,8 @@ def unknown(what: str, value: object, allowed: Iterable[str], hint: str = "") ->
         hint: A sentence that says better than the nearest names what was meant.
     """
     names = sorted(allowed)
-    close = nearest(str(value), names)
+    close = nearest(str(value)[:SHOWN_LETTERS], names) if isinstance(value, str) else []
     if close and not hint:
         hint = f"Did you mean {' or '.join(map(repr, close))}?"
     said = f"{hint} " if hint else ""
-    return f"Unknown {what} {value!r}. {said}Valid: {', '.join(names) or '(none)'}."
+    return f"Unknown {what} {shown(value)}. {said}Valid: {', '.join(names) or '(none)'}."

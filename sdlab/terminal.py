@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from sdlab.errors import SdlabError
+from sdlab.errors import SdlabError, brief
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ def clean(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except (ValueError, SdlabError) as error:
-            typer.echo(f"sdlab: {' '.join(str(error).split())}", err=True)
+            typer.echo(f"sdlab: {brief(' '.join(str(error).split()))}", err=True)
             raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
 
     return wrapped

@@ -83,3 +83,15 @@ def test_wrong_arguments_end_with_one_line(args, message, tmp_path):
     done = call("compare", *args, "--root", str(tmp_path), "--device", "cpu")
     assert done.exit_code == 2 and message in done.output
     assert len(done.output.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["0-99999999999", "0-9999,1-9999", "9" * 5000, "0-" + "9" * 5000])
+def test_a_long_list_of_numbers_is_refused_in_a_line(text):
+    answer = CliRunner().invoke(app, ["compare", "euler", "--prompt", "a", "--seeds", text])
+    assert answer.exit_code == 2 and "--seeds must be" in answer.output
+    assert len(answer.output) < 300
+
+
+def test_a_long_name_is_not_echoed_whole():
+    answer = CliRunner().invoke(app, ["run", "a cat", "--solver", "x" * 10_000])
+    assert answer.exit_code == 2 and len(answer.output) < 1500, answer.output[:200]

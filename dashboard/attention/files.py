@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from dashboard.attention.subject import BOUND, PAGE, Subject
+from dashboard.address import bound
+from dashboard.attention.subject import PAGE, Subject
 from dashboard.attention.viewer import Look, look_frames
 from dashboard.routes import zip_url
 from sdlab.tracing.attention import pictures
@@ -26,7 +27,7 @@ def show_files(subject: Subject, look: Look) -> None:
     """Draw the table of all maps and what can be downloaded."""
     st.header("Table and files", anchor=False)
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    threshold = right.slider(
+    threshold = bound(right).slider(
         "Area above",
         0.0,
         0.95,
@@ -35,7 +36,6 @@ def show_files(subject: Subject, look: Look) -> None:
         key=f"{PAGE}.area",
         help="What the column `area` counts: the share of places above this, from 0, a map's "
         "least value, to 1, its largest.",
-        **BOUND,
     )
     table = _summaries(subject.key, threshold, _maps=subject.maps)
     with left:
@@ -68,10 +68,8 @@ def _csv(table: "pd.DataFrame", subject: Subject, threshold: float) -> None:
 
 def _pictures(subject: Subject, look: Look) -> None:
     left, right = st.columns(2)
-    opacity = left.slider(
-        "Opacity of overlays", 0.0, 1.0, 0.7, 0.05, key=f"{PAGE}.opacity", **BOUND
-    )
-    threshold = right.slider(
+    opacity = bound(left).slider("Opacity of overlays", 0.0, 1.0, 0.7, 0.05, key=f"{PAGE}.opacity")
+    threshold = bound(right).slider(
         "Threshold of masks and overlays",
         0.0,
         0.95,
@@ -79,7 +77,6 @@ def _pictures(subject: Subject, look: Look) -> None:
         0.05,
         key=f"{PAGE}.threshold",
         help="As a share of the map's largest value.",
-        **BOUND,
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         for number, (label, places) in enumerate(look.words):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.attention.subject import BOUND, PAGE, Subject
+from dashboard.address import bound
+from dashboard.attention.subject import PAGE, Subject
 from dashboard.attention.viewer import Look, mean_in_words
 from dashboard.charts import attention as charts
 from dashboard.charts.base import AXES, MAX_ROWS
@@ -51,9 +52,9 @@ def show_findings(subject: Subject, look: Look) -> None:
     st.header("What the maps tell", anchor=False)
     if not _whole(subject):
         st.caption(MAXIMUM)
-    chosen = st.segmented_control(
+    chosen = bound().segmented_control(
         "View", VIEWS, default=VIEWS[0], required=True, key=f"{PAGE}.view",
-        label_visibility="collapsed", **BOUND,
+        label_visibility="collapsed", 
     )  # fmt: skip
     draw = {
         "Over the steps": _over_steps,
@@ -112,8 +113,8 @@ def _over_steps(subject: Subject, look: Look) -> None:
         st.altair_chart(charts.kind_mass(shares, "step", _whole(subject)))
         csv_buttons(subject, shares=shares, words=_placed(_course(subject, look), maps))
         return
-    axis = st.segmented_control(
-        "Against", AXES, default=AXES[0], required=True, key=f"{PAGE}.axis", **BOUND
+    axis = bound().segmented_control(
+        "Against", AXES, default=AXES[0], required=True, key=f"{PAGE}.axis"
     )
     kinds = _placed(_kinds(subject, look), maps)
     course = _placed(_course(subject, look), maps)
@@ -161,16 +162,15 @@ def _side_by_side(subject: Subject, look: Look) -> None:
         "Word", [name for name, _ in look.words], key=f"{PAGE}.sheet_word.{look.half}"
     )
     options = {"evaluation": "evaluations", "layer": "layers", "head": "heads"}
-    over = middle.segmented_control(
+    over = bound(middle).segmented_control(
         "One picture for each of the",
         list(options),
         format_func=options.get,
         default="evaluation",
         required=True,
         key=f"{PAGE}.sheet_over",
-        **BOUND,
     )
-    common = right.toggle("One scale for all", True, key=f"{PAGE}.sheet_scale", **BOUND)
+    common = bound(right).toggle("One scale for all", True, key=f"{PAGE}.sheet_scale")
     if over == "head" and (maps.record.heads != "all" or len(maps.choose(look.layer)) > 1):
         need = "one layer above" if maps.record.heads == "all" else "a run with Heads: all"
         st.info(f"To see head by head, choose {need}.")
@@ -217,7 +217,7 @@ def _told(over: str, names: list[Any]) -> list[str]:
 def _overlap(subject: Subject, look: Look) -> None:
     options = {"word": "words", "token": "tokens"}
     with st.container(horizontal=True):
-        by = st.segmented_control(
+        by = bound().segmented_control(
             "Of",
             list(options),
             format_func=options.get,
@@ -225,15 +225,13 @@ def _overlap(subject: Subject, look: Look) -> None:
             required=True,
             key=f"{PAGE}.overlap_by",
             help="Whole words, or every recorded token: the pieces of words, start and end.",
-            **BOUND,
         )
-        value = st.segmented_control(
+        value = bound().segmented_control(
             "Measure",
             ("correlation", "overlap"),
             default="correlation",
             required=True,
             key=f"{PAGE}.overlap",
-            **BOUND,
         )
     also = _phrases(subject, look) if by == "word" else ()
     frame = analysis.overlap(subject.maps, by, also=also, **look.choice)
@@ -263,14 +261,13 @@ def _ranking(subject: Subject, look: Look) -> None:
     label = one.selectbox(
         "Word", [name for name, _ in look.words], key=f"{PAGE}.rank_word.{look.half}"
     )
-    by = other.segmented_control(
+    by = bound(other).segmented_control(
         "By",
         analysis.RANKS,
         default="focus",
         required=True,
         key=f"{PAGE}.rank_by",
         help="How sharp the map is, how much attention the word receives, or its largest share.",
-        **BOUND,
     )
     choice = {**look.choice, "layer": None, "head": None}
     frame = analysis.ranking(subject.maps, list(dict(look.words)[label]), by, **choice)

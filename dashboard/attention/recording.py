@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.charts.names import short_layers
 from dashboard.lab import lab
 from dashboard.state import session_id
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from sdlab.tracing.attention.layers import Layer
 
 PAGE = "attention"
-BOUND = {"bind": "query-params"}
 STEPS = ("all", "every k-th", "last")
 ABOUT_CELLS = 16
 """Cells a side of the self-attention that is recorded unless another is chosen."""
@@ -30,31 +30,29 @@ def record_controls(model: ModelView) -> AttentionRecord:
         SdlabError: If the model cannot be asked for its layers.
     """
     layers = attention_layers(model.hash)
-    heads = st.segmented_control(
+    heads = bound().segmented_control(
         "Heads",
         ("mean", "max", "all"),
         default="mean",
         required=True,
         key=f"{PAGE}.heads",
         help="Average or maximum over the heads, or every head by itself.",
-        **BOUND,
     )
     cross = _layers(
         "Layers", [layer for layer in layers if layer.cross], "layers", (), "all layers"
     )
-    tokens = st.segmented_control(
+    tokens = bound().segmented_control(
         "Tokens",
         ("prompt", "all"),
         default="prompt",
         required=True,
         key=f"{PAGE}.tokens",
         help="The prompt's, or the pads after it too.",
-        **BOUND,
     )
     steps = _steps()
-    both = st.toggle("The negative prompt's half too", key=f"{PAGE}.both", **BOUND)
+    both = bound().toggle("The negative prompt's half too", key=f"{PAGE}.both")
     own = self_layers(model)
-    cap = st.number_input(
+    cap = bound().number_input(
         "Cap (MiB)",
         1,
         65536,
@@ -62,7 +60,6 @@ def record_controls(model: ModelView) -> AttentionRecord:
         key=f"{PAGE}.cap",
         help="What the maps may take at most; a run that would pass it is refused before it "
         "starts, and a running one stops recording there.",
-        **BOUND,
     )
     return AttentionRecord(
         layers=cross or ("all",),
@@ -154,7 +151,7 @@ def _layers(
     words = {share: f"all of {size} cells" for share, size in sizes.items()}
     for layer, short in zip(layers, short_layers(names), strict=True):
         words[layer.name] = f"{short} ({layer.size})"
-    chosen = st.multiselect(
+    chosen = bound().multiselect(
         label,
         list(words),
         list(default),
@@ -162,21 +159,19 @@ def _layers(
         key=f"{PAGE}.{key}_of_{len(names)}",
         placeholder=empty,
         help=f"By resolution or by name; empty for {empty}. {more}".strip(),
-        **BOUND,
     )
     return tuple(chosen)
 
 
 def _steps() -> int | str:
-    which = st.segmented_control(
+    which = bound().segmented_control(
         "Steps kept",
         STEPS,
         default=STEPS[0],
         required=True,
         key=f"{PAGE}.kept",
         help="Every evaluation of a kept step is kept; the last step always is.",
-        **BOUND,
     )
     if which != STEPS[1]:
         return which
-    return int(st.number_input("k", 2, 1000, 5, key=f"{PAGE}.every", **BOUND))
+    return int(bound().number_input("k", 2, 1000, 5, key=f"{PAGE}.every"))

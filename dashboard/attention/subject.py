@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.attention.recording import (
-    BOUND,
     PAGE,
     estimate,
     record_controls,
@@ -84,14 +84,13 @@ class Subject:
 
 def choose_subject() -> str:
     """Draw the controls; return which of ``SOURCES`` is looked at."""
-    return st.segmented_control(
+    return bound().segmented_control(
         "Attention of",
         SOURCES,
         default=SOURCES[0],
         required=True,
         key=f"{PAGE}.of",
         width="stretch",
-        **BOUND,
     )
 
 
@@ -157,16 +156,15 @@ def given_subject() -> Subject | None:
         help="The words whose attention is looked at.",
     )
     left, right = st.columns(2)
-    timestep = left.slider(
+    timestep = bound(left).slider(
         "Noise level (timestep)",
         1,
         999,
         views.best(model.name).given_timestep,
         key=f"{PAGE}.timestep",
         help=_level_help(model.name),
-        **BOUND,
     )
-    seed = right.number_input("Seed of the noise", 0, 2**32 - 1, 0, key=f"{PAGE}.noise", **BOUND)
+    seed = bound(right).number_input("Seed of the noise", 0, 2**32 - 1, 0, key=f"{PAGE}.noise")
     with explained():
         own = self_layers(model)
     if chosen is None:
@@ -195,19 +193,18 @@ def _model() -> ModelView | None:
 
 
 def _new_run(solvers: list[str], model: ModelView) -> Experiment | None:
-    prompt = st.text_area("Prompt", PROMPT, key=f"{PAGE}.prompt", height=84, **BOUND)
-    negative = st.text_input(
+    prompt = bound().text_area("Prompt", PROMPT, key=f"{PAGE}.prompt", height=84)
+    negative = bound().text_input(
         "Negative prompt",
         key=f"{PAGE}.negative",
         placeholder="what to steer away from",
-        **BOUND,
     )
     left, right = st.columns(2)
     default = solvers.index("ddim") if "ddim" in solvers else 0
-    solver = left.selectbox("Solver", solvers, default, key=f"{PAGE}.solver", **BOUND)
-    steps = right.number_input("Steps", 1, 1000, 25, key=f"{PAGE}.steps", **BOUND)
-    cfg = left.number_input("CFG", 0.0, 20.0, 4.0, 0.5, key=f"{PAGE}.cfg", **BOUND)
-    seed = right.number_input("Seed", 0, 2**32 - 1, 7, key=f"{PAGE}.seed", **BOUND)
+    solver = bound(left).selectbox("Solver", solvers, default, key=f"{PAGE}.solver")
+    steps = bound(right).number_input("Steps", 1, 1000, 25, key=f"{PAGE}.steps")
+    cfg = bound(left).number_input("CFG", 0.0, 20.0, 4.0, 0.5, key=f"{PAGE}.cfg")
+    seed = bound(right).number_input("Seed", 0, 2**32 - 1, 7, key=f"{PAGE}.seed")
     try:
         with st.expander("What to record", key=f"{PAGE}.record"):
             attention = record_controls(model)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard.attention.subject import BOUND, PAGE, Subject
+from dashboard.address import bound
+from dashboard.attention.subject import PAGE, Subject
 from dashboard.charts.names import short_layers
 from dashboard.heat_viewer import HeatFilm, heat_viewer
 from dashboard.messages import explained
@@ -75,12 +76,11 @@ def look_controls(subject: Subject) -> Look | None:
         help=f"Each gets its own map; at most {MOST}.",
     )
     left, middle, right = st.columns([2, 2, 1])
-    phrase = left.text_input(
+    phrase = bound(left).text_input(
         "Phrase",
         key=f"{PAGE}.phrase",
         placeholder="red car",
         help="Several words as one, as they stand in the prompt.",
-        **BOUND,
     )
     layer = _layer(middle, subject)
     head = _head(right, maps, layer)
@@ -179,14 +179,13 @@ def _half(maps: "AttentionMaps") -> str:
     if len(maps.halves) < 2:
         return "cond"
     names = {"cond": "the prompt", "uncond": "the negative prompt"}
-    return st.segmented_control(
+    return bound().segmented_control(
         "Attention to",
         maps.halves,
         format_func=names.get,
         default="cond",
         required=True,
         key=f"{PAGE}.half",
-        **BOUND,
     )
 
 
@@ -202,7 +201,7 @@ def _layer(place: st.delta_generator.DeltaGenerator, subject: Subject) -> str | 
     start = best.given_layers if subject.given else best.layers
     found = [layer for layer in maps.cross_layers if start in (layer.name, f"1/{layer.share}")]
     first = (found[0].name if start in names else found[0].size) if found else ALL
-    chosen = place.selectbox(
+    chosen = bound(place).selectbox(
         "Layers",
         options,
         options.index(first),
@@ -210,7 +209,6 @@ def _layer(place: st.delta_generator.DeltaGenerator, subject: Subject) -> str | 
         key=f"{PAGE}.given_layer" if subject.given else f"{PAGE}.layer",
         help="The mean over all layers, over those of one resolution, or one layer by itself. "
         "At first, for the embedded model, those that find its objects best.",
-        **BOUND,
     )
     return None if chosen == ALL else chosen
 
@@ -222,7 +220,7 @@ def _evaluations(subject: Subject) -> tuple[int, ...]:
         return every
     count = len(every)
     kept = views.span_places(count, views.best(subject.model).span)
-    first, last = st.slider(
+    first, last = bound().slider(
         "Mean over kept evaluations",
         1,
         count,
@@ -231,7 +229,6 @@ def _evaluations(subject: Subject) -> tuple[int, ...]:
         help="Counted from 1 among those that were kept. All that is said below without an "
         "evaluation of its own is the mean of these. At first, for the embedded model, those that "
         "find its objects best.",
-        **BOUND,
     )
     return every[first - 1 : last]
 
@@ -242,7 +239,7 @@ def _head(
     if maps.record.heads != "all":
         return None
     count = min(found.heads for found in maps.choose(layer))
-    chosen = place.selectbox("Head", ["all", *map(str, range(count))], key=f"{PAGE}.head", **BOUND)
+    chosen = bound(place).selectbox("Head", ["all", *map(str, range(count))], key=f"{PAGE}.head")
     return None if chosen == "all" else int(chosen)
 
 

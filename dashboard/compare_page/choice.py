@@ -1,7 +1,6 @@
 """Which picture of a comparison is looked at, where it made several."""
 
-import streamlit as st
-
+from dashboard.address import bound
 from sdlab.comparing.comparison import Comparison
 
 WORDS = 60
@@ -19,8 +18,8 @@ def choose_picture(page: str, comparison: Comparison, width: int = 420) -> tuple
     if len(pictures) == 1:
         return pictures[0]
     by_name = {picture_name(prompt, seed): (prompt, seed) for prompt, seed in pictures}
-    name = st.selectbox(
-        f"Picture, of {len(pictures)}", list(by_name), key=f"{page}.picture", bind="query-params",
+    name = bound().selectbox(
+        f"Picture, of {len(pictures)}", list(by_name), key=f"{page}.picture", 
         width=width,
     )  # fmt: skip
     return by_name[name]

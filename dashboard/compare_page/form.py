@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import schedule_rows
+from dashboard.address import bound
 from dashboard.compare_page.rows import FIRST, MOST, entrant_of, text_of, whole_numbers
 from dashboard.controls import OWN_CURVE
 from dashboard.messages import plain, say_ignored_negative
@@ -14,7 +15,6 @@ from dashboard.sampler_adder import sampler_adder
 from dashboard.worker.views import ModelView
 from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
 
-BOUND = {"bind": "query-params"}
 DEFAULTS: dict[str, object] = {
     "samplers": list(FIRST),
     "prompts": "a parrot on a beach",
@@ -63,22 +63,19 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Dra
     texts = _samplers(page, catalogue)
     left, middle, right = st.columns([8, 4, 7], gap="medium")
     with left:
-        prompts = st.text_area(
-            "Prompts, one a line", DEFAULTS["prompts"], key=f"{page}.prompts", height=122, **BOUND
+        prompts = bound().text_area(
+            "Prompts, one a line", DEFAULTS["prompts"], key=f"{page}.prompts", height=122
         )
     with middle:
-        seeds = st.text_input(
+        seeds = bound().text_input(
             "Seeds",
             DEFAULTS["seeds"],
             key=f"{page}.seeds",
             placeholder="0-3, 7",
             help="Every prompt is made with every seed, all samplers from the same noise. Three "
             "pictures or more tell a difference from luck.",
-            **BOUND,
         )
-        cfg = st.number_input(
-            "Guidance scale (CFG)", 0.0, 20.0, 4.0, 0.5, key=f"{page}.cfg", **BOUND
-        )
+        cfg = bound().number_input("Guidance scale (CFG)", 0.0, 20.0, 4.0, 0.5, key=f"{page}.cfg")
     with right:
         budget, more, align = _budgets(page)
     given = _more(page, model)
@@ -141,7 +138,7 @@ def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
                 args=(key, name),
             )
         sampler_adder(page, key, catalogue, FIRST)
-    texts = st.multiselect(
+    texts = bound().multiselect(
         "Samplers",
         schedule_rows.offers(catalogue),
         list(FIRST),
@@ -152,7 +149,6 @@ def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
         help="A solver or scheduler, alone (then it follows the curve for all) or + curve of its "
         "own. You may also type one: `heun {option=value} + karras [rho=5]`, with a name of "
         "yours before it if you like: `mine: heun + karras`.",
-        **BOUND,
     )
     return list(dict.fromkeys(texts))
 
@@ -167,7 +163,7 @@ def _budgets(page: str) -> tuple[int, str, str]:
     left, right = st.columns([3, 4], gap="small")
     _say_unknown(page, "align", tuple(COUNTED))
     with right:
-        counted = st.segmented_control(
+        counted = bound().segmented_control(
             "Counted in",
             list(COUNTED),
             default="Steps",
@@ -175,25 +171,22 @@ def _budgets(page: str) -> tuple[int, str, str]:
             key=f"{page}.align",
             help="Evaluations make it fair: Heun, which makes two a step, then takes half as many "
             "steps. A CFG pair counts as one.",
-            **BOUND,
         )
-    budget = left.number_input(
+    budget = bound(left).number_input(
         "Budget",
         1,
         1000,
         20,
         key=f"{page}.budget",
         help="Of the runs that are looked at in every detail.",
-        **BOUND,
     )
-    more = st.text_input(
+    more = bound().text_input(
         "More budgets",
         DEFAULTS["more"],
         key=f"{page}.more",
         placeholder="5, 10, 40",
         help="For error against cost: each sampler runs again at each of them. Two give a line, "
         "three or more a slope with an interval.",
-        **BOUND,
     )
     return int(budget), more or "", COUNTED[counted]
 
@@ -206,21 +199,20 @@ def _more(page: str, model: ModelView) -> dict[str, object]:
         one, two, three, four = st.columns(4, gap="medium")
         with one:
             _say_unknown(page, "curve", curves)
-            curve = st.selectbox(
+            curve = bound().selectbox(
                 "Sigma curve for all",
                 curves,
                 curves.index("karras"),
                 key=f"{page}.curve",
                 help="For samplers that name none. Over one curve all start at the same noise, "
                 "which a fair comparison needs; who cannot follow it takes what comes nearest.",
-                **BOUND,
             )
-            negative = st.text_input("Negative prompt", key=f"{page}.negative", **BOUND)
+            negative = bound().text_input("Negative prompt", key=f"{page}.negative")
         with two:
             width = _side(page, "width", model.default_size[0])
             height = _side(page, "height", model.default_size[1])
         with three:
-            steps = st.number_input(
+            steps = bound().number_input(
                 "Reference steps",
                 4,
                 1000,
@@ -229,13 +221,10 @@ def _more(page: str, model: ModelView) -> dict[str, object]:
                 key=f"{page}.reference",
                 help="Of Heun over karras: the converged picture. It runs at half as many steps "
                 "too, and the change between both tells its own error.",
-                **BOUND,
             )
-            rescale = st.slider(
-                "Guidance rescale", 0.0, 1.0, 0.0, 0.05, key=f"{page}.rescale", **BOUND
-            )
+            rescale = bound().slider("Guidance rescale", 0.0, 1.0, 0.0, 0.05, key=f"{page}.rescale")
         with four:
-            fast = st.toggle("Fast mode", key=f"{page}.fast", help=FAST, **BOUND)
+            fast = bound().toggle("Fast mode", key=f"{page}.fast", help=FAST)
             if fast:
                 st.caption(f":material/bolt: {FAST}")
             else:
@@ -253,7 +242,7 @@ def _more(page: str, model: ModelView) -> dict[str, object]:
 
 
 def _side(page: str, name: str, own: int) -> int | None:
-    return st.number_input(
+    return bound().number_input(
         f"{name.title()} (px)",
         8,
         4096,
@@ -261,7 +250,6 @@ def _side(page: str, name: str, own: int) -> int | None:
         8,
         key=f"{page}.{name}",
         placeholder=f"{own} (the model's own)",
-        **BOUND,
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dashboard.address import given
 from dashboard.compare_page.batch import Batch, ask, asked, asked_at, planned
 from dashboard.compare_page.earlier import earlier
 from dashboard.compare_page.forecast import Forecast, facts_of, forecast
@@ -82,7 +83,7 @@ def _arrived(page: str) -> bool:
 def _shown(page: str) -> str:
     """Return the id of the comparison on show, or ""."""
     key = f"{page}.id"
-    shown = st.query_params.get("id", "").strip() or st.session_state.get(key, "")
+    shown = given("id") or st.session_state.get(key, "")
     if shown:
         _set_shown(page, shown)
     return shown

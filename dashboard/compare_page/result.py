@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.compare_page.batch import made_by
 from dashboard.compare_page.choice import choose_picture
 from dashboard.compare_page.files import files
@@ -115,13 +116,12 @@ def choose_budget(page: str, result: Result) -> int:
     if len(comparison.budgets) == 1:
         return comparison.budget
     word = "evaluations" if comparison.align == "nfe" else "steps"
-    return st.segmented_control(
+    return bound().segmented_control(
         f"Budget ({word})",
         comparison.budgets,
         default=comparison.budget,
         required=True,
         key=f"{page}.at",
-        bind="query-params",
     )
 
 

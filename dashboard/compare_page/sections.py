@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.charts import compare as steps_
 from dashboard.charts import (
     compare_cost,
@@ -137,7 +138,7 @@ _ABOUT = {
 
 def _asked(shown: Shown) -> None:
     """Draw the choice of an error and who reaches it first."""
-    target = st.number_input(
+    target = bound().number_input(
         "Error asked for (std)",
         min_value=0.001,
         max_value=1.0,
@@ -145,7 +146,6 @@ def _asked(shown: Shown) -> None:
         step=0.01,
         format="%.3f",
         key=f"{shown.page}.target",
-        bind="query-params",
         width=180,
     )
     st.markdown(plain(reached(shown.tables, target)) or "No sampler is ranked by distance here.")
@@ -237,8 +237,8 @@ _HOW = {
 def _of_pictures(shown: Shown, table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the chosen picture, or the means over all."""
     pictures = shown.comparison.pictures
-    if len(pictures) > 1 and st.toggle(
-        f"Mean over {len(pictures)} pictures", True, key=f"{shown.page}.mean", bind="query-params"
+    if len(pictures) > 1 and bound().toggle(
+        f"Mean over {len(pictures)} pictures", True, key=f"{shown.page}.mean"
     ):
         return reduce.over_pictures(table)
     return reduce.of_picture(table, *choose_picture(f"{shown.page}.steps", shown.comparison))
@@ -333,9 +333,7 @@ def _reference(shown: Shown) -> None:
 
 
 def _every_table(shown: Shown) -> None:
-    name = st.selectbox(
-        "Table", list(ABOUT), key=f"{shown.page}.table", bind="query-params", width=260
-    )
+    name = bound().selectbox("Table", list(ABOUT), key=f"{shown.page}.table", width=260)
     _tables(shown, name, drawn=True)
 
 
@@ -371,13 +369,12 @@ def _tables(shown: Shown, *names: str, drawn: bool = False) -> None:
 
 
 def _choice(shown: Shown, label: str, options: list[str], key: str) -> str:
-    return st.segmented_control(
+    return bound().segmented_control(
         label,
         options,
         default=options[0],
         required=True,
         key=f"{shown.page}.{key}",
-        bind="query-params",
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.compare_page.choice import choose_picture
 from dashboard.compare_page.rows import short_names
 from dashboard.compare_page.wipe import wipe
@@ -124,7 +125,7 @@ def _draw(
             width="stretch",
             alt=f"Signed difference of the pictures by {a[0]} and {b[0]}",
         )
-        st.segmented_control(
+        bound().segmented_control(
             "Amplified",
             GAINS,
             default=GAINS[1],
@@ -132,7 +133,6 @@ def _draw(
             key=f"{page}.gain",
             format_func=lambda g: f"x {g}",
             label_visibility="collapsed",
-            bind="query-params",
         )
         rms = float(np.sqrt(np.mean(found.picture.astype(np.float64) ** 2)))
         st.caption(
@@ -173,7 +173,7 @@ def _parted(a: tuple[str, str], b: tuple[str, str], found: Difference) -> None:
 
 
 def _choose(page: str, label: str, names: list[str], default: int, key: str) -> str:
-    return st.selectbox(label, names, default, key=f"{page}.{key}", bind="query-params", width=250)
+    return bound().selectbox(label, names, default, key=f"{page}.{key}", width=250)
 
 
 def _runs(result: Result, prompt: str, seed: int) -> tuple[dict[str, str], int]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.ddim_page import form
 from dashboard.ddim_page.there_and_back import pictures
 from dashboard.latent_source import Source, choose_source
@@ -42,17 +43,15 @@ def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
         steps, scale = form.num_steps(page), form.guidance(page, 3.0)
         negative = form.negative(page, scale)
     method, rounds = form.method(page, "edict")
-    kept = st.slider(
+    kept = bound().slider(
         "Steps kept", 0, steps - 1, 0, key=f"{page}.kept_{steps}",
         help="Regenerate from this step on; the picture's layout survives the more, the more "
         "steps are kept.",
-        **form.BOUND,
     )  # fmt: skip
-    hold = st.slider(
+    hold = bound().slider(
         "Hold the attention of shared words for", 0, 100, 40, 5, key=f"{page}.hold", format="%d %%",
         help="Prompt-to-prompt (Hertz et al. 2022): in the first part of the steps, the words that "
         "both captions share look where they looked under the first caption. 0 is a plain edit.",
-        **form.BOUND,
     )  # fmt: skip
     settings = Settings(text, negative, scale, method, steps, iterations=rounds)
     st.caption(f"{settings.evaluations(int(kept)):,} network evaluations.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.csv_table import csv_table
 from dashboard.ddim_page import form
 from dashboard.lab import lab
@@ -66,10 +67,10 @@ def show(page: str, model: ModelView) -> None:
 def _choices(page: str, model: ModelView) -> tuple[int, float, int, "pd.DataFrame"]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         steps = form.num_steps(page, 20)
-        curve = st.selectbox("Timesteps", CURVES, key=f"{page}.curve", width=160, **form.BOUND)
-        eta = st.slider("Eta", 0.0, 1.0, 0.5, 0.05, key=f"{page}.eta", width=220, **form.BOUND)
-        step = st.slider("Step", 0, steps - 1, min(steps - 1, steps // 2),
-                         key=f"{page}.step_{steps}", width=320, **form.BOUND)  # fmt: skip
+        curve = bound().selectbox("Timesteps", CURVES, key=f"{page}.curve", width=160)
+        eta = bound().slider("Eta", 0.0, 1.0, 0.5, 0.05, key=f"{page}.eta", width=220)
+        step = bound().slider("Step", 0, steps - 1, min(steps - 1, steps // 2),
+                         key=f"{page}.step_{steps}", width=320)  # fmt: skip
     table = _table(model.hash, steps, None if curve == CURVES[0] else curve, float(eta))
     return steps, float(eta), int(step), table
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.csv_table import csv_table
-from dashboard.ddim_page.form import BOUND, experiment
+from dashboard.ddim_page.form import experiment
 from dashboard.ddim_page.work import Pictures, eta_fan
 from dashboard.lab import lab
 from dashboard.study_panel import study_panel
@@ -22,7 +23,7 @@ def show(page: str, model: ModelView) -> None:
     form, stage = st.columns([3, 8], gap="medium")
     with form:
         spec = experiment(f"{page}.eta")
-        count = st.slider("Noise seeds", 1, 6, 3, key=f"{page}.eta.seeds", **BOUND)
+        count = bound().slider("Noise seeds", 1, 6, 3, key=f"{page}.eta.seeds")
     seeds = tuple(range(1, int(count) + 1))
     with stage:
         begin = st.empty()
@@ -74,14 +75,13 @@ def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> No
 
     st.header("What a step injects", anchor=False)
     table = _injected(model.hash, steps)
-    measure = st.segmented_control(
+    measure = bound().segmented_control(
         "Coordinates",
         list(charts.MEASURES),
         default="eta_std_vp",
         required=True,
         key=f"{page}.eta.measure",
         format_func=lambda name: "VP, as in the paper" if name.endswith("vp") else "VE",
-        **BOUND,
     )
     drawn: list[Any] = [charts.injected(table, measure)]
     if fan is not None:

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.controls import PROMPT, parse_seed
 from dashboard.messages import say_ignored_negative
 from sdlab.inversion.schemes import METHODS
 from sdlab.sampling.experiment import SEED_MAX, Experiment
 
-BOUND = {"bind": "query-params"}
 ABOUT_METHODS = {
     "naive": "Naive (Song et al. 2020): eps is taken one level too early. First order.",
     "fixed_point": "Fixed point (Pan et al. 2023): the naive step, put back in until it agrees.",
@@ -21,8 +21,8 @@ def experiment(page: str, cfg: float = 4.0, steps: int = 20) -> Experiment:
     Raises:
         ValueError: If a field is not valid.
     """
-    prompt = st.text_input("Prompt", PROMPT, key=f"{page}.prompt", **BOUND)
-    negative = st.text_input("Negative prompt", key=f"{page}.negative", **BOUND)
+    prompt = bound().text_input("Prompt", PROMPT, key=f"{page}.prompt")
+    negative = bound().text_input("Negative prompt", key=f"{page}.negative")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         number = num_steps(page, steps)
         scale = guidance(page, cfg)
@@ -41,22 +41,21 @@ def caption(page: str, default: str, label: str = "What the picture shows") -> s
         ValueError: If it has characters that no prompt may have.
     """
     key = f"{page}.caption" if label.startswith("What") else f"{page}.edited"
-    text = st.text_input(label, key=key, placeholder=default or "no words", **BOUND)
+    text = bound().text_input(label, key=key, placeholder=default or "no words")
     return Experiment(prompt=(text or "").strip() or default).prompt
 
 
 def method(page: str, default: str = "fixed_point") -> tuple[str, int]:
     """Draw the choice of inversion and return it with its rounds a step."""
-    name = st.segmented_control(
+    name = bound().segmented_control(
         "Inversion", METHODS, default=default, required=True, key=f"{page}.method",
         format_func=lambda m: {"naive": "Naive", "fixed_point": "Fixed point"}.get(m, "EDICT"),
-        **BOUND,
     )  # fmt: skip
     rounds = 10
     if name == "fixed_point":
-        rounds = st.number_input(
+        rounds = bound().number_input(
             "Rounds a step", 2, 50, 5, key=f"{page}.rounds", width=130,
-            help="Network evaluations a step upwards.", **BOUND,
+            help="Network evaluations a step upwards.", 
         )  # fmt: skip
     st.caption(ABOUT_METHODS[name])
     return name, int(rounds)
@@ -70,22 +69,21 @@ def negative(page: str, scale: float) -> str:
     """
     if scale <= 1:
         return ""
-    text = st.text_input("Negative prompt", key=f"{page}.negative", width=300, **BOUND)
+    text = bound().text_input("Negative prompt", key=f"{page}.negative", width=300)
     return Experiment(prompt=(text or "").strip()).prompt
 
 
 def num_steps(page: str, default: int = 20) -> int:
     """Draw the number of steps."""
-    return int(st.number_input("Steps", 2, 500, default, key=f"{page}.steps", width=110, **BOUND))
+    return int(bound().number_input("Steps", 2, 500, default, key=f"{page}.steps", width=110))
 
 
 def guidance(page: str, default: float) -> float:
     """Draw the guidance scale."""
     return float(
-        st.number_input(
+        bound().number_input(
             "Guidance", 0.0, 20.0, default, 0.5, key=f"{page}.cfg", width=130,
             help="uncond + s (cond - uncond); 1 or less is the exact model, without guidance.",
-            **BOUND,
         )
     )  # fmt: skip
 
@@ -97,7 +95,7 @@ def seed(page: str, label: str = "Seed", default: str = "7") -> int:
         ValueError: If it is none.
     """
     key = f"{page}.{label.lower().replace(' ', '_')}"
-    number = parse_seed(st.text_input(label, default, key=key, width=150, **BOUND) or "")
+    number = parse_seed(bound().text_input(label, default, key=key, width=150) or "")
     if not 0 <= number <= SEED_MAX:
         raise ValueError(f"seed must be from 0 to {SEED_MAX}, got {number}.")
     return number

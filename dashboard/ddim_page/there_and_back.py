@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.csv_table import csv_table
 from dashboard.ddim_page import form
 from dashboard.ddim_page.work import compare
@@ -136,9 +137,8 @@ def _comparison(page: str, source: Source, settings: "Settings") -> None:
     from dashboard.charts.base import title_of
 
     st.header("All methods compared", anchor=False)
-    against = st.segmented_control(
+    against = bound().segmented_control(
         "Against", list(AGAINST), default="Steps", required=True, key=f"{page}.against",
-        **form.BOUND,
     )  # fmt: skip
     steps, guidances = AGAINST[against]
     chosen = (steps or (settings.num_steps,), guidances or (settings.guidance_scale,))

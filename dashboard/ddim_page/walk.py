@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.csv_table import csv_table
 from dashboard.ddim_page import form
 from dashboard.ddim_page.work import between_noises, between_pictures
@@ -22,18 +23,15 @@ def show(page: str, model: ModelView) -> None:
     """Draw the section."""
     page = f"{page}.walk"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        ends = st.segmented_control(
+        ends = bound().segmented_control(
             "Between", ("Two seeds", "Two pictures"), default="Two seeds", required=True,
-            key=f"{page}.ends", **form.BOUND,
+            key=f"{page}.ends", 
         )  # fmt: skip
-        walk = st.segmented_control(
+        walk = bound().segmented_control(
             "Way", ("spherical", "linear"), default="spherical", required=True, key=f"{page}.way",
             format_func=str.title, help="Along the great circle, or straight through.",
-            **form.BOUND,
         )  # fmt: skip
-        count = int(
-            st.number_input("Pictures", 3, 11, 7, key=f"{page}.count", width=120, **form.BOUND)
-        )
+        count = int(bound().number_input("Pictures", 3, 11, 7, key=f"{page}.count", width=120))
     found = (_seeds if ends == "Two seeds" else _pictures)(page, walk, count, model)
     if found is not None:
         _show(page, *found, walk)

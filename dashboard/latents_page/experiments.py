@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.controls import parse_seed
 from dashboard.lab import lab
 from dashboard.latent_source import Latents, Source, decoded
@@ -17,7 +18,6 @@ from sdlab.sampling.experiment import SEED_MAX
 if TYPE_CHECKING:
     from torch import Tensor
 
-BOUND = {"bind": "query-params"}
 EXPERIMENTS = {
     "Zero a channel": "What does the picture lose without one channel?",
     "Scale a channel": "One channel times a factor: more or less of what it carries.",
@@ -32,7 +32,7 @@ EXPERIMENTS = {
 
 def show(page: str, source: Source, model: ModelView) -> None:
     """Draw the section."""
-    name = st.selectbox("Experiment", list(EXPERIMENTS), key=f"{page}.experiment", **BOUND)
+    name = bound().selectbox("Experiment", list(EXPERIMENTS), key=f"{page}.experiment")
     st.caption(EXPERIMENTS[name])
     changed = _changed(page, name, source.latents)
     before, after = st.columns(2, gap="medium")
@@ -74,14 +74,14 @@ def _edited(page: str, name: str, x: "Tensor") -> "Tensor":
         return edit.swap(x, first, _channel(page, x, "With channel", min(1, x.shape[1] - 1)))
     if name == "Add noise":
         sigma = _number(page, "Sigma", 0.0, 100.0, 0.5, 0.1)
-        text = st.text_input("Seed", "7", key=f"{page}.noise_seed", width=140, **BOUND)
+        text = bound().text_input("Seed", "7", key=f"{page}.noise_seed", width=140)
         return edit.add_noise(x, sigma, _seed(text or ""))
     if name == "Crop":
         return _cropped(page, x)
     if name == "Flip":
-        way = st.segmented_control(
+        way = bound().segmented_control(
             "Direction", ("Left to right", "Top to bottom"), default="Left to right",
-            required=True, key=f"{page}.flip", **BOUND,
+            required=True, key=f"{page}.flip", 
         )  # fmt: skip
         return edit.flip(x, vertical=way == "Top to bottom")
     height, width = x.shape[-2:]
@@ -106,13 +106,13 @@ def _channel(page: str, x: "Tensor", label: str = "Channel", default: int = 0) -
 
 def _whole(page: str, label: str, low: int, high: int, default: int) -> int:
     key = f"{page}.{label.lower().replace(' ', '_')}"
-    value = st.number_input(label, low, high, default, key=key, width=130, **BOUND)
+    value = bound().number_input(label, low, high, default, key=key, width=130)
     return int(value)
 
 
 def _number(page: str, label: str, low: float, high: float, default: float, step: float) -> float:
     key = f"{page}.{label.lower()}"
-    return float(st.number_input(label, low, high, default, step, key=key, width=140, **BOUND))
+    return float(bound().number_input(label, low, high, default, step, key=key, width=140))
 
 
 def _seed(text: str) -> int:

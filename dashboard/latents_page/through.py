@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from PIL import Image
 
+from dashboard.address import bound
 from dashboard.csv_table import csv_table
 from dashboard.lab import lab
 from dashboard.latent_source import Latents, Source
@@ -61,23 +62,21 @@ def show(page: str, source: Source, model: ModelView) -> None:
 
 def _choices(page: str, model: ModelView) -> tuple[str, str]:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        name = st.segmented_control(
+        name = bound().segmented_control(
             "Show",
             list(WORDS),
             default="x0_pred",
             required=True,
             key=f"{page}.quantity",
-            bind="query-params",
             help="eps_pred = (x_t sqrt(1 + sigma^2) - x0_pred) / sigma, from what was recorded.",
         )
         ways = _ways(model.hash)
-        means = st.segmented_control(
+        means = bound().segmented_control(
             "Drawn by",
             list(ways),
             default="VAE" if model.decodes_fast else "Linear map",
             required=True,
             key=f"{page}.means",
-            bind="query-params",
             help="The linear map from latents to colours is fitted to this model's own decoder.",
         )
     if ways[means]:
@@ -269,9 +268,8 @@ def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
     labels = [evaluation + 1 for evaluation in run.trace.kept]
     number = labels[0]
     if len(labels) > 1:
-        number = st.select_slider(
+        number = bound().select_slider(
             "Evaluation", labels, labels[len(labels) // 2], key=f"{page}.evaluation",
-            bind="query-params",
         )  # fmt: skip
     index = labels.index(number)
     st.caption(frame_labels(run.steps, [run.trace.kept[index]])[0])
@@ -283,9 +281,8 @@ def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
             alt=f"{name} decoded at evaluation {number}",
         )  # fmt: skip
         column.caption(WORDS[name])
-    name = st.segmented_control(
+    name = bound().segmented_control(
         "Channels of", list(WORDS), default="x_t", required=True, key=f"{page}.channels_of",
-        bind="query-params",
     )  # fmt: skip
     channel_grid(quantities[name], f"{name} at evaluation {number}")
     statistics(page, quantities[name])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.csv_table import csv_table
 from dashboard.lab import lab
 from dashboard.latent_source import Source
@@ -90,7 +91,7 @@ def _tiles(page: str, trip: Any, model: ModelView) -> None:
             "For sizes that memory does not hold, the VAE can decode tiles of its training size "
             "and blend their seams. Each tile is normalised by itself, so colours may shift."
         )
-        if st.toggle("Decode this picture in tiles", key=f"{page}.tiled", bind="query-params"):
+        if bound().toggle("Decode this picture in tiles", key=f"{page}.tiled"):
             tiled, alike = _tiled(trip.latents.numpy(), model.hash)
             st.image(tiled, output_format="PNG", width=384, alt="Decoded in tiles")
             same = np.isinf(alike.psnr)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from dashboard.address import bound
 from dashboard.csv_table import csv_table
 from dashboard.lab import lab
 from dashboard.latent_source import Latents, Source, another_sample, choose_source
@@ -27,9 +28,7 @@ def show(page: str, source: Source, model: ModelView) -> None:
         another_sample(f"{page}.second")
         other = choose_source(f"{page}.second", model)
     with way:
-        count = st.slider(
-            "Pictures along the way", 3, 15, 7, key=f"{page}.walk_count", bind="query-params"
-        )
+        count = bound().slider("Pictures along the way", 3, 15, 7, key=f"{page}.walk_count")
         st.markdown(
             "The straight line cuts through the inside of the shell that noise lies on; the great "
             "circle stays at the norm of its ends. Pictures are latents without noise, whose "

@@ -8,7 +8,7 @@ others, which count for error against cost, x0_pred alone is recorded.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from itertools import product
@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.entrant import Entrant
-from sdlab.errors import unknown
+from sdlab.errors import shown, unknown
 from sdlab.noise.bounds import MAX_STEPS, check_whole
 from sdlab.plain import plain_fields
 from sdlab.sampling.course import course
-from sdlab.sampling.experiment import Experiment, Record
+from sdlab.sampling.experiment import Experiment, Record, known_fields
 
 ALIGNMENTS = ("steps", "nfe")
 REFERENCE_STEPS = 100
@@ -107,12 +107,14 @@ class Comparison:
 
     def __post_init__(self) -> None:
         plain_fields(self)
-        entrants = (Entrant(**e) if isinstance(e, Mapping) else e for e in self.entrants)
-        object.__setattr__(self, "entrants", tuple(entrants))
-        for name in ("prompts", "seeds", "more_budgets"):
-            if isinstance(getattr(self, name), str):
-                raise ValueError(f"{name} must be a list, got the text {getattr(self, name)!r}.")
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("entrants", "prompts", "seeds", "more_budgets"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not isinstance(value, Iterable):
+                what = "the text " if isinstance(value, str) else ""
+                raise ValueError(f"{name} must be a list, got {what}{shown(value)}.")
+            object.__setattr__(self, name, tuple(value))
+        entrants = tuple(map(_entrant, self.entrants))
+        object.__setattr__(self, "entrants", entrants)
         _each_once("entrants", [entrant.label for entrant in self.entrants])
         if any(entrant.label == REFERENCE for entrant in self.entrants):
             raise ValueError(f"entrants: the label {REFERENCE!r} is taken; choose another.")
@@ -264,6 +266,17 @@ def _evaluations(entrant: Entrant, curve: str | None, num_steps: int, config: st
         ).nfe
     except ValueError:
         return None
+
+
+def _entrant(value: object) -> Entrant:
+    """Return an entrant, also from its fields or from a sampler's name alone."""
+    if isinstance(value, Entrant):
+        return value
+    if isinstance(value, Mapping):
+        return Entrant(**known_fields("entrant field", value, Entrant))
+    if isinstance(value, str):
+        return Entrant(value)
+    raise ValueError(f"entrants must be of Entrant, or names of samplers, got {shown(value)}.")
 
 
 def _each_once(name: str, values: "list[Any] | tuple[Any, ...]") -> None:

@@ -10,10 +10,10 @@ import json
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from sdlab.errors import unknown
+from sdlab.errors import shown, unknown
 from sdlab.noise.bounds import MAX_STEPS
 from sdlab.plain import plain, plain_fields
 from sdlab.tracing.attention.record import AttentionRecord
@@ -23,6 +23,7 @@ RECORD_DTYPES = ("float32", "float16", "bfloat16")
 SEED_MAX = 2**64 - 1
 MAX_PROMPT = 10_000
 MAX_JSON = 500_000
+SIDE_MAX = 2**16
 Options = tuple[tuple[str, Any], ...]
 
 
@@ -50,7 +51,7 @@ class Record:
     def __post_init__(self) -> None:
         plain_fields(self)
         if isinstance(self.tensors, str) or not isinstance(self.tensors, Iterable):
-            raise ValueError(f"tensors must be a list of names, got {self.tensors!r:.60}.")
+            raise ValueError(f"tensors must be a list of names, got {shown(self.tensors)}.")
         object.__setattr__(self, "tensors", tuple(self.tensors))
         for name in self.tensors:
             if name not in TENSORS:
@@ -61,16 +62,16 @@ class Record:
         if isinstance(self.attention, Mapping):
             object.__setattr__(self, "attention", AttentionRecord.from_dict(self.attention))
         if not (self.attention is None or isinstance(self.attention, AttentionRecord)):
-            raise ValueError(f"attention must be an AttentionRecord, got {self.attention!r}.")
+            raise ValueError(f"attention must be an AttentionRecord, got {shown(self.attention)}.")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Record":
-        """Return the record of ``to_dict``'s values.
+        """Return the record of plain JSON values.
 
         Raises:
-            ValueError: If a key is not a field, or a value is not valid.
+            ValueError: If a key is not a field.
         """
-        return cls(**_known("field of record", values, fields(cls)))
+        return cls(**known_fields("field of record", values, cls))
 
     def keeps(self, evaluation: int, total: int) -> bool:
         """Return whether the tensors of this evaluation (0-based, of ``total``) are kept."""
@@ -128,8 +129,9 @@ class Experiment:
 
     def __post_init__(self) -> None:
         plain_fields(self)
-        for name in ("prompt", "negative_prompt"):
-            _text(name, getattr(self, name))
+        for name in ("prompt", "negative_prompt", "solver", "model", "curve"):
+            if name != "curve" or self.curve is not None:
+                _text(name, getattr(self, name))
         for name in ("solver_options", "curve_options"):
             object.__setattr__(self, name, options_of(name, getattr(self, name)))
         _integer("seed", self.seed, low=0, high=SEED_MAX)
@@ -148,9 +150,9 @@ class Experiment:
         if isinstance(self.record, Mapping):
             object.__setattr__(self, "record", Record.from_dict(self.record))
         if not isinstance(self.record, Record):
-            raise ValueError(f"record must be a Record, got {self.record!r:.60}.")
+            raise ValueError(f"record must be a Record, got {shown(self.record)}.")
         if not isinstance(self.fast, bool):
-            raise ValueError(f"fast must be True or False, got {self.fast!r}.")
+            raise ValueError(f"fast must be True or False, got {shown(self.fast)}.")
 
     @property
     def id(self) -> str:
@@ -188,7 +190,7 @@ class Experiment:
         Raises:
             ValueError: If a key is not a field.
         """
-        return cls(**_known("experiment field", values, fields(cls)))
+        return cls(**known_fields("experiment field", values, cls))
 
     def with_(self, **changes: Any) -> "Experiment":
         """Return a copy with the named fields changed, checked again."""
@@ -197,9 +199,13 @@ class Experiment:
     def _number(self, name: str, low: float = -math.inf, high: float = math.inf) -> None:
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"{name} must be a number, got {value!r}.")
-        if not math.isfinite(value):
-            raise ValueError(f"{name} must be finite, got {value}.")
+            raise ValueError(f"{name} must be a number, got {shown(value)}.")
+        try:
+            finite = math.isfinite(value)
+        except OverflowError:  # a whole number past all floats
+            finite = False
+        if not finite:
+            raise ValueError(f"{name} must be finite, got {shown(value)}.")
         if not low <= value <= high:
             raise ValueError(f"{name} must be from {low:g} to {high:g}, got {value:g}.")
         object.__setattr__(self, name, float(value))
@@ -226,17 +232,22 @@ def check_size(experiment: Experiment) -> None:
         )
 
 
-def _known(what: str, values: Mapping[str, Any], known: "tuple[Field[Any], ...]") -> dict[str, Any]:
-    names = [f.name for f in known]
+def known_fields(what: str, values: Mapping[str, Any], cls: type) -> Mapping[str, Any]:
+    """Return the values, if each is named as a field of the dataclass ``cls``.
+
+    Raises:
+        ValueError: If one is not; ``what`` says what it is called.
+    """
+    names = [f.name for f in fields(cls)]
     for key in values:
         if key not in names:
             raise ValueError(unknown(what, key, names))
-    return dict(values)
+    return values
 
 
 def _text(name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be text, got {value!r}.")
+        raise ValueError(f"{name} must be text, got {shown(value)}.")
     for position, char in enumerate(value):
         kind = unicodedata.category(char)
         if kind == "Cs" or (kind == "Cc" and char not in "\n\r\t"):
@@ -248,14 +259,14 @@ def _text(name: str, value: object) -> None:
 
 def _integer(name: str, value: object, low: int, high: int | None = None) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{name} must be a whole number, got {value!r}.")
+        raise ValueError(f"{name} must be a whole number, got {shown(value)}.")
     if value < low or (high is not None and value > high):
         limits = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name} must be {limits}, got {value}.")
+        raise ValueError(f"{name} must be {limits}, got {shown(value)}.")
 
 
 def _size(name: str, value: object) -> None:
-    _integer(name, value, low=8)
+    _integer(name, value, low=8, high=SIDE_MAX)
     assert isinstance(value, int)
     if value % 8:
         down, up = value // 8 * 8, (value // 8 + 1) * 8
@@ -277,11 +288,13 @@ def options_of(name: str, value: object) -> Options:
     try:
         pairs = dict(value)  # type: ignore[call-overload]
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a mapping of names to values, got {value!r}.") from None
+        raise ValueError(
+            f"{name} must be a mapping of names to values, got {shown(value)}."
+        ) from None
     for key in pairs:
         if not isinstance(key, str):
-            raise ValueError(f"{name} must have text as names, got {key!r}.")
-    return tuple((key, _option(f"{name}[{key!r}]", pairs[key])) for key in sorted(pairs))
+            raise ValueError(f"{name} must have text as names, got {shown(key)}.")
+    return tuple((key, _option(f"{name}[{shown(key)}]", pairs[key])) for key in sorted(pairs))
 
 
 def _option(what: str, value: object) -> Any:
@@ -291,7 +304,7 @@ def _option(what: str, value: object) -> Any:
     value = plain(value)
     finite = not isinstance(value, float) or math.isfinite(value)
     if value is not None and not (isinstance(value, (bool, int, float, str)) and finite):
-        raise ValueError(f"{what} must be finite JSON: text, number, list; got {value!r}.")
+        raise ValueError(f"{what} must be finite JSON: text, number, list; got {shown(value)}.")
     return value
 
 

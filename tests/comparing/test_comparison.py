@@ -77,3 +77,23 @@ def test_presets_are_what_they_say():
     assert len(of_number(24)) == 24 and DEFAULT in PRESETS
     with pytest.raises(ValueError, match="Unknown preset 'two order'. Did you mean 'two orders'"):
         preset("two order")
+
+
+LISTS = ("entrants", "prompts", "seeds", "more_budgets")
+
+
+@pytest.mark.parametrize("field", [*LISTS, "budget", "width", "guidance_scale", "reference_steps"])
+def test_no_value_gives_a_raw_error_or_is_echoed_whole(field):
+    for value in (5.5, 10**400, "x" * 10_000, [10**400], [[]], ["x" * 10_000], object()):
+        try:
+            Comparison(**{"entrants": ("euler",), "prompts": ("a",), field: value})
+        except ValueError as error:
+            assert len(str(error)) < 1000, error
+
+
+def test_entrants_may_be_named_only():
+    assert Comparison(("euler",), ("a",)) == Comparison((Entrant("euler"),), ("a",))
+    with pytest.raises(ValueError, match="entrants must be of Entrant, or names of"):
+        Comparison((5,), ("a",))
+    with pytest.raises(ValueError, match="entrants must be a list, got 5"):
+        Comparison(5, ("a",))

@@ -56,6 +56,7 @@ def test_bad_settings_in_the_url_are_explained(new_page, address, message):
         "experiment.cfg=nan",
         "experiment.cfg=1e999",
         "experiment.steps=-3",
+        "experiment.steps=1e999&experiment.curve=",
         "experiment.steps=99999999",
         "experiment.model=evil/model",
         "run.axis=nonsense",
@@ -65,6 +66,9 @@ def test_bad_settings_in_the_url_are_explained(new_page, address, message):
 def test_values_out_of_range_in_the_url_fall_back(new_page, query):
     page = new_page(f"/experiment?{query}")
     expect(run_button(page)).to_be_enabled(timeout=SECONDS)
+    if query.startswith("experiment"):
+        expect(page.get_by_text("in the address of this page").first).to_be_visible()
+        assert "experiment." not in page.url
     healthy(page)
 
 

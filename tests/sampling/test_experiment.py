@@ -65,7 +65,7 @@ def test_line_breaks_are_welcome():
         ({"guidance_rescale": 1.5}, "guidance_rescale must be from 0 to 1, got 1.5"),
         ({"eta": -0.1}, "eta must be from 0 to 1, got -0.1"),
         ({"width": 100}, "width must be a multiple of 8, got 100; try 96 or 104"),
-        ({"height": 0}, "height must be at least 8, got 0"),
+        ({"height": 0}, "height must be from 8 to 65536, got 0"),
         ({"prompt": "a \ud800 parrot"}, r"prompt has half of a surrogate pair \(U\+D800\)"),
         ({"negative_prompt": "a\x00"}, r"negative_prompt has a control character \(U\+0000\)"),
         ({"prompt": None}, "prompt must be text, got None"),
@@ -93,3 +93,44 @@ def test_unknown_fields_are_refused():
 def test_record_keeps_the_last_evaluation():
     record = Record(every=4)
     assert [e for e in range(10) if record.keeps(e, 10)] == [0, 4, 8, 9]
+
+
+HUGE = 10**400
+ODD = (
+    HUGE,
+    -HUGE,
+    10**5000,
+    5,
+    "x" * 10_000,
+    [],
+    {},
+    b"x",
+    True,
+    object(),
+    [HUGE],
+    {"x" * 9999: 1},
+)
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Experiment)])
+def test_no_value_of_any_field_gives_a_raw_error_or_is_echoed_whole(field):
+    for value in ODD:
+        try:
+            Experiment(**{field: value})
+        except ValueError as error:
+            assert len(str(error)) < 800, error
+            assert field.removesuffix("_options") in str(error) or "record" in str(error), error
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (5, "record must be a Record, got 5"),
+        ({"tensors": 5}, "tensors must be a list of names, got 5"),
+        ({"tensor": ["x_t"]}, "Unknown field of record 'tensor'. Did you mean 'tensors'"),
+        ({"attention": {"layers": 5}}, "layers must be a list of layer names, got 5"),
+    ],
+)
+def test_a_record_that_is_none_is_refused(record, message):
+    with pytest.raises(ValueError, match=message):
+        Experiment(record=record)

@@ -1,10 +1,10 @@
 """What a run keeps of its attention; chosen before it starts, part of the experiment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sdlab.errors import unknown
+from sdlab.errors import shown, unknown
 from sdlab.plain import plain_fields
 
 HEADS = ("mean", "max", "all")
@@ -53,8 +53,9 @@ class AttentionRecord:
         plain_fields(self)
         for name in ("layers", "self_layers"):
             value = getattr(self, name)
-            if isinstance(value, str) or not all(isinstance(item, str) for item in value):
-                raise ValueError(f"{name} must be a list of layer names, got {value!r}.")
+            named = isinstance(value, Iterable) and not isinstance(value, str)
+            if not named or not all(isinstance(item, str) for item in value):
+                raise ValueError(f"{name} must be a list of layer names, got {shown(value)}.")
             object.__setattr__(self, name, tuple(value))
         if not self.layers and not self.self_layers:
             raise ValueError("layers and self_layers are both empty; name one or record nothing.")
@@ -66,10 +67,11 @@ class AttentionRecord:
         whole = isinstance(steps, int) and not isinstance(steps, bool) and steps >= 1
         if not whole and steps not in ("all", "last"):
             raise ValueError(
-                f"attention steps must be 'all', 'last' or a whole number from 1, got {steps!r}."
+                "attention steps must be 'all', 'last' or a whole number from 1, got"
+                f" {shown(steps)}."
             )
         if isinstance(self.max_bytes, bool) or not isinstance(self.max_bytes, int):
-            raise ValueError(f"max_bytes must be a whole number, got {self.max_bytes!r}.")
+            raise ValueError(f"max_bytes must be a whole number, got {shown(self.max_bytes)}.")
         if self.max_bytes < 1:
             raise ValueError(f"max_bytes must be at least 1, got {self.max_bytes}.")
 

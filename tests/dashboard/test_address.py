@@ -1,0 +1,116 @@
+"""Hostile addresses: every field of every page is handed what it cannot hold."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.dashboard.conftest import MAIN, read
+
+PAGES = sorted(path.stem for path in (MAIN.parents[1] / "pages").glob("*.py"))
+FIELDS = (
+    "number_input", "slider", "selectbox", "button_group", "multiselect", "select_slider",
+    "text_input", "text_area", "toggle",
+)  # fmt: skip
+WHERE = ("section", "of", "way", "from", "kept")  # what decides which other fields there are
+MARKUP = "<script>alert(1)</script> [a](javascript:b) $x$ \x00 🦜 ../../etc {[("
+LONG = "x" * 700
+HOSTILE = {
+    "number_input": ("1e999", "nan", "9" * 400),
+    "slider": ("1e999", "nan", ""),
+    "toggle": ("perhaps", "", MARKUP),
+    "text_input": (MARKUP, LONG, "1e999"),
+    "text_area": (MARKUP, LONG, ""),
+}
+NO_CHOICE = ("", "no such thing", MARKUP)
+ROUNDS = len(NO_CHOICE)
+
+
+def fields(at: AppTest) -> dict[str, str]:
+    """The parameters of a page's address, each with the kind of its field, as the page has them."""
+    found = {}
+    for kind in FIELDS:
+        for field in at.get(kind):
+            if name := getattr(field.proto, "query_param_key", ""):
+                found[name] = kind
+    return found
+
+
+def hostile(found: dict[str, str], number: int) -> dict[str, str]:
+    """An address in which every parameter is wrong."""
+    return {name: HOSTILE.get(kind, NO_CHOICE)[number] for name, kind in found.items()}
+
+
+def healthy(at: AppTest, given: dict[str, str]) -> None:
+    assert not at.exception, (given, [e.value for e in at.exception])
+    said = [read(e) for e in (*at.error, *at.warning, *at.info)]
+    assert not [text for text in said if "Something broke" in text], (given, said)
+    assert not [text for text in said if any(len(word) > 500 for word in text.split())], given
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_address_breaks_a_page(open_page, page):
+    every = fields(open_page(page))
+    for number in range(ROUNDS if every else 1):
+        run = {"run": NO_CHOICE[-number], "id": NO_CHOICE[-number]}
+        given = hostile(every, number) | run
+        healthy(open_page(page, **given), given)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_address_breaks_what_a_page_shows_only_if_chosen(open_page, page):
+    number = 0
+    for choice in open_page(page).get("button_group"):
+        name = choice.proto.query_param_key
+        if name.rpartition(".")[2] not in WHERE:
+            continue
+        for option in choice.proto.options[1:]:
+            number += 1
+            here = {name: option.content}
+            more = {k: v for k, v in fields(open_page(page, **here)).items() if k != name}
+            given = here | hostile(more, number % ROUNDS)
+            healthy(open_page(page, **given), given)
+
+
+@pytest.mark.parametrize(
+    ("page", "field", "value", "said"),
+    [
+        ("experiment", "experiment.steps", "1e999", "is no whole number from 1 to 1000"),
+        ("experiment", "experiment.steps", "2.5", "is no whole number from 1 to 1000"),
+        ("experiment", "experiment.cfg", "21", "is no number from 0.0 to 20.0"),
+        ("experiment", "experiment.solver", "eula", "did you mean 'euler'"),
+        ("experiment", "experiment.model", "evil/model", "valid: embedded"),
+        ("ddim", "ddim.section", "", "valid: Eta, There and back"),
+        ("tokens", "tokens.cosines_all", "2", "must be true or false"),
+        ("solver_bench", "bench.steps", "3", "is not to be chosen here"),
+    ],
+)
+def test_what_an_address_cannot_hold_is_said_and_the_default_holds(
+    open_page, page, field, value, said
+):
+    def held(at):
+        kind = fields(at)[field]
+        kind = "segmented_control" if kind == "button_group" else kind
+        return next(f.value for f in getattr(at, kind) if f.key == field)
+
+    at = open_page(page, **{field: value})
+    (note,) = [read(w) for w in at.warning if "in the address of this page" in w.value]
+    assert note.startswith(f"{field} {value!r}") and said in note
+    assert held(at) == held(open_page(page)) and field not in at.query_params
+
+
+def test_the_rest_of_the_address_holds_and_a_note_goes_with_the_next_choice(open_page):
+    given = {"experiment.prompt": "1e999", "experiment.seed": "8", "experiment.negative": ""}
+    at = open_page("experiment", **given, **{"experiment.steps": "nan", "experiment.cfg": "1e999"})
+    assert at.text_area(key="experiment.prompt").value == "1e999"
+    assert at.text_input(key="experiment.seed").value == "8"
+    assert len(read(at.warning[0]).split("The page goes by its default.")) == 3
+    at.run()
+    assert "experiment.steps" in read(at.warning[0])
+    at.number_input(key="experiment.steps").set_value(5).run()
+    at.slider(key="experiment.cfg").set_value(5.0).run()
+    assert not at.run().warning
+    assert at.number_input(key="experiment.steps").value == 5
+
+
+def test_one_place_binds_fields_to_the_address():
+    binding = [p.name for p in MAIN.parent.rglob("*.py") if '"query-params"' in p.read_text()]
+    assert binding == ["address.py"]
