@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.address import bound
 from dashboard.charts import guidance, latents, noise, path, timing
-from dashboard.charts.base import AXES, MAX_ROWS
+from dashboard.charts.base import AXES, MAX_ROWS, title_of
 from dashboard.theme import scheduler_color
 
 NO_GUIDANCE = (
@@ -88,4 +88,4 @@ def _group(heading: str, *charts: Callable[[], alt.LayerChart]) -> None:
     with st.grid(3, min_column_width=290, gap="medium"):
         for make in charts:
             chart = make()
-            st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
+            st.altair_chart(chart, width="stretch", alt=title_of(chart))

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import noised as charts
+from dashboard.charts.base import title_of
 from dashboard.lab import lab
 from dashboard.messages import explained
 from dashboard.noised_controls import Settings, fit_choice, noised_controls
@@ -208,7 +209,7 @@ def _show_numbers(page: str, picture: ChosenPicture, strips: _Strips) -> None:
     with st.grid(2, min_column_width=320, gap="medium"):
         for chart in (charts.snr, charts.psnr):
             drawn = chart(table, strips.colors)
-            st.altair_chart(drawn, width="stretch", alt=str(drawn.to_dict()["title"]["text"]))
+            st.altair_chart(drawn, width="stretch", alt=title_of(drawn))
     if np.isinf(table["psnr_db"]).any():
         st.caption("A frame without noise equals the picture, so it has no PSNR to draw.")
     st.header("Table", anchor=False)

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import workbench as charts
+from dashboard.charts.base import title_of
 from dashboard.lab import lab
 from dashboard.messages import explained
 from dashboard.schedule_lint import SLOW_STEPS
@@ -92,7 +93,7 @@ def show_curve(draft: Draft, baseline: Baseline) -> None:
 
 
 def _chart(chart: "alt.LayerChart") -> None:
-    st.altair_chart(chart, width="stretch", alt=str(chart.to_dict()["title"]["text"]))
+    st.altair_chart(chart, width="stretch", alt=title_of(chart))
 
 
 def _table(frame: pd.DataFrame) -> None:

@@ -82,7 +82,11 @@ def decades(grid: bool = True) -> alt.Axis:
 
 
 def title_of(chart: alt.TopLevelMixin) -> str:
-    """Return a chart's heading, without the cost of validating all of the chart."""
+    """Return a chart's heading.
+
+    Not by ``to_dict``: that goes by settings of Altair that all threads share, and which Streamlit
+    changes under a lock of its own while it draws another session's chart.
+    """
     return str(chart["title"]["text"])  # type: ignore[index]
 
 
@@ -133,7 +137,10 @@ def lines(
     mark = {} if fixed is None else {"color": fixed}
     tips = [tooltip, *where_tooltips()]
     if color is not None:
-        tips.insert(0, alt.Tooltip(color.to_dict()["field"], type="nominal", title="series"))
+        tips.insert(
+            0,
+            alt.Tooltip(str(color["shorthand"]).partition(":")[0], type="nominal", title="series"),
+        )
     frame = placed(frame)
     base = alt.Chart(frame).encode(x=x_axis(x), y=y, tooltip=tips, **series)
     line = base.mark_line(strokeWidth=2, **mark).encode(order=alt.Order("evaluation:Q"))
