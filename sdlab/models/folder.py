@@ -26,6 +26,8 @@ CONFIGS = {
 }
 NETWORKS = ("text_encoder", "unet", "vae")
 LIBRARIES = ("diffusers", "transformers", "stable_diffusion", None)
+# A scheduler of this package, made by as_diffusers_scheduler, as save_pretrained writes it.
+OWN_SCHEDULER = ["sdlab.solvers.as_diffusers", "SolverScheduler"]
 # A picture needs none of these; without them diffusers neither loads them nor nags.
 LEFT_OUT: dict[str, Any] = {
     "safety_checker": None,
@@ -55,7 +57,7 @@ def load_folder(folder: Path, dtype: "torch.dtype", variant: str | None = None) 
     """
     chosen = check_folder(folder, variant)
     keys = {part: _keys(folder / part, chosen) for part in NETWORKS}
-    pipeline = _from_pretrained(folder, dtype, chosen)
+    pipeline = _from_pretrained(folder, dtype, chosen, _own_scheduler(folder))
     for part in NETWORKS:
         check_complete(getattr(pipeline, part), keys[part], f"{folder / part}")
     return pipeline
@@ -71,7 +73,8 @@ def check_folder(folder: Path, variant: str | None = None) -> str | None:
     index = read_json(folder / INDEX) if (folder / INDEX).is_file() else None
     if index is None:
         raise ModelError(_no_pipeline(folder))
-    check_index(index, str(folder))
+    own = index.get("scheduler") == OWN_SCHEDULER
+    check_index({**index, "scheduler": ["diffusers", "own"]} if own else index, str(folder))
     check_configs(folder)
     check_unet(read_json(folder / "unet" / "config.json"), str(folder))
     return choose_variant(folder, variant)
@@ -174,7 +177,25 @@ def _keys(part: Path, variant: str | None) -> set[str]:
     return keys
 
 
-def _from_pretrained(folder: Path, dtype: "torch.dtype", variant: str | None) -> Any:
+def _own_scheduler(folder: Path) -> dict[str, Any]:
+    """Return a scheduler of this package, if that is what the folder has; else nothing.
+
+    Given one, diffusers looks for none, nor for code of that name in the folder.
+    """
+    if read_json(folder / INDEX).get("scheduler") != OWN_SCHEDULER:
+        return {}
+    from sdlab.solvers.as_diffusers import SolverScheduler
+
+    path = folder / "scheduler" / CONFIGS["scheduler"][0]
+    try:
+        return {"scheduler": SolverScheduler.from_config(read_json(path))}
+    except ValueError as error:  # a plug-in that is not here, an option of another version
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _from_pretrained(
+    folder: Path, dtype: "torch.dtype", variant: str | None, given: dict[str, Any]
+) -> Any:
     with quiet():
         from diffusers import StableDiffusionPipeline
 
@@ -185,6 +206,7 @@ def _from_pretrained(folder: Path, dtype: "torch.dtype", variant: str | None) ->
                 variant=variant,
                 use_safetensors=True,
                 local_files_only=True,
+                **given,
                 **LEFT_OUT,
             )
         except Exception as error:  # whatever the libraries make of a broken folder

@@ -38,7 +38,9 @@ def test_pipeline_gives_what_the_laboratory_gives(small, name, curve):
         prompt="a parrot", seed=3, solver=name, curve=curve, num_steps=STEPS, model="small"
     )
     ours = sdlab.run(small, experiment).latents
-    torch.testing.assert_close(theirs, ours, rtol=0, atol=1e-5)
+    # The first point alone is rounded otherwise: x / scale against the noise itself.
+    rounding = 2**-18 * float(ours.abs().max())
+    torch.testing.assert_close(theirs, ours, rtol=0, atol=rounding)
 
 
 def test_from_config_keeps_the_models_schedule(small):
@@ -85,16 +87,6 @@ def test_img2img_is_the_solver_from_the_noised_picture(small, name, monkeypatch)
             x, sigma = generator.send(denoise(x, sigma))
     except StopIteration as stop:
         torch.testing.assert_close(theirs, stop.value, rtol=0, atol=1e-4)
-
-
-def test_changed_latents_are_refused(small):
-    pipeline = pipeline_with(small, sdlab.as_diffusers_scheduler("heun"))
-
-    def meddle(pipe, step, timestep, tensors):
-        return {"latents": tensors["latents"] * 0.5}
-
-    with pytest.raises(ValueError, match="latents were changed between steps"):
-        generate(pipeline, callback_on_step_end=meddle)
 
 
 @pytest.mark.parametrize(
@@ -154,10 +146,11 @@ def test_batches_with_a_generator_each_do_not_depend_on_the_batch(small, name):
     torch.testing.assert_close(images([1, 2])[1], images([2])[0], rtol=0, atol=1e-4)
 
 
-def test_a_step_too_many_is_refused():
-    scheduler = sdlab.as_diffusers_scheduler("euler")
+@pytest.mark.parametrize("name", ["euler", "dpmpp_2m"])
+def test_a_step_too_many_is_refused(name):
+    scheduler = sdlab.as_diffusers_scheduler(name)
     scheduler.set_timesteps(1)
     x = torch.zeros(1, 4, 8, 8)
-    scheduler.step(x, 0, x)
+    scheduler.step(x, 1, x)
     with pytest.raises(ValueError, match="all steps are done"):
-        scheduler.step(x, 0, x)
+        scheduler.step(x, None, x)
