@@ -297,7 +297,7 @@ def options_of(name: str, value: object) -> Options:
     return tuple((key, _option(f"{name}[{shown(key)}]", pairs[key])) for key in sorted(pairs))
 
 
-def _option(what: str, value: object) -> Any:
+def _option(what: str, value: Any) -> Any:
     """Return an option's value, lists as tuples so that it can be hashed."""
     if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0):
         return tuple(_option(what, item) for item in value)
