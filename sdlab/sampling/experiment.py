@@ -299,7 +299,7 @@ def options_of(name: str, value: object) -> Options:
 
 def _option(what: str, value: Any) -> Any:
     """Return an option's value, lists as tuples so that it can be hashed."""
-    if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0):
+    if isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) > 0:
         return tuple(_option(what, item) for item in value)
     value = plain(value)
     finite = not isinstance(value, float) or math.isfinite(value)
