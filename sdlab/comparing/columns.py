@@ -133,7 +133,16 @@ TIES: Columns = {
         "probability of so great a difference by luck, paired, corrected (Holm); missing for fewer"
         " than three pictures",
     ),
-    "tied": ("", "whether p is 0.05 or more, or the ratio within 1 %; missing without p"),
+    "low": ("", "the ratio is at least this (interval at the level of the corrected test)"),
+    "high": ("", "the ratio is at most this"),
+    "least": ("", "smallest ratio that would have shown, with these pictures and their scatter"),
+    "enough": ("", "pictures that would show this ratio, by this scatter; missing if it shows"),
+    "tied": (
+        "",
+        "whether the interval lies within a factor of 1.5 and the difference may be luck or is"
+        " below 1 %; missing without p",
+    ),
+    "open": ("", "whether the pictures are too few to tell: neither a difference nor a tie"),
     "pictures": ("", "how many"),
 }
 

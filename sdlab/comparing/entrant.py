@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdlab.plain import plain_fields
+from sdlab.noise.spacings import SPACINGS
 from sdlab.sampling.experiment import Options, options_of
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers.catalogue import valid_names
@@ -56,11 +57,19 @@ class Entrant:
             object.__setattr__(self, "label", self._described())
 
     def follows(self, curve: str | None) -> str | None:
-        """Return the curve that it takes in a comparison over ``curve``."""
-        if self.curve is not None or curve is None or self.solver in solvers():
+        """Return the curve that it takes in a comparison over ``curve``.
+
+        A timestep spacing among its own options is a curve that it names: no other is then followed
+        but those that its class lays over that spacing.
+        """
+        if self.curve is not None or self.solver in solvers():
             return self.curve or curve
         known = adapter.scheduler_curves(adapter.compatible_classes()[self.solver])
-        return next((name for name in (curve, *FALLBACKS) if name in known), None)
+        spacing = dict(self.solver_options).get("timestep_spacing")
+        if spacing is not None:
+            asked = () if curve in SPACINGS else (curve,)
+            return next((name for name in (*asked, spacing) if name in known), None)
+        return next((name for name in (curve, *FALLBACKS) if curve and name in known), None)
 
     def options(self, curve: str | None) -> Options:
         """Return the solver's arguments in a comparison over ``curve``.

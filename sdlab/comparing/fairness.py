@@ -19,6 +19,7 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.noise.spacings import SPACINGS
 from sdlab.sampling.course import Course, course
 from sdlab.sampling.process import Answer
 from sdlab.solvers import diffusers_adapter as adapter
@@ -206,7 +207,10 @@ def _ends(going: Course) -> tuple[float, float]:
 
 
 def _curve(entrant: Entrant, curve: str | None, follows: str | None) -> list[str]:
-    if entrant.curve is not None or follows == curve:
+    spacing = dict(entrant.solver_options).get("timestep_spacing")
+    if spacing is not None and entrant.curve in SPACINGS and spacing != entrant.curve:
+        return [f"follows {spacing}, its timestep_spacing, and not {entrant.curve}"]
+    if entrant.curve is not None or curve is None or follows == curve:
         return []
     instead = f"follows {follows} instead" if follows else "keeps the spacing of its own"
     return [f"cannot follow {curve}; {instead}"]

@@ -4,16 +4,22 @@ Two entrants made the same pictures from the same noise, so their distances to t
 compared picture by picture: Student's t on the logs of the ratios. With many pairs some seem to
 differ by luck alone; Holm's correction (1979, Scandinavian Journal of Statistics 6) keeps the
 chance of even one such error at 5 %.
+
+That a test finds nothing says little where it could not have found anything. So each pair also has
+the smallest ratio that would have shown, given how much its pictures scatter, and an interval. Tied
+are two only if the whole interval lies within ``MARGIN`` (an equivalence test: Schuirmann 1987,
+Journal of Pharmacokinetics and Biopharmaceutics 15); else, without a difference, the pair is open.
 """
 
 import math
+from collections.abc import Collection
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.costs import LEAST, geometric, half_width
-from sdlab.comparing.fairness import draws_noise
 from sdlab.comparing.outcomes import Outcomes
 from sdlab.comparing.reference import rms
 
@@ -23,7 +29,11 @@ if TYPE_CHECKING:
 PICTURES = 3
 SIGNIFICANT = 0.05
 ALIKE = 0.01
-"""Distances within this share of each other are tied, however sure the difference is."""
+"""Distances within this share of each other are as good as equal, however sure the difference."""
+MARGIN = 1.5
+"""Tied are two whose distances are known to differ by less than this factor."""
+MOST_PICTURES = 1000
+"""So many pictures are reckoned with, to say how many would tell two apart."""
 RANGES = {
     "image_rmse": (0.0, 255.0),
     "psnr": (0.0, math.inf),
@@ -33,31 +43,105 @@ RANGES = {
 """What of a run's picture is averaged over the seeds, and the values that it can have."""
 
 
-def ties(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
+def ties(
+    comparison: Comparison, runs: "pd.DataFrame", steady: Collection[str]
+) -> list[dict[str, Any]]:
     """Return one row a pair of entrants that draw no noise, at the first budget.
 
     Args:
-        outcomes: The runs.
-        runs: Their table.
+        comparison: What was compared.
+        runs: Its table of runs.
+        steady: Labels of the entrants that draw no noise.
     """
-    at_first = runs[(runs["budget"] == outcomes.comparison.budget) & runs["distance"].notna()]
+    at_first = runs[(runs["budget"] == comparison.budget) & runs["distance"].notna()]
     found = at_first.pivot(index=["prompt", "seed"], columns="entrant", values="distance")
     logs = {label: np.log(found[label].clip(lower=LEAST).to_numpy()) for label in found}
-    steady = [e.label for e in outcomes.comparison.entrants if not draws_noise(e)]
+    labels = [e.label for e in comparison.entrants if e.label in logs and e.label in steady]
     rows: list[dict[str, Any]] = []
-    for a, b in combinations([label for label in steady if label in logs], 2):
+    ratios_of: list[np.ndarray] = []
+    for a, b in combinations(labels, 2):
         ratios = logs[a] - logs[b]
         ratios = ratios[np.isfinite(ratios)]
         if len(ratios):
             ratio = math.exp(ratios.mean())
             p = paired(ratios)
             rows.append({"a": a, "b": b, "ratio": ratio, "p": p, "pictures": len(ratios)})
-    tested = [row for row in rows if not math.isnan(row["p"])]
-    corrected = holm([row["p"] for row in tested])
-    for row, p in zip(tested, corrected, strict=True):
-        alike = abs(math.log(row["ratio"])) < ALIKE
-        row |= {"p": p, "tied": p >= SIGNIFICANT or alike}
+            ratios_of.append(ratios)
+    tested = [i for i, row in enumerate(rows) if not math.isnan(row["p"])]
+    raw = [rows[i]["p"] for i in tested]
+    for i, p, level in zip(tested, holm(raw), levels(raw), strict=True):
+        rows[i] |= _told(ratios_of[i], p, level)
     return rows
+
+
+def _told(ratios: "np.ndarray", p: float, level: float) -> dict[str, Any]:
+    """Return what a pair's pictures say, and what they could have said.
+
+    Args:
+        ratios: Logs of the ratios, one a picture.
+        p: Corrected probability of so great a difference by luck.
+        level: The level at which Holm's procedure tests the pair.
+    """
+    middle, scatter = float(ratios.mean()), float(np.std(ratios, ddof=1))
+    half = scatter * reach(len(ratios), level)
+    nearer = p < SIGNIFICANT and abs(middle) >= ALIKE
+    within = abs(middle) + half < math.log(MARGIN)
+    return {
+        "p": p,
+        "low": _exp(middle - half),
+        "high": _exp(middle + half),
+        "least": _exp(half),
+        "enough": math.nan if nearer else enough(abs(middle), scatter, level),
+        "tied": within and not nearer,
+        "open": not within and not nearer,
+    }
+
+
+def reach(pictures: int, level: float) -> float:
+    """Return how many standard deviations a mean of pictures must be off 0 to show in the test.
+
+    Args:
+        pictures: How many, at least 2.
+        level: Of the two-sided test.
+    """
+    from scipy import stats
+
+    return float(stats.t.isf(level / 2, pictures - 1)) / math.sqrt(pictures)
+
+
+def resolution(pictures: int, samplers: int) -> float:
+    """Return how large a difference must be to show, over its scatter from picture to picture.
+
+    Of the largest difference among all pairs, which Holm's correction tests hardest; infinite
+    for fewer than three pictures or two samplers.
+
+    Args:
+        pictures: How many are compared.
+        samplers: How many draw no noise.
+    """
+    pairs = math.comb(samplers, 2)
+    return reach(pictures, SIGNIFICANT / pairs) if pictures >= PICTURES and pairs else math.inf
+
+
+def enough(difference: float, scatter: float, level: float) -> float:
+    """Return how many pictures would show a difference of logs; NaN for more than are reckoned.
+
+    Args:
+        difference: Mean of the logs of the ratios, positive.
+        scatter: Their standard deviation.
+        level: Of the test.
+    """
+    from scipy import stats
+
+    counts = np.arange(PICTURES, MOST_PICTURES + 1)
+    needed = scatter * stats.t.isf(level / 2, counts - 1) / np.sqrt(counts)
+    shown = np.flatnonzero(needed < difference)
+    return float(counts[shown[0]]) if len(shown) else math.nan
+
+
+def _exp(log: float) -> float:
+    """Return the exponential, infinite where it is too large for a number."""
+    return math.exp(log) if log < 700 else math.inf
 
 
 def paired(ratios: "np.ndarray") -> float:
@@ -78,6 +162,22 @@ def holm(p_values: list[float]) -> list[float]:
     for rank, i in enumerate(np.argsort(p_values, kind="stable").tolist()):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
         out[i] = largest
+    return out
+
+
+def levels(p_values: list[float]) -> list[float]:
+    """Return the level at which Holm's procedure tests each probability, in their order.
+
+    A probability is found significant if, and only if, it is below its level: all that are left
+    when the procedure stops were tested at the level at which it stopped.
+    """
+    out = [SIGNIFICANT] * len(p_values)
+    stopped = math.nan
+    for rank, i in enumerate(np.argsort(p_values, kind="stable").tolist()):
+        own = SIGNIFICANT / (len(p_values) - rank)
+        if math.isnan(stopped) and p_values[i] >= own:
+            stopped = own
+        out[i] = own if math.isnan(stopped) else stopped
     return out
 
 

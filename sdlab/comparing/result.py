@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FOLDER = ".comparisons"
 FORMAT = 1
 MANIFEST_LIMIT = 16 * 2**20
+STORED = {**TABLES, "ties": ("a", "b", "ratio", "p", "pictures")}
+"""The columns that a stored table must have; ties have more since 2026-11-28."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +133,7 @@ def open_result(root: str | Path, comparison: str) -> Result:
     folder = result_path(root, comparison)
     recover(folder)
     manifest = read_json_manifest(folder, "comparison", FORMAT, MANIFEST_LIMIT)
-    tables = {n: read_parquet(folder / f"{n}.parquet", columns) for n, columns in TABLES.items()}
+    tables = {n: read_parquet(folder / f"{n}.parquet", columns) for n, columns in STORED.items()}
     try:
         found = Comparison.from_dict(manifest["comparison"])
         result = Result(
@@ -151,4 +153,8 @@ def open_result(root: str | Path, comparison: str) -> Result:
             f"{folder} holds the comparison {found.id}, not the one it is named for; its"
             f" {MANIFEST} was changed, or the folder renamed."
         )
-    return result
+    if set(TABLES["ties"]) <= set(tables["ties"].columns):
+        return result
+    from sdlab.comparing.summary import judge_anew  # which imports this module
+
+    return judge_anew(result)

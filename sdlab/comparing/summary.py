@@ -1,5 +1,6 @@
 """From runs to a result: every table and the verdict, without a model in hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ WHOLE = frozenset(
     {"budget", "num_steps", "nfe", "step", "evaluation", "points", "first", "last", "n"}
     | {"pictures", "statements"}
 )
-TRUTHS = frozenset({"deterministic", "pareto", "tied"})
+TRUTHS = frozenset({"deterministic", "pareto", "tied", "open"})
 TEXTS = frozenset(
     {"entrant", "prompt", "solver", "curve", "notes", "run", "state", "note", "what"} | {"a", "b"}
 )
@@ -57,7 +58,9 @@ def summarise(
     tables["slopes"] = table("slopes", costs.slopes(outcomes, tables["cost"]))
     tables["paths"] = table("paths", paths(outcomes))
     tables["quality"] = table("quality", quality.quality(outcomes, tables["cost"], verdicts))
-    tables["ties"] = table("ties", luck.ties(outcomes, tables["runs"]))
+    entrants = tables["entrants"]
+    steady = entrants.loc[entrants["deterministic"], "entrant"].tolist()
+    tables["ties"] = table("ties", luck.ties(comparison, tables["runs"], steady))
     tables["spread"] = table("spread", luck.spread(outcomes, tables["runs"]))
     references = [truth.fine for truth in outcomes.truths.values()]
     made = {run.id: run for run in (*references, *(o.run for o in outcomes.done)) if run}
@@ -72,6 +75,20 @@ def summarise(
         target,
         made,
     )
+
+
+def judge_anew(result: Result) -> Result:
+    """Return a stored result with the ties and the verdict that its numbers now give.
+
+    Args:
+        result: One that was made before ties told what their pictures can show.
+    """
+    entrants, runs = result.tables["entrants"], result.tables["runs"]
+    steady = entrants.loc[entrants["deterministic"], "entrant"].tolist()
+    found = table("ties", luck.ties(result.comparison, runs, steady))
+    tables = {**result.tables, "ties": found}
+    said = verdict(result.comparison, tables, result.target)
+    return replace(result, tables=tables, verdict=tuple(said))
 
 
 def table(name: str, rows: "list[dict[str, Any]] | pd.DataFrame | None") -> "pd.DataFrame":

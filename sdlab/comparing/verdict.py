@@ -1,7 +1,8 @@
 """The verdict: what the tables say, in sentences, and what they do not say.
 
 Only samplers that draw no noise are ranked by their distance to the reference; for the others the
-checker's fidelity counts, with its interval. Differences that luck explains are called ties.
+checker's fidelity counts, with its interval. Who has something standing against a fair comparison
+is told beside the ranking. Ties are told only where the pictures are enough to know of one.
 """
 
 import math
@@ -11,17 +12,14 @@ from typing import Any
 import numpy as np
 
 from sdlab.comparing.comparison import Comparison
-from sdlab.comparing.costs import complete
 from sdlab.comparing.luck import PICTURES
+from sdlab.comparing.standing import Standing, luck, standing, unsettled
+from sdlab.comparing.words import counted, listed
 
 TARGET = 0.05
 TENTH = 0.1
-FAR = 1.5
-"""A tie at this ratio of distances is rather a lack of pictures."""
 USELESS = 1.0
 """An error as large as the distance to another picture, which nobody wants however quick."""
-NAMED = 4
-"""So many are named in a sentence; of more, the number is told."""
 NO_FIDELITY = "nothing judges these pictures' fidelity here, so no quality is claimed."
 
 Frame = Any  # a DataFrame, whose stubs give every cell any type there is
@@ -41,11 +39,11 @@ def verdict(
     """
     if not (tables["runs"]["state"] == "done").any():
         return ["No run is done, so there is nothing to compare.", *_failed(tables)]
-    ranked, partly = _ranked(tables)
-    said = [*_nearest(comparison, tables, ranked), *_reached(ranked, target)]
-    said += [*_front(ranked), *_partly(partly)]
+    ranks = _ranks(tables)
+    said = [*_nearest(comparison, tables, ranks), *_beside(comparison, tables, ranks)]
+    said += [*_reached(ranks, target), *_front(ranks), *_partly(ranks.partly)]
     said += _stochastic(comparison, tables)
-    said += [*_one_picture(comparison, tables, ranked), *_unsure(ranked), *_unlike(tables)]
+    said += [*_few_pictures(comparison, tables, ranks), *_unsure(ranks)]
     said += [*_failed(tables), *_no_reference(comparison, tables, lack)]
     return said
 
@@ -92,71 +90,82 @@ def reached(tables: Tables, target: float) -> str:
         ValueError: If it is not.
     """
     check_target(target)
-    return " ".join(_reached(_ranked(tables)[0], target))
+    return " ".join(_reached(_ranks(tables), target))
 
 
-def _ranked(tables: Tables) -> tuple[Frame, Frame]:
-    """Return the rows of ``cost`` that distance may rank, and those that lack pictures for it.
-
-    Ranked are rows without noise, with an error, over all the pictures that others have at the
-    budget.
-    """
-    entrants, cost = tables["entrants"], tables["cost"]
-    steady = entrants.loc[entrants["deterministic"], "entrant"]
-    rows = cost[cost["entrant"].isin(steady) & cost["error"].notna()]
-    whole = complete(rows)
-    return rows[whole], rows[~whole]
+def _ranks(tables: Tables) -> Standing:
+    return standing(tables["entrants"], tables["cost"])
 
 
-def _nearest(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]:
+def _nearest(comparison: Comparison, tables: Tables, ranks: Standing) -> list[str]:
     """Say who comes nearest at the first budget, and who cannot be told from it."""
-    here = ranked[ranked["budget"] == comparison.budget].sort_values("error", kind="stable")
+    unit = "evaluations" if comparison.align == "nfe" else "steps"
+    budget = f"{comparison.budget} {unit if comparison.budget > 1 else unit[:-1]}"
+    fair, beside = (_at_first(comparison, rows) for rows in (ranks.fair, ranks.beside))
+    here = fair if len(fair) else beside
     if here.empty:
         return []
     best = here.iloc[0]
-    unit = "evaluations" if comparison.align == "nfe" else "steps"
-    budget = f"{comparison.budget} {unit if comparison.budget > 1 else unit[:-1]}"
     if len(here) == 1:
         return [f"{best['entrant']} ends {_error(best)} from the converged picture at {budget}."]
-    said = (
-        f"At a budget of {budget}, {best['entrant']} comes nearest to the converged picture:"
-        f" {_error(best)} away ({_count(best['nfe'], 'evaluation')}); then"
-        f" {_listed([f'{r.entrant} {r.error:.3g}' for r in here.iloc[1:].itertuples()])}."
-    )
+    if fair.empty:
+        order = listed([f"{r.entrant} {r.error:.3g}" for r in here.itertuples()])
+        return [
+            f"At a budget of {budget} something stands against comparing each of these fairly, so"
+            f" none is called the nearest to the converged picture: {order}."
+        ]
     ties = tables["ties"]
-    ties = ties[ties["a"].isin(here["entrant"]) & ties["b"].isin(here["entrant"])]
-    return [said, *_tied(ties, best["entrant"])]
+    ties = ties[ties["a"].isin(fair["entrant"]) & ties["b"].isin(fair["entrant"])]
+    pictures = int(best["pictures"])
+    mean = f", on average over {pictures} pictures" if pictures > 1 else ""
+    doubt = " Whether by more than luck is open." if unsettled(ties, best["entrant"]) else ""
+    said = (
+        f"At a budget of {budget}, {best['entrant']} comes nearest to the converged picture{mean}:"
+        f" {_error(best)} away ({counted(best['nfe'], 'evaluation')}); then"
+        f" {listed([f'{r.entrant} {r.error:.3g}' for r in here.iloc[1:].itertuples()])}.{doubt}"
+    )
+    return [said, *luck(ties, best["entrant"])]
+
+
+def _at_first(comparison: Comparison, rows: Frame) -> Frame:
+    return rows[rows["budget"] == comparison.budget].sort_values("error", kind="stable")
+
+
+def _beside(comparison: Comparison, tables: Tables, ranks: Standing) -> list[str]:
+    """Say who does not follow the same ODE from the same start to the same end."""
+    entrants = tables["entrants"]
+    objected = entrants[entrants["deterministic"] & (entrants["notes"] != "")]
+    if objected.empty:
+        return []
+    errors = _at_first(comparison, ranks.beside).set_index("entrant")["error"]
+    known = [label for label in errors.index if len(ranks.fair)]  # else the order says it
+    names = [f"{label} ({errors[label]:.3g} away)" for label in known]
+    names += [label for label in objected["entrant"] if label not in known]
+    what = "Beside the ranking, to be compared" if len(ranks.fair) else "To be compared"
+    if len(objected) == 1:
+        return [f"{what} with care: {names[0]}. {objected.iloc[0]['notes']}"]
+    return [f"{what} with care, for reasons in their notes: {listed(names)}."]
 
 
 def _partly(partly: Frame) -> list[str]:
     """Say who is left out of the order, having made only some of the pictures."""
     points = [
-        f"{r.entrant} at {_count(r.nfe, 'evaluation')} ({_count(r.pictures, 'picture')})"
+        f"{r.entrant} at {counted(r.nfe, 'evaluation')} ({counted(r.pictures, 'picture')})"
         for r in partly.itertuples()
     ]
-    return [f"Not ranked, for others made more pictures: {_listed(points)}."] if points else []
+    return [f"Not ranked, for others made more pictures: {listed(points)}."] if points else []
 
 
-def _tied(ties: Frame, best: str) -> list[str]:
-    own = ties[((ties["a"] == best) | (ties["b"] == best)) & ties["p"].notna()]
-    if own.empty:
-        return []
-    others, far = [], False
-    for row in own[own["tied"]].itertuples():
-        other, ratio = (row.b, 1 / row.ratio) if row.a == best else (row.a, row.ratio)
-        far = far or ratio > FAR
-        others.append(f"{other} ({ratio:.3g} times its distance, p = {_p(row.p)})")
-    if not others:
-        return [f"By more than luck: every other is farther off than {best} (paired, p < 0.05)."]
-    rest = len(own) - len(others)
-    rest_said = f" The other {rest} are farther off by more than luck." if rest > 1 else ""
-    rest_said = " The one other is farther off by more than luck." if rest == 1 else rest_said
-    hint = " More seeds or prompts may tell them apart." if far else ""
-    return [f"Statistically tied with {best}: {_listed(others)}.{hint}{rest_said}"]
+def _reached(ranks: Standing, target: float) -> list[str]:
+    """Say who reaches the target first, what others need, and what those beside the ranking do."""
+    if ranks.fair.empty:
+        return [f"With care: {said}" for said in _needed(ranks.beside, target)]
+    beside = [f"Beside the ranking: {said}" for said in _needed(ranks.beside, target)]
+    return [*_needed(ranks.fair, target), *beside]
 
 
-def _reached(ranked: Frame, target: float) -> list[str]:
-    """Say who reaches the target first and what the others need for the same."""
+def _needed(ranked: Frame, target: float) -> list[str]:
+    """Say who of some reaches the target first and what the others need for the same."""
     needed, missed, most = [], [], 0.0
     for label, rows in ranked.groupby("entrant", sort=False):
         ordered = rows.sort_values("nfe")
@@ -178,7 +187,7 @@ def _reached(ranked: Frame, target: float) -> list[str]:
     if least:
         said = (
             f"An error of {target:g} is reached with the fewest evaluations tried by"
-            f" {_listed(least)}"
+            f" {listed(least)}"
         )
         rest = needed[len(least) :]
     else:
@@ -194,21 +203,22 @@ def _reached(ranked: Frame, target: float) -> list[str]:
         + (f" ({count / fewest:.1f} times as many)" if not least else "")
         for count, at_once, label in rest
     ]
-    said += f"; {_listed(slower)}." if slower else "."
+    said += f"; {listed(slower)}." if slower else "."
     if missed:
-        said += f" Not reached with what was tried: {_listed(missed)}."
+        said += f" Not reached with what was tried: {listed(missed)}."
     return [said]
 
 
-def _front(ranked: Frame) -> list[str]:
+def _front(ranks: Standing) -> list[str]:
+    ranked = ranks.fair if len(ranks.fair) else ranks.beside
     front = ranked[ranked["pareto"] & (ranked["error"] < USELESS)].sort_values("error")
-    if front.empty or len(ranked) < 2:
+    if front.empty or len(ranks.fair) + len(ranks.beside) < 2:
         return []
     points = [
-        f"{r.entrant} with {_count(r.nfe, 'evaluation')} ({r.seconds:.2g} s, {r.error:.3g})"
+        f"{r.entrant} with {counted(r.nfe, 'evaluation')} ({r.seconds:.2g} s, {r.error:.3g})"
         for r in front.itertuples()
     ]
-    return [f"By the clock no other run is both quicker and nearer than {_listed(points)}."]
+    return [f"By the clock no other run is both quicker and nearer than {listed(points)}."]
 
 
 def _stochastic(comparison: Comparison, tables: Tables) -> list[str]:
@@ -221,20 +231,21 @@ def _stochastic(comparison: Comparison, tables: Tables) -> list[str]:
     at_first = quality[(quality["budget"] == comparison.budget) & (quality["what"] == "all")]
     subject = "draws noise of its own" if len(noisy) == 1 else "draw noise of their own"
     whose = "its" if len(noisy) == 1 else "their"
-    said = f"{_listed(noisy)} {subject}, so {whose} distance to the converged picture is no fault;"
+    said = f"{listed(noisy)} {subject}, so {whose} distance to the converged picture is no fault;"
     if at_first.empty:
         seeds = spread[spread["entrant"].isin(noisy) & (spread["what"] == "spread")]
         return [f"{said} {NO_FIDELITY}{_spreads(seeds)}"]
     shares = at_first.set_index("entrant")
     given = [f"{label} {_share(shares.loc[label])}" for label in noisy if label in shares.index]
-    steady = shares.loc[[label for label in shares.index if label not in noisy]]
+    fair = entrants.loc[entrants["deterministic"] & (entrants["notes"] == ""), "entrant"].tolist()
+    steady = shares.loc[[label for label in shares.index if label in fair]]
     beside = ""
     if len(steady):
         best = steady["share"].astype(float).idxmax()
-        beside = f" (of those without noise the best, {best}: {_share(steady.loc[best])})"
+        beside = f" (of those ranked by distance the best, {best}: {_share(steady.loc[best])})"
     if not given:
         return []
-    return [f"{said} the prompt's statements fulfilled: {_listed(given)}{beside}."]
+    return [f"{said} the prompt's statements fulfilled: {listed(given)}{beside}."]
 
 
 def _spreads(seeds: Frame) -> str:
@@ -242,45 +253,29 @@ def _spreads(seeds: Frame) -> str:
     if known.empty:
         return ""
     rows = [f"{r.entrant} {r.mean:.2f}" for r in known.itertuples()]
-    return f" Spread between seeds: {_listed(rows)}."
+    return f" Spread between seeds: {listed(rows)}."
 
 
-def _one_picture(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]:
+def _few_pictures(comparison: Comparison, tables: Tables, ranks: Standing) -> list[str]:
     pictures = int(tables["cost"]["pictures"].max()) if len(tables["cost"]) else 0
-    several = ranked["entrant"].nunique() > 1
+    several = len({*ranks.fair["entrant"], *ranks.beside["entrant"]}) > 1
     if pictures == 1 and len(comparison.pictures) == 1 and several:
         return ["Add seeds or prompts: with one picture luck cannot be told from skill."]
     if pictures < PICTURES and several:
-        return [f"Fewer than {PICTURES} pictures are compared, so no ties are told; add seeds."]
+        return [f"Fewer than {PICTURES} pictures are compared: nothing is known of luck; add seeds."]
     return []
 
 
-def _unsure(ranked: Frame) -> list[str]:
+def _unsure(ranks: Standing) -> list[str]:
     """Say where the reference itself is not converged enough to tell."""
-    if ranked.empty:
+    rows = [row for part in (ranks.fair, ranks.beside) for row in part.itertuples()]
+    near = [row for row in rows if row.floor > TENTH * row.error]
+    if not near:
         return []
-    near = ranked[ranked["floor"] > TENTH * ranked["error"]]
-    if not len(near):
-        return []
-    floor = float(near["floor"].iloc[0])
-    points = [f"{r.entrant} at {_count(r.nfe, 'evaluation')}" for r in near.itertuples()]
+    points = [f"{r.entrant} at {counted(r.nfe, 'evaluation')}" for r in near]
     return [
-        f"The reference's own error, about {floor:.2g}, is more than a tenth of the error of"
-        f" {_listed(points)}: do not trust small differences there, or raise reference_steps."
-    ]
-
-
-def _unlike(tables: Tables) -> list[str]:
-    """Say who does not follow the same ODE from the same start."""
-    entrants = tables["entrants"]
-    steady = entrants[entrants["deterministic"] & (entrants["notes"] != "")]
-    if steady.empty:
-        return []
-    if len(steady) == 1:
-        row = steady.iloc[0]
-        return [f"Compare {row['entrant']} with care. {row['notes']}"]
-    return [
-        f"Compare with care, for reasons in their notes: {_listed(steady['entrant'].tolist())}."
+        f"The reference's own error, about {near[0].floor:.2g}, is more than a tenth of the error"
+        f" of {listed(points)}: do not trust small differences there, or raise reference_steps."
     ]
 
 
@@ -290,7 +285,7 @@ def _failed(tables: Tables) -> list[str]:
     for label, rows in runs[runs["state"] == "failed"].groupby("entrant", sort=False):
         reason = str(rows["error"].iloc[0]).strip().rstrip(".")
         of = len(runs[runs["entrant"] == label])
-        said.append(f"{label} failed in {len(rows)} of {_count(of, 'run')}: {reason}.")
+        said.append(f"{label} failed in {len(rows)} of {counted(of, 'run')}: {reason}.")
     absent = runs[runs["state"].isin(("cancelled", "missing"))]
     if len(absent):
         said.append(f"{len(absent)} of {len(runs)} runs are not done and not counted.")
@@ -302,7 +297,7 @@ def _no_reference(comparison: Comparison, tables: Tables, lack: str) -> list[str
     if not absent:
         return []
     why = f" ({lack.strip().rstrip('.')})" if lack else ""
-    of = f"{absent} of {_count(len(comparison.pictures), 'picture')}"
+    of = f"{absent} of {counted(len(comparison.pictures), 'picture')}"
     return [f"The reference of {of} is not done{why}, so no distance to it is told."]
 
 
@@ -313,20 +308,3 @@ def _error(row: Any) -> str:
 
 def _share(row: Any) -> str:
     return f"{row['share']:.2f} (95 %: {row['low']:.2f} to {row['high']:.2f})"
-
-
-def _p(value: float) -> str:
-    return "1" if value >= 0.995 else f"{value:.2g}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    """Return parts as a list in words; of many, the first and how many more there are."""
-    if len(parts) > NAMED + 1:
-        return f"{', '.join(parts[:NAMED])} and {len(parts) - NAMED} more"
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -54,6 +54,22 @@ def test_another_end_and_another_curve_are_told():
     assert "cannot follow karras; keeps the spacing of its own" in said("TCDScheduler")
 
 
+def test_a_spacing_among_its_options_is_what_it_follows_and_what_the_note_says():
+    own = Entrant("DDIMScheduler", solver_options={"timestep_spacing": "linspace"})
+    assert own.follows("karras") == own.follows("trailing") == own.follows(None) == "linspace"
+    assert "cannot follow karras; follows linspace instead" in said(own)
+    assert "cannot follow trailing; follows linspace instead" in said(own, curve="trailing")
+    for curve in ("linspace", None):
+        assert not [note for note in said(own, curve=curve) if "follow" in note]
+    spec = Comparison([own, Entrant("DDIMScheduler", curve="linspace")], ["a"], budget=5)
+    ways = [way(spec, entrant, SD_CONFIG) for entrant in spec.entrants]
+    assert ways[0][:3] == ways[1][:3]
+    laid = Entrant("DPMSolverMultistepScheduler", solver_options={"timestep_spacing": "leading"})
+    assert laid.follows("karras") == "karras" and laid.follows("trailing") == "leading"
+    both = Entrant("DDIMScheduler", "trailing", solver_options={"timestep_spacing": "linspace"})
+    assert "follows linspace, its timestep_spacing, and not trailing" in said(both)
+
+
 @pytest.mark.parametrize("name", ["lms", "plms", "LMSDiscreteScheduler"])
 def test_a_last_step_by_earlier_predictions_is_told(name):
     assert EXTRAPOLATES in said(name)

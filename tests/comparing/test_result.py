@@ -53,6 +53,18 @@ def test_what_is_opened_is_what_was_saved(stored):
     assert opened.runs["seed"].iloc[0] == 2**64 - 1
 
 
+def test_a_result_from_before_ties_told_their_power_is_judged_anew(stored, tmp_path):
+    root, result = stored
+    old = shutil.copytree(result_path(root, result.id), tmp_path / ".comparisons" / result.id)
+    columns = ["a", "b", "ratio", "p", "tied", "pictures"]
+    pd.read_parquet(old / "ties.parquet")[columns].to_parquet(old / "ties.parquet")
+    manifest = json.loads((old / "manifest.json").read_text())
+    (old / "manifest.json").write_text(json.dumps(manifest | {"verdict": ["All are tied."]}))
+    opened = open_result(tmp_path, result.id)
+    pd.testing.assert_frame_equal(opened.ties, result.ties)
+    assert opened.verdict == result.verdict
+
+
 def test_tables_have_their_names(stored):
     assert stored[1].cost is stored[1].tables["cost"]
     with pytest.raises(AttributeError, match="no 'costs'; tables: entrants"):

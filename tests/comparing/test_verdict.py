@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -8,7 +9,7 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.costs import geometric
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.exact import FACTS, exact_runs
-from sdlab.comparing.luck import holm, paired
+from sdlab.comparing.luck import enough, holm, levels, paired, resolution, ties
 from sdlab.comparing.summary import summarise, table
 from sdlab.comparing.verdict import evaluations_for, reached, verdict
 from tests.comparing.conftest import comparison
@@ -30,13 +31,14 @@ def tables(rows, notes=None, ties=(), floor=0.0):
     runs = [{"entrant": name, "prompt": "p", "seed": 0, "state": "done"} for name in names]
     references = [{"prompt": "p", "seed": 0}]
     found = {"entrants": entrants, "cost": cost, "runs": runs, "references": references}
-    found |= {"ties": [{"a": a, "b": b, "ratio": r, "p": p, "tied": t} for a, b, r, p, t in ties]}
+    found |= {"ties": [{**dict(zip(TOLD, row, strict=True)), "pictures": 8} for row in ties]}
     return {
         name: table(name, found.get(name))
         for name in ("entrants", "cost", "runs", "references", "ties", "quality", "spread")
     }
 
 
+TOLD = ("a", "b", "ratio", "p", "tied", "open", "least", "enough")
 SPEC = Comparison([Entrant("euler"), Entrant("heun")], ["p"], budget=10, align="nfe")
 ROWS = [("a", 5, 0.2), ("a", 10, 0.05), ("b", 5, 0.4), ("b", 10, 0.2), ("b", 20, 0.1)]
 
@@ -82,7 +84,7 @@ def test_the_fewest_tried_of_one_may_be_more_than_another_needs():
 
 
 def test_who_made_fewer_pictures_is_not_ranked():
-    found = tables(ROWS, ties=[("a", "b", 0.25, 0.001, False)])
+    found = tables(ROWS, ties=[("a", "b", 0.25, 0.001, False, False, 1.5, math.nan)])
     found["cost"].loc[found["cost"]["entrant"] == "a", "pictures"] = 1
     said = verdict(SPEC, found)
     assert said[0].startswith("b ends 0.2 standard deviations")
@@ -113,19 +115,31 @@ def test_no_useless_run_is_praised_for_being_quick():
 
 
 def test_ties_are_named_with_ratio_and_p():
-    said = " ".join(verdict(SPEC, tables(ROWS, ties=[("b", "a", 1.5, 0.2, True)])))
-    assert "Statistically tied with a: b (1.5 times its distance, p = 0.2)." in said
-    assert "may tell them apart" not in said
-    said = " ".join(verdict(SPEC, tables(ROWS, ties=[("a", "b", 0.25, 0.1, True)])))
-    assert "b (4 times its distance, p = 0.1). More seeds or prompts may tell them apart." in said
-    said = " ".join(verdict(SPEC, tables(ROWS, ties=[("a", "b", 0.25, 0.001, False)])))
+    ties = [("b", "a", 1.1, 0.2, True, False, 1.2, 40)]
+    said = " ".join(verdict(SPEC, tables(ROWS, ties=ties)))
+    assert (
+        "Statistically tied with a, to within a factor of 1.5: b (1.1 times its distance, p = 0.2)."
+        in said
+    )
+    assert "is open" not in said and "cannot be told" not in said
+    ties = [("a", "b", 0.25, 0.1, False, True, 5.2, 11)]
+    said = " ".join(verdict(SPEC, tables(ROWS, ties=ties)))
+    assert "then b 0.2. Whether by more than luck is open. With 8 pictures it cannot be" in said
+    assert (
+        "told whether a is nearer than b (4 times its distance, p = 0.1; a difference would show"
+        " only above 5.2 times or with about 11 pictures)."
+    ) in said
+    assert "tied" not in said
+    said = " ".join(verdict(SPEC, tables(ROWS, ties=[("a", "b", 0.25, 0.001, False, False, 1.5, math.nan)])))
     assert "By more than luck: every other is farther off than a" in said
 
 
 def test_an_unconverged_reference_and_unfair_entrants_are_told():
     said = " ".join(verdict(SPEC, tables(ROWS, notes={"b": "Starts late."}, floor=0.006)))
     assert "about 0.006, is more than a tenth of the error of a at 10 evaluations:" in said
-    assert "Compare b with care. Starts late." in said
+    assert (
+        "Beside the ranking, to be compared with care: b (0.2 away). Starts late." in said
+    )
     assert "with care" not in " ".join(verdict(SPEC, tables(ROWS)))
 
 
@@ -178,3 +192,77 @@ def test_luck_alone_seldom_makes_a_winner():
     rng = np.random.default_rng(0)
     found = [paired(rng.normal(size=6)) < 0.05 for _ in range(400)]
     assert 0.02 < np.mean(found) < 0.09
+
+
+def test_who_has_an_objection_standing_is_never_the_winner():
+    found = tables(ROWS, notes={"a": "Ends early."})
+    said = verdict(SPEC, found, target=0.1)
+    assert said[0] == (
+        "b ends 0.2 standard deviations (95 %: 0.182 to 0.22) from the converged picture at 10"
+        " evaluations."
+    )
+    assert said[1] == "Beside the ranking, to be compared with care: a (0.05 away). Ends early."
+    assert said[2].startswith("An error of 0.1 is reached first by b")
+    assert said[3] == (
+        "Beside the ranking: An error of 0.1 is reached first by a, with about 7 evaluations."
+    )
+    assert not any("than a with" in sentence for sentence in said)
+    both = " ".join(verdict(SPEC, tables(ROWS, notes={"a": "Ends early.", "b": "Starts late."})))
+    assert "none is called the nearest to the converged picture: a 0.05 and b 0.2." in both
+    assert "With care: An error of" in both and "comes nearest" not in both
+
+
+def of_pictures(*ratios):
+    """The ties of two samplers whose distances have these ratios, one a picture."""
+    spec = Comparison([Entrant("euler"), Entrant("heun")], ["p"], range(len(ratios)), budget=10)
+    rows = [
+        {"entrant": name, "prompt": "p", "seed": seed, "budget": 10, "distance": 0.1 * ratio}
+        for seed, share in enumerate(ratios)
+        for name, ratio in (("euler", 1.0), ("heun", share))
+    ]
+    (row,) = ties(spec, pd.DataFrame(rows), ("euler", "heun"))
+    return row
+
+
+def test_what_three_scattered_pictures_cannot_tell_is_open_and_no_tie():
+    row = of_pictures(1.5, 3.0, 8.0)
+    assert 1 / row["ratio"] == pytest.approx(3.302, rel=1e-3)
+    assert row["p"] > 0.05 and row["open"] and not row["tied"]
+    logs = np.log([1.5, 3.0, 8.0])
+    least = math.exp(stats.t.ppf(0.975, 2) * stats.sem(logs))
+    assert row["least"] == pytest.approx(least) and least > 1 / row["ratio"]
+    low, high = np.exp(stats.t.interval(0.95, 2, -logs.mean(), stats.sem(logs)))
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    more = of_pictures(*[1.5, 3.0, 8.0] * 3)
+    assert not more["open"] and not more["tied"] and more["p"] < 0.05
+    assert 3 < row["enough"] <= 9
+
+
+def test_a_tie_is_told_only_of_a_narrow_interval():
+    narrow = of_pictures(1.05, 0.96, 1.02, 0.99)
+    assert narrow["tied"] and not narrow["open"] and narrow["p"] > 0.05
+    wide = of_pictures(3.0, 0.4, 0.7, 1.3)
+    assert wide["open"] and not wide["tied"]
+    equal = of_pictures(1.0, 1.0, 1.0)
+    assert equal["tied"] and equal["p"] == 1.0 and math.isnan(equal["enough"])
+    hardly = of_pictures(1.004, 1.005, 1.006)  # sure, and of no consequence
+    assert hardly["tied"] and hardly["p"] < 0.05
+
+
+def test_a_difference_shows_exactly_above_the_level_that_holm_reaches():
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        raw = (rng.uniform(size=5) ** 3 / 10).tolist()
+        shown = [p < level for p, level in zip(raw, levels(raw), strict=True)]
+        assert shown == [p < 0.05 for p in holm(raw)]
+    assert levels([0.001, 0.5, 0.4]) == pytest.approx([0.05 / 3, 0.05 / 2, 0.05 / 2])
+
+
+def test_how_many_pictures_would_do_agrees_with_the_test():
+    count = enough(0.5, 1.0, 0.05)
+    assert stats.t.ppf(0.975, count - 1) / math.sqrt(count) < 0.5
+    assert stats.t.ppf(0.975, count - 2) / math.sqrt(count - 1) >= 0.5
+    assert math.isnan(enough(0.0, 1.0, 0.05))
+    assert resolution(3, 2) == pytest.approx(stats.t.ppf(0.975, 2) / math.sqrt(3))
+    assert resolution(3, 6) > 9 > resolution(8, 6) > 1
+    assert math.isinf(resolution(2, 6)) and math.isinf(resolution(9, 1))

@@ -1,0 +1,106 @@
+"""Who is ranked by distance, who stands only beside the ranking, and what luck explains of it.
+
+Ranked are samplers that draw no noise, made all the pictures that others made, and follow the
+reference's ODE from its start to its end. Something stands against the others: their distances are
+told, but none of them is called the nearest, however near it comes.
+"""
+
+from typing import Any, NamedTuple
+
+from sdlab.comparing.costs import complete
+from sdlab.comparing.luck import MARGIN
+from sdlab.comparing.words import counted, listed, probability
+
+HUGE = 1000
+"""A ratio above this is told as such."""
+
+Frame = Any  # a DataFrame, whose stubs give every cell any type there is
+
+
+class Standing(NamedTuple):
+    """The rows of ``cost`` by what a verdict may say of them.
+
+    Attributes:
+        fair: Ranked by distance.
+        beside: With something that stands against a fair comparison.
+        partly: Without all the pictures that others made at the budget.
+    """
+
+    fair: Frame
+    beside: Frame
+    partly: Frame
+
+
+def standing(entrants: Frame, cost: Frame) -> Standing:
+    """Return who is ranked and who is not, of those that draw no noise and have an error.
+
+    Args:
+        entrants: The comparison's ``entrants``.
+        cost: Its ``cost``.
+    """
+    steady = entrants.loc[entrants["deterministic"], "entrant"]
+    objected = entrants.loc[entrants["notes"] != "", "entrant"]
+    rows = cost[cost["entrant"].isin(steady) & cost["error"].notna()]
+    whole, beside = complete(rows), rows["entrant"].isin(objected)
+    return Standing(rows[whole & ~beside], rows[whole & beside], rows[~whole])
+
+
+def unsettled(ties: Frame, best: str) -> bool:
+    """Return whether anybody cannot be told from the nearest for want of pictures."""
+    own = _against(ties, best)
+    return bool((own["p"].isna() | own["open"].fillna(False)).any())
+
+
+def luck(ties: Frame, best: str) -> list[str]:
+    """Return who is farther off than the nearest, tied with it, or not to be told from it.
+
+    Args:
+        ties: The comparison's ``ties``, of those that are ranked.
+        best: Who is nearest.
+    """
+    own = _against(ties, best)
+    own = own[own["p"].notna()]
+    if own.empty:
+        return []
+    alike = [_tie(row, best) for row in own[own["tied"]].itertuples()]
+    unknown = own[own["open"]]
+    said = []
+    if alike:
+        said.append(
+            f"Statistically tied with {best}, to within a factor of {MARGIN:g}: {listed(alike)}."
+        )
+    if len(unknown):
+        few = counted(int(unknown["pictures"].max()), "picture")
+        points = [_unknown(row, best) for row in unknown.itertuples()]
+        said.append(f"With {few} it cannot be told whether {best} is nearer than {listed(points)}.")
+    nearer = len(own) - len(alike) - len(unknown)
+    if not said:
+        return [f"By more than luck: every other is farther off than {best} (paired, p < 0.05)."]
+    if nearer:
+        who = "The one other is" if nearer == 1 else f"The other {nearer} are"
+        said.append(f"{who} farther off by more than luck.")
+    return said
+
+
+def _against(ties: Frame, best: str) -> Frame:
+    return ties[(ties["a"] == best) | (ties["b"] == best)]
+
+
+def _tie(row: Any, best: str) -> str:
+    other, ratio = _other(row, best)
+    return f"{other} ({ratio:.3g} times its distance, p = {probability(row.p)})"
+
+
+def _unknown(row: Any, best: str) -> str:
+    """Return another with its ratio, and what ratio or how many pictures would have shown."""
+    other, ratio = _other(row, best)
+    least = f"{row.least:.3g}" if row.least <= HUGE else f"{HUGE}"
+    more = "" if row.enough != row.enough else f" or with about {row.enough:.0f} pictures"
+    return (
+        f"{other} ({ratio:.3g} times its distance, p = {probability(row.p)}; a difference would"
+        f" show only above {least} times{more})"
+    )
+
+
+def _other(row: Any, best: str) -> tuple[str, float]:
+    return (row.b, 1 / row.ratio) if row.a == best else (row.a, row.ratio)
