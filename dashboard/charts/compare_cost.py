@@ -63,7 +63,11 @@ def error_against(
 
 
 def ranking(
-    cost: pd.DataFrame, budget: int, colors: Mapping[str, str], noisy: Collection[str] = ()
+    cost: pd.DataFrame,
+    budget: int,
+    colors: Mapping[str, str],
+    noisy: Collection[str] = (),
+    beside: Collection[str] = (),
 ) -> alt.LayerChart:
     """Return the samplers at one budget in the order of their error, with 95 % intervals.
 
@@ -72,13 +76,15 @@ def ranking(
         budget: Which rows of it.
         colors: The colour of each entrant.
         noisy: Those that draw noise; they come last, hollow.
+        beside: Those with something against comparing them fairly; before these, as diamonds.
 
     Raises:
         ValueError: If a column is missing.
     """
     rows = require(cost, _COLUMNS, "order of finish").dropna(subset=["error"])
     rows = _positive(rows[rows["budget"] == budget])
-    rows = rows.assign(noisy=rows["entrant"].isin(list(noisy))).sort_values(["noisy", "error"])
+    kinds = [rows["entrant"].isin(list(noisy)), rows["entrant"].isin(list(beside))]
+    rows = rows.assign(kind=np.select(kinds, [2, 1], 0)).sort_values(["kind", "error"])
     names = list(rows["entrant"])
     axis = alt.Axis(labelLimit=230, grid=True, labelOverlap=False, labelFlush=False)
     y = alt.Y("entrant:N", title=None, sort=names, axis=axis)
@@ -91,9 +97,14 @@ def ranking(
     color = _color(colors, names)
     base = alt.Chart(rows).encode(y=y, color=color, tooltip=_tooltips())
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, opacity=0.45)
-    dots = base.transform_filter("!datum.noisy").mark_circle(size=110, opacity=1).encode(x=x)
-    rings = base.transform_filter("datum.noisy").mark_point(size=90, strokeWidth=2.5, opacity=1)
-    layers = [bars.encode(x=alt.X("low:Q"), x2="high:Q"), rings.encode(x=x), dots]
+    dots = base.transform_filter("datum.kind == 0").mark_circle(size=110, opacity=1).encode(x=x)
+    rings = base.transform_filter("datum.kind == 2").mark_point(size=90, strokeWidth=2.5, opacity=1)
+    cared = base.transform_filter("datum.kind == 1").mark_point(
+        size=90, strokeWidth=2.5, opacity=1, shape="diamond"
+    )
+    layers = [
+        bars.encode(x=alt.X("low:Q"), x2="high:Q"), cared.encode(x=x), rings.encode(x=x), dots
+    ]  # fmt: skip
     floor = rows["floor"].max()
     if len(rows) and np.isfinite(floor) and floor > rows["error"].min() / 30:
         mark = alt.Chart(pd.DataFrame({"error": [float(floor)]}))

@@ -58,7 +58,7 @@ def distances(pairs: pd.DataFrame) -> alt.LayerChart:
 
 
 def ties(table: pd.DataFrame, order: Sequence[str]) -> alt.LayerChart:
-    """Return who is nearer than whom, and who is statistically tied.
+    """Return who is nearer than whom, who is statistically tied, and of whom it is not known.
 
     Args:
         table: The comparison's ``ties``.
@@ -67,8 +67,13 @@ def ties(table: pd.DataFrame, order: Sequence[str]) -> alt.LayerChart:
     Raises:
         ValueError: If a column is missing.
     """
-    columns = ("a", "b", "ratio", "p", "tied", "pictures")
+    columns = ("a", "b", "ratio", "p", "tied", "pictures", "least", "enough", "open")
     rows = both_ways(require(table, columns, "ties")).dropna(subset=["ratio"])
+    tied, unknown = (rows[name].fillna(False).astype(bool) for name in ("tied", "open"))
+    rows = rows.assign(
+        sign=np.select([tied, unknown], ["=", "?"], ""),
+        known=np.select([tied, unknown], ["tied", "too few pictures to tell"], "no luck"),
+    )
     names = [name for name in order if name in set(rows["a"])]
     reach = (
         float(rows["ratio"].clip(0.05, 20).map(lambda r: max(r, 1 / r)).max()) if len(rows) else 2
@@ -86,14 +91,16 @@ def ties(table: pd.DataFrame, order: Sequence[str]) -> alt.LayerChart:
         alt.Tooltip("b:N", title="against"),
         alt.Tooltip("ratio:Q", title="its distance over the other's", format=".3g"),
         alt.Tooltip("p:Q", title="p (corrected)", format=".2g"),
-        alt.Tooltip("tied:N", title="tied"),
+        alt.Tooltip("known:N", title="so"),
         alt.Tooltip("pictures:Q", title="pictures", format="d"),
+        alt.Tooltip("least:Q", title="a ratio would show above", format=".3g"),
+        alt.Tooltip("enough:Q", title="pictures that would show this one", format="d"),
     ]
     base = _matrix(rows, names, tips)
     cells = base.mark_rect().encode(color=alt.Color("ratio:Q", scale=scale, legend=legend))
-    same = base.transform_filter("datum.tied").mark_text(fontSize=15, color="#333")
-    return alt.layer(cells, same.encode(text=alt.value("="))).properties(
-        title=titled("Ratio of distances; = where it may be luck"), height=_height(names)
+    words = base.transform_filter("datum.sign != ''").mark_text(fontSize=15, color="#333")
+    return alt.layer(cells, words.encode(text="sign:N")).properties(
+        title=titled("Ratio of distances; = tied, ? not known"), height=_height(names)
     )
 
 

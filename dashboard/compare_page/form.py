@@ -72,8 +72,8 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Dra
             DEFAULTS["seeds"],
             key=f"{page}.seeds",
             placeholder="0-3, 7",
-            help="Every prompt is made with every seed, all samplers from the same noise. Three "
-            "pictures or more tell a difference from luck.",
+            help="Every prompt is made with every seed, all samplers from the same noise. What can "
+            "be told from luck depends on their number: three show only very large differences.",
         )
         cfg = bound().number_input("Guidance scale (CFG)", 0.0, 20.0, 4.0, 0.5, key=f"{page}.cfg")
     with right:

@@ -68,16 +68,19 @@ def show_result(page: str, result: Result, again: Callable[[], None] | None) -> 
 
 
 def ranked(result: Result, prompt: str, seed: int, budget: int) -> pd.DataFrame:
-    """Return the runs of one picture at one budget: by distance, then who draws noise, then rest.
+    """Return the runs of one picture at one budget: who is ranked, who is not and why, the rest.
+
+    By distance each: those that nothing stands against, those with notes, those that draw noise.
 
     Returns:
-        Rows of ``runs`` with ``deterministic`` and ``rank``, from 1, of those that are ranked.
+        Rows of ``runs`` with ``deterministic``, ``notes``, and ``rank``, from 1, of the ranked.
     """
     runs = result.tables["runs"]
     rows = runs[(runs["prompt"] == prompt) & (runs["seed"] == seed) & (runs["budget"] == budget)]
-    rows = rows.merge(result.tables["entrants"][["entrant", "deterministic"]], on="entrant")
+    about = result.tables["entrants"][["entrant", "deterministic", "notes"]]
+    rows = rows.merge(about, on="entrant")
     steady = rows["deterministic"].fillna(False).astype(bool) & rows["distance"].notna()
-    group = (~steady).astype(int) + (rows["state"] != "done")
+    group = (rows["notes"] != "").astype(int).where(steady, 2) + 2 * (rows["state"] != "done")
     rows = rows.assign(group=group).sort_values(["group", "distance"], kind="stable")
     rank = pd.Series(range(1, len(rows) + 1), index=rows.index, dtype="Int64")
     return rows.assign(rank=rank.where(rows["group"] == 0)).drop(columns="group")
@@ -104,7 +107,8 @@ def tiles(page: str, result: Result) -> None:
     show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles")
     st.caption(
         "In the order of distance to the reference, in standard deviations of its latents: 1 is as "
-        "far as another picture. Who draws noise is not ranked: its picture is another by right. "
+        "far as another picture. Who draws noise is not ranked: its picture is another by right; nor "
+        "is who is marked with care, for what its notes say. "
         + ("Percent: of the prompt's statements. " if rows["fidelity"].notna().any() else "")
         + "Click a picture to open its run."
     )
@@ -201,8 +205,8 @@ def _tile(
     figures += [] if pd.isna(row["fidelity"]) else [f"{row['fidelity']:.0%} of the prompt"]
     figures += [_REPLACED] if done and not here else []
     badge = "" if pd.isna(row["rank"]) else str(row["rank"])
-    if done and not row["deterministic"]:
-        badge = "draws noise"
+    if done and row["notes"]:
+        badge = "with care" if row["deterministic"] else "draws noise"
     return Tile(
         id=str(row["entrant"]),
         name=name,

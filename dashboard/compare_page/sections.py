@@ -40,7 +40,7 @@ ABOUT = {
     "slopes": "One row a sampler: the fitted order.",
     "paths": "One row an evaluation: where x_t is in the first two principal components.",
     "quality": "One row a sampler, budget and kind of statement.",
-    "ties": "One row a pair of samplers: whether the difference may be luck.",
+    "ties": "One row a pair of samplers: whether it is a difference, a tie or not known.",
     "spread": "One row a sampler and measure, over the seeds.",
 }
 LINES = (
@@ -81,7 +81,8 @@ def _ranking(shown: Shown) -> None:
     budget = shown.comparison.budget
     entrants = shown.tables["entrants"]
     noisy = entrants.loc[~entrants["deterministic"].fillna(False).astype(bool), "entrant"]
-    _chart(compare_cost.ranking(cost, budget, shown.colors, list(noisy)))
+    objected = entrants.loc[entrants["notes"] != "", "entrant"]
+    _chart(compare_cost.ranking(cost, budget, shown.colors, list(noisy), list(objected)))
     pictures = int(cost["pictures"].max())
     st.caption(
         "Distance of the final latents to the converged picture's, geometric mean over "
@@ -89,10 +90,11 @@ def _ranking(shown: Shown) -> None:
         + (
             ", with its 95 % interval. "
             if pictures > 1
-            else ". One picture has no interval: add seeds to tell a difference from luck. "
+            else ". One picture has no interval, and nothing can be said about luck. "
         )
         + "A dashed line, where there is one, is the reference's own error: nearer than that is "
-        "not measured. Rings draw noise: they make another picture by right, and are judged by "
+        "not measured. Diamonds stand beside the order, for what their notes say stands against a "
+        "fair comparison. Rings draw noise: they make another picture by right, and are judged by "
         "Quality and by Pictures."
     )
     _tables(shown, "cost")
@@ -269,8 +271,9 @@ def _each_other(shown: Shown) -> None:
             _chart(compare_pairs.ties(ties, list(first["entrant"])))
             st.caption(
                 "Blue: the row's sampler is nearer to the converged picture than the column's. "
-                "An = marks pairs that are tied: the difference may be luck (paired test over the "
-                "pictures, Holm's correction, 5 %)."
+                "= marks pairs that are tied: known to differ by less than a factor of 1.5. ? marks "
+                "pairs that these pictures are too few to tell about; hover for the ratio that "
+                "would show. Paired test over the pictures, Holm's correction, 5 %."
             )
         _tables(shown, "ties")
 

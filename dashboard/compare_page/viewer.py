@@ -1,6 +1,7 @@
 """Two samplers' pictures against each other: wipe, signed differences, and where they part."""
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -57,12 +58,28 @@ def difference_viewer(page: str, result: Result) -> None:
             st.info("Fewer than two runs of this picture are stored.", icon=":material/info:")
             return
         names = list(runs)
-        a = _choose(page, "First", names, 0, "a")
-        b = _choose(page, "Second", names, max(1, steady - 1), "b")
+        first, second = opening(names, steady)
+        a = _choose(page, "First", names, first, "a")
+        b = _choose(page, "Second", names, second, "b")
     with explained():
         found = difference(runs[a], runs[b])
         pair = ((a, runs[a]), (b, runs[b]))
         _draw(page, *pair, prompt, found, result.created)
+
+
+def opening(names: Sequence[str], last: int) -> tuple[int, int]:
+    """Return the places of the two that are shown at first: the nearest and the last in the order.
+
+    The reference is one of them only where there is no second sampler.
+
+    Args:
+        names: Of all that can be chosen, at least two, samplers in their order.
+        last: How many of them lead up to the last that is ranked.
+    """
+    own = [place for place, name in enumerate(names) if name != REFERENCE]
+    if len(own) < 2:
+        return own[0], 1 - own[0]
+    return own[0], max(own[1], last - 1)
 
 
 def difference(a: str, b: str) -> Difference:

@@ -93,7 +93,7 @@ def comparison_tables() -> dict[str, pd.DataFrame]:
         )
         for i, a in enumerate(ENTRANTS)
         for b in ENTRANTS[i + 1 :]
-        for rest in [({a, b} == {"heun", "dpmpp_2m"}, 4)]
+        for rest in [(0.5, 2.0, 2.0, 9.0, {a, b} == {"heun", "dpmpp_2m"}, False, 4)]
     ]
     references = [(p, s, "1" * 16, 100, 199, 3e-4, 1e-4) for p, s in PICTURES]
     rows = {

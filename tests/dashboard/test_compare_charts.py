@@ -99,7 +99,16 @@ def test_who_draws_noise_comes_last_and_hollow(tables):
     spec = compare_cost.ranking(tables["cost"], 20, COLORS, ["heun"]).to_dict()
     rings = spec["layer"][-2]
     assert rings["encoding"]["y"]["sort"][-1] == "heun"
-    assert rings["transform"] == [{"filter": "datum.noisy"}]
+    assert rings["transform"] == [{"filter": "datum.kind == 2"}]
+
+
+def test_who_has_an_objection_stands_below_those_that_are_ranked(tables):
+    chart = compare_cost.ranking(tables["cost"], 20, COLORS, ["euler_ancestral"], ["heun"])
+    assert chart.to_dict()["layer"][-1]["encoding"]["y"]["sort"] == [
+        *("dpmpp_2m", "euler", "heun", "euler_ancestral")
+    ]
+    kinds = {row["entrant"]: row["kind"] for row in drawn(chart) if "kind" in row}
+    assert kinds == {"dpmpp_2m": 0, "euler": 0, "heun": 1, "euler_ancestral": 2}
 
 
 def test_one_picture_has_no_intervals_and_still_draws(tables):
@@ -124,7 +133,12 @@ def test_ties_are_told_both_ways(tables):
     ratio = rows.set_index(["a", "b"])["ratio"]
     assert ratio["euler", "heun"] == pytest.approx(1 / ratio["heun", "euler"])
     spec = compare_pairs.ties(tables["ties"], ENTRANTS).to_dict()
-    assert spec["layer"][1]["transform"] == [{"filter": "datum.tied"}]
+    assert spec["layer"][1]["encoding"]["text"]["field"] == "sign"
+    unknown = tables["ties"].assign(open=tables["ties"]["a"] == "euler")
+    signs = {(r["a"], r["b"]): r["sign"] for r in drawn(compare_pairs.ties(unknown, ENTRANTS))}
+    assert signs["heun", "dpmpp_2m"] == signs["dpmpp_2m", "heun"] == "="
+    assert signs["euler", "heun"] == signs["heun", "euler"] == "?"
+    assert signs["heun", "euler_ancestral"] == ""
 
 
 def test_trajectories_tell_the_share_of_variance_and_draw_the_reference_grey(tables):
