@@ -14,7 +14,8 @@ ICON = Path(__file__).resolve().parent / "icon.png"
 STYLE = """<style>
 .stMainBlockContainer { padding-top: 3rem; }
 [data-testid=stElementToolbarButton]:has([aria-label^="Download as CSV"]) { display: none; }
-[data-testid^=stBaseButton-primary]:not(:disabled) :is(p, [data-testid=stIconMaterial])
+[data-testid^=stBaseButton-primary]:not(:disabled) :is(p, [data-testid=stIconMaterial]),
+[data-testid=stMultiSelectTagsContainer] [data-tag]:not(:disabled)
   { color: light-dark(#ffffff, #14122b); }
 </style>"""
 

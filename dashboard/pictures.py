@@ -95,7 +95,8 @@ def choose_picture(page: str) -> ChosenPicture | None:
             width="stretch",
             alt=f"The picture to start from: {chosen.label}",
         )
-        st.caption(plain(" ".join((_sentence(chosen.label), *chosen.notes))))
+        label = chosen.label if chosen.source == "upload" else _sentence(chosen.label)
+        st.caption(" ".join(plain(said) for said in (label, *chosen.notes)))
     return chosen
 
 
@@ -212,7 +213,7 @@ def _upload(page: str) -> ChosenPicture | None:
     from sdlab.latents.image import MAX_BYTES, MAX_PIXELS, SUFFIXES
 
     key = f"{page}.file"
-    st.file_uploader(
+    held = st.file_uploader(
         "Upload a picture",
         type=list(SUFFIXES),
         key=key,
@@ -224,7 +225,7 @@ def _upload(page: str) -> ChosenPicture | None:
     )
     st.caption("An upload stays in this browser session; a link to this page cannot carry it.")
     kept: ChosenPicture | None = st.session_state.get(_UPLOAD)
-    if error := st.session_state.get(f"{key}.error"):
+    if held is not None and (error := st.session_state.get(f"{key}.error")):
         stays = f" {kept.name} stays in use." if kept else ""
         show_error(error + stays)
     return kept

@@ -208,10 +208,10 @@ def _table(schedule: NoiseSchedule) -> Draft:
         help="Where the table stops above 0, as k-diffusion's and published ones often do.",
     )
     file = f"{PAGE}.file"
-    st.file_uploader(
+    held = st.file_uploader(
         "Or upload a file", type=["csv", "txt", "json"], key=file, on_change=_upload, args=(file,)
     )
-    if problem := st.session_state.get(f"{file}.error"):
+    if held is not None and (problem := st.session_state.get(f"{file}.error")):
         st.error(plain(problem), icon=":material/error:")
     draft = of_table(text or "", bool(zero), schedule)
     st.caption(f"{draft.num_steps} steps.")

@@ -30,6 +30,7 @@ class Forecast:
         bytes: That computing and recording, or the summing up after it, take at their peak,
             estimated.
         notes: What stands against a fair comparison, sentences by entrant.
+        power: What so many pictures can tell from luck, a sentence.
     """
 
     runs: int
@@ -38,6 +39,7 @@ class Forecast:
     reference_evaluations: int
     bytes: int
     notes: dict[str, list[str]] = field(default_factory=dict)
+    power: str = ""
 
 
 def facts_of(model: ModelView) -> Facts:
@@ -79,6 +81,25 @@ def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]
         reference_evaluations=pictures * (3 * found.reference_steps - 2),
         bytes=max(_making(batch, nfe, model_hash), _summing(batch, nfe, model_hash)),
         notes=_notes(found, config),
+        power=power(found),
+    )
+
+
+def power(comparison: Comparison) -> str:
+    """Return what a comparison's number of pictures can tell from luck; "" if none is ranked."""
+    from sdlab.comparing.fairness import draws_noise
+    from sdlab.comparing.luck import PICTURES, resolution
+
+    samplers = sum(not draws_noise(entrant) for entrant in comparison.entrants)
+    if samplers < 2:
+        return ""
+    pictures = len(comparison.pictures)
+    counts = sorted({n for n in (pictures, 4, 8, 16, 32) if n >= max(pictures, PICTURES)})[:3]
+    shown = [f"{n} pictures above {resolution(n, samplers):.2g}" for n in counts]
+    few = f"Fewer than {PICTURES} pictures tell nothing from luck. " if pictures < PICTURES else ""
+    return (
+        f"{few}A difference between samplers, over what it varies by from picture to picture,"
+        f" shows with {', with '.join(shown)}."
     )
 
 

@@ -226,6 +226,8 @@ def _confirm(page: str, draft: Draft, model: ModelView) -> None:
         say_unfair(page, {label: " ".join(said) for label, said in told.notes.items()})
     else:
         st.caption(":material/balance: Nothing stands against a fair comparison.")
+    if told.power:
+        st.caption(f":material/casino: {plain(told.power)}")
 
 
 def _in_words(told: Forecast, model: ModelView) -> str:

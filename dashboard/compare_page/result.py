@@ -107,8 +107,8 @@ def tiles(page: str, result: Result) -> None:
     show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles")
     st.caption(
         "In the order of distance to the reference, in standard deviations of its latents: 1 is as "
-        "far as another picture. Who draws noise is not ranked: its picture is another by right; nor "
-        "is who is marked with care, for what its notes say. "
+        "far as another picture. Who draws noise is not ranked: its picture is another by right. "
+        "Nor is who is marked with care, for what its notes say. "
         + ("Percent: of the prompt's statements. " if rows["fidelity"].notna().any() else "")
         + "Click a picture to open its run."
     )

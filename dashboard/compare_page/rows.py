@@ -14,7 +14,8 @@ from dashboard.noise_schedules import styles
 from dashboard.schedule_rows import Row, parse_row, write_row
 from sdlab.comparing.entrant import Entrant
 
-FIRST = ("euler", "heun", "dpmpp_2m", "unipc", "DDIMScheduler", "euler_ancestral")
+FIRST = ("euler", "heun", "dpmpp_2m", "unipc", "ddim", "euler_ancestral")
+"""The form's samplers: all follow the form's curve, so that nothing stands against a first look."""
 MOST = 60
 MOST_NUMBERS = 200
 _NAMED = re.compile(r"(?:(?P<label>[^{}\[\]:]{1,60}):\s+)?(?P<row>.*)", re.DOTALL)

@@ -271,9 +271,9 @@ def _each_other(shown: Shown) -> None:
             _chart(compare_pairs.ties(ties, list(first["entrant"])))
             st.caption(
                 "Blue: the row's sampler is nearer to the converged picture than the column's. "
-                "= marks pairs that are tied: known to differ by less than a factor of 1.5. ? marks "
-                "pairs that these pictures are too few to tell about; hover for the ratio that "
-                "would show. Paired test over the pictures, Holm's correction, 5 %."
+                "= marks pairs that are tied: known to differ by less than a factor of 1.5. ? "
+                "marks pairs of which these pictures are too few to tell; hover for the ratio "
+                "that would show. Paired test over the pictures, Holm's correction, 5 %."
             )
         _tables(shown, "ties")
 

@@ -262,7 +262,7 @@ def _few_pictures(comparison: Comparison, tables: Tables, ranks: Standing) -> li
     if pictures == 1 and len(comparison.pictures) == 1 and several:
         return ["Add seeds or prompts: with one picture luck cannot be told from skill."]
     if pictures < PICTURES and several:
-        return [f"Fewer than {PICTURES} pictures are compared: nothing is known of luck; add seeds."]
+        return [f"Fewer than {PICTURES} pictures are compared, which tells nothing of luck."]
     return []
 
 

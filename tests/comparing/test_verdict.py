@@ -130,16 +130,15 @@ def test_ties_are_named_with_ratio_and_p():
         " only above 5.2 times or with about 11 pictures)."
     ) in said
     assert "tied" not in said
-    said = " ".join(verdict(SPEC, tables(ROWS, ties=[("a", "b", 0.25, 0.001, False, False, 1.5, math.nan)])))
+    ties = [("a", "b", 0.25, 0.001, False, False, 1.5, math.nan)]
+    said = " ".join(verdict(SPEC, tables(ROWS, ties=ties)))
     assert "By more than luck: every other is farther off than a" in said
 
 
 def test_an_unconverged_reference_and_unfair_entrants_are_told():
     said = " ".join(verdict(SPEC, tables(ROWS, notes={"b": "Starts late."}, floor=0.006)))
     assert "about 0.006, is more than a tenth of the error of a at 10 evaluations:" in said
-    assert (
-        "Beside the ranking, to be compared with care: b (0.2 away). Starts late." in said
-    )
+    assert "Beside the ranking, to be compared with care: b (0.2 away). Starts late." in said
     assert "with care" not in " ".join(verdict(SPEC, tables(ROWS)))
 
 

@@ -12,14 +12,17 @@ from dashboard.compare_page import batch as batches
 from dashboard.compare_page import reduce
 from dashboard.compare_page.earlier import listed
 from dashboard.compare_page.files import python_code
-from dashboard.compare_page.forecast import forecast
+from dashboard.compare_page.forecast import forecast, power
+from dashboard.compare_page.form import DEFAULTS
 from dashboard.compare_page.result import _tile, is_of, made_at, opened, ranked
-from dashboard.compare_page.rows import entrant_of, short_names, text_of, whole_numbers
-from dashboard.compare_page.viewer import difference, signed
+from dashboard.compare_page.rows import FIRST, entrant_of, short_names, text_of, whole_numbers
+from dashboard.compare_page.viewer import difference, opening, signed
 from dashboard.lab import lab
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.facts import Facts
+from sdlab.comparing.fairness import way
+from sdlab.comparing.luck import resolution
 from sdlab.comparing.result import result_path
 from sdlab.errors import StoreError
 from sdlab.sampling.experiment import Record
@@ -126,6 +129,45 @@ def test_many_rows_are_thinned_but_keep_their_ends():
     assert len(thin) <= 48
     ends = steps.groupby("entrant")["evaluation"].max()
     assert (thin.groupby("entrant")["evaluation"].max() == ends).all()
+
+
+def test_what_so_many_pictures_can_tell_is_said_before_they_are_made():
+    four = tuple(map(Entrant, ("euler", "heun", "ddim", "euler_ancestral")))
+    said = power(Comparison(four, ("a sun",), tuple(range(3))))
+    three, eight = resolution(3, 3), resolution(8, 3)
+    assert f"shows with 3 pictures above {three:.2g}, with 4" in said
+    assert f"with 8 pictures above {eight:.2g}." in said and three > 3 * eight
+    few = power(Comparison(four, ("a sun",), (0, 1)))
+    assert few.startswith("Fewer than 3 pictures tell nothing from luck. ")
+    assert "with 2" not in few and "with 16 pictures" in few
+    assert power(Comparison(four[2:], ("a sun",))) == ""
+
+
+def test_nothing_stands_against_the_samplers_of_the_untouched_form(facts):
+    entrants = tuple(map(Entrant, FIRST))
+    comparison = Comparison(entrants, ("a sun",), curve=DEFAULTS["curve"])
+    for entrant in entrants:
+        assert entrant.follows(comparison.curve) == comparison.curve
+        found = way(comparison, entrant, facts.config)
+        assert not found.notes or not found.deterministic, entrant.label
+
+
+def test_two_samplers_are_shown_against_each_other_and_not_the_reference():
+    assert opening(["reference", "heun", "euler", "ddim", "lcm"], 4) == (1, 3)
+    assert opening(["reference", "heun", "euler", "lcm"], 2) == (1, 2)  # one is ranked
+    assert opening(["heun", "euler"], 2) == (0, 1)
+    assert opening(["reference", "heun"], 2) == (1, 0)
+
+
+def test_who_has_a_note_stands_beside_the_order_of_a_picture():
+    class Found:
+        tables = comparison_tables()
+
+    entrants = Found.tables["entrants"]
+    entrants.loc[entrants["entrant"] == "heun", "notes"] = "Ends early."
+    rows = ranked(Found(), "a sun", 0, 20)
+    assert list(rows["entrant"]) == ["dpmpp_2m", "euler", "heun", "euler_ancestral"]
+    assert rows["rank"].tolist()[:2] == [1, 2] and rows["rank"].isna().tolist()[2:] == [True] * 2
 
 
 # The page.

@@ -1,5 +1,10 @@
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
+from dashboard.compare_page import tiles, wipe
 from dashboard.theme import OWNERS, PALETTE, luminance, scheduler_color
 
 # The relative luminance of the dark theme's background.
@@ -48,3 +53,52 @@ def test_new_names_need_no_entry_and_seldom_share_a_color():
     assert len(set(colors)) > 280
     assert all(1.05 / (shine(color) + 0.05) > 3.5 for color in colors)
     assert all((shine(color) + 0.05) / (DARK + 0.05) > 3.5 for color in colors)
+
+
+ROOT = Path(__file__).parents[2]
+THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
+READABLE = 4.5  # WCAG 2.2, 1.4.3
+
+
+def rgb(color: str) -> tuple[float, ...]:
+    """The channels of "#rgb", "#rrggbb" or "rgba(r, g, b, a)", the last laid on white."""
+    if color.startswith("#"):
+        digits = color[1:] if len(color) == 7 else "".join(2 * c for c in color[1:])
+        return tuple(int(digits[i : i + 2], 16) for i in (0, 2, 4))
+    *channels, alpha = map(float, re.findall(r"[\d.]+", color))
+    return tuple(alpha * c + (1 - alpha) * 255 for c in channels)
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of two colours' relative luminances, as WCAG defines it."""
+    low, high = sorted(luminance(tuple(c / 255 for c in rgb(color))) for color in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_the_one_of_the_standard():
+    assert contrast("#000", "#ffffff") == pytest.approx(21.0)
+    assert contrast("#ffffff", "#a29dff") == pytest.approx(2.39, abs=0.005)
+
+
+@pytest.mark.parametrize("place, theme", enumerate(("light", "dark")))
+@pytest.mark.parametrize("what", ["stBaseButton-primary", "stMultiSelectTagsContainer"])
+def test_words_on_the_primary_colour_can_be_read(what, place, theme):
+    style = (ROOT / "dashboard" / "main.py").read_text()
+    rules = re.findall(r"([^{}]+)\{ color: light-dark\((#\w+), (#\w+)\)", style)
+    (ink,) = {rule[1 + place] for rule in rules if what in rule[0]}
+    assert contrast(ink, THEME[theme]["primaryColor"]) >= READABLE
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("ground", ["backgroundColor", "secondaryBackgroundColor"])
+@pytest.mark.parametrize("ink", ["textColor", "linkColor", "primaryColor"])
+def test_words_of_the_theme_can_be_read(theme, ground, ink):
+    assert contrast(THEME[theme][ink], THEME[theme][ground]) >= READABLE
+
+
+@pytest.mark.parametrize("css, chip", [(tiles._CSS, "badge"), (wipe._CSS, "tag")])
+def test_chips_on_pictures_can_be_read_on_any_picture(css, chip):
+    rules = re.findall(r"\." + chip + r" \{([^}]*)\}", css)
+    grounds = [m for rule in rules for m in re.findall(r"background: ([^;]+);", rule)]
+    (ink,) = {m for rule in rules for m in re.findall(r"(?<!-)color: (#\w+)", rule)}
+    assert grounds and all(contrast(ink, ground) >= READABLE for ground in grounds)
