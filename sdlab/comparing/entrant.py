@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sdlab.plain import plain_fields
 from sdlab.noise.spacings import SPACINGS
+from sdlab.plain import plain_fields
 from sdlab.sampling.experiment import Options, options_of
 from sdlab.solvers import diffusers_adapter as adapter
 from sdlab.solvers.catalogue import valid_names
