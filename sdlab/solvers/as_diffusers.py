@@ -159,7 +159,17 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         self._reset()
 
     def scale_model_input(self, sample: "Tensor", timestep: Any = None) -> "Tensor":
-        """Return the sample as it is: it is in the network's own coordinates."""
+        """Return the sample as it is: it is in the network's own coordinates.
+
+        Raises:
+            ValueError: If it is a single number: a pipeline that scales a sigma (the latent
+                upscaler) takes the latents for VE ones.
+        """
+        if sample.ndim == 0:
+            raise ValueError(
+                "this pipeline reckons with latents in VE coordinates, and a solver of sdlab's has"
+                " VP ones; give it diffusers' EulerDiscreteScheduler."
+            )
         return sample
 
     def step(

@@ -16,6 +16,7 @@ from diffusers import (
     StableDiffusionDiffEditPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
+    StableDiffusionLatentUpscalePipeline,
     StableDiffusionPanoramaPipeline,
     StableDiffusionPipeline,
     StableDiffusionSAGPipeline,
@@ -262,6 +263,13 @@ def test_pipelines_that_reckon_with_alphas_cumprod_are_diffusers_own(cls):
         return pictures(pipe, **arguments)
 
     assert_same(made(own("ddim")), made(THEIRS["ddim"]()))
+
+
+def test_a_pipeline_that_reckons_in_other_coordinates_is_refused():
+    pipe, arguments = build(StableDiffusionLatentUpscalePipeline, make_pipeline().components)
+    pipe.scheduler = own("euler")
+    with pytest.raises(ValueError, match="reckons with latents in VE coordinates"):
+        pictures(pipe, **arguments)
 
 
 # Configs and folders
