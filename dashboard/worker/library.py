@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dashboard.messages import sentence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FAST_DECODE_SECONDS = 0.15
+MEASURE_AGAIN_SECONDS = 20.0  # after the first measurement; each further one waits twice as long
 
 
 class Library:
@@ -41,6 +43,7 @@ class Library:
         self.engine: Engine | None = None
         self.view: ModelView | None = None
         self.decode_seconds = 0.0
+        self._measured = self._pause = 0.0
         self.catalogue: pd.DataFrame | None = None
         self.requests = {EMBEDDED: ModelRequest()}
 
@@ -125,6 +128,23 @@ class Library:
             ways.append(("decoded", self.model.decode))
         return ways
 
+    def measure_again(self) -> bool:
+        """Time a decoder that looked slow once more; return whether it is quick after all.
+
+        A model that is loaded while the machine is busy looks slower than it is. Only to be called
+        while nothing else computes.
+        """
+        if self.model is None or self.view is None or self.view.decodes_fast:
+            return False
+        if time.monotonic() - self._measured < self._pause:
+            return False
+        self.decode_seconds = min(self.decode_seconds, _decode_seconds(self.model))
+        self._measured, self._pause = time.monotonic(), 2 * self._pause
+        if self.decode_seconds >= FAST_DECODE_SECONDS:
+            return False
+        self.view = replace(self.view, decodes_fast=True)
+        return True
+
     def make_catalogue(self) -> None:
         """Make the table of every solver and scheduler, judged for the model in memory."""
         import sdlab
@@ -135,6 +155,7 @@ class Library:
         from sdlab.sampling.engine import Engine
 
         self.decode_seconds = _decode_seconds(model)
+        self._measured, self._pause = time.monotonic(), MEASURE_AGAIN_SECONDS
         decodes_fast = self.decode_seconds < FAST_DECODE_SECONDS
         if not decodes_fast:
             _ = model.preview

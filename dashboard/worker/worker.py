@@ -295,7 +295,11 @@ class Worker:
         flown = self._flight.round()
         if flown or answered or studied or saved or sketched or self._list_schedulers():
             return True
-        return self._easel.paint()
+        if self._easel.paint():
+            return True
+        if self._library.measure_again():
+            self._easel.let_go()  # what was settled can be drawn better now
+        return False
 
     def _answer(self) -> bool:
         view = self._library.view

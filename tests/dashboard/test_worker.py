@@ -522,3 +522,33 @@ def test_a_crowd_is_sketched_and_a_few_are_decoded(make_worker, monkeypatch):
     ended(worker, runs[0])
     latents = torch.zeros(1, 4, 16, 12)
     assert library.sketch(latents).size == library.model.preview(latents).size
+
+
+def test_a_decoder_that_looked_slow_under_load_is_measured_again(make_worker, monkeypatch):
+    seconds = iter((9.0, 0.5, 0.01))
+    monkeypatch.setattr("dashboard.worker.library._decode_seconds", lambda model: next(seconds))
+    monkeypatch.setattr("dashboard.worker.library.MEASURE_AGAIN_SECONDS", 0.0)
+    worker = make_worker()
+    until(lambda: worker.status().model)
+    until(lambda: worker.status().model.decodes_fast)
+    assert next(seconds, None) is None  # a quick one is not measured again
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    until(lambda: (sheet := worker.sheet(run)) and sheet.how == "decoded")
+
+
+def test_frames_drawn_while_the_decoder_looked_slow_become_decoded(make_worker, monkeypatch):
+    load = [True]
+    monkeypatch.setattr(
+        "dashboard.worker.library._decode_seconds", lambda model: 9.0 if load[0] else 0.01
+    )
+    monkeypatch.setattr("dashboard.worker.library.MEASURE_AGAIN_SECONDS", 0.0)
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    until(lambda: worker.sheet(run))
+    assert worker.sheet(run).how == "linear"
+    load[0] = False
+    until(lambda: worker.status().model.decodes_fast)
+    worker.want_frames(run)
+    until(lambda: worker.sheet(run).how == "decoded")
