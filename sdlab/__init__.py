@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sdlab.tracing.pipeline import trace
     from sdlab.tracing.trace import Trace
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "AttentionRecord": "sdlab.tracing.attention.record",
