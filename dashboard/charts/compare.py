@@ -10,6 +10,8 @@ from dashboard.charts.base import decades, require, value_tooltip
 from dashboard.charts.many import legend_height, many_lines
 
 HEIGHT = 380
+AROUND = 140
+"""What title, axis and its labels take of a chart's height, in pixels."""
 SMALLEST = 1e-6  # below is rounding, which would stretch a log axis
 _POWERS = [10.0**power for power in range(-7, 3)]
 _BETWEEN = [digit * power for power in _POWERS for digit in (1, 2, 5)]

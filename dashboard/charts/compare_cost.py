@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard.charts.base import require
-from dashboard.charts.compare import HEIGHT, SMALLEST, check, doublings, powers, titled
+from dashboard.charts.compare import AROUND, HEIGHT, SMALLEST, check, doublings, powers, titled
 from dashboard.charts.many import legend_height, line_legend, many_lines
 
 COSTS = {
@@ -112,7 +112,7 @@ def ranking(
         tip = [alt.Tooltip("error:Q", title="the reference's own error", format=".2g")]
         layers.insert(0, rule.encode(x=x, tooltip=tip))
     return alt.layer(*layers).properties(
-        title=titled("Order of finish"), height=_ROW * len(names) + 90
+        title=titled("Order of finish"), height=_ROW * len(names) + AROUND
     )
 
 

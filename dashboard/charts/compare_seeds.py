@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.base import require
-from dashboard.charts.compare import check, titled
+from dashboard.charts.compare import AROUND, check, titled
 
 MEASURES = {
     "distance": ("Distance of latents to the converged picture's", "std", "log"),
@@ -72,7 +72,7 @@ def over_pictures(
         marks = alt.Chart(dots.assign(alike=alike)).mark_circle(opacity=0.55)
         tips = _tips_of_one(unit)
         layers.append(marks.encode(x=x["value"], y=y, color=color, size=size, tooltip=tips))
-    return alt.layer(*layers).properties(title=titled(title), height=_ROW * len(names) + 90)
+    return alt.layer(*layers).properties(title=titled(title), height=_ROW * len(names) + AROUND)
 
 
 def _tips(unit: str) -> list[alt.Tooltip]:

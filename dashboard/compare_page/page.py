@@ -238,7 +238,7 @@ def _in_words(told: Forecast, model: ModelView) -> str:
     ]
     pace = lab().status().pace
     if pace:
-        parts.append(f"about **{readable_seconds(pace * evaluations)}**")
+        parts.append(f"**{readable_seconds(pace * evaluations)}** or more, as busy as it is")
     parts.append(f"up to {readable_bytes(told.bytes)} of memory")
     said = " · ".join(parts) + f" · on {plain(model.device_name)}"
     if told.runs > MANY_RUNS:

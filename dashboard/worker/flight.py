@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,8 @@ log = logging.getLogger(__name__)
 
 PREVIEW_SHARE = 10  # a preview waits this many times as long as making all of them takes
 CROWDED_SECONDS = 3.0  # rather than wait longer for the next decoded previews: quick sketches
-PACE_MEMORY = 0.8  # weight of the rounds before in the pace
+PACED = 64  # rounds by which the pace is told
+LEAST_SHARE = 0.1  # of those the quickest, which other load has slowed least
 
 
 class Flight:
@@ -45,7 +47,7 @@ class Flight:
         self._watched = watched
         self._ended = ended
         self._jobs: list[WorkerJob] = []
-        self.pace: float | None = None
+        self._paces: deque[float] = deque(maxlen=PACED)
         self._sketch_seconds = 0.0
 
     def __len__(self) -> int:
@@ -53,6 +55,20 @@ class Flight:
 
     def __contains__(self, job: WorkerJob) -> bool:
         return job in self._jobs
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds that an evaluation of one run takes; None before the first.
+
+        Of the rounds of late a low quantile: whatever else the computer does makes some slower, and
+        none quicker. Summed over many rounds it is the least that they will take.
+        """
+        paces = sorted(self._paces)
+        return paces[int(LEAST_SHARE * len(paces))] if paces else None
+
+    def forget_pace(self) -> None:
+        """Forget the pace: another model will have another."""
+        self._paces.clear()
 
     def begin(self, job: WorkerJob) -> None:
         """Hand a job to the engine; what the engine refuses has failed."""
@@ -110,9 +126,7 @@ class Flight:
     def _measure(self, evaluations: int, seconds: float) -> None:
         """Take a round into the pace; one that only decoded tells nothing of the network."""
         if evaluations:
-            each = seconds / evaluations
-            old = each if self.pace is None else self.pace
-            self.pace = PACE_MEMORY * old + (1 - PACE_MEMORY) * each
+            self._paces.append(seconds / evaluations)
 
     def _means(self) -> "tuple[Callable[[Tensor], Image], float]":
         """Return how previews are made, and how long each waits: a tenth of the time is theirs."""

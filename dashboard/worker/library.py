@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dashboard.messages import sentence
+from dashboard.messages import named, sentence
 from dashboard.worker.views import EMBEDDED, ModelRequest, ModelView
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Library:
         try:
             check(request.source, **_options(request))
         except Exception as error:
-            return f"{request.source} could not be loaded: {sentence(error)}"
+            return named(request.source, sentence(error))
         return ""
 
     def holds(self, name: str) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dashboard.messages import sentence
+from dashboard.messages import named, sentence
 from dashboard.worker.desk import ENDED as ENDED_WORKER
 from dashboard.worker.desk import Answer, Desk
 from dashboard.worker.easel import Easel
@@ -370,14 +370,14 @@ class Worker:
             self._status = _replace(self._status, loading=request.source, load_error="")
         self._easel.let_go()
         self.studies.let_go()
-        self._flight.pace = None
+        self._flight.forget_pace()
         view = self._library.view
         before = self._library.request_for(view.name if view else EMBEDDED)
         try:
             self._library.swap(request)
             error = ""
         except BaseException as trouble:
-            error = f"{request.source} could not be loaded: {sentence(trouble)}"
+            error = named(request.source, sentence(trouble))
             for other in (before, self._library.request_for(EMBEDDED)):
                 if self._library.view is None and other.source != request.source:
                     self._change_model(other)

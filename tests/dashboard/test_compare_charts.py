@@ -111,6 +111,20 @@ def test_who_has_an_objection_stands_below_those_that_are_ranked(tables):
     assert kinds == {"dpmpp_2m": 0, "euler": 0, "heun": 1, "euler_ancestral": 2}
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_names_do_not_overprint_however_few_there_are(tables, count):
+    few = list(ENTRANTS)[:count]
+    cost, runs, spread = (
+        tables[n][tables[n]["entrant"].isin(few)] for n in ("cost", "runs", "spread")
+    )
+    for chart in (
+        compare_cost.ranking(cost, 20, COLORS),
+        compare_seeds.over_pictures(runs, spread, "distance", COLORS),
+    ):
+        # measured in the browser: title, axis and labels take 120 px; a name is 12 px high
+        assert chart.to_dict()["height"] - 120 >= 20 * count
+
+
 def test_one_picture_has_no_intervals_and_still_draws(tables):
     cost = tables["cost"].assign(low=np.nan, high=np.nan, pictures=1)
     compare_cost.ranking(cost, 20, COLORS).to_dict()

@@ -6,7 +6,9 @@ import string
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.messages import plain
+import sdlab
+from dashboard.messages import named, plain, sentence
+from sdlab.errors import ModelError
 
 HARMLESS = set("\"'%,/;?@\\") | {"\\"}  # no Markdown begins with these alone
 
@@ -31,3 +33,11 @@ def test_an_error_is_shown_letter_by_letter():
 
     at = AppTest.from_function(page).run()
     assert at.error[0].value == r"no word '\*\*car\*\*', nor \!\[x\]\(y\)"
+
+
+def test_a_model_that_cannot_be_loaded_is_named_once(tmp_path):
+    place = str(tmp_path / "nothing")
+    with pytest.raises(ModelError) as told:
+        sdlab.load(place)
+    assert named(place, sentence(told.value)) == f"The model could not be loaded: {told.value}"
+    assert named("a/model", "no room.") == "a/model could not be loaded: no room."

@@ -363,7 +363,7 @@ def test_a_model_that_fails_is_explained_and_the_embedded_one_is_back(make_worke
     worker = make_worker(load)
     worker.load(ModelRequest("bad"))
     until(lambda: worker.status().load_error)
-    assert "bad could not be loaded: bad is no pipeline" in worker.status().load_error
+    assert "The model could not be loaded: bad is no pipeline" in worker.status().load_error
     until(lambda: worker.status().model)
     assert worker.status().model.name == "embedded"
     failed = ended(worker, worker.submit(SHORT.with_(model="bad")))
@@ -383,7 +383,7 @@ def test_a_model_that_fails_leaves_the_one_before_in_hand(make_worker, model):
     until(lambda: worker.status().load_error)
     until(lambda: worker.status().model and not worker.status().loading)
     assert worker.status().model.name == worker.status().at_hand == "mine"
-    assert "bad could not be loaded" in worker.status().load_error
+    assert "could not be loaded: " in worker.status().load_error
 
 
 def test_the_model_at_hand_is_the_one_that_a_run_asked_for_now_will_find(make_worker):

@@ -14,6 +14,7 @@ from dashboard.messages import sentence
 from dashboard.run_view import python_code
 from dashboard.scrubber import frame_labels
 from dashboard.sidebar import readable_bytes
+from dashboard.worker.flight import Flight
 from dashboard.worker.frames import (
     MAX_PIXELS,
     Sheet,
@@ -255,3 +256,19 @@ def test_the_catalogue_is_judged_for_the_model_in_memory():
     assert fits("PNDMScheduler") and fits("heun")
     library.swap(ModelRequest("other"))
     assert not fits("PNDMScheduler") and fits("heun")
+
+
+def test_the_pace_is_of_the_rounds_that_other_load_slowed_least(tmp_path):
+    flight = Flight(None, tmp_path, bool, print)
+    assert flight.pace is None
+    for _ in range(20):
+        flight._measure(2, 6.4)  # learned while the machine was busy
+    assert flight.pace == 3.2
+    flight._measure(0, 9.0)  # only decoded
+    for _ in range(8):
+        flight._measure(2, 0.4)
+    assert flight.pace == 0.2
+    flight._measure(2, 6.4)
+    assert flight.pace == 0.2
+    flight.forget_pace()
+    assert flight.pace is None
