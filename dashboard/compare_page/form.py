@@ -1,6 +1,5 @@
 """The form of the Compare page: who, which pictures, at what cost; all of it in the address."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,7 +9,7 @@ from dashboard import schedule_rows
 from dashboard.address import bound
 from dashboard.compare_page.rows import FIRST, MOST, entrant_of, text_of, whole_numbers
 from dashboard.controls import OWN_CURVE
-from dashboard.messages import plain, say_ignored_negative
+from dashboard.messages import say_ignored_negative
 from dashboard.sampler_adder import sampler_adder
 from dashboard.worker.views import ModelView
 from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
@@ -161,7 +160,6 @@ def _take(key: str, name: str) -> None:
 
 def _budgets(page: str) -> tuple[int, str, str]:
     left, right = st.columns([3, 4], gap="small")
-    _say_unknown(page, "align", tuple(COUNTED))
     with right:
         counted = bound().segmented_control(
             "Counted in",
@@ -198,7 +196,6 @@ def _more(page: str, model: ModelView) -> dict[str, object]:
     with st.expander("Curve, size, reference, fast mode", key=f"{page}.more_controls"):
         one, two, three, four = st.columns(4, gap="medium")
         with one:
-            _say_unknown(page, "curve", curves)
             curve = bound().selectbox(
                 "Sigma curve for all",
                 curves,
@@ -251,19 +248,6 @@ def _side(page: str, name: str, own: int) -> int | None:
         key=f"{page}.{name}",
         placeholder=f"{own} (the model's own)",
     )
-
-
-def _say_unknown(page: str, name: str, allowed: Sequence[str]) -> None:
-    """Say that the address names a value that there is not; the widget then keeps its default."""
-    given = st.query_params.get(f"{page}.{name}")
-    if given is not None and given not in allowed:
-        st.warning(
-            plain(
-                f"{name} {given[:60]!r}, in the address of this page, is not known; valid are "
-                f"{', '.join(allowed)}."
-            ),
-            icon=":material/link_off:",
-        )
 
 
 def _draft(

@@ -227,9 +227,10 @@ def test_a_long_prompt_runs_and_shows_what_was_cut(quick):
     assert any("cut off" in w.value and "red cat" in w.value for w in at.warning)
 
 
-def test_run_page_by_link(open_page, quick):
+@pytest.mark.parametrize("name", ["id", "run"])  # other pages write the latter
+def test_run_page_by_link(open_page, quick, name):
     run = lab().submit(Experiment(prompt="a sun", seed=3, num_steps=2))
-    at = run_until(open_page("run", id=run), lambda a: a.header)
+    at = run_until(open_page("run", **{name: run}), lambda a: a.header)
     assert titles(at) == ["Run"] and not at.exception
     assert len(at.dataframe) == 4
 
