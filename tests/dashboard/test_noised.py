@@ -118,6 +118,7 @@ def test_an_upload_with_its_notes(open_page):
     assert not at.exception and not errors(at) and len(table(at)) == 8
     at.segmented_control(key="noised.how").set_value("Pad").run()
     assert "padded with black" in " ".join(c.value for c in at.caption)
+    assert any(read(c).startswith("a.png ") for c in at.caption)  # and not "A.png."
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,8 @@ def test_a_bad_upload_is_explained_and_the_one_before_stays(open_page, data, mes
     assert not at.exception and len(table(at)) == 8
     at.segmented_control(key="noised.from").set_value("Sample").run()
     assert not errors(at) and len(table(at)) == 8
+    at.segmented_control(key="noised.from").set_value("Upload").run()
+    assert not errors(at)  # it went with its file
 
 
 @pytest.mark.parametrize(
