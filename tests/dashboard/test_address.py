@@ -75,6 +75,10 @@ def test_no_address_breaks_what_a_page_shows_only_if_chosen(open_page, page):
     [
         ("experiment", "experiment.steps", "1e999", "is no whole number from 1 to 1000"),
         ("experiment", "experiment.steps", "2.5", "is no whole number from 1 to 1000"),
+        ("experiment", "experiment.steps", "-3", "is no whole number from 1 to 1000"),
+        ("experiment", "experiment.steps", "99999999", "is no whole number from 1 to 1000"),
+        ("experiment", "experiment.cfg", "nan", "is no number from 0.0 to 20.0"),
+        ("experiment", "experiment.solver", "NoSuchScheduler", "NoSuchScheduler"),
         ("experiment", "experiment.cfg", "21", "is no number from 0.0 to 20.0"),
         ("experiment", "experiment.solver", "eula", "did you mean 'euler'"),
         ("experiment", "experiment.model", "evil/model", "valid: embedded"),
@@ -95,6 +99,21 @@ def test_what_an_address_cannot_hold_is_said_and_the_default_holds(
     (note,) = [read(w) for w in at.warning if "in the address of this page" in w.value]
     assert note.startswith(f"{field} {value!r}") and said in note
     assert held(at) == held(open_page(page)) and field not in at.query_params
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("experiment.prompt", "a\x01b", "control character"),
+        ("experiment.seed", "1e3", "whole number"),
+        ("experiment.seed", "-5", "from 0"),
+        ("experiment.width", "130", "multiple of 8"),
+    ],
+)
+def test_what_no_run_can_have_is_explained_and_does_not_run(open_page, field, value, message):
+    at = open_page("experiment", **{field: value})
+    assert any(message in read(error) for error in at.error)
+    assert at.button(key="experiment.go").disabled
 
 
 def test_the_rest_of_the_address_holds_and_a_note_goes_with_the_next_choice(open_page):

@@ -1,6 +1,5 @@
 """Hostile input through the browser: nothing breaks, nothing runs, something is said."""
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import SECONDS, run_button, settle, type_prompt, wait_done
@@ -31,44 +30,18 @@ def test_odd_letters_run(open_form):
     healthy(page)
 
 
-@pytest.mark.parametrize(
-    ("address", "message"),
-    [
-        ("/experiment?experiment.prompt=a%01b", "control character"),
-        ("/experiment?experiment.seed=1e3", "whole number"),
-        ("/experiment?experiment.seed=-5", "from 0"),
-        ("/experiment?experiment.width=130", "multiple of 8"),
-    ],
-)
-def test_bad_settings_in_the_url_are_explained(new_page, address, message):
-    page = new_page(address)
-    expect(page.get_by_role("alert").filter(has_text=message)).to_be_visible(timeout=SECONDS)
+def test_a_bad_setting_in_the_url_is_explained(new_page):
+    page = new_page("/experiment?experiment.seed=1e3")
+    expect(page.get_by_role("alert").filter(has_text="whole number")).to_be_visible()
     expect(run_button(page)).to_be_disabled()
     label = run_button(page).get_by_text("Run", exact=True)
     assert "255, 255, 255" not in label.evaluate("label => getComputedStyle(label).color")
     healthy(page)
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "experiment.solver=NoSuchScheduler",
-        "experiment.cfg=nan",
-        "experiment.cfg=1e999",
-        "experiment.steps=-3",
-        "experiment.steps=1e999&experiment.curve=",
-        "experiment.steps=99999999",
-        "experiment.model=evil/model",
-        "run.axis=nonsense",
-        "run=..%2F..%2Fetc",
-    ],
-)
-def test_values_out_of_range_in_the_url_fall_back(new_page, query):
-    page = new_page(f"/experiment?{query}")
-    expect(run_button(page)).to_be_enabled(timeout=SECONDS)
-    if query.startswith("experiment"):
-        expect(page.get_by_text("in the address of this page").first).to_be_visible()
-        assert "experiment." not in page.url
+def test_values_out_of_range_in_the_url_fall_back(new_page):
+    page = new_page("/experiment?experiment.cfg=1e999&run.axis=nonsense&run=..%2F..%2Fetc")
+    expect(run_button(page)).to_be_enabled()
     healthy(page)
 
 
