@@ -375,18 +375,20 @@ class Worker:
         before = self._library.request_for(view.name if view else EMBEDDED)
         try:
             self._library.swap(request)
-            error = ""
+            error, loaded = "", True
         except BaseException as trouble:
+            loaded = False
             error = named(request.source, sentence(trouble))
             for other in (before, self._library.request_for(EMBEDDED)):
                 if self._library.view is None and other.source != request.source:
                     self._change_model(other)
         with self._lock:
             waits = self._roster.models()
+            error = error or self._status.load_error  # of a request refused in the meantime
             self._status = _replace(
                 self._status, loading=waits[0] if waits else "", load_error=error
             )
-        return not error
+        return loaded
 
     def _end(self, job: WorkerJob, state: str, error: str = "") -> None:
         if state == "done" and job.run is not None:

@@ -238,6 +238,8 @@ def known_fields(what: str, values: Mapping[str, Any], cls: type) -> Mapping[str
     Raises:
         ValueError: If one is not; ``what`` says what it is called.
     """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"each {what} must have a name, got {values!r:.60}.")
     names = [f.name for f in fields(cls)]
     for key in values:
         if key not in names:

@@ -42,9 +42,11 @@ def list_runs(root: str | Path | None = None) -> "pd.DataFrame":
     folder = runs_root() if root is None else Path(root).expanduser()
     recover_all(folder)
     paths = [p for p in folder.iterdir() if RUN_ID.fullmatch(p.name)] if folder.is_dir() else []
-    table = pd.DataFrame([_row(path) for path in sorted(paths)], columns=list(COLUMNS))
+    rows = [_row(path) for path in sorted(paths)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     table["created"] = pd.to_datetime(table["created"], utc=True, errors="coerce")
-    table["seed"] = table["seed"].astype(object)  # up to 2**64 - 1, beyond int64
+    # Up to 2**64 - 1: beyond int64, and a float, which a missing one would make of all, rounds it.
+    table["seed"] = pd.Series([row.get("seed") for row in rows], dtype=object)
     table = table.sort_values("created", ascending=False, na_position="last", kind="stable")
     return table.reset_index(drop=True)
 

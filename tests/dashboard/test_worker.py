@@ -321,6 +321,29 @@ def test_what_cannot_be_loaded_does_not_wait_in_the_queue(tmp_path, name, messag
         worker.stop()
 
 
+def test_a_refusal_outlives_the_load_in_progress(tmp_path, model):
+    from sdlab.models.model import Model
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def load(source=None, **options):
+        begun.set()
+        go_on.wait(60)
+        return Model(model.pipeline, source or "embedded")
+
+    worker = Worker(tmp_path, load=load)
+    try:
+        begun.wait(60)
+        worker._library.trouble = lambda request: "nonsense could not be loaded"
+        assert not worker.load(ModelRequest("nonsense"))
+        go_on.set()
+        until(lambda: worker.status().model and not worker.status().loading)
+        assert worker.status().load_error == "nonsense could not be loaded"
+    finally:
+        go_on.set()
+        worker.stop()
+
+
 def test_a_picture_that_could_not_be_saved_is_not_thrown_away(make_worker, monkeypatch):
     def full(run, folder):
         raise StoreError("No space left on device")

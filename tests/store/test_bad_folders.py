@@ -100,15 +100,16 @@ SPOILT = {
 def test_a_spoilt_run_is_named_and_the_others_are_listed(run, stored, name):
     if "pipe" in name and not hasattr(os, "mkfifo"):
         pytest.skip("needs pipes with a name; runs on POSIX")
-    other = run.experiment.with_(seed=1)
-    good = stored.parent / other.id
+    seed = 2**64 - 3  # which a float would round
+    good = stored.parent / run.experiment.with_(seed=seed).id
     shutil.copytree(stored, good)
-    manifest(seed=1)(good)
+    manifest(seed=seed)(good)
     spoil, message = SPOILT[name]
     spoil(stored)
     table = list_runs(stored.parent).set_index("run")
     assert table.loc[good.name, "problem"] == ""
-    assert table.loc[good.name, "num_steps"] == 16
+    assert table.loc[good.name, "num_steps"] == 16 and table.loc[good.name, "seed"] == seed
+    assert str(table.loc[good.name, "seed"]) == str(seed)
     assert str(stored) in table.loc[stored.name, "problem"]
     with pytest.raises(StoreError, match=message):
         raise StoreError(table.loc[stored.name, "problem"])
