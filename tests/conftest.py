@@ -19,6 +19,7 @@ settings.load_profile("sdlab")
 SLOW_FIXTURES = {"open_page", "runs_folder", "make_worker", "server", "browser"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items):
     """Mark what is slow, and keep together what shares something that takes long to make.
 
