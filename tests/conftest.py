@@ -19,19 +19,20 @@ settings.load_profile("sdlab")
 SLOW_FIXTURES = {"open_page", "runs_folder", "make_worker", "server", "browser"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items):
+def pytest_itemcollected(item):
     """Mark what is slow, and keep together what shares something that takes long to make.
 
-    The browser tests share one server and one Chromium, and so one of the test workers; they come
-    first, because they are the largest such group. Other tests stay with their file, whose fixtures
-    they share.
+    The browser tests share one server and one Chromium, and so one of the test workers. Other tests
+    stay with their file, whose fixtures they share.
     """
-    for item in items:
-        browser = "tests/e2e/" in item.path.as_posix()
-        if SLOW_FIXTURES & set(item.fixturenames):
-            item.add_marker(pytest.mark.slow)
-        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.path.as_posix()))
+    browser = "tests/e2e/" in item.path.as_posix()
+    if SLOW_FIXTURES & set(item.fixturenames):
+        item.add_marker(pytest.mark.slow)
+    item.add_marker(pytest.mark.xdist_group("browser" if browser else item.path.as_posix()))
+
+
+def pytest_collection_modifyitems(items):
+    """Let the browser tests, the largest group, come first."""
     items.sort(key=lambda item: "tests/e2e/" not in item.path.as_posix())
 
 
