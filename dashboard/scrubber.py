@@ -192,7 +192,7 @@ def _component() -> Any:
 
 
 def frame_labels(steps: "pd.DataFrame", kept: Sequence[int]) -> list[str]:
-    """Return what stands below each frame: evaluation, step, timestep and sigma.
+    """Return what stands below each frame, by the numbers of the tables: from 0.
 
     Raises:
         ValueError: If an evaluation is not in the table.
@@ -201,9 +201,8 @@ def frame_labels(steps: "pd.DataFrame", kept: Sequence[int]) -> list[str]:
     missing = [k for k in kept if k not in rows.index]
     if missing:
         raise ValueError(f"The steps table has no evaluation {missing[0]}.")
-    last = len(steps)
     return [
-        f"evaluation {k + 1} of {last} · step {int(rows.at[k, 'step'])} · "
+        f"evaluation {k} · step {int(rows.at[k, 'step'])} · "
         f"timestep {rows.at[k, 'timestep']:.5g} · sigma {rows.at[k, 'sigma']:.4g}"
         for k in kept
     ]

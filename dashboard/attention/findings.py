@@ -208,10 +208,10 @@ def _along(maps: "AttentionMaps", look: Look, over: str) -> tuple[dict[str, Any]
 
 
 def _told(over: str, names: list[Any]) -> list[str]:
-    """Return what the pictures of a sheet are called; evaluations from 1, as in the viewer."""
+    """Return what the pictures of a sheet are called; evaluations from 0, as in the viewer."""
     if over == "layer":
         return short_layers(names)
-    return [str(name + 1) if over == "evaluation" else str(name) for name in names]
+    return [str(name) for name in names]
 
 
 def _overlap(subject: Subject, look: Look) -> None:

@@ -248,7 +248,7 @@ def _of_run(run: StoredRun) -> Subject | None:
     if maps.facts.truncated:
         st.warning(
             f"The cap of {maps.record.max_bytes / 2**20:.0f} MiB was reached: attention was kept "
-            f"up to evaluation {maps.evaluations[-1] + 1} only.",
+            f"up to evaluation {maps.evaluations[-1]} only.",
             icon=":material/warning:",
         )
     size = (run.manifest["width"], run.manifest["height"])

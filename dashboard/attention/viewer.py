@@ -132,20 +132,20 @@ def look_frames(
 
 
 def mean_in_words(maps: "AttentionMaps", evaluations: tuple[int, ...]) -> str:
-    """Return what a mean is taken over: 'mean of evaluations 3 to 8 of 10', counted from 1.
+    """Return what a mean is taken over, from 0: 'mean of 6 of the 10 evaluations, 2 to 7'.
 
-    Where not every evaluation was kept: 'mean of 3 of the 4 kept evaluations, 6 to 16'.
+    Where not every evaluation was kept: 'mean of 3 of the 4 kept evaluations, 5 to 15'.
     """
     kept, chosen = len(maps), len(evaluations)
-    first, last = evaluations[0] + 1, evaluations[-1] + 1
+    first, last = evaluations[0], evaluations[-1]
     if kept == 1:
         return f"evaluation {first}"
     if maps.evaluations == tuple(range(kept)):
         if chosen == kept:
             return f"mean of {kept} evaluations"
         if chosen == 1:
-            return f"evaluation {first} of {kept}"
-        return f"mean of evaluations {first} to {last} of {kept}"
+            return f"evaluation {first}, one of {kept}"
+        return f"mean of {chosen} of the {kept} evaluations, {first} to {last}"
     if chosen == 1:
         return f"evaluation {first}, one of {kept} that were kept"
     which = f"the {kept}" if chosen == kept else f"{chosen} of the {kept}"
@@ -166,11 +166,11 @@ def _word_frames(
 
 
 def frame_labels(maps: "AttentionMaps") -> list[str]:
-    """Return what stands below each kept evaluation, counted from 1: step, timestep, sigma."""
+    """Return what stands below each kept evaluation, counted from 0: step, timestep, sigma."""
     facts = maps.facts
     rows = zip(facts.evaluations, facts.steps, facts.timesteps, facts.sigmas, strict=True)
     return [
-        f"evaluation {e + 1} · step {s} · timestep {t:.5g} · sigma {sigma:.4g}"
+        f"evaluation {e} · step {s} · timestep {t:.5g} · sigma {sigma:.4g}"
         for e, s, t, sigma in rows
     ]
 
@@ -220,17 +220,16 @@ def _evaluations(subject: Subject) -> tuple[int, ...]:
         return every
     count = len(every)
     kept = views.span_places(count, views.best(subject.model).span)
-    first, last = bound().slider(
+    first, last = bound().select_slider(
         "Mean over kept evaluations",
-        1,
-        count,
-        (kept.start + 1, kept.stop),
-        key=f"{PAGE}.mean_of_{count}",
-        help="Counted from 1 among those that were kept. All that is said below without an "
-        "evaluation of its own is the mean of these. At first, for the embedded model, those that "
-        "find its objects best.",
+        every,
+        (every[kept.start], every[kept.stop - 1]),
+        key=f"{PAGE}.mean_from_0_of_{count}",
+        help="Counted from 0, as in the tables. All that is said below without an evaluation of "
+        "its own is the mean of these. At first, for the embedded model, those that find its "
+        "objects best.",
     )
-    return every[first - 1 : last]
+    return every[every.index(first) : every.index(last) + 1]
 
 
 def _head(

@@ -265,11 +265,11 @@ def _strip_bytes(digest: str, _frames: list[Image.Image]) -> bytes:
 
 def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
     st.header("One evaluation", anchor=False)
-    labels = [evaluation + 1 for evaluation in run.trace.kept]
+    labels = list(run.trace.kept)
     number = labels[0]
     if len(labels) > 1:
         number = bound().select_slider(
-            "Evaluation", labels, labels[len(labels) // 2], key=f"{page}.evaluation",
+            "Evaluation", labels, labels[len(labels) // 2], key=f"{page}.evaluation_from_0",
         )  # fmt: skip
     index = labels.index(number)
     st.caption(frame_labels(run.steps, [run.trace.kept[index]])[0])

@@ -269,9 +269,9 @@ def test_the_page_starts_from_the_best_layers_and_steps(open_page, monkeypatch):
     at = open_page("attention", **{**FAST, "attention.steps": "4"})
     at.button(key="attention.go").click().run()
     run_until(at, shows_maps)
-    assert at.slider(key="attention.mean_of_4").value == (3, 4)
+    assert at.select_slider(key="attention.mean_from_0_of_4").value == (2, 3)
     assert at.selectbox(key="attention.layer").value == layer
-    at.slider(key="attention.mean_of_4").set_value((2, 2)).run()
+    at.select_slider(key="attention.mean_from_0_of_4").set_value((1, 1)).run()
     assert not at.exception and not at.error
 
 
@@ -290,14 +290,14 @@ def test_means_are_of_the_chosen_evaluations(recorded):
 @pytest.mark.parametrize(
     ("kept", "chosen", "said"),
     [
-        ((0, 1, 2), (1, 2), "mean of evaluations 2 to 3 of 3"),
+        ((0, 1, 2), (1, 2), "mean of 2 of the 3 evaluations, 1 to 2"),
         ((0, 1, 2), (0, 1, 2), "mean of 3 evaluations"),
-        ((0, 1, 2), (1,), "evaluation 2 of 3"),
-        ((9,), (9,), "evaluation 10"),
-        ((0,), (0,), "evaluation 1"),
-        ((0, 5, 10, 15), (5, 10, 15), "mean of 3 of the 4 kept evaluations, 6 to 16"),
-        ((0, 5, 10, 15), (0, 5, 10, 15), "mean of the 4 kept evaluations, 1 to 16"),
-        ((0, 3, 6, 9), (9,), "evaluation 10, one of 4 that were kept"),
+        ((0, 1, 2), (1,), "evaluation 1, one of 3"),
+        ((9,), (9,), "evaluation 9"),
+        ((0,), (0,), "evaluation 0"),
+        ((0, 5, 10, 15), (5, 10, 15), "mean of 3 of the 4 kept evaluations, 5 to 15"),
+        ((0, 5, 10, 15), (0, 5, 10, 15), "mean of the 4 kept evaluations, 0 to 15"),
+        ((0, 3, 6, 9), (9,), "evaluation 9, one of 4 that were kept"),
     ],
 )
 def test_what_a_mean_is_of_is_said_truly(kept, chosen, said):

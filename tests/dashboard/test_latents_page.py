@@ -81,9 +81,9 @@ def test_any_evaluation_can_be_chosen_though_the_strip_is_thinned(open_page, run
     monkeypatch.setattr(through, "MOST_FRAMES", 2)
     at = section(open_page, "Through a run", **{"latents.from": "Run", "latents.run": run})
     assert any("2 of 4 evaluations" in c.value for c in at.caption)
-    assert list(at.select_slider[0].options) == ["1", "2", "3", "4"]
+    assert list(at.select_slider[0].options) == ["0", "1", "2", "3"]
     at.select_slider[0].set_value(2).run()
-    assert any("evaluation 2 of 4" in c.value for c in at.caption) and not at.exception
+    assert any("evaluation 2 · step 2" in c.value for c in at.caption) and not at.exception
 
 
 def test_choosing_run_takes_the_latest(open_page, run):

@@ -223,7 +223,7 @@ def test_an_unexpected_error_goes_to_the_log_and_not_to_the_screen(caplog):
 
 def test_frame_labels_name_the_evaluation(steps):
     labels = frame_labels(steps, [0, 24])
-    assert labels[0] == "evaluation 1 of 25 · step 0 · timestep 999 · sigma 14.6"
+    assert labels[0] == "evaluation 0 · step 0 · timestep 999 · sigma 14.6"
     with pytest.raises(ValueError, match="no evaluation 25"):
         frame_labels(steps, [25])
 

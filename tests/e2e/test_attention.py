@@ -31,7 +31,7 @@ def test_maps_are_scrubbed_and_asked(new_page):
     page.get_by_label("mean", exact=True).uncheck()
     page.get_by_role("slider", name="Evaluation", exact=True).fill("3")
     assert frame(page) == "3"
-    expect(page.locator(".heat .where")).to_contain_text("evaluation 4")
+    expect(page.locator(".heat .where")).to_contain_text("evaluation 3")
     assert len(sent) - before <= 2, "only the sidebar may ask in between"
 
     box = page.locator(".heat .layers").first
