@@ -57,7 +57,7 @@ def experiment_controls(choices: Choices) -> Experiment:
     steps = bound(right).number_input(
         "Steps", 1, 1000, 25, key="experiment.steps", help="Solver steps."
     )
-    cfg = bound().slider(
+    cfg = bound().number_input(
         "Guidance scale (CFG)",
         0.0,
         20.0,
@@ -206,7 +206,7 @@ def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series) -> str:
 def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
     with st.expander("Size, fine tuning", key="experiment.more"):
         width, height = _size(model)
-        rescale = bound().slider(
+        rescale = bound().number_input(
             "Guidance rescale",
             0.0,
             1.0,
@@ -240,8 +240,8 @@ def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
 
 
 def _eta(own: float) -> float | None:
-    """Draw the slider, which stands at the solver's own default; there it gives None."""
-    eta = bound().slider(
+    """Draw the field, which stands at the solver's own default; there it gives None."""
+    eta = bound().number_input(
         "Eta",
         0.0,
         1.0,

@@ -125,7 +125,7 @@ def test_the_rest_of_the_address_holds_and_a_note_goes_with_the_next_choice(open
     at.run()
     assert "experiment.steps" in read(at.warning[0])
     at.number_input(key="experiment.steps").set_value(5).run()
-    at.slider(key="experiment.cfg").set_value(5.0).run()
+    at.number_input(key="experiment.cfg").set_value(5.0).run()
     assert not at.run().warning
     assert at.number_input(key="experiment.steps").value == 5
 

@@ -90,7 +90,7 @@ def test_axis_choice_redraws_the_charts(quick):
 
 
 def test_without_guidance_a_sentence_stands_for_the_charts(quick):
-    quick.slider(key="experiment.cfg").set_value(1.0).run()
+    quick.number_input(key="experiment.cfg").set_value(1.0).run()
     at = start(quick)
     assert len(at.get("vega_lite_chart")) == 9
     assert any("no unconditional half" in c.value for c in at.caption)
@@ -99,22 +99,22 @@ def test_without_guidance_a_sentence_stands_for_the_charts(quick):
 def test_a_negative_prompt_without_guidance_is_told_before_and_after(quick):
     quick.text_input(key="experiment.negative").set_value("rain").run()
     assert not any("negative prompt is ignored" in i.value for i in quick.info)
-    quick.slider(key="experiment.cfg").set_value(1.0).run()
+    quick.number_input(key="experiment.cfg").set_value(1.0).run()
     assert any("negative prompt is ignored" in i.value for i in quick.info)
     at = start(quick)
     assert any("negative prompt is ignored" in w.value for w in at.warning)
 
 
 def test_eta_only_where_it_applies(quick):
-    assert any(s.key == "experiment.eta_0" for s in quick.slider)
+    assert any(s.key == "experiment.eta_0" for s in quick.number_input)
     quick.selectbox(key="experiment.solver").set_value("heun").run()
-    assert not any(s.key.startswith("experiment.eta") for s in quick.slider)
+    assert not any(s.key.startswith("experiment.eta") for s in quick.number_input)
     assert not quick.exception
 
 
 def test_eta_stands_at_the_solvers_own_and_can_be_zero(quick, runs_folder):
     quick.selectbox(key="experiment.solver").set_value("euler_ancestral").run()
-    assert quick.slider(key="experiment.eta_1").value == 1.0
+    assert quick.number_input(key="experiment.eta_1").value == 1.0
 
     def etas():
         made = [open_run(path).experiment for path in runs_folder.glob("[0-9a-f]" * 16)]
@@ -122,7 +122,7 @@ def test_eta_stands_at_the_solvers_own_and_can_be_zero(quick, runs_folder):
 
     start(quick)
     assert etas() == [None]
-    quick.slider(key="experiment.eta_1").set_value(0.0).run()
+    quick.number_input(key="experiment.eta_1").set_value(0.0).run()
     quick.button(key=FORM).click().run()
     run_until(quick, lambda at: 0.0 in etas())
 
