@@ -33,7 +33,7 @@ def arrive(page: str) -> None:
     """
     state = _state()
     if state["page"] != page:
-        state.update(page=page, read={}, notes={})
+        state.update(page=page, read={}, notes={}, names={})
     if state["notes"]:
         said = [plain(note) for note, _ in state["notes"].values()]
         st.warning("  \n".join(said), icon=":material/link_off:")
@@ -97,7 +97,8 @@ class Bound:
         return self._chosen("select_slider", label, options, *more, **named)
 
     def multiselect(self, label: str, options: Iterable[Any], *more: Any, **named: Any) -> Any:
-        """Draw ``st.multiselect``."""
+        """Draw ``st.multiselect``; Enter chooses the nearest match, never all of them."""
+        named = {"select_all": False, **named}
         if named.get("accept_new_options"):
             return self._drawn("multiselect", _anything, label, options, *more, **named)
         return self._chosen("multiselect", label, options, *more, **named)
@@ -120,6 +121,8 @@ class Bound:
         options = list(options)
         names = [str(named.get("format_func", str)(option)) for option in options]
         check = _one_of(names, may_be_empty=kind in ("multiselect", "pills"))
+        if "key" in named:
+            _rename(named["key"], options, names)
         return self._drawn(kind, check, label, options, *more, **named)
 
     def _drawn(self, kind: str, check: Check, *args: Any, key: str, **named: Any) -> Any:
@@ -138,8 +141,19 @@ class Bound:
 _UNKNOWN = "(not drawn yet)"
 
 
+def _rename(key: str, options: Sequence[Any], names: Sequence[str]) -> None:
+    """Choose a field's choice once more if its options are called something else than before.
+
+    The browser and the address go by the names, and would keep the one that it had.
+    """
+    before = _state()["names"].get(key, names)
+    _state()["names"][key] = names
+    if before != names and st.session_state.get(key) in options:
+        st.session_state[key] = st.session_state[key]
+
+
 def _state() -> dict[str, Any]:
-    return st.session_state.setdefault(_STATE, {"page": "", "read": {}, "notes": {}})
+    return st.session_state.setdefault(_STATE, {"page": "", "read": {}, "notes": {}, "names": {}})
 
 
 def _read(key: str, check: Check) -> None:

@@ -102,6 +102,19 @@ def test_what_an_address_cannot_hold_is_said_and_the_default_holds(
 
 
 @pytest.mark.parametrize(
+    ("page", "key"),
+    [
+        ("compare", "compare.samplers"),
+        ("noise_schedules", "schedules.rows"),
+        ("solver_bench", "bench.solvers"),
+    ],
+)
+def test_enter_takes_the_nearest_match_and_not_all(open_page, page, key):
+    box = open_page(page).multiselect(key=key)
+    assert box.proto.select_all == 0  # no "Select all" above the matches
+
+
+@pytest.mark.parametrize(
     ("field", "value", "message"),
     [
         ("experiment.prompt", "a\x01b", "control character"),

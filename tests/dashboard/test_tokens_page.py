@@ -52,6 +52,15 @@ def test_two_prompts_beside_each_other(page):
     assert any("positions 0 to 2 are equal by causality" in c.value for c in page.caption)
 
 
+def test_a_position_goes_by_the_word_that_the_prompt_has_there_now(page):
+    page.selectbox(key="tokens.position").set_value(5).run()
+    page.text_area(key="tokens.prompt").set_value("a dog in a red car").run()
+    chosen = page.selectbox(key="tokens.position")
+    assert chosen.value == 5 and not page.exception
+    # The browser shows, and the address holds, what it was told last.
+    assert chosen.proto.set_value and chosen.proto.raw_value == "5 red"
+
+
 def test_the_same_prompt_twice(page):
     page.text_area(key="tokens.other").set_value("A  PARROT on a beach").run()
     assert any("same 77 tokens" in m.value for m in page.markdown)
