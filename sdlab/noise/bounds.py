@@ -7,10 +7,11 @@ model's scheduler_config.json. A value's kind follows from its option's name, el
 """
 
 import math
-import reprlib
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
+
+from sdlab.errors import shown
 
 MAX_TIMESTEPS = 10_000
 MAX_STEPS = MAX_TIMESTEPS
@@ -131,13 +132,6 @@ def check_whole(what: str, value: Any, least: int, most: int) -> None:
         raise ValueError(
             f"{what} must be a whole number from {least} to {most}, got {shown(value)}."
         )
-
-
-def shown(value: Any) -> str:
-    """Return a value as an error message shows it: short, whatever it is."""
-    if isinstance(value, int) and value.bit_length() > 128:
-        return f"a number of about {value.bit_length() * 0.30103:.0f} digits"
-    return reprlib.repr(value)[:100]
 
 
 def _number(what: str, value: Any, low: float, high: float) -> None:

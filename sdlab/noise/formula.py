@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from sdlab.errors import unknown
+from sdlab.errors import shown, unknown
+from sdlab.noise.bounds import MAX_STEPS
 from sdlab.noise.schedule import Array
 
 MAX_LENGTH = 500
 MAX_NODES = 150
 MAX_DEPTH = 60
-MAX_STEPS = 10_000
 VARIABLES = ("u", "n", "sigma_min", "sigma_max", "pi", "e")
 
 
@@ -190,9 +190,9 @@ def parse(text: str) -> ast.expr:
             tree = ast.parse(plain, mode="eval").body
     except SyntaxError as error:
         at = f" at character {error.offset}" if error.offset else ""
-        raise ValueError(f"formula {_short(plain)} is no expression{at}: {error.msg}.") from None
+        raise ValueError(f"formula {shown(plain)} is no expression{at}: {error.msg}.") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"formula {_short(plain)} cannot be read: {_why(error)}.") from None
+        raise ValueError(f"formula {shown(plain)} cannot be read: {_why(error)}.") from None
     _judge(tree)
     return tree
 
@@ -223,13 +223,13 @@ def _judge_node(node: ast.AST) -> None:
         raise ValueError(f"formula has {type(node).__name__}: {instead}.")
     if isinstance(node, ast.Constant):
         if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
-            raise ValueError(f"formula may hold numbers only, it has {_short(node.value)}.")
+            raise ValueError(f"formula may hold numbers only, it has {shown(node.value)}.")
         node.value = _float(node.value)
     elif isinstance(node, ast.Name) and node.id not in VARIABLES:
         what = "variable of a formula"
         if node.id in FUNCTIONS:
             raise ValueError(f"{node.id} is a function; write {node.id}(...) in the formula.")
-        raise ValueError(unknown(what, node.id[:40], VARIABLES))
+        raise ValueError(unknown(what, node.id, VARIABLES))
     elif isinstance(node, ast.Call):
         _judge_call(node)
 
@@ -239,7 +239,7 @@ def _judge_call(node: ast.Call) -> None:
         raise ValueError("formula calls something that is no function's name.")
     name = node.func.id
     if name not in FUNCTIONS:
-        raise ValueError(unknown("function of a formula", name[:40], FUNCTIONS))
+        raise ValueError(unknown("function of a formula", name, FUNCTIONS))
     low, high = FUNCTIONS[name][1:]
     if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
         raise ValueError(f"{name}() in a formula takes plain arguments only.")
@@ -271,8 +271,3 @@ def _why(error: Exception) -> str:
     if "domain" in str(error) or "expected a" in str(error):
         return "outside a function's domain, such as log(0) or sqrt(-1)"
     return str(error).rstrip(".")
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sdlab.errors import unknown
-from sdlab.noise.bounds import MAX_TIMESTEPS, check_config, check_whole, shown
+from sdlab.noise.bounds import MAX_TIMESTEPS, check_config, check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -240,7 +240,7 @@ def unknown_prediction(kind: object) -> str:
             f"prediction_type {kind!r} belongs to flow-matching models, which this laboratory does"
             f" not sample; its models predict {', '.join(PREDICTION_TYPES)}."
         )
-    return unknown("prediction_type", shown(kind).strip("'"), PREDICTION_TYPES)
+    return unknown("prediction_type", kind, PREDICTION_TYPES)
 
 
 def edm_c_noise(sigma: ArrayLike) -> Array:

@@ -143,10 +143,6 @@ class Experiment:
         for name in ("width", "height"):
             if getattr(self, name) is not None:
                 _size(name, getattr(self, name))
-        for name in ("solver", "curve", "model"):
-            value: object = getattr(self, name)
-            if not (isinstance(value, str) or (name == "curve" and value is None)):
-                raise ValueError(f"{name} must be text, got {value!r:.60}.")
         if isinstance(self.record, Mapping):
             object.__setattr__(self, "record", Record.from_dict(self.record))
         if not isinstance(self.record, Record):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sdlab.errors import SchedulerError, unknown
+from sdlab.errors import SchedulerError, shown, unknown
 from sdlab.noise import bounds, curves
 from sdlab.noise.curves import SPACINGS
 from sdlab.noise.schedule import NoiseSchedule
@@ -127,7 +127,7 @@ def _refusing(name: str, num_steps: int, given: Mapping[str, Any]) -> Iterator[N
         with quiet():
             yield
     except Exception as error:
-        asked = ", ".join(f"{k}={bounds.shown(v)}" for k, v in given.items()) or "its defaults"
+        asked = ", ".join(f"{k}={shown(v)}" for k, v in given.items()) or "its defaults"
         said = error if isinstance(error, (ValueError, NotImplementedError)) else words(error)
         raise SchedulerError(
             f"{name} refuses {asked} with num_steps={num_steps}: {said}"
