@@ -5,6 +5,7 @@ the size against the VAE, the memory against the machine.
 """
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from sdlab.denoisers.network import check_fast, uses_guidance
 from sdlab.errors import MemoryLimitError
@@ -14,6 +15,8 @@ from sdlab.sampling import memory
 from sdlab.sampling.course import Course, course, try_out
 from sdlab.sampling.experiment import Experiment, check_size
 from sdlab.tracing.attention.planning import AttentionPlan, plan_attention
+
+_TRIED: "WeakKeyDictionary[Model, set[tuple[object, ...]]]" = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,7 @@ def plan(model: Model, experiment: Experiment) -> Plan:
         seed=experiment.seed,
         device=model.device,
     )
-    if found.scheduler is not None:
-        try_out(found)  # what would fail in its last step is told before the first
+    _check_steps(model, experiment, found)
     guided = uses_guidance(model, experiment.guidance_scale)
     attention = plan_attention(model, experiment, shape, found.steps, guided)
     record = memory.record_bytes(experiment.record, found.nfe, shape, guided)
@@ -102,6 +104,17 @@ def plan(model: Model, experiment: Experiment) -> Plan:
     activation = memory.BASE_BYTES + max(network, memory.decode_bytes(model, shape))
     _check_memory(model, experiment, record, activation)
     return Plan(found, shape, guided, record, activation, attention)
+
+
+def _check_steps(model: Model, experiment: Experiment, found: Course) -> None:
+    """Tell before the first step what a scheduler would fail of in its last; each way once."""
+    if found.scheduler is None:
+        return
+    x, tried = experiment, _TRIED.setdefault(model, set())
+    way = (x.solver, x.solver_options, x.curve, x.curve_options, x.num_steps, x.eta)
+    if way not in tried:
+        try_out(found)
+        tried.add(way)
 
 
 def _shape(model: Model, experiment: Experiment) -> tuple[int, int, int]:

@@ -1,3 +1,5 @@
+from weakref import WeakKeyDictionary
+
 import pytest
 
 import sdlab
@@ -70,3 +72,15 @@ def test_a_record_beyond_memory_is_refused(small, monkeypatch):
         sdlab.plan(small, wanted)
     slim = wanted.with_(record=sdlab.Record(every=100, tensors=("x0_pred",)))
     assert sdlab.plan(small, slim).record_bytes < 2**20
+
+
+def test_a_scheduler_is_tried_once_for_all_pictures_of_a_way(small, monkeypatch):
+    from sdlab.sampling import plan
+
+    tried = []
+    monkeypatch.setattr(plan, "_TRIED", WeakKeyDictionary())
+    monkeypatch.setattr(plan, "try_out", lambda course: tried.append(course.num_steps))
+    for changes in ({}, {"seed": 5}, {"prompt": "a cat"}, {"num_steps": 7}, {"num_steps": 7}):
+        sdlab.plan(small, experiment(solver="DDIMScheduler").with_(**changes))
+    sdlab.plan(small, experiment(solver="heun"))
+    assert tried == [5, 7]
