@@ -1,7 +1,7 @@
 """The controls of the Solver bench page, every one of them in the URL."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -10,9 +10,12 @@ import streamlit as st
 from dashboard.address import bound
 from dashboard.bench_data import problems
 from dashboard.controls import SAVED
+from dashboard.messages import plain, sentence
+from dashboard.schedule_rows import Row, parse_row
 
 OWN_CURVE = "as trained"
 FIRST = ("euler", "heun", "dpm_2", "dpmpp_2m", "unipc", "DDIMScheduler")
+MOST = 60
 STEPS = (4, 8, 16, 32, 64, 128, 256, 512)
 _MORE = {
     "pictures": ": every particle ends on one of them, so the error counts those that a solver "
@@ -28,29 +31,22 @@ class Settings:
     """What the controls stand for.
 
     Attributes:
-        names: Solvers by short name, schedulers by class.
-        curves: The curve that each follows; None for its own spacing.
+        rows: The solvers and schedulers, each with the options and the curve that it runs with.
         curve: The curve that was asked for, as the menu calls it, or None.
-        curve_options: Its options, of a saved one.
+        apart: Those that cannot follow it and go by their own spacing.
         problem: A name of ``sdlab.bench.problems``.
         steps: Step counts.
         end: "zero" or "sigma_min".
         cost: "nfe" or "num_steps", the horizontal axis.
     """
 
-    names: tuple[str, ...]
-    curves: dict[str, str | None]
+    rows: tuple[Row, ...]
     curve: str | None
-    curve_options: dict[str, Any]
+    apart: tuple[str, ...]
     problem: str
     steps: tuple[int, ...]
     end: str
     cost: str
-
-    @property
-    def apart(self) -> list[str]:
-        """Those that cannot follow the curve and go by their own spacing."""
-        return [n for n in self.names if self.curve is not None and self.curves[n] is None]
 
 
 def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
@@ -71,12 +67,16 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
                 on_click=_choose,
                 args=(f"{page}.solvers", chosen(all_names)),
             )
-    names = bound().multiselect(
+    texts = bound().multiselect(
         "Solvers and schedulers",
         all_names,
         [name for name in FIRST if name in all_names],
         key=f"{page}.solvers",
-        help="The laboratory's own by short name, plugged-in ones too; diffusers' by class.",
+        accept_new_options=True,
+        max_selections=MOST,
+        help="The laboratory's own by short name, plugged-in ones too; diffusers' by class. You "
+        "may also type one with options, and with a curve of its own: "
+        "`ddim {eta=1} + karras [rho=5]`.",
     )
     left, middle, right = st.columns([2, 1, 2], gap="medium")
     problem = _problem(page, left)
@@ -103,19 +103,49 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
             help="Own solvers then end at the smallest sigma above 0, where nothing floors their "
             "error and their order shows. diffusers' schedulers end where they do.",
         )
-    can = catalogue.set_index("name")
     path, options = _opened(curve)
+    can = catalogue.set_index("name")
     follow = can["custom_sigmas"] if options else can["curves"].map(lambda known: path in known)
+    rows, apart = [], []
+    for row in _read(texts, low):
+        if row.curve is None and path is not None:
+            if follow.get(row.name, False):
+                row = replace(row, curve=path, curve_options=options)
+            else:
+                apart.append(row.text)
+        rows.append(row)
     return Settings(
-        tuple(names),
-        {name: path if follow[name] else None for name in names},
+        tuple(rows),
         curve,
-        options,
+        tuple(apart),
         problem,
         tuple(n for n in STEPS if low <= n <= high),
         "sigma_min" if open_end else "zero",
         _COSTS[cost],
     )
+
+
+def _read(texts: list[str], num_steps: int) -> list[Row]:
+    """Return the rows of what was chosen or typed; what cannot be measured is said."""
+    from sdlab.bench.entrant import enter
+    from sdlab.sampling.experiment import options_of
+
+    rows = []
+    for text in dict.fromkeys(texts):
+        try:
+            row = parse_row(text)
+            row = replace(row, options=dict(options_of("options", row.options)))
+            enter(
+                row.name,
+                num_steps,
+                curve=row.curve,
+                curve_options=row.curve_options,
+                options=row.options,
+            )
+            rows.append(row)
+        except ValueError as error:
+            st.error(plain(f"{text[:80]}: {sentence(error)}"), icon=":material/error:")
+    return rows
 
 
 def _problem(page: str, place: st.delta_generator.DeltaGenerator) -> str:

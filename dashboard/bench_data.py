@@ -14,6 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.lab import lab
+from dashboard.schedule_rows import Row
 
 # Samples where a weak error must be sampled: ours and diffusers' in few dimensions, and pictures.
 # The library takes more, 16,384 and 1,024; here an answer is wanted in a second or two.
@@ -44,35 +45,42 @@ def problems() -> pd.DataFrame:
 
 
 def measured(
-    names: Sequence[str],
-    curves: dict[str, str | None],
+    rows: Sequence[Row],
     problem: str,
     steps: tuple[int, ...],
     end: str,
     progress: Callable[[int, str], None],
-    curve_options: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """Return the errors of all solvers; ``progress`` is told how many are done and who is next."""
+    """Return the errors of all rows, each under its text as ``solver``.
+
+    ``progress`` is told how many are done and who is next.
+    """
     parts = []
-    for done, name in enumerate(names):
-        progress(done, name)
-        options = curve_options or {} if curves[name] else {}
-        parts.append(_errors(name, curves[name], options, problem, steps, end, _code(name)))
+    for done, row in enumerate(rows):
+        progress(done, row.text)
+        found = _errors(*_way_of(row), problem, steps, end, _code(row.name))
+        parts.append(found.assign(solver=row.text))
     return pd.concat(parts, ignore_index=True)
 
 
-def fitted(errors: pd.DataFrame) -> pd.DataFrame:
-    """Return the fitted order of every solver in a table of errors."""
+def fitted(errors: pd.DataFrame, rows: Sequence[Row]) -> pd.DataFrame:
+    """Return the fitted order of every row in its table of errors."""
     from sdlab import bench
 
-    return bench.orders(errors)
+    tables = ((row, errors[errors["solver"] == row.text]) for row in rows)
+    parts = [
+        bench.orders(table.assign(solver=row.name)).assign(solver=row.text) for row, table in tables
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
-def way(
-    name: str, num_steps: int, problem: str, curve: str | None, curve_options: dict[str, Any]
-) -> pd.DataFrame:
+def way(row: Row, num_steps: int, problem: str) -> pd.DataFrame:
     """Return the trajectories of some particles."""
-    return _way(name, num_steps, problem, curve, curve_options if curve else {}, _code(name))
+    return _way(*_way_of(row), num_steps, problem, _code(row.name))
+
+
+def _way_of(row: Row) -> tuple[str, dict[str, Any], str | None, dict[str, Any]]:
+    return row.name, row.options, row.curve, row.curve_options
 
 
 def drift(table: pd.DataFrame) -> pd.DataFrame:
@@ -95,6 +103,7 @@ def density(problem: str, sigma: float) -> pd.DataFrame:
 @st.cache_data(max_entries=2000, show_spinner=False)
 def _errors(
     name: str,
+    options: dict[str, Any],
     curve: str | None,
     curve_options: dict[str, Any],
     problem: str,
@@ -106,7 +115,7 @@ def _errors(
     from sdlab.bench.entrant import is_stochastic
 
     particles = None
-    if is_stochastic(name):
+    if is_stochastic(name, options):
         particles = FOREIGN_SAMPLES if code == 0 else SAMPLES
         if bench.problem(problem).dimension > 2:
             particles = PICTURES
@@ -116,6 +125,7 @@ def _errors(
         steps=steps,
         curve=curve,
         curve_options=curve_options,
+        options={name: options},
         end=end,
         particles=particles,
     )
@@ -124,10 +134,11 @@ def _errors(
 @st.cache_data(max_entries=100, show_spinner="Following the particles …")
 def _way(
     name: str,
-    num_steps: int,
-    problem: str,
+    options: dict[str, Any],
     curve: str | None,
     curve_options: dict[str, Any],
+    num_steps: int,
+    problem: str,
     code: int,
 ) -> pd.DataFrame:
     from sdlab import bench
@@ -138,6 +149,7 @@ def _way(
         problem=problem,
         curve=curve,
         curve_options=curve_options,
+        options=options,
         particles=PARTICLES,
     )
 

@@ -19,7 +19,7 @@ def solver_bench(page: str) -> None:
         catalogue = data.catalogue()
     with explained():
         settings = bench_controls(page, catalogue)
-    if not settings.names:
+    if not settings.rows:
         st.info("Choose a solver above, or press a preset.", icon=":material/speed:")
         return
     with explained():
@@ -37,19 +37,17 @@ def solver_bench(page: str) -> None:
 
 def _measured(settings: Settings) -> pd.DataFrame:
     bar = st.progress(0.0, "Measuring …")
-    count = len(settings.names)
+    count = len(settings.rows)
 
     def progress(done: int, name: str) -> None:
         bar.progress(done / count, f"Measuring {name}, {done + 1} of {count} …")
 
     found = data.measured(
-        settings.names,
-        settings.curves,
+        settings.rows,
         settings.problem,
         settings.steps,
         settings.end,
         progress,
-        settings.curve_options,
     )
     bar.empty()
     return found
@@ -116,7 +114,7 @@ def _floors(errors: pd.DataFrame, settings: Settings) -> None:
 
 
 def _orders(page: str, errors: pd.DataFrame, settings: Settings) -> None:
-    table = data.fitted(errors)
+    table = data.fitted(errors, settings.rows)
     column = st.column_config
     shown = table.assign(
         interval=[
@@ -201,14 +199,14 @@ def _paths(page: str, settings: Settings) -> None:
         )
         return
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        name = bound().selectbox("Whose paths", settings.names, key=f"{page}.path", width=300)
+        rows = {row.text: row for row in settings.rows}
+        name = bound().selectbox("Whose paths", list(rows), key=f"{page}.path", width=300)
         count = bound().selectbox(
             "In steps", _PATH_STEPS, _PATH_STEPS.index(10), key=f"{page}.path_steps", width=110,
         )  # fmt: skip
         step = bound().slider("After step", 0, count, count, key=f"{page}.after_{count}", width=420)
     with explained():
-        curve, options = settings.curves[name], settings.curve_options
-        table = data.way(name, count, settings.problem, curve, options)
+        table = data.way(rows[name], count, settings.problem)
     sigma = float(table.loc[table["step"] == step, "sigma"].iloc[0])
     color = scheduler_color(name)
     left, right = st.columns(2, gap="medium")

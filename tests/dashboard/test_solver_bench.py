@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from dashboard import bench_data
+from dashboard.schedule_rows import Row
 from sdlab.bench.entrant import schedule
 from sdlab.noise.exchange import NamedCurve
 from sdlab.store.curves import delete_curve, save_curve
@@ -59,6 +60,24 @@ def test_noise_is_judged_by_its_cloud(page):
     assert any("Diamonds are weak errors" in c.value for c in page.caption)
     assert any("draws fresh noise" in i.value for i in page.info)
     assert charts(page) == 2
+
+
+def test_a_sampler_with_options_is_measured_beside_itself(open_page):
+    texts = ["ddim", "ddim {eta=1}", "heun + exponential", "heun {nope=1}", "nobody"]
+    at = open_page(
+        "solver_bench", **{SOLVERS: texts, PROBLEM: "gaussian", "bench.steps": ["8", "16"]}
+    )
+    assert not at.exception
+    orders, errors = frames(at)
+    assert list(orders["solver"]) == texts[:3] and orders["declared"].notna().all()
+    rows = errors.groupby("solver")
+    assert rows["measure"].first().to_dict() == {
+        "ddim": "strong", "ddim {eta=1}": "weak", "heun + exponential": "strong",
+    }  # fmt: skip
+    assert rows["curve"].first()["heun + exponential"] == "exponential"
+    assert rows["curve"].first()["ddim {eta=1}"] == "karras"
+    said = [e.value for e in at.error]
+    assert len(said) == 2 and "nope" in said[0] and "Unknown solver 'nobody'" in said[1]
 
 
 def test_presets_choose(page):
@@ -133,8 +152,8 @@ def test_a_solver_registered_anew_is_measured_anew():
             return x
 
     def error():
-        names, curves = ["restless"], {"restless": "karras"}
-        table = bench_data.measured(names, curves, "gaussian", (8,), "zero", lambda *_: None)
+        rows = [Row("restless", "restless", "karras")]
+        table = bench_data.measured(rows, "gaussian", (8,), "zero", lambda *_: None)
         return table["error"].iloc[0]
 
     try:
