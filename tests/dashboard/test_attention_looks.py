@@ -47,7 +47,7 @@ def choose(at, over):
 def test_side_by_side_of_evaluations_layers_and_heads(open_page):
     at = recorded(open_page, **{"attention.heads": "all", "attention.view": "Side by side"})
     at.selectbox(key="attention.layer").set_value("all layers").run()
-    assert "Row by row, evaluations: 1, 2, 3." in captions(at)
+    assert "Row by row, evaluations: 0, 1, 2." in captions(at)
     maps = shown_run_of(at).trace.attention
     said = choose(at, "layer")
     assert said.count("Row by row, layers: ") == 1 and "up 2.0" in said
