@@ -44,6 +44,20 @@ def given(name: str) -> str:
     return st.query_params.get(name, "").strip()
 
 
+def keep(name: str, value: str) -> None:
+    """Hold a value in the address, under a name that is no field's; "" takes the name out.
+
+    The address is written only where it changes: a write sends it whole, as it was when this script
+    began, and so takes back what a field has written into it since.
+    """
+    if given(name) == value:
+        return
+    if value:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
+
+
 def bound(place: Any = st) -> "Bound":
     """Return the fields that go by the address, to be drawn at a place: ``st`` or a container."""
     return Bound(place)

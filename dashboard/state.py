@@ -7,7 +7,7 @@ page switch clears the URL, and then this memory fills it.
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from dashboard.address import given
+from dashboard.address import given, keep
 
 
 def session_id() -> str:
@@ -28,10 +28,7 @@ def shown_run(page: str) -> str:
 def show_run(page: str, run: str) -> None:
     """Make a page show a run, also after a reload; "" shows none."""
     st.session_state[f"{page}.run"] = run
-    if run:
-        st.query_params["run"] = run
-    else:
-        st.query_params.pop("run", None)
+    keep("run", run)
 
 
 def leave(run: str) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.address import given
+from dashboard.address import given, keep
 from dashboard.compare_page.batch import Batch, ask, asked, asked_at, planned
 from dashboard.compare_page.earlier import earlier
 from dashboard.compare_page.forecast import Forecast, facts_of, forecast
@@ -92,12 +92,12 @@ def _shown(page: str) -> str:
 def _leave(page: str) -> None:
     """Show no comparison: the form and the list of earlier ones come back."""
     st.session_state.pop(f"{page}.id", None)
-    st.query_params.pop("id", None)
+    keep("id", "")
 
 
 def _set_shown(page: str, comparison: str) -> None:
     st.session_state[f"{page}.id"] = comparison
-    st.query_params["id"] = comparison
+    keep("id", comparison)
 
 
 def _follow(page: str, shown: str) -> None:

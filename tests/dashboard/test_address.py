@@ -146,3 +146,16 @@ def test_the_rest_of_the_address_holds_and_a_note_goes_with_the_next_choice(open
 def test_one_place_binds_fields_to_the_address():
     binding = [p.name for p in MAIN.parent.rglob("*.py") if '"query-params"' in p.read_text()]
     assert binding == ["address.py"]
+
+
+def test_a_page_writes_its_address_only_where_it_changes(open_page, monkeypatch):
+    """A write takes back what a field wrote into the address since the script began."""
+    from streamlit.runtime.state.query_params import QueryParams
+
+    shown = {"experiment": "run", "attention": "run", "compare": "id"}
+    pages = [open_page(page, **{name: "0" * 16}) for page, name in shown.items()]
+    written = []
+    monkeypatch.setattr(QueryParams, "_send_query_param_msg", lambda it: written.append(str(it)))
+    for at in pages:
+        at.run()
+    assert not written
