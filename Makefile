@@ -13,7 +13,7 @@ run: $(VENV)/.run-stamp
 test: lint types unit
 
 check: lint types
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m 'not slow'
 
 lint: $(VENV)/.dev-stamp
 	$(BIN)/ruff check .
@@ -23,7 +23,7 @@ types: $(VENV)/.dev-stamp
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev-stamp
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 e2e: $(VENV)/.dev-stamp
 	$(BIN)/python -m pytest tests/e2e

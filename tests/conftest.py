@@ -3,6 +3,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from hypothesis import HealthCheck, settings
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from xdist.scheduler import LoadScopeScheduling
 
 import sdlab
 from sdlab.models.load import EMBEDDED
@@ -15,25 +16,32 @@ torch.set_num_threads(1)
 settings.register_profile("sdlab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sdlab")
 
+BROWSER = "tests/e2e/"
 # Who asks for one of these opens a page, starts a worker or drives a browser.
 SLOW_FIXTURES = {"open_page", "runs_folder", "make_worker", "server", "browser"}
 
 
-def pytest_itemcollected(item):
-    """Mark what is slow, and keep together what shares something that takes long to make.
-
-    The browser tests share one server and one Chromium, and so one of the test workers. Other tests
-    stay with their file, whose fixtures they share.
-    """
-    browser = "tests/e2e/" in item.path.as_posix()
-    if SLOW_FIXTURES & set(item.fixturenames):
-        item.add_marker(pytest.mark.slow)
-    item.add_marker(pytest.mark.xdist_group("browser" if browser else item.path.as_posix()))
-
-
 def pytest_collection_modifyitems(items):
-    """Let the browser tests, the largest group, come first."""
-    items.sort(key=lambda item: "tests/e2e/" not in item.path.as_posix())
+    """Mark what is slow; let the browser tests, the largest part for one worker, come first."""
+    for item in items:
+        if SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: not item.nodeid.startswith(BROWSER))
+
+
+class ByFile(LoadScopeScheduling):
+    """Keeps a file's tests on one worker, whose fixtures they share, and all browser tests too.
+
+    These share one server and one Chromium. (``--dist loadgroup`` would do, but xdist 3.8 sets
+    the names of groups where pytest 9.2 no longer reads them.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BROWSER if nodeid.startswith(BROWSER) else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFile(config, log)
 
 
 SD_SCHEDULER = {
