@@ -35,7 +35,14 @@ def written_out(tokenizer: Any, prompt: str) -> tuple[str, list[Span] | None]:
     Returns:
         The text, and for each of its letters (first, last) of the prompt that it stands for, last
         excluded; None where it is the prompt.
+
+    Raises:
+        ValueError: If the prompt is no text: a command line gives bytes that are none as halves of
+            surrogate pairs.
     """
+    half = next((place for place, c in enumerate(prompt) if unicodedata.category(c) == "Cs"), None)
+    if half is not None:
+        raise ValueError(f"prompt has half of a surrogate pair at position {half}; remove it.")
     added = tokenizer.added_tokens_encoder
     if not any(f"{name}_1" in added for name in added):
         return prompt, None

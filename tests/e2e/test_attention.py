@@ -48,7 +48,7 @@ def test_maps_are_scrubbed_and_asked(new_page):
 
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV", exact=True).click()
-    text = download.value.path().read_text()
+    text = download.value.path().read_text("utf-8-sig")
     assert text.startswith("run,step,evaluation") and "car" in text
 
 

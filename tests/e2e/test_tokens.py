@@ -24,7 +24,7 @@ def test_from_words_to_vectors(new_page):
     expect(page.locator("[data-testid=stVegaLiteChart]").first).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Difference (CSV)").click()
-    rows = open(download.value.path(), encoding="utf-8").read().splitlines()
+    rows = open(download.value.path(), encoding="utf-8-sig").read().splitlines()
     assert rows[0].startswith("position,label,kind") and len(rows) == 78
     page.reload()
     settle(page)

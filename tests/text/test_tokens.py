@@ -184,3 +184,9 @@ def test_the_table_grows_with_the_prompt_not_with_its_square(embedded, unit):
 def test_accents_end_the_letter_before_them(embedded):
     table = sdlab.tokens(embedded, "e\u0301\u0301 x").query("kind == 'word'")
     assert table["last"].tolist()[-2:] == [3, 5]
+
+
+def test_what_is_no_text_is_refused_in_words(embedded):
+    for read in (sdlab.tokens, token_tensors):
+        with pytest.raises(ValueError, match="half of a surrogate pair at position 2"):
+            read(embedded, "a \udce7")
