@@ -22,9 +22,9 @@ from diffusers.schedulers.scheduling_utils import (
 )
 
 from sdlab.denoisers.network import at_least_float32, predictions
-from sdlab.errors import unknown
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.layout import Layout
 from sdlab.solvers.registry import Solver, solvers
 from sdlab.solvers.resuming import RememberedNoise, Resumable
@@ -90,7 +90,7 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         steps_offset: int = 1,
     ) -> None:
         if solver not in solvers():
-            raise ValueError(unknown("solver", solver, solvers()))
+            raise ValueError(unknown_solver(solver, solvers()))
         self._solver.check_options(solver_options or {})
         self._read_config()
         self.order = self._solver.stages

@@ -304,7 +304,6 @@ def test_what_is_asked_of_an_ended_worker_has_failed(make_worker):
         pytest.param("a" * 300, "at most 255 bytes a name", id="long name"),
         pytest.param("b/" * 3000, "4095 in all", id="long path"),
         ("https://x.org/model", "source is a URL"),
-        ("\0", "source must name"),
     ],
 )
 def test_what_cannot_be_loaded_does_not_wait_in_the_queue(tmp_path, name, message):
