@@ -132,7 +132,7 @@ class TestOnTheEmbeddedModel:
     def test_each_scheme_is_closer_than_the_one_before(self, embedded, latents):
         gaps = []
         for method in schemes.METHODS:
-            there = invert(embedded, latents, self.PROMPT, method=method, num_steps=20)
+            there = invert(embedded, latents, self.PROMPT, method=method, num_steps=10)
             back = regenerate(embedded, there, self.PROMPT)
             gaps.append(errors(there, back)["relative"].iloc[-1])
         assert gaps == sorted(gaps, reverse=True)

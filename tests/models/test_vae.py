@@ -121,7 +121,13 @@ def test_a_quick_preview_is_fitted_to_what_is_decoded(model, broken):
 
 
 def test_a_tiny_autoencoder_that_overflows_still_makes_previews(half, tmp_path):
-    AutoencoderTiny(latent_channels=4).save_pretrained(tmp_path / "taesd")
+    small, once = (8, 8, 8, 8), (1, 1, 1, 1)
+    AutoencoderTiny(
+        encoder_block_out_channels=small,
+        decoder_block_out_channels=small,
+        num_encoder_blocks=once,
+        num_decoder_blocks=once,
+    ).save_pretrained(tmp_path / "taesd")
     tiny = tiny_preview(Model(half, str(tmp_path)))
     fine = np.asarray(tiny(latents()))
     first = next(m for m in tiny._vae.own.decoder.modules() if isinstance(m, torch.nn.Conv2d))
