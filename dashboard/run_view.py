@@ -171,6 +171,20 @@ def _scrubber(run: StoredRun) -> None:
         _await_frames(run.id, sheet is None)
     elif sheet is None:
         st.caption("This run kept no tensors, so there is nothing to scrub through.")
+    elif sheet.how == "linear":
+        _offer_decoding(run)
+
+
+def _offer_decoding(run: StoredRun) -> None:
+    """Offer to decode the frames of a run of the model in memory, between other network calls."""
+    from dashboard.study_panel import study_panel
+
+    facts, model = run.manifest, lab().status().model
+    if model is not None and model.hash == facts["model"]["hash"]:
+        about = run.id, facts["created"]
+        study_panel(
+            "run.frames", "Decode all frames", about, lab().decoding(run.id), kind="secondary"
+        )
 
 
 @st.fragment(run_every=FRAME_POLL_SECONDS)

@@ -6,7 +6,7 @@ and the result is there as long as the worker remembers it.
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
@@ -30,6 +30,7 @@ def study_panel(
     make: "Callable[[Model], Work[Any]]",
     *,
     at_once: bool = False,
+    kind: Literal["primary", "secondary"] = "primary",
 ) -> Any | None:
     """Return the result of a study, or draw how to start it or how far it is and return None.
 
@@ -39,6 +40,7 @@ def study_panel(
         about: Everything that decides the result, with a telling ``repr``.
         make: Returns the generator; called in the worker's thread with the model.
         at_once: Start without being asked, where it takes a second or two.
+        kind: Of the button that starts it.
     """
     model = lab().status().model
     if model is None:
@@ -58,7 +60,7 @@ def study_panel(
     pressed = st.button(  # not by on_click, whose arguments are those of the script before
         label if view is None else "Start again",
         key=f"{page}.start",
-        type="primary",
+        type=kind,
         icon=":material/play_arrow:",
     )
     if pressed:

@@ -176,8 +176,8 @@ def _parted(a: tuple[str, str], b: tuple[str, str], found: Difference) -> None:
     else:
         at = found.parting
         said = (
-            f"{names} part at sigma **{at.sigma:.3g}**: evaluation {at.evaluation_a + 1} of the "
-            f"first, {at.evaluation_b + 1} of the second. From there on what they expect stays "
+            f"{names} part at sigma **{at.sigma:.3g}**: evaluation {at.evaluation_a} of the "
+            f"first, {at.evaluation_b} of the second. From there on what they expect stays "
             f"apart, {at.distance:.2g} std to begin with."
         )
     with st.container(horizontal=True, vertical_alignment="center"):

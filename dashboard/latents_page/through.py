@@ -200,7 +200,7 @@ def _film(
             names=[name],
             captions=[WORDS[name]],
             unit="Evaluation",
-            marks=[str(k + 1) for k in evaluations],
+            marks=[str(k) for k in evaluations],
         ),
         f"{page}.film",
     )

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dashboard.messages import sentence
-from dashboard.worker.frames import SheetPainter, write_sheet
+from dashboard.worker.frames import SheetPainter, read_sheet, write_sheet
 from dashboard.worker.shelf import open_stored
 
 if TYPE_CHECKING:
     from dashboard.worker.library import Library
+    from sdlab.models.model import Model
     from sdlab.sampling.run import Run
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,25 @@ class Easel:
         with self._lock:
             return run in self._sketches or run in self._paintings
 
+    def decoding(self, run: str, model: "Model") -> Iterator[tuple[int, int]]:
+        """Decode all frames of a stored run, however long it takes; for ``Studies``.
+
+        Yields:
+            (evaluations done, evaluations in all); after the last one the sheet is written.
+
+        Raises:
+            ValueError: If another model made the run: its decoder would lie.
+            StoreError: If the run is gone or damaged, or the disk refuses.
+        """
+        opened = open_stored(self._runs, run)
+        facts = opened.manifest
+        if facts["model"]["hash"] != model.hash:
+            raise ValueError(f"run {run} was made by another model than the one in memory.")
+        painter = SheetPainter(opened.trace, (facts["width"], facts["height"]), model.decode)
+        for done in painter.paint():
+            yield done, len(painter.kept)
+        write_sheet(self.folder, run, painter.sheet("decoded"))
+
     def let_go(self) -> None:
         """Forget what the model in hand could draw; paintings in progress hold its decoder."""
         with self._lock:
@@ -69,6 +89,11 @@ class Easel:
         if not self._sketches:
             return False
         run, at_hand = next(iter(self._sketches.items()))
+        if at_hand is None and self._decoded(run):
+            with self._lock:
+                self._settle(run)
+                self._sketches.pop(run, None)
+            return True
         try:
             opened = at_hand or open_stored(self._runs, run)
             means = self._library.means(opened.manifest["model"]["hash"])
@@ -101,6 +126,10 @@ class Easel:
         with self._lock:
             self._paintings.pop(run, None)
         return True
+
+    def _decoded(self, run: str) -> bool:
+        sheet = read_sheet(self.folder, run)
+        return sheet is not None and sheet.how == "decoded"
 
     def _affordable(self, run: "Run") -> bool:
         return 2 * len(run.trace.kept) * self._library.decode_seconds < PATIENCE_SECONDS

@@ -9,7 +9,8 @@ model only when nothing of the old one is in flight. It never calls Streamlit.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,10 @@ class Worker:
         self._easel.want(run)
         with self._lock:
             self._lock.notify()
+
+    def decoding(self, run: str) -> "Callable[[Any], Iterator[tuple[int, int]]]":
+        """Return the study that decodes all frames of a stored run; see ``Easel.decoding``."""
+        return partial(self._easel.decoding, run)
 
     def paints(self, run: str) -> bool:
         """Return whether the frames of a run are still being made."""

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -411,3 +412,17 @@ def test_a_run_that_could_not_be_saved_can_be_saved_again(quick, monkeypatch):
     at.button(key="experiment.save_again").click().run()
     run_until(at, lambda a: a.header)
     assert not errors(at) and not at.exception
+
+
+def test_frames_of_a_slow_decoder_are_decoded_by_a_button(open_page, monkeypatch):
+    lab().ask(lambda model: None)
+    library = lab()._library
+    monkeypatch.setattr(library, "view", replace(library.view, decodes_fast=False))
+    monkeypatch.setattr(library, "_pause", float("inf"))
+    run = lab().submit(Experiment(prompt="decode me", num_steps=2))
+    at = open_page("run", id=run)
+    run_until(at, lambda at: [b for b in at.button if b.label == "Decode all frames"])
+    assert any("linear map" in c.value for c in at.caption)
+    at.button(key="run.frames.start").click().run()
+    run_until(at, lambda at: any(c.value == "Frames are decoded by the VAE." for c in at.caption))
+    assert not at.exception and not [b for b in at.button if b.label == "Decode all frames"]

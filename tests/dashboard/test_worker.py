@@ -574,3 +574,34 @@ def test_frames_drawn_while_the_decoder_looked_slow_become_decoded(make_worker, 
     until(lambda: worker.status().model.decodes_fast)
     worker.want_frames(run)
     until(lambda: worker.sheet(run).how == "decoded")
+
+
+def test_all_frames_are_decoded_by_choice_and_stay_so(make_worker, monkeypatch):
+    monkeypatch.setattr("dashboard.worker.library._decode_seconds", lambda model: 9.0)
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    until(lambda: worker.sheet(run) and not worker.paints(run))
+    assert worker.sheet(run).how == "linear"
+    model = worker.status().model
+    worker.studies.begin("frames", worker.decoding(run), model.hash, "me")
+    until(lambda: not worker.studies.get("frames").live)
+    view = worker.studies.get("frames")
+    assert (view.state, view.done, view.total) == ("done", 2, 2)
+    assert worker.sheet(run).how == "decoded"
+    worker._easel.let_go()
+    worker.want_frames(run)
+    until(lambda: not worker.paints(run))
+    assert worker.sheet(run).how == "decoded"
+
+
+def test_no_other_models_decoder_draws_a_run(make_worker):
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    manifest = worker.runs / run / "manifest.json"
+    own = worker.status().model.hash
+    manifest.write_text(manifest.read_text().replace(own, "0" * 16))
+    worker.studies.begin("frames", worker.decoding(run), own, "me")
+    until(lambda: not worker.studies.get("frames").live)
+    assert "made by another model" in worker.studies.get("frames").error
