@@ -10,10 +10,10 @@ from dashboard.compare_page.batch import FOLDER as ASKED
 from dashboard.compare_page.batch import LIMIT
 from dashboard.lab import lab
 from dashboard.navigation import page_path
-from sdlab.comparing.result import FOLDER, MANIFEST
+from sdlab.comparing.result import FOLDER, MANIFEST, STORED, open_result
 from sdlab.errors import StoreError
 from sdlab.store.atomic import recover_all
-from sdlab.store.reading import read_file
+from sdlab.store.reading import read_file, read_parquet
 
 SHOWN = 50
 
@@ -55,26 +55,35 @@ def listed(runs: Path) -> pd.DataFrame:
     for path in (runs / FOLDER).glob(f"*/{MANIFEST}"):
         found[path.parent.name] = {"path": path}
     latest = sorted(found.items(), key=lambda item: _changed(item[1]["path"]), reverse=True)
-    rows = [row for name, given in latest[:SHOWN] if (row := _row(name, **given))]
+    rows = [_row(name, **given) for name, given in latest[:SHOWN]]
     columns = ["made", "verdict", "prompts", "samplers", "pictures", "id"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _row(name: str, path: Path, verdict: str = "") -> dict[str, object] | None:
+def _row(name: str, path: Path, verdict: str = "") -> dict[str, object]:
+    row: dict[str, object] = {"made": pd.Timestamp(_changed(path), unit="s"), "id": name}
     try:
         manifest = json.loads(read_file(path, LIMIT))
         comparison = manifest["comparison"]
-        said = verdict or " ".join(manifest["verdict"][:1])
+        said = verdict or _first_sentence(path.parent, manifest["verdict"])
         pictures = len(comparison["prompts"]) * len(comparison["seeds"])
         prompts = "; ".join(comparison["prompts"])
         samplers = len(comparison["entrants"])
-    except (OSError, StoreError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    made = pd.Timestamp(_changed(path), unit="s")
-    return {
-        "made": made, "verdict": said, "prompts": prompts, "samplers": samplers,
-        "pictures": pictures, "id": name,
+    except (OSError, StoreError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return row | {"verdict": f"cannot be read: {type(error).__name__}: {error}"[:200]}
+    return row | {
+        "verdict": said, "prompts": prompts, "samplers": samplers, "pictures": pictures,
     }  # fmt: skip
+
+
+def _first_sentence(folder: Path, stored: list[str]) -> str:
+    """Return how a verdict begins; of one from before pictures were counted, as judged now."""
+    try:
+        if "open" not in read_parquet(folder / "ties.parquet", STORED["ties"]).columns:
+            stored = list(open_result(folder.parents[1], folder.name).verdict)
+    except StoreError:
+        pass  # opened, it says itself which file is damaged
+    return " ".join(stored[:1])
 
 
 def _changed(path: object) -> float:

@@ -21,6 +21,7 @@ from dashboard.lab import lab
 from dashboard.messages import plain
 from dashboard.model_choice import say_swap
 from dashboard.routes import page_url, picture_url
+from dashboard.run_view import SHARED
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import MANIFEST, Result, open_result, result_path
 
@@ -144,7 +145,7 @@ def _facts(result: Result) -> None:
     ]
     prompts = plain("; ".join(comparison.prompts[:3])) + " …" * (len(comparison.prompts) > 3)
     st.subheader(prompts, anchor=False)
-    st.caption(plain(" · ".join(parts)))
+    st.caption(plain(" · ".join([*parts, "made in shared calls"])), help=SHARED)
 
 
 def _verdict(result: Result) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -242,6 +243,21 @@ def test_runs_to_the_verdict_and_reopens_without_running(page, open_page, runs_f
     assert made_at(runs_folder, one) == made
     assert sorted(p.name for p in runs_folder.iterdir()) == runs
     assert one in set(listed(runs_folder)["id"])
+
+
+def test_earlier_comparisons_are_judged_as_now_and_a_spoilt_one_is_named(page, tmp_path):
+    one = shown(go(page))
+    for name in (one, "0" * 16):
+        shutil.copytree(result_path(lab().runs, one), result_path(tmp_path, name))
+    old, spoilt = (result_path(tmp_path, name) for name in (one, "0" * 16))
+    columns = ["a", "b", "ratio", "p", "pictures"]
+    pd.read_parquet(old / "ties.parquet")[columns].to_parquet(old / "ties.parquet")
+    manifest = json.loads((old / "manifest.json").read_text())
+    (old / "manifest.json").write_text(json.dumps(manifest | {"verdict": ["All are tied."]}))
+    (spoilt / "manifest.json").write_text('{"comparison": 5}')
+    told = listed(tmp_path).set_index("id")["verdict"]
+    assert told[one] == opened(lab().runs, one, made_at(lab().runs, one)).verdict[0]
+    assert told["0" * 16].startswith("cannot be read: ")
 
 
 def test_a_damaged_result_is_told_and_made_anew(page, open_page, runs_folder):
