@@ -55,9 +55,10 @@ def _measured(settings: Settings) -> pd.DataFrame:
 
 def _spoken(settings: Settings) -> None:
     if settings.apart:
+        goes = "goes by its" if len(settings.apart) == 1 else "go by their"
         st.caption(
-            f"{', '.join(settings.apart)} cannot follow {settings.curve} and "
-            f"{'goes by its' if len(settings.apart) == 1 else 'go by their'} own spacing, leading."
+            f"{', '.join(settings.apart)} cannot follow {settings.curve} and {goes} own spacing, "
+            "which the tables name."
         )
 
 

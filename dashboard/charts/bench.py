@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard.charts.base import HEIGHT, require
+from dashboard.charts.many import legend_columns
 
 COSTS = {"nfe": "evaluations of the denoiser", "num_steps": "solver steps"}
 SIDE = 340
@@ -42,11 +43,12 @@ def convergence(errors: pd.DataFrame, cost: str, colors: dict[str, str]) -> alt.
         name="hover", on="pointerover", nearest=True, fields=["solver"], empty=False
     )
     names = list(colors)
+    columns = legend_columns(names)
     color = alt.Color(
         "solver:N",
         title=None,
         scale=alt.Scale(domain=names, range=list(colors.values())),
-        legend=alt.Legend(orient="bottom", columns=2, labelLimit=240, symbolOpacity=1),
+        legend=alt.Legend(orient="bottom", columns=columns, labelLimit=330, symbolOpacity=1),
     )
     x, y = _cost_axis(cost, rows), _error_axis()
     base = alt.Chart(rows).encode(x=x, y=y, color=color, tooltip=_tooltips())

@@ -83,7 +83,7 @@ def line_legend(names: list[str]) -> alt.Legend:
 
 def legend_columns(names: Sized) -> int:
     """Return in how many columns the legend stands."""
-    return 2 if len(names) > 4 else 1
+    return 2 if len(names) > 8 else 1
 
 
 def legend_height(names: Sized) -> int:

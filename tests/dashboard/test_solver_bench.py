@@ -80,6 +80,14 @@ def test_a_sampler_with_options_is_measured_beside_itself(open_page):
     assert len(said) == 2 and "nope" in said[0] and "Unknown solver 'nobody'" in said[1]
 
 
+def test_a_spacing_of_its_own_is_named_as_it_is(open_page):
+    text = "DDIMScheduler {timestep_spacing=linspace}"
+    at = open_page("solver_bench", **{SOLVERS: [text], "bench.steps": ["8", "16"]})
+    assert set(frames(at)[1]["curve"]) == {"linspace"}
+    (said,) = [c.value for c in at.caption if "cannot follow karras" in c.value]
+    assert said.startswith(text) and "leading" not in said
+
+
 def test_presets_choose(page):
     page.select_slider(key="bench.steps").set_value((4, 8))
     button = next(b for b in page.button if b.label.startswith("DDIM and"))
