@@ -41,6 +41,8 @@ def test_convergence_stands_on_log_axes(errors, cost, title):
     assert line["x"]["scale"]["type"] == line["y"]["scale"]["type"] == "log"
     assert line["y"]["title"] == "error / spread of the data (log scale)"
     assert line["color"]["scale"] == {"domain": list(COLORS), "range": list(COLORS.values())}
+    legend = line["color"]["legend"]
+    assert legend["columns"] == 1 and legend["labelLimit"] >= 330  # whole names, of a few
     tips = {tip["field"] for tip in line["tooltip"]}
     assert {"solver", "num_steps", "nfe", "error", "floor"} <= tips
 

@@ -79,9 +79,12 @@ def test_any_evaluation_can_be_chosen_though_the_strip_is_thinned(open_page, run
     from dashboard.latents_page import through
 
     monkeypatch.setattr(through, "MOST_FRAMES", 2)
+    films = []
+    monkeypatch.setattr(through, "show_film", lambda film, key: films.append(film))
     at = section(open_page, "Through a run", **{"latents.from": "Run", "latents.run": run})
     assert any("2 of 4 evaluations" in c.value for c in at.caption)
     assert list(at.select_slider[0].options) == ["0", "1", "2", "3"]
+    assert films[0].marks == ["0", "3"] and films[0].labels[1].startswith("evaluation 3 ·")
     at.select_slider[0].set_value(2).run()
     assert any("evaluation 2 · step 2" in c.value for c in at.caption) and not at.exception
 
