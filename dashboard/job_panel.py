@@ -9,6 +9,7 @@ from dashboard.state import come_back, leave, session_id, watches
 from dashboard.worker.views import JobView
 
 POLL_SECONDS = 0.4
+HEARTBEAT_SECONDS = 5.0
 
 
 def job_panel(run: str, page: str) -> None:
@@ -20,9 +21,15 @@ def job_panel(run: str, page: str) -> None:
     """
     view = lab().get(run)
     if view is not None and view.live:
-        _ticking(run, page)
+        _live(run, page)
     elif view is not None:
         _ended(view, page)
+
+
+@st.fragment(run_every=HEARTBEAT_SECONDS)
+def _live(run: str, page: str) -> None:
+    """Draw what ticks, and wind it up anew now and then: a browser may lose a timer."""
+    _ticking(run, page)
 
 
 @st.fragment(run_every=POLL_SECONDS)

@@ -20,6 +20,7 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.sampling.experiment import Experiment
 
 POLL_SECONDS = 0.5
+HEARTBEAT_SECONDS = 5.0
 REFERENCE_COLOR = "#8a90a3"
 _WORDS = {
     "queued": "waiting",
@@ -35,11 +36,17 @@ def live_panel(page: str, batch: Batch) -> None:
     """Draw a batch that has no result yet; keeps itself up to date while anything runs."""
     found = states(lab(), batch)
     if any(state.live for state in found.values()):
-        _ticking(page, batch)
+        _live(page, batch)
     elif any(state.state in ("missing", "interrupted") for state in found.values()):
         _stopped(page, batch, found)
     else:
         _summing(page, batch, found)
+
+
+@st.fragment(run_every=HEARTBEAT_SECONDS)
+def _live(page: str, batch: Batch) -> None:
+    """Draw what ticks, and wind it up anew now and then: a browser may lose a timer."""
+    _ticking(page, batch)
 
 
 @st.fragment(run_every=POLL_SECONDS)
