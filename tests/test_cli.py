@@ -13,6 +13,8 @@ import sdlab
 from sdlab.cli import app
 from sdlab.terminal import any_letter, show
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--num-steps", "2", "--width", "64", "--height", "64", "--device", "cpu"]
 
 

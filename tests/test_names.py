@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 NAME = re.compile(r"(?<![\w./-])sdlab(?:\.[A-Za-z_]\w*)+(?![\w/]*\.\w)")
 

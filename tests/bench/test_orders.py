@@ -10,6 +10,8 @@ from sdlab import bench
 from sdlab.bench.entrant import is_stochastic
 from sdlab.solvers.registry import solvers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("problem", "curve"),

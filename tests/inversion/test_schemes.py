@@ -14,6 +14,8 @@ from sdlab.noise import NoiseSchedule
 from sdlab.noise.curves import make
 from sdlab.solvers.diffusers_adapter import SD_CONFIG
 
+pytestmark = pytest.mark.slow
+
 SCHEDULE = NoiseSchedule.from_config(SD_CONFIG)
 MEANS = torch.tensor([[-1.0, -0.5], [1.0, 0.3], [0.2, 1.4]], dtype=torch.float64)
 NARROW, WIDE = (Mixture.even(MEANS.reshape(3, 2, 1, 1), std) for std in (0.25, 0.5))

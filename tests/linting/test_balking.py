@@ -7,6 +7,8 @@ from sdlab.errors import SchedulerError
 from sdlab.sampling.course import try_out
 from sdlab.solvers.probing import SD_CONFIG, compatible_classes, parameters
 
+pytestmark = pytest.mark.slow
+
 CHOICES = {
     "variance_type": ("fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range"),
     "beta_schedule": ("linear", "squaredcos_cap_v2", "sigmoid"),

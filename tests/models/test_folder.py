@@ -9,6 +9,8 @@ from sdlab.models.load import load
 
 from .conftest import latents
 
+pytestmark = pytest.mark.slow
+
 UNET = "unet/diffusion_pytorch_model.safetensors"
 INDEX = "model_index.json"
 

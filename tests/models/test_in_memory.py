@@ -13,6 +13,8 @@ import sdlab
 from sdlab.errors import ModelError
 from tests.conftest import make_pipeline
 
+pytestmark = pytest.mark.slow
+
 SIZE = {"height": 64, "width": 64}
 
 

@@ -11,6 +11,8 @@ from sdlab.models.single_file import CONFIGS, KNOWN, predicts_noise
 from . import ldm
 from .conftest import latents
 
+pytestmark = pytest.mark.slow
+
 # The published sizes of the networks, in parameters: U-Net, VAE, text encoder.
 PUBLISHED = {
     "sd1": (859_520_964, 83_653_863, 123_060_480),

@@ -16,6 +16,8 @@ from sdlab.latents.tiny import tiny_preview
 from sdlab.models.model import Model
 from tests.conftest import make_pipeline
 
+pytestmark = pytest.mark.slow
+
 # A random VAE's values on the way are about 1; float16 ends at 65,504.
 TOO_MUCH = 1e5
 NOTE = "The VAE overflows in float16; this picture went through it in float32 instead."

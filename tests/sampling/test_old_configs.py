@@ -19,6 +19,8 @@ from sdlab.solvers.diffusers_adapter import SD_CONFIG, compatible_classes
 from sdlab.solvers.model_config import COMPLETED
 from sdlab.solvers.probing import parameters, quiet
 
+pytestmark = pytest.mark.slow
+
 STEPS = 4
 NAMES = sorted(compatible_classes())
 # DPMSolverSDE's noise has a seed of its own, which the experiment sets.

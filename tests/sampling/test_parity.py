@@ -9,6 +9,8 @@ from sdlab.models.model import Model
 from sdlab.solvers.diffusers_adapter import compatible_classes, scheduler_curves
 from tests.conftest import make_pipeline
 
+pytestmark = pytest.mark.slow
+
 NAMES = sorted(compatible_classes())
 SIZES = {"square": (64, 64), "wide": (96, 56)}
 

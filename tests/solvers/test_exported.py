@@ -31,6 +31,8 @@ from tests.conftest import SD_SCHEDULER, make_pipeline
 from tests.tracing.every_pipeline import build
 from tests.tracing.pipelines import MASK, PICTURE
 
+pytestmark = pytest.mark.slow
+
 NAMES = sorted(set(solvers()) - {"edm_stochastic"})
 WITH_MEMORY = ["deis", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde", "lms", "plms", "unipc"]
 CONFIG = {**SD_SCHEDULER, "set_alpha_to_one": True}  # our ddim ends at no noise

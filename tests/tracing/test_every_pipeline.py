@@ -14,6 +14,8 @@ from tests.conftest import make_pipeline
 from tests.tracing.every_pipeline import build, every_class
 from tests.tracing.pipelines import xl_components
 
+pytestmark = pytest.mark.slow
+
 SCALE = 3.0
 # What cannot be read, and why; every other class can be.
 AT_ONCE = {

@@ -18,6 +18,8 @@ from tests.conftest import make_pipeline
 from tests.tracing.attention.reference import check, hook_count, listening, materialised
 from tests.tracing.pipelines import PIPELINES, UNSAFE, quiet, text2img, xl
 
+pytestmark = pytest.mark.slow
+
 WORDS = {"prompt": ["a red car", "a parrot on a beach"], "negative_prompt": ["rain", "snow, ice"]}
 EVERYTHING = sdlab.Record(
     tensors=("x_t",),
