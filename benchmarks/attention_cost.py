@@ -27,7 +27,7 @@ from memory import peak
 from report import Report, interleaved, ratio, seconds
 
 import sdlab
-from sdlab.sampling.memory import readable
+from sdlab.models.memory import readable
 
 try:
     from attention_map_diffusers import AttentionCapture

@@ -11,11 +11,11 @@ from true masks is measured on the given scenes, where both are there, and print
 Pointing is the share of nouns whose strongest cell lies in the mask; IoU compares the mask with
 the cells above half of the map's range; both on 16 x 16 cells. Best is the highest mean IoU of all
 choices of layers and steps, found and measured on the same scenes. Where
-the dashboard starts (sdlab.tracing.attention.views.BEST) should be the best choice, and the last
+the dashboard starts (sdlab.attention.views.BEST) should be the best choice, and the last
 rows say whether it is.
 
 Note that the embedded model's cross-attention was taught: a loss held each word's map to its
-object's mask in training (sdlab.embedded.attention_loss). So these figures say how well that was
+object's mask in training (sdlab.training.attention_loss). So these figures say how well that was
 learned and is read, not what a model does by itself.
 """
 
@@ -29,14 +29,14 @@ import torch.nn.functional as F
 from report import Report
 
 import sdlab
+from sdlab.attention import of_image, views
 from sdlab.embedded.captions import Item, Scene, text_of
 from sdlab.embedded.catalogue import SIZES
 from sdlab.embedded.checker import Checker
-from sdlab.embedded.evaluate import trained_objects
-from sdlab.embedded.latent_scenes import encode_pictures
 from sdlab.embedded.scenes import SIDE, SceneSampler
 from sdlab.embedded.world import World, word_mask
-from sdlab.tracing.attention import of_image, views
+from sdlab.training.evaluate import trained_objects
+from sdlab.training.latent_scenes import encode_pictures
 
 TIMESTEPS = (50, 100, 250, 400, 550, 700)
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)

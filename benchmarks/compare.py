@@ -33,10 +33,10 @@ from sdlab.comparing.memory import summary_bytes
 from sdlab.comparing.reference import stored
 from sdlab.comparing.summary import summarise
 from sdlab.denoisers.network import Sample, evaluate
-from sdlab.embedded.evaluate import held_out_captions
 from sdlab.latents.round_trip import likeness
-from sdlab.sampling import memory
+from sdlab.models import memory
 from sdlab.sampling.engine import most_samples
+from sdlab.training.evaluate import held_out_captions
 
 SAMPLERS = (
     *("ddim", "deis", "dpmpp_2m", "euler", "heun", "lms", "plms", "unipc"),

@@ -16,10 +16,10 @@ import torch
 import sdlab
 from sdlab.comparing.costs import geometric, half_width
 from sdlab.comparing.facts import Facts
-from sdlab.comparing.luck import PICTURES, paired
 from sdlab.comparing.quality import ALL
+from sdlab.comparing.significance import PICTURES, paired
 from sdlab.comparing.summary import summarise
-from sdlab.embedded.evaluate import KINDS, held_out_captions, share
+from sdlab.training.evaluate import KINDS, held_out_captions, share
 
 RANKED = ("ddim", "dpmpp_2m", "heun", "unipc")
 EVALUATIONS = (5, 8, 12, 20, 50)

@@ -20,9 +20,9 @@ import torch
 from diffusers.utils import logging
 from report import machine
 
-from sdlab.embedded import evaluate
 from sdlab.embedded.checker import Checker
-from sdlab.embedded.nets import SHIPPED
+from sdlab.training import evaluate
+from sdlab.training.nets import SHIPPED
 
 # name: (row, at least, goal, whether less is better); None where nothing was asked
 ROWS = {

@@ -19,18 +19,18 @@ import torch
 from report import Report
 
 import sdlab
+from sdlab.ddim.invert import inverting, regenerating
+from sdlab.ddim.schemes import METHODS, scheme
 from sdlab.denoisers.gaussian import Gaussian
 from sdlab.denoisers.guided import Guided
 from sdlab.denoisers.mixture import Mixture
 from sdlab.embedded.samples import drawn_picture
-from sdlab.inversion.invert import inverting, regenerating
-from sdlab.inversion.schemes import METHODS, scheme
 from sdlab.latents.image import encode
 from sdlab.latents.round_trip import likeness
 from sdlab.latents.statistics import moments, shell
 from sdlab.noise import NoiseSchedule, curves
-from sdlab.sampling.work import finish
-from sdlab.solvers.diffusers_adapter import SD_CONFIG
+from sdlab.solvers.from_diffusers import SD_CONFIG
+from sdlab.work import finish
 
 MEANS = torch.tensor([[-1.0, -0.5], [1.0, 0.3], [0.2, 1.4]], dtype=torch.float64)
 COUNTS = (10, 20, 50, 100, 200, 400, 800)

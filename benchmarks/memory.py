@@ -12,7 +12,7 @@ from report import Report
 
 import sdlab
 from sdlab.denoisers.network import Sample, evaluate
-from sdlab.sampling import memory
+from sdlab.models import memory
 
 
 def kib(name):

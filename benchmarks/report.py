@@ -57,7 +57,7 @@ def machine() -> str:
     """Return the kind of machine, its cores and the versions."""
     import os
 
-    from sdlab.sampling.manifest import versions
+    from sdlab.runs.manifest import versions
 
     return f"{platform.machine()}, {os.cpu_count()} cores, {versions()}"
 

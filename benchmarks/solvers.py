@@ -24,8 +24,8 @@ from report import Report, seconds
 
 from sdlab import bench
 from sdlab.bench.truth import truth
-from sdlab.sampling.course import course
 from sdlab.solvers.catalogue import schedulers, valid_names
+from sdlab.solvers.course import course
 from sdlab.solvers.registry import solvers
 
 ROOT = Path(__file__).parents[1]

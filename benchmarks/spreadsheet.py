@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import pandas as pd
 from report import Report
 
-from sdlab.store.export import csv_bytes
+from sdlab.runs.export import csv_bytes
 
 STARTS = ("=1+1", "+1+1", "-1+1", "@SUM(1)", "＝1+1", "－1+1")
 BEFORE = ("", " ", "\t", "\n", "\r\n", "\u3000", "\u200b", '"')

@@ -128,7 +128,7 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
 def _read(texts: list[str], num_steps: int) -> list[Row]:
     """Return the rows of what was chosen or typed; what cannot be measured is said."""
     from sdlab.bench.entrant import enter
-    from sdlab.sampling.experiment import options_of
+    from sdlab.experiment.experiment import options_of
 
     rows = []
     for text in dict.fromkeys(texts):
@@ -182,7 +182,7 @@ def _curve(
 def _saved() -> list[str]:
     """Return the names of the saved curves that take any number of steps."""
     from sdlab.noise.curves import fixed_steps
-    from sdlab.store.curves import list_curves
+    from sdlab.runs.curves import list_curves
 
     found = [(saved.name, saved.curve) for saved in list_curves()]
     return [name for name, c in found if c and fixed_steps(c.curve, c.options) is None]
@@ -190,7 +190,7 @@ def _saved() -> list[str]:
 
 def _opened(choice: str | None) -> tuple[str | None, dict[str, Any]]:
     """Return a curve's name and options for what was chosen."""
-    from sdlab.store.curves import load_curve
+    from sdlab.runs.curves import load_curve
 
     if choice is None or not choice.startswith(SAVED):
         return choice, {}

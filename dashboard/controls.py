@@ -11,9 +11,9 @@ from dashboard.address import bound
 from dashboard.messages import say_ignored_negative
 from dashboard.model_choice import model_choice
 from dashboard.worker.views import ModelView
+from sdlab.experiment.experiment import SEED_MAX, Experiment
 from sdlab.noise.curves import OWN, fixed_steps
-from sdlab.sampling.experiment import SEED_MAX, Experiment
-from sdlab.store.curves import curve_names, load_curve
+from sdlab.runs.curves import curve_names, load_curve
 
 PROMPT = "a parrot on a beach"
 OWN_CURVE = "as trained"

@@ -29,7 +29,7 @@ def csv_table(
         shown: Whether to draw the table too, not the button alone.
         parquet: Whether to offer it as Parquet too.
     """
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{about} {len(frame):,} row{'' if len(frame) == 1 else 's'}.", width="stretch")

@@ -8,7 +8,7 @@ from dashboard.messages import show_error
 from dashboard.model_choice import say_swap
 from dashboard.state import come_back, show_run
 from sdlab.errors import SdlabError
-from sdlab.sampling.experiment import Experiment
+from sdlab.experiment.experiment import Experiment
 
 _OPENING = "Opening the model; the first start takes some seconds …"
 

@@ -21,7 +21,7 @@ def lab() -> Worker:
 
 def runs_root() -> Path:
     """Return the folder of the stored runs."""
-    from sdlab import store
+    from sdlab import runs as store
 
     return store.runs_root()
 

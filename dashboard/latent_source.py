@@ -22,7 +22,7 @@ from dashboard.state import session_id
 from dashboard.worker.shelf import stored_run
 from dashboard.worker.views import ModelView
 from sdlab.errors import SdlabError
-from sdlab.sampling.experiment import SEED_MAX
+from sdlab.experiment.experiment import SEED_MAX
 
 if TYPE_CHECKING:
     from PIL import Image

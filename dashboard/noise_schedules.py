@@ -148,7 +148,7 @@ def _courses(
 
 
 def _table(page: str, frame: pd.DataFrame) -> None:
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     table = frame[_COLUMNS]
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -8,9 +8,9 @@ import streamlit as st
 from dashboard.address import bound
 from dashboard.controls import OWN_CURVE, SAVED, chosen_curve, parse_seed
 from dashboard.noised_frames import TRAININGS, Way
+from sdlab.experiment.experiment import SEED_MAX
 from sdlab.noise.curves import OWN
-from sdlab.sampling.experiment import SEED_MAX
-from sdlab.store.curves import curve_names
+from sdlab.runs.curves import curve_names
 
 NONE = "none"
 _DEFAULTS = {"A": ("ddim", OWN_CURVE), "B": ("dpmpp_2m", "karras")}

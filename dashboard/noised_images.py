@@ -202,7 +202,7 @@ def _say(settings: Settings, table: pd.DataFrame, note: str) -> None:
 
 
 def _show_numbers(page: str, picture: ChosenPicture, strips: _Strips) -> None:
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     table = strips.table()
     st.header("Signal and noise", anchor=False)

@@ -163,7 +163,7 @@ def _run(page: str) -> ChosenPicture | None:
 
 def latest_runs() -> list[tuple[str, str, str, str]]:
     """Return id, prompt, folder and time of the latest whole runs."""
-    from sdlab.store.listing import list_runs
+    from sdlab.runs.listing import list_runs
 
     table = list_runs(lab().runs)
     table = table[table["problem"] == ""].head(LATEST)

@@ -69,7 +69,7 @@ def _export(request: "Request") -> "Response":
     from dashboard.lab import lab
     from dashboard.worker.shelf import run_folder
     from sdlab.errors import StoreError
-    from sdlab.store.run_folder import read_manifest
+    from sdlab.runs.run_folder import read_manifest
 
     run = request.path_params["run"]
     try:
@@ -119,7 +119,7 @@ def _why(comparison: str) -> str:
     """Return in words why a comparison cannot be opened."""
     from dashboard.lab import lab
     from sdlab.comparing.result import FOLDER
-    from sdlab.store import RUN_ID
+    from sdlab.runs import RUN_ID
 
     here = RUN_ID.fullmatch(comparison) and (lab().runs / FOLDER / comparison).exists()
     return "damaged; compare again on its page" if here else "not stored here"
@@ -179,7 +179,7 @@ def stream_zip(folder: Path) -> Iterator[bytes]:
     Raises:
         Exception: What the writing raised; the browser sees a broken download.
     """
-    from sdlab.store.export import write_zip
+    from sdlab.runs.export import write_zip
 
     yield from stream(lambda sink: write_zip(folder, sink))
 

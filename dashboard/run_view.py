@@ -21,8 +21,8 @@ from dashboard.scrubber import scrubber
 from dashboard.theme import scheduler_color
 from dashboard.worker.job import png
 from dashboard.worker.shelf import StoredRun
-from sdlab.sampling.manifest import was_shared
-from sdlab.store.png import exact
+from sdlab.runs.manifest import was_shared
+from sdlab.runs.png import exact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -240,7 +240,7 @@ def _words(experiment: dict) -> dict[str, str]:
 
 def python_code(experiment: dict) -> str:
     """Return the lines that make a run again in a notebook."""
-    from sdlab.sampling.experiment import Experiment
+    from sdlab.experiment.experiment import Experiment
 
     plain = Experiment().to_dict()
     changed = {k: v for k, v in experiment.items() if plain.get(k) != v and k != "model"}

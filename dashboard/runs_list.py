@@ -12,8 +12,8 @@ from dashboard.lab import lab
 from dashboard.navigation import page_path
 from dashboard.worker.views import JobView
 from sdlab.errors import StoreError
-from sdlab.store.listing import list_runs
-from sdlab.store.run_folder import open_picture
+from sdlab.runs.listing import list_runs
+from sdlab.runs.run_folder import open_picture
 
 SHOWN = 200
 THUMBNAIL = 96
@@ -62,7 +62,7 @@ def ask_for_run() -> None:
 
 
 def runs_table(stored: pd.DataFrame) -> pd.DataFrame:
-    """Return what the list shows of ``sdlab.store.listing.list_runs``: picture, words, settings."""
+    """Return what the list shows of ``sdlab.runs.listing.list_runs``: picture, words, settings."""
     created = stored["created"]
     return pd.DataFrame(
         {

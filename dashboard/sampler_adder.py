@@ -21,7 +21,7 @@ def sampler_adder(page: str, key: str, catalogue: pd.DataFrame, default: Sequenc
         default: What the list holds while nothing was chosen.
     """
     from sdlab.noise.curves import OWN
-    from sdlab.store.curves import curve_names
+    from sdlab.runs.curves import curve_names
 
     fits = catalogue[catalogue["compatible"]].set_index("name", drop=False)
     with st.popover("Add with options", icon=":material/add:"):
@@ -42,7 +42,7 @@ def sampler_adder(page: str, key: str, catalogue: pd.DataFrame, default: Sequenc
 def _add(page: str, key: str, default: Sequence[str]) -> None:
     """Add the sampler that the form holds now: what was typed last comes with the click."""
     from sdlab.errors import SdlabError
-    from sdlab.store.curves import load_curve
+    from sdlab.runs.curves import load_curve
 
     state = st.session_state
     name = state[f"{page}.add_name"]

@@ -92,7 +92,7 @@ def _trainings() -> "dict[str, Callable[[], NoiseSchedule]]":
 
 
 def _named() -> dict[str, dict[str, Any]]:
-    from sdlab.solvers.diffusers_adapter import SD_CONFIG
+    from sdlab.solvers.from_diffusers import SD_CONFIG
 
     v = {**SD_CONFIG, "prediction_type": "v_prediction"}
     zero = {**v, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}

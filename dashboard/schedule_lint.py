@@ -92,7 +92,7 @@ def lint_panel(
 
 
 def _download(page: str, table: pd.DataFrame) -> None:
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     st.download_button(
         "Findings (CSV)",

@@ -171,7 +171,7 @@ def _table(page: str, errors: pd.DataFrame) -> None:
 
 
 def _csv(page: str, frame: pd.DataFrame, name: str) -> None:
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{len(frame):,} rows.", width="stretch")

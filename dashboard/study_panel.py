@@ -18,7 +18,7 @@ from dashboard.worker.studies import StudyView
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
-    from sdlab.sampling.work import Work
+    from sdlab.work import Work
 
 POLL_SECONDS = 0.4
 

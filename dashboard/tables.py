@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from sdlab.tracing.columns import TABLES
+from sdlab.columns import TABLES
 
 _TITLES = {
     "steps": "Steps",
@@ -28,14 +28,14 @@ def read_tables(folder: str, changed: float) -> dict[str, pd.DataFrame]:
     Raises:
         StoreError: If a table is missing or damaged.
     """
-    from sdlab.store.run_folder import read_table
+    from sdlab.runs.run_folder import read_table
 
     return {name: read_table(Path(folder), name) for name in TABLES}
 
 
 def show_tables(run: str, tables: dict[str, pd.DataFrame]) -> None:
     """Draw the tables in tabs, each with a CSV download."""
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     tabs = st.tabs([_TITLES[name] for name in tables])
     for tab, (name, frame) in zip(tabs, tables.items(), strict=True):

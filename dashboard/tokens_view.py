@@ -80,7 +80,7 @@ def _reader(model: ModelView) -> Reader:
 
 def csv_button(frame: "pd.DataFrame", name: str, label: str = "CSV") -> None:
     """Draw the CSV download of a table."""
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     st.download_button(
         label,

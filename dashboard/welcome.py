@@ -7,7 +7,7 @@ from dashboard.messages import plain
 from dashboard.navigation import page_path
 from dashboard.run_view import show_stage
 from dashboard.worker.views import EMBEDDED
-from sdlab.sampling.experiment import Experiment
+from sdlab.experiment.experiment import Experiment
 
 PAGE = "home"
 SCENES = (

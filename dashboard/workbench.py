@@ -97,7 +97,7 @@ def _chart(chart: "alt.LayerChart") -> None:
 
 
 def _table(frame: pd.DataFrame) -> None:
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     with st.expander("The numbers", key=f"{PAGE}.numbers"):
         st.download_button(

@@ -29,7 +29,7 @@ from dashboard.workbench_draft import (
 from sdlab.noise import custom
 from sdlab.noise.curves import describe, make, names
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.store.curves import curve_names, load_curve
+from sdlab.runs.curves import curve_names, load_curve
 
 PAGE = "workbench"
 _NAMES = """

@@ -23,7 +23,7 @@ from sdlab.noise.exchange import (
     sigma_list,
 )
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.store.curves import curve_names, delete_curve, list_curves, load_curve, save_curve
+from sdlab.runs.curves import curve_names, delete_curve, list_curves, load_curve, save_curve
 
 _SAID = f"{PAGE}.said"
 

@@ -22,7 +22,7 @@ from dashboard.workbench_controls import PAGE, Baseline, Trial
 from dashboard.workbench_draft import Draft
 from dashboard.worker.shelf import StoredRun
 from sdlab.errors import SdlabError
-from sdlab.sampling.experiment import Experiment
+from sdlab.experiment.experiment import Experiment
 
 FRAMES = 8
 _STYLE = (

@@ -14,57 +14,57 @@ if TYPE_CHECKING:
     from sdlab.comparing.comparison import Comparison
     from sdlab.comparing.entrant import Entrant
     from sdlab.comparing.run import compare
+    from sdlab.ddim.invert import invert, regenerate
     from sdlab.errors import MemoryLimitError, ModelError, SdlabError, StoreError
-    from sdlab.inversion.invert import invert, regenerate
+    from sdlab.experiment.attention_record import AttentionRecord
+    from sdlab.experiment.experiment import Experiment, Record
     from sdlab.linting.report import lint
     from sdlab.models.load import load
     from sdlab.models.model import Model
     from sdlab.noise import NoiseSchedule, curves
-    from sdlab.sampling.course import Course, course
+    from sdlab.runs.run import Run
+    from sdlab.runs.run_folder import open_run
+    from sdlab.runs.trace import Trace
     from sdlab.sampling.engine import Engine, run, run_many
-    from sdlab.sampling.experiment import Experiment, Record
     from sdlab.sampling.plan import Plan, plan
-    from sdlab.sampling.run import Run
     from sdlab.solvers.as_diffusers import as_diffusers_scheduler
     from sdlab.solvers.catalogue import schedulers
     from sdlab.solvers.contract import check_solver
+    from sdlab.solvers.course import Course, course
     from sdlab.solvers.registry import solver
-    from sdlab.store.run_folder import open_run
     from sdlab.text.tokens import tokens
-    from sdlab.tracing.attention.record import AttentionRecord
     from sdlab.tracing.pipeline import trace
-    from sdlab.tracing.trace import Trace
 
 __version__ = "0.2.0"
 
 _HOMES = {
-    "AttentionRecord": "sdlab.tracing.attention.record",
+    "AttentionRecord": "sdlab.experiment.attention_record",
     "Comparison": "sdlab.comparing.comparison",
-    "Course": "sdlab.sampling.course",
+    "Course": "sdlab.solvers.course",
     "Engine": "sdlab.sampling.engine",
     "Entrant": "sdlab.comparing.entrant",
-    "Experiment": "sdlab.sampling.experiment",
+    "Experiment": "sdlab.experiment.experiment",
     "MemoryLimitError": "sdlab.errors",
     "Model": "sdlab.models.model",
     "ModelError": "sdlab.errors",
     "NoiseSchedule": "sdlab.noise",
     "Plan": "sdlab.sampling.plan",
-    "Record": "sdlab.sampling.experiment",
-    "Run": "sdlab.sampling.run",
+    "Record": "sdlab.experiment.experiment",
+    "Run": "sdlab.runs.run",
     "SdlabError": "sdlab.errors",
     "StoreError": "sdlab.errors",
-    "Trace": "sdlab.tracing.trace",
+    "Trace": "sdlab.runs.trace",
     "as_diffusers_scheduler": "sdlab.solvers.as_diffusers",
     "check_solver": "sdlab.solvers.contract",
     "compare": "sdlab.comparing.run",
     "curves": "sdlab.noise",
-    "course": "sdlab.sampling.course",
+    "course": "sdlab.solvers.course",
     "lint": "sdlab.linting.report",
-    "invert": "sdlab.inversion.invert",
+    "invert": "sdlab.ddim.invert",
     "load": "sdlab.models.load",
-    "open_run": "sdlab.store.run_folder",
+    "open_run": "sdlab.runs.run_folder",
     "plan": "sdlab.sampling.plan",
-    "regenerate": "sdlab.inversion.invert",
+    "regenerate": "sdlab.ddim.invert",
     "run": "sdlab.sampling.engine",
     "run_many": "sdlab.sampling.engine",
     "schedulers": "sdlab.solvers.catalogue",

@@ -10,14 +10,14 @@ from dashboard.address import bound
 from dashboard.attention.subject import PAGE, Subject
 from dashboard.attention.viewer import Look, look_frames
 from dashboard.routes import zip_url
-from sdlab.tracing.attention import pictures
-from sdlab.tracing.attention.summary import AREA_THRESHOLD
+from sdlab.attention import pictures
+from sdlab.attention.summary import AREA_THRESHOLD
 
 if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
-    from sdlab.tracing.attention.maps import AttentionMaps
+    from sdlab.attention.maps import AttentionMaps
 
 LARGEST = 64 * 2**20
 """Bytes of maps that are offered as a file at once; more are in the run's zip."""
@@ -136,7 +136,7 @@ def _maps(subject: Subject, look: Look) -> None:
                 icon=":material/download:",
                 on_click="ignore",
                 help="Every recorded layer, [evaluations, heads, tokens, h, w], and what they are "
-                "of; sdlab.store.attention.open_attention opens it.",
+                "of; sdlab.runs.attention.open_attention opens it.",
             )
         if subject.folder is not None:
             st.link_button(
@@ -174,13 +174,13 @@ def _summaries(key: str, threshold: float, _maps: "AttentionMaps") -> "pd.DataFr
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _csv_bytes(key: str, threshold: float, _table: "pd.DataFrame") -> bytes:
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     return csv_bytes(_table)
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
 def _safetensors(key: str, _maps: "AttentionMaps") -> bytes:
-    from sdlab.store.attention import attention_bytes
+    from sdlab.runs.attention import attention_bytes
 
     return attention_bytes(_maps)

@@ -14,11 +14,11 @@ from dashboard.charts.base import AXES, MAX_ROWS
 from dashboard.charts.names import short_layers
 from dashboard.messages import explained
 from dashboard.worker.job import png
-from sdlab.tracing.attention import analysis, pictures, views
-from sdlab.tracing.attention.words import labelled
+from sdlab.attention import analysis, pictures, views
+from sdlab.attention.words import labelled
 
 if TYPE_CHECKING:
-    from sdlab.tracing.attention.maps import AttentionMaps
+    from sdlab.attention.maps import AttentionMaps
 
 VIEWS = ("Over the steps", "Side by side", "Words against words", "Layers and heads")
 SHEET_MOST = 60
@@ -31,7 +31,7 @@ MAXIMUM = (
 
 def csv_buttons(subject: Subject, **tables: pd.DataFrame) -> None:
     """Draw a CSV download for each table, by its name."""
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     with st.container(horizontal=True):
         for name, frame in tables.items():

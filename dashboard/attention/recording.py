@@ -10,11 +10,11 @@ from dashboard.charts.names import short_layers
 from dashboard.lab import lab
 from dashboard.state import session_id
 from dashboard.worker.views import ModelView
-from sdlab.tracing.attention.record import AttentionRecord
+from sdlab.experiment.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
-    from sdlab.sampling.experiment import Experiment
-    from sdlab.tracing.attention.layers import Layer
+    from sdlab.attention.layers import Layer
+    from sdlab.experiment.experiment import Experiment
 
 PAGE = "attention"
 STEPS = ("all", "every k-th", "last")
@@ -99,7 +99,7 @@ def estimate(experiment: "Experiment", model: ModelView) -> str:
         ValueError: If it cannot run so.
         MemoryLimitError: If it passes the cap or the memory; with the figures.
     """
-    from sdlab.sampling.memory import readable
+    from sdlab.models.memory import readable
 
     kept, evaluations, nfe, record, activation = _planned(model.hash, experiment.id, experiment)
     return (
@@ -113,7 +113,7 @@ def attention_layers(model_hash: str) -> "list[Layer]":
     """Return the attention layers of the model in memory, at the size it was trained for."""
 
     def find(model: Any) -> "list[Layer]":
-        from sdlab.tracing.attention.layers import find_layers
+        from sdlab.attention.layers import find_layers
 
         width, height = (side // model.vae_factor for side in model.default_size)
         return find_layers(model.pipeline.unet, (height, width))

@@ -32,15 +32,15 @@ from dashboard.state import come_back, show_run, shown_run
 from dashboard.worker.job import png
 from dashboard.worker.shelf import StoredRun
 from dashboard.worker.views import ModelView
+from sdlab.attention import views
 from sdlab.errors import SdlabError
-from sdlab.sampling.experiment import Experiment, Record
-from sdlab.tracing.attention import views
-from sdlab.tracing.attention.record import AttentionRecord
+from sdlab.experiment.attention_record import AttentionRecord
+from sdlab.experiment.experiment import Experiment, Record
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sdlab.tracing.attention.maps import AttentionMaps
+    from sdlab.attention.maps import AttentionMaps
 
 SOURCES = ("A run", "A given picture")
 PROMPT = "a parrot and a red car on a beach"
@@ -331,8 +331,8 @@ def _given(
     _png: bytes,
 ) -> tuple[Any, bytes, tuple[int, int], tuple[str, ...]]:
     """Return a picture's maps, the picture in the network's size, that size, what fitting took."""
+    from sdlab.attention.image import of_image
     from sdlab.latents.image import encode, fit, read_image
-    from sdlab.tracing.attention.image import of_image
 
     def look(model: Any) -> tuple[Any, bytes, tuple[int, int], tuple[str, ...]]:
         width, height = model.default_size

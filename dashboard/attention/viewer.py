@@ -10,13 +10,13 @@ from dashboard.attention.subject import PAGE, Subject
 from dashboard.charts.names import short_layers
 from dashboard.heat_viewer import HeatFilm, heat_viewer
 from dashboard.messages import explained
-from sdlab.tracing.attention import views
-from sdlab.tracing.attention.words import labelled
+from sdlab.attention import views
+from sdlab.attention.words import labelled
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sdlab.tracing.attention.maps import AttentionMaps
+    from sdlab.attention.maps import AttentionMaps
 
 ALL = "all layers"
 # Words without a place of their own; the others are chosen at first.

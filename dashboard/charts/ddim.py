@@ -1,6 +1,6 @@
 """DDIM: the noise that eta injects, how pictures spread, and errors there and back.
 
-The tables are those of ``sdlab.sampling.eta`` and ``sdlab.inversion.invert.errors``.
+The tables are those of ``sdlab.ddim.eta`` and ``sdlab.ddim.invert.errors``.
 """
 
 import altair as alt

@@ -19,10 +19,10 @@ from dashboard.worker.worker import Worker
 from sdlab.comparing.comparison import Cell, Comparison, Reference
 from sdlab.comparing.facts import Facts
 from sdlab.errors import StoreError
-from sdlab.sampling.experiment import Experiment
-from sdlab.store import RUN_ID
-from sdlab.store.atomic import write_file
-from sdlab.store.reading import read_file
+from sdlab.experiment.experiment import Experiment
+from sdlab.runs import RUN_ID
+from sdlab.runs.atomic import write_file
+from sdlab.runs.reading import read_file
 
 FOLDER = "comparisons"
 LIMIT = 2**28

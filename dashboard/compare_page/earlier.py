@@ -12,8 +12,8 @@ from dashboard.lab import lab
 from dashboard.navigation import page_path
 from sdlab.comparing.result import FOLDER, MANIFEST, STORED, open_result
 from sdlab.errors import StoreError
-from sdlab.store.atomic import recover_all
-from sdlab.store.reading import read_file, read_parquet
+from sdlab.runs.atomic import recover_all
+from sdlab.runs.reading import read_file, read_parquet
 
 SHOWN = 50
 

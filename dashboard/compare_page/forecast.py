@@ -88,7 +88,7 @@ def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]
 def power(comparison: Comparison) -> str:
     """Return what a comparison's number of pictures can tell from luck; "" if none is ranked."""
     from sdlab.comparing.fairness import draws_noise
-    from sdlab.comparing.luck import PICTURES, resolution
+    from sdlab.comparing.significance import PICTURES, resolution
 
     samplers = sum(not draws_noise(entrant) for entrant in comparison.entrants)
     if samplers < 2:
@@ -104,7 +104,7 @@ def power(comparison: Comparison) -> str:
 
 
 def _nfe(entrant: Entrant, comparison: Comparison, budget: int, config: dict[str, Any]) -> int:
-    from sdlab.sampling.course import course
+    from sdlab.solvers.course import course
 
     try:
         return course(
@@ -138,7 +138,7 @@ def _making(batch: Batch, nfe: Evaluations, model_hash: str) -> int:
     fine = [reference.fine for reference in batch.references][:1]
 
     def weigh(model: Any) -> int:
-        from sdlab.sampling import memory
+        from sdlab.models import memory
         from sdlab.sampling.engine import most_samples
         from sdlab.sampling.plan import plan
 

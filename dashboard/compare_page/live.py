@@ -17,7 +17,7 @@ from dashboard.routes import page_url, picture_url
 from dashboard.state import come_back, leave, session_id, watches
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.comparison import Comparison
-from sdlab.sampling.experiment import Experiment
+from sdlab.experiment.experiment import Experiment
 
 POLL_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0

@@ -23,7 +23,7 @@ from dashboard.state import come_back
 from dashboard.worker.views import ModelView
 from sdlab.comparing.result import Result
 from sdlab.errors import SdlabError
-from sdlab.store import RUN_ID
+from sdlab.runs import RUN_ID
 
 if TYPE_CHECKING:
     import pandas as pd

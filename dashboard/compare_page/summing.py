@@ -21,7 +21,7 @@ from dashboard.worker.shelf import open_stored
 from sdlab.errors import SdlabError
 
 if TYPE_CHECKING:
-    from sdlab.sampling.run import Run
+    from sdlab.runs.run import Run
 
 log = logging.getLogger(__name__)
 

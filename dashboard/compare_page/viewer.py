@@ -20,11 +20,11 @@ from dashboard.run_view import enlarged
 from dashboard.worker.shelf import open_stored
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result
-from sdlab.store.run_folder import open_picture
+from sdlab.runs.run_folder import open_picture
 
 if TYPE_CHECKING:
-    from sdlab.comparing.parting import Parting
-    from sdlab.sampling.run import Run
+    from sdlab.comparing.divergence import Parting
+    from sdlab.runs.run import Run
 
 GAINS = (1, 2, 4, 8)
 
@@ -93,7 +93,7 @@ def difference(a: str, b: str) -> Difference:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _difference(a: str, b: str) -> Difference:
-    from sdlab.comparing.parting import parting
+    from sdlab.comparing.divergence import parting
 
     first, second = (open_stored(lab().runs, run) for run in (a, b))
     pictures = [_pixels(run) for run in (a, b)]

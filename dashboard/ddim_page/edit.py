@@ -35,7 +35,7 @@ def show(page: str, model: ModelView) -> None:
 
 
 def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
-    from sdlab.inversion.study import Settings
+    from sdlab.ddim.study import Settings
 
     text = form.caption(page, source.caption)
     edited = form.caption(page, _suggestion(source.caption), "Make it")
@@ -72,7 +72,7 @@ def _suggestion(text: str) -> str:
 def _work(latents: Any, settings: Any, edited: str, start: int, hold: float, model: Any) -> Any:
     import torch
 
-    from sdlab.inversion.study import there_and_back
+    from sdlab.ddim.study import there_and_back
 
     x = torch.from_numpy(latents)
     return there_and_back(model, x, settings, edit=edited, start=start, inject=hold)

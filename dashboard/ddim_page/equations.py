@@ -77,8 +77,8 @@ def _choices(page: str, model: ModelView) -> tuple[int, float, int, "pd.DataFram
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _table(model_hash: str, steps: int, curve: str | None, eta: float) -> "pd.DataFrame":
+    from sdlab.ddim.eta import coefficients
     from sdlab.noise import curves
-    from sdlab.sampling.eta import coefficients
 
     schedule = lab().ask(lambda model: model.schedule, model_hash)
     return coefficients(curves.make(curve, schedule, steps, {}).tolist(), schedule, eta)
@@ -115,6 +115,6 @@ def numbers_code(row: Any) -> str:
 
 @st.cache_data(show_spinner=False)
 def _source() -> str:
-    from sdlab.solvers import ddim
+    from sdlab.solvers.builtin import ddim
 
     return inspect.getsource(ddim.ddim)

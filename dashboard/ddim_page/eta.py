@@ -12,7 +12,7 @@ from dashboard.ddim_page.work import Pictures, eta_fan
 from dashboard.lab import lab
 from dashboard.study_panel import study_panel
 from dashboard.worker.views import ModelView
-from sdlab.sampling.eta import ETAS
+from sdlab.ddim.eta import ETAS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,8 +97,8 @@ def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> No
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _injected(model_hash: str, steps: int) -> "pd.DataFrame":
+    from sdlab.ddim.eta import injected
     from sdlab.noise import curves
-    from sdlab.sampling.eta import injected
 
     schedule = lab().ask(lambda model: model.schedule, model_hash)
     return injected(curves.make(None, schedule, steps, {}).tolist())

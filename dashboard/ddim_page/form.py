@@ -5,8 +5,8 @@ import streamlit as st
 from dashboard.address import bound
 from dashboard.controls import PROMPT, parse_seed
 from dashboard.messages import say_ignored_negative
-from sdlab.inversion.schemes import METHODS
-from sdlab.sampling.experiment import SEED_MAX, Experiment
+from sdlab.ddim.schemes import METHODS
+from sdlab.experiment.experiment import SEED_MAX, Experiment
 
 ABOUT_METHODS = {
     "naive": "Naive (Song et al. 2020): eps is taken one level too early. First order.",

@@ -15,10 +15,10 @@ from dashboard.latents_page.channels import channel_grid, png, scale_bar
 from dashboard.latents_page.holdings import statistics
 from dashboard.study_panel import study_panel
 from dashboard.worker.views import ModelView
-from sdlab.inversion.schemes import METHODS
+from sdlab.ddim.schemes import METHODS
 
 if TYPE_CHECKING:
-    from sdlab.inversion.study import Outcome, Settings
+    from sdlab.ddim.study import Outcome, Settings
 
 SIDE = 384
 AGAINST = {
@@ -29,7 +29,7 @@ AGAINST = {
 
 def show(page: str, model: ModelView) -> None:
     """Draw the section."""
-    from sdlab.inversion.study import there_and_back
+    from sdlab.ddim.study import there_and_back
 
     page = f"{page}.back"
     left, right = st.columns([3, 8], gap="medium")
@@ -55,7 +55,7 @@ def show(page: str, model: ModelView) -> None:
 
 
 def _settings(page: str, source: Source) -> "Settings":
-    from sdlab.inversion.study import Settings
+    from sdlab.ddim.study import Settings
 
     text = form.caption(page, source.caption)
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -14,7 +14,7 @@ from dashboard.latent_source import another_sample, choose_source
 from dashboard.latents_page.walk import norms
 from dashboard.study_panel import study_panel
 from dashboard.worker.views import ModelView
-from sdlab.sampling.experiment import Experiment
+from sdlab.experiment.experiment import Experiment
 
 ROUNDS = 5
 

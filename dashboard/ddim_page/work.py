@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dashboard.worker.job import png
-from sdlab.sampling.experiment import Experiment
+from sdlab.experiment.experiment import Experiment
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dashboard.latent_source import Latents
-    from sdlab.inversion.study import Settings
+    from sdlab.ddim.study import Settings
     from sdlab.models.model import Model
-    from sdlab.sampling.work import Work
+    from sdlab.work import Work
 
 SIDE = 256
 
@@ -32,8 +32,8 @@ def eta_fan(
     model: "Model", spec: Experiment, etas: tuple[float, ...], seeds: tuple[int, ...]
 ) -> "Work[Pictures]":
     """One start noise under every eta and noise seed; the table is the spread."""
+    from sdlab.ddim.eta import fan
     from sdlab.denoisers.guided import Guided
-    from sdlab.sampling.eta import fan
 
     words = (spec.prompt, spec.negative_prompt, spec.guidance_scale)
     start, sigmas = _start(model, spec.seed), _sigmas(model, spec.num_steps)
@@ -56,7 +56,7 @@ def compare(
     """Every method at every number of steps and guidance: ``rmse``, ``psnr``, ``ssim``."""
     import torch
 
-    from sdlab.inversion.study import there_and_back
+    from sdlab.ddim.study import there_and_back
 
     cases = [(m, n, g) for m in methods for n in steps for g in guidances]
 
@@ -98,9 +98,9 @@ def between_pictures(
     """Pictures on the way between the noises of two pictures, found by the fixed point."""
     import torch
 
+    from sdlab.ddim.invert import check_latents, inverting
+    from sdlab.ddim.schemes import scheme
     from sdlab.denoisers.guided import Guided
-    from sdlab.inversion.invert import check_latents, inverting
-    from sdlab.inversion.schemes import scheme
 
     sigmas, ways = _sigmas(model, spec.num_steps), scheme("fixed_point", iterations=rounds)
     each = rounds * spec.num_steps
@@ -128,8 +128,8 @@ def _walk(
     """Sample with DDIM from every noise on the way, the words blended as far as the noise."""
     import torch
 
+    from sdlab.ddim.schemes import down
     from sdlab.denoisers.network import Sample, evaluate, predictions, uses_guidance
-    from sdlab.inversion.schemes import down
     from sdlab.latents.edit import between
 
     shares = torch.linspace(0, 1, count).tolist()

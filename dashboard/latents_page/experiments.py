@@ -13,7 +13,7 @@ from dashboard.latents_page.channels import channel_grid
 from dashboard.latents_page.holdings import statistics
 from dashboard.state import session_id
 from dashboard.worker.views import ModelView
-from sdlab.sampling.experiment import SEED_MAX
+from sdlab.experiment.experiment import SEED_MAX
 
 if TYPE_CHECKING:
     from torch import Tensor

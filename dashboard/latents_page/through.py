@@ -22,8 +22,8 @@ from dashboard.worker.views import ModelView
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdlab.latents.preview import LinearPreview
-    from sdlab.sampling.run import Run
+    from sdlab.models.preview import LinearPreview
+    from sdlab.runs.run import Run
 
 WORDS = {
     "x_t": "x_t, what the network is given",

@@ -156,7 +156,7 @@ def _call(function: Callable[[Any], Any], model: "Model | None") -> Any:
 
 def told(error: BaseException) -> BaseException:
     """Return the error, or for one of memory what to tell the person who asked."""
-    from sdlab.sampling import memory
+    from sdlab.models import memory
 
     if not memory.is_out_of_memory(error):
         return error

@@ -18,7 +18,7 @@ from dashboard.worker.shelf import open_stored
 if TYPE_CHECKING:
     from dashboard.worker.library import Library
     from sdlab.models.model import Model
-    from sdlab.sampling.run import Run
+    from sdlab.runs.run import Run
 
 log = logging.getLogger(__name__)
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from PIL import Image
 
 from sdlab.errors import StoreError
-from sdlab.store.atomic import write_file
-from sdlab.store.reading import read_file
+from sdlab.runs.atomic import write_file
+from sdlab.runs.reading import read_file
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdlab.tracing.trace import Trace
+    from sdlab.runs.trace import Trace
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from dashboard.worker.views import JobView
-from sdlab.sampling.experiment import Experiment
+from sdlab.experiment.experiment import Experiment
 
 if TYPE_CHECKING:
-    from sdlab.sampling.run import Run
+    from sdlab.runs.run import Run
 
 PREVIEW_SECONDS = 0.3
 PREVIEW_SIDE = 320

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from sdlab.sampling.experiment import Experiment
-from sdlab.store.reading import read_file
-from sdlab.store.run_folder import MANIFEST_LIMIT
+from sdlab.experiment.experiment import Experiment
+from sdlab.runs.reading import read_file
+from sdlab.runs.run_folder import MANIFEST_LIMIT
 
 log = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import StoreError
-from sdlab.store import run_path
-from sdlab.store.atomic import recover
-from sdlab.store.reading import PICTURE_LIMIT, png_size, read_file
-from sdlab.store.run_folder import IMAGE, open_picture, read_facts
+from sdlab.runs import run_path
+from sdlab.runs.atomic import recover
+from sdlab.runs.reading import PICTURE_LIMIT, png_size, read_file
+from sdlab.runs.run_folder import IMAGE, open_picture, read_facts
 
 if TYPE_CHECKING:
-    from sdlab.sampling.run import Run
+    from sdlab.runs.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class StoredRun:
     Attributes:
         id: The experiment's id.
         folder: Where it lies.
-        manifest: As ``sdlab.sampling.manifest`` writes it.
+        manifest: As ``sdlab.runs.manifest`` writes it.
     """
 
     id: str

@@ -1,6 +1,6 @@
 """Long computations with the model that are no runs: inversions, fans of samples, films.
 
-A study is a generator (``sdlab.sampling.work``) that yields (done, total) after every network
+A study is a generator (``sdlab.work``) that yields (done, total) after every network
 evaluation. The worker's thread takes one step of one study between the network calls of the runs
 in flight, so neither waits for the other's end. A study goes by a key: who asks for the same gets
 the same one, and its result stays in memory for a while. It ends by itself when no browser that
@@ -19,7 +19,7 @@ from dashboard.worker.desk import ENDED, told
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
-    from sdlab.sampling.work import Work
+    from sdlab.work import Work
 
 KEPT = 24
 GRACE_SECONDS = 20.0

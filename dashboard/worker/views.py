@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from sdlab.sampling.experiment import Experiment
+from sdlab.experiment.experiment import Experiment
 
 LIVE = frozenset({"queued", "running", "decoding", "saving"})
 ENDED = frozenset({"done", "failed", "cancelled", "interrupted"})

@@ -28,7 +28,7 @@ from dashboard.worker.shelf import stored_hash
 from dashboard.worker.studies import Studies
 from dashboard.worker.views import EMBEDDED, ENDED, JobView, LabView, ModelRequest
 from dashboard.worker.watchers import Watchers
-from sdlab.sampling.experiment import Experiment
+from sdlab.experiment.experiment import Experiment
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ import numpy as np
 from sdlab.errors import unknown
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.sampling.course import Course, course
-from sdlab.sampling.process import Answer, Query
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import valid_names
+from sdlab.solvers.course import Course, course
 from sdlab.solvers.everyday import unknown_solver
+from sdlab.solvers.protocol import Answer, Query
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import Solver, solvers
 

@@ -24,8 +24,8 @@ from sdlab.bench.entrant import Entrant, SharedNoise, enter, is_stochastic, sche
 from sdlab.bench.response import exact_error, exact_floor
 from sdlab.bench.truth import Truth, truth
 from sdlab.bench.weak import moment_error
+from sdlab.bounds import MAX_STEPS, check_whole
 from sdlab.denoisers.gaussian import Gaussian
-from sdlab.noise.bounds import MAX_STEPS, check_whole
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:

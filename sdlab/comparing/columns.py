@@ -3,10 +3,10 @@
 ``picture`` is a prompt with a seed. Distances are root mean squares over the elements of the
 latents, divided by the standard deviation of the reference's final latents, so 1 is as far as
 another picture. All x_t are compared in VP coordinates at the same sigma (see
-``sdlab.tracing.columns``).
+``sdlab.columns``).
 """
 
-from sdlab.tracing.columns import Columns
+from sdlab.columns import Columns
 
 REFERENCE = "reference"
 """Stands for the reference where it has rows beside the entrants; none may be labelled so."""

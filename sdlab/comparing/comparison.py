@@ -14,13 +14,13 @@ from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
+from sdlab.bounds import MAX_STEPS, check_whole
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.entrant import Entrant
 from sdlab.errors import shown, unknown
-from sdlab.noise.bounds import MAX_STEPS, check_whole
+from sdlab.experiment.experiment import Experiment, Record, known_fields
 from sdlab.plain import plain_fields
-from sdlab.sampling.course import course
-from sdlab.sampling.experiment import Experiment, Record, known_fields
+from sdlab.solvers.course import course
 
 ALIGNMENTS = ("steps", "nfe")
 REFERENCE_STEPS = 100

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sdlab.comparing.reference import Trajectory
-    from sdlab.sampling.run import Run
+    from sdlab.runs.run import Run
 
 Rows = list[dict[str, Any]]
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sdlab.experiment.experiment import Options, options_of
 from sdlab.noise.spacings import SPACINGS
 from sdlab.plain import plain_fields
-from sdlab.sampling.experiment import Options, options_of
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.probing import parameters

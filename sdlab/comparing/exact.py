@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.facts import Facts
-from sdlab.sampling.course import course
-from sdlab.sampling.process import Answer, Query
-from sdlab.sampling.run import Run
-from sdlab.solvers.diffusers_adapter import SD_CONFIG
-from sdlab.tracing.trace import Trace
+from sdlab.runs.run import Run
+from sdlab.runs.trace import Trace
+from sdlab.solvers.course import course
+from sdlab.solvers.from_diffusers import SD_CONFIG
+from sdlab.solvers.protocol import Answer, Query
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from sdlab.denoisers.exact import ExactDenoiser
-    from sdlab.sampling.experiment import Experiment
+    from sdlab.experiment.experiment import Experiment
 
 FACTS = Facts("exact", "exact", SD_CONFIG)
 MS = 1.0

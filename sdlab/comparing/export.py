@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.comparing.result import MANIFEST, Result
 from sdlab.errors import StoreError
-from sdlab.store import run_path
-from sdlab.store.export import Sink, add_file, add_run, csv_bytes, open_zip
-from sdlab.store.png import png_info
-from sdlab.store.run_folder import IMAGE, read_manifest
+from sdlab.runs import run_path
+from sdlab.runs.export import Sink, add_file, add_run, csv_bytes, open_zip
+from sdlab.runs.png import png_info
+from sdlab.runs.run_folder import IMAGE, read_manifest
 
 if TYPE_CHECKING:
     import zipfile

@@ -20,9 +20,9 @@ from sdlab.comparing.entrant import Entrant
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.noise.spacings import SPACINGS
-from sdlab.sampling.course import Course, course
-from sdlab.sampling.process import Answer
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
+from sdlab.solvers.course import Course, course
+from sdlab.solvers.protocol import Answer
 from sdlab.solvers.registry import solvers
 
 SAME_LEVEL = 0.01

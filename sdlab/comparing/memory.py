@@ -8,12 +8,12 @@ up.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sdlab.sampling.memory import record_bytes
+from sdlab.models.memory import record_bytes
 from sdlab.sampling.plan import plan
 
 if TYPE_CHECKING:
+    from sdlab.experiment.experiment import Experiment
     from sdlab.models.model import Model
-    from sdlab.sampling.experiment import Experiment
 
 BASE_BYTES = 128 * 2**20
 RUN_BYTES = 3 * 2**18  # manifest and tables

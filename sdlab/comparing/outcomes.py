@@ -11,8 +11,8 @@ from sdlab.comparing.reference import Convergence, Trajectory, convergence, flat
 
 if TYPE_CHECKING:
     from sdlab.comparing.reference import Array
-    from sdlab.sampling.experiment import Experiment
-    from sdlab.sampling.run import Run
+    from sdlab.experiment.experiment import Experiment
+    from sdlab.runs.run import Run
 
 Runs = Mapping[str, "Run | Exception"]
 Picture = tuple[str, int]

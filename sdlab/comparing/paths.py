@@ -18,7 +18,7 @@ from sdlab.comparing.reference import Array, flat
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sdlab.sampling.run import Run
+    from sdlab.runs.run import Run
 
 
 def paths(outcomes: Outcomes) -> "pd.DataFrame | None":

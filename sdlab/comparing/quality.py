@@ -89,7 +89,7 @@ def quality(outcomes: Outcomes, costs: "pd.DataFrame", verdicts: Verdicts) -> li
     """
     if not verdicts:
         return []
-    from sdlab.embedded.evaluate import share
+    from sdlab.embedded.intervals import share
 
     hits: dict[tuple[str, int], list[list[tuple[str, bool]]]] = {}
     for outcome in outcomes.done:

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdlab.errors import StoreError
-from sdlab.store import run_path
-from sdlab.store.run_folder import open_run
+from sdlab.runs import run_path
+from sdlab.runs.run_folder import open_run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdlab.sampling.experiment import Experiment
-    from sdlab.sampling.run import Run
+    from sdlab.experiment.experiment import Experiment
+    from sdlab.runs.run import Run
 
 Array = NDArray[np.float64]
 

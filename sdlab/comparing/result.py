@@ -14,14 +14,14 @@ from sdlab.comparing.columns import TABLES
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.verdict import TARGET
 from sdlab.errors import StoreError
-from sdlab.store import run_path
-from sdlab.store.atomic import recover, write_folder
-from sdlab.store.reading import MANIFEST, read_json_manifest, read_parquet
+from sdlab.runs import run_path
+from sdlab.runs.atomic import recover, write_folder
+from sdlab.runs.reading import MANIFEST, read_json_manifest, read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sdlab.sampling.run import Run
+    from sdlab.runs.run import Run
 
 FOLDER = ".comparisons"
 FORMAT = 1

@@ -11,13 +11,13 @@ from sdlab.comparing.result import Result
 from sdlab.comparing.summary import summarise
 from sdlab.comparing.verdict import TARGET, check_target
 from sdlab.sampling.engine import Engine
-from sdlab.sampling.work import Progress, Work, finish
+from sdlab.work import Progress, Work, finish
 
 if TYPE_CHECKING:
+    from sdlab.experiment.experiment import Experiment
     from sdlab.models.model import Model
-    from sdlab.sampling.experiment import Experiment
+    from sdlab.runs.run import Run
     from sdlab.sampling.job import Job
-    from sdlab.sampling.run import Run
 
 
 def compare(

@@ -8,7 +8,7 @@ told, but none of them is called the nearest, however near it comes.
 from typing import Any, NamedTuple
 
 from sdlab.comparing.costs import complete
-from sdlab.comparing.luck import MARGIN
+from sdlab.comparing.significance import MARGIN
 from sdlab.comparing.words import counted, listed, probability
 
 HUGE = 1000

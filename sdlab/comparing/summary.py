@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdlab.comparing import costs, distances, luck, quality
+from sdlab.comparing import costs, distances, quality
+from sdlab.comparing import significance as luck
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.facts import Facts

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sdlab.comparing.comparison import Comparison
-from sdlab.comparing.luck import PICTURES
+from sdlab.comparing.significance import PICTURES
 from sdlab.comparing.standing import Standing, luck, standing, unsettled
 from sdlab.comparing.words import counted, listed
 

@@ -1,4 +1,4 @@
-"""The small Stable Diffusion that ships with sdlab: its world, its training, its evaluation."""
+"""The world of the small model that ships: what its pictures show and how they are judged."""
 
 from __future__ import annotations
 

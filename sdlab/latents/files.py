@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdlab.inversion.invert import check_latents
+from sdlab.ddim.invert import check_latents
 
 if TYPE_CHECKING:
     from torch import Tensor

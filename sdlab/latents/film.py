@@ -16,7 +16,7 @@ from sdlab.errors import unknown
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdlab.tracing.trace import Trace
+    from sdlab.runs.trace import Trace
 
 QUANTITIES = ("x_t", "x0_pred", "eps_pred")
 FILMS = {"gif": "image/gif", "webp": "image/webp", "mp4": "video/mp4"}

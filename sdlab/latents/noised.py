@@ -18,7 +18,7 @@ from sdlab.noise.forward import add_noise, snr_db
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdlab.sampling.course import Course
+    from sdlab.solvers.course import Course
 
 VIEWS = ("vp", "ve")
 

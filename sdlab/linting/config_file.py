@@ -1,7 +1,7 @@
 """A scheduler_config.json from outside, as the config that a course is made of.
 
 What counts for the noise is judged by ``sdlab.noise.diffusers_config``. The rest goes to a class of
-diffusers, which trusts it, so ``sdlab.noise.bounds`` judges every entry.
+diffusers, which trusts it, so ``sdlab.bounds`` judges every entry.
 """
 
 import json
@@ -28,7 +28,7 @@ def read_config(data: bytes) -> dict[str, Any]:
         ValueError: If it is no such file, it is of another family of models, or an entry has no
             valid value; names the entry, the value and what is allowed.
     """
-    from sdlab.noise.bounds import check_config
+    from sdlab.bounds import check_config
     from sdlab.noise.exchange import read_object
 
     text = _without_infinity(data)

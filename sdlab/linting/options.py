@@ -10,7 +10,7 @@ from sdlab.errors import SchedulerError
 from sdlab.linting.registry import Finding, rule
 from sdlab.linting.subject import Subject, parameters
 from sdlab.noise.curves import SPACINGS
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
 
 
 @rule(

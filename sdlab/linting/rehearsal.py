@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdlab.sampling.course import Course
-from sdlab.sampling.process import Answer, Query
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
+from sdlab.solvers.course import Course
+from sdlab.solvers.protocol import Answer, Query
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ import pandas as pd
 from sdlab.errors import SchedulerError
 from sdlab.linting.registry import SEVERITIES, Finding, Rule, all_rules
 from sdlab.linting.subject import Request, Subject
-from sdlab.solvers.diffusers_adapter import SD_CONFIG
+from sdlab.solvers.from_diffusers import SD_CONFIG
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model

@@ -11,8 +11,8 @@ import numpy as np
 from sdlab.linting.rehearsal import Rehearsal, rehearse
 from sdlab.noise import curves
 from sdlab.noise.schedule import Array, NoiseSchedule
-from sdlab.sampling.course import Course, course, try_out
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
+from sdlab.solvers.course import Course, course, try_out
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:

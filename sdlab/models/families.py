@@ -9,9 +9,9 @@ that the reader learns what the thing is, not which tensor failed to load.
 from collections.abc import Mapping
 from typing import Any
 
+from sdlab.bounds import check_config
 from sdlab.errors import ModelError
 from sdlab.models.file_kinds import Shapes, kind_of, missing_parts, part_of
-from sdlab.noise.bounds import check_config
 
 RUNS = "This laboratory runs text-to-image models of the Stable Diffusion 1.x and 2.x families."
 # Of families whose own pipelines ``sdlab.trace`` reads, though the engine does not drive them.

@@ -8,17 +8,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sdlab.models.families import check_unet
+from sdlab.models.scheduler_config import config_in_force
 from sdlab.models.vae import Vae
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.solvers.model_config import config_in_force
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
     from torch import Tensor
 
-    from sdlab.latents.preview import LinearPreview
-    from sdlab.latents.tiny import TinyPreview
+    from sdlab.models.preview import LinearPreview
+    from sdlab.models.tiny import TinyPreview
 
 CACHED_PROMPTS = 64
 
@@ -106,14 +106,14 @@ class Model:
     @cached_property
     def preview(self) -> "LinearPreview":
         """The fast map from latents to a picture: ``model.preview(x0_pred) -> PIL image``."""
-        from sdlab.latents.preview import fit_preview
+        from sdlab.models.preview import fit_preview
 
         return fit_preview(self.vae, self.vae_factor)
 
     @cached_property
     def tiny(self) -> "TinyPreview | None":
         """The tiny autoencoder that lies in the model's folder, as previews; None if none does."""
-        from sdlab.latents.tiny import tiny_preview
+        from sdlab.models.tiny import tiny_preview
 
         return tiny_preview(self)
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sdlab.bounds import check, check_steps
 from sdlab.errors import unknown
 from sdlab.noise import custom, spacings
-from sdlab.noise.bounds import check, check_steps
 from sdlab.noise.closed_form import (
     ays_sd15,
     ays_sdxl,

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sdlab.bounds import MAX_TIMESTEPS
 from sdlab.errors import shown, unknown
-from sdlab.noise.bounds import MAX_TIMESTEPS
 from sdlab.noise.exchange import FLAGS, finite, read_object
 from sdlab.noise.schedule import (
     BETA_SCHEDULES,

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from sdlab.bounds import MAX_STEPS
 from sdlab.errors import shown, unknown
-from sdlab.noise.bounds import MAX_STEPS
 from sdlab.noise.schedule import Array
 
 MAX_LENGTH = 500

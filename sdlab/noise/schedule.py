@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sdlab.bounds import MAX_TIMESTEPS, check_config, check_whole
 from sdlab.errors import unknown
-from sdlab.noise.bounds import MAX_TIMESTEPS, check_config, check_whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,17 +13,17 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sdlab.denoisers.network import Output, evaluate, predictions
+from sdlab.experiment.experiment import Experiment
+from sdlab.models import memory
 from sdlab.models.model import Model
-from sdlab.sampling import memory
-from sdlab.sampling.experiment import Experiment
 from sdlab.sampling.job import Job
 from sdlab.sampling.plan import plan
-from sdlab.sampling.process import Answer
+from sdlab.solvers.protocol import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sdlab.sampling.run import Run
+    from sdlab.runs.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ class Engine:
             row += job.sample.rows
         if not parts:
             return nullcontext()
-        from sdlab.tracing.attention.hooks import recording
+        from sdlab.attention.hooks import recording
 
         return recording(self.model.pipeline.unet, parts)
 

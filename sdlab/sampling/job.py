@@ -8,18 +8,18 @@ import numpy as np
 
 from sdlab.denoisers.network import Output, Sample, uses_guidance
 from sdlab.errors import MemoryLimitError, SdlabError
+from sdlab.experiment.experiment import Experiment
+from sdlab.models import memory
 from sdlab.models.model import Model
-from sdlab.sampling import memory
-from sdlab.sampling.experiment import Experiment
+from sdlab.runs.run import Run
 from sdlab.sampling.plan import Plan
-from sdlab.sampling.process import Answer, Process, Query
-from sdlab.sampling.run import Run
+from sdlab.solvers.protocol import Answer, Process, Query
 from sdlab.tracing.recorder import Recorder, Timer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdlab.tracing.attention.hooks import Part
+    from sdlab.attention.hooks import Part
 
 OVER = ("done", "failed", "cancelled")
 ENDS = (Exception, SystemExit)  # what a sampler that somebody plugged in may end its own run with
@@ -105,7 +105,7 @@ class Job:
         collector = self.recorder.attention
         if collector is None or not collector.wants(self.query.step):
             return None
-        from sdlab.tracing.attention.hooks import Part
+        from sdlab.attention.hooks import Part
 
         rows = {"cond": row + self.sample.rows - 1}
         if self.sample.rows == 2 and "uncond" in collector.record.kept_halves:
@@ -198,7 +198,7 @@ class Job:
         planned, record = self.plan.attention, self.experiment.record.attention
         if planned is None or record is None:
             return None
-        from sdlab.tracing.attention.collector import Collector
+        from sdlab.attention.collector import Collector
 
         return Collector(record, planned.layers, planned.counts, self.experiment.num_steps)
 
@@ -284,7 +284,7 @@ class Job:
     def _manifest(
         self, tables: dict[str, Any], tensors: "dict[str, Tensor]", notes: list[str]
     ) -> dict[str, Any]:
-        from sdlab.sampling.manifest import manifest
+        from sdlab.runs.manifest import manifest
 
         steps = tables["steps"]
         warnings = [*notes]

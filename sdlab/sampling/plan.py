@@ -7,14 +7,14 @@ the size against the VAE, the memory against the machine.
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from sdlab.attention.planning import AttentionPlan, plan_attention
 from sdlab.denoisers.network import check_fast, uses_guidance
 from sdlab.errors import MemoryLimitError
+from sdlab.experiment.experiment import Experiment, check_size
+from sdlab.models import memory
 from sdlab.models.model import Model
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.sampling import memory
-from sdlab.sampling.course import Course, course, try_out
-from sdlab.sampling.experiment import Experiment, check_size
-from sdlab.tracing.attention.planning import AttentionPlan, plan_attention
+from sdlab.solvers.course import Course, course, try_out
 
 _TRIED: "WeakKeyDictionary[Model, set[tuple[object, ...]]]" = WeakKeyDictionary()
 

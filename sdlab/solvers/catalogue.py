@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from sdlab.models.scheduler_config import completed
 from sdlab.noise.curves import names as curve_names
 from sdlab.noise.schedule import PREDICTION_TYPES
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers import plugins
-from sdlab.solvers.model_config import completed
 from sdlab.solvers.probing import quiet
 from sdlab.solvers.registry import Solver, solvers
 
@@ -159,7 +159,7 @@ def _judged(row: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def _own_counts(found: Solver) -> dict[str, Any]:
     """Return the columns ``nfe``, ``nfe_10`` and ``nfe_50``; none where it does not run so far."""
-    from sdlab.sampling.course import course
+    from sdlab.solvers.course import course
 
     try:
         return _nfe({steps: course(found.name, steps).nfe for steps in COUNTED})
@@ -197,7 +197,7 @@ def _nfe(counts: Mapping[int, int]) -> dict[str, Any]:
 
 @cache
 def _own_scale() -> float:
-    from sdlab.sampling.course import course
+    from sdlab.solvers.course import course
 
     return math.sqrt(1.0 + course("euler", 50).sigmas[0] ** 2)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import SchedulerError
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.sampling.process import Answer, Process, Query
+from sdlab.solvers.protocol import Answer, Process, Query
 
 if TYPE_CHECKING:
     import torch

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sdlab.denoisers.gaussian import denoise
 from sdlab.errors import SchedulerError
 from sdlab.noise.schedule import PREDICTION_TYPES, NoiseSchedule
-from sdlab.sampling.process import Answer, Query
 from sdlab.solvers.driving import drive, evaluation_sigmas, evaluation_steps, scheduler_process
+from sdlab.solvers.protocol import Answer, Query
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,9 +18,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sdlab.bounds import check_option
 from sdlab.discovery import import_registering
 from sdlab.errors import unknown
-from sdlab.noise.bounds import check_option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -186,7 +186,7 @@ def solvers() -> dict[str, Solver]:
     """Return the registered solvers by name; own ones and plug-ins are found and imported here."""
     from sdlab.solvers import plugins
 
-    import_registering("sdlab.solvers", "solver")
+    import_registering("sdlab.solvers.builtin", "solver")
     plugins.load_once()
     return dict(_SOLVERS)
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from sdlab.columns import TOKENS
 from sdlab.text.parts import tokenizer_of
 from sdlab.text.spelling import written_out
-from sdlab.tracing.columns import TOKENS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sdlab.experiment.experiment import Experiment
     from sdlab.models.model import Model
-    from sdlab.sampling.experiment import Experiment
 
 LONGEST_WORD = 100
 
@@ -36,7 +36,7 @@ def tokens(source: "Model | Any", prompt: str, part: str | None = None) -> pd.Da
         part: Whose tokenizer, where there are two: "text_encoder" or "text_encoder_2".
 
     Returns:
-        The ``tokens`` table of ``sdlab.tracing.columns`` without ``run`` and ``prompt``, and:
+        The ``tokens`` table of ``sdlab.columns`` without ``run`` and ``prompt``, and:
         ``text``, the piece in plain letters (its bytes in hex if it is only part of a letter);
         ``first`` and ``last``, the characters of the prompt that the piece was made from, last
         excluded, missing for special tokens. A ``word`` of more than ``LONGEST_WORD`` characters

@@ -8,7 +8,7 @@ timesteps that some classes do. Nothing else is taken for an evaluation of the c
 from typing import Any
 
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
 from sdlab.tracing.batch import Unread
 
 ROUNDING = 1.5  # timesteps: two roundings to a whole one, each by 0.5 or, at the ends, 1

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError
-from sdlab.sampling.experiment import Record
-from sdlab.tracing.attention.record import AttentionRecord
+from sdlab.experiment.attention_record import AttentionRecord
+from sdlab.experiment.experiment import Record
 from sdlab.tracing.overflow import noticing
 from sdlab.tracing.traced_call import TracedCall, derived
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from sdlab.tracing.attention.maps import AttentionMaps
-    from sdlab.tracing.attention.views import Word
-    from sdlab.tracing.trace import Trace
+    from sdlab.attention.maps import AttentionMaps
+    from sdlab.attention.views import Word
+    from sdlab.runs.trace import Trace
 
 CALLBACK = "callback_on_step_end"
 READ = "This recorder reads the Stable Diffusion 1.x, 2.x and XL pipelines."

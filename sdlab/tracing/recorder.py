@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sdlab.sampling.experiment import Record
-from sdlab.sampling.process import Query
-from sdlab.tracing.columns import CHANNELS, STATISTICS, STEPS, TIMINGS
+from sdlab.columns import CHANNELS, STATISTICS, STEPS, TIMINGS
+from sdlab.experiment.experiment import Record
+from sdlab.runs.trace import Trace
+from sdlab.solvers.protocol import Query
 from sdlab.tracing.statistics import Statistics
-from sdlab.tracing.trace import Trace
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from sdlab.attention.collector import Collector
     from sdlab.denoisers.network import Output
-    from sdlab.tracing.attention.collector import Collector
 
 
 class Timer:

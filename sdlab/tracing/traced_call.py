@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from sdlab.attention import planning
+from sdlab.attention.collector import Collector
+from sdlab.attention.hooks import Part, Reader, watching
 from sdlab.denoisers.network import Sample, guide, predictions
 from sdlab.errors import MemoryLimitError, ModelError
+from sdlab.experiment.experiment import Record
+from sdlab.models import memory
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.sampling import memory
-from sdlab.sampling.experiment import Record
-from sdlab.sampling.process import Query
+from sdlab.runs.trace import Trace
+from sdlab.solvers.protocol import Query
 from sdlab.tracing import batch
-from sdlab.tracing.attention import planning
-from sdlab.tracing.attention.collector import Collector
-from sdlab.tracing.attention.hooks import Part, Reader, watching
 from sdlab.tracing.course import Course
 from sdlab.tracing.recorder import Recorder, Timer
-from sdlab.tracing.trace import Trace
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,7 @@ from sdlab.bench.entrant import SharedNoise, enter, is_stochastic, schedule
 from sdlab.bench.response import exact_error
 from sdlab.bench.weak import moment_error
 from sdlab.solvers import registry
-from sdlab.solvers.diffusers_adapter import compatible_classes
+from sdlab.solvers.from_diffusers import compatible_classes
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.presets import DEFAULT, PRESETS, of_number, preset
-from sdlab.solvers.diffusers_adapter import SD_CONFIG
+from sdlab.solvers.from_diffusers import SD_CONFIG
 
 ONE = {"entrants": [Entrant("heun")], "prompts": ["a"]}
 

@@ -4,7 +4,7 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.fairness import EXTRAPOLATES, STOCHASTIC, draws_noise, notes, way
 from sdlab.comparing.presets import of_number
-from sdlab.solvers.diffusers_adapter import SD_CONFIG
+from sdlab.solvers.from_diffusers import SD_CONFIG
 
 
 def said(entrant, config=SD_CONFIG, **fields):

@@ -12,9 +12,9 @@ from sdlab.comparing.quality import kinds_of
 from sdlab.comparing.summary import summarise
 from sdlab.embedded.checker import Seen, judge
 from sdlab.embedded.claims import parse
-from sdlab.embedded.evaluate import held_out_captions, share
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.world import World
+from sdlab.training.evaluate import held_out_captions, share
 
 EMBEDDED = Facts("embedded", FACTS.hash, FACTS.config)
 
@@ -41,7 +41,7 @@ def drawn(prompts, pictures, mixture, **fields):
 def scenes(count):
     """Captions of the world with pictures that show them."""
     from sdlab.embedded.captions import text_of
-    from sdlab.embedded.evaluate import trained_objects
+    from sdlab.training.evaluate import trained_objects
 
     sampler = SceneSampler(5, trained_objects(), kinds=(("single", 1.0),))
     samples = sampler.batch(0, count)

@@ -20,8 +20,8 @@ from sdlab.comparing.memory import (
 from sdlab.comparing.result import open_result, result_path
 from sdlab.comparing.verdict import TARGET
 from sdlab.errors import StoreError
-from sdlab.store import run_path
-from sdlab.store.run_folder import open_run
+from sdlab.runs import run_path
+from sdlab.runs.run_folder import open_run
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_the_memory_of_summing_up_counts_the_tensors_that_are_stored(stored, sma
 
 
 def test_comparisons_are_no_runs(stored):
-    from sdlab.store.listing import list_runs
+    from sdlab.runs.listing import list_runs
 
     assert set(list_runs(stored[0])["run"]) >= set(stored[1].ids)
     assert len(list_runs(stored[0])) == 4  # two samplers, the reference and its half

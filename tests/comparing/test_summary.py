@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sdlab.bench import errors, orders
-from sdlab.comparing import luck
+from sdlab.comparing import significance as luck
 from sdlab.comparing.columns import REFERENCE, TABLES
 from sdlab.comparing.exact import FACTS, exact_runs
 from sdlab.comparing.facts import Cancelled, Facts

@@ -9,7 +9,7 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.costs import geometric
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.exact import FACTS, exact_runs
-from sdlab.comparing.luck import enough, holm, levels, paired, resolution, ties
+from sdlab.comparing.significance import enough, holm, levels, paired, resolution, ties
 from sdlab.comparing.summary import summarise, table
 from sdlab.comparing.verdict import evaluations_for, reached, verdict
 from tests.comparing.conftest import comparison

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sdlab.tracing.columns import CHANNELS, STEPS
+from sdlab.columns import CHANNELS, STEPS
 
 
 def _where(n: int) -> dict[str, np.ndarray]:

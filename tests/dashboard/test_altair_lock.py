@@ -5,7 +5,7 @@ import pytest
 from streamlit.elements import vega_charts
 
 from dashboard.lab import lab
-from sdlab.sampling.experiment import Experiment
+from sdlab.experiment.experiment import Experiment
 from tests.dashboard.conftest import run_until
 
 

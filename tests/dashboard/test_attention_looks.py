@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from dashboard.lab import find, lab
-from sdlab.sampling.experiment import Experiment
-from sdlab.tracing.attention import analysis, views
-from sdlab.tracing.attention.layers import Layer
-from sdlab.tracing.attention.maps import AttentionMaps, Facts, key_of
-from sdlab.tracing.attention.record import AttentionRecord
+from sdlab.attention import analysis, views
+from sdlab.attention.layers import Layer
+from sdlab.attention.maps import AttentionMaps, Facts, key_of
+from sdlab.experiment.attention_record import AttentionRecord
+from sdlab.experiment.experiment import Experiment
 from tests.dashboard.conftest import run_until
 from tests.dashboard.test_attention_page import FAST, downloads, shown_run_of, shows_maps
 
@@ -167,7 +167,7 @@ def test_the_noise_level_s_start_is_reasoned(open_page):
 
 def test_all_maps_open_again(open_page, tmp_path):
     from dashboard.attention.files import _safetensors
-    from sdlab.store.attention import open_attention
+    from sdlab.runs.attention import open_attention
 
     maps = shown_run_of(recorded(open_page)).trace.attention
     path = tmp_path / "maps.safetensors"

@@ -8,9 +8,9 @@ from PIL import Image
 
 from dashboard.heat_viewer import LEVELS, _packed
 from dashboard.lab import lab
-from sdlab.sampling.experiment import Experiment
-from sdlab.store.run_folder import open_run
-from sdlab.tracing.attention import views
+from sdlab.attention import views
+from sdlab.experiment.experiment import Experiment
+from sdlab.runs.run_folder import open_run
 from tests.dashboard.conftest import read, run_until
 
 FAST = {"attention.steps": "3", "attention.prompt": "a red car on a beach"}
@@ -141,7 +141,7 @@ def test_no_attention_at_all_is_no_division_by_zero():
 
 def test_an_overlay_is_a_picture(recorded):
     from dashboard.attention.subject import open_maps
-    from sdlab.tracing.attention.pictures import STOPS, mask, overlay
+    from sdlab.attention.pictures import STOPS, mask, overlay
 
     run = recorded.query_params["run"]
     folder = lab().runs / (run[0] if isinstance(run, list) else run)
@@ -302,8 +302,8 @@ def test_means_are_of_the_chosen_evaluations(recorded):
 )
 def test_what_a_mean_is_of_is_said_truly(kept, chosen, said):
     from dashboard.attention.viewer import mean_in_words
-    from sdlab.tracing.attention.maps import AttentionMaps, Facts
-    from sdlab.tracing.attention.record import AttentionRecord
+    from sdlab.attention.maps import AttentionMaps, Facts
+    from sdlab.experiment.attention_record import AttentionRecord
 
     numbers = tuple(map(float, kept))
     facts = Facts(AttentionRecord(), (4, 4), (), kept, kept, numbers, numbers)

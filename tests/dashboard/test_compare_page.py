@@ -23,10 +23,10 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.facts import Facts
 from sdlab.comparing.fairness import way
-from sdlab.comparing.luck import resolution
 from sdlab.comparing.result import result_path
+from sdlab.comparing.significance import resolution
 from sdlab.errors import StoreError
-from sdlab.sampling.experiment import Record
+from sdlab.experiment.experiment import Record
 from sdlab.solvers import registry
 from tests.dashboard.compare_tables import comparison_tables
 from tests.dashboard.conftest import read, run_until

@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.charts import ddim as charts
 from dashboard.ddim_page.edit import _suggestion
-from sdlab.sampling.eta import coefficients, injected
+from sdlab.ddim.eta import coefficients, injected
 from tests.dashboard.conftest import run_until
 
 
@@ -128,8 +128,8 @@ def test_coefficients_give_the_solvers_step():
     import torch
 
     from sdlab.noise import NoiseSchedule
-    from sdlab.solvers.ddim import ddim
-    from sdlab.solvers.diffusers_adapter import SD_CONFIG
+    from sdlab.solvers.builtin.ddim import ddim
+    from sdlab.solvers.from_diffusers import SD_CONFIG
 
     sigmas = (5.0, 2.0, 0.0)
     row = coefficients(sigmas, NoiseSchedule.from_config(SD_CONFIG), 0.6).iloc[0]

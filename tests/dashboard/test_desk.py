@@ -13,8 +13,8 @@ from dashboard.worker.desk import BusyError
 from dashboard.worker.views import ModelRequest
 from dashboard.worker.worker import Worker
 from sdlab.errors import MemoryLimitError, ModelError
+from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
-from sdlab.sampling.experiment import Experiment
 from tests.dashboard.conftest import again
 from tests.dashboard.test_worker import ended, running, until
 

@@ -7,9 +7,9 @@ import torch
 
 from dashboard.charts import latent_statistics as charts
 from dashboard.lab import lab
+from sdlab.experiment.experiment import Experiment
 from sdlab.latents import statistics
-from sdlab.sampling.experiment import Experiment
-from sdlab.store.run_folder import open_run
+from sdlab.runs.run_folder import open_run
 from tests.dashboard.conftest import run_until
 
 

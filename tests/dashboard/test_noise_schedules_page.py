@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dashboard.schedule_rows import DEFAULT, preset
-from sdlab.solvers.diffusers_adapter import SD_CONFIG, compatible_classes
+from sdlab.solvers.from_diffusers import SD_CONFIG, compatible_classes
 from tests.dashboard.conftest import read
 
 ROWS = "schedules.rows"

@@ -22,8 +22,8 @@ from dashboard.noised_frames import (
 )
 from dashboard.pictures import ChosenPicture
 from sdlab.embedded.samples import SAMPLES
-from sdlab.sampling.experiment import Experiment
-from sdlab.solvers.diffusers_adapter import SD_CONFIG
+from sdlab.experiment.experiment import Experiment
+from sdlab.solvers.from_diffusers import SD_CONFIG
 from tests.dashboard.conftest import read, run_until
 
 QUICK = {"noised.steps": "3", "noised.space": "Pixels"}

@@ -9,8 +9,8 @@ import pytest
 
 from dashboard.lab import lab
 from dashboard.worker.views import ModelRequest
-from sdlab.sampling.experiment import Experiment
-from sdlab.store.run_folder import open_run
+from sdlab.experiment.experiment import Experiment
+from sdlab.runs.run_folder import open_run
 from tests.dashboard.conftest import read, run_until
 
 FORM = "experiment.go"
@@ -165,7 +165,7 @@ def test_what_cannot_run_is_said_at_once(quick, key, value, message):
 def test_own_curves_are_offered_to_own_solvers_and_run(quick, runs_folder):
     from sdlab.noise import NoiseSchedule
     from sdlab.noise.exchange import NamedCurve
-    from sdlab.store.curves import delete_curve, save_curve
+    from sdlab.runs.curves import delete_curve, save_curve
 
     table = NamedCurve("sigmas", {"sigmas": (14.0, 3.0, 0.5, 0.0)}, 3)
     save_curve("for the form", table, NoiseSchedule.from_config({}), runs_folder)
@@ -398,7 +398,7 @@ def test_a_link_and_a_stored_run_say_what_they_take_out(loaded, open_page, folde
 
 def test_a_run_that_could_not_be_saved_can_be_saved_again(quick, monkeypatch):
     from sdlab.errors import StoreError
-    from sdlab.sampling.run import Run
+    from sdlab.runs.run import Run
 
     def full(run, folder):
         raise StoreError("No space left on the disk.")

@@ -17,8 +17,8 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.facts import Facts
 from sdlab.comparing.summary import summarise
-from sdlab.sampling.experiment import Experiment
-from sdlab.store.run_folder import open_run
+from sdlab.experiment.experiment import Experiment
+from sdlab.runs.run_folder import open_run
 
 
 def run_of(experiment, runs_folder):

@@ -9,7 +9,7 @@ from dashboard import schedule_rows
 from dashboard.charts import schedules
 from dashboard.noise_schedules import styles
 from dashboard.schedule_config import IN_FORCE, training_names, training_table
-from sdlab.solvers.diffusers_adapter import SD_CONFIG
+from sdlab.solvers.from_diffusers import SD_CONFIG
 
 NAMES = ("DDIMScheduler", "heun + karras", "HeunDiscreteScheduler + karras")
 

@@ -10,7 +10,7 @@ from dashboard import bench_data
 from dashboard.schedule_rows import Row
 from sdlab.bench.entrant import schedule
 from sdlab.noise.exchange import NamedCurve
-from sdlab.store.curves import delete_curve, save_curve
+from sdlab.runs.curves import delete_curve, save_curve
 
 SOLVERS, PROBLEM, OPEN_END = "bench.solvers", "bench.problem", "bench.open_end"
 

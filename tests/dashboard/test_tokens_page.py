@@ -10,9 +10,9 @@ from transformers import CLIPTokenizer
 
 from dashboard.lab import lab
 from dashboard.worker.views import LabView
+from sdlab.experiment.experiment import Experiment
 from sdlab.models.load import EMBEDDED
 from sdlab.models.model import Model
-from sdlab.sampling.experiment import Experiment
 from tests.dashboard.conftest import run_until
 from tests.tracing.pipelines import xl
 

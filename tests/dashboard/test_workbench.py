@@ -12,8 +12,8 @@ from dashboard.points_editor import _pairs
 from dashboard.workbench import problem_table
 from sdlab.noise import NoiseSchedule, curves
 from sdlab.noise.exchange import NamedCurve
-from sdlab.store.curves import delete_curve, list_curves, load_curve
-from sdlab.store.run_folder import open_run
+from sdlab.runs.curves import delete_curve, list_curves, load_curve
+from sdlab.runs.run_folder import open_run
 from tests.dashboard.conftest import read, run_until
 
 SCHEDULE = NoiseSchedule.from_config(

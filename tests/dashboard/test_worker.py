@@ -11,8 +11,8 @@ import sdlab
 from dashboard.worker.views import ModelRequest
 from dashboard.worker.worker import Worker
 from sdlab.errors import ModelError, StoreError
-from sdlab.sampling.experiment import Experiment, Record
-from sdlab.sampling.run import Run
+from sdlab.experiment.experiment import Experiment, Record
+from sdlab.runs.run import Run
 from tests.dashboard.conftest import again
 
 SHORT = Experiment(prompt="a cat", seed=1, num_steps=2)

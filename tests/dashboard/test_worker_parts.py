@@ -30,8 +30,8 @@ from dashboard.worker.library import Library
 from dashboard.worker.views import JobView, ModelRequest
 from dashboard.worker.watchers import HEARTBEAT_SECONDS, Watchers
 from sdlab.errors import SdlabError
-from sdlab.sampling.experiment import Experiment
-from sdlab.tracing.trace import Trace
+from sdlab.experiment.experiment import Experiment
+from sdlab.runs.trace import Trace
 from tests.conftest import make_pipeline
 
 RUN = Experiment(prompt="x").id

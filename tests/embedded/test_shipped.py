@@ -11,7 +11,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 import sdlab
-from sdlab.embedded import evaluate, known_words, unknown_words
+from sdlab.embedded import known_words, unknown_words
 from sdlab.embedded.captions import text_of
 from sdlab.embedded.catalogue import (
     CORE,
@@ -22,12 +22,13 @@ from sdlab.embedded.catalogue import (
 )
 from sdlab.embedded.checker import Checker, Found, Seen, judge, score
 from sdlab.embedded.claims import Claims, Thing, parse
-from sdlab.embedded.export import CHECKSUMS, checksums
-from sdlab.embedded.nets import SHIPPED
 from sdlab.embedded.pictures import to_pictures
 from sdlab.embedded.scenes import SceneSampler
-from sdlab.embedded.stage_checker import accuracy
 from sdlab.embedded.world import World
+from sdlab.training import evaluate
+from sdlab.training.export import CHECKSUMS, checksums
+from sdlab.training.nets import SHIPPED
+from sdlab.training.stage_checker import accuracy
 
 pytestmark = pytest.mark.slow
 

@@ -19,10 +19,10 @@ from sdlab.embedded.catalogue import (
     held_out_pair,
 )
 from sdlab.embedded.claims import parse
-from sdlab.embedded.nets import load_tokenizer
 from sdlab.embedded.scenes import SceneSampler, held_out
-from sdlab.embedded.vocabulary import Vocabulary
 from sdlab.embedded.world import World, word_mask
+from sdlab.training.nets import load_tokenizer
+from sdlab.training.vocabulary import Vocabulary
 
 QUARTERS = [
     *(-0.14013, -0.18677, -0.16594, -0.17302),

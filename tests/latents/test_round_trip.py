@@ -14,8 +14,8 @@ from sdlab.errors import ModelError
 from sdlab.latents.film import film, quantity, strip
 from sdlab.latents.maps import channel_maps, heat_map
 from sdlab.latents.round_trip import likeness, round_trip
-from sdlab.latents.tiny import tiny_preview
 from sdlab.models.model import Model
+from sdlab.models.tiny import tiny_preview
 
 
 def noise_picture(side=32, seed=0):

@@ -6,7 +6,8 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 import sdlab
-from sdlab.inversion.study import Settings, there_and_back
+from sdlab.ddim.eta import fan
+from sdlab.ddim.study import Settings, there_and_back
 from sdlab.latents import edit, statistics
 from sdlab.latents.files import latents_bytes, read_latents
 from sdlab.latents.film import quantity
@@ -14,8 +15,7 @@ from sdlab.latents.image import encode
 from sdlab.latents.maps import channel_maps
 from sdlab.latents.round_trip import round_trip
 from sdlab.models.model import Model
-from sdlab.sampling.eta import fan
-from sdlab.sampling.work import finish
+from sdlab.work import finish
 from tests.conftest import make_pipeline
 
 SCALING, SHIFT = 0.3611, 0.1159  # those of Stable Diffusion 3

@@ -4,7 +4,7 @@ import pytest
 
 import sdlab
 from sdlab.errors import SchedulerError
-from sdlab.sampling.course import try_out
+from sdlab.solvers.course import try_out
 from sdlab.solvers.probing import SD_CONFIG, compatible_classes, parameters
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import sdlab
 from sdlab.linting import COLUMNS, rules
 from sdlab.linting.registry import SEVERITIES, rule
 from sdlab.linting.rehearsal import rehearse
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import valid_names
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import sdlab
 from sdlab.linting import registry, rules
-from sdlab.solvers.diffusers_adapter import SD_CONFIG
+from sdlab.solvers.from_diffusers import SD_CONFIG
 from sdlab.solvers.registry import _SOLVERS, solvers
 
 DDIM, EULER, PNDM = "DDIMScheduler", "EulerDiscreteScheduler", "PNDMScheduler"

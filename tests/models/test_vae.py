@@ -12,8 +12,8 @@ from PIL import Image
 import sdlab
 from sdlab.latents.image import encode
 from sdlab.latents.round_trip import round_trip
-from sdlab.latents.tiny import tiny_preview
 from sdlab.models.model import Model
+from sdlab.models.tiny import tiny_preview
 from tests.conftest import make_pipeline
 
 pytestmark = pytest.mark.slow

@@ -39,7 +39,7 @@ def test_tables_are_read(text):
 
 
 def test_a_courses_own_csv_is_read_back():
-    from sdlab.store.export import csv_bytes
+    from sdlab.runs.export import csv_bytes
 
     table = sdlab.course("heun", 6, curve="karras").table()
     once = table.drop_duplicates("sigma")

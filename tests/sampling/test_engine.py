@@ -2,9 +2,9 @@ import pytest
 import torch
 
 import sdlab
+from sdlab.models import memory
+from sdlab.runs.manifest import was_shared
 from sdlab.sampling import engine as engine_module
-from sdlab.sampling import memory
-from sdlab.sampling.manifest import was_shared
 from sdlab.solvers import registry
 
 

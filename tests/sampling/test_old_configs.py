@@ -15,8 +15,8 @@ from diffusers import (
 import sdlab
 from sdlab.models.load import EMBEDDED
 from sdlab.models.model import Model
-from sdlab.solvers.diffusers_adapter import SD_CONFIG, compatible_classes
-from sdlab.solvers.model_config import COMPLETED
+from sdlab.models.scheduler_config import COMPLETED
+from sdlab.solvers.from_diffusers import SD_CONFIG, compatible_classes
 from sdlab.solvers.probing import parameters, quiet
 
 pytestmark = pytest.mark.slow

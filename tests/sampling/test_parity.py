@@ -6,7 +6,7 @@ from diffusers import StableDiffusionPipeline
 
 import sdlab
 from sdlab.models.model import Model
-from sdlab.solvers.diffusers_adapter import compatible_classes, scheduler_curves
+from sdlab.solvers.from_diffusers import compatible_classes, scheduler_curves
 from tests.conftest import make_pipeline
 
 pytestmark = pytest.mark.slow

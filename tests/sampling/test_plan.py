@@ -3,7 +3,7 @@ from weakref import WeakKeyDictionary
 import pytest
 
 import sdlab
-from sdlab.sampling import memory
+from sdlab.models import memory
 
 
 def experiment(**fields):

@@ -4,7 +4,7 @@ import torch
 
 from sdlab.denoisers.mixture import Mixture
 from sdlab.noise import NoiseSchedule, curves
-from sdlab.solvers.diffusers_adapter import SD_CONFIG
+from sdlab.solvers.from_diffusers import SD_CONFIG
 from sdlab.solvers.randomness import Noise
 
 SCHEDULE = NoiseSchedule.from_config(SD_CONFIG)

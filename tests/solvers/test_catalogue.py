@@ -8,7 +8,7 @@ import sdlab
 from sdlab.models.model import Model
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import nfe_formula
 from tests.conftest import make_pipeline
 

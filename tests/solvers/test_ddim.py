@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import sdlab
+from sdlab.ddim.eta import fan, injected
 from sdlab.denoisers.gaussian import denoise, solution
-from sdlab.sampling.eta import fan, injected
-from sdlab.sampling.process import Answer
-from sdlab.sampling.work import finish
+from sdlab.solvers.protocol import Answer
+from sdlab.work import finish
 
 MEAN = 0.3
 LINSPACE = {"timestep_spacing": "linspace"}
@@ -55,7 +55,7 @@ def test_leading_spacing_equals_diffusers(start, steps, eta):
 def gaussian_error(name, steps, start, std, **options):
     """Return the relative error against the exact flow of N(mean, std^2)."""
     from sdlab.noise import NoiseSchedule
-    from sdlab.solvers.diffusers_adapter import SD_CONFIG
+    from sdlab.solvers.from_diffusers import SD_CONFIG
 
     def exact(x_t, timestep, sigma):
         # A network knows the noise level from the timestep that it is told.

@@ -6,7 +6,7 @@ import pytest
 
 import sdlab
 from sdlab.noise import NoiseSchedule
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
 
 NAMES = sorted(adapter.compatible_classes())
 

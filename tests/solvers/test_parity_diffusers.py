@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from sdlab.noise import NoiseSchedule
-from sdlab.sampling.process import Answer
-from sdlab.solvers import diffusers_adapter as adapter
+from sdlab.solvers import from_diffusers as adapter
+from sdlab.solvers.protocol import Answer
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import solvers
 from tests.solvers import parity

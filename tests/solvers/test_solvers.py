@@ -6,7 +6,7 @@ import torch
 
 from sdlab.denoisers.gaussian import solution, solve
 from sdlab.noise import curves
-from sdlab.solvers.law import law
+from sdlab.solvers.gaussian_law import law
 from sdlab.solvers.randomness import Noise, Silence
 from sdlab.solvers.registry import solvers
 

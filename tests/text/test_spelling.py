@@ -6,13 +6,13 @@ import pytest
 import torch
 
 import sdlab
-from sdlab.inversion.prompt_to_prompt import shared_tokens
+from sdlab.attention import words
+from sdlab.ddim.prompt_to_prompt import shared_tokens
 from sdlab.models.model import Model
 from sdlab.text.encoder import encode
 from sdlab.text.notes import unseen
 from sdlab.text.spelling import written_out
 from sdlab.text.tokens import token_tensors, tokens
-from sdlab.tracing.attention import words
 from tests.conftest import make_pipeline
 
 

@@ -1,8 +1,8 @@
 import pytest
 
 import sdlab
+from sdlab.columns import TOKENS
 from sdlab.text.tokens import LONGEST_WORD, labels, piece_text, token_tensors, unique_tokens
-from sdlab.tracing.columns import TOKENS
 from tests.text.conftest import tokenizer
 
 PROMPTS = (

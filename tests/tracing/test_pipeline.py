@@ -12,10 +12,10 @@ from diffusers import (
 from diffusers.models.attention_processor import AttnProcessor
 
 import sdlab
+from sdlab.columns import ATTENTION, STEPS
 from sdlab.errors import MemoryLimitError, ModelError
-from sdlab.tracing.columns import ATTENTION, STEPS
+from tests.attention.reference import check, hook_count, listening, materialised
 from tests.conftest import make_pipeline
-from tests.tracing.attention.reference import check, hook_count, listening, materialised
 from tests.tracing.pipelines import PIPELINES, UNSAFE, quiet, text2img, xl
 
 pytestmark = pytest.mark.slow

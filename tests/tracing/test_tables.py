@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import sdlab
+from sdlab.columns import TABLES
 from sdlab.denoisers.network import Output, predictions
-from sdlab.sampling.process import Query
-from sdlab.tracing.columns import TABLES
+from sdlab.solvers.protocol import Query
 from sdlab.tracing.recorder import Recorder
 
 ALL = sdlab.Record(tensors=("x_t", "x0_pred", "output_cond", "output_uncond"))

@@ -1,0 +1,280 @@
+"""What the maps of a picture tell about its words: shares, courses, overlaps, rankings.
+
+Every function takes ``AttentionMaps`` and returns a tidy table. A word that stands in the prompt
+twice has two labels, "cat" and "cat (2)". ``choice`` are fields of ``views.Choice``. Shares add up
+to 1 unless the heads' maximum was kept.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sdlab.attention import views
+from sdlab.attention.summary import statistics
+from sdlab.attention.words import labelled
+from sdlab.errors import unknown
+from sdlab.text.tokens import labels
+
+if TYPE_CHECKING:
+    from sdlab.attention.maps import AttentionMaps
+
+RANKS = ("focus", "mass", "peak")
+# A share of attention below which a map has no shape to speak of.
+FAINT = 0.01
+PARTS = ("word", "token")
+Named = Sequence[tuple[str, Sequence[int]]]
+KINDS = ("start", "word", "end", "pad")
+# A word is decided once its map correlates so well with its last one, and stays so.
+DECIDED = 0.9
+
+
+def kind_mass(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
+    """Return the share of attention that start, words, end and pads receive at each evaluation.
+
+    Pads that were not kept are what is missing to 1; with the heads' maximum kept, which does not
+    sum to 1, they are missing.
+
+    Returns:
+        Columns ``step``, ``evaluation``, ``sigma``, ``kind``, ``mass``; four rows an evaluation.
+    """
+    chosen = views.Choice(**choice)
+    tokens = maps.tokens[chosen.half]
+    kept = maps.kept_tokens(chosen.half)
+    kinds = tokens.loc[~tokens["cut"], "kind"].to_numpy()
+    rows = []
+    for place in maps.places(chosen.step, chosen.evaluation, chosen.half):
+        mass = _token_mass(maps, place, chosen)
+        shares = {kind: float(mass[kinds[:kept] == kind].sum()) for kind in KINDS}
+        if kept < len(kinds):
+            shares["pad"] = 1.0 - sum(shares.values()) if maps.record.heads != "max" else math.nan
+        rows += [{**_where(maps, place), "kind": kind, "mass": shares[kind]} for kind in KINDS]
+    return pd.DataFrame(rows)
+
+
+def word_course(maps: "AttentionMaps", *, also: Named = (), **choice: Any) -> pd.DataFrame:
+    """Return how each word fares from evaluation to evaluation.
+
+    Args:
+        maps: The picture's maps.
+        also: Label and token positions of what is to follow after the prompt's words: phrases.
+        choice: Fields of ``views.Choice``.
+
+    Returns:
+        Columns ``step``, ``evaluation``, ``sigma``, ``log_snr``, ``word``, ``mass``, ``entropy``
+        (nats, of the mean map), ``likeness`` (correlation of the map with the word's last one).
+    """
+    frames = []
+    for label, positions in [*labelled(maps.tokens[choice.get("half", "cond")]), *also]:
+        _, stack = views.frames(maps, list(positions), "evaluation", **choice)
+        values = _statistics(stack)
+        places = maps.places(
+            choice.get("step"), choice.get("evaluation"), choice.get("half", "cond")
+        )
+        frame = pd.DataFrame([_where(maps, place) for place in places])
+        frame["log_snr"] = -2.0 * np.log(frame["sigma"])
+        frame["word"] = label
+        frame["mass"], frame["entropy"] = values["mass"], values["entropy"]
+        frame["likeness"] = [_correlation(one, stack[-1]) for one in stack]
+        frames.append(frame)
+    columns = ["step", "evaluation", "sigma", "log_snr", "word", "mass", "entropy", "likeness"]
+    return pd.concat(frames, ignore_index=True)[columns] if frames else _empty(columns)
+
+
+def decided(course: pd.DataFrame, threshold: float = DECIDED) -> pd.DataFrame:
+    """Return since when each word's map has stayed like its last one.
+
+    Args:
+        course: Of ``word_course``.
+        threshold: Correlation from which on two maps count as alike, -1 ... 1.
+
+    Returns:
+        Columns ``word``, ``step``, ``evaluation``, ``sigma``; one row a word, in prompt order.
+    """
+    rows = []
+    for word, part in course.groupby("word", sort=False):
+        unlike = np.flatnonzero(~(part["likeness"].to_numpy() >= threshold))
+        first = min(int(unlike[-1]) + 1, len(part) - 1) if len(unlike) else 0
+        rows.append({"word": word, **part.iloc[first][["step", "evaluation", "sigma"]]})
+    return pd.DataFrame(rows, columns=["word", "step", "evaluation", "sigma"]).astype(
+        {"step": int, "evaluation": int, "sigma": float}
+    )
+
+
+def overlap(
+    maps: "AttentionMaps", by: str = "word", *, also: Named = (), **choice: Any
+) -> pd.DataFrame:
+    """Return how far each two words look at the same places; it shows leaking attributes.
+
+    Args:
+        maps: The picture's maps.
+        by: "word", or "token" for every kept token but the pads: pieces of words, start and end,
+            each with its position before it ("2 red").
+        also: Label and token positions of what is to follow after those: phrases.
+        choice: Fields of ``views.Choice``.
+
+    Returns:
+        Columns ``word``, ``other``, ``overlap`` (sum of the lesser of the two maps, each scaled
+        to sum 1: 1 for equal maps, 0 for maps without a common place) and ``correlation`` (which
+        a common background does not raise); every pair twice, and each word with itself.
+
+    Raises:
+        ValueError: If ``by`` is something else.
+    """
+    if by not in PARTS:
+        raise ValueError(unknown("by", by, PARTS))
+    half = choice.get("half", "cond")
+    found = labelled(maps.tokens[half]) if by == "word" else _each_token(maps, half)
+    found += [(label, list(positions)) for label, positions in also]
+    names = [label for label, _ in found]
+    heats = [views.heatmap(maps, places, **choice) for _, places in found]
+    shares = [_shares(heat) for heat in heats]
+    pairs = [(i, j) for i in range(len(names)) for j in range(len(names))]
+    return pd.DataFrame(
+        {
+            "word": [names[i] for i, _ in pairs],
+            "other": [names[j] for _, j in pairs],
+            "overlap": [float(np.minimum(shares[i], shares[j]).sum()) for i, j in pairs],
+            "correlation": [_correlation(heats[i], heats[j]) for i, j in pairs],
+        },
+    )
+
+
+def _each_token(maps: "AttentionMaps", half: str) -> list[tuple[str, list[int]]]:
+    """Return label and position of every kept token but the pads."""
+    table = maps.tokens[half]
+    kept = table[~table["cut"]].head(maps.kept_tokens(half))
+    pairs = zip(labels(kept), kept["position"], kept["kind"], strict=True)
+    return [(label, [int(position)]) for label, position, kind in pairs if kind != "pad"]
+
+
+def ranking(
+    maps: "AttentionMaps", word: views.Word, by: str = "focus", **choice: Any
+) -> pd.DataFrame:
+    """Return the layers, and the heads where all were kept, by how they see a word.
+
+    Args:
+        maps: The picture's maps.
+        word: "parrot", "red car", or token positions.
+        by: "focus", "mass" or "peak". By focus, those whose peak is below ``FAINT`` come last:
+            where hardly any attention goes to the word, what is left of it is rounding.
+        choice: Fields of ``views.Choice``.
+
+    Returns:
+        Columns ``layer``, ``grid``, ``head`` (missing if reduced), ``mass``, ``entropy`` (nats),
+        ``focus`` (1 - entropy / ln(places): 1 for one place, 0 for all alike) and ``peak``; the
+        greatest first.
+
+    Raises:
+        ValueError: If ``by`` is something else, or the prompt has no such word.
+    """
+    if by not in RANKS:
+        raise ValueError(unknown("by", by, RANKS))
+    chosen = views.Choice(**choice)
+    maps.positions(word, chosen.occurrence, chosen.half)
+    rows = []
+    for layer in maps.choose(chosen.layer):
+        own = {**choice, "layer": layer.name, "size": None}
+        heads, stack = views.frames(maps, word, "head", **own)
+        values = _statistics(stack)
+        for place, head in enumerate(heads):
+            entropy = values["entropy"][place]
+            focus = 1.0 - entropy / math.log(layer.cells) if layer.cells > 1 else math.nan
+            rows.append(
+                {
+                    "layer": layer.name,
+                    "grid": layer.size,
+                    "head": head if len(heads) > 1 else None,
+                    "mass": values["mass"][place],
+                    "entropy": entropy,
+                    "focus": focus,
+                    "peak": values["peak"][place],
+                }
+            )
+    frame = pd.DataFrame(rows).astype({"head": "Int64"})
+    frame = frame.sort_values(by, ascending=False, kind="stable", ignore_index=True)
+    if by != "focus":
+        return frame
+    return frame.sort_values(
+        "peak", key=lambda peak: peak < FAINT, kind="stable", ignore_index=True
+    )
+
+
+def words_at(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> pd.DataFrame:
+    """Return the words by the share of attention that a place of the picture gives them.
+
+    Args:
+        maps: The picture's maps.
+        x: 0 ... 1 from the left; each layer's cell that holds the place is taken.
+        y: 0 ... 1 from the top.
+        choice: Fields of ``views.Choice``.
+
+    Returns:
+        Columns ``word``, ``kind``, ``share``, the greatest first. Start, end and kept pads have
+        a row each, with their kind as the word.
+    """
+    chosen = views.Choice(**choice)
+    places = maps.places(chosen.step, chosen.evaluation, chosen.half)
+    shares = []
+    for layer in maps.choose(chosen.layer):
+        row, column = views.cell(layer, x, y)
+        own = maps.maps(layer, chosen.half)[places][..., row, column].float()
+        shares.append(views.pick_head(own, chosen.head, layer).mean((0, 1)).numpy())
+    share = np.mean(shares, axis=0)
+    tokens = maps.tokens[chosen.half]
+    kinds = tokens.loc[~tokens["cut"], "kind"].to_numpy()[: len(share)]
+    rows = [
+        {"word": label, "kind": "word", "share": float(share[positions].sum())}
+        for label, positions in labelled(tokens)
+    ]
+    rows += [
+        {"word": kind, "kind": kind, "share": float(share[kinds == kind].sum())}
+        for kind in ("start", "end", "pad")
+        if (kinds == kind).any()
+    ]
+    return pd.DataFrame(rows).sort_values("share", ascending=False, ignore_index=True)
+
+
+def _token_mass(maps: "AttentionMaps", place: int, chosen: views.Choice) -> np.ndarray:
+    """Return each kept token's share of attention at one evaluation, the mean over layers."""
+    masses = [
+        views.pick_head(
+            maps.maps(layer, chosen.half)[place : place + 1].float().mean((-2, -1)),
+            chosen.head,
+            layer,
+        ).mean((0, 1))
+        for layer in maps.choose(chosen.layer)
+    ]
+    return np.mean([mass.numpy() for mass in masses], axis=0)
+
+
+def _where(maps: "AttentionMaps", place: int) -> dict[str, Any]:
+    facts = maps.facts
+    return {
+        "step": facts.steps[place],
+        "evaluation": facts.evaluations[place],
+        "sigma": facts.sigmas[place],
+    }
+
+
+def _statistics(stack: np.ndarray) -> dict[str, np.ndarray]:
+    import torch
+
+    return statistics(torch.from_numpy(stack))
+
+
+def _shares(heat: np.ndarray) -> np.ndarray:
+    total = heat.sum(dtype=np.float64)
+    return heat / total if total > 0 else np.full(heat.shape, np.nan)
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    a, b = (x.astype(np.float64) - x.mean(dtype=np.float64) for x in (one, other))
+    norm = math.sqrt(float((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum() / norm) if norm > 0 else math.nan
+
+
+def _empty(columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(columns=columns)

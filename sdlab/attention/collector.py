@@ -1,0 +1,127 @@
+"""One picture's attention in the making, evaluation by evaluation, within its cap."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from sdlab.attention.layers import Layer
+from sdlab.attention.maps import AttentionMaps, Facts, key_of
+from sdlab.experiment.attention_record import AttentionRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+
+class Point(NamedTuple):
+    """Where a kept evaluation stands."""
+
+    evaluation: int
+    step: int
+    timestep: float
+    sigma: float
+
+
+class Collector:
+    """Takes in the maps of one picture; ``finish`` gives them back in one piece.
+
+    What a network call brings is held apart until ``commit``, so that a call that fails and is
+    made again is counted once.
+
+    Args:
+        record: What to keep.
+        layers: The layers chosen.
+        counts: How many tokens to keep of each half; None for all.
+        num_steps: Steps of the run; the last one is always kept.
+
+    Attributes:
+        truncated: Whether the cap was reached and later evaluations are missing.
+    """
+
+    def __init__(
+        self,
+        record: AttentionRecord,
+        layers: Sequence[Layer],
+        counts: Mapping[str, int | None],
+        num_steps: int,
+    ) -> None:
+        self.record = record
+        self.layers = dict.fromkeys(layers)
+        self.truncated = False
+        self._counts = dict(counts)
+        self._num_steps = num_steps
+        self._points: list[Point] = []
+        self._kept: dict[str, dict[int, Tensor]] = {}
+        self._pending: dict[str, Tensor] = {}
+        self._bytes = 0
+
+    def count(self, half: str, keys: int) -> int:
+        """Return how many of a layer's text keys are kept."""
+        wanted = self._counts.get(half)
+        return keys if wanted is None else min(wanted, keys)
+
+    def wants(self, step: int) -> bool:
+        """Return whether the evaluations of this step are kept."""
+        return not self.truncated and self.record.keeps(step, self._num_steps)
+
+    def begin(self) -> None:
+        """Forget what a call brought that came to nothing."""
+        self._pending.clear()
+
+    def take(self, layer: Layer, half: str, maps: "Tensor") -> None:
+        """Take in a layer's maps: cross [H, T or more, cells], self [H, cells, cells]."""
+        import torch
+
+        if layer.cross:
+            maps = maps[:, : self.count(half, maps.shape[1])]
+        maps = maps.to(getattr(torch, self.record.dtype))
+        if maps.untyped_storage().nbytes() > maps.nbytes:  # a part must not keep the whole
+            maps = maps.clone()
+        self._pending[key_of(half, layer)] = maps.unflatten(-1, (layer.height, layer.width))
+
+    def commit(self, evaluation: int, step: int, timestep: float, sigma: float) -> None:
+        """Keep what the last call brought, unless the cap forbids it; nothing came: nothing."""
+        pending, self._pending = self._pending, {}
+        if not pending or self.truncated:
+            return
+        size = sum(maps.nbytes for maps in pending.values())
+        if self._bytes + size > self.record.max_bytes:
+            self.truncated = True
+            return
+        self._bytes += size
+        self._points.append(Point(evaluation, step, timestep, sigma))
+        for key, maps in pending.items():
+            self._kept.setdefault(key, {})[len(self._points) - 1] = maps
+
+    def finish(self, size: tuple[int, int], tokens: "Mapping[str, pd.DataFrame]") -> AttentionMaps:
+        """Return the maps on the CPU.
+
+        Args:
+            size: (h, w) of the latents.
+            tokens: The token table of each half.
+        """
+        import torch
+
+        tensors, count = {}, len(self._points)
+        unguided: set[int] = set()
+        for key in list(self._kept):
+            parts = self._kept.pop(key)
+            shape, dtype = next((maps.shape, maps.dtype) for maps in parts.values())
+            whole = torch.empty((count, *shape), dtype=dtype)
+            for place in range(count):
+                if place not in parts:
+                    unguided.add(place)
+                # Let go of at once, so that little is held twice.
+                whole[place] = parts.pop(place, torch.nan)
+            tensors[key] = whole
+        facts = Facts(
+            record=self.record,
+            size=size,
+            layers=tuple(self.layers),
+            evaluations=tuple(point.evaluation for point in self._points),
+            steps=tuple(point.step for point in self._points),
+            timesteps=tuple(point.timestep for point in self._points),
+            sigmas=tuple(point.sigma for point in self._points),
+            truncated=self.truncated,
+            unguided=tuple(self._points[place].evaluation for place in sorted(unguided)),
+        )
+        return AttentionMaps(facts, tensors, tokens)

@@ -1,0 +1,89 @@
+"""Where two runs part: from where on they no longer head for the same picture."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sdlab.comparing.reference import first_of_steps, flat, rms, spread_of
+
+if TYPE_CHECKING:
+    from sdlab.runs.run import Run
+
+THRESHOLD = 0.1
+
+
+class Parting(NamedTuple):
+    """Where two runs part.
+
+    Attributes:
+        evaluation_a: The first run's evaluation from which on they are apart.
+        evaluation_b: The second run's evaluation nearest to it in noise level, of each step's
+            first.
+        sigma: The noise level there.
+        distance: Of their x0_pred there, over the spread of the first's final latents.
+    """
+
+    evaluation_a: int
+    evaluation_b: int
+    sigma: float
+    distance: float
+
+
+def parting(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Parting | None:
+    """Return where two runs' predictions of the clean latents part for good.
+
+    Each x0_pred of the first is compared with the second's at the same noise level, interpolated
+    linearly in ln sigma between its steps. Of a solver with several evaluations a step only each
+    step's first counts: the others are trials beside its course.
+
+    Args:
+        a: A run that recorded ``x0_pred``.
+        b: Another, of the same size.
+        threshold: From this distance on they count as apart; in standard deviations of ``a``'s
+            final latents.
+
+    Returns:
+        The first evaluation from which on the distance stays at or above the threshold, or None if
+        they are together at the end.
+
+    Raises:
+        ValueError: If ``threshold`` is not above 0, the sizes differ, or x0_pred was not recorded.
+    """
+    if not threshold > 0:
+        raise ValueError(f"threshold must be above 0, got {threshold}.")
+    if a.latents.shape != b.latents.shape:
+        raise ValueError(
+            f"runs must have latents of one shape, got {list(a.latents.shape)} and"
+            f" {list(b.latents.shape)}."
+        )
+    (kept_a, sigma_a, x0_a), (kept_b, sigma_b, x0_b) = _predictions(a), _predictions(b)
+    distance = rms(x0_a - _between(sigma_b, x0_b, sigma_a)) / spread_of(a)
+    together = np.flatnonzero(~(distance >= threshold))
+    first = int(together[-1]) + 1 if len(together) else 0
+    if first == len(distance):
+        return None
+    sigma = float(sigma_a[first])
+    nearest = int(np.abs(np.log(sigma_b) - np.log(sigma)).argmin())
+    return Parting(int(kept_a[first]), int(kept_b[nearest]), sigma, float(distance[first]))
+
+
+def _predictions(run: "Run") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return evaluations, their sigmas and x0_pred, [K, D]: each step's first, sigma above 0."""
+    kept = np.array(run.trace.kept)
+    sigmas = np.array(run.trace.sigmas)[kept]
+    on_course = first_of_steps(run) & (sigmas > 0)
+    return kept[on_course], sigmas[on_course], flat(run.trace.x0_pred)[on_course]
+
+
+def _between(sigmas: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return values, [K, D], at other noise levels; beyond the ends those of the ends."""
+    order = np.argsort(sigmas, kind="stable")
+    level, values = np.log(sigmas[order]), values[order]
+    level, first = np.unique(level, return_index=True)
+    values = values[first]
+    if len(level) == 1:
+        return np.repeat(values, len(wanted), 0)
+    at = np.clip(np.log(wanted), level[0], level[-1])
+    i = np.clip(np.searchsorted(level, at), 1, len(level) - 1)
+    share = ((at - level[i - 1]) / (level[i] - level[i - 1]))[:, None]
+    return (1 - share) * values[i - 1] + share * values[i]

@@ -1,0 +1,204 @@
+r"""DDIM's eta: how much noise each step puts back in, and what that does to the pictures.
+
+A step from sigma to sigma' (Song et al. 2020, arXiv 2010.02502, eq. 16, in VE coordinates) injects
+noise of standard deviation
+
+    eta_std = eta (sigma' / sigma) sqrt(sigma^2 - sigma'^2),
+
+in the paper's own VP coordinates eta_std sqrt(alpha_bar'). Eta 0 injects none: the picture is a
+function of the start noise. Eta 1 is DDPM's posterior.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sdlab.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from sdlab.noise.schedule import NoiseSchedule
+    from sdlab.solvers.registry import SolverGenerator
+
+    Denoise = Callable[[Tensor, float], Tensor]
+
+ETAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Fan:
+    """What came of one start noise under several etas and noise seeds.
+
+    Attributes:
+        etas: Ascending.
+        seeds: Of the injected noise.
+        latents: Final latents, [len(etas), len(seeds), C, h, w].
+    """
+
+    etas: tuple[float, ...]
+    seeds: tuple[int, ...]
+    latents: "Tensor"
+
+    def spread(self) -> pd.DataFrame:
+        """Return how far the pictures of one eta lie apart.
+
+        Returns:
+            Columns ``eta``, ``std`` (standard deviation over the noise seeds, root mean square
+            over all latent values) and ``distance`` (root mean square difference from eta 0's, or
+            from the lowest).
+        """
+        import torch
+
+        x = self.latents.double()
+        std = x.var(1, unbiased=True).mean((1, 2, 3)).sqrt() if x.shape[1] > 1 else torch.zeros(1)
+        gap = (x - x[:1, :1]).square().mean((1, 2, 3, 4)).sqrt()
+        rows = {"eta": self.etas, "std": std.expand(len(self.etas)).tolist()}
+        return pd.DataFrame(rows | {"distance": gap.tolist()})
+
+
+def injected(sigmas: Sequence[float], etas: Sequence[float] = ETAS) -> pd.DataFrame:
+    """Return the noise that each step injects, in closed form.
+
+    Args:
+        sigmas: Descending, ending in 0.
+        etas: Each from 0 to 1.
+
+    Returns:
+        Columns ``eta``, ``step``, ``sigma``, ``sigma_next``, ``eta_std`` (VE), ``eta_std_vp`` (the
+        paper's sigma_t) and ``share``: the injected part of the variance at the next level.
+
+    Raises:
+        ValueError: If an eta lies outside 0 ... 1.
+    """
+    frames = []
+    for eta in etas:
+        check_eta(eta)
+        high, low = np.array(list(pairwise(sigmas)), dtype=np.float64).T
+        std = eta * low / high * np.sqrt(high**2 - low**2)
+        share = np.divide(std**2, low**2, out=np.zeros_like(std), where=low > 0)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "eta": eta,
+                    "step": np.arange(len(high)),
+                    "sigma": high,
+                    "sigma_next": low,
+                    "eta_std": std,
+                    "eta_std_vp": std / np.sqrt(1.0 + low**2),
+                    "share": share,
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def coefficients(sigmas: Sequence[float], schedule: "NoiseSchedule", eta: float) -> pd.DataFrame:
+    """Return what the paper's equations (12) and (16) hold at each step.
+
+    Args:
+        sigmas: Descending, ending in 0.
+        schedule: Maps a noise level to its training timestep.
+        eta: From 0 to 1.
+
+    Returns:
+        Columns ``step``, ``timestep``, ``sigma``, ``sigma_next``, ``alpha_bar``,
+        ``alpha_bar_next``, ``sigma_t`` (eq. 16), ``eta_std`` (the same in VE coordinates) and the
+        factors of equation (12): ``of_x0`` and ``of_eps``.
+
+    Raises:
+        ValueError: If eta lies outside 0 ... 1.
+    """
+    table = injected(sigmas, [eta])
+    bar, after = (1.0 / (1.0 + table[name] ** 2) for name in ("sigma", "sigma_next"))
+    return pd.DataFrame(
+        {
+            "step": table["step"],
+            "timestep": schedule.sigma_to_timestep(table["sigma"].to_numpy()),
+            "sigma": table["sigma"],
+            "sigma_next": table["sigma_next"],
+            "alpha_bar": bar,
+            "alpha_bar_next": after,
+            "sigma_t": table["eta_std_vp"],
+            "eta_std": table["eta_std"],
+            "of_x0": np.sqrt(after),
+            "of_eps": np.sqrt(np.maximum(0.0, 1.0 - after - table["eta_std_vp"] ** 2)),
+        }
+    )
+
+
+def fan(
+    denoise: "Denoise",
+    start: "Tensor",
+    sigmas: tuple[float, ...],
+    etas: Sequence[float],
+    seeds: Sequence[int],
+) -> Work[Fan]:
+    """Sample with DDIM from one start under every eta and noise seed; yields after each step.
+
+    Args:
+        denoise: (x, sigma) -> x0_pred, VE coordinates; sees one batch for all seeds.
+        start: Standard normal start noise, [1, C, h, w].
+        sigmas: Descending, ending in 0.
+        etas: Each from 0 to 1; eta 0 is computed once, for all its seeds give the same.
+        seeds: Of the injected noise.
+
+    Raises:
+        ValueError: If an eta lies outside 0 ... 1, or there is none, or no seed.
+    """
+    import torch
+
+    if not etas or not seeds:
+        raise ValueError(f"the fan needs etas and seeds, got {list(etas)} and {list(seeds)}.")
+    for eta in etas:
+        check_eta(eta)
+    total, done, ends = (len(sigmas) - 1) * len(etas), 0, []
+    for eta in etas:
+        rows = 1 if eta == 0 else len(seeds)
+        generator = _ddim(start.repeat(rows, 1, 1, 1), sigmas, seeds[:rows], eta)
+        try:
+            x, sigma = next(generator)
+            while True:
+                x0_pred = denoise(x, sigma)
+                done += 1
+                yield done, total
+                x, sigma = generator.send(x0_pred)
+        except StopIteration as stop:
+            ends.append(stop.value.expand(len(seeds), *stop.value.shape[1:]).cpu())
+        finally:
+            generator.close()
+    return Fan(tuple(etas), tuple(seeds), torch.stack(ends))
+
+
+def check_eta(eta: float) -> None:
+    """Raise ``ValueError`` if eta lies outside 0 ... 1.
+
+    Raises:
+        ValueError: Naming the value.
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta must be from 0 (DDIM) to 1 (DDPM), got {eta}.")
+
+
+def _ddim(
+    start: "Tensor", sigmas: tuple[float, ...], seeds: Sequence[int], eta: float
+) -> "SolverGenerator":
+    import torch
+    from diffusers.utils.torch_utils import randn_tensor
+
+    from sdlab.solvers.registry import solvers
+
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def noise(x: "Tensor") -> "Tensor":
+        return randn_tensor(x.shape, generator=generators, device=x.device, dtype=x.dtype)
+
+    x = start * math.sqrt(1.0 + sigmas[0] ** 2)
+    return solvers()["ddim"].function(x, sigmas, noise, eta=float(eta))

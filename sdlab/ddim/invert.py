@@ -1,0 +1,295 @@
+"""Inversion of a picture on a model, the way back, and what was lost between them.
+
+The path holds the state at every noise level in VP coordinates, as the network sees it, from the
+noise down to the clean latents; of EDICT's two states the first.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from sdlab.ddim.schemes import ITERATIONS, MIX, Scheme, scheme
+from sdlab.denoisers.guided import Guided
+from sdlab.models.model import Model
+from sdlab.noise import curves
+from sdlab.work import Progress, Work, finish
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sdlab.ddim.schemes import Way
+
+    Denoise = Callable[[Tensor, float], Tensor]
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """A picture's way up into the noise.
+
+    Attributes:
+        sigmas: Noise levels, descending, ending in 0.
+        method: "naive", "fixed_point" or "edict".
+        scheme: The two ways.
+        states: The state at every level in VE coordinates, noise first, each [B, C, h, w]; with
+            EDICT both states, [2 B, C, h, w].
+    """
+
+    sigmas: tuple[float, ...]
+    method: str
+    scheme: Scheme
+    states: "tuple[Tensor, ...]"
+
+    @property
+    def noise(self) -> "Tensor":
+        """The noise found, [B, C, h, w], on the scale of standard normal start noise."""
+        return self.path[0]
+
+    @property
+    def path(self) -> "Tensor":
+        """x_t at every level, noise first, VP coordinates, [N + 1, B, C, h, w]."""
+        return _path(self.states, self.sigmas, self.method)
+
+    def on_cpu(self) -> "Inversion":
+        """Return the same with its states on the CPU."""
+        return replace(self, states=tuple(state.cpu() for state in self.states))
+
+
+@dataclass(frozen=True)
+class Return:
+    """The way back down from an inversion.
+
+    Attributes:
+        latents: Where it ends, [B, C, h, w].
+        path: x_t at the levels that were visited, VP coordinates, [K, B, C, h, w].
+        start: The level of the inversion's path at which it began.
+    """
+
+    latents: "Tensor"
+    path: "Tensor"
+    start: int
+
+
+def invert(
+    model: Model,
+    latents: "Tensor",
+    prompt: str,
+    *,
+    negative_prompt: str = "",
+    guidance_scale: float = 1.0,
+    method: str = "fixed_point",
+    num_steps: int = 50,
+    curve: str | None = None,
+    curve_options: Mapping[str, Any] | None = None,
+    iterations: int = ITERATIONS,
+    mix: float = MIX,
+    on_progress: Progress | None = None,
+) -> Inversion:
+    """Return the way from clean latents up into the noise that DDIM would have made them of.
+
+    Args:
+        model: The loaded model.
+        latents: Clean, scaled latents, [B, C, h, w], finite.
+        prompt: What the picture shows.
+        negative_prompt: Used with guidance.
+        guidance_scale: 1 is the exact model; with more, the ways up and down part.
+        method: One of ``schemes.METHODS``.
+        num_steps: Steps up, at least 1.
+        curve: The levels, as in an experiment; None for the model's own.
+        curve_options: Arguments of the curve.
+        iterations: Rounds a step of "fixed_point".
+        mix: p of "edict".
+        on_progress: Called with (evaluations done, evaluations in all).
+
+    Raises:
+        ValueError: If an option is not valid or the latents do not fit the model.
+    """
+    found = scheme(method, iterations=iterations, mix=mix)
+    check_latents(model, latents)
+    sigmas = tuple(curves.make(curve, model.schedule, num_steps, curve_options or {}).tolist())
+    denoise = Guided(model, prompt, negative_prompt, guidance_scale)
+    return invert_with(
+        denoise, latents.to(model.device).float(), sigmas, method, found, on_progress
+    )
+
+
+def invert_with(
+    denoise: "Denoise",
+    latents: "Tensor",
+    sigmas: tuple[float, ...],
+    method: str,
+    ways: Scheme,
+    on_progress: Progress | None = None,
+) -> Inversion:
+    """Return the inversion by any denoiser (x, sigma) -> x0_pred, in the latents' own precision."""
+    return finish(inverting(denoise, latents, sigmas, method, ways), on_progress)
+
+
+def inverting(
+    denoise: "Denoise",
+    latents: "Tensor",
+    sigmas: tuple[float, ...],
+    method: str,
+    ways: Scheme,
+) -> Work[Inversion]:
+    """Return ``invert_with`` as a computation that yields after every network evaluation."""
+    states: list[Tensor] = []
+    total = ways.evaluations_up * (len(sigmas) - 1)
+    yield from driving(ways.up(latents, sigmas, states.append), denoise, total)
+    return Inversion(sigmas, method, ways, tuple(reversed(states)))
+
+
+def regenerate(
+    model: Model,
+    inversion: Inversion,
+    prompt: str,
+    *,
+    negative_prompt: str = "",
+    guidance_scale: float = 1.0,
+    start: int = 0,
+    on_progress: Progress | None = None,
+) -> Return:
+    """Return the way down again, under the same caption or another.
+
+    Args:
+        model: The model that inverted.
+        inversion: The way up.
+        prompt: The same caption reconstructs, another edits.
+        negative_prompt: Used with guidance.
+        guidance_scale: As in ``invert``.
+        start: The level to start from, 0 (all noise) ... N - 1: the steps before it are kept.
+        on_progress: Called with (evaluations done, evaluations in all).
+
+    Raises:
+        ValueError: If ``start`` is not a step of the inversion.
+    """
+    denoise = Guided(model, prompt, negative_prompt, guidance_scale)
+    return regenerate_with(denoise, inversion, start, on_progress)
+
+
+def regenerate_with(
+    denoise: "Denoise",
+    inversion: Inversion,
+    start: int = 0,
+    on_progress: Progress | None = None,
+) -> Return:
+    """Return the way down by any denoiser; see ``regenerate``."""
+    return finish(regenerating(denoise, inversion, start), on_progress)
+
+
+def regenerating(denoise: "Denoise", inversion: Inversion, start: int = 0) -> Work[Return]:
+    """Return ``regenerate_with`` as a computation that yields after every network evaluation.
+
+    Raises:
+        ValueError: If ``start`` is not a step of the inversion.
+    """
+    last = len(inversion.sigmas) - 2
+    if not 0 <= start <= last:
+        raise ValueError(f"start must be a step of the inversion, from 0 to {last}, got {start}.")
+    sigmas = inversion.sigmas[start:]
+    states: list[Tensor] = []
+    way = inversion.scheme.down(inversion.states[start], sigmas, states.append)
+    total = inversion.scheme.evaluations_down * (len(sigmas) - 1)
+    latents = yield from driving(way, denoise, total)
+    return Return(latents, _path(tuple(states), sigmas, inversion.method), start)
+
+
+def errors(inversion: Inversion, back: Return) -> pd.DataFrame:
+    """Return how far the way down lies from the way up, level by level.
+
+    Returns:
+        Columns ``level`` (0 is the noise), ``sigma``, ``rmse`` between the two paths in VP
+        coordinates, and ``relative``, the same over the root mean square of the way up (NaN where
+        that is 0).
+    """
+    ours = back.path.double()
+    theirs = inversion.path[back.start :].double()
+    axes = tuple(range(1, ours.ndim))
+    rmse = (ours - theirs).square().mean(axes).sqrt().cpu().numpy()
+    size = theirs.square().mean(axes).sqrt().cpu().numpy()
+    nothing = np.full_like(rmse, np.nan)
+    return pd.DataFrame(
+        {
+            "level": np.arange(back.start, len(inversion.sigmas)),
+            "sigma": inversion.sigmas[back.start :],
+            "rmse": rmse,
+            "relative": np.divide(rmse, size, out=nothing, where=size > 0),
+        }
+    )
+
+
+def step_errors(denoise: "Denoise", inversion: Inversion) -> Work[pd.DataFrame]:
+    """Return what each step up gets wrong by itself: taken back at once, where does it lead?
+
+    Yields after every network evaluation.
+
+    Args:
+        denoise: The denoiser that inverted.
+        inversion: The way up.
+
+    Returns:
+        Columns ``level`` (that the step came from: 1 ... N, N the picture), ``sigma``, ``rmse`` in
+        VP coordinates and ``relative``, over the root mean square of the state there.
+    """
+    ways, rows = inversion.scheme, []
+    total, levels = ways.evaluations_down * (len(inversion.sigmas) - 1), pairwise(inversion.sigmas)
+    for index, sigmas in enumerate(levels):
+        ends: list[Tensor] = []
+        way = ways.down(inversion.states[index], sigmas, ends.append)
+        for done, _ in driving(way, denoise, ways.evaluations_down):
+            yield ways.evaluations_down * index + done, total
+        before = inversion.states[index + 1].double()
+        gap = float((ends[-1].double() - before).square().mean().sqrt())
+        size = float(before.square().mean().sqrt())
+        vp = math.sqrt(1.0 + sigmas[1] ** 2)
+        rows.append((index + 1, sigmas[1], gap / vp, gap / size if size else math.nan))
+    return pd.DataFrame(rows, columns=["level", "sigma", "rmse", "relative"])
+
+
+def driving(way: "Way", denoise: "Denoise", total: int) -> "Work[Tensor]":
+    """Run a generator of (x, sigma) to its end with a denoiser, one evaluation at a time."""
+    done = 0
+    try:
+        x, sigma = next(way)
+        while True:
+            x0_pred = denoise(x, sigma)
+            done += 1
+            yield done, total
+            x, sigma = way.send(x0_pred)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        way.close()
+
+
+def check_latents(model: Model, latents: "Tensor") -> None:
+    """Raise ``ValueError`` if a tensor cannot be clean latents of this model.
+
+    Raises:
+        ValueError: Naming shape, kind or the values that are wrong, and what fits.
+    """
+    channels = model.latent_channels
+    shape = tuple(latents.shape)
+    if latents.ndim != 4 or shape[1] != channels or 0 in shape:
+        raise ValueError(
+            f"latents must be [B, {channels}, h, w] for {model.name}, got {list(shape)}; were they"
+            " made by another model?"
+        )
+    if not latents.is_floating_point():
+        raise ValueError(f"latents must be floating point, got {latents.dtype}.")
+    bad = int((~latents.isfinite()).sum())
+    if bad:
+        raise ValueError(f"latents must be finite; {bad} of {latents.numel()} values are not.")
+
+
+def _path(states: "tuple[Tensor, ...]", sigmas: tuple[float, ...], method: str) -> "Tensor":
+    import torch
+
+    first = [state.chunk(2)[0] if method == "edict" else state for state in states]
+    return torch.stack(
+        [x / math.sqrt(1.0 + sigma**2) for x, sigma in zip(first, sigmas, strict=True)]
+    )

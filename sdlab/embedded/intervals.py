@@ -1,0 +1,40 @@
+"""A mean and a share, each with the interval that so many samples leave it."""
+
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Figure(NamedTuple):
+    """A mean with its 95 % interval over so many samples."""
+
+    value: float
+    low: float
+    high: float
+    samples: int
+
+
+def share(hits: Sequence[bool], independent: int | None = None) -> Figure:
+    """Returns the share of hits with Wilson's 95 % interval.
+
+    Args:
+        hits: Whether each was one; at least one.
+        independent: How many of them stand on their own, if they hang together in groups; the
+            interval is as wide as so many make it.
+    """
+    n, p, z = independent or len(hits), sum(hits) / len(hits), 1.96
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    return Figure(p, middle - half, middle + half, len(hits))
+
+
+def mean(values: Sequence[float], independent: int | None = None) -> Figure:
+    """Returns the mean with its normal 95 % interval.
+
+    Args:
+        values: at least one.
+        independent: as in `share`.
+    """
+    middle, n = statistics.fmean(values), independent or len(values)
+    half = 1.96 * statistics.stdev(values) / n**0.5 if len(values) > 1 else 0.0
+    return Figure(middle, middle - half, middle + half, len(values))

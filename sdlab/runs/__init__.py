@@ -1,0 +1,50 @@
+"""Run folders: where they lie, how they are written, read, listed and exported."""
+
+import os
+import re
+from pathlib import Path
+
+from sdlab.errors import StoreError
+from sdlab.submodules import on_first_use
+
+__getattr__ = on_first_use(__name__)
+
+RUN_ID = re.compile(r"[0-9a-f]{16}")
+ROOT_VARIABLE = "SDLAB_RUNS"
+
+
+def runs_root() -> Path:
+    """Return the folder of all runs: the environment's ``SDLAB_RUNS``, or ``runs`` right here."""
+    return Path(os.environ.get(ROOT_VARIABLE) or "runs").expanduser()
+
+
+def run_path(root: str | Path, run: str) -> Path:
+    """Return the folder of a run by its id; whether it exists is not asked.
+
+    Raises:
+        StoreError: If the id is not 16 digits of 0-9 and a-f, so that no id leads elsewhere.
+    """
+    if not RUN_ID.fullmatch(run):
+        raise StoreError(f"{run!r} is no run id: 16 digits of 0-9 and a-f are expected.")
+    return Path(root) / run
+
+
+def find_run(root: str | Path, run: str) -> Path:
+    """Return the folder of a stored run by its id or the beginning of it, four digits or more.
+
+    Raises:
+        StoreError: If none or several begin so.
+    """
+    if not re.fullmatch(r"[0-9a-f]{4,16}", run):
+        raise StoreError(f"{run!r} is no run id: 4 to 16 digits of 0-9 and a-f are expected.")
+    from sdlab.runs.atomic import recover_all
+
+    folder = Path(root)
+    recover_all(folder)
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    found = sorted(name for name in names if RUN_ID.fullmatch(name) and name.startswith(run))
+    if len(found) == 1:
+        return folder / found[0]
+    if found:
+        raise StoreError(f"Several runs begin with {run!r}: {', '.join(found[:5])}; add digits.")
+    raise StoreError(f"No run in {folder} begins with {run!r}; `sdlab runs` lists them.")

@@ -1,0 +1,78 @@
+"""The manifest: what it takes to run an experiment again, and to trust that it is the same."""
+
+import platform
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sdlab.models.model import Model
+    from sdlab.experiment.experiment import Experiment
+
+FORMAT = 1
+PACKAGES = ("sdlab", "torch", "diffusers", "transformers", "numpy")
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a result."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def manifest(
+    model: "Model", experiment: "Experiment", *, created: datetime, **facts: Any
+) -> dict[str, Any]:
+    """Return the manifest as plain JSON values.
+
+    Args:
+        model: What ran it.
+        experiment: What was run.
+        created: When, with time zone.
+        facts: Further entries: ``nfe``, ``largest_call`` (samples), ``shared_calls`` (evaluations
+            made in a call together with other runs: 0 if the run is exact), ``total_ms``, ``kept``,
+            ``warnings``.
+    """
+    width, height = model.default_size
+    dtype = str(model.dtype).removeprefix("torch.")
+    return {
+        "format": FORMAT,
+        "id": experiment.id,
+        "experiment": experiment.to_dict(),
+        "width": experiment.width or width,
+        "height": experiment.height or height,
+        "model": {
+            "name": model.name,
+            "hash": model.hash,
+            "device": str(model.device),
+            "dtype": dtype,
+            "computed_in": "bfloat16" if experiment.fast else dtype,
+        },
+        "seeds": {"start_noise": experiment.seed},
+        "versions": versions(),
+        "created": created.isoformat(timespec="seconds"),
+        **facts,
+    }
+
+
+def was_shared(facts: Mapping[str, Any]) -> bool:
+    """Return whether a run made an evaluation in a network call together with other runs.
+
+    Such a run agrees with the run alone within rounding, which adds up from step to step; alone it
+    is bit-identical to the plain diffusers pipeline.
+
+    Args:
+        facts: The run's manifest. Older ones, without ``shared_calls``, are judged by the samples
+            of the largest call; two unguided runs in one call look there like one guided.
+    """
+    if "shared_calls" in facts:
+        return bool(facts["shared_calls"])
+    largest = facts.get("largest_call", 0)
+    return isinstance(largest, int) and largest > 2

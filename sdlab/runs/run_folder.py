@@ -1,0 +1,211 @@
+"""A run as a folder: manifest, picture, tables, tensors; written whole, read with suspicion.
+
+``tensors.safetensors`` holds the final ``latents`` [1, C, h, w], every recorded tensor
+[K, C, h, w], ``kept`` (int64 [K], the evaluations they are of) and ``sigmas`` (float64, one for
+every evaluation). Opening a run reads the tensors' header only; each is loaded when first used.
+``attention.safetensors`` and ``attention.parquet`` are there if the run recorded attention.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdlab.errors import StoreError
+from sdlab.runs.manifest import FORMAT
+from sdlab.runs import run_path
+from sdlab.runs.atomic import recover, write_folder
+from sdlab.runs.attention import ATTENTION, open_attention, save_attention
+from sdlab.runs.png import png_info
+from sdlab.runs.reading import (
+    MANIFEST,
+    MAX_PIXELS,
+    check_plain,
+    png_size,
+    read_json_manifest,
+    read_parquet,
+)
+from sdlab.runs.tensors import StoredTensors, read_tensors
+from sdlab.columns import OPTIONAL_TABLES, TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+    from sdlab.experiment.experiment import Experiment
+    from sdlab.runs.run import Run
+    from sdlab.attention.maps import AttentionMaps
+
+IMAGE, TENSORS = "image.png", "tensors.safetensors"
+FILES = (MANIFEST, IMAGE, TENSORS, *(f"{name}.parquet" for name in TABLES))
+OPTIONAL_FILES = (ATTENTION, *(f"{name}.parquet" for name in OPTIONAL_TABLES))
+MANIFEST_LIMIT = 4 * 2**20
+MAX_STEPS = 2**31 - 1
+MODEL = ("name", "hash")
+REQUIRED = ("id", "experiment", "model", "versions", "created", "width", "height")
+ABOUT_TRACE = ("kept", "sigmas")
+
+
+def save_run(run: "Run", folder: str | Path) -> Path:
+    """Write a run to ``folder``/<id> in one piece and return that path.
+
+    A run of the same id is replaced.
+
+    Raises:
+        StoreError: If it cannot be written whole; nothing half is left, nothing old is lost.
+    """
+
+    def write(place: Path) -> None:
+        import torch
+        from safetensors.torch import save_file
+
+        manifest = json.dumps(run.manifest, indent=2, ensure_ascii=False, allow_nan=False)
+        data = (manifest + "\n").encode()
+        if len(data) > MANIFEST_LIMIT:
+            raise StoreError(
+                f"The manifest of run {run.id} has {len(data):,} bytes and could not be opened"
+                f" again; at most {MANIFEST_LIMIT:,} are. Shorten its texts and options."
+            )
+        (place / MANIFEST).write_bytes(data)
+        run.image.save(place / IMAGE, pnginfo=png_info(run.manifest))
+        for name, table in run.tables.items():
+            table.to_parquet(place / f"{name}.parquet", index=False)
+        tensors = {name: run.tensors[name].detach().cpu().contiguous() for name in run.tensors}
+        tensors["kept"] = torch.tensor(run.trace.kept, dtype=torch.int64)
+        tensors["sigmas"] = torch.tensor(run.trace.sigmas, dtype=torch.float64)
+        save_file(tensors, place / TENSORS)
+        if run.trace.has_attention:
+            save_attention(run.trace.attention, place / ATTENTION)
+            run.attention.to_parquet(place / "attention.parquet", index=False)
+        for path in place.glob("*.safetensors"):  # which are made readable by their owner only
+            path.chmod((place / MANIFEST).stat().st_mode)
+
+    return write_folder(run_path(folder, run.id), write)
+
+
+def open_run(path: str | Path) -> "Run":
+    """Return the run of a folder, its tensors still on the disk.
+
+    Args:
+        path: A run folder, ``runs/<id>``.
+
+    Raises:
+        StoreError: If there is none, or a file of it is missing or damaged; the message names it.
+    """
+    from sdlab.runs.run import Run
+    from sdlab.runs.trace import Trace
+
+    folder = Path(path).expanduser()
+    run_path(folder.parent, folder.resolve().name)
+    recover(folder)
+    manifest, experiment = read_facts(folder)
+    needed = (*FILES, ATTENTION) if experiment.record.attention else FILES
+    missing = [name for name in needed if not (folder / name).is_file()]
+    if missing:
+        raise StoreError(f"Run folder {folder} lacks {', '.join(missing)}; it cannot be opened.")
+    for name in needed:
+        check_plain(folder / name)
+    tables = {name: read_table(folder, name) for name in TABLES}
+    names, kept, sigmas = read_tensors(folder / TENSORS, _about)
+    tensors = StoredTensors(folder / TENSORS, names)
+    recorded = StoredTensors(folder / TENSORS, [name for name in names if name != "latents"])
+    trace = Trace(kept, sigmas, recorded, _attention(folder) if ATTENTION in needed else None)
+    return Run(experiment, open_picture(folder), trace, tables, tensors, manifest)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run folder.
+
+    Raises:
+        StoreError: If it is missing, no JSON, or of a format that this version does not know.
+    """
+    manifest = read_json_manifest(folder, "run", FORMAT, MANIFEST_LIMIT)
+    absent = [name for name in REQUIRED if name not in manifest]
+    if absent:
+        raise StoreError(f"{folder / MANIFEST} lacks {', '.join(absent)}.")
+    return manifest
+
+
+def read_facts(folder: Path) -> "tuple[dict[str, Any], Experiment]":
+    """Return the manifest of a run folder and its experiment, both as this version writes them.
+
+    Raises:
+        StoreError: If the manifest is missing or damaged; the message names what is wrong with it.
+    """
+    manifest = read_manifest(folder)
+    experiment = _experiment(folder, manifest)
+    for name in ("width", "height"):
+        _whole(folder, name, manifest[name], MAX_PIXELS)
+    _whole(folder, "num_steps", experiment.num_steps, MAX_STEPS)
+    model = manifest["model"]
+    if not isinstance(model, dict) or not all(isinstance(model.get(n), str) for n in MODEL):
+        raise StoreError(f"{folder / MANIFEST} must name its model and the model's hash.")
+    if not isinstance(manifest["created"], str):
+        raise StoreError(f"{folder / MANIFEST} must hold as created a time, in ISO 8601.")
+    return manifest, experiment
+
+
+def open_picture(folder: Path) -> "Image.Image":
+    """Return the picture of a run folder, in memory.
+
+    Raises:
+        StoreError: If it cannot be read as a PNG, or is larger than any picture that was made.
+    """
+    from PIL import Image
+
+    path = folder / IMAGE
+    png_size(path)
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.load()
+            return image
+    except (OSError, ValueError, SyntaxError) as error:
+        raise StoreError(f"{path} cannot be read as a PNG: {error}.") from error
+
+
+def read_table(folder: Path, name: str) -> "pd.DataFrame":
+    """Return one table of a run folder.
+
+    Raises:
+        StoreError: If it is no Parquet file or lacks a column.
+    """
+    return read_parquet(folder / f"{name}.parquet", {**TABLES, **OPTIONAL_TABLES}[name])
+
+
+def _whole(folder: Path, name: str, value: object, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
+        raise StoreError(
+            f"{folder / MANIFEST} must hold as {name} a whole number from 1 to {most:,}, not"
+            f" {value!r:.60}."
+        )
+
+
+def _experiment(folder: Path, manifest: Mapping[str, Any]) -> "Experiment":
+    from sdlab.experiment.experiment import Experiment
+
+    try:
+        experiment = Experiment.from_dict(manifest["experiment"])
+    except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError) as error:
+        raise StoreError(f"{folder / MANIFEST} holds no valid experiment: {error}") from error
+    if experiment.id != folder.resolve().name:
+        raise StoreError(
+            f"{folder} holds the experiment {experiment.id}, not the one it is named for; its"
+            f" {MANIFEST} was changed, or the folder renamed."
+        )
+    return experiment
+
+
+def _attention(folder: Path) -> "AttentionMaps":
+    """Return the maps, still on the disk, with the table that lies beside them, if it does."""
+    stored = (folder / "attention.parquet").is_file()
+    load = partial(read_table, folder, "attention") if stored else None
+    return open_attention(folder / ATTENTION, load)
+
+
+def _about(file: Any) -> tuple[list[str], list[int], list[float]]:
+    kept, sigmas = (file.get_tensor(name).tolist() for name in ABOUT_TRACE)
+    names = [name for name in file.keys() if name not in ABOUT_TRACE]
+    if "latents" not in names:
+        raise KeyError("latents")
+    return names, kept, sigmas

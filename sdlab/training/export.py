@@ -1,0 +1,102 @@
+"""Writes what training made as a diffusers pipeline folder: fp16 safetensors, all CLIP tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel
+
+from sdlab.training.nets import SHIPPED, load_tokenizer, make_scheduler, make_text_encoder
+from sdlab.training.vocabulary import Vocabulary, world_words
+
+VOCABULARY = 49408
+CHECKSUMS = "sha256.txt"
+
+
+def expand_vocabulary(text: CLIPTextModel, vocabulary: Vocabulary) -> CLIPTextModel:
+    """Returns the text encoder with CLIP's 49,408 token rows.
+
+    A token that training never saw gets the mean of the trained word rows: it changes the prompt's
+    length, and says nothing.
+    """
+    full = make_text_encoder(VOCABULARY)
+    state = {name: tensor.cpu() for name, tensor in text.state_dict().items()}
+    name = next(name for name in state if name.endswith("token_embedding.weight"))
+    rows = state[name][:-2].mean(0).repeat(VOCABULARY, 1)
+    rows[vocabulary.clip_ids] = state[name]
+    full.load_state_dict({**state, name: rows})
+    return full
+
+
+def export(
+    folder: Path,
+    *,
+    vae: AutoencoderKL,
+    text: CLIPTextModel,
+    unet: UNet2DConditionModel,
+    vocabulary: Vocabulary,
+    objects: Sequence[str],
+    shard_size: str = "64MB",
+) -> None:
+    """Writes the pipeline, the words it knows, and the checksums.
+
+    Args:
+        folder: written to; files of the same name are replaced.
+        vae: with its scaling factor in its config.
+        text: with the compact vocabulary.
+        unet: the weights to ship (averaged, if there is an average).
+        vocabulary: of `text`.
+        objects: nouns that were trained.
+        shard_size: no weights file grows larger than this, e.g. "16MB".
+    """
+    pipeline = StableDiffusionPipeline(
+        vae=vae.cpu().half(),
+        text_encoder=expand_vocabulary(text, vocabulary).half(),
+        tokenizer=load_tokenizer(),
+        unet=unet.cpu().half().to(memory_format=torch.contiguous_format),
+        scheduler=make_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    with tempfile.TemporaryDirectory() as kept:  # `folder` may be the shipped one
+        tokenizer = shutil.copytree(SHIPPED / "tokenizer", Path(kept) / "tokenizer")
+        pipeline.save_pretrained(folder, max_shard_size=shard_size)
+        shutil.rmtree(folder / "tokenizer")
+        shutil.copytree(tokenizer, folder / "tokenizer")
+    _compute_in_float32(folder / "text_encoder" / "config.json")
+    words = [word for word in world_words(objects) if word != ","]
+    (folder / "known_words.json").write_text(json.dumps(words, indent=0) + "\n", encoding="utf-8")
+
+
+def _compute_in_float32(config: Path) -> None:
+    """Lets a plain `from_pretrained(folder)` load one dtype throughout.
+
+    transformers follows the config's dtype, where diffusers takes float32 if nothing is said; half
+    of the pipeline would then be float16, and the first call fails.
+    """
+    values = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps({**values, "dtype": "float32"}, indent=2) + "\n", encoding="utf-8")
+
+
+def checksums(folder: Path) -> str:
+    """Returns one line per file of the folder, as sha256sum prints them, without its own file."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != CHECKSUMS)
+    return "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
+        for path in files
+    )
+
+
+def seal(folder: Path) -> None:
+    """Writes `sha256.txt`, to be checked with `sha256sum -c`, and lets everybody read the files."""
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)
+    (folder / CHECKSUMS).write_text(checksums(folder), encoding="utf-8")

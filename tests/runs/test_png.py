@@ -1,0 +1,87 @@
+"""The text in a picture tells every two experiments apart, and others' tools can read it."""
+
+import json
+import re
+from dataclasses import fields
+from datetime import UTC, datetime
+
+import pytest
+
+import sdlab
+from sdlab.runs.manifest import manifest
+from sdlab.runs.png import exact, parameters
+
+BASE = sdlab.Experiment(
+    prompt="a parrot", solver="ddim", curve="karras", num_steps=5, guidance_scale=7.5, model="small"
+)
+# Another value of each field, more than one where one value was once left out or rounded away.
+OTHERS = {
+    "prompt": ["a cat", ""],
+    "negative_prompt": ["rain"],
+    "seed": [1, 2**64 - 1],
+    "solver": ["heun"],
+    "solver_options": [{"churn": 1.0}, {"churn": 2.0}, {"a": [1, [2, 3]], "b": 'x, y: "z"\n'}],
+    "curve": [None, "linspace"],
+    "curve_options": [{"rho": 5.0}, {"rho": 5.0000001}, {"formula": "sigma_max * (1 - u)"}],
+    "num_steps": [6],
+    "guidance_scale": [7.50000001, 0.0],
+    "guidance_rescale": [0.1, 0.10000001],
+    "eta": [0.0, 1e-7, 0.3, 0.30000000000000004, 1.0],
+    "width": [64],
+    "height": [64],
+    "fast": [True],
+}
+# AUTOMATIC1111's stable-diffusion-webui, modules/infotext_utils.py: the pairs of the last line.
+PAIRS = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+
+
+def text(small, experiment):
+    return parameters(manifest(small, experiment, created=datetime.now(UTC)))
+
+
+def read(words):
+    """The pairs as that tool reads them: names, and values unquoted."""
+    found = dict(PAIRS.findall(words.rsplit("\n", 1)[1]))
+    return {k: json.loads(v) if v.startswith('"') else v for k, v in found.items()}
+
+
+def test_every_field_that_makes_a_difference_is_varied_here():
+    assert set(OTHERS) | {"model", "record"} == {field.name for field in fields(sdlab.Experiment)}
+
+
+def test_no_two_experiments_have_the_same_text(small):
+    made = [BASE] + [BASE.with_(**{name: x}) for name, values in OTHERS.items() for x in values]
+    words = [text(small, experiment).rsplit(", Run: ", 1)[0] for experiment in made]
+    assert len(set(words)) == len(made)
+    kept = BASE.with_(record={"tensors": ["x_t"]})
+    assert text(small, kept) != text(small, BASE)  # by its id alone
+
+
+def test_other_tools_read_it(small):
+    options = {"order": 3, "note": 'x, y: "z"\n'}
+    made = BASE.with_(eta=0.0, solver_options=options, curve_options={"rho": 5.0}, fast=True)
+    assert read(text(small, made)) == {
+        "Steps": "5",
+        "Sampler": "ddim",
+        "Sampler options": json.dumps(options, sort_keys=True),
+        "Schedule type": "karras",
+        "Schedule options": '{"rho": 5.0}',
+        "CFG scale": "7.5",
+        "Fast": "bfloat16",
+        "Eta": "0",
+        "Seed": "0",
+        "Size": "128x128",
+        "Model hash": small.hash,
+        "Model": "small",
+        "Version": f"sdlab {manifest(small, made, created=datetime.now(UTC))['versions']['sdlab']}",
+        "Run": made.id,
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(7, "7"), (7.0, "7"), (7.5, "7.5"), (0.1 + 0.2, "0.30000000000000004"), (-0.0, "0")],
+)
+def test_numbers_lose_no_digit(number, shown):
+    assert exact(number) == shown
+    assert float(shown) == number
