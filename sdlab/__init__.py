@@ -7,6 +7,7 @@ does every module: ``sdlab.text.similar`` needs no import of its own.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sdlab import moved
 from sdlab.submodules import on_first_use
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from sdlab.solvers.registry import solver
     from sdlab.text.tokens import tokens
     from sdlab.tracing.pipeline import trace
+
+moved.install()
 
 __version__ = "0.2.0"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sdlab.cli.commands import app
+from sdlab.cli import app
 
 pytestmark = pytest.mark.slow
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdlab.experiment.experiment import Options, options_of
+from sdlab.models.scheduler_config import parameters
 from sdlab.noise.spacings import SPACINGS
 from sdlab.plain import plain_fields
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.everyday import unknown_solver
-from sdlab.solvers.probing import parameters
 from sdlab.solvers.registry import solvers
 
 FALLBACKS = ("trailing", "linspace")

@@ -15,6 +15,7 @@ import pandas as pd
 
 from sdlab.ddim.schemes import ITERATIONS, MIX, Scheme, scheme
 from sdlab.denoisers.guided import Guided
+from sdlab.latents.files import check_latents
 from sdlab.models.model import Model
 from sdlab.noise import curves
 from sdlab.work import Progress, Work, finish
@@ -264,26 +265,6 @@ def driving(way: "Way", denoise: "Denoise", total: int) -> "Work[Tensor]":
         return stop.value
     finally:
         way.close()
-
-
-def check_latents(model: Model, latents: "Tensor") -> None:
-    """Raise ``ValueError`` if a tensor cannot be clean latents of this model.
-
-    Raises:
-        ValueError: Naming shape, kind or the values that are wrong, and what fits.
-    """
-    channels = model.latent_channels
-    shape = tuple(latents.shape)
-    if latents.ndim != 4 or shape[1] != channels or 0 in shape:
-        raise ValueError(
-            f"latents must be [B, {channels}, h, w] for {model.name}, got {list(shape)}; were they"
-            " made by another model?"
-        )
-    if not latents.is_floating_point():
-        raise ValueError(f"latents must be floating point, got {latents.dtype}.")
-    bad = int((~latents.isfinite()).sum())
-    if bad:
-        raise ValueError(f"latents must be finite; {bad} of {latents.numel()} values are not.")
 
 
 def _path(states: "tuple[Tensor, ...]", sigmas: tuple[float, ...], method: str) -> "Tensor":

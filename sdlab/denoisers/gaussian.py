@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from sdlab.denoisers.exact import flat
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import torch
     from torch import Tensor
-
-    from sdlab.solvers.registry import SolverGenerator
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,9 @@ def solution(x: "Tensor", sigma: float, mean: float, std: float) -> "Tensor":
     return mean + (x - mean) * std / math.sqrt(std**2 + sigma**2)
 
 
-def solve(generator: "SolverGenerator", mean: float, std: float) -> "Tensor":
+def solve(
+    generator: "Generator[tuple[Tensor, float], Tensor, Tensor]", mean: float, std: float
+) -> "Tensor":
     """Run a solver's generator to its end on this denoiser and return its result."""
     try:
         x, sigma = next(generator)

@@ -10,8 +10,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdlab.ddim.invert import check_latents
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -212,3 +210,23 @@ def _rescaled(found: LatentsFile, model: "Model") -> LatentsFile:
     return replace(
         found, latents=(plain - shift) * scaling, scaling_factor=scaling, shift_factor=shift
     )
+
+
+def check_latents(model: "Model", latents: "Tensor") -> None:
+    """Raise ``ValueError`` if a tensor cannot be clean latents of this model.
+
+    Raises:
+        ValueError: Naming shape, kind or the values that are wrong, and what fits.
+    """
+    channels = model.latent_channels
+    shape = tuple(latents.shape)
+    if latents.ndim != 4 or shape[1] != channels or 0 in shape:
+        raise ValueError(
+            f"latents must be [B, {channels}, h, w] for {model.name}, got {list(shape)}; were they"
+            " made by another model?"
+        )
+    if not latents.is_floating_point():
+        raise ValueError(f"latents must be floating point, got {latents.dtype}.")
+    bad = int((~latents.isfinite()).sum())
+    if bad:
+        raise ValueError(f"latents must be finite; {bad} of {latents.numel()} values are not.")

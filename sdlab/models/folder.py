@@ -5,6 +5,7 @@ Nothing here asks the network for anything, and nothing is unpickled.
 
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,11 +185,11 @@ def _own_scheduler(folder: Path) -> dict[str, Any]:
     """
     if read_json(folder / INDEX).get("scheduler") != OWN_SCHEDULER:
         return {}
-    from sdlab.solvers.as_diffusers import SolverScheduler
-
+    module, name = OWN_SCHEDULER  # by its name, as diffusers finds a class of another library
+    scheduler = getattr(import_module(module), name)
     path = folder / "scheduler" / CONFIGS["scheduler"][0]
     try:
-        return {"scheduler": SolverScheduler.from_config(read_json(path))}
+        return {"scheduler": scheduler.from_config(read_json(path))}
     except ValueError as error:  # a plug-in that is not here, an option of another version
         raise ModelError(f"{path}: {error}") from error
 

@@ -105,8 +105,6 @@ def check_runs(model: "Model") -> None:
     """
     import torch
 
-    from sdlab.denoisers.network import Sample, evaluate
-
     unet = model.pipeline.unet
     if hasattr(unet, "_orig_mod") or getattr(unet, "_compiled_call_impl", None) is not None:
         return
@@ -116,7 +114,10 @@ def check_runs(model: "Model") -> None:
         cond, _ = model.encode_prompt("")
         part = "U-Net"
         x = torch.zeros(1, model.latent_channels, side, side, device=model.device)
-        out = evaluate(model, [Sample(x.to(model.dtype), 0.0, cond, None, 1.0, 0.0)])[0].guided
+        small, width = x.to(model.dtype), unet.config.time_cond_proj_dim
+        given = {} if width is None else {"timestep_cond": small.new_zeros(1, width)}
+        with torch.no_grad():
+            out = unet(small, 0, encoder_hidden_states=cond, return_dict=False, **given)[0]
         if out.shape != x.shape:
             raise ValueError(f"it gives {list(out.shape)} for latents of {list(x.shape)}")
         part = "VAE"

@@ -5,6 +5,7 @@
 ``from_config`` drops again, so a class made of the completed config would run without them.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,8 +20,6 @@ def config_in_force(scheduler: Any) -> dict[str, Any]:
     Args:
         scheduler: A diffusers scheduler, as its pipeline holds it.
     """
-    from sdlab.solvers.probing import parameters
-
     config = dict(scheduler.config)
     defaults = parameters(type(scheduler))
     kept = [key for key in config.get(_DEFAULTED, ()) if config.get(key) == defaults.get(key)]
@@ -39,3 +38,10 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     if _DEFAULTED in out:
         out[_DEFAULTED] = [key for key in out[_DEFAULTED] if key not in settled]
     return out
+
+
+def parameters(cls: type) -> dict[str, Any]:
+    """Return the named parameters of a class with their defaults."""
+    found = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {p.name: p.default for p in found if p.kind not in skipped}

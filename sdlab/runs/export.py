@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from sdlab.columns import OPTIONAL_TABLES, TABLES
 from sdlab.errors import StoreError, unknown
 from sdlab.runs.atomic import write_file
 from sdlab.runs.attention import ATTENTION, open_attention, write_npz
 from sdlab.runs.run_folder import FILES, OPTIONAL_FILES, read_manifest, read_table
-from sdlab.columns import OPTIONAL_TABLES, TABLES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sdlab.models.model import Model
     from sdlab.experiment.experiment import Experiment
+    from sdlab.models.model import Model
 
 FORMAT = 1
 PACKAGES = ("sdlab", "torch", "diffusers", "transformers", "numpy")

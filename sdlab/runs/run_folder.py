@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sdlab.columns import OPTIONAL_TABLES, TABLES
 from sdlab.errors import StoreError
-from sdlab.runs.manifest import FORMAT
 from sdlab.runs import run_path
 from sdlab.runs.atomic import recover, write_folder
 from sdlab.runs.attention import ATTENTION, open_attention, save_attention
+from sdlab.runs.manifest import FORMAT
 from sdlab.runs.png import png_info
 from sdlab.runs.reading import (
     MANIFEST,
@@ -27,15 +28,14 @@ from sdlab.runs.reading import (
     read_parquet,
 )
 from sdlab.runs.tensors import StoredTensors, read_tensors
-from sdlab.columns import OPTIONAL_TABLES, TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
+    from sdlab.attention.maps import AttentionMaps
     from sdlab.experiment.experiment import Experiment
     from sdlab.runs.run import Run
-    from sdlab.attention.maps import AttentionMaps
 
 IMAGE, TENSORS = "image.png", "tensors.safetensors"
 FILES = (MANIFEST, IMAGE, TENSORS, *(f"{name}.parquet" for name in TABLES))

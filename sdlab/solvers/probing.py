@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.denoisers.gaussian import denoise
 from sdlab.errors import SchedulerError
+from sdlab.models.scheduler_config import parameters
 from sdlab.noise.schedule import PREDICTION_TYPES, NoiseSchedule
 from sdlab.solvers.driving import drive, evaluation_sigmas, evaluation_steps, scheduler_process
 from sdlab.solvers.protocol import Answer, Query
@@ -165,13 +166,6 @@ def quiet() -> Iterator[None]:
 
 def _is_heard(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR or not _SILENT.get()
-
-
-def parameters(cls: type) -> dict[str, Any]:
-    """Return the named parameters of a class with their defaults."""
-    found = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
-    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {p.name: p.default for p in found if p.kind not in skipped}
 
 
 def check_timesteps(scheduler: Any, num_timesteps: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import sdlab
-from sdlab.cli.commands import app
+from sdlab.cli import app
 from sdlab.cli.terminal import any_letter, show
 
 pytestmark = pytest.mark.slow
@@ -40,13 +40,13 @@ def call(*args):
 
 def sdlab_command(*args):
     return subprocess.run(
-        [sys.executable, "-m", "sdlab.cli.commands", *args], capture_output=True, text=True
+        [sys.executable, "-m", "sdlab.cli", *args], capture_output=True, text=True
     )
 
 
 def test_help_is_light():
     code = (
-        "import sys; from typer.testing import CliRunner; from sdlab.cli.commands import app;"
+        "import sys; from typer.testing import CliRunner; from sdlab.cli import app;"
         "print(CliRunner().invoke(app, ['--help']).exit_code,"
         "[m for m in ('torch', 'pandas', 'numpy', 'diffusers') if m in sys.modules])"
     )
@@ -142,7 +142,7 @@ def test_trouble_is_one_line_and_code_1(tmp_path):
 
 
 def test_a_bug_keeps_its_traceback():
-    from sdlab.cli.commands import clean
+    from sdlab.cli import clean
 
     @clean
     def broken():
@@ -347,7 +347,7 @@ def test_output_in_a_code_page_loses_no_letter(monkeypatch):
 
 def test_a_file_in_a_code_page_end_to_end():
     done = subprocess.run(
-        [sys.executable, "-m", "sdlab.cli.commands", "lint", "猫"],
+        [sys.executable, "-m", "sdlab.cli", "lint", "猫"],
         capture_output=True,
         env={**os.environ, "PYTHONIOENCODING": "cp1252"},
     )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from sdlab.cli.commands import app
+from sdlab.cli import app
 from sdlab.cli.compare import numbers
 from sdlab.comparing.columns import COST, TABLES
 

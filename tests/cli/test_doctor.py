@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from sdlab.cli.commands import doctor
+from sdlab.cli import doctor
 
 NAMES = [
     "python",

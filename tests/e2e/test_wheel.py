@@ -62,7 +62,7 @@ def test_the_installed_dashboard_starts_away_from_the_repository(wheel, browser,
     process, url = start_server(
         tmp_path / "runs",
         tmp_path / "log",
-        start=(sys.executable, "-P", "-m", "sdlab.cli.commands", "dashboard"),
+        start=(sys.executable, "-P", "-m", "sdlab.cli", "dashboard"),
         folder=away,
         **path,
     )

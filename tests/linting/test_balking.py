@@ -4,8 +4,9 @@ import pytest
 
 import sdlab
 from sdlab.errors import SchedulerError
+from sdlab.models.scheduler_config import parameters
 from sdlab.solvers.course import try_out
-from sdlab.solvers.probing import SD_CONFIG, compatible_classes, parameters
+from sdlab.solvers.probing import SD_CONFIG, compatible_classes
 
 pytestmark = pytest.mark.slow
 

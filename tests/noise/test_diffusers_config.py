@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sdlab.linting.config_file import read_config
+from sdlab.models.scheduler_config import parameters
 from sdlab.noise import curves
 from sdlab.noise.diffusers_config import (
     CURVE_OF_FLAG,
@@ -17,7 +18,7 @@ from sdlab.noise.diffusers_config import (
     read_scheduler_config,
 )
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.solvers.probing import parameters, scheduler_classes
+from sdlab.solvers.probing import scheduler_classes
 
 STEPS = 9
 

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import sdlab
+from sdlab.columns import ATTENTION as COLUMNS
 from sdlab.errors import StoreError
 from sdlab.runs.attention import (
     ATTENTION,
@@ -18,7 +19,6 @@ from sdlab.runs.attention import (
     save_attention,
 )
 from sdlab.runs.export import csv_bytes, export_run, write_zip
-from sdlab.columns import ATTENTION as COLUMNS
 
 
 @pytest.fixture(scope="module")

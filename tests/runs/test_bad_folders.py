@@ -11,10 +11,10 @@ import pytest
 import sdlab
 from sdlab.errors import StoreError
 from sdlab.experiment.experiment import MAX_JSON, MAX_PROMPT, Experiment, check_size
-from sdlab.sampling.plan import plan
 from sdlab.runs.curves import list_curves
 from sdlab.runs.listing import list_runs
 from sdlab.runs.reading import MAX_PIXELS, read_file
+from sdlab.sampling.plan import plan
 
 FACTS = ("experiment", "width", "height", "model", "created")  # of the manifest itself
 

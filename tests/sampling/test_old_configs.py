@@ -15,9 +15,9 @@ from diffusers import (
 import sdlab
 from sdlab.models.load import EMBEDDED
 from sdlab.models.model import Model
-from sdlab.models.scheduler_config import COMPLETED
+from sdlab.models.scheduler_config import COMPLETED, parameters
 from sdlab.solvers.from_diffusers import SD_CONFIG, compatible_classes
-from sdlab.solvers.probing import parameters, quiet
+from sdlab.solvers.probing import quiet
 
 pytestmark = pytest.mark.slow
 

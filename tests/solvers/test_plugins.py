@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import sdlab
-from sdlab.cli.commands import app
+from sdlab.cli import app
 from sdlab.errors import SdlabError
 from sdlab.solvers import plugins, registry
 

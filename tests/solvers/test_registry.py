@@ -134,13 +134,13 @@ def newcomer(x, sigmas, noise):
 
 @pytest.fixture
 def added_file(register, tmp_path, monkeypatch):
-    """One file more in the package ``sdlab.solvers``, and one that is not for import."""
+    """One file more in the package ``sdlab.solvers.builtin``, and one that is not for import."""
     (tmp_path / "newcomer.py").write_text(NEW)
     (tmp_path / "not_a_solver.py").write_text("raise RuntimeError('this holds no @solver')")
-    package = sys.modules["sdlab.solvers"]
+    package = sys.modules["sdlab.solvers.builtin"]
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     yield
-    sys.modules.pop("sdlab.solvers.newcomer", None)
+    sys.modules.pop("sdlab.solvers.builtin.newcomer", None)
 
 
 def test_a_solver_added_as_one_file_is_found(added_file, small):
@@ -153,7 +153,9 @@ def test_a_solver_added_as_one_file_is_found(added_file, small):
 
 
 def test_looking_finds_what_importing_everything_finds(register):
-    for module in pkgutil.iter_modules(sys.modules["sdlab.solvers"].__path__, "sdlab.solvers."):
+    for module in pkgutil.iter_modules(
+        sys.modules["sdlab.solvers.builtin"].__path__, "sdlab.solvers."
+    ):
         import_module(module.name)
     own = {name for name, found in registry._SOLVERS.items() if registry.is_own(name)}
     code = "from sdlab.solvers.registry import solvers; print(*solvers(), sep='\\n')"

@@ -10,7 +10,7 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from sdlab.cli.commands import app
+from sdlab.cli import app
 from sdlab.embedded.catalogue import CORE
 from sdlab.embedded.checker import Checker
 from sdlab.training import export

@@ -1,0 +1,82 @@
+"""Modules that had another address before 0.3, still found under it.
+
+Code written for 0.2 goes on working: an import of an old address gives the module that now holds
+what it held, the same object, with a ``DeprecationWarning`` that names the new one.
+"""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+MOVED = {
+    "sdlab.cli_compare": "sdlab.cli.compare",
+    "sdlab.cli_dashboard": "sdlab.cli.dashboard",
+    "sdlab.comparing.luck": "sdlab.comparing.significance",
+    "sdlab.comparing.parting": "sdlab.comparing.divergence",
+    "sdlab.doctor": "sdlab.cli.doctor",
+    "sdlab.embedded.evaluate": "sdlab.training.evaluate",
+    "sdlab.embedded.export": "sdlab.training.export",
+    "sdlab.embedded.train": "sdlab.training.train",
+    "sdlab.inversion": "sdlab.ddim",
+    "sdlab.latents.preview": "sdlab.models.preview",
+    "sdlab.latents.tiny": "sdlab.models.tiny",
+    "sdlab.noise.bounds": "sdlab.bounds",
+    "sdlab.sampling.course": "sdlab.solvers.course",
+    "sdlab.sampling.eta": "sdlab.ddim.eta",
+    "sdlab.sampling.experiment": "sdlab.experiment.experiment",
+    "sdlab.sampling.manifest": "sdlab.runs.manifest",
+    "sdlab.sampling.memory": "sdlab.models.memory",
+    "sdlab.sampling.process": "sdlab.solvers.protocol",
+    "sdlab.sampling.run": "sdlab.runs.run",
+    "sdlab.sampling.work": "sdlab.work",
+    "sdlab.solvers.diffusers_adapter": "sdlab.solvers.from_diffusers",
+    "sdlab.solvers.law": "sdlab.solvers.gaussian_law",
+    "sdlab.solvers.model_config": "sdlab.models.scheduler_config",
+    "sdlab.store": "sdlab.runs",
+    "sdlab.tracing.attention": "sdlab.attention",
+    "sdlab.tracing.attention.record": "sdlab.experiment.attention_record",
+    "sdlab.tracing.columns": "sdlab.columns",
+    "sdlab.tracing.trace": "sdlab.runs.trace",
+}
+BUILTIN = (
+    *("ddim", "ddpm", "deis", "dpm_2", "dpm_2_ancestral", "dpmpp_2m", "dpmpp_2m_sde"),
+    *("dpmpp_2s_ancestral", "dpmpp_3m_sde", "dpmpp_sde", "edm_stochastic", "euler"),
+    *("euler_ancestral", "heun", "lcm", "lms", "plms", "unipc"),
+)
+MOVED |= {f"sdlab.solvers.{name}": f"sdlab.solvers.builtin.{name}" for name in BUILTIN}
+
+
+class MovedModules(MetaPathFinder, Loader):
+    """Finds a module by its old address."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return a spec for an old address, or None for any other."""
+        return ModuleSpec(name, self) if new_address(name) else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Put the module at the new address in the place of this one."""
+        new = new_address(module.__name__) or ""
+        warnings.warn(f"{module.__name__} is now {new}.", DeprecationWarning, stacklevel=2)
+        sys.modules[module.__name__] = import_module(new)
+
+
+def new_address(name: str) -> str | None:
+    """Return where a module lies that had this address, or None if it never had another."""
+    head, tail = name, ""
+    while head:
+        if head in MOVED:
+            return MOVED[head] + tail
+        head, _, last = head.rpartition(".")
+        tail = f".{last}{tail}"
+    return None
+
+
+def install() -> None:
+    """Let old addresses be found."""
+    sys.meta_path.insert(0, MovedModules())  # first: a package's folder would load a module twice
