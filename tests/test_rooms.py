@@ -29,7 +29,9 @@ SDLAB = {
     "linting": "models noise solvers",
     "comparing": ("bench denoisers embedded experiment latents models noise runs sampling solvers"),
     "training": "embedded models",
-    "cli": "bench comparing denoisers experiment linting models runs sampling solvers text training",
+    "cli": (
+        "bench comparing denoisers experiment linting models runs sampling solvers text training"
+    ),
 }
 """What each room of the library may import, beside the ground and itself."""
 

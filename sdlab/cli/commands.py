@@ -371,7 +371,3 @@ def _attention(wanted: bool, **fields: Any) -> Any:
     from sdlab.experiment.attention_record import AttentionRecord
 
     return AttentionRecord(**given)
-
-
-if __name__ == "__main__":
-    app()

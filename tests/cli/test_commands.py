@@ -142,7 +142,7 @@ def test_trouble_is_one_line_and_code_1(tmp_path):
 
 
 def test_a_bug_keeps_its_traceback():
-    from sdlab.cli import clean
+    from sdlab.cli.terminal import clean
 
     @clean
     def broken():
