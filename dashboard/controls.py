@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.address import bound
 from dashboard.messages import say_ignored_negative
 from dashboard.model_choice import model_choice
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import SEED_MAX, Experiment
 from sdlab.noise.curves import OWN, fixed_steps
 from sdlab.runs.curves import curve_names, load_curve

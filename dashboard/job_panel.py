@@ -6,7 +6,7 @@ from dashboard.lab import lab
 from dashboard.messages import show_error
 from dashboard.model_choice import say_swap
 from dashboard.state import come_back, leave, session_id, watches
-from dashboard.worker.views import JobView
+from dashboard.worker.snapshots import JobView
 
 POLL_SECONDS = 0.4
 HEARTBEAT_SECONDS = 5.0

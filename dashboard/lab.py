@@ -5,8 +5,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit import runtime
 
-from dashboard.worker.shelf import StoredRun, stored_run
-from dashboard.worker.views import JobView
+from dashboard.worker.snapshots import JobView
+from dashboard.worker.stored_runs import StoredRun, stored_run
 from dashboard.worker.worker import Worker
 
 _started: list[Worker] = []

@@ -19,8 +19,8 @@ from dashboard.messages import show_error
 from dashboard.pictures import ChosenPicture, choose_picture
 from dashboard.sidebar import plain
 from dashboard.state import session_id
-from dashboard.worker.shelf import stored_run
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
+from dashboard.worker.stored_runs import stored_run
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import SEED_MAX
 

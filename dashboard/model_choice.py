@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.address import bound
 from dashboard.lab import lab
 from dashboard.messages import plain
-from dashboard.worker.views import EMBEDDED
+from dashboard.worker.snapshots import EMBEDDED
 
 _KEY = "experiment.model"
 

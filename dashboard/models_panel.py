@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard.lab import lab
 from dashboard.messages import show_error
 from dashboard.sidebar import readable_bytes
-from dashboard.worker.views import EMBEDDED, LabView, ModelRequest, ModelView
+from dashboard.worker.snapshots import EMBEDDED, LabView, ModelRequest, ModelView
 
 DTYPES = ("best for the device", "float32", "bfloat16", "float16")
 

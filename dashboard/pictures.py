@@ -20,7 +20,7 @@ from dashboard.messages import show_error
 from dashboard.navigation import page_path
 from dashboard.run_view import enlarged
 from dashboard.sidebar import plain
-from dashboard.worker.shelf import stored_run
+from dashboard.worker.stored_runs import stored_run
 from sdlab.errors import SdlabError
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ def _export(request: "Request") -> "Response":
     from starlette.responses import PlainTextResponse, StreamingResponse
 
     from dashboard.lab import lab
-    from dashboard.worker.shelf import run_folder
+    from dashboard.worker.stored_runs import run_folder
     from sdlab.errors import StoreError
     from sdlab.runs.run_folder import read_manifest
 
@@ -130,7 +130,7 @@ def _picture(request: "Request") -> "Response":
     from starlette.responses import PlainTextResponse, Response
 
     from dashboard.lab import lab
-    from dashboard.worker.shelf import read_picture, run_folder
+    from dashboard.worker.stored_runs import read_picture, run_folder
     from sdlab.errors import StoreError
 
     run = request.path_params["run"]

@@ -20,7 +20,7 @@ from dashboard.routes import zip_url
 from dashboard.scrubber import scrubber
 from dashboard.theme import scheduler_color
 from dashboard.worker.job import png
-from dashboard.worker.shelf import StoredRun
+from dashboard.worker.stored_runs import StoredRun
 from sdlab.runs.manifest import was_shared
 from sdlab.runs.png import exact
 

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.csv_table import csv_table
 from dashboard.lab import lab
 from dashboard.navigation import page_path
-from dashboard.worker.views import JobView
+from dashboard.worker.snapshots import JobView
 from sdlab.errors import StoreError
 from sdlab.runs.listing import list_runs
 from sdlab.runs.run_folder import open_picture

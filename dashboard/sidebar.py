@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard.lab import lab
 from dashboard.messages import plain
 from dashboard.model_choice import in_words
-from dashboard.worker.views import LabView, ModelView
+from dashboard.worker.snapshots import LabView, ModelView
 
 POLL_SECONDS = 2
 _OVERFLOWS = "Its VAE overflows in {}; pictures that do so go through it in float32."

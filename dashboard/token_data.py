@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.lab import lab
 from dashboard.state import session_id
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
     import pandas as pd

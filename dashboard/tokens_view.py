@@ -8,7 +8,7 @@ from dashboard.address import bound
 from dashboard.controls import PROMPT
 from dashboard.messages import explained, plain
 from dashboard.token_data import Reader, encoded, model_in_memory, readers
-from dashboard.worker.views import EMBEDDED, ModelView
+from dashboard.worker.snapshots import EMBEDDED, ModelView
 
 if TYPE_CHECKING:
     import pandas as pd

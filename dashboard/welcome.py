@@ -6,7 +6,7 @@ from dashboard.lab import lab
 from dashboard.messages import plain
 from dashboard.navigation import page_path
 from dashboard.run_view import show_stage
-from dashboard.worker.views import EMBEDDED
+from dashboard.worker.snapshots import EMBEDDED
 from sdlab.experiment.experiment import Experiment
 
 PAGE = "home"

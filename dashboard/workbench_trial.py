@@ -20,7 +20,7 @@ from dashboard.sidebar import plain
 from dashboard.state import come_back
 from dashboard.workbench_controls import PAGE, Baseline, Trial
 from dashboard.workbench_draft import Draft
-from dashboard.worker.shelf import StoredRun
+from dashboard.worker.stored_runs import StoredRun
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 

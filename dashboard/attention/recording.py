@@ -9,7 +9,7 @@ from dashboard.address import bound
 from dashboard.charts.names import short_layers
 from dashboard.lab import lab
 from dashboard.state import session_id
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.attention_record import AttentionRecord
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from dashboard.pictures import choose_picture, latest_runs, run_gallery
 from dashboard.run_view import enlarged, facts_line
 from dashboard.state import come_back, show_run, shown_run
 from dashboard.worker.job import png
-from dashboard.worker.shelf import StoredRun
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
+from dashboard.worker.stored_runs import StoredRun
 from sdlab.attention import views
 from sdlab.errors import SdlabError
 from sdlab.experiment.attention_record import AttentionRecord

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dashboard.worker.shelf import stored_run
-from dashboard.worker.views import LIVE
+from dashboard.worker.snapshots import LIVE
+from dashboard.worker.stored_runs import stored_run
 from dashboard.worker.worker import Worker
 from sdlab.comparing.comparison import Cell, Comparison, Reference
 from sdlab.comparing.facts import Facts

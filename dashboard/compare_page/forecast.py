@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.compare_page.batch import Batch, planned
 from dashboard.lab import lab
 from dashboard.state import session_id
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 from dashboard.worker.worker import IN_FLIGHT
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant

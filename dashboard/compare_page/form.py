@@ -11,7 +11,7 @@ from dashboard.compare_page.rows import FIRST, MOST, entrant_of, text_of, whole_
 from dashboard.controls import OWN_CURVE
 from dashboard.messages import say_ignored_negative
 from dashboard.sampler_adder import sampler_adder
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
 
 DEFAULTS: dict[str, object] = {

@@ -20,7 +20,7 @@ from dashboard.model_choice import say_model, say_swap
 from dashboard.navigation import page_path
 from dashboard.sidebar import readable_bytes
 from dashboard.state import come_back
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.result import Result
 from sdlab.errors import SdlabError
 from sdlab.runs import RUN_ID

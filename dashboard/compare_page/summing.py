@@ -17,7 +17,7 @@ import streamlit as st
 from dashboard.compare_page.batch import Batch, RunState
 from dashboard.lab import lab
 from dashboard.messages import sentence
-from dashboard.worker.shelf import open_stored
+from dashboard.worker.stored_runs import open_stored
 from sdlab.errors import SdlabError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from dashboard.messages import explained, plain
 from dashboard.navigation import page_path
 from dashboard.routes import picture_url
 from dashboard.run_view import enlarged
-from dashboard.worker.shelf import open_stored
+from dashboard.worker.stored_runs import open_stored
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result
 from sdlab.runs.run_folder import open_picture

@@ -10,7 +10,7 @@ from dashboard.ddim_page import form
 from dashboard.ddim_page.there_and_back import pictures
 from dashboard.latent_source import Source, choose_source
 from dashboard.study_panel import study_panel
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 
 
 def show(page: str, model: ModelView) -> None:

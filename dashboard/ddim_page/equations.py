@@ -9,7 +9,7 @@ from dashboard.address import bound
 from dashboard.csv_table import csv_table
 from dashboard.ddim_page import form
 from dashboard.lab import lab
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
     import pandas as pd

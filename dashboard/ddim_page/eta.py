@@ -11,7 +11,7 @@ from dashboard.ddim_page.form import experiment
 from dashboard.ddim_page.work import Pictures, eta_fan
 from dashboard.lab import lab
 from dashboard.study_panel import study_panel
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 from sdlab.ddim.eta import ETAS
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dashboard.latent_source import Source, choose_source
 from dashboard.latents_page.channels import channel_grid, png, scale_bar
 from dashboard.latents_page.holdings import statistics
 from dashboard.study_panel import study_panel
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 from sdlab.ddim.schemes import METHODS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dashboard.ddim_page.work import between_noises, between_pictures
 from dashboard.latent_source import another_sample, choose_source
 from dashboard.latents_page.walk import norms
 from dashboard.study_panel import study_panel
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import Experiment
 
 ROUNDS = 5

@@ -12,7 +12,7 @@ from dashboard.latent_source import Latents, Source, decoded
 from dashboard.latents_page.channels import channel_grid
 from dashboard.latents_page.holdings import statistics
 from dashboard.state import session_id
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import SEED_MAX
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.csv_table import csv_table
 from dashboard.latent_source import Latents, Source, decoded, in_tiles
 from dashboard.latents_page.channels import channel_grid
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
     import pandas as pd

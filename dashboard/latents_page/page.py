@@ -6,7 +6,7 @@ from dashboard.latent_source import Source, choose_source, model_in_hand
 from dashboard.latents_page import experiments, holdings, through, vae, walk
 from dashboard.messages import explained
 from dashboard.section_choice import choose_section
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 
 SECTIONS = {
     "What they hold": holdings.show,

@@ -17,7 +17,7 @@ from dashboard.latents_page.channels import channel_grid, png
 from dashboard.latents_page.holdings import statistics
 from dashboard.scrubber import Film, frame_labels, show_film
 from dashboard.worker.frames import ROWS
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
     from torch import Tensor

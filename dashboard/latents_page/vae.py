@@ -12,7 +12,7 @@ from dashboard.lab import lab
 from dashboard.latent_source import Source
 from dashboard.latents_page.channels import png, scale_bar
 from dashboard.state import session_id
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
     from PIL import Image

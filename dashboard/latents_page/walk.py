@@ -11,7 +11,7 @@ from dashboard.lab import lab
 from dashboard.latent_source import Latents, Source, another_sample, choose_source
 from dashboard.latents_page.channels import png
 from dashboard.state import session_id
-from dashboard.worker.views import ModelView
+from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
     import pandas as pd

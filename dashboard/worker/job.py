@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from dashboard.worker.views import JobView
+from dashboard.worker.snapshots import JobView
 from sdlab.experiment.experiment import Experiment
 
 if TYPE_CHECKING:

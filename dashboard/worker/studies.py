@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dashboard.messages import sentence
-from dashboard.worker.desk import ENDED, told
+from dashboard.worker.questions import ENDED, told
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model

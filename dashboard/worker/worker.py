@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.messages import named, sentence
-from dashboard.worker.desk import ENDED as ENDED_WORKER
-from dashboard.worker.desk import Answer, Desk
-from dashboard.worker.easel import Easel
-from dashboard.worker.flight import Flight
+from dashboard.worker.frame_painter import Easel
 from dashboard.worker.frames import Sheet, read_sheet
+from dashboard.worker.held_model import Library
+from dashboard.worker.interrupted_runs import Ledger
 from dashboard.worker.job import WorkerJob
-from dashboard.worker.ledger import Ledger
-from dashboard.worker.library import Library
-from dashboard.worker.roster import Roster
-from dashboard.worker.shelf import stored_hash
+from dashboard.worker.questions import ENDED as ENDED_WORKER
+from dashboard.worker.questions import Answer, Desk
+from dashboard.worker.run_queue import Roster
+from dashboard.worker.runs_in_flight import Flight
+from dashboard.worker.snapshots import EMBEDDED, ENDED, JobView, LabView, ModelRequest
+from dashboard.worker.stored_runs import stored_hash
 from dashboard.worker.studies import Studies
-from dashboard.worker.views import EMBEDDED, ENDED, JobView, LabView, ModelRequest
 from dashboard.worker.watchers import Watchers
 from sdlab.experiment.experiment import Experiment
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dashboard.lab import lab
-from dashboard.worker.views import ModelRequest
+from dashboard.worker.snapshots import ModelRequest
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.run_folder import open_run
 from tests.dashboard.conftest import read, run_until

@@ -9,7 +9,7 @@ import torch
 from transformers import CLIPTokenizer
 
 from dashboard.lab import lab
-from dashboard.worker.views import LabView
+from dashboard.worker.snapshots import LabView
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.load import EMBEDDED
 from sdlab.models.model import Model
@@ -131,7 +131,7 @@ def test_what_the_page_shows_is_the_models_own(page):
 
 def test_a_busy_model_is_explained(open_page, monkeypatch):
     from dashboard import token_data
-    from dashboard.worker.desk import LATE, BusyError
+    from dashboard.worker.questions import LATE, BusyError
 
     def busy(*args, **kwargs):
         raise BusyError(LATE.format(60))

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dashboard.messages import named, sentence
-from dashboard.worker.views import EMBEDDED, ModelRequest, ModelView
+from dashboard.worker.snapshots import EMBEDDED, ModelRequest, ModelView
 
 if TYPE_CHECKING:
     import pandas as pd

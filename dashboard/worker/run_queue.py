@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from dashboard.worker.job import WorkerJob
-from dashboard.worker.views import JobView, ModelRequest
+from dashboard.worker.snapshots import JobView, ModelRequest
 
 REMEMBERED = 300
 UNSAVED = 8

@@ -14,7 +14,6 @@ from dashboard.messages import sentence
 from dashboard.run_view import python_code
 from dashboard.scrubber import frame_labels
 from dashboard.sidebar import readable_bytes
-from dashboard.worker.flight import Flight
 from dashboard.worker.frames import (
     MAX_PIXELS,
     Sheet,
@@ -24,10 +23,11 @@ from dashboard.worker.frames import (
     read_sheet,
     write_sheet,
 )
+from dashboard.worker.held_model import Library
+from dashboard.worker.interrupted_runs import Ledger
 from dashboard.worker.job import png
-from dashboard.worker.ledger import Ledger
-from dashboard.worker.library import Library
-from dashboard.worker.views import JobView, ModelRequest
+from dashboard.worker.runs_in_flight import Flight
+from dashboard.worker.snapshots import JobView, ModelRequest
 from dashboard.worker.watchers import HEARTBEAT_SECONDS, Watchers
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment

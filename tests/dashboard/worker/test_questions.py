@@ -9,14 +9,14 @@ import pytest
 import torch
 
 import sdlab
-from dashboard.worker.desk import BusyError
-from dashboard.worker.views import ModelRequest
+from dashboard.worker.questions import BusyError
+from dashboard.worker.snapshots import ModelRequest
 from dashboard.worker.worker import Worker
 from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
 from tests.dashboard.conftest import again
-from tests.dashboard.test_worker import ended, running, until
+from tests.dashboard.worker.test_worker import ended, running, until
 
 RUN = Experiment(prompt="a cat", seed=11, num_steps=16)
 

@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 import sdlab
-from dashboard.worker.views import ModelRequest
+from dashboard.worker.snapshots import ModelRequest
 from dashboard.worker.worker import Worker
 from sdlab.errors import ModelError, StoreError
 from sdlab.experiment.experiment import Experiment, Record
@@ -502,7 +502,7 @@ def test_frames_wait_until_somebody_looks(make_worker):
 
 
 def test_what_failed_is_remembered_longer_than_what_is_stored(make_worker, monkeypatch):
-    monkeypatch.setattr("dashboard.worker.roster.REMEMBERED", 2)
+    monkeypatch.setattr("dashboard.worker.run_queue.REMEMBERED", 2)
     worker = make_worker()
     failed = worker.submit(SHORT.with_(eta=0.5, solver="heun"))
     assert ended(worker, failed).state == "failed"
@@ -548,8 +548,8 @@ def test_a_crowd_is_sketched_and_a_few_are_decoded(make_worker, monkeypatch):
 
 def test_a_decoder_that_looked_slow_under_load_is_measured_again(make_worker, monkeypatch):
     seconds = iter((9.0, 0.5, 0.01))
-    monkeypatch.setattr("dashboard.worker.library._decode_seconds", lambda model: next(seconds))
-    monkeypatch.setattr("dashboard.worker.library.MEASURE_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("dashboard.worker.held_model._decode_seconds", lambda model: next(seconds))
+    monkeypatch.setattr("dashboard.worker.held_model.MEASURE_AGAIN_SECONDS", 0.0)
     worker = make_worker()
     until(lambda: worker.status().model)
     until(lambda: worker.status().model.decodes_fast)
@@ -562,9 +562,9 @@ def test_a_decoder_that_looked_slow_under_load_is_measured_again(make_worker, mo
 def test_frames_drawn_while_the_decoder_looked_slow_become_decoded(make_worker, monkeypatch):
     load = [True]
     monkeypatch.setattr(
-        "dashboard.worker.library._decode_seconds", lambda model: 9.0 if load[0] else 0.01
+        "dashboard.worker.held_model._decode_seconds", lambda model: 9.0 if load[0] else 0.01
     )
-    monkeypatch.setattr("dashboard.worker.library.MEASURE_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("dashboard.worker.held_model.MEASURE_AGAIN_SECONDS", 0.0)
     worker = make_worker()
     run = worker.submit(SHORT)
     ended(worker, run)
@@ -577,7 +577,7 @@ def test_frames_drawn_while_the_decoder_looked_slow_become_decoded(make_worker, 
 
 
 def test_all_frames_are_decoded_by_choice_and_stay_so(make_worker, monkeypatch):
-    monkeypatch.setattr("dashboard.worker.library._decode_seconds", lambda model: 9.0)
+    monkeypatch.setattr("dashboard.worker.held_model._decode_seconds", lambda model: 9.0)
     worker = make_worker()
     run = worker.submit(SHORT)
     ended(worker, run)

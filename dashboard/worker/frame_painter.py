@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from dashboard.messages import sentence
 from dashboard.worker.frames import SheetPainter, read_sheet, write_sheet
-from dashboard.worker.shelf import open_stored
+from dashboard.worker.stored_runs import open_stored
 
 if TYPE_CHECKING:
-    from dashboard.worker.library import Library
+    from dashboard.worker.held_model import Library
     from sdlab.models.model import Model
     from sdlab.runs.run import Run
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from dashboard.worker.library import Library
+    from dashboard.worker.held_model import Library
 
 log = logging.getLogger(__name__)
 
