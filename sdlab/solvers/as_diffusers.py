@@ -1,12 +1,7 @@
 """Any solver of ours as a diffusers scheduler, for anybody's pipeline.
 
-A dry run of the solver tells at which sigmas it will ask, hence ``timesteps``. ``step`` sends the
-prediction in and returns the next point asked for, so the pipeline's loop drives the solver without
-knowing. Latents are in VP coordinates, as with diffusers' DDIM and DPM++, so that what a pipeline
-works out from ``alphas_cumprod`` is right.
-
-A solver without memory, whose steps one by one are the same as all at once, is run step by step: it
-goes on from whatever latents the pipeline hands it, at whatever timestep.
+``stepping`` has how a pipeline's loop drives a solver. Latents are in VP coordinates, as with
+diffusers' DDIM and DPM++, so that what a pipeline works out from ``alphas_cumprod`` is right.
 """
 
 from collections.abc import Mapping
@@ -14,28 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.configuration_utils import register_to_config
 from diffusers.schedulers.scheduling_utils import (
     KarrasDiffusionSchedulers,
-    SchedulerMixin,
-    SchedulerOutput,
+    SchedulerMixin,  # noqa: F401 - diffusers looks for it in the module that a saved pipeline names
 )
 
-from sdlab.denoisers.network import at_least_float32, predictions
+from sdlab.denoisers.network import predictions
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.layout import Layout
-from sdlab.solvers.registry import Solver, solvers
-from sdlab.solvers.resuming import RememberedNoise, Resumable
+from sdlab.solvers.registry import solvers
+from sdlab.solvers.stepping import SteppedSolver
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdlab.solvers.randomness import Generators
 
-
-class SolverScheduler(SchedulerMixin, ConfigMixin):
+class SolverScheduler(SteppedSolver):
     """A diffusers scheduler that runs one of our solvers.
 
     Made by ``as_diffusers_scheduler``. ``SolverScheduler.from_config(pipe.scheduler.config,
@@ -62,15 +54,7 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         ValueError: If a name or option is not valid.
     """
 
-    config_name = "scheduler_config.json"
     _compatibles = [scheduler.name for scheduler in KarrasDiffusionSchedulers]
-
-    _index: int | None  # evaluations done, counted from the first of all
-    _begin: int | None
-    _running: Resumable | None
-    _returned: "Tensor | None"  # what the last step gave back
-    _exact: "Tensor | None"  # the same before it was rounded, in VE coordinates
-    _noise: RememberedNoise
 
     @register_to_config
     def __init__(
@@ -107,32 +91,6 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
         """Take the model's config as it is in force: its class has other defaults than this one."""
         whole = {key: value for key, value in config_dict.items() if key != "_use_default_values"}
         return super().extract_init_dict(whole, **kwargs)
-
-    @property
-    def step_index(self) -> int | None:
-        """The evaluation that comes next, counted from the first of all; None before the first."""
-        return self._index
-
-    @property
-    def begin_index(self) -> int | None:
-        """The evaluation at which the loop begins (img2img), or None for the timestep's own."""
-        return self._begin
-
-    def set_begin_index(self, begin_index: int = 0) -> None:
-        """Let the loop begin at an evaluation, which must be the first of a step.
-
-        Raises:
-            ValueError: If it lies inside a step, or the solver would ask for other levels from
-                there than it does in the whole (PLMS evaluates its first step twice).
-        """
-        if begin_index % self.order:
-            raise ValueError(
-                f"begin_index must be a multiple of {self.order}, the evaluations of a step of"
-                f" {self._solver.name!r}, got {begin_index}."
-            )
-        if self._layout is not None and begin_index < len(self._layout.asked):
-            self._layout.check_begin(begin_index)
-        self._begin = begin_index
 
     def set_timesteps(
         self, num_inference_steps: int, device: "str | torch.device | None" = None
@@ -172,48 +130,6 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
             )
         return sample
 
-    def step(
-        self,
-        model_output: "Tensor",
-        timestep: Any,
-        sample: "Tensor",
-        generator: "Generators" = None,
-        return_dict: bool = True,
-    ) -> SchedulerOutput | tuple["Tensor"]:
-        """Answer the solver and return the next point it asks for, in the shape of ``sample``.
-
-        Args:
-            model_output: The (guided) network output, [B, C, h, w].
-            timestep: One of ``timesteps``, or None for the next. Where it is not the next one, a
-                solver without memory goes there, and any may begin there.
-            sample: VP latents as the last step returned them, or changed, [B, C, h, w].
-            generator: For stochastic solvers; a list has one generator an image.
-            return_dict: Whether to wrap the result as diffusers does.
-
-        Raises:
-            ValueError: If timesteps were not set, ``timestep`` is none of them or not the next, all
-                are done, or ``sample`` was changed between steps of a solver with a memory.
-        """
-        layout, index = self._laid_out(), self._place(timestep)
-        if index != self._index:
-            self._running = self._returned = None
-        changed = self._returned is not None and not self._is_returned(sample)
-        if changed and not layout.memoryless:
-            raise ValueError(
-                f"the latents were changed between steps, but solver {self._solver.name!r} keeps"
-                " its own; for inpainting and callbacks that edit them use a solver without memory,"
-                " such as 'ddim', 'euler' or 'heun', or a diffusers scheduler."
-            )
-        self._noise.generator = generator
-        try:
-            x = self._advance(index, model_output, sample, changed)
-        finally:
-            self._noise.generator = None  # it is the caller's, also when this is copied
-        self._index = index + 1
-        self._exact = x
-        self._returned = (x / layout.scale(index + 1)).to(sample.dtype)
-        return SchedulerOutput(self._returned) if return_dict else (self._returned,)
-
     def add_noise(
         self, original_samples: "Tensor", noise: "Tensor", timesteps: "Tensor"
     ) -> "Tensor":
@@ -235,104 +151,23 @@ class SolverScheduler(SchedulerMixin, ConfigMixin):
     def __len__(self) -> int:
         return self.config.num_train_timesteps
 
-    @property
-    def _solver(self) -> Solver:
-        return solvers()[self.config.solver]
+    def _scale(self, index: int) -> float:
+        return self._laid_out().scale(index)
 
-    @property
-    def _options(self) -> dict[str, Any]:
-        return dict(self.config.solver_options or {})
+    def _x0_pred(self, index: int, sample: "Tensor", model_output: "Tensor") -> "Tensor":
+        sigma = self._laid_out().asked[index]
+        return predictions(self.schedule, sample, sigma, model_output)[0]
 
     def _read_config(self) -> None:
         """Read the noise schedule anew: pipelines complete the config of a scheduler they get."""
         self.schedule = NoiseSchedule.from_config(self.config)
         self.alphas_cumprod = torch.tensor(self.schedule.alpha_bar, dtype=torch.float32)
 
-    def _reset(self) -> None:
-        self._index = self._begin = None
-        self._running = self._returned = self._exact = None
-        self._noise = RememberedNoise()
-
-    def _laid_out(self) -> Layout:
-        if self._layout is None:
-            raise ValueError("num_inference_steps is not set; call set_timesteps before step.")
-        return self._layout
-
-    def _place(self, timestep: Any) -> int:
-        """Return the evaluation of a timestep: the next one, if it fits, else the one it names."""
-        layout = self._laid_out()
-        index = self._index if self._index is not None else self._begin or 0
-        time = None if timestep is None else float(torch.as_tensor(timestep, dtype=torch.float32))
-        left = index < len(self._times)
-        if not left or time not in (None, self._times[index]):
-            index = self._looked_up(time, left)
-        elif self._index is not None:
-            return index
-        layout.check_begin(index)
-        return index
-
-    def _looked_up(self, time: float | None, left: bool) -> int:
-        """Return the evaluation that a timestep names, the first of a step if there is a choice.
-
-        diffusers takes the second of two equal timesteps, which in its Heun begins a step too.
-        """
-        layout = self._laid_out()
-        if not left and (time is None or not layout.memoryless):
-            raise ValueError("all steps are done; call set_timesteps before the next picture.")
-        found = [index for index, other in enumerate(self._times) if other == time]
-        if not found:
-            raise ValueError(
-                f"timestep must be one of scheduler.timesteps, got {time:g}; they go from"
-                f" {self._times[0]:g} to {self._times[-1]:g}."
-            )
-        if self._index is not None and not layout.memoryless:
-            raise ValueError(
-                f"timestep {time:g} is not the next one, {self._times[self._index]:g}, but solver"
-                f" {self._solver.name!r} goes by the steps before; call set_timesteps to begin"
-                " anew."
-            )
-        return next((index for index in found if index in layout.starts), found[0])
-
     def _level(self, time: float) -> float:
         """Return the sigma of a timestep: of the layout if it is one of its, else the model's."""
         if self._layout is not None and time in self._times:
             return self._layout.asked[self._times.index(time)]
         return float(self.schedule.timestep_to_sigma(time))
-
-    def _is_returned(self, sample: "Tensor") -> bool:
-        before = self._returned
-        if before is None or sample is before:
-            return before is not None
-        same = sample.shape == before.shape and sample.dtype == before.dtype
-        return same and torch.allclose(sample, before, rtol=0, atol=0, equal_nan=True)
-
-    def _advance(
-        self, index: int, model_output: "Tensor", sample: "Tensor", changed: bool
-    ) -> "Tensor":
-        """Return the next point, in VE coordinates."""
-        layout = self._laid_out()
-        sigma, scale = layout.asked[index], layout.scale(index)
-        given = at_least_float32(sample) * scale
-        if self._running is None:
-            x = given if changed or self._returned is None else self._exact
-            assert x is not None
-            self._running = Resumable(
-                self.config.solver, x, layout.stretch(index), self._noise, self._options
-            )
-        running = self._running
-        assert running.request is not None
-        x = running.request[0]
-        if not changed:
-            x0_pred, _ = predictions(self.schedule, x / scale, sigma, model_output)
-        else:  # the network looked at the changed point; what it tells there is the direction
-            x0_pred, _ = predictions(self.schedule, given / scale, sigma, model_output)
-            x0_pred = x0_pred + (x - given)
-        running.tell(x0_pred)
-        if running.result is not None:
-            self._running = None
-            return running.result
-        assert running.request is not None
-        return running.request[0]
 
 
 def as_diffusers_scheduler(
