@@ -2,12 +2,17 @@
 
 Whoever drives one decides what happens in between: a notebook prints progress, the dashboard's
 worker serves the runs in flight and other people. ``close()`` cancels.
+
+A sampler is a generator too: it yields what it wants to know and is sent the answer. ``drive`` runs
+one to its end; ``driving`` is the same as a computation that can be watched.
 """
 
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
 Result = TypeVar("Result")
+Request = TypeVar("Request")
+Reply = TypeVar("Reply")
 Work = Generator[tuple[int, int], None, Result]
 Progress = Callable[[int, int], None]
 
@@ -24,6 +29,49 @@ def finish(work: Work[Result], on_progress: Progress | None = None) -> Result:
             done, total = next(work)
             if on_progress:
                 on_progress(done, total)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        work.close()
+
+
+def drive(
+    generator: Generator[Request, Reply, Result], answer: Callable[[Request], Reply]
+) -> Result:
+    """Run a generator to its end, with a function that answers its requests; return its value."""
+    return finish(driving(generator, answer, 0))
+
+
+def driving(
+    generator: Generator[Request, Reply, Result], answer: Callable[[Request], Reply], total: int
+) -> Work[Result]:
+    """Return ``drive`` as a computation that yields after every answer.
+
+    Args:
+        generator: Yields a request and is sent the reply; closed in any case.
+        answer: Gives the reply to a request.
+        total: How many requests there will be, as told with the progress.
+    """
+    done = 0
+    try:
+        request = next(generator)
+        while True:
+            reply = answer(request)
+            done += 1
+            yield done, total
+            request = generator.send(reply)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        generator.close()
+
+
+def counted(work: Work[Result], before: int, total: int) -> Work[Result]:
+    """Return a computation that counts on from ``before``, of ``total``: a part of a longer one."""
+    try:
+        while True:
+            done, _ = next(work)
+            yield before + done, total
     except StopIteration as stop:
         return stop.value
     finally:

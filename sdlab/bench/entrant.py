@@ -23,6 +23,7 @@ from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.protocol import Answer, Query
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import Solver, solvers
+from sdlab.work import drive
 
 if TYPE_CHECKING:
     import torch
@@ -253,7 +254,7 @@ def _diffusers(going: Course, curve: str | None) -> Entrant:
             x0_pred = denoise(here, query.sigma)
             return Answer(_output(kind, here, x0_pred, query.sigma), x0_pred)
 
-        x_end = adapter.drive(going.make_process(vp / shown, noise.generator), answer).double()
+        x_end = drive(going.make_process(vp / shown, noise.generator), answer).double()
         holds_ve = not math.isclose(shown, float(scheduler.init_noise_sigma), rel_tol=1e-6)
         return x_end if holds_ve else x_end * math.sqrt(1.0 + going.end**2), made
 

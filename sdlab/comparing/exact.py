@@ -13,6 +13,7 @@ from sdlab.runs.trace import Trace
 from sdlab.solvers.course import course
 from sdlab.solvers.from_diffusers import SD_CONFIG
 from sdlab.solvers.protocol import Answer, Query
+from sdlab.work import drive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,14 +67,14 @@ def _batch(batch: "list[Experiment]", data: "ExactDenoiser") -> list[Run]:
     )
     process = going.make_process(torch.stack(starts), torch.Generator().manual_seed(first.seed))
     asked: list[tuple[Query, Tensor]] = []
-    query = next(process)
-    while True:
-        answer = _answer(query, data)
-        asked.append((query, answer.x0_pred))
-        try:
-            query = process.send(answer)
-        except StopIteration as stop:
-            return [_run(x, i, asked, stop.value) for i, x in enumerate(batch)]
+
+    def answer(query: Query) -> Answer:
+        given = _answer(query, data)
+        asked.append((query, given.x0_pred))
+        return given
+
+    latents = drive(process, answer)
+    return [_run(x, i, asked, latents) for i, x in enumerate(batch)]
 
 
 def _answer(query: Query, data: "ExactDenoiser") -> Answer:

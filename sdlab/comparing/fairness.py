@@ -22,8 +22,9 @@ from sdlab.noise.schedule import NoiseSchedule
 from sdlab.noise.spacings import SPACINGS
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.course import Course, course
-from sdlab.solvers.protocol import Answer
+from sdlab.solvers.protocol import Answer, Query
 from sdlab.solvers.registry import solvers
+from sdlab.work import drive
 
 SAME_LEVEL = 0.01
 """Start levels within this share of each other are one: diffusers' tables are float32."""
@@ -195,15 +196,16 @@ def _ends(going: Course) -> tuple[float, float]:
 
     start = torch.ones(1, 1, 1, 1, dtype=torch.float64)
     process = going.make_process(start, torch.Generator().manual_seed(0))
-    query, x0_pred = next(process), start
-    try:
-        for value in cycle((1.0, 2.2, 1.6)):
-            x0_pred = value * start
-            x = query.x_t.double() * (1.0 + query.sigma**2) ** 0.5
-            query = process.send(Answer((x - x0_pred) / query.sigma, x0_pred))
-    except StopIteration as stop:
-        return stop.value.item(), x0_pred.item()
-    raise AssertionError("a process ends")
+    values, last = cycle((1.0, 2.2, 1.6)), start
+
+    def answer(query: Query) -> Answer:
+        nonlocal last
+        last = next(values) * start
+        x = query.x_t.double() * (1.0 + query.sigma**2) ** 0.5
+        return Answer((x - last) / query.sigma, last)
+
+    end = drive(process, answer)
+    return end.item(), last.item()
 
 
 def _curve(entrant: Entrant, curve: str | None, follows: str | None) -> list[str]:

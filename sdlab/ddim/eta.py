@@ -18,17 +18,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sdlab.work import Work
+from sdlab.ddim.schemes import solving
+from sdlab.work import Work, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
+    from sdlab.ddim.schemes import Denoise
     from sdlab.noise.schedule import NoiseSchedule
     from sdlab.solvers.registry import SolverGenerator
-
-    Denoise = Callable[[Tensor, float], Tensor]
 
 ETAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -159,21 +157,14 @@ def fan(
         raise ValueError(f"the fan needs etas and seeds, got {list(etas)} and {list(seeds)}.")
     for eta in etas:
         check_eta(eta)
-    total, done, ends = (len(sigmas) - 1) * len(etas), 0, []
+    steps, done, ends = len(sigmas) - 1, 0, []
+    total = steps * len(etas)
     for eta in etas:
         rows = 1 if eta == 0 else len(seeds)
         generator = _ddim(start.repeat(rows, 1, 1, 1), sigmas, seeds[:rows], eta)
-        try:
-            x, sigma = next(generator)
-            while True:
-                x0_pred = denoise(x, sigma)
-                done += 1
-                yield done, total
-                x, sigma = generator.send(x0_pred)
-        except StopIteration as stop:
-            ends.append(stop.value.expand(len(seeds), *stop.value.shape[1:]).cpu())
-        finally:
-            generator.close()
+        x = yield from counted(solving(generator, denoise, steps), done, total)
+        ends.append(x.expand(len(seeds), *x.shape[1:]).cpu())
+        done += steps
     return Fan(tuple(etas), tuple(seeds), torch.stack(ends))
 
 

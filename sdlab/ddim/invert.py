@@ -5,7 +5,7 @@ noise down to the clean latents; of EDICT's two states the first.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sdlab.ddim.schemes import ITERATIONS, MIX, Scheme, scheme
+from sdlab.ddim.schemes import ITERATIONS, MIX, Scheme, scheme, solving
 from sdlab.denoisers.guided import Guided
 from sdlab.latents.files import check_latents
 from sdlab.models.model import Model
@@ -23,9 +23,7 @@ from sdlab.work import Progress, Work, finish
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdlab.ddim.schemes import Way
-
-    Denoise = Callable[[Tensor, float], Tensor]
+    from sdlab.ddim.schemes import Denoise
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ def inverting(
     """Return ``invert_with`` as a computation that yields after every network evaluation."""
     states: list[Tensor] = []
     total = ways.evaluations_up * (len(sigmas) - 1)
-    yield from driving(ways.up(latents, sigmas, states.append), denoise, total)
+    yield from solving(ways.up(latents, sigmas, states.append), denoise, total)
     return Inversion(sigmas, method, ways, tuple(reversed(states)))
 
 
@@ -195,7 +193,7 @@ def regenerating(denoise: "Denoise", inversion: Inversion, start: int = 0) -> Wo
     states: list[Tensor] = []
     way = inversion.scheme.down(inversion.states[start], sigmas, states.append)
     total = inversion.scheme.evaluations_down * (len(sigmas) - 1)
-    latents = yield from driving(way, denoise, total)
+    latents = yield from solving(way, denoise, total)
     return Return(latents, _path(tuple(states), sigmas, inversion.method), start)
 
 
@@ -241,7 +239,7 @@ def step_errors(denoise: "Denoise", inversion: Inversion) -> Work[pd.DataFrame]:
     for index, sigmas in enumerate(levels):
         ends: list[Tensor] = []
         way = ways.down(inversion.states[index], sigmas, ends.append)
-        for done, _ in driving(way, denoise, ways.evaluations_down):
+        for done, _ in solving(way, denoise, ways.evaluations_down):
             yield ways.evaluations_down * index + done, total
         before = inversion.states[index + 1].double()
         gap = float((ends[-1].double() - before).square().mean().sqrt())
@@ -249,22 +247,6 @@ def step_errors(denoise: "Denoise", inversion: Inversion) -> Work[pd.DataFrame]:
         vp = math.sqrt(1.0 + sigmas[1] ** 2)
         rows.append((index + 1, sigmas[1], gap / vp, gap / size if size else math.nan))
     return pd.DataFrame(rows, columns=["level", "sigma", "rmse", "relative"])
-
-
-def driving(way: "Way", denoise: "Denoise", total: int) -> "Work[Tensor]":
-    """Run a generator of (x, sigma) to its end with a denoiser, one evaluation at a time."""
-    done = 0
-    try:
-        x, sigma = next(way)
-        while True:
-            x0_pred = denoise(x, sigma)
-            done += 1
-            yield done, total
-            x, sigma = way.send(x0_pred)
-    except StopIteration as stop:
-        return stop.value
-    finally:
-        way.close()
 
 
 def _path(states: "tuple[Tensor, ...]", sigmas: tuple[float, ...], method: str) -> "Tensor":

@@ -26,12 +26,14 @@ from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 from sdlab.errors import unknown
+from sdlab.work import Work, driving
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     Way = Generator[tuple[Tensor, float], Tensor, Tensor]
     Visit = Callable[[Tensor], None]
+    Denoise = Callable[[Tensor, float], Tensor]
 
 METHODS = ("naive", "fixed_point", "edict")
 ITERATIONS = 10
@@ -150,6 +152,17 @@ def scheme(method: str, *, iterations: int = ITERATIONS, mix: float = MIX) -> Sc
         )
     rounds = 1 if method == "naive" else iterations
     return Scheme(lambda x, sigmas, visit: up(x, sigmas, visit, rounds), down, rounds, 1)
+
+
+def solving(way: "Way", denoise: "Denoise", total: int) -> "Work[Tensor]":
+    """Return a generator of (x, sigma) run to its end with a denoiser, yielding each evaluation.
+
+    Args:
+        way: The generator.
+        denoise: (x, sigma) -> x0_pred, VE coordinates.
+        total: Evaluations in all.
+    """
+    return driving(way, lambda request: denoise(*request), total)
 
 
 def _lifted(x: "Tensor", low: float, high: float) -> "Tensor":

@@ -23,7 +23,7 @@ from sdlab.ddim.schemes import ITERATIONS, MIX, scheme
 from sdlab.denoisers.guided import Guided
 from sdlab.latents.round_trip import Likeness, likeness
 from sdlab.noise import curves
-from sdlab.work import Work
+from sdlab.work import Work, counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -148,7 +148,7 @@ def there_and_back(
     x0 = latents.to(model.device).float()
     denoise = Guided(model, settings.prompt, *words)
     up = inverting(denoise, x0, sigmas, settings.method, ways)
-    inversion = yield from _counted(up, 0, total)
+    inversion = yield from counted(up, 0, total)
     caption = settings.prompt if edit is None else edit
     if inject and edit is not None:
         down = regenerating_with_attention(
@@ -163,11 +163,11 @@ def there_and_back(
         )
     else:
         down = regenerating(Guided(model, caption, *words), inversion, start)
-    back = yield from _counted(down, ways.evaluations_up * steps, total)
+    back = yield from counted(down, ways.evaluations_up * steps, total)
     alone = None
     if by_step:
         last = total - ways.evaluations_down * steps
-        alone = yield from _counted(step_errors(denoise, inversion), last, total)
+        alone = yield from counted(step_errors(denoise, inversion), last, total)
     before, after = model.decode(latents), model.decode(back.latents)
     return Outcome(
         latents.float().cpu(),
@@ -180,15 +180,3 @@ def there_and_back(
         alone,
         start,
     )
-
-
-def _counted(work: Work[Any], before: int, total: int) -> Work[Any]:
-    """Return a computation that counts on from ``before``, of ``total``."""
-    try:
-        while True:
-            done, _ = next(work)
-            yield before + done, total
-    except StopIteration as stop:
-        return stop.value
-    finally:
-        work.close()

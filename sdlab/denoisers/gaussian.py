@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sdlab.denoisers.exact import flat
+from sdlab.work import drive
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -114,9 +115,4 @@ def solve(
     generator: "Generator[tuple[Tensor, float], Tensor, Tensor]", mean: float, std: float
 ) -> "Tensor":
     """Run a solver's generator to its end on this denoiser and return its result."""
-    try:
-        x, sigma = next(generator)
-        while True:
-            x, sigma = generator.send(denoise(x, sigma, mean, std))
-    except StopIteration as stop:
-        return stop.value
+    return drive(generator, lambda request: denoise(*request, mean, std))

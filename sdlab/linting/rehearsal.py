@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.course import Course
 from sdlab.solvers.protocol import Answer, Query
+from sdlab.work import drive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -155,7 +156,7 @@ def _of_solver(course: Course, first: float) -> Rehearsal:
     a = 1.0 / math.sqrt(1.0 + first**2)
     process = course.make_process(pattern.at(a, first * a), torch.Generator().manual_seed(0))
     try:
-        end = adapter.drive(process, answer)
+        end = drive(process, answer)
     except Exception as error:
         text = adapter.words(error)
         return _rehearsal(levels[1:], error=text, failed_at=max(0, len(levels) - 1))

@@ -159,7 +159,7 @@ class Job:
                 self.x0_pred = answer.x0_pred
                 self.evaluation += 1
                 try:
-                    with timer:
+                    with timer:  # one answer a round, so not by ``sdlab.work.drive``
                         self._query = self._process.send(answer)
                 except StopIteration as stop:
                     self._latents = stop.value

@@ -27,6 +27,7 @@ from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.protocol import Process, solver_process
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import solvers
+from sdlab.work import drive
 
 if TYPE_CHECKING:
     import torch
@@ -167,7 +168,7 @@ def try_out(course: Course) -> "Tensor":
     start = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7)).to(device)
     process = course.make_process(start, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        return adapter.drive(process, lambda query: adapter.gaussian_answer(query, kind))
+        return drive(process, lambda query: adapter.gaussian_answer(query, kind))
 
 
 def _of_solver(

@@ -6,12 +6,12 @@ bit-identical to it.
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import SchedulerError
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.solvers.protocol import Answer, Process, Query
+from sdlab.solvers.protocol import Process, Query
 
 if TYPE_CHECKING:
     import torch
@@ -135,13 +135,3 @@ def _failure(
         f" {numbers[at]:g}, sigma {sigmas[at]:.3g}): {words(error)}.{why} Take fewer steps, another"
         " curve, or leave its options at their defaults."
     )
-
-
-def drive(process: Process, answer: Callable[[Query], Answer]) -> "Tensor":
-    """Run a process to its end with a function that answers its queries."""
-    try:
-        query = next(process)
-        while True:
-            query = process.send(answer(query))
-    except StopIteration as stop:
-        return stop.value

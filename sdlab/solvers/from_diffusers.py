@@ -16,7 +16,6 @@ from sdlab.noise import curves
 from sdlab.noise.curves import SPACINGS
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.solvers.driving import (
-    drive,
     end_sigma,
     evaluation_sigmas,
     evaluation_steps,
@@ -45,7 +44,6 @@ __all__ = [
     "Probed",
     "check_options",
     "compatible_classes",
-    "drive",
     "end_sigma",
     "evaluation_sigmas",
     "evaluation_steps",

@@ -19,8 +19,9 @@ from sdlab.denoisers.gaussian import denoise
 from sdlab.errors import SchedulerError
 from sdlab.models.scheduler_config import parameters
 from sdlab.noise.schedule import PREDICTION_TYPES, NoiseSchedule
-from sdlab.solvers.driving import drive, evaluation_sigmas, evaluation_steps, scheduler_process
+from sdlab.solvers.driving import evaluation_sigmas, evaluation_steps, scheduler_process
 from sdlab.solvers.protocol import Answer, Query
+from sdlab.work import drive
 
 if TYPE_CHECKING:
     from torch import Tensor

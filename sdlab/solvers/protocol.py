@@ -76,6 +76,7 @@ def solver_process(
     """
     x = at_least_float32(start) * math.sqrt(1.0 + sigmas[0] ** 2)
     generator = solver.function(x, sigmas, noise, **options)
+    # Not by ``sdlab.work.drive``: whoever runs this process answers, between two steps.
     evaluation, num_steps = 0, len(sigmas) - 1
     try:
         x, sigma = next(generator)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.bounds import check_option
 from sdlab.discovery import import_registering
 from sdlab.errors import unknown
+from sdlab.work import drive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,13 +118,18 @@ class Solver:
         generator = self.function(x, sigmas, noise, **(options or {}))
         asked: list[float] = []
         limit = MAX_EVALUATIONS_PER_STEP * len(sigmas)
+
+        def answer(request: "tuple[Tensor, float]") -> "Tensor":
+            if len(asked) == limit:
+                raise ValueError(
+                    f"solver {self.name!r} asked for more than {limit} predictions in"
+                    f" {len(sigmas) - 1} steps; does its loop end?"
+                )
+            asked.append(_sigma_of(self.name, request))
+            return denoise(request[0], asked[-1])
+
         try:
-            request = next(generator)
-            while len(asked) < limit:
-                asked.append(_sigma_of(self.name, request))
-                request = generator.send(denoise(request[0], asked[-1]))
-        except StopIteration as stop:
-            return stop.value, asked
+            return drive(generator, answer), asked
         except ValueError:
             raise
         except Exception as error:
@@ -131,12 +137,6 @@ class Solver:
                 f"solver {self.name!r} fails over sigmas from {sigmas[0]:g} to {sigmas[-1]:g}:"
                 f" {type(error).__name__}: {error}"
             ) from error
-        finally:
-            generator.close()
-        raise ValueError(
-            f"solver {self.name!r} asked for more than {limit} predictions in"
-            f" {len(sigmas) - 1} steps; does its loop end?"
-        )
 
 
 _SOLVERS: dict[str, Solver] = {}

@@ -94,6 +94,7 @@ class Resumable:
         return generator
 
     def _send(self, generator: "SolverGenerator", x0_pred: "Tensor") -> None:
+        """Go one answer further; ``sdlab.work.drive`` would go to the end."""
         try:
             self.request = generator.send(x0_pred)
         except StopIteration as stop:

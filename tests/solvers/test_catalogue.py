@@ -10,6 +10,7 @@ from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import nfe_formula
+from sdlab.work import drive
 from tests.conftest import make_pipeline
 
 TABLE = sdlab.schedulers().set_index("name")
@@ -120,7 +121,7 @@ def test_euler_samples_the_gaussian_along_every_curve(curve, options):
     generator = torch.Generator().manual_seed(0)
     found = sdlab.course(EULER, 8, curve=curve, curve_options=options)
     start = torch.randn(1, 4, 32, 32, generator=generator)
-    end = adapter.drive(found.make_process(start, generator), adapter.gaussian_answer)
+    end = drive(found.make_process(start, generator), adapter.gaussian_answer)
     assert float(end.mean()) == pytest.approx(0.5, abs=0.1)
     assert 0.2 < float(end.std()) < 0.8
 

@@ -7,6 +7,7 @@ import pytest
 import sdlab
 from sdlab.noise import NoiseSchedule
 from sdlab.solvers import from_diffusers as adapter
+from sdlab.work import drive
 
 NAMES = sorted(adapter.compatible_classes())
 
@@ -56,7 +57,7 @@ def test_noise_levels_are_those_that_the_scheduler_scales_by(name):
         return out
 
     scheduler.scale_model_input = spy
-    adapter.drive(process, adapter.gaussian_answer)
+    drive(process, adapter.gaussian_answer)
     if not all(ratio == 1.0 for ratio in seen):  # VE latents
         np.testing.assert_allclose(seen, np.sqrt(1 + np.square(sigmas)), rtol=1e-5)
 

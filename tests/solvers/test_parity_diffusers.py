@@ -15,6 +15,7 @@ from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.protocol import Answer
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import solvers
+from sdlab.work import drive
 from tests.solvers import parity
 
 CONFIG = {**adapter.SD_CONFIG, "set_alpha_to_one": True}
@@ -67,7 +68,7 @@ def theirs(scheduler, num_steps, eta=None):
         eta=eta,
         generator=generator(),
     )
-    end = adapter.drive(process, answer).double()
+    end = drive(process, answer).double()
     last = adapter.end_sigma(scheduler)
     if not holds_ve(scheduler):
         end = end * math.sqrt(1 + last**2)
