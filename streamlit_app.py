@@ -7,9 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 import dashboard
-from dashboard.headers import middleware
-from dashboard.lab import stop_worker
-from dashboard.routes import routes
+from dashboard.shell.headers import middleware
+from dashboard.shell.lab import stop_worker
+from dashboard.shell.routes import routes
 
 
 @asynccontextmanager
@@ -20,5 +20,5 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
 
 
 # By the package, as this script lies elsewhere where it was installed from a wheel.
-main = Path(dashboard.__file__).with_name("main.py")
+main = Path(dashboard.__file__).parent / "shell" / "main.py"
 app = st.App(main, routes=routes(), middleware=middleware(), lifespan=lifespan)

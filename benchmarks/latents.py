@@ -82,12 +82,12 @@ def page(report, runs, names):
     sys.path.insert(0, str(ROOT))
     from streamlit.testing.v1 import AppTest
 
-    from dashboard.lab import stop_worker
+    from dashboard.shell.lab import stop_worker
 
     def opened(**params):
-        at = AppTest.from_file(str(ROOT / "dashboard" / "main.py"), default_timeout=300)
+        at = AppTest.from_file(str(ROOT / "dashboard" / "shell" / "main.py"), default_timeout=300)
         at.query_params.update(params)
-        at.switch_page("../pages/latents.py")
+        at.switch_page("../../pages/latents.py")
         taken = seconds(at.run)
         assert not at.exception and not at.error
         return at, taken

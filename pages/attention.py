@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.attention.view import attention_page
+from dashboard.views.attention.page import attention_page
 
 st.title("Attention", anchor=False)
 st.markdown(

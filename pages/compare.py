@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.compare_page.page import compare_page
+from dashboard.views.compare.page import compare_page
 
 st.title("Compare", anchor=False)
 st.markdown(

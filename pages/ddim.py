@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.ddim_page.page import ddim_page
+from dashboard.views.ddim.page import ddim_page
 
 st.title("DDIM", anchor=False)
 st.markdown(

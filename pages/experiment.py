@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from dashboard.experiment_form import run_form
-from dashboard.run_view import show_details, show_stage
-from dashboard.state import shown_run
+from dashboard.shell.state import shown_run
+from dashboard.views.experiment.form import run_form
+from dashboard.views.run.page import show_details, show_stage
 
 st.title("Experiment", anchor=False)
 st.markdown("Choose what decides a picture, run it, and look at every step of the way.")

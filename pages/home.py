@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.welcome import picture_of_now, ways_on
+from dashboard.views.home.page import picture_of_now, ways_on
 
 st.title("sdlab, the laboratory for Stable Diffusion", anchor=False)
 st.markdown(

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.latents_page.page import latents_page
+from dashboard.views.latents.page import latents_page
 
 st.title("Latents", anchor=False)
 st.markdown(

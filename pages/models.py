@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.models_panel import load_form, model_panel
+from dashboard.views.models.page import load_form, model_panel
 
 st.title("Models", anchor=False)
 st.markdown("One model is in memory at a time; runs wait for each other when they need another.")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.noise_schedules import noise_schedules
+from dashboard.views.noise_schedules.page import noise_schedules
 
 st.title("Noise schedules", anchor=False)
 st.markdown(

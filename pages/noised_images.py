@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.noised_images import noised_images
+from dashboard.views.noised_images.page import noised_images
 
 st.title("Noised images", anchor=False)
 st.markdown(

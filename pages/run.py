@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from dashboard.address import given
-from dashboard.run_view import show_details, show_stage
-from dashboard.runs_list import ask_for_run
+from dashboard.shell.address import given
+from dashboard.views.run.page import show_details, show_stage
+from dashboard.views.runs.page import ask_for_run
 
 st.title("Run", anchor=False)
 st.markdown("One run, from its first noise to its picture; the address of this page links to it.")

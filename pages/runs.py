@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.runs_list import show_runs
+from dashboard.views.runs.page import show_runs
 
 st.title("Runs", anchor=False)
 st.markdown("Everything that was run here, the latest first. Select a row to open it.")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.solver_bench import solver_bench
+from dashboard.views.solver_bench.page import solver_bench
 
 st.title("Solver bench", anchor=False)
 st.markdown(

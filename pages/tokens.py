@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.tokens_view import tokens_page
+from dashboard.views.tokens.page import tokens_page
 
 st.title("Tokens", anchor=False)
 st.markdown("How CLIP cuts your words into tokens, and what the U-Net is given in their place.")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.workbench import workbench
+from dashboard.views.workbench.page import workbench
 
 st.title("Workbench", anchor=False)
 st.markdown(

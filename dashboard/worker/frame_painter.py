@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboard.messages import sentence
+from dashboard.shell.messages import sentence
 from dashboard.worker.frames import SheetPainter, read_sheet, write_sheet
 from dashboard.worker.stored_runs import open_stored
 

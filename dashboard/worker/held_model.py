@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dashboard.messages import named, sentence
+from dashboard.shell.messages import named, sentence
 from dashboard.worker.snapshots import EMBEDDED, ModelRequest, ModelView
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboard.messages import sentence
+from dashboard.shell.messages import sentence
 from dashboard.worker.job import WorkerJob
 from sdlab.errors import SdlabError
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from dashboard.messages import sentence
+from dashboard.shell.messages import sentence
 from dashboard.worker.questions import ENDED, told
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dashboard.messages import named, sentence
+from dashboard.shell.messages import named, sentence
 from dashboard.worker.frame_painter import Easel
 from dashboard.worker.frames import Sheet, read_sheet
 from dashboard.worker.held_model import Library

@@ -15,7 +15,7 @@ from sdlab.models.model import Model
 from sdlab.sampling.engine import Engine
 from tests.dashboard.tables import channels_table, steps_table
 
-MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
+MAIN = Path(__file__).parents[2] / "dashboard" / "shell" / "main.py"
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def scanned_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def runs_folder(tmp_path_factory) -> Iterator[Path]:
-    from dashboard.lab import lab, stop_worker
+    from dashboard.shell.lab import lab, stop_worker
 
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
@@ -55,7 +55,7 @@ def open_page(runs_folder) -> Callable[..., AppTest]:
     def opened(name: str, **params: str) -> AppTest:
         at = AppTest.from_file(str(MAIN), default_timeout=240)
         at.query_params.update(params)
-        at.switch_page(f"../pages/{name}.py")
+        at.switch_page(f"../../pages/{name}.py")
         return at.run()
 
     return opened

@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.dashboard.conftest import MAIN, read
 
-PAGES = sorted(path.stem for path in (MAIN.parents[1] / "pages").glob("*.py"))
+PAGES = sorted(path.stem for path in (MAIN.parents[2] / "pages").glob("*.py"))
 FIELDS = (
     "number_input", "slider", "selectbox", "button_group", "multiselect", "select_slider",
     "text_input", "text_area", "toggle",

@@ -4,7 +4,7 @@ import altair as alt
 import pytest
 from streamlit.elements import vega_charts
 
-from dashboard.lab import lab
+from dashboard.shell.lab import lab
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.conftest import run_until
 

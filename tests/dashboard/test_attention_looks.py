@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dashboard.lab import find, lab
+from dashboard.shell.lab import find, lab
 from sdlab.attention import analysis, views
 from sdlab.attention.layers import Layer
 from sdlab.attention.maps import AttentionMaps, Facts, key_of
@@ -79,8 +79,8 @@ def made(heads=(2, 4)):
 
 
 def test_layers_without_the_chosen_head_are_left_out_and_named():
-    from dashboard.attention.findings import _along
-    from dashboard.attention.viewer import Look
+    from dashboard.views.attention.findings import _along
+    from dashboard.views.attention.viewer import Look
 
     maps = made()
     look = Look((("cat", (1,)),), maps.cross_layers[1].name, 3, "cond", (0,))
@@ -166,7 +166,7 @@ def test_the_noise_level_s_start_is_reasoned(open_page):
 
 
 def test_all_maps_open_again(open_page, tmp_path):
-    from dashboard.attention.files import _safetensors
+    from dashboard.views.attention.files import _safetensors
     from sdlab.runs.attention import open_attention
 
     maps = shown_run_of(recorded(open_page)).trace.attention
@@ -178,7 +178,7 @@ def test_all_maps_open_again(open_page, tmp_path):
 
 
 def test_a_moved_threshold_keeps_the_run_s_column(open_page):
-    from dashboard.attention.files import _summaries
+    from dashboard.views.attention.files import _summaries
 
     maps = shown_run_of(recorded(open_page)).trace.attention
     columns = list(_summaries("half", 0.5, _maps=maps).columns)

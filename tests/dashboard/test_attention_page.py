@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard.heat_viewer import LEVELS, _packed
-from dashboard.lab import lab
+from dashboard.components.heat_viewer import LEVELS, _packed
+from dashboard.shell.lab import lab
 from sdlab.attention import views
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.run_folder import open_run
@@ -140,7 +140,7 @@ def test_no_attention_at_all_is_no_division_by_zero():
 
 
 def test_an_overlay_is_a_picture(recorded):
-    from dashboard.attention.subject import open_maps
+    from dashboard.views.attention.subject import open_maps
     from sdlab.attention.pictures import STOPS, mask, overlay
 
     run = recorded.query_params["run"]
@@ -160,15 +160,15 @@ def test_an_overlay_is_a_picture(recorded):
 
 
 def test_words_of_any_spelling_reach_the_npz(open_page):
-    from dashboard.attention.files import _arrays
-    from dashboard.attention.subject import Subject
-    from dashboard.attention.viewer import Look
+    from dashboard.views.attention.files import _arrays
+    from dashboard.views.attention.subject import Subject
+    from dashboard.views.attention.viewer import Look
 
     at = open_page("attention", **{**FAST, "attention.prompt": "a file ! a red-car"})
     at.button(key="attention.go").click().run()
     run_until(at, shows_maps)
     assert not at.exception
-    from dashboard.attention.subject import open_maps
+    from dashboard.views.attention.subject import open_maps
 
     run = at.query_params["run"]
     folder = lab().runs / (run[0] if isinstance(run, list) else run)
@@ -241,8 +241,8 @@ def test_a_record_beyond_its_cap_cannot_be_started(open_page):
 
 
 def test_other_weights_under_the_same_name_show_their_own_maps(recorded, monkeypatch):
-    from dashboard.attention import view
-    from dashboard.lab import find
+    from dashboard.shell.lab import find
+    from dashboard.views.attention import page as view
 
     seen = []
     monkeypatch.setattr(view, "_stage", lambda subject: seen.append(subject.key) or (None, None))
@@ -276,8 +276,8 @@ def test_the_page_starts_from_the_best_layers_and_steps(open_page, monkeypatch):
 
 
 def test_means_are_of_the_chosen_evaluations(recorded):
-    from dashboard.attention.subject import Subject
-    from dashboard.attention.viewer import Look, look_frames
+    from dashboard.views.attention.subject import Subject
+    from dashboard.views.attention.viewer import Look, look_frames
 
     maps = shown_run_of(recorded).trace.attention
     subject = Subject("means", "", b"", (128, 128), "", "embedded", maps, None)
@@ -301,7 +301,7 @@ def test_means_are_of_the_chosen_evaluations(recorded):
     ],
 )
 def test_what_a_mean_is_of_is_said_truly(kept, chosen, said):
-    from dashboard.attention.viewer import mean_in_words
+    from dashboard.views.attention.viewer import mean_in_words
     from sdlab.attention.maps import AttentionMaps, Facts
     from sdlab.experiment.attention_record import AttentionRecord
 

@@ -4,7 +4,7 @@ from streamlit.testing.v1 import AppTest
 
 
 def _panel(n):
-    from dashboard.chart_panel import chart_panel
+    from dashboard.views.run.charts import chart_panel
     from tests.dashboard.tables import channels_table, steps_table
 
     chart_panel(steps_table(n), channels_table(n), "heun")
@@ -26,14 +26,14 @@ def test_a_short_run_is_drawn_whole():
 
 
 def _bare():
-    from dashboard.chart_panel import chart_panel
+    from dashboard.views.run.charts import chart_panel
     from tests.dashboard.tables import channels_table, steps_table
 
     chart_panel(steps_table(25, guided=False), channels_table(25).head(0), "heun")
 
 
 def test_without_statistics_only_noise_and_time_are_drawn():
-    from dashboard.chart_panel import NO_STATISTICS
+    from dashboard.views.run.charts import NO_STATISTICS
 
     at = AppTest.from_function(_bare, default_timeout=240).run()
     assert not at.exception

@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 
 import sdlab
-from dashboard.compare_page import batch as batches
-from dashboard.compare_page import reduce
-from dashboard.compare_page.earlier import listed
-from dashboard.compare_page.files import python_code
-from dashboard.compare_page.forecast import forecast, power
-from dashboard.compare_page.form import DEFAULTS
-from dashboard.compare_page.result import _tile, is_of, made_at, opened, ranked
-from dashboard.compare_page.rows import FIRST, entrant_of, short_names, text_of, whole_numbers
-from dashboard.compare_page.viewer import difference, opening, signed
-from dashboard.lab import lab
+from dashboard.shell.lab import lab
+from dashboard.views.compare import batch as batches
+from dashboard.views.compare import reduce
+from dashboard.views.compare.earlier import listed
+from dashboard.views.compare.files import python_code
+from dashboard.views.compare.forecast import forecast, power
+from dashboard.views.compare.form import DEFAULTS
+from dashboard.views.compare.result import _tile, is_of, made_at, opened, ranked
+from dashboard.views.compare.rows import FIRST, entrant_of, short_names, text_of, whole_numbers
+from dashboard.views.compare.viewer import difference, opening, signed
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.facts import Facts

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from dashboard.charts import ddim as charts
-from dashboard.ddim_page.edit import _suggestion
+from dashboard.views.ddim.edit import _suggestion
 from sdlab.ddim.eta import coefficients, injected
 from tests.dashboard.conftest import run_until
 
@@ -56,7 +56,7 @@ def test_there_and_back_by_the_exact_scheme(open_page):
 
 
 def test_all_methods_are_compared_by_three_measures(open_page, monkeypatch):
-    from dashboard.ddim_page import there_and_back
+    from dashboard.views.ddim import there_and_back
 
     monkeypatch.setitem(there_and_back.AGAINST, "Guidance", (None, (1.0, 2.0)))
     at = section(

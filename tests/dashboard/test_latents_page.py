@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dashboard.charts import latent_statistics as charts
-from dashboard.lab import lab
+from dashboard.shell.lab import lab
 from sdlab.experiment.experiment import Experiment
 from sdlab.latents import statistics
 from sdlab.runs.run_folder import open_run
@@ -46,7 +46,7 @@ def test_what_they_hold(open_page):
 
 
 def test_what_is_large_is_decoded_in_tiles_and_says_so(open_page, monkeypatch):
-    from dashboard import latent_source
+    from dashboard.widgets import latent_source
 
     at = section(open_page, "What they hold")
     assert any(c.value == "Decoded by the VAE" for c in at.caption)
@@ -76,7 +76,7 @@ def test_through_a_run(open_page, run):
 
 
 def test_any_evaluation_can_be_chosen_though_the_strip_is_thinned(open_page, run, monkeypatch):
-    from dashboard.latents_page import through
+    from dashboard.views.latents import through
 
     monkeypatch.setattr(through, "MOST_FRAMES", 2)
     films = []
@@ -193,7 +193,7 @@ class TestCharts:
         assert len(few.to_dict()["layer"]) == 2 and len(many.to_dict()["layer"]) == 1
 
     def test_shell_and_path_norm(self, noise):
-        from dashboard.latents_page.walk import norm_table
+        from dashboard.views.latents.walk import norm_table
 
         assert "shell" in title(charts.shell(statistics.shell(noise)))
         table = norm_table(noise.numpy(), noise.flip(1).numpy())
@@ -212,7 +212,7 @@ class TestCharts:
 
 def test_a_latents_file_is_read_and_hostile_ones_refused(open_page, noise):
     """AppTest cannot upload, so the page's own reader is asked as the uploader would ask it."""
-    from dashboard.latent_source import read_file
+    from dashboard.widgets.latent_source import read_file
     from sdlab.latents.files import latents_bytes
 
     at = section(open_page, "Experiments")
@@ -230,7 +230,7 @@ def test_a_latents_file_is_read_and_hostile_ones_refused(open_page, noise):
 def test_frames_that_the_scrubber_has_are_not_decoded_again(open_page, run, monkeypatch):
     import time
 
-    from dashboard.latents_page import through
+    from dashboard.views.latents import through
 
     lab().want_frames(run)
     end = time.monotonic() + 240

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import sdlab
-from dashboard.messages import named, plain, sentence
+from dashboard.shell.messages import named, plain, sentence
 from sdlab.errors import ModelError
 
 HARMLESS = set("\"'%,/;?@\\") | {"\\"}  # no Markdown begins with these alone
@@ -26,7 +26,7 @@ def test_markdown_is_made_harmless_and_nothing_is_lost(text):
 
 def test_an_error_is_shown_letter_by_letter():
     def page():
-        from dashboard.messages import explained
+        from dashboard.shell.messages import explained
 
         with explained():
             raise ValueError("no word '**car**', nor ![x](y)")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dashboard.schedule_rows import DEFAULT, preset
+from dashboard.widgets.sampler_rows import DEFAULT, preset
 from sdlab.solvers.from_diffusers import SD_CONFIG, compatible_classes
 from tests.dashboard.conftest import read
 
@@ -136,7 +136,7 @@ def test_a_hostile_upload_is_refused_and_nothing_lost(two, data):
 
 
 def test_presets_hold_only_what_can_run(page):
-    from dashboard.lab import lab
+    from dashboard.shell.lab import lab
 
     catalogue = lab().catalogue()
     known = set(catalogue.loc[catalogue["compatible"], "name"])

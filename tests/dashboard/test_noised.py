@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from dashboard.charts import noised as charts
-from dashboard.lab import lab
-from dashboard.noised_frames import (
+from dashboard.shell.lab import lab
+from dashboard.widgets.noised_frames import (
     KEPT_SIDE,
     MOST_FRAMES,
     SHEET_PIXELS,
@@ -20,7 +20,7 @@ from dashboard.noised_frames import (
     levels,
     sheet,
 )
-from dashboard.pictures import ChosenPicture
+from dashboard.widgets.source_picture import ChosenPicture
 from sdlab.embedded.samples import SAMPLES
 from sdlab.experiment.experiment import Experiment
 from sdlab.solvers.from_diffusers import SD_CONFIG
@@ -189,7 +189,7 @@ def test_stopping_and_going_on(open_page):
     query = {"noised.steps": "2", "noised.seed": "4242"}
     at = open_page("noised_images", **query)
     assert len(table(at)) == 6
-    import dashboard.noised_images as home
+    import dashboard.views.noised_images.page as home
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(home, "_QUIET_SECONDS", -1.0)

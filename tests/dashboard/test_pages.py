@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.lab import lab
+from dashboard.shell.lab import lab
 from dashboard.worker.snapshots import ModelRequest
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.run_folder import open_run
@@ -51,12 +51,12 @@ def test_home_makes_a_picture(open_page):
 
 
 def test_home_does_not_ask_again_for_what_was_cancelled(open_page):
-    from dashboard.welcome import scene
+    from dashboard.views.home.page import scene
 
     at = open_page("home")
     worker, run = lab(), scene(3).with_(num_steps=900)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dashboard.welcome.scene", lambda number, model: run)
+        patch.setattr("dashboard.views.home.page.scene", lambda number, model: run)
         at.button(key="home.another").click().run()
         run_until(at, lambda a: any(b.key == "home.cancel" for b in a.button))
         at.button(key="home.cancel").click().run()

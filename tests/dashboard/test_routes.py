@@ -10,9 +10,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from dashboard.headers import HEADERS, middleware
-from dashboard.lab import lab
-from dashboard.routes import comparison_zip_url, picture_url, routes, stream_zip, zip_url
+from dashboard.shell.headers import HEADERS, middleware
+from dashboard.shell.lab import lab
+from dashboard.shell.routes import comparison_zip_url, picture_url, routes, stream_zip, zip_url
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.facts import Facts

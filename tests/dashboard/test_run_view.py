@@ -4,12 +4,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import sdlab
-from dashboard.run_view import _made
+from dashboard.views.run.page import _made
 
 
 def _line(fields):
     import sdlab
-    from dashboard.run_view import facts_line
+    from dashboard.views.run.page import facts_line
 
     facts_line(sdlab.Experiment(**fields).to_dict())
 

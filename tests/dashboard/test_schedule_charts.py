@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 import sdlab
-from dashboard import schedule_rows
 from dashboard.charts import schedules
-from dashboard.noise_schedules import styles
-from dashboard.schedule_config import IN_FORCE, training_names, training_table
+from dashboard.views.noise_schedules.config import IN_FORCE, training_names, training_table
+from dashboard.views.noise_schedules.page import styles
+from dashboard.widgets import sampler_rows as schedule_rows
 from sdlab.solvers.from_diffusers import SD_CONFIG
 
 NAMES = ("DDIMScheduler", "heun + karras", "HeunDiscreteScheduler + karras")

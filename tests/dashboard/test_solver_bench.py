@@ -6,8 +6,8 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from dashboard import bench_data
-from dashboard.schedule_rows import Row
+from dashboard.views.solver_bench import data as bench_data
+from dashboard.widgets.sampler_rows import Row
 from sdlab.bench.entrant import schedule
 from sdlab.noise.exchange import NamedCurve
 from sdlab.runs.curves import delete_curve, save_curve

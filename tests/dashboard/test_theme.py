@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.compare_page import tiles, wipe
-from dashboard.theme import OWNERS, PALETTE, luminance, scheduler_color
+from dashboard.components import tiles, wipe
+from dashboard.shell.theme import OWNERS, PALETTE, luminance, scheduler_color
 
 # The relative luminance of the dark theme's background.
 DARK = 0.0065
@@ -83,7 +83,7 @@ def test_contrast_is_the_one_of_the_standard():
 @pytest.mark.parametrize("place, theme", enumerate(("light", "dark")))
 @pytest.mark.parametrize("what", ["stBaseButton-primary", "stMultiSelectTagsContainer"])
 def test_words_on_the_primary_colour_can_be_read(what, place, theme):
-    style = (ROOT / "dashboard" / "main.py").read_text()
+    style = (ROOT / "dashboard" / "shell" / "main.py").read_text()
     rules = re.findall(r"([^{}]+)\{ color: light-dark\((#\w+), (#\w+)\)", style)
     (ink,) = {rule[1 + place] for rule in rules if what in rule[0]}
     assert contrast(ink, THEME[theme]["primaryColor"]) >= READABLE

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dashboard.charts import base, tokens
-from dashboard.token_pieces import grid_html, pieces_html
+from dashboard.views.tokens.pieces import grid_html, pieces_html
 from sdlab.text.encoder import compare, encode, norms
 from sdlab.text.self_attention import attention_table, heads_table, mask_table, mass_table
 from sdlab.text.similar import cosine_table

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
-from dashboard.lab import lab
+from dashboard.shell.lab import lab
 from dashboard.worker.snapshots import LabView
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.load import EMBEDDED
@@ -121,7 +121,7 @@ def test_the_page_answers_while_a_run_is_going(page):
 
 
 def test_what_the_page_shows_is_the_models_own(page):
-    from dashboard.token_data import encoded, readers
+    from dashboard.views.tokens.data import encoded, readers
 
     (reader,) = readers(lab().status().model.hash)
     shown = encoded(reader, "a parrot on a beach").contextual
@@ -130,7 +130,7 @@ def test_what_the_page_shows_is_the_models_own(page):
 
 
 def test_a_busy_model_is_explained(open_page, monkeypatch):
-    from dashboard import token_data
+    from dashboard.views.tokens import data as token_data
     from dashboard.worker.questions import LATE, BusyError
 
     def busy(*args, **kwargs):
@@ -168,7 +168,7 @@ class TwoEncoders:
 
 
 def test_a_model_of_two_tokenizers_shows_either(page, monkeypatch):
-    from dashboard import token_data
+    from dashboard.views.tokens import data as token_data
 
     two = TwoEncoders(lab().status().model)
     monkeypatch.setattr(token_data, "lab", lambda: two)

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from dashboard import workbench_draft as drafts
 from dashboard.charts import workbench as charts
-from dashboard.lab import lab
-from dashboard.points_editor import _pairs
-from dashboard.workbench import problem_table
+from dashboard.components.points_editor import _pairs
+from dashboard.shell.lab import lab
+from dashboard.views.workbench import draft as drafts
+from dashboard.views.workbench.page import problem_table
 from sdlab.noise import NoiseSchedule, curves
 from sdlab.noise.exchange import NamedCurve
 from sdlab.runs.curves import delete_curve, list_curves, load_curve

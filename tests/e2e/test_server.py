@@ -5,7 +5,7 @@ import signal
 
 from playwright.sync_api import expect
 
-from dashboard.headers import HEADERS
+from dashboard.shell.headers import HEADERS
 from tests.e2e.conftest import SECONDS, start_server
 
 

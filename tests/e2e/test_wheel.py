@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from dashboard.navigation import _MENU
+from dashboard.shell.navigation import _MENU
 from tests.e2e.conftest import ROOT, SECONDS, settle, start_server
 
 # What a clone has that no package is made of, and what is only there after work in it.

@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from dashboard.controls import parse_options, parse_seed
-from dashboard.job_panel import progress_text, readable_seconds
-from dashboard.messages import sentence
-from dashboard.run_view import python_code
-from dashboard.scrubber import frame_labels
-from dashboard.sidebar import readable_bytes
+from dashboard.components.scrubber import frame_labels
+from dashboard.shell.messages import sentence
+from dashboard.shell.sidebar import readable_bytes
+from dashboard.views.run.page import python_code
+from dashboard.widgets.experiment_controls import parse_options, parse_seed
+from dashboard.widgets.job_panel import progress_text, readable_seconds
 from dashboard.worker.frames import (
     MAX_PIXELS,
     Sheet,

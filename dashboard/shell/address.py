@@ -1,0 +1,229 @@
+"""The one place that reads the address of a page.
+
+Every field of a page stands in its address, so anybody can write anything there. ``bound`` draws a
+field that goes by its address: what the address holds is read here first, and what the field could
+not hold is left out, said at the head of the page, and the field stands at its default.
+
+Streamlit drops most of what does not fit by itself, in silence; an infinite number of steps and an
+emptied choice it takes, or breaks on. Those leave the address before the field is drawn.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard.shell.messages import plain
+from sdlab.errors import nearest
+
+SHOWN_LETTERS = 60
+SHOWN_NAMES = 12
+_STATE = "address"
+
+Check = Callable[[Sequence[str]], str]
+"""Says what is wrong with the texts that the address holds for a field; "" if nothing is."""
+
+
+def arrive(page: str) -> None:
+    """Note which page is drawn, and draw what of its address could not be used.
+
+    Args:
+        page: The page's name.
+    """
+    state = _state()
+    if state["page"] != page:
+        state.update(page=page, read={}, notes={}, names={})
+    if state["notes"]:
+        said = [plain(note) for note, _ in state["notes"].values()]
+        st.warning("  \n".join(said), icon=":material/link_off:")
+
+
+def given(name: str) -> str:
+    """Return what the address holds under a name that is no field's, or ""."""
+    return st.query_params.get(name, "").strip()
+
+
+def keep(name: str, value: str) -> None:
+    """Hold a value in the address, under a name that is no field's; "" takes the name out.
+
+    The address is written only where it changes: a write sends it whole, as it was when this script
+    began, and so takes back what a field has written into it since.
+    """
+    if given(name) == value:
+        return
+    if value:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
+
+
+def bound(place: Any = st) -> "Bound":
+    """Return the fields that go by the address, to be drawn at a place: ``st`` or a container."""
+    return Bound(place)
+
+
+class Bound:
+    """Streamlit's fields, each with its ``key`` in the address.
+
+    Args:
+        place: Where they are drawn.
+    """
+
+    def __init__(self, place: Any) -> None:
+        self._place = place
+
+    def number_input(
+        self,
+        label: str,
+        min_value: float,
+        max_value: float,
+        value: float | None,
+        *more: Any,
+        **named: Any,
+    ) -> Any:
+        """Draw ``st.number_input``."""
+        check = _number(min_value, max_value, may_be_empty=value is None)
+        args = (label, min_value, max_value, value, *more)
+        return self._drawn("number_input", check, *args, **named)
+
+    def slider(
+        self, label: str, min_value: float, max_value: float, *more: Any, **named: Any
+    ) -> Any:
+        """Draw ``st.slider`` of one number."""
+        check = _number(min_value, max_value)
+        return self._drawn("slider", check, label, min_value, max_value, *more, **named)
+
+    def selectbox(self, label: str, options: Iterable[Any], *more: Any, **named: Any) -> Any:
+        """Draw ``st.selectbox``."""
+        return self._chosen("selectbox", label, options, *more, **named)
+
+    def segmented_control(self, label: str, options: Iterable[Any], **named: Any) -> Any:
+        """Draw ``st.segmented_control`` of one choice."""
+        return self._chosen("segmented_control", label, options, **named)
+
+    def pills(self, label: str, options: Iterable[Any], **named: Any) -> Any:
+        """Draw ``st.pills``."""
+        return self._chosen("pills", label, options, **named)
+
+    def select_slider(self, label: str, options: Iterable[Any], *more: Any, **named: Any) -> Any:
+        """Draw ``st.select_slider``."""
+        return self._chosen("select_slider", label, options, *more, **named)
+
+    def multiselect(self, label: str, options: Iterable[Any], *more: Any, **named: Any) -> Any:
+        """Draw ``st.multiselect``; Enter chooses the nearest match, never all of them."""
+        named = {"select_all": False, **named}
+        if named.get("accept_new_options"):
+            return self._drawn("multiselect", _anything, label, options, *more, **named)
+        return self._chosen("multiselect", label, options, *more, **named)
+
+    def text_input(self, label: str, *more: Any, **named: Any) -> Any:
+        """Draw ``st.text_input``; any text is one."""
+        return self._drawn("text_input", _anything, label, *more, **named)
+
+    def text_area(self, label: str, *more: Any, **named: Any) -> Any:
+        """Draw ``st.text_area``; any text is one."""
+        return self._drawn("text_area", _anything, label, *more, **named)
+
+    def toggle(self, label: str, *more: Any, **named: Any) -> Any:
+        """Draw ``st.toggle``."""
+        return self._drawn("toggle", _switch, label, *more, **named)
+
+    def _chosen(
+        self, kind: str, label: str, options: Iterable[Any], *more: Any, **named: Any
+    ) -> Any:
+        options = list(options)
+        names = [str(named.get("format_func", str)(option)) for option in options]
+        check = _one_of(names, may_be_empty=kind in ("multiselect", "pills"))
+        if "key" in named:
+            _rename(named["key"], options, names)
+        return self._drawn(kind, check, label, options, *more, **named)
+
+    def _drawn(self, kind: str, check: Check, *args: Any, key: str, **named: Any) -> Any:
+        _read(key, check)
+        value = getattr(self._place, kind)(*args, key=key, bind="query-params", **named)
+        notes = _state()["notes"]
+        if key in notes:
+            note, stands = notes[key]
+            if stands is _UNKNOWN:
+                notes[key] = (note, value)
+            elif stands != value:  # the person has chosen since
+                del notes[key]
+        return value
+
+
+_UNKNOWN = "(not drawn yet)"
+
+
+def _rename(key: str, options: Sequence[Any], names: Sequence[str]) -> None:
+    """Choose a field's choice once more if its options are called something else than before.
+
+    The browser and the address go by the names, and would keep the one that it had.
+    """
+    before = _state()["names"].get(key, names)
+    _state()["names"][key] = names
+    if before != names and st.session_state.get(key) in options:
+        st.session_state[key] = st.session_state[key]
+
+
+def _state() -> dict[str, Any]:
+    return st.session_state.setdefault(_STATE, {"page": "", "read": {}, "notes": {}, "names": {}})
+
+
+def _read(key: str, check: Check) -> None:
+    """Read what the address holds for a field before that is drawn; leave out what is no use.
+
+    Only what the address held on arrival is judged: later it is the field that writes it.
+    """
+    state, texts = _state(), st.query_params.get_all(key)
+    if not texts or key in st.session_state or state["read"].get(key, texts) != texts:
+        return
+    state["read"][key] = texts
+    problem = check(texts)
+    if not problem:
+        return
+    shown = texts[-1] if len(texts[-1]) <= SHOWN_LETTERS else texts[-1][:SHOWN_LETTERS] + "…"
+    note = f"{key} {shown!r}, in the address of this page, {problem}. The page goes by its default."
+    state["notes"][key] = (note, _UNKNOWN)
+    del st.query_params[key]
+    st.rerun()
+
+
+def _number(low: float, high: float, may_be_empty: bool = False) -> Check:
+    def check(texts: Sequence[str]) -> str:
+        text, whole = texts[-1], isinstance(low, int)
+        if may_be_empty and not text:
+            return ""
+        try:
+            number = float(text) if text else math.nan
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number) and low <= number <= high and not (whole and number % 1):
+            return ""
+        return f"is no {'whole ' if whole else ''}number from {low} to {high}"
+
+    return check
+
+
+def _one_of(names: Sequence[str], may_be_empty: bool) -> Check:
+    def check(texts: Sequence[str]) -> str:
+        if may_be_empty and not any(texts):
+            return ""
+        wrong = [text for text in texts if text not in names]
+        if not wrong:
+            return ""
+        valid = nearest(wrong[0][:SHOWN_LETTERS], names) if wrong[0] else []
+        some = valid or names[:SHOWN_NAMES]
+        said = " or ".join(map(repr, some)) if valid else ", ".join(some)
+        more = ", …" if not valid and len(names) > SHOWN_NAMES else ""
+        return f"is not to be chosen here; {'did you mean ' if valid else 'valid: '}{said}{more}"
+
+    return check
+
+
+def _switch(texts: Sequence[str]) -> str:
+    return "" if texts[-1].lower() in ("true", "false") else "must be true or false"
+
+
+def _anything(texts: Sequence[str]) -> str:
+    return ""

@@ -1,0 +1,61 @@
+"""Which model a page runs on: the one in memory, unless another is asked for by name.
+
+Only one model is in memory, so a run of another one puts out what somebody loaded. A page therefore
+takes the model at hand by default, shows it in its form, and says so before it asks for another.
+"""
+
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import plain
+from dashboard.worker.snapshots import EMBEDDED
+
+_KEY = "experiment.model"
+
+
+def model_choice(known: tuple[str, ...]) -> str:
+    """Draw the menu of models and return the chosen name.
+
+    While nobody chose another, it stands at the model at hand, also when that changes.
+
+    Args:
+        known: Names under which models can be asked for.
+    """
+    own = lab().status().at_hand
+    before = st.session_state.get(f"{_KEY}.own")
+    if before not in (None, own) and st.session_state.get(_KEY, before) == before:
+        st.session_state[_KEY] = own
+    st.session_state[f"{_KEY}.own"] = own
+    names = list(dict.fromkeys([*known, own]))
+    return bound().selectbox(
+        "Model",
+        names,
+        names.index(own),
+        key=_KEY,
+        help="The one in memory, unless you choose another. Load others on the Models page.",
+    )
+
+
+def say_model(name: str) -> None:
+    """Draw the model that a form stands for, where it can only be the one in memory."""
+    st.caption(f":material/deployed_code: On **{plain(name)}**, the model in memory.")
+    say_swap(name)  # another one may wait to be loaded
+
+
+def say_swap(name: str) -> None:
+    """Say that running a model would put another one out of memory, if it would."""
+    view = lab().status()
+    own = view.at_hand
+    if name != own:
+        held = "in memory" if view.model and view.model.name == own else "next in memory"
+        st.warning(
+            f"This runs on **{plain(name)}**, but **{plain(own)}** is {held}: running it takes "
+            f"{plain(own)} out and loads {plain(name)}.",
+            icon=":material/swap_horiz:",
+        )
+
+
+def in_words(name: str) -> str:
+    """Return a model's name for a line of facts: of a path the end."""
+    return name if name == EMBEDDED else name.rstrip("/\\").replace("\\", "/").rpartition("/")[2]

@@ -1,0 +1,52 @@
+"""The sidebar panel that every page has: what computes, on what, and how much waits."""
+
+import streamlit as st
+
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import plain
+from dashboard.shell.model_choice import in_words
+from dashboard.worker.snapshots import LabView, ModelView
+
+POLL_SECONDS = 2
+_OVERFLOWS = "Its VAE overflows in {}; pictures that do so go through it in float32."
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def device_panel() -> None:
+    """Draw the model, its device and the queue; keeps itself up to date."""
+    view = lab().status()
+    with st.container(key="sidebar_panel", gap="xsmall"):
+        if view.model:
+            _model(view.model)
+            if view.vae_overflows:
+                st.caption(f":material/warning: {_OVERFLOWS.format(view.model.dtype)}")
+        _activity(view)
+
+
+def _model(model: ModelView) -> None:
+    st.markdown(f":material/deployed_code: **{plain(in_words(model.name))}**")
+    st.caption(
+        f"{plain(model.device_name)} · {model.dtype}  \n"
+        f"{model.parameters / 1e6:,.1f} M parameters · {readable_bytes(model.memory_bytes)}"
+    )
+
+
+def _activity(view: LabView) -> None:
+    if view.stopped:
+        st.badge("worker stopped: restart the server", icon=":material/error:", color="red")
+    elif view.loading:
+        st.badge("loading model", icon=":material/hourglass_top:", color="orange")
+    elif view.running:
+        word = "run" if view.running == 1 else "runs"
+        st.badge(f"{view.running} {word} going", icon=":material/bolt:", color="green")
+    elif view.model:
+        st.badge("idle", icon=":material/check_circle:", color="gray")
+    else:
+        st.badge("no model", icon=":material/error:", color="red")
+    if view.queued:
+        st.badge(f"{view.queued} waiting", icon=":material/schedule:", color="blue")
+
+
+def readable_bytes(count: float) -> str:
+    """Return a size in MB or GB, to three figures."""
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"

@@ -1,0 +1,46 @@
+"""What a session remembers beyond one page: who it is, and which run each page shows.
+
+The run that a page shows is also in its URL, so that a reload and a shared link find it again; a
+page switch clears the URL, and then this memory fills it.
+"""
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from dashboard.shell.address import given, keep
+
+
+def session_id() -> str:
+    """Return the id of this browser session."""
+    context = get_script_run_ctx()
+    return context.session_id if context else "no session"
+
+
+def shown_run(page: str) -> str:
+    """Return the id of the run that a page shows, or ""."""
+    key = f"{page}.run"
+    run = given("run") or st.session_state.get(key, "")
+    if run:
+        show_run(page, run)
+    return run
+
+
+def show_run(page: str, run: str) -> None:
+    """Make a page show a run, also after a reload; "" shows none."""
+    st.session_state[f"{page}.run"] = run
+    keep("run", run)
+
+
+def leave(run: str) -> None:
+    """Note that this session no longer watches a run that goes on for others."""
+    st.session_state.setdefault("left", set()).add(run)
+
+
+def watches(run: str) -> bool:
+    """Return whether this session counts as watching a run."""
+    return run not in st.session_state.get("left", set())
+
+
+def come_back(run: str) -> None:
+    """Watch a run again."""
+    st.session_state.get("left", set()).discard(run)

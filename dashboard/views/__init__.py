@@ -1,0 +1,1 @@
+"""Views: what each page is made of, a folder a page; no view imports another."""

@@ -1,0 +1,327 @@
+"""What the maps tell: courses over the steps, small multiples, overlaps, rankings, a place."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import attention as charts
+from dashboard.charts.base import AXES, MAX_ROWS
+from dashboard.charts.names import short_layers
+from dashboard.shell.address import bound
+from dashboard.shell.messages import explained
+from dashboard.views.attention.subject import PAGE, Subject
+from dashboard.views.attention.viewer import Look, mean_in_words
+from dashboard.worker.job import png
+from sdlab.attention import analysis, pictures, views
+from sdlab.attention.words import labelled
+
+if TYPE_CHECKING:
+    from sdlab.attention.maps import AttentionMaps
+
+VIEWS = ("Over the steps", "Side by side", "Words against words", "Layers and heads")
+SHEET_MOST = 60
+SHEET_SIDE = 96
+MAXIMUM = (
+    "This run kept the maximum over the heads: each share and mass below is the largest that any "
+    "head gives, and those of all tokens do not add up to 1."
+)
+
+
+def csv_buttons(subject: Subject, **tables: pd.DataFrame) -> None:
+    """Draw a CSV download for each table, by its name."""
+    from sdlab.runs.export import csv_bytes
+
+    with st.container(horizontal=True):
+        for name, frame in tables.items():
+            st.download_button(
+                f"{name.replace('_', ' ').capitalize()} (CSV)",
+                data=csv_bytes(frame),
+                file_name=f"{subject.name}-{name}.csv",
+                mime="text/csv",
+                key=f"{PAGE}.csv.{name}",
+                icon=":material/download:",
+                on_click="ignore",
+                help=f"{len(frame):,} rows: {', '.join(frame.columns)}",
+            )
+
+
+def show_findings(subject: Subject, look: Look) -> None:
+    """Draw one of the views of what the maps tell; only that one is computed."""
+    st.header("What the maps tell", anchor=False)
+    if not _whole(subject):
+        st.caption(MAXIMUM)
+    chosen = bound().segmented_control(
+        "View", VIEWS, default=VIEWS[0], required=True, key=f"{PAGE}.view",
+        label_visibility="collapsed", 
+    )  # fmt: skip
+    draw = {
+        "Over the steps": _over_steps,
+        "Side by side": _side_by_side,
+        "Words against words": _overlap,
+        "Layers and heads": _ranking,
+    }[chosen]
+    with explained():
+        draw(subject, look)
+
+
+def show_place(subject: Subject, look: Look, place: tuple[float, float] | None) -> None:
+    """Draw which words a clicked place attends to, and where that place itself looks."""
+    if place is None:
+        st.caption(
+            ":material/ads_click: Click in a map: the words ranked at that place, and where the "
+            "place itself looks."
+        )
+        return
+    x, y = place
+    where = f"{x:.0%} from the left, {y:.0%} from the top"
+    st.markdown(f"**At {where}**, {mean_in_words(subject.maps, look.evaluations)}")
+    left, right = st.columns([3, 2], gap="large")
+    with explained():
+        frame = analysis.words_at(subject.maps, x, y, **look.choice)
+        left.altair_chart(charts.words_at(frame, _whole(subject)))
+        with left:
+            csv_buttons(subject, words_at_this_place=frame.assign(x=x, y=y))
+        with right:
+            _looks_at(subject, look, place)
+
+
+def _looks_at(subject: Subject, look: Look, place: tuple[float, float]) -> None:
+    maps = subject.maps
+    if not maps.self_layers:
+        st.caption("Self-attention was not recorded, so where the place looks is not known.")
+        return
+    heat = views.self_map(maps, *place, half=look.half, evaluation=look.evaluations)
+    grids = ", ".join(dict.fromkeys(layer.size for layer in maps.self_layers))
+    st.image(
+        png(pictures.overlay(subject.image(), heat)),
+        output_format="PNG",
+        width=260,
+        alt="Where this place looks",
+    )
+    st.caption(
+        f"Where this place looks: self-attention, mean of the recorded layers ({grids} cells)."
+    )
+
+
+def _over_steps(subject: Subject, look: Look) -> None:
+    maps = subject.maps
+    if len(maps) < 2:
+        st.info("One evaluation has no course over steps: take a run for that.")
+        shares = _placed(_kinds(subject, look), maps)
+        st.altair_chart(charts.kind_mass(shares, "step", _whole(subject)))
+        csv_buttons(subject, shares=shares, words=_placed(_course(subject, look), maps))
+        return
+    axis = bound().segmented_control(
+        "Against", AXES, default=AXES[0], required=True, key=f"{PAGE}.axis"
+    )
+    kinds = _placed(_kinds(subject, look), maps)
+    course = _placed(_course(subject, look), maps)
+    names = [label for label, _ in look.words]
+    shown = course[course["word"].isin(names)]
+    if shown.empty:
+        shown = course
+    every = -(-max(len(kinds), len(shown)) // MAX_ROWS)
+    if every > 1:
+        kinds, shown = (frame[frame["evaluation"] % every == 0] for frame in (kinds, shown))
+        st.caption(f"One evaluation in {every} is drawn.")
+    left, right = st.columns(2)
+    left.altair_chart(charts.kind_mass(kinds, axis, _whole(subject)))
+    right.altair_chart(charts.course(shown, axis, "mass"))
+    left.altair_chart(charts.course(shown, axis, "likeness"))
+    right.altair_chart(charts.course(shown, axis, "entropy"))
+    left.caption(
+        "Places that need no word rest on start or end. Pads carry meaning too, "
+        "as Stable Diffusion masks none of them."
+    )
+    table = analysis.decided(course)
+    right.caption(
+        f"A word counts as decided once its map correlates by {analysis.DECIDED} or more with its "
+        "last one, and stays so. Entropy is highest for a map that is the same everywhere."
+    )
+    right.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "word": "decided word",
+            "step": "step (from 0)",
+            "evaluation": "evaluation (from 0)",
+            "sigma": st.column_config.NumberColumn("at sigma", format="%.4g"),
+        },
+        alt="When each word is decided",
+    )
+    every_kind = _placed(_kinds(subject, look), maps)
+    csv_buttons(subject, shares=every_kind, words=course, decided=table)
+
+
+def _side_by_side(subject: Subject, look: Look) -> None:
+    maps = subject.maps
+    left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
+    label = left.selectbox(
+        "Word", [name for name, _ in look.words], key=f"{PAGE}.sheet_word.{look.half}"
+    )
+    options = {"evaluation": "evaluations", "layer": "layers", "head": "heads"}
+    over = bound(middle).segmented_control(
+        "One picture for each of the",
+        list(options),
+        format_func=options.get,
+        default="evaluation",
+        required=True,
+        key=f"{PAGE}.sheet_over",
+    )
+    common = bound(right).toggle("One scale for all", True, key=f"{PAGE}.sheet_scale")
+    if over == "head" and (maps.record.heads != "all" or len(maps.choose(look.layer)) > 1):
+        need = "one layer above" if maps.record.heads == "all" else "a run with Heads: all"
+        st.info(f"To see head by head, choose {need}.")
+        return
+    choice, without = _along(maps, look, over)
+    names, heats = views.frames(maps, list(dict(look.words)[label]), over, **choice)
+    every = -(-len(heats) // SHEET_MOST)
+    heats, names = heats[::every], names[::every]
+    sheet = pictures.sheet(subject.image(), list(heats), columns=10, side=SHEET_SIDE, common=common)
+    st.image(
+        png(sheet, side=max(sheet.size)),
+        output_format="PNG",
+        alt=f"Maps of {label}, one for each of the {options[over]}",
+    )
+    told = _told(over, names)
+    left_to_right = f"Row by row, {options[over]}: " + ", ".join(told)
+    left_to_right += f" (one in {every})." if every > 1 else "."
+    if without:
+        left_to_right += f" Left out, as they have no head {look.head}: {', '.join(without)}."
+    st.caption(left_to_right)
+
+
+def _along(maps: "AttentionMaps", look: Look, over: str) -> tuple[dict[str, Any], list[str]]:
+    """Return what is drawn along an axis, and the layers that lack the head looked at."""
+    if over == "evaluation":
+        return look.every, []
+    if over == "head":
+        return {**look.choice, "head": None}, []
+    names = [layer.name for layer in maps.cross_layers]
+    if look.head is None or maps.record.heads != "all":
+        return {**look.choice, "layer": names}, []
+    have = [layer.name for layer in maps.cross_layers if layer.heads > look.head]
+    short = dict(zip(names, short_layers(names), strict=True))
+    return {**look.choice, "layer": have}, [short[name] for name in names if name not in have]
+
+
+def _told(over: str, names: list[Any]) -> list[str]:
+    """Return what the pictures of a sheet are called; evaluations from 0, as in the viewer."""
+    if over == "layer":
+        return short_layers(names)
+    return [str(name) for name in names]
+
+
+def _overlap(subject: Subject, look: Look) -> None:
+    options = {"word": "words", "token": "tokens"}
+    with st.container(horizontal=True):
+        by = bound().segmented_control(
+            "Of",
+            list(options),
+            format_func=options.get,
+            default="word",
+            required=True,
+            key=f"{PAGE}.overlap_by",
+            help="Whole words, or every recorded token: the pieces of words, start and end.",
+        )
+        value = bound().segmented_control(
+            "Measure",
+            ("correlation", "overlap"),
+            default="correlation",
+            required=True,
+            key=f"{PAGE}.overlap",
+        )
+    also = _phrases(subject, look) if by == "word" else ()
+    frame = analysis.overlap(subject.maps, by, also=also, **look.choice)
+    names = list(dict.fromkeys(frame["word"]))
+    if len(names) < 2:
+        st.info("One word has nothing to overlap with.")
+        return
+    left, right = st.columns([3, 2], gap="large")
+    shown = names[: math.isqrt(MAX_ROWS)]
+    drawn = frame[frame["word"].isin(shown) & frame["other"].isin(shown)]
+    left.altair_chart(charts.overlap(drawn, value))
+    if len(shown) < len(names):
+        left.caption(f"The first {len(shown)} of {len(names)} are drawn; the CSV has all.")
+    with left:
+        csv_buttons(subject, **{f"{by}_overlap": frame})
+    right.markdown(
+        "An attribute that leaks, such as the red of *a red car and a blue bird* on the bird, "
+        "looks where another word's object is: its row is high in that word's column, and low "
+        "in its own noun's.\n\n"
+        "**Correlation** compares the shapes of two maps; what they share everywhere does not "
+        "count. **Overlap** is the sum of the lesser of the two maps, each scaled to sum 1."
+    )
+
+
+def _ranking(subject: Subject, look: Look) -> None:
+    one, other = st.columns([2, 3], vertical_alignment="bottom")
+    label = one.selectbox(
+        "Word", [name for name, _ in look.words], key=f"{PAGE}.rank_word.{look.half}"
+    )
+    by = bound(other).segmented_control(
+        "By",
+        analysis.RANKS,
+        default="focus",
+        required=True,
+        key=f"{PAGE}.rank_by",
+        help="How sharp the map is, how much attention the word receives, or its largest share.",
+    )
+    choice = {**look.choice, "layer": None, "head": None}
+    frame = analysis.ranking(subject.maps, list(dict(look.words)[label]), by, **choice)
+    left, right = st.columns([3, 2], gap="large")
+    left.altair_chart(charts.ranking(frame, by, faint=analysis.FAINT))
+    with left:
+        csv_buttons(subject, ranking=frame.assign(word=label))
+    right.dataframe(
+        frame,
+        hide_index=True,
+        height=min(420, 40 + 35 * len(frame)),
+        column_order=("grid", "head", "focus", "mass", "entropy", "peak", "layer"),
+        column_config={
+            name: st.column_config.NumberColumn(format="%.4f")
+            for name in ("mass", "entropy", "focus", "peak")
+        },
+        alt=f"Layers by the {by} of {label}",
+    )
+    right.caption(
+        "Focus is 1 - entropy / ln(cells): 1 for a map in one cell, 0 for one that is the same "
+        "everywhere. Grids of different sizes can be compared by it. Maps whose peak is below "
+        f"{analysis.FAINT:g} stand last: hardly any attention goes to the word there."
+    )
+
+
+def _kinds(subject: Subject, look: Look) -> pd.DataFrame:
+    return _table(subject.key, "kinds", str(look.every), _maps=subject.maps, _choice=look.every)
+
+
+def _course(subject: Subject, look: Look) -> pd.DataFrame:
+    choice = {**look.every, "also": _phrases(subject, look)}
+    return _table(subject.key, "course", str(choice), _maps=subject.maps, _choice=choice)
+
+
+def _phrases(subject: Subject, look: Look) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return what is looked at beside the words of the prompt: several of them as one."""
+    known = dict(labelled(subject.maps.tokens[look.half]))
+    return tuple((label, places) for label, places in look.words if label not in known)
+
+
+def _whole(subject: Subject) -> bool:
+    """Return whether the shares of a place add up to 1: not where heads were reduced to the max."""
+    return subject.maps.record.heads != "max"
+
+
+@st.cache_data(max_entries=64, show_spinner="Measuring the maps …")
+def _table(
+    key: str, what: str, choice: str, _maps: "AttentionMaps", _choice: dict[str, Any]
+) -> pd.DataFrame:
+    make = {"kinds": analysis.kind_mass, "course": analysis.word_course}[what]
+    return make(_maps, **_choice)
+
+
+def _placed(frame: pd.DataFrame, maps: "AttentionMaps") -> pd.DataFrame:
+    """Return the table with the timestep of each evaluation, for the charts' axes."""
+    timesteps = dict(zip(maps.evaluations, maps.facts.timesteps, strict=True))
+    return frame.assign(timestep=frame["evaluation"].map(timesteps))

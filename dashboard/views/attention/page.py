@@ -1,0 +1,65 @@
+"""The Attention page, put together."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard.views.attention.subject import (
+    SOURCES,
+    Subject,
+    choose_subject,
+    given_subject,
+    run_controls,
+    shown_subject,
+)
+
+if TYPE_CHECKING:
+    from dashboard.views.attention.viewer import Look
+
+TAUGHT = (
+    "The embedded model's cross-attention was taught: part of its training held each word's map to "
+    "the word's true place. Maps of models trained without that are less sharp."
+)
+
+MAXIMUM = ", the largest of any head for each token: shares of all tokens do not add up to 1"
+
+
+def attention_page() -> None:
+    """Draw the whole page."""
+    left, right = st.columns([3, 7], gap="large")
+    with left:
+        of = choose_subject()
+        if of == SOURCES[0]:
+            run_controls()
+        else:
+            subject = given_subject()
+    with right:
+        if of == SOURCES[0]:
+            subject = shown_subject()
+        look, place = _stage(subject) if subject else (None, None)
+    if subject is None or look is None:
+        return
+    from dashboard.views.attention.files import show_files
+    from dashboard.views.attention.findings import show_findings, show_place
+
+    show_place(subject, look, place)
+    show_findings(subject, look)
+    show_files(subject, look)
+    st.caption(TAUGHT)
+
+
+def _stage(subject: Subject) -> "tuple[Look | None, tuple[float, float] | None]":
+    """Draw the viewer; return what is looked at, and the place that was clicked last."""
+    from dashboard.views.attention.viewer import look_controls, show_viewer
+
+    look = look_controls(subject)
+    if look is None:
+        return None, None
+    place = show_viewer(subject, look)
+    heads = subject.maps.record.heads
+    st.caption(
+        "Each map is the share of a place's attention that goes to the word, after the softmax "
+        f"over all 77 tokens{MAXIMUM if heads == 'max' else ''}. The lightest colour is the "
+        "largest share of any step; the mean has a scale of its own."
+    )
+    return look, place

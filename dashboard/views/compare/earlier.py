@@ -1,0 +1,93 @@
+"""The comparisons that were made here, to open again."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.lab import lab
+from dashboard.shell.navigation import page_path
+from dashboard.views.compare.batch import FOLDER as ASKED
+from dashboard.views.compare.batch import LIMIT
+from sdlab.comparing.result import FOLDER, MANIFEST, STORED, open_result
+from sdlab.errors import StoreError
+from sdlab.runs.atomic import recover_all
+from sdlab.runs.reading import read_file, read_parquet
+
+SHOWN = 50
+
+
+def earlier(page: str) -> None:
+    """Draw the list of stored comparisons, the latest first; a selected row opens."""
+    table = listed(lab().runs)
+    if table.empty:
+        return
+    st.header("Earlier comparisons", anchor=False)
+    event = st.dataframe(
+        table,
+        key=f"{page}.earlier",
+        hide_index=True,
+        height=min(430, 38 + 35 * len(table)),
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "verdict": st.column_config.TextColumn("Verdict", width="large"),
+            "prompts": st.column_config.TextColumn("Prompts", width="medium"),
+            "samplers": st.column_config.NumberColumn("Samplers", width="small"),
+            "pictures": st.column_config.NumberColumn("Pictures", width="small"),
+            "made": st.column_config.DatetimeColumn("Made (UTC)", format="YYYY-MM-DD HH:mm"),
+            "id": st.column_config.TextColumn("Id"),
+        },
+        alt="Stored comparisons, latest first",
+    )
+    if event.selection.rows:
+        chosen = str(table.iloc[event.selection.rows[0]]["id"])
+        st.switch_page(page_path("compare"), query_params={"id": chosen})
+
+
+def listed(runs: Path) -> pd.DataFrame:
+    """Return the stored comparisons, and those on their way, the latest first."""
+    found: dict[str, dict[str, object]] = {}
+    for path in (runs / ".dashboard" / ASKED).glob("*.json"):
+        found[path.stem] = {"path": path, "verdict": "not finished"}
+    recover_all(runs / FOLDER)
+    for path in (runs / FOLDER).glob(f"*/{MANIFEST}"):
+        found[path.parent.name] = {"path": path}
+    latest = sorted(found.items(), key=lambda item: _changed(item[1]["path"]), reverse=True)
+    rows = [_row(name, **given) for name, given in latest[:SHOWN]]
+    columns = ["made", "verdict", "prompts", "samplers", "pictures", "id"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _row(name: str, path: Path, verdict: str = "") -> dict[str, object]:
+    row: dict[str, object] = {"made": pd.Timestamp(_changed(path), unit="s"), "id": name}
+    try:
+        manifest = json.loads(read_file(path, LIMIT))
+        comparison = manifest["comparison"]
+        said = verdict or _first_sentence(path.parent, manifest["verdict"])
+        pictures = len(comparison["prompts"]) * len(comparison["seeds"])
+        prompts = "; ".join(comparison["prompts"])
+        samplers = len(comparison["entrants"])
+    except (OSError, StoreError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return row | {"verdict": f"cannot be read: {type(error).__name__}: {error}"[:200]}
+    return row | {
+        "verdict": said, "prompts": prompts, "samplers": samplers, "pictures": pictures,
+    }  # fmt: skip
+
+
+def _first_sentence(folder: Path, stored: list[str]) -> str:
+    """Return how a verdict begins; of one from before pictures were counted, as judged now."""
+    try:
+        if "open" not in read_parquet(folder / "ties.parquet", STORED["ties"]).columns:
+            stored = list(open_result(folder.parents[1], folder.name).verdict)
+    except StoreError:
+        pass  # opened, it says itself which file is damaged
+    return " ".join(stored[:1])
+
+
+def _changed(path: object) -> float:
+    try:
+        return Path(str(path)).stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,165 @@
+"""What a comparison will take, and what of it cannot be fair; said before anything runs."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from dashboard.shell.lab import lab
+from dashboard.shell.state import session_id
+from dashboard.views.compare.batch import Batch, planned
+from dashboard.worker.snapshots import ModelView
+from dashboard.worker.worker import IN_FLIGHT
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.entrant import Entrant
+from sdlab.comparing.facts import Facts
+
+Evaluations = dict[tuple[str, int], int]  # by entrant and budget
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a comparison will take.
+
+    Attributes:
+        runs: Of the samplers.
+        evaluations: Of the samplers' runs.
+        references: Runs behind the references.
+        reference_evaluations: Of those.
+        bytes: That computing and recording, or the summing up after it, take at their peak,
+            estimated.
+        notes: What stands against a fair comparison, sentences by entrant.
+        power: What so many pictures can tell from luck, a sentence.
+    """
+
+    runs: int
+    evaluations: int
+    references: int
+    reference_evaluations: int
+    bytes: int
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    power: str = ""
+
+
+def facts_of(model: ModelView) -> Facts:
+    """Return what a comparison needs to know of the model in memory.
+
+    Raises:
+        ModelError: If another model has been loaded in the meantime.
+    """
+    return Facts(model.name, model.hash, _config(model.hash))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _config(model_hash: str) -> dict[str, Any]:
+    return lab().ask(lambda model: dict(model.scheduler_config), model_hash)
+
+
+@st.cache_data(max_entries=64, show_spinner="Counting the evaluations …")
+def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]) -> Forecast:
+    """Return what a comparison will take.
+
+    Args:
+        comparison: Its JSON.
+        name: Of the model in memory.
+        model_hash: Of its weights.
+        config: Its scheduler config.
+
+    Raises:
+        ValueError: If a sampler cannot run as it is asked to; names it.
+        MemoryLimitError: If not even one run fits into memory.
+    """
+    found = Comparison.from_dict(json.loads(comparison))
+    batch = planned(found, Facts(name, model_hash, config))
+    pictures = len(found.pictures)
+    nfe = {(e.label, b): _nfe(e, found, b, config) for e in found.entrants for b in found.budgets}
+    return Forecast(
+        runs=len(batch.cells),
+        evaluations=pictures * sum(nfe.values()),
+        references=2 * pictures,
+        reference_evaluations=pictures * (3 * found.reference_steps - 2),
+        bytes=max(_making(batch, nfe, model_hash), _summing(batch, nfe, model_hash)),
+        notes=_notes(found, config),
+        power=power(found),
+    )
+
+
+def power(comparison: Comparison) -> str:
+    """Return what a comparison's number of pictures can tell from luck; "" if none is ranked."""
+    from sdlab.comparing.fairness import draws_noise
+    from sdlab.comparing.significance import PICTURES, resolution
+
+    samplers = sum(not draws_noise(entrant) for entrant in comparison.entrants)
+    if samplers < 2:
+        return ""
+    pictures = len(comparison.pictures)
+    counts = sorted({n for n in (pictures, 4, 8, 16, 32) if n >= max(pictures, PICTURES)})[:3]
+    shown = [f"{n} pictures above {resolution(n, samplers):.2g}" for n in counts]
+    few = f"Fewer than {PICTURES} pictures tell nothing from luck. " if pictures < PICTURES else ""
+    return (
+        f"{few}A difference between samplers, over what it varies by from picture to picture,"
+        f" shows with {', with '.join(shown)}."
+    )
+
+
+def _nfe(entrant: Entrant, comparison: Comparison, budget: int, config: dict[str, Any]) -> int:
+    from sdlab.solvers.course import course
+
+    try:
+        return course(
+            entrant.solver,
+            comparison.steps_for(entrant, budget, config),
+            config=config,
+            options=dict(entrant.options(comparison.curve)),
+            curve=entrant.follows(comparison.curve),
+            curve_options=dict(entrant.curve_options),
+            eta=entrant.eta,
+        ).nfe
+    except ValueError as error:
+        if f"budget {budget}" in str(error):
+            raise
+        raise ValueError(f"{entrant.label}, budget {budget}: {error}") from None
+
+
+def _notes(comparison: Comparison, config: dict[str, Any]) -> dict[str, list[str]]:
+    from sdlab.comparing.fairness import notes
+
+    found = {e.label: list(notes(comparison, e, config)) for e in comparison.entrants}
+    return {label: said for label, said in found.items() if said}
+
+
+def _making(batch: Batch, nfe: Evaluations, model_hash: str) -> int:
+    """Return what the runs that are in flight together take, at the most."""
+    longest = max(
+        batch.cells, key=lambda c: len(c.experiment.record.tensors) * nfe[c.entrant, c.budget]
+    ).experiment
+    together = min(len(batch.experiments), IN_FLIGHT)
+    fine = [reference.fine for reference in batch.references][:1]
+
+    def weigh(model: Any) -> int:
+        from sdlab.models import memory
+        from sdlab.sampling.engine import most_samples
+        from sdlab.sampling.plan import plan
+
+        plans = [plan(model, experiment) for experiment in (longest, *fine)]
+        rows = min(most_samples(model), together * (2 if plans[0].guided else 1))
+        computing = rows * memory.sample_bytes(model, plans[0].shape)
+        computing = max(computing, memory.decode_bytes(model, plans[0].shape))
+        kept = max(p.record_bytes for p in plans)
+        return memory.BASE_BYTES + computing + together * kept
+
+    return lab().ask(weigh, model_hash, session_id())
+
+
+def _summing(batch: Batch, nfe: Evaluations, model_hash: str) -> int:
+    """Return what summing up all stored runs takes."""
+    asked = [(cell.experiment, nfe[cell.entrant, cell.budget]) for cell in batch.cells]
+    asked += [(e, 2 * e.num_steps - 1) for r in batch.references for e in (r.fine, r.coarse)]
+
+    def weigh(model: Any) -> int:
+        from sdlab.comparing.memory import summary_bytes
+
+        return summary_bytes(model, asked, len(batch.references))
+
+    return lab().ask(weigh, model_hash, session_id())

@@ -1,0 +1,292 @@
+"""The form of the Compare page: who, which pictures, at what cost; all of it in the address."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.messages import say_ignored_negative
+from dashboard.views.compare.rows import FIRST, MOST, entrant_of, text_of, whole_numbers
+from dashboard.widgets import sampler_rows as schedule_rows
+from dashboard.widgets.experiment_controls import OWN_CURVE
+from dashboard.widgets.sampler_adder import sampler_adder
+from dashboard.worker.snapshots import ModelView
+from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
+
+DEFAULTS: dict[str, object] = {
+    "samplers": list(FIRST),
+    "prompts": "a parrot on a beach",
+    "seeds": "0",
+    "budget": 20,
+    "more": "5, 10",
+    "align": "Steps",
+    "cfg": 4.0,
+    "curve": "karras",
+    "negative": "",
+    "rescale": 0.0,
+    "width": None,
+    "height": None,
+    "fast": False,
+    "reference": REFERENCE_STEPS,
+}
+COUNTED = {"Steps": "steps", "Evaluations": "nfe"}
+FAST = (
+    "bfloat16 autocast for the compared runs, not for the reference: about two thirds of their "
+    "time on a recent server CPU, at an error of its own that the distances then contain (about "
+    "0.015 std on the embedded model). Leave it off to measure small differences."
+)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the form stands for.
+
+    Attributes:
+        comparison: What would be compared; None if something is not valid.
+        problems: Why, in sentences.
+    """
+
+    comparison: Comparison | None
+    problems: tuple[str, ...] = ()
+
+
+def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Draft:
+    """Draw the controls and return what they stand for.
+
+    Args:
+        page: For the widget keys.
+        catalogue: The table of ``sdlab.schedulers``.
+        model: The model in memory.
+    """
+    texts = _samplers(page, catalogue)
+    left, middle, right = st.columns([8, 4, 7], gap="medium")
+    with left:
+        prompts = bound().text_area(
+            "Prompts, one a line", DEFAULTS["prompts"], key=f"{page}.prompts", height=122
+        )
+    with middle:
+        seeds = bound().text_input(
+            "Seeds",
+            DEFAULTS["seeds"],
+            key=f"{page}.seeds",
+            placeholder="0-3, 7",
+            help="Every prompt is made with every seed, all samplers from the same noise. What can "
+            "be told from luck depends on their number: three show only very large differences.",
+        )
+        cfg = bound().number_input("Guidance scale (CFG)", 0.0, 20.0, 4.0, 0.5, key=f"{page}.cfg")
+    with right:
+        budget, more, align = _budgets(page)
+    given = _more(page, model)
+    say_ignored_negative(str(given["negative_prompt"]), float(cfg))
+    return _draft(texts, prompts or "", seeds or "", budget, more, align, float(cfg), given)
+
+
+def as_parameters(page: str, comparison: Comparison) -> dict[str, str | list[str]]:
+    """Return what of the address makes the form stand for a comparison; defaults are left out."""
+    counted = {value: key for key, value in COUNTED.items()}
+    values = {
+        "samplers": [text_of(entrant) for entrant in comparison.entrants],
+        "prompts": "\n".join(comparison.prompts),
+        "seeds": ", ".join(map(str, comparison.seeds)),
+        "budget": comparison.budget,
+        "more": ", ".join(map(str, comparison.more_budgets)),
+        "align": counted[comparison.align],
+        "cfg": comparison.guidance_scale,
+        "curve": comparison.curve or OWN_CURVE,
+        "negative": comparison.negative_prompt,
+        "rescale": comparison.guidance_rescale,
+        "width": comparison.width,
+        "height": comparison.height,
+        "fast": comparison.fast,
+        "reference": comparison.reference_steps,
+    }
+    return {
+        f"{page}.{name}": _as_text(values[name])
+        for name, default in DEFAULTS.items()
+        if values[name] != default
+    }
+
+
+def _as_text(value: object) -> str | list[str]:
+    """Return a value as the address of a page holds it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, list) else "" if value is None else str(value)
+
+
+def touched(page: str) -> bool:
+    """Return whether the address or this session holds any choice of the form."""
+    known = {*st.query_params.keys(), *map(str, st.session_state)}
+    return any(f"{page}.{name}" in known for name in DEFAULTS)
+
+
+def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
+    from sdlab.comparing.presets import PRESETS
+
+    key = f"{page}.samplers"
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        for number, (name, preset) in enumerate(PRESETS.items()):
+            st.button(
+                name[0].upper() + name[1:],
+                key=f"{page}.preset_{number}",
+                type="tertiary",
+                icon=":material/bolt:",
+                help=preset.description,
+                on_click=_take,
+                args=(key, name),
+            )
+        sampler_adder(page, key, catalogue, FIRST)
+    texts = bound().multiselect(
+        "Samplers",
+        schedule_rows.offers(catalogue),
+        list(FIRST),
+        key=key,
+        accept_new_options=True,
+        max_selections=MOST,
+        wrap=True,
+        help="A solver or scheduler, alone (then it follows the curve for all) or + curve of its "
+        "own. You may also type one: `heun {option=value} + karras [rho=5]`, with a name of "
+        "yours before it if you like: `mine: heun + karras`.",
+    )
+    return list(dict.fromkeys(texts))
+
+
+def _take(key: str, name: str) -> None:
+    from sdlab.comparing.presets import preset
+
+    st.session_state[key] = [text_of(entrant) for entrant in preset(name)][:MOST]
+
+
+def _budgets(page: str) -> tuple[int, str, str]:
+    left, right = st.columns([3, 4], gap="small")
+    with right:
+        counted = bound().segmented_control(
+            "Counted in",
+            list(COUNTED),
+            default="Steps",
+            required=True,
+            key=f"{page}.align",
+            help="Evaluations make it fair: Heun, which makes two a step, then takes half as many "
+            "steps. A CFG pair counts as one.",
+        )
+    budget = bound(left).number_input(
+        "Budget",
+        1,
+        1000,
+        20,
+        key=f"{page}.budget",
+        help="Of the runs that are looked at in every detail.",
+    )
+    more = bound().text_input(
+        "More budgets",
+        DEFAULTS["more"],
+        key=f"{page}.more",
+        placeholder="5, 10, 40",
+        help="For error against cost: each sampler runs again at each of them. Two give a line, "
+        "three or more a slope with an interval.",
+    )
+    return int(budget), more or "", COUNTED[counted]
+
+
+def _more(page: str, model: ModelView) -> dict[str, object]:
+    from sdlab.noise.curves import OWN, names
+
+    curves = [OWN_CURVE, *(name for name in names() if name not in OWN)]
+    with st.expander("Curve, size, reference, fast mode", key=f"{page}.more_controls"):
+        one, two, three, four = st.columns(4, gap="medium")
+        with one:
+            curve = bound().selectbox(
+                "Sigma curve for all",
+                curves,
+                curves.index("karras"),
+                key=f"{page}.curve",
+                help="For samplers that name none. Over one curve all start at the same noise, "
+                "which a fair comparison needs; who cannot follow it takes what comes nearest.",
+            )
+            negative = bound().text_input("Negative prompt", key=f"{page}.negative")
+        with two:
+            width = _side(page, "width", model.default_size[0])
+            height = _side(page, "height", model.default_size[1])
+        with three:
+            steps = bound().number_input(
+                "Reference steps",
+                4,
+                1000,
+                REFERENCE_STEPS,
+                2,
+                key=f"{page}.reference",
+                help="Of Heun over karras: the converged picture. It runs at half as many steps "
+                "too, and the change between both tells its own error.",
+            )
+            rescale = bound().slider("Guidance rescale", 0.0, 1.0, 0.0, 0.05, key=f"{page}.rescale")
+        with four:
+            fast = bound().toggle("Fast mode", key=f"{page}.fast", help=FAST)
+            if fast:
+                st.caption(f":material/bolt: {FAST}")
+            else:
+                st.caption("Off: float32 as loaded, batches agree with single runs to rounding.")
+    return {
+        "curve": None if curve == OWN_CURVE else curve,
+        "negative_prompt": negative or "",
+        "width": width,
+        "height": height,
+        "reference_steps": int(steps),
+        "guidance_rescale": float(rescale),
+        "fast": bool(fast),
+        "model": model.name,
+    }
+
+
+def _side(page: str, name: str, own: int) -> int | None:
+    return bound().number_input(
+        f"{name.title()} (px)",
+        8,
+        4096,
+        None,
+        8,
+        key=f"{page}.{name}",
+        placeholder=f"{own} (the model's own)",
+    )
+
+
+def _draft(
+    texts: list[str],
+    prompts: str,
+    seeds: str,
+    budget: int,
+    more: str,
+    align: str,
+    cfg: float,
+    given: dict[str, object],
+) -> Draft:
+    problems: list[str] = []
+    entrants = []
+    for text in texts:
+        try:
+            entrants.append(entrant_of(text))
+        except ValueError as error:
+            problems.append(f"{text[:80]}: {_brief(str(error))}")
+    if problems:
+        return Draft(None, tuple(problems))
+    if not entrants:
+        return Draft(None)
+    try:
+        comparison = Comparison(
+            tuple(entrants),
+            tuple(dict.fromkeys(filter(None, (line.strip() for line in prompts.splitlines())))),
+            whole_numbers(seeds, "seeds"),
+            budget,
+            tuple(n for n in whole_numbers(more, "more budgets") if n != budget),
+            align,
+            guidance_scale=cfg,
+            **given,  # type: ignore[arg-type]
+        )
+    except ValueError as error:
+        return Draft(None, (str(error),))
+    return Draft(comparison)
+
+
+def _brief(said: str) -> str:
+    """Return a message; of a long one not the names that would be valid, which the menu shows."""
+    return said if len(said) < 300 else said.partition(" Valid: ")[0][:600]

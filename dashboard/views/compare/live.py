@@ -1,0 +1,209 @@
+"""A comparison on its way: tiles that fill in, progress, cancel; then its summing up."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from dashboard.components.tiles import Tile, show_tiles
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import explained, show_error
+from dashboard.shell.model_choice import say_swap
+from dashboard.shell.routes import page_url, picture_url
+from dashboard.shell.state import come_back, leave, session_id, watches
+from dashboard.views.compare.batch import Batch, RunState, ask, progress, states
+from dashboard.views.compare.choice import choose_picture
+from dashboard.views.compare.rows import looks, short_names
+from dashboard.views.compare.summing import summaries
+from dashboard.widgets.job_panel import readable_seconds
+from sdlab.comparing.columns import REFERENCE
+from sdlab.comparing.comparison import Comparison
+from sdlab.experiment.experiment import Experiment
+
+POLL_SECONDS = 0.5
+HEARTBEAT_SECONDS = 5.0
+REFERENCE_COLOR = "#8a90a3"
+_WORDS = {
+    "queued": "waiting",
+    "decoding": "decoding",
+    "saving": "saving",
+    "cancelled": "cancelled",
+    "interrupted": "interrupted: the server stopped",
+    "missing": "not run",
+}
+
+
+def live_panel(page: str, batch: Batch) -> None:
+    """Draw a batch that has no result yet; keeps itself up to date while anything runs."""
+    found = states(lab(), batch)
+    if any(state.live for state in found.values()):
+        _live(page, batch)
+    elif any(state.state in ("missing", "interrupted") for state in found.values()):
+        _stopped(page, batch, found)
+    else:
+        _summing(page, batch, found)
+
+
+@st.fragment(run_every=HEARTBEAT_SECONDS)
+def _live(page: str, batch: Batch) -> None:
+    """Draw what ticks, and wind it up anew now and then: a browser may lose a timer."""
+    _ticking(page, batch)
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _ticking(page: str, batch: Batch) -> None:
+    found = states(lab(), batch)
+    live = [run for run, state in found.items() if state.live]
+    if not live:
+        st.rerun()
+    mine = watches(batch.id)
+    if mine:
+        for run in live:
+            lab().touch(run, session_id())
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_progress"):
+        done, total = progress(found, batch)
+        st.progress(min(1.0, done / max(1, total)), text=_progress_text(found, done, total))
+        if mine:
+            st.button(
+                "Cancel",
+                key=f"{page}.cancel",
+                icon=":material/stop_circle:",
+                help="What is done is kept, and the results are shown for it.",
+                on_click=_cancel,
+                args=(batch, tuple(live)),
+            )
+        else:
+            st.button("Watch again", key=f"{page}.watch", on_click=come_back, args=(batch.id,))
+    draw_tiles(page, batch, found)
+
+
+def draw_tiles(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
+    """Draw the tiles of the chosen picture at the comparison's first budget."""
+    comparison = batch.comparison
+    prompt, seed = choose_picture(page, comparison)
+    labels = [entrant.label for entrant in comparison.entrants]
+    names, (colors, _) = short_names(labels), looks(comparison.entrants)
+    fine = next(r.fine for r in batch.references if (r.prompt, r.seed) == (prompt, seed))
+    tiles = [_tile("reference", REFERENCE, REFERENCE_COLOR, fine, found[fine.id])]
+    for cell in batch.cells_of(prompt, seed, comparison.budget):
+        name, run = names[cell.entrant], cell.experiment
+        tiles.append(_tile(cell.entrant, name, colors[name], run, found[run.id]))
+    show_tiles(
+        tiles, picture_size(batch.comparison), f"{prompt}, seed {seed}, by sampler", f"{page}.tiles"
+    )
+
+
+def _tile(id: str, name: str, color: str, run: Experiment, state: RunState) -> Tile:
+    seen = "done" if state.state == "done" else state.preview
+    share = state.evaluation / state.nfe if state.nfe else 0.0
+    at = f"{state.evaluation} of {state.nfe} evaluations"
+    line = at if state.state == "running" else _WORDS.get(state.state, "")
+    if state.state == "done":
+        line = f"{state.nfe} evaluations"
+    what = "Picture" if state.state == "done" else "Preview"
+    return Tile(
+        id=f"{run.id} {id}",
+        name=name,
+        color=color,
+        state=state.state,
+        src=picture_url(run.id, seen) if seen else "",
+        alt=f"{what} by {name} of: {run.prompt}" if seen else "",
+        line=line,
+        error=state.error,
+        share=1.0 if state.state == "done" else share,
+        href=page_url(f"run?id={run.id}") if state.state == "done" else "",
+    )
+
+
+def picture_size(comparison: Comparison) -> tuple[int, int]:
+    """Return width and height of a comparison's pictures in pixels."""
+    model = lab().status().model
+    own = model.default_size if model else (1, 1)
+    return comparison.width or own[0], comparison.height or own[1]
+
+
+def _progress_text(found: Mapping[str, RunState], done: int, total: int) -> str:
+    ended = sum(not state.live for state in found.values())
+    parts = [f"{done:,} of {total:,} evaluations", f"{ended} of {len(found)} runs ended"]
+    status = lab().status()
+    if status.loading:
+        return f"Loading {status.loading.rpartition('/')[2]} …"
+    if status.pace and done:
+        parts.append(f"about {readable_seconds(status.pace * (total - done))} left")
+    return " · ".join(parts)
+
+
+def _cancel(batch: Batch, live: tuple[str, ...]) -> None:
+    if "left" in [lab().cancel(run, session_id()) for run in live]:
+        leave(batch.id)
+        st.toast("Others wait for these runs, so they go on without you.", icon=":material/group:")
+
+
+def _stopped(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
+    """Draw a batch whose runs the server lost: a choice to go on, or to sum up what there is."""
+    done = sum(state.state == "done" for state in found.values())
+    st.warning(
+        f"The server stopped before this comparison was done: {done} of {len(found)} runs are "
+        "stored.",
+        icon=":material/power_off:",
+    )
+    view = summaries().view(batch.id)
+    if view is not None and view.live:
+        _waiting(page, batch)
+        return
+    if view is not None and view.error:
+        show_error(view.error)
+    say_swap(batch.facts.name)
+    with st.container(horizontal=True):
+        st.button(
+            "Go on",
+            key=f"{page}.go_on",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=_go_on,
+            args=(batch,),
+        )
+        st.button(
+            "Show what is done",
+            key=f"{page}.partial",
+            icon=":material/bar_chart:",
+            disabled=not done,
+            on_click=summaries().begin,
+            args=(batch, found),
+        )
+    draw_tiles(page, batch, found)
+
+
+def _go_on(batch: Batch) -> None:
+    come_back(batch.id)
+    summaries().forget(batch.id)
+    with explained():
+        ask(lab(), batch)
+
+
+def _summing(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
+    view = summaries().view(batch.id)
+    if view is None:
+        summaries().begin(batch, found)
+    elif view.error:
+        show_error(f"The runs are done, but not their result: {view.error}")
+        st.button(
+            "Try again",
+            key=f"{page}.sum_again",
+            icon=":material/replay:",
+            on_click=summaries().forget,
+            args=(batch.id,),
+        )
+        draw_tiles(page, batch, found)
+        return
+    _waiting(page, batch)
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _waiting(page: str, batch: Batch) -> None:
+    view = summaries().view(batch.id)
+    if view is None or not view.live:
+        st.rerun()
+    word = "Reading the runs" if view.read < view.total else "Measuring and judging"
+    share = view.read / max(1, view.total)
+    st.progress(min(1.0, share), text=f"{word} · {view.read} of {view.total} …")
+    draw_tiles(page, batch, states(lab(), batch))

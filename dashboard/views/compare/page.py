@@ -1,0 +1,274 @@
+"""The Compare page as a whole: the form, and below it the comparison that is on show."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard.shell.address import given, keep
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import plain, show_error
+from dashboard.shell.model_choice import say_model, say_swap
+from dashboard.shell.navigation import page_path
+from dashboard.shell.sidebar import readable_bytes
+from dashboard.shell.state import come_back
+from dashboard.views.compare.batch import Batch, ask, asked, asked_at, planned
+from dashboard.views.compare.earlier import earlier
+from dashboard.views.compare.forecast import Forecast, facts_of, forecast
+from dashboard.views.compare.form import Draft, as_parameters, comparison_form, touched
+from dashboard.views.compare.live import live_panel
+from dashboard.views.compare.summing import summaries
+from dashboard.views.compare.unfair import say_unfair
+from dashboard.widgets.job_panel import readable_seconds
+from dashboard.worker.snapshots import ModelView
+from sdlab.comparing.result import Result
+from sdlab.errors import SdlabError
+from sdlab.runs import RUN_ID
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OPENING = "Opening the model; the first start takes some seconds …"
+_EMPTY = (
+    "Choose samplers and pictures above and press **Compare**: every sampler's picture takes shape "
+    "here, all from the same noise, and the verdict follows."
+)
+_KNOWN = "This comparison was asked for before: **Compare** opens it."
+MANY_RUNS = 2000
+
+
+def compare_page(page: str) -> None:
+    """Draw the page below its title; ``page`` is for the widget keys."""
+    with st.spinner(_OPENING):  # two threads that import torch at once may wait for each other
+        catalogue = lab().catalogue()
+    shown, arrived = _shown(page), _arrived(page)
+    if shown:
+        st.button(
+            "All comparisons",
+            key=f"{page}.leave",
+            type="tertiary",
+            icon=":material/arrow_back:",
+            on_click=_leave,
+            args=(page,),
+        )
+    form = st.expander(
+        "Samplers, pictures, budgets",
+        expanded=not shown,
+        icon=":material/tune:",
+        key=f"{page}.form_{shown}",  # a comparison on show closes it, also a second one
+        on_change="rerun",
+    )
+    stage, draft = st.container(), None
+    if shown:
+        if form.open:
+            _follow(page, shown)
+        with stage:  # before the form, whose forecast takes a moment
+            _show(page, shown)
+    if form.open:  # a finished page opens sooner without two dozen controls that nobody sees
+        with form:
+            draft = _form(page, catalogue)
+    if not shown:
+        with stage:
+            _begin(page, draft, arrived)
+
+
+def _arrived(page: str) -> bool:
+    """Return whether this session has just come here by an address that holds choices."""
+    key = f"{page}.been"
+    first = key not in st.session_state
+    st.session_state[key] = True
+    return first and touched(page)
+
+
+def _shown(page: str) -> str:
+    """Return the id of the comparison on show, or ""."""
+    key = f"{page}.id"
+    shown = given("id") or st.session_state.get(key, "")
+    if shown:
+        _set_shown(page, shown)
+    return shown
+
+
+def _leave(page: str) -> None:
+    """Show no comparison: the form and the list of earlier ones come back."""
+    st.session_state.pop(f"{page}.id", None)
+    keep("id", "")
+
+
+def _set_shown(page: str, comparison: str) -> None:
+    st.session_state[f"{page}.id"] = comparison
+    keep("id", comparison)
+
+
+def _follow(page: str, shown: str) -> None:
+    """Make a form that nobody has touched stand for the comparison on show."""
+    if touched(page):
+        return
+    try:
+        found = _find(shown)
+    except (ValueError, SdlabError):
+        return  # ``_show`` says so
+    if found is not None and (parameters := as_parameters(page, found.comparison)):
+        st.switch_page(page_path("compare"), query_params={"id": shown, **parameters})
+
+
+def _show(page: str, shown: str) -> None:
+    """Draw a comparison by its id: done, on its way, or unknown."""
+    try:
+        found = _find(shown)
+    except (ValueError, SdlabError) as error:
+        show_error(error)
+        _offer_anew(page, shown)
+        return
+    if found is None:
+        st.info(
+            f"No comparison {plain(repr(shown[:40]))} is stored here. It may have been made on "
+            "another computer, or its folder was removed.",
+            icon=":material/search_off:",
+        )
+        earlier(page)
+        return
+    if isinstance(found, Batch):
+        live_panel(page, found)
+        return
+    from dashboard.views.compare.result import show_result
+
+    batch = asked(lab().runs, shown)
+    show_result(page, found, None if batch is None else partial(_go, page, batch))
+
+
+def _offer_anew(page: str, shown: str) -> None:
+    """Offer to make a damaged result again, where it is known what was asked for."""
+    try:
+        batch = asked(lab().runs, shown)
+    except SdlabError:
+        return
+    if batch is not None:
+        say_swap(batch.facts.name)
+        st.button("Compare again", key=f"{page}.anew", on_click=_go, args=(page, batch))
+
+
+def _find(comparison: str) -> Result | Batch | None:
+    """Return a comparison's result, or its runs if they were asked for after it was made."""
+    if not RUN_ID.fullmatch(comparison):
+        return None
+    from dashboard.views.compare.result import made_at, opened
+
+    made = made_at(lab().runs, comparison)
+    if made and made >= asked_at(lab().runs, comparison):
+        return opened(lab().runs, comparison, made)
+    return asked(lab().runs, comparison)
+
+
+def _begin(page: str, draft: Draft | None, arrived: bool) -> None:
+    """Draw what there is while nothing is on show; an address of choices opens what they made."""
+    chosen = draft.comparison if draft else None
+    known = chosen is not None and _is_known(chosen.id)
+    if chosen is not None and known and arrived:
+        _set_shown(page, chosen.id)
+        st.rerun()
+    st.info(_KNOWN if known else _EMPTY, icon=":material/compare:")
+    earlier(page)
+
+
+def _is_known(comparison: str) -> bool:
+    try:
+        return _find(comparison) is not None
+    except (ValueError, SdlabError):
+        return False  # damaged: Compare makes it anew
+
+
+def _form(page: str, catalogue: "pd.DataFrame | None") -> Draft | None:
+    model = lab().status().model
+    if catalogue is None or model is None:
+        show_error(lab().status().load_error or "No model could be loaded.")
+        return None
+    draft = comparison_form(page, catalogue, model)
+    for problem in draft.problems:
+        show_error(problem)
+    say_model(model.name)
+    _confirm(page, draft, model)
+    return draft
+
+
+def _confirm(page: str, draft: Draft, model: ModelView) -> None:
+    """Draw what the comparison will take, what is unfair about it, and the button."""
+    batch = told = None
+    if draft.comparison is not None:
+        try:
+            facts = facts_of(model)
+            text = draft.comparison.to_json()
+            told = forecast(text, facts.name, facts.hash, dict(facts.config))
+            batch = planned(draft.comparison, facts)
+        except (ValueError, SdlabError) as error:
+            show_error(error)
+    elif not draft.problems:
+        st.caption("Choose at least one sampler, or press a preset.")
+    button, words = st.columns([2, 7], gap="medium", vertical_alignment="center")
+    with words:
+        if told is not None:
+            st.caption(_in_words(told, model))
+    ready = batch is not None and told is not None and told.runs <= MANY_RUNS
+    pressed = button.button(  # not by on_click, whose arguments are those of the script before
+        "Compare",
+        key=f"{page}.go",
+        type="primary",
+        icon=":material/compare:",
+        width="stretch",
+        disabled=not ready,
+    )
+    if pressed and batch is not None and ready:
+        _go(page, batch)
+        st.rerun()  # what is on show stands above the form
+    if told is None:
+        return
+    if told.notes:
+        say_unfair(page, {label: " ".join(said) for label, said in told.notes.items()})
+    else:
+        st.caption(":material/balance: Nothing stands against a fair comparison.")
+    if told.power:
+        st.caption(f":material/casino: {plain(told.power)}")
+
+
+def _in_words(told: Forecast, model: ModelView) -> str:
+    evaluations = told.evaluations + told.reference_evaluations
+    parts = [
+        f"**{told.runs + told.references:,} runs**, {told.references} of them for references",
+        f"**{evaluations:,} evaluations** of the network, as far as they are not stored yet",
+    ]
+    pace = lab().status().pace
+    if pace:
+        parts.append(f"**{readable_seconds(pace * evaluations)}** or more, as busy as it is")
+    parts.append(f"up to {readable_bytes(told.bytes)} of memory")
+    said = " · ".join(parts) + f" · on {plain(model.device_name)}"
+    if told.runs > MANY_RUNS:
+        said += f". More than {MANY_RUNS:,} runs are too many for a page: use the command line."
+    return said
+
+
+def _go(page: str, batch: Batch) -> None:
+    """Show a comparison, and ask for what of it is not there yet."""
+    come_back(batch.id)
+    _set_shown(page, batch.id)
+    try:
+        if _is_made(batch):
+            return
+        summaries().forget(batch.id)
+        ask(lab(), batch)
+    except (ValueError, SdlabError) as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+
+
+def _is_made(batch: Batch) -> bool:
+    """Return whether a stored result is whole; a damaged one is not, and is made anew."""
+    try:
+        found = _find(batch.id)
+    except (ValueError, SdlabError):
+        return False
+    return isinstance(found, Result) and is_whole(found, batch)
+
+
+def is_whole(result: Result, batch: Batch) -> bool:
+    """Return whether a result has all its runs and references, made by the weights in memory."""
+    made = (result.tables["runs"]["state"] == "done").all()
+    return bool(made) and not result.unreferenced and result.model_hash == batch.facts.hash

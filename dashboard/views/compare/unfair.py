@@ -1,0 +1,24 @@
+"""What of a comparison cannot be compared fairly, before it runs and beside its verdict."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from dashboard.shell.messages import plain
+
+
+def say_unfair(page: str, notes: Mapping[str, str]) -> None:
+    """Draw what stands against a fair comparison, folded in.
+
+    Args:
+        page: For the key.
+        notes: Sentences by sampler, of those about whom there is something to say.
+    """
+    word = "sampler" if len(notes) == 1 else "samplers"
+    with st.expander(
+        f"What cannot be compared fairly: {len(notes)} {word}",
+        icon=":material/balance:",
+        key=f"{page}.unfair",
+    ):
+        for label, said in notes.items():
+            st.markdown(f"**{plain(label)}** " + plain(said))

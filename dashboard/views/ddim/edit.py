@@ -1,0 +1,94 @@
+"""Edit: invert under one caption, regenerate under another."""
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.views.ddim import form
+from dashboard.views.ddim.there_and_back import pictures
+from dashboard.widgets.latent_source import Source, choose_source
+from dashboard.widgets.study_panel import study_panel
+from dashboard.worker.snapshots import ModelView
+
+
+def show(page: str, model: ModelView) -> None:
+    """Draw the section."""
+    page = f"{page}.edit"
+    left, right = st.columns([3, 8], gap="medium")
+    with left:
+        source = choose_source(page, model)
+    if source is None:
+        return
+    with right:
+        settings, edited, start, hold = _settings(page, source)
+        found = study_panel(
+            page,
+            "Edit",
+            (source.digest, settings, edited, start, hold),
+            partial(_work, source.latents, settings, edited, start, hold),
+        )
+        if found is not None:
+            pictures(found.before, found.after, settings.prompt, edited, found.likeness)
+            _facts(found, edited)
+
+
+def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
+    from sdlab.ddim.study import Settings
+
+    text = form.caption(page, source.caption)
+    edited = form.caption(page, _suggestion(source.caption), "Make it")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        steps, scale = form.num_steps(page), form.guidance(page, 3.0)
+        negative = form.negative(page, scale)
+    method, rounds = form.method(page, "edict")
+    kept = bound().slider(
+        "Steps kept", 0, steps - 1, 0, key=f"{page}.kept_{steps}",
+        help="Regenerate from this step on; the picture's layout survives the more, the more "
+        "steps are kept.",
+    )  # fmt: skip
+    hold = bound().slider(
+        "Hold the attention of shared words for", 0, 100, 40, 5, key=f"{page}.hold", format="%d %%",
+        help="Prompt-to-prompt (Hertz et al. 2022): in the first part of the steps, the words that "
+        "both captions share look where they looked under the first caption. 0 is a plain edit.",
+    )  # fmt: skip
+    settings = Settings(text, negative, scale, method, steps, iterations=rounds)
+    st.caption(f"{settings.evaluations(int(kept)):,} network evaluations.")
+    return settings, edited, int(kept), hold / 100
+
+
+def _suggestion(text: str) -> str:
+    """Return a caption with something else in it, to begin with."""
+    for old, new in (
+        ("parrot", "penguin"), ("penguin", "parrot"), ("red", "blue"), ("cat", "dog"),
+        ("beach", "meadow"), ("apple", "banana"), ("white", "yellow"), ("black", "blue"),
+    ):  # fmt: skip
+        if old in text.split():
+            return text.replace(old, new, 1)
+    return f"{text} at night" if text else "a cat on a beach"
+
+
+def _work(latents: Any, settings: Any, edited: str, start: int, hold: float, model: Any) -> Any:
+    import torch
+
+    from sdlab.ddim.study import there_and_back
+
+    x = torch.from_numpy(latents)
+    return there_and_back(model, x, settings, edit=edited, start=start, inject=hold)
+
+
+def _facts(found: Any, edited: str) -> None:
+    st.caption(
+        f"{found.start} of {len(found.inversion.sigmas) - 1} steps kept. PSNR between before and "
+        f"after: {found.likeness.psnr:.1f} dB; the more an edit changes, the lower."
+    )
+    with st.container(horizontal=True):
+        for name, picture in (("Before", found.before), ("After", found.after)):
+            from dashboard.widgets.channel_pictures import png
+
+            st.download_button(
+                f"{name} (PNG)", data=png(picture), file_name=f"ddim-{name.lower()}.png",
+                mime="image/png", icon=":material/image:", on_click="ignore",
+                key=f"ddim.edit.png_{name.lower()}",
+            )  # fmt: skip

@@ -1,0 +1,104 @@
+"""Eta: the same start noise with none, some or all of DDPM's noise injected again."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.lab import lab
+from dashboard.views.ddim.form import experiment
+from dashboard.views.ddim.work import Pictures, eta_fan
+from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.study_panel import study_panel
+from dashboard.worker.snapshots import ModelView
+from sdlab.ddim.eta import ETAS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def show(page: str, model: ModelView) -> None:
+    """Draw the section."""
+    form, stage = st.columns([3, 8], gap="medium")
+    with form:
+        spec = experiment(f"{page}.eta")
+        count = bound().slider("Noise seeds", 1, 6, 3, key=f"{page}.eta.seeds")
+    seeds = tuple(range(1, int(count) + 1))
+    with stage:
+        begin = st.empty()
+        fan = study_panel(
+            f"{page}.eta",
+            "Draw them all",
+            (spec.to_json(), ETAS, seeds),
+            partial(eta_fan, spec=spec, etas=ETAS, seeds=seeds),
+        )
+        if fan is None:
+            begin.markdown(_promise(len(seeds), spec.num_steps))
+        else:
+            _pictures(fan)
+    with stage if fan is None else st.container():  # beside the form until pictures stand there
+        _charts(page, spec.num_steps, fan, model)
+
+
+def _promise(seeds: int, steps: int) -> str:
+    etas = ", ".join(f"{eta:g}" for eta in ETAS)
+    each = "one noise seed" if seeds == 1 else f"{seeds} noise seeds"
+    return (
+        f"One start noise, sampled with eta {etas}, each under {each}: "
+        f"{1 + (len(ETAS) - 1) * seeds} pictures of {steps} steps, side by side, and how far they "
+        "lie apart."
+    )
+
+
+def _pictures(fan: Pictures) -> None:
+    for eta, row in zip(ETAS, fan.rows, strict=True):
+        what = {0.0: "0: DDIM", 1.0: "1: DDPM"}.get(eta, f"{eta:g}")
+        st.markdown(f"**eta {what}**")
+        with st.container(horizontal=True, gap="small"):
+            for seed, picture in enumerate(row, start=1):
+                st.image(
+                    picture,
+                    output_format="PNG",
+                    width=112,
+                    alt=f"eta {eta:g}, noise seed {seed}",
+                )
+    st.caption(
+        "One start noise throughout; a column is a seed of the injected noise. At eta 0 nothing is "
+        "injected, so that row shows one picture."
+    )
+
+
+def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> None:
+    from dashboard.charts import ddim as charts
+    from dashboard.charts.base import title_of
+
+    st.header("What a step injects", anchor=False)
+    table = _injected(model.hash, steps)
+    measure = bound().segmented_control(
+        "Coordinates",
+        list(charts.MEASURES),
+        default="eta_std_vp",
+        required=True,
+        key=f"{page}.eta.measure",
+        format_func=lambda name: "VP, as in the paper" if name.endswith("vp") else "VE",
+    )
+    drawn: list[Any] = [charts.injected(table, measure)]
+    if fan is not None:
+        drawn.append(charts.spread(fan.table))
+    with st.grid(len(drawn), min_column_width=330, gap="medium"):
+        for chart in drawn:
+            st.altair_chart(chart, width="stretch", alt=title_of(chart))
+    about = "Injected standard deviation of each step and eta, in closed form (eq. 16)."
+    csv_table(table, "ddim-injected", f"{page}.csv_injected", about, shown=False)
+    if fan is not None:
+        csv_table(fan.table, "ddim-spread", f"{page}.csv_spread", "Spread over the noise seeds.")
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _injected(model_hash: str, steps: int) -> "pd.DataFrame":
+    from sdlab.ddim.eta import injected
+    from sdlab.noise import curves
+
+    schedule = lab().ask(lambda model: model.schedule, model_hash)
+    return injected(curves.make(None, schedule, steps, {}).tolist())

@@ -1,0 +1,101 @@
+"""The fields that the DDIM page's sections share, each in the URL, and what they stand for."""
+
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.messages import say_ignored_negative
+from dashboard.widgets.experiment_controls import PROMPT, parse_seed
+from sdlab.ddim.schemes import METHODS
+from sdlab.experiment.experiment import SEED_MAX, Experiment
+
+ABOUT_METHODS = {
+    "naive": "Naive (Song et al. 2020): eps is taken one level too early. First order.",
+    "fixed_point": "Fixed point (Pan et al. 2023): the naive step, put back in until it agrees.",
+    "edict": "EDICT (Wallace et al. 2022): two coupled states; every step can be undone exactly.",
+}
+
+
+def experiment(page: str, cfg: float = 4.0, steps: int = 20) -> Experiment:
+    """Draw prompt, negative prompt, seed, steps and guidance and return what they stand for.
+
+    Raises:
+        ValueError: If a field is not valid.
+    """
+    prompt = bound().text_input("Prompt", PROMPT, key=f"{page}.prompt")
+    negative = bound().text_input("Negative prompt", key=f"{page}.negative")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        number = num_steps(page, steps)
+        scale = guidance(page, cfg)
+        given = seed(page)
+    say_ignored_negative(negative or "", scale)
+    return Experiment(
+        prompt=prompt or "", negative_prompt=negative or "", seed=given, num_steps=number,
+        guidance_scale=scale,
+    )  # fmt: skip
+
+
+def caption(page: str, default: str, label: str = "What the picture shows") -> str:
+    """Draw the caption of a picture; while the field is empty, the default holds.
+
+    Raises:
+        ValueError: If it has characters that no prompt may have.
+    """
+    key = f"{page}.caption" if label.startswith("What") else f"{page}.edited"
+    text = bound().text_input(label, key=key, placeholder=default or "no words")
+    return Experiment(prompt=(text or "").strip() or default).prompt
+
+
+def method(page: str, default: str = "fixed_point") -> tuple[str, int]:
+    """Draw the choice of inversion and return it with its rounds a step."""
+    name = bound().segmented_control(
+        "Inversion", METHODS, default=default, required=True, key=f"{page}.method",
+        format_func=lambda m: {"naive": "Naive", "fixed_point": "Fixed point"}.get(m, "EDICT"),
+    )  # fmt: skip
+    rounds = 10
+    if name == "fixed_point":
+        rounds = bound().number_input(
+            "Rounds a step", 2, 50, 5, key=f"{page}.rounds", width=130,
+            help="Network evaluations a step upwards.", 
+        )  # fmt: skip
+    st.caption(ABOUT_METHODS[name])
+    return name, int(rounds)
+
+
+def negative(page: str, scale: float) -> str:
+    """Draw the negative prompt, where guidance uses one.
+
+    Raises:
+        ValueError: If it has characters that no prompt may have.
+    """
+    if scale <= 1:
+        return ""
+    text = bound().text_input("Negative prompt", key=f"{page}.negative", width=300)
+    return Experiment(prompt=(text or "").strip()).prompt
+
+
+def num_steps(page: str, default: int = 20) -> int:
+    """Draw the number of steps."""
+    return int(bound().number_input("Steps", 2, 500, default, key=f"{page}.steps", width=110))
+
+
+def guidance(page: str, default: float) -> float:
+    """Draw the guidance scale."""
+    return float(
+        bound().number_input(
+            "Guidance", 0.0, 20.0, default, 0.5, key=f"{page}.cfg", width=130,
+            help="uncond + s (cond - uncond); 1 or less is the exact model, without guidance.",
+        )
+    )  # fmt: skip
+
+
+def seed(page: str, label: str = "Seed", default: str = "7") -> int:
+    """Draw a seed.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    key = f"{page}.{label.lower().replace(' ', '_')}"
+    number = parse_seed(bound().text_input(label, default, key=key, width=150) or "")
+    if not 0 <= number <= SEED_MAX:
+        raise ValueError(f"seed must be from 0 to {SEED_MAX}, got {number}.")
+    return number

@@ -1,0 +1,186 @@
+"""There and back: a picture into its noise and out again, and what each method loses."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.views.ddim import form
+from dashboard.views.ddim.work import compare
+from dashboard.views.latents.holdings import statistics
+from dashboard.widgets.channel_pictures import channel_grid, png, scale_bar
+from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.latent_source import Source, choose_source
+from dashboard.widgets.study_panel import study_panel
+from dashboard.worker.snapshots import ModelView
+from sdlab.ddim.schemes import METHODS
+
+if TYPE_CHECKING:
+    from sdlab.ddim.study import Outcome, Settings
+
+SIDE = 384
+AGAINST = {
+    "Steps": ((10, 20, 40), None),
+    "Guidance": (None, (1.0, 2.0, 4.0)),
+}
+
+
+def show(page: str, model: ModelView) -> None:
+    """Draw the section."""
+    from sdlab.ddim.study import there_and_back
+
+    page = f"{page}.back"
+    left, right = st.columns([3, 8], gap="medium")
+    with left:
+        source = choose_source(page, model)
+    if source is None:
+        return
+    with right:
+        settings = _settings(page, source)
+        outcome = study_panel(
+            page,
+            "Invert and regenerate",
+            (source.digest, settings),
+            partial(_work, there_and_back, source.latents, settings),
+        )
+        if outcome is not None:
+            pictures(outcome.before, outcome.after, "Before", "There and back", outcome.likeness)
+            measures(outcome)
+    if outcome is not None:
+        _errors(page, outcome, settings.method)
+        _noise(page, outcome)
+    _comparison(page, source, settings)
+
+
+def _settings(page: str, source: Source) -> "Settings":
+    from sdlab.ddim.study import Settings
+
+    text = form.caption(page, source.caption)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        steps, scale = form.num_steps(page), form.guidance(page, 1.0)
+        negative = form.negative(page, scale)
+    method, rounds = form.method(page)
+    settings = Settings(text, negative, scale, method, steps, iterations=rounds)
+    st.caption(f"{settings.evaluations(by_step=True):,} network evaluations.")
+    return settings
+
+
+def _work(run: Any, latents: Any, settings: "Settings", model: Any) -> Any:
+    import torch
+
+    return run(model, torch.from_numpy(latents), settings, by_step=True)
+
+
+def pictures(before: Any, after: Any, first: str, second: str, likeness: Any) -> None:
+    """Draw two pictures and the map of their difference."""
+    from sdlab.latents.maps import HEAT, heat_map, squares
+
+    limit = max(8.0, float(likeness.error.max()))
+    with st.grid(3, min_column_width=170, gap="small"):
+        for picture, words in (
+            (squares(before, SIDE), first),
+            (squares(after, SIDE), second),
+            (heat_map(likeness.error, limit, SIDE), "Difference"),
+        ):
+            with st.container(gap="xsmall"):
+                st.image(png(picture), output_format="PNG", width="stretch", alt=words)
+                st.caption(words)
+    scale_bar(HEAT, "0", f"{limit:.0f} of 255")
+
+
+def measures(outcome: "Outcome") -> None:
+    """Draw the figures of a round trip."""
+    alike = outcome.likeness
+    with st.container(horizontal=True):
+        st.metric(
+            "Relative RMSE", f"{outcome.rmse:.2e}", border=True,
+            help="Of the latents, over their own root mean square.",
+        )  # fmt: skip
+        psnr = "equal" if alike.psnr == float("inf") else f"{alike.psnr:.2f} dB"
+        st.metric("PSNR", psnr, border=True, help="Of the decoded pictures.")
+        st.metric("SSIM", f"{alike.ssim:.4f}", border=True)
+
+
+def _errors(page: str, outcome: "Outcome", method: str) -> None:
+    from dashboard.charts import ddim as charts
+    from dashboard.charts.base import title_of
+
+    st.header("Error along both ways", anchor=False)
+    alone = outcome.step_errors
+    table = outcome.errors.assign(method="the whole way")
+    both = [table] if alone is None else [table, alone.assign(method="each step by itself")]
+    shown = pd.concat(both, ignore_index=True)
+    chart = charts.way_errors(shown)
+    st.altair_chart(chart, width="stretch", alt=title_of(chart))
+    st.caption(
+        "Read from left to right as the way down goes. The whole way: the state on the way down "
+        "against that on the way up. Each step by itself: a step up, undone at once. Errors of 0 "
+        "are left out of the log scale."
+    )
+    csv_table(
+        shown.rename(columns={"method": "what"}), f"ddim-errors-{method}", f"{page}.csv_errors",
+        "Error at every level.", shown=False,
+    )  # fmt: skip
+
+
+def _noise(page: str, outcome: "Outcome") -> None:
+    st.header("Is the noise found Gaussian?", anchor=False)
+    noise = outcome.noise.numpy()
+    channel_grid(noise, "the inverted noise")
+    statistics(page, noise)
+
+
+def _comparison(page: str, source: Source, settings: "Settings") -> None:
+    from dashboard.charts import ddim as charts
+    from dashboard.charts.base import title_of
+
+    st.header("All methods compared", anchor=False)
+    against = bound().segmented_control(
+        "Against", list(AGAINST), default="Steps", required=True, key=f"{page}.against",
+    )  # fmt: skip
+    steps, guidances = AGAINST[against]
+    chosen = (steps or (settings.num_steps,), guidances or (settings.guidance_scale,))
+    table = study_panel(
+        f"{page}.compare",
+        "Compare",
+        (source.digest, settings, chosen),
+        partial(
+            compare,
+            latents=source.latents,
+            settings=settings,
+            methods=METHODS,
+            steps=chosen[0],
+            guidances=chosen[1],
+        ),  # fmt: skip
+    )
+    if table is None:
+        total = sum(
+            settings.with_(method=method, num_steps=count).evaluations()
+            for method in METHODS
+            for count in chosen[0]
+        )
+        st.caption(
+            f"Every method at {_values(chosen[0], chosen[1])}: RMSE, PSNR and SSIM of the round "
+            f"trip, {total * len(chosen[1]):,} network evaluations."
+        )
+        return
+    with st.grid(len(charts.LOSSES), min_column_width=250, gap="medium"):
+        for measure in charts.LOSSES:
+            chart = charts.losses(table, "num_steps" if steps else "guidance_scale", measure)
+            st.altair_chart(chart, width="stretch", alt=title_of(chart))
+    csv_table(
+        table, "ddim-methods", f"{page}.csv_methods",
+        "Loss of every method; the PSNR of equal pictures is infinite, and not drawn.",
+        {
+            "rmse": st.column_config.NumberColumn("relative RMSE", format="%.3g"),
+            "psnr": st.column_config.NumberColumn("PSNR (dB)", format="%.2f"),
+            "ssim": st.column_config.NumberColumn("SSIM", format="%.4f"),
+        },
+    )  # fmt: skip
+
+
+def _values(steps: tuple[int, ...], guidances: tuple[float, ...]) -> str:
+    numbers, scales = (", ".join(f"{v:g}" for v in values) for values in (steps, guidances))
+    return f"{numbers} steps and guidance {scales}"

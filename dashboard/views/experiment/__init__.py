@@ -1,0 +1,1 @@
+"""The Experiment page: the form that starts a run."""

@@ -1,0 +1,48 @@
+"""The form of the Experiment page: controls, the Run button, and what is wrong with the input."""
+
+import streamlit as st
+
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import show_error
+from dashboard.shell.model_choice import say_swap
+from dashboard.shell.state import come_back, show_run
+from dashboard.widgets.experiment_controls import Choices, experiment_controls
+from sdlab.errors import SdlabError
+from sdlab.experiment.experiment import Experiment
+
+_OPENING = "Opening the model; the first start takes some seconds …"
+
+
+def run_form(page: str) -> None:
+    """Draw the controls and the Run button; pressing it makes ``page`` show the run."""
+    with st.container(key=f"{page}_form"):
+        with st.spinner(_OPENING):
+            catalogue = lab().catalogue()
+        view = lab().status()
+        if catalogue is None:
+            show_error(view.load_error or "No model could be loaded.")
+            return
+        try:
+            experiment = experiment_controls(Choices(catalogue, view.known, view.model))
+        except (ValueError, SdlabError) as error:
+            show_error(error)
+            experiment = None
+        if experiment is not None:
+            say_swap(experiment.model)
+        # Not by on_click: a callback gets the arguments of the script before, and so would not know
+        # of a prompt that is left by this very click.
+        pressed = st.button(
+            "Run",
+            key=f"{page}.go",
+            type="primary",
+            icon=":material/play_arrow:",
+            width="stretch",
+            disabled=experiment is None,
+        )
+        if pressed and experiment is not None:
+            _run(page, experiment)
+
+
+def _run(page: str, experiment: Experiment) -> None:
+    come_back(experiment.id)
+    show_run(page, lab().submit(experiment))

@@ -1,0 +1,1 @@
+"""The Home page: the ways on, and a picture made just now."""

@@ -1,0 +1,102 @@
+"""Between two latents: pictures along the way, straight and on the great circle, and their norm."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.lab import lab
+from dashboard.shell.state import session_id
+from dashboard.widgets.channel_pictures import png
+from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.latent_source import Latents, Source, another_sample, choose_source
+from dashboard.worker.snapshots import ModelView
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIDE = 160
+CHUNK = 4
+
+
+def show(page: str, source: Source, model: ModelView) -> None:
+    """Draw the section."""
+    second, way = st.columns([2, 3], gap="medium")
+    with second:
+        st.markdown("**The other end**")
+        another_sample(f"{page}.second")
+        other = choose_source(f"{page}.second", model)
+    with way:
+        count = bound().slider("Pictures along the way", 3, 15, 7, key=f"{page}.walk_count")
+        st.markdown(
+            "The straight line cuts through the inside of the shell that noise lies on; the great "
+            "circle stays at the norm of its ends. Pictures are latents without noise, whose "
+            "decoder bears both; between two **noises** the difference decides (see DDIM)."
+        )
+    if other is None:
+        return
+    if other.latents.shape != source.latents.shape:
+        raise ValueError(
+            f"both latents must have one size, got {_size(source.latents)} and"
+            f" {_size(other.latents)}; choose pictures of one size."
+        )
+    shares = tuple(np.linspace(0, 1, int(count)).tolist())
+    for walk in ("spherical", "linear"):
+        strip = _strip(source.latents, other.latents, shares, walk, model.hash)
+        st.markdown(f"**{walk.title()}**")
+        st.image(
+            strip, output_format="PNG", width="stretch",
+            alt=f"{count} pictures on the {walk} way from {source.label} to {other.label}",
+        )  # fmt: skip
+    norms(page, source.latents, other.latents)
+
+
+def norms(page: str, first: Latents, second: Latents) -> None:
+    """Draw the norm along both ways between two latents."""
+    from dashboard.charts.latent_statistics import path_norm
+
+    table = norm_table(first, second)
+    chart = path_norm(table)
+    st.altair_chart(chart, width="stretch", alt="Norm along the way")
+    csv_table(table, "latents-walk", f"{page}.csv_walk", "Norm along both ways.", shown=False)
+
+
+def norm_table(first: Latents, second: Latents, count: int = 41) -> "pd.DataFrame":
+    """Return the norm along the spherical and the linear way: ``walk``, ``share``, ``norm``."""
+    import pandas as pd
+    import torch
+
+    from sdlab.latents.edit import WALKS, between
+
+    shares = np.linspace(0, 1, count)
+    ends = torch.from_numpy(first), torch.from_numpy(second)
+    frames = []
+    for walk in WALKS:
+        norm = between(*ends, shares.tolist(), walk).flatten(1).norm(dim=1).numpy()
+        frames.append(pd.DataFrame({"walk": walk, "share": shares, "norm": norm}))
+    return pd.concat(frames, ignore_index=True)
+
+
+@st.cache_data(max_entries=32, show_spinner="Decoding the way …")
+def _strip(
+    first: Latents, second: Latents, shares: tuple[float, ...], walk: str, model_hash: str
+) -> bytes:
+    import torch
+
+    from sdlab.latents.edit import between
+    from sdlab.latents.film import strip
+
+    rows = between(torch.from_numpy(first), torch.from_numpy(second), shares, walk).split(1)
+
+    def decode(chunk: Any) -> Any:
+        return lab().ask(lambda model: [model.decode(x) for x in chunk], model_hash, session_id())
+
+    frames = [f for at in range(0, len(rows), CHUNK) for f in decode(rows[at : at + CHUNK])]
+    for frame in frames:
+        frame.thumbnail((SIDE, SIDE))
+    return png(strip(frames, len(frames)))
+
+
+def _size(latents: Latents) -> str:
+    return " x ".join(str(side) for side in latents.shape[1:])

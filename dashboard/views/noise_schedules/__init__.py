@@ -1,0 +1,1 @@
+"""The Noise schedules page: samplers' levels on one axis, with what lint says of them."""

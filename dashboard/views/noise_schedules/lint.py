@@ -1,0 +1,154 @@
+"""What lint says of each sampler on the page, with its reasons to open, and as CSV."""
+
+import html
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.widgets.sampler_rows import Row, parse_row
+
+SEVERITIES = ("error", "warning", "note")
+SLOW_STEPS = 150
+_COLORS = {
+    "error": "light-dark(#c01c28, #ff8a8a)",
+    "warning": "light-dark(#9a5b00, #ffb454)",
+    "note": "light-dark(#4a5568, #a9b2c8)",
+}
+_SIGNS = {"error": "✖", "warning": "▲", "note": "●"}
+_STYLE = """<style>
+.lint { font-size: .9rem; line-height: 1.45; overflow-wrap: anywhere }
+.lint h4 { font-size: .95rem; margin: .9rem 0 .2rem; padding: 0 }
+.lint details { margin: .15rem 0 .15rem .2rem }
+.lint summary { cursor: pointer }
+.lint .more { margin: .2rem 0 .5rem 1.1rem; opacity: .85; max-width: 75ch }
+.lint .dot { width: .7em; height: .7em; border-radius: 50%; display: inline-block;
+  margin-right: .45em }
+.lint .tag { font-weight: 600 }
+.lint .sign { font-size: .8em }
+</style>"""
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def row_lint(text: str, num_steps: int, config: dict[str, Any]) -> pd.DataFrame:
+    """Return ``sdlab.lint`` of a row.
+
+    Raises:
+        ValueError: As ``sdlab.lint``.
+    """
+    import sdlab
+
+    row = parse_row(text)
+    return sdlab.lint(row.name, num_steps, config=config, **row.arguments())
+
+
+@st.fragment
+def lint_panel(
+    page: str, rows: dict[str, Row], num_steps: int, config: dict[str, Any], colors: dict[str, str]
+) -> None:
+    """Draw the findings of every row.
+
+    Args:
+        page: For the widget keys.
+        rows: What is on the charts, by label.
+        num_steps: Solver steps.
+        config: The scheduler config in force.
+        colors: The colour of each label.
+    """
+    if num_steps > SLOW_STEPS and not st.toggle(
+        f"Lint at {num_steps} steps (every step is made; this takes seconds)", key=f"{page}.slow"
+    ):
+        return
+    with st.spinner("Making every step …", show_time=False):
+        found = {label: row_lint(row.text, num_steps, config) for label, row in rows.items()}
+    table = pd.concat(
+        [frame.assign(sampler=rows[label].text) for label, frame in found.items()],
+        ignore_index=True,
+    )
+    table = table[["sampler", *table.columns.drop("sampler")]]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        counts = table["severity"].value_counts()
+        kinds = bound().pills(
+            "Show",
+            SEVERITIES,
+            selection_mode="multi",
+            default=["error", "warning"],
+            key=f"{page}.severity",
+        )
+        grouped = bound().segmented_control(
+            "By", ("sampler", "rule"), default="sampler", required=True, key=f"{page}.by",
+        )  # fmt: skip
+        _download(page, table)
+    told = [f"{counts.get(k, 0)} {k}{'' if counts.get(k, 0) == 1 else 's'}" for k in SEVERITIES]
+    st.caption(f"Found: {', '.join(told)}. Open one for its reason, what to do, and the source.")
+    shown = table[table["severity"].isin(kinds)]
+    if shown.empty:
+        st.caption("Nothing of this kind was found.")
+        return
+    labels = {row.text: label for label, row in rows.items()}
+    by_sampler = grouped == "sampler"
+    st.html(_STYLE + (_by_sampler if by_sampler else _by_rule)(shown, labels, colors))
+
+
+def _download(page: str, table: pd.DataFrame) -> None:
+    from sdlab.runs.export import csv_bytes
+
+    st.download_button(
+        "Findings (CSV)",
+        data=csv_bytes(table),
+        file_name="lint.csv",
+        mime="text/csv",
+        key=f"{page}.csv_lint",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _by_sampler(table: pd.DataFrame, labels: dict[str, str], colors: dict[str, str]) -> str:
+    details = _details()
+    out = []
+    for text, rows in table.groupby("sampler", sort=False):
+        label = labels[str(text)]
+        dot = f'<span class="dot" style="background:{colors[label]}"></span>'
+        out.append(f"<h4>{dot}{html.escape(str(text)[:200])}</h4>")
+        out += [_finding(row, row.message, details) for row in rows.itertuples()]
+    return f'<div class="lint">{"".join(out)}</div>'
+
+
+def _by_rule(table: pd.DataFrame, labels: dict[str, str], colors: dict[str, str]) -> str:
+    details = _details()
+    out = []
+    for rank in SEVERITIES:
+        for _, rows in table[table["severity"] == rank].groupby("rule", sort=False):
+            first = next(rows.itertuples())
+            where = "".join(
+                f'<li><span class="dot" style="background:{colors[labels[row.sampler]]}"></span>'
+                f"{html.escape(labels[row.sampler])}: {html.escape(row.message)}</li>"
+                for row in rows.itertuples()
+            )
+            said = f"{first.explanation} ({len(rows)})"
+            out.append(_finding(first, said, details, f"<ul>{where}</ul>"))
+    return f'<div class="lint">{"".join(out)}</div>'
+
+
+def _finding(row: Any, said: str, details: dict[str, str], more: str = "") -> str:
+    step = "" if pd.isna(row.step) or more else f" (step {row.step})"
+    color = _COLORS[row.severity]
+    sign = f'<span class="sign" aria-hidden="true">{_SIGNS[row.severity]}</span>'
+    return (
+        f'<details><summary><span class="tag" style="color:{color}">'
+        f"{sign} {row.severity}</span> "
+        f"{html.escape(said)}{step}</summary>"
+        f'<div class="more">{more}<b>{html.escape(row.explanation)}</b> '
+        f"{html.escape(details[row.rule])}<br><b>What to do:</b> {html.escape(row.fix)}"
+        f"<br><b>Source:</b> {html.escape(row.source)} · rule <code>{row.rule}</code></div>"
+        f"</details>"
+    )
+
+
+@st.cache_data(show_spinner=False)
+def _details() -> dict[str, str]:
+    from sdlab.linting import rules
+
+    return rules().set_index("rule")["details"].to_dict()

@@ -1,0 +1,191 @@
+"""The Noise schedules page: which samplers, on which axes; charts, findings, table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import schedules as charts
+from dashboard.charts.base import MAX_ROWS
+from dashboard.shell.address import bound
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import explained, plain, sentence, show_error
+from dashboard.shell.theme import scheduler_color
+from dashboard.views.noise_schedules.config import (
+    IN_FORCE,
+    chosen_config,
+    training_names,
+    training_table,
+)
+from dashboard.views.noise_schedules.lint import lint_panel
+from dashboard.widgets import sampler_rows as rows_
+from dashboard.widgets.sampler_adder import sampler_adder
+from dashboard.widgets.sampler_rows import Row
+
+MOST_ROWS = 60
+_OPENING = "Opening the model; the first start takes some seconds …"
+_COLUMNS = [
+    "sampler", "step", "evaluation", "timestep", "sigma", "log_snr", "alpha_bar", "ratio",
+]  # fmt: skip
+
+
+def noise_schedules(page: str) -> None:
+    """Draw the page below its title; ``page`` is for the widget keys."""
+    with st.spinner(_OPENING):
+        catalogue = lab().catalogue()
+    if catalogue is None:
+        show_error(lab().status().load_error or "No model could be loaded.")
+        return
+    with explained():
+        texts, num_steps = _who(page, catalogue)
+        config = chosen_config(page)
+        x, y, log, behind = _axes(page)
+    rows, frame = _courses(texts, num_steps, config)
+    if not rows:
+        st.info("Choose a sampler above, or press a preset.", icon=":material/show_chart:")
+        return
+    colors, dashes = styles(rows)
+    with explained():
+        training = training_table(behind, config, num_steps)
+        drawn = rows_.thinned(frame, MAX_ROWS - len(training) - 2 * len(rows))
+        _chart(charts.levels(drawn, training, x, y, log, colors, dashes), f"{y} against {x}")
+        if len(drawn) < len(frame):
+            st.caption(f"{len(drawn):,} of {len(frame):,} points are drawn; the table has all.")
+        _chart(charts.ratios(drawn, x, colors, dashes), f"Step ratio against {x}")
+        st.caption(
+            "Hover to bring one line forward; click names in the legend (with Shift, several) to "
+            "see only those. Colours are the sampler's on every page, dashes the curve's. Grey is "
+            "the training schedule, walked evenly. Small letters are solvers of ours; Euler is "
+            "diffusers' EulerDiscreteScheduler, and so on."
+        )
+        st.header("What lint says", anchor=False)
+        lint_panel(page, rows, num_steps, config, colors)
+        st.header("Table", anchor=False)
+        _table(page, frame)
+
+
+def styles(rows: Mapping[str, Row]) -> tuple[dict[str, str], dict[str, list[int]]]:
+    """Return the colour and dash pattern of each row; no two rows look the same."""
+    colors = {label: scheduler_color(row.name) for label, row in rows.items()}
+    dashes: dict[str, list[int]] = {}
+    for label, row in rows.items():
+        pattern, extra = charts.dash(row.curve), 0
+        taken = [dashes[other] for other in dashes if colors[other] == colors[label]]
+        while pattern in taken:
+            extra += 1
+            pattern = [*charts.dash(row.curve), 1 + extra, 3]
+        dashes[label] = pattern
+    return colors, dashes
+
+
+def _who(page: str, catalogue: pd.DataFrame) -> tuple[list[str], int]:
+    key = f"{page}.rows"
+    offered = rows_.offers(catalogue)
+    own = [text for text in offered if "+" not in text and text.islower()]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for name in rows_.PRESETS:
+            st.button(
+                name,
+                key=f"{page}.preset_{rows_.PRESETS.index(name)}",
+                on_click=_take,
+                args=(key, name, catalogue, own),
+            )
+        sampler_adder(page, key, catalogue, rows_.DEFAULT)
+    left, right = st.columns([6, 1], vertical_alignment="bottom")
+    texts = bound(left).multiselect(
+        "Samplers",
+        offered,
+        list(rows_.DEFAULT),
+        key=key,
+        accept_new_options=True,
+        max_selections=MOST_ROWS,
+        wrap=True,
+        help="A solver or scheduler, alone or + curve. You may also type one: "
+        "`heun {option=value} + karras [rho=5]`.",
+    )
+    steps = bound(right).number_input("Steps", 1, 1000, 20, key=f"{page}.steps")
+    return list(dict.fromkeys(texts)), int(steps)
+
+
+def _take(key: str, name: str, catalogue: pd.DataFrame, own: list[str]) -> None:
+    shown = [text.partition(" ")[0] for text in st.session_state.get(key, ())]
+    solver = next((text for text in shown if text in own), "euler")
+    st.session_state[key] = rows_.preset(name, catalogue, solver)
+
+
+def _axes(page: str) -> tuple[str, str, bool, list[str]]:
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        y = _choice("Show", charts.Y_AXES, f"{page}.y")
+        x = _choice("Against", charts.X_AXES, f"{page}.x")
+        log = True
+        if y in charts.LOGARITHMIC:
+            log = bound().toggle("Log scale", y == "sigma", key=f"{page}.log_{y}")
+        behind = bound().multiselect(
+            "Training schedules behind",
+            training_names(),
+            [IN_FORCE],
+            key=f"{page}.training",
+        )
+    return x, y, log, behind
+
+
+def _courses(
+    texts: list[str], num_steps: int, config: dict[str, Any]
+) -> tuple[dict[str, Row], pd.DataFrame]:
+    """Return the rows that can be drawn, by label, and their tables; says what is wrong."""
+    rows: dict[str, Row] = {}
+    parts = []
+    for text in texts:
+        try:
+            row = rows_.parse_row(text)
+            table = rows_.row_table(text, num_steps, config)
+        except ValueError as error:
+            said = plain(_brief(sentence(error)))
+            st.error(f"**{_plain(text)}**: {said}", icon=":material/error:")
+            continue
+        label = row.label
+        while label in rows:
+            label += " '"
+        rows[label] = row
+        parts.append(table.assign(series=label, sampler=row.text))
+    return rows, pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _table(page: str, frame: pd.DataFrame) -> None:
+    from sdlab.runs.export import csv_bytes
+
+    table = frame[_COLUMNS]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"One row an evaluation, and one for the end. {len(table):,} rows. The address of this "
+            "page holds every choice: copy it to share.",
+            width="stretch",
+        )
+        st.download_button(
+            "CSV",
+            data=csv_bytes(table),
+            file_name="noise-schedules.csv",
+            mime="text/csv",
+            key=f"{page}.csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    st.dataframe(table, hide_index=True, height=330, alt="Table of the noise schedules")
+
+
+def _chart(chart: Any, alt: str) -> None:
+    st.altair_chart(chart, width="stretch", alt=alt)
+
+
+def _choice(label: str, options: tuple[str, ...], key: str) -> str:
+    return bound().segmented_control(label, options, default=options[0], required=True, key=key)
+
+
+def _brief(said: str) -> str:
+    """Return a message; of a long one not the names that would be valid, which the menu shows."""
+    return said if len(said) < 300 else said.partition(" Valid: ")[0][:600]
+
+
+def _plain(text: str) -> str:
+    return plain(text[:120])

@@ -1,0 +1,1 @@
+"""The Noised images page: a picture at every noise level that a sampler visits."""

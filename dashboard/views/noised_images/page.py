@@ -1,0 +1,290 @@
+"""The Noised images page: the strip, the charts, the table, and what it all means."""
+
+import base64
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import noised as charts
+from dashboard.charts.base import title_of
+from dashboard.components.scrubber import Film, show_film
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import explained
+from dashboard.shell.theme import scheduler_color
+from dashboard.views.noised_images.controls import Settings, fit_choice, noised_controls
+from dashboard.widgets.noised_frames import (
+    Darkroom,
+    Frame,
+    develop,
+    labelled_strip,
+    levels,
+    sheet,
+)
+from dashboard.widgets.source_picture import ChosenPicture, choose_picture
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_OPENING = "Opening the model; the first start takes some seconds …"
+_QUIET_SECONDS = 0.4
+_LARGEST_AREA = 4  # times the model's own: what is larger is brought to the model's size
+
+
+@dataclass(frozen=True)
+class _Model:
+    hash: str
+    config: dict[str, Any]
+    factor: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Strips:
+    settings: Settings
+    tables: list[pd.DataFrame]
+    rows: list[list[Frame]]
+
+    @property
+    def labels(self) -> list[str]:
+        return [way.label for way in self.settings.ways]
+
+    @property
+    def colors(self) -> dict[str, str]:
+        return {way.label: scheduler_color(way.solver) for way in self.settings.ways}
+
+    def table(self) -> pd.DataFrame:
+        parts = []
+        for way, table, row in zip(self.settings.ways, self.tables, self.rows, strict=True):
+            facts = {"series": way.label, "solver": way.solver, "training": way.training}
+            parts.append(table.assign(**facts, psnr_db=[frame.psnr_db for frame in row]))
+        frame = pd.concat(parts, ignore_index=True)
+        lead = ["series", "solver", "training"]
+        return frame[[*lead, *(c for c in frame.columns if c not in lead)]]
+
+
+def noised_images(page: str) -> None:
+    """Draw the page below its title; ``page`` is for the widget keys."""
+    with st.spinner(_OPENING), explained():
+        catalogue = lab().catalogue()
+        model = lab().ask(_facts)
+    view = lab().status().model
+    left, right = st.columns([3, 8], gap="medium")
+    with left:
+        picture = choose_picture(page)
+        image, note = _fitted(page, picture, model) if picture else (None, "")
+    with right, explained():
+        settings = noised_controls(page, catalogue, view is None or view.decodes_fast)
+        tables = _tables(settings, model)
+        if picture is None or image is None:
+            st.info("Choose a picture first.", icon=":material/image:")
+            return
+        strips = _develop(page, picture, image, settings, tables, model)
+        if strips is None:
+            return
+        _show_film(page, picture, strips)
+        _say(settings, tables[0], note)
+    with explained():
+        _show_numbers(page, picture, strips)
+    _show_meaning()
+
+
+def _facts(model: Any) -> _Model:
+    config = dict(model.scheduler_config)
+    return _Model(model.hash, config, model.vae_factor, model.default_size)
+
+
+def _tables(settings: Settings, model: _Model) -> list[pd.DataFrame]:
+    tables = [levels(way, settings.num_steps, model.config) for way in settings.ways]
+    shared = set.intersection(*(set(table["step"]) for table in tables))
+    return [table[table["step"].isin(shared)].reset_index(drop=True) for table in tables]
+
+
+def _fitted(page: str, picture: ChosenPicture, model: _Model) -> "tuple[Image.Image, str]":
+    """Return the picture on the model's grid, and what that took; "" if nothing."""
+    from sdlab.latents.image import fit
+
+    image, (width, height) = picture.image(), model.size
+    on_grid = not (image.width % model.factor or image.height % model.factor)
+    if on_grid and width * height <= image.width * image.height <= _LARGEST_AREA * width * height:
+        return image, ""
+    same_shape = image.width * height == image.height * width
+    how = "crop" if same_shape else fit_choice(page)
+    fitted = fit(image, width, height, how, model.factor)
+    return fitted.image, fitted.notes[-1] if fitted.notes else ""
+
+
+def _develop(
+    page: str,
+    picture: ChosenPicture,
+    image: "Image.Image",
+    settings: Settings,
+    tables: list[pd.DataFrame],
+    model: _Model,
+) -> _Strips | None:
+    """Return all frames, with progress and a way to stop where it takes long; None if stopped."""
+    decoded = settings.decode and settings.space == "latents"
+    room = Darkroom(settings.space, settings.view, settings.seed, decoded, model.hash)
+    sigmas = list(dict.fromkeys(float(s) for table in tables for s in table["sigma"]))
+    job = hashlib.sha256(repr((picture.digest, image.size, room, sigmas)).encode()).hexdigest()
+    stopped = f"{page}.stopped"
+    if st.session_state.get(stopped) == job:
+        st.info("Stopped; the frames made so far are kept.", icon=":material/stop_circle:")
+        st.button("Go on", key=f"{page}.go_on", on_click=_note, args=(stopped, ""))
+        return None
+    place, begun, frames = st.empty(), time.monotonic(), {}
+    bar = None
+    for sigma, frame in develop(picture, image, sigmas, room):
+        frames[sigma] = frame
+        if bar is None and time.monotonic() - begun > _QUIET_SECONDS:
+            with place.container(horizontal=True, vertical_alignment="center"):
+                bar = st.progress(0.0)
+                st.button("Stop", key=f"{page}.stop", on_click=_note, args=(stopped, job))
+        if bar is not None:
+            share = len(frames) / len(sigmas)
+            bar.progress(share, text=f"Frame {len(frames)} of {len(sigmas)}")
+    place.empty()
+    rows = [[frames[float(s)] for s in table["sigma"]] for table in tables]
+    return _Strips(settings, tables, rows)
+
+
+def _note(key: str, value: str) -> None:
+    st.session_state[key] = value
+
+
+def _show_film(page: str, picture: ChosenPicture, strips: _Strips) -> None:
+    png, size = sheet(strips.rows)
+    digest = hashlib.sha256(png).hexdigest()
+    count = strips.settings.num_steps
+    steps = [int(step) for step in strips.tables[0]["step"]]
+    film = Film(
+        id=digest + "".join(strips.labels),
+        subject=f"{page} {len(steps)}",
+        sheet="data:image/png;base64," + base64.b64encode(png).decode(),
+        size=size,
+        columns=len(steps),
+        labels=[f"Step {s} of {count}" if s < count else f"End, after step {s}" for s in steps],
+        names=[way.name for way in strips.settings.ways],
+        captions=strips.labels,
+        unit="Step",
+        details=[
+            [_detail(*pair) for pair in zip(table.itertuples(), row, strict=True)]
+            for table, row in zip(strips.tables, strips.rows, strict=True)
+        ],
+        marks=[str(step) for step in steps],
+    )
+    with st.container(key=f"{page}_film"):
+        show_film(film, f"{page}.film")
+
+
+def _detail(level: Any, frame: Frame) -> str:
+    snr = "no noise" if np.isinf(level.snr_db) else f"SNR {level.snr_db:.1f} dB"
+    psnr = "as the picture" if np.isinf(frame.psnr_db) else f"PSNR {frame.psnr_db:.1f} dB"
+    return f"sigma {level.sigma:.4g} · {snr} · {psnr}"
+
+
+def _say(settings: Settings, table: pd.DataFrame, note: str) -> None:
+    words = [note] if note else []
+    if len(table) < settings.num_steps + 1:
+        words.append(f"{len(table)} of {settings.num_steps + 1} levels are drawn, evenly chosen.")
+    if settings.view == "ve":
+        words.append(
+            "VE: x0 + sigma eps, each frame rescaled to the picture's own mean and spread."
+        )
+    if settings.space == "latents" and not settings.decode:
+        words.append("Drawn by a linear map from latents to colours; this model's VAE is slow.")
+    if words:
+        st.caption(" ".join(words))
+
+
+def _show_numbers(page: str, picture: ChosenPicture, strips: _Strips) -> None:
+    from sdlab.runs.export import csv_bytes
+
+    table = strips.table()
+    st.header("Signal and noise", anchor=False)
+    with st.grid(2, min_column_width=320, gap="medium"):
+        for chart in (charts.snr, charts.psnr):
+            drawn = chart(table, strips.colors)
+            st.altair_chart(drawn, width="stretch", alt=title_of(drawn))
+    if np.isinf(table["psnr_db"]).any():
+        st.caption("A frame without noise equals the picture, so it has no PSNR to draw.")
+    st.header("Table", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"One row a noise level. {len(table)} rows.", width="stretch")
+        st.download_button(
+            "Strip (PNG)",
+            data=_strip_png(picture, strips),
+            file_name="noised-strip.png",
+            mime="image/png",
+            key=f"{page}.png",
+            icon=":material/image:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "CSV",
+            data=csv_bytes(table),
+            file_name="noised.csv",
+            mime="text/csv",
+            key=f"{page}.csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    st.dataframe(
+        table, hide_index=True, height=330, column_config=_columns(), alt="Table of noise levels"
+    )
+
+
+def _strip_png(picture: ChosenPicture, strips: _Strips) -> bytes:
+    chosen = strips.settings
+    name = " ".join(picture.label.split())[:120]
+    title = (
+        f"{name} | noise in {chosen.space}, {chosen.view.upper()}, seed {chosen.seed}, "
+        f"{chosen.num_steps} steps"
+    )
+    return labelled_strip(strips.labels, strips.tables, strips.rows, title)
+
+
+def _columns() -> dict[str, object]:
+    number = st.column_config.NumberColumn
+    return {
+        "series": st.column_config.TextColumn("schedule"),
+        "sigma": number("sigma", format="%.5g", help="sqrt((1 - alpha_bar) / alpha_bar)"),
+        "timestep": number("timestep", format="%.5g", help="Training timestep; none at the end"),
+        "alpha_bar": number("alpha_bar", format="%.5g", help="Share of the picture's variance"),
+        "log_snr": number("log_snr", format="%.4g", help="-2 ln sigma (nat)"),
+        "snr_db": number("SNR (dB)", format="%.2f", help="-20 log10 sigma"),
+        "psnr_db": number("PSNR (dB)", format="%.2f", help="Of the frame as shown, 8 bits"),
+    }
+
+
+def _show_meaning() -> None:
+    st.header("What you see", anchor=False)
+    st.markdown(_MEANING)
+
+
+_MEANING = """
+**One picture, one noise.** Every frame is the same picture with the same noise, mixed as
+`x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps`. Only the share changes from step to step. A
+sampler walks this way from left to right; it must guess what the noise hides.
+
+**Where steps are spent.** Follow one step number in both rows. A schedule whose picture appears
+early spends its remaining steps on fine detail; one whose picture appears late spends them on
+layout. The last frame of some schedules still holds a little noise: their last step ends above
+sigma 0.
+
+**Why latents look different.** Pixel noise is the grain of a camera: each pixel is wrong by
+itself, while its neighbours say nearly the same about the picture, so the eye averages the grain
+away. A latent value stands for a whole patch of pixels (8 x 8 in Stable Diffusion), so there is
+little left to average: noise changes whole patches, and the VAE, which never saw such latents,
+draws blotches, wrong colours and invented texture. At the same SNR the layout therefore survives
+longer in pixels. For the same reason larger pictures need more noise (Hoogeboom et al. 2023,
+arXiv 2301.11093).
+
+**SNR and PSNR.** SNR compares signal and noise before anything is drawn: 0 dB is sigma 1, and each
+factor of ten in sigma is 20 dB. PSNR compares the frame as shown with the picture. In latents it
+cannot pass what the VAE itself loses: that is the flat top of the curve.
+"""

@@ -1,0 +1,1 @@
+"""The Run page: one run, from its first noise to its picture, charts, tables and files."""

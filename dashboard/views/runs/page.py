@@ -1,0 +1,149 @@
+"""The list of runs: those on their way or ended early, and those stored."""
+
+import base64
+import io
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.lab import lab
+from dashboard.shell.navigation import page_path
+from dashboard.widgets.csv_table import csv_table
+from dashboard.worker.snapshots import JobView
+from sdlab.errors import StoreError
+from sdlab.runs.listing import list_runs
+from sdlab.runs.run_folder import open_picture
+
+SHOWN = 200
+THUMBNAIL = 96
+_EMPTY = "No run is stored yet. The Experiment page makes the first one."
+
+
+def show_runs() -> None:
+    """Draw the unfinished runs and the table of stored ones; a selected row opens its run."""
+    _unfinished()
+    stored = list_runs(lab().runs)
+    problems = stored[stored["problem"] != ""]["problem"].tolist()
+    stored = stored[stored["problem"] == ""].head(SHOWN)
+    frame = runs_table(stored)
+    broken = frame["picture"].isna().to_numpy()
+    problems += [f"The picture of {path} cannot be read." for path in stored["path"][broken]]
+    _damaged(problems)
+    if stored.empty:
+        st.info(_EMPTY, icon=":material/grid_view:")
+        st.page_link(page_path("experiment"), label="Experiment", icon=":material/science:")
+        return
+    event = st.dataframe(
+        frame,
+        key="runs.table",
+        hide_index=True,
+        row_height=64,
+        height=min(720, 45 + 64 * len(frame)),
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config=_columns(),
+        alt="Stored runs, latest first",
+    )
+    about = f"The latest {SHOWN} runs." if len(frame) == SHOWN else "The stored runs."
+    csv_table(stored.drop(columns=["problem"]), "runs", "runs.csv", about, shown=False)
+    if event.selection.rows:
+        chosen = str(frame.iloc[event.selection.rows[0]]["id"])
+        st.switch_page(page_path("run"), query_params={"id": chosen})
+
+
+def ask_for_run() -> None:
+    """Draw what the Run page shows without an id: a field for one and the way to the list."""
+    st.info("Name a run by its id, or choose one from the list.", icon=":material/frame_inspect:")
+    given = st.text_input("Run id", key="run.id", placeholder="16 digits of 0-9 and a-f")
+    if given:
+        st.switch_page(page_path("run"), query_params={"id": given.strip()})
+    st.page_link(page_path("runs"), label="All runs", icon=":material/grid_view:")
+
+
+def runs_table(stored: pd.DataFrame) -> pd.DataFrame:
+    """Return what the list shows of ``sdlab.runs.listing.list_runs``: picture, words, settings."""
+    created = stored["created"]
+    return pd.DataFrame(
+        {
+            "picture": [thumbnail(*key) for key in zip(stored["path"], created, strict=True)],
+            "prompt": stored["prompt"],
+            "solver": stored["solver"],
+            "steps": stored["num_steps"].astype("Int64"),
+            "CFG": stored["guidance_scale"].astype(float),
+            "seed": stored["seed"].astype(str),
+            "size": [
+                f"{w:g} x {h:g}" for w, h in zip(stored["width"], stored["height"], strict=True)
+            ],
+            "model": stored["model"],
+            "made": created,
+            "id": stored["run"],
+        }
+    ).reset_index(drop=True)
+
+
+def _columns() -> dict[str, object]:
+    column = st.column_config
+    return {
+        "picture": column.ImageColumn("Picture", width="small"),
+        "prompt": column.TextColumn("Prompt", width="medium"),
+        "solver": column.TextColumn("Solver"),
+        "steps": column.NumberColumn("Steps", width="small"),
+        "CFG": column.NumberColumn("CFG", width="small", format="%.3g"),
+        "seed": column.TextColumn("Seed"),
+        "size": column.TextColumn("Size (px)"),
+        "model": column.TextColumn("Model"),
+        "made": column.DatetimeColumn("Made", format="YYYY-MM-DD HH:mm"),
+        "id": column.TextColumn("Id"),
+    }
+
+
+@st.cache_data(max_entries=1000, show_spinner=False)
+def thumbnail(folder: str, created: object) -> str | None:
+    """Return a run's picture as a small data URL; ``created`` tells a new one from an old."""
+    try:
+        image = open_picture(Path(folder)).convert("RGB")
+    except StoreError:
+        return None
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _damaged(problems: list[str]) -> None:
+    if problems:
+        word = "folder" if len(problems) == 1 else "folders"
+        with st.expander(f"{len(problems)} damaged run {word}", icon=":material/warning:"):
+            for problem in problems[:20]:
+                st.text(problem)
+
+
+@st.fragment(run_every=3)
+def _unfinished() -> None:
+    jobs = lab().jobs()
+    if jobs:
+        with st.container(key="runs_unfinished", gap="small"):
+            st.header("Not stored", anchor=False)
+            for job in jobs[:20]:
+                _row(job)
+
+
+def _row(job: JobView) -> None:
+    colors = {"failed": "red", "cancelled": "gray", "interrupted": "orange"}
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.badge(job.state, color=colors.get(job.state, "green"))
+        st.text(job.experiment.prompt[:120] or "(no prompt)", width="stretch")
+        st.page_link(
+            page_path("run"), label="Open", icon=":material/open_in_new:",
+            query_params={"id": job.id},
+        )  # fmt: skip
+        if not job.live and not job.unsaved:
+            st.button(
+                "Dismiss",
+                key=f"runs.dismiss_{job.id}",
+                icon=":material/close:",
+                type="tertiary",
+                on_click=lab().dismiss,
+                args=(job.id,),
+            )

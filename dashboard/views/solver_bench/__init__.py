@@ -1,0 +1,1 @@
+"""The Solver bench page: solvers against truths that are known."""

@@ -1,0 +1,162 @@
+"""What the Solver bench page computes, each solver once: errors, paths, densities.
+
+A solver takes some tenths of a second over all its step counts, so the results are cached one
+solver at a time: adding one to the page computes that one. A solver registered anew under an old
+name is told apart by its code.
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.lab import lab
+from dashboard.widgets.sampler_rows import Row
+
+# Samples where a weak error must be sampled: ours and diffusers' in few dimensions, and pictures.
+# The library takes more, 16,384 and 1,024; here an answer is wanted in a second or two.
+SAMPLES, FOREIGN_SAMPLES, PICTURES = 4096, 1024, 256
+PARTICLES = 40
+
+
+def catalogue() -> pd.DataFrame:
+    """Return the solvers and schedulers that can be measured, ours first.
+
+    The worker makes the table once its model is open; two threads must not import diffusers at
+    once. Without a model the bench works as well.
+    """
+    import sdlab
+
+    table = lab().catalogue()
+    table = sdlab.schedulers() if table is None else table
+    table = table[table["compatible"]]
+    return table.sort_values("origin", ascending=False, kind="stable").reset_index(drop=True)
+
+
+@st.cache_data(show_spinner=False)
+def problems() -> pd.DataFrame:
+    """Return the table of problems."""
+    from sdlab import bench
+
+    return bench.problems()
+
+
+def measured(
+    rows: Sequence[Row],
+    problem: str,
+    steps: tuple[int, ...],
+    end: str,
+    progress: Callable[[int, str], None],
+) -> pd.DataFrame:
+    """Return the errors of all rows, each under its text as ``solver``.
+
+    ``progress`` is told how many are done and who is next.
+    """
+    parts = []
+    for done, row in enumerate(rows):
+        progress(done, row.text)
+        found = _errors(*_way_of(row), problem, steps, end, _code(row.name))
+        parts.append(found.assign(solver=row.text))
+    return pd.concat(parts, ignore_index=True)
+
+
+def fitted(errors: pd.DataFrame, rows: Sequence[Row]) -> pd.DataFrame:
+    """Return the fitted order of every row in its table of errors."""
+    from sdlab import bench
+
+    tables = ((row, errors[errors["solver"] == row.text]) for row in rows)
+    parts = [
+        bench.orders(table.assign(solver=row.name)).assign(solver=row.text) for row, table in tables
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def way(row: Row, num_steps: int, problem: str) -> pd.DataFrame:
+    """Return the trajectories of some particles."""
+    return _way(*_way_of(row), num_steps, problem, _code(row.name))
+
+
+def _way_of(row: Row) -> tuple[str, dict[str, Any], str | None, dict[str, Any]]:
+    return row.name, row.options, row.curve, row.curve_options
+
+
+def drift(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how far the particles of a trajectory table are from the truth at each step."""
+    apart = np.hypot(table["x"] - table["true_x"], table["y"] - table["true_y"])
+    groups = table.assign(apart=apart).groupby("step")
+    return groups.agg(
+        sigma=("sigma", "first"), distance=("apart", "median"), worst=("apart", "max")
+    ).reset_index()
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def density(problem: str, sigma: float) -> pd.DataFrame:
+    """Return the density of a 2-D problem's data at a noise level, in VP coordinates."""
+    from sdlab import bench
+
+    return bench.density(problem, sigma, side=64)
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def _errors(
+    name: str,
+    options: dict[str, Any],
+    curve: str | None,
+    curve_options: dict[str, Any],
+    problem: str,
+    steps: tuple[int, ...],
+    end: str,
+    code: int,
+) -> pd.DataFrame:
+    from sdlab import bench
+    from sdlab.bench.entrant import is_stochastic
+
+    particles = None
+    if is_stochastic(name, options):
+        particles = FOREIGN_SAMPLES if code == 0 else SAMPLES
+        if bench.problem(problem).dimension > 2:
+            particles = PICTURES
+    return bench.errors(
+        name,
+        problem=problem,
+        steps=steps,
+        curve=curve,
+        curve_options=curve_options,
+        options={name: options},
+        end=end,
+        particles=particles,
+    )
+
+
+@st.cache_data(max_entries=100, show_spinner="Following the particles …")
+def _way(
+    name: str,
+    options: dict[str, Any],
+    curve: str | None,
+    curve_options: dict[str, Any],
+    num_steps: int,
+    problem: str,
+    code: int,
+) -> pd.DataFrame:
+    from sdlab import bench
+
+    return bench.trajectories(
+        name,
+        num_steps,
+        problem=problem,
+        curve=curve,
+        curve_options=curve_options,
+        options=options,
+        particles=PARTICLES,
+    )
+
+
+def _code(name: str) -> int:
+    """Return a number that changes when a solver of ours is registered anew."""
+    from sdlab.solvers.registry import solvers
+
+    found = solvers().get(name)
+    return 0 if found is None else id(found.function) ^ zlib.crc32(found.function.__code__.co_code)

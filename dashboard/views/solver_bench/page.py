@@ -1,0 +1,230 @@
+"""The Solver bench page: errors against the truth, orders, floors, paths in 2-D, tables."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.messages import explained
+from dashboard.shell.theme import scheduler_color
+from dashboard.views.solver_bench import data
+from dashboard.views.solver_bench.controls import Settings, bench_controls
+
+_OPENING = "Opening the model; the first start takes some seconds …"
+_PATH_STEPS = (4, 6, 8, 10, 12, 16, 20, 25, 32, 50, 64)
+
+
+def solver_bench(page: str) -> None:
+    """Draw the page below its title; ``page`` is for the widget keys."""
+    with st.spinner(_OPENING):
+        catalogue = data.catalogue()
+    with explained():
+        settings = bench_controls(page, catalogue)
+    if not settings.rows:
+        st.info("Choose a solver above, or press a preset.", icon=":material/speed:")
+        return
+    with explained():
+        errors = _measured(settings)
+    _spoken(settings)
+    _convergence(errors, settings)
+    _floors(errors, settings)
+    st.header("Orders", anchor=False)
+    _orders(page, errors, settings)
+    st.header("Paths", anchor=False)
+    _paths(page, settings)
+    st.header("Table", anchor=False)
+    _table(page, errors)
+
+
+def _measured(settings: Settings) -> pd.DataFrame:
+    bar = st.progress(0.0, "Measuring …")
+    count = len(settings.rows)
+
+    def progress(done: int, name: str) -> None:
+        bar.progress(done / count, f"Measuring {name}, {done + 1} of {count} …")
+
+    found = data.measured(
+        settings.rows,
+        settings.problem,
+        settings.steps,
+        settings.end,
+        progress,
+    )
+    bar.empty()
+    return found
+
+
+def _spoken(settings: Settings) -> None:
+    if settings.apart:
+        goes = "goes by its" if len(settings.apart) == 1 else "go by their"
+        st.caption(
+            f"{', '.join(settings.apart)} cannot follow {settings.curve} and {goes} own spacing, "
+            "which the tables name."
+        )
+
+
+def _convergence(errors: pd.DataFrame, settings: Settings) -> None:
+    from dashboard.charts import bench as charts
+
+    drawn = errors.dropna(subset=["error"])
+    if drawn.empty:
+        st.info("No solver took any of these step counts; the table says why.")
+        return
+    colors = {name: scheduler_color(name) for name in drawn["solver"].unique()}
+    chart = charts.convergence(drawn, settings.cost, colors)
+    st.altair_chart(chart, width="stretch", alt="Error against cost on log axes")
+    exact = int((drawn["error"] <= charts.NOTHING).sum())
+    weak = (drawn["measure"] == "weak").any()
+    st.caption(
+        "Hover to bring one line forward; click names in the legend (with Shift, several) to see "
+        "only those. Dashed grey lines show what orders 1, 2 and 3 would do from the upper left."
+        + (
+            " Diamonds are weak errors: a solver that draws noise is judged by the mean and "
+            "covariance of its samples, not particle by particle, so the two kinds of mark are "
+            "not to be compared."
+            if weak
+            else ""
+        )
+        + (f" Left out: {exact} results that are exact but for rounding." if exact else "")
+    )
+
+
+def _floors(errors: pd.DataFrame, settings: Settings) -> None:
+    floors = errors["floor"].dropna()
+    with st.expander("Why lines go flat: floors", icon=":material/horizontal_rule:"):
+        if len(floors):
+            low, high = floors.min(), floors.max()
+            range_ = f"{low:.1e}" if high < 1.2 * low else f"from {low:.1e} to {high:.1e}"
+            st.markdown(f"Here the last jump alone leaves an error of **{range_}**.")
+        st.markdown(
+            "A solver walks down to the smallest sigma of its curve, 0.029 for Stable Diffusion, "
+            "and from there **jumps to 0** by taking the last prediction as the result. That jump "
+            "is one first-order step whatever the solver. On a Gaussian of spread s it shrinks "
+            "the result by sqrt(1 + sigma² / s²): an error of about sigma² / (2 s²), some 1.5e-3 "
+            "here. More steps do not mend it, because the smallest sigma stays; so a line bends "
+            "and rests on its floor, and sometimes dips below first, where the jump's error and "
+            "the steps' have opposite signs.\n\n"
+            "- **Leave out the last jump** to see the order itself.\n"
+            "- lms and plms extrapolate to 0 instead of jumping, and have no such floor.\n"
+            "- Spacings such as leading or trailing end at a sigma that depends on the number of "
+            "steps, so their floor moves, and the slope is not the solver's alone.\n"
+            "- diffusers keeps its tables in float32: its lines cannot fall much below 1e-6.\n"
+            "- The weak error of samples rests on chance, some hundredths here; the bars are 95 % "
+            "intervals. On the Gaussian it is computed exactly for our own solvers, and has no "
+            "such floor."
+        )
+
+
+def _orders(page: str, errors: pd.DataFrame, settings: Settings) -> None:
+    table = data.fitted(errors, settings.rows)
+    column = st.column_config
+    shown = table.assign(
+        interval=[
+            "" if pd.isna(r.low) else f"{r.low:.2f} to {r.high:.2f}" for r in table.itertuples()
+        ],
+        steps=["" if r.points == 0 else f"{r.first} to {r.last}" for r in table.itertuples()],
+    )[["solver", "curve", "declared", "order", "interval", "steps", "error", "floor", "note"]]
+    st.dataframe(
+        shown,
+        hide_index=True,
+        alt="Fitted orders",
+        placeholder="",
+        column_config={
+            "solver": column.TextColumn("Solver"),
+            "curve": column.TextColumn("Curve"),
+            "declared": column.NumberColumn("Declared", help="What its author states."),
+            "order": column.NumberColumn("Order", format="%.2f", help="Fitted slope."),
+            "interval": column.TextColumn("95 % interval"),
+            "steps": column.TextColumn("Steps fitted"),
+            "error": column.NumberColumn("Error at most steps", format="%.2e"),
+            "floor": column.NumberColumn("Floor", format="%.2e"),
+            "note": column.TextColumn("Why not"),
+        },
+    )
+    st.caption(
+        "A straight line through the points on log axes: only those more than ten times above the "
+        "floor, from the finest upwards as long as the slope stays the same. With few points the "
+        "interval is wide, and where it is wider than half an order on either side none is "
+        "claimed."
+        + ("" if settings.end == "sigma_min" else " Leave out the last jump for cleaner orders.")
+    )
+    _csv(page, table, "orders")
+
+
+def _table(page: str, errors: pd.DataFrame) -> None:
+    from sdlab.bench import COLUMNS
+
+    _csv(page, errors, "errors")
+    column = st.column_config
+    config: dict[str, object] = {n: column.Column(n, help=text) for n, text in COLUMNS.items()}
+    for name in ("error", "floor", "low", "high", "chance"):
+        config[name] = column.NumberColumn(name, help=COLUMNS[name], format="%.3e")
+    for name in ("start", "end", "seconds"):
+        config[name] = column.NumberColumn(name, help=COLUMNS[name], format="%.4g")
+    st.dataframe(
+        errors,
+        hide_index=True,
+        height=330,
+        column_config=config,
+        placeholder="",
+        alt="Table of errors",
+    )
+
+
+def _csv(page: str, frame: pd.DataFrame, name: str) -> None:
+    from sdlab.runs.export import csv_bytes
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{len(frame):,} rows.", width="stretch")
+        st.download_button(
+            "CSV",
+            data=csv_bytes(frame),
+            file_name=f"solver-{name}.csv",
+            mime="text/csv",
+            key=f"{page}.csv_{name}",
+            icon=":material/download:",
+            on_click="ignore",
+            help=f"The table of {name}, {len(frame):,} rows",
+        )
+
+
+@st.fragment
+def _paths(page: str, settings: Settings) -> None:
+    from dashboard.charts import bench as charts
+
+    dimension = data.problems().set_index("problem")["dimension"][settings.problem]
+    if dimension != 2:
+        st.info(
+            "Paths can be drawn in two dimensions only. Choose the tilted Gaussian or the ring "
+            "above.",
+            icon=":material/timeline:",
+        )
+        return
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        rows = {row.text: row for row in settings.rows}
+        name = bound().selectbox("Whose paths", list(rows), key=f"{page}.path", width=300)
+        count = bound().selectbox(
+            "In steps", _PATH_STEPS, _PATH_STEPS.index(10), key=f"{page}.path_steps", width=110,
+        )  # fmt: skip
+        step = bound().slider("After step", 0, count, count, key=f"{page}.after_{count}", width=420)
+    with explained():
+        table = data.way(rows[name], count, settings.problem)
+    sigma = float(table.loc[table["step"] == step, "sigma"].iloc[0])
+    color = scheduler_color(name)
+    left, right = st.columns(2, gap="medium")
+    chart = charts.paths(table, data.density(settings.problem, sigma), step, color)
+    left.altair_chart(chart, width="content", alt=f"Paths of {name} up to step {step}")
+    drawn = data.drift(table).dropna()
+    if drawn.empty:
+        right.info(
+            "This solver draws fresh noise: no particle has a place where it should be, only the "
+            "cloud as a whole has a shape.",
+            icon=":material/casino:",
+        )
+    else:
+        chart = charts.drift(drawn, step, color)
+        right.altair_chart(chart, width="stretch", alt="Distance from the truth at each step")
+    st.caption(
+        f"At sigma {sigma:.4g}. The cloud is the true density of data that noisy; grey rings are "
+        "where each particle should be, dots where the solver took it. Everything is divided by "
+        "sqrt(1 + sigma²), as the network would see it."
+    )

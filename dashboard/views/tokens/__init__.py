@@ -1,0 +1,1 @@
+"""The Tokens page: the prompt as CLIP cuts it, and what the text encoder makes of it."""

@@ -1,0 +1,132 @@
+"""The Tokens page: the text encoder's own self-attention, by layer and head, and its masks."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.messages import explained
+from dashboard.views.tokens.data import Reader, encoded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sdlab.text.encoder import Encoding
+
+MEAN = "mean"
+_ABOUT = (
+    "Each position looks at itself and at what stands before it, by weights that sum to 1 along a "
+    "row. The upper triangle is empty: the **causal mask** hides the future. The weights are made "
+    "anew from the encoder's own queries and keys, in float32; its result stays as it is, bit for "
+    "bit."
+)
+_PADS = {
+    False: "The **padding mask** is not handed to this encoder: the pads look at the words and at "
+    "each other. The words never see the pads, because those come last.",
+    True: "The **padding mask** is handed to this encoder: nobody looks at the pads, though they "
+    "look at the words.",
+}
+
+
+@st.fragment
+def attention_section(reader: Reader, prompt: str) -> None:
+    """Draw the self-attention; choosing another layer or head redraws only this."""
+    with explained():
+        encoding = encoded(reader, prompt)
+        st.markdown(f"{_ABOUT} {_PADS[encoding.masks_pads]}")
+        layer, head, every = _choices(encoding)
+        left, right = st.columns([3, 2], gap="large")
+        with left:
+            _map(encoding, layer, head, every)
+        with right:
+            _around(encoding, layer, head)
+
+
+def _choices(encoding: "Encoding") -> tuple[int, int | str, bool]:
+    layers, heads = encoding.attention.shape[:2]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        layer = bound().selectbox(
+            "Layer",
+            range(layers),
+            layers - 1,
+            key=f"tokens.layer_of_{layers}",
+            width=130,
+            help="From 0, the first, to the last.",
+        )
+        head = bound().selectbox(
+            "Head",
+            [MEAN, *map(str, range(heads))],
+            key=f"tokens.head_of_{heads}",
+            width=130,
+            help="One head, or the mean over all of them.",
+        )
+        every = bound().toggle("All 77 positions", key="tokens.attention_all")
+    return int(layer), head if head == MEAN else int(head), bool(every)
+
+
+def _map(encoding: "Encoding", layer: int, head: int | str, every: bool) -> None:
+    from dashboard.charts.tokens import attention_map
+    from dashboard.views.tokens.page import csv_button
+    from sdlab.text.self_attention import attention_table
+
+    which = "mean of all heads" if head == MEAN else f"head {head}"
+    last = None if every else encoding.end
+    chart = attention_map(
+        attention_table(encoding, layer, head, last), f"Self-attention, layer {layer}, {which}"
+    )
+    st.altair_chart(chart, width="stretch", alt=f"Self-attention map of layer {layer}, {which}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(_said(encoding, layer, head), width="stretch")
+        csv_button(attention_table(encoding, layer, head), f"attention_layer{layer}_{head}")
+
+
+def _said(encoding: "Encoding", layer: int, head: int | str) -> str:
+    shares = _shares(encoding, layer, head).set_index(["query_kind", "key_kind"])["mass"]
+    if ("word", "start") not in shares:
+        return "There are no words, so there is only the start, the end and the pads."
+    start = shares["word", "start"]
+    return (
+        f"Here the words give {start:.0%} of their attention to the start token and "
+        f"{1 - start:.0%} to words up to themselves. The start token says nothing of the prompt; "
+        "a head rests on it where no word matters to it (Xiao et al. 2024, arXiv 2309.17453)."
+    )
+
+
+def _shares(encoding: "Encoding", layer: int, head: int | str) -> "pd.DataFrame":
+    from sdlab.text.self_attention import mass_table
+
+    mass = mass_table(encoding)
+    chosen = mass[mass["layer"] == layer]
+    chosen = chosen[chosen["head"] == head] if head != MEAN else chosen
+    return chosen.groupby(["query_kind", "key_kind"], as_index=False)["mass"].mean()
+
+
+def _around(encoding: "Encoding", layer: int, head: int | str) -> None:
+    from dashboard.charts import tokens as charts
+    from dashboard.views.tokens.page import csv_button
+    from sdlab.text.self_attention import heads_table, mask_table, mass_table
+
+    masks, shared, heads = st.tabs(["Masks", "Where it goes", "All heads"])
+    with masks:
+        st.altair_chart(
+            charts.masks(mask_table(encoding)),
+            width="stretch",
+            alt="What each query position may see",
+        )
+    with shared:
+        st.altair_chart(
+            charts.mass(_shares(encoding, layer, head), "Attention by kind of position"),
+            width="stretch",
+            alt="Share of attention that falls on start, words, end and pads",
+        )
+        csv_button(mass_table(encoding), "attention_mass")
+    with heads:
+        measure = bound().selectbox(
+            "By",
+            list(charts.MEASURES),
+            format_func=charts.MEASURES.get,
+            key="tokens.measure",
+        )
+        table = heads_table(encoding)
+        st.altair_chart(charts.heads(table, measure), width="stretch", alt="All heads, one measure")
+        csv_button(table, "attention_heads")

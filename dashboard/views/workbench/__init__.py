@@ -1,0 +1,1 @@
+"""The Workbench page: a curve is made, seen, tried, kept."""

@@ -1,0 +1,206 @@
+"""What becomes of a curve: saved under a name, opened again, exported, brought in."""
+
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.navigation import page_path
+from dashboard.shell.sidebar import plain
+from dashboard.views.workbench.controls import PAGE
+from dashboard.views.workbench.draft import Draft, as_settings
+from sdlab.errors import SdlabError
+from sdlab.noise.curves import make
+from sdlab.noise.diffusers_config import SchedulerConfig, read_scheduler_config
+from sdlab.noise.exchange import (
+    KIND,
+    NamedCurve,
+    curve_json,
+    diffusers_curve,
+    read_curve,
+    read_object,
+    sigma_list,
+)
+from sdlab.noise.schedule import NoiseSchedule
+from sdlab.runs.curves import curve_names, delete_curve, list_curves, load_curve, save_curve
+
+_SAID = f"{PAGE}.said"
+
+
+def saved_controls(schedule: NoiseSchedule) -> None:
+    """Draw the saved curves, to load or delete, and the way in for a file."""
+    _say("open")
+    with st.popover("Open a curve", icon=":material/folder_open:", width="stretch"):
+        names = curve_names()
+        if names:
+            st.selectbox("Saved curves", names, key=f"{PAGE}.saved")
+            with st.container(horizontal=True):
+                st.button("Load", key=f"{PAGE}.load", on_click=_load, args=(schedule,))
+                st.button(
+                    "Delete", key=f"{PAGE}.delete", icon=":material/delete:", on_click=_delete
+                )
+        else:
+            st.caption("Nothing is saved yet; Save below keeps a curve under a name.")
+        for damaged in (saved for saved in list_curves() if saved.problem):
+            st.warning(plain(damaged.problem), icon=":material/warning:")
+        key = f"{PAGE}.import"
+        st.file_uploader(
+            "A curve's JSON, or a diffusers scheduler_config.json",
+            type=["json"],
+            key=key,
+            on_change=_import,
+            args=(key, schedule),
+        )
+    found: SchedulerConfig | None = st.session_state.get(f"{PAGE}.config")
+    if found is not None:
+        _show_config(found)
+
+
+def keep_controls(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any]) -> None:
+    """Draw Save, and the exports of a sound draft."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input(
+            "Name", key=f"{PAGE}.name", placeholder="slow start", max_chars=60, width=260
+        )
+        pressed = st.button(  # not by on_click, whose arguments are those of the script before
+            "Save",
+            key=f"{PAGE}.save",
+            icon=":material/save:",
+            disabled=not (name or "").strip(),
+            help="Then it can be chosen wherever a sigma curve can, and stays after a restart.",
+        )
+        if pressed and name and name.strip():
+            _save(name, draft.named, schedule)
+            st.rerun()  # the list of saved ones stands above
+        _use(draft)
+    _say("save")
+    _exports(draft, schedule, config)
+
+
+def _use(draft: Draft) -> None:
+    value = draft.options[draft.curve]
+    typed = value if isinstance(value, str) else json.dumps(value)
+    st.page_link(
+        page_path("experiment"),
+        label="Use it in an experiment",
+        icon=":material/science:",
+        query_params={
+            "experiment.solver": st.session_state[f"{PAGE}.solver"],
+            "experiment.curve": draft.curve,
+            "experiment.curve_options": f"{draft.curve}={typed}",
+            "experiment.steps": str(draft.num_steps),
+        },
+    )
+
+
+def _exports(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any]) -> None:
+    made = diffusers_curve(draft.curve, draft.options, config, draft.num_steps)
+    listed = sigma_list(draft.sigmas.tolist())
+    json_text = curve_json(draft.curve, draft.options, schedule, draft.num_steps)
+    files = {
+        "Curve (JSON)": ("curve.json", json_text, "application/json"),
+        "Sigma list (text)": ("sigmas.txt", listed + "\n", "text/plain"),
+        "scheduler_config.json": (
+            "scheduler_config.json",
+            json.dumps(made.config, indent=2) + "\n",
+            "application/json",
+        ),
+    }
+    with st.container(horizontal=True):
+        for label, (file, text, mime) in files.items():
+            st.download_button(
+                label,
+                data=text.encode(),
+                file_name=file,
+                mime=mime,
+                key=f"{PAGE}.{file}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+    left, right = st.columns([3, 2], gap="medium")
+    left.caption("In diffusers. The config cannot hold sigmas, so they go to the pipeline's call:")
+    left.code(made.snippet, language="python")
+    right.caption("For tools that take a list of sigmas, such as ComfyUI and k-diffusion:")
+    right.code(listed, language=None, wrap_lines=True)
+
+
+def _show_config(found: SchedulerConfig) -> None:
+    title = f"What was read of {found.name or 'the config'}"
+    with st.expander(title, icon=":material/upload_file:", expanded=True):
+        curve = found.curve or f"{found.schedule.timestep_spacing} spacing"
+        st.caption(
+            f"{found.schedule.num_timesteps} timesteps, sigma {found.schedule.sigma_min:.4g} to"
+            f" {found.schedule.sigma_max:.4g}, {found.schedule.prediction_type} prediction;"
+            f" its curve ({curve}) is now the table below."
+        )
+        rows = [(key, json.dumps(value), "used") for key, value in found.understood.items()]
+        rows += [(key, "", f"ignored: {reason}") for key, reason in found.ignored.items()]
+        table = pd.DataFrame(rows, columns=["entry", "value", "what became of it"])
+        st.dataframe(table, hide_index=True, height=210, alt="Entries of the scheduler config")
+
+
+def _import(key: str, schedule: NoiseSchedule) -> None:
+    file = st.session_state.get(key)
+    st.session_state.pop(f"{PAGE}.config", None)
+    if file is None:
+        return
+    try:
+        data = file.getvalue()
+        if read_object(data, "file").get("kind") == KIND:
+            _take(read_curve(data), schedule)
+            _note(f"{file.name} is open.")
+            return
+        found = read_scheduler_config(data)
+        steps = int(st.session_state.get(f"{PAGE}.steps", 20))
+        sigmas = make(found.curve, found.schedule, steps, found.curve_options)
+        _take(NamedCurve("sigmas", {"sigmas": tuple(sigmas.tolist())}, steps), schedule)
+        st.session_state[f"{PAGE}.config"] = found
+    except (ValueError, SdlabError) as error:
+        _note(f"{file.name}: {error}", wrong=True)
+
+
+def _take(named: NamedCurve, schedule: NoiseSchedule) -> None:
+    for name, value in as_settings(named, schedule).items():
+        st.session_state[f"{PAGE}.{name}"] = value
+
+
+def _save(name: str, named: NamedCurve, schedule: NoiseSchedule) -> None:
+    known = name.strip() in curve_names()
+    try:
+        save_curve(name, named, schedule)
+        _note(
+            f"{name.strip()} is saved{' in place of the older one' if known else ''}.", place="save"
+        )
+    except (ValueError, SdlabError) as error:
+        _note(str(error), wrong=True, place="save")
+
+
+def _load(schedule: NoiseSchedule) -> None:
+    name = st.session_state[f"{PAGE}.saved"]  # as it is at the click
+    try:
+        _take(load_curve(name), schedule)
+        _note(f"{name} is open.")
+    except (ValueError, SdlabError) as error:
+        _note(str(error), wrong=True)
+
+
+def _delete() -> None:
+    name = st.session_state[f"{PAGE}.saved"]  # as it is at the click
+    try:
+        delete_curve(name)
+        _note(f"{name} is deleted; runs made with it keep their own copy.")
+    except (ValueError, SdlabError) as error:
+        _note(str(error), wrong=True)
+
+
+def _note(text: str, wrong: bool = False, place: str = "open") -> None:
+    st.session_state[f"{_SAID}.{place}"] = (text, wrong)
+
+
+def _say(place: str) -> None:
+    text, wrong = st.session_state.pop(f"{_SAID}.{place}", ("", False))
+    if text and wrong:
+        st.error(plain(text), icon=":material/error:")
+    elif text:
+        st.success(plain(text), icon=":material/check:")

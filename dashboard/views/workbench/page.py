@@ -1,0 +1,153 @@
+"""The Workbench: a curve is made, seen, tried, kept."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import workbench as charts
+from dashboard.charts.base import title_of
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import explained
+from dashboard.shell.sidebar import plain
+from dashboard.views.noise_schedules.lint import SLOW_STEPS
+from dashboard.views.workbench.controls import (
+    PAGE,
+    Baseline,
+    Trial,
+    baseline_controls,
+    draft_controls,
+    points_controls,
+    trial_controls,
+)
+from dashboard.views.workbench.draft import Draft
+from dashboard.views.workbench.keep import keep_controls, saved_controls
+from dashboard.views.workbench.trial import show_pictures, show_strip
+from sdlab.noise.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    import altair as alt
+
+_OPENING = "Opening the model; the first start takes some seconds …"
+_ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
+MOST_SAID = 3
+
+
+def workbench() -> None:
+    """Draw the page below its title."""
+    with st.spinner(_OPENING), explained():
+        catalogue = lab().catalogue()
+        config: dict[str, Any] = lab().ask(lambda model: dict(model.scheduler_config))
+    schedule = NoiseSchedule.from_config(config)
+    left, right = st.columns([3, 7], gap="large")
+    with left, explained():
+        saved_controls(schedule)
+        draft = draft_controls(schedule)
+        steps = draft.num_steps if draft else int(st.session_state.get(f"{PAGE}.steps", 20))
+        baseline = baseline_controls(steps, schedule)
+        trial = trial_controls(catalogue)
+    with right, explained():
+        _say_range(schedule)
+        if draft is None:
+            st.info("The charts come back with the next sound input.", icon=":material/show_chart:")
+            return
+        if draft.curve == "points":
+            points_controls(draft, baseline, schedule)
+        show_curve(draft, baseline)
+        if draft.problems:
+            return
+        _show_lint(draft, trial, config)
+    if baseline.sigmas is None:
+        st.warning(plain(baseline.reason), icon=":material/warning:")
+    else:
+        with explained():
+            _show_trials(draft, baseline, trial)
+    with explained():
+        st.header("Save and export", anchor=False)
+        keep_controls(draft, schedule, config)
+
+
+def problem_table(draft: Draft) -> pd.DataFrame:
+    """Return the problems as the charts take them: step, sigma, problem."""
+    rows = [(p.index, p.value, p.sentence) for p in draft.problems]
+    table = pd.DataFrame(rows, columns=list(charts.PROBLEMS))
+    return table.astype({"step": "int64", "sigma": "float64"})
+
+
+def show_curve(draft: Draft, baseline: Baseline) -> None:
+    """Draw the problems, the charts and the table of a draft."""
+    said = [plain(problem.sentence) for problem in draft.problems[:MOST_SAID]]
+    if len(draft.problems) > MOST_SAID:
+        said.append(f"… and {len(draft.problems) - MOST_SAID} more, marked in the charts.")
+    if said:
+        st.error("  \n".join(said), icon=":material/error:")
+    curves = {"yours": draft.sigmas}
+    if baseline.sigmas is not None:
+        curves[baseline.label] = baseline.sigmas
+    frame, problems = charts.curve_table(curves), problem_table(draft)
+    _chart(charts.sigma(frame, problems))
+    with st.grid(2, min_column_width=290, gap="medium"):
+        _chart(charts.log_snr(frame, problems))
+        _chart(charts.ratio(frame, problems))
+    _table(frame)
+
+
+def _chart(chart: "alt.LayerChart") -> None:
+    st.altair_chart(chart, width="stretch", alt=title_of(chart))
+
+
+def _table(frame: pd.DataFrame) -> None:
+    from sdlab.runs.export import csv_bytes
+
+    with st.expander("The numbers", key=f"{PAGE}.numbers"):
+        st.download_button(
+            "CSV",
+            data=csv_bytes(frame),
+            file_name="curves.csv",
+            mime="text/csv",
+            key=f"{PAGE}.csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.dataframe(frame, hide_index=True, height=300, alt="Table of both curves")
+
+
+def _say_range(schedule: NoiseSchedule) -> None:
+    st.caption(
+        f"The model's noise levels: sigma {schedule.sigma_min:.4g} to {schedule.sigma_max:.4g},"
+        f" {schedule.num_timesteps} timesteps."
+    )
+
+
+def _show_lint(draft: Draft, trial: Trial, config: dict[str, Any]) -> None:
+    if draft.num_steps > SLOW_STEPS and not st.toggle(
+        f"Lint at {draft.num_steps} steps (every step is made; this takes seconds)",
+        key=f"{PAGE}.slow",
+    ):
+        return
+    with st.spinner("Making every step …", show_time=False):
+        found = _findings(trial.solver, draft.num_steps, config, draft.curve, draft.options)
+    if found.empty:
+        st.caption(f":material/check: Lint finds nothing on this curve with {trial.solver}.")
+    for row in found.itertuples():
+        where = "" if pd.isna(row.step) else f"Step {row.step}: "
+        with st.expander(f"{where}{plain(row.message)}", icon=_ICONS[row.severity]):
+            st.markdown(f"{plain(row.explanation)} **Fix:** {plain(row.fix)}")
+            st.caption(f"Rule {row.rule} · {plain(row.source)}")
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _findings(
+    solver: str, num_steps: int, config: dict[str, Any], curve: str, options: dict[str, Any]
+) -> pd.DataFrame:
+    import sdlab
+
+    return sdlab.lint(solver, num_steps, config=config, curve=curve, curve_options=options)
+
+
+def _show_trials(draft: Draft, baseline: Baseline, trial: Trial) -> None:
+    st.header("An image noised along both", anchor=False)
+    st.caption("The same image and the same noise; only sigma at each step differs.")
+    show_strip(draft, baseline, trial)
+    st.header("One picture with each", anchor=False)
+    show_pictures(draft, baseline, trial)

@@ -1,0 +1,180 @@
+"""Both curves tried: an image noised along them, and one picture made with each."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.lab import find, lab
+from dashboard.shell.messages import show_error
+from dashboard.shell.navigation import page_path
+from dashboard.shell.sidebar import plain
+from dashboard.shell.state import come_back
+from dashboard.views.run.page import enlarged
+from dashboard.views.workbench.controls import PAGE, Baseline, Trial
+from dashboard.views.workbench.draft import Draft
+from dashboard.widgets.job_panel import job_panel
+from dashboard.widgets.noised_frames import Darkroom, Frame, develop
+from dashboard.widgets.source_picture import ChosenPicture
+from dashboard.worker.stored_runs import StoredRun
+from sdlab.errors import SdlabError
+from sdlab.experiment.experiment import Experiment
+
+FRAMES = 8
+_STYLE = (
+    "<style>.strip{display:flex;gap:6px;overflow-x:auto;padding-bottom:4px}"
+    ".strip figure{margin:0;flex:1 0 84px;max-width:150px}"
+    ".strip img{width:100%;border-radius:6px;display:block}"
+    ".strip figcaption{font-size:.78rem;opacity:.8;font-variant-numeric:tabular-nums}</style>"
+)
+
+
+def experiments(draft: Draft, baseline: Baseline, trial: Trial) -> dict[str, Experiment]:
+    """Return the two experiments by the name of their curve.
+
+    Raises:
+        ValueError: If what was typed makes no experiment.
+    """
+    common = {
+        "prompt": trial.prompt,
+        "seed": trial.seed,
+        "solver": trial.solver,
+        "num_steps": draft.num_steps,
+        "model": lab().status().at_hand,
+    }
+    return {
+        "yours": Experiment(curve=draft.curve, curve_options=draft.options, **common),
+        baseline.label: Experiment(curve=baseline.curve, curve_options=baseline.options, **common),
+    }
+
+
+def show_pictures(draft: Draft, baseline: Baseline, trial: Trial) -> None:
+    """Draw the two pictures, made or to be made, side by side."""
+    specs = experiments(draft, baseline, trial)
+    missing = [spec for spec in specs.values() if find(spec.id) is None]
+    if missing:
+        pressed = st.button(  # not by on_click, whose arguments are those of the script before
+            "Make both pictures" if len(missing) > 1 else "Make the other picture",
+            key=f"{PAGE}.go",
+            type="primary",
+            icon=":material/play_arrow:",
+            help="Same prompt, seed, solver and steps; only the curve differs.",
+        )
+        if pressed:
+            _submit(missing)
+            st.rerun()
+    for place, (index, (name, spec)) in zip(
+        st.columns(2, gap="medium"), enumerate(specs.items()), strict=True
+    ):
+        with place:
+            st.markdown(f"**{plain(name)}**")
+            _picture(spec, f"{PAGE}_{index}")
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def sample_png(name: str) -> bytes:
+    """Return a sample's picture as PNG."""
+    from sdlab.embedded.samples import sample_picture
+
+    stream = io.BytesIO()
+    sample_picture(name).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def show_strip(draft: Draft, baseline: Baseline, trial: Trial) -> None:
+    """Draw a sample noised along both curves, at the same steps."""
+    from sdlab.embedded.samples import SAMPLES
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = bound().selectbox("Sample", list(SAMPLES), key=f"{PAGE}.sample")
+        space = bound().segmented_control(
+            "Noise in",
+            ("Latents", "Pixels"),
+            default="Latents",
+            required=True,
+            key=f"{PAGE}.space",
+        )
+    steps = np.unique(np.linspace(0, draft.num_steps, FRAMES).round().astype(int))
+    try:
+        with st.spinner("Noising the sample …"):
+            rows = _rows(name, space.lower(), trial.seed, steps, (draft.sigmas, baseline.sigmas))
+    except SdlabError as error:
+        show_error(error)
+        return
+    for label, sigmas, frames in zip(
+        ("yours", baseline.label), (draft.sigmas, baseline.sigmas), rows, strict=True
+    ):
+        st.markdown(f"**{plain(label)}**")
+        st.html(_STYLE + strip_html(label, steps, sigmas[steps], frames))
+
+
+def strip_html(
+    label: str, steps: Sequence[int], sigmas: Sequence[float], frames: Sequence[Frame]
+) -> str:
+    """Return frames side by side, each with its step and sigma."""
+    cells = []
+    for step, sigma, frame in zip(steps, sigmas, frames, strict=True):
+        stream = io.BytesIO()
+        frame.image().save(stream, "PNG")
+        data = base64.b64encode(stream.getvalue()).decode()
+        alt = html.escape(f"{label}, step {step}, sigma {sigma:.3g}", quote=True)
+        cells.append(
+            f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
+            f"<figcaption>step {step}<br>sigma {sigma:.3g}</figcaption></figure>"
+        )
+    return (
+        f'<div class="strip" tabindex="0" role="group" aria-label="{html.escape(label, True)}">'
+        + ("".join(cells) + "</div>")
+    )
+
+
+def _rows(
+    name: str,
+    space: str,
+    seed: int,
+    steps: np.ndarray,
+    curves: Sequence[np.ndarray | None],
+) -> list[list[Frame]]:
+    from sdlab.latents.image import fit
+
+    model, (width, height), factor, fast = lab().ask(_facts)
+    chosen = ChosenPicture(sample_png(name), name, "sample", name)
+    image = fit(chosen.image(), width, height, "crop", factor).image
+    room = Darkroom(space, "vp", seed, fast, model)
+    levels = [[float(s) for s in sigmas[steps]] for sigmas in curves if sigmas is not None]
+    every = list(dict.fromkeys(level for row in levels for level in row))
+    made = dict(develop(chosen, image, every, room))
+    return [[made[level] for level in row] for row in levels]
+
+
+def _facts(model: object) -> tuple[str, tuple[int, int], int, bool]:
+    view = lab().status().model
+    fast = view is None or view.decodes_fast
+    return model.hash, model.default_size, model.vae_factor, fast  # type: ignore[attr-defined]
+
+
+def _picture(spec: Experiment, page: str) -> None:
+    found = find(spec.id)
+    if found is None:
+        st.container(height=180, border=True).caption("Not made yet.")
+    elif isinstance(found, StoredRun):
+        alt = f"The picture of {spec.prompt or '(no prompt)'} along {spec.curve}"
+        st.image(enlarged(found.picture), output_format="PNG", width="stretch", alt=alt)
+        st.page_link(
+            page_path("run"),
+            label="Every step of it",
+            icon=":material/frame_inspect:",
+            query_params={"id": spec.id},
+        )
+    else:
+        job_panel(spec.id, page)
+
+
+def _submit(specs: list[Experiment]) -> None:
+    for spec in specs:
+        come_back(spec.id)
+        lab().submit(spec)

@@ -1,0 +1,271 @@
+"""The controls of an experiment, every one of them in the URL, and the spec they stand for."""
+
+import json
+import random
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.messages import say_ignored_negative
+from dashboard.shell.model_choice import model_choice
+from dashboard.worker.snapshots import ModelView
+from sdlab.experiment.experiment import SEED_MAX, Experiment
+from sdlab.noise.curves import OWN, fixed_steps
+from sdlab.runs.curves import curve_names, load_curve
+
+PROMPT = "a parrot on a beach"
+OWN_CURVE = "as trained"
+SAVED = "saved: "
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the controls offer.
+
+    Attributes:
+        catalogue: The table of ``sdlab.schedulers``.
+        models: Names under which models can be asked for.
+        model: The model in memory, if there is one.
+    """
+
+    catalogue: pd.DataFrame
+    models: tuple[str, ...]
+    model: ModelView | None
+
+
+def experiment_controls(choices: Choices) -> Experiment:
+    """Draw the controls and return the experiment they stand for.
+
+    Raises:
+        ValueError: If what was typed is no valid experiment; names field, value and fix.
+    """
+    model = model_choice(choices.models)
+    own = choices.model if choices.model and choices.model.name == model else None
+    prompt = bound().text_area("Prompt", PROMPT, key="experiment.prompt", height=84)
+    negative = bound().text_input(
+        "Negative prompt",
+        key="experiment.negative",
+        placeholder="what to steer away from",
+        help="Takes the place of the empty prompt in guidance; used when CFG is above 1.",
+    )
+    seed = _seed()
+    solver = _solver(choices.catalogue)
+    left, right = st.columns(2)
+    curve = _curve(left, solver)
+    steps = bound(right).number_input(
+        "Steps", 1, 1000, 25, key="experiment.steps", help="Solver steps."
+    )
+    cfg = bound().number_input(
+        "Guidance scale (CFG)",
+        0.0,
+        20.0,
+        4.0,
+        0.5,
+        key="experiment.cfg",
+        help="uncond + s (cond - uncond). At 1 or less the unconditional half is not computed.",
+    )
+    say_ignored_negative(negative or "", float(cfg))
+    more = _more(own, solver)
+    more |= chosen_curve(curve, str(more["curve_options"]), int(steps))
+    return Experiment(
+        model=model,
+        prompt=prompt or "",
+        negative_prompt=negative or "",
+        seed=parse_seed(seed),
+        solver=str(solver["name"]),
+        num_steps=int(steps),
+        guidance_scale=float(cfg),
+        **more,
+    )
+
+
+def parse_seed(text: str) -> int:
+    """Return the seed that was typed.
+
+    Raises:
+        ValueError: If it is no whole number; its range is the experiment's to judge.
+    """
+    try:
+        return int(text.strip(), 10)
+    except ValueError:
+        raise ValueError(
+            f"seed must be a whole number from 0 to {SEED_MAX}, got {text!r}."
+        ) from None
+
+
+def chosen_curve(choice: str, typed: str, num_steps: int) -> dict[str, object]:
+    """Return the experiment's ``curve`` and ``curve_options`` for what was chosen and typed.
+
+    Raises:
+        ValueError: If the options are no options, or the curve is a table of other length.
+        StoreError: If a saved curve is gone or damaged.
+    """
+    options = parse_options(typed, "curve options")
+    curve = None if choice == OWN_CURVE else choice
+    if choice.startswith(SAVED):
+        saved = load_curve(choice.removeprefix(SAVED))
+        curve, options = saved.curve, {**saved.options, **options}
+    steps = fixed_steps(curve, options)
+    if steps not in (None, num_steps):
+        raise ValueError(
+            f"the curve is a table of {steps} steps, so Steps must be {steps}, got {num_steps}."
+        )
+    return {"curve": curve, "curve_options": options}
+
+
+def parse_options(text: str, what: str = "solver options") -> dict[str, object]:
+    """Return options that were typed as ``name=value, name=value``.
+
+    A value is JSON (``true``, ``7``, ``0.5``, ``[1, 2]``), and a bare word is text.
+
+    Args:
+        text: What was typed.
+        what: Whose options, for the message.
+
+    Raises:
+        ValueError: If a part has no ``=`` or a name comes twice.
+    """
+    options: dict[str, object] = {}
+    for part in filter(None, (p.strip() for p in _split(text))):
+        name, sign, value = (p.strip() for p in part.partition("="))
+        if not sign or not name:
+            raise ValueError(f"{what} are name=value, separated by commas; got {part!r}.")
+        if name in options:
+            raise ValueError(f"{what}: {name!r} comes twice.")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            known = {"True": True, "False": False, "None": None}
+            options[name] = known.get(value, value)
+    return options
+
+
+def _split(text: str) -> list[str]:
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char in "[(") - (char in "])")
+        if char == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return parts
+
+
+def _seed() -> str:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = bound().text_input(
+            "Seed",
+            "7",
+            key="experiment.seed",
+            help="The same seed gives the same start noise as torch.Generator().manual_seed.",
+        )
+        st.button(
+            "",
+            key="experiment.dice",
+            icon=":material/casino:",
+            help="Another seed",
+            on_click=_roll,
+        )
+    return text or ""
+
+
+def _roll() -> None:
+    st.session_state["experiment.seed"] = str(random.randrange(2**32))
+
+
+def _solver(catalogue: pd.DataFrame) -> pd.Series:
+    fits = catalogue[catalogue["compatible"]]
+    fits = fits.sort_values("origin", ascending=False, kind="stable").set_index("name", drop=False)
+    names = list(fits["name"])
+    default = names.index("ddim") if "ddim" in names else 0
+    name = bound().selectbox(
+        "Solver or scheduler",
+        names,
+        default,
+        key="experiment.solver",
+        help="The laboratory's own solvers by short name, diffusers' schedulers by class.",
+    )
+    return fits.loc[name]
+
+
+def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series) -> str:
+    options = [OWN_CURVE, *solver["curves"]]
+    if solver["custom_sigmas"]:
+        options += [*OWN, *(SAVED + name for name in curve_names())]
+    return bound(place).selectbox(
+        "Sigma curve",
+        options,
+        key="experiment.curve",
+        help="How the noise level falls; 'as trained' is what the model's own config says. The"
+        " Workbench makes curves of your own and saves them.",
+    )
+
+
+def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
+    with st.expander("Size, fine tuning", key="experiment.more"):
+        width, height = _size(model)
+        rescale = bound().number_input(
+            "Guidance rescale",
+            0.0,
+            1.0,
+            0.0,
+            0.05,
+            key="experiment.rescale",
+            help="Brings the guided prediction's spread back to that of the prompt's "
+            "(Lin et al. 2023, section 3.4).",
+        )
+        eta = _eta(float(solver["eta"])) if solver["takes_eta"] else None
+        options = bound().text_input(
+            "Solver options",
+            key="experiment.options",
+            placeholder="name=value, name=value",
+            help="Parameters of the solver or of the scheduler's class.",
+        )
+        curve_options = bound().text_input(
+            "Curve options",
+            key="experiment.curve_options",
+            placeholder="rho=5, or formula=sigma_max*(1-u)+0.1",
+            help="Parameters of the sigma curve, for the laboratory's own solvers.",
+        )
+    return {
+        "width": width,
+        "height": height,
+        "guidance_rescale": float(rescale),
+        "eta": eta,
+        "solver_options": parse_options(options or ""),
+        "curve_options": curve_options or "",
+    }
+
+
+def _eta(own: float) -> float | None:
+    """Draw the field, which stands at the solver's own default; there it gives None."""
+    eta = bound().number_input(
+        "Eta",
+        0.0,
+        1.0,
+        own,
+        0.05,
+        key=f"experiment.eta_{own:g}",  # a value chosen for one default is none for another
+        help="Share of fresh noise a step: 0 is DDIM, 1 is DDPM.",
+    )
+    return None if eta == own else eta
+
+
+def _size(model: ModelView | None) -> tuple[int | None, int | None]:
+    own = model.default_size if model else (0, 0)
+    sides = []
+    for place, name, side in zip(st.columns(2), ("width", "height"), own, strict=True):
+        sides.append(
+            bound(place).number_input(
+                f"{name.title()} (px)",
+                8,
+                4096,
+                None,
+                8,
+                key=f"experiment.{name}",
+                placeholder=f"{side} (the model's own)" if side else "the model's own",
+            )
+        )
+    return sides[0], sides[1]
