@@ -14,7 +14,7 @@ from sdlab.attention.maps import AttentionMaps, Facts, key_of
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.conftest import run_until
-from tests.dashboard.test_attention_page import FAST, downloads, shown_run_of, shows_maps
+from tests.dashboard.views.attention.test_page import FAST, downloads, shown_run_of, shows_maps
 
 SHARP = "up_blocks.2.attentions.0.transformer_blocks.0.attn2"
 

@@ -55,7 +55,7 @@ def test_new_names_need_no_entry_and_seldom_share_a_color():
     assert all((shine(color) + 0.05) / (DARK + 0.05) > 3.5 for color in colors)
 
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
 READABLE = 4.5  # WCAG 2.2, 1.4.3
 
