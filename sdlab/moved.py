@@ -25,6 +25,7 @@ MOVED = {
     "sdlab.latents.preview": "sdlab.models.preview",
     "sdlab.latents.tiny": "sdlab.models.tiny",
     "sdlab.noise.bounds": "sdlab.bounds",
+    "sdlab.noise.closed_form": "sdlab.noise.curves",
     "sdlab.sampling.course": "sdlab.solvers.course",
     "sdlab.sampling.eta": "sdlab.ddim.eta",
     "sdlab.sampling.experiment": "sdlab.experiment.experiment",

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sdlab.noise.formula import Problem, evaluate, formula
+from sdlab.noise.formula import Problem
 from sdlab.noise.schedule import Array, NoiseSchedule
 
-__all__ = ["Problem", "Table", "check", "evaluate", "formula", "parse_table", "points", "sigmas"]
+__all__ = ["Problem", "Table", "check", "numbers", "parse_table", "read_points"]
 
 # Published tables are rounded to two or three digits: Align Your Steps ends at 0.029, Stable
 # Diffusion at 0.02917.
@@ -74,41 +74,6 @@ def check(
     return found
 
 
-def sigmas(num_steps: int, sigmas: Sequence[float]) -> Array:
-    """Return a table of sigmas as it is, float64 [num_steps + 1].
-
-    Args:
-        num_steps: Must be one less than there are sigmas.
-        sigmas: Descending, the last 0.
-
-    Raises:
-        ValueError: If it holds something else than numbers, or does not fit ``num_steps``.
-    """
-    values = _numbers("sigmas", sigmas)
-    if len(values) != num_steps + 1:
-        raise ValueError(
-            f"sigmas has {len(values)} values, so it is a curve of {len(values) - 1} steps; got"
-            f" num_steps {num_steps}. Set num_steps to {len(values) - 1}."
-        )
-    return values
-
-
-def points(num_steps: int, points: Sequence[Sequence[float]]) -> Array:
-    """Return sigmas on lines through points, linear in ln sigma, then 0, [num_steps + 1].
-
-    Args:
-        num_steps: Solver steps, at least 1.
-        points: (u, sigma) pairs; u rises from 0 to 1, sigma is above 0.
-
-    Raises:
-        ValueError: If a point is no such pair, or the first and last are not at u = 0 and 1.
-    """
-    found = read_points(points)
-    u, level = np.array(found).T
-    places = np.linspace(0.0, 1.0, num_steps)
-    return np.append(np.exp(np.interp(places, u, np.log(level))), 0.0)
-
-
 def read_points(points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
     """Return points as (u, sigma) pairs of floats.
 
@@ -123,7 +88,7 @@ def read_points(points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
     for index, pair in enumerate(points):
         if isinstance(pair, str) or not isinstance(pair, (Sequence, np.ndarray)) or len(pair) != 2:
             raise ValueError(f"point {index + 1} must be a [u, sigma] pair, got {pair!r}.")
-        u, level = _numbers(f"point {index + 1}", pair).tolist()
+        u, level = numbers(f"point {index + 1}", pair).tolist()
         if not (0 <= u <= 1 and 0 < level < math.inf):
             raise ValueError(
                 f"point {index + 1} must have u from 0 to 1 and a finite sigma above 0, got u"
@@ -244,7 +209,16 @@ def _number(cell: str, line: int) -> float:
     return value
 
 
-def _numbers(what: str, values: Sequence[float]) -> Array:
+def numbers(what: str, values: Sequence[float]) -> Array:
+    """Return a list of numbers, float64 [N].
+
+    Args:
+        what: The list's name, for an error.
+        values: The numbers.
+
+    Raises:
+        ValueError: If it is no list, or holds something else than numbers.
+    """
     if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
         raise ValueError(f"{what} must be a list of numbers, got {values!r:.60}.")
     for value in values:

@@ -108,28 +108,6 @@ class Problem:
     sentence: str
 
 
-def formula(num_steps: int, sigma_min: float, sigma_max: float, formula: str) -> Array:
-    """Return the sigmas of a formula at u = 0 ... 1, then 0, float64 [num_steps + 1].
-
-    Args:
-        num_steps: Solver steps, at least 1; ``n`` in the formula.
-        sigma_min: The model's smallest noise level.
-        sigma_max: The model's largest.
-        formula: An expression in ``VARIABLES`` and ``FUNCTIONS`` for sigma; u runs evenly from 0
-            at the first step to 1 at the last.
-
-    Raises:
-        ValueError: If the text is no such expression, or has no finite value at a step.
-
-    Example:
-        formula(10, 0.03, 14.6, "sigma_max * (sigma_min / sigma_max) ** u")
-    """
-    sigmas, problems = evaluate(formula, num_steps, sigma_min, sigma_max)
-    if problems:
-        raise ValueError(problems[0].sentence)
-    return sigmas
-
-
 def evaluate(
     text: str, num_steps: int, sigma_min: float, sigma_max: float
 ) -> tuple[Array, list[Problem]]:

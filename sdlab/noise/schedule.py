@@ -124,7 +124,7 @@ class NoiseSchedule:
         Reference: Karras et al. 2022 (arXiv 2206.00364), eq. 5 and table 1; diffusers
         ``EDMEulerScheduler``.
         """
-        from sdlab.noise.closed_form import karras
+        from sdlab.noise.curves.builtin.karras import karras
 
         _check_count(num_timesteps)
         sigma = karras(num_timesteps, sigma_min, sigma_max, rho)[-2::-1]

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, LCMScheduler
@@ -175,3 +178,43 @@ def test_bad_curves_are_refused(name, num_steps, options, message):
 def test_unknown_spacing_is_refused():
     with pytest.raises(ValueError, match="Unknown timestep spacing 'trailling'"):
         curves.spaced_timesteps("trailling", 5, 1000)
+
+
+def test_a_curve_added_as_one_file_is_found(tmp_path):
+    (tmp_path / "cosine.py").write_text(
+        "import numpy as np\n"
+        "from sdlab.noise.curves.registry import curve\n\n\n"
+        '@curve("cosine", "Even angles of a cosine.", source="this test")\n'
+        "def cosine(num_steps, sigma_min, sigma_max):\n"
+        "    turn = np.cos(np.linspace(0, np.pi / 2, num_steps + 1))\n"
+        "    return np.append(sigma_max * turn[:-1], 0.0)\n"
+    )
+    code = (
+        "from sdlab.discovery import import_registering\n"
+        "from sdlab.noise import curves\n"
+        "from sdlab.noise.curves import builtin, registry\n"
+        f"builtin.__path__.append({str(tmp_path)!r})\n"
+        "import_registering('sdlab.noise.curves.builtin', 'curve')\n"
+        "registry.arrange()\n"
+        "print(curves.names()[-1], list(curves.CURVES)[-3:], curves.cosine(2, 0.1, 10.0)[0])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["cosine", "['formula',", "'sigmas',", "'points']", "10.0"]
+
+
+def test_the_order_of_curves_is_that_of_menus():
+    assert curves.names()[:3] == list(curves.SPACINGS)
+    assert curves.OWN == ("formula", "sigmas", "points")
+
+
+def test_a_curve_must_have_a_name_and_steps():
+    with pytest.raises(ValueError, match="must be an identifier such as 'mine', got 'my curve'"):
+        curves.curve("my curve", "About.", source="mine")
+    with pytest.raises(ValueError, match="curve 'mine' must take num_steps"):
+        curves.curve("mine", "About.", source="mine")(lambda sigma_max: [sigma_max, 0.0])
+    assert "mine" not in curves.CURVES
+
+
+def test_what_is_no_curve_is_no_attribute():
+    with pytest.raises(AttributeError, match="has no attribute 'carras'"):
+        curves.carras  # noqa: B018

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import sdlab
 from sdlab.noise import NoiseSchedule, curves
-from sdlab.noise.custom import check, parse_table, points
+from sdlab.noise.curves.builtin.own import points
+from sdlab.noise.custom import check, parse_table
 
 SCHEDULE = NoiseSchedule.from_config(
     {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sdlab.noise import NoiseSchedule, curves
+from sdlab.noise.curves.builtin.own import formula
 from sdlab.noise.formula import (
     _OPERATORS,
     FUNCTIONS,
@@ -16,7 +17,6 @@ from sdlab.noise.formula import (
     MAX_STEPS,
     VARIABLES,
     evaluate,
-    formula,
 )
 
 SCHEDULE = NoiseSchedule.from_config(

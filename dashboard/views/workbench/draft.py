@@ -13,6 +13,7 @@ import numpy as np
 
 from sdlab.noise import custom
 from sdlab.noise.curves import CURVES, make
+from sdlab.noise.curves.builtin import own
 from sdlab.noise.exchange import NamedCurve
 from sdlab.noise.formula import evaluate
 from sdlab.noise.schedule import NoiseSchedule
@@ -104,7 +105,7 @@ def of_points(
         ValueError: If they do not run from u = 0 to u = 1, or a sigma is not above 0.
     """
     pairs = tuple((float(u), float(sigma)) for u, sigma in points)
-    sigmas = custom.points(num_steps, pairs)
+    sigmas = own.points(num_steps, pairs)
     problems = custom.check(sigmas.tolist(), schedule, _at_u(num_steps))
     return Draft("points", {"points": pairs}, num_steps, sigmas, problems)
 

@@ -1,0 +1,38 @@
+"""Sigma curves: in which strides a sampler goes from pure noise to none.
+
+A curve is one function in a file of ``sdlab/noise/curves/builtin``, registered by
+``@curve("name", ...)`` and found by looking; ``registry`` says what it takes and returns. ``make``
+gives its sigmas over a model's schedule. A curve's function is an attribute of its name here too:
+``curves.karras(10, 0.03, 14.6)``.
+"""
+
+from typing import Any
+
+from sdlab.discovery import import_registering
+from sdlab.noise.curves.making import fixed_steps, make
+from sdlab.noise.curves.registry import CURVES, Curve, arrange, curve, describe, names
+from sdlab.noise.spacings import SPACINGS, spaced_timesteps
+
+__all__ = [
+    "CURVES",
+    "OWN",
+    "SPACINGS",
+    "Curve",
+    "curve",
+    "describe",
+    "fixed_steps",
+    "make",
+    "names",
+    "spaced_timesteps",
+]
+
+import_registering("sdlab.noise.curves.builtin", "curve")
+arrange()
+OWN = tuple(name for name, found in CURVES.items() if found.example)
+"""A person's own curves: each needs the option of its name."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in CURVES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return CURVES[name].function

@@ -1,0 +1,1 @@
+"""The curves that come with the laboratory: one a file, or a family; found by looking."""

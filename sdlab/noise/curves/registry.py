@@ -1,0 +1,114 @@
+"""The registry of curves, and what a curve is.
+
+A curve is a function of ``num_steps`` and of what it needs of ``sigma_min``, ``sigma_max`` and
+``schedule``; the rest of its arguments are its options. It returns a strictly descending float64
+array [num_steps + 1] that ends in 0.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sdlab.errors import unknown
+from sdlab.noise.schedule import Array
+
+# What ``make`` hands to a curve that asks for it; all else are the curve's options.
+GIVEN = ("num_steps", "schedule")
+_FIRST = (
+    *("leading", "linspace", "trailing", "sgm_uniform", "beta", "lcm"),
+    *("karras", "exponential", "polyexponential", "vp", "ays_sd15", "ays_sdxl"),
+    *("formula", "sigmas", "points"),
+)
+"""The order of menus; other curves follow by name, then a person's own."""
+
+
+class Curve(NamedTuple):
+    """A named curve.
+
+    Attributes:
+        function: Called with ``num_steps``, what it asks of the schedule, and its options.
+        about: What it does, in one sentence.
+        source: Where it comes from.
+        example: How the option of its own name is written, for a person's own curve, which is
+            nothing without it; else empty.
+    """
+
+    function: Callable[..., Array]
+    about: str
+    source: str
+    example: str = ""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its options with their defaults; the range's, from the model, are None."""
+        found = inspect.signature(self.function).parameters.values()
+        return {p.name: _default(p) for p in found if p.name not in GIVEN}
+
+
+CURVES: dict[str, Curve] = {}
+
+
+def curve(
+    name: str, about: str, *, source: str, example: str = ""
+) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
+    """Return a decorator that registers a function as a curve.
+
+    Args:
+        name: Short name, an identifier; registering it again replaces it.
+        about: What it does, in one sentence.
+        source: Where it comes from: authors, year, arXiv id, equation.
+        example: See ``Curve``.
+
+    Raises:
+        ValueError: If the name is no identifier, or the function takes no ``num_steps``.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"a curve's name must be an identifier such as 'mine', got {name!r}.")
+
+    def register(function: Callable[..., Array]) -> Callable[..., Array]:
+        if "num_steps" not in inspect.signature(function).parameters:
+            raise ValueError(f"curve {name!r} must take num_steps.")
+        CURVES[name] = Curve(function, about, source, example)
+        return function
+
+    return register
+
+
+def arrange() -> None:
+    """Bring the registered curves into the order of menus."""
+    for name in sorted(CURVES, key=_place):
+        CURVES[name] = CURVES.pop(name)
+
+
+def find(name: str) -> Curve:
+    """Return a registered curve.
+
+    Raises:
+        ValueError: If there is no such curve; names the nearest.
+    """
+    if name not in CURVES:
+        raise ValueError(unknown("curve", name, CURVES))
+    return CURVES[name]
+
+
+def names() -> list[str]:
+    """Return the curves that need no options, as an experiment names them: spacings first."""
+    return [name for name, found in CURVES.items() if not found.example]
+
+
+def describe(name: str) -> str:
+    """Return what a curve does, in one sentence.
+
+    Raises:
+        ValueError: If there is no such curve.
+    """
+    return find(name).about
+
+
+def _place(name: str) -> tuple[bool, int, str]:
+    rank = _FIRST.index(name) if name in _FIRST else len(_FIRST)
+    return bool(CURVES[name].example), rank, name
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    return None if parameter.default is inspect.Parameter.empty else parameter.default
