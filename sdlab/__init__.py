@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sdlab.ddim.invert import invert, regenerate
     from sdlab.errors import MemoryLimitError, ModelError, SdlabError, StoreError
     from sdlab.experiment.attention_record import AttentionRecord
-    from sdlab.experiment.experiment import Experiment, Record
+    from sdlab.experiment.experiment import Experiment
+    from sdlab.experiment.record import Record
     from sdlab.linting.report import lint
     from sdlab.models.load import load
     from sdlab.models.model import Model
@@ -52,7 +53,7 @@ _HOMES = {
     "ModelError": "sdlab.errors",
     "NoiseSchedule": "sdlab.noise",
     "Plan": "sdlab.sampling.plan",
-    "Record": "sdlab.experiment.experiment",
+    "Record": "sdlab.experiment.record",
     "Run": "sdlab.runs.run",
     "SdlabError": "sdlab.errors",
     "StoreError": "sdlab.errors",

@@ -1,7 +1,5 @@
 """Numbers as Python's own, however they came: what a spec stores is JSON, and compares as such."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,12 +16,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, (Integral, Real)) and not isinstance(value, bool):
         return int(value) if isinstance(value, Integral) else float(value)
     return value
-
-
-def plain_fields(spec: Any) -> None:
-    """Make the fields of a frozen dataclass plain; a list, an array or a range becomes a tuple."""
-    for field in fields(spec):
-        value = getattr(spec, field.name)
-        many = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
-        made = tuple(plain(item) for item in value) if many else plain(value)
-        object.__setattr__(spec, field.name, made)

@@ -6,20 +6,20 @@ pays for, so Heun makes half as many as Euler. The first budget is looked at in 
 others, which count for error against cost, x0_pred alone is recorded.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from sdlab.bounds import MAX_STEPS, check_whole
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.entrant import Entrant
 from sdlab.errors import shown, unknown
-from sdlab.experiment.experiment import Experiment, Record, known_fields
-from sdlab.plain import plain_fields
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.record import Record
+from sdlab.experiment.spec import Spec
 from sdlab.solvers.course import course
 
 ALIGNMENTS = ("steps", "nfe")
@@ -64,7 +64,7 @@ class Reference(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Spec):
     """Samplers side by side.
 
     Attributes:
@@ -89,6 +89,8 @@ class Comparison:
         ValueError: If a field is not valid; the message names field, value and fix.
     """
 
+    CALLED: ClassVar[str] = "comparison field"
+
     entrants: tuple[Entrant, ...]
     prompts: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
@@ -106,15 +108,14 @@ class Comparison:
     fast: bool = False
 
     def __post_init__(self) -> None:
-        plain_fields(self)
+        super().__post_init__()
         for name in ("entrants", "prompts", "seeds", "more_budgets"):
             value = getattr(self, name)
             if isinstance(value, str) or not isinstance(value, Iterable):
                 what = "the text " if isinstance(value, str) else ""
                 raise ValueError(f"{name} must be a list, got {what}{shown(value)}.")
-            object.__setattr__(self, name, tuple(value))
-        entrants = tuple(map(_entrant, self.entrants))
-        object.__setattr__(self, "entrants", entrants)
+            self._set(name, tuple(value))
+        self._set("entrants", tuple(map(_entrant, self.entrants)))
         _each_once("entrants", [entrant.label for entrant in self.entrants])
         if any(entrant.label == REFERENCE for entrant in self.entrants):
             raise ValueError(f"entrants: the label {REFERENCE!r} is taken; choose another.")
@@ -134,11 +135,6 @@ class Comparison:
             self._experiment(prompt, seed)  # checks all that an experiment checks
 
     @property
-    def id(self) -> str:
-        """The first 16 hex digits of the SHA-256 of the canonical JSON: the comparison's name."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
-
-    @property
     def budgets(self) -> tuple[int, ...]:
         """All budgets, ascending, each once."""
         return tuple(sorted({self.budget, *self.more_budgets}))
@@ -147,35 +143,6 @@ class Comparison:
     def pictures(self) -> tuple[tuple[str, int], ...]:
         """Every prompt with every seed."""
         return tuple(product(self.prompts, self.seeds))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        out = asdict(self)
-        for row in out["entrants"]:
-            for name in ("curve_options", "solver_options"):
-                row[name] = dict(row[name])
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in out.items()}
-
-    def to_json(self) -> str:
-        """Return the canonical JSON: sorted keys, no spaces, ASCII."""
-        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Comparison":
-        """Return the comparison of ``to_dict``'s values.
-
-        Raises:
-            ValueError: If a key is not a field, or a value is not valid.
-        """
-        names = [f.name for f in fields(cls)]
-        for key in values:
-            if key not in names:
-                raise ValueError(unknown("comparison field", key, names))
-        return cls(**values)
-
-    def with_(self, **changes: Any) -> "Comparison":
-        """Return a copy with the named fields changed, checked again."""
-        return replace(self, **changes)
 
     def cells(self, config: Mapping[str, Any]) -> list[Cell]:
         """Return all runs, those of the first budget first.
@@ -273,7 +240,7 @@ def _entrant(value: object) -> Entrant:
     if isinstance(value, Entrant):
         return value
     if isinstance(value, Mapping):
-        return Entrant(**known_fields("entrant field", value, Entrant))
+        return Entrant.from_dict(value)
     if isinstance(value, str):
         return Entrant(value)
     raise ValueError(f"entrants must be of Entrant, or names of samplers, got {shown(value)}.")

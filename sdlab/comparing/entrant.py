@@ -7,12 +7,11 @@ comparison's, or the first of ``FALLBACKS`` that it can follow.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from sdlab.experiment.experiment import Options, options_of
+from sdlab.experiment.spec import Options, Spec, options_of
 from sdlab.models.scheduler_config import parameters
 from sdlab.noise.spacings import SPACINGS
-from sdlab.plain import plain_fields
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.everyday import unknown_solver
@@ -25,7 +24,7 @@ WHOLE = "linspace"
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Entrant(Spec):
     """A sampler in a comparison.
 
     Attributes:
@@ -40,6 +39,8 @@ class Entrant:
         ValueError: If the solver is not known.
     """
 
+    CALLED: ClassVar[str] = "entrant field"
+
     solver: str
     curve: str | None = None
     curve_options: Mapping[str, Any] | Options = ()
@@ -48,13 +49,13 @@ class Entrant:
     label: str = ""
 
     def __post_init__(self) -> None:
-        plain_fields(self)
+        super().__post_init__()
         if self.solver not in valid_names():
             raise ValueError(unknown_solver(self.solver, valid_names()))
         for name in ("curve_options", "solver_options"):
-            object.__setattr__(self, name, options_of(name, getattr(self, name)))
+            self._set(name, options_of(name, getattr(self, name)))
         if not self.label:
-            object.__setattr__(self, "label", self._described())
+            self._set("label", self._described())
 
     def follows(self, curve: str | None) -> str | None:
         """Return the curve that it takes in a comparison over ``curve``.

@@ -1,11 +1,11 @@
 """What a run keeps of its attention; chosen before it starts, part of the experiment."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from sdlab.errors import shown, unknown
-from sdlab.plain import plain_fields
+from sdlab.experiment.spec import Spec, check_integer
 
 HEADS = ("mean", "max", "all")
 TOKENS = ("prompt", "all")
@@ -14,7 +14,7 @@ DTYPES = ("float16", "bfloat16", "float32")
 
 
 @dataclass(frozen=True)
-class AttentionRecord:
+class AttentionRecord(Spec):
     """What to keep of the U-Net's attention.
 
     Maps are computed in float32 (float64 for a float64 network) whatever the network computes in,
@@ -40,6 +40,8 @@ class AttentionRecord:
         ValueError: If a field is out of range; the message names field, value and what is valid.
     """
 
+    CALLED: ClassVar[str] = "attention field"
+
     layers: tuple[str, ...] = ("all",)
     self_layers: tuple[str, ...] = ()
     heads: str = "mean"
@@ -50,13 +52,13 @@ class AttentionRecord:
     max_bytes: int = 2**30
 
     def __post_init__(self) -> None:
-        plain_fields(self)
+        super().__post_init__()
         for name in ("layers", "self_layers"):
             value = getattr(self, name)
             named = isinstance(value, Iterable) and not isinstance(value, str)
             if not named or not all(isinstance(item, str) for item in value):
                 raise ValueError(f"{name} must be a list of layer names, got {shown(value)}.")
-            object.__setattr__(self, name, tuple(value))
+            self._set(name, tuple(value))
         if not self.layers and not self.self_layers:
             raise ValueError("layers and self_layers are both empty; name one or record nothing.")
         allowed = {"heads": HEADS, "tokens": TOKENS, "halves": HALVES, "dtype": DTYPES}
@@ -70,23 +72,7 @@ class AttentionRecord:
                 "attention steps must be 'all', 'last' or a whole number from 1, got"
                 f" {shown(steps)}."
             )
-        if isinstance(self.max_bytes, bool) or not isinstance(self.max_bytes, int):
-            raise ValueError(f"max_bytes must be a whole number, got {shown(self.max_bytes)}.")
-        if self.max_bytes < 1:
-            raise ValueError(f"max_bytes must be at least 1, got {self.max_bytes}.")
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "AttentionRecord":
-        """Return the record of plain JSON values.
-
-        Raises:
-            ValueError: If a key is not a field.
-        """
-        names = [f.name for f in fields(cls)]
-        for key in values:
-            if key not in names:
-                raise ValueError(unknown("attention field", key, names))
-        return cls(**values)
+        check_integer("max_bytes", self.max_bytes, low=1)
 
     def keeps(self, step: int, num_steps: int) -> bool:
         """Return whether the evaluations of this step (0-based, of ``num_steps``) are kept."""

@@ -6,7 +6,7 @@ measured peaks (benchmarks/memory.py) and rounded up.
 
 from typing import TYPE_CHECKING
 
-from sdlab.experiment.experiment import Record
+from sdlab.experiment.record import Record
 
 if TYPE_CHECKING:
     import torch

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError
 from sdlab.experiment.attention_record import AttentionRecord
-from sdlab.experiment.experiment import Record
+from sdlab.experiment.record import Record
 from sdlab.tracing.overflow import noticing
 from sdlab.tracing.traced_call import TracedCall, derived
 

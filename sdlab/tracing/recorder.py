@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sdlab.columns import CHANNELS, STATISTICS, STEPS, TIMINGS
-from sdlab.experiment.experiment import Record
+from sdlab.experiment.record import Record
 from sdlab.runs.trace import Trace
 from sdlab.solvers.protocol import Query
 from sdlab.tracing.statistics import Statistics

@@ -19,7 +19,7 @@ from sdlab.attention.collector import Collector
 from sdlab.attention.hooks import Part, Reader, watching
 from sdlab.denoisers.network import Sample, guide, predictions
 from sdlab.errors import MemoryLimitError, ModelError
-from sdlab.experiment.experiment import Record
+from sdlab.experiment.record import Record
 from sdlab.models import memory
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.runs.trace import Trace

@@ -26,7 +26,7 @@ from sdlab.comparing.fairness import way
 from sdlab.comparing.result import result_path
 from sdlab.comparing.significance import resolution
 from sdlab.errors import StoreError
-from sdlab.experiment.experiment import Record
+from sdlab.experiment.record import Record
 from sdlab.solvers import registry
 from tests.dashboard.compare_tables import comparison_tables
 from tests.dashboard.conftest import read, run_until

@@ -35,7 +35,8 @@ from dashboard.worker.stored_runs import StoredRun
 from sdlab.attention import views
 from sdlab.errors import SdlabError
 from sdlab.experiment.attention_record import AttentionRecord
-from sdlab.experiment.experiment import Experiment, Record
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.record import Record
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -128,7 +128,7 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
 def _read(texts: list[str], num_steps: int) -> list[Row]:
     """Return the rows of what was chosen or typed; what cannot be measured is said."""
     from sdlab.bench.entrant import enter
-    from sdlab.experiment.experiment import options_of
+    from sdlab.experiment.spec import options_of
 
     rows = []
     for text in dict.fromkeys(texts):

@@ -11,7 +11,8 @@ import sdlab
 from dashboard.worker.snapshots import ModelRequest
 from dashboard.worker.worker import Worker
 from sdlab.errors import ModelError, StoreError
-from sdlab.experiment.experiment import Experiment, Record
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.record import Record
 from sdlab.runs.run import Run
 from tests.dashboard.conftest import again
 
