@@ -58,6 +58,7 @@ def texts(path):
 def told_names():
     files = [
         *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
         *ROOT.glob("docs/*.ipynb"),
         ROOT / "sdlab/models/embedded/README.md",
     ]

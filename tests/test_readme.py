@@ -1,4 +1,4 @@
-"""The README's Python examples run as they stand."""
+"""The Python examples and the commands of README.md and of the manual in docs/ run as they are."""
 
 import json
 import os
@@ -15,18 +15,26 @@ from sdlab.cli import app
 
 pytestmark = pytest.mark.slow
 
-README = Path(__file__).parents[1] / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+}
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+BLOCKS = [(page, block) for page, text in PAGES.items() for block in PYTHON.findall(text)]
+COMMANDS = {
+    line.removeprefix("sdlab ")
+    for text in PAGES.values()
+    for line in text.splitlines()
+    if line.startswith("sdlab ") and not line.startswith("sdlab is ")
+}
 
 
-LINES = README.read_text(encoding="utf-8").splitlines()
-COMMANDS = [line.removeprefix("sdlab ") for line in LINES if line.startswith("sdlab ")]
-
-
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", sorted(COMMANDS))
 def test_commands_and_options_exist(line):
     command, *words = shlex.split(line)
-    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
+    arguments = [] if command == "train" else [command]  # whose own --help takes long
+    shown = CliRunner().invoke(app, [*arguments, "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0, shown.output
     for word in words:
         if word.startswith("--"):
@@ -34,31 +42,32 @@ def test_commands_and_options_exist(line):
 
 
 def test_there_are_examples():
-    assert len(BLOCKS) == 5
-    assert len(COMMANDS) == 8
+    assert sum(page == "README.md" for page, _ in BLOCKS) == 3
+    assert len({page for page, _ in BLOCKS}) >= 10
+    assert len(COMMANDS) >= 12
 
 
-# One interpreter for all, because importing torch and diffusers takes longer than most of them;
-# each starts with names of its own. That every name is there after `import sdlab` alone is held
-# by test_names.py.
+# One interpreter for all, because importing torch and diffusers takes longer than most of them.
+# The blocks of one page share their names, as a reader runs them from top to bottom. That every
+# name is there after `import sdlab` alone is held by test_names.py.
 RUN = """
 import contextlib, io, json, sys, traceback
-told = []
-for block in json.loads(sys.argv[1]):
+names, results = {}, []
+for page, block in json.loads(sys.argv[1]):
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         try:
-            exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
+            exec(compile(block, page, "exec"), names.setdefault(page, {"__name__": "__main__"}))
             error = ""
         except BaseException:
             error = traceback.format_exc()
-    told.append((error, out.getvalue()))
-print(json.dumps(told))
+    results.append((error, out.getvalue()))
+print(json.dumps(results))
 """
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def results(tmp_path_factory):
     """What each example raised and printed, and the folder that they ran in."""
     folder = tmp_path_factory.mktemp("readme")
     done = subprocess.run(
@@ -72,10 +81,10 @@ def told(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1]), folder
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_example_runs(told, number):
-    (error, printed), folder = told[0][number], told[1]
+@pytest.mark.parametrize("number", range(len(BLOCKS)), ids=[page for page, _ in BLOCKS])
+def test_example_runs(results, number):
+    (error, printed), folder = results[0][number], results[1]
     assert not error
-    if "parrot.png" in BLOCKS[number]:
+    if "parrot.png" in BLOCKS[number][1]:
         assert (folder / "parrot.png").stat().st_size > 1000
         assert "displacement" in printed
