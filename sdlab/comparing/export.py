@@ -10,7 +10,7 @@ from sdlab.comparing.result import MANIFEST, Result
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
 from sdlab.runs.export import Sink, add_file, add_run, csv_bytes, open_zip
-from sdlab.runs.png import png_info
+from sdlab.runs.png import png_bytes
 from sdlab.runs.run_folder import IMAGE, read_manifest
 
 if TYPE_CHECKING:
@@ -101,10 +101,8 @@ def _add_picture(
     archive: "zipfile.ZipFile", name: str, result: Result, key: str, root: str | Path | None
 ) -> None:
     if key in result.made:
-        picture = io.BytesIO()
         run = result.made[key]
-        run.image.save(picture, "PNG", pnginfo=png_info(run.manifest))
-        _add(archive, name, picture.getvalue())
+        _add(archive, name, png_bytes(run.image, run.manifest))
     elif root is not None:
         path = run_path(root, key) / IMAGE
         if path.is_file() and not path.is_symlink() and _is_of(result, path.parent):

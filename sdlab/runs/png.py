@@ -1,18 +1,35 @@
-"""The parameters in a PNG's text, in the form that Stable Diffusion tools read and write.
+"""Pictures as PNG, and the parameters in its text as Stable Diffusion tools read and write them.
 
 First the prompt, then "Negative prompt: ...", then one line of "Name: value" pairs under the key
 ``parameters``; a value with a comma, a colon or a line break is quoted as JSON. Numbers stand as
 exactly as they were given, and the run's id stands last, so no two experiments have the same text.
 """
 
+import io
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from PIL import PngImagePlugin
+    from PIL import Image, PngImagePlugin
 
 KEY = "parameters"
+
+
+def png_bytes(
+    picture: "Image.Image", manifest: Mapping[str, Any] | None = None, *, quick: bool = False
+) -> bytes:
+    """Return a picture as a PNG file.
+
+    Args:
+        picture: Of any mode that PNG holds.
+        manifest: A run's, whose parameters become the PNG's text; None for no text.
+        quick: Whether to make it fast instead of small, for what is shown and not kept.
+    """
+    file = io.BytesIO()
+    info = None if manifest is None else png_info(manifest)
+    picture.save(file, "PNG", pnginfo=info, **({"compress_level": 1} if quick else {}))
+    return file.getvalue()
 
 
 def png_info(manifest: Mapping[str, Any]) -> "PngImagePlugin.PngInfo":

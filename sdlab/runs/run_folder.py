@@ -18,7 +18,7 @@ from sdlab.runs import run_path
 from sdlab.runs.atomic import recover, write_folder
 from sdlab.runs.attention import ATTENTION, open_attention, save_attention
 from sdlab.runs.manifest import FORMAT
-from sdlab.runs.png import png_info
+from sdlab.runs.png import png_bytes
 from sdlab.runs.reading import (
     MANIFEST,
     MAX_PIXELS,
@@ -68,7 +68,7 @@ def save_run(run: "Run", folder: str | Path) -> Path:
                 f" again; at most {MANIFEST_LIMIT:,} are. Shorten its texts and options."
             )
         (place / MANIFEST).write_bytes(data)
-        run.image.save(place / IMAGE, pnginfo=png_info(run.manifest))
+        (place / IMAGE).write_bytes(png_bytes(run.image, run.manifest))
         for name, table in run.tables.items():
             table.to_parquet(place / f"{name}.parquet", index=False)
         tensors = {name: run.tensors[name].detach().cpu().contiguous() for name in run.tensors}

@@ -1,15 +1,18 @@
 """The text in a picture tells every two experiments apart, and others' tools can read it."""
 
+import io
 import json
 import re
 from dataclasses import fields
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import sdlab
 from sdlab.runs.manifest import manifest
-from sdlab.runs.png import exact, parameters
+from sdlab.runs.png import exact, parameters, png_bytes
 
 BASE = sdlab.Experiment(
     prompt="a parrot", solver="ddim", curve="karras", num_steps=5, guidance_scale=7.5, model="small"
@@ -85,3 +88,19 @@ def test_other_tools_read_it(small):
 def test_numbers_lose_no_digit(number, shown):
     assert exact(number) == shown
     assert float(shown) == number
+
+
+def test_a_png_holds_every_pixel_and_the_text(small):
+    pixels = np.arange(3 * 40 * 24, dtype=np.uint8).reshape(40, 24, 3)
+    facts = manifest(small, BASE, created=datetime.now(UTC))
+    for data in (png_bytes(Image.fromarray(pixels), facts), png_bytes(Image.fromarray(pixels))):
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), pixels)
+    told = Image.open(io.BytesIO(png_bytes(Image.fromarray(pixels), facts))).text
+    assert told == {"parameters": parameters(facts)}
+
+
+def test_a_quick_png_has_the_same_pixels():
+    smooth = Image.effect_mandelbrot((256, 256), (-2, -1.5, 1, 1.5), 60)
+    small_file, quick = png_bytes(smooth), png_bytes(smooth, quick=True)
+    assert len(small_file) < len(quick)
+    assert Image.open(io.BytesIO(quick)).tobytes() == smooth.tobytes()
