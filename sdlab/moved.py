@@ -17,7 +17,7 @@ MOVED = {
     "sdlab.cli_dashboard": "sdlab.cli.dashboard",
     "sdlab.comparing.luck": "sdlab.comparing.significance",
     "sdlab.comparing.parting": "sdlab.comparing.divergence",
-    "sdlab.doctor": "sdlab.cli.doctor",
+    "sdlab.doctor": "sdlab.cli.checks",
     "sdlab.embedded.evaluate": "sdlab.training.evaluate",
     "sdlab.embedded.export": "sdlab.training.export",
     "sdlab.embedded.train": "sdlab.training.train",

@@ -1,5 +1,12 @@
-"""The command line: the laboratory's words, typed."""
+"""The command line: the laboratory's words, typed. ``sdlab --help`` loads neither torch nor pandas.
 
-from sdlab.cli.commands import app
+A wrong argument ends with exit code 2 and one line that names it; trouble with the environment
+with exit code 1 and one line that says what to do; anything else is a bug and shows its traceback.
+"""
+
+from sdlab.cli.registry import app
+from sdlab.discovery import import_registering
 
 __all__ = ["app"]
+
+import_registering("sdlab.cli", "command")

@@ -1,99 +1,140 @@
 """The command ``sdlab compare``."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from sdlab.cli.terminal import Root, progress, show
+from sdlab.cli.options import Fields, Loading, Root
+from sdlab.cli.registry import command
+from sdlab.cli.terminal import progress, show
 from sdlab.errors import shown
+from sdlab.experiment.experiment import Experiment
 from sdlab.runs import runs_root
 
 if TYPE_CHECKING:
+    from sdlab.comparing.comparison import Comparison
+    from sdlab.comparing.entrant import Entrant
     from sdlab.comparing.result import Result
 
 MOST_NUMBERS = 10_000
+PICTURE = "negative_prompt guidance_scale guidance_rescale width height model"
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What is compared.
+
+    Attributes:
+        seeds: Such as 0-3 or 1,5,7.
+        budget: Steps or evaluations looked at in detail.
+        more: Further ones for error against cost: 5,10,40.
+        align: What a budget counts: steps, nfe.
+        curve: How sigma falls; none: the model's own.
+        reference_steps: Of the reference, Heun; even.
+        target: The error that the verdict asks for.
+        fast: Compute in bfloat16, the reference not.
+    """
+
+    seeds: str = "0"
+    budget: int = 20
+    more: str = ""
+    align: str = "steps"
+    curve: str = "karras"
+    reference_steps: int = 100
+    target: float = 0.05
+    fast: bool = False
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the result goes.
+
+    Attributes:
+        out: Folder for one CSV file a table.
+        zip: File for one zip: verdict, tables, pictures.
+        with_runs: Add every run and reference to that zip.
+        csv: Print the cost table only, as CSV.
+    """
+
+    out: Path | None = None
+    zip: Path | None = None
+    with_runs: bool = False
+    csv: bool = False
+
+
+@command()
 def compare(
+    *,
     samplers: Annotated[
         list[str] | None, typer.Argument(help="Names of `sdlab schedulers`, or --preset.")
     ] = None,
     prompt: Annotated[list[str] | None, typer.Option(help="Again for another.")] = None,
-    seeds: Annotated[str, typer.Option(help="Such as 0-3 or 1,5,7.")] = "0",
     preset: Annotated[
         str | None, typer.Option(help="Named samplers, e.g. 'two orders'; a wrong name lists all.")
     ] = None,
-    budget: Annotated[int, typer.Option(help="Steps or evaluations looked at in detail.")] = 20,
-    more: Annotated[str, typer.Option(help="Further ones for error against cost: 5,10,40.")] = "",
-    align: Annotated[str, typer.Option(help="What a budget counts: steps, nfe.")] = "steps",
-    curve: Annotated[str, typer.Option(help="How sigma falls; none: the model's own.")] = "karras",
-    negative_prompt: Annotated[str, typer.Option(help="What to steer away from.")] = "",
-    guidance_scale: Annotated[float, typer.Option(help="1 or less: no guidance.")] = 4.0,
-    guidance_rescale: Annotated[float, typer.Option(help="0 ... 1.")] = 0.0,
-    width: Annotated[int | None, typer.Option(help="Pixels, a multiple of 8.")] = None,
-    height: Annotated[int | None, typer.Option(help="Pixels, a multiple of 8.")] = None,
-    model: Annotated[str, typer.Option(help="embedded, a folder, a file, a hub id.")] = "embedded",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32, float16, bfloat16.")] = None,
-    reference_steps: Annotated[int, typer.Option(help="Of the reference, Heun; even.")] = 100,
-    target: Annotated[float, typer.Option(help="The error that the verdict asks for.")] = 0.05,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Compute in bfloat16, the reference not.")
-    ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for one CSV file a table.")] = None,
-    zip: Annotated[
-        Path | None, typer.Option(help="File for one zip: verdict, tables, pictures.")
-    ] = None,
-    with_runs: Annotated[
-        bool, typer.Option("--with-runs", help="Add every run and reference to that zip.")
-    ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the cost table only, as CSV.")] = False,
+    cost: Annotated[dict[str, Any], Fields(Costs)],
+    picture: Annotated[dict[str, Any], Fields(Experiment, PICTURE)],
+    loading: Annotated[dict[str, Any], Fields(Loading, "device dtype")],
+    output: Annotated[dict[str, Any], Fields(Output)],
     root: Root = None,
 ) -> None:
     """Compare samplers on the same noise; print error against cost, and a verdict."""
     import sdlab
-    from sdlab.comparing.presets import preset as samplers_of
     from sdlab.denoisers.network import uses_guidance
     from sdlab.text.notes import ignored_negative
 
+    costs, to = Costs(**cost), Output(**output)
     if preset and samplers:
         raise ValueError(f"Name samplers or --preset, not both: got {samplers} and {preset!r}.")
     if not prompt:
         raise ValueError("--prompt must be given: what to draw.")
-    if with_runs and not zip:
+    if to.with_runs and not to.zip:
         raise ValueError("--with-runs needs --zip FILE, to which the runs are added.")
-    entrants = samplers_of(preset) if preset else [sdlab.Entrant(name) for name in samplers or ()]
-    if not entrants:
-        raise ValueError("Name samplers to compare, such as: sdlab compare heun dpmpp_2m.")
-    spec = sdlab.Comparison(
-        entrants=tuple(entrants),
-        prompts=tuple(prompt),
-        seeds=numbers("seeds", seeds),
-        budget=budget,
-        more_budgets=numbers("more", more) if more else (),
-        align=align,
-        curve=None if curve == "none" else curve,
-        negative_prompt=negative_prompt,
-        guidance_scale=guidance_scale,
-        guidance_rescale=guidance_rescale,
-        width=width,
-        height=height,
-        model=model,
-        reference_steps=reference_steps,
-        fast=fast,
-    )
+    spec = _comparison(_entrants(samplers, preset), prompt, costs, picture)
     place = root or runs_root()
     with progress() as advance:
-        loaded = sdlab.load(model, device=device, dtype=dtype)
-        result = sdlab.compare(loaded, spec, on_progress=advance, save=place, target=target)
-    note = ignored_negative(negative_prompt, guidance_scale, uses_guidance(loaded, guidance_scale))
+        loaded = sdlab.load(spec.model, **loading)
+        result = sdlab.compare(loaded, spec, on_progress=advance, save=place, target=costs.target)
+    guided = uses_guidance(loaded, spec.guidance_scale)
+    note = ignored_negative(spec.negative_prompt, spec.guidance_scale, guided)
     if note:
         typer.echo(f"sdlab: warning: {note}", err=True)
-    _print(result, csv)
-    for path in _export(result, place, out, zip, with_runs):
-        typer.echo(str(path), err=csv)
+    _print(result, to.csv)
+    for path in _export(result, place, to):
+        typer.echo(str(path), err=to.csv)
+
+
+def _entrants(samplers: list[str] | None, preset: str | None) -> "Sequence[Entrant]":
+    from sdlab.comparing.entrant import Entrant
+    from sdlab.comparing.presets import preset as samplers_of
+
+    entrants = samplers_of(preset) if preset else [Entrant(name) for name in samplers or ()]
+    if not entrants:
+        raise ValueError("Name samplers to compare, such as: sdlab compare heun dpmpp_2m.")
+    return entrants
+
+
+def _comparison(
+    entrants: "Sequence[Entrant]", prompts: list[str], costs: Costs, picture: dict[str, Any]
+) -> "Comparison":
+    from sdlab.comparing.comparison import Comparison
+
+    return Comparison(
+        entrants=tuple(entrants),
+        prompts=tuple(prompts),
+        seeds=numbers("seeds", costs.seeds),
+        budget=costs.budget,
+        more_budgets=numbers("more", costs.more) if costs.more else (),
+        align=costs.align,
+        curve=None if costs.curve == "none" else costs.curve,
+        reference_steps=costs.reference_steps,
+        fast=costs.fast,
+        **picture,
+    )
 
 
 def numbers(name: str, text: str) -> tuple[int, ...]:
@@ -136,9 +177,7 @@ def _print(result: "Result", csv: bool) -> None:
         typer.echo(sentence)
 
 
-def _export(
-    result: "Result", root: Path, out: Path | None, zip: Path | None, runs: bool
-) -> list[Path]:
+def _export(result: "Result", root: Path, to: Output) -> list[Path]:
     """Write what is asked for and return all paths, the stored result's first."""
     from sdlab.comparing.export import write_zip
     from sdlab.comparing.result import result_path
@@ -147,11 +186,12 @@ def _export(
 
     paths = [result_path(root, result.id)]
     for name, table in result.tables.items():
-        if out:
+        if to.out:
             write = partial(_write, csv_bytes(table))
-            paths.append(write_file(out / f"{name}.csv", write))
-    if zip:
-        paths.append(write_file(zip, lambda stream: write_zip(result, stream, root, runs=runs)))
+            paths.append(write_file(to.out / f"{name}.csv", write))
+    if to.zip:
+        write = partial(write_zip, result, root=root, runs=to.with_runs)
+        paths.append(write_file(to.zip, write))
     return paths
 
 

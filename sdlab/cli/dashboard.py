@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from sdlab.cli.registry import command
 from sdlab.errors import SdlabError
 
 # Within the package where a wheel was installed, at the top of the repository otherwise.
 _ENTRIES = ("entry/streamlit_app.py", "../streamlit_app.py")
 
 
+@command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def dashboard(
     context: typer.Context,
     port: Annotated[int, typer.Option(help="Where it answers: http://localhost:PORT.")] = 8501,

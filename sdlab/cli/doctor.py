@@ -1,165 +1,21 @@
-"""The doctor: looks over the machine and says what is well, what is not, and what to do."""
+"""The command ``sdlab doctor``."""
 
-import hashlib
-import importlib.util
-import platform
-import shutil
-import sys
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+import typer
 
-EMBEDDED = Path(__file__).parents[1] / "models" / "embedded"
-CHECKSUMS = "sha256.txt"
-PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pandas", "pyarrow")
-PYTHON = ((3, 11), (3, 13))
-MEMORY_GIB = 2.0
-DISK_GIB = 1.0
+from sdlab.cli.options import Root
+from sdlab.cli.registry import command
+from sdlab.runs import runs_root
 
 
-@dataclass(frozen=True)
-class Check:
-    """What was found of one thing.
+@command()
+def doctor(root: Root = None) -> None:
+    """Check this machine: versions, device, memory, weights, run folder, dashboard."""
+    from sdlab.cli.checks import examine
 
-    Attributes:
-        name: What was looked at.
-        status: "ok", "warn" (works, but not as well as it could) or "fail".
-        detail: What was found.
-        fix: What to do; empty if nothing.
-    """
-
-    name: str
-    status: str
-    detail: str
-    fix: str = ""
-
-
-def examine(root: Path) -> list[Check]:
-    """Return every check's finding; none of them raises.
-
-    Args:
-        root: The folder of all runs.
-    """
-    looks: dict[str, Callable[[], Check]] = {
-        "python": _python,
-        "packages": _packages,
-        "device": _device,
-        "memory": _memory,
-        "embedded model": check_weights,
-        "run folder": lambda: check_root(root),
-        "dashboard": _dashboard,
-    }
-    found = []
-    for name, look in looks.items():
-        try:
-            found.append(look())
-        except Exception as error:  # a doctor reports, whatever breaks
-            fix = "Reinstall with `pip install -r requirements.txt`."
-            found.append(Check(name, "fail", f"{type(error).__name__}: {error}", fix))
-    return found
-
-
-def check_weights(folder: Path = EMBEDDED) -> Check:
-    """Return whether the embedded model's files are there and as published."""
-    name = "embedded model"
-    fix = "Get the package's files again: git checkout -- sdlab/models/embedded"
-    listed = folder / CHECKSUMS
-    if not listed.is_file():
-        return Check(name, "fail", f"{listed} is missing", fix)
-    wrong = []
-    for line in listed.read_text(encoding="utf-8").splitlines():
-        wanted, _, file = line.partition("  ")
-        path = folder / file
-        if not path.is_file():
-            wrong.append(f"{file} is missing")
-        elif path.suffix == ".safetensors" and checksum(path) != wanted:
-            wrong.append(f"{file} is damaged")  # text may have other line ends on another system
-    if wrong:
-        return Check(name, "fail", "; ".join(wrong), fix)
-    size = sum(path.stat().st_size for path in folder.rglob("*.safetensors")) / 2**20
-    return Check(name, "ok", f"{size:.0f} MiB of weights, checksums right")
-
-
-def check_root(root: Path) -> Check:
-    """Return whether runs can be written to a folder, and how much room there is."""
-    name = "run folder"
-    place = root
-    while not place.exists():
-        place = place.parent
-    try:
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(b"sdlab")
-    except OSError as error:
-        fix = "Set the environment variable SDLAB_RUNS to a folder that you may write to."
-        return Check(name, "fail", f"{root} cannot be written: {error.strerror}", fix)
-    free = shutil.disk_usage(place).free / 2**30
-    detail = f"{root} can be written, {free:,.1f} GiB free"
-    if free < DISK_GIB:
-        return Check(name, "warn", detail, "Free some room, or set SDLAB_RUNS to another disk.")
-    return Check(name, "ok", detail)
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _python() -> Check:
-    low, high = PYTHON
-    detail = f"{platform.python_version()} at {sys.executable} on {platform.platform(terse=True)}"
-    if low <= sys.version_info[:2] <= high:
-        return Check("python", "ok", detail)
-    return Check("python", "warn", detail, "sdlab is tested on Python 3.11 to 3.13.")
-
-
-def _packages() -> Check:
-    found, missing = [], []
-    for name in PACKAGES:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            missing.append(name)
-    if missing:
-        fix = "pip install -r requirements.txt"
-        return Check("packages", "fail", f"missing: {', '.join(missing)}", fix)
-    return Check("packages", "ok", ", ".join(found))
-
-
-def _device() -> Check:
-    import torch
-
-    from sdlab.models.devices import choose_device, choose_dtype
-
-    device = choose_device()
-    number = str(choose_dtype(None, device)).removeprefix("torch.")
-    if device.type == "cuda":
-        card = torch.cuda.get_device_properties(device)
-        room = card.total_memory / 2**30
-        return Check("device", "ok", f"{card.name}, {room:.0f} GiB, runs in {number}")
-    detail = f"{device.type}, {torch.get_num_threads()} threads, runs in {number}"
-    if device.type == "cpu" and shutil.which("nvidia-smi"):
-        fix = "There is an NVIDIA driver, but this torch has no CUDA; install torch's CUDA build."
-        return Check("device", "warn", detail, fix)
-    return Check("device", "ok", detail)
-
-
-def _memory() -> Check:
-    import psutil
-
-    free = psutil.virtual_memory().available / 2**30
-    total = psutil.virtual_memory().total / 2**30
-    detail = f"{free:.1f} of {total:.1f} GiB free"
-    if free < MEMORY_GIB:
-        return Check("memory", "warn", detail, f"Close something; {MEMORY_GIB:.0f} GiB is safe.")
-    return Check("memory", "ok", detail)
-
-
-def _dashboard() -> Check:
-    missing = [name for name in ("streamlit", "altair") if not importlib.util.find_spec(name)]
-    if missing:
-        fix = "pip install -r requirements.txt"
-        return Check("dashboard", "fail", f"missing: {', '.join(missing)}", fix)
-    return Check("dashboard", "ok", f"streamlit {version('streamlit')}")
+    checks = examine(root or runs_root())
+    for check in checks:
+        typer.echo(f"{check.status:4}  {check.name}: {check.detail}")
+        if check.fix:
+            typer.echo(f"      -> {check.fix}")
+    if any(check.status == "fail" for check in checks):
+        raise typer.Exit(1)

@@ -1,14 +1,12 @@
-"""What the commands share: arguments, tables, a progress bar, errors told in one line."""
+"""What the commands share: prompts, tables, a progress bar, errors told in one line."""
 
 import functools
 import io
-import json
 import os
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand
@@ -17,9 +15,6 @@ from sdlab.errors import SdlabError, brief
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Texts = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Again for another.")]
-Root = Annotated[Path | None, typer.Option(help="Folder of all runs; else SDLAB_RUNS, else runs.")]
 
 
 # What can only be meant as an option: --name, --name=value, -h.
@@ -78,24 +73,6 @@ def clean(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
 
     return wrapped
-
-
-def pairs(name: str, texts: list[str] | None) -> dict[str, Any]:
-    """Return NAME=VALUE texts as a dict; a value that is JSON is taken as such.
-
-    Raises:
-        ValueError: If a text is not NAME=VALUE; ``name`` says whose.
-    """
-    out = {}
-    for text in texts or []:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise ValueError(f"--{name} must be NAME=VALUE, got {text!r}.")
-        try:
-            out[key] = json.loads(value)
-        except ValueError:
-            out[key] = value
-    return out
 
 
 def show(table: "pd.DataFrame", csv: bool) -> None:

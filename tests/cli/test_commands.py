@@ -1,3 +1,5 @@
+"""The commands, each called as a person types it: what it prints, writes and refuses."""
+
 import io
 import os
 import subprocess

@@ -1,3 +1,5 @@
+"""`sdlab compare`: what it prints, what it writes, and which arguments it refuses."""
+
 import io
 import zipfile
 

@@ -1,0 +1,49 @@
+"""The command ``sdlab lint``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sdlab.cli.options import Csv, Fields, Texts, pairs
+from sdlab.cli.registry import command
+from sdlab.cli.terminal import show
+from sdlab.experiment.experiment import Experiment
+
+SCHEDULE = "num_steps curve curve_options eta guidance_scale guidance_rescale"
+
+
+@command()
+def lint(
+    *,
+    name: Annotated[str, typer.Argument(help="A name of `sdlab schedulers`.")],
+    schedule: Annotated[dict[str, Any], Fields(Experiment, SCHEDULE, guidance_scale=None)],
+    option: Texts = None,
+    config: Annotated[
+        Path | None, typer.Option(help="scheduler_config.json of the model; else SD 1.x's.")
+    ] = None,
+    csv: Csv = False,
+) -> None:
+    """Say what is wrong or worth knowing about a schedule; exit code 1 if there are errors."""
+    import sdlab
+    from sdlab.linting.config_file import read_config
+    from sdlab.solvers.from_diffusers import SD_CONFIG
+
+    judged = read_config(_file(config)) if config else SD_CONFIG
+    table = sdlab.lint(name, config=judged, options=pairs("option", option), **schedule)
+    if csv:
+        show(table, csv)
+    elif table.empty:
+        typer.echo("Nothing to say.")
+    for row in table.itertuples() if not csv else ():
+        typer.echo(f"{row.severity:7}  {row.rule}: {row.message}")
+        typer.echo(f"         -> {row.fix}")
+    if (table["severity"] == "error").any():
+        raise typer.Exit(1)
+
+
+def _file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from None

@@ -1,0 +1,85 @@
+"""Options are fields: every field of an experiment is one, with its default and its meaning."""
+
+import inspect
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+import pytest
+from typer.main import get_command
+
+import sdlab
+from sdlab.cli import app
+from sdlab.cli.compare import Costs
+from sdlab.cli.options import Fields, spread
+
+
+def options(name):
+    return {param.name: param for param in get_command(app).commands[name].params}
+
+
+@pytest.mark.parametrize(
+    "of, prefix, named",
+    [
+        (
+            sdlab.Experiment,
+            "",
+            {"solver_options": "solver_option", "curve_options": "curve_option"},
+        ),
+        (sdlab.Record, "record_", {"tensors": "record", "statistics": "statistics"}),
+        (
+            sdlab.AttentionRecord,
+            "attention_",
+            {"self_layers": "attention_self", "max_bytes": "attention_limit"},
+        ),
+    ],
+)
+def test_every_field_is_one_option_of_run(of, prefix, named):
+    found = options("run")
+    for field in fields(of):
+        if field.name in ("record", "attention"):
+            continue  # these have options of their own
+        option = found[named.get(field.name, prefix + field.name)]
+        assert option.help, field.name
+        if prefix != "attention_" and not isinstance(field.default, tuple):
+            assert option.default == field.default, field.name
+
+
+def test_the_defaults_of_compare_are_the_comparisons():
+    asked = sdlab.Comparison(entrants=("euler",), prompts=("a cat",))
+    found = options("compare")
+    shared = {field.name for field in fields(asked)} & set(found)
+    assert shared >= {"budget", "align", "curve", "guidance_scale", "reference_steps", "fast"}
+    for name in shared - {"seeds"}:
+        assert found[name].default == getattr(asked, name), name
+    assert (Costs.seeds, Costs.more) == ("0", "") and (asked.seeds, asked.more_budgets) == (
+        (0,),
+        (),
+    )
+
+
+def test_a_new_field_is_a_new_option():
+    @dataclass(frozen=True)
+    class Bread:
+        """A loaf.
+
+        Attributes:
+            grams: How much it
+                weighs; None for as it comes. Not read.
+            seeded: Whether it has seeds.
+        """
+
+        grams: float | None = None
+        seeded: bool = False
+
+    baked = []
+
+    @spread
+    def bake(loaf: Annotated[dict[str, Any], Fields(Bread)], oven: str = "hot"):
+        baked.append((loaf, oven))
+
+    grams, seeded, oven = inspect.signature(bake).parameters.values()
+    (about,) = grams.annotation.__metadata__
+    assert about.help == "How much it weighs; without it, as it comes."
+    assert (seeded.name, oven.name) == ("seeded", "oven")
+    bake(grams=None, seeded=True, oven="cold")
+    assert baked == [({"seeded": True}, "cold")]
