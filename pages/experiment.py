@@ -4,7 +4,8 @@ import streamlit as st
 
 from dashboard.shell.state import shown_run
 from dashboard.views.experiment.form import run_form
-from dashboard.views.run.page import show_details, show_stage
+from dashboard.views.run.page import show_details
+from dashboard.widgets.run_stage import show_stage
 
 st.title("Experiment", anchor=False)
 st.markdown("Choose what decides a picture, run it, and look at every step of the way.")

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from dashboard.shell.address import given
-from dashboard.views.run.page import show_details, show_stage
-from dashboard.views.runs.page import ask_for_run
+from dashboard.views.run.page import ask_for_run, show_details
+from dashboard.widgets.run_stage import show_stage
 
 st.title("Run", anchor=False)
 st.markdown("One run, from its first noise to its picture; the address of this page links to it.")

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import show_error
-from dashboard.shell.sidebar import plain
+from dashboard.shell.messages import plain, show_error
 from dashboard.shell.state import session_id
 from dashboard.widgets.experiment_controls import parse_seed
 from dashboard.widgets.source_picture import ChosenPicture, choose_picture

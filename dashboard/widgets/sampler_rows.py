@@ -9,6 +9,7 @@ The text is what the menu shows, what a person may type, and what the address ho
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from dashboard.shell.theme import scheduler_color
 from dashboard.widgets.experiment_controls import parse_options
 
 DEFAULT = (
@@ -176,6 +178,22 @@ def thinned(frame: pd.DataFrame, limit: int) -> pd.DataFrame:
     every = -(-len(frame) // max(1, limit - 2 * groups.ngroups))
     place, size = groups.cumcount(), groups["step"].transform("size")
     return frame[(place % every == 0) | (place == size - 1)]
+
+
+def styles(rows: Mapping[str, Row]) -> tuple[dict[str, str], dict[str, list[int]]]:
+    """Return the colour and dash pattern of each row; no two rows look the same."""
+    from dashboard.charts.schedules import dash
+
+    colors = {label: scheduler_color(row.name) for label, row in rows.items()}
+    dashes: dict[str, list[int]] = {}
+    for label, row in rows.items():
+        pattern, extra = dash(row.curve), 0
+        taken = [dashes[other] for other in dashes if colors[other] == colors[label]]
+        while pattern in taken:
+            extra += 1
+            pattern = [*dash(row.curve), 1 + extra, 3]
+        dashes[label] = pattern
+    return colors, dashes
 
 
 def _frozen(value: Any) -> Any:

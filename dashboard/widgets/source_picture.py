@@ -16,10 +16,9 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import show_error
+from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import page_path
-from dashboard.shell.sidebar import plain
-from dashboard.views.run.page import enlarged
+from dashboard.widgets.pictures import enlarged, thumbnail
 from dashboard.worker.stored_runs import stored_run
 from sdlab.errors import SdlabError
 
@@ -182,8 +181,6 @@ def run_gallery(
         key: For the widget keys.
         take: What a button does.
     """
-    from dashboard.views.runs.page import thumbnail
-
     with st.grid(3, min_column_width=110, gap="small"):
         for run, prompt, path, created in latest:
             with st.container(gap="xsmall"):

@@ -26,8 +26,9 @@ from dashboard.views.attention.recording import (
     self_layers,
     usual_self_layers,
 )
-from dashboard.views.run.page import enlarged, facts_line
 from dashboard.widgets.job_panel import job_panel
+from dashboard.widgets.pictures import enlarged
+from dashboard.widgets.run_stage import facts_line
 from dashboard.widgets.source_picture import choose_picture, latest_runs, run_gallery
 from dashboard.worker.job import png
 from dashboard.worker.snapshots import ModelView

@@ -21,7 +21,7 @@ from dashboard.views.compare.rows import looks, short_names
 from dashboard.views.compare.sections import show_sections
 from dashboard.views.compare.unfair import say_unfair
 from dashboard.views.compare.viewer import difference_viewer
-from dashboard.views.run.page import SHARED
+from dashboard.widgets.run_stage import SHARED
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import MANIFEST, Result, open_result, result_path
 

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dashboard.views.noise_schedules.page import styles
-from dashboard.widgets.sampler_rows import Row, parse_row, write_row
+from dashboard.widgets.sampler_rows import Row, parse_row, styles, write_row
 from sdlab.comparing.entrant import Entrant
 
 FIRST = ("euler", "heun", "dpmpp_2m", "unipc", "ddim", "euler_ancestral")

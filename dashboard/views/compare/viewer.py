@@ -15,8 +15,8 @@ from dashboard.shell.navigation import page_path
 from dashboard.shell.routes import picture_url
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.rows import short_names
-from dashboard.views.run.page import enlarged
 from dashboard.widgets.channel_pictures import channel_grid
+from dashboard.widgets.pictures import enlarged
 from dashboard.worker.stored_runs import open_stored
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result

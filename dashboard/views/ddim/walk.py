@@ -9,9 +9,9 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.views.ddim import form
 from dashboard.views.ddim.work import between_noises, between_pictures
-from dashboard.views.latents.walk import norms
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.latent_source import another_sample, choose_source
+from dashboard.widgets.latent_statistics import norms
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import Experiment

@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.navigation import page_path
-from dashboard.views.run.page import show_stage
+from dashboard.widgets.run_stage import show_stage
 from dashboard.worker.snapshots import EMBEDDED
 from sdlab.experiment.experiment import Experiment
 

@@ -8,10 +8,10 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
-from dashboard.views.latents.holdings import statistics
 from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.experiment_controls import parse_seed
 from dashboard.widgets.latent_source import Latents, Source, decoded
+from dashboard.widgets.latent_statistics import statistics
 from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import SEED_MAX
 

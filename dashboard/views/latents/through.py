@@ -12,10 +12,10 @@ from PIL import Image
 from dashboard.components.scrubber import Film, frame_labels, show_film
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.views.latents.holdings import statistics
 from dashboard.widgets.channel_pictures import channel_grid, png
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.latent_source import Latents, Source
+from dashboard.widgets.latent_statistics import statistics
 from dashboard.worker.frames import ROWS
 from dashboard.worker.snapshots import ModelView
 

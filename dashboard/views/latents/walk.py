@@ -1,6 +1,6 @@
 """Between two latents: pictures along the way, straight and on the great circle, and their norm."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -9,12 +9,9 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
 from dashboard.widgets.channel_pictures import png
-from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.latent_source import Latents, Source, another_sample, choose_source
+from dashboard.widgets.latent_statistics import norms
 from dashboard.worker.snapshots import ModelView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SIDE = 160
 CHUNK = 4
@@ -50,32 +47,6 @@ def show(page: str, source: Source, model: ModelView) -> None:
             alt=f"{count} pictures on the {walk} way from {source.label} to {other.label}",
         )  # fmt: skip
     norms(page, source.latents, other.latents)
-
-
-def norms(page: str, first: Latents, second: Latents) -> None:
-    """Draw the norm along both ways between two latents."""
-    from dashboard.charts.latent_statistics import path_norm
-
-    table = norm_table(first, second)
-    chart = path_norm(table)
-    st.altair_chart(chart, width="stretch", alt="Norm along the way")
-    csv_table(table, "latents-walk", f"{page}.csv_walk", "Norm along both ways.", shown=False)
-
-
-def norm_table(first: Latents, second: Latents, count: int = 41) -> "pd.DataFrame":
-    """Return the norm along the spherical and the linear way: ``walk``, ``share``, ``norm``."""
-    import pandas as pd
-    import torch
-
-    from sdlab.latents.edit import WALKS, between
-
-    shares = np.linspace(0, 1, count)
-    ends = torch.from_numpy(first), torch.from_numpy(second)
-    frames = []
-    for walk in WALKS:
-        norm = between(*ends, shares.tolist(), walk).flatten(1).norm(dim=1).numpy()
-        frames.append(pd.DataFrame({"walk": walk, "share": shares, "norm": norm}))
-    return pd.concat(frames, ignore_index=True)
 
 
 @st.cache_data(max_entries=32, show_spinner="Decoding the way …")

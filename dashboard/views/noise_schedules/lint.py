@@ -7,10 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.widgets.lint_choice import wants_lint
 from dashboard.widgets.sampler_rows import Row, parse_row
 
 SEVERITIES = ("error", "warning", "note")
-SLOW_STEPS = 150
 _COLORS = {
     "error": "light-dark(#c01c28, #ff8a8a)",
     "warning": "light-dark(#9a5b00, #ffb454)",
@@ -56,9 +56,7 @@ def lint_panel(
         config: The scheduler config in force.
         colors: The colour of each label.
     """
-    if num_steps > SLOW_STEPS and not st.toggle(
-        f"Lint at {num_steps} steps (every step is made; this takes seconds)", key=f"{page}.slow"
-    ):
+    if not wants_lint(num_steps, f"{page}.slow"):
         return
     with st.spinner("Making every step …", show_time=False):
         found = {label: row_lint(row.text, num_steps, config) for label, row in rows.items()}

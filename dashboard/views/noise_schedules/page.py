@@ -1,6 +1,5 @@
 """The Noise schedules page: which samplers, on which axes; charts, findings, table."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,6 @@ from dashboard.charts.base import MAX_ROWS
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain, sentence, show_error
-from dashboard.shell.theme import scheduler_color
 from dashboard.views.noise_schedules.config import (
     IN_FORCE,
     chosen_config,
@@ -45,7 +43,7 @@ def noise_schedules(page: str) -> None:
     if not rows:
         st.info("Choose a sampler above, or press a preset.", icon=":material/show_chart:")
         return
-    colors, dashes = styles(rows)
+    colors, dashes = rows_.styles(rows)
     with explained():
         training = training_table(behind, config, num_steps)
         drawn = rows_.thinned(frame, MAX_ROWS - len(training) - 2 * len(rows))
@@ -63,20 +61,6 @@ def noise_schedules(page: str) -> None:
         lint_panel(page, rows, num_steps, config, colors)
         st.header("Table", anchor=False)
         _table(page, frame)
-
-
-def styles(rows: Mapping[str, Row]) -> tuple[dict[str, str], dict[str, list[int]]]:
-    """Return the colour and dash pattern of each row; no two rows look the same."""
-    colors = {label: scheduler_color(row.name) for label, row in rows.items()}
-    dashes: dict[str, list[int]] = {}
-    for label, row in rows.items():
-        pattern, extra = charts.dash(row.curve), 0
-        taken = [dashes[other] for other in dashes if colors[other] == colors[label]]
-        while pattern in taken:
-            extra += 1
-            pattern = [*charts.dash(row.curve), 1 + extra, 3]
-        dashes[label] = pattern
-    return colors, dashes
 
 
 def _who(page: str, catalogue: pd.DataFrame) -> tuple[list[str], int]:

@@ -1,62 +1,12 @@
-"""A finished run on a page: the picture, the way there, charts, tables, files.
-
-Charts and tables load pandas and Altair, half a second, so they are imported when they are drawn:
-the first page paints before.
-"""
-
-import html
-from datetime import datetime
-from textwrap import shorten
-from typing import TYPE_CHECKING
+"""The Run page: below the picture charts, tables and files; without a run the way to one."""
 
 import streamlit as st
 
-from dashboard.components.scrubber import scrubber
-from dashboard.shell.lab import find, lab
-from dashboard.shell.messages import explained, plain
-from dashboard.shell.model_choice import in_words
+from dashboard.shell.messages import explained
 from dashboard.shell.navigation import page_path
 from dashboard.shell.routes import zip_url
-from dashboard.shell.theme import scheduler_color
-from dashboard.widgets.job_panel import job_panel
-from dashboard.worker.job import png
+from dashboard.widgets.run_stage import read_tables
 from dashboard.worker.stored_runs import StoredRun
-from sdlab.runs.manifest import was_shared
-from sdlab.runs.png import exact
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-FRAME_POLL_SECONDS = 0.4
-OPTION_LIMIT = 60
-SHARED = (
-    "Other runs were in flight and shared its network calls. The picture agrees with that of the "
-    "run alone within rounding, not bit for bit. To have it bit for bit, run it alone."
-)
-
-
-def show_stage(run: str, page: str) -> StoredRun | None:
-    """Draw a run's picture and scrubber, or its progress; return it once it is stored.
-
-    Args:
-        run: The run's id.
-        page: For the widget keys: the page's name.
-    """
-    found = find(run)
-    if found is None:
-        st.info(
-            f"No run {plain(repr(run[:40]))} is stored here. It may have been made on another "
-            "computer, or its folder was removed.",
-            icon=":material/search_off:",
-        )
-        return None
-    if not isinstance(found, StoredRun):
-        facts_line(found.experiment.to_dict())
-        job_panel(run, page)
-        return None
-    with explained():
-        _done(found)
-    return found
 
 
 def show_details(run: StoredRun) -> None:
@@ -65,7 +15,7 @@ def show_details(run: StoredRun) -> None:
     from dashboard.views.run.tables import show_tables
 
     with explained():
-        tables = _tables(run)
+        tables = read_tables(run)
         solver = run.manifest["experiment"]["solver"]
         st.header("Measurements", anchor=False)
         chart_panel(tables["steps"], tables["channels"], solver)
@@ -75,130 +25,13 @@ def show_details(run: StoredRun) -> None:
         _files(run)
 
 
-def facts_line(experiment: dict, nfe: int | None = None) -> None:
-    """Draw all that decides the picture, in one line, the scheduler in its colour."""
-    solver = experiment["solver"]
-    steps = f"{experiment['num_steps']} steps"
-    parts = [
-        steps if nfe in (None, experiment["num_steps"]) else f"{steps}, {nfe} evaluations",
-        f"CFG {exact(experiment['guidance_scale'])}",
-        f"seed {experiment['seed']}",
-        experiment["curve"] and f"{experiment['curve']} curve",
-        experiment["eta"] is not None and f"eta {exact(experiment['eta'])}",
-        experiment["guidance_rescale"] and f"rescale {exact(experiment['guidance_rescale'])}",
-        experiment.get("fast") and "fast",
-        *(
-            shorten(f"{name} {value}", OPTION_LIMIT, placeholder=" ...")
-            for options in ("solver_options", "curve_options")
-            for name, value in experiment[options].items()
-        ),
-    ]
-    dot = (
-        f'<span style="background:{scheduler_color(solver)};width:.7em;height:.7em;'
-        'border-radius:50%;display:inline-block;margin-right:.4em"></span>'
-    )
-    prompt = html.escape(experiment["prompt"]) or "(no prompt)"
-    if experiment["negative_prompt"]:
-        negative = html.escape(experiment["negative_prompt"])
-        prompt += f' <span style="opacity:.7">not: {negative}</span>'
-    rest = html.escape(" · ".join(str(p) for p in parts if p))
-    st.html(
-        f'<div class="facts"><div style="font-weight:600;overflow-wrap:anywhere">{prompt}</div>'
-        f'<div style="opacity:.8;font-size:.9rem">{dot}{html.escape(solver)} · {rest}</div></div>'
-    )
-
-
-def _done(run: StoredRun) -> None:
-    facts = run.manifest
-    facts_line(facts["experiment"], facts.get("nfe"))
-    for warning in facts.get("warnings", ()):
-        st.warning(warning, icon=":material/warning:")
-    _cut_words(_tables(run)["tokens"])
-    picture, way = st.columns([1, 2], gap="small")
-    with picture:
-        st.image(
-            enlarged(run.picture),
-            output_format="PNG",
-            width="stretch",
-            alt=f"The picture of: {facts['experiment']['prompt']}",
-        )
-        st.caption(_made(facts), help=SHARED if was_shared(facts) else None)
-    with way:
-        _scrubber(run)
-
-
-def enlarged(picture: bytes) -> bytes:
-    """Return a PNG brought near 512 pixels, each of its own pixels a square."""
-    import io
-
-    from PIL import Image
-
-    return png(Image.open(io.BytesIO(picture)), side=512)
-
-
-def _made(facts: dict) -> str:
-    seconds = facts.get("total_ms", 0) / 1000
-    when = datetime.fromisoformat(facts["created"]).astimezone()
-    model, name = facts["model"], plain(in_words(facts["experiment"]["model"]))
-    return (
-        f"{facts['width']} x {facts['height']} px · {seconds:.3g} s on {model['device']} "
-        f"({model['dtype']}) · {name} · {when:%d %b %Y, %H:%M}"
-        + " · made in shared calls"
-        * was_shared(facts)
-    )
-
-
-def _cut_words(tokens: "pd.DataFrame") -> None:
-    cut = tokens[tokens["cut"].astype(bool)]
-    for prompt, rows in cut.groupby("prompt"):
-        text = "".join(rows["piece"]).replace("</w>", " ").strip()
-        name = "The prompt" if prompt == "prompt" else "The negative prompt"
-        st.warning(
-            f"{name} is longer than CLIP's 77 tokens; these {len(rows)} pieces were cut off: "
-            f"`{text[:300].replace('`', ' ')}`",
-            icon=":material/content_cut:",
-        )
-
-
-def _scrubber(run: StoredRun) -> None:
-    sheet = lab().sheet(run.id)
-    if sheet is None or sheet.how != "decoded":
-        lab().want_frames(run.id)
-    waiting = lab().paints(run.id)
-    if sheet is not None:
-        scrubber(run.id, sheet, _tables(run)["steps"], explain=not waiting)
-    if waiting:
-        _await_frames(run.id, sheet is None)
-    elif sheet is None:
-        st.caption("This run kept no tensors, so there is nothing to scrub through.")
-    elif sheet.how == "linear":
-        _offer_decoding(run)
-
-
-def _offer_decoding(run: StoredRun) -> None:
-    """Offer to decode the frames of a run of the model in memory, between other network calls."""
-    from dashboard.widgets.study_panel import study_panel
-
-    facts, model = run.manifest, lab().status().model
-    if model is not None and model.hash == facts["model"]["hash"]:
-        about = run.id, facts["created"]
-        study_panel(
-            "run.frames", "Decode all frames", about, lab().decoding(run.id), kind="secondary"
-        )
-
-
-@st.fragment(run_every=FRAME_POLL_SECONDS)
-def _await_frames(run: str, first: bool) -> None:
-    if not lab().paints(run) or (first and lab().sheet(run) is not None):
-        st.rerun()
-    word = "Drawing the evaluations" if first else "Decoding them for a finer view"
-    st.caption(f":material/hourglass_top: {word} …")
-
-
-def _tables(run: StoredRun) -> dict[str, "pd.DataFrame"]:
-    from dashboard.views.run.tables import read_tables
-
-    return read_tables(str(run.folder), run.folder.stat().st_mtime)
+def ask_for_run() -> None:
+    """Draw what the Run page shows without an id: a field for one and the way to the list."""
+    st.info("Name a run by its id, or choose one from the list.", icon=":material/frame_inspect:")
+    given = st.text_input("Run id", key="run.id", placeholder="16 digits of 0-9 and a-f")
+    if given:
+        st.switch_page(page_path("run"), query_params={"id": given.strip()})
+    st.page_link(page_path("runs"), label="All runs", icon=":material/grid_view:")
 
 
 def _files(run: StoredRun) -> None:

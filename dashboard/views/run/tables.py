@@ -1,7 +1,5 @@
 """The tables of a run on a page: each with its columns explained and its CSV."""
 
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
 
@@ -19,18 +17,6 @@ _ABOUT = {
     "tokens": "One row a place in CLIP's sequence; what was cut comes last.",
     "timings": "One row a timed stage.",
 }
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def read_tables(folder: str, changed: float) -> dict[str, pd.DataFrame]:
-    """Return the tables of a run folder; ``changed`` is its age, so that a new one is read anew.
-
-    Raises:
-        StoreError: If a table is missing or damaged.
-    """
-    from sdlab.runs.run_folder import read_table
-
-    return {name: read_table(Path(folder), name) for name in TABLES}
 
 
 def show_tables(run: str, tables: dict[str, pd.DataFrame]) -> None:

@@ -1,22 +1,16 @@
 """The list of runs: those on their way or ended early, and those stored."""
 
-import base64
-import io
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.navigation import page_path
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.pictures import thumbnail
 from dashboard.worker.snapshots import JobView
-from sdlab.errors import StoreError
 from sdlab.runs.listing import list_runs
-from sdlab.runs.run_folder import open_picture
 
 SHOWN = 200
-THUMBNAIL = 96
 _EMPTY = "No run is stored yet. The Experiment page makes the first one."
 
 
@@ -50,15 +44,6 @@ def show_runs() -> None:
     if event.selection.rows:
         chosen = str(frame.iloc[event.selection.rows[0]]["id"])
         st.switch_page(page_path("run"), query_params={"id": chosen})
-
-
-def ask_for_run() -> None:
-    """Draw what the Run page shows without an id: a field for one and the way to the list."""
-    st.info("Name a run by its id, or choose one from the list.", icon=":material/frame_inspect:")
-    given = st.text_input("Run id", key="run.id", placeholder="16 digits of 0-9 and a-f")
-    if given:
-        st.switch_page(page_path("run"), query_params={"id": given.strip()})
-    st.page_link(page_path("runs"), label="All runs", icon=":material/grid_view:")
 
 
 def runs_table(stored: pd.DataFrame) -> pd.DataFrame:
@@ -96,19 +81,6 @@ def _columns() -> dict[str, object]:
         "made": column.DatetimeColumn("Made", format="YYYY-MM-DD HH:mm"),
         "id": column.TextColumn("Id"),
     }
-
-
-@st.cache_data(max_entries=1000, show_spinner=False)
-def thumbnail(folder: str, created: object) -> str | None:
-    """Return a run's picture as a small data URL; ``created`` tells a new one from an old."""
-    try:
-        image = open_picture(Path(folder)).convert("RGB")
-    except StoreError:
-        return None
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _damaged(problems: list[str]) -> None:

@@ -10,8 +10,8 @@ import streamlit as st
 from dashboard.components.points_editor import points_editor
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
+from dashboard.shell.messages import plain
 from dashboard.shell.model_choice import say_model
-from dashboard.shell.sidebar import plain
 from dashboard.views.workbench.draft import (
     EXAMPLES,
     FORMULA,

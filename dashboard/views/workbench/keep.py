@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.shell.messages import plain
 from dashboard.shell.navigation import page_path
-from dashboard.shell.sidebar import plain
 from dashboard.views.workbench.controls import PAGE
 from dashboard.views.workbench.draft import Draft, as_settings
 from sdlab.errors import SdlabError

@@ -8,9 +8,7 @@ import streamlit as st
 from dashboard.charts import workbench as charts
 from dashboard.charts.base import title_of
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import explained
-from dashboard.shell.sidebar import plain
-from dashboard.views.noise_schedules.lint import SLOW_STEPS
+from dashboard.shell.messages import explained, plain
 from dashboard.views.workbench.controls import (
     PAGE,
     Baseline,
@@ -23,6 +21,7 @@ from dashboard.views.workbench.controls import (
 from dashboard.views.workbench.draft import Draft
 from dashboard.views.workbench.keep import keep_controls, saved_controls
 from dashboard.views.workbench.trial import show_pictures, show_strip
+from dashboard.widgets.lint_choice import wants_lint
 from sdlab.noise.schedule import NoiseSchedule
 
 if TYPE_CHECKING:
@@ -120,10 +119,7 @@ def _say_range(schedule: NoiseSchedule) -> None:
 
 
 def _show_lint(draft: Draft, trial: Trial, config: dict[str, Any]) -> None:
-    if draft.num_steps > SLOW_STEPS and not st.toggle(
-        f"Lint at {draft.num_steps} steps (every step is made; this takes seconds)",
-        key=f"{PAGE}.slow",
-    ):
+    if not wants_lint(draft.num_steps, f"{PAGE}.slow"):
         return
     with st.spinner("Making every step …", show_time=False):
         found = _findings(trial.solver, draft.num_steps, config, draft.curve, draft.options)

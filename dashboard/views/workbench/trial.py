@@ -10,15 +10,14 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import find, lab
-from dashboard.shell.messages import show_error
+from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import page_path
-from dashboard.shell.sidebar import plain
 from dashboard.shell.state import come_back
-from dashboard.views.run.page import enlarged
 from dashboard.views.workbench.controls import PAGE, Baseline, Trial
 from dashboard.views.workbench.draft import Draft
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.noised_frames import Darkroom, Frame, develop
+from dashboard.widgets.pictures import enlarged
 from dashboard.widgets.source_picture import ChosenPicture
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.errors import SdlabError

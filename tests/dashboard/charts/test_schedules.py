@@ -7,8 +7,8 @@ import pytest
 import sdlab
 from dashboard.charts import schedules
 from dashboard.views.noise_schedules.config import IN_FORCE, training_names, training_table
-from dashboard.views.noise_schedules.page import styles
 from dashboard.widgets import sampler_rows as schedule_rows
+from dashboard.widgets.sampler_rows import styles
 from sdlab.solvers.from_diffusers import SD_CONFIG
 
 NAMES = ("DDIMScheduler", "heun + karras", "HeunDiscreteScheduler + karras")

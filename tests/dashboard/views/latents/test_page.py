@@ -193,7 +193,7 @@ class TestCharts:
         assert len(few.to_dict()["layer"]) == 2 and len(many.to_dict()["layer"]) == 1
 
     def test_shell_and_path_norm(self, noise):
-        from dashboard.views.latents.walk import norm_table
+        from dashboard.widgets.latent_statistics import norm_table
 
         assert "shell" in title(charts.shell(statistics.shell(noise)))
         table = norm_table(noise.numpy(), noise.flip(1).numpy())

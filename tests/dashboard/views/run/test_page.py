@@ -4,12 +4,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import sdlab
-from dashboard.views.run.page import _made
+from dashboard.widgets.run_stage import _made
 
 
 def _line(fields):
     import sdlab
-    from dashboard.views.run.page import facts_line
+    from dashboard.widgets.run_stage import facts_line
 
     facts_line(sdlab.Experiment(**fields).to_dict())
 

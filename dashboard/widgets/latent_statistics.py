@@ -1,0 +1,105 @@
+"""What latents hold, in charts and tables: against standard normal noise, and between two."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.latent_source import Latents
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ABOUT = {
+    "moments": "Mean, spread and shape of each channel.",
+    "histogram": "Density of each channel's values, 50 bins.",
+    "correlations": "Pearson's correlation of each pair of channels.",
+    "spectrum": "Radially averaged power spectrum of each channel.",
+    "shell": "Norm against that of standard normal noise.",
+    "values": "Every value, as the channel maps show them.",
+}
+MOST_ROWS = 5000  # of a table that is shown; all are in its CSV
+
+
+def statistics(page: str, latents: Latents) -> None:
+    """Draw charts and tables of what latents hold."""
+    from dashboard.charts import latent_statistics as charts
+    from dashboard.charts.base import title_of
+
+    tables = _tables(latents)
+    st.header("Against standard normal noise", anchor=False)
+    _shell_line(tables["shell"])
+    with st.grid(2, min_column_width=290, gap="medium"):
+        for chart in (
+            charts.histogram(tables["histogram"]),
+            charts.spectrum(tables["spectrum"]),
+            charts.correlations(tables["correlations"]),
+            charts.shell(tables["shell"]),
+        ):
+            st.altair_chart(chart, width="stretch", alt=title_of(chart))
+    _numbers(page, tables)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _tables(latents: Latents) -> dict[str, "pd.DataFrame"]:
+    from sdlab.latents import statistics as of
+
+    return {name: getattr(of, name)(latents) for name in ABOUT}
+
+
+def _shell_line(row: "pd.DataFrame") -> None:
+    facts: Any = row.iloc[0]
+    inside = facts["low"] <= facts["norm"] <= facts["high"]
+    word = "on the shell that noise lies on" if inside else "off the shell that noise lies on"
+    st.markdown(
+        f"The norm is **{facts['norm']:.2f}**, {word}: {facts['expected']:.2f} ± "
+        f"{facts['expected_std']:.2f} for {int(facts['dimensions']):,} standard normal values "
+        f"({facts['z']:+.1f} standard deviations)."
+    )
+
+
+def _numbers(page: str, tables: dict[str, "pd.DataFrame"]) -> None:
+    number = st.column_config.NumberColumn
+    columns = {
+        "mean": number("mean", format="%.4f"),
+        "std": number("std", format="%.4f"),
+        "skew": number("skew", format="%.3f", help="0 for a symmetric distribution"),
+        "kurtosis": number("excess kurtosis", format="%.3f", help="0 for a Gaussian"),
+        "min": number("min", format="%.3f"),
+        "max": number("max", format="%.3f"),
+    }
+    st.header("Tables", anchor=False)
+    for name, tab in zip(ABOUT, st.tabs([n.title() for n in ABOUT]), strict=True):
+        with tab:
+            shown = columns if name == "moments" else None
+            csv_table(
+                tables[name], f"latents-{name}", f"{page}.csv_{name}", ABOUT[name], shown,
+                len(tables[name]) <= MOST_ROWS,
+            )  # fmt: skip
+
+
+def norms(page: str, first: Latents, second: Latents) -> None:
+    """Draw the norm along both ways between two latents."""
+    from dashboard.charts.latent_statistics import path_norm
+
+    table = norm_table(first, second)
+    chart = path_norm(table)
+    st.altair_chart(chart, width="stretch", alt="Norm along the way")
+    csv_table(table, "latents-walk", f"{page}.csv_walk", "Norm along both ways.", shown=False)
+
+
+def norm_table(first: Latents, second: Latents, count: int = 41) -> "pd.DataFrame":
+    """Return the norm along the spherical and the linear way: ``walk``, ``share``, ``norm``."""
+    import pandas as pd
+    import torch
+
+    from sdlab.latents.edit import WALKS, between
+
+    shares = np.linspace(0, 1, count)
+    ends = torch.from_numpy(first), torch.from_numpy(second)
+    frames = []
+    for walk in WALKS:
+        norm = between(*ends, shares.tolist(), walk).flatten(1).norm(dim=1).numpy()
+        frames.append(pd.DataFrame({"walk": walk, "share": shares, "norm": norm}))
+    return pd.concat(frames, ignore_index=True)
