@@ -9,17 +9,17 @@ What to keep is chosen before the run and part of the experiment::
 The modules, in the order in which data flows:
 
     layers          the U-Net's attention layers: dotted names, grids; what cannot be read
-    planning        what it will take, before it runs
-    hooks           hooks on q and k inside a context manager; rows to pictures
+    planning        what will be kept and how much memory it takes, before the run
+    hooks           hooks on q and k inside a context manager
     probabilities   softmax(q k^T scale) in float32 over all keys, in pieces
-    collector       one picture's maps in the making, within the cap
+    collector       collects one picture's maps during a run, within the cap
     maps            AttentionMaps: what was kept, by layer, evaluation, head, token
     words           words and phrases as token positions
-    views           heat maps, and maps along one axis; where a place looks
+    views           heat maps, and maps along one axis; self-attention of a place
     summary         the ``attention`` table
     pictures        heat maps as pictures: overlay, mask, sheet
-    analysis        shares, courses, overlaps, rankings, words at a place
-    image           the attention of a given picture
+    analysis        tables: shares, courses, overlaps, rankings, words at a place
+    image           the attention of a picture that was not made in a run
 """
 
 from importlib import import_module

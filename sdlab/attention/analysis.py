@@ -1,6 +1,6 @@
-"""What the maps of a picture tell about its words: shares, courses, overlaps, rankings.
+"""Tables about the words of a picture from its maps: shares, courses, overlaps, rankings.
 
-Every function takes ``AttentionMaps`` and returns a tidy table. A word that stands in the prompt
+Every function takes ``AttentionMaps`` and returns a tidy table. A word that is in the prompt
 twice has two labels, "cat" and "cat (2)". ``choice`` are fields of ``views.Choice``. Shares add up
 to 1 unless the heads' maximum was kept.
 """
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from sdlab.attention.maps import AttentionMaps
 
 RANKS = ("focus", "mass", "peak")
-# A share of attention below which a map has no shape to speak of.
+# A map whose peak is below this share of attention has no visible shape.
 FAINT = 0.01
 PARTS = ("word", "token")
 Named = Sequence[tuple[str, Sequence[int]]]
 KINDS = ("start", "word", "end", "pad")
-# A word is decided once its map correlates so well with its last one, and stays so.
+# A word is decided from when on its map correlates with its last one at least this well.
 DECIDED = 0.9
 
 
 def kind_mass(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
     """Return the share of attention that start, words, end and pads receive at each evaluation.
 
-    Pads that were not kept are what is missing to 1; with the heads' maximum kept, which does not
-    sum to 1, they are missing.
+    Pads that were not kept get what the others lack to 1. If the heads' maximum was kept, which
+    does not sum to 1, the share of such pads is missing.
 
     Returns:
         Columns ``step``, ``evaluation``, ``sigma``, ``kind``, ``mass``; four rows an evaluation.
@@ -55,11 +55,11 @@ def kind_mass(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
 
 
 def word_course(maps: "AttentionMaps", *, also: Named = (), **choice: Any) -> pd.DataFrame:
-    """Return how each word fares from evaluation to evaluation.
+    """Return how the map of each word changes from evaluation to evaluation.
 
     Args:
         maps: The picture's maps.
-        also: Label and token positions of what is to follow after the prompt's words: phrases.
+        also: Label and token positions of phrases, listed after the prompt's words.
         choice: Fields of ``views.Choice``.
 
     Returns:
@@ -84,7 +84,7 @@ def word_course(maps: "AttentionMaps", *, also: Named = (), **choice: Any) -> pd
 
 
 def decided(course: pd.DataFrame, threshold: float = DECIDED) -> pd.DataFrame:
-    """Return since when each word's map has stayed like its last one.
+    """Return from which evaluation on each word's map stays like its last one.
 
     Args:
         course: Of ``word_course``.
@@ -106,17 +106,17 @@ def decided(course: pd.DataFrame, threshold: float = DECIDED) -> pd.DataFrame:
 def overlap(
     maps: "AttentionMaps", by: str = "word", *, also: Named = (), **choice: Any
 ) -> pd.DataFrame:
-    """Return how far each two words look at the same places; it shows leaking attributes.
+    """Return how much each two words act in the same places, which shows leaking attributes.
 
     Args:
         maps: The picture's maps.
         by: "word", or "token" for every kept token but the pads: pieces of words, start and end,
             each with its position before it ("2 red").
-        also: Label and token positions of what is to follow after those: phrases.
+        also: Label and token positions of phrases, listed after those.
         choice: Fields of ``views.Choice``.
 
     Returns:
-        Columns ``word``, ``other``, ``overlap`` (sum of the lesser of the two maps, each scaled
+        Columns ``word``, ``other``, ``overlap`` (sum of the smaller of the two maps, each scaled
         to sum 1: 1 for equal maps, 0 for maps without a common place) and ``correlation`` (which
         a common background does not raise); every pair twice, and each word with itself.
 
@@ -153,13 +153,13 @@ def _each_token(maps: "AttentionMaps", half: str) -> list[tuple[str, list[int]]]
 def ranking(
     maps: "AttentionMaps", word: views.Word, by: str = "focus", **choice: Any
 ) -> pd.DataFrame:
-    """Return the layers, and the heads where all were kept, by how they see a word.
+    """Return the layers, and the heads where all were kept, ranked by how they see a word.
 
     Args:
         maps: The picture's maps.
         word: "parrot", "red car", or token positions.
         by: "focus", "mass" or "peak". By focus, those whose peak is below ``FAINT`` come last:
-            where hardly any attention goes to the word, what is left of it is rounding.
+            where hardly any attention goes to the word, the map is rounding noise.
         choice: Fields of ``views.Choice``.
 
     Returns:

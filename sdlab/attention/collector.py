@@ -1,4 +1,4 @@
-"""One picture's attention in the making, evaluation by evaluation, within its cap."""
+"""Collects one picture's attention maps during a run, evaluation by evaluation, within the cap."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Point(NamedTuple):
-    """Where a kept evaluation stands."""
+    """A kept evaluation: its number, step and noise level."""
 
     evaluation: int
     step: int
@@ -22,10 +22,10 @@ class Point(NamedTuple):
 
 
 class Collector:
-    """Takes in the maps of one picture; ``finish`` gives them back in one piece.
+    """Takes the maps of one picture; ``finish`` returns them as one ``AttentionMaps``.
 
-    What a network call brings is held apart until ``commit``, so that a call that fails and is
-    made again is counted once.
+    The maps of a network call are held apart until ``commit``, so that a call that fails and is
+    repeated is counted once.
 
     Args:
         record: What to keep.
@@ -64,22 +64,22 @@ class Collector:
         return not self.truncated and self.record.keeps(step, self._num_steps)
 
     def begin(self) -> None:
-        """Forget what a call brought that came to nothing."""
+        """Drop the maps of a call that failed."""
         self._pending.clear()
 
     def take(self, layer: Layer, half: str, maps: "Tensor") -> None:
-        """Take in a layer's maps: cross [H, T or more, cells], self [H, cells, cells]."""
+        """Take a layer's maps: cross [H, T or more, cells], self [H, cells, cells]."""
         import torch
 
         if layer.cross:
             maps = maps[:, : self.count(half, maps.shape[1])]
         maps = maps.to(getattr(torch, self.record.dtype))
-        if maps.untyped_storage().nbytes() > maps.nbytes:  # a part must not keep the whole
+        if maps.untyped_storage().nbytes() > maps.nbytes:  # a slice would keep the whole in memory
             maps = maps.clone()
         self._pending[key_of(half, layer)] = maps.unflatten(-1, (layer.height, layer.width))
 
     def commit(self, evaluation: int, step: int, timestep: float, sigma: float) -> None:
-        """Keep what the last call brought, unless the cap forbids it; nothing came: nothing."""
+        """Keep the maps of the last call, if there are any and the cap allows it."""
         pending, self._pending = self._pending, {}
         if not pending or self.truncated:
             return
@@ -110,7 +110,7 @@ class Collector:
             for place in range(count):
                 if place not in parts:
                     unguided.add(place)
-                # Let go of at once, so that little is held twice.
+                # Freed at once, so that little is held twice.
                 whole[place] = parts.pop(place, torch.nan)
             tensors[key] = whole
         facts = Facts(

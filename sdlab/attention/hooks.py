@@ -1,6 +1,6 @@
-"""Hooks that read queries and keys while the network runs, and are gone afterwards.
+"""Hooks that read queries and keys while the network runs, and are removed afterwards.
 
-The hooks sit on the projections ``to_q`` and ``to_k`` (fused: ``to_kv``, ``to_qkv``) and return
+The hooks are on the projections ``to_q`` and ``to_k`` (fused: ``to_kv``, ``to_qkv``) and return
 nothing, so the network computes what it would have computed without them, bit for bit.
 """
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     Receive = Callable[[Layer, Any, Tensor, Tensor], None]
 
 
-# Queries and keys held until there is time for them; a small network's wait for the call's end.
+# Queries and keys held before maps are computed; a small network's are held until the call's end.
 HELD_BYTES = 16 * 2**20
 
 
 class Part(NamedTuple):
-    """One picture's rows of a network call: half to row number."""
+    """One picture's rows of a network call: ``rows`` maps "cond" and "uncond" to row numbers."""
 
     collector: "Collector"
     rows: dict[str, int]
 
 
 class Taker(NamedTuple):
-    """Who wants a row of a layer: a picture's collector, for one half."""
+    """Where a row of a layer goes: a picture's collector, for one half."""
 
     collector: "Collector"
     half: str
@@ -49,10 +49,10 @@ class Held(NamedTuple):
 
 
 class Reader:
-    """Takes in the queries and keys of one network call after another, and makes maps of them.
+    """Takes the queries and keys of one network call after another, and computes maps from them.
 
-    What is small is computed at the end of a call, layers of one shape together, which takes a
-    third of the time that it takes in between the network's own work.
+    Small layers are computed at the end of a call, those of one shape together, which takes a third
+    of the time that it takes between the network's own work.
     """
 
     def __init__(self) -> None:
@@ -61,10 +61,10 @@ class Reader:
         self._bytes = 0
 
     def begin(self, parts: "Sequence[Part]") -> None:
-        """Start a call, whatever became of the last one.
+        """Start a call; whatever is left of the last one is dropped.
 
         Args:
-            parts: Who wants what of it; nobody: nothing is kept.
+            parts: Which rows go to which collector; empty to keep nothing.
         """
         self._parts = parts
         self._waiting.clear()
@@ -73,10 +73,10 @@ class Reader:
             part.collector.begin()
 
     def receive(self, layer: Layer, module: Any, query: "Tensor", key: "Tensor") -> None:
-        """Take in a layer's queries [B, N, heads * d] and keys [B, L, heads * d].
+        """Take a layer's queries [B, N, heads * d] and keys [B, L, heads * d].
 
         Raises:
-            ModelError: If the layer sees other places than its grid has.
+            ModelError: If the layer has another number of places than its grid.
         """
         if not self._parts:
             return
@@ -87,18 +87,18 @@ class Reader:
             self.flush()
 
     def flush(self) -> None:
-        """Compute the maps of what waits, and hand them to their collectors."""
+        """Compute the maps of the queries and keys held, and give them to their collectors."""
         held, self._waiting, self._bytes = self._waiting, [], 0
         _distribute(held, self._parts)
 
 
 @contextmanager
 def recording(unet: Any, parts: "Sequence[Part]") -> Iterator[None]:
-    """Record one call of a U-Net made inside into the collectors of ``parts``.
+    """Record the one call of a U-Net made inside the ``with`` into the collectors of ``parts``.
 
     Args:
-        unet: Whose call.
-        parts: Who wants what of it.
+        unet: The U-Net.
+        parts: Which rows go to which collector.
 
     Raises:
         ModelError: If the U-Net's attention cannot be read.
@@ -164,9 +164,9 @@ def _check_places(layer: Layer, query: "Tensor") -> None:
 
 
 def _distribute(held: "Sequence[Held]", parts: "Sequence[Part]") -> None:
-    """Compute the maps of all rows that are wanted, layers of one shape at once, and hand them on.
+    """Compute the maps of all rows that are recorded and give them to their collectors.
 
-    All that is computed together has the same heads, scale, shapes and takers.
+    Layers with the same heads, scale, shapes and takers are computed together.
     """
     groups: dict[Any, list[Held]] = {}
     for one in held:
@@ -186,7 +186,7 @@ def _distribute(held: "Sequence[Held]", parts: "Sequence[Part]") -> None:
 
 
 def _takers(layer: Layer, parts: "Sequence[Part]") -> dict[tuple[str, str], tuple[Taker, ...]]:
-    """Return by their reduction of the heads and number type who wants a layer."""
+    """Return the takers of a layer, by their reduction of the heads and number type."""
     found: dict[tuple[str, str], list[Taker]] = {}
     for collector, rows in parts:
         if layer in collector.layers:
@@ -197,7 +197,7 @@ def _takers(layer: Layer, parts: "Sequence[Part]") -> dict[tuple[str, str], tupl
 
 
 def _pieces(layers: "list[Held]", maps: int) -> "Iterator[list[Held]]":
-    """Yield the layers in such numbers that their scores, ``maps`` a layer, are held at once."""
+    """Yield the layers in groups small enough to hold their scores, ``maps`` a layer, at once."""
     one = layers[0]
     scores = maps * one.query.shape[1] * one.key.shape[1] * max(4, one.query.element_size())
     count = max(1, probabilities.CHUNK_BYTES // scores)

@@ -1,4 +1,4 @@
-"""The attention of a given picture: noised to one level and passed through the network once."""
+"""The attention of a given picture, noised to one level and passed through the network once."""
 
 import math
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ def of_image(
         timestep: Training timestep, may be fractional; 400 if neither is given.
         seed: Of the noise.
         record: What to keep; the default record if None.
-        negative_prompt: Words of the other half, kept with ``halves="both"``.
+        negative_prompt: The prompt of the "uncond" half, kept with ``halves="both"``.
 
     Raises:
         ValueError: If both or a level out of range is given, the latents have another shape, or

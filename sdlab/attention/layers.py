@@ -13,7 +13,7 @@ from typing import Any
 
 from sdlab.errors import ModelError, unknown
 
-# What computes plain softmax(q k^T scale) v, however it is carried out.
+# Processors that compute plain softmax(q k^T scale) v, by whatever kernel.
 PLAIN = (
     "AttnProcessor",
     "AttnProcessor2_0",
@@ -35,7 +35,7 @@ class Layer:
         heads: Attention heads.
         height: Rows of its grid.
         width: Columns of its grid.
-        share: How many latent cells there are along a side for one of its own: 1, 2, 4, 8.
+        share: How many latent cells along a side one of its cells covers: 1, 2, 4, 8.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Layer:
 
     @property
     def size(self) -> str:
-        """The grid in words, width first, as pictures are given: '24x16'."""
+        """The grid as text, width first, as for pictures: '24x16'."""
         return f"{self.width}x{self.height}"
 
 
 def find_layers(unet: Any, size: tuple[int, int]) -> list[Layer]:
-    """Return the attention layers of a U-Net in the order in which a call passes them.
+    """Return the attention layers of a U-Net in calling order.
 
     Args:
         unet: A ``UNet2DConditionModel``.
@@ -75,14 +75,14 @@ def find_layers(unet: Any, size: tuple[int, int]) -> list[Layer]:
 
 
 def select(layers: Sequence[Layer], wanted: Iterable[str]) -> list[Layer]:
-    """Return the layers that any of the words names, in their own order.
+    """Return the layers that any of the names in ``wanted`` matches, in calling order.
 
     Args:
-        layers: Those there are.
+        layers: All layers.
         wanted: See ``AttentionRecord``.
 
     Raises:
-        ValueError: If a word names none; the message lists what there is.
+        ValueError: If a name matches none; the message lists what there is.
     """
     chosen = set()
     for word in wanted:
@@ -97,10 +97,10 @@ def select(layers: Sequence[Layer], wanted: Iterable[str]) -> list[Layer]:
 
 
 def check_readable(unet: Any, layers: Iterable[Layer]) -> list[Any]:
-    """Return the modules of these layers of a U-Net, all of which can be read.
+    """Return the modules of these layers of a U-Net, once it is sure that they can be read.
 
     Raises:
-        ModelError: The message says what to switch off.
+        ModelError: If one cannot; the message says what to switch off.
     """
     if hasattr(unet, "_orig_mod") or getattr(unet, "_compiled_call_impl", None) is not None:
         raise ModelError(
@@ -123,7 +123,7 @@ def check_readable(unet: Any, layers: Iterable[Layer]) -> list[Any]:
 def scale_of(module: Any) -> float:
     """Return the factor of q k^T that a layer's processor uses.
 
-    ``scaled_dot_product_attention`` takes 1 / sqrt(d) whatever the module says.
+    ``scaled_dot_product_attention`` uses 1 / sqrt(d) whatever the module's ``scale`` is.
     """
     if type(module.processor).__name__.endswith("2_0"):
         return float(module.inner_dim // module.heads) ** -0.5

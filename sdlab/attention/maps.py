@@ -1,4 +1,4 @@
-"""The attention maps of one picture, and what they are of.
+"""The attention maps of one picture, with what they were recorded from.
 
 A cross-attention map says, for every place of a layer's grid, what share of that place's attention
 goes to a token; over all tokens the shares of a place sum to 1. A self-attention map says where a
@@ -31,7 +31,7 @@ def key_of(half: str, layer: Layer) -> str:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a picture's maps are of.
+    """What a picture's maps were recorded from.
 
     Attributes:
         record: What was asked for.
@@ -152,10 +152,12 @@ class AttentionMaps:
         raise ValueError(unknown("recorded attention layer", name, self.names))
 
     def choose(self, layer: "str | Sequence[str] | None", cross: bool = True) -> list[Layer]:
-        """Return the kept layers that a word (or several) of ``AttentionRecord`` names; None: all.
+        """Return the kept layers that a name (or several), as in ``AttentionRecord``, matches.
+
+        None returns all.
 
         Raises:
-            ValueError: If none is kept, or a word names none.
+            ValueError: If none is kept, or a name matches none.
         """
         kept = self.cross_layers if cross else self.self_layers
         if not kept:
@@ -180,9 +182,9 @@ class AttentionMaps:
     def positions(
         self, word: "str | int | Sequence[int]", occurrence: int | None = None, half: str = "cond"
     ) -> list[int]:
-        """Return the token positions of a word, a phrase, or of what is a position already.
+        """Return the token positions of a word or phrase; positions are returned as they are.
 
-        Of a call with ``prompt_2``, words of either prompt are known, the first one's first.
+        If a call had ``prompt_2``, a word is looked for in the first prompt, then in the second.
 
         Args:
             word: "parrot", "red car", a position, or several.
@@ -218,12 +220,12 @@ class AttentionMaps:
         evaluation: int | Sequence[int] | None = None,
         half: str = "cond",
     ) -> list[int]:
-        """Return where among the kept evaluations a step or some evaluations stand; None: all.
+        """Return the indices of a step or some evaluations among those kept; None: of all.
 
-        Those without the unconditional half are left out where that half is meant.
+        Evaluations without the unconditional half are left out if that half is asked for.
 
         Raises:
-            ValueError: If nothing of it was kept.
+            ValueError: If none of them was kept.
         """
         facts = self.facts
         wanted = [evaluation] if isinstance(evaluation, (int, np.integer)) else evaluation

@@ -1,4 +1,4 @@
-"""Heat maps as pictures: laid over the picture, as a mask, and many side by side on one sheet."""
+"""Heat maps as pictures: over the picture, as a mask, and many side by side on one sheet."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def colours(heat: NDArray[np.floating], top: float | None = None) -> NDArray[np.
     """Return a heat map [h, w] in colours, uint8 [h, w, 3]; ``top`` is white, by default its max.
 
     Raises:
-        ValueError: If it is not a finite map of two axes.
+        ValueError: If it is not a finite 2-D array.
     """
     values = _checked(heat)
     top = float(values.max()) if top is None else top
@@ -86,7 +86,7 @@ def mask(
 
 
 def threshold_value(threshold: float, top: float) -> float:
-    """Return the value that a share of the largest stands for.
+    """Return a share of the largest value as a value.
 
     Raises:
         ValueError: If the share is not within 0 ... 1.

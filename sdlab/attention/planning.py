@@ -1,4 +1,4 @@
-"""What recording attention will keep and take, before anything runs."""
+"""Plans what recording attention will keep, and how much memory it takes, before anything runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class AttentionPlan:
         layers: The layers chosen, in calling order.
         counts: Tokens kept of each half; None for all.
         bytes: What the maps will take.
-        working_bytes: What making them takes beside, at most.
+        working_bytes: The memory that computing them takes on top, at most.
     """
 
     layers: tuple[Layer, ...]
@@ -74,8 +74,8 @@ def count_kept(
     """Return how many tokens of a half a record keeps; None for all.
 
     Args:
-        tables: Token table by half; where the second text encoder reads another prompt, that
-            one's as "cond_2" or "uncond_2": each position is made of both.
+        tables: Token table by half; if the second text encoder reads another prompt, its table is
+            "cond_2" or "uncond_2": each position then belongs to both prompts.
         half: "cond" or "uncond".
         record: What is kept.
     """
@@ -110,10 +110,10 @@ def evaluation_bytes(
 def working_bytes(
     unet: Any, record: AttentionRecord, layers: Sequence[Layer], sequence: int, rows: int
 ) -> int:
-    """Return the bytes that making the maps takes beside those kept, at most.
+    """Return the bytes that computing the maps takes on top of those kept, at most.
 
-    That is the queries and keys that wait, their copies side by side, two pieces of scores, and
-    the maps of what is computed together before each picture has its own.
+    That is the queries and keys held, their joined copies, two pieces of scores, and the maps of
+    layers computed together before each picture gets its own.
 
     Args:
         unet: The U-Net.

@@ -1,8 +1,9 @@
-"""Attention probabilities, anew from queries and keys, in pieces of bounded size.
+"""Attention probabilities, computed from queries and keys in pieces of bounded size.
 
 A[i, j] = softmax_j(q_i . k_j scale), in float32 (float64 for a float64 network) over all keys,
-whatever the network computes in: fast attention returns no probabilities. That is what
-``upcast_attention`` and ``upcast_softmax`` ask for, and never less exact than the network's own.
+whatever the network computes in. The network's fast attention returns no probabilities, so they are
+computed here again, as ``upcast_attention`` and ``upcast_softmax`` would: never less exactly than
+the network does.
 """
 
 from collections.abc import Iterator
@@ -16,9 +17,9 @@ CHUNK_BYTES = 16 * 2**20
 
 
 def chunks(query: "Tensor", key: "Tensor", heads: int, scale: float) -> "Iterator[Tensor]":
-    """Yield the probabilities, [B, heads, L, n], n queries after n queries.
+    """Yield the probabilities, [B, heads, L, n], for n queries at a time.
 
-    Keys come first because that is how maps are kept, and quicker on a CPU.
+    Keys come before queries because maps are kept so, and because it is quicker on a CPU.
 
     Args:
         query: [B, N, heads * d].

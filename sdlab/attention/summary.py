@@ -11,7 +11,7 @@ With a the map over the h * w places of a layer, and p = a / sum(a):
     area     the share of places where a is above a threshold, by default half way between its least
              and greatest value
 
-Where a map is zero everywhere (below what its dtype holds), what needs p is missing.
+Where a map is zero everywhere (below what its dtype can hold), the numbers that need p are missing.
 """
 
 from typing import TYPE_CHECKING
@@ -100,7 +100,7 @@ def _layer(maps: "AttentionMaps", layer: "Layer", half: str, threshold: float) -
     facts, own = maps.facts, maps.maps(layer, half)
     places = maps.places(half=half)
     count, (heads, tokens) = len(places), own.shape[1:3]
-    # One evaluation at a time: in float64 the maps of all would take four times the record.
+    # One evaluation at a time: in float64 all maps would take four times the memory of the record.
     rows = [statistics(own[place], threshold) for place in places]
     words = maps.tokens[half]
     words = words[~words["cut"]].head(tokens)

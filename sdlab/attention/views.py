@@ -1,8 +1,8 @@
-"""Heat maps: attention maps averaged, brought to one size, and looked at along one axis.
+"""Heat maps: attention maps resized to one size and averaged, also along one axis.
 
 The heat map of a word is the share of each place's attention that goes to it: the sum over the
-word's tokens, the mean over evaluations and heads, and the mean over layers, each layer brought to
-the asked size first (bilinear where it grows, area mean where it shrinks), every layer counting
+word's tokens, the mean over evaluations and heads, and the mean over layers, each layer resized to
+the size asked for first (bilinear where it grows, area mean where it shrinks), every layer counting
 the same. ``method="daam"`` is DAAM's (Tang et al. 2022, arXiv 2210.04885, as published in
 castorini/daam): each head's map is summed over the evaluations, brought to the latents' size by
 bicubic interpolation, clamped at 0, then averaged over heads and layers, and over a word's tokens.
@@ -31,13 +31,13 @@ Word = str | int | Sequence[int]
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of a picture's maps to look at; None takes all and averages them.
+    """Which of a picture's maps to look at; a field that is None takes all and averages them.
 
     Attributes:
         occurrence: Which one of a repeated word, from 0; None for all together.
         step: One solver step.
         evaluation: One evaluation, or several.
-        layer: Layers by ``AttentionRecord``'s words.
+        layer: Layers, named as in ``AttentionRecord``.
         head: One head, where all were kept.
         size: (h, w) of the result; None for the grid of the finest layer chosen.
         half: "cond" or "uncond".
@@ -57,10 +57,10 @@ class Best:
     """Where to start looking: the layers and steps whose maps find a model's objects best.
 
     Attributes:
-        layers: In a run, by ``AttentionRecord``'s words; None for all.
-        span: Of a run's evaluations, from and to, as shares of them, 0 ... 1.
-        given_layers: For a given picture.
-        given_timestep: The noise level of a given picture.
+        layers: For a run, named as in ``AttentionRecord``; None for all.
+        span: First and last of a run's evaluations, as shares of them, 0 ... 1.
+        given_layers: For a given picture, likewise.
+        given_timestep: The timestep to noise a given picture to.
     """
 
     layers: str | None = None
@@ -69,18 +69,18 @@ class Best:
     given_timestep: int = 400
 
 
-# As measured against masks (benchmarks/attention_truth.py, whose last row says if it still holds).
+# Measured against masks (benchmarks/attention_truth.py; its last row says if it still holds).
 _SHARPEST = "up_blocks.2.attentions.0.transformer_blocks.0.attn2"
 BEST = {"embedded": Best(_SHARPEST, (0.8, 1.0), _SHARPEST, 50)}
 
 
 def best(model: str) -> Best:
-    """Return where to start looking at a model's maps; everything, where it was not measured."""
+    """Return where to start looking at a model's maps; all of them if it was not measured."""
     return BEST.get(model, Best())
 
 
 def span_places(count: int, span: tuple[float, float]) -> slice:
-    """Return which of ``count`` evaluations a span of shares means, at least one."""
+    """Return the slice of ``count`` evaluations that a span of shares covers, at least one."""
     first = min(round(span[0] * count), count - 1)
     return slice(first, max(round(span[1] * count), first + 1))
 
@@ -155,7 +155,9 @@ def frames(
 
 
 def self_map(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> "np.ndarray":
-    """Return where a place of the picture looks, float32 [h, w]; it sums to 1 at its own size.
+    """Return where a place of the picture looks (self-attention), float32 [h, w].
+
+    At the layer's own size it sums to 1.
 
     Args:
         maps: The picture's maps, with self-attention.

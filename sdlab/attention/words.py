@@ -1,9 +1,9 @@
 """Words and phrases of a prompt as token positions.
 
-Subwords belong to their word; a phrase is a run of words; a word that stands in the prompt twice
-is two occurrences. Words are compared as the tokenizer sees them: neither case nor spaces nor how
-accents are composed matter. Only where that finds none, apostrophes of all shapes, ligatures and
-the like are one too.
+Subwords belong to their word; a phrase is a run of words; a word that is in the prompt twice has
+two occurrences. Words are compared as the tokenizer sees them: case, spaces and how accents are
+composed do not matter. Only if that finds nothing, apostrophes of all shapes, ligatures and the
+like count as the same too.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def spans(tokens: "pd.DataFrame") -> list[tuple[str, list[int]]]:
 
 
 def labelled(tokens: "pd.DataFrame") -> list[tuple[str, list[int]]]:
-    """Return ``spans`` with the second of two equal words as "cat (2)", so that labels differ."""
+    """Return ``spans``, the second of two equal words labelled "cat (2)"."""
     seen: dict[str, int] = {}
     out = []
     for word, places in spans(tokens):
@@ -53,7 +53,7 @@ def positions(
 
     Args:
         tokens: The token table of a prompt.
-        word: "parrot", "red car", or positions, which come back as they are.
+        word: "parrot", "red car", or positions, which are returned as they are.
         occurrence: Which one of a repeated word or phrase, from 0; None for all together.
 
     Raises:

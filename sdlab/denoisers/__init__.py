@@ -1,4 +1,4 @@
-"""Denoisers: what answers a solver's queries. A network, or an exact analytic one."""
+"""Denoisers, which answer a solver's queries: the network, or an exact one in closed form."""
 
 from sdlab.submodules import on_first_use
 

@@ -1,4 +1,4 @@
-"""What an exact denoiser is: data whose posterior mean is known in closed form.
+"""The interface of an exact denoiser: data whose posterior mean is known in closed form.
 
 With x = x0 + sigma n (variance exploding coordinates), the exact x0_pred is E[x0 | x], and the
 score of the noised density is (x0_pred - x) / sigma^2 (Tweedie; Karras et al. 2022, arXiv
@@ -45,8 +45,8 @@ def flat(x: "Tensor") -> "Tensor":
 def shares(logits: "Tensor") -> "Tensor":
     """Return the softmax of each row, [B, K].
 
-    torch's own divides even a few short rows among threads, which costs far more than it saves
-    where the cores have other work.
+    torch's softmax splits even a few short rows among threads, which costs far more than it saves
+    when the cores are busy.
     """
     weights = (logits - logits.amax(1, keepdim=True)).exp()
     return weights / weights.sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The exact denoiser of Gaussian data: what solvers are checked against.
+"""The exact denoiser of Gaussian data, against which solvers are checked.
 
 For x0 ~ N(mean, std^2) and x = x0 + sigma n the posterior mean is
 (std^2 x + sigma^2 mean) / (std^2 + sigma^2), and the probability-flow ODE has the closed form

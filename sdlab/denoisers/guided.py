@@ -1,6 +1,6 @@
-"""A model under one prompt as a denoiser: (x, sigma) -> x0_pred, in VE coordinates.
+"""A model with one prompt as a denoiser: (x, sigma) -> x0_pred, in VE coordinates.
 
-For work that is not an experiment in the engine: inversion, one noised image, an edit.
+For work outside the engine: inversion, one noised image, an edit.
 """
 
 import math
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Guided:
-    """A network with its words and guidance.
+    """A network with its prompts and guidance.
 
     Args:
         model: The loaded model.

@@ -1,4 +1,4 @@
-"""The ideal denoiser of a finite set of images: what a network that learnt it by heart would say.
+"""The ideal denoiser of a finite set of images: what a network that memorised them would predict.
 
 The data are N points y_i of equal weight, so that (Karras et al. 2022, arXiv 2206.00364,
 appendix B.3, eq. 57)
@@ -25,10 +25,10 @@ MAX_LOGITS = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class Ideal:
-    """A finite set of images.
+    """A finite set of images as data.
 
     Attributes:
-        points: float64 [N, C, H, W].
+        points: The images, float64 [N, C, H, W].
     """
 
     points: "Tensor"

@@ -31,7 +31,7 @@ class Sample(NamedTuple):
         uncond: Text embedding of the negative prompt, [1, L, D], or None without guidance.
         guidance_scale: s; used when ``uncond`` is given.
         guidance_rescale: 0 ... 1 (Lin et al. 2023, arXiv 2305.08891, section 3.4).
-        fast: Whether the call computes in bfloat16; alike in all samples of a call.
+        fast: Whether the call computes in bfloat16; the same for all samples of a call.
     """
 
     x_t: "Tensor"
@@ -57,7 +57,7 @@ class Output(NamedTuple):
 
 
 def uses_guidance(model: Model, guidance_scale: float) -> bool:
-    """Return whether the unconditional half is needed, as the pipeline decides it.
+    """Return whether the unconditional half is needed, decided as the pipeline does.
 
     A network distilled with its guidance as an input (``time_cond_proj_dim``) never needs it.
     """
@@ -150,7 +150,7 @@ def check_fast(model: Model) -> None:
 
 
 def _precision(model: Model, fast: bool) -> AbstractContextManager[Any]:
-    """Return what a network call is made in; nothing for an exact one."""
+    """Return the context to make a network call in: bfloat16 autocast if fast, else none."""
     if not fast:
         return nullcontext()
     import torch

@@ -1,4 +1,4 @@
-"""What is to be done, before anything is done: experiments and records, frozen, hashable, JSON."""
+"""Specifications: experiments and what they record, frozen, hashable and JSON."""
 
 from sdlab.submodules import on_first_use
 

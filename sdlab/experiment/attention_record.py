@@ -1,4 +1,4 @@
-"""What a run keeps of its attention; chosen before it starts, part of the experiment."""
+"""What a run keeps of its attention maps: chosen before it starts, part of the experiment."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

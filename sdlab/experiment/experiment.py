@@ -1,8 +1,8 @@
 """The experiment: everything that decides a picture, frozen, hashable and JSON.
 
 Two experiments with equal fields give the same picture on the same machine, so the hash of an
-experiment's canonical JSON names its run. What can be judged without a model is judged here, when
-the experiment is made; what needs one (steps of the schedule, memory) is judged by ``plan``.
+experiment's canonical JSON names its run. What can be checked without a model is checked here, when
+the experiment is made; what needs one (steps of the schedule, memory) is checked by ``plan``.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ SIDE_MAX = 2**16
 
 @dataclass(frozen=True)
 class Experiment(Spec):
-    """One picture to make: its words, its noise and the way from one to the other.
+    """One picture to make: its prompt, its start noise, and the solver between them.
 
     Attributes:
         prompt: What to draw. Words past CLIP's 77 tokens are cut (the tokens table shows them).
@@ -113,7 +113,7 @@ class Experiment(Spec):
 
 
 def check_size(experiment: Experiment) -> None:
-    """Refuse texts so long that they would hold up others; only what is run anew is judged.
+    """Raise for texts so long that they would hold up others; stored runs are not checked.
 
     Raises:
         ValueError: If a prompt, or the experiment as a whole, is too long.

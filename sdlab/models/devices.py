@@ -1,8 +1,8 @@
-"""Which device and which number format a model runs in, chosen well and overridable.
+"""Chooses the device and the number format that a model runs in.
 
-On CUDA bfloat16 where the hardware has it (it has float32's range, so nothing overflows), float16
-elsewhere; on a CPU and on Apple's MPS float32, where the half formats are slow or give black
-pictures.
+By default on CUDA: bfloat16 where the hardware has it (it has float32's range, so nothing
+overflows), else float16. On a CPU and on Apple's MPS: float32, because the half formats are slow
+there or give black pictures.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,9 +1,9 @@
-"""What family a model is of, told from its configs or from a file's keys, and whether we run it.
+"""The family of a model, found from its configs or a file's keys, and whether sdlab runs it.
 
 The laboratory runs the two families that share one architecture: Stable Diffusion 1.x (CLIP's own
 text encoder, 768 wide) and 2.x (OpenCLIP's, 1024 wide), each with a U-Net of four latent channels.
-The embedded model is a small one of the first kind. Everything else is refused by its name, so
-that the reader learns what the thing is, not which tensor failed to load.
+The embedded model is a small one of the first kind. Everything else is refused with its name, so
+that the user learns what it is, not which tensor failed to load.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from sdlab.errors import ModelError
 from sdlab.models.file_kinds import Shapes, kind_of, missing_parts, part_of
 
 RUNS = "This laboratory runs text-to-image models of the Stable Diffusion 1.x and 2.x families."
-# Of families whose own pipelines ``sdlab.trace`` reads, though the engine does not drive them.
+# Said of families that ``sdlab.trace`` can record, though the engine does not run them.
 TRACED = "Its own pipeline can be recorded: with sdlab.trace(pipe) as t: pipe(...)."
 PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 SD2_WIDTH = 1024
@@ -46,7 +46,7 @@ _TRACED = (
     "StableDiffusionUpscale",
 )
 
-# What else than four latents a U-Net may take in.
+# Input channels of a U-Net, other than four, and what such a model is.
 _CHANNELS = {
     9: "an inpainting model (its U-Net also takes a mask and a masked picture)",
     8: "an InstructPix2Pix model (its U-Net also takes a source picture)",
@@ -56,7 +56,7 @@ _CHANNELS = {
 
 
 def check_class(class_name: object, name: str) -> None:
-    """Accept the class name of a pipeline that we run.
+    """Raise unless a class name is that of a pipeline that sdlab runs.
 
     Args:
         class_name: ``_class_name`` of ``model_index.json``, or the name of an object's class.
@@ -77,7 +77,7 @@ def check_class(class_name: object, name: str) -> None:
 
 
 def check_scheduler(config: Mapping[str, Any], name: str) -> None:
-    """Accept a scheduler's config whose every entry is within its bounds.
+    """Raise if an entry of a scheduler's config is out of its bounds.
 
     Args:
         config: ``scheduler/scheduler_config.json``.

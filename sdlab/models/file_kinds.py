@@ -1,7 +1,7 @@
-"""What a .safetensors file holds, told from its keys: a whole checkpoint, or which other thing.
+"""What a .safetensors file holds, found from its keys: a whole checkpoint, or something else.
 
-Most such files are no model: they add to one (LoRA, LoHa, IP-Adapter, textual inversion) or are a
-part of one (a VAE). Whoever loads one learns which, in one sentence.
+Most such files are not a model: they add to one (LoRA, LoHa, IP-Adapter, textual inversion) or are
+a part of one (a VAE). The message for whoever loads one says which.
 """
 
 import re
@@ -48,7 +48,7 @@ _WHOLE = {
 
 
 def kind_of(shapes: Shapes) -> str | None:
-    """Return what a file holds that is no checkpoint of ours, or None if its keys name nothing."""
+    """Return what a file holds if it is not a checkpoint that sdlab runs; None if unknown."""
     for pattern, what in _KINDS.items():
         if any(map(re.compile(pattern).search, shapes)):
             return what
@@ -58,7 +58,7 @@ def kind_of(shapes: Shapes) -> str | None:
 
 
 def part_of(shapes: Shapes) -> str | None:
-    """Return which one part of a pipeline a file holds ("VAE"), or None if it is none or more."""
+    """Return the one part of a pipeline that a file holds ("VAE"); None if none, or several."""
     keys = tuple(shapes)
     if any(key.startswith(("model.diffusion_model.", "cond_stage_model.")) for key in keys):
         return None
@@ -74,7 +74,7 @@ def missing_parts(shapes: Shapes) -> list[str]:
 
 
 def _is_learned_word(shapes: Shapes) -> bool:
-    """Whether it is vectors alone, as wide as CLIP's: diffusers names them by their token."""
+    """Return whether a file holds only vectors of CLIP's width, which diffusers names by token."""
     return 0 < len(shapes) <= 4 and all(
         "." not in key and len(shape) <= 2 and shape[-1:] and shape[-1] in _WIDTHS
         for key, shape in shapes.items()

@@ -1,6 +1,6 @@
-"""Loading a diffusers pipeline folder: looked through first, so that what is missing has a name.
+"""Loads a diffusers pipeline folder, checked first so that an error can name what is missing.
 
-Nothing here asks the network for anything, and nothing is unpickled.
+Nothing here uses the network, and nothing is unpickled.
 """
 
 import json
@@ -29,7 +29,7 @@ NETWORKS = ("text_encoder", "unet", "vae")
 LIBRARIES = ("diffusers", "transformers", "stable_diffusion", None)
 # A scheduler of this package, made by as_diffusers_scheduler, as save_pretrained writes it.
 OWN_SCHEDULER = ["sdlab.solvers.as_diffusers", "SolverScheduler"]
-# A picture needs none of these; without them diffusers neither loads them nor nags.
+# A picture needs none of these; left out, diffusers neither loads them nor warns of them.
 LEFT_OUT: dict[str, Any] = {
     "safety_checker": None,
     "feature_extractor": None,
@@ -65,7 +65,7 @@ def load_folder(folder: Path, dtype: "torch.dtype", variant: str | None = None) 
 
 
 def check_folder(folder: Path, variant: str | None = None) -> str | None:
-    """Judge a folder by its configs and file names; return the variant to read of it.
+    """Check a folder by its configs and file names; return the variant to read.
 
     Raises:
         ModelError: If the folder is no pipeline, lacks files, or is of a family we do not run.
@@ -97,10 +97,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def check_index(index: dict[str, Any], name: str) -> None:
-    """Accept a ``model_index.json`` of our families whose components are library classes.
+    """Raise unless a ``model_index.json`` is of our families, its components library classes.
 
     Raises:
-        ModelError: If it is another family's, or asks for code of its own.
+        ModelError: If it is another family's, or needs code that comes with the model.
     """
     check_class(index.get("_class_name", "pipeline without a class name"), name)
     for part in CONFIGS:
@@ -115,7 +115,7 @@ def check_index(index: dict[str, Any], name: str) -> None:
 
 
 def check_configs(folder: Path) -> None:
-    """Accept a folder that has every component's config, the scheduler's within its bounds.
+    """Raise unless a folder has every component's config, the scheduler's within its bounds.
 
     Raises:
         ModelError: If one is missing, with what was looked for, or a scheduler's entry is not
@@ -234,7 +234,7 @@ def _no_weights(part: Path) -> str:
 
 
 def _no_pipeline(folder: Path) -> str:
-    # Only what has to do with models: whoever reads this may not be the folder's owner.
+    # Only names that have to do with models: the reader may not be the folder's owner.
     known = (*CONFIGS, "model_index.json")
     kinds = (".safetensors", ".json", ".bin", ".ckpt", ".pt", ".pth")
     names = sorted(path.name for path in folder.iterdir())

@@ -1,4 +1,4 @@
-"""Loading a pipeline by its hub id: the configs first, so that a wrong one costs no gigabytes.
+"""Loads a pipeline by its hub id, configs first, so that a wrong one costs no gigabytes.
 
 huggingface_hub keeps what it fetched in its cache, and uses only that when it is offline.
 """
@@ -55,7 +55,7 @@ def load_hub(
 def check_hub(
     name: str, revision: str | None = None, token: str | bool | None = None
 ) -> dict[str, Any]:
-    """Judge a hub id by its configs, which are fetched; return what else is to be asked with.
+    """Fetch and check the configs of a hub id; return the arguments to load the rest with.
 
     Raises:
         ModelError: If it cannot be reached, is not there, is gated or of a family we do not run.

@@ -1,8 +1,8 @@
-"""Whether a pipeline in memory can be run as it is: its parts, what is on, one small call.
+"""Checks whether a pipeline in memory can be run as it is: parts, switches, one small call.
 
-A pipeline from a folder has configs to read. One in memory may have had anything done to it, so
-after what is known and has a fix of its own, each part is tried on a small input: what then fails
-would fail in every run.
+A pipeline from a folder has configs to read. One in memory may have been changed in any way, so
+after the known cases, which have a fix to name, each part is tried on a small input: what fails
+there would fail in every run.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ SIDE = 8  # latent pixels of the trial, more where the U-Net halves it more ofte
 
 
 def check_parts(pipeline: Any) -> None:
-    """Raise if a pipeline lacks a part, or has something switched on that runs do not follow.
+    """Raise if a pipeline lacks a part, or has something switched on that runs do not support.
 
     Raises:
         ModelError: The message says what, and how to switch it off.
@@ -46,7 +46,7 @@ def check_parts(pipeline: Any) -> None:
 
 
 def _check_places(pipeline: Any) -> None:
-    """Raise if weights are kept elsewhere than where they compute."""
+    """Raise if weights are kept on another device than they compute on."""
     if getattr(pipeline, "hf_device_map", None):
         raise ModelError(
             f"This pipeline was loaded with a device map ({pipeline.hf_device_map}); runs need it"

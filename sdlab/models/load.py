@@ -1,8 +1,8 @@
 """``load``: one call for every place a model may come from.
 
 None or "embedded" is the small model that comes with the package; a folder or a .safetensors file
-is read where it lies, with no word to the network; what looks like "organisation/model" is asked
-of the hub; a diffusers pipeline in memory is taken as it is.
+is read without using the network; "organisation/model" is fetched from the hub; a diffusers
+pipeline in memory is taken as it is.
 """
 
 import os
@@ -89,10 +89,10 @@ def check(
     variant: str | None = None,
     token: str | None = None,
 ) -> None:
-    """Refuse what ``load`` would refuse by name, place and configs alone, before any weights.
+    """Raise what ``load`` would raise that can be found without reading any weights.
 
     Args:
-        source: A name, as for ``load``; so are the others.
+        source: A name, as for ``load``; so are the other arguments.
         device: Where to compute.
         dtype: In what precision.
         revision: Branch, tag or commit.
@@ -143,7 +143,7 @@ def _kind(source: Any, hub: bool) -> str:
 
 
 def _check_length(path: Path) -> None:
-    """Refuse a path that no disk can have, before the system does in words of its own."""
+    """Raise for a path too long for any disk, before the system does so less clearly."""
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
     if longest > MAX_NAME or len(os.fsencode(path)) > MAX_PATH:
         shown = f"{str(path)[:60]}..."

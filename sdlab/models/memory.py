@@ -19,7 +19,7 @@ VAE_MAPS = 16
 # What a call takes whatever its size: buffers of the convolution library and the allocator.
 BASE_BYTES = 64 * 2**20
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-# What is left to others when a run is admitted.
+# Share of the free memory that a run may use; the rest is left to others.
 USABLE = 0.9
 
 
@@ -76,7 +76,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release(error: BaseException) -> None:
-    """Let go of what a failed computation held, and of the device's cache.
+    """Free what a failed computation held, and the device's cache.
 
     The traceback of an exception keeps the tensors of its frames alive.
     """
@@ -91,7 +91,7 @@ def release(error: BaseException) -> None:
 
 
 def readable(count: float) -> str:
-    """Return a byte count in words, such as '1.5 GiB'."""
+    """Return a byte count with its unit, such as '1.5 GiB'."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

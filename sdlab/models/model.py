@@ -27,7 +27,7 @@ class Model:
     """A Stable Diffusion pipeline under a name.
 
     The pipeline is never changed; its scheduler's config says what the network was trained on.
-    What is done to the pipeline afterwards (another scheduler, adapters) is not seen: make another
+    Changes made to the pipeline afterwards (another scheduler, adapters) are not seen: make a new
     Model then.
 
     Args:
@@ -55,7 +55,7 @@ class Model:
 
     @property
     def family(self) -> str:
-        """By the text encoder's width, "sd1" or "sd2"; the embedded model is an "sd1"."""
+        """The family, "sd1" or "sd2", found by the text encoder's width; embedded is "sd1"."""
         return check_unet(self.pipeline.unet.config, self.name)
 
     @property
@@ -112,7 +112,7 @@ class Model:
 
     @cached_property
     def tiny(self) -> "TinyPreview | None":
-        """The tiny autoencoder that lies in the model's folder, as previews; None if none does."""
+        """Previews by the tiny autoencoder in the model's folder; None if it has none."""
         from sdlab.models.tiny import tiny_preview
 
         return tiny_preview(self)
@@ -131,7 +131,7 @@ class Model:
 
     @property
     def vae(self) -> Vae:
-        """The pipeline's VAE, with a second try in float32 where its numbers overflow."""
+        """The pipeline's VAE, which tries again in float32 where its numbers overflow."""
         if self._vae is None or self._vae.own is not self.pipeline.vae:
             self._vae = Vae(self.pipeline.vae)
         return self._vae
@@ -155,7 +155,7 @@ class Model:
     def decode_with_notes(
         self, latents: "Tensor", tiled: bool = False
     ) -> "tuple[Image.Image, list[str]]":
-        """Return what ``decode`` returns, and what there is to say of it instead of warnings."""
+        """Return what ``decode`` returns, with its warnings as a list of sentences."""
         pixels, upcast = self.vae.decode(latents, tiled)
         notes = [self.vae.note] if upcast else []
         if latents.isfinite().all() and not pixels.isfinite().all():

@@ -1,4 +1,4 @@
-"""A context in which diffusers and transformers draw no progress bars and give no advice."""
+"""A context in which diffusers and transformers show no progress bars and no warnings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 def quiet() -> Iterator[None]:
     """Silence both libraries' bars and warnings for the block, then put them back.
 
-    Our own checks say what matters of them, in one sentence, as an error.
+    What matters of them is found by checks of our own and raised as one sentence.
     """
     from diffusers.utils import logging as diffusers_log
     from transformers.utils import logging as transformers_log

@@ -1,4 +1,4 @@
-"""A model's scheduler config as its pipeline runs it, so that every class is made of the same.
+"""A model's scheduler config as its pipeline runs it, the same for every scheduler class.
 
 ``StableDiffusionPipeline`` completes an old config when it is built: ``steps_offset`` becomes 1 and
 ``clip_sample`` False. diffusers goes on listing both in ``_use_default_values``, the entries that
@@ -15,7 +15,7 @@ _DEFAULTED = "_use_default_values"
 
 
 def config_in_force(scheduler: Any) -> dict[str, Any]:
-    """Return a scheduler's config; only what still is a default counts as one.
+    """Return a scheduler's config, where only entries that still are defaults count as such.
 
     Args:
         scheduler: A diffusers scheduler, as its pipeline holds it.
@@ -27,7 +27,7 @@ def config_in_force(scheduler: Any) -> dict[str, Any]:
 
 
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config with what a pipeline completes; an entry that says otherwise stays.
+    """Return a config with the entries that a pipeline would add; entries it has stay.
 
     Args:
         config: ``scheduler.config``, or the contents of scheduler_config.json.

@@ -1,8 +1,8 @@
-"""Loading one .safetensors file in the original Stable Diffusion (LDM) layout, offline.
+"""Loads one .safetensors file in the original Stable Diffusion (LDM) layout, offline.
 
 Such a file holds U-Net, VAE and text encoder, but no configs and no tokenizer. The configs of
 Stable Diffusion 1.x and 2.x come with this package (``configs/``), and CLIP's vocabulary with the
-embedded model; a model of another size brings its own through ``config``.
+embedded model; a model of another size needs its own, passed as ``config``.
 
 Whether a network predicts the noise or the velocity v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar)
 x0 cannot be read from its shapes. The file may say so (a key ``v_pred``, with ``ztsnr`` beside it
@@ -39,7 +39,7 @@ PREDICTION = {
     "v_prediction": "v_prediction",
     "velocity": "v_prediction",
 }
-# NovelAI's layout, which others' files have kept: the text encoder without its middle name.
+# NovelAI's layout, found in others' files too: the text encoder's keys lack a middle part.
 _NOVELAI = re.compile(
     r"^cond_stage_model\.transformer\.(?=embeddings\.|encoder\.|final_layer_norm\.)"
 )
@@ -151,7 +151,7 @@ def _state(path: Path) -> dict[str, "torch.Tensor"]:
 def _build(
     state: dict[str, "torch.Tensor"], folder: Path, dtype: "torch.dtype", tokenizer: Any
 ) -> Any:
-    """Return the pipeline of weights in the original layout, by diffusers' own conversions."""
+    """Return the pipeline of weights in the original layout, converted by diffusers."""
     import diffusers
     from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
     from transformers import CLIPTextModel

@@ -1,4 +1,4 @@
-"""Previews by a tiny autoencoder (TAESD, Bohan 2023), where one lies in the model's folder.
+"""Previews by a tiny autoencoder (TAESD, Bohan 2023), if the model's folder has one.
 
 A folder ``vae_tiny`` or ``taesd`` beside ``unet`` and ``vae``, as diffusers' ``AutoencoderTiny``
 saves itself (``config.json`` and safetensors), is taken for the decoder distilled from this model's
@@ -46,7 +46,7 @@ def tiny_preview(model: "Model") -> TinyPreview | None:
     """Return the tiny autoencoder of a model's folder, or None if there is none.
 
     Raises:
-        ModelError: If there is one that cannot be read, or is of other latents.
+        ModelError: If there is one that cannot be read, or that is for other latents.
     """
     folder = _folder(model.name)
     if folder is None:

@@ -1,9 +1,9 @@
-"""A pipeline's VAE, used as it is, and in float32 where its numbers overflow in half precision.
+"""A pipeline's VAE, used as it is, or in float32 where it overflows in half precision.
 
 Some VAEs reach values beyond float16's 65,504 on the way (Stable Diffusion XL's is known for it,
 diffusers' ``force_upcast``): from finite latents comes NaN, and postprocessing makes black of that.
-Then the same is computed again by a copy in float32. What does not overflow is left alone, to the
-last bit, and so is the pipeline.
+Then the same is computed again by a copy in float32. What does not overflow stays the same bit for
+bit, and the pipeline is not changed.
 """
 
 import copy
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Vae:
-    """A VAE with a second try.
+    """A VAE that tries again in float32 if its numbers overflow.
 
     Args:
         own: diffusers ``AutoencoderKL``; never changed.
@@ -30,7 +30,7 @@ class Vae:
 
     @property
     def note(self) -> str:
-        """What to tell whoever sees a picture that was computed in float32."""
+        """The note to show with a picture that was computed in float32."""
         dtype = str(self.own.dtype).removeprefix("torch.")
         return f"The VAE overflows in {dtype}; this picture went through it in float32 instead."
 

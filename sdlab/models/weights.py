@@ -1,8 +1,9 @@
-"""Weight files: only safetensors, judged by their headers before anything is loaded.
+"""Weight files: only safetensors, checked by their headers before anything is loaded.
 
-A pickled checkpoint (.ckpt, .bin, .pt) can run any code when it is opened, so it is refused with
-the way to convert it. A safetensors file starts with a JSON header that names every tensor, its
-shape and its place; reading it is quick, and shows a broken file before a byte of weights is read.
+A pickled checkpoint (.ckpt, .bin, .pt) can run any code when it is opened, so it is refused; the
+message says how to convert it. A safetensors file starts with a JSON header that names every
+tensor, its shape and its place; reading it is quick, and a broken file is found before its weights
+are read.
 """
 
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ _RENAMED = {
 
 
 def refuse_pickle(path: Path) -> None:
-    """Accept a path that is no pickled weight file.
+    """Raise if a path is that of a pickled weight file.
 
     Raises:
         ModelError: If its suffix is that of a pickled file; the message says how to convert it.
@@ -73,10 +74,10 @@ def _broken(path: Path, error: Exception) -> str:
 
 
 def check_complete(module: Any, keys: Iterable[str], name: str) -> None:
-    """Accept a network all of whose weights came from the file.
+    """Raise unless every weight of a network came from its files.
 
-    diffusers fills a weight that the file lacks with random numbers and a warning; a picture made
-    with it would be wrong and nobody would know.
+    diffusers fills a weight that the file lacks with random numbers and only warns; the pictures
+    would be wrong without an error.
 
     Args:
         module: The loaded network.
@@ -96,7 +97,7 @@ def check_complete(module: Any, keys: Iterable[str], name: str) -> None:
 
 
 def check_materialized(module: Any, name: str) -> None:
-    """Accept a network none of whose weights is still an empty placeholder.
+    """Raise if a weight of a network is still an empty placeholder.
 
     Raises:
         ModelError: If a weight was never filled.

@@ -1,8 +1,8 @@
-"""A person's own curve: a formula, a table of sigmas, or points to draw a line through.
+"""Checks a user's own curve, and reads one from text: a table of sigmas, or points.
 
-A curve is sound if it is finite, strictly descending, ends in 0 and stays within the noise levels
-that the model was trained on. ``check`` says what is wrong at the place where it is wrong; ``make``
-of ``sdlab.noise.curves`` refuses a curve with the first of those sentences.
+A curve is valid if it is finite, strictly descending, ends in 0 and stays within the noise levels
+that the model was trained on. ``check`` lists what is wrong and at which step; ``make`` of
+``sdlab.noise.curves`` raises the first of these problems.
 """
 
 import csv
@@ -33,14 +33,14 @@ class Table(NamedTuple):
 
     Attributes:
         sigmas: Every number, in order.
-        lines: The line of the text that each stands in, from 1.
+        lines: The line of the text that each number is in, from 1.
     """
 
     sigmas: tuple[float, ...]
     lines: tuple[int, ...]
 
     def where(self, index: int) -> str:
-        """Return where a number stands, for a sentence."""
+        """Return the place of a number in words, for a message."""
         return f"line {self.lines[index]}" if len(set(self.lines)) > 1 else f"number {index + 1}"
 
 
@@ -49,12 +49,12 @@ def check(
     schedule: NoiseSchedule | None = None,
     where: Callable[[int], str] | None = None,
 ) -> list[Problem]:
-    """Return what is wrong with a curve, at most one problem a place; empty if it is sound.
+    """Return what is wrong with a curve, at most one problem a step; empty if it is valid.
 
     Args:
         sigmas: The curve, its last 0 included.
         schedule: Gives the range of the model's noise levels; None leaves the range open.
-        where: Words for a place; by default "step 3 of 10".
+        where: Names a step in words; by default "step 3 of 10".
 
     Returns:
         Problems in the order of the curve.
@@ -111,14 +111,14 @@ def read_points(points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
 def parse_table(text: str | bytes) -> Table:
     """Return the sigmas of a text: one a line, CSV, or separated by commas, semicolons or spaces.
 
-    A JSON list is read too, and of a CSV with a header the column "sigma". What the numbers are
-    worth as a curve is for ``check`` to say.
+    A JSON list is read too, and of a CSV with a header the column "sigma". Whether the numbers
+    make a valid curve is checked by ``check``.
 
     Args:
         text: Pasted text, or an uploaded file's bytes.
 
     Raises:
-        ValueError: If there are no numbers, too many, or something that is no finite number; names
+        ValueError: If there are no numbers, too many, or one that is not finite; names
             the line and the value.
     """
     plain = _decoded(text)

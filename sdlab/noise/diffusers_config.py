@@ -1,10 +1,10 @@
-"""What the laboratory understands of somebody's scheduler_config.json.
+"""Reads the noise schedule and curve from a diffusers scheduler_config.json.
 
-Of such a file the noise counts: the schedule, the spacing or curve, what the network predicts. The
-rest belongs to the scheduler's class. Nothing of the file is trusted: every entry that is used is
-judged first, and every entry that is not used is listed with the reason. Where the noise is another
-than what is understood here (a class that is not read, an option that shifts it), the file is
-refused by name: never read as something else.
+Only what concerns the noise is used: the schedule, the spacing or curve, and what the network
+predicts. The rest belongs to the scheduler's class. The file is not trusted: every entry that is
+used is checked first, and every entry that is not used is listed with the reason. If the file
+describes noise that this module does not understand (an unknown class, an option that shifts the
+noise), it is refused with that name rather than read wrongly.
 """
 
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ READ = {
     **dict.fromkeys(FLOW_CLASSES, OF_FLOW),
     "LCMScheduler": (*OF_SD, "original_inference_steps"),
 }
-# Entries that, at other values than these, make the noise another than what is read here.
+# Entries that change the noise to something not read here unless they have these values.
 CHANGING: dict[str, tuple[tuple[Any, ...], str]] = {
     "use_flow_sigmas": ((None, False), "flow matching's times in place of the betas"),
     "use_dynamic_shifting": ((None, False), "a shift that depends on the picture's size"),
@@ -104,7 +104,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class SchedulerConfig:
-    """What was understood of a scheduler's config.
+    """What was read from a scheduler's config.
 
     Attributes:
         name: The scheduler's class, or "" if the file names none.
@@ -124,13 +124,13 @@ class SchedulerConfig:
 
 
 def read_scheduler_config(text: str | bytes) -> SchedulerConfig:
-    """Return what the laboratory understands of a scheduler_config.json.
+    """Return the schedule and curve that a scheduler_config.json describes.
 
     Args:
         text: The file's contents.
 
     Raises:
-        ValueError: If it is no such file, or an entry that counts has no valid value; names the
+        ValueError: If it is no such file, or an entry that is used has no valid value; names the
             entry, the value and what is allowed.
     """
     values = read_object(text, "scheduler config")
@@ -158,7 +158,7 @@ def read_scheduler_config(text: str | bytes) -> SchedulerConfig:
 
 
 def _refuse_other_noise(name: str, values: Mapping[str, Any], taken: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` if an entry makes the noise another than what is read here."""
+    """Raise ``ValueError`` if an entry changes the noise to something that is not read here."""
     for key, (plain, meaning) in CHANGING.items():
         value = values.get(key)
         if value not in plain and (key in taken or not name):

@@ -1,4 +1,4 @@
-"""Curves on their way out of the laboratory and into it: JSON, sigma lists, diffusers.
+"""Export and import of curves: JSON, sigma lists, diffusers.
 
 Out: a curve as JSON that says where it comes from, as the plain list that ComfyUI and k-diffusion
 take, or as a diffusers scheduler config with the lines of Python that use it. In: that JSON, and
@@ -74,7 +74,7 @@ def curve_json(
 
 
 def read_curve(text: str | bytes) -> NamedCurve:
-    """Return the curve of ``curve_json``'s text; whether it suits a model is for ``make`` to say.
+    """Return the curve that ``curve_json`` wrote; whether it fits a model is checked by ``make``.
 
     Raises:
         ValueError: If it is no such JSON.

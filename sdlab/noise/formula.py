@@ -1,9 +1,9 @@
-"""A curve from a formula that a person types, evaluated safely, one step after the other.
+"""A curve from a formula that a user types, evaluated safely, step by step.
 
 The text is parsed to a syntax tree of which only arithmetic is let through: numbers, the names
 below, + - * / // % **, comparisons, ``a if b else c`` and the functions below. simpleeval evaluates
 the tree on floats alone, so that no power and no product can take long, and length, nesting and
-size of the text are bounded. Whatever goes wrong at a step is said with that step.
+size of the text are bounded. An error at a step names that step.
 """
 
 import ast
@@ -28,7 +28,7 @@ VARIABLES = ("u", "n", "sigma_min", "sigma_max", "pi", "e")
 
 
 def _real(function: Callable[..., Any]) -> Callable[..., float]:
-    """Return the function with a float for whatever number it returns."""
+    """Return the function with its result converted to a float."""
 
     @wraps(function)
     def returns_a_float(*arguments: float) -> float:
@@ -99,7 +99,7 @@ class Problem:
 
     Attributes:
         index: Place in the curve's sigmas, from 0.
-        value: What stands there; NaN if there is no number.
+        value: The value there; NaN if there is no number.
         sentence: What is wrong and what to do.
     """
 
@@ -111,7 +111,7 @@ class Problem:
 def evaluate(
     text: str, num_steps: int, sigma_min: float, sigma_max: float
 ) -> tuple[Array, list[Problem]]:
-    """Return a formula's sigmas, NaN where it has no value, and what is wrong there.
+    """Return a formula's sigmas, NaN where it has no value, and the problems found.
 
     Args:
         text: The formula.

@@ -65,7 +65,7 @@ def add_noise_at(
 
 
 def sigma_at(timestep: ArrayLike, schedule: NoiseSchedule) -> Array:
-    """Return the noise level of timesteps: the schedule's own at whole ones, infinite too.
+    """Return the noise level of timesteps; at whole ones exactly the schedule's, even if infinite.
 
     Raises:
         ValueError: If a timestep lies outside the schedule.
@@ -87,7 +87,7 @@ def psnr(reference: Any, other: Any, peak: float = 2.0) -> float:
     Args:
         reference: Array or tensor, any shape.
         other: In the same shape.
-        peak: Greatest less smallest value: 2 for pixels in [-1, 1], 255 for bytes.
+        peak: Largest possible value minus smallest: 2 for pixels in [-1, 1], 255 for bytes.
 
     Raises:
         ValueError: If the shapes differ.

@@ -37,7 +37,7 @@ ALPHA_BAR_FLOOR = 2.0**-24
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
-    """alpha_bar over the training timesteps, and what follows from it.
+    """alpha_bar at each training timestep, and what follows from it.
 
     Attributes:
         alpha_bar: float64 [T], descending, in [0, 1); 0 only at the end (zero terminal SNR).
@@ -109,7 +109,7 @@ class NoiseSchedule:
     ) -> "NoiseSchedule":
         """Return EDM's noise levels as a schedule, even in sigma^(1/rho) from low to high.
 
-        EDM has no training timesteps: its network is told c_noise = ln(sigma) / 4
+        EDM has no training timesteps: its network is given c_noise = ln(sigma) / 4
         (``edm_c_noise``) for any sigma. The timesteps here only count the levels.
 
         Args:
@@ -204,7 +204,7 @@ class NoiseSchedule:
         return np.exp(np.interp(t, np.arange(self.num_timesteps), self._log_sigma))
 
     def sigma_to_timestep(self, sigma: ArrayLike) -> Array:
-        """Return the fractional timestep of each sigma; below or above the schedule its ends.
+        """Return the fractional timestep of each sigma, clipped to the schedule's ends.
 
         Args:
             sigma: Any shape, > 0 (0 gives timestep 0).
@@ -244,7 +244,7 @@ def unknown_prediction(kind: object) -> str:
 
 
 def edm_c_noise(sigma: ArrayLike) -> Array:
-    """Return what EDM's network is told of the noise level, ln(sigma) / 4; any shape.
+    """Return c_noise = ln(sigma) / 4, which EDM's network takes for the noise level; any shape.
 
     Reference: Karras et al. 2022 (arXiv 2206.00364), table 1.
     """

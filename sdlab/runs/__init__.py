@@ -1,4 +1,4 @@
-"""Run folders: where they lie, how they are written, read, listed and exported."""
+"""Runs: what a run is, and how its folder is found, written, read, listed and exported."""
 
 import os
 import re
@@ -14,15 +14,15 @@ ROOT_VARIABLE = "SDLAB_RUNS"
 
 
 def runs_root() -> Path:
-    """Return the folder of all runs: the environment's ``SDLAB_RUNS``, or ``runs`` right here."""
+    """Return the folder of all runs: the environment's ``SDLAB_RUNS``, or ``runs``."""
     return Path(os.environ.get(ROOT_VARIABLE) or "runs").expanduser()
 
 
 def run_path(root: str | Path, run: str) -> Path:
-    """Return the folder of a run by its id; whether it exists is not asked.
+    """Return the folder of a run by its id, whether it exists or not.
 
     Raises:
-        StoreError: If the id is not 16 digits of 0-9 and a-f, so that no id leads elsewhere.
+        StoreError: If the id is not 16 digits of 0-9 and a-f; so no id can name another place.
     """
     if not RUN_ID.fullmatch(run):
         raise StoreError(f"{run!r} is no run id: 16 digits of 0-9 and a-f are expected.")
@@ -33,7 +33,7 @@ def find_run(root: str | Path, run: str) -> Path:
     """Return the folder of a stored run by its id or the beginning of it, four digits or more.
 
     Raises:
-        StoreError: If none or several begin so.
+        StoreError: If no run or several runs begin so.
     """
     if not re.fullmatch(r"[0-9a-f]{4,16}", run):
         raise StoreError(f"{run!r} is no run id: 4 to 16 digits of 0-9 and a-f are expected.")

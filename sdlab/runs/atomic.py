@@ -1,10 +1,9 @@
-"""Writing a folder or a file in one piece: it is there whole, or it is not there.
+"""Writes a folder or a file atomically: it is there whole, or not at all.
 
-The files go to a hidden folder beside the place, each is forced to the disk, and the folder is
+The files go to a hidden folder beside the target, each is forced to the disk, and the folder is
 renamed at the end. A rename cannot replace a folder that has files, so an older one is first
-renamed to a hidden name of its own; after a crash between the two renames, ``recover`` puts it
-back. What a crash leaves of a half-written folder or file has a hidden name that nothing reads, and
-is swept away by a later write.
+renamed to a hidden name; after a crash between the two renames, ``recover`` puts it back. What a
+crash leaves half-written has a hidden name that nothing reads, and is removed by a later write.
 """
 
 import errno
@@ -35,7 +34,7 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> Path:
 
     Raises:
         StoreError: If it cannot be written whole; then nothing is left of it, and an older folder
-            is as it was.
+            is unchanged.
     """
     work = target
     try:
@@ -68,7 +67,7 @@ def write_file(target: Path, write: Callable[[BinaryIO], None]) -> Path:
 
     Raises:
         StoreError: If it cannot be written whole; then nothing is left of it, and an older file
-            is as it was.
+            is unchanged.
     """
     work = hidden(target, "new")
     try:
@@ -95,7 +94,7 @@ def hidden(target: Path, kind: str) -> Path:
 
 
 def recover(target: Path) -> None:
-    """Put back the older folder that a crash in mid-replacement left under its hidden name."""
+    """Put back the older folder if a crash during its replacement left it under a hidden name."""
     if target.exists() or not target.parent.is_dir():
         return
     for path in target.parent.glob(f".{target.name}.*.old"):
@@ -105,7 +104,7 @@ def recover(target: Path) -> None:
 
 
 def recover_all(root: Path) -> None:
-    """Put back every older folder in ``root`` that a crash in mid-replacement left hidden."""
+    """Put back every older folder in ``root`` that a crash during a replacement left hidden."""
     for path in root.glob(".*.old"):
         match = _HIDDEN.fullmatch(path.name)
         if match:
@@ -158,7 +157,7 @@ def _sweep(root: Path) -> None:
 
 
 def _errno(error: BaseException) -> OSError | None:
-    """Return the operating system's error, also where safetensors wraps it in a sentence."""
+    """Return the operating system's error number, also from safetensors' message."""
     if isinstance(error, OSError):
         return error
     found = re.search(r"\(os error (\d+)\)", str(error))

@@ -3,7 +3,7 @@
 ``attention.safetensors`` holds one tensor a layer and half, named ``cond/<layer>``: cross-attention
 [K, H, T, h, w], self-attention [K, H, cells, h, w]. Its header's ``attention`` entry is JSON: what
 was asked for, the layers with their grids, the evaluations with steps and noise levels, and the
-token tables; so the file is whole without its run.
+token tables; so the file can be read without its run.
 """
 
 import json
@@ -31,7 +31,7 @@ def save_attention(maps: "AttentionMaps", path: Path) -> None:
     """Write a picture's maps as a safetensors file.
 
     Raises:
-        OSError: If the disk refuses.
+        OSError: If it cannot be written.
     """
     from safetensors.torch import save_file
 
@@ -73,7 +73,7 @@ def open_attention(
 def write_npz(maps: "AttentionMaps", stream: BinaryIO) -> None:
     """Write a picture's maps as a compressed npz; ``about`` in it is the JSON that describes them.
 
-    bfloat16, which NumPy has not, becomes float32.
+    bfloat16, which NumPy lacks, becomes float32.
     """
     import numpy as np
     import torch
@@ -85,7 +85,7 @@ def write_npz(maps: "AttentionMaps", stream: BinaryIO) -> None:
 
 
 def describe(maps: "AttentionMaps") -> str:
-    """Return what a picture's maps are of as JSON."""
+    """Return the description of a picture's maps as JSON."""
     tokens = {
         half: json.loads(frame[list(TOKEN_COLUMNS)].to_json(orient="records"))
         for half, frame in maps.tokens.items()

@@ -1,4 +1,4 @@
-"""A person's own curves, each a JSON file under its name in the runs root's ``curves`` folder."""
+"""A user's saved curves, each a JSON file in the folder ``curves`` beside the runs."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def save_curve(
     Args:
         name: Letters, digits, spaces and . _ - + ( ), at most 60.
         curve: What to save.
-        schedule: Over which its sigmas are written, for other tools to read.
+        schedule: The schedule to write its sigmas for, so that other tools can read them.
         root: The folder of all runs; None for ``runs_root()``.
 
     Raises:
@@ -116,10 +116,10 @@ def delete_curve(name: str, root: str | Path | None = None) -> None:
 
 
 def curve_path(name: str, root: str | Path | None = None) -> Path:
-    """Return the file of a curve's name, which leads nowhere else; it need not be there.
+    """Return the file of a curve by its name, always within the folder; it need not exist.
 
     Raises:
-        ValueError: If the name is empty, too long, or has a character that a file name should not.
+        ValueError: If the name is empty, too long, or has a character unfit for a file name.
     """
     plain = name.strip()
     if not plain or len(plain) > MAX_NAME:

@@ -1,10 +1,10 @@
 """Exports: tables as spreadsheet-safe CSV, a whole run as a zip, both as streams.
 
 A spreadsheet runs a cell that starts with = + - or @ (or a full-width or small form of them) as a
-formula, whoever wrote it. An apostrophe before it makes it text. Where cells end is the reader's
-choice too: a spreadsheet set to another list separator, as in much of Europe, cuts a line at its
-semicolons and then knows no quotes, so that the rest of a text becomes a cell, and after a line
-break a row. So the apostrophe goes wherever in a text a cell could begin, not only to its front.
+formula, whoever wrote it. An apostrophe before it makes it text. Where a cell ends also depends on
+the reader: a spreadsheet set to another list separator, as in much of Europe, cuts a line at its
+semicolons and ignores quotes, so that the rest of a text becomes a cell, and after a line break a
+row. So an apostrophe is put wherever in a text a cell could begin, not only at its front.
 Numbers stay numbers. The file begins with a byte order mark, without which Excel takes UTF-8 for
 the code page of the machine; pandas skips it (Python's csv module: encoding "utf-8-sig").
 """
@@ -53,7 +53,7 @@ def csv_bytes(table: "pd.DataFrame") -> bytes:
 
 
 def safe_cell(value: Any) -> Any:
-    """Return a cell's value, an apostrophe before whatever in a text a spreadsheet would run."""
+    """Return a cell's value; in a text, whatever a spreadsheet would run gets an apostrophe."""
     return _RUN.sub("'", value) if isinstance(value, str) else value
 
 
@@ -76,7 +76,7 @@ def write_zip(folder: str | Path, stream: Sink) -> None:
 
 
 def open_zip(stream: Sink) -> zipfile.ZipFile:
-    """Return a zip to write to a stream, straight through."""
+    """Return a zip that is written to a stream front to back."""
     return zipfile.ZipFile(_Unseekable(stream), "w")
 
 
@@ -86,7 +86,7 @@ def add_run(folder: Path, archive: zipfile.ZipFile, under: str = "") -> None:
     Args:
         folder: The run folder.
         archive: The zip.
-        under: What its name in the zip begins with, such as "runs/".
+        under: Prefix of its name in the zip, such as "runs/".
 
     Raises:
         StoreError: If a table is damaged.
@@ -194,7 +194,7 @@ def _csv(table: "pd.DataFrame", header: bool) -> bytes:
 
 
 class _Unseekable(io.RawIOBase, BinaryIO):
-    """Hides whatever else a stream can do, so that the zip is written straight through."""
+    """Hides that a stream can seek, so that the zip is written front to back."""
 
     def __init__(self, stream: Sink) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""The list of stored runs, from their manifests; there is no index that could go stale."""
+"""Lists the stored runs from their manifests; there is no index that could be out of date."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ COLUMNS = ("run", "created", *SPEC, "width", "height", "model", "model_hash", "p
 def list_runs(root: str | Path | None = None) -> "pd.DataFrame":
     """Return one row for every run folder, the newest first.
 
-    A folder that cannot be read has its row too, with the reason under ``problem``.
+    A folder that cannot be read has a row too, with the reason in ``problem``.
 
     Args:
         root: The folder of all runs; None for ``runs_root()``.

@@ -1,4 +1,4 @@
-"""The manifest: what it takes to run an experiment again, and to trust that it is the same."""
+"""The manifest of a run: all that is needed to run it again and to check that it is the same."""
 
 import platform
 from collections.abc import Mapping

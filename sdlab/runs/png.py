@@ -1,8 +1,8 @@
 """Pictures as PNG, and the parameters in its text as Stable Diffusion tools read and write them.
 
 First the prompt, then "Negative prompt: ...", then one line of "Name: value" pairs under the key
-``parameters``; a value with a comma, a colon or a line break is quoted as JSON. Numbers stand as
-exactly as they were given, and the run's id stands last, so no two experiments have the same text.
+``parameters``; a value with a comma, a colon or a line break is quoted as JSON. Numbers keep all
+their digits, and the run's id comes last, so no two experiments have the same text.
 """
 
 import io

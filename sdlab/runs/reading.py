@@ -1,8 +1,8 @@
-"""What folders of runs and of comparisons share: a manifest and tables, read with suspicion.
+"""Reads manifests, tables and pictures of stored folders without trusting them.
 
-Whoever can write into the store's folder may have put there what is no file at all (a pipe keeps
-its reader waiting for ever), a link to somewhere else, a file without end, or a picture that takes
-the memory when it is opened.
+Whoever can write into the store may have put a pipe there (which keeps its reader waiting for
+ever), a link to somewhere else, an endless file, or a picture that takes all memory when it is
+opened.
 """
 
 import json
@@ -44,7 +44,7 @@ def read_file(path: Path, limit: int) -> bytes:
 
 
 def png_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) in pixels of a stored PNG, from its head alone.
+    """Return (width, height) in pixels of a stored PNG, from its header alone.
 
     Raises:
         StoreError: If it cannot be read, is no PNG, or has more than ``MAX_PIXELS``.
@@ -65,7 +65,7 @@ def png_size(path: Path) -> tuple[int, int]:
 
 
 def check_plain(path: Path) -> None:
-    """Refuse a path of the store that is no plain file: a link leads elsewhere, a pipe has no end.
+    """Raise unless a path of the store is a plain file: not a link, not a pipe.
 
     Raises:
         StoreError: If it is not there or no plain file.
@@ -94,9 +94,9 @@ def read_json_manifest(folder: Path, what: str, form: int, limit: int) -> dict[s
     """Return the manifest of a folder.
 
     Args:
-        folder: That holds it.
-        what: What the folder is of, for the message: "run".
-        form: The number of the format that is understood.
+        folder: The folder that holds it.
+        what: What the folder holds, for the message: "run".
+        form: The format number that this version understands.
         limit: The most bytes that it may have.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A run: an experiment with what it left, in memory or from its folder."""
+"""A run: an experiment with its picture, trace and tables, in memory or from its folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

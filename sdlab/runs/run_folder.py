@@ -1,4 +1,4 @@
-"""A run as a folder: manifest, picture, tables, tensors; written whole, read with suspicion.
+"""A run as a folder: manifest, picture, tables, tensors; written whole, checked when read.
 
 ``tensors.safetensors`` holds the final ``latents`` [1, C, h, w], every recorded tensor
 [K, C, h, w], ``kept`` (int64 [K], the evaluations they are of) and ``sigmas`` (float64, one for
@@ -197,7 +197,7 @@ def _experiment(folder: Path, manifest: Mapping[str, Any]) -> "Experiment":
 
 
 def _attention(folder: Path) -> "AttentionMaps":
-    """Return the maps, still on the disk, with the table that lies beside them, if it does."""
+    """Return the maps, still on the disk, with the table stored beside them, if there is one."""
     stored = (folder / "attention.parquet").is_file()
     load = partial(read_table, folder, "attention") if stored else None
     return open_attention(folder / ATTENTION, load)

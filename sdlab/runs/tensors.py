@@ -1,4 +1,4 @@
-"""Safetensors files, read with suspicion: headers at once, each tensor when it is first used."""
+"""Safetensors files of a folder: headers are read at once, each tensor when it is first used."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ class StoredTensors(Mapping[str, "Tensor"]):
 
     Args:
         path: The safetensors file.
-        names: What of it to show.
+        names: The tensors of it to offer.
     """
 
     def __init__(self, path: Path, names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Words: tokens, and what the text encoder makes of them."""
+"""Prompts: their tokens, and what the text encoder computes from them."""
 
 from sdlab.submodules import on_first_use
 

@@ -1,4 +1,4 @@
-"""What the text encoder makes of a prompt: one vector a position, before and after.
+"""What the text encoder computes from a prompt: one vector a position, before and after.
 
     e_i = E[id_i]                     the token embedding, a row of a table: no context, no order
     h_i^0 = e_i + p_i                 with the position embedding: what enters the first layer
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """What a prompt becomes; all arrays are NumPy's, n = 77 positions, D the encoder's width.
+    """A prompt encoded; all arrays are NumPy's, n = 77 positions, D the encoder's width.
 
     Attributes:
         part: The text encoder's name.
@@ -39,7 +39,7 @@ class Encoding:
         masks_pads: Whether the encoder was given the mask, so that pads are hidden.
         token: Token embeddings e, float32 [n, D].
         entering: What enters the first layer, e + p, float32 [n, D].
-        contextual: Contextual embeddings c, as the pipeline hands them on, float32 [n, D].
+        contextual: Contextual embeddings c, as the U-Net is given them, float32 [n, D].
         attention: Self-attention, float32 [layers, heads, n, n], if it was recorded.
     """
 
@@ -72,14 +72,14 @@ def encode(
     clip_skip: int = 0,
     attention: bool = False,
 ) -> Encoding:
-    """Return what a text encoder makes of a prompt; the very call that the pipeline makes.
+    """Return the encoding of a prompt, computed by the same call that the pipeline makes.
 
     Args:
         source: A loaded model or a diffusers pipeline.
         prompt: Any text.
         part: "text_encoder" or "text_encoder_2"; the first by default.
         clip_skip: Layers to leave out at the end, as diffusers counts them: 1 takes the output of
-            the last layer but one (SDXL leaves out one more anyhow).
+            the last layer but one (SDXL always leaves out one more).
         attention: Whether to record the self-attention, of all layers that are used.
 
     Raises:
@@ -152,7 +152,7 @@ def compare(encoding: Encoding, other: Encoding) -> pd.DataFrame:
     Returns:
         ``position``, ``label``, ``kind`` and ``other_label`` (of the other prompt); ``same_token``;
         ``same_so_far``, whether all tokens up to here are the same, so that causality makes the
-        vectors equal; ``distance``, Euclidean; ``relative``, by the other's norm; ``cosine``.
+        vectors equal; ``distance``, Euclidean; ``relative``, over the other's norm; ``cosine``.
 
     Raises:
         ValueError: If they come from two different encoders.

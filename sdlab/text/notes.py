@@ -1,9 +1,8 @@
-"""What a person should be told about a prompt: what was cut, what is not parsed, what is unknown.
+"""Notes on a prompt for the user: what was cut off, what is not parsed, what is unknown.
 
 Some programs read weights and commands in a prompt: ``(word:1.2)``, ``((word))``, ``word++``,
 ``[cat|dog]``, ``<lora:name:0.8>``, ``BREAK``, ``AND`` (AUTOMATIC1111, ComfyUI, compel, NovelAI,
-dynamic prompts). CLIP does not, nor does this laboratory: brackets and digits are tokens like any
-other.
+dynamic prompts). Neither CLIP nor sdlab does: brackets and digits are tokens like any other.
 """
 
 import re
@@ -52,12 +51,12 @@ def unparsed_note(prompt: str, what: str = "prompt") -> list[str]:
 def ignored_negative(negative_prompt: str, guidance_scale: float, guided: bool = False) -> str:
     """Return the sentence for a negative prompt that does nothing; "" if it acts or is empty.
 
-    It takes the place of the empty prompt in guidance, so without guidance it is nowhere.
+    It replaces the empty prompt in guidance, so without guidance it is not used.
 
     Args:
         negative_prompt: The text.
         guidance_scale: Of the experiment.
-        guided: Whether the network is guided all the same; a distilled one is not at any scale.
+        guided: Whether the network uses guidance; a distilled one does not at any scale.
     """
     if not negative_prompt.strip() or guided:
         return ""
@@ -84,14 +83,14 @@ def unseen(table: pd.DataFrame) -> pd.Series:
     """Return for each row whether it is of a word that the embedded model never saw in training.
 
     Captions held ``known_words`` and commas. Any other piece, also "." and emoji, has an embedding
-    that training never touched: it makes the prompt longer and says nothing.
+    that training never changed: it makes the prompt longer and means nothing.
     """
     known = known_words() | {","}
     return (table["kind"] == "word") & ~table["word"].map(spelled).isin(known)
 
 
 def prompt_notes(prompt: str, table: pd.DataFrame) -> list[str]:
-    """Return what to tell about a prompt, one sentence each; empty if there is nothing.
+    """Return the notes on a prompt, one sentence each; empty if there are none.
 
     Args:
         prompt: The text.

@@ -1,6 +1,6 @@
 """The tokenizers and text encoders of a pipeline: one for SD 1.x and 2.x, two for SDXL.
 
-What a pipeline makes of an encoder differs. SD 1.x and 2.x take the last layer's output through
+Pipelines use an encoder differently. SD 1.x and 2.x take the last layer's output through
 the final layer norm. SDXL takes the output of the last layer but one as it is, of both encoders,
 and joins the two along the width (Podell et al. 2023, arXiv 2307.01952, section 2.1).
 """
@@ -39,7 +39,7 @@ class TextPart:
 
     @property
     def masks_pads(self) -> bool:
-        """Whether the pipeline hands the encoder the attention mask, which hides the pads.
+        """Whether the pipeline gives the encoder the attention mask, which hides the pads.
 
         SD 1.x does not, nor does SDXL: there the pads take part (Toker et al. 2025,
         arXiv 2501.06751).
@@ -90,10 +90,10 @@ def text_part(source: Any, name: str | None = None) -> TextPart:
 
 
 def tokenizer_of(source: Any, part: str | None = None) -> Any:
-    """Return the tokenizer of a model, a pipeline, or the tokenizer that was given itself.
+    """Return the tokenizer of a model or a pipeline; a tokenizer is returned as it is.
 
     Raises:
-        ValueError: If its length limit is none, as of a tokenizer saved without its config.
+        ValueError: If it has no length limit, as when a tokenizer was saved without its config.
     """
     is_tokenizer = hasattr(source, "model_max_length")
     tokenizer = source if is_tokenizer else text_part(source, part).tokenizer

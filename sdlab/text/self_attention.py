@@ -1,12 +1,12 @@
-"""The text encoder's own self-attention, recorded beside the computation, never in its place.
+"""The text encoder's self-attention, recorded without changing what the encoder computes.
 
 CLIP's text encoder is causal: position i attends to positions 0 ... i, so that nothing is known of
 the words that follow. A = softmax(q k^T / sqrt(d) + M) with M = -inf above the diagonal, and also
-at the pads where a pipeline hands over the attention mask (SD 1.x and SDXL do not).
+at the pads where a pipeline passes the attention mask (SD 1.x and SDXL do not).
 
 The encoder computes with fused kernels that return no A. Hooks on ``q_proj`` and ``k_proj`` read q
-and k as they pass, and A is made of them anew, in float32; the encoder's result stays as it is,
-bit for bit.
+and k, and A is computed again from them in float32; the encoder's result stays the same bit for
+bit.
 """
 
 from collections.abc import Iterator
@@ -70,12 +70,12 @@ def recorded(body: Any, pads: "Tensor | None" = None) -> "Iterator[list[Tensor]]
 
 
 def masks(encoding: "Encoding") -> dict[str, np.ndarray]:
-    """Return what hides which position, boolean, True where a query may look.
+    """Return the masks, boolean, True where a query may look.
 
     Returns:
         ``causal`` [n, n], query by key; ``padding`` [n, n], the tokenizer's attention mask, the
-        same for every query; ``allowed`` [n, n], what the encoder truly obeys: causal alone,
-        unless the pipeline hands over the mask.
+        same for every query; ``allowed`` [n, n], what the encoder really uses: causal alone,
+        unless the pipeline passes the mask.
     """
     n = len(encoding.ids)
     causal = np.tril(np.ones((n, n), bool))
@@ -184,7 +184,7 @@ def mass_table(encoding: "Encoding") -> pd.DataFrame:
 
 
 def heads_table(encoding: "Encoding") -> pd.DataFrame:
-    """Return what each head does with the words' and the end token's queries.
+    """Return where each head looks from the words and the end token.
 
     Returns:
         ``layer``, ``head`` and, averaged over those queries: ``start``, ``previous``, ``self``,

@@ -1,8 +1,8 @@
-"""Which positions of a prompt are alike, and which entries of the vocabulary a vector is near.
+"""Which positions of a prompt are alike, and which vocabulary entries are nearest to a vector.
 
 Similarity is the cosine. The vocabulary has a vector for each entry only before the encoder: the
-rows of the token embedding. A contextual embedding is compared with those rows too, which is a
-look from outside: the encoder was never trained to come back to them.
+rows of the token embedding. A contextual embedding is compared with those rows too, with care:
+the encoder was never trained to return to them.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -84,10 +84,10 @@ def nearest(
 
     Returns:
         ``rank`` from 1, ``id``, ``piece``, ``text``, ``cosine``, and ``alike``: how many entries
-        share this very row and are not listed (untrained ones often do).
+        have exactly this row and are not listed (untrained ones often do).
 
     Raises:
-        ValueError: If the position, the space or the count is none.
+        ValueError: If the position, the space or the count is not valid.
     """
     if not 0 <= position < len(encoding.ids):
         raise ValueError(f"position must be from 0 to {len(encoding.ids) - 1}, got {position}.")
@@ -113,7 +113,7 @@ def nearest(
 def _top(
     rows: "Tensor", vector: np.ndarray, count: int, own: int
 ) -> tuple[list[int], list[float], list[int]]:
-    """Return ids, cosines and numbers of twins of the nearest rows; ``own`` goes before its twins.
+    """Return ids, cosines and counts of equal rows of the nearest; of equal rows ``own`` is first.
 
     The table may be in half precision and on another device; a chunk at a time is made float32.
     """

@@ -1,8 +1,9 @@
-"""What a text is to CLIP's tokenizer: how it spells words, and how inverted ones are written out.
+"""How CLIP's tokenizer spells a text, and how textual inversions are written out.
 
 The tokenizer composes letters and accents (Unicode's NFC), lowers the case letter by letter and
-minds no spaces. A textual inversion (Gal et al. 2022, arXiv 2208.01618) adds an entry of its own;
-one of several vectors adds one for each, which diffusers writes in place of its name: "<toy>"
+ignores spaces. A textual inversion (Gal et al. 2022, arXiv 2208.01618) adds an entry to the
+vocabulary; one of several vectors adds an entry for each, which diffusers writes in place of its
+name: "<toy>"
 becomes "<toy> <toy>_1 <toy>_2".
 """
 
@@ -14,13 +15,13 @@ Span = tuple[int, int]
 
 
 def spelled(text: str) -> str:
-    """Return a text's letters as the tokenizer takes them, without spaces."""
+    """Return a text's letters as the tokenizer reads them, without spaces."""
     composed = unicodedata.normalize("NFC", text)
     return "".join(letter.lower() for letter in composed if not letter.isspace())
 
 
 def loosely_spelled(text: str) -> str:
-    """Return the same for a person who typed it: one apostrophe, no ligatures, no wide letters."""
+    """Return the same as people type it: one kind of apostrophe, no ligatures or wide letters."""
     folded = unicodedata.normalize("NFKC", text.translate(APOSTROPHES)).casefold()
     return spelled(folded)
 
@@ -37,8 +38,8 @@ def written_out(tokenizer: Any, prompt: str) -> tuple[str, list[Span] | None]:
         excluded; None where it is the prompt.
 
     Raises:
-        ValueError: If the prompt is no text: a command line gives bytes that are none as halves of
-            surrogate pairs.
+        ValueError: If the prompt is not valid text: a command line passes bytes that are not text
+            as halves of surrogate pairs.
     """
     half = next((place for place, c in enumerate(prompt) if unicodedata.category(c) == "Cs"), None)
     if half is not None:

@@ -4,7 +4,7 @@ Byte-pair encoding over 49,408 entries (Radford et al. 2021, arXiv 2103.00020): 
 pieces, an end token, and pads up to 77. What does not fit between start and end is cut off. SD 1.x
 pads with the end token, SD 2.x with "!" (id 0); the mask is 0 on pads either way.
 
-The entries are bytes, shown as letters: a piece of an emoji is no text by itself. A word that a
+The entries are bytes, shown as letters: a piece of an emoji is not text by itself. A word that a
 textual inversion added is one word, however many vectors it has.
 """
 
@@ -154,7 +154,7 @@ def _decoded(piece: str) -> str | None:
 
 
 def _bytes(piece: str) -> bytes:
-    """Return the bytes that an entry stands for; none for a special or an added token."""
+    """Return the bytes of an entry; none for a special or an added token."""
     body, known = piece.removesuffix("</w>"), _letters()
     if body.startswith("<|") or any(letter not in known for letter in body):
         return b""

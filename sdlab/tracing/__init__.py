@@ -1,4 +1,4 @@
-"""What a run leaves: the trace, and the tables made of it."""
+"""Records runs and pipeline calls: tensors, statistics, timings, and the tables made of them."""
 
 from sdlab.submodules import on_first_use
 

@@ -1,8 +1,8 @@
-"""How a pipeline lays its pictures out in a batch, read from the call's arguments.
+"""How a pipeline arranges its pictures in a batch, read from the call's arguments.
 
 A batch is [uncond, ...; cond, ...] with guidance, the pictures of one prompt side by side, and the
-conditional half alone without. Pipelines tell their guidance by properties; those that have none
-take it from the call's argument, and guide where it is above 1.
+conditional half alone without. Pipelines show their guidance in properties; those without such
+properties take it from the call's argument and use guidance if it is above 1.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Unread(ModelError):
-    """What a pipeline does that this recorder does not read, as a sentence that lacks its name."""
+    """Something that a pipeline does and this recorder cannot read; a sentence without subject."""
 
 
 def inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> "tuple[Tensor, float, Tensor]":
@@ -44,7 +44,7 @@ def inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> "tuple[Tensor, floa
 
 
 def guidance_scale(pipe: Any, given: dict[str, Any]) -> float | None:
-    """Return the scale of the evaluation at hand; None if neither pipeline nor call tells it."""
+    """Return the scale of this evaluation; None if neither pipeline nor call has it."""
     told = getattr(pipe, "guidance_scale", None)
     if told is None:
         told = given.get("guidance_scale")
@@ -52,7 +52,7 @@ def guidance_scale(pipe: Any, given: dict[str, Any]) -> float | None:
 
 
 def guidance_rescale(pipe: Any, given: dict[str, Any]) -> float:
-    """Return how far the guided output's deviation is brought back, 0 ... 1."""
+    """Return the guidance rescale of this evaluation, 0 ... 1."""
     told = getattr(pipe, "guidance_rescale", None)
     return float((given.get("guidance_rescale") if told is None else told) or 0.0)
 
@@ -64,11 +64,11 @@ def is_guided(pipe: Any, given: dict[str, Any], rows: int, pictures: int | None)
         pipe: The pipeline.
         given: The call's arguments by name.
         rows: Rows of the batch.
-        pictures: How many pictures it is for; None where neither words nor embeddings say it, so
-            that the pipeline must.
+        pictures: How many pictures it is for; None if neither prompt nor embeddings say it; then
+            the pipeline's properties decide.
 
     Raises:
-        Unread: If the rows are neither one nor two a picture, or nothing tells.
+        Unread: If the rows are neither one nor two a picture, or nothing says which.
     """
     if pictures is not None:
         if rows not in (pictures, 2 * pictures):
@@ -85,7 +85,7 @@ def is_guided(pipe: Any, given: dict[str, Any], rows: int, pictures: int | None)
 
 
 def count_pictures(given: dict[str, Any]) -> int | None:
-    """Return the pictures of a call by its words or embeddings; None if it has neither."""
+    """Return a call's number of pictures by its prompts or embeddings; None if it has neither."""
     words = given.get("prompt")
     told = given.get("prompt_embeds") if words is None else words
     if told is None:
@@ -128,7 +128,7 @@ def prompts(pipe: Any, given: dict[str, Any], rows: int) -> list[dict[str, str |
 
 
 def token_table(pipe: Any, words: str | None, length: int, name: str) -> pd.DataFrame:
-    """Return the token table of a prompt, or one of bare positions if it is not known.
+    """Return the token table of a prompt, or one with only positions if it is not known.
 
     Args:
         pipe: The pipeline.

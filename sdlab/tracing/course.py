@@ -1,8 +1,8 @@
-"""Where in its scheduler's course each network evaluation of a pipeline's call stands.
+"""Finds the step and noise level of each network evaluation of a pipeline's call.
 
-The network's own timestep says it: it must be the one that the scheduler has at that place, and
-the noise level that the scheduler has there must be that timestep's, up to the rounding to whole
-timesteps that some classes do. Nothing else is taken for an evaluation of the course.
+The network's timestep must be the one that the scheduler has at that place, and the scheduler's
+noise level there must be that timestep's, up to the rounding to whole timesteps that some classes
+do. Any other call of the network is refused.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ class Course:
         points: (sigma, step) of each evaluation expected.
 
     Raises:
-        Unread: If the scheduler has no such timestep, or means other noise levels by it.
+        Unread: If the scheduler has no such timestep, or gives it another noise level.
     """
 
     def __init__(self, pipe: Any, schedule: NoiseSchedule, time: float) -> None:
@@ -46,7 +46,7 @@ class Course:
 
         Args:
             number: Which one, from 0.
-            time: The timestep that the network was told.
+            time: The timestep that the network was given.
 
         Raises:
             Unread: If the scheduler's course has another timestep there, or has ended.
@@ -84,8 +84,7 @@ class Course:
 def _first(pipe: Any, times: list[float], time: float) -> int:
     """Return the place of a call's first evaluation among its scheduler's timesteps.
 
-    Where a timestep stands twice (PNDM, Heun), what scheduler and pipeline say of the beginning
-    decides.
+    If a timestep is there twice (PNDM, Heun), the begin index of scheduler and pipeline decides.
     """
     count = getattr(pipe, "num_timesteps", None)
     guesses = (

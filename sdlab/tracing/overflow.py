@@ -1,4 +1,4 @@
-"""Noticing that a pipeline's own VAE overflows: its picture has black in it, and nobody says so."""
+"""Notices when a pipeline's VAE overflows, which leaves black in the picture without an error."""
 
 import warnings
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import Any
 
 @contextmanager
 def noticing(pipe: Any) -> Iterator[list[str]]:
-    """Watch a pipeline's decoder; yield what is found, in sentences, which are warnings at the end.
+    """Watch a pipeline's decoder; yield a list of what is found, warned of at the end.
 
-    The pipeline's picture stays what it is: recording never changes a result.
+    The pipeline's picture is not mended: recording never changes a result.
 
     Args:
         pipe: A diffusers pipeline; one without a VAE's decoder is not watched.

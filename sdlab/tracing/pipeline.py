@@ -1,9 +1,9 @@
 """``with sdlab.trace(pipe) as t:`` around calls of a diffusers pipeline, their results unchanged.
 
-While the block runs, the pipeline's object has a class of its own that reads the arguments of each
-call (who else would say which row of a batch is which picture), and its U-Net has hooks. Both are
-gone when the block is left, also by an exception. A batch is [uncond, ...; cond, ...] with
-guidance, the pictures of one prompt side by side, and the conditional half alone without.
+While the block runs, the pipeline's object has a subclass that reads the arguments of each call
+(only they say which row of a batch is which picture), and its U-Net has hooks. Both are removed
+when the block is left, also by an exception. A batch is [uncond, ...; cond, ...] with guidance, the
+pictures of one prompt side by side, and the conditional half alone without.
 """
 
 import functools
@@ -76,7 +76,7 @@ class PipelineTrace:
 
     @property
     def warnings(self) -> list[str]:
-        """What is wrong with the call's pictures, in sentences; empty if nothing is."""
+        """What is wrong with the call's pictures, one sentence each; empty if nothing is."""
         return self.call.warnings
 
     def maps(self, image: int = 0) -> "AttentionMaps":
@@ -102,7 +102,7 @@ class PipelineTrace:
 
 @contextmanager
 def trace(pipe: Any, record: Record | None = None) -> Iterator[PipelineTrace]:
-    """Record what a diffusers pipeline does inside the block; its results stay bit for bit.
+    """Record what a diffusers pipeline does inside the block; its results stay bit-identical.
 
     Args:
         pipe: A Stable Diffusion 1.x, 2.x or XL pipeline: text-to-image, img2img, inpaint, depth,
@@ -149,7 +149,7 @@ def _traced_class(cls: type, found: PipelineTrace) -> type:
 
 
 def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
-    """Have the pipeline tell its latents after every step, to the caller's own callback too."""
+    """Have the pipeline report its latents after every step, to the caller's own callback too."""
     theirs = arguments.get(CALLBACK)
     names = arguments.get(f"{CALLBACK}_tensor_inputs") or ["latents"]
     names = list(getattr(theirs, "tensor_inputs", names))
@@ -169,7 +169,7 @@ def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
 
 
 def _listen_as_of_old(arguments: dict[str, Any], traced: TracedCall) -> None:
-    """The same of a pipeline with the callback of before, which is told every so many steps."""
+    """The same for a pipeline with diffusers' older callback, called every few steps."""
     theirs, every = arguments["callback"], arguments["callback_steps"]
     if not isinstance(every, int) or every < 1:
         return  # the pipeline refuses it, in its own words

@@ -1,6 +1,6 @@
-"""Writes down a run while it goes: tensors as asked for, statistics, timings.
+"""Records a run: tensors as asked for, statistics, timings.
 
-Everything kept is a detached copy; nothing that the run computes with is touched.
+Everything kept is a detached copy; what the run computes with is not touched.
 """
 
 import time
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Timer:
-    """Wall time of a block, by CUDA events on CUDA, so that nobody waits for the device."""
+    """Wall time of a block; on CUDA by events, so that nothing waits for the device."""
 
     def __init__(self, device: "torch.device") -> None:
         self._device = device
@@ -68,13 +68,13 @@ class Timer:
 
 @dataclass
 class Recorder:
-    """One run's record in the making.
+    """Records one run.
 
     Attributes:
         run: The run's id, for the tables' first column.
         record: What to keep.
         nfe: Evaluations expected; the last one is always kept.
-        attention: Takes in the attention maps; None where they are not asked for.
+        attention: Collects the attention maps; None if they are not asked for.
     """
 
     run: str
@@ -99,10 +99,10 @@ class Recorder:
         x0_pred: "Tensor",
         eps: "tuple[Tensor, Tensor | None]",
     ) -> None:
-        """Take in one evaluation.
+        """Record one evaluation.
 
         Args:
-            query: What was asked.
+            query: The solver's query.
             output: The network's raw outputs.
             x0_pred: After guidance, [1, C, h, w].
             eps: Noise predictions given the prompt and the negative prompt, [1, C, h, w].
@@ -142,7 +142,7 @@ class Recorder:
         return Trace(self.kept, sigmas, tensors, maps), tensors
 
     def steps(self) -> pd.DataFrame:
-        """Return the ``steps`` table; see ``tracing.columns`` for its columns."""
+        """Return the ``steps`` table; see ``sdlab.columns`` for its columns."""
         network = {e: (t.ms, n) for stage, e, t, n in self.timings if stage == "network"}
         columns = self._where()
         columns["ms"] = [network[e][0] for e in columns["evaluation"]]
@@ -189,7 +189,7 @@ class Recorder:
             self._tensors[name][place] = value[0].detach()
 
     def _where(self) -> dict[str, Any]:
-        """Return the columns that say where an evaluation stands, one value each."""
+        """Return the columns that identify each evaluation: run, step, noise level."""
         steps, timesteps, sigmas = (np.array(column) for column in zip(*self.queries, strict=True))
         return {
             "run": self.run,

@@ -3,7 +3,7 @@
 Everything that the ``steps`` and ``channels`` tables hold follows from eleven numbers a channel
 (moments of x_t and x0_pred, inner products of the two noise predictions) and two for the path
 (inner products of successive displacements). They stay on the device, in float64 where it has
-it, until the tables are made: one transfer a run, no waiting in between.
+it, until the tables are made: one transfer a run, no waiting before.
 """
 
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Statistics:
         eps_cond: "Tensor",
         eps_uncond: "Tensor | None",
     ) -> None:
-        """Take in one evaluation; all tensors [1, C, h, w]."""
+        """Add one evaluation; all tensors [1, C, h, w]."""
         import torch
 
         dtype = _wide(x_t)
@@ -54,7 +54,7 @@ class Statistics:
         self._move(pair[0] * (1.0 + sigma**2) ** 0.5)
 
     def finish(self, latents: "Tensor") -> None:
-        """Take in the final latents, [1, C, h, w]."""
+        """Add the final latents, [1, C, h, w]."""
         self._move(latents.to(_wide(latents)).flatten(2)[0])
 
     def columns(self) -> Columns:

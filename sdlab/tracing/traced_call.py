@@ -1,9 +1,9 @@
 """One call of a diffusers pipeline, recorded picture by picture.
 
-The U-Net's inputs and outputs are the record: what it was given is x_t (variance preserving), its
-timestep is the pipeline's, and the noise level is the scheduler's own for that timestep. What is
-handed to the scheduler must be what the record says the guided output is. So a pipeline that
-evaluates, guides or lays out its batch in another way is found out, whatever its name, and then
+The U-Net's inputs and outputs are recorded: its input is x_t (variance preserving), its timestep is
+the pipeline's, and the noise level is the scheduler's own for that timestep. What the pipeline then
+gives to the scheduler is compared with the guided output computed from the record. So a pipeline
+that evaluates, guides or arranges its batch differently is noticed, whatever its name, and then
 nothing of the call is kept.
 """
 
@@ -31,7 +31,7 @@ from sdlab.tracing.recorder import Recorder, Timer
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Of float's relative rounding: guidance is three roundings, rescaling two sums of a picture more.
+# In units of float's relative rounding: guidance rounds three times, rescaling adds two sums.
 ROUNDINGS = 64
 
 
@@ -44,7 +44,7 @@ class TracedCall:
         arguments: The call's arguments by name.
 
     Attributes:
-        warnings: What is wrong with its pictures, in sentences.
+        warnings: What is wrong with its pictures, one sentence each.
     """
 
     def __init__(self, pipe: Any, record: Record, arguments: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ class TracedCall:
         """Final latents of all pictures, [B, C, h, w], on the CPU.
 
         Raises:
-            ValueError: If the pipeline did not tell them, or ended before its first step did.
+            ValueError: If the pipeline did not report them, or ended before its first step.
         """
         if self._latents is None:
             raise ValueError("The latents are not known: the call ended before its first step.")
@@ -131,7 +131,7 @@ class TracedCall:
             )
 
     def hear(self, latents: "Tensor") -> None:
-        """Take note of the latents after a step, [B, C, h, w]."""
+        """Keep the latents after a step, [B, C, h, w]."""
         self._latents = latents.detach()
 
     @contextmanager
@@ -139,8 +139,8 @@ class TracedCall:
         """Record the U-Net's calls inside.
 
         Raises:
-            ModelError: If the U-Net's attention or the pipeline's way with it cannot be read; what
-                was recorded of the call until then is dropped.
+            ModelError: If the U-Net's attention or what the pipeline does cannot be read; what was
+                recorded of the call until then is dropped.
         """
         unet, scheduler = self._pipe.unet, self._pipe.scheduler
         if self._record.attention is not None:
@@ -161,7 +161,7 @@ class TracedCall:
             self._finish()
 
     def _dropping(self, watch: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``watch``, by which a call that cannot be read leaves no record."""
+        """Return ``watch``, wrapped so that a call that cannot be read leaves no record."""
 
         @functools.wraps(watch)
         def careful(*args: Any, **kwargs: Any) -> Any:
@@ -183,7 +183,7 @@ class TracedCall:
                 f"evaluates its U-Net again at timestep {self._time:g} before its scheduler has"
                 " made a step of what it said; this recorder reads one evaluation a step"
             )
-        # Asked anew for every evaluation: a callback may switch guidance off or on in mid-call.
+        # Read for every evaluation: a callback may switch guidance off or on during a call.
         pictures = self.images or batch.count_pictures(self._given)
         self._guided = batch.is_guided(self._pipe, self._given, len(sample), pictures)
         self._scale = self._read_scale()
@@ -221,7 +221,7 @@ class TracedCall:
         self._evaluation += 1
 
     def _step(self, plain: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the scheduler's ``step``, by which what it is given is held against the record."""
+        """Return the scheduler's ``step``, wrapped to compare what it is given with the record."""
         check = self._dropping(self._check_step)
 
         @functools.wraps(plain)
@@ -252,7 +252,7 @@ class TracedCall:
     def _add(
         self, recorder: Recorder, rows: dict[str, int], prediction: "Tensor", query: Query
     ) -> None:
-        """Give one picture's recorder what the network said of it."""
+        """Give one picture's recorder its part of the network's output."""
         import torch
 
         order = [rows[half] for half in ("uncond", "cond") if half in rows]
@@ -320,14 +320,14 @@ class TracedCall:
         return pd.concat(parts, ignore_index=True)
 
     def _read_scale(self) -> float:
-        """Return the guidance scale of the evaluation at hand; 1 without guidance."""
+        """Return the guidance scale of this evaluation; 1 without guidance."""
         scale = batch.guidance_scale(self._pipe, self._given)
         if self._guided and scale is None:
             raise batch.Unread("does not tell its guidance scale, by which its outputs are read")
         return 1.0 if scale is None else scale
 
     def _point(self) -> tuple[float, int]:
-        """Return (sigma, step) of the evaluation at hand."""
+        """Return (sigma, step) of this evaluation."""
         assert self._course is not None
         return self._course.point(self._evaluation, self._time)
 
@@ -352,7 +352,7 @@ class TracedCall:
         heard, last = self._latents, self._sample
         assert last is not None
         for image, recorder in enumerate(self._recorders):
-            # A call that broke off has no final latents: its last input stands in for them.
+            # A call that broke off has no final latents: its last input is taken instead.
             own = (last if heard is None else heard)[image : image + 1, : self._channels]
             self._traces.append(recorder.finish(own, self._tokens[image])[0])
         if heard is not None:
@@ -363,7 +363,7 @@ class TracedCall:
 
 
 def derived(cls: type, **methods: Any) -> type:
-    """Return a class like ``cls``, by its name too, with some of its methods replaced."""
+    """Return a subclass of ``cls`` of the same name with some of its methods replaced."""
     names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
     return type(cls.__name__, (cls,), {**names, **methods})
 

@@ -1,9 +1,9 @@
-"""Sigma curves: in which strides a sampler goes from pure noise to none.
+"""Sigma curves: the noise levels that a sampler visits on its path from pure noise to none.
 
 A curve is one function in a file of ``sdlab/noise/curves/builtin``, registered by
-``@curve("name", ...)`` and found by looking; ``registry`` says what it takes and returns. ``make``
-gives its sigmas over a model's schedule. A curve's function is an attribute of its name here too:
-``curves.karras(10, 0.03, 14.6)``.
+``@curve("name", ...)`` and found by looking into that folder; ``registry`` says what it takes and
+returns. ``make`` returns its sigmas over a model's schedule. A curve's function can also be called
+by name: ``curves.karras(10, 0.03, 14.6)``.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ __all__ = [
 import_registering("sdlab.noise.curves.builtin", "curve")
 arrange()
 OWN = tuple(name for name, found in CURVES.items() if found.example)
-"""A person's own curves: each needs the option of its name."""
+"""The curves that a user defines: each needs the option of the same name."""
 
 
 def __getattr__(name: str) -> Any:

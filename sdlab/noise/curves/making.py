@@ -1,4 +1,4 @@
-"""Making a curve: a name and options over a model's schedule give its sigmas."""
+"""Makes the sigmas of a curve from its name, its options and a model's schedule."""
 
 import inspect
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def make(
 
     Raises:
         ValueError: If the name, an option or the number of steps is not valid, or the curve is not
-            finite, strictly descending and, if it is a person's own, within the model's range.
+            finite, strictly descending and, if it is a user's own, within the model's range.
     """
     name = name or schedule.timestep_spacing
     curve = find(name)
@@ -78,7 +78,7 @@ def _check_options(name: str, curve: Curve, options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         if key not in allowed:
             raise ValueError(unknown(f"option of curve {name!r}", key, allowed))
-        if key == name and curve.example:  # their own function judges them
+        if key == name and curve.example:  # their own function checks them
             continue
         if isinstance(allowed[key], str):
             if not isinstance(value, str):

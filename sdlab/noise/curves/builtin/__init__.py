@@ -1,1 +1,1 @@
-"""The curves that come with the laboratory: one a file, or a family; found by looking."""
+"""The curves that come with sdlab: one curve or family a file, found by looking."""

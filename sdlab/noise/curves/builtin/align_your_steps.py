@@ -1,4 +1,4 @@
-"""Align Your Steps: published tables of sigmas, which bring their own range."""
+"""Align Your Steps: published tables of sigmas, each with a range of its own."""
 
 import numpy as np
 

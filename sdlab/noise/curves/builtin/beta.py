@@ -23,8 +23,8 @@ def beta(
 ) -> Array:
     """Return the sigmas at the quantiles of a Beta distribution, then 0, [num_steps + 1].
 
-    Below 1 both parameters crowd the steps at the two ends: the first shape the picture, the last
-    its detail.
+    With both parameters below 1 the steps crowd at the two ends: the first steps shape the picture,
+    the last ones its detail.
 
     Args:
         num_steps: At least 1.

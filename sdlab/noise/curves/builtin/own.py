@@ -1,4 +1,4 @@
-"""A person's own curves: a formula, a table of sigmas, or points to draw a line through."""
+"""The curves that a user defines: a formula, a table of sigmas, or points with lines between."""
 
 from collections.abc import Sequence
 
@@ -52,7 +52,7 @@ def sigmas(num_steps: int, sigmas: Sequence[float]) -> Array:
         sigmas: Descending, the last 0.
 
     Raises:
-        ValueError: If it holds something else than numbers, or does not fit ``num_steps``.
+        ValueError: If it holds anything but numbers, or does not fit ``num_steps``.
     """
     values = numbers("sigmas", sigmas)
     if len(values) != num_steps + 1:
