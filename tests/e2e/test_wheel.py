@@ -16,16 +16,19 @@ from dashboard.shell.navigation import _MENU
 from tests.e2e.conftest import ROOT, SECONDS, settle, start_server
 
 # What a clone has that no package is made of, and what is only there after work in it.
-LEFT_OUT = (
-    *("tests", "docs", "benchmarks", "runs", "build", "dist", "*.egg-info"),
-    *("__pycache__", ".*_cache", ".venv", ".git", ".hypothesis"),
-)
+TOP = {"tests", "docs", "benchmarks", "runs", "build", "dist", "node_modules"}
+ANYWHERE = ("*.egg-info", "__pycache__", ".*_cache", ".venv", ".git", ".hypothesis")
+
+
+def left_out(folder: str, names: list[str]) -> set[str]:
+    anywhere = shutil.ignore_patterns(*ANYWHERE)(folder, names)
+    return anywhere | TOP if Path(folder) == ROOT else anywhere
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(ROOT, place / "source", ignore=shutil.ignore_patterns(*LEFT_OUT))
+    shutil.copytree(ROOT, place / "source", ignore=left_out)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
     done = subprocess.run(
         [*command, "-w", str(place), "."], cwd=place / "source", capture_output=True, text=True

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
 from dashboard.widgets.lint_choice import wants_lint
 from dashboard.widgets.sampler_rows import Row, parse_row
@@ -17,17 +18,6 @@ _COLORS = {
     "note": "light-dark(#4a5568, #a9b2c8)",
 }
 _SIGNS = {"error": "✖", "warning": "▲", "note": "●"}
-_STYLE = """<style>
-.lint { font-size: .9rem; line-height: 1.45; overflow-wrap: anywhere }
-.lint h4 { font-size: .95rem; margin: .9rem 0 .2rem; padding: 0 }
-.lint details { margin: .15rem 0 .15rem .2rem }
-.lint summary { cursor: pointer }
-.lint .more { margin: .2rem 0 .5rem 1.1rem; opacity: .85; max-width: 75ch }
-.lint .dot { width: .7em; height: .7em; border-radius: 50%; display: inline-block;
-  margin-right: .45em }
-.lint .tag { font-weight: 600 }
-.lint .sign { font-size: .8em }
-</style>"""
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
@@ -86,7 +76,7 @@ def lint_panel(
         return
     labels = {row.text: label for label, row in rows.items()}
     by_sampler = grouped == "sampler"
-    st.html(_STYLE + (_by_sampler if by_sampler else _by_rule)(shown, labels, colors))
+    st.html(style(__file__) + (_by_sampler if by_sampler else _by_rule)(shown, labels, colors))
 
 
 def _download(page: str, table: pd.DataFrame) -> None:

@@ -8,48 +8,13 @@ import html
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from dashboard.components.browser_files import style
+
 if TYPE_CHECKING:
     import pandas as pd
 
 HUES = ("#6667ff", "#d25200", "#00948e", "#c33dbd", "#997e00", "#0089ca")
 COLUMNS = 11
-
-_STYLE = """<style>
-.pieces { display: flex; flex-wrap: wrap; gap: 0.45rem 0.3rem; line-height: 1.2;
-  padding: 0; margin: 0.2rem 0; }
-.pieces .word { display: inline-flex; max-width: 100%; flex-wrap: wrap; border-radius: 0.4rem;
-  background: color-mix(in srgb, var(--hue) 17%, transparent);
-  border: 1px solid color-mix(in srgb, var(--hue) 55%, transparent); }
-.pieces .word.plain { --hue: #7d8499; }
-.pieces .piece { display: inline-flex; flex-direction: column; align-items: center;
-  padding: 0.22rem 0.42rem 0.18rem; min-width: 1.6rem; cursor: default; }
-.pieces .piece + .piece { border-left: 1px dashed color-mix(in srgb, var(--hue) 75%, transparent);
-}
-.pieces .text { font-weight: 600; white-space: pre-wrap; overflow-wrap: anywhere; }
-.pieces .bytes { font-family: monospace; font-size: 0.8rem; font-weight: 400; }
-.pieces .id { margin-top: 0.15rem; font-size: 0.72rem; opacity: 0.8;
-  font-variant-numeric: tabular-nums; }
-.pieces .plain .text { font-weight: 400; font-style: italic; }
-.pieces .unseen :is(.text, .bytes) { text-decoration: underline wavy light-dark(#b45309, #fbbf24);
-  text-decoration-thickness: 1px; text-underline-offset: 3px; }
-.pieces .cut :is(.text, .bytes) { text-decoration: line-through; text-decoration-thickness: 2px; }
-.pieces .cut { border-style: dashed; background: none; opacity: 0.85; }
-.pieces .differs { box-shadow: inset 0 3px 0 light-dark(#d0202c, #ff7f83);
-  border-top-left-radius: 0.3rem; border-top-right-radius: 0.3rem; }
-.tensor { overflow-x: auto; }
-.tensor table { border-collapse: collapse; font-size: 0.74rem; width: 100%;
-  font-variant-numeric: tabular-nums; margin: 0; }
-.tensor th { font-weight: 400; opacity: 0.75; padding: 0 0.4rem 0 0; text-align: right;
-  border: 0; }
-.tensor td { border: 1px solid color-mix(in srgb, currentColor 16%, transparent);
-  padding: 0.14rem 0.2rem; text-align: center;
-  background: color-mix(in srgb, var(--hue) 20%, transparent); }
-.tensor .start { --hue: #6667ff; font-weight: 600; }
-.tensor .word { --hue: #d25200; }
-.tensor .end { --hue: #00948e; font-weight: 600; }
-.tensor .pad { --hue: transparent; }
-.tensor .pad span { opacity: 0.75; }
-</style>"""
 
 
 def pieces_html(
@@ -77,7 +42,7 @@ def pieces_html(
         if row["kind"] == "end":
             boxes += _pads(table, differs)
     inner = "".join(f"<span {how}>{''.join(parts)}</span>" for how, parts in boxes)
-    return f'{_STYLE}<div class="pieces" role="list">{inner}</div>'
+    return f'{style(__file__)}<div class="pieces" role="list">{inner}</div>'
 
 
 def grid_html(table: "pd.DataFrame", column: str, caption: str) -> str:
@@ -97,7 +62,7 @@ def grid_html(table: "pd.DataFrame", column: str, caption: str) -> str:
         )
         lines.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
     return (
-        f'{_STYLE}<div class="tensor"><table aria-label="{html.escape(caption)}">'
+        f'{style(__file__)}<div class="tensor"><table aria-label="{html.escape(caption)}">'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import plain, show_error
@@ -24,12 +25,6 @@ from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 
 FRAMES = 8
-_STYLE = (
-    "<style>.strip{display:flex;gap:6px;overflow-x:auto;padding-bottom:4px}"
-    ".strip figure{margin:0;flex:1 0 84px;max-width:150px}"
-    ".strip img{width:100%;border-radius:6px;display:block}"
-    ".strip figcaption{font-size:.78rem;opacity:.8;font-variant-numeric:tabular-nums}</style>"
-)
 
 
 def experiments(draft: Draft, baseline: Baseline, trial: Trial) -> dict[str, Experiment]:
@@ -108,7 +103,7 @@ def show_strip(draft: Draft, baseline: Baseline, trial: Trial) -> None:
         ("yours", baseline.label), (draft.sigmas, baseline.sigmas), rows, strict=True
     ):
         st.markdown(f"**{plain(label)}**")
-        st.html(_STYLE + strip_html(label, steps, sigmas[steps], frames))
+        st.html(style(__file__) + strip_html(label, steps, sigmas[steps], frames))
 
 
 def strip_html(

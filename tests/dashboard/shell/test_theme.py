@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.components import tiles, wipe
+from dashboard.components.browser_files import FOLDER
 from dashboard.shell.theme import OWNERS, PALETTE, luminance, scheduler_color
 
 # The relative luminance of the dark theme's background.
@@ -83,8 +83,8 @@ def test_contrast_is_the_one_of_the_standard():
 @pytest.mark.parametrize("place, theme", enumerate(("light", "dark")))
 @pytest.mark.parametrize("what", ["stBaseButton-primary", "stMultiSelectTagsContainer"])
 def test_words_on_the_primary_colour_can_be_read(what, place, theme):
-    style = (ROOT / "dashboard" / "shell" / "main.py").read_text()
-    rules = re.findall(r"([^{}]+)\{ color: light-dark\((#\w+), (#\w+)\)", style)
+    style = (ROOT / "dashboard" / "shell" / "main.css").read_text()
+    rules = re.findall(r"([^{}]+)\{\s*color: light-dark\((#\w+), (#\w+)\)", style)
     (ink,) = {rule[1 + place] for rule in rules if what in rule[0]}
     assert contrast(ink, THEME[theme]["primaryColor"]) >= READABLE
 
@@ -96,8 +96,9 @@ def test_words_of_the_theme_can_be_read(theme, ground, ink):
     assert contrast(THEME[theme][ink], THEME[theme][ground]) >= READABLE
 
 
-@pytest.mark.parametrize("css, chip", [(tiles._CSS, "badge"), (wipe._CSS, "tag")])
-def test_chips_on_pictures_can_be_read_on_any_picture(css, chip):
+@pytest.mark.parametrize("name, chip", [("tiles", "badge"), ("wipe", "tag")])
+def test_chips_on_pictures_can_be_read_on_any_picture(name, chip):
+    css = (FOLDER / f"{name}.css").read_text()
     rules = re.findall(r"\." + chip + r" \{([^}]*)\}", css)
     grounds = [m for rule in rules for m in re.findall(r"background: ([^;]+);", rule)]
     (ink,) = {m for rule in rules for m in re.findall(r"(?<!-)color: (#\w+)", rule)}

@@ -1,0 +1,190 @@
+import { clamp, element, player } from "./common.js";
+
+const STOPS = [
+  [0, 0, 4],
+  [28, 16, 68],
+  [79, 18, 123],
+  [129, 37, 129],
+  [181, 54, 122],
+  [229, 80, 100],
+  [251, 135, 97],
+  [254, 194, 135],
+  [252, 253, 191],
+];
+const colour = (share) => {
+  const place = clamp(share, 0, 0.9999) * (STOPS.length - 1);
+  const low = Math.floor(place);
+  const rest = place - low;
+  return STOPS[low].map((value, i) => Math.round(value + rest * (STOPS[low + 1][i] - value)));
+};
+const LUT = Array.from({ length: 256 }, (_, i) => colour(i / 255));
+const unpack = (text) => {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  return new Uint16Array(bytes.buffer);
+};
+const digits = (value) => (value === 0 ? "0" : value.toPrecision(3));
+const paintScale = (canvas) => {
+  [canvas.width, canvas.height] = [128, 1];
+  const line = canvas.getContext("2d");
+  for (let i = 0; i < 128; i++) {
+    line.fillStyle = `rgb(${LUT[2 * i].join()})`;
+    line.fillRect(i, 0, 1, 1);
+  }
+};
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const root = parentElement.querySelector(".heat");
+  const find = (name) => root.querySelector(`.${name}`);
+  const range = find("range");
+  const play = find("play");
+  const where = find("where");
+  const mean = find("mean");
+  const own = find("own");
+  const cells = find("cells");
+  const opacity = find("opacity");
+  const threshold = find("threshold");
+  root.state ??= { id: null, timer: null, maps: [], place: null };
+  const state = root.state;
+  const [height, width] = data.grid;
+  const size = height * width;
+  const count = data.labels.length;
+
+  const frame = () => (mean.checked ? count : Number(range.value));
+  const value = (map, index, cell) => (map.values[index * size + cell] / 65535) * map.top;
+  const paint = (map, index) => {
+    let top = map.top;
+    if (own.checked || mean.checked) {
+      top = 0;
+      for (let i = 0; i < size; i++) top = Math.max(top, value(map, index, i));
+    }
+    const image = new ImageData(width, height);
+    const cut = Number(threshold.value);
+    for (let i = 0; i < size; i++) {
+      const share = top ? value(map, index, i) / top : 0;
+      const [r, g, b] = LUT[Math.min(255, Math.round(share * 255))];
+      image.data.set([r, g, b, share < cut ? 0 : 255], 4 * i);
+    }
+    const small = new OffscreenCanvas(width, height);
+    small.getContext("2d").putImageData(image, 0, 0);
+    const canvas = map.canvas;
+    const draw = canvas.getContext("2d");
+    draw.clearRect(0, 0, canvas.width, canvas.height);
+    draw.imageSmoothingEnabled = !cells.checked;
+    draw.drawImage(small, 0, 0, canvas.width, canvas.height);
+    canvas.style.opacity = opacity.value;
+    map.low.textContent = "0";
+    map.high.textContent = digits(top);
+    let here = "";
+    if (state.place) {
+      const column = Math.min(width - 1, Math.floor(state.place.x * width));
+      const row = Math.min(height - 1, Math.floor(state.place.y * height));
+      here = `here ${digits(value(map, index, row * width + column))}`;
+      map.mark.style.left = `${100 * state.place.x}%`;
+      map.mark.style.top = `${100 * state.place.y}%`;
+    }
+    map.mark.hidden = !state.place;
+    map.here.textContent = here;
+    map.box.setAttribute(
+      "aria-label",
+      `Heat map of ${[map.word, where.textContent, here].filter(Boolean).join(", ")}. Click, or ` +
+        "press the arrow keys and Enter, to ask about a place.",
+    );
+  };
+  const draw = () => {
+    const index = frame();
+    where.textContent = mean.checked ? data.mean : data.labels[index];
+    range.disabled = play.disabled = mean.checked || count < 2;
+    range.setAttribute("aria-valuetext", where.textContent);
+    find("cut").textContent = `${Math.round(100 * threshold.value)} %`;
+    for (const map of state.maps) paint(map, index);
+    root.dataset.frame = String(index);
+    root.dataset.subject = data.subject;
+  };
+  const ask = () => setTriggerValue("place", { ...state.place, at: Date.now() });
+  const build = () => {
+    state.maps = data.words.map((word) => {
+      const figure = document.createElement("figure");
+      const box = element("div", "layers", figure);
+      box.tabIndex = 0;
+      box.setAttribute("role", "button");
+      box.style.aspectRatio = data.aspect.join(" / ");
+      const picture = element("img", "", box);
+      picture.src = data.picture;
+      picture.alt = "";
+      const canvas = element("canvas", "", box);
+      const grow = Math.ceil(256 / Math.max(width, height));
+      [canvas.width, canvas.height] = [width * grow, height * grow];
+      const mark = element("span", "mark", box);
+      const caption = element("figcaption", "", figure);
+      element("b", "", caption).textContent = word.label;
+      const scale = element("div", "scale", caption);
+      const low = element("span", "", scale);
+      paintScale(element("canvas", "", scale));
+      const high = element("span", "", scale);
+      const here = element("div", "here", caption);
+      box.onclick = (event) => {
+        const area = box.getBoundingClientRect();
+        state.place = {
+          x: clamp((event.clientX - area.left) / area.width, 0, 1),
+          y: clamp((event.clientY - area.top) / area.height, 0, 1),
+        };
+        draw();
+        ask();
+      };
+      box.onkeydown = (event) => {
+        const step = {
+          ArrowLeft: [-1, 0],
+          ArrowRight: [1, 0],
+          ArrowUp: [0, -1],
+          ArrowDown: [0, 1],
+        }[event.key];
+        if (event.key === "Enter" && state.place) ask();
+        if (!step) return;
+        event.preventDefault();
+        const from = state.place ?? { x: 0.5, y: 0.5 };
+        state.place = {
+          x: clamp(from.x + step[0] / width, 0, 1),
+          y: clamp(from.y + step[1] / height, 0, 1),
+        };
+        draw();
+      };
+      return {
+        word: word.label,
+        values: unpack(word.frames),
+        top: word.top,
+        figure,
+        box,
+        canvas,
+        mark,
+        low,
+        high,
+        here,
+      };
+    });
+    find("maps").replaceChildren(...state.maps.map((map) => map.figure));
+  };
+  const stop = player(state, play, range, "evaluations", Math.max(33, 1650 / count), draw);
+  [mean, own, cells, opacity, threshold].forEach((input) => {
+    input.oninput = draw;
+  });
+  if (state.id !== data.id) {
+    stop();
+    if (state.id === null) {
+      opacity.value = 0.7;
+      threshold.value = 0;
+      mean.checked = true;
+    }
+    range.max = count - 1;
+    if (state.subject !== data.subject) {
+      state.place = null;
+      range.value = Math.floor(0.4 * (count - 1));
+    }
+    range.setAttribute("aria-label", "Evaluation");
+    state.id = data.id;
+    state.subject = data.subject;
+    build();
+  }
+  draw();
+  return stop;
+}

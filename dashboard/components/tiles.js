@@ -1,0 +1,69 @@
+import { element } from "./common.js";
+
+export default function (component) {
+  const { data, parentElement } = component;
+  const root = parentElement.querySelector(".tiles");
+  root.setAttribute("aria-label", data.label);
+  root.style.setProperty("--ratio", data.ratio);
+  const made = new Map([...root.children].map((tile) => [tile.dataset.id, tile]));
+  const make = (tile) => {
+    const node = document.createElement("figure");
+    node.dataset.id = tile.id;
+    node.setAttribute("role", "listitem");
+    const frame = element("a", "frame", node);
+    element("span", "empty", frame).setAttribute("aria-hidden", "true");
+    const image = element("img", "", frame);
+    image.hidden = true;
+    image.onload = () => {
+      image.hidden = false;
+      image.classList.toggle("sharp", image.naturalWidth <= data.sharp);
+    };
+    image.onerror = () => {
+      image.hidden = true;
+    };
+    element("span", "badge", frame);
+    element("i", "", element("div", "bar", node));
+    const name = element("figcaption", "name", node);
+    element("span", "dot", name);
+    element("span", "word", name);
+    element("div", "line", node);
+    element("div", "error", node);
+    return node;
+  };
+  const set = (node, name, text) => {
+    const found = node.querySelector(`.${name}`);
+    if (found.textContent !== text) found.textContent = text;
+  };
+  data.tiles.forEach((tile, index) => {
+    const node = made.get(tile.id) ?? make(tile);
+    made.delete(tile.id);
+    if (root.children[index] !== node) root.insertBefore(node, root.children[index] ?? null);
+    node.className = `tile ${tile.look}`;
+    node.dataset.state = tile.state;
+    node.style.setProperty("--tone", tile.color);
+    const frame = node.querySelector(".frame");
+    const image = node.querySelector("img");
+    if (tile.href) {
+      frame.href = tile.href;
+      frame.target = "_blank";
+      frame.rel = "noopener";
+      frame.title = "Open this run in a new tab";
+    } else {
+      frame.removeAttribute("href");
+      frame.removeAttribute("title");
+    }
+    image.alt = tile.alt;
+    if (tile.src && image.getAttribute("src") !== tile.src) image.src = tile.src;
+    if (!tile.src) {
+      image.removeAttribute("src");
+      image.hidden = true;
+    }
+    set(node, "badge", tile.badge);
+    set(node, "word", tile.name);
+    set(node, "line", tile.line);
+    set(node, "error", tile.error);
+    set(node, "empty", tile.src ? "" : tile.mark);
+    node.querySelector(".bar i").style.width = `${(100 * tile.share).toFixed(1)}%`;
+  });
+  for (const node of made.values()) node.remove();
+}
