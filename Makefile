@@ -18,6 +18,9 @@ check: lint types
 lint: $(VENV)/.dev-stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@if test node_modules/.package-lock.json -nt package-lock.json || npm ci --silent 2>&-; \
+	then node_modules/.bin/biome check --error-on-warnings; \
+	else echo "JavaScript and CSS are not checked: npm is not here or could not install."; fi
 
 types: $(VENV)/.dev-stamp
 	$(BIN)/mypy
@@ -45,4 +48,4 @@ $(VENV)/.dev-stamp: requirements-dev.txt $(VENV)/.run-stamp
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache build *.egg-info
