@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import streamlit as st
 
 from dashboard.widgets.csv_table import csv_table
@@ -81,25 +80,12 @@ def _numbers(page: str, tables: dict[str, "pd.DataFrame"]) -> None:
 
 def norms(page: str, first: Latents, second: Latents) -> None:
     """Draw the norm along both ways between two latents."""
-    from dashboard.charts.latent_statistics import path_norm
+    import torch
 
-    table = norm_table(first, second)
+    from dashboard.charts.latent_statistics import path_norm
+    from sdlab.latents.edit import norms_between
+
+    table = norms_between(torch.from_numpy(first), torch.from_numpy(second))
     chart = path_norm(table)
     st.altair_chart(chart, width="stretch", alt="Norm along the way")
     csv_table(table, "latents-walk", f"{page}.csv_walk", "Norm along both ways.", shown=False)
-
-
-def norm_table(first: Latents, second: Latents, count: int = 41) -> "pd.DataFrame":
-    """Return the norm along the spherical and the linear way: ``walk``, ``share``, ``norm``."""
-    import pandas as pd
-    import torch
-
-    from sdlab.latents.edit import WALKS, between
-
-    shares = np.linspace(0, 1, count)
-    ends = torch.from_numpy(first), torch.from_numpy(second)
-    frames = []
-    for walk in WALKS:
-        norm = between(*ends, shares.tolist(), walk).flatten(1).norm(dim=1).numpy()
-        frames.append(pd.DataFrame({"walk": walk, "share": shares, "norm": norm}))
-    return pd.concat(frames, ignore_index=True)

@@ -19,12 +19,15 @@ import numpy as np
 import pandas as pd
 
 from sdlab.ddim.schemes import solving
+from sdlab.latents.film import decoding
 from sdlab.work import Work, counted
 
 if TYPE_CHECKING:
+    from PIL import Image
     from torch import Tensor
 
     from sdlab.ddim.schemes import Denoise
+    from sdlab.denoisers.guided import Guided
     from sdlab.noise.schedule import NoiseSchedule
     from sdlab.solvers.registry import SolverGenerator
 
@@ -166,6 +169,33 @@ def fan(
         ends.append(x.expand(len(seeds), *x.shape[1:]).cpu())
         done += steps
     return Fan(tuple(etas), tuple(seeds), torch.stack(ends))
+
+
+def drawing_fan(
+    denoise: "Guided",
+    start: "Tensor",
+    sigmas: tuple[float, ...],
+    etas: Sequence[float],
+    seeds: Sequence[int],
+) -> "Work[tuple[Fan, list[list[Image.Image]]]]":
+    """Return ``fan`` and its decoded pictures, a list for each eta, as one computation.
+
+    Args:
+        denoise: A model under its words.
+        start: Standard normal start noise, [1, C, h, w].
+        sigmas: Descending, ending in 0.
+        etas: Each from 0 to 1.
+        seeds: Of the injected noise.
+
+    Raises:
+        ValueError: If an eta lies outside 0 ... 1, or there is none, or no seed.
+    """
+    drawn = yield from fan(denoise, start, sigmas, etas, seeds)
+    total = (len(sigmas) - 1) * len(etas)
+    pictures = []
+    for latents in drawn.latents:
+        pictures.append((yield from decoding(denoise.model, latents, total)))
+    return drawn, pictures
 
 
 def check_eta(eta: float) -> None:

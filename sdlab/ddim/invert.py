@@ -5,7 +5,6 @@ noise down to the clean latents; of EDICT's two states the first.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sdlab.ddim.schemes import ITERATIONS, MIX, Scheme, scheme, solving
+from sdlab.ddim.schemes import Scheme, solving
+from sdlab.ddim.settings import Settings
 from sdlab.denoisers.guided import Guided
 from sdlab.latents.files import check_latents
 from sdlab.models.model import Model
-from sdlab.noise import curves
 from sdlab.work import Progress, Work, finish
 
 if TYPE_CHECKING:
@@ -78,15 +77,9 @@ def invert(
     latents: "Tensor",
     prompt: str,
     *,
-    negative_prompt: str = "",
-    guidance_scale: float = 1.0,
-    method: str = "fixed_point",
     num_steps: int = 50,
-    curve: str | None = None,
-    curve_options: Mapping[str, Any] | None = None,
-    iterations: int = ITERATIONS,
-    mix: float = MIX,
     on_progress: Progress | None = None,
+    **settings: Any,
 ) -> Inversion:
     """Return the way from clean latents up into the noise that DDIM would have made them of.
 
@@ -94,26 +87,22 @@ def invert(
         model: The loaded model.
         latents: Clean, scaled latents, [B, C, h, w], finite.
         prompt: What the picture shows.
-        negative_prompt: Used with guidance.
-        guidance_scale: 1 is the exact model; with more, the ways up and down part.
-        method: One of ``schemes.METHODS``.
         num_steps: Steps up, at least 1.
-        curve: The levels, as in an experiment; None for the model's own.
-        curve_options: Arguments of the curve.
-        iterations: Rounds a step of "fixed_point".
-        mix: p of "edict".
         on_progress: Called with (evaluations done, evaluations in all).
+        **settings: Any other field of ``sdlab.ddim.settings.Settings``: ``negative_prompt``,
+            ``guidance_scale`` (1 is the exact model; with more, the ways up and down part),
+            ``method``, ``curve``, ``curve_options``, ``iterations``, ``mix``.
 
     Raises:
         ValueError: If an option is not valid or the latents do not fit the model.
+        TypeError: If there is no such setting.
     """
-    found = scheme(method, iterations=iterations, mix=mix)
+    asked = Settings(prompt, num_steps=num_steps, **settings)
+    ways = asked.scheme()
     check_latents(model, latents)
-    sigmas = tuple(curves.make(curve, model.schedule, num_steps, curve_options or {}).tolist())
-    denoise = Guided(model, prompt, negative_prompt, guidance_scale)
-    return invert_with(
-        denoise, latents.to(model.device).float(), sigmas, method, found, on_progress
-    )
+    sigmas, x0 = asked.sigmas(model.schedule), latents.to(model.device).float()
+    denoise = Guided(model, prompt, asked.negative_prompt, asked.guidance_scale)
+    return invert_with(denoise, x0, sigmas, asked.method, ways, on_progress)
 
 
 def invert_with(

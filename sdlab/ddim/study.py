@@ -4,14 +4,16 @@ Both as a computation that can be watched and left (``sdlab.work``), for the DDI
 benchmark and notebooks alike.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from sdlab.ddim.invert import (
     Inversion,
+    Return,
     check_latents,
     errors,
     inverting,
@@ -19,10 +21,9 @@ from sdlab.ddim.invert import (
     step_errors,
 )
 from sdlab.ddim.prompt_to_prompt import regenerating_with_attention
-from sdlab.ddim.schemes import ITERATIONS, MIX, scheme
+from sdlab.ddim.settings import Settings
 from sdlab.denoisers.guided import Guided
 from sdlab.latents.round_trip import Likeness, likeness
-from sdlab.noise import curves
 from sdlab.work import Work, counted
 
 if TYPE_CHECKING:
@@ -30,48 +31,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdlab.models.model import Model
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to go there and back.
-
-    Attributes:
-        prompt: What the picture shows.
-        negative_prompt: Used with guidance.
-        guidance_scale: Of both ways; 1 or less is the exact model.
-        method: One of ``schemes.METHODS``.
-        num_steps: Steps each way.
-        curve: The levels, as in an experiment; None for the model's own.
-        curve_options: Arguments of the curve.
-        iterations: Rounds a step of "fixed_point".
-        mix: p of "edict".
-    """
-
-    prompt: str = ""
-    negative_prompt: str = ""
-    guidance_scale: float = 1.0
-    method: str = "fixed_point"
-    num_steps: int = 25
-    curve: str | None = None
-    curve_options: Mapping[str, Any] = field(default_factory=dict)
-    iterations: int = ITERATIONS
-    mix: float = MIX
-
-    def with_(self, **changes: Any) -> "Settings":
-        """Return a copy with the named fields changed."""
-        return replace(self, **changes)
-
-    def evaluations(self, start: int = 0, by_step: bool = False) -> int:
-        """Return the network evaluations of a way up and down, as ``there_and_back`` makes them.
-
-        Args:
-            start: The level to go down from.
-            by_step: Whether each step is measured by itself too.
-        """
-        ways = scheme(self.method, iterations=self.iterations, mix=self.mix)
-        down = self.num_steps - start + by_step * self.num_steps
-        return ways.evaluations_up * self.num_steps + ways.evaluations_down * down
 
 
 @dataclass(frozen=True)
@@ -137,32 +96,17 @@ def there_and_back(
     Raises:
         ValueError: If an option is not valid, the latents do not fit, or ``start`` is no step.
     """
-    ways = scheme(settings.method, iterations=settings.iterations, mix=settings.mix)
+    ways, steps = settings.scheme(), settings.num_steps
     check_latents(model, latents)
-    steps, options = settings.num_steps, settings.curve_options
-    sigmas = tuple(curves.make(settings.curve, model.schedule, steps, options).tolist())
+    sigmas = settings.sigmas(model.schedule)
     if not 0 <= start < steps:
         raise ValueError(f"start must be a step, from 0 to {steps - 1}, got {start}.")
     total = settings.evaluations(start, by_step)
-    words = (settings.negative_prompt, settings.guidance_scale)
     x0 = latents.to(model.device).float()
-    denoise = Guided(model, settings.prompt, *words)
+    denoise = Guided(model, settings.prompt, settings.negative_prompt, settings.guidance_scale)
     up = inverting(denoise, x0, sigmas, settings.method, ways)
     inversion = yield from counted(up, 0, total)
-    caption = settings.prompt if edit is None else edit
-    if inject and edit is not None:
-        down = regenerating_with_attention(
-            model,
-            inversion,
-            settings.prompt,
-            caption,
-            negative_prompt=settings.negative_prompt,
-            guidance_scale=settings.guidance_scale,
-            start=start,
-            share=inject,
-        )
-    else:
-        down = regenerating(Guided(model, caption, *words), inversion, start)
+    down = _returning(denoise, inversion, settings, edit, start, inject)
     back = yield from counted(down, ways.evaluations_up * steps, total)
     alone = None
     if by_step:
@@ -179,4 +123,66 @@ def there_and_back(
         errors(inversion, back),
         alone,
         start,
+    )
+
+
+def round_trips(
+    model: "Model",
+    latents: "Tensor",
+    settings: Settings,
+    methods: Sequence[str],
+    steps: Sequence[int],
+    guidances: Sequence[float],
+) -> Work[pd.DataFrame]:
+    """Go there and back by every method; yields after every network evaluation.
+
+    Args:
+        model: The loaded model.
+        latents: Clean, scaled latents, [1, C, h, w], finite.
+        settings: All else.
+        methods: Of ``schemes.METHODS``.
+        steps: Numbers of steps, each with each method.
+        guidances: Guidance scales, each with each of these.
+
+    Returns:
+        Columns ``method``, ``num_steps``, ``guidance_scale``, ``rmse`` (of the latents, relative),
+        ``psnr`` (dB) and ``ssim`` (of the decoded pictures).
+
+    Raises:
+        ValueError: If a setting is not valid or the latents do not fit.
+    """
+    names = ("method", "num_steps", "guidance_scale")
+    cases = list(product(methods, steps, guidances))
+    trips = [settings.with_(**dict(zip(names, case, strict=True))) for case in cases]
+    total, done, rows = sum(trip.evaluations() for trip in trips), 0, []
+    for case, trip in zip(cases, trips, strict=True):
+        outcome = yield from counted(there_and_back(model, latents, trip), done, total)
+        done += trip.evaluations()
+        rows.append((*case, outcome.rmse, outcome.likeness.psnr, outcome.likeness.ssim))
+    return pd.DataFrame(rows, columns=[*names, "rmse", "psnr", "ssim"])
+
+
+def _returning(
+    denoise: Guided,
+    inversion: Inversion,
+    settings: Settings,
+    edit: str | None,
+    start: int,
+    inject: float,
+) -> Work[Return]:
+    """Return the way down: by the same denoiser, under an edit, or with attention held."""
+    words = (settings.negative_prompt, settings.guidance_scale)
+    if edit is None:
+        return regenerating(denoise, inversion, start)
+    if not inject:
+        return regenerating(Guided(denoise.model, edit, *words), inversion, start)
+    return regenerating_with_attention(
+        denoise.model,
+        inversion,
+        settings.prompt,
+        edit,
+        negative_prompt=settings.negative_prompt,
+        guidance_scale=settings.guidance_scale,
+        start=start,
+        share=inject,
     )

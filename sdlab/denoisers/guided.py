@@ -3,7 +3,9 @@
 For work outside the engine: inversion, one noised image, an edit.
 """
 
+import copy
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sdlab.denoisers.network import Sample, evaluate, predictions, uses_guidance
@@ -46,7 +48,22 @@ class Guided:
         schedule = self.model.schedule
         x_t = x / math.sqrt(1.0 + sigma**2)
         timestep = float(schedule.sigma_to_timestep(sigma))
-        words = (self.cond, self.uncond, self.guidance_scale, self.guidance_rescale)
-        outputs = evaluate(self.model, [Sample(row, timestep, *words) for row in x_t.split(1)])
+        words = (self.uncond, self.guidance_scale, self.guidance_rescale)
+        rows = zip(x_t.split(1), self.cond.expand(len(x_t), -1, -1).split(1), strict=True)
+        outputs = evaluate(self.model, [Sample(x, timestep, cond, *words) for x, cond in rows])
         output = torch.cat([output.guided for output in outputs])
         return predictions(schedule, x_t, sigma, output)[0]
+
+    def towards(self, other: "Guided", shares: Sequence[float]) -> "Guided":
+        """Return the same for a batch whose rows' prompts lie on the way to another's.
+
+        Args:
+            other: Whose prompt is the end of the way; the rest stays this one's.
+            shares: How far each row of the batch goes, 0 ... 1: its text embedding is the linear
+                mean of the two.
+        """
+        import torch
+
+        blended = copy.copy(self)
+        blended.cond = torch.cat([torch.lerp(self.cond, other.cond, share) for share in shares])
+        return blended

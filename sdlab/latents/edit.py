@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sdlab.errors import unknown
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
 WALKS = ("spherical", "linear")
@@ -117,6 +118,31 @@ def between(
         return between(first, second, shares, "linear")
     ways = [(((1 - s) * angle).sin() * a + (s * angle).sin() * b) / angle.sin() for s in shares]
     return torch.cat(ways).to(first.dtype)
+
+
+def norms_between(first: "Tensor", second: "Tensor", count: int = 41) -> "pd.DataFrame":
+    """Return the norm, over all values, along every walk between two latents.
+
+    Args:
+        first: [1, C, h, w].
+        second: The same shape.
+        count: Places on each walk, evenly from 0 to 1.
+
+    Returns:
+        Columns ``walk`` (of ``WALKS``), ``share`` (0 ... 1) and ``norm``.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    import numpy as np
+    import pandas as pd
+
+    shares = np.linspace(0, 1, count)
+    frames = []
+    for walk in WALKS:
+        norm = between(first, second, shares.tolist(), walk).flatten(1).norm(dim=1).numpy()
+        frames.append(pd.DataFrame({"walk": walk, "share": shares, "norm": norm}))
+    return pd.concat(frames, ignore_index=True)
 
 
 def _channel(latents: "Tensor", channel: int) -> int:

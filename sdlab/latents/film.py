@@ -16,7 +16,9 @@ from sdlab.errors import unknown
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sdlab.models.model import Model
     from sdlab.runs.trace import Trace
+    from sdlab.work import Work
 
 QUANTITIES = ("x_t", "x0_pred", "eps_pred")
 FILMS = {"gif": "image/gif", "webp": "image/webp", "mp4": "video/mp4"}
@@ -61,6 +63,21 @@ def strip(frames: Sequence[Image.Image], columns: int, gap: int = 4) -> Image.Im
         row, column = divmod(index, columns)
         out.paste(frame.convert("RGB"), (column * (width + gap), row * (height + gap)))
     return out
+
+
+def decoding(model: "Model", latents: "Tensor", total: int) -> "Work[list[Image.Image]]":
+    """Return the decoded pictures of latents as a computation that yields after each.
+
+    Args:
+        model: The loaded model.
+        latents: Clean, scaled latents, [B, C, h, w].
+        total: What the progress stays at, for what came before was counted by evaluations.
+    """
+    pictures = []
+    for one in latents.split(1):
+        pictures.append(model.decode(one))
+        yield total, total
+    return pictures
 
 
 def film(frames: Sequence[Image.Image], kind: str, seconds: float = 4.0) -> bytes:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sdlab.ddim.prompt_to_prompt import injected, regenerating_with_attention, shared_tokens
-from sdlab.ddim.study import Settings, there_and_back
+from sdlab.ddim.settings import Settings
+from sdlab.ddim.study import there_and_back
 from sdlab.errors import ModelError
 from sdlab.work import finish
 

@@ -1,5 +1,7 @@
 """Experiments on latents do what they say, and nothing to what they are given."""
 
+import math
+
 import pytest
 import torch
 
@@ -43,6 +45,16 @@ def test_the_great_circle_keeps_the_norm():
     assert circle.min() > 0.98 * min(a.norm(), b.norm())
     assert line[2] < 0.75 * a.norm()
     torch.testing.assert_close(edit.between(a, b, [0, 1]), torch.cat((a, b)))
+
+
+def test_the_norm_is_tabled_along_both_walks():
+    a, b = torch.zeros(1, 2, 1, 1), torch.zeros(1, 2, 1, 1)
+    a[0, 0], b[0, 1] = 3.0, 3.0  # at a right angle, of one length
+    table, shares = edit.norms_between(a, b, 5), [0, 0.25, 0.5, 0.75, 1]
+    assert table["share"].tolist() == shares * 2
+    norms = table.groupby("walk")["norm"].apply(list)
+    assert norms["spherical"] == pytest.approx([3.0] * 5)
+    assert norms["linear"] == pytest.approx([3 * math.hypot(1 - s, s) for s in shares])
 
 
 def test_one_and_the_same_end_stays(latents):

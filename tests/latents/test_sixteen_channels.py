@@ -7,7 +7,8 @@ from PIL import Image
 
 import sdlab
 from sdlab.ddim.eta import fan
-from sdlab.ddim.study import Settings, there_and_back
+from sdlab.ddim.settings import Settings
+from sdlab.ddim.study import there_and_back
 from sdlab.latents import edit, statistics
 from sdlab.latents.files import latents_bytes, read_latents
 from sdlab.latents.film import quantity

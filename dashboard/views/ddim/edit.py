@@ -35,7 +35,7 @@ def show(page: str, model: ModelView) -> None:
 
 
 def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
-    from sdlab.ddim.study import Settings
+    from sdlab.ddim.settings import Settings
 
     text = form.caption(page, source.caption)
     edited = form.caption(page, _suggestion(source.caption), "Make it")

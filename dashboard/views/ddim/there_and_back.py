@@ -18,7 +18,8 @@ from dashboard.worker.snapshots import ModelView
 from sdlab.ddim.schemes import METHODS
 
 if TYPE_CHECKING:
-    from sdlab.ddim.study import Outcome, Settings
+    from sdlab.ddim.settings import Settings
+    from sdlab.ddim.study import Outcome
 
 SIDE = 384
 AGAINST = {
@@ -55,7 +56,7 @@ def show(page: str, model: ModelView) -> None:
 
 
 def _settings(page: str, source: Source) -> "Settings":
-    from sdlab.ddim.study import Settings
+    from sdlab.ddim.settings import Settings
 
     text = form.caption(page, source.caption)
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -142,7 +142,8 @@ def test_old_results_are_forgotten(studies):
 def test_in_the_worker_beside_a_run(runs_folder):
     """The real worker: a study and a run go on side by side."""
     from dashboard.shell.lab import lab
-    from sdlab.ddim.study import Settings, there_and_back
+    from sdlab.ddim.settings import Settings
+    from sdlab.ddim.study import there_and_back
     from sdlab.experiment.experiment import Experiment
 
     shape = lab().ask(lambda model: (1, model.latent_channels, 8, 8))

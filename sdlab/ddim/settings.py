@@ -1,0 +1,70 @@
+"""How DDIM goes there and back: under which words, by which method, over which noise levels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from sdlab.ddim.schemes import ITERATIONS, MIX, Scheme, scheme
+from sdlab.noise import curves
+
+if TYPE_CHECKING:
+    from sdlab.noise.schedule import NoiseSchedule
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to go there and back.
+
+    Attributes:
+        prompt: What the picture shows.
+        negative_prompt: Used with guidance.
+        guidance_scale: Of both ways; 1 or less is the exact model.
+        method: One of ``schemes.METHODS``.
+        num_steps: Steps each way, at least 1.
+        curve: The levels, as in an experiment; None for the model's own.
+        curve_options: Arguments of the curve.
+        iterations: Rounds a step of "fixed_point".
+        mix: p of "edict".
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    guidance_scale: float = 1.0
+    method: str = "fixed_point"
+    num_steps: int = 25
+    curve: str | None = None
+    curve_options: Mapping[str, Any] | None = field(default_factory=dict)
+    iterations: int = ITERATIONS
+    mix: float = MIX
+
+    def with_(self, **changes: Any) -> "Settings":
+        """Return a copy with the named fields changed."""
+        return replace(self, **changes)
+
+    def scheme(self) -> Scheme:
+        """Return the two ways of the method.
+
+        Raises:
+            ValueError: If the method is unknown or an option of it out of its range.
+        """
+        return scheme(self.method, iterations=self.iterations, mix=self.mix)
+
+    def sigmas(self, schedule: "NoiseSchedule") -> tuple[float, ...]:
+        """Return the noise levels over a model's schedule, descending, ending in 0.
+
+        Raises:
+            ValueError: If the curve, an option of it or the number of steps is not valid.
+        """
+        options = self.curve_options or {}
+        return tuple(curves.make(self.curve, schedule, self.num_steps, options).tolist())
+
+    def evaluations(self, start: int = 0, by_step: bool = False) -> int:
+        """Return the network evaluations of a way up and down, as ``there_and_back`` makes them.
+
+        Args:
+            start: The level to go down from.
+            by_step: Whether each step is measured by itself too.
+        """
+        ways = self.scheme()
+        down = self.num_steps - start + by_step * self.num_steps
+        return ways.evaluations_up * self.num_steps + ways.evaluations_down * down
