@@ -61,7 +61,7 @@ def made(model: "Model", comparison: Comparison | None, **fields: Any) -> Compar
         listed = [asked] if isinstance(asked, (str, Entrant)) else asked
         fields["entrants"] = [Entrant(e) if isinstance(e, str) else e for e in listed]
     if comparison is not None:
-        return Comparison.from_dict({**_fields(comparison), **fields})
+        return comparison.with_(**Comparison.known(fields))
     for name in ("entrants", "prompts"):
         if name not in fields:
             raise ValueError(f"{name} must be given: compare(model, {name}=[...], ...).")
@@ -136,7 +136,3 @@ def _submit(
         except Exception as error:
             found[key] = error
     return jobs
-
-
-def _fields(comparison: Comparison) -> dict[str, Any]:
-    return {name: getattr(comparison, name) for name in comparison.__dataclass_fields__}
