@@ -1,10 +1,7 @@
 """What the server answers beside the pages: zips of runs and comparisons, streamed; pictures."""
 
-import queue
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -14,9 +11,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
+    from zipstream import ZipStream
 
-Chunks = queue.Queue[bytes | Exception | None]
-
+BLOCK = 2**20
 _PATH = "/export/{run}.zip"
 _COMPARISON = "/export/comparison/{comparison}.zip"
 _PICTURE = "/picture/{run}.png"
@@ -64,32 +61,27 @@ def _base() -> str:
 
 
 def _export(request: "Request") -> "Response":
-    from starlette.responses import PlainTextResponse, StreamingResponse
+    from starlette.responses import PlainTextResponse
 
     from dashboard.shell.lab import lab
     from dashboard.worker.stored_runs import run_folder
     from sdlab.errors import StoreError
-    from sdlab.runs.run_folder import read_manifest
+    from sdlab.runs.export import zip_of
 
     run = request.path_params["run"]
     try:
-        folder = run_folder(lab().runs, run)
-        read_manifest(folder)
+        archive = zip_of(run_folder(lab().runs, run))
     except StoreError:
         text = f"No run {run[:40]!r} is stored here."
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
-    headers = {
-        **FILE_HEADERS,
-        "Content-Disposition": f'attachment; filename="sdlab-{run}.zip"',
-    }
-    return StreamingResponse(stream_zip(folder), media_type="application/zip", headers=headers)
+    return _download(archive, f"sdlab-{run}.zip")
 
 
 def _export_comparison(request: "Request") -> "Response":
-    from starlette.responses import PlainTextResponse, StreamingResponse
+    from starlette.responses import PlainTextResponse
 
     from dashboard.shell.lab import lab
-    from sdlab.comparing import export
+    from sdlab.comparing.export import zip_of
     from sdlab.comparing.result import open_result
     from sdlab.errors import StoreError
 
@@ -101,18 +93,31 @@ def _export_comparison(request: "Request") -> "Response":
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
     runs = request.query_params.get("runs") == "1"
     try:
-        if runs:  # while the answer can still be another
-            export.run_folders(result, lab().runs)
+        archive = zip_of(result, lab().runs, runs=runs)
     except StoreError as error:
         text = f"{error} The zip without runs can be had."
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
     kind = "comparison-runs" if runs else "comparison"
-    headers = {
-        **FILE_HEADERS,
-        "Content-Disposition": f'attachment; filename="sdlab-{kind}-{name}.zip"',
-    }
-    chunks = stream(lambda sink: export.write_zip(result, sink, root=lab().runs, runs=runs))
-    return StreamingResponse(chunks, media_type="application/zip", headers=headers)
+    return _download(archive, f"sdlab-{kind}-{name}.zip")
+
+
+def _download(archive: "ZipStream", name: str) -> "Response":
+    """Answer with a zip, which is made as fast as the browser takes it."""
+    from starlette.responses import StreamingResponse
+
+    headers = {**FILE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(_blocks(archive), media_type="application/zip", headers=headers)
+
+
+def _blocks(archive: "ZipStream") -> Iterator[bytes]:
+    """Yield a zip in blocks of 1 MiB, as handing over each costs the server a switch of threads."""
+    held: list[bytes] = []
+    for part in archive:
+        held.append(part)
+        if sum(map(len, held)) >= BLOCK:
+            yield b"".join(held)
+            held.clear()
+    yield b"".join(held)
 
 
 def _why(comparison: str) -> str:
@@ -144,74 +149,3 @@ def _picture(request: "Request") -> "Response":
     except StoreError:
         text = f"No picture of {run[:40]!r} is here."
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
-
-
-class _Pipe:
-    """A file that can only be written, whose bytes come out at the other end."""
-
-    def __init__(self, chunks: "Chunks", gone: threading.Event) -> None:
-        self._chunks = chunks
-        self._gone = gone
-        self._position = 0
-
-    def write(self, data: bytes) -> int:
-        while not self._gone.is_set():
-            try:
-                self._chunks.put(bytes(data), timeout=1)
-                self._position += len(data)
-                return len(data)
-            except queue.Full:
-                continue
-        raise BrokenPipeError("the browser has gone")
-
-    def tell(self) -> int:
-        return self._position
-
-    def flush(self) -> None: ...
-
-    def seekable(self) -> bool:
-        return False
-
-
-def stream_zip(folder: Path) -> Iterator[bytes]:
-    """Yield the zip of a run folder while it is being written, a few blocks in memory at most.
-
-    Raises:
-        Exception: What the writing raised; the browser sees a broken download.
-    """
-    from sdlab.runs.export import write_zip
-
-    yield from stream(lambda sink: write_zip(folder, sink))
-
-
-def stream(write: "Callable[[Any], None]") -> Iterator[bytes]:
-    """Yield what ``write`` writes to the stream it is given, while it writes, in another thread.
-
-    Raises:
-        Exception: What the writing raised.
-    """
-    chunks: Chunks = queue.Queue(maxsize=16)
-    gone = threading.Event()
-
-    def produce() -> None:
-        pipe = _Pipe(chunks, gone)
-        try:
-            write(pipe)
-            end: Exception | None = None
-        except Exception as error:
-            end = error
-        while not gone.is_set():
-            try:
-                chunks.put(end, timeout=1)
-                return
-            except queue.Full:
-                continue
-
-    threading.Thread(target=produce, name="sdlab-zip", daemon=True).start()
-    try:
-        while (chunk := chunks.get()) is not None:
-            if isinstance(chunk, Exception):
-                raise chunk
-            yield chunk
-    finally:
-        gone.set()

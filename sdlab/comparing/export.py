@@ -3,18 +3,24 @@
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from zipfile import ZIP_DEFLATED
+
+from zipstream import ZipStream
 
 from sdlab.comparing.result import MANIFEST, Result
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
-from sdlab.runs.export import Sink, add_file, add_run, csv_bytes, open_zip
+from sdlab.runs.export import Sink, add_run, csv_blocks
 from sdlab.runs.png import png_bytes
 from sdlab.runs.run_folder import IMAGE, read_manifest
 
 if TYPE_CHECKING:
-    import zipfile
+    import pandas as pd
+
+    from sdlab.runs.run import Run
 
 SLUG = 40
 
@@ -22,41 +28,55 @@ SLUG = 40
 def write_zip(
     result: Result, stream: Sink, root: str | Path | None = None, *, runs: bool = False
 ) -> None:
-    """Write a zip of a comparison to a stream.
-
-    It holds ``manifest.json``, ``verdict.txt``, every table as ``<table>.csv`` and
-    ``<table>.parquet``, and ``pictures/<number>-<entrant>-seed<seed>-<budget>.png`` in the order of
-    the ``runs`` table, the references' as ``pictures/reference-<number>-seed<seed>.png``. The
-    stream needs neither seek nor tell.
+    """Write the zip of a comparison to a stream, which needs neither seek nor tell.
 
     Args:
         result: The comparison's.
         stream: Has ``write``.
+        root: As ``zip_of`` takes it.
+        runs: Likewise.
+
+    Raises:
+        ValueError: As ``zip_of``.
+        StoreError: Likewise; then nothing is written.
+    """
+    for block in zip_of(result, root, runs=runs):
+        stream.write(block)
+
+
+def zip_of(result: Result, root: str | Path | None = None, *, runs: bool = False) -> ZipStream:
+    """Return the zip of a comparison, made block by block while it is read.
+
+    It holds ``manifest.json``, ``verdict.txt``, every table as ``<table>.csv`` and
+    ``<table>.parquet``, and ``pictures/<number>-<entrant>-seed<seed>-<budget>.png`` in the order of
+    the ``runs`` table, the references' as ``pictures/reference-<number>-seed<seed>.png``.
+
+    Args:
+        result: The comparison's.
         root: The folder of all runs, from which pictures are taken that are not in memory and
             still of the result's weights; None for those in memory only.
         runs: Whether the run folders are added, as ``runs/<id>/``.
 
     Raises:
         ValueError: If ``runs`` is asked for without ``root``.
-        StoreError: If a run folder that is asked for is missing, damaged or of other weights; then
-            nothing is written.
+        StoreError: If a run folder that is asked for is missing, damaged or of other weights.
     """
     if runs and root is None:
         raise ValueError("runs=True needs root, the folder of all runs.")
     folders = run_folders(result, root) if runs and root is not None else []
-    with open_zip(stream) as archive:
-        text = json.dumps(result.manifest, indent=2, ensure_ascii=False)
-        _add(archive, MANIFEST, (text + "\n").encode())
-        _add(archive, "verdict.txt", ("\n".join(result.verdict) + "\n").encode())
-        for name, table in result.tables.items():
-            _add(archive, f"{name}.csv", csv_bytes(table))
-            stored = io.BytesIO()
-            table.to_parquet(stored, index=False)
-            _add(archive, f"{name}.parquet", stored.getvalue())
-        for key, name in _pictures(result):
-            _add_picture(archive, name, result, key, root)
-        for folder in folders:
-            add_run(folder, archive, "runs/")
+    archive = ZipStream()
+    manifest = json.dumps(result.manifest, indent=2, ensure_ascii=False)
+    archive.add(manifest + "\n", MANIFEST, compress_type=ZIP_DEFLATED)
+    verdict = "\n".join(result.verdict) + "\n"
+    archive.add(verdict, "verdict.txt", compress_type=ZIP_DEFLATED)
+    for name, table in result.tables.items():
+        archive.add(csv_blocks(table), f"{name}.csv", compress_type=ZIP_DEFLATED)
+        archive.add(_parquet(table), f"{name}.parquet")
+    for key, name in _pictures(result):
+        _add_picture(archive, name, result, key, root)
+    for folder in folders:
+        add_run(folder, archive, "runs/")
+    return archive
 
 
 def run_folders(result: Result, root: str | Path) -> list[Path]:
@@ -98,25 +118,25 @@ def _pictures(result: Result) -> list[tuple[str, str]]:
 
 
 def _add_picture(
-    archive: "zipfile.ZipFile", name: str, result: Result, key: str, root: str | Path | None
+    archive: ZipStream, name: str, result: Result, key: str, root: str | Path | None
 ) -> None:
     if key in result.made:
-        run = result.made[key]
-        _add(archive, name, png_bytes(run.image, run.manifest))
+        archive.add(_png(result.made[key]), name)
     elif root is not None:
         path = run_path(root, key) / IMAGE
         if path.is_file() and not path.is_symlink() and _is_of(result, path.parent):
-            try:
-                add_file(path, archive, name)
-            except OSError as error:
-                raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
+            archive.add_path(path, name, recurse=False)
 
 
-def _add(archive: "zipfile.ZipFile", name: str, data: Any) -> None:
-    import zipfile
+def _png(run: "Run") -> Iterator[bytes]:
+    """Yield a run's picture when its turn in the zip comes, not before."""
+    yield png_bytes(run.image, run.manifest)
 
-    kind = zipfile.ZIP_DEFLATED if name.endswith((".csv", ".json", ".txt")) else zipfile.ZIP_STORED
-    archive.writestr(name, data, compress_type=kind)
+
+def _parquet(table: "pd.DataFrame") -> Iterator[bytes]:
+    stored = io.BytesIO()
+    table.to_parquet(stored, index=False)
+    yield stored.getvalue()
 
 
 def _slug(label: str) -> str:

@@ -13,11 +13,13 @@ import codecs
 import io
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from zipfile import ZIP_DEFLATED
+
+from zipstream import ZipStream
 
 from sdlab.columns import OPTIONAL_TABLES, TABLES
 from sdlab.errors import StoreError, unknown
@@ -49,7 +51,7 @@ class Sink(Protocol):
 
 def csv_bytes(table: "pd.DataFrame") -> bytes:
     """Return a table as CSV, UTF-8 with a mark, RFC 4180, its text safe for a spreadsheet."""
-    return b"".join(_csv_blocks(table))
+    return b"".join(csv_blocks(table))
 
 
 def safe_cell(value: Any) -> Any:
@@ -58,9 +60,7 @@ def safe_cell(value: Any) -> Any:
 
 
 def write_zip(folder: str | Path, stream: Sink) -> None:
-    """Write a zip of a run folder to a stream: its files as they are, and each table as CSV.
-
-    The stream needs neither seek nor tell, and no more than a block is held in memory.
+    """Write the zip of a run folder to a stream, which needs neither seek nor tell.
 
     Args:
         folder: The run folder.
@@ -69,36 +69,43 @@ def write_zip(folder: str | Path, stream: Sink) -> None:
     Raises:
         StoreError: If the folder is no run or a file of it is damaged.
     """
+    for block in zip_of(folder):
+        stream.write(block)
+
+
+def zip_of(folder: str | Path) -> ZipStream:
+    """Return the zip of a run folder, made block by block while it is read.
+
+    It holds the folder's files as they are, and each table as CSV.
+
+    Raises:
+        StoreError: If the folder is no run; while it is read, if a table is damaged.
+    """
     folder = Path(folder)
     read_manifest(folder)
-    with open_zip(stream) as archive:
-        add_run(folder, archive)
+    archive = ZipStream()
+    add_run(folder, archive)
+    return archive
 
 
-def open_zip(stream: Sink) -> zipfile.ZipFile:
-    """Return a zip that is written to a stream front to back."""
-    return zipfile.ZipFile(_Unseekable(stream), "w")
-
-
-def add_run(folder: Path, archive: zipfile.ZipFile, under: str = "") -> None:
+def add_run(folder: Path, archive: ZipStream, under: str = "") -> None:
     """Add a run folder to a zip: its files as they are, and each table as CSV.
 
     Args:
         folder: The run folder.
         archive: The zip.
         under: Prefix of its name in the zip, such as "runs/".
-
-    Raises:
-        StoreError: If a table is damaged.
     """
     for name in (*FILES, *OPTIONAL_FILES):
         path = folder / name
         if path.is_file() and not path.is_symlink():
-            add_file(path, archive, f"{under}{folder.name}/{name}")
+            # Not compressed: PNG, Parquet and floats hardly shrink.
+            archive.add_path(path, f"{under}{folder.name}/{name}", recurse=False)
     for name in (*TABLES, *OPTIONAL_TABLES):
         table = folder / f"{name}.parquet"
         if table.is_file() and not table.is_symlink():
-            _add_csv(folder, name, archive, under)
+            target = f"{under}{folder.name}/{name}.csv"
+            archive.add(_stored_csv(table), target, compress_type=ZIP_DEFLATED)
 
 
 def export_run(folder: Path, kind: str, directory: Path) -> list[Path]:
@@ -148,38 +155,29 @@ def _write_table(table: "pd.DataFrame", kind: str, stream: BinaryIO) -> None:
     if kind == "parquet":
         table.to_parquet(stream, index=False)
         return
-    for block in _csv_blocks(table):
+    for block in csv_blocks(table):
         stream.write(block)
 
 
-def add_file(path: Path, archive: zipfile.ZipFile, name: str) -> None:
-    """Add a file to a zip under a name, as it is."""
-    # PNG, Parquet and floats hardly shrink; large files may need zip64.
-    entry = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
-    with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
-        shutil.copyfileobj(source, target, BLOCK)
-
-
-def _add_csv(folder: Path, name: str, archive: zipfile.ZipFile, under: str) -> None:
+def _stored_csv(path: Path) -> Iterator[bytes]:
+    """Yield a stored table as CSV, a few rows in memory at a time."""
     import pyarrow
     import pyarrow.parquet
 
-    entry = zipfile.ZipInfo(f"{under}{folder.name}/{name}.csv")
-    entry.compress_type = zipfile.ZIP_DEFLATED
     try:
-        with pyarrow.parquet.ParquetFile(folder / f"{name}.parquet") as file:
-            with archive.open(entry, "w", force_zip64=True) as target:
-                header = True
-                for batch in file.iter_batches(ROWS):
-                    target.write(_csv(batch.to_pandas(), header))
-                    header = False
-                if header:
-                    target.write(_csv(file.schema_arrow.empty_table().to_pandas(), header))
+        with pyarrow.parquet.ParquetFile(path) as file:
+            header = True
+            for batch in file.iter_batches(ROWS):
+                yield _csv(batch.to_pandas(), header)
+                header = False
+            if header:
+                yield _csv(file.schema_arrow.empty_table().to_pandas(), header)
     except (OSError, pyarrow.ArrowException) as error:
-        raise StoreError(f"{folder / name}.parquet cannot be read: {error}") from error
+        raise StoreError(f"{path} cannot be read: {error}") from error
 
 
-def _csv_blocks(table: "pd.DataFrame") -> Iterator[bytes]:
+def csv_blocks(table: "pd.DataFrame") -> Iterator[bytes]:
+    """Yield what ``csv_bytes`` returns, a block of rows at a time."""
     for start in range(0, max(1, len(table)), ROWS):
         yield _csv(table.iloc[start : start + ROWS], header=start == 0)
 
@@ -191,17 +189,3 @@ def _csv(table: "pd.DataFrame", header: bool) -> bytes:
     out = io.StringIO()
     safe.to_csv(out, index=False, header=header, lineterminator="\r\n")
     return (codecs.BOM_UTF8 if header else b"") + out.getvalue().encode()
-
-
-class _Unseekable(io.RawIOBase, BinaryIO):
-    """Hides that a stream can seek, so that the zip is written front to back."""
-
-    def __init__(self, stream: Sink) -> None:
-        self._stream = stream
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._stream.write(bytes(data))
-        return len(data)

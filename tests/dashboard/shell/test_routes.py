@@ -2,22 +2,25 @@
 
 import io
 import shutil
-import threading
 import time
 import zipfile
+from pathlib import Path
 
+import psutil
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from dashboard.shell.headers import HEADERS, middleware
 from dashboard.shell.lab import lab
-from dashboard.shell.routes import comparison_zip_url, picture_url, routes, stream_zip, zip_url
+from dashboard.shell.routes import comparison_zip_url, picture_url, routes, zip_url
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.facts import Facts
 from sdlab.comparing.summary import summarise
+from sdlab.errors import StoreError
 from sdlab.experiment.experiment import Experiment
+from sdlab.runs.export import zip_of
 from sdlab.runs.run_folder import open_run
 
 
@@ -147,18 +150,25 @@ def test_a_page_may_be_framed_by_its_own_server_only(client):
 
 
 def test_a_reader_who_leaves_ends_the_writing(stored):
-    stream = stream_zip(stored)
-    next(stream)
-    stream.close()
-    for _ in range(50):
-        if not [t for t in threading.enumerate() if t.name == "sdlab-zip"]:
-            return
-        time.sleep(0.1)
-    pytest.fail("the writing thread is still there")
+    blocks = iter(zip_of(stored))
+    while b"IHDR" not in next(blocks):
+        continue
+    assert open_in(stored) == ["image.png"]
+    blocks.close()
+    assert open_in(stored) == []
 
 
-def test_a_run_that_cannot_be_read_breaks_the_download(tmp_path):
-    from sdlab.errors import StoreError
+def open_in(folder):
+    opened = (Path(file.path) for file in psutil.Process().open_files())
+    return [path.name for path in opened if path.parent == folder]
 
-    with pytest.raises(StoreError):
-        list(stream_zip(tmp_path))
+
+def test_a_table_that_cannot_be_read_breaks_the_download(stored, client, tmp_path):
+    table, kept = stored / "steps.parquet", tmp_path / "steps.parquet"
+    shutil.copy(table, kept)
+    table.write_bytes(b"nothing")
+    try:
+        with pytest.raises(StoreError, match=r"steps\.parquet cannot be read"):
+            client.get(zip_url(stored.name))
+    finally:
+        shutil.copy(kept, table)
