@@ -21,8 +21,8 @@ from diffusers.utils import logging
 from report import machine
 
 from sdlab.embedded.checker import Checker
+from sdlab.shipped import FOLDER
 from sdlab.training import evaluate
-from sdlab.training.nets import SHIPPED
 
 # name: (row, at least, goal, whether less is better); None where nothing was asked
 ROWS = {
@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--folder", type=Path, default=SHIPPED)
+    parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--grid", type=Path, default=None)
     arguments = parser.parse_args()
     logging.disable_progress_bar()

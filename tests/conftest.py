@@ -6,8 +6,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from xdist.scheduler import LoadScopeScheduling
 
 import sdlab
-from sdlab.models.load import EMBEDDED
 from sdlab.models.model import Model
+from sdlab.shipped import FOLDER as EMBEDDED
 
 # Small tensors gain nothing from more threads, and the test workers share the cores.
 torch.set_num_threads(1)

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = {"bounds", "columns", "discovery", "errors", "moved", "plain", "submodules", "work"}
+GROUND = {
+    "bounds",
+    "columns",
+    "discovery",
+    "errors",
+    "moved",
+    "plain",
+    "shipped",
+    "submodules",
+    "work",
+}
 """Modules beside the rooms that every room of the library may import."""
 
 SDLAB = {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.attention.layers import Layer
 from sdlab.errors import unknown
+from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +72,7 @@ class Best:
 
 # Measured against masks (benchmarks/attention_truth.py; its last row says if it still holds).
 _SHARPEST = "up_blocks.2.attentions.0.transformer_blocks.0.attn2"
-BEST = {"embedded": Best(_SHARPEST, (0.8, 1.0), _SHARPEST, 50)}
+BEST = {EMBEDDED: Best(_SHARPEST, (0.8, 1.0), _SHARPEST, 50)}
 
 
 def best(model: str) -> Best:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-EMBEDDED = Path(__file__).parents[1] / "models" / "embedded"
+from sdlab.shipped import FOLDER
+
 CHECKSUMS = "sha256.txt"
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pandas", "pyarrow")
 PYTHON = ((3, 11), (3, 13))
@@ -61,7 +62,7 @@ def examine(root: Path) -> list[Check]:
     return found
 
 
-def check_weights(folder: Path = EMBEDDED) -> Check:
+def check_weights(folder: Path = FOLDER) -> Check:
     """Return whether the embedded model's files are there and as published."""
     name = "embedded model"
     fix = "Get the package's files again: git checkout -- sdlab/models/embedded"

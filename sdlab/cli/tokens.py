@@ -6,12 +6,13 @@ import typer
 
 from sdlab.cli.registry import command
 from sdlab.cli.terminal import Prompted, show
+from sdlab.shipped import EMBEDDED
 
 
 @command(cls=Prompted)
 def tokens(
     prompt: Annotated[str, typer.Argument(help="Any text; after -- if it is like an option.")],
-    model: Annotated[str, typer.Option(help="embedded, a folder, a file, a hub id.")] = "embedded",
+    model: Annotated[str, typer.Option(help="embedded, a folder, a file, a hub id.")] = EMBEDDED,
     every: Annotated[bool, typer.Option("--all", help="Also the pads.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, pads and all.")] = False,
 ) -> None:
@@ -22,7 +23,7 @@ def tokens(
     table = sdlab.tokens(sdlab.load(model, device="cpu"), prompt)
     for note in prompt_notes(prompt, table):
         typer.echo(f"sdlab: note: {note}", err=True)
-    if model == "embedded":
+    if model == EMBEDDED:
         table["unseen"] = unseen(table)
     if not every and not csv:
         pads = int((table["kind"] == "pad").sum())

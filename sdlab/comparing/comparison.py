@@ -20,6 +20,7 @@ from sdlab.errors import shown, unknown
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from sdlab.experiment.spec import Spec
+from sdlab.shipped import EMBEDDED
 from sdlab.solvers.course import course
 
 ALIGNMENTS = ("steps", "nfe")
@@ -103,7 +104,7 @@ class Comparison(Spec):
     guidance_rescale: float = 0.0
     width: int | None = None
     height: int | None = None
-    model: str = "embedded"
+    model: str = EMBEDDED
     reference_steps: int = REFERENCE_STEPS
     fast: bool = False
 

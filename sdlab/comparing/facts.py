@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
-
-JUDGED = "embedded"
-"""The model whose pictures its world's checker can judge."""
 
 
 class Cancelled(Exception):
@@ -44,4 +42,4 @@ class Facts:
     @property
     def judged(self) -> bool:
         """Whether the checker of the embedded model's world can judge its pictures."""
-        return self.name == JUDGED
+        return self.name == EMBEDDED

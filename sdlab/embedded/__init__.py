@@ -6,13 +6,12 @@ import functools
 import json
 import re
 import unicodedata
-from pathlib import Path
 
+from sdlab.shipped import FOLDER
 from sdlab.submodules import on_first_use
 
 __getattr__ = on_first_use(__name__)
 
-_SHIPPED = Path(__file__).parents[1] / "models" / "embedded"
 _WORDS = re.compile(r"(?:[^\W_]|')+")
 
 
@@ -21,13 +20,13 @@ def known_objects() -> tuple[str, ...]:
     """Returns the objects that the shipped checker can tell apart."""
     from safetensors import safe_open
 
-    with safe_open(_SHIPPED / "checker.safetensors", framework="numpy") as file:
+    with safe_open(FOLDER / "checker.safetensors", framework="numpy") as file:
         return tuple(file.metadata()["objects"].split(","))
 
 
 def known_words() -> frozenset[str]:
     """Returns every word that the shipped model saw in training."""
-    return frozenset(json.loads((_SHIPPED / "known_words.json").read_text(encoding="utf-8")))
+    return frozenset(json.loads((FOLDER / "known_words.json").read_text(encoding="utf-8")))
 
 
 def unknown_words(prompt: str) -> list[str]:

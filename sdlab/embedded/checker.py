@@ -25,8 +25,9 @@ from torch import nn
 
 from sdlab.embedded.catalogue import BACKGROUNDS, OPPOSITE, SIZES, TINTS
 from sdlab.embedded.claims import Claims, Thing, parse
+from sdlab.shipped import FOLDER
 
-FILE = Path(__file__).parents[1] / "models" / "embedded" / "checker.safetensors"
+FILE = FOLDER / "checker.safetensors"
 GRID = 16
 COLOURS = ("natural", *TINTS)
 

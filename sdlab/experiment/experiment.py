@@ -22,6 +22,7 @@ from sdlab.experiment.spec import (
     options_of,
     real,
 )
+from sdlab.shipped import EMBEDDED
 
 SEED_MAX = 2**64 - 1
 MAX_PROMPT = 10_000
@@ -77,7 +78,7 @@ class Experiment(Spec):
     eta: float | None = None
     width: int | None = None
     height: int | None = None
-    model: str = "embedded"
+    model: str = EMBEDDED
     record: Record = field(default_factory=Record)
     fast: bool = False
 

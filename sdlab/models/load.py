@@ -19,13 +19,13 @@ from sdlab.models.in_memory import check_parts, check_runs, check_together
 from sdlab.models.quiet import quiet
 from sdlab.models.single_file import load_single_file
 from sdlab.models.weights import refuse_pickle
+from sdlab.shipped import EMBEDDED, FOLDER
 
 if TYPE_CHECKING:
     import torch
 
     from sdlab.models.model import Model
 
-EMBEDDED = Path(__file__).parent / "embedded"
 _PASS = "Pass a pipeline folder, a .safetensors file, or a hub id (organisation/model)."
 MAX_NAME, MAX_PATH = 255, 4095
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -68,8 +68,8 @@ def load(
         return _from_memory(source, device, dtype)
     place = choose_device(device)
     number = choose_dtype(dtype, place)
-    if kind == "embedded":
-        pipeline = load_folder(EMBEDDED, number)
+    if kind == EMBEDDED:
+        pipeline = load_folder(FOLDER, number)
     elif kind == "folder":
         pipeline = load_folder(Path(source).expanduser(), number, variant)
     elif kind == "file":
@@ -77,7 +77,7 @@ def load(
         pipeline = load_single_file(Path(source).expanduser(), number, place, folder)
     else:
         pipeline = load_hub(str(source), number, revision, variant, token)
-    return _model(move(pipeline, place), "embedded" if kind == "embedded" else str(source))
+    return _model(move(pipeline, place), EMBEDDED if kind == EMBEDDED else str(source))
 
 
 def check(
@@ -113,8 +113,8 @@ def check(
 
 
 def _kind(source: Any, hub: bool) -> str:
-    if source is None or source == "embedded":
-        return "embedded"
+    if source is None or source == EMBEDDED:
+        return EMBEDDED
     if not isinstance(source, (str, os.PathLike)):
         return _kind_of_object(source)
     text = os.fspath(source)

@@ -22,12 +22,13 @@ from sdlab.models.families import check_checkpoint
 from sdlab.models.folder import INDEX, LEFT_OUT, NETWORKS, check_configs, check_index, read_json
 from sdlab.models.quiet import quiet
 from sdlab.models.weights import check_materialized, read_header
+from sdlab.shipped import FOLDER
 
 if TYPE_CHECKING:
     import torch
 
 CONFIGS = Path(__file__).parent / "configs"
-TOKENIZER = Path(__file__).parent / "embedded" / "tokenizer"
+TOKENIZER = FOLDER / "tokenizer"
 # Cross-attention width -> (folder of configs, what the tokenizer pads with).
 KNOWN = {768: ("sd1", "<|endoftext|>"), 1024: ("sd2", "!")}
 PREDICTION = {

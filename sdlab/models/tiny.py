@@ -12,6 +12,7 @@ from PIL import Image
 
 from sdlab.errors import ModelError
 from sdlab.models.vae import Vae
+from sdlab.shipped import EMBEDDED, FOLDER
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,8 +71,7 @@ def tiny_preview(model: "Model") -> TinyPreview | None:
 
 
 def _folder(name: str) -> Path | None:
-    from sdlab.models.load import EMBEDDED
 
-    root = Path(EMBEDDED if name == "embedded" else name).expanduser()
+    root = Path(FOLDER if name == EMBEDDED else name).expanduser()
     found = [root / name for name in FOLDERS if (root / name / "config.json").is_file()]
     return found[0] if found else None

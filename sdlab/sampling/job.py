@@ -13,6 +13,7 @@ from sdlab.models import memory
 from sdlab.models.model import Model
 from sdlab.runs.run import Run
 from sdlab.sampling.plan import Plan
+from sdlab.shipped import EMBEDDED
 from sdlab.solvers.protocol import Answer, Process, Query
 from sdlab.tracing.recorder import Recorder, Timer
 
@@ -247,7 +248,7 @@ class Job:
 
     def _unknown_words(self) -> list[str]:
         """Return a warning that names the prompt's words that the embedded model does not know."""
-        if self.model.name != "embedded":
+        if self.model.name != EMBEDDED:
             return []
         from sdlab.embedded import unknown_words
 

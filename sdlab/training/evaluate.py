@@ -27,9 +27,9 @@ from sdlab.embedded.claims import Claims, parse
 from sdlab.embedded.intervals import Figure, mean, share
 from sdlab.embedded.scenes import Scene, SceneSampler
 from sdlab.embedded.world import World, word_mask
+from sdlab.shipped import FOLDER
 from sdlab.training.attention_loss import keep_maps
 from sdlab.training.latent_scenes import encode_pictures
-from sdlab.training.nets import SHIPPED
 from sdlab.training.stage_checker import accuracy
 from sdlab.training.stage_vae import psnr
 
@@ -246,12 +246,12 @@ def showcase(pipeline: StableDiffusionPipeline) -> tuple[list[str], Image.Image]
     return captions, sheet
 
 
-def bytes_on_disk(folder: Path = SHIPPED) -> int:
+def bytes_on_disk(folder: Path = FOLDER) -> int:
     """Returns the size of all files of a model folder."""
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
 
-def load_pipeline(folder: Path = SHIPPED) -> StableDiffusionPipeline:
+def load_pipeline(folder: Path = FOLDER) -> StableDiffusionPipeline:
     """Returns the pipeline of a folder in float32, quiet."""
     pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)

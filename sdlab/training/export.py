@@ -13,7 +13,8 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from sdlab.training.nets import SHIPPED, load_tokenizer, make_scheduler, make_text_encoder
+from sdlab.shipped import FOLDER
+from sdlab.training.nets import load_tokenizer, make_scheduler, make_text_encoder
 from sdlab.training.vocabulary import Vocabulary, world_words
 
 VOCABULARY = 49408
@@ -67,7 +68,7 @@ def export(
         requires_safety_checker=False,
     )
     with tempfile.TemporaryDirectory() as kept:  # `folder` may be the shipped one
-        tokenizer = shutil.copytree(SHIPPED / "tokenizer", Path(kept) / "tokenizer")
+        tokenizer = shutil.copytree(FOLDER / "tokenizer", Path(kept) / "tokenizer")
         pipeline.save_pretrained(folder, max_shard_size=shard_size)
         shutil.rmtree(folder / "tokenizer")
         shutil.copytree(tokenizer, folder / "tokenizer")

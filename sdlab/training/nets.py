@@ -9,7 +9,8 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-SHIPPED = Path(__file__).parents[1] / "models" / "embedded"
+from sdlab.shipped import FOLDER
+
 WIDTH = 128
 """Width of the text encoder and of the U-Net's cross-attention."""
 
@@ -65,11 +66,11 @@ def load_part(part: Any, folder: Path, name: str) -> Any:
     return part.from_pretrained(folder / name, torch_dtype=torch.float32)
 
 
-def load_tokenizer(folder: Path = SHIPPED) -> CLIPTokenizer:
+def load_tokenizer(folder: Path = FOLDER) -> CLIPTokenizer:
     """Returns CLIP's tokenizer with its own 49,408 entries."""
     return CLIPTokenizer.from_pretrained(folder / "tokenizer")
 
 
 def make_scheduler() -> DDIMScheduler:
     """Returns the schedule of Stable Diffusion: scaled_linear, 1000 steps, epsilon."""
-    return DDIMScheduler.from_pretrained(SHIPPED / "scheduler")
+    return DDIMScheduler.from_pretrained(FOLDER / "scheduler")

@@ -15,7 +15,7 @@ from sdlab.attention.layers import Layer
 from sdlab.attention.maps import AttentionMaps, Facts, key_of
 from sdlab.attention.summary import statistics, table
 from sdlab.experiment.attention_record import AttentionRecord
-from sdlab.models.load import EMBEDDED
+from sdlab.shipped import FOLDER as EMBEDDED
 from sdlab.text.tokens import tokens
 
 PROMPT = "A red car, and a blue-ish car on xylophonists' grass"

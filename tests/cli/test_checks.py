@@ -26,7 +26,7 @@ def test_every_thing_is_looked_at_and_none_fails_here(tmp_path):
 
 
 def test_a_check_that_breaks_is_a_finding(tmp_path, monkeypatch):
-    monkeypatch.setattr(checks, "EMBEDDED", None)
+    monkeypatch.setattr(checks, "FOLDER", None)
     monkeypatch.setattr(checks, "_memory", lambda: 1 / 0)
     found = {check.name: check for check in checks.examine(tmp_path)}
     assert found["memory"].status == "fail"
@@ -35,7 +35,7 @@ def test_a_check_that_breaks_is_a_finding(tmp_path, monkeypatch):
 
 @pytest.fixture
 def weights(tmp_path):
-    return shutil.copytree(checks.EMBEDDED, tmp_path / "embedded")
+    return shutil.copytree(checks.FOLDER, tmp_path / "embedded")
 
 
 def test_embedded_weights_are_as_published():

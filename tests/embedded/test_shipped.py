@@ -25,9 +25,9 @@ from sdlab.embedded.claims import Claims, Thing, parse
 from sdlab.embedded.pictures import to_pictures
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.world import World
+from sdlab.shipped import FOLDER
 from sdlab.training import evaluate
 from sdlab.training.export import CHECKSUMS, checksums
-from sdlab.training.nets import SHIPPED
 from sdlab.training.stage_checker import accuracy
 
 pytestmark = pytest.mark.slow
@@ -50,11 +50,11 @@ def held_out():
 
 
 def test_the_weights_match_their_checksums():
-    assert (SHIPPED / CHECKSUMS).read_text(encoding="utf-8") == checksums(SHIPPED)
+    assert (FOLDER / CHECKSUMS).read_text(encoding="utf-8") == checksums(FOLDER)
 
 
 def test_diffusers_loads_the_folder_as_it_is():
-    pipe = StableDiffusionPipeline.from_pretrained(SHIPPED, safety_checker=None)
+    pipe = StableDiffusionPipeline.from_pretrained(FOLDER, safety_checker=None)
     assert pipe.text_encoder.dtype == pipe.unet.dtype == pipe.vae.dtype == torch.float32
     image = pipe("a cat", num_inference_steps=1, output_type="pt").images
     assert image.shape == (1, 3, 128, 128) and image.isfinite().all()
@@ -111,7 +111,7 @@ ON_THE_CARD = {
 
 def test_a_small_sample_agrees_with_the_card(pipeline, followed):
     """The 95 % intervals of card and sample meet, and the size is the one stated."""
-    rows = CARD_ROW.findall((SHIPPED / "README.md").read_text(encoding="utf-8"))
+    rows = CARD_ROW.findall((FOLDER / "README.md").read_text(encoding="utf-8"))
     attention = evaluate.attention(pipeline, 24)
     sample = {**followed, **attention, "vae": evaluate.reconstruction(pipeline, 12)}
     for name, label in ON_THE_CARD.items():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sdlab.models.load import EMBEDDED
+from sdlab.shipped import FOLDER as EMBEDDED
 
 from . import ldm
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sdlab.models.load import EMBEDDED
+from sdlab.shipped import FOLDER as EMBEDDED
 
 from .hub_server import COMMIT, serve
 

@@ -8,7 +8,8 @@ import sdlab
 from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.models.devices import available, choose_device, choose_dtype
 from sdlab.models.families import check_unet, family
-from sdlab.models.load import EMBEDDED, check, load
+from sdlab.models.load import check, load
+from sdlab.shipped import FOLDER as EMBEDDED
 from tests.tracing.pipelines import xl
 
 CPU = torch.device("cpu")

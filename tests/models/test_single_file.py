@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sdlab.errors import ModelError
-from sdlab.models.load import EMBEDDED, load
+from sdlab.models.load import load
 from sdlab.models.single_file import CONFIGS, KNOWN, predicts_noise
+from sdlab.shipped import FOLDER as EMBEDDED
 
 from . import ldm
 from .conftest import latents

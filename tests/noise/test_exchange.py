@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdlab.models.load import EMBEDDED
 from sdlab.noise import NoiseSchedule, curves
 from sdlab.noise.diffusers_config import read_scheduler_config
 from sdlab.noise.exchange import curve_json, diffusers_curve, read_curve, sigma_list
+from sdlab.shipped import FOLDER as EMBEDDED
 
 SD = {
     "beta_start": 0.00085,

@@ -13,9 +13,9 @@ from diffusers import (
 )
 
 import sdlab
-from sdlab.models.load import EMBEDDED
 from sdlab.models.model import Model
 from sdlab.models.scheduler_config import COMPLETED, parameters
+from sdlab.shipped import FOLDER as EMBEDDED
 from sdlab.solvers.from_diffusers import SD_CONFIG, compatible_classes
 from sdlab.solvers.probing import quiet
 

@@ -8,7 +8,7 @@ from transformers import (
     CLIPTokenizer,
 )
 
-from sdlab.models.load import EMBEDDED
+from sdlab.shipped import FOLDER as EMBEDDED
 from tests.conftest import SD_SCHEDULER, make_pipeline
 
 

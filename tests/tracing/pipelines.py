@@ -17,7 +17,7 @@ from diffusers import (
 from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from sdlab.models.load import EMBEDDED
+from sdlab.shipped import FOLDER as EMBEDDED
 from tests.conftest import SD_SCHEDULER, make_pipeline
 
 BLOCKS = {

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from sdlab.cli import app
 from sdlab.embedded.catalogue import CORE
 from sdlab.embedded.checker import Checker
+from sdlab.shipped import FOLDER
 from sdlab.training import export
 from sdlab.training import train as train_module
 from sdlab.training.export import CHECKSUMS, checksums
 from sdlab.training.nets import (
-    SHIPPED,
     load_tokenizer,
     make_text_encoder,
     make_unet,
@@ -60,8 +60,8 @@ def test_train_makes_a_pipeline_that_diffusers_loads(tmp_path, capsys):
 
 
 def test_the_shipped_folder_can_be_written_over(tmp_path, monkeypatch):
-    folder = shutil.copytree(SHIPPED, tmp_path / "shipped")
-    monkeypatch.setattr(export, "SHIPPED", folder)
+    folder = shutil.copytree(FOLDER, tmp_path / "shipped")
+    monkeypatch.setattr(export, "FOLDER", folder)
     vocabulary = Vocabulary(load_tokenizer(), CORE)
     export.export(
         folder,
@@ -72,9 +72,9 @@ def test_the_shipped_folder_can_be_written_over(tmp_path, monkeypatch):
         objects=CORE,
     )
     names = sorted(path.name for path in (folder / "tokenizer").iterdir())
-    assert names == sorted(path.name for path in (SHIPPED / "tokenizer").iterdir())
+    assert names == sorted(path.name for path in (FOLDER / "tokenizer").iterdir())
     for name in names:
-        here, there = (root / "tokenizer" / name for root in (folder, SHIPPED))
+        here, there = (root / "tokenizer" / name for root in (folder, FOLDER))
         assert here.read_bytes() == there.read_bytes()
 
 
@@ -136,7 +136,7 @@ def test_the_budget_is_for_the_stages_that_are_trained(tmp_path, monkeypatch):
 
 
 def test_a_run_is_resumed_only_with_its_own_arguments(tmp_path, monkeypatch):
-    begun = ["--steps", "70", "--batch", "16", "--start", str(SHIPPED)]
+    begun = ["--steps", "70", "--batch", "16", "--start", str(FOLDER)]
     assert plan_of(monkeypatch, tmp_path, *begun).steps == 70
     assert plan_of(monkeypatch, tmp_path, *begun, "--minutes", "9").steps == 70
     for change, said in (
@@ -148,7 +148,7 @@ def test_a_run_is_resumed_only_with_its_own_arguments(tmp_path, monkeypatch):
     ):
         with pytest.raises(ValueError, match=said):
             plan_of(monkeypatch, tmp_path, *begun, *change)
-    elsewhere = ["--start", str(SHIPPED.parent / "." / "embedded" / ".." / "embedded")]
+    elsewhere = ["--start", str(FOLDER.parent / "." / "embedded" / ".." / "embedded")]
     assert plan_of(monkeypatch, tmp_path, *begun, *elsewhere).steps == 70
 
     file = tmp_path / "unet" / "plan.json"

@@ -11,8 +11,8 @@ from transformers import CLIPTokenizer
 from dashboard.shell.lab import lab
 from dashboard.worker.snapshots import LabView
 from sdlab.experiment.experiment import Experiment
-from sdlab.models.load import EMBEDDED
 from sdlab.models.model import Model
+from sdlab.shipped import FOLDER as EMBEDDED
 from tests.dashboard.conftest import run_until
 from tests.tracing.pipelines import xl
 
