@@ -1,4 +1,4 @@
-"""The solver bench: how accurate a solver is, on data whose truth is known."""
+"""The solver bench: measures how accurate a solver is, on data whose truth is known."""
 
 from sdlab.bench.data import Problem, problem, problems
 from sdlab.bench.entrant import curves_for

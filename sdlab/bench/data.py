@@ -1,7 +1,7 @@
-"""The problems of the bench: data whose denoiser is exact, and so whose samples have a truth.
+"""The problems of the bench: data with an exact denoiser, so that the true result is known.
 
 Small dimensions are kept as images of one pixel, [B, C, 1, 1], so that every solver and every
-diffusers scheduler takes them as it takes latents.
+diffusers scheduler can take them for latents.
 """
 
 import math
@@ -159,7 +159,7 @@ def _patterns(count: int) -> "Tensor":
 
 
 def _pictures(name: str) -> Problem:
-    """Pictures of the embedded model's world, made small."""
+    """Pictures of the embedded model's world, reduced in size."""
     from torch.nn.functional import avg_pool2d
 
     from sdlab.denoisers.ideal import Ideal

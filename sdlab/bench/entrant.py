@@ -1,8 +1,8 @@
-"""One solver or scheduler on the bench: set up over a curve, sent from true particles to its end.
+"""One solver or scheduler on the bench: set up over a curve, run from true particles to its end.
 
-Own solvers are driven directly, in VE coordinates, over the sigmas of a curve. diffusers'
-schedulers go as they are, in their own coordinates and over their own levels
-(``sdlab.course``); only their first and last point are brought to VE.
+sdlab's solvers are driven directly, in VE coordinates, over the sigmas of a curve. diffusers'
+schedulers run unchanged, in their own coordinates and over their own levels (``sdlab.course``);
+only their first and last point are converted to VE.
 """
 
 import math
@@ -38,14 +38,14 @@ ENDS = ("zero", "sigma_min")
 
 @dataclass(frozen=True)
 class Entrant:
-    """A solver over one curve and number of steps, ready to go.
+    """A solver over one curve and number of steps, ready to run.
 
     Attributes:
         name: Its short name or diffusers class.
-        curve: The curve it follows; of a diffusers scheduler left to its config: that spacing.
+        curve: The curve it follows; for a diffusers scheduler without one, its config's spacing.
         num_steps: Solver steps.
         start: The level it starts from.
-        last: The level of its last evaluation but one at 0: from where it jumps, if it ends at 0.
+        last: The last level above 0 at which it evaluates: from there it jumps, if it ends at 0.
         end: The level it ends at.
         run: (x at ``start``, denoise, noise, watch) -> x at ``end`` and evaluations made.
     """
@@ -64,8 +64,8 @@ class Entrant:
 class SharedNoise(Noise):
     """Noise for a batch of particles at once.
 
-    A Brownian motion is walked along as it is asked for, exact in law and fast; unlike a solver's
-    usual path it is another for another number of steps.
+    The Brownian motion is drawn as it is asked for, exact in distribution and fast; unlike the
+    usual path of a solver it depends on the number of steps.
     """
 
     def __init__(self, generator: "torch.Generator") -> None:
@@ -87,7 +87,7 @@ class SharedNoise(Noise):
         return (last - first) / math.sqrt(end - start)
 
     def _at(self, x: "Tensor", tau: float) -> "Tensor":
-        """Return W(tau): known, a step beyond what is known, or a bridge between neighbours."""
+        """Return W(tau): known, or a step beyond the known values, or a bridge between two."""
         before = [point for point in self._walk if point[0] <= tau]
         after = [point for point in self._walk if point[0] > tau]
         if before and before[-1][0] == tau:
@@ -123,8 +123,8 @@ def enter(
         curve: How sigma falls; None for Stable Diffusion's own spacing ("leading").
         curve_options: Arguments of the curve; for own solvers only.
         options: Arguments of the solver, or of the scheduler's class and its ``eta``.
-        end: Where own solvers end: "zero", or "sigma_min" to leave out the last jump, so that
-            all ``num_steps`` steps lie above it. diffusers' end where they do.
+        end: Where sdlab's solvers end: "zero", or "sigma_min" to leave out the last jump, so that
+            all ``num_steps`` steps are above it. diffusers' schedulers end where they always do.
         seed: For schedulers that draw noise from a seed of their own.
 
     Raises:
@@ -151,7 +151,7 @@ def enter(
 
 
 def curves_for(names: Iterable[str], curve: str | None) -> dict[str, str | None]:
-    """Return the curve that each solver is to follow: this one, or None for those that cannot."""
+    """Return the curve for each solver: this one, or None for those that cannot follow it."""
     classes = adapter.compatible_classes()
     return {
         name: None if name in classes and curve not in adapter.scheduler_curves(classes[name])
@@ -264,7 +264,7 @@ def _diffusers(going: Course, curve: str | None) -> Entrant:
 
 
 def _output(kind: str, x: "Tensor", x0_pred: "Tensor", sigma: float) -> "Tensor":
-    """Return what a network of that prediction type would say; ``x`` in VE coordinates."""
+    """Return the output of a network of that prediction type; ``x`` in VE coordinates."""
     eps = (x - x0_pred) / sigma
     if kind == "sample":
         return x0_pred

@@ -1,12 +1,12 @@
 """The order of convergence that a table of errors shows, with its interval.
 
 A method of order p has an error of C N^-p, a straight line of slope -p in a log-log plot, but only
-between two limits. With few steps higher powers still count; with many the error rests on a floor:
+between two limits. With few steps higher powers still count; with many the error reaches a floor:
 the last jump to sigma 0, chance in a weak error, or the precision of the arithmetic. So the line
 is fitted by least squares to
 
 1. the points above ``ABOVE_FLOOR`` times the known floor, where it bends the line by under a tenth,
-   and below ``BELOW`` (an error that large says nothing about small steps);
+   and below ``BELOW`` (a larger error shows nothing about small steps);
 2. of these the finest three, and coarser ones as long as the slope between neighbours stays within
    ``BEND`` of the line fitted so far.
 
@@ -44,13 +44,13 @@ class Order(NamedTuple):
     """A fitted order of convergence.
 
     Attributes:
-        order: The slope, or NaN where none can be told; ``note`` says why.
+        order: The slope, or NaN if it cannot be determined; ``note`` says why.
         low: Lower end of its 95 % interval.
         high: Upper end.
         first: Fewest steps of the points fitted.
         last: Most steps of the points fitted.
         points: How many were fitted.
-        note: What stands in the way of an order, or "".
+        note: Why no order can be determined, or "".
     """
 
     order: float
@@ -77,8 +77,8 @@ def order(
 
     Args:
         name: A solver's short name or a diffusers class.
-        curve: How sigma falls. Over "leading" and "trailing" the ends move with the step count,
-            so the slope is not the solver's alone.
+        curve: How sigma falls. With "leading" and "trailing" the ends change with the step count,
+            so the slope is not due to the solver alone.
         curve_options: Arguments of the curve; for own solvers only.
         options: Arguments of the solver or scheduler.
         problem: A name of ``problems()``, or a problem of your own.
@@ -127,7 +127,7 @@ def orders(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentence(fitted: "Order | Any") -> str:
-    """Return what a fit says in words; takes an ``Order`` or a row of ``orders``."""
+    """Return a fit as a sentence; takes an ``Order`` or a row of ``orders``."""
     if not math.isfinite(fitted.order):
         return f"no order ({fitted.note})"
     return (
@@ -137,7 +137,7 @@ def sentence(fitted: "Order | Any") -> str:
 
 
 def fit(table: pd.DataFrame) -> Order:
-    """Return the order that the rows of one solver show.
+    """Return the order fitted to the rows of one solver.
 
     Args:
         table: Rows of ``errors`` for one solver, curve and problem.
@@ -165,7 +165,7 @@ def fit(table: pd.DataFrame) -> Order:
 
 
 def line(counts: Array, sizes: Array) -> Order:
-    """Return the order that errors show, by the finest of them that lie on a straight line.
+    """Return the order fitted to the finest of the errors that are on a straight line.
 
     Args:
         counts: Steps or evaluations, ascending, three or more.

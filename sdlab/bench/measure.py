@@ -1,12 +1,12 @@
 """How far a solver ends from the truth, over step counts, as one tidy table.
 
 Deterministic solvers are compared particle by particle: the root mean square distance from where
-the true ODE leads, over the spread of the data. Stochastic ones go elsewhere each time, and only
-the distribution they make can be right: mean and covariance of many samples against the data's
-own (``weak``); on a Gaussian without chance (``response``).
+the true ODE leads, over the spread of the data. Stochastic ones end elsewhere each time, so only
+their distribution is judged: mean and covariance of many samples against the data's own (``weak``);
+on a Gaussian exactly, without sampling (``response``).
 
-The floor is what would be left if every step but the last were exact: most solvers end with a jump
-to x0_pred at sigma 0, first order whatever the solver, and no number of steps mends it while the
+The floor is the error left if every step but the last were exact: most solvers end with a jump to
+x0_pred at sigma 0, first order whatever the solver, and more steps do not reduce it while the
 smallest sigma stays. On a Gaussian of spread s it is sqrt(1 + sigma^2 / s^2) - 1: about 1.4e-3 for
 Stable Diffusion's sigma of 0.0292 and s = 0.55. ``end="sigma_min"`` leaves the jump out. Those
 that extrapolate to 0 instead (lms, plms) have no such floor.
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-# A result this near the last x0_pred is that prediction; diffusers computes in float32.
+# A result this near to the last x0_pred counts as equal to it; diffusers computes in float32.
 JUMPED = 1e-5
 STEPS = (8, 16, 32, 64, 128, 256)
-# What the benchmark and the dashboard's page measure together.
+# What both the benchmark and the dashboard's page measure.
 TWELVE = (
     "euler",
     "ddim",
@@ -92,7 +92,7 @@ def errors(
         curve: How sigma falls, for all or by name; None for Stable Diffusion's own spacing.
         curve_options: Arguments of the curve; for own solvers only.
         options: Arguments by name, for example ``{"ddim": {"eta": 1.0}}``.
-        end: "zero", or "sigma_min" to leave out own solvers' last jump.
+        end: "zero", or "sigma_min" to leave out the last jump of sdlab's solvers.
         particles: How many to send; the problem's own number if not given.
         seed: Of the particles and of the noise.
         progress: Called with (runs done, runs in all).

@@ -1,4 +1,4 @@
-"""The way that particles take through a problem, step by step, and the density they cross."""
+"""The paths of particles through a problem, step by step, and the density of its noised data."""
 
 import math
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def trajectories(
         VP coordinates, where the cloud keeps its size: VE's divided by sqrt(1 + sigma^2).
 
     Raises:
-        ValueError: If the problem has not two dimensions, or an argument is not valid.
+        ValueError: If the problem does not have two dimensions, or an argument is not valid.
     """
     import torch
 

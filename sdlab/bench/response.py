@@ -1,14 +1,14 @@
-"""The weak error of a stochastic solver on Gaussian data, without chance.
+"""The weak error of a stochastic solver on Gaussian data, computed exactly.
 
 The exact denoiser of a Gaussian is affine, so a solver that only adds and scales is affine in its
-start x and in every noise n_j it draws: x_end = c + A (x - mean) + sum_j B_j n_j, along each
-principal axis for itself. One batch finds all of it: a row at the mean without noise gives c, one
-with a start displaced by 1 gives A, and one row a draw, in which that draw is 1, gives B_j. Then
+start x and in every noise n_j it draws: x_end = c + A (x - mean) + sum_j B_j n_j, separately along
+each principal axis. One batch finds all of it: a row at the mean without noise gives c, one with a
+start displaced by 1 gives A, and for each draw one row, in which that draw is 1, gives B_j. Then
 
     mean(x_end) = c,   variance(x_end) = A^2 (s^2 + sigma_start^2) + sum_j B_j^2
 
-are known to rounding, where 16,384 samples leave an uncertainty of about 0.01. A last row with a
-random start and random draws checks that the solver is affine; if not, samples must do.
+are known up to rounding, where 16,384 samples leave an uncertainty of about 0.01. A last row with a
+random start and random draws checks that the solver is affine; if it is not, samples are used.
 """
 
 import math
@@ -28,7 +28,7 @@ AFFINE = 1e-7
 
 
 class Impulses(SharedNoise):
-    """Noise that is 1 in one row a draw, along every axis, and random in the last row.
+    """Noise that for each draw is 1 in one row, along every axis, and random in the last row.
 
     Args:
         generator: For the last row.
@@ -91,7 +91,7 @@ def exact_error(entrant: Entrant, data: Gaussian, seed: int) -> "tuple[WeakError
 
 
 def exact_floor(entrant: Entrant, data: Gaussian) -> float:
-    """Return the weak error that the last jump to sigma 0 leaves alone; NaN if there is none."""
+    """Return the weak error due to the last jump to sigma 0 alone; NaN if there is none."""
     if entrant.end != 0:
         return math.nan
     variance = data.std**4 / (data.std**2 + entrant.last**2)

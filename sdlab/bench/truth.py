@@ -1,14 +1,14 @@
-"""Where the probability-flow ODE truly leads: what every solver's end is compared with.
+"""The true solution of the probability-flow ODE, with which every solver's end is compared.
 
-Closed form where there is one. Elsewhere dx/dt = x - x0_pred, t = ln sigma, is integrated by a
-method that no solver here uses: the modified midpoint rule, extrapolated to zero step (Gragg,
+In closed form if there is one. Else dx/dt = x - x0_pred, t = ln sigma, is integrated by a method
+that no solver here uses: the modified midpoint rule, extrapolated to zero step (Gragg,
 Bulirsch and Stoer; Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, section
 II.9). Each interval is refined until its last two extrapolations agree to ``TOLERANCE``. Below
 ``BOTTOM`` times the data's spread nothing but the last jump to x0_pred is left.
 
-All solvers meet the same particles: they start as true draws at the top of the schedule, follow
-the true ODE to where a solver begins, and its error is the distance from them where it ends. A
-wrong scale of the starting noise is no fault of a solver, and not measured here.
+All solvers get the same particles: these start as true draws at the top of the schedule and follow
+the true ODE to where a solver begins; the solver's error is the distance from them where it ends. A
+wrong scale of the start noise is not the solver's fault, and not measured here.
 """
 
 import math

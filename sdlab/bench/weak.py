@@ -4,9 +4,9 @@ With Delta the vector of (mean - true mean) / spread and (covariance - true cova
 covariance| (Frobenius), the error is |Delta|. Samples are finite, so even perfect ones show an
 error: ``chance`` is its root mean square, sqrt(trace(S) / n), where S is the covariance of one
 sample's contribution. The interval is error +- 1.96 sqrt(u' S u / n) with u = Delta / |Delta|
-(the delta method). An error below about twice the chance says nothing.
+(the delta method). An error below about twice ``chance`` may be chance alone.
 
-Of data with more than ``FULL`` entries only the variances are compared, not the covariances.
+For data with more than ``FULL`` entries only the variances are compared, not the covariances.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What ``sdlab doctor`` looks at: what is well on this machine, what is not, and what to do."""
+"""The checks of ``sdlab doctor``: what works on this machine, what does not, and what to do."""
 
 import hashlib
 import importlib.util
@@ -22,7 +22,7 @@ DISK_GIB = 1.0
 
 @dataclass(frozen=True)
 class Check:
-    """What was found of one thing.
+    """The result of one check.
 
     Attributes:
         name: What was looked at.
@@ -38,7 +38,7 @@ class Check:
 
 
 def examine(root: Path) -> list[Check]:
-    """Return every check's finding; none of them raises.
+    """Return the result of every check; none of them raises.
 
     Args:
         root: The folder of all runs.
@@ -56,7 +56,7 @@ def examine(root: Path) -> list[Check]:
     for name, look in looks.items():
         try:
             found.append(look())
-        except Exception as error:  # a doctor reports, whatever breaks
+        except Exception as error:  # report, whatever is broken
             fix = "Reinstall with `pip install -r requirements.txt`."
             found.append(Check(name, "fail", f"{type(error).__name__}: {error}", fix))
     return found

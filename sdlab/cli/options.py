@@ -1,9 +1,9 @@
-"""Options of the command line that are fields of a dataclass: their names, types and meanings.
+"""Command-line options made from the fields of a dataclass: their names, types and help.
 
 A command's parameter ``Annotated[dict[str, Any], Fields(Experiment)]`` takes one option for every
-field. Its type and default are the field's, its help is what the dataclass's docstring says of it
-under "Attributes"; so a new field is a new option wherever it is asked for. ``TYPED`` holds what is
-typed otherwise than it is called in Python.
+field. Its type and default are the field's, its help is the field's line under "Attributes" in the
+dataclass's docstring; so a new field is a new option of every such command. ``TYPED`` holds the
+exceptions: options that are spelled or read differently from the field.
 """
 
 import functools

@@ -1,7 +1,7 @@
-"""DDIM there and back: from a picture's latents to the noise that gives it, and back again.
+"""DDIM: eta, and inversion, from a picture's latents to the noise that gives it and back.
 
-``schemes`` holds the three ways as generators in the solvers' own shape, so that they run on a
-network and on an exact denoiser alike; ``invert`` runs them on a model and measures the way.
+``schemes`` holds three methods of inversion as generators like the solvers, so that they run on a
+network and on an exact denoiser; ``invert`` runs them on a model and measures what is lost.
 """
 
 from sdlab.submodules import on_first_use

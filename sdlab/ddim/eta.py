@@ -5,7 +5,7 @@ noise of standard deviation
 
     eta_std = eta (sigma' / sigma) sqrt(sigma^2 - sigma'^2),
 
-in the paper's own VP coordinates eta_std sqrt(alpha_bar'). Eta 0 injects none: the picture is a
+in the paper's VP coordinates eta_std sqrt(alpha_bar'). Eta 0 injects none: the picture is a
 function of the start noise. Eta 1 is DDPM's posterior.
 """
 
@@ -36,7 +36,7 @@ ETAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Fan:
-    """What came of one start noise under several etas and noise seeds.
+    """Final latents from one start noise under several etas and noise seeds.
 
     Attributes:
         etas: Ascending.
@@ -49,7 +49,7 @@ class Fan:
     latents: "Tensor"
 
     def spread(self) -> pd.DataFrame:
-        """Return how far the pictures of one eta lie apart.
+        """Return how much the results of one eta differ from each other.
 
         Returns:
             Columns ``eta``, ``std`` (standard deviation over the noise seeds, root mean square
@@ -102,7 +102,7 @@ def injected(sigmas: Sequence[float], etas: Sequence[float] = ETAS) -> pd.DataFr
 
 
 def coefficients(sigmas: Sequence[float], schedule: "NoiseSchedule", eta: float) -> pd.DataFrame:
-    """Return what the paper's equations (12) and (16) hold at each step.
+    """Return the terms of the paper's equations (12) and (16) at each step.
 
     Args:
         sigmas: Descending, ending in 0.
@@ -142,13 +142,13 @@ def fan(
     etas: Sequence[float],
     seeds: Sequence[int],
 ) -> Work[Fan]:
-    """Sample with DDIM from one start under every eta and noise seed; yields after each step.
+    """Sample with DDIM from one start noise for every eta and noise seed; yields after each step.
 
     Args:
         denoise: (x, sigma) -> x0_pred, VE coordinates; sees one batch for all seeds.
         start: Standard normal start noise, [1, C, h, w].
         sigmas: Descending, ending in 0.
-        etas: Each from 0 to 1; eta 0 is computed once, for all its seeds give the same.
+        etas: Each from 0 to 1; eta 0 is computed once, because all seeds give the same.
         seeds: Of the injected noise.
 
     Raises:

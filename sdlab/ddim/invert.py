@@ -1,7 +1,7 @@
-"""Inversion of a picture on a model, the way back, and what was lost between them.
+"""Inversion of a picture on a model, regeneration, and the error between them.
 
 The path holds the state at every noise level in VP coordinates, as the network sees it, from the
-noise down to the clean latents; of EDICT's two states the first.
+noise down to the clean latents; for EDICT, the first of its two states.
 """
 
 import math
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inversion:
-    """A picture's way up into the noise.
+    """A picture inverted: its states from the noise to the clean latents.
 
     Attributes:
         sigmas: Noise levels, descending, ending in 0.
         method: "naive", "fixed_point" or "edict".
-        scheme: The two ways.
+        scheme: The generators of inversion and regeneration.
         states: The state at every level in VE coordinates, noise first, each [B, C, h, w]; with
             EDICT both states, [2 B, C, h, w].
     """
@@ -59,10 +59,10 @@ class Inversion:
 
 @dataclass(frozen=True)
 class Return:
-    """The way back down from an inversion.
+    """A regeneration from an inversion.
 
     Attributes:
-        latents: Where it ends, [B, C, h, w].
+        latents: The final latents, [B, C, h, w].
         path: x_t at the levels that were visited, VP coordinates, [K, B, C, h, w].
         start: The level of the inversion's path at which it began.
     """
@@ -81,7 +81,7 @@ def invert(
     on_progress: Progress | None = None,
     **settings: Any,
 ) -> Inversion:
-    """Return the way from clean latents up into the noise that DDIM would have made them of.
+    """Return the inversion of clean latents: the noise from which DDIM would make them.
 
     Args:
         model: The loaded model.
@@ -141,12 +141,12 @@ def regenerate(
     start: int = 0,
     on_progress: Progress | None = None,
 ) -> Return:
-    """Return the way down again, under the same caption or another.
+    """Return the regeneration from an inversion, under the same prompt or another.
 
     Args:
         model: The model that inverted.
-        inversion: The way up.
-        prompt: The same caption reconstructs, another edits.
+        inversion: As ``invert`` returned it.
+        prompt: The same prompt reconstructs, another edits.
         negative_prompt: Used with guidance.
         guidance_scale: As in ``invert``.
         start: The level to start from, 0 (all noise) ... N - 1: the steps before it are kept.
@@ -165,7 +165,7 @@ def regenerate_with(
     start: int = 0,
     on_progress: Progress | None = None,
 ) -> Return:
-    """Return the way down by any denoiser; see ``regenerate``."""
+    """Return the regeneration by any denoiser; see ``regenerate``."""
     return finish(regenerating(denoise, inversion, start), on_progress)
 
 
@@ -187,12 +187,12 @@ def regenerating(denoise: "Denoise", inversion: Inversion, start: int = 0) -> Wo
 
 
 def errors(inversion: Inversion, back: Return) -> pd.DataFrame:
-    """Return how far the way down lies from the way up, level by level.
+    """Return the distance between regeneration and inversion, level by level.
 
     Returns:
         Columns ``level`` (0 is the noise), ``sigma``, ``rmse`` between the two paths in VP
-        coordinates, and ``relative``, the same over the root mean square of the way up (NaN where
-        that is 0).
+        coordinates, and ``relative``, the same over the root mean square of the inversion's state
+        (NaN where that is 0).
     """
     ours = back.path.double()
     theirs = inversion.path[back.start :].double()
@@ -211,13 +211,13 @@ def errors(inversion: Inversion, back: Return) -> pd.DataFrame:
 
 
 def step_errors(denoise: "Denoise", inversion: Inversion) -> Work[pd.DataFrame]:
-    """Return what each step up gets wrong by itself: taken back at once, where does it lead?
+    """Return the error of each inversion step alone: each is undone at once and compared.
 
     Yields after every network evaluation.
 
     Args:
         denoise: The denoiser that inverted.
-        inversion: The way up.
+        inversion: As ``invert`` returned it.
 
     Returns:
         Columns ``level`` (that the step came from: 1 ... N, N the picture), ``sigma``, ``rmse`` in

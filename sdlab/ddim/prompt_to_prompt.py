@@ -1,15 +1,15 @@
 r"""Prompt-to-prompt: edit a caption and keep the layout, by injecting cross-attention.
 
-Two ways go down side by side from one noise, under the caption and under the edited one. For the
-first part of the steps the edited way takes, for every token that both captions share, the
+Two regenerations run side by side from one noise, under the caption and under the edited one. For
+the first part of the steps the edited one uses, for every token that both captions share, the
 attention map M of the other (Hertz et al. 2022, arXiv 2208.01626, section 3.2, "adding a new
 phrase"):
 
     (M*)_ij = M_source[i, A(j)]  if token j has a partner A(j) in the caption, else M_target[i, j].
 
-Heads, layers and resolutions each take their own. The processors are in place during one network
-call at a time and put back in ``finally``, so runs that share the network never see them. The
-network's weights, its self-attention and the first way stay as they are.
+Each head and layer uses its own map. The processors are in place during one network call at a time
+and put back in ``finally``, so runs that share the network never see them. The network's weights,
+its self-attention and the first regeneration are not changed.
 """
 
 import math
@@ -45,7 +45,7 @@ def shared_tokens(model: Model, caption: str, edited: str) -> list[tuple[int, in
 
 
 class Pair:
-    """Two captions on one network as a denoiser of two rows, the first lending its attention.
+    """Two captions on one network as a denoiser of two rows; the second uses the first's attention.
 
     Args:
         model: The loaded model.
@@ -102,15 +102,15 @@ def regenerating_with_attention(
     start: int = 0,
     share: float = 0.5,
 ) -> Work[Return]:
-    """Go down from an inversion under an edited caption, holding the caption's attention.
+    """Regenerate from an inversion under an edited caption, keeping the caption's attention.
 
     Args:
         model: The model that inverted.
-        inversion: The way up, of one picture.
-        caption: What it was inverted under.
-        edited: What to make of it.
+        inversion: Of one picture.
+        caption: The caption it was inverted under.
+        edited: The caption to regenerate under.
         negative_prompt: Used with guidance.
-        guidance_scale: Of both ways down.
+        guidance_scale: Of both regenerations.
         start: The level to start from.
         share: Part of all steps, from the noise on, in which attention is injected, 0 ... 1.
 
@@ -136,7 +136,7 @@ def regenerating_with_attention(
 def injected(
     unet: Any, tokens: Sequence[tuple[int, int]], source_row: int, target_row: int
 ) -> Iterator[None]:
-    """Inject one row's cross-attention into another's within the block; then put all back.
+    """Inject one row's cross-attention into another's within the block; then restore the network.
 
     Args:
         unet: diffusers ``UNet2DConditionModel``.
@@ -145,7 +145,7 @@ def injected(
         target_row: Of the batch.
 
     Raises:
-        ModelError: If a cross-attention runs by a processor that is not followed here.
+        ModelError: If a cross-attention has a processor that is not supported here.
     """
     layers = [m for name, m in unet.named_modules() if name.endswith("attn2")]
     before = [layer.processor for layer in layers]
@@ -166,7 +166,7 @@ def injected(
 
 
 class _Injecting:
-    """A cross-attention that lends one row's maps to another; diffusers ``AttnProcessor`` else."""
+    """diffusers' ``AttnProcessor``, except that one row's maps are used for another row too."""
 
     def __init__(self, tokens: Sequence[tuple[int, int]], source_row: int, target_row: int) -> None:
         self.source = [a for a, _ in tokens]

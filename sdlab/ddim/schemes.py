@@ -1,22 +1,22 @@
-r"""Three ways to run DDIM backwards, as generators, each with the way down that belongs to it.
+r"""Three methods to invert DDIM, as generators, each with the matching regeneration.
 
 DDIM's step (Song et al. 2020, arXiv 2010.02502, eq. 12 with eta 0) in VE coordinates is
 
     x_low = x_high + (sigma_low - sigma_high) eps(x_high, sigma_high).
 
-To go up, x_high is wanted, at which eps is taken: the step is implicit.
+Inversion goes from x_low to x_high, but eps is taken at the unknown x_high: the step is implicit.
 
 * naive (the paper's section 4.3; diffusers ``DDIMInverseScheduler``): eps at x_low, with the
-  timestep of sigma_high. First order: the way back does not end where it began.
+  timestep of sigma_high. First order: regeneration does not end where inversion began.
 * fixed point (Pan et al. 2023, arXiv 2309.04907; Garibi et al. 2024, arXiv 2403.14602): put the
   x_high that came out back in, again and again; the first round is the naive one.
 * EDICT (Wallace et al. 2022, arXiv 2211.12446, eq. 14 and 15): two states, each stepped with the
   other's eps and then mixed, so that every step can be undone exactly. Rounding errors grow by
   1/p twice a step, so beyond some 100 steps float32 is not enough.
 
-Each yields ``(x, sigma)``, receives x0_pred and returns the end, as a solver does. ``sigmas``
-always descends and ends in 0, whichever way is gone; ``visit(x)`` is told the state at every level,
-the first and the last included.
+Each yields ``(x, sigma)``, receives x0_pred and returns the last x, as a solver does. ``sigmas``
+always descends and ends in 0, in both directions; ``visit(x)`` is called with the state at every
+level, the first and the last included.
 """
 
 import math
@@ -46,8 +46,8 @@ def up(x: "Tensor", sigmas: Sequence[float], visit: "Visit", iterations: int = 1
 
     Args:
         x: Clean latents, [B, C, h, w].
-        sigmas: Descending, ending in 0: the way down that is to be undone.
-        visit: Told x at every level, upwards.
+        sigmas: Descending, ending in 0: the steps of DDIM that are to be undone.
+        visit: Called with x at every level, upwards.
         iterations: Rounds of the fixed point a step, at least 1; 1 is the naive inversion.
     """
     visit(x)
@@ -72,12 +72,12 @@ def down(x: "Tensor", sigmas: Sequence[float], visit: "Visit") -> "Way":
 
 
 def edict_up(x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float = MIX) -> "Way":
-    """Invert by EDICT; the two states lie one after the other, [2 B, C, h, w], at the end.
+    """Invert by EDICT; returns the two states one after the other, [2 B, C, h, w].
 
     Args:
         x: Clean latents [B, C, h, w]; both states start from them.
         sigmas: Descending, ending in 0.
-        visit: Told both states at every level, upwards.
+        visit: Called with both states at every level, upwards.
         mix: p, above 0.5 and at most 1.
     """
     import torch
@@ -111,13 +111,13 @@ def edict_down(x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float 
 
 
 class Scheme(NamedTuple):
-    """A way up and the way down that belongs to it.
+    """A method of inversion and the matching regeneration.
 
     Attributes:
         up: (clean x, sigmas, visit) -> the inversion's generator.
-        down: (noisy x, sigmas, visit) -> the generator of the way back.
-        evaluations_up: Network evaluations a step upwards.
-        evaluations_down: Network evaluations a step downwards.
+        down: (noisy x, sigmas, visit) -> the regeneration's generator.
+        evaluations_up: Network evaluations of an inversion step.
+        evaluations_down: Network evaluations of a regeneration step.
     """
 
     up: "Callable[[Tensor, Sequence[float], Visit], Way]"
@@ -166,8 +166,8 @@ def solving(way: "Way", denoise: "Denoise", total: int) -> "Work[Tensor]":
 
 
 def _lifted(x: "Tensor", low: float, high: float) -> "Tensor":
-    """Return ``x`` of the lower level so that the network sees its VP latents unchanged.
+    """Return ``x`` of the lower level, scaled so that the network gets its VP latents unchanged.
 
-    The papers take eps of VP latents of one level with the timestep of the next.
+    The papers evaluate eps at the VP latents of one level with the timestep of the next.
     """
     return x * math.sqrt((1.0 + high**2) / (1.0 + low**2))

@@ -1,7 +1,6 @@
-"""One inversion judged whole: a picture's latents up into the noise, down again, and what was lost.
+"""One inversion with its regeneration and the errors between them, for page and benchmark.
 
-Both as a computation that can be watched and left (``sdlab.work``), for the DDIM page, the
-benchmark and notebooks alike.
+It is a computation that can be watched and cancelled (``sdlab.work``).
 """
 
 from collections.abc import Sequence
@@ -35,18 +34,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it, on the CPU.
+    """An inversion with its regeneration, on the CPU.
 
     Attributes:
-        latents: Where it began, [1, C, h, w].
-        inversion: The way up.
-        returned: Where the way down ended, [1, C, h, w].
-        before: The decoded beginning.
-        after: The decoded end.
+        latents: The latents that were inverted, [1, C, h, w].
+        inversion: Their inversion.
+        returned: The regenerated latents, [1, C, h, w].
+        before: The first, decoded.
+        after: The regenerated ones, decoded.
         likeness: Of the two pictures.
         errors: Level by level; see ``sdlab.ddim.invert.errors``.
-        step_errors: Of each step up by itself, if asked for; see ``invert.step_errors``.
-        start: The level at which the way down began.
+        step_errors: Of each inversion step alone, if asked for; see ``invert.step_errors``.
+        start: The level at which the regeneration began.
     """
 
     latents: "Tensor"
@@ -86,9 +85,9 @@ def there_and_back(
     Args:
         model: The loaded model.
         latents: Clean, scaled latents, [1, C, h, w], finite.
-        settings: Of the ways.
-        edit: Another caption for the way down; None for the same.
-        start: The level to go down from, 0 (all noise) ... N - 1: the steps before it are kept.
+        settings: How to invert and regenerate.
+        edit: Another caption for the regeneration; None for the same.
+        start: The level to regenerate from, 0 (all noise) ... N - 1: the steps before it are kept.
         inject: With ``edit``: part of the steps, 0 ... 1, in which the attention of the words that
             both captions share is held (see ``prompt_to_prompt``).
         by_step: Whether to measure each step by itself too, one more evaluation for each.

@@ -1,4 +1,4 @@
-"""Latents: what they hold, and how to look at them quickly."""
+"""Latents: pictures to latents and back, statistics, edits, files, films."""
 
 from sdlab.submodules import on_first_use
 

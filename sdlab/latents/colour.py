@@ -1,8 +1,8 @@
-"""Colour profiles of pictures from outside: into sRGB, which all models were trained on.
+"""Converts pictures with a colour profile to sRGB, which all models were trained on.
 
-A picture says by its ICC profile what its numbers mean. The red of a telephone's Display P3 is not
-sRGB's, and numbers taken as they are look pale. What is in sRGB already, whatever its profile is
-called, stays as it is, bit for bit.
+A picture's ICC profile says what its numbers mean. The red of a phone's Display P3 is not sRGB's,
+and its numbers taken as sRGB look pale. What is in sRGB already, whatever its profile is called,
+stays the same bit for bit.
 """
 
 import io
@@ -13,18 +13,18 @@ from PIL import Image
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsProfile
 
-# The colour space that a profile must be of, by the mode of the picture that it comes with.
+# The colour space that a profile must have, by the mode of the picture.
 _SPACES = {"RGB": "RGB", "RGBA": "RGB", "L": "GRAY", "LA": "GRAY", "CMYK": "CMYK"}
 _LEVELS = 17
 
 
 def to_srgb(image: Image.Image, data: bytes | None, notes: list[str]) -> Image.Image:
-    """Return a picture with its ICC profile applied, in RGB or RGBA; what was done is noted.
+    """Return a picture with its ICC profile applied, in RGB or RGBA, and note what was done.
 
     Args:
-        image: Of mode RGB, RGBA, L, LA or CMYK; of others the profile is left out, which is noted.
+        image: Of mode RGB, RGBA, L, LA or CMYK; for others the profile is ignored, which is noted.
         data: The profile, if it has one.
-        notes: A sentence is added if there is a profile that matters.
+        notes: A sentence is added here if the profile changes anything.
     """
     if not data:
         return image
@@ -69,7 +69,7 @@ def _applied(image: Image.Image, profile: "ImageCmsProfile") -> Image.Image | No
 
 
 def _changes_nothing(transform: Any, mode: str) -> bool:
-    """Return whether a transform leaves colours where they are, to the rounding of one level."""
+    """Return whether a transform changes no colour by more than the rounding of one level."""
     from PIL import ImageCms
 
     levels = [round(255 * step / (_LEVELS - 1)) for step in range(_LEVELS)]
@@ -86,7 +86,7 @@ def _changes_nothing(transform: Any, mode: str) -> bool:
 
 
 def _name(profile: "ImageCmsProfile") -> str:
-    """Return what a profile calls itself, in quotes; printable and short."""
+    """Return a profile's name in quotes, printable and short."""
     told = profile.profile.profile_description or "an unnamed profile"
     text = "".join(c if c.isprintable() else " " for c in told)
     return f"{' '.join(text.split())[:60]!r}"

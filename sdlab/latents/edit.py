@@ -55,7 +55,7 @@ def crop(latents: "Tensor", top: int, left: int, height: int, width: int) -> "Te
     """Return a rectangle of the latents, in latent pixels.
 
     Raises:
-        ValueError: If it does not lie within them.
+        ValueError: If it is not within them.
     """
     h, w = latents.shape[-2:]
     inside = 0 <= top and 0 <= left and height >= 1 and width >= 1
@@ -73,23 +73,23 @@ def flip(latents: "Tensor", *, vertical: bool = False) -> "Tensor":
 
 
 def roll(latents: "Tensor", down: int = 0, right: int = 0) -> "Tensor":
-    """Return the latents moved by whole latent pixels; what leaves comes in opposite."""
+    """Return the latents moved by whole latent pixels; what leaves enters on the opposite side."""
     return latents.roll((down, right), (-2, -1))
 
 
 def between(
     first: "Tensor", second: "Tensor", shares: Sequence[float], walk: str = "spherical"
 ) -> "Tensor":
-    """Return latents on the way from ``first`` to ``second``.
+    """Return latents on a path from ``first`` to ``second``.
 
-    A straight line between two noises passes inside of the shell that noise lies on, so pictures
+    A straight line between two noises passes inside the shell on which noise lies, so pictures
     in the middle turn gray; the great circle stays on it (Shoemake 1985, slerp; White 2016, arXiv
     1609.04468).
 
     Args:
         first: [1, C, h, w].
         second: The same shape.
-        shares: Places on the way, 0 is ``first`` and 1 ``second``.
+        shares: Places on the path: 0 is ``first`` and 1 is ``second``.
         walk: "spherical" or "linear".
 
     Returns:
@@ -114,7 +114,7 @@ def between(
     a, b = first.double(), second.double()
     cosine = (a * b).sum() / (a.norm() * b.norm())
     angle = torch.arccos(cosine.clamp(-1, 1))
-    if not angle.sin() > 1e-6:  # parallel, opposite or zero: there is no one great circle
+    if not angle.sin() > 1e-6:  # parallel, opposite or zero: there is no unique great circle
         return between(first, second, shares, "linear")
     ways = [(((1 - s) * angle).sin() * a + (s * angle).sin() * b) / angle.sin() for s in shares]
     return torch.cat(ways).to(first.dtype)

@@ -1,8 +1,8 @@
-"""Latents as files: one safetensors tensor with what it takes to decode it, read with suspicion.
+"""Latents as files: one safetensors tensor with what it takes to decode it, checked when read.
 
 The tensor ``latents`` is [1, C, h, w] at the U-Net's scale; the metadata names the model's hash
-and the VAE's scaling and shift. Nothing is ever unpickled, and a file is judged before it is used:
-size, header, kind, shape, values, model.
+and the VAE's scaling and shift. Nothing is ever unpickled, and a file is checked before it is used:
+size, header, dtype, shape, values, model.
 """
 
 import json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FORMAT = "sdlab latents 1"
 MAX_BYTES = 64_000_000
 LARGEST = 10_000.0
-"""Latents lie within some tens; beyond this, decoders and networks overflow."""
+"""Values of latents are within some tens; beyond this, decoders and networks overflow."""
 _KINDS = ("F16", "BF16", "F32", "F64")
 
 
@@ -32,7 +32,7 @@ class LatentsFile:
         model_hash: Its hash, "" if the file does not say.
         scaling_factor: Of its VAE; None if the file does not say.
         shift_factor: Of its VAE.
-        note: Whatever was written with them.
+        note: The note that was written with them.
     """
 
     latents: "Tensor"
@@ -77,9 +77,9 @@ def read_latents(
 
     Args:
         data: The whole file.
-        model: Who is to decode them; None to read them whoever made them.
-        any_model: Take latents of another model too, if they have as many channels. Those of a
-            model with another scaling factor are brought to this one's.
+        model: The model that is to decode them; None to read them whichever model made them.
+        any_model: Accept latents of another model with as many channels; if its scaling factor
+            differs they are rescaled to this model's.
 
     Raises:
         ValueError: If it is no safetensors file, has no fitting tensor, values that are not
@@ -93,7 +93,7 @@ def read_latents(
     found = _described(tensor.float(), header.get("__metadata__") or {})
     if model is not None:
         found = _for_model(found, model, any_model)
-        _judge_values(found.latents)  # another scaling can make anything of them
+        _judge_values(found.latents)  # rescaling may have made them too large
     return found
 
 

@@ -1,6 +1,6 @@
-r"""The way of a run as pictures: any quantity at any evaluation, a strip, a film.
+r"""The course of a run as pictures: any quantity at any evaluation, a strip, a film.
 
-What a run records are x_t (VP) and x0_pred; the noise it believed in follows from them:
+A run records x_t (VP) and x0_pred; the predicted noise follows from them:
 eps_pred = (x_t sqrt(1 + sigma^2) - x0_pred) / sigma.
 """
 
@@ -47,7 +47,7 @@ def quantity(trace: "Trace", name: str, index: int) -> "Tensor":
 
 
 def strip(frames: Sequence[Image.Image], columns: int, gap: int = 4) -> Image.Image:
-    """Return frames of one size side by side, in rows of ``columns``, on a transparent ground.
+    """Return frames of one size side by side, ``columns`` in a row, on a transparent background.
 
     Raises:
         ValueError: If there is no frame or ``columns`` is below 1.
@@ -114,7 +114,7 @@ def _mp4(frames: Sequence[Image.Image], each: int) -> bytes:
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(1000, each))
-        # H.264 as every browser plays it takes even sides only.
+        # The H.264 that every browser plays needs even sides.
         stream.width, stream.height = (side + side % 2 for side in frames[0].size)
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "16"}
         held = [frames[-1]] * max(1, 1000 // each)

@@ -1,11 +1,11 @@
-"""Pictures from outside: read with suspicion, fitted to a model's grid, encoded to latents.
+"""Reads a user's pictures, fits them to a model's grid and encodes them to latents.
 
-What is read: PNG, JPEG, WebP, BMP, TIFF and GIF, up to 20 MB, 32 million pixels and 20,000 pixels a
-side. The size is judged by the header, before anything is unpacked, so a small file that would
+Read are PNG, JPEG, WebP, BMP, TIFF and GIF, up to 20 MB, 32 million pixels and 20,000 pixels a
+side. The size is checked in the header, before anything is unpacked, so a small file that would
 unpack to a hundred megapixels costs nothing. Of an animated or many-paged file the first picture is
-taken. Whatever is changed on the way to 8-bit RGB (turned by EXIF, alpha laid on white, 16 bits
-reduced to 8, ...) is noted in words. Colours are brought to sRGB by the picture's own profile, and
-no metadata is kept.
+used. Every change made on the way to 8-bit RGB (turned by EXIF, alpha laid on white, 16 bits
+reduced to 8, ...) is noted in a sentence. Colours are converted to sRGB by the picture's profile,
+and no metadata is kept.
 """
 
 import io
@@ -34,7 +34,7 @@ FITS = ("crop", "pad")
 
 _READABLE = "PNG, JPEG, WebP, BMP, TIFF or GIF"
 _ORIENTATION = 0x0112
-# How files begin that people take for pictures, and what they are.
+# How files begin that are often mistaken for pictures, and what they are.
 _OTHERS = (
     (b"%pdf", "a PDF document"),
     (b"pk\x03\x04", "a zip archive or an office document"),
@@ -53,7 +53,7 @@ class Picture:
     Attributes:
         image: 8-bit RGB, without metadata.
         found: What the file was, such as "PNG, 640 x 480 px".
-        notes: What was changed on the way, a sentence each, in order.
+        notes: What was changed, a sentence each, in order.
     """
 
     image: Image.Image
@@ -95,14 +95,14 @@ def read_image(data: bytes | str | os.PathLike[str]) -> Picture:
 def fit(
     picture: Picture | Image.Image, width: int, height: int, how: str = "crop", multiple: int = 1
 ) -> Picture:
-    """Return a picture brought to a size, with a note of what that took.
+    """Return a picture brought to a size, with a note of what was done.
 
     Args:
         picture: As ``read_image`` returns it, or any RGB image.
         width: Pixels.
         height: Pixels.
-        how: "crop" fills the frame and cuts what stands over, evenly at both ends; "pad" shows all
-            of the picture and fills the rest with black.
+        how: "crop" fills the frame and cuts off the rest, evenly at both ends; "pad" shows all of
+            the picture and fills the rest with black.
         multiple: Width and height must be multiples of this: the model's ``vae_factor``.
 
     Raises:
@@ -138,11 +138,11 @@ def encode(
     sample: bool = False,
     seed: int = 0,
 ) -> "Tensor":
-    """Return the latents of a picture, float32 [1, C, h, w]; ``model.decode`` is the way back.
+    """Return the latents of a picture, float32 [1, C, h, w]; ``model.decode`` does the reverse.
 
-    The VAE gives each latent pixel a Gaussian. Its mean is taken, or a sample of it, and brought to
-    the U-Net's scale by the VAE's config: (z - shift_factor) * scaling_factor. Where the VAE
-    overflows in half precision it encodes in float32 instead, with a warning.
+    The VAE gives each latent pixel a Gaussian. Its mean, or a sample of it, is scaled for the U-Net
+    by the VAE's config: (z - shift_factor) * scaling_factor. If the VAE overflows in half precision
+    it encodes in float32 instead, with a warning.
 
     Args:
         model: Whose VAE encodes.
@@ -151,8 +151,8 @@ def encode(
         seed: Of that draw.
 
     Raises:
-        ValueError: If a side is no multiple of the VAE's factor, or what comes out is not finite,
-            also in float32.
+        ValueError: If a side is no multiple of the VAE's factor, or the latents are not finite even
+            in float32.
 
     Reference: diffusers ``StableDiffusionImg2ImgPipeline.prepare_latents``; Rombach et al. 2022
     (arXiv 2112.10752), section 3.1.
@@ -166,7 +166,7 @@ def encode(
 def encode_with_notes(
     model: "Model", picture: Picture | Image.Image, *, sample: bool = False, seed: int = 0
 ) -> "tuple[Tensor, list[str]]":
-    """Return what ``encode`` returns, and what there is to say of it instead of warnings."""
+    """Return what ``encode`` returns, with its warnings as a list of sentences."""
     import torch
 
     image = picture.image if isinstance(picture, Picture) else picture.convert("RGB")
@@ -219,7 +219,7 @@ def _read(image: Image.Image, content: bytes) -> Picture:
 
 
 class _Refused(Exception):
-    """A sound file of a kind that has no one meaning as a picture."""
+    """An undamaged file whose kind is ambiguous as a picture."""
 
 
 def _note_frames(image: Image.Image, notes: list[str]) -> None:
@@ -235,13 +235,13 @@ def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation 2 ... 8, or 0 if it is upright or cannot be read."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # broken EXIF does not make the picture worthless
+    except Exception:  # a picture with broken EXIF can still be used
         return 0
     return value if value in range(2, 9) else 0
 
 
 def _sixteen_bits(image: Image.Image, content: bytes) -> bool:
-    """Return whether the file holds 16 bits a channel; of colour, Pillow drops half silently."""
+    """Return whether the file has 16 bits a channel; in colour Pillow silently drops 8 of them."""
     if image.format == "PNG":
         return content[24:25] == b"\x10"
     tags: Any = getattr(image, "tag_v2", {})
@@ -266,7 +266,7 @@ def _to_rgb(image: Image.Image, sixteen: bool, notes: list[str]) -> Image.Image:
 
 
 def _with_alpha(image: Image.Image) -> Image.Image:
-    """Return a picture whose transparency, however told, is a channel of its own."""
+    """Return a picture whose transparency, however stored, is an alpha channel."""
     plain = {"1": "L", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}.get(image.mode, image.mode)
     if "transparency" in image.info and plain in ("L", "RGB"):
         plain += "A"

@@ -25,9 +25,9 @@ def channel_maps(
 
     Args:
         latents: One image's, [C, h, w] or [1, C, h, w], finite.
-        limit: The value of the darkest red, > 0, and of the darkest blue its negative; None for
-            the largest magnitude.
-        side: Pixels that the longer side is brought near, each value a square.
+        limit: The value of the darkest red, > 0; the darkest blue is its negative. None for the
+            largest magnitude.
+        side: About how many pixels the longer side gets; each value is a square.
 
     Raises:
         ValueError: If the limit is not above 0.
@@ -45,7 +45,7 @@ def heat_map(values: NDArray[Any], limit: float, side: int = 256) -> Image.Image
 
 
 def largest(latents: "Tensor | NDArray[Any]") -> float:
-    """Return the largest magnitude, and of zeros 1."""
+    """Return the largest magnitude; 1 if all values are 0."""
     return float(np.abs(one(latents)).max()) or 1.0
 
 

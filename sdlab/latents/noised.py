@@ -1,9 +1,9 @@
 """A picture at the noise levels that a sampler visits, in latents or in pixels.
 
-The forward process alone, no network but the VAE, with one and the same eps at every level: VP,
+Only the forward process, no network but the VAE, with the same eps at every level: VP,
 x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, or VE, x0 + sigma eps. VE values grow without
-bound, so for display they are brought back to the mean and spread of x0; what is left of the
-difference to VP is contrast, the ratio of signal to noise being the same.
+bound, so for display they are rescaled to the mean and spread of x0; the signal-to-noise ratio is
+the same as VP's, and only the contrast differs.
 """
 
 from typing import TYPE_CHECKING
@@ -24,11 +24,11 @@ VIEWS = ("vp", "ve")
 
 
 def visited(course: "Course", most: int = 26) -> pd.DataFrame:
-    """Return the noise levels at the start of each solver step, and where the last one ends.
+    """Return the noise levels at the start of each solver step and at the end of the last one.
 
     Args:
         course: Of a solver or scheduler; see ``sdlab.course``.
-        most: Rows at most, 2 or more; of more steps an even choice is kept, both ends among them.
+        most: Rows at most, 2 or more; of more steps an even selection is kept, with both ends.
 
     Returns:
         Columns ``step`` (``num_steps`` for the end), ``timestep`` (NaN at the end), ``sigma``,

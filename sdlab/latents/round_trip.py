@@ -1,7 +1,7 @@
-"""What the VAE loses: a picture encoded, decoded and compared with itself.
+"""What the VAE loses: a picture encoded, decoded and compared with the original.
 
-PSNR counts every pixel alike; SSIM (Wang et al. 2004, IEEE TIP 13(4), with their Gaussian window of
-1.5 px) compares means, contrasts and structure in windows of 11 px.
+PSNR counts every pixel equally; SSIM (Wang et al. 2004, IEEE TIP 13(4), with their Gaussian window
+of 1.5 px) compares means, contrasts and structure in windows of 11 px.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ SSIM_WINDOW = 11
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike two pictures are.
+    """How similar two pictures are.
 
     Attributes:
         psnr: Decibels; inf if they are equal.
@@ -41,13 +41,13 @@ class Likeness:
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """A picture's way through the VAE.
+    """A picture encoded and decoded by the VAE.
 
     Attributes:
         latents: What it was encoded to, float32 [1, C, h, w].
-        decoded: What came back.
-        likeness: Of the picture and what came back.
-        notes: What there is to say of the way: where the VAE overflowed, and what helped.
+        decoded: The decoded picture.
+        likeness: Of the picture and the decoded one.
+        notes: Sentences about the VAE: whether it overflowed, and what was done.
     """
 
     latents: "Tensor"
@@ -59,7 +59,7 @@ class RoundTrip:
 def round_trip(
     model: "Model", picture: Picture | Image.Image, *, sample: bool = False, seed: int = 0
 ) -> RoundTrip:
-    """Return a picture's way through a model's VAE.
+    """Return a picture encoded and decoded by a model's VAE.
 
     Args:
         model: Whose VAE.
@@ -78,7 +78,7 @@ def round_trip(
 
 
 def likeness(first: Image.Image, second: Image.Image) -> Likeness:
-    """Return how alike two pictures of one size are.
+    """Return how similar two pictures of one size are.
 
     Raises:
         ValueError: If their sizes differ.

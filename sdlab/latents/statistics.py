@@ -1,7 +1,7 @@
-"""What latents hold, in numbers, against the standard normal noise that a run starts from.
+"""Statistics of latents, compared with the standard normal noise that a run starts from.
 
 Every function takes one image's latents, [C, h, w] or [1, C, h, w], finite, and returns a tidy
-table with a row a channel, and the channel "all" where it makes sense to pool them.
+table with a row a channel, and a row "all" where it makes sense to pool them.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -147,7 +147,7 @@ def spectrum(latents: "Tensor | NDArray[Any]") -> pd.DataFrame:
 
 
 def shell(latents: "Tensor | NDArray[Any]") -> pd.DataFrame:
-    """Return the latents' norm against that of noise, which lies on a thin shell.
+    """Return the latents' norm compared with that of noise, which lies on a thin shell.
 
     The norm of D standard normal values follows the chi distribution with D degrees of freedom:
     mean near sqrt(D - 1/2), spread near 0.71 whatever D.

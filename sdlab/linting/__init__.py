@@ -1,4 +1,4 @@
-"""Lint: rules over the course of any solver or scheduler, each checked on what it really does."""
+"""Lint: rules about the course of any solver or scheduler, checked on what its steps really do."""
 
 from sdlab.linting.report import COLUMNS, lint, rules
 from sdlab.submodules import on_first_use

@@ -1,7 +1,7 @@
-"""A scheduler_config.json from outside, as the config that a course is made of.
+"""Reads a user's scheduler_config.json as the config from which a course is made.
 
-What counts for the noise is judged by ``sdlab.noise.diffusers_config``. The rest goes to a class of
-diffusers, which trusts it, so ``sdlab.bounds`` judges every entry.
+The entries about noise are checked by ``sdlab.noise.diffusers_config``. The rest goes to a class of
+diffusers, which trusts it, so ``sdlab.bounds`` checks every entry.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from sdlab.noise.diffusers_config import EDM_CLASSES, FLOW_CLASSES, read_scheduler_config
 
 LARGEST_FILE = 1_000_000
-# Families whose sigmas mean something else than Stable Diffusion's.
+# Families whose sigmas do not mean what Stable Diffusion's mean.
 FOREIGN = {
     **dict.fromkeys(EDM_CLASSES, "an EDM model"),
     **dict.fromkeys(FLOW_CLASSES, "a flow-matching model"),
@@ -51,4 +51,4 @@ def _without_infinity(data: bytes) -> bytes:
         values = json.loads(data, parse_constant=lambda word: None if word[0] == "-" else math.nan)
         return json.dumps(values, allow_nan=False).encode()
     except (ValueError, RecursionError):
-        return data  # what is wrong with it is told by the reader
+        return data  # the reader says what is wrong with it

@@ -1,4 +1,4 @@
-"""Rules of evaluations and orders: what a step costs, and where a method falls back to less."""
+"""Rules about evaluations and orders: what a step costs, and where the order is lowered."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rules of options: those without effect, those that harm, those that no class knows."""
+"""Rules about options: those without effect, those that harm, those that no class knows."""
 
 import difflib
 from collections.abc import Iterator

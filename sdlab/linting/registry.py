@@ -1,7 +1,7 @@
 """The registry of lint rules, and what a rule is.
 
-A rule is a function of a ``Subject`` that yields a ``Finding`` for each thing it has to say. Its id
-is kebab-case and stable; its words (what, why, fix, source) are told once, in the decorator.
+A rule is a function of a ``Subject`` that yields a ``Finding`` for each thing it finds. Its id is
+kebab-case and stable; its texts (what, why, fix, source) are given once, in the decorator.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ SEVERITIES = ("error", "warning", "note")
 
 
 class Finding(NamedTuple):
-    """One thing that a rule has to say.
+    """One thing that a rule found.
 
     Attributes:
         message: With this course's own numbers in it.
@@ -37,12 +37,12 @@ class Rule:
 
     Attributes:
         id: Kebab-case, stable.
-        theme: The module it stands in, such as "spacing".
+        theme: The module it is in, such as "spacing".
         severity: "error" (the result is wrong), "warning" (it is worse than it need be) or "note".
         explanation: What it is about, in one sentence.
         details: Why it matters, at more length.
         fix: What to change.
-        source: The paper, the diffusers issue or the code that it rests on.
+        source: The paper, the diffusers issue or the code that it is based on.
         check: The function.
     """
 

@@ -1,11 +1,11 @@
-r"""A rehearsal: every step of a course really made, on data of which the answer is known.
+r"""A rehearsal: runs every step of a course on data whose answer is known, and measures it.
 
 The data are one point mu, elementwise +-30, so that the denoiser is exact (x0_pred = mu) and
 x = a mu + b n shows its own noise level: the part along mu is a, the rest is b, and sigma = b / a,
 whether the scheduler holds VP or VE latents. Each call of a diffusers scheduler is given x at the
-level of the evaluation, so that what comes back is the level at which its step really ends: for a
-consistent one, that of the next evaluation. Solvers of ours are run through, and each point at
-which they ask shows its level.
+level of the evaluation, so that its result shows the level at which the step really ends: for a
+consistent scheduler, that of the next evaluation. sdlab's solvers are run through, and each point
+that they yield shows its level.
 
 Nothing here looks at a scheduler's formulas or names; what it does is measured.
 """
@@ -34,7 +34,7 @@ class Rehearsal:
     """What the steps really did.
 
     Attributes:
-        ends: Noise level after each evaluation's call; of a solver of ours, of the next one.
+        ends: Noise level after each evaluation's call; for sdlab's solvers, of the next one.
         injected: Share of fresh noise in the noise after each call, 0 ... 1.
         error: What a call raised, or "".
         broken_at: The evaluation whose call gave the first value that is not finite, or None.
@@ -57,7 +57,7 @@ def rehearse(course: Course, eta: float | None, first: float) -> Rehearsal:
     """Return what each step of a course really does.
 
     Args:
-        course: Of a solver or a scheduler; a scheduler is not used up.
+        course: Of a solver or a scheduler; a scheduler can be used again afterwards.
         eta: For schedulers whose ``step`` takes it; own solvers have theirs in the course.
         first: The level at which the course starts.
     """
@@ -72,7 +72,7 @@ def holds_ve(scheduler: Any) -> bool:
 
 
 class _Pattern:
-    """mu and n: two sign patterns without a common part, and the level of a tensor along them."""
+    """mu and n: two orthogonal sign patterns, and the noise level of a tensor along them."""
 
     def __init__(self) -> None:
         import torch
@@ -116,7 +116,7 @@ def _of_scheduler(course: Course, eta: float | None) -> Rehearsal:
             output = _output(pattern, kind, a, b)
             with torch.no_grad():
                 after = scheduler.step(output, t, latents, **arguments, return_dict=False)[0]
-        except Exception as error:  # whatever a foreign class refuses is the finding
+        except Exception as error:  # whatever a foreign class raises is the finding
             return _rehearsal(levels, error=adapter.words(error), failed_at=index)
         if not bool(torch.isfinite(after).all()):
             return _rehearsal(levels, broken_at=index)

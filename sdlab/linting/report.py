@@ -1,4 +1,4 @@
-"""``sdlab.lint``: every rule over one course, as a table; and the table of the rules."""
+"""``sdlab.lint``: the findings of all rules about one course as a table; a table of the rules."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ def lint(
     guidance_rescale: float = 0.0,
     model: "Model | None" = None,
 ) -> pd.DataFrame:
-    """Return what is wrong or worth knowing about a course, the gravest first.
+    """Return what is wrong or worth knowing about a course, the most severe first.
 
     Args:
         name: A solver's short name or a diffusers class.
@@ -45,7 +45,7 @@ def lint(
 
     Returns:
         One row a finding: ``rule``, ``severity`` ("error", "warning", "note"), ``step`` (Int64, NA
-        where it is of the whole), ``message``, ``explanation``, ``fix``, ``source``.
+        if it is about the whole), ``message``, ``explanation``, ``fix``, ``source``.
 
     Raises:
         ValueError: If a name, an option, the curve or the number of steps is not valid.
@@ -73,7 +73,7 @@ def lint(
 
 
 def _findings(request: Request) -> list[tuple[Rule, Finding]]:
-    """Return every rule's findings, the gravest first; of a refused course only that it is."""
+    """Return every rule's findings, the most severe first; of a refused course only that one."""
     try:
         subject = Subject(request)
     except SchedulerError as error:

@@ -1,4 +1,4 @@
-"""Rules of sigma: range, strides, repetitions, the end, and what is left finite."""
+"""Rules about sigmas: range, step lengths, repetitions, the end, and values that overflow."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Rules of spacing: where the steps start, where each ends, and what img2img makes of it."""
+"""Rules about spacing: where the steps start, where each ends, and where img2img starts."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from sdlab.linting.registry import Finding, rule
 from sdlab.linting.rehearsal import SIDE, SIGNAL
 from sdlab.linting.subject import Subject
 
-# ln sigma by which a step may miss: what rounding takes, and what 4,096 samples of noise do.
+# ln sigma by which a step may miss: for rounding, and for the chance in 4,096 samples of noise.
 EXACT, NOISY = 1e-3, 0.06
 FULL_START = 0.9
 SCALE = 0.005
@@ -75,7 +75,7 @@ def solver_off_level(subject: Subject) -> Iterator[Finding]:
 
 
 def _misses(subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which calls end elsewhere than the next stands, where they do, and where it does."""
+    """Return which calls end at another level than the next evaluation's, and both levels."""
     done = subject.rehearsal
     wanted = np.array(subject.course.sigmas[1:])
     found = np.array(done.ends[: len(wanted)])

@@ -1,4 +1,4 @@
-"""What a rule looks at: a course, what was asked for, and what its steps really do."""
+"""What a rule looks at: the request, the course, and what the steps really do."""
 
 import inspect
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def parameters(cls: type) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for; ``sdlab.lint`` has the words.
+    """The arguments of ``sdlab.lint``.
 
     Attributes:
         name: A solver's short name or a diffusers class.
@@ -153,7 +153,7 @@ class Subject:
 
     @property
     def ends_at(self) -> float:
-        """The noise level really left at the end; the course's word if the steps fail."""
+        """The noise level really left at the end; the course's own if the steps fail."""
         done = self.rehearsal
         return done.ends[-1] if len(done.ends) == self.course.nfe else self.course.end
 
@@ -179,11 +179,11 @@ class Subject:
 
     @cached_property
     def failure(self) -> str:
-        """What a whole run on a Gaussian fails of, or ""."""
+        """The error of a whole run on a Gaussian, or ""."""
         return self._outcome[1]
 
     def ends_as(self, other: "Subject") -> bool | None:
-        """Return whether whole runs on a Gaussian end the same; None if one fails."""
+        """Return whether whole runs on a Gaussian end equal; None if one fails."""
         ours, theirs = self._outcome[0], other._outcome[0]
         return None if ours is None or theirs is None else bool((ours == theirs).all())
 
@@ -191,7 +191,7 @@ class Subject:
     def _outcome(self) -> "tuple[Tensor | None, str]":
         try:
             return try_out(self.course), ""
-        except Exception as error:  # whatever a class or a solver cannot do is a finding
+        except Exception as error:  # whatever a class or a solver raises is a finding
             return None, str(error) if isinstance(error, ValueError) else adapter.words(error)
 
     def sigma_from(self, evaluation: int) -> str:

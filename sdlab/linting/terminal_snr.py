@@ -1,4 +1,4 @@
-"""Rules of the terminal SNR: what is left of the picture at the last training timestep."""
+"""Rules about the terminal SNR: what is left of the picture at the last training timestep."""
 
 from collections.abc import Iterator
 

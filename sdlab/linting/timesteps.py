@@ -1,4 +1,4 @@
-"""Rules of the timesteps that the network is told."""
+"""Rules about the timesteps that the network is given."""
 
 from collections.abc import Iterator
 
@@ -36,7 +36,7 @@ def duplicate_timesteps(subject: Subject) -> Iterator[Finding]:
 
 
 def _distance(subject: Subject) -> np.ndarray:
-    """Return by how many timesteps each evaluation's sigma is off its timestep."""
+    """Return by how many timesteps each evaluation's timestep differs from that of its sigma."""
     course = subject.course
     low, high = subject.schedule.sigma_min, subject.schedule.sigma_max
     inside = np.clip(course.sigmas, low, high)

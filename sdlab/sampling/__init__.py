@@ -1,4 +1,4 @@
-"""Experiments, the engine that runs them, and the runs they leave."""
+"""Running experiments: the engine that shares network calls, its jobs, and their plans."""
 
 from sdlab.submodules import on_first_use
 

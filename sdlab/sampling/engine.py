@@ -1,10 +1,10 @@
-"""The engine: many runs in flight, one network call a round for all that fit together.
+"""The engine: drives many runs at once, with one network call a round for all that fit together.
 
-Each run is a process that waits for an answer (``sampling.process``). A round takes the run that
-has waited longest, joins every other run whose query has the same shape, up to the cap, calls the
-network once and sends each its answer. So a run may join or leave at any evaluation, and none is
-starved. The engine belongs to one thread; ``Job.cancel`` and a job's attributes may be used from
-others.
+Each run is a process that waits for an answer (``sdlab.solvers.protocol``). A round takes the run
+that has waited longest, adds other runs whose queries have the same shape, up to the cap, calls the
+network once and sends each its answer. So a run may join or leave at any evaluation, and none waits
+for ever. The engine belongs to one thread; ``Job.cancel`` and a job's attributes may be used from
+other threads.
 """
 
 import itertools
@@ -41,8 +41,8 @@ class Engine:
         model: The loaded model.
         mix: Whether runs share network calls. False gives each run its own calls, whose results
             are bit-identical to the run alone; shared ones agree within float32 rounding.
-        max_samples: Most samples in one call (a CFG pair is two), or None for what the device gains
-            from and memory allows.
+        max_samples: Most samples in one call (a CFG pair is two); None for as many as speed the
+            device up and fit into memory.
 
     Raises:
         ValueError: If ``max_samples`` is below 2.
@@ -70,7 +70,7 @@ class Engine:
         return job
 
     def round(self) -> bool:
-        """Do one round and return whether anything is still in flight.
+        """Do one round and return whether any job is left.
 
         A round is one decoding, if a run is ready for it, or else one network call. Failures go
         to the job they belong to and are not raised.
@@ -104,7 +104,7 @@ class Engine:
             job.start()
 
     def _gather(self) -> list[Job]:
-        """Return the jobs of the next call: the longest waiting, and what fits with it."""
+        """Return the jobs of the next call: the one waiting longest, and those that fit with it."""
         waiting = sorted(
             (job for job in self.jobs if job.state == "running"), key=lambda job: job.served
         )
@@ -126,12 +126,12 @@ class Engine:
         return max(2, min(limit, int(free // per_sample)))
 
     def _unrecorded(self) -> int:
-        """Return the bytes that the runs in flight are still to record."""
+        """Return the bytes that the runs in flight have yet to record."""
         going = [job for job in self.jobs if job.state in ("running", "decoding")]
         return sum(job.plan.record_bytes - job.recorded_bytes for job in going)
 
     def _serve(self, batch: list[Job]) -> None:
-        """Call the network for a batch; on failure find the run that it belongs to."""
+        """Call the network for a batch; if that fails, find the run that made it fail."""
         timer = batch[0].new_timer()
         samples = [job.sample for job in batch]
         rows = sum(sample.rows for sample in samples)
@@ -155,7 +155,7 @@ class Engine:
                 job.fail(error)
 
     def _watching(self, batch: list[Job]) -> AbstractContextManager[None]:
-        """Return what records the attention of those jobs that ask for it; nothing for nobody."""
+        """Return the context that records the attention of those jobs that ask for it."""
         parts, row = [], 0
         for job in batch:
             if (part := job.attention_part(row)) is not None:
@@ -168,7 +168,7 @@ class Engine:
         return recording(self.model.pipeline.unet, parts)
 
     def _recover(self, batch: list[Job], error: Exception) -> None:
-        """Fail a lone run; split a shared call, with a lower cap if memory ran out."""
+        """Fail a run that is alone; split a shared call, with a lower cap if memory ran out."""
         if len(batch) == 1:
             batch[0].fail(error)
             return

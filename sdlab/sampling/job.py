@@ -1,4 +1,4 @@
-"""A job: one experiment on its way through the engine."""
+"""A job: one experiment while the engine runs it."""
 
 import time
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sdlab.attention.hooks import Part
 
 OVER = ("done", "failed", "cancelled")
-ENDS = (Exception, SystemExit)  # what a sampler that somebody plugged in may end its own run with
+ENDS = (Exception, SystemExit)  # what a plug-in sampler may raise to end its own run
 MOST_WORDS = 20
 """Unknown words that a warning names before it only counts them."""
 
@@ -34,14 +34,14 @@ class Job:
     Attributes:
         state: "queued", "running", "decoding", "done", "failed" or "cancelled".
         evaluation: Evaluations done.
-        error: What it failed of.
+        error: The error that it failed with.
         result: The run, once done.
         x0_pred: The newest prediction of the clean latents, [1, C, h, w], or None.
         started: When it was started, ``time.monotonic`` seconds, or None.
         ended: When it ended.
         served: Larger for jobs served later; the engine's fairness.
         shared: Evaluations that were made in a network call together with other runs.
-        recorder: Its record in the making.
+        recorder: Records it.
     """
 
     def __init__(self, model: Model, experiment: Experiment, plan: Plan) -> None:
@@ -122,7 +122,7 @@ class Job:
         return Timer(self.model.device)
 
     def start(self) -> None:
-        """Encode the words, draw the start noise and ask the first question."""
+        """Encode the prompts, draw the start noise and get the solver's first query."""
         import torch
         from diffusers.utils.torch_utils import randn_tensor
 
@@ -148,7 +148,7 @@ class Job:
             self.fail(error)
 
     def answer(self, answer: Answer, output: Output, eps: "tuple[Tensor, Tensor | None]") -> None:
-        """Record an evaluation and let the solver go on to its next question."""
+        """Record an evaluation and let the solver go on to its next query."""
         import torch
 
         assert self._process is not None
@@ -182,7 +182,7 @@ class Job:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """End the job with an error; one of memory says what to lower."""
+        """End the job with an error; if memory ran out, it says what to lower."""
         if not isinstance(error, Exception):
             error = self._refused(error)
         if memory.is_out_of_memory(error):
@@ -260,7 +260,7 @@ class Job:
         return [f"The embedded model does not know these words of the prompt: {named}."]
 
     def _of_the_prompts(self) -> list[str]:
-        """Return what to warn of in the prompts: what is ignored, not parsed, not known."""
+        """Return warnings about the prompts: what is ignored, not parsed, or not known."""
         from sdlab.text.notes import ignored_negative, unparsed_note
 
         asked = self.experiment
@@ -271,7 +271,7 @@ class Job:
         return [*filter(None, out), *self._unknown_words()]
 
     def _changed_options(self) -> list[str]:
-        """Return a warning of each option that the scheduler itself has set otherwise."""
+        """Return a warning for each option that the scheduler itself changed."""
         scheduler = self.plan.course.scheduler
         if scheduler is None:
             return []

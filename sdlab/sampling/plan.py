@@ -1,7 +1,7 @@
-"""The plan: an experiment held against a model, before anything runs.
+"""The plan: an experiment checked against a model before anything runs.
 
-What needs the model is judged here: the solver and its options, the steps against the schedule,
-the size against the VAE, the memory against the machine.
+What can only be checked with the model is checked here: the solver and its options, the steps
+against the schedule, the size against the VAE, the memory against the machine.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Plan:
         guided: Whether each evaluation is a CFG pair.
         record_bytes: Bytes of the tensors to keep.
         activation_bytes: Bytes that computing takes at its peak, estimated.
-        attention: What of the attention will be kept, part of ``record_bytes``; None for nothing.
+        attention: What is kept of the attention, counted in ``record_bytes``; None for nothing.
     """
 
     course: Course
@@ -71,8 +71,8 @@ def plan(model: Model, experiment: Experiment) -> Plan:
     Raises:
         ValueError: If a prompt is too long, or the solver, an option, the curve, the number of
             steps or the size is not valid for this model, the scheduler cannot make every step, an
-            attention layer is named that it has not, or ``fast`` is asked of a model that is not
-            in float32.
+            attention layer is named that it does not have, or ``fast`` is asked of a model that is
+            not in float32.
         ModelError: If its attention cannot be read (an IP-Adapter, a compiled U-Net).
         MemoryLimitError: If it cannot fit into memory, or the attention maps into their cap; with
             the figures.
@@ -107,7 +107,7 @@ def plan(model: Model, experiment: Experiment) -> Plan:
 
 
 def _check_steps(model: Model, experiment: Experiment, found: Course) -> None:
-    """Tell before the first step what a scheduler would fail of in its last; each way once."""
+    """Raise before the first step what a scheduler would raise in a later one; tried once each."""
     if found.scheduler is None:
         return
     x, tried = experiment, _TRIED.setdefault(model, set())

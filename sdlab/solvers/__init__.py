@@ -1,4 +1,4 @@
-"""Solvers: generator functions that ask for predictions; see ``registry``."""
+"""Solvers: generators that yield points and receive predictions; ``registry`` says how."""
 
 from sdlab.submodules import on_first_use
 

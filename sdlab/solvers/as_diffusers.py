@@ -1,7 +1,7 @@
-"""Any solver of ours as a diffusers scheduler, for anybody's pipeline.
+"""Any solver of sdlab as a diffusers scheduler, for any pipeline.
 
-``stepping`` has how a pipeline's loop drives a solver. Latents are in VP coordinates, as with
-diffusers' DDIM and DPM++, so that what a pipeline works out from ``alphas_cumprod`` is right.
+``stepping`` is how a pipeline's loop drives a solver. Latents are in VP coordinates, as with
+diffusers' DDIM and DPM++, so that what a pipeline computes from ``alphas_cumprod`` is right.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class SolverScheduler(SteppedSolver):
         curve: A curve's name, or None for ``timestep_spacing``.
         solver_options: The solver's keyword arguments.
         curve_options: The curve's keyword arguments.
-        num_train_timesteps: And the rest: the model's own scheduler config.
+        num_train_timesteps: This and the rest: the model's own scheduler config.
         beta_start: First beta.
         beta_end: Last beta.
         beta_schedule: "linear", "scaled_linear", "squaredcos_cap_v2" or "sigmoid".
@@ -88,7 +88,7 @@ class SolverScheduler(SteppedSolver):
 
     @classmethod
     def extract_init_dict(cls, config_dict: Any, **kwargs: Any) -> Any:
-        """Take the model's config as it is in force: its class has other defaults than this one."""
+        """Complete the model's config as its own class would: this class has other defaults."""
         whole = {key: value for key, value in config_dict.items() if key != "_use_default_values"}
         return super().extract_init_dict(whole, **kwargs)
 
@@ -117,11 +117,11 @@ class SolverScheduler(SteppedSolver):
         self._reset()
 
     def scale_model_input(self, sample: "Tensor", timestep: Any = None) -> "Tensor":
-        """Return the sample as it is: it is in the network's own coordinates.
+        """Return the sample unchanged: it is in the network's own coordinates.
 
         Raises:
             ValueError: If it is a single number: a pipeline that scales a sigma (the latent
-                upscaler) takes the latents for VE ones.
+                upscaler) expects latents in VE coordinates.
         """
         if sample.ndim == 0:
             raise ValueError(
@@ -159,12 +159,12 @@ class SolverScheduler(SteppedSolver):
         return predictions(self.schedule, sample, sigma, model_output)[0]
 
     def _read_config(self) -> None:
-        """Read the noise schedule anew: pipelines complete the config of a scheduler they get."""
+        """Read the noise schedule again: pipelines complete the config of a scheduler they get."""
         self.schedule = NoiseSchedule.from_config(self.config)
         self.alphas_cumprod = torch.tensor(self.schedule.alpha_bar, dtype=torch.float32)
 
     def _level(self, time: float) -> float:
-        """Return the sigma of a timestep: of the layout if it is one of its, else the model's."""
+        """Return the sigma of a timestep, from the layout if it has that one, else the model's."""
         if self._layout is not None and time in self._times:
             return self._layout.asked[self._times.index(time)]
         return float(self.schedule.timestep_to_sigma(time))

@@ -1,4 +1,4 @@
-"""Every solver and scheduler in one table: what it declares, and what was found out by trying."""
+"""Every solver and scheduler in one table: what it declares, and what trying it showed."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ COUNTED = (10, 25, 50)
 
 
 def valid_names() -> list[str]:
-    """Return every solver name that an experiment takes, ours first."""
+    """Return every solver name that an experiment takes, sdlab's first."""
     return [*sorted(solvers()), *sorted(adapter.compatible_classes())]
 
 
@@ -58,7 +58,7 @@ def schedulers(model: "Model | None" = None) -> pd.DataFrame:
 
 
 def nfe_formula(counts: Mapping[int, int]) -> str:
-    """Return the evaluations as a formula of the steps N, such as "2N-1", or "" if it is no line.
+    """Return the evaluations as a formula of the steps N, such as "2N-1"; "" if it is not linear.
 
     Args:
         counts: Evaluations by number of steps, of two or more.
@@ -158,7 +158,7 @@ def _judged(row: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _own_counts(found: Solver) -> dict[str, Any]:
-    """Return the columns ``nfe``, ``nfe_10`` and ``nfe_50``; none where it does not run so far."""
+    """Return the columns ``nfe``, ``nfe_10`` and ``nfe_50``; empty where it cannot run them."""
     from sdlab.solvers.course import course
 
     try:

@@ -1,7 +1,7 @@
-"""What a solver promises, checked by running it on exact denoisers.
+"""The contract of a solver, checked by running it on exact denoisers.
 
-A plug-in takes part only if nothing is found here; ``sdlab.check_solver`` tells the author of one
-the same. The checks go from the plain (it runs, shapes, finite numbers) to the subtle (the order it
+A plug-in is accepted only if nothing is found here; ``sdlab.check_solver`` shows its author the
+same. The checks go from the simple (it runs, shapes, finite numbers) to the subtle (the order it
 declares), and later ones are skipped when an earlier one fails.
 """
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 MEAN, STD = 0.3, 0.6
 # By how much a measured order may fall short of the declared one.
 TOLERANCE = 0.25
-# An error this small is rounding, and says nothing about the order.
+# An error this small is rounding and shows nothing about the order.
 ROUNDING = 1e-10
 
 
 class Finding(NamedTuple):
-    """What a solver does not keep: the rule's short name, and a sentence."""
+    """A rule that a solver breaks: the rule's short name, and a sentence."""
 
     rule: str
     message: str
 
 
 def check(solver: "Solver | str") -> list[Finding]:
-    """Return what a solver does not keep of its contract; empty if all is well.
+    """Return the rules of the contract that a solver breaks; empty if all is well.
 
     Args:
         solver: A registered solver or its name.
@@ -64,7 +64,7 @@ check_solver = check  # its name in ``sdlab``
 
 
 class Trial:
-    """A solver under trial, and its runs that several rules look at."""
+    """A solver being checked, and its runs that several rules look at."""
 
     def __init__(self, solver: Solver) -> None:
         self.solver = solver
@@ -124,7 +124,7 @@ def _look(what: object, like: "Tensor", verb: str) -> None:
 
 
 def runs(trial: Trial) -> None:
-    """It runs in float64 and float32, over many steps and one, and keeps shape and dtype."""
+    """It runs in float64 and float32, over many steps and over one, and keeps shape and dtype."""
     _ = trial.end
     trial.run(trial.start(dtype="float32"))
     trial.run(trial.start(), sigmas=(trial.sigmas[0], 0.0))
@@ -180,7 +180,7 @@ def batch(trial: Trial) -> Iterator[str]:
 
 
 def ends_at_last_sigma(trial: Trial) -> Iterator[str]:
-    """On data that is one point it ends there, or as far from it as the last sigma says."""
+    """On data that is one point it ends there, or as far from it as the last sigma allows."""
     end = trial.run(trial.start(), std=0.0)
     off = float((end - MEAN).abs().max())
     if off > 1e-3:
@@ -210,7 +210,7 @@ def order(trial: Trial) -> Iterator[str]:
 
 
 def _error(trial: Trial, steps: int) -> float:
-    """Return the distance to the ODE's solution, or of the variance to the law's.
+    """Return the distance to the ODE's solution; of a stochastic solver, the error of its variance.
 
     The ODE is that of a mixture: on a single Gaussian some rules (the midpoint's) are of a higher
     order than elsewhere, as their leading error cancels.
@@ -230,7 +230,7 @@ def _levels(steps: int) -> tuple[float, ...]:
 
 @cache
 def _reference() -> "tuple[Mixture, Tensor, Tensor]":
-    """Return a mixture of two points' Gaussians, start points, and where its ODE takes them."""
+    """Return a mixture of two Gaussians, start points, and where its ODE takes them."""
     import torch
 
     from sdlab.denoisers.mixture import Mixture
@@ -255,6 +255,6 @@ def _judge(rule: Rule, trial: Trial) -> Iterator[Finding]:
     try:
         for message in rule(trial) or ():
             yield Finding(rule.__name__, message)
-    except Exception as error:  # a stranger's code: whatever it raises is the finding
+    except Exception as error:  # foreign code: whatever it raises is the finding
         told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         yield Finding(rule.__name__, " ".join(told.split())[:300])

@@ -1,9 +1,8 @@
 """The course of a solver or scheduler: which noise levels it visits, before anything runs.
 
-Own solvers follow a sigma curve; diffusers' schedulers have timesteps, and some of them sigmas, of
-their own. Both are brought to one table here: every evaluation with its timestep, sigma, log SNR
-and alpha_bar, and the noise level at which the course ends. It needs a scheduler config, not a
-model.
+sdlab's solvers follow a sigma curve; diffusers' schedulers have timesteps, and some have sigmas, of
+their own. Both become one table here: every evaluation with its timestep, sigma, log SNR and
+alpha_bar, and the noise level at which the course ends. It needs a scheduler config, not a model.
 """
 
 import copy
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Course:
-    """Where a solver or scheduler goes.
+    """The noise levels that a solver or scheduler visits.
 
     Attributes:
         name: The solver's short name or the scheduler's class.
@@ -49,7 +48,7 @@ class Course:
         steps: Solver step of every evaluation.
         end: Noise level at which the last step ends.
         scheduler: The diffusers scheduler with its timesteps set, or None for own solvers.
-        make_process: (start noise, generator) -> a process of its own, at every call.
+        make_process: (start noise, generator) -> a new process.
     """
 
     name: str
@@ -68,7 +67,7 @@ class Course:
         return len(self.sigmas)
 
     def table(self) -> pd.DataFrame:
-        """Return one row an evaluation and a last one, without an evaluation, for the end.
+        """Return one row an evaluation, and a last row, without an evaluation, for the end.
 
         Returns:
             Columns ``step``, ``evaluation``, ``timestep`` (of the end: NaN), ``sigma``,
@@ -102,19 +101,19 @@ def course(
     seed: int = 0,
     device: "torch.device | str" = "cpu",
 ) -> Course:
-    """Return the course of a solver of ours or of a diffusers scheduler.
+    """Return the course of one of sdlab's solvers or of a diffusers scheduler.
 
     Args:
         solver: A solver's short name or a diffusers class.
         num_steps: Solver steps, at least 1.
         config: The model's scheduler config; by default that of Stable Diffusion 1.x.
-        schedule: Its noise schedule; made of ``config`` if not given.
+        schedule: Its noise schedule; made from ``config`` if not given.
         options: Arguments of the solver, or of the scheduler's class.
         curve: How sigma falls; None for what the config says.
         curve_options: Arguments of the curve; for own solvers, and classes that take sigmas.
         eta: Share of injected noise, for those that take it.
         seed: For schedulers that draw noise from a seed of their own.
-        device: Where a scheduler's tables go.
+        device: The device of a scheduler's tables.
 
     Raises:
         ValueError: If a name, an option, the curve or the number of steps is not valid.
@@ -152,7 +151,7 @@ def course(
 
 
 def try_out(course: Course) -> "Tensor":
-    """Return a sample of N(0.5, 0.5^2) by a course, float32 [1, 4, 8, 8]: every step really made.
+    """Return a sample of N(0.5, 0.5^2), float32 [1, 4, 8, 8], by running every step of a course.
 
     Args:
         course: Of a solver or a scheduler.

@@ -1,7 +1,7 @@
-"""diffusers' schedulers driven as StableDiffusionPipeline drives them, and where they go.
+"""Drives diffusers' schedulers as StableDiffusionPipeline does, and reads their noise levels.
 
-Driven alone, the arithmetic is the pipeline's own, operation by operation, so the final latents are
-bit-identical to it.
+Driven alone, the arithmetic is the pipeline's, operation by operation, so the final latents are
+bit-identical to the pipeline's.
 """
 
 import inspect
@@ -90,7 +90,7 @@ def scheduler_process(
         (As the generator's value) the final latents, [1, C, h, w].
 
     Raises:
-        SchedulerError: If the scheduler cannot make a step; says which, and what it says.
+        SchedulerError: If the scheduler cannot make a step; it names the step and the error.
     """
     accepted = inspect.signature(scheduler.step).parameters
     arguments: dict[str, Any] = {}
@@ -115,7 +115,7 @@ def scheduler_process(
 
 
 def words(error: BaseException) -> str:
-    """Return what an exception of a foreign class says, in one line; some say nothing."""
+    """Return the message of any exception in one line; some have none."""
     said = next((line.strip(" .") for line in str(error).splitlines() if line.strip(" .")), "")
     return f"{type(error).__name__}: {said[:300]}" if said else f"{type(error).__name__}, no word"
 
@@ -123,7 +123,7 @@ def words(error: BaseException) -> str:
 def _failure(
     scheduler: Any, at: int, numbers: list[float], sigmas: Sequence[float], error: Exception
 ) -> Exception:
-    """Return the error that a scheduler's own error becomes; memory that is lacking stays so."""
+    """Return the error to raise for a scheduler's own; lack of memory is returned unchanged."""
     import torch
 
     if isinstance(error, (MemoryError, torch.OutOfMemoryError, SchedulerError)):

@@ -1,6 +1,6 @@
-"""What samplers are called elsewhere: AUTOMATIC1111's and ComfyUI's names, as solver and curve.
+"""AUTOMATIC1111's and ComfyUI's names of samplers, translated to a solver and a curve.
 
-There a name often holds both ("DPM++ 2M Karras"); here they are two choices. The names are compared
+There a name often means both ("DPM++ 2M Karras"); here they are two choices. The names are compared
 without case, spaces and marks, so that ComfyUI's ``dpmpp_2m_sde_gpu`` and InvokeAI's ``k_euler_a``
 are found as well. ``unknown_solver`` is the message for a name that no solver has.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sdlab.errors import unknown
 
-# The menu of AUTOMATIC1111; ComfyUI has the same samplers under names like Python's.
+# The menu of AUTOMATIC1111; ComfyUI has the same samplers under names in Python's style.
 WEB_UIS = (
     "Euler",
     "Euler a",
@@ -33,7 +33,7 @@ WEB_UIS = (
     "UniPC",
 )
 
-# k-diffusion's samplers, which follow its own spacing of timesteps where the name says no curve.
+# k-diffusion's samplers, which follow its own spacing of timesteps if the name has no curve.
 _OF_K_DIFFUSION = {
     "euler": "euler",
     "eulera": "euler_ancestral",
@@ -48,7 +48,7 @@ _OF_K_DIFFUSION = {
     "dpmpp3msde": "dpmpp_3m_sde",
     "dpmppsde": "dpmpp_sde",
 }
-# The others have a spacing of their own there, which is the model's scheduler config's here.
+# The others have their own spacing there; here they follow the model's scheduler config.
 _OTHERS = {
     "ddim": "ddim",
     "ddpm": "ddpm",
@@ -73,7 +73,7 @@ _CURVES = {
     "ays": "ays_sd15",
     "automatic": "",
 }
-# Samplers of those programs that the laboratory has not.
+# Samplers of those programs that sdlab does not have.
 _ABSENT = {
     "ddimcfgpp",
     "dpmadaptive",
@@ -91,7 +91,7 @@ _ABSENT = {
 
 
 class Everyday(NamedTuple):
-    """What a sampler's name elsewhere means here: a solver, and a curve or None for any."""
+    """What a web UI's name of a sampler means here: a solver, and a curve or None for any."""
 
     solver: str
     curve: str | None
@@ -112,7 +112,7 @@ def everyday(name: str) -> Everyday | None:
 
 
 def unknown_solver(name: str, allowed: Iterable[str]) -> str:
-    """Return the message for a solver that there is not; a web UI's name is said in our words."""
+    """Return the message for an unknown solver; a web UI's name is translated."""
     found = everyday(name)
     if found is None:
         absent = "The laboratory has no counterpart of it." if _plain(name) in _ABSENT else ""
@@ -122,7 +122,7 @@ def unknown_solver(name: str, allowed: Iterable[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return a name without case, spaces and marks, its usual longer forms as the shorter ones."""
+    """Return a name without case, spaces and marks, its usual longer forms shortened."""
     text = name.lower().replace("++", "pp").replace("ancestral", "a")
     plain = re.sub(r"[^a-z0-9]", "", text).removesuffix("gpu").removeprefix("sample")
     plain = plain.replace("dpmsolver", "dpm")

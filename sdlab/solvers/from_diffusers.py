@@ -1,7 +1,7 @@
 """diffusers' schedulers as solvers: made from the model's config, with options and a curve.
 
-Which classes take part is found out in ``probing``, how they are driven stands in ``driving``; what
-they offer has its name here too.
+``probing`` finds out which classes can be used, and ``driving`` drives them; their public names can
+be imported from here too.
 """
 
 import inspect
@@ -72,13 +72,13 @@ def make_scheduler(
     device: "torch.device | str" = "cpu",
     curve_options: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Return the scheduler ``from_config`` of the model's, options on top, timesteps set.
+    """Return a scheduler made from the model's config and options, its timesteps set.
 
     Args:
         name: A compatible class name.
         config: The model's ``scheduler.config``.
         options: Parameters of the class that replace the config's.
-        curve: One of ``scheduler_curves``, or a person's own for classes that take sigmas from
+        curve: One of ``scheduler_curves``, or a user's own for classes that take sigmas from
             outside; None for the config's.
         num_steps: Steps to set.
         seed: For schedulers that draw noise from a seed of their own (``noise_sampler_seed``).
@@ -121,7 +121,7 @@ def make_scheduler(
 
 @contextmanager
 def _refusing(name: str, num_steps: int, given: Mapping[str, Any]) -> Iterator[None]:
-    """Turn what a class raises into a ``SchedulerError`` that says what was asked of it."""
+    """Turn what a class raises into a ``SchedulerError`` that says how it was called."""
     try:
         with quiet():
             yield
@@ -150,7 +150,7 @@ def check_options(cls: type, options: Mapping[str, Any]) -> None:
 
 
 def native_curves(cls: type) -> list[str]:
-    """Return the curves that a scheduler class has by parameters of its own."""
+    """Return the curves that a scheduler class has parameters for."""
     valid = parameters(cls)
     spacings = list(SPACINGS) if _spacing_matters(cls) else []
     return spacings + [c for c in ("karras", "exponential") if f"use_{c}_sigmas" in valid]
@@ -159,7 +159,7 @@ def native_curves(cls: type) -> list[str]:
 def scheduler_curves(cls: type) -> list[str]:
     """Return the curve names that a scheduler class can follow.
 
-    All of ours, for those that take sigmas from outside, the class's own first.
+    Classes that take sigmas from outside can follow all of sdlab's; the class's own come first.
     """
     native = native_curves(cls)
     if not takes_sigmas(cls.__name__):
@@ -174,7 +174,7 @@ def takes_eta(cls: type) -> bool:
 
 
 def _follows(cls: type, curve: str | None, curve_options: Mapping[str, Any]) -> bool:
-    """Return whether the curve is ours, handed over as sigmas."""
+    """Return whether the curve is sdlab's, passed to the class as sigmas."""
     native = native_curves(cls)
     if not takes_sigmas(cls.__name__):
         if curve is not None and curve not in native:

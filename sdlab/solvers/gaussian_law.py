@@ -1,9 +1,10 @@
-"""The law of what a stochastic solver draws, exactly, without drawing.
+"""The exact mean and variance of where a stochastic solver ends, without drawing samples.
 
 On Gaussian data the exact denoiser is affine, and so is a solver: its end is a x_start + c plus
-sum_k b_k n_k over the independent normals n_k that it took. One run on a row of numbers, each with
-one of these set to 1 and all else 0, gives every coefficient, hence mean and variance of the end to
-rounding. What a Monte Carlo estimate would need 10^8 draws for, the weak order, is so measured.
+sum_k b_k n_k over the independent normals n_k that it drew. One run on a row of numbers, each with
+one of these set to 1 and all else 0, gives every coefficient, and so mean and variance of the end
+up to rounding. This measures the weak order, for which a Monte Carlo estimate would need 10^8
+draws.
 
 Brownian increments may overlap: they are split into the cells between all levels asked for, which
 are independent.
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _Listener(Noise):
-    """Gives no noise, and notes what was asked for: an interval, or None for fresh noise."""
+    """Returns no noise, and notes each request: an interval, or None for fresh noise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +42,7 @@ class _Listener(Noise):
 
 
 class _Basis(Noise):
-    """Gives each number of the row one independent normal, of value 1."""
+    """Returns noise in which each number of the row has one independent normal set to 1."""
 
     def __init__(self, intervals: list[tuple[float, float] | None]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The evaluations of a solver over a curve, laid out before anything runs, by dry runs."""
+"""Finds the evaluations that a solver will make over a curve, by dry runs."""
 
 import math
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a solver asks, and whether it needs to know of the steps before.
+    """Where a solver evaluates, and whether it remembers earlier steps.
 
     Attributes:
         name: The solver's.
         curve: Descending sigmas.
         asked: The sigma of every evaluation.
         starts: The evaluations that begin a step.
-        begins: Those at which it can begin as if there were none before.
-        memoryless: Whether its steps one by one give what they give all at once.
+        begins: Those at which it can begin without the ones before.
+        memoryless: Whether its steps give the same one by one as in one run.
     """
 
     name: str
@@ -61,15 +61,15 @@ class Layout:
         return cls(solver.name, curve, tuple(asked), starts, begins, False)
 
     def level(self, evaluation: int) -> float:
-        """Return the sigma of an evaluation, or past the last one of the end."""
+        """Return the sigma of an evaluation; past the last one, that of the end."""
         return self.asked[evaluation] if evaluation < len(self.asked) else self.curve[-1]
 
     def scale(self, evaluation: int) -> float:
-        """Return sqrt(1 + sigma^2): VE over VP coordinates."""
+        """Return sqrt(1 + sigma^2), the ratio of VE to VP coordinates."""
         return math.sqrt(1.0 + self.level(evaluation) ** 2)
 
     def stretch(self, first: int) -> tuple[float, ...]:
-        """Return the curve to run from an evaluation: one step, or with a memory all to come."""
+        """Return the curve to run from an evaluation: one step, or all the rest if it remembers."""
         step = self.starts.index(first)
         return self.curve[step : step + 2] if self.memoryless else self.curve[step:]
 
@@ -90,7 +90,7 @@ class Layout:
 
 
 def _same(solver: Solver, curve: tuple[float, ...], options: Mapping[str, Any]) -> bool:
-    """Return whether the steps one by one end where they end all at once, tried on one number."""
+    """Return whether steps made one by one end where one run ends, tried on one number."""
     import torch
 
     def denoise(x: "Tensor", sigma: float) -> "Tensor":
@@ -104,7 +104,7 @@ def _same(solver: Solver, curve: tuple[float, ...], options: Mapping[str, Any]) 
     x, drawn = start, noise()
     for step in pairwise(curve):
         x, _ = solver.solve(x, step, drawn, denoise, options)
-    # Of the same operations; one that goes by the steps before is off by much more.
+    # They differ by rounding only; a solver that remembers earlier steps is off by much more.
     return bool(torch.allclose(whole, x, rtol=1e-9, atol=1e-9))
 
 

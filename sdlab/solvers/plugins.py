@@ -5,11 +5,11 @@ A plug-in registers by the same decorator as any solver, ``@sdlab.solver("mine")
 * by entry point: a package that declares one in the group "sdlab.solvers", naming a module that
   registers, or a generator function;
 * in the folder that ``SDLAB_SOLVERS`` names: each Python file, imported under a private name;
-* as text, ``from_text``, only where the operator set ``SDLAB_ALLOW_CODE=1``: what is typed runs
-  with the server's rights.
+* as text, ``from_text``, only if the operator set ``SDLAB_ALLOW_CODE=1``: the code runs with the
+  server's rights.
 
-Each is tried in a thread with a time limit, and checked by ``contract``; what fails is refused with
-a reason that the catalogue shows, and nothing that it raises gets further than here.
+Each is tried in a thread with a time limit, and checked by ``contract``. One that fails is refused
+with a reason that the catalogue shows; nothing that it raises leaves this module.
 """
 
 import ctypes
@@ -43,7 +43,7 @@ Load = Callable[[dict[str, Solver]], None]
 
 
 class Refusal(NamedTuple):
-    """A plug-in that takes no part: its solver's or file's name, where from, and why."""
+    """A plug-in that was refused: its solver's or file's name, its origin, and the reason."""
 
     name: str
     source: str
@@ -51,9 +51,9 @@ class Refusal(NamedTuple):
 
 
 _lock = threading.RLock()
-_trials: set[int] = set()  # threads that try a plug-in, which must not wait for themselves
+_trials: set[int] = set()  # threads that try a plug-in; they must not wait for themselves
 _refused: dict[str, Refusal] = {}
-_met: dict[str, Solver] = {}  # all that plug-ins registered, refused ones too
+_met: dict[str, Solver] = {}  # what plug-ins registered, refused ones too
 _loaded = False
 
 
@@ -211,7 +211,7 @@ def _within(seconds: float, work: Callable[[], None]) -> str:
         _trials.add(threading.get_ident())
         try:
             work()
-        except BaseException as error:  # also SystemExit: a plug-in must not end the server
+        except BaseException as error:  # SystemExit too: a plug-in must not end the server
             told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             problem.append(" ".join(told.split())[:300])
         finally:

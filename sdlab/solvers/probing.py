@@ -1,8 +1,8 @@
-"""Which of the installed diffusers' schedulers sample, found out by letting each of them try.
+"""Finds out which of the installed diffusers' schedulers can be used, by trying each of them.
 
-Nothing is listed by hand: a scheduler takes part if it samples an exact Gaussian, in the way
-StableDiffusionPipeline would drive it. In the same way it is found out which prediction types it
-understands and whether it takes sigmas from outside.
+Nothing is listed by hand: a scheduler is used if it samples an exact Gaussian when driven as
+StableDiffusionPipeline would drive it. Its prediction types, and whether it takes sigmas from
+outside, are found out by trying too.
 """
 
 import inspect
@@ -26,8 +26,8 @@ from sdlab.work import drive
 if TYPE_CHECKING:
     from torch import Tensor
 
-# DPMSolverSDEScheduler's Brownian tree warns of rounding in its interval's last digit, diffusers
-# of options that a version to come will drop; its own version is pinned.
+# DPMSolverSDEScheduler's Brownian tree warns of rounding in its interval's last digit; diffusers
+# warns of options that a future version will drop, but its version is pinned.
 warnings.filterwarnings("ignore", message="Should have t[ab]", category=UserWarning)
 warnings.filterwarnings("ignore", category=FutureWarning, module=r"diffusers\.schedulers\.")
 
@@ -53,7 +53,7 @@ CUSTOM = (12.0, 5.0, 2.0, 0.5, 0.1, 0.0)
 
 
 class Probed(NamedTuple):
-    """What a probe found out: whether it samples, why not, and whether seeds matter."""
+    """What a probe found out: whether the scheduler samples, why not, and whether seeds matter."""
 
     compatible: bool
     reason: str
@@ -95,7 +95,7 @@ def probe(name: str, num_steps: int = 12) -> Probed:
         return Probed(False, reason, False)
     try:
         results = [_sample_gaussian(cls, num_steps, seed) for seed in (0, 1)]
-    except Exception as error:  # whatever a foreign class does wrong is the reason
+    except Exception as error:  # whatever a foreign class raises is the reason
         return Probed(False, f"{type(error).__name__}: {error}".splitlines()[0][:200], False)
     if not _is_right(results[0]):
         mean, std = float(results[0].mean()), float(results[0].std())
@@ -111,7 +111,7 @@ def prediction_types(name: str, num_steps: int = 8) -> tuple[str, ...]:
     for kind in PREDICTION_TYPES[1:]:
         try:
             result = _sample_gaussian(scheduler_classes()[name], num_steps, 0, kind)
-        except Exception:  # it does not know the type, in words of its own
+        except Exception:  # it does not know the type
             continue
         if _is_right(result):
             found.append(kind)
@@ -137,7 +137,7 @@ def takes_sigmas(name: str) -> bool:
 
 
 def gaussian_answer(query: Query, prediction_type: str = "epsilon") -> Answer:
-    """Return the exact prediction of that type for data N(0.5, 0.25)."""
+    """Return the exact prediction of a type for data N(0.5, 0.25)."""
     scale = math.sqrt(1.0 + query.sigma**2)
     x = query.x_t * scale
     x0_pred = denoise(x, query.sigma, mean=0.5, std=0.5)
@@ -154,7 +154,7 @@ def gaussian_answer(query: Query, prediction_type: str = "epsilon") -> Answer:
 def quiet() -> Iterator[None]:
     """Silence diffusers in this thread: its classes complain about Stable Diffusion's config.
 
-    Others keep their warnings, and their level, which two threads at once could not put back.
+    Other threads keep their warnings. The level is left alone: two threads could not restore it.
     """
     for handler in logging.getLogger("diffusers").handlers:
         handler.addFilter(_is_heard)  # once, however often it is asked for
@@ -182,7 +182,7 @@ def check_timesteps(scheduler: Any, num_timesteps: int) -> None:
 
 
 def _remedy(scheduler: Any, num_timesteps: int, timestep: float) -> str:
-    """Return what to change where a scheduler asks for a timestep outside the schedule."""
+    """Return what to change if a scheduler asks for a timestep outside the schedule."""
     config = scheduler.config
     if config.get("timestep_type") == "continuous":
         return (

@@ -1,8 +1,8 @@
-"""One run's own course: a generator that asks the engine for network evaluations.
+"""The process of one run: a generator that asks the engine for network evaluations.
 
-Own solvers work on x0_pred in VE coordinates, diffusers' schedulers on the network's raw output
-in coordinates of their own. Both are brought here to one shape: a generator that yields a
-``Query`` and receives an ``Answer``, and returns the final latents.
+sdlab's solvers work on x0_pred in VE coordinates, diffusers' schedulers on the network's raw output
+in coordinates of their own. Both become the same here: a generator that yields a ``Query``,
+receives an ``Answer``, and returns the final latents.
 """
 
 import math
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class Query(NamedTuple):
-    """A point at which a prediction is wanted.
+    """A point at which a process needs a prediction.
 
     Attributes:
-        x_t: What the network is to see, [1, C, h, w], VP coordinates.
-        timestep: The timestep to tell it, 0 ... T - 1, may be fractional.
+        x_t: The network's input, [1, C, h, w], VP coordinates.
+        timestep: The network's timestep, 0 ... T - 1, may be fractional.
         sigma: The noise level of ``x_t``.
-        step: The solver step that asks, from 0.
+        step: The solver step that needs it, from 0.
     """
 
     x_t: "Tensor"
@@ -36,11 +36,11 @@ class Query(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the network said, after guidance.
+    """The network's prediction, after guidance.
 
     Attributes:
         output: The network's (guided) raw output, [1, C, h, w].
-        x0_pred: The clean latents it means, [1, C, h, w].
+        x0_pred: The clean latents that follow from it, [1, C, h, w].
     """
 
     output: "Tensor"
@@ -58,7 +58,7 @@ def solver_process(
     noise: "Noise",
     schedule: NoiseSchedule,
 ) -> Process:
-    """Run a solver of ours: VE coordinates inside, VP towards the network.
+    """Run one of sdlab's solvers: VE coordinates inside, VP coordinates for the network.
 
     Args:
         solver: The registered solver.

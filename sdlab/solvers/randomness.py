@@ -1,8 +1,8 @@
 """The noise of a stochastic solver: fresh draws, or increments of one Brownian path.
 
-Fresh draws (``noise(x)``) come one after the other, so a run with more steps sees other noise. An
-SDE solver takes ``noise.between(x, sigma, sigma_next)`` instead: the increment of a Brownian motion
-W, which is one path whatever the steps, so the picture converges as they are refined.
+Fresh draws (``noise(x)``) come one after the other, so a run with more steps gets other noise. An
+SDE solver uses ``noise.between(x, sigma, sigma_next)`` instead: the increment of a Brownian motion
+W, which is the same path for any steps, so the picture converges as they are refined.
 
 W runs in the time tau = sigma^-2, in which the noise of the reverse SDE has constant strength: the
 exact noise of a step is sigma_next^2 (W(tau_next) - W(tau)), so two half steps add up to a whole
@@ -10,7 +10,7 @@ one. Within each octave of tau, W is drawn by halving: the middle of an interval
 normal around their mean (Levy's construction), and every middle has a seed of its own. Hence the
 path depends on the seed alone: not on the range or the order of the levels, the dtype or the
 device. (torchsde's Brownian trees, which k-diffusion uses, are fixed to a range, and ended in a
-RecursionError on intervals that this one serves.)
+RecursionError on intervals that this one handles.)
 """
 
 import math
@@ -108,7 +108,7 @@ class BrownianPath:
 
 
 class Noise:
-    """What a solver draws from: ``noise(x)`` and ``noise.between(x, sigma, sigma_next)``.
+    """The noise that a solver is given: ``noise(x)`` and ``noise.between(x, sigma, sigma_next)``.
 
     Attributes:
         generator: One for the whole batch, a list with one an image, or None for torch's global
@@ -120,7 +120,7 @@ class Noise:
         self._paths: list[BrownianPath] = []
 
     def __call__(self, x: "Tensor") -> "Tensor":
-        """Return fresh standard normal noise in the shape, dtype and place of ``x``."""
+        """Return fresh standard normal noise in the shape, dtype and device of ``x``."""
         from diffusers.utils.torch_utils import randn_tensor
 
         return randn_tensor(x.shape, generator=self.generator, device=x.device, dtype=x.dtype)
@@ -150,7 +150,7 @@ class Noise:
 
 
 class Silence(Noise):
-    """No noise at all: what a dry run gives a solver, and what makes an SDE solver an ODE one."""
+    """No noise at all: for dry runs, and to make an SDE solver an ODE solver."""
 
     def __call__(self, x: "Tensor") -> "Tensor":
         """Return zeros like ``x``."""

@@ -7,7 +7,7 @@ A solver is a generator function ``solver(x, sigmas, noise, **options)``:
 * ``noise(x)``: fresh standard normal noise in the shape of ``x``, for stochastic solvers; and
   ``noise.between(x, sigma, sigma_next)``: the same from one Brownian path (see ``randomness``).
 
-It yields ``(x, sigma)`` wherever it wants the denoised x0_pred, receives it as the value of the
+It yields ``(x, sigma)`` wherever it needs the prediction x0_pred, receives it as the value of the
 ``yield``, and returns the final x. Keyword-only arguments are its options.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     SolverGenerator = Generator[tuple[Tensor, float], Tensor, Tensor]
     SolverFunction = Callable[..., SolverGenerator]
 
-# A solver that asks more often than this a step is taken for one that never ends.
+# A solver that evaluates more often than this a step is assumed never to end.
 MAX_EVALUATIONS_PER_STEP = 64
 
 
@@ -40,11 +40,11 @@ class Solver:
     Attributes:
         name: Its short name.
         function: The generator function.
-        order: Declared order of convergence over a smooth curve, its options at their defaults: of
-            the ODE's solution, for stochastic solvers of the distribution (weak order). None if
+        order: Declared order of convergence over a smooth curve, options at their defaults: of the
+            ODE's solution, or for stochastic solvers of the distribution (weak order). None if
             not stated.
         stages: Evaluations per full step (Heun: 2); the last step may make fewer.
-        deterministic: Whether it never calls ``noise``, its options at their defaults.
+        deterministic: Whether it never calls ``noise`` when its options are at their defaults.
         warmup: Evaluations that the first step makes on top (PLMS: 1).
     """
 
@@ -109,7 +109,7 @@ class Solver:
             x: The start point, [B, C, H, W], VE coordinates.
             sigmas: The curve.
             noise: What a stochastic solver draws from (``randomness.Noise``).
-            denoise: (x, sigma) -> x0_pred: a denoiser that answers at once.
+            denoise: (x, sigma) -> x0_pred, a denoiser.
             options: The solver's keyword arguments.
 
         Raises:
@@ -157,7 +157,7 @@ def solver(
         name: Short name, an identifier; registering it again replaces it.
         order: Declared order of convergence.
         stages: Evaluations per full step, at least 1.
-        deterministic: False if it calls ``noise``, its options at their defaults.
+        deterministic: False if it calls ``noise`` when its options are at their defaults.
         warmup: Evaluations that the first step makes on top, at least 0.
 
     Raises:
@@ -183,7 +183,7 @@ def solver(
 
 
 def solvers() -> dict[str, Solver]:
-    """Return the registered solvers by name; own ones and plug-ins are found and imported here."""
+    """Return the registered solvers by name; the first call imports built-in ones and plug-ins."""
     from sdlab.solvers import plugins
 
     import_registering("sdlab.solvers.builtin", "solver")
@@ -208,7 +208,7 @@ def admit(found: Solver) -> None:
 
 
 def is_own(name: str) -> bool:
-    """Return whether a name is that of one of the laboratory's own solvers."""
+    """Return whether a name is that of a solver that comes with sdlab."""
     found = _SOLVERS.get(name)
     return found is not None and found.function.__module__.startswith("sdlab.")
 

@@ -1,7 +1,7 @@
-"""A solver's generator that can be copied and pickled, also in the middle of its way.
+"""A solver's generator that can be copied and pickled, also in the middle of a run.
 
-Python copies no generator. A solver is a function of its start, its noise and the answers that it
-was given, so a copy is made anew and told them again.
+Python cannot copy a generator. A solver is a function of its start, its noise and the answers that
+it was given, so a copy starts a new generator and sends it the same answers.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RememberedNoise(Noise):
-    """Noise that can be drawn once more as it was; its Brownian paths are the same anyway."""
+    """Noise whose draws can be repeated; its Brownian paths are the same anyway."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,14 +25,14 @@ class RememberedNoise(Noise):
         self._at = 0
 
     def __call__(self, x: "Tensor") -> "Tensor":
-        """Return the draw of before, after ``rewind``, else a fresh one, in the shape of ``x``."""
+        """Return a fresh draw in the shape of ``x``; after ``rewind``, the earlier ones again."""
         if self._at == len(self._drawn):
             self._drawn.append(super().__call__(x))
         self._at += 1
         return self._drawn[self._at - 1]
 
     def rewind(self) -> None:
-        """Give all draws once more, in the same order."""
+        """Repeat all draws from now on, in the same order."""
         self._at = 0
 
     def forget(self) -> None:
@@ -41,17 +41,17 @@ class RememberedNoise(Noise):
 
 
 class Resumable:
-    """A solver on its way.
+    """A solver in the middle of a run.
 
     Args:
         solver: A registered solver's name.
         x: The start, [B, C, h, w], VE coordinates.
         sigmas: The curve.
-        noise: What it draws from; to no one else.
+        noise: The noise it is given; nothing else may draw from it.
         options: The solver's keyword arguments.
 
     Attributes:
-        request: (x, sigma) that it wants the answer to; None at its end.
+        request: The point (x, sigma) at which it needs a prediction; None at its end.
         result: What it returned; None before its end.
     """
 
@@ -71,7 +71,7 @@ class Resumable:
         self._generator: SolverGenerator | None = self._made()
 
     def tell(self, x0_pred: "Tensor") -> None:
-        """Answer the request; ``request``, or at the end ``result``, is the next."""
+        """Answer the request, which sets the next ``request``, or at the end ``result``."""
         self._generator = self._generator or self._resumed()
         self._told.append(x0_pred)
         self._send(self._generator, x0_pred)
@@ -94,7 +94,7 @@ class Resumable:
         return generator
 
     def _send(self, generator: "SolverGenerator", x0_pred: "Tensor") -> None:
-        """Go one answer further; ``sdlab.work.drive`` would go to the end."""
+        """Send one answer; ``sdlab.work.drive`` would run to the end."""
         try:
             self.request = generator.send(x0_pred)
         except StopIteration as stop:

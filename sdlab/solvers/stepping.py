@@ -1,12 +1,12 @@
-"""A solver of ours driven step by step, as a diffusers pipeline drives its scheduler.
+"""One of sdlab's solvers driven step by step, as a diffusers pipeline drives its scheduler.
 
-A dry run of the solver tells at which levels it will ask, hence ``timesteps``. ``step`` sends the
-prediction in and returns the next point asked for, so the pipeline's loop drives the solver without
-knowing. A solver without memory, whose steps one by one are the same as all at once, is run step by
-step: it goes on from whatever latents the pipeline hands it, at whatever timestep.
+A dry run of the solver finds the noise levels that it will visit, and so ``timesteps``. ``step``
+sends it the prediction and returns the next point it yields, so the pipeline's loop drives the
+solver without knowing. A solver without memory, whose steps give the same one by one as in one run,
+is run step by step: it continues from whatever latents the pipeline gives it, at any timestep.
 
 ``SteppedSolver`` is the part that does not depend on the coordinates of the latents; a subclass
-says what scale lies between them and the solver's own, and what a network's output means.
+gives the scale between them and the solver's own, and turns the network's output into x0_pred.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
 
     Attributes:
         order: Evaluations of a full step.
-        timesteps: What the network is told at every evaluation.
+        timesteps: The network's timestep at every evaluation.
     """
 
     config_name = "scheduler_config.json"
@@ -42,7 +42,7 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
     _index: int | None  # evaluations done, counted from the first of all
     _begin: int | None
     _running: Resumable | None
-    _returned: "Tensor | None"  # what the last step gave back
+    _returned: "Tensor | None"  # what the last step returned
     _exact: "Tensor | None"  # the same before it was rounded, in the solver's coordinates
     _noise: RememberedNoise
 
@@ -60,8 +60,8 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
         """Let the loop begin at an evaluation, which must be the first of a step.
 
         Raises:
-            ValueError: If it lies inside a step, or the solver would ask for other levels from
-                there than it does in the whole (PLMS evaluates its first step twice).
+            ValueError: If it is inside a step, or the solver would visit other levels from there
+                than in a whole run (PLMS evaluates its first step twice).
         """
         if begin_index % self.order:
             raise ValueError(
@@ -80,19 +80,19 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
         generator: "Generators" = None,
         return_dict: bool = True,
     ) -> SchedulerOutput | tuple["Tensor"]:
-        """Answer the solver and return the next point it asks for, in the shape of ``sample``.
+        """Send the solver a prediction and return the next point it yields, shaped as ``sample``.
 
         Args:
             model_output: The (guided) network output, [B, C, h, w].
-            timestep: One of ``timesteps``, or None for the next. Where it is not the next one, a
-                solver without memory goes there, and any may begin there.
+            timestep: One of ``timesteps``, or None for the next. If it is not the next one, a
+                solver without memory continues there, and any solver may begin there.
             sample: VP latents as the last step returned them, or changed, [B, C, h, w].
             generator: For stochastic solvers; a list has one generator an image.
             return_dict: Whether to wrap the result as diffusers does.
 
         Raises:
             ValueError: If timesteps were not set, ``timestep`` is none of them or not the next, all
-                are done, or ``sample`` was changed between steps of a solver with a memory.
+                are done, or ``sample`` was changed between steps of a solver with memory.
         """
         layout, index = self._laid_out(), self._place(timestep)
         if index != self._index:
@@ -108,23 +108,23 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
         try:
             x = self._advance(index, model_output, sample, changed)
         finally:
-            self._noise.generator = None  # it is the caller's, also when this is copied
+            self._noise.generator = None  # it belongs to the caller and is not copied
         self._index = index + 1
         self._exact = x
         self._returned = (x / self._scale(index + 1)).to(sample.dtype)
         return SchedulerOutput(self._returned) if return_dict else (self._returned,)
 
     def _scale(self, index: int) -> float:
-        """Return the solver's coordinates over those of the latents, at an evaluation."""
+        """Return the ratio of the solver's coordinates to the latents' at an evaluation."""
         raise NotImplementedError
 
     def _x0_pred(self, index: int, sample: "Tensor", model_output: "Tensor") -> "Tensor":
-        """Return the clean latents that an output means, float32 or wider, like ``sample``.
+        """Return the clean latents x0_pred of an output, float32 or wider, like ``sample``.
 
         Args:
             index: The evaluation.
-            sample: What the network was given, [B, ...].
-            model_output: What it said, [B, ...].
+            sample: The network's input, [B, ...].
+            model_output: The network's output, [B, ...].
         """
         raise NotImplementedError
 
@@ -147,7 +147,7 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
         return self._layout
 
     def _place(self, timestep: Any) -> int:
-        """Return the evaluation of a timestep: the next one, if it fits, else the one it names."""
+        """Return the evaluation of a timestep: the next one if it fits, else the one looked up."""
         layout = self._laid_out()
         index = self._index if self._index is not None else self._begin or 0
         time = None if timestep is None else float(torch.as_tensor(timestep, dtype=torch.float32))
@@ -160,7 +160,7 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
         return index
 
     def _looked_up(self, time: float | None, left: bool) -> int:
-        """Return the evaluation that a timestep names, the first of a step if there is a choice.
+        """Return the evaluation that has a timestep, the first of a step if there is a choice.
 
         diffusers takes the second of two equal timesteps, which in its Heun begins a step too.
         """
@@ -205,7 +205,7 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
         x = running.request[0]
         if not changed:
             x0_pred = self._x0_pred(index, x / scale, model_output)
-        else:  # the network looked at the changed point; what it tells there is the direction
+        else:  # the network saw the changed point; its prediction there gives the direction
             x0_pred = self._x0_pred(index, given / scale, model_output)
             x0_pred = x0_pred + (x - given)
         running.tell(x0_pred)

@@ -1,4 +1,4 @@
-"""The laboratory's own solvers, one a file; a file put here is found and registered by itself."""
+"""The solvers that come with sdlab, one a file; a file put here is found and registered."""
 
 from sdlab.submodules import on_first_use
 

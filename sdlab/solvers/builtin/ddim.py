@@ -1,4 +1,4 @@
-"""DDIM: the paper's own step, with a share eta of the noise injected anew.
+"""DDIM: the paper's step, in which a share eta of the noise is replaced by fresh noise.
 
 In VP coordinates (Song et al. 2020, arXiv 2010.02502, eq. 12 and 16):
 

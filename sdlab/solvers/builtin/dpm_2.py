@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def dpm_2(
     x: "Tensor", sigmas: tuple[float, ...], noise: "Callable[[Tensor], Tensor]"
 ) -> "SolverGenerator":
-    """Take the slope from the geometric middle of each step."""
+    """Use the slope at the geometric middle of each step."""
     for sigma, sigma_next in pairwise(sigmas):
         d = (x - (yield x, sigma)) / sigma
         if sigma_next == 0:
