@@ -1,7 +1,7 @@
 """The laboratory for Stable Diffusion: run, trace, measure and export every step.
 
-``import sdlab`` is light: what a name needs (torch, diffusers) loads when it is first used, and so
-does every module: ``sdlab.text.similar`` needs no import of its own.
+``import sdlab`` is light: what a name needs (torch, diffusers) is imported when the name is first
+used. So is every module: ``sdlab.text.similar`` can be used without importing it.
 """
 
 from importlib import import_module

@@ -1,9 +1,9 @@
-"""What an option may be: the one place that bounds what goes to a scheduler, a solver or a curve.
+"""The bounds of every option that goes to a scheduler, a solver or a curve.
 
-diffusers' classes trust their arguments, and so does a solver its own: num_train_timesteps of 10^8
-or a solver_order of 10^9 fills the memory before anything is computed. So every value is judged
-here, before anything is made of it, wherever it comes from: Python, a link, a plug-in's options, a
-model's scheduler_config.json. A value's kind follows from its option's name, else from its type.
+diffusers' classes and solvers trust their arguments: num_train_timesteps of 10^8 or a solver_order
+of 10^9 fills the memory before anything is computed. So every value is checked here before it is
+used, wherever it comes from: Python, a link, a plug-in's options, a model's scheduler_config.json.
+Which bounds apply follows from the option's name, else from the value's type.
 """
 
 import math
@@ -23,7 +23,7 @@ MAX_TEXT = 1000
 MAX_ENTRIES = 1000
 MAX_DEPTH = 3
 
-# Options that count something, and so decide how much is allocated or how often a loop turns.
+# Options that count something, and so decide how much is allocated or how often a loop runs.
 COUNTS = {
     "num_steps": (1, MAX_STEPS),
     "num_train_timesteps": (2, MAX_TIMESTEPS),
@@ -35,7 +35,7 @@ SHARES = ("beta_start", "beta_end", "eta")
 LISTS = {"trained_betas": MAX_TIMESTEPS, "sigmas": MAX_TIMESTEPS + 1}
 # Minus infinity is diffusers' word for "no limit" here.
 OPEN_BELOW = ("lambda_min_clipped",)
-# Options of ours that hold options.
+# Options of sdlab's that hold further options.
 NESTED = ("solver_options", "curve_options")
 
 
@@ -80,12 +80,12 @@ def check(name: str, value: Any, of: str = "") -> None:
 
 
 def check_option(name: str, value: Any, default: Any, of: str) -> None:
-    """Raise ``ValueError`` if a value is not of its default's kind, or out of its bounds.
+    """Raise ``ValueError`` if a value is not of its default's type, or out of its bounds.
 
     Args:
         name: The option's name.
         value: Its value.
-        default: Its default: true or false, a number or a text; else any kind will do.
+        default: Its default: true or false, a number or a text; with any other, no type is checked.
         of: Whose option it is, for the message.
 
     Raises:
@@ -116,7 +116,7 @@ def whole_limits(name: str) -> tuple[int, int] | None:
 
 
 def check_steps(num_steps: Any, num_timesteps: int = MAX_STEPS) -> None:
-    """Raise ``ValueError`` if there is no such number of steps over so many training timesteps."""
+    """Raise ``ValueError`` if the number of steps is below 1 or above the training timesteps."""
     check("num_steps", num_steps)
     if not num_steps <= num_timesteps:
         raise ValueError(
@@ -152,7 +152,7 @@ def _list(what: str, value: Any, most: int) -> None:
 
 
 def _plain(what: str, value: Any, depth: int = 0, options: bool = False) -> None:
-    """Judge a value by its type; objects that are no data, such as functions, pass."""
+    """Check a value by its type; objects that are not data, such as functions, pass."""
     if isinstance(value, Integral):
         if not abs(int(value)) <= LARGEST_WHOLE:
             _number(what, value, -LARGEST_WHOLE, LARGEST_WHOLE)
@@ -177,5 +177,5 @@ def _plain(what: str, value: Any, depth: int = 0, options: bool = False) -> None
                 f"{what} must be a number, a text, true or false, or a list, got {shown(value)}."
             )
         for key, item in value.items():
-            if key not in ("sigmas", "points", "formula"):  # their own functions judge them
+            if key not in ("sigmas", "points", "formula"):  # their own functions check them
                 check(str(key), item, what)

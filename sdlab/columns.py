@@ -2,7 +2,7 @@
 
 ``x_t`` is the noisy latent as the network is given it (variance preserving: x_t =
 sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps), whatever coordinates the solver works in, so that
-all solvers stand on one axis. ``sigma`` is sqrt((1 - alpha_bar) / alpha_bar) always.
+all solvers share one axis. ``sigma`` is sqrt((1 - alpha_bar) / alpha_bar) always.
 """
 
 Columns = dict[str, tuple[str, str]]
@@ -123,7 +123,7 @@ TABLES: dict[str, Columns] = {
     "timings": TIMINGS,
 }
 
-# Of runs that recorded it only.
+# Only in runs that recorded attention.
 OPTIONAL_TABLES: dict[str, Columns] = {
     "attention": ATTENTION,
 }

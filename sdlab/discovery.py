@@ -1,7 +1,7 @@
-"""Finding the modules of a package that register something, by looking instead of by a list.
+"""Finds the modules of a package that register something, by looking instead of by a list.
 
-Whether a module registers is read from its source, so that the rest of the package, which may be
-slow to import, stays where it is. Every place in the package's ``__path__`` is looked through.
+Whether a module registers something is read from its source, so that the other modules, which may
+be slow to import, are not imported. Every folder in the package's ``__path__`` is searched.
 """
 
 import pkgutil

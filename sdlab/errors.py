@@ -1,8 +1,7 @@
-"""What can go wrong outside the caller's arguments, and the sentence that helps with a wrong one.
+"""Errors of the environment, and messages for wrong arguments.
 
 A bad argument raises ``ValueError``; trouble with the environment raises a ``SdlabError``. Both
-carry a message made for the person in front of the screen: what was given, what is allowed, what
-to change.
+have a message written for the user: what was given, what is allowed, what to change.
 """
 
 import difflib
@@ -14,7 +13,7 @@ _LONG = re.compile(r"(\S{200})\S{200,}")
 
 
 class SchedulerError(ValueError):
-    """A diffusers scheduler refuses what it was asked, or cannot make one of its steps."""
+    """A diffusers scheduler refuses its arguments, or fails in one of its steps."""
 
 
 class SdlabError(Exception):
@@ -22,11 +21,11 @@ class SdlabError(Exception):
 
 
 class ModelError(SdlabError):
-    """A model cannot be loaded, or this laboratory cannot run it."""
+    """A model cannot be loaded, or sdlab cannot run it."""
 
 
 class MemoryLimitError(SdlabError):
-    """A run would need more memory than there is; raised before or while it runs."""
+    """A run needs more memory than there is; raised before or while it runs."""
 
 
 class StoreError(SdlabError):
@@ -34,7 +33,7 @@ class StoreError(SdlabError):
 
 
 def shown(value: object) -> str:
-    """Return how a message quotes what was given: as Python writes it, the end left out if long."""
+    """Return a value as a message quotes it: as Python writes it, shortened if long."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no whole number of more than 4,300 digits
@@ -43,7 +42,7 @@ def shown(value: object) -> str:
 
 
 def brief(message: str) -> str:
-    """Return a message without the ends of words of 400 letters and more."""
+    """Return a message with words of 400 letters and more shortened."""
     return _LONG.sub(r"\1…", message)
 
 
@@ -57,10 +56,10 @@ def unknown(what: str, value: object, allowed: Iterable[str], hint: str = "") ->
     """Return the message for a name that is not in ``allowed``: nearest first, then all of them.
 
     Args:
-        what: What it would be the name of.
-        value: What was given.
+        what: What kind of thing the name should be of, such as "solver".
+        value: The name that was given.
         allowed: The names that there are.
-        hint: A sentence that says better than the nearest names what was meant.
+        hint: A sentence to show instead of the nearest names.
     """
     names = sorted(allowed)
     close = nearest(str(value)[:SHOWN_LETTERS], names) if isinstance(value, str) else []

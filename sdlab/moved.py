@@ -68,7 +68,7 @@ class MovedModules(MetaPathFinder, Loader):
 
 
 def new_address(name: str) -> str | None:
-    """Return where a module lies that had this address, or None if it never had another."""
+    """Return the new address of a module that had this one, or None if it never moved."""
     head, tail = name, ""
     while head:
         if head in MOVED:
@@ -79,5 +79,5 @@ def new_address(name: str) -> str | None:
 
 
 def install() -> None:
-    """Let old addresses be found."""
+    """Make old addresses importable."""
     sys.meta_path.insert(0, MovedModules())  # first: a package's folder would load a module twice

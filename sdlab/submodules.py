@@ -1,7 +1,7 @@
-"""Submodules that are imported when they are first named, so that a package is light and whole.
+"""Imports a package's submodules when they are first used.
 
-Python makes ``package.module`` a name only once somebody has imported it. With this, what the
-README names works right after ``import sdlab``, and nothing is loaded before.
+Python makes ``package.module`` available only after somebody has imported it. With this, every
+module works right after ``import sdlab``, and none is loaded before.
 """
 
 from collections.abc import Callable

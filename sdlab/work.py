@@ -1,10 +1,10 @@
-"""Long computations that can be watched and left: generators of (done, total) that return a result.
+"""Long computations that can be watched and cancelled: generators of (done, total) with a result.
 
 Whoever drives one decides what happens in between: a notebook prints progress, the dashboard's
-worker serves the runs in flight and other people. ``close()`` cancels.
+worker serves the runs in flight and other users. ``close()`` cancels.
 
-A sampler is a generator too: it yields what it wants to know and is sent the answer. ``drive`` runs
-one to its end; ``driving`` is the same as a computation that can be watched.
+A sampler is a generator too: it yields a query and is sent the answer. ``drive`` runs one to its
+end; ``driving`` is the same as a computation that can be watched.
 """
 
 from collections.abc import Callable, Generator
@@ -38,7 +38,7 @@ def finish(work: Work[Result], on_progress: Progress | None = None) -> Result:
 def drive(
     generator: Generator[Request, Reply, Result], answer: Callable[[Request], Reply]
 ) -> Result:
-    """Run a generator to its end, with a function that answers its requests; return its value."""
+    """Run a generator to its end with a function that answers its requests; return its value."""
     return finish(driving(generator, answer, 0))
 
 
@@ -50,7 +50,7 @@ def driving(
     Args:
         generator: Yields a request and is sent the reply; closed in any case.
         answer: Gives the reply to a request.
-        total: How many requests there will be, as told with the progress.
+        total: How many requests there will be, reported with the progress.
     """
     done = 0
     try:
@@ -67,7 +67,7 @@ def driving(
 
 
 def counted(work: Work[Result], before: int, total: int) -> Work[Result]:
-    """Return a computation that counts on from ``before``, of ``total``: a part of a longer one."""
+    """Return a computation as part of a longer one: it counts from ``before``, of ``total``."""
     try:
         while True:
             done, _ = next(work)
