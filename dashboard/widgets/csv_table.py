@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard.widgets.downloads import csv_button, file_button
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -29,31 +31,13 @@ def csv_table(
         shown: Whether to draw the table too, not the button alone.
         parquet: Whether to offer it as Parquet too.
     """
-    from sdlab.runs.export import csv_bytes
-
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{about} {len(frame):,} row{'' if len(frame) == 1 else 's'}.", width="stretch")
-        st.download_button(
-            "CSV",
-            data=csv_bytes(frame),
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            key=key,
-            icon=":material/download:",
-            on_click="ignore",
-            help=f"{about} As CSV.",
-        )
+        csv_button(frame, name, key, about=f"{about} As CSV.")
         if parquet:
-            st.download_button(
-                "Parquet",
-                data=_parquet_bytes(frame),
-                file_name=f"{name}.parquet",
-                mime="application/vnd.apache.parquet",
-                key=f"{key}_parquet",
-                icon=":material/download:",
-                on_click="ignore",
-                help=f"{about} As Parquet.",
-            )
+            data = _parquet_bytes(frame)
+            named = f"{name}.parquet"
+            file_button("Parquet", data, named, f"{key}_parquet", about=f"{about} As Parquet.")
     if shown:
         height = min(330, 38 + 35 * len(frame))
         st.dataframe(

@@ -10,6 +10,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.routes import zip_url
 from dashboard.views.attention.subject import PAGE, Subject
 from dashboard.views.attention.viewer import Look, look_frames
+from dashboard.widgets.downloads import file_button
 from sdlab.attention import pictures
 from sdlab.attention.summary import AREA_THRESHOLD
 
@@ -55,15 +56,8 @@ def show_files(subject: Subject, look: Look) -> None:
 
 
 def _csv(table: "pd.DataFrame", subject: Subject, threshold: float) -> None:
-    st.download_button(
-        "CSV",
-        data=_csv_bytes(subject.key, threshold, _table=table),
-        file_name=f"{subject.name}-attention.csv",
-        mime="text/csv",
-        key=f"{PAGE}.csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    data = _csv_bytes(subject.key, threshold, _table=table)
+    file_button("CSV", data, f"{subject.name}-attention.csv", f"{PAGE}.csv")
 
 
 def _pictures(subject: Subject, look: Look) -> None:
@@ -83,15 +77,8 @@ def _pictures(subject: Subject, look: Look) -> None:
             how = (str(look), label, opacity, threshold)
             made = _drawn(subject.key, *how, _subject=subject, _look=look, _places=places)
             for kind, data in zip(("overlay", "mask"), made, strict=True):
-                st.download_button(
-                    f"{label}: {kind}",
-                    data=data,
-                    file_name=f"{subject.name}-{_file(label)}-{kind}.png",
-                    mime="image/png",
-                    key=f"{PAGE}.png.{number}.{kind}",
-                    icon=":material/image:",
-                    on_click="ignore",
-                )
+                name = f"{subject.name}-{_file(label)}-{kind}.png"
+                file_button(f"{label}: {kind}", data, name, f"{PAGE}.png.{number}.{kind}", "image")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -116,26 +103,22 @@ def _maps(subject: Subject, look: Look) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **_arrays(subject, look))
-        st.download_button(
+        file_button(
             "Maps of these words (npz)",
-            data=buffer.getvalue(),
-            file_name=f"{subject.name}-words.npz",
-            key=f"{PAGE}.npz",
-            icon=":material/download:",
-            on_click="ignore",
-            help="maps: float32 [words, evaluations, h, w], as drawn above; words, evaluations "
+            buffer.getvalue(),
+            f"{subject.name}-words.npz",
+            f"{PAGE}.npz",
+            about="maps: float32 [words, evaluations, h, w], as drawn above; words, evaluations "
             "and sigmas name the axes.",
         )
         size = sum(t.numel() * t.element_size() for t in subject.maps.tensors.values())
         if size <= LARGEST:
-            st.download_button(
+            file_button(
                 "All maps (safetensors)",
-                data=_safetensors(subject.key, _maps=subject.maps),
-                file_name=f"{subject.name}-attention.safetensors",
-                key=f"{PAGE}.safetensors",
-                icon=":material/download:",
-                on_click="ignore",
-                help="Every recorded layer, [evaluations, heads, tokens, h, w], and what they are "
+                _safetensors(subject.key, _maps=subject.maps),
+                f"{subject.name}-attention.safetensors",
+                f"{PAGE}.safetensors",
+                about="Every recorded layer, [evaluations, heads, tokens, h, w], and what they are "
                 "of; sdlab.runs.attention.open_attention opens it.",
             )
         if subject.folder is not None:

@@ -13,6 +13,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
 from dashboard.views.attention.subject import PAGE, Subject
 from dashboard.views.attention.viewer import Look, mean_in_words
+from dashboard.widgets.downloads import csv_button
 from dashboard.worker.job import png
 from sdlab.attention import analysis, pictures, views
 from sdlab.attention.words import labelled
@@ -31,19 +32,14 @@ MAXIMUM = (
 
 def csv_buttons(subject: Subject, **tables: pd.DataFrame) -> None:
     """Draw a CSV download for each table, by its name."""
-    from sdlab.runs.export import csv_bytes
-
     with st.container(horizontal=True):
         for name, frame in tables.items():
-            st.download_button(
+            csv_button(
+                frame,
+                f"{subject.name}-{name}",
+                f"{PAGE}.csv.{name}",
                 f"{name.replace('_', ' ').capitalize()} (CSV)",
-                data=csv_bytes(frame),
-                file_name=f"{subject.name}-{name}.csv",
-                mime="text/csv",
-                key=f"{PAGE}.csv.{name}",
-                icon=":material/download:",
-                on_click="ignore",
-                help=f"{len(frame):,} rows: {', '.join(frame.columns)}",
+                f"{len(frame):,} rows: {', '.join(frame.columns)}",
             )
 
 

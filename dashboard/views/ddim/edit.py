@@ -8,6 +8,8 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.views.ddim import form
 from dashboard.views.ddim.there_and_back import pictures
+from dashboard.widgets.channel_pictures import png
+from dashboard.widgets.downloads import file_button
 from dashboard.widgets.latent_source import Source, choose_source
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
@@ -85,10 +87,5 @@ def _facts(found: Any, edited: str) -> None:
     )
     with st.container(horizontal=True):
         for name, picture in (("Before", found.before), ("After", found.after)):
-            from dashboard.widgets.channel_pictures import png
-
-            st.download_button(
-                f"{name} (PNG)", data=png(picture), file_name=f"ddim-{name.lower()}.png",
-                mime="image/png", icon=":material/image:", on_click="ignore",
-                key=f"ddim.edit.png_{name.lower()}",
-            )  # fmt: skip
+            data, low = png(picture), name.lower()
+            file_button(f"{name} (PNG)", data, f"ddim-{low}.png", f"ddim.edit.png_{low}", "image")

@@ -9,6 +9,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
 from dashboard.widgets.channel_pictures import channel_grid
+from dashboard.widgets.downloads import file_button
 from dashboard.widgets.experiment_controls import parse_seed
 from dashboard.widgets.latent_source import Latents, Source, decoded
 from dashboard.widgets.latent_statistics import statistics
@@ -134,15 +135,13 @@ def _difference(before: Latents, after: Latents) -> None:
 
 
 def _save(page: str, latents: Latents, note: str, model: ModelView) -> None:
-    st.download_button(
+    file_button(
         "Save latents (safetensors)",
-        data=_file(latents, note, model.hash),
-        file_name="latents.safetensors",
-        mime="application/octet-stream",
-        key=f"{page}.save",
-        icon=":material/save:",
-        on_click="ignore",
-        help="With the model's hash and scaling; open it again on the left.",
+        _file(latents, note, model.hash),
+        "latents.safetensors",
+        f"{page}.save",
+        "save",
+        "With the model's hash and scaling; open it again on the left.",
     )
 
 

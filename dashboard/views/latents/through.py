@@ -14,6 +14,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.widgets.channel_pictures import channel_grid, png
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.downloads import file_button
 from dashboard.widgets.latent_source import Latents, Source
 from dashboard.widgets.latent_statistics import statistics
 from dashboard.worker.frames import ROWS
@@ -229,24 +230,11 @@ def _downloads(page: str, run: str, name: str, frames: list[Image.Image], digest
             format_func=str.upper,
             help="GIF has 256 colours; WebP and MP4 have all. MP4 is H.264.",
         )
-        st.download_button(
-            f"Film ({kind.upper()})",
-            data=_film_bytes(digest, kind, frames),
-            file_name=f"{run}-{name}.{kind}",
-            mime=FILMS[kind],
-            key=f"{page}.film_file",
-            icon=":material/movie:",
-            on_click="ignore",
+        film, strip = _film_bytes(digest, kind, frames), _strip_bytes(digest, frames)
+        file_button(
+            f"Film ({kind.upper()})", film, f"{run}-{name}.{kind}", f"{page}.film_file", "movie"
         )
-        st.download_button(
-            "Strip (PNG)",
-            data=_strip_bytes(digest, frames),
-            file_name=f"{run}-{name}.png",
-            mime="image/png",
-            key=f"{page}.strip_file",
-            icon=":material/image:",
-            on_click="ignore",
-        )
+        file_button("Strip (PNG)", strip, f"{run}-{name}.png", f"{page}.strip_file", "image")
 
 
 @st.cache_data(max_entries=16, show_spinner="Making the film …")

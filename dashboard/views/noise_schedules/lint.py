@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
+from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.lint_choice import wants_lint
 from dashboard.widgets.sampler_rows import Row, parse_row
 
@@ -67,7 +68,7 @@ def lint_panel(
         grouped = bound().segmented_control(
             "By", ("sampler", "rule"), default="sampler", required=True, key=f"{page}.by",
         )  # fmt: skip
-        _download(page, table)
+        csv_button(table, "lint", f"{page}.csv_lint", "Findings (CSV)")
     told = [f"{counts.get(k, 0)} {k}{'' if counts.get(k, 0) == 1 else 's'}" for k in SEVERITIES]
     st.caption(f"Found: {', '.join(told)}. Open one for its reason, what to do, and the source.")
     shown = table[table["severity"].isin(kinds)]
@@ -77,20 +78,6 @@ def lint_panel(
     labels = {row.text: label for label, row in rows.items()}
     by_sampler = grouped == "sampler"
     st.html(style(__file__) + (_by_sampler if by_sampler else _by_rule)(shown, labels, colors))
-
-
-def _download(page: str, table: pd.DataFrame) -> None:
-    from sdlab.runs.export import csv_bytes
-
-    st.download_button(
-        "Findings (CSV)",
-        data=csv_bytes(table),
-        file_name="lint.csv",
-        mime="text/csv",
-        key=f"{page}.csv_lint",
-        icon=":material/download:",
-        on_click="ignore",
-    )
 
 
 def _by_sampler(table: pd.DataFrame, labels: dict[str, str], colors: dict[str, str]) -> str:

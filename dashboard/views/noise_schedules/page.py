@@ -18,6 +18,7 @@ from dashboard.views.noise_schedules.config import (
 )
 from dashboard.views.noise_schedules.lint import lint_panel
 from dashboard.widgets import sampler_rows as rows_
+from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.sampler_adder import sampler_adder
 from dashboard.widgets.sampler_rows import Row
 
@@ -137,8 +138,6 @@ def _courses(
 
 
 def _table(page: str, frame: pd.DataFrame) -> None:
-    from sdlab.runs.export import csv_bytes
-
     table = frame[_COLUMNS]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
@@ -146,15 +145,7 @@ def _table(page: str, frame: pd.DataFrame) -> None:
             "page holds every choice: copy it to share.",
             width="stretch",
         )
-        st.download_button(
-            "CSV",
-            data=csv_bytes(table),
-            file_name="noise-schedules.csv",
-            mime="text/csv",
-            key=f"{page}.csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        csv_button(table, "noise-schedules", f"{page}.csv")
     st.dataframe(table, hide_index=True, height=330, alt="Table of the noise schedules")
 
 

@@ -17,6 +17,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.noised_images.controls import Settings, fit_choice, noised_controls
+from dashboard.widgets.downloads import csv_button, file_button
 from dashboard.widgets.noised_frames import (
     Darkroom,
     Frame,
@@ -202,8 +203,6 @@ def _say(settings: Settings, table: pd.DataFrame, note: str) -> None:
 
 
 def _show_numbers(page: str, picture: ChosenPicture, strips: _Strips) -> None:
-    from sdlab.runs.export import csv_bytes
-
     table = strips.table()
     st.header("Signal and noise", anchor=False)
     with st.grid(2, min_column_width=320, gap="medium"):
@@ -215,24 +214,9 @@ def _show_numbers(page: str, picture: ChosenPicture, strips: _Strips) -> None:
     st.header("Table", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"One row a noise level. {len(table)} rows.", width="stretch")
-        st.download_button(
-            "Strip (PNG)",
-            data=_strip_png(picture, strips),
-            file_name="noised-strip.png",
-            mime="image/png",
-            key=f"{page}.png",
-            icon=":material/image:",
-            on_click="ignore",
-        )
-        st.download_button(
-            "CSV",
-            data=csv_bytes(table),
-            file_name="noised.csv",
-            mime="text/csv",
-            key=f"{page}.csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        strip = _strip_png(picture, strips)
+        file_button("Strip (PNG)", strip, "noised-strip.png", f"{page}.png", "image")
+        csv_button(table, "noised", f"{page}.csv")
     st.dataframe(
         table, hide_index=True, height=330, column_config=_columns(), alt="Table of noise levels"
     )

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.shell.messages import explained
 from dashboard.shell.navigation import page_path
 from dashboard.shell.routes import zip_url
+from dashboard.widgets.downloads import file_button
 from dashboard.widgets.run_stage import read_tables
 from dashboard.worker.stored_runs import StoredRun
 
@@ -43,16 +44,8 @@ def _files(run: StoredRun) -> None:
             icon=":material/folder_zip:",
             help="The run folder with tensors and tables, and every table as CSV.",
         )
-        st.download_button(
-            "Picture (PNG)",
-            data=run.picture,
-            file_name=f"{run.id}.png",
-            mime="image/png",
-            key="run.png",
-            icon=":material/image:",
-            on_click="ignore",
-            help="As stored, with the parameters as text inside.",
-        )
+        about = "As stored, with the parameters as text inside."
+        file_button("Picture (PNG)", run.picture, f"{run.id}.png", "run.png", "image", about)
         st.page_link(
             page_path("run"), label="Link to this run", icon=":material/link:",
             query_params={"id": run.id},

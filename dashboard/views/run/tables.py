@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from dashboard.widgets.downloads import csv_button
 from sdlab.columns import TABLES
 
 _TITLES = {
@@ -21,22 +22,12 @@ _ABOUT = {
 
 def show_tables(run: str, tables: dict[str, pd.DataFrame]) -> None:
     """Draw the tables in tabs, each with a CSV download."""
-    from sdlab.runs.export import csv_bytes
-
     tabs = st.tabs([_TITLES[name] for name in tables])
     for tab, (name, frame) in zip(tabs, tables.items(), strict=True):
         with tab, st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"{_ABOUT[name]} {len(frame):,} rows.", width="stretch")
-            st.download_button(
-                "CSV",
-                data=csv_bytes(frame),
-                file_name=f"{run}-{name}.csv",
-                mime="text/csv",
-                key=f"run.csv_{name}",
-                icon=":material/download:",
-                on_click="ignore",
-                help=f"The {name} table, {len(frame):,} rows",
-            )
+            about = f"The {name} table, {len(frame):,} rows"
+            csv_button(frame, f"{run}-{name}", f"run.csv_{name}", about=about)
         tab.dataframe(
             frame.drop(columns="run", errors="ignore"),
             hide_index=True,

@@ -8,6 +8,7 @@ from dashboard.shell.messages import explained
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.solver_bench import data
 from dashboard.views.solver_bench.controls import Settings, bench_controls
+from dashboard.widgets.downloads import csv_button
 
 _OPENING = "Opening the model; the first start takes some seconds …"
 _PATH_STEPS = (4, 6, 8, 10, 12, 16, 20, 25, 32, 50, 64)
@@ -171,20 +172,10 @@ def _table(page: str, errors: pd.DataFrame) -> None:
 
 
 def _csv(page: str, frame: pd.DataFrame, name: str) -> None:
-    from sdlab.runs.export import csv_bytes
-
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{len(frame):,} rows.", width="stretch")
-        st.download_button(
-            "CSV",
-            data=csv_bytes(frame),
-            file_name=f"solver-{name}.csv",
-            mime="text/csv",
-            key=f"{page}.csv_{name}",
-            icon=":material/download:",
-            on_click="ignore",
-            help=f"The table of {name}, {len(frame):,} rows",
-        )
+        about = f"The table of {name}, {len(frame):,} rows"
+        csv_button(frame, f"solver-{name}", f"{page}.csv_{name}", about=about)
 
 
 @st.fragment

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
 from dashboard.views.tokens.data import Reader, encoded
+from dashboard.views.tokens.tables import csv_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,6 @@ def _choices(encoding: "Encoding") -> tuple[int, int | str, bool]:
 
 def _map(encoding: "Encoding", layer: int, head: int | str, every: bool) -> None:
     from dashboard.charts.tokens import attention_map
-    from dashboard.views.tokens.page import csv_button
     from sdlab.text.self_attention import attention_table
 
     which = "mean of all heads" if head == MEAN else f"head {head}"
@@ -77,7 +77,7 @@ def _map(encoding: "Encoding", layer: int, head: int | str, every: bool) -> None
     st.altair_chart(chart, width="stretch", alt=f"Self-attention map of layer {layer}, {which}")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_said(encoding, layer, head), width="stretch")
-        csv_button(attention_table(encoding, layer, head), f"attention_layer{layer}_{head}")
+        csv_of(attention_table(encoding, layer, head), f"attention_layer{layer}_{head}")
 
 
 def _said(encoding: "Encoding", layer: int, head: int | str) -> str:
@@ -103,7 +103,6 @@ def _shares(encoding: "Encoding", layer: int, head: int | str) -> "pd.DataFrame"
 
 def _around(encoding: "Encoding", layer: int, head: int | str) -> None:
     from dashboard.charts import tokens as charts
-    from dashboard.views.tokens.page import csv_button
     from sdlab.text.self_attention import heads_table, mask_table, mass_table
 
     masks, shared, heads = st.tabs(["Masks", "Where it goes", "All heads"])
@@ -119,7 +118,7 @@ def _around(encoding: "Encoding", layer: int, head: int | str) -> None:
             width="stretch",
             alt="Share of attention that falls on start, words, end and pads",
         )
-        csv_button(mass_table(encoding), "attention_mass")
+        csv_of(mass_table(encoding), "attention_mass")
     with heads:
         measure = bound().selectbox(
             "By",
@@ -129,4 +128,4 @@ def _around(encoding: "Encoding", layer: int, head: int | str) -> None:
         )
         table = heads_table(encoding)
         st.altair_chart(charts.heads(table, measure), width="stretch", alt="All heads, one measure")
-        csv_button(table, "attention_heads")
+        csv_of(table, "attention_heads")

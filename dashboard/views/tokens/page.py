@@ -7,12 +7,11 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, plain
 from dashboard.views.tokens.data import Reader, encoded, model_in_memory, readers
+from dashboard.views.tokens.tables import show_table
 from dashboard.widgets.experiment_controls import PROMPT
 from dashboard.worker.snapshots import EMBEDDED, ModelView
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from sdlab.text.encoder import Encoding
 
 _NAMES = {"text_encoder": "the first", "text_encoder_2": "the second"}
@@ -76,22 +75,6 @@ def _reader(model: ModelView) -> Reader:
         "joins what they make of each position.",
     )
     return next(reader for reader in found if reader.part == chosen)
-
-
-def csv_button(frame: "pd.DataFrame", name: str, label: str = "CSV") -> None:
-    """Draw the CSV download of a table."""
-    from sdlab.runs.export import csv_bytes
-
-    st.download_button(
-        label,
-        data=csv_bytes(frame),
-        file_name=f"{name}.csv",
-        mime="text/csv",
-        key=f"tokens.csv_{name}",
-        icon=":material/download:",
-        on_click="ignore",
-        help=f"The {name} table, {len(frame):,} rows",
-    )
 
 
 def _prompts() -> tuple[str, str]:
@@ -172,37 +155,6 @@ def _tensors(encoding: "Encoding", model: ModelView) -> None:
     every, unique = st.tabs(["By position", "Unique tokens"])
     with every:
         shown = table.assign(unseen=unseen(table)) if model.name == EMBEDDED else table
-        _table(shown, "tokens", "One row a position; what was cut comes last.")
+        show_table(shown, "tokens", "One row a position; what was cut comes last.")
     with unique:
-        _table(unique_tokens(table), "unique_tokens", "The counts add up to 77.")
-
-
-def _table(frame: "pd.DataFrame", name: str, about: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{about} {len(frame):,} rows.", width="stretch")
-        csv_button(frame, name)
-    st.dataframe(
-        frame,
-        hide_index=True,
-        height=min(300, 38 + 35 * len(frame)),
-        column_config={name: st.column_config.Column(name, help=_HELP[name]) for name in frame},
-        alt=f"Table of {name}",
-    )
-
-
-_HELP = {
-    "position": "Place in the sequence, from 0; past 76 for what was cut",
-    "id": "Number of the entry in CLIP's vocabulary of 49,408",
-    "piece": "The vocabulary entry as it is stored; </w> closes a word",
-    "text": "The piece in plain letters, or its bytes in hex",
-    "word": "The word of the prompt it belongs to",
-    "word_index": "Number of that word, from 0",
-    "kind": "start, word, end or pad",
-    "mask": "1 where the tokenizer's attention mask is on",
-    "cut": "Whether the 77-token limit cut it off",
-    "first": "First character of the prompt that it was made from",
-    "last": "The character after the last one",
-    "unseen": "Whether the embedded model never saw the word in training",
-    "count": "How often it is in the sequence",
-    "kinds": "As what",
-}
+        show_table(unique_tokens(table), "unique_tokens", "The counts add up to 77.")

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
 from dashboard.views.tokens.data import Reader, encoded, nearest_entries
+from dashboard.views.tokens.tables import csv_of
 
 SPACES = {"contextual": "contextual embedding", "token": "token embedding"}
 _ABOUT = (
@@ -42,7 +43,6 @@ def vectors_section(reader: Reader, prompt: str, other: str) -> None:
 
 def _norms(reader: Reader, prompt: str, other: str) -> None:
     from dashboard.charts import tokens as charts
-    from dashboard.views.tokens.page import csv_button
     from sdlab.text.encoder import compare, norms
 
     encoding = encoded(reader, prompt)
@@ -58,8 +58,8 @@ def _norms(reader: Reader, prompt: str, other: str) -> None:
             st.altair_chart(chart, width="stretch", alt=alt)
     st.caption(_compared(int(against["same_so_far"].sum()), name))
     with st.container(horizontal=True):
-        csv_button(table, "norms", "Norms (CSV)")
-        csv_button(against, "difference", "Difference (CSV)")
+        csv_of(table, "norms", "Norms (CSV)")
+        csv_of(against, "difference", "Difference (CSV)")
 
 
 def _compared(equal: int, name: str) -> str:
@@ -74,7 +74,6 @@ def _compared(equal: int, name: str) -> str:
 
 def _cosines(reader: Reader, prompt: str) -> None:
     from dashboard.charts.tokens import cosine_map
-    from dashboard.views.tokens.page import csv_button
     from sdlab.text.similar import cosine_table
 
     encoding = encoded(reader, prompt)
@@ -86,11 +85,10 @@ def _cosines(reader: Reader, prompt: str) -> None:
     st.altair_chart(chart, width="stretch", alt=f"Cosine between every two {SPACES[space]}s")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Bright cells: the two vectors point the same way.", width="stretch")
-        csv_button(cosine_table(encoding, space), f"cosines_{space}")
+        csv_of(cosine_table(encoding, space), f"cosines_{space}")
 
 
 def _nearest(reader: Reader, prompt: str) -> None:
-    from dashboard.views.tokens.page import csv_button
     from sdlab.text.tokens import labels
 
     encoding = encoded(reader, prompt)
@@ -122,7 +120,7 @@ def _nearest(reader: Reader, prompt: str) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_ABOUT_NEAREST, width="stretch")
-        csv_button(table, "nearest")
+        csv_of(table, "nearest")
 
 
 def _space(label: str, key: str, default: str) -> str:

@@ -10,6 +10,7 @@ from dashboard.shell.messages import plain
 from dashboard.shell.navigation import page_path
 from dashboard.views.workbench.controls import PAGE
 from dashboard.views.workbench.draft import Draft, as_settings
+from dashboard.widgets.downloads import file_button
 from sdlab.errors import SdlabError
 from sdlab.noise.curves import make
 from sdlab.noise.diffusers_config import SchedulerConfig, read_scheduler_config
@@ -99,25 +100,16 @@ def _exports(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any]) -> N
     listed = sigma_list(draft.sigmas.tolist())
     json_text = curve_json(draft.curve, draft.options, schedule, draft.num_steps)
     files = {
-        "Curve (JSON)": ("curve.json", json_text, "application/json"),
-        "Sigma list (text)": ("sigmas.txt", listed + "\n", "text/plain"),
+        "Curve (JSON)": ("curve.json", json_text),
+        "Sigma list (text)": ("sigmas.txt", listed + "\n"),
         "scheduler_config.json": (
             "scheduler_config.json",
             json.dumps(made.config, indent=2) + "\n",
-            "application/json",
         ),
     }
     with st.container(horizontal=True):
-        for label, (file, text, mime) in files.items():
-            st.download_button(
-                label,
-                data=text.encode(),
-                file_name=file,
-                mime=mime,
-                key=f"{PAGE}.{file}",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+        for label, (file, text) in files.items():
+            file_button(label, text.encode(), file, f"{PAGE}.{file}")
     left, right = st.columns([3, 2], gap="medium")
     left.caption("In diffusers. The config cannot hold sigmas, so they go to the pipeline's call:")
     left.code(made.snippet, language="python")

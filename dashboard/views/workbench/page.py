@@ -21,6 +21,7 @@ from dashboard.views.workbench.controls import (
 from dashboard.views.workbench.draft import Draft
 from dashboard.views.workbench.keep import keep_controls, saved_controls
 from dashboard.views.workbench.trial import show_pictures, show_strip
+from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.lint_choice import wants_lint
 from sdlab.noise.schedule import NoiseSchedule
 
@@ -96,18 +97,8 @@ def _chart(chart: "alt.LayerChart") -> None:
 
 
 def _table(frame: pd.DataFrame) -> None:
-    from sdlab.runs.export import csv_bytes
-
     with st.expander("The numbers", key=f"{PAGE}.numbers"):
-        st.download_button(
-            "CSV",
-            data=csv_bytes(frame),
-            file_name="curves.csv",
-            mime="text/csv",
-            key=f"{PAGE}.csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        csv_button(frame, "curves", f"{PAGE}.csv")
         st.dataframe(frame, hide_index=True, height=300, alt="Table of both curves")
 
 

@@ -1,0 +1,46 @@
+"""The tables of the Tokens page, each with its columns explained and its CSV."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard.widgets.downloads import csv_button
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MEANINGS = {
+    "position": "Place in the sequence, from 0; past 76 for what was cut",
+    "id": "Number of the entry in CLIP's vocabulary of 49,408",
+    "piece": "The vocabulary entry as it is stored; </w> closes a word",
+    "text": "The piece in plain letters, or its bytes in hex",
+    "word": "The word of the prompt it belongs to",
+    "word_index": "Number of that word, from 0",
+    "kind": "start, word, end or pad",
+    "mask": "1 where the tokenizer's attention mask is on",
+    "cut": "Whether the 77-token limit cut it off",
+    "first": "First character of the prompt that it was made from",
+    "last": "The character after the last one",
+    "unseen": "Whether the embedded model never saw the word in training",
+    "count": "How often it is in the sequence",
+    "kinds": "As what",
+}
+
+
+def show_table(frame: "pd.DataFrame", name: str, about: str) -> None:
+    """Draw a table, with what it is about in a line."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{about} {len(frame):,} rows.", width="stretch")
+        csv_of(frame, name)
+    st.dataframe(
+        frame,
+        hide_index=True,
+        height=min(300, 38 + 35 * len(frame)),
+        column_config={name: st.column_config.Column(name, help=_MEANINGS[name]) for name in frame},
+        alt=f"Table of {name}",
+    )
+
+
+def csv_of(frame: "pd.DataFrame", name: str, label: str = "CSV") -> None:
+    """Draw the CSV download of a table."""
+    csv_button(frame, name, f"tokens.csv_{name}", label, f"The {name} table, {len(frame):,} rows")
