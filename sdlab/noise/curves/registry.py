@@ -14,12 +14,7 @@ from sdlab.noise.schedule import Array
 
 # What ``make`` hands to a curve that asks for it; all else are the curve's options.
 GIVEN = ("num_steps", "schedule")
-_FIRST = (
-    *("leading", "linspace", "trailing", "sgm_uniform", "beta", "lcm"),
-    *("karras", "exponential", "polyexponential", "vp", "ays_sd15", "ays_sdxl"),
-    *("formula", "sigmas", "points"),
-)
-"""The order of menus; other curves follow by name, then a person's own."""
+LAST = 99
 
 
 class Curve(NamedTuple):
@@ -29,6 +24,7 @@ class Curve(NamedTuple):
         function: Called with ``num_steps``, what it asks of the schedule, and its options.
         about: What it does, in one sentence.
         source: Where it comes from.
+        place: Where it stands in menus, from 0.
         example: How the option of its own name is written, for a person's own curve, which is
             nothing without it; else empty.
     """
@@ -36,6 +32,7 @@ class Curve(NamedTuple):
     function: Callable[..., Array]
     about: str
     source: str
+    place: int = LAST
     example: str = ""
 
     @property
@@ -49,7 +46,7 @@ CURVES: dict[str, Curve] = {}
 
 
 def curve(
-    name: str, about: str, *, source: str, example: str = ""
+    name: str, about: str, *, source: str, place: int = LAST, example: str = ""
 ) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
     """Return a decorator that registers a function as a curve.
 
@@ -57,6 +54,7 @@ def curve(
         name: Short name, an identifier; registering it again replaces it.
         about: What it does, in one sentence.
         source: Where it comes from: authors, year, arXiv id, equation.
+        place: See ``Curve``; after the others unless told.
         example: See ``Curve``.
 
     Raises:
@@ -68,14 +66,14 @@ def curve(
     def register(function: Callable[..., Array]) -> Callable[..., Array]:
         if "num_steps" not in inspect.signature(function).parameters:
             raise ValueError(f"curve {name!r} must take num_steps.")
-        CURVES[name] = Curve(function, about, source, example)
+        CURVES[name] = Curve(function, about, source, place, example)
         return function
 
     return register
 
 
 def arrange() -> None:
-    """Bring the registered curves into the order of menus."""
+    """Bring the registered curves into the order of menus, a person's own last."""
     for name in sorted(CURVES, key=_place):
         CURVES[name] = CURVES.pop(name)
 
@@ -106,8 +104,7 @@ def describe(name: str) -> str:
 
 
 def _place(name: str) -> tuple[bool, int, str]:
-    rank = _FIRST.index(name) if name in _FIRST else len(_FIRST)
-    return bool(CURVES[name].example), rank, name
+    return bool(CURVES[name].example), CURVES[name].place, name
 
 
 def _default(parameter: inspect.Parameter) -> Any:

@@ -15,6 +15,7 @@ AYS_SDXL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.11
     "ays_sd15",
     "Align Your Steps' table for Stable Diffusion 1.5, found by minimising the sampling error.",
     source="Sabour et al. 2024 (arXiv 2404.14507), table 3",
+    place=10,
 )
 def ays_sd15(num_steps: int) -> Array:
     """Return Align Your Steps' table for Stable Diffusion 1.5, [num_steps + 1], ending in 0.
@@ -30,6 +31,7 @@ def ays_sd15(num_steps: int) -> Array:
     "ays_sdxl",
     "Align Your Steps' table for SDXL, found by minimising the sampling error.",
     source="Sabour et al. 2024 (arXiv 2404.14507), table 3",
+    place=11,
 )
 def ays_sdxl(num_steps: int) -> Array:
     """Return Align Your Steps' table for SDXL, [num_steps + 1], ending in 0; as ``ays_sd15``.

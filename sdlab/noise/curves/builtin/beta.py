@@ -13,6 +13,7 @@ OVER = ("timesteps", "sigmas")
     "beta",
     "Timesteps at the quantiles of a Beta distribution: many at both ends, few between.",
     source="Lee et al. 2024 (arXiv 2407.12173), section 3",
+    place=4,
 )
 def beta(
     num_steps: int,

@@ -11,6 +11,7 @@ from sdlab.noise.spacings import spaced_timesteps
     "leading",
     "Whole strides of timesteps counted from the clean end; starts below full noise.",
     source="Lin et al. 2023 (arXiv 2305.08891), table 2; diffusers timestep_spacing",
+    place=0,
 )
 def leading(num_steps: int, schedule: NoiseSchedule) -> Array:
     """Return the sigmas at every (T // num_steps)-th timestep from the low end, then 0."""
@@ -21,6 +22,7 @@ def leading(num_steps: int, schedule: NoiseSchedule) -> Array:
     "linspace",
     "Even timesteps that include the first and the last.",
     source="Lin et al. 2023 (arXiv 2305.08891), table 2; diffusers timestep_spacing",
+    place=1,
 )
 def linspace(num_steps: int, schedule: NoiseSchedule) -> Array:
     """Return the sigmas at even timesteps from the last to the first, then 0."""
@@ -31,6 +33,7 @@ def linspace(num_steps: int, schedule: NoiseSchedule) -> Array:
     "trailing",
     "Whole strides of timesteps counted from full noise; right for very few steps.",
     source="Lin et al. 2023 (arXiv 2305.08891), table 2; diffusers timestep_spacing",
+    place=2,
 )
 def trailing(num_steps: int, schedule: NoiseSchedule) -> Array:
     """Return the sigmas at even timesteps counted from the last, then 0."""

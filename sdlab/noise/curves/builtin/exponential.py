@@ -9,6 +9,7 @@ from sdlab.noise.schedule import Array
     "exponential",
     "Even in ln sigma: each step divides the noise by the same factor.",
     source="k-diffusion get_sigmas_exponential; Lu et al. 2022 (arXiv 2206.00927), section 3.4",
+    place=7,
 )
 def exponential(num_steps: int, sigma_min: float, sigma_max: float) -> Array:
     """Return sigmas evenly spaced in ln sigma, [num_steps + 1], ending in 0.

@@ -11,6 +11,7 @@ from sdlab.noise.schedule import Array
     "karras",
     "Even in sigma^(1/rho): short strides at low noise, where the detail is made.",
     source="Karras et al. 2022 (arXiv 2206.00364), eq. 5",
+    place=6,
 )
 def karras(num_steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> Array:
     """Return sigmas evenly spaced in sigma^(1/rho), [num_steps + 1], ending in 0.

@@ -10,6 +10,7 @@ from sdlab.noise.schedule import Array, NoiseSchedule
     "lcm",
     "The timesteps that a Latent Consistency Model was distilled on.",
     source="Luo et al. 2023 (arXiv 2310.04378), section 4.3",
+    place=5,
 )
 def lcm(num_steps: int, schedule: NoiseSchedule, original_inference_steps: int = 50) -> Array:
     """Return the sigmas of a Latent Consistency Model's timesteps, then 0, [num_steps + 1].

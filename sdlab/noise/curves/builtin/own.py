@@ -15,6 +15,7 @@ from sdlab.noise.schedule import Array
     "Your own formula for sigma in u from 0 to 1.",
     source="your own",
     example="formula=sigma_max*(sigma_min/sigma_max)**u",
+    place=12,
 )
 def formula(num_steps: int, sigma_min: float, sigma_max: float, formula: str) -> Array:
     """Return the sigmas of a formula at u = 0 ... 1, then 0, float64 [num_steps + 1].
@@ -43,6 +44,7 @@ def formula(num_steps: int, sigma_min: float, sigma_max: float, formula: str) ->
     "Your own table of sigmas.",
     source="your own",
     example="sigmas=[14.6, 6.5, 2.7, 0.4, 0]",
+    place=13,
 )
 def sigmas(num_steps: int, sigmas: Sequence[float]) -> Array:
     """Return a table of sigmas as it is, float64 [num_steps + 1].
@@ -68,6 +70,7 @@ def sigmas(num_steps: int, sigmas: Sequence[float]) -> Array:
     "Lines in ln sigma through your own points.",
     source="your own",
     example="points=[[0, 14.6], [0.5, 1], [1, 0.03]]",
+    place=14,
 )
 def points(num_steps: int, points: Sequence[Sequence[float]]) -> Array:
     """Return sigmas on lines through points, linear in ln sigma, then 0, [num_steps + 1].

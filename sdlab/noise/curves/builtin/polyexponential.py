@@ -11,6 +11,7 @@ from sdlab.noise.schedule import Array
     "polyexponential",
     "ln sigma falls as a power of the step: rho above 1 hurries through high noise.",
     source="k-diffusion get_sigmas_polyexponential",
+    place=8,
 )
 def polyexponential(num_steps: int, sigma_min: float, sigma_max: float, rho: float = 1.0) -> Array:
     """Return sigmas whose logarithm falls as a power of the ramp, [num_steps + 1], ending in 0.

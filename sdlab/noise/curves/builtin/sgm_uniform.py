@@ -10,6 +10,7 @@ from sdlab.noise.schedule import Array, NoiseSchedule
     "sgm_uniform",
     "Even timesteps from full noise that leave the last stride for 0.",
     source="Stability AI generative-models; ComfyUI",
+    place=3,
 )
 def sgm_uniform(num_steps: int, schedule: NoiseSchedule) -> Array:
     """Return the sigmas at even timesteps from the last to one stride above the first, then 0.

@@ -11,6 +11,7 @@ from sdlab.noise.schedule import Array
     "vp",
     "Even times of the continuous variance-preserving process.",
     source="Song et al. 2021 (arXiv 2011.13456), eq. 32; k-diffusion get_sigmas_vp",
+    place=9,
 )
 def vp(
     num_steps: int,
