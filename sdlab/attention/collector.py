@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from sdlab.attention.layers import Layer
-from sdlab.attention.maps import AttentionMaps, Facts, key_of
+from sdlab.attention.maps import AttentionMaps, MapsSource, key_of
 from sdlab.experiment.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Collector:
                 # Freed at once, so that little is held twice.
                 whole[place] = parts.pop(place, torch.nan)
             tensors[key] = whole
-        facts = Facts(
+        facts = MapsSource(
             record=self.record,
             size=size,
             layers=tuple(self.layers),

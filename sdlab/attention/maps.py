@@ -30,7 +30,7 @@ def key_of(half: str, layer: Layer) -> str:
 
 
 @dataclass(frozen=True)
-class Facts:
+class MapsSource:
     """What a picture's maps were recorded from.
 
     Attributes:
@@ -61,7 +61,7 @@ class Facts:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Facts":
+    def from_dict(cls, values: Mapping[str, Any]) -> "MapsSource":
         """Return the facts of ``to_dict``'s values, also after JSON."""
         fields: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -86,7 +86,7 @@ class AttentionMaps:
 
     def __init__(
         self,
-        facts: Facts,
+        facts: MapsSource,
         tensors: "Mapping[str, Tensor]",
         tokens: "Mapping[str, pd.DataFrame]",
         table: Any = None,

@@ -37,7 +37,7 @@ ENDS = ("zero", "sigma_min")
 
 
 @dataclass(frozen=True)
-class Entrant:
+class ReadySolver:
     """A solver over one curve and number of steps, ready to run.
 
     Attributes:
@@ -114,7 +114,7 @@ def enter(
     options: Mapping[str, Any] | None = None,
     end: str = "zero",
     seed: int = 0,
-) -> Entrant:
+) -> ReadySolver:
     """Return a solver or scheduler set up over a curve of Stable Diffusion's schedule.
 
     Args:
@@ -198,7 +198,7 @@ def _own(
     curve_options: dict[str, Any],
     options: dict[str, Any],
     end: str,
-) -> Entrant:
+) -> ReadySolver:
     solver = solvers()[name]
     solver.check_options(options)
     if end == "sigma_min" and "sigmas" not in curve_options:
@@ -227,10 +227,10 @@ def _own(
 
     spacing = curve or schedule().timestep_spacing
     last = levels[-2] if levels[-1] == 0 else levels[-1]
-    return Entrant(name, spacing, num_steps, levels[0], last, levels[-1], run)
+    return ReadySolver(name, spacing, num_steps, levels[0], last, levels[-1], run)
 
 
-def _diffusers(going: Course, curve: str | None) -> Entrant:
+def _diffusers(going: Course, curve: str | None) -> ReadySolver:
     scheduler, first = going.scheduler, going.sigmas[0]
     kind = scheduler.config.prediction_type
 
@@ -260,7 +260,7 @@ def _diffusers(going: Course, curve: str | None) -> Entrant:
 
     spacing = curve or scheduler.config.get("timestep_spacing") or "its own"
     last = going.sigmas[-1]
-    return Entrant(going.name, spacing, going.num_steps, first, last, going.end, run)
+    return ReadySolver(going.name, spacing, going.num_steps, first, last, going.end, run)
 
 
 def _output(kind: str, x: "Tensor", x0_pred: "Tensor", sigma: float) -> "Tensor":

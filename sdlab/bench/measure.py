@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sdlab.bench.data import Problem, problem
-from sdlab.bench.entrant import Entrant, SharedNoise, enter, is_stochastic, schedule
+from sdlab.bench.entrant import ReadySolver, SharedNoise, enter, is_stochastic, schedule
 from sdlab.bench.response import exact_error, exact_floor
-from sdlab.bench.truth import Truth, truth
+from sdlab.bench.truth import ParticleTruth, truth
 from sdlab.bench.weak import moment_error
 from sdlab.bounds import MAX_STEPS, check_whole
 from sdlab.denoisers.gaussian import Gaussian
@@ -137,7 +137,7 @@ def errors(
 
 
 def _measure(
-    entrant: Entrant, found: Problem, stochastic: bool, particles: int | None, seed: int
+    entrant: ReadySolver, found: Problem, stochastic: bool, particles: int | None, seed: int
 ) -> dict[str, Any]:
     """Return one row."""
     import torch
@@ -186,7 +186,7 @@ def distance(x: "Tensor", true: "Tensor", found: Problem) -> float:
     return float((x.double() - true).square().mean().sqrt()) / found.spread
 
 
-def _floor(entrant: Entrant, real: Truth) -> float:
+def _floor(entrant: ReadySolver, real: ParticleTruth) -> float:
     jumped = real.problem.denoiser.denoise(real.at(entrant.last), entrant.last)
     return distance(jumped, real.at(0.0), real.problem)
 

@@ -14,7 +14,7 @@ random start and random draws checks that the solver is affine; if it is not, sa
 import math
 from typing import TYPE_CHECKING
 
-from sdlab.bench.entrant import Entrant, SharedNoise
+from sdlab.bench.entrant import ReadySolver, SharedNoise
 from sdlab.bench.weak import WeakError
 from sdlab.denoisers.exact import flat
 from sdlab.denoisers.gaussian import Gaussian
@@ -52,7 +52,7 @@ class Impulses(SharedNoise):
         return (rows @ self.axes.T).reshape(x.shape).to(x.dtype)
 
 
-def exact_error(entrant: Entrant, data: Gaussian, seed: int) -> "tuple[WeakError, int] | None":
+def exact_error(entrant: ReadySolver, data: Gaussian, seed: int) -> "tuple[WeakError, int] | None":
     """Return the exact weak error and the evaluations made.
 
     Args:
@@ -90,7 +90,7 @@ def exact_error(entrant: Entrant, data: Gaussian, seed: int) -> "tuple[WeakError
     return _weak(centre, variance, data.std**2 + entrant.end**2), nfe
 
 
-def exact_floor(entrant: Entrant, data: Gaussian) -> float:
+def exact_floor(entrant: ReadySolver, data: Gaussian) -> float:
     """Return the weak error due to the last jump to sigma 0 alone; NaN if there is none."""
     if entrant.end != 0:
         return math.nan

@@ -28,7 +28,7 @@ _DIVISIONS = (2, 4, 6, 8, 10, 12, 14, 16)
 
 
 @dataclass(eq=False)
-class Truth:
+class ParticleTruth:
     """The true positions of a set of particles at any noise level.
 
     Attributes:
@@ -81,14 +81,14 @@ class Truth:
 
 
 @lru_cache(maxsize=12)
-def truth(problem: Problem, top: float, count: int, seed: int) -> Truth:
+def truth(problem: Problem, top: float, count: int, seed: int) -> ParticleTruth:
     """Return the truth of ``count`` particles drawn at level ``top``."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     clean = problem.denoiser.sample(count, generator)
     noise = torch.randn(clean.shape, generator=generator, dtype=torch.float64)
-    return Truth(problem, top, {top: clean + top * noise})
+    return ParticleTruth(problem, top, {top: clean + top * noise})
 
 
 def extrapolated(

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sdlab.ddim.schemes import Scheme, solving
-from sdlab.ddim.settings import Settings
+from sdlab.ddim.settings import DdimSettings
 from sdlab.denoisers.guided import Guided
 from sdlab.latents.files import check_latents
 from sdlab.models.model import Model
@@ -89,7 +89,7 @@ def invert(
         prompt: What the picture shows.
         num_steps: Steps up, at least 1.
         on_progress: Called with (evaluations done, evaluations in all).
-        **settings: Any other field of ``sdlab.ddim.settings.Settings``: ``negative_prompt``,
+        **settings: Any other field of ``sdlab.ddim.settings.DdimSettings``: ``negative_prompt``,
             ``guidance_scale`` (1 is the exact model; with more, the ways up and down part),
             ``method``, ``curve``, ``curve_options``, ``iterations``, ``mix``.
 
@@ -97,7 +97,7 @@ def invert(
         ValueError: If an option is not valid or the latents do not fit the model.
         TypeError: If there is no such setting.
     """
-    asked = Settings(prompt, num_steps=num_steps, **settings)
+    asked = DdimSettings(prompt, num_steps=num_steps, **settings)
     ways = asked.scheme()
     check_latents(model, latents)
     sigmas, x0 = asked.sigmas(model.schedule), latents.to(model.device).float()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings:
+class DdimSettings:
     """How to go there and back.
 
     Attributes:
@@ -37,7 +37,7 @@ class Settings:
     iterations: int = ITERATIONS
     mix: float = MIX
 
-    def with_(self, **changes: Any) -> "Settings":
+    def with_(self, **changes: Any) -> "DdimSettings":
         """Return a copy with the named fields changed."""
         return replace(self, **changes)
 

@@ -20,7 +20,7 @@ from sdlab.ddim.invert import (
     step_errors,
 )
 from sdlab.ddim.prompt_to_prompt import regenerating_with_attention
-from sdlab.ddim.settings import Settings
+from sdlab.ddim.settings import DdimSettings
 from sdlab.denoisers.guided import Guided
 from sdlab.latents.round_trip import Likeness, likeness
 from sdlab.work import Work, counted
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ThereAndBack:
     """An inversion with its regeneration, on the CPU.
 
     Attributes:
@@ -73,13 +73,13 @@ class Outcome:
 def there_and_back(
     model: "Model",
     latents: "Tensor",
-    settings: Settings,
+    settings: DdimSettings,
     *,
     edit: str | None = None,
     start: int = 0,
     inject: float = 0.0,
     by_step: bool = False,
-) -> Work[Outcome]:
+) -> Work[ThereAndBack]:
     """Invert latents and regenerate them; yields after every network evaluation.
 
     Args:
@@ -112,7 +112,7 @@ def there_and_back(
         last = total - ways.evaluations_down * steps
         alone = yield from counted(step_errors(denoise, inversion), last, total)
     before, after = model.decode(latents), model.decode(back.latents)
-    return Outcome(
+    return ThereAndBack(
         latents.float().cpu(),
         inversion.on_cpu(),
         back.latents.cpu(),
@@ -128,7 +128,7 @@ def there_and_back(
 def round_trips(
     model: "Model",
     latents: "Tensor",
-    settings: Settings,
+    settings: DdimSettings,
     methods: Sequence[str],
     steps: Sequence[int],
     guidances: Sequence[float],
@@ -164,7 +164,7 @@ def round_trips(
 def _returning(
     denoise: Guided,
     inversion: Inversion,
-    settings: Settings,
+    settings: DdimSettings,
     edit: str | None,
     start: int,
     inject: float,

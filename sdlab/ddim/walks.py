@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from sdlab.ddim.settings import Settings
+    from sdlab.ddim.settings import DdimSettings
     from sdlab.models.model import Model
 
 
@@ -45,7 +45,7 @@ class WalkedPictures:
 
 
 def walking_between_seeds(
-    model: "Model", settings: "Settings", seeds: tuple[int, int], count: int, walk: str
+    model: "Model", settings: "DdimSettings", seeds: tuple[int, int], count: int, walk: str
 ) -> Work[WalkedPictures]:
     """Draw the way between the start noises of two seeds; yields after every evaluation.
 
@@ -66,7 +66,7 @@ def walking_between_seeds(
 
 def walking_between_pictures(
     model: "Model",
-    settings: "Settings",
+    settings: "DdimSettings",
     latents: "tuple[Tensor, Tensor]",
     captions: tuple[str, str],
     count: int,
@@ -110,7 +110,7 @@ def start_noise(model: "Model", seed: int) -> "Tensor":
 
 
 def _drawing(
-    settings: "Settings",
+    settings: "DdimSettings",
     words: tuple[Guided, Guided],
     ends: "Sequence[Tensor]",
     count: int,

@@ -48,7 +48,7 @@ class Sample(NamedTuple):
         return 1 if self.uncond is None else 2
 
 
-class Output(NamedTuple):
+class NetworkOutput(NamedTuple):
     """The network's outputs for one run, each [1, C, h, w]; ``uncond`` None without guidance."""
 
     cond: "Tensor"
@@ -64,7 +64,7 @@ def uses_guidance(model: Model, guidance_scale: float) -> bool:
     return guidance_scale > 1 and model.pipeline.unet.config.time_cond_proj_dim is None
 
 
-def evaluate(model: Model, samples: list[Sample]) -> list[Output]:
+def evaluate(model: Model, samples: list[Sample]) -> list[NetworkOutput]:
     """Return the outputs for all samples from one call of the network.
 
     Args:
@@ -92,17 +92,17 @@ def evaluate(model: Model, samples: list[Sample]) -> list[Output]:
         return [guide(part, sample) for part, sample in zip(parts, samples, strict=True)]
 
 
-def guide(rows: "Tensor", sample: Sample) -> Output:
+def guide(rows: "Tensor", sample: Sample) -> NetworkOutput:
     """Return the outputs of one run from its rows of the network's output, [1 or 2, C, h, w]."""
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
     if sample.uncond is None:
-        return Output(rows, None, rows)
+        return NetworkOutput(rows, None, rows)
     uncond, cond = rows.chunk(2)
     guided = uncond + sample.guidance_scale * (cond - uncond)
     if sample.guidance_rescale > 0.0:
         guided = rescale_noise_cfg(guided, cond, guidance_rescale=sample.guidance_rescale)
-    return Output(cond, uncond, guided)
+    return NetworkOutput(cond, uncond, guided)
 
 
 def predictions(

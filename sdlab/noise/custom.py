@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sdlab.noise.formula import Problem
+from sdlab.noise.formula import CurveProblem
 from sdlab.noise.schedule import Array, NoiseSchedule
 
-__all__ = ["Problem", "Table", "check", "numbers", "parse_table", "read_points"]
+__all__ = ["CurveProblem", "Table", "check", "numbers", "parse_table", "read_points"]
 
 # Published tables are rounded to two or three digits: Align Your Steps ends at 0.029, Stable
 # Diffusion at 0.02917.
@@ -48,7 +48,7 @@ def check(
     sigmas: Sequence[float],
     schedule: NoiseSchedule | None = None,
     where: Callable[[int], str] | None = None,
-) -> list[Problem]:
+) -> list[CurveProblem]:
     """Return what is wrong with a curve, at most one problem a step; empty if it is valid.
 
     Args:
@@ -62,13 +62,13 @@ def check(
     last = len(sigmas) - 1
     place = where or (lambda index: f"step {index} of {last}" if index < last else "the end")
     if last < 1:
-        return [Problem(0, math.nan, f"A curve needs 2 sigmas or more, got {last + 1}.")]
+        return [CurveProblem(0, math.nan, f"A curve needs 2 sigmas or more, got {last + 1}.")]
     found = []
     previous = math.inf
     for index, value in enumerate(sigmas):
         sentence = _wrong(float(value), previous, index == last, schedule)
         if sentence:
-            found.append(Problem(index, float(value), f"At {place(index)}: {sentence}"))
+            found.append(CurveProblem(index, float(value), f"At {place(index)}: {sentence}"))
         if math.isfinite(value):
             previous = float(value)
     return found

@@ -94,7 +94,7 @@ _INSTEAD = {
 
 
 @dataclass(frozen=True)
-class Problem:
+class CurveProblem:
     """What is wrong with a curve, and where.
 
     Attributes:
@@ -110,7 +110,7 @@ class Problem:
 
 def evaluate(
     text: str, num_steps: int, sigma_min: float, sigma_max: float
-) -> tuple[Array, list[Problem]]:
+) -> tuple[Array, list[CurveProblem]]:
     """Return a formula's sigmas, NaN where it has no value, and the problems found.
 
     Args:
@@ -145,7 +145,7 @@ def evaluate(
             sigmas[index] = _finite(evaluator.eval(text, previously_parsed=tree))
         except (ArithmeticError, ValueError, RecursionError) as error:
             sentence = f"The formula has no value at step {index} (u = {u:.4g}): {_why(error)}."
-            problems.append(Problem(index, math.nan, sentence))
+            problems.append(CurveProblem(index, math.nan, sentence))
     return sigmas, problems
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdlab.attention.layers import Layer
-    from sdlab.attention.maps import AttentionMaps, Facts
+    from sdlab.attention.maps import AttentionMaps, MapsSource
 
 ATTENTION = "attention.safetensors"
 ENTRY = "attention"
@@ -102,10 +102,10 @@ def _header(file: Any) -> tuple[str, dict[str, tuple[int, ...]]]:
     return (file.metadata() or {})[ENTRY], shapes
 
 
-def _facts(path: Path, text: str) -> "tuple[Facts, dict[str, pd.DataFrame]]":
+def _facts(path: Path, text: str) -> "tuple[MapsSource, dict[str, pd.DataFrame]]":
     import pandas as pd
 
-    from sdlab.attention.maps import Facts
+    from sdlab.attention.maps import MapsSource
 
     try:
         about = json.loads(text)
@@ -114,7 +114,7 @@ def _facts(path: Path, text: str) -> "tuple[Facts, dict[str, pd.DataFrame]]":
                 f"{path} is of format {about['format']!r}; this version of sdlab reads format"
                 f" {FORMAT}. A newer sdlab may have written it: update."
             )
-        facts = Facts.from_dict(about["facts"])
+        facts = MapsSource.from_dict(about["facts"])
         tokens = {
             str(half): pd.DataFrame(rows, columns=list(TOKEN_COLUMNS)).astype(
                 {"word_index": "Int64", "cut": bool, "position": int}
@@ -126,7 +126,7 @@ def _facts(path: Path, text: str) -> "tuple[Facts, dict[str, pd.DataFrame]]":
     return facts, tokens
 
 
-def _check_shape(path: Path, facts: "Facts", layer: "Layer", shape: tuple[int, ...]) -> None:
+def _check_shape(path: Path, facts: "MapsSource", layer: "Layer", shape: tuple[int, ...]) -> None:
     expected = (len(facts.evaluations), layer.height, layer.width)
     if len(shape) != 5 or (shape[0], *shape[3:]) != expected:
         raise StoreError(f"{path} is damaged: the maps of {layer.name} have the shape {shape}.")

@@ -12,7 +12,7 @@ import logging
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from sdlab.denoisers.network import Output, evaluate, predictions
+from sdlab.denoisers.network import NetworkOutput, evaluate, predictions
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import memory
 from sdlab.models.model import Model
@@ -181,7 +181,7 @@ class Engine:
         for part in (batch[:half], batch[half:]):
             self._serve(part)
 
-    def _deliver(self, job: Job, output: Output) -> None:
+    def _deliver(self, job: Job, output: NetworkOutput) -> None:
         query, schedule = job.query, job.plan.schedule
         x0_pred, eps = predictions(schedule, query.x_t, query.sigma, output.guided)
         if output.uncond is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdlab.denoisers.network import Output, Sample, uses_guidance
+from sdlab.denoisers.network import NetworkOutput, Sample, uses_guidance
 from sdlab.errors import MemoryLimitError, SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import memory
@@ -147,7 +147,9 @@ class Job:
         except ENDS as error:
             self.fail(error)
 
-    def answer(self, answer: Answer, output: Output, eps: "tuple[Tensor, Tensor | None]") -> None:
+    def answer(
+        self, answer: Answer, output: NetworkOutput, eps: "tuple[Tensor, Tensor | None]"
+    ) -> None:
         """Record an evaluation and let the solver go on to its next query."""
         import torch
 

@@ -29,14 +29,14 @@ TOLERANCE = 0.25
 ROUNDING = 1e-10
 
 
-class Finding(NamedTuple):
+class Breach(NamedTuple):
     """A rule that a solver breaks: the rule's short name, and a sentence."""
 
     rule: str
     message: str
 
 
-def check(solver: "Solver | str") -> list[Finding]:
+def check(solver: "Solver | str") -> list[Breach]:
     """Return the rules of the contract that a solver breaks; empty if all is well.
 
     Args:
@@ -251,10 +251,10 @@ RULES: tuple[tuple[Rule, ...], ...] = (
 )
 
 
-def _judge(rule: Rule, trial: Trial) -> Iterator[Finding]:
+def _judge(rule: Rule, trial: Trial) -> Iterator[Breach]:
     try:
         for message in rule(trial) or ():
-            yield Finding(rule.__name__, message)
+            yield Breach(rule.__name__, message)
     except Exception as error:  # foreign code: whatever it raises is the finding
         told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        yield Finding(rule.__name__, " ".join(told.split())[:300])
+        yield Breach(rule.__name__, " ".join(told.split())[:300])

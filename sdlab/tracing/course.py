@@ -14,7 +14,7 @@ from sdlab.tracing.batch import Unread
 ROUNDING = 1.5  # timesteps: two roundings to a whole one, each by 0.5 or, at the ends, 1
 
 
-class Course:
+class CallCourse:
     """(sigma, step) of every evaluation that a call will make, from its first one on.
 
     Args:

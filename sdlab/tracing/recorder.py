@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdlab.attention.collector import Collector
-    from sdlab.denoisers.network import Output
+    from sdlab.denoisers.network import NetworkOutput
 
 
 class Timer:
@@ -95,7 +95,7 @@ class Recorder:
     def add(
         self,
         query: Query,
-        output: "Output",
+        output: "NetworkOutput",
         x0_pred: "Tensor",
         eps: "tuple[Tensor, Tensor | None]",
     ) -> None:

@@ -25,7 +25,7 @@ from sdlab.noise.schedule import NoiseSchedule
 from sdlab.runs.trace import Trace
 from sdlab.solvers.protocol import Query
 from sdlab.tracing import batch
-from sdlab.tracing.course import Course
+from sdlab.tracing.course import CallCourse
 from sdlab.tracing.recorder import Recorder, Timer
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class TracedCall:
         self._given = arguments
         self._guided = self._was_guided = False
         self._scale = 1.0
-        self._course: Course | None = None
+        self._course: CallCourse | None = None
         self._stepped: list[Tensor] | None = None
         self._refused = ""
         self.warnings: list[str] = []
@@ -274,7 +274,7 @@ class TracedCall:
         pipe, given = self._pipe, self._given
         self._schedule = NoiseSchedule.from_config(pipe.scheduler.config)
         prompts = batch.prompts(pipe, given, len(sample) // (2 if self._guided else 1))
-        course = Course(pipe, self._schedule, self._time)
+        course = CallCourse(pipe, self._schedule, self._time)
         self._tokens = [
             {
                 name: batch.token_table(pipe, words, text.shape[1], name)

@@ -42,7 +42,7 @@ class Stage(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How long and how one stage is trained.
 
     Attributes:
@@ -75,7 +75,7 @@ class Plan:
 class Trainer:
     """Trains one stage in a folder of its own, from its checkpoint if there is one."""
 
-    def __init__(self, stage: Stage, plan: Plan, folder: Path) -> None:
+    def __init__(self, stage: Stage, plan: TrainingPlan, folder: Path) -> None:
         """Resumes from `folder/checkpoint.safetensors` when that exists."""
         self.stage, self.plan, self.folder = stage, plan, folder
         self.step, self.seconds = 0, 0.0

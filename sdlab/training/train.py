@@ -34,7 +34,7 @@ from sdlab.errors import ModelError, SdlabError
 from sdlab.models.devices import choose_device
 from sdlab.training.export import export, seal
 from sdlab.training.latent_scenes import encode_pictures
-from sdlab.training.loop import Plan, Stage, Trainer
+from sdlab.training.loop import Stage, Trainer, TrainingPlan
 from sdlab.training.nets import (
     load_part,
     load_tokenizer,
@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-class Run:
+class TrainingRun:
     """One training run: its arguments, its networks, its folder."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
@@ -188,7 +188,7 @@ class Run:
             file.write_text(json.dumps(round(1 / float(latents.std()), 4)) + "\n")
         self.vae.register_to_config(scaling_factor=json.loads(file.read_text()))
 
-    def plan(self, name: str, make: Callable[[], Stage]) -> Plan:
+    def plan(self, name: str, make: Callable[[], Stage]) -> TrainingPlan:
         """Returns the stage's plan: as kept in plan.json, or new, and then kept.
 
         Raises:
@@ -208,7 +208,7 @@ class Run:
             self._make_networks()  # the trial steps moved the weights
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({"steps": steps, **terms}) + "\n")
-        return Plan(
+        return TrainingPlan(
             steps=steps,
             seed=self.arguments.seed + STAGES.index(name),
             warmup=min(50, steps // 10),
@@ -344,7 +344,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check(arguments)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    run = Run(arguments)
+    run = TrainingRun(arguments)
     for name in arguments.stages:
         if not run.train(name):
             print(f"stopped in stage {name}; the same command goes on from here", flush=True)

@@ -12,7 +12,7 @@ from torch.nn import functional
 import sdlab
 from sdlab.attention import analysis, views, words
 from sdlab.attention.layers import Layer
-from sdlab.attention.maps import AttentionMaps, Facts, key_of
+from sdlab.attention.maps import AttentionMaps, MapsSource, key_of
 from sdlab.attention.summary import statistics, table
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.shipped import FOLDER as EMBEDDED
@@ -42,8 +42,8 @@ def make(text, heads="all", kept="prompt"):
     record = AttentionRecord(
         heads=heads, self_layers=("all",), dtype="float32", tokens=kept, halves="cond"
     )
-    facts = Facts(record, (4, 8), (FINE, COARSE, OWN), (0, 1, 4), (0, 0, 2), (900.0, 500.0, 3.0),
-                  (9.0, 2.0, 0.1))  # fmt: skip
+    times = (900.0, 500.0, 3.0), (9.0, 2.0, 0.1)
+    facts = MapsSource(record, (4, 8), (FINE, COARSE, OWN), (0, 1, 4), (0, 0, 2), *times)
     count = 77 if kept == "all" else int((text["mask"] == 1).sum())
     tensors = {}
     for layer in facts.layers:

@@ -6,7 +6,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from sdlab import bench
-from sdlab.bench.truth import Truth, extrapolated, truth
+from sdlab.bench.truth import ParticleTruth, extrapolated, truth
 from sdlab.denoisers.gaussian import Gaussian
 
 
@@ -23,7 +23,7 @@ def test_reference_finds_the_closed_form():
     hidden = bench.Problem("hidden", "", Opaque(known.denoiser), 64, 64)
     assert not hidden.closed_form and known.closed_form
     x = known.denoiser.sample(64, torch.Generator().manual_seed(0)) * 30
-    a, b = Truth(known, 14.6, {14.6: x}), Truth(hidden, 14.6, {14.6: x})
+    a, b = ParticleTruth(known, 14.6, {14.6: x}), ParticleTruth(hidden, 14.6, {14.6: x})
     for sigma in (3.0, 0.03, 0.0):
         torch.testing.assert_close(b.at(sigma), a.at(sigma), rtol=0, atol=1e-9)
     assert 0 < b.error < 1e-8
@@ -47,7 +47,8 @@ def test_reference_agrees_with_dop853(name):
 
 def test_levels_may_be_asked_in_any_order():
     found = bench.problem("mixture_2d")
-    forth, back = (Truth(found, 9.0, dict(truth(found, 9.0, 16, 0).known)) for _ in range(2))
+    twice = [dict(truth(found, 9.0, 16, 0).known) for _ in range(2)]
+    forth, back = (ParticleTruth(found, 9.0, known) for known in twice)
     forth.prepare([5.0, 0.5, 0.0])
     for sigma in (0.0, 0.5, 5.0):
         back.at(sigma)

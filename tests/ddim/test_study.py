@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from sdlab.ddim.prompt_to_prompt import injected, regenerating_with_attention, shared_tokens
-from sdlab.ddim.settings import Settings
+from sdlab.ddim.settings import DdimSettings
 from sdlab.ddim.study import there_and_back
 from sdlab.errors import ModelError
 from sdlab.work import finish
 
 CAPTION = "a red car on a beach"
-SETTINGS = Settings(CAPTION, method="edict", num_steps=4)
+SETTINGS = DdimSettings(CAPTION, method="edict", num_steps=4)
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ import torch
 
 from sdlab.ddim.eta import drawing_fan
 from sdlab.ddim.schemes import down, solving
-from sdlab.ddim.settings import Settings
+from sdlab.ddim.settings import DdimSettings
 from sdlab.ddim.study import round_trips, there_and_back
 from sdlab.ddim.walks import start_noise, walking_between_pictures, walking_between_seeds
 from sdlab.denoisers.guided import Guided
 from sdlab.latents.edit import between
 from sdlab.work import finish
 
-SETTINGS = Settings("a red car", num_steps=3, iterations=2)
+SETTINGS = DdimSettings("a red car", num_steps=3, iterations=2)
 
 
 def latents_of(model, *seeds):
@@ -121,9 +121,9 @@ def test_the_fan_is_drawn_row_by_row(small):
 
 def test_settings_that_are_none_are_named(small):
     with pytest.raises(ValueError, match="Unknown inversion method 'edikt'"):
-        Settings(method="edikt").scheme()
+        DdimSettings(method="edikt").scheme()
     with pytest.raises(ValueError, match="Unknown curve 'carras'"):
-        Settings(curve="carras").sigmas(small.schedule)
+        DdimSettings(curve="carras").sigmas(small.schedule)
 
 
 def test_inverting_takes_settings_by_name(small):

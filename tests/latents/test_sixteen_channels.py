@@ -7,7 +7,7 @@ from PIL import Image
 
 import sdlab
 from sdlab.ddim.eta import fan
-from sdlab.ddim.settings import Settings
+from sdlab.ddim.settings import DdimSettings
 from sdlab.ddim.study import there_and_back
 from sdlab.latents import edit, statistics
 from sdlab.latents.files import latents_bytes, read_latents
@@ -87,7 +87,7 @@ def test_round_trip_file_and_inversion(model, run):
     torch.testing.assert_close(encode(model, Image.new("RGB", (128, 128), "teal")), trip.latents)
     found = read_latents(latents_bytes(model, run.latents), model)
     assert (found.scaling_factor, found.shift_factor) == (SCALING, SHIFT)
-    settings = Settings("a cat", method="edict", num_steps=3)
+    settings = DdimSettings("a cat", method="edict", num_steps=3)
     assert finish(there_and_back(model, found.latents, settings)).rmse < 1e-3
 
 

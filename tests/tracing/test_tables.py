@@ -8,7 +8,7 @@ import torch
 
 import sdlab
 from sdlab.columns import TABLES
-from sdlab.denoisers.network import Output, predictions
+from sdlab.denoisers.network import NetworkOutput, predictions
 from sdlab.solvers.protocol import Query
 from sdlab.tracing.recorder import Recorder
 
@@ -130,7 +130,7 @@ def test_a_record_is_not_held_twice():
     x = torch.ones(1, 4, 512, 512)
     recorder = Recorder("run", sdlab.Record(statistics=False), nfe=20)
     for e in range(20):
-        recorder.add(Query(x, 500.0, 1.0, e), Output(x, None, x), x, (x, None))
+        recorder.add(Query(x, 500.0, 1.0, e), NetworkOutput(x, None, x), x, (x, None))
     before = psutil.Process().memory_info().rss
     _, tensors = recorder.finish(x)
     assert sum(t.nbytes for t in tensors.values()) == 160 * 2**20
@@ -141,7 +141,7 @@ def test_a_solver_that_asks_more_often_than_planned_is_kept():
     x = torch.ones(1, 4, 8, 8)
     recorder = Recorder("run", sdlab.Record(), nfe=2)
     for e in range(5):
-        recorder.add(Query(x * e, 500.0, 1.0, e), Output(x, None, x), x, (x, None))
+        recorder.add(Query(x * e, 500.0, 1.0, e), NetworkOutput(x, None, x), x, (x, None))
     trace, _ = recorder.finish(x)
     assert trace.kept == [0, 1, 2, 3, 4]
     assert trace.x_t[:, 0, 0, 0].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]

@@ -13,7 +13,7 @@ from sdlab.embedded.checker import Checker
 from sdlab.embedded.scenes import SceneSampler, held_out
 from sdlab.embedded.world import World
 from sdlab.training.attention_loss import grounding_loss, keep_maps
-from sdlab.training.loop import Plan, Trainer
+from sdlab.training.loop import Trainer, TrainingPlan
 from sdlab.training.nets import (
     load_tokenizer,
     make_text_encoder,
@@ -78,7 +78,7 @@ def loss_of_one_batch(stage):
 
 @pytest.mark.parametrize("name", ["vae", "text", "compose", "unet", "checker"])
 def test_the_loss_falls_and_a_resumed_run_is_the_same(name, world, tmp_path):
-    whole_plan = Plan(steps=8, seed=1, warmup=2, average=0.9)
+    whole_plan = TrainingPlan(steps=8, seed=1, warmup=2, average=0.9)
     whole = Trainer(make_stage(name, world), whole_plan, tmp_path / "whole")
     before = loss_of_one_batch(whole.stage)
     losses = [whole.advance()["loss"] for _ in range(8)]
@@ -158,10 +158,10 @@ def test_a_faint_picture_still_asks_for_the_whole_one(world):
 
 
 def test_another_seed_does_not_take_up_a_checkpoint(world, tmp_path):
-    trainer = Trainer(make_stage("checker", world), Plan(steps=2, seed=1), tmp_path)
+    trainer = Trainer(make_stage("checker", world), TrainingPlan(steps=2, seed=1), tmp_path)
     trainer.save()
     with pytest.raises(ValueError, match="seed is 2"):
-        Trainer(make_stage("checker", world), Plan(steps=2, seed=2), tmp_path)
+        Trainer(make_stage("checker", world), TrainingPlan(steps=2, seed=2), tmp_path)
 
 
 def test_orthogonalise_brings_all_singular_values_near_one():

@@ -23,7 +23,7 @@ from sdlab.training.nets import (
     make_unet,
     make_vae,
 )
-from sdlab.training.train import SHARES, STAGES, Run, main, parser
+from sdlab.training.train import SHARES, STAGES, TrainingRun, main, parser
 from sdlab.training.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.slow
@@ -118,7 +118,7 @@ def test_wrong_arguments_are_one_line_and_code_2(tmp_path, arguments, message):
 def plan_of(monkeypatch, out, *arguments, stage="unet"):
     """The plan of a stage, when a step takes a second, without training it."""
     monkeypatch.setattr(train_module, "seconds_per_step", lambda _: 1.0)
-    run = Run.__new__(Run)
+    run = TrainingRun.__new__(TrainingRun)
     run.arguments = parser().parse_args(["--out", str(out), *arguments])
     run.out, run.unet_batch = run.arguments.out, run.arguments.batch or 32
     run._make_networks = lambda: None

@@ -37,7 +37,7 @@ def show(page: str, model: ModelView) -> None:
 
 
 def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
-    from sdlab.ddim.settings import Settings
+    from sdlab.ddim.settings import DdimSettings
 
     text = form.caption(page, source.caption)
     edited = form.caption(page, _suggestion(source.caption), "Make it")
@@ -55,7 +55,7 @@ def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
         help="Prompt-to-prompt (Hertz et al. 2022): in the first part of the steps, the words that "
         "both captions share look where they looked under the first caption. 0 is a plain edit.",
     )  # fmt: skip
-    settings = Settings(text, negative, scale, method, steps, iterations=rounds)
+    settings = DdimSettings(text, negative, scale, method, steps, iterations=rounds)
     st.caption(f"{settings.evaluations(int(kept)):,} network evaluations.")
     return settings, edited, int(kept), hold / 100
 

@@ -18,8 +18,8 @@ from dashboard.worker.snapshots import ModelView
 from sdlab.ddim.schemes import METHODS
 
 if TYPE_CHECKING:
-    from sdlab.ddim.settings import Settings
-    from sdlab.ddim.study import Outcome
+    from sdlab.ddim.settings import DdimSettings
+    from sdlab.ddim.study import ThereAndBack
 
 SIDE = 384
 AGAINST = {
@@ -55,20 +55,20 @@ def show(page: str, model: ModelView) -> None:
     _comparison(page, source, settings)
 
 
-def _settings(page: str, source: Source) -> "Settings":
-    from sdlab.ddim.settings import Settings
+def _settings(page: str, source: Source) -> "DdimSettings":
+    from sdlab.ddim.settings import DdimSettings
 
     text = form.caption(page, source.caption)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         steps, scale = form.num_steps(page), form.guidance(page, 1.0)
         negative = form.negative(page, scale)
     method, rounds = form.method(page)
-    settings = Settings(text, negative, scale, method, steps, iterations=rounds)
+    settings = DdimSettings(text, negative, scale, method, steps, iterations=rounds)
     st.caption(f"{settings.evaluations(by_step=True):,} network evaluations.")
     return settings
 
 
-def _work(run: Any, latents: Any, settings: "Settings", model: Any) -> Any:
+def _work(run: Any, latents: Any, settings: "DdimSettings", model: Any) -> Any:
     import torch
 
     return run(model, torch.from_numpy(latents), settings, by_step=True)
@@ -91,7 +91,7 @@ def pictures(before: Any, after: Any, first: str, second: str, likeness: Any) ->
     scale_bar(HEAT, "0", f"{limit:.0f} of 255")
 
 
-def measures(outcome: "Outcome") -> None:
+def measures(outcome: "ThereAndBack") -> None:
     """Draw the figures of a round trip."""
     alike = outcome.likeness
     with st.container(horizontal=True):
@@ -104,7 +104,7 @@ def measures(outcome: "Outcome") -> None:
         st.metric("SSIM", f"{alike.ssim:.4f}", border=True)
 
 
-def _errors(page: str, outcome: "Outcome", method: str) -> None:
+def _errors(page: str, outcome: "ThereAndBack", method: str) -> None:
     from dashboard.charts import ddim as charts
     from dashboard.charts.base import title_of
 
@@ -126,14 +126,14 @@ def _errors(page: str, outcome: "Outcome", method: str) -> None:
     )  # fmt: skip
 
 
-def _noise(page: str, outcome: "Outcome") -> None:
+def _noise(page: str, outcome: "ThereAndBack") -> None:
     st.header("Is the noise found Gaussian?", anchor=False)
     noise = outcome.noise.numpy()
     channel_grid(noise, "the inverted noise")
     statistics(page, noise)
 
 
-def _comparison(page: str, source: Source, settings: "Settings") -> None:
+def _comparison(page: str, source: Source, settings: "DdimSettings") -> None:
     from dashboard.charts import ddim as charts
     from dashboard.charts.base import title_of
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from dashboard.widgets.latent_source import Latents
-    from sdlab.ddim.settings import Settings
+    from sdlab.ddim.settings import DdimSettings
     from sdlab.ddim.walks import WalkedPictures
     from sdlab.models.model import Model
     from sdlab.work import Work
@@ -44,7 +44,7 @@ def eta_fan(
 
 
 def compare(
-    model: "Model", latents: "Latents", settings: "Settings", methods: tuple[str, ...],
+    model: "Model", latents: "Latents", settings: "DdimSettings", methods: tuple[str, ...],
     steps: tuple[int, ...], guidances: tuple[float, ...],
 ) -> "Work[pd.DataFrame]":  # fmt: skip
     """Return every method at every number of steps and guidance; see ``round_trips``."""
@@ -80,10 +80,10 @@ def between_pictures(
     return _shown((yield from work))
 
 
-def _settings(spec: Experiment) -> "Settings":
-    from sdlab.ddim.settings import Settings
+def _settings(spec: Experiment) -> "DdimSettings":
+    from sdlab.ddim.settings import DdimSettings
 
-    return Settings(
+    return DdimSettings(
         spec.prompt, spec.negative_prompt, spec.guidance_scale, num_steps=spec.num_steps
     )
 

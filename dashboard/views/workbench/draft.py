@@ -45,7 +45,7 @@ class Draft:
     options: dict[str, Any]
     num_steps: int
     sigmas: np.ndarray
-    problems: list[custom.Problem] = field(default_factory=list)
+    problems: list[custom.CurveProblem] = field(default_factory=list)
 
     @property
     def named(self) -> NamedCurve:

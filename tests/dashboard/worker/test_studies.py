@@ -142,7 +142,7 @@ def test_old_results_are_forgotten(studies):
 def test_in_the_worker_beside_a_run(runs_folder):
     """The real worker: a study and a run go on side by side."""
     from dashboard.shell.lab import lab
-    from sdlab.ddim.settings import Settings
+    from sdlab.ddim.settings import DdimSettings
     from sdlab.ddim.study import there_and_back
     from sdlab.experiment.experiment import Experiment
 
@@ -152,7 +152,7 @@ def test_in_the_worker_beside_a_run(runs_folder):
     def make(model):
         import torch
 
-        return there_and_back(model, torch.zeros(shape), Settings(num_steps=6, method="naive"))
+        return there_and_back(model, torch.zeros(shape), DdimSettings(num_steps=6, method="naive"))
 
     run = lab().submit(Experiment(prompt="beside a study", num_steps=6))
     lab().studies.begin("beside", make, model_hash, "nobody")

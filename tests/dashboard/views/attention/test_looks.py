@@ -10,7 +10,7 @@ from PIL import Image
 from dashboard.shell.lab import find, lab
 from sdlab.attention import analysis, views
 from sdlab.attention.layers import Layer
-from sdlab.attention.maps import AttentionMaps, Facts, key_of
+from sdlab.attention.maps import AttentionMaps, MapsSource, key_of
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.conftest import run_until
@@ -69,7 +69,7 @@ def made(heads=(2, 4)):
         Layer(f"up_blocks.{i}.attentions.0.transformer_blocks.0.attn2", True, n, 4, 4, 1)
         for i, n in enumerate(heads)
     )
-    facts = Facts(AttentionRecord(heads="all"), (4, 4), layers, (0,), (0,), (9.0,), (1.0,))
+    facts = MapsSource(AttentionRecord(heads="all"), (4, 4), layers, (0,), (0,), (9.0,), (1.0,))
     tensors = {key_of("cond", layer): torch.rand(1, layer.heads, 3, 4, 4) for layer in layers}
     import pandas as pd
 

@@ -302,9 +302,9 @@ def test_means_are_of_the_chosen_evaluations(recorded):
 )
 def test_what_a_mean_is_of_is_said_truly(kept, chosen, said):
     from dashboard.views.attention.viewer import mean_in_words
-    from sdlab.attention.maps import AttentionMaps, Facts
+    from sdlab.attention.maps import AttentionMaps, MapsSource
     from sdlab.experiment.attention_record import AttentionRecord
 
     numbers = tuple(map(float, kept))
-    facts = Facts(AttentionRecord(), (4, 4), (), kept, kept, numbers, numbers)
+    facts = MapsSource(AttentionRecord(), (4, 4), (), kept, kept, numbers, numbers)
     assert mean_in_words(AttentionMaps(facts, {}, {}), chosen) == said
