@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.components.scrubber import scrubber
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import explained, plain
 from dashboard.shell.model_choice import in_words
 from dashboard.shell.theme import scheduler_color
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged
+from dashboard.widgets.run_film import run_film
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.columns import TABLES
 from sdlab.runs.manifest import was_shared
@@ -141,7 +141,7 @@ def _scrubber(run: StoredRun) -> None:
         lab().want_frames(run.id)
     waiting = lab().paints(run.id)
     if sheet is not None:
-        scrubber(run.id, sheet, read_tables(run)["steps"], explain=not waiting)
+        run_film(run.id, sheet, read_tables(run)["steps"], explain=not waiting)
     if waiting:
         _await_frames(run.id, sheet is None)
     elif sheet is None:

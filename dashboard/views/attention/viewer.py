@@ -10,6 +10,7 @@ from dashboard.components.heat_viewer import HeatFilm, heat_viewer
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
 from dashboard.views.attention.subject import PAGE, Subject
+from dashboard.widgets.run_film import frame_label
 from sdlab.attention import views
 from sdlab.attention.words import labelled
 
@@ -169,10 +170,7 @@ def frame_labels(maps: "AttentionMaps") -> list[str]:
     """Return what stands below each kept evaluation, counted from 0: step, timestep, sigma."""
     facts = maps.facts
     rows = zip(facts.evaluations, facts.steps, facts.timesteps, facts.sigmas, strict=True)
-    return [
-        f"evaluation {e} · step {s} · timestep {t:.5g} · sigma {sigma:.4g}"
-        for e, s, t, sigma in rows
-    ]
+    return [frame_label(*row) for row in rows]
 
 
 def _half(maps: "AttentionMaps") -> str:

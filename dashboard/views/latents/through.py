@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from PIL import Image
 
-from dashboard.components.scrubber import Film, frame_labels, show_film
+from dashboard.components.scrubber import Film, show_film
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.widgets.channel_pictures import channel_grid, png
@@ -17,6 +17,7 @@ from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.latent_source import Latents, Source
 from dashboard.widgets.latent_statistics import statistics
+from dashboard.widgets.run_film import MEANINGS, frame_labels
 from dashboard.worker.frames import ROWS
 from dashboard.worker.snapshots import ModelView
 
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from sdlab.models.preview import LinearPreview
     from sdlab.runs.run import Run
 
-WORDS = {
-    "x_t": "x_t, what the network is given",
-    "x0_pred": "x0_pred, the picture it expects",
-    "eps_pred": "eps_pred, the noise it sees",
-}
 CHUNK = 6  # frames a question to the model, so that runs in flight wait for a moment only
 MOST_FRAMES = 120
 SIDE = 192
@@ -65,7 +61,7 @@ def _choices(page: str, model: ModelView) -> tuple[str, str]:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         name = bound().segmented_control(
             "Show",
-            list(WORDS),
+            list(MEANINGS),
             default="x0_pred",
             required=True,
             key=f"{page}.quantity",
@@ -199,7 +195,7 @@ def _film(
             columns=_columns(frames),
             labels=frame_labels(run.steps, evaluations),
             names=[name],
-            captions=[WORDS[name]],
+            captions=[MEANINGS[name]],
             unit="Evaluation",
             marks=[str(k) for k in evaluations],
         ),
@@ -268,9 +264,9 @@ def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
             picture, output_format="PNG", width="stretch",
             alt=f"{name} decoded at evaluation {number}",
         )  # fmt: skip
-        column.caption(WORDS[name])
+        column.caption(MEANINGS[name])
     name = bound().segmented_control(
-        "Channels of", list(WORDS), default="x_t", required=True, key=f"{page}.channels_of",
+        "Channels of", list(MEANINGS), default="x_t", required=True, key=f"{page}.channels_of",
     )  # fmt: skip
     channel_grid(quantities[name], f"{name} at evaluation {number}")
     statistics(page, quantities[name])
@@ -294,4 +290,4 @@ def _side_by_side(rows: list[Latents], means: str, model_hash: str) -> list[byte
 def _quantities(run: "Run", index: int) -> dict[str, Latents]:
     from sdlab.latents.film import quantity
 
-    return {name: quantity(run.trace, name, index).numpy() for name in WORDS}
+    return {name: quantity(run.trace, name, index).numpy() for name in MEANINGS}
