@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
-from dashboard.worker.snapshots import EMBEDDED
+from sdlab.shipped import EMBEDDED
 
 _KEY = "experiment.model"
 

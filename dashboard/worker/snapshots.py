@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, replace
 
 from sdlab.experiment.experiment import Experiment
+from sdlab.shipped import EMBEDDED
 
 LIVE = frozenset({"queued", "running", "decoding", "saving"})
 ENDED = frozenset({"done", "failed", "cancelled", "interrupted"})
-EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dashboard.shell.routes import comparison_zip_url, page_url
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.result import Result
+from sdlab.shipped import EMBEDDED
 
 
 def files(page: str, result: Result) -> None:
@@ -59,7 +60,7 @@ def python_code(comparison: Comparison) -> str:
     else:
         lines = [_entrant(values["entrants"][i]) for i in range(len(bare))]
         entrants = "[\n" + "".join(f"        {line},\n" for line in lines) + "    ]"
-    source = "" if comparison.model == "embedded" else repr(comparison.model)
+    source = "" if comparison.model == EMBEDDED else repr(comparison.model)
     inner = "".join(f"    {k}={v!r},\n" for k, v in changed.items())
     return (
         "import sdlab\n"

@@ -6,8 +6,8 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.navigation import page_path
 from dashboard.widgets.run_stage import show_stage
-from dashboard.worker.snapshots import EMBEDDED
 from sdlab.experiment.experiment import Experiment
+from sdlab.shipped import EMBEDDED
 
 PAGE = "home"
 SCENES = (

@@ -5,7 +5,8 @@ import streamlit as st
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import show_error
 from dashboard.shell.sidebar import readable_bytes
-from dashboard.worker.snapshots import EMBEDDED, LabView, ModelRequest, ModelView
+from dashboard.worker.snapshots import LabView, ModelRequest, ModelView
+from sdlab.shipped import EMBEDDED
 
 DTYPES = ("best for the device", "float32", "bfloat16", "float16")
 

@@ -8,6 +8,7 @@ from dashboard.shell.routes import zip_url
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.run_stage import read_tables
 from dashboard.worker.stored_runs import StoredRun
+from sdlab.shipped import EMBEDDED
 
 
 def show_details(run: StoredRun) -> None:
@@ -70,7 +71,7 @@ def python_code(experiment: dict) -> str:
 
     plain = Experiment().to_dict()
     changed = {k: v for k, v in experiment.items() if plain.get(k) != v and k != "model"}
-    source = "" if experiment["model"] == "embedded" else repr(experiment["model"])
+    source = "" if experiment["model"] == EMBEDDED else repr(experiment["model"])
     inner = "".join(f"    {k}={v!r},\n" for k, v in changed.items())
     extra = "" if not source else f"    model={source},\n"
     return (

@@ -9,7 +9,8 @@ from dashboard.shell.messages import explained, plain
 from dashboard.views.tokens.data import Reader, encoded, model_in_memory, readers
 from dashboard.views.tokens.tables import show_table
 from dashboard.widgets.experiment_controls import PROMPT
-from dashboard.worker.snapshots import EMBEDDED, ModelView
+from dashboard.worker.snapshots import ModelView
+from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
     from sdlab.text.encoder import Encoding
