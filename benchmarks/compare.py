@@ -28,8 +28,8 @@ from memory import peak
 from report import Report, interleaved, ratio
 
 import sdlab
-from sdlab.comparing.facts import Facts
 from sdlab.comparing.memory import summary_bytes
+from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.reference import stored
 from sdlab.comparing.summary import summarise
 from sdlab.denoisers.network import Sample, evaluate
@@ -207,7 +207,7 @@ def measure_summing(report):
         return
     side, pictures, steps = (128, 1, FEW) if report.arguments.quick else (256, 4, 20)
     model = sdlab.load(device="cpu")
-    facts = Facts.of(model)
+    about = ModelFacts.of(model)
     spec = sdlab.Comparison(
         [sdlab.Entrant(name) for name in SAMPLERS[:8]],
         [PROMPT],
@@ -219,13 +219,13 @@ def measure_summing(report):
     )
     with tempfile.TemporaryDirectory() as root:
         sdlab.compare(model, spec, save=root)
-        wanted = [cell.experiment for cell in spec.cells(facts.config)]
+        wanted = [cell.experiment for cell in spec.cells(about.config)]
         wanted += [x for reference in spec.references() for x in reference[2:]]
-        runs = [(x, len(stored(x, root, facts.hash).trace.sigmas)) for x in wanted]
+        runs = [(x, len(stored(x, root, about.hash).trace.sigmas)) for x in wanted]
 
         def summing():
-            read = {experiment.id: stored(experiment, root, facts.hash) for experiment, _ in runs}
-            return summarise(spec, read, facts)
+            read = {experiment.id: stored(experiment, root, about.hash) for experiment, _ in runs}
+            return summarise(spec, read, about)
 
         risen = peak(summing)
     report.add(

@@ -15,7 +15,7 @@ import torch
 
 import sdlab
 from sdlab.comparing.costs import geometric, half_width
-from sdlab.comparing.facts import Facts
+from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.quality import ALL
 from sdlab.comparing.significance import PICTURES, paired
 from sdlab.comparing.summary import summarise
@@ -97,7 +97,7 @@ def one_prompt(model, number, prompt, evaluations, referenced):
     if referenced:
         wanted += [experiment for reference in spec.references() for experiment in reference[2:]]
     runs = sdlab.run_many(model, wanted)
-    result = summarise(spec, {run.id: run for run in runs}, Facts.of(model))
+    result = summarise(spec, {run.id: run for run in runs}, ModelFacts.of(model))
     quality = result.quality.assign(hits=(result.quality["share"] * result.quality["statements"]))
     hits = quality.astype({"hits": float}).round({"hits": 0})
     return {

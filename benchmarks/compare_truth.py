@@ -25,8 +25,8 @@ import sdlab
 from sdlab import bench
 from sdlab.bench.fit import HALF_WIDTH, line
 from sdlab.comparing.columns import TABLES
-from sdlab.comparing.exact import FACTS, exact_runs
-from sdlab.comparing.facts import Facts
+from sdlab.comparing.exact import EXACT_MODEL, exact_runs
+from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.presets import of_number
 from sdlab.comparing.result import open_result
 from sdlab.comparing.summary import summarise
@@ -40,7 +40,7 @@ def exact(names, data, **fields):
     """Return the result of samplers compared on data with an exact denoiser."""
     fields = {"seeds": range(32), "budget": 64, "reference_steps": 1000, **fields}
     spec = sdlab.Comparison([sdlab.Entrant(name) for name in names], ["data"], **fields)
-    return summarise(spec, exact_runs(spec, data), FACTS)
+    return summarise(spec, exact_runs(spec, data), EXACT_MODEL)
 
 
 def slopes(report):
@@ -124,8 +124,8 @@ def summary(report):
         reference_steps=10 if quick else 100,
     )
     result = sdlab.compare(model, spec)
-    facts = Facts.of(model)
-    times = [seconds(lambda: summarise(spec, result.made, facts)) for _ in range(5)]
+    about = ModelFacts.of(model)
+    times = [seconds(lambda: summarise(spec, result.made, about)) for _ in range(5)]
     name = f"{len(spec.entrants)} runs of {spec.budget} steps: tables and verdict, one core"
     report.add(name, statistics.median(times), unit="s", goal="<= 1.0")
     with tempfile.TemporaryDirectory() as place:

@@ -15,6 +15,7 @@ from types import ModuleType
 MOVED = {
     "sdlab.cli_compare": "sdlab.cli.compare",
     "sdlab.cli_dashboard": "sdlab.cli.dashboard",
+    "sdlab.comparing.facts": "sdlab.comparing.model_facts",
     "sdlab.comparing.luck": "sdlab.comparing.significance",
     "sdlab.comparing.parting": "sdlab.comparing.divergence",
     "sdlab.doctor": "sdlab.cli.checks",

@@ -11,7 +11,7 @@ import numpy as np
 
 from sdlab.bench.fit import ABOVE_FLOOR, BELOW, line
 from sdlab.comparing.fairness import draws_noise
-from sdlab.comparing.outcomes import Outcomes
+from sdlab.comparing.outcomes import RunOutcomes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,14 +20,15 @@ LEAST = 1e-12
 POINTS = 3
 
 
-def cost(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
+def cost(outcomes: RunOutcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
     """Return one row an entrant and budget of which at least one picture is done.
 
     Args:
         outcomes: The runs.
         runs: Their table.
     """
-    errors = [truth.convergence.error for truth in outcomes.truths.values() if truth.convergence]
+    convergences = [reference.convergence for reference in outcomes.references.values()]
+    errors = [convergence.error for convergence in convergences if convergence]
     floor = geometric(errors)[0] if errors else math.nan
     rows: list[dict[str, Any]] = []
     done = runs[runs["state"] == "done"]
@@ -57,7 +58,7 @@ def cost(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (order.index(row["entrant"]), row["budget"]))
 
 
-def slopes(outcomes: Outcomes, costs: "pd.DataFrame") -> list[dict[str, Any]]:
+def slopes(outcomes: RunOutcomes, costs: "pd.DataFrame") -> list[dict[str, Any]]:
     """Return one row an entrant: how its error falls with its evaluations.
 
     Fitted are the points well above the reference's own error and below an error that says nothing
@@ -124,7 +125,7 @@ def half_width(values: "np.ndarray | list[float]", freedom: int | None = None) -
     return student * float(np.std(values, ddof=1)) / math.sqrt(count)
 
 
-def _steady(outcomes: Outcomes) -> set[str]:
+def _steady(outcomes: RunOutcomes) -> set[str]:
     return {e.label for e in outcomes.comparison.entrants if not draws_noise(e)}
 
 

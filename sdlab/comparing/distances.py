@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdlab.comparing.fairness import way
-from sdlab.comparing.outcomes import Outcome, Outcomes, Truth
+from sdlab.comparing.fairness import profile
+from sdlab.comparing.outcomes import MadeReference, RunOutcome, RunOutcomes
 from sdlab.comparing.reference import flat, rms
 from sdlab.latents.round_trip import likeness
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 
-def runs(outcomes: Outcomes, fidelity: Mapping[str, float]) -> Rows:
+def runs(outcomes: RunOutcomes, fidelity: Mapping[str, float]) -> Rows:
     """Return one row a run.
 
     Args:
@@ -33,7 +33,7 @@ def runs(outcomes: Outcomes, fidelity: Mapping[str, float]) -> Rows:
     """
     comparison = outcomes.comparison
     planned = {
-        entrant.label: way(comparison, entrant, outcomes.facts.config).nfe
+        entrant.label: profile(comparison, entrant, outcomes.model.config).nfe
         for entrant in comparison.entrants
     }
     rows = []
@@ -52,23 +52,23 @@ def runs(outcomes: Outcomes, fidelity: Mapping[str, float]) -> Rows:
         if run is not None:
             row |= {"nfe": len(run.steps), "seconds": seconds(run)}
             row |= {"fidelity": fidelity.get(run.id, math.nan)}
-            row |= _apart(outcome, outcomes.truths.get(outcome.picture))
+            row |= _apart(outcome, outcomes.references.get(outcome.picture))
         rows.append(row)
     return rows
 
 
-def references(outcomes: Outcomes) -> Rows:
+def references(outcomes: RunOutcomes) -> Rows:
     """Return one row a reference that is done."""
     rows = []
-    for truth in outcomes.truths.values():
-        about = truth.convergence
+    for reference in outcomes.references.values():
+        about = reference.convergence
         rows.append(
             {
-                "prompt": truth.prompt,
-                "seed": truth.seed,
-                "run": truth.fine.id,
-                "num_steps": truth.fine.experiment.num_steps,
-                "nfe": len(truth.fine.steps),
+                "prompt": reference.prompt,
+                "seed": reference.seed,
+                "run": reference.fine.id,
+                "num_steps": reference.fine.experiment.num_steps,
+                "nfe": len(reference.fine.steps),
                 "change": about.change if about else math.nan,
                 "error": about.error if about else math.nan,
             }
@@ -76,20 +76,20 @@ def references(outcomes: Outcomes) -> Rows:
     return rows
 
 
-def steps(outcomes: Outcomes) -> "pd.DataFrame | None":
+def steps(outcomes: RunOutcomes) -> "pd.DataFrame | None":
     """Return one row an evaluation of the runs of the first budget, or None for none."""
     import pandas as pd
 
     frames = []
     for picture in outcomes.comparison.pictures:
         here = [o for o in outcomes.at(picture) if _recorded(o.run)]
-        truth = outcomes.truths.get(picture) if here else None
-        course = truth.trajectory() if truth and _recorded(truth.fine) else None
-        frames += [_steps_of(outcome, truth, course) for outcome in here]
+        reference = outcomes.references.get(picture) if here else None
+        course = reference.trajectory() if reference and _recorded(reference.fine) else None
+        frames += [_steps_of(outcome, reference, course) for outcome in here]
     return pd.concat(frames, ignore_index=True) if frames else None
 
 
-def pairs(outcomes: Outcomes) -> Rows:
+def pairs(outcomes: RunOutcomes) -> Rows:
     """Return one row a pair of entrants, both ways round and each with itself."""
     labels = [entrant.label for entrant in outcomes.comparison.entrants]
     squares: dict[tuple[str, str], list[float]] = {}
@@ -98,8 +98,8 @@ def pairs(outcomes: Outcomes) -> Rows:
         if not here:
             continue
         finals = np.stack([outcome.latents for outcome in here])
-        truth = outcomes.truths.get(picture)
-        unit = truth.unit if truth else float(np.median(finals.std(1)))
+        reference = outcomes.references.get(picture)
+        unit = reference.unit if reference else float(np.median(finals.std(1)))
         for i, a in enumerate(here):
             apart = np.square(rms(finals - finals[i]) / unit)
             for b, square in zip(here, apart.tolist(), strict=True):
@@ -126,18 +126,18 @@ def seconds(run: "Run") -> float:
     return float((ms * share).sum()) / 1000.0
 
 
-def _who(outcome: Outcome) -> dict[str, Any]:
+def _who(outcome: RunOutcome) -> dict[str, Any]:
     cell = outcome.cell
     return {"entrant": cell.entrant, "prompt": cell.prompt, "seed": cell.seed}
 
 
-def _apart(outcome: Outcome, truth: Truth | None) -> dict[str, float]:
+def _apart(outcome: RunOutcome, reference: MadeReference | None) -> dict[str, float]:
     """Return how far a run is from the reference, in latents and in pictures."""
-    if truth is None or outcome.run is None:
+    if reference is None or outcome.run is None:
         return {}
-    found = {"distance": float(rms(outcome.latents - truth.latents)) / truth.unit}
-    if outcome.run.image.size == truth.fine.image.size:
-        alike = likeness(outcome.run.image, truth.fine.image)
+    found = {"distance": float(rms(outcome.latents - reference.latents)) / reference.unit}
+    if outcome.run.image.size == reference.fine.image.size:
+        alike = likeness(outcome.run.image, reference.fine.image)
         found |= {"image_rmse": alike.rmse, "psnr": alike.psnr, "ssim": alike.ssim}
     return found
 
@@ -146,7 +146,9 @@ def _recorded(run: "Run | None") -> bool:
     return run is not None and {"x_t", "x0_pred"} <= set(run.trace.names())
 
 
-def _steps_of(outcome: Outcome, truth: Truth | None, course: "Trajectory | None") -> "pd.DataFrame":
+def _steps_of(
+    outcome: RunOutcome, reference: MadeReference | None, course: "Trajectory | None"
+) -> "pd.DataFrame":
     import pandas as pd
 
     run = outcome.run
@@ -156,11 +158,11 @@ def _steps_of(outcome: Outcome, truth: Truth | None, course: "Trajectory | None"
     x_t, x0_pred = flat(run.trace.x_t), flat(run.trace.x0_pred)
     missing = np.full(len(kept), math.nan)
     apart = {"x_t_distance": missing, "x0_distance": missing, "x0_to_end": missing}
-    if truth is not None and course is not None:
+    if reference is not None and course is not None:
         apart = {
-            "x_t_distance": rms(x_t - course.x_t(sigma)) / truth.unit,
-            "x0_distance": rms(x0_pred - course.x0_pred(sigma)) / truth.unit,
-            "x0_to_end": rms(x0_pred - truth.latents) / truth.unit,
+            "x_t_distance": rms(x_t - course.x_t(sigma)) / reference.unit,
+            "x0_distance": rms(x0_pred - course.x0_pred(sigma)) / reference.unit,
+            "x0_to_end": rms(x0_pred - reference.latents) / reference.unit,
         }
     return pd.DataFrame(
         {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 THRESHOLD = 0.1
 
 
-class Parting(NamedTuple):
+class Divergence(NamedTuple):
     """Where two runs part.
 
     Attributes:
@@ -29,7 +29,7 @@ class Parting(NamedTuple):
     distance: float
 
 
-def parting(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Parting | None:
+def divergence(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Divergence | None:
     """Return where two runs' predictions of the clean latents part for good.
 
     Each x0_pred of the first is compared with the second's at the same noise level, interpolated
@@ -64,7 +64,7 @@ def parting(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Parting | None:
         return None
     sigma = float(sigma_a[first])
     nearest = int(np.abs(np.log(sigma_b) - np.log(sigma)).argmin())
-    return Parting(int(kept_a[first]), int(kept_b[nearest]), sigma, float(distance[first]))
+    return Divergence(int(kept_a[first]), int(kept_b[nearest]), sigma, float(distance[first]))
 
 
 def _predictions(run: "Run") -> tuple[np.ndarray, np.ndarray, np.ndarray]:

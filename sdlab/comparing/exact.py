@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sdlab.comparing.comparison import Comparison
-from sdlab.comparing.facts import Facts
+from sdlab.comparing.model_facts import ModelFacts
 from sdlab.runs.run import Run
 from sdlab.runs.trace import Trace
 from sdlab.solvers.course import course
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sdlab.denoisers.exact import ExactDenoiser
     from sdlab.experiment.experiment import Experiment
 
-FACTS = Facts("exact", "exact", SD_CONFIG)
+EXACT_MODEL = ModelFacts("exact", "exact", SD_CONFIG)
 MS = 1.0
 """Time of an evaluation in the runs' tables: as if it all went into the network."""
 
@@ -113,7 +113,7 @@ def _run(
         {**tensors, "latents": latents[i : i + 1].double()},
         {
             "id": experiment.id,
-            "model": {"name": FACTS.name, "hash": FACTS.hash},
+            "model": {"name": EXACT_MODEL.name, "hash": EXACT_MODEL.hash},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )

@@ -42,7 +42,7 @@ EXTRAPOLATES = (
 )
 
 
-class Way(NamedTuple):
+class Profile(NamedTuple):
     """How an entrant goes, as far as can be told without running it.
 
     Attributes:
@@ -68,10 +68,10 @@ def notes(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any]) -
         entrant: Whom it is about.
         config: The model's scheduler config.
     """
-    return list(way(comparison, entrant, config).notes)
+    return list(profile(comparison, entrant, config).notes)
 
 
-def way(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any]) -> Way:
+def profile(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any]) -> Profile:
     """Return how an entrant goes in a comparison, at its first budget.
 
     Args:
@@ -84,11 +84,11 @@ def way(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any]) -> 
         num_steps = comparison.steps_for(entrant, comparison.budget, config)
     except ValueError as error:
         return _refused(entrant, config, str(error))
-    return _way(entrant, comparison.curve, num_steps, frozen)
+    return _profile(entrant, comparison.curve, num_steps, frozen)
 
 
 @cache
-def _way(entrant: Entrant, curve: str | None, num_steps: int, frozen: str) -> Way:
+def _profile(entrant: Entrant, curve: str | None, num_steps: int, frozen: str) -> Profile:
     config = json.loads(frozen)
     follows = entrant.follows(curve)
     try:
@@ -110,7 +110,7 @@ def _way(entrant: Entrant, curve: str | None, num_steps: int, frozen: str) -> Wa
     found += [EXTRAPOLATES] if deterministic and _extrapolates(going) else []
     found += _curve(entrant, curve, follows)
     found += _timesteps(going)
-    return Way(going.nfe, going.sigmas[0], going.end, deterministic, tuple(found))
+    return Profile(going.nfe, going.sigmas[0], going.end, deterministic, tuple(found))
 
 
 def draws_noise(entrant: Entrant) -> bool:
@@ -127,9 +127,9 @@ def draws_noise(entrant: Entrant) -> bool:
         return not (own or adapter.probe(entrant.solver)).deterministic
 
 
-def _refused(entrant: Entrant, config: Mapping[str, Any], reason: str) -> Way:
+def _refused(entrant: Entrant, config: Mapping[str, Any], reason: str) -> Profile:
     said = [*_understanding(entrant, None, config), f"cannot run here: {reason}"]
-    return Way(None, math.nan, math.nan, not draws_noise(entrant), tuple(said))
+    return Profile(None, math.nan, math.nan, not draws_noise(entrant), tuple(said))
 
 
 def _understanding(entrant: Entrant, going: Course | None, config: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sdlab.comparing.comparison import Cell, Comparison
-from sdlab.comparing.facts import Cancelled, Facts
+from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.reference import Convergence, Trajectory, convergence, flat, spread_of
 
 if TYPE_CHECKING:
@@ -18,8 +18,12 @@ Runs = Mapping[str, "Run | Exception"]
 Picture = tuple[str, int]
 
 
+class Cancelled(Exception):
+    """Stands for a run that was cancelled."""
+
+
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class RunOutcome:
     """What became of one run.
 
     Attributes:
@@ -47,7 +51,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class MadeReference:
     """The reference of one picture, as far as it is done.
 
     Attributes:
@@ -78,59 +82,59 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class RunOutcomes:
     """What became of a comparison's runs.
 
     Attributes:
         comparison: Which.
-        facts: Of the model.
+        model: Which made them.
         all: Every run in the comparison's order, those of the first budget first.
-        truths: The reference of each picture that has one.
+        references: The reference of each picture that has one.
         lack: Why there is a picture without a reference, as far as it is known, or "".
     """
 
     comparison: Comparison
-    facts: Facts
-    all: tuple[Outcome, ...]
-    truths: Mapping[Picture, Truth]
+    model: ModelFacts
+    all: tuple[RunOutcome, ...]
+    references: Mapping[Picture, MadeReference]
     lack: str
 
     @cached_property
-    def done(self) -> tuple[Outcome, ...]:
+    def done(self) -> tuple[RunOutcome, ...]:
         """Those that are done."""
         return tuple(outcome for outcome in self.all if outcome.run is not None)
 
-    def at(self, picture: Picture) -> list[Outcome]:
+    def at(self, picture: Picture) -> list[RunOutcome]:
         """Return the runs of a picture that are done, at the first budget."""
         budget = self.comparison.budget
         return [o for o in self.done if o.picture == picture and o.cell.budget == budget]
 
 
-def gather(comparison: Comparison, runs: "Runs", facts: Facts) -> Outcomes:
+def gather(comparison: Comparison, runs: "Runs", model: ModelFacts) -> RunOutcomes:
     """Return what became of a comparison's runs.
 
     Args:
         comparison: Which.
         runs: By experiment id: the run, or why it is not there. A run of other weights than the
             model's counts as missing.
-        facts: Of the model.
+        model: Which is to have made them.
 
     Raises:
         ValueError: If an entrant takes no number of steps that a budget pays for.
     """
-    cells = comparison.cells(facts.config)
-    found = tuple(Outcome(cell, *_of(cell.experiment, runs, facts)) for cell in cells)
-    truths, lack = {}, ""
+    cells = comparison.cells(model.config)
+    found = tuple(RunOutcome(cell, *_of(cell.experiment, runs, model)) for cell in cells)
+    references, lack = {}, ""
     for prompt, seed, fine, coarse in comparison.references():
-        (made, _, why), (half, _, _) = (_of(x, runs, facts) for x in (fine, coarse))
+        (made, _, why), (half, _, _) = (_of(x, runs, model) for x in (fine, coarse))
         lack = lack or why
         if made is not None:
             about = convergence(made, half) if half is not None else None
-            truths[prompt, seed] = Truth(prompt, seed, made, about)
-    return Outcomes(comparison, facts, found, truths, lack)
+            references[prompt, seed] = MadeReference(prompt, seed, made, about)
+    return RunOutcomes(comparison, model, found, references, lack)
 
 
-def _of(experiment: "Experiment", runs: "Runs", facts: Facts) -> "tuple[Run | None, str, str]":
+def _of(experiment: "Experiment", runs: "Runs", model: ModelFacts) -> "tuple[Run | None, str, str]":
     found = runs.get(experiment.id)
     if found is None:
         return None, "missing", ""
@@ -139,7 +143,7 @@ def _of(experiment: "Experiment", runs: "Runs", facts: Facts) -> "tuple[Run | No
     if isinstance(found, Exception):
         return None, "failed", str(found) or type(found).__name__
     made_by = found.manifest["model"]["hash"]
-    if made_by != facts.hash:
+    if made_by != model.hash:
         return None, "missing", f"a run of other weights is stored (model {made_by}); run it again"
     if not bool(found.latents.isfinite().all()):
         return None, "failed", "ends in numbers that are not finite"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sdlab.comparing.columns import REFERENCE
-from sdlab.comparing.fairness import way
-from sdlab.comparing.outcomes import Outcomes
+from sdlab.comparing.fairness import profile
+from sdlab.comparing.outcomes import RunOutcomes
 from sdlab.comparing.reference import Array, flat
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from sdlab.runs.run import Run
 
 
-def paths(outcomes: Outcomes) -> "pd.DataFrame | None":
+def paths(outcomes: RunOutcomes) -> "pd.DataFrame | None":
     """Return one row an evaluation, and one for the end, of the runs of the first budget."""
     import pandas as pd
 
-    comparison, config = outcomes.comparison, outcomes.facts.config
-    ends = {e.label: way(comparison, e, config).end for e in comparison.entrants}
+    comparison, config = outcomes.comparison, outcomes.model.config
+    ends = {e.label: profile(comparison, e, config).end for e in comparison.entrants}
     frames = []
     for prompt, seed in comparison.pictures:
         here = {o.cell.entrant: o.run for o in outcomes.at((prompt, seed)) if o.run is not None}
@@ -35,9 +35,9 @@ def paths(outcomes: Outcomes) -> "pd.DataFrame | None":
             continue
         points = {label: points_of(run) for label, run in here.items()}
         mean, axes, shares = principal(np.concatenate(list(points.values())))
-        truth = outcomes.truths.get((prompt, seed))
-        if truth is not None and "x_t" in truth.fine.trace.names():
-            here[REFERENCE], points[REFERENCE] = truth.fine, points_of(truth.fine)
+        reference = outcomes.references.get((prompt, seed))
+        if reference is not None and "x_t" in reference.fine.trace.names():
+            here[REFERENCE], points[REFERENCE] = reference.fine, points_of(reference.fine)
         for label, run in here.items():
             pc = (points[label] - mean) @ axes
             kept = [*run.trace.kept, len(run.trace.sigmas)]

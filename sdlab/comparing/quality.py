@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdlab.comparing.outcomes import Outcomes
+from sdlab.comparing.outcomes import RunOutcomes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +24,12 @@ AT_ONCE = 16
 Verdicts = Mapping[str, list[tuple[str, bool]]]
 
 
-def judged(outcomes: Outcomes) -> dict[str, list[tuple[str, bool]]]:
+def judged(outcomes: RunOutcomes) -> dict[str, list[tuple[str, bool]]]:
     """Return by run id the kind of each of the prompt's statements and whether it holds.
 
     Empty if the model is not the checker's; runs whose prompt states nothing are left out.
     """
-    if not outcomes.facts.judged:
+    if not outcomes.model.judged:
         return {}
     from sdlab.embedded.checker import judge, shipped
     from sdlab.embedded.claims import parse
@@ -76,7 +76,9 @@ def fidelity(verdicts: Verdicts) -> dict[str, float]:
     return {run: float(np.mean([hit for _, hit in found])) for run, found in verdicts.items()}
 
 
-def quality(outcomes: Outcomes, costs: "pd.DataFrame", verdicts: Verdicts) -> list[dict[str, Any]]:
+def quality(
+    outcomes: RunOutcomes, costs: "pd.DataFrame", verdicts: Verdicts
+) -> list[dict[str, Any]]:
     """Return one row an entrant, budget and kind of statement.
 
     The statements of one picture hang together (no car, no red car), so the interval is as wide

@@ -1,23 +1,30 @@
-"""Comparing: every run and reference of a comparison through one engine, then the summary."""
+"""Comparing: a runner has every run made or finds it, then the runs are summed up to a result."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.engine_runner import engine_runner
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.facts import Facts
-from sdlab.comparing.reference import stored
+from sdlab.comparing.model_facts import ModelFacts
+from sdlab.comparing.needed_runs import NeededRuns
+from sdlab.comparing.outcomes import Runs
 from sdlab.comparing.result import Result
 from sdlab.comparing.summary import summarise
 from sdlab.comparing.verdict import TARGET, check_target
-from sdlab.sampling.engine import Engine
+from sdlab.experiment.experiment import Experiment
 from sdlab.work import Progress, Work, finish
 
 if TYPE_CHECKING:
-    from sdlab.experiment.experiment import Experiment
     from sdlab.models.model import Model
-    from sdlab.runs.run import Run
-    from sdlab.sampling.job import Job
+
+Runner = Callable[[Sequence[Experiment]], Work[Runs]]
+"""Makes or finds the runs of experiments, each of which comes once, and yields (done, in all).
+
+It returns by experiment id each run, ``Cancelled()``, or the exception that the run failed of; what
+it knows nothing of is left out. Closing it ends what is under way.
+"""
 
 
 def compare(
@@ -47,7 +54,9 @@ def compare(
         ValueError: If a field or ``target`` is not valid, or no run at all can start on this model.
         StoreError: If ``save`` cannot be written to.
     """
-    return finish(comparing(model, made(model, comparison, **fields), save, target), on_progress)
+    comparison = made(model, comparison, **fields)
+    runner = engine_runner(model, save)
+    return finish(comparing(comparison, ModelFacts.of(model), runner, save, target), on_progress)
 
 
 def made(model: "Model", comparison: Comparison | None, **fields: Any) -> Comparison:
@@ -69,70 +78,29 @@ def made(model: "Model", comparison: Comparison | None, **fields: Any) -> Compar
 
 
 def comparing(
-    model: "Model",
     comparison: Comparison,
+    model: ModelFacts,
+    runner: Runner,
     save: str | Path | None = None,
     target: float = TARGET,
 ) -> Work[Result]:
-    """Do a comparison, yielding (evaluations done, in all); closing it cancels what is under way.
-
-    With ``save`` each run is written as soon as it is done, so cancelling keeps those.
+    """Do a comparison, yielding what its runner yields; closing it closes the runner.
 
     Args:
-        model: The loaded model.
         comparison: What to compare.
-        save: The folder of all runs, or None to keep everything in memory.
+        model: What makes the runs.
+        runner: Makes the runs, or finds them.
+        save: The folder of all runs, to which the result is written; None writes nothing.
         target: The error that the verdict asks for, in standard deviations; above 0.
 
     Raises:
-        ValueError: If ``target`` is not above 0, an entrant takes no number of steps that a budget
-            pays for, or no run at all can start on this model.
+        ValueError: If ``target`` is not above 0, or an entrant takes no number of steps that a
+            budget pays for; and what the runner raises.
         StoreError: If ``save`` cannot be written to.
     """
     check_target(target)
-    facts = Facts.of(model)
-    cells = [cell.experiment for cell in comparison.cells(facts.config)]
-    references = [x for reference in comparison.references() for x in reference[2:]]
-    found: dict[str, Run | Exception] = {}
-    for experiment in (*references, *cells) if save is not None else ():
-        run = stored(experiment, save, facts.hash)  # type: ignore[arg-type]
-        if run is not None:
-            found[experiment.id] = run
-    wanted = {x.id: x for x in (*cells, *references) if x.id not in found}
-    engine = Engine(model)
-    jobs = _submit(engine, wanted, found)
-    if not jobs and not any(not isinstance(run, Exception) for run in found.values()):
-        raise next(error for error in found.values() if isinstance(error, Exception))
-    waiting, total = dict(jobs), sum(job.nfe for job in jobs.values())
-    try:
-        going = bool(jobs)
-        while going:
-            going = engine.round()
-            for key in [key for key, job in waiting.items() if job.over]:
-                job = waiting.pop(key)
-                outcome = job.result or job.error
-                if save is not None and job.result is not None:
-                    job.result.save(save)
-                if outcome is not None:
-                    found[key] = outcome
-            yield sum(job.evaluation if not job.over else job.nfe for job in jobs.values()), total
-    finally:
-        for job in engine.jobs:
-            job.stop()
-    result = summarise(comparison, found, facts, target=target)
+    runs = yield from runner(NeededRuns.of(comparison, model).experiments)
+    result = summarise(comparison, runs, model, target=target)
     if save is not None:
         result.save(save)
     return result
-
-
-def _submit(
-    engine: Engine, wanted: "dict[str, Experiment]", found: "dict[str, Run | Exception]"
-) -> "dict[str, Job]":
-    """Queue what this model can run and return the jobs; why it cannot goes to ``found``."""
-    jobs = {}
-    for key, experiment in wanted.items():
-        try:
-            jobs[key] = engine.submit(experiment)
-        except Exception as error:
-            found[key] = error
-    return jobs

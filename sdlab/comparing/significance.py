@@ -20,7 +20,7 @@ import numpy as np
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.costs import LEAST, geometric, half_width
-from sdlab.comparing.outcomes import Outcomes
+from sdlab.comparing.outcomes import RunOutcomes
 from sdlab.comparing.reference import rms
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def levels(p_values: list[float]) -> list[float]:
     return out
 
 
-def spread(outcomes: Outcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
+def spread(outcomes: RunOutcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
     """Return one row an entrant and kind of distribution over the seeds, at the first budget.
 
     Args:
@@ -218,7 +218,7 @@ def _mean(values: list[float], widen: float = 1.0) -> tuple[float, float, float,
     return middle, middle - half, middle + half, len(values)
 
 
-def _apart(outcomes: Outcomes) -> dict[str, list[float]]:
+def _apart(outcomes: RunOutcomes) -> dict[str, list[float]]:
     """Return by entrant each picture's mean distance to its prompt's pictures of other seeds."""
     found: dict[str, list[float]] = {}
     for entrant in outcomes.comparison.entrants:
@@ -232,7 +232,8 @@ def _apart(outcomes: Outcomes) -> dict[str, list[float]]:
             if len(own) < 2:
                 continue
             finals = np.stack([outcome.latents for outcome in own])
-            units = [outcomes.truths[o.picture].unit for o in own if o.picture in outcomes.truths]
+            known = [outcomes.references.get(outcome.picture) for outcome in own]
+            units = [reference.unit for reference in known if reference]
             unit = float(np.mean(units or finals.std(1)))
             for final in finals:
                 others = rms(finals - final).sum() / (len(own) - 1)

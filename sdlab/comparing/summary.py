@@ -10,9 +10,9 @@ from sdlab.comparing import costs, distances, quality
 from sdlab.comparing import significance as luck
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.comparison import Comparison
-from sdlab.comparing.facts import Facts
-from sdlab.comparing.fairness import way
-from sdlab.comparing.outcomes import Outcomes, Runs, gather
+from sdlab.comparing.fairness import profile
+from sdlab.comparing.model_facts import ModelFacts
+from sdlab.comparing.outcomes import RunOutcomes, Runs, gather
 from sdlab.comparing.paths import paths
 from sdlab.comparing.result import Result
 from sdlab.comparing.verdict import TARGET, check_target, verdict
@@ -24,14 +24,14 @@ WHOLE = frozenset(
     {"budget", "num_steps", "nfe", "step", "evaluation", "points", "first", "last", "n"}
     | {"pictures", "statements"}
 )
-TRUTHS = frozenset({"deterministic", "pareto", "tied", "open"})
+FLAGS = frozenset({"deterministic", "pareto", "tied", "open"})
 TEXTS = frozenset(
     {"entrant", "prompt", "solver", "curve", "notes", "run", "state", "note", "what"} | {"a", "b"}
 )
 
 
 def summarise(
-    comparison: Comparison, runs: Runs, facts: Facts, *, target: float = TARGET
+    comparison: Comparison, runs: Runs, model: ModelFacts, *, target: float = TARGET
 ) -> Result:
     """Return the result of a comparison whose runs are made, or as many of them as there are.
 
@@ -40,7 +40,7 @@ def summarise(
         runs: By experiment id, those of ``comparison.cells`` and of ``comparison.references``: the
             run, ``Cancelled()``, or the exception that it failed of. One that is absent, or was
             made by other weights, counts as missing.
-        facts: Of the model.
+        model: Which made the runs.
         target: The error that the verdict asks for, in standard deviations; above 0.
 
     Raises:
@@ -48,7 +48,7 @@ def summarise(
             budget pays for.
     """
     check_target(target)
-    outcomes = gather(comparison, runs, facts)
+    outcomes = gather(comparison, runs, model)
     verdicts = quality.judged(outcomes)
     tables = {"entrants": table("entrants", _entrants(outcomes))}
     tables["runs"] = table("runs", distances.runs(outcomes, quality.fidelity(verdicts)))
@@ -63,15 +63,15 @@ def summarise(
     steady = entrants.loc[entrants["deterministic"], "entrant"].tolist()
     tables["ties"] = table("ties", luck.ties(comparison, tables["runs"], steady))
     tables["spread"] = table("spread", luck.spread(outcomes, tables["runs"]))
-    references = [truth.fine for truth in outcomes.truths.values()]
+    references = [reference.fine for reference in outcomes.references.values()]
     made = {run.id: run for run in (*references, *(o.run for o in outcomes.done)) if run}
     return Result(
         comparison,
         tables,
         tuple(verdict(comparison, tables, target, outcomes.lack)),
         tuple(made),
-        facts.name,
-        facts.hash,
+        model.name,
+        model.hash,
         datetime.now(UTC).isoformat(timespec="seconds"),
         target,
         made,
@@ -103,7 +103,7 @@ def table(name: str, rows: "list[dict[str, Any]] | pd.DataFrame | None") -> "pd.
     for column in columns:
         if column in WHOLE:
             types[column] = "Int64"
-        elif column in TRUTHS:
+        elif column in FLAGS:
             types[column] = "boolean"
         elif column in TEXTS or (name, column) == ("runs", "error"):
             types[column] = text
@@ -114,11 +114,11 @@ def table(name: str, rows: "list[dict[str, Any]] | pd.DataFrame | None") -> "pd.
     return frame[columns].astype(types)
 
 
-def _entrants(outcomes: Outcomes) -> list[dict[str, Any]]:
-    comparison, config = outcomes.comparison, outcomes.facts.config
+def _entrants(outcomes: RunOutcomes) -> list[dict[str, Any]]:
+    comparison, config = outcomes.comparison, outcomes.model.config
     rows = []
     for entrant in comparison.entrants:
-        goes = way(comparison, entrant, config)
+        goes = profile(comparison, entrant, config)
         rows.append(
             {
                 "entrant": entrant.label,

@@ -11,6 +11,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from sdlab.errors import shown, unknown
@@ -41,7 +42,7 @@ class Spec:
             many = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
             self._set(field.name, tuple(map(plain, value)) if many else plain(value))
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The first 16 hex digits of the SHA-256 of the canonical JSON: its name."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]

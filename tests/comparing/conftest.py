@@ -3,7 +3,7 @@ import pytest
 from sdlab.bench import problem
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.exact import FACTS, exact_runs
+from sdlab.comparing.exact import EXACT_MODEL, exact_runs
 from sdlab.comparing.summary import summarise
 
 
@@ -28,4 +28,4 @@ def measured(mixture):
         reference_steps=600,
     )
     runs = exact_runs(spec, mixture)
-    return runs, summarise(spec, runs, FACTS)
+    return runs, summarise(spec, runs, EXACT_MODEL)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sdlab.comparing.divergence import parting
+from sdlab.comparing.divergence import divergence
 from sdlab.comparing.exact import exact_runs
 from tests.comparing.conftest import comparison
 
@@ -39,7 +39,7 @@ def thinned(run, every):
 
 def test_they_part_where_the_difference_stays(two):
     run = two[0]
-    found = parting(run, shifted(run, slice(6, None), 0.5))
+    found = divergence(run, shifted(run, slice(6, None), 0.5))
     assert (found.evaluation_a, found.evaluation_b) == (6, 6)
     assert found.sigma == pytest.approx(run.trace.sigmas[6])
     assert found.distance == pytest.approx(0.5)
@@ -48,28 +48,28 @@ def test_they_part_where_the_difference_stays(two):
 def test_a_difference_that_goes_again_is_no_parting(two):
     run = two[0]
     back = shifted(run, slice(2, 7), 0.5)
-    assert parting(run, back) is None
-    assert parting(run, run) is None
+    assert divergence(run, back) is None
+    assert divergence(run, run) is None
 
 
 def test_the_trials_within_a_step_do_not_count(mixture):
     spec = comparison("heun", seeds=[3], budget=10, reference_steps=4)
     run = exact_runs(spec, mixture)[spec.cells({})[0].experiment.id]
     assert run.steps["step"].tolist()[:4] == [0, 0, 1, 1]
-    assert parting(run, shifted(run, slice(1, None, 2), 0.5)) is None
-    assert parting(run, shifted(run, slice(6, None, 2), 0.5)).evaluation_b == 6
+    assert divergence(run, shifted(run, slice(1, None, 2), 0.5)) is None
+    assert divergence(run, shifted(run, slice(6, None, 2), 0.5)).evaluation_b == 6
     some = thinned(run, 3)  # 0, 3, 6 ...: every second one is a trial
-    assert parting(some, shifted(some, slice(1, None, 2), 0.5)) is None
+    assert divergence(some, shifted(some, slice(1, None, 2), 0.5)) is None
 
 
 def test_runs_of_other_step_counts_are_compared_at_the_same_level(two):
     few, many = two
-    found = parting(few, many, threshold=0.02)
-    other = parting(many, few, threshold=0.02)
+    found = divergence(few, many, threshold=0.02)
+    other = divergence(many, few, threshold=0.02)
     assert found is not None and other is not None
     level = many.trace.sigmas[found.evaluation_b]
     assert abs(level / found.sigma - 1) < 0.3
-    assert parting(few, many, threshold=5.0) is None
+    assert divergence(few, many, threshold=5.0) is None
 
 
 def test_what_cannot_be_compared_is_refused(two):
@@ -77,7 +77,7 @@ def test_what_cannot_be_compared_is_refused(two):
 
     run = two[0]
     with pytest.raises(ValueError, match="threshold must be above 0, got 0"):
-        parting(run, run, 0)
+        divergence(run, run, 0)
     small = replace(run, tensors={"latents": torch.zeros(1, 4, 2, 2)})
     with pytest.raises(ValueError, match="latents of one shape"):
-        parting(run, small)
+        divergence(run, small)

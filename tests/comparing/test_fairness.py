@@ -2,7 +2,7 @@ import pytest
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.fairness import EXTRAPOLATES, STOCHASTIC, draws_noise, notes, way
+from sdlab.comparing.fairness import EXTRAPOLATES, STOCHASTIC, draws_noise, notes, profile
 from sdlab.comparing.presets import of_number
 from sdlab.solvers.from_diffusers import SD_CONFIG
 
@@ -62,7 +62,7 @@ def test_a_spacing_among_its_options_is_what_it_follows_and_what_the_note_says()
     for curve in ("linspace", None):
         assert not [note for note in said(own, curve=curve) if "follow" in note]
     spec = Comparison([own, Entrant("DDIMScheduler", curve="linspace")], ["a"], budget=5)
-    ways = [way(spec, entrant, SD_CONFIG) for entrant in spec.entrants]
+    ways = [profile(spec, entrant, SD_CONFIG) for entrant in spec.entrants]
     assert ways[0][:3] == ways[1][:3]
     laid = Entrant("DPMSolverMultistepScheduler", solver_options={"timestep_spacing": "leading"})
     assert laid.follows("karras") == "karras" and laid.follows("trailing") == "leading"
@@ -89,10 +89,10 @@ def test_rounded_timesteps_are_told():
 
 def test_what_cannot_run_says_why():
     entrant = Entrant("heun", solver_options={"nonsense": 1})
-    goes = way(Comparison([entrant], ["a"]), entrant, SD_CONFIG)
+    goes = profile(Comparison([entrant], ["a"]), entrant, SD_CONFIG)
     assert goes.nfe is None and "cannot run here: Unknown" in goes.notes[0]
     short = Entrant("heun")
-    goes = way(Comparison([short], ["a"], budget=1, align="nfe"), short, SD_CONFIG)
+    goes = profile(Comparison([short], ["a"], budget=1, align="nfe"), short, SD_CONFIG)
     assert goes.nfe == 1 and goes.notes == ()
 
 

@@ -6,8 +6,8 @@ from PIL import Image
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.exact import FACTS, exact_runs
-from sdlab.comparing.facts import Facts
+from sdlab.comparing.exact import EXACT_MODEL, exact_runs
+from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.quality import kinds_of
 from sdlab.comparing.summary import summarise
 from sdlab.embedded.checker import Seen, judge
@@ -16,7 +16,7 @@ from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.world import World
 from sdlab.training.evaluate import held_out_captions, share
 
-EMBEDDED = Facts("embedded", FACTS.hash, FACTS.config)
+EMBEDDED = ModelFacts("embedded", EXACT_MODEL.hash, EXACT_MODEL.config)
 
 
 @pytest.mark.parametrize("kind", ["single", "colour", "pair"])
@@ -32,7 +32,7 @@ def drawn(prompts, pictures, mixture, **fields):
 
     spec = Comparison([Entrant("euler")], prompts, budget=2, reference_steps=4, **fields)
     runs = exact_runs(spec, mixture)
-    for cell, picture in zip(spec.cells(FACTS.config), pictures, strict=True):
+    for cell, picture in zip(spec.cells(EXACT_MODEL.config), pictures, strict=True):
         key = cell.experiment.id
         runs[key] = replace(runs[key], image=picture)
     return summarise(spec, runs, EMBEDDED)
@@ -72,9 +72,9 @@ def test_pictures_of_something_else_are_not(mixture):
     assert result.runs["fidelity"].iloc[0] < 0.5
 
 
-@pytest.mark.parametrize("prompt, facts", [("abstract art", EMBEDDED), ("a red car", FACTS)])
-def test_what_cannot_be_judged_is_not(prompt, facts, mixture):
+@pytest.mark.parametrize("prompt, model", [("abstract art", EMBEDDED), ("a red car", EXACT_MODEL)])
+def test_what_cannot_be_judged_is_not(prompt, model, mixture):
     spec = Comparison([Entrant("euler_ancestral")], [prompt], budget=2, reference_steps=4)
-    result = summarise(spec, exact_runs(spec, mixture), facts)
+    result = summarise(spec, exact_runs(spec, mixture), model)
     assert result.quality.empty and math.isnan(result.runs["fidelity"].iloc[0])
     assert "no quality is claimed" in " ".join(result.verdict)

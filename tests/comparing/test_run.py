@@ -3,6 +3,8 @@ import shutil
 import pytest
 
 import sdlab
+from sdlab.comparing.engine_runner import engine_runner
+from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.result import open_result
 from sdlab.comparing.run import comparing
 from sdlab.solvers import registry
@@ -107,7 +109,7 @@ def test_closing_keeps_what_is_done(small, tmp_path):
     spec = sdlab.Comparison.from_dict(
         {**SPEC, "entrants": [sdlab.Entrant("euler"), sdlab.Entrant("heun")], "model": "small"}
     )
-    work = comparing(small, spec, tmp_path)
+    work = comparing(spec, ModelFacts.of(small), engine_runner(small, tmp_path), tmp_path)
     while True:
         done, _ = next(work)
         if len(list(tmp_path.glob("[0-9a-f]*"))) == 1:

@@ -1,4 +1,4 @@
-"""The tables on data whose truth is known by other means."""
+"""The tables on data whose reference is known by other means."""
 
 import math
 
@@ -9,9 +9,9 @@ import pytest
 from sdlab.bench import errors, orders
 from sdlab.comparing import significance as luck
 from sdlab.comparing.columns import REFERENCE, TABLES
-from sdlab.comparing.exact import FACTS, exact_runs
-from sdlab.comparing.facts import Cancelled, Facts
-from sdlab.comparing.outcomes import gather
+from sdlab.comparing.exact import EXACT_MODEL, exact_runs
+from sdlab.comparing.model_facts import ModelFacts
+from sdlab.comparing.outcomes import Cancelled, gather
 from sdlab.comparing.paths import principal
 from sdlab.comparing.summary import summarise
 from tests.comparing.conftest import comparison
@@ -27,7 +27,7 @@ def test_every_table_has_its_columns_in_order(measured):
 
 
 def test_slopes_agree_with_the_bench(measured):
-    truth = errors(
+    reference = errors(
         STEADY,
         problem="mixture_image",
         steps=(16, 32, 64, 128),
@@ -35,7 +35,7 @@ def test_slopes_agree_with_the_bench(measured):
         end="sigma_min",
         particles=6,
     )
-    bench = orders(truth).set_index("solver")["order"]
+    bench = orders(reference).set_index("solver")["order"]
     found = measured[1].slopes.set_index("entrant")
     for name in STEADY:
         assert found.loc[name, "slope"] == pytest.approx(bench[name], abs=0.15)
@@ -44,18 +44,18 @@ def test_slopes_agree_with_the_bench(measured):
 
 
 def test_the_verdict_names_the_true_winner(measured):
-    truth = errors(
+    reference = errors(
         STEADY, problem="mixture_image", steps=(32,), curve="karras", end="sigma_min"
     ).set_index("solver")["error"]
-    assert f"{truth.idxmin()} comes nearest" in measured[1].verdict[0]
+    assert f"{reference.idxmin()} comes nearest" in measured[1].verdict[0]
     cost = measured[1].cost
     at_32 = cost[(cost["budget"] == 32) & cost["entrant"].isin(STEADY)]
-    assert at_32.sort_values("error")["entrant"].tolist() == truth.sort_values().index.tolist()
+    assert at_32.sort_values("error")["entrant"].tolist() == reference.sort_values().index.tolist()
 
 
 def test_a_run_like_the_reference_is_nowhere_far_from_it(mixture):
     spec = comparison("heun", seeds=[0], budget=100)
-    found = summarise(spec, exact_runs(spec, mixture), FACTS)
+    found = summarise(spec, exact_runs(spec, mixture), EXACT_MODEL)
     assert found.runs["distance"].tolist() == [0.0]
     on_course = found.steps[found.steps["step"].diff() != 0]  # each step's first evaluation
     assert on_course["x_t_distance"].max() < 1e-12
@@ -108,7 +108,7 @@ def test_what_is_much_worse_is_no_tie(measured):
 
 def test_few_pictures_make_no_statement_about_ties(mixture):
     spec = comparison("euler", "heun", seeds=[0, 1], budget=4, reference_steps=8)
-    result = summarise(spec, exact_runs(spec, mixture), FACTS)
+    result = summarise(spec, exact_runs(spec, mixture), EXACT_MODEL)
     assert result.ties["p"].isna().all() and result.ties["tied"].isna().all()
     assert "Fewer than 3 pictures" in " ".join(result.verdict)
 
@@ -133,7 +133,7 @@ def test_spread_compares_seeds_of_one_prompt(measured):
 
 def test_pictures_are_measured_over_the_seeds(measured):
     runs, result = measured
-    outcomes = gather(result.comparison, runs, FACTS)
+    outcomes = gather(result.comparison, runs, EXACT_MODEL)
     fidelity = np.resize([1.0, 1.0, 1.0, 0.0, 1.0, 1.0], len(result.runs))
     psnr = np.resize([30.0, np.inf, 20.0], len(result.runs))
     rows = luck.spread(outcomes, result.runs.assign(fidelity=fidelity, psnr=psnr))
@@ -147,12 +147,12 @@ def test_pictures_are_measured_over_the_seeds(measured):
 def test_what_is_not_done_is_said(measured):
     runs, result = measured
     spec = result.comparison
-    cells = spec.cells(FACTS.config)
+    cells = spec.cells(EXACT_MODEL.config)
     there = dict(runs)
     there[cells[0].experiment.id] = RuntimeError("out of luck")
     there[cells[1].experiment.id] = Cancelled()
     del there[cells[2].experiment.id]
-    found = summarise(spec, there, FACTS)
+    found = summarise(spec, there, EXACT_MODEL)
     assert found.runs["state"].head(4).tolist() == ["failed", "cancelled", "missing", "done"]
     assert found.runs["error"].iloc[0] == "out of luck"
     assert found.cost.iloc[1]["pictures"] == 3  # euler at 32
@@ -163,7 +163,7 @@ def test_what_is_not_done_is_said(measured):
 
 def test_nothing_done_is_said_too():
     spec = comparison("euler", "heun", "euler_ancestral", budget=4, reference_steps=8)
-    result = summarise(spec, {}, FACTS)
+    result = summarise(spec, {}, EXACT_MODEL)
     assert (result.runs["state"] == "missing").all()
     assert result.entrants["nfe"].tolist() == [4, 7, 4]
     assert result.verdict[0] == "No run is done, so there is nothing to compare."
@@ -172,7 +172,7 @@ def test_nothing_done_is_said_too():
 
 def test_runs_of_other_weights_count_as_missing(measured):
     runs, result = measured
-    other = Facts("exact", "another", FACTS.config)
+    other = ModelFacts("exact", "another", EXACT_MODEL.config)
     found = summarise(result.comparison, runs, other)
     assert (found.runs["state"] == "missing").all() and found.references.empty
     assert "other weights" in found.runs["error"].iloc[0]
@@ -183,9 +183,9 @@ def test_a_run_that_is_not_finite_has_failed(mixture):
 
     spec = comparison("euler", "heun", seeds=[0], budget=4, reference_steps=8)
     runs = exact_runs(spec, mixture)
-    key = spec.cells(FACTS.config)[0].experiment.id
+    key = spec.cells(EXACT_MODEL.config)[0].experiment.id
     runs[key] = replace(runs[key], tensors={"latents": runs[key].latents * math.nan})
-    found = summarise(spec, runs, FACTS)
+    found = summarise(spec, runs, EXACT_MODEL)
     assert found.runs["state"].tolist() == ["failed", "done"]
     assert "euler failed in 1 of 1 run: ends in numbers that are not finite." in found.verdict
     assert set(found.paths["entrant"]) == {"heun", REFERENCE}
@@ -193,7 +193,7 @@ def test_a_run_that_is_not_finite_has_failed(mixture):
 
 def test_equal_runs_give_equal_tables(measured):
     runs, result = measured
-    again = summarise(result.comparison, runs, FACTS)
+    again = summarise(result.comparison, runs, EXACT_MODEL)
     for name, table in result.tables.items():
         pd.testing.assert_frame_equal(again.tables[name], table)
     assert again.verdict == result.verdict
@@ -202,4 +202,4 @@ def test_equal_runs_give_equal_tables(measured):
 def test_a_target_of_nothing_is_refused(measured):
     runs, result = measured
     with pytest.raises(ValueError, match="target must be above 0, got 0"):
-        summarise(result.comparison, runs, FACTS, target=0)
+        summarise(result.comparison, runs, EXACT_MODEL, target=0)

@@ -8,7 +8,7 @@ from scipy import stats
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.costs import geometric
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.exact import FACTS, exact_runs
+from sdlab.comparing.exact import EXACT_MODEL, exact_runs
 from sdlab.comparing.significance import enough, holm, levels, paired, resolution, ties
 from sdlab.comparing.summary import summarise, table
 from sdlab.comparing.verdict import evaluations_for, reached, verdict
@@ -98,9 +98,9 @@ def test_who_made_fewer_pictures_is_not_ranked():
 def test_a_picture_that_one_did_not_make_keeps_it_off_the_front_and_out_of_the_slopes(mixture):
     spec = comparison("euler", "heun", seeds=range(2), budget=4, more_budgets=[8, 16])
     runs = dict(exact_runs(spec, mixture))
-    cells = [cell for cell in spec.cells(FACTS.config) if cell.budget == 16]
+    cells = [cell for cell in spec.cells(EXACT_MODEL.config) if cell.budget == 16]
     runs.pop(next(c.experiment.id for c in cells if (c.entrant, c.seed) == ("heun", 1)))
-    result = summarise(spec, runs, FACTS)
+    result = summarise(spec, runs, EXACT_MODEL)
     cost = result.cost.set_index(["entrant", "budget"])
     assert cost.loc[("heun", 16), "pictures"] == 1 and not cost.loc[("heun", 16), "pareto"]
     assert cost.loc[("euler", 16), "pareto"]
@@ -144,13 +144,13 @@ def test_an_unconverged_reference_and_unfair_entrants_are_told():
 
 def test_one_picture_is_luck(mixture):
     spec = comparison("euler", "heun", seeds=[0], budget=4, reference_steps=8)
-    said = summarise(spec, exact_runs(spec, mixture), FACTS).verdict
+    said = summarise(spec, exact_runs(spec, mixture), EXACT_MODEL).verdict
     assert "Add seeds or prompts: with one picture luck cannot be told from skill." in said
 
 
 def test_noise_is_not_ranked_by_distance(mixture):
     spec = comparison("euler_ancestral", "dpmpp_sde", budget=4, reference_steps=8)
-    said = summarise(spec, exact_runs(spec, mixture), FACTS).verdict
+    said = summarise(spec, exact_runs(spec, mixture), EXACT_MODEL).verdict
     assert not [sentence for sentence in said if "comes nearest" in sentence]
     assert said[0].startswith("euler_ancestral and dpmpp_sde draw noise of their own")
 
@@ -159,7 +159,7 @@ def test_a_lack_of_references_is_told_with_its_reason(mixture):
     spec = comparison("euler", "heun", seeds=[0], budget=4, reference_steps=8)
     runs = dict(exact_runs(spec, mixture))
     runs[spec.references()[0].fine.id] = RuntimeError("no room.")
-    result = summarise(spec, runs, FACTS)
+    result = summarise(spec, runs, EXACT_MODEL)
     assert "The reference of 1 of 1 picture is not done (no room)" in " ".join(result.verdict)
     assert result.runs["distance"].isna().all() and len(result.pairs) == 4
 

@@ -10,7 +10,7 @@ import pytest
 
 import sdlab
 from dashboard.shell.lab import lab
-from dashboard.views.compare import batch as batches
+from dashboard.views.compare import asked as notes
 from dashboard.views.compare import reduce
 from dashboard.views.compare.earlier import listed
 from dashboard.views.compare.files import python_code
@@ -18,16 +18,20 @@ from dashboard.views.compare.forecast import forecast, power
 from dashboard.views.compare.form import DEFAULTS
 from dashboard.views.compare.result import _tile, is_of, made_at, opened, ranked
 from dashboard.views.compare.rows import FIRST, entrant_of, short_names, text_of, whole_numbers
+from dashboard.views.compare.run_states import queue_runner, states
 from dashboard.views.compare.viewer import difference, opening, signed
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.facts import Facts
-from sdlab.comparing.fairness import way
+from sdlab.comparing.fairness import profile
+from sdlab.comparing.model_facts import ModelFacts
+from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.comparing.result import result_path
+from sdlab.comparing.run import comparing
 from sdlab.comparing.significance import resolution
 from sdlab.errors import StoreError
 from sdlab.experiment.record import Record
 from sdlab.solvers import registry
+from sdlab.work import finish
 from tests.dashboard.compare_tables import comparison_tables
 from tests.dashboard.conftest import read, run_until
 
@@ -71,9 +75,9 @@ def shown(at) -> str:
 
 
 @pytest.fixture
-def facts(runs_folder) -> Facts:
+def model(runs_folder) -> ModelFacts:
     lab().catalogue()
-    return lab().ask(Facts.of)
+    return lab().ask(ModelFacts.of)
 
 
 # Texts, numbers, reductions.
@@ -144,12 +148,12 @@ def test_what_so_many_pictures_can_tell_is_said_before_they_are_made():
     assert power(Comparison(four[2:], ("a sun",))) == ""
 
 
-def test_nothing_stands_against_the_samplers_of_the_untouched_form(facts):
+def test_nothing_stands_against_the_samplers_of_the_untouched_form(model):
     entrants = tuple(map(Entrant, FIRST))
     comparison = Comparison(entrants, ("a sun",), curve=DEFAULTS["curve"])
     for entrant in entrants:
         assert entrant.follows(comparison.curve) == comparison.curve
-        found = way(comparison, entrant, facts.config)
+        found = profile(comparison, entrant, model.config)
         assert not found.notes or not found.deterministic, entrant.label
 
 
@@ -309,20 +313,20 @@ def test_cancel_keeps_what_is_done_and_shows_it(open_page, unhurried):
     at = open_page("compare", **{**QUICK, "compare.reference": "30", "compare.seeds": "5"})
     at.button(key=GO).click().run()
     run = shown(at)
-    found = batches.asked(lab().runs, run)
+    found = notes.asked(lab().runs, run)
     cells = [cell.experiment.id for cell in found.cells]
 
     def all_cells_done(a):
-        states = batches.states(lab(), found)
-        return all(states[cell].state == "done" for cell in cells)
+        at_hand = states(lab(), found)
+        return all(at_hand[cell].state == "done" for cell in cells)
 
     run_until(at, all_cells_done)
     at.button(key="compare.cancel").click().run()
     unhurried()
     run_until(at, lambda a: "Measurements" in headers(a))
     assert any("nothing to rank" in read(i) or "no distance" in read(i) for i in at.info)
-    states = opened(lab().runs, run, made_at(lab().runs, run)).tables["runs"]["state"]
-    assert set(states) == {"done"}
+    runs = opened(lab().runs, run, made_at(lab().runs, run)).tables["runs"]
+    assert set(runs["state"]) == {"done"}
     assert any("References not done" in read(w) and "1 of 1" in read(w) for w in at.warning)
     at.button(key="compare.rest").click().run()
     run_until(at, lambda a: "Measurements" in headers(a))
@@ -335,11 +339,11 @@ def test_cancel_in_the_middle_of_a_samplers_run(open_page, unhurried):
     at = open_page("compare", **{**QUICK, **choices, "compare.seeds": "7"})
     at.button(key=GO).click().run()
     run = shown(at)
-    found = batches.asked(lab().runs, run)
+    found = notes.asked(lab().runs, run)
     cells = [cell.experiment.id for cell in found.cells]
 
     def under_way(a):
-        return any(batches.states(lab(), found)[cell].evaluation > 3 for cell in cells)
+        return any(states(lab(), found)[cell].evaluation > 3 for cell in cells)
 
     run_until(at, under_way)
     at.button(key="compare.cancel").click().run()
@@ -359,15 +363,15 @@ def test_what_is_left_by_the_click_itself_is_compared(open_page):
     assert opened(lab().runs, one, made_at(lab().runs, one)).comparison.prompts == ("a typed sun",)
 
 
-def test_the_forecast_counts_the_evaluations_that_are_made(open_page, facts):
+def test_the_forecast_counts_the_evaluations_that_are_made(open_page, model):
     samplers = ["heun", "HeunDiscreteScheduler", "EulerDiscreteScheduler"]
     one = shown(go(open_page("compare", **{**QUICK, "compare.samplers": samplers})))
     found = opened(lab().runs, one, made_at(lab().runs, one))
-    told = forecast(found.comparison.to_json(), facts.name, facts.hash, dict(facts.config))
+    told = forecast(found.comparison.to_json(), model.name, model.hash, dict(model.config))
     assert told.evaluations == found.runs["nfe"].sum()
     assert told.runs == len(found.runs)
     many = found.comparison.with_(seeds=tuple(range(300))).to_json()
-    asked = forecast(many, facts.name, facts.hash, dict(facts.config))
+    asked = forecast(many, model.name, model.hash, dict(model.config))
     assert asked.bytes > 2 * told.bytes  # all are held together when they are summed up
 
 
@@ -406,46 +410,57 @@ def test_the_error_asked_for_is_answered(page):
 # Behind the page.
 
 
-def test_what_was_asked_for_is_found_again(facts, tmp_path, runs_folder):
+def test_what_was_asked_for_is_found_again(model, tmp_path, runs_folder):
     comparison = Comparison((Entrant("euler"), Entrant("heun")), ("a sun",), (0, 1), 2, (3,))
-    batch = batches.planned(comparison, facts)
-    experiments = batch.experiments
+    needed = NeededRuns.of(comparison, model)
+    experiments = notes.in_turn(needed)
     assert len(experiments) == 2 * 2 * 2 + 4
     assert [e.num_steps for e in experiments] == [100, 50] * 2 + [2] * 4 + [3] * 4
     assert [e.seed for e in experiments[4:8]] == [0, 0, 1, 1]  # the first picture's tiles first
-    path = tmp_path / ".dashboard" / batches.FOLDER / f"{batch.id}.json"
+    path = tmp_path / ".dashboard" / notes.FOLDER / f"{needed.id}.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(batches._to_dict(batch), default=str))
-    found = batches.asked(tmp_path, batch.id)
-    assert found.comparison == comparison and found.cells == batch.cells
-    assert found.facts.hash == facts.hash and dict(found.facts.config) == dict(facts.config)
+    path.write_text(json.dumps(notes._to_dict(needed), default=str))
+    found = notes.asked(tmp_path, needed.id)
+    assert found.comparison == comparison and found.cells == needed.cells
+    assert found.model.hash == model.hash and dict(found.model.config) == dict(model.config)
     path.write_text("{}")
     os.utime(path, (1, 1))
     with pytest.raises(StoreError, match="Compare again"):
-        batches.asked(tmp_path, batch.id)
+        notes.asked(tmp_path, needed.id)
 
 
-def test_lost_runs_are_missing_and_one_may_go_on(facts, runs_folder, open_page):
+def test_lost_runs_are_missing_and_one_may_go_on(model, runs_folder, open_page):
     comparison = Comparison((Entrant("euler"),), ("a lost tree",), (3,), 2, (3,), reference_steps=4)
-    batch = batches.planned(comparison, facts)
+    needed = NeededRuns.of(comparison, model)
     bare = Record(tensors=(), statistics=False)  # as noted when further budgets kept no tensors
     cells = [
         cell if cell.budget == 2 else cell._replace(experiment=cell.experiment.with_(record=bare))
-        for cell in batch.cells
+        for cell in needed.cells
     ]
-    batch = replace(batch, cells=tuple(cells))
-    path = runs_folder / ".dashboard" / batches.FOLDER / f"{batch.id}.json"
+    needed = replace(needed, cells=tuple(cells))
+    path = runs_folder / ".dashboard" / notes.FOLDER / f"{needed.id}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(batches._to_dict(batch), default=str))
-    at = open_page("compare", id=batch.id)
+    path.write_text(json.dumps(notes._to_dict(needed), default=str))
+    at = open_page("compare", id=needed.id)
     assert any("0 of 4 runs" in read(w) for w in at.warning)
     at.button(key="compare.go_on").click().run()
     run_until(at, lambda a: "Measurements" in headers(a))
-    result = opened(lab().runs, batch.id, made_at(lab().runs, batch.id))
+    result = opened(lab().runs, needed.id, made_at(lab().runs, needed.id))
     assert result.runs["state"].tolist() == ["done", "done"]
 
 
-def test_the_nearest_comes_first_and_who_draws_noise_after(facts):
+def test_the_queues_runs_give_the_librarys_result(page):
+    one = shown(go(page))
+    found = opened(lab().runs, one, made_at(lab().runs, one))
+    work = comparing(found.comparison, lab().ask(ModelFacts.of), queue_runner(lab()))
+    seen = []
+    again = finish(work, lambda *of: seen.append(of))
+    assert seen == [(n, 6) for n in range(1, 7)]
+    for name in found.tables:
+        pd.testing.assert_frame_equal(again.tables[name], found.tables[name])
+
+
+def test_the_nearest_comes_first_and_who_draws_noise_after(model):
     tables = comparison_tables()
 
     class Found:
@@ -464,12 +479,12 @@ def test_two_runs_differ_by_sign_and_one_from_itself_by_nothing(page):
     a, b = runs[runs["budget"] == 3]["run"]
     there, back, same = difference(a, b), difference(b, a), difference(a, a)
     assert (there.picture == -back.picture).all() and (there.latents == -back.latents).all()
-    assert not same.picture.any() and same.parting is None
+    assert not same.picture.any() and same.divergence is None
     assert signed(same.picture, 4) == signed(same.picture, 1)
     c, d = runs[runs["budget"] == 2]["run"]
     for one, other in ((c, d), (a, c)):  # of another budget, and of two
         found = difference(one, other)
-        assert found.recorded and found.parting is not None
+        assert found.recorded and found.divergence is not None
 
 
 def test_the_python_makes_the_same_comparison():

@@ -8,12 +8,12 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
-from dashboard.views.compare.batch import Batch, planned
 from dashboard.worker.snapshots import ModelView
 from dashboard.worker.worker import IN_FLIGHT
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.facts import Facts
+from sdlab.comparing.model_facts import ModelFacts
+from sdlab.comparing.needed_runs import NeededRuns
 
 Evaluations = dict[tuple[str, int], int]  # by entrant and budget
 
@@ -42,13 +42,13 @@ class Forecast:
     power: str = ""
 
 
-def facts_of(model: ModelView) -> Facts:
+def model_facts(model: ModelView) -> ModelFacts:
     """Return what a comparison needs to know of the model in memory.
 
     Raises:
         ModelError: If another model has been loaded in the meantime.
     """
-    return Facts(model.name, model.hash, _config(model.hash))
+    return ModelFacts(model.name, model.hash, _config(model.hash))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -71,15 +71,15 @@ def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]
         MemoryLimitError: If not even one run fits into memory.
     """
     found = Comparison.from_dict(json.loads(comparison))
-    batch = planned(found, Facts(name, model_hash, config))
+    needed = NeededRuns.of(found, ModelFacts(name, model_hash, config))
     pictures = len(found.pictures)
     nfe = {(e.label, b): _nfe(e, found, b, config) for e in found.entrants for b in found.budgets}
     return Forecast(
-        runs=len(batch.cells),
+        runs=len(needed.cells),
         evaluations=pictures * sum(nfe.values()),
         references=2 * pictures,
         reference_evaluations=pictures * (3 * found.reference_steps - 2),
-        bytes=max(_making(batch, nfe, model_hash), _summing(batch, nfe, model_hash)),
+        bytes=max(_making(needed, nfe, model_hash), _summing(needed, nfe, model_hash)),
         notes=_notes(found, config),
         power=power(found),
     )
@@ -129,13 +129,13 @@ def _notes(comparison: Comparison, config: dict[str, Any]) -> dict[str, list[str
     return {label: said for label, said in found.items() if said}
 
 
-def _making(batch: Batch, nfe: Evaluations, model_hash: str) -> int:
+def _making(needed: NeededRuns, nfe: Evaluations, model_hash: str) -> int:
     """Return what the runs that are in flight together take, at the most."""
     longest = max(
-        batch.cells, key=lambda c: len(c.experiment.record.tensors) * nfe[c.entrant, c.budget]
+        needed.cells, key=lambda c: len(c.experiment.record.tensors) * nfe[c.entrant, c.budget]
     ).experiment
-    together = min(len(batch.experiments), IN_FLIGHT)
-    fine = [reference.fine for reference in batch.references][:1]
+    together = min(len(needed.experiments), IN_FLIGHT)
+    fine = [reference.fine for reference in needed.references][:1]
 
     def weigh(model: Any) -> int:
         from sdlab.models import memory
@@ -152,14 +152,14 @@ def _making(batch: Batch, nfe: Evaluations, model_hash: str) -> int:
     return lab().ask(weigh, model_hash, session_id())
 
 
-def _summing(batch: Batch, nfe: Evaluations, model_hash: str) -> int:
+def _summing(needed: NeededRuns, nfe: Evaluations, model_hash: str) -> int:
     """Return what summing up all stored runs takes."""
-    asked = [(cell.experiment, nfe[cell.entrant, cell.budget]) for cell in batch.cells]
-    asked += [(e, 2 * e.num_steps - 1) for r in batch.references for e in (r.fine, r.coarse)]
+    asked = [(cell.experiment, nfe[cell.entrant, cell.budget]) for cell in needed.cells]
+    asked += [(run, 2 * run.num_steps - 1) for run in needed.of_references]
 
     def weigh(model: Any) -> int:
         from sdlab.comparing.memory import summary_bytes
 
-        return summary_bytes(model, asked, len(batch.references))
+        return summary_bytes(model, asked, len(needed.references))
 
     return lab().ask(weigh, model_hash, session_id())

@@ -10,13 +10,15 @@ from dashboard.shell.messages import explained, show_error
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.routes import page_url, picture_url
 from dashboard.shell.state import come_back, leave, session_id, watches
-from dashboard.views.compare.batch import Batch, RunState, ask, progress, states
+from dashboard.views.compare.asked import ask
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.rows import looks, short_names
+from dashboard.views.compare.run_states import RunState, progress, states
 from dashboard.views.compare.summing import summaries
 from dashboard.widgets.job_panel import readable_seconds
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.experiment.experiment import Experiment
 
 POLL_SECONDS = 0.5
@@ -32,35 +34,35 @@ _WORDS = {
 }
 
 
-def live_panel(page: str, batch: Batch) -> None:
-    """Draw a batch that has no result yet; keeps itself up to date while anything runs."""
-    found = states(lab(), batch)
+def live_panel(page: str, needed: NeededRuns) -> None:
+    """Draw a comparison that has no result yet; keeps itself up to date while anything runs."""
+    found = states(lab(), needed)
     if any(state.live for state in found.values()):
-        _live(page, batch)
+        _live(page, needed)
     elif any(state.state in ("missing", "interrupted") for state in found.values()):
-        _stopped(page, batch, found)
+        _stopped(page, needed, found)
     else:
-        _summing(page, batch, found)
+        _summing(page, needed, found)
 
 
 @st.fragment(run_every=HEARTBEAT_SECONDS)
-def _live(page: str, batch: Batch) -> None:
+def _live(page: str, needed: NeededRuns) -> None:
     """Draw what ticks, and wind it up anew now and then: a browser may lose a timer."""
-    _ticking(page, batch)
+    _ticking(page, needed)
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def _ticking(page: str, batch: Batch) -> None:
-    found = states(lab(), batch)
+def _ticking(page: str, needed: NeededRuns) -> None:
+    found = states(lab(), needed)
     live = [run for run, state in found.items() if state.live]
     if not live:
         st.rerun()
-    mine = watches(batch.id)
+    mine = watches(needed.id)
     if mine:
         for run in live:
             lab().touch(run, session_id())
     with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_progress"):
-        done, total = progress(found, batch)
+        done, total = progress(found, needed)
         st.progress(min(1.0, done / max(1, total)), text=_progress_text(found, done, total))
         if mine:
             st.button(
@@ -69,27 +71,26 @@ def _ticking(page: str, batch: Batch) -> None:
                 icon=":material/stop_circle:",
                 help="What is done is kept, and the results are shown for it.",
                 on_click=_cancel,
-                args=(batch, tuple(live)),
+                args=(needed, tuple(live)),
             )
         else:
-            st.button("Watch again", key=f"{page}.watch", on_click=come_back, args=(batch.id,))
-    draw_tiles(page, batch, found)
+            st.button("Watch again", key=f"{page}.watch", on_click=come_back, args=(needed.id,))
+    draw_tiles(page, needed, found)
 
 
-def draw_tiles(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
+def draw_tiles(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> None:
     """Draw the tiles of the chosen picture at the comparison's first budget."""
-    comparison = batch.comparison
+    comparison = needed.comparison
     prompt, seed = choose_picture(page, comparison)
     labels = [entrant.label for entrant in comparison.entrants]
     names, (colors, _) = short_names(labels), looks(comparison.entrants)
-    fine = next(r.fine for r in batch.references if (r.prompt, r.seed) == (prompt, seed))
+    fine = next(r.fine for r in needed.references if (r.prompt, r.seed) == (prompt, seed))
     tiles = [_tile("reference", REFERENCE, REFERENCE_COLOR, fine, found[fine.id])]
-    for cell in batch.cells_of(prompt, seed, comparison.budget):
+    for cell in needed.cells_of(prompt, seed, comparison.budget):
         name, run = names[cell.entrant], cell.experiment
         tiles.append(_tile(cell.entrant, name, colors[name], run, found[run.id]))
-    show_tiles(
-        tiles, picture_size(batch.comparison), f"{prompt}, seed {seed}, by sampler", f"{page}.tiles"
-    )
+    label = f"{prompt}, seed {seed}, by sampler"
+    show_tiles(tiles, picture_size(comparison), label, f"{page}.tiles")
 
 
 def _tile(id: str, name: str, color: str, run: Experiment, state: RunState) -> Tile:
@@ -132,27 +133,27 @@ def _progress_text(found: Mapping[str, RunState], done: int, total: int) -> str:
     return " · ".join(parts)
 
 
-def _cancel(batch: Batch, live: tuple[str, ...]) -> None:
+def _cancel(needed: NeededRuns, live: tuple[str, ...]) -> None:
     if "left" in [lab().cancel(run, session_id()) for run in live]:
-        leave(batch.id)
+        leave(needed.id)
         st.toast("Others wait for these runs, so they go on without you.", icon=":material/group:")
 
 
-def _stopped(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
-    """Draw a batch whose runs the server lost: a choice to go on, or to sum up what there is."""
+def _stopped(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> None:
+    """Draw a comparison whose runs the server lost: go on, or sum up what there is."""
     done = sum(state.state == "done" for state in found.values())
     st.warning(
         f"The server stopped before this comparison was done: {done} of {len(found)} runs are "
         "stored.",
         icon=":material/power_off:",
     )
-    view = summaries().view(batch.id)
+    view = summaries().view(needed.id)
     if view is not None and view.live:
-        _waiting(page, batch)
+        _waiting(page, needed)
         return
     if view is not None and view.error:
         show_error(view.error)
-    say_swap(batch.facts.name)
+    say_swap(needed.model.name)
     with st.container(horizontal=True):
         st.button(
             "Go on",
@@ -160,7 +161,7 @@ def _stopped(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
             type="primary",
             icon=":material/play_arrow:",
             on_click=_go_on,
-            args=(batch,),
+            args=(needed,),
         )
         st.button(
             "Show what is done",
@@ -168,22 +169,22 @@ def _stopped(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
             icon=":material/bar_chart:",
             disabled=not done,
             on_click=summaries().begin,
-            args=(batch, found),
+            args=(needed,),
         )
-    draw_tiles(page, batch, found)
+    draw_tiles(page, needed, found)
 
 
-def _go_on(batch: Batch) -> None:
-    come_back(batch.id)
-    summaries().forget(batch.id)
+def _go_on(needed: NeededRuns) -> None:
+    come_back(needed.id)
+    summaries().forget(needed.id)
     with explained():
-        ask(lab(), batch)
+        ask(lab(), needed)
 
 
-def _summing(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
-    view = summaries().view(batch.id)
+def _summing(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> None:
+    view = summaries().view(needed.id)
     if view is None:
-        summaries().begin(batch, found)
+        summaries().begin(needed)
     elif view.error:
         show_error(f"The runs are done, but not their result: {view.error}")
         st.button(
@@ -191,19 +192,19 @@ def _summing(page: str, batch: Batch, found: Mapping[str, RunState]) -> None:
             key=f"{page}.sum_again",
             icon=":material/replay:",
             on_click=summaries().forget,
-            args=(batch.id,),
+            args=(needed.id,),
         )
-        draw_tiles(page, batch, found)
+        draw_tiles(page, needed, found)
         return
-    _waiting(page, batch)
+    _waiting(page, needed)
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def _waiting(page: str, batch: Batch) -> None:
-    view = summaries().view(batch.id)
+def _waiting(page: str, needed: NeededRuns) -> None:
+    view = summaries().view(needed.id)
     if view is None or not view.live:
         st.rerun()
     word = "Reading the runs" if view.read < view.total else "Measuring and judging"
     share = view.read / max(1, view.total)
     st.progress(min(1.0, share), text=f"{word} · {view.read} of {view.total} …")
-    draw_tiles(page, batch, states(lab(), batch))
+    draw_tiles(page, needed, states(lab(), needed))

@@ -12,15 +12,16 @@ from dashboard.shell.model_choice import say_model, say_swap
 from dashboard.shell.navigation import page_path
 from dashboard.shell.sidebar import readable_bytes
 from dashboard.shell.state import come_back
-from dashboard.views.compare.batch import Batch, ask, asked, asked_at, planned
+from dashboard.views.compare.asked import ask, asked, asked_at
 from dashboard.views.compare.earlier import earlier
-from dashboard.views.compare.forecast import Forecast, facts_of, forecast
+from dashboard.views.compare.forecast import Forecast, forecast, model_facts
 from dashboard.views.compare.form import Draft, as_parameters, comparison_form, touched
 from dashboard.views.compare.live import live_panel
 from dashboard.views.compare.summing import summaries
 from dashboard.views.compare.unfair import say_unfair
 from dashboard.widgets.job_panel import readable_seconds
 from dashboard.worker.snapshots import ModelView
+from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.comparing.result import Result
 from sdlab.errors import SdlabError
 from sdlab.runs import RUN_ID
@@ -128,27 +129,27 @@ def _show(page: str, shown: str) -> None:
         )
         earlier(page)
         return
-    if isinstance(found, Batch):
+    if isinstance(found, NeededRuns):
         live_panel(page, found)
         return
     from dashboard.views.compare.result import show_result
 
-    batch = asked(lab().runs, shown)
-    show_result(page, found, None if batch is None else partial(_go, page, batch))
+    needed = asked(lab().runs, shown)
+    show_result(page, found, None if needed is None else partial(_go, page, needed))
 
 
 def _offer_anew(page: str, shown: str) -> None:
     """Offer to make a damaged result again, where it is known what was asked for."""
     try:
-        batch = asked(lab().runs, shown)
+        needed = asked(lab().runs, shown)
     except SdlabError:
         return
-    if batch is not None:
-        say_swap(batch.facts.name)
-        st.button("Compare again", key=f"{page}.anew", on_click=_go, args=(page, batch))
+    if needed is not None:
+        say_swap(needed.model.name)
+        st.button("Compare again", key=f"{page}.anew", on_click=_go, args=(page, needed))
 
 
-def _find(comparison: str) -> Result | Batch | None:
+def _find(comparison: str) -> Result | NeededRuns | None:
     """Return a comparison's result, or its runs if they were asked for after it was made."""
     if not RUN_ID.fullmatch(comparison):
         return None
@@ -193,13 +194,13 @@ def _form(page: str, catalogue: "pd.DataFrame | None") -> Draft | None:
 
 def _confirm(page: str, draft: Draft, model: ModelView) -> None:
     """Draw what the comparison will take, what is unfair about it, and the button."""
-    batch = told = None
+    needed = told = None
     if draft.comparison is not None:
         try:
-            facts = facts_of(model)
+            known = model_facts(model)
             text = draft.comparison.to_json()
-            told = forecast(text, facts.name, facts.hash, dict(facts.config))
-            batch = planned(draft.comparison, facts)
+            told = forecast(text, known.name, known.hash, dict(known.config))
+            needed = NeededRuns.of(draft.comparison, known)
         except (ValueError, SdlabError) as error:
             show_error(error)
     elif not draft.problems:
@@ -208,7 +209,7 @@ def _confirm(page: str, draft: Draft, model: ModelView) -> None:
     with words:
         if told is not None:
             st.caption(_in_words(told, model))
-    ready = batch is not None and told is not None and told.runs <= MANY_RUNS
+    ready = needed is not None and told is not None and told.runs <= MANY_RUNS
     pressed = button.button(  # not by on_click, whose arguments are those of the script before
         "Compare",
         key=f"{page}.go",
@@ -217,8 +218,8 @@ def _confirm(page: str, draft: Draft, model: ModelView) -> None:
         width="stretch",
         disabled=not ready,
     )
-    if pressed and batch is not None and ready:
-        _go(page, batch)
+    if pressed and needed is not None and ready:
+        _go(page, needed)
         st.rerun()  # what is on show stands above the form
     if told is None:
         return
@@ -246,29 +247,29 @@ def _in_words(told: Forecast, model: ModelView) -> str:
     return said
 
 
-def _go(page: str, batch: Batch) -> None:
+def _go(page: str, needed: NeededRuns) -> None:
     """Show a comparison, and ask for what of it is not there yet."""
-    come_back(batch.id)
-    _set_shown(page, batch.id)
+    come_back(needed.id)
+    _set_shown(page, needed.id)
     try:
-        if _is_made(batch):
+        if _is_made(needed):
             return
-        summaries().forget(batch.id)
-        ask(lab(), batch)
+        summaries().forget(needed.id)
+        ask(lab(), needed)
     except (ValueError, SdlabError) as error:
         st.toast(plain(str(error)), icon=":material/error:")
 
 
-def _is_made(batch: Batch) -> bool:
+def _is_made(needed: NeededRuns) -> bool:
     """Return whether a stored result is whole; a damaged one is not, and is made anew."""
     try:
-        found = _find(batch.id)
+        found = _find(needed.id)
     except (ValueError, SdlabError):
         return False
-    return isinstance(found, Result) and is_whole(found, batch)
+    return isinstance(found, Result) and is_whole(found, needed)
 
 
-def is_whole(result: Result, batch: Batch) -> bool:
+def is_whole(result: Result, needed: NeededRuns) -> bool:
     """Return whether a result has all its runs and references, made by the weights in memory."""
     made = (result.tables["runs"]["state"] == "done").all()
-    return bool(made) and not result.unreferenced and result.model_hash == batch.facts.hash
+    return bool(made) and not result.unreferenced and result.model_hash == needed.model.hash

@@ -13,11 +13,11 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.routes import page_url, picture_url
-from dashboard.views.compare.batch import made_by
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.files import files
 from dashboard.views.compare.live import REFERENCE_COLOR, picture_size
 from dashboard.views.compare.rows import looks, short_names
+from dashboard.views.compare.run_states import made_by
 from dashboard.views.compare.sections import show_sections
 from dashboard.views.compare.unfair import say_unfair
 from dashboard.views.compare.viewer import difference_viewer

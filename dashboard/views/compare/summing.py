@@ -6,22 +6,17 @@ interrupt, nor the worker, whose runs would wait, can do it.
 
 import logging
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import sentence
-from dashboard.views.compare.batch import Batch, RunState
-from dashboard.worker.stored_runs import open_stored
-from sdlab.errors import SdlabError
-
-if TYPE_CHECKING:
-    from sdlab.runs.run import Run
+from dashboard.views.compare.run_states import queue_runner
+from dashboard.worker.worker import Worker
+from sdlab.comparing.needed_runs import NeededRuns
+from sdlab.work import finish
 
 log = logging.getLogger(__name__)
 
@@ -43,31 +38,27 @@ class SummaryView:
     error: str = ""
 
 
-class RunFailed(SdlabError):
-    """Stands for a run that failed, with what the worker said of it."""
-
-
 class Summaries:
     """The summaries in the making; for any thread.
 
     Args:
-        runs: Folder of the stored runs.
+        worker: Whose queue has made the runs.
     """
 
-    def __init__(self, runs: Path) -> None:
-        self._runs = runs
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._views: dict[str, SummaryView] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, "sdlab-summary")
 
-    def begin(self, batch: Batch, found: Mapping[str, RunState]) -> None:
-        """Ask for a batch's result; one that is being made is not made twice."""
+    def begin(self, needed: NeededRuns) -> None:
+        """Ask for a comparison's result; one that is being made is not made twice."""
         with self._lock:
-            view = self._views.get(batch.id)
+            view = self._views.get(needed.id)
             if view is not None and view.live:
                 return
-            self._views[batch.id] = SummaryView(total=len(found))
-        self._pool.submit(self._make, batch, dict(found))
+            self._views[needed.id] = SummaryView(total=len(needed.experiments))
+        self._pool.submit(self._make, needed)
 
     def view(self, comparison: str) -> SummaryView | None:
         """Return how far a summary is; None if none was asked for."""
@@ -80,37 +71,23 @@ class Summaries:
             if view is not None and not view.live:
                 del self._views[comparison]
 
-    def _make(self, batch: Batch, found: Mapping[str, RunState]) -> None:
-        from sdlab.comparing.summary import summarise
+    def _make(self, needed: NeededRuns) -> None:
+        from sdlab.comparing.run import comparing
 
-        error = ""
+        def tell(read: int, total: int) -> None:
+            self._views[needed.id] = SummaryView(True, read, total)
+
+        runner, error = queue_runner(self._worker), ""
         try:
-            runs = self._read(batch, found)
-            summarise(batch.comparison, runs, batch.facts).save(self._runs)
+            work = comparing(needed.comparison, needed.model, runner, self._worker.runs)
+            finish(work, tell)
         except Exception as trouble:
             error = sentence(trouble)
-            log.warning("no result of comparison %s: %s", batch.id, error)
-        self._views[batch.id] = SummaryView(False, len(found), len(found), error)
-
-    def _read(self, batch: Batch, found: Mapping[str, RunState]) -> "dict[str, Run | Exception]":
-        from sdlab.comparing.facts import Cancelled
-
-        runs: dict[str, Run | Exception] = {}
-        for number, (run, state) in enumerate(found.items(), start=1):
-            if state.state == "done":
-                try:
-                    runs[run] = open_stored(self._runs, run)
-                except SdlabError as error:
-                    runs[run] = error
-            elif state.state == "failed":
-                runs[run] = RunFailed(state.error or "The run failed.")
-            elif state.state == "cancelled":
-                runs[run] = Cancelled()
-            self._views[batch.id] = SummaryView(True, number, len(found))
-        return runs
+            log.warning("no result of comparison %s: %s", needed.id, error)
+        self._views[needed.id] = SummaryView(live=False, error=error)
 
 
 @st.cache_resource(show_spinner=False)
 def summaries() -> Summaries:
     """Return the summaries that all sessions share."""
-    return Summaries(lab().runs)
+    return Summaries(lab())

@@ -23,7 +23,7 @@ from sdlab.comparing.result import Result
 from sdlab.runs.run_folder import open_picture
 
 if TYPE_CHECKING:
-    from sdlab.comparing.divergence import Parting
+    from sdlab.comparing.divergence import Divergence
     from sdlab.runs.run import Run
 
 GAINS = (1, 2, 4, 8)
@@ -35,14 +35,14 @@ class Difference(NamedTuple):
     Attributes:
         picture: int16 [H, W, 3], the second's values minus the first's.
         latents: float32 [1, C, h, w], likewise; None if their sizes differ.
-        parting: Where they part; None if they do not.
+        divergence: Where they part; None if they do not.
         recorded: Whether both kept what it takes to tell.
         size: (width, height) of the pictures.
     """
 
     picture: np.ndarray
     latents: np.ndarray | None
-    parting: "Parting | None"
+    divergence: "Divergence | None"
     recorded: bool
     size: tuple[int, int]
 
@@ -93,7 +93,7 @@ def difference(a: str, b: str) -> Difference:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _difference(a: str, b: str) -> Difference:
-    from sdlab.comparing.divergence import parting
+    from sdlab.comparing.divergence import divergence
 
     first, second = (open_stored(lab().runs, run) for run in (a, b))
     pictures = [_pixels(run) for run in (a, b)]
@@ -102,7 +102,7 @@ def _difference(a: str, b: str) -> Difference:
     return Difference(
         pictures[1] - pictures[0],
         (second.latents - first.latents).float().cpu().numpy() if same else None,
-        parting(first, second) if same and recorded and a != b else None,
+        divergence(first, second) if same and recorded and a != b else None,
         recorded,
         (pictures[0].shape[1], pictures[0].shape[0]),
     )
@@ -171,10 +171,10 @@ def _parted(a: tuple[str, str], b: tuple[str, str], found: Difference) -> None:
         said = "These are one and the same run."
     elif not found.recorded:
         said = "One of them kept no tensors, so it cannot be said where they part."
-    elif found.parting is None:
+    elif found.divergence is None:
         said = f"{names} head for the same picture to the end: they never part for good."
     else:
-        at = found.parting
+        at = found.divergence
         said = (
             f"{names} part at sigma **{at.sigma:.3g}**: evaluation {at.evaluation_a} of the "
             f"first, {at.evaluation_b} of the second. From there on what they expect stays "

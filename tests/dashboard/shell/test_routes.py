@@ -16,7 +16,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.routes import comparison_zip_url, picture_url, routes, zip_url
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.facts import Facts
+from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.summary import summarise
 from sdlab.errors import StoreError
 from sdlab.experiment.experiment import Experiment
@@ -52,11 +52,11 @@ def test_the_route_streams_the_whole_run(stored):
 @pytest.fixture(scope="module")
 def compared(runs_folder):
     """A stored comparison of one run, without a reference; and the run's folder."""
-    facts = lab().ask(Facts.of)
+    model = lab().ask(ModelFacts.of)
     comparison = Comparison([Entrant("euler")], ["a sun"], [41], 2)
-    (cell,) = comparison.cells(facts.config)
+    (cell,) = comparison.cells(model.config)
     folder = run_of(cell.experiment, runs_folder)
-    result = summarise(comparison, {cell.experiment.id: open_run(folder)}, facts)
+    result = summarise(comparison, {cell.experiment.id: open_run(folder)}, model)
     result.save(runs_folder)
     return result, folder
 

@@ -11,12 +11,8 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
 
 
-class Cancelled(Exception):
-    """Stands for a run that was cancelled."""
-
-
 @dataclass(frozen=True)
-class Facts:
+class ModelFacts:
     """What a comparison needs to know of a model.
 
     Attributes:
@@ -30,8 +26,8 @@ class Facts:
     config: Mapping[str, Any] = field(repr=False, hash=False)
 
     @classmethod
-    def of(cls, model: "Model") -> "Facts":
-        """Return the facts of a loaded model."""
+    def of(cls, model: "Model") -> "ModelFacts":
+        """Return what it needs to know of a loaded model."""
         return cls(model.name, model.hash, model.scheduler_config)
 
     @property

@@ -1,0 +1,97 @@
+"""What was asked for on the Compare page, noted beside the runs.
+
+So a reload, a second browser and the next server find the same runs.
+"""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dashboard.worker.worker import Worker
+from sdlab.comparing.comparison import Cell, Comparison
+from sdlab.comparing.model_facts import ModelFacts
+from sdlab.comparing.needed_runs import NeededRuns
+from sdlab.errors import StoreError
+from sdlab.experiment.experiment import Experiment
+from sdlab.runs import RUN_ID
+from sdlab.runs.atomic import write_file
+from sdlab.runs.reading import read_file
+
+FOLDER = "comparisons"
+LIMIT = 2**28
+
+
+def ask(worker: Worker, needed: NeededRuns) -> None:
+    """Note a comparison on disk and ask the worker for every run that is not stored.
+
+    Its runs are listed anew: an earlier version may have noted others than a result now needs.
+
+    Raises:
+        ValueError: If an entrant takes no number of steps that a budget pays for.
+        StoreError: If the disk cannot be written.
+    """
+    needed = NeededRuns.of(needed.comparison, needed.model)
+    text = json.dumps(_to_dict(needed), default=str).encode()
+    write_file(_path(worker.runs, needed.id), lambda stream: stream.write(text))
+    for experiment in in_turn(needed):
+        worker.submit(experiment, frames=False)
+
+
+def asked(runs: Path, comparison: str) -> NeededRuns | None:
+    """Return the runs that were asked for under a comparison's id, or None.
+
+    Raises:
+        StoreError: If its file is damaged.
+    """
+    if not RUN_ID.fullmatch(comparison):
+        return None
+    path = _path(runs, comparison)
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        return None
+    return _read(path, changed)
+
+
+def asked_at(runs: Path, comparison: str) -> float:
+    """Return when a comparison was last asked for, seconds of the clock; 0 if it never was."""
+    try:
+        return _path(runs, comparison).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def in_turn(needed: NeededRuns) -> list[Experiment]:
+    """Return all runs, each once: references first, which take longest, then picture by picture."""
+    order = {picture: number for number, picture in enumerate(needed.comparison.pictures)}
+    first = needed.comparison.budget
+    cells = sorted(needed.cells, key=lambda c: (c.budget != first, order[c.prompt, c.seed]))
+    runs = (*needed.of_references, *(cell.experiment for cell in cells))
+    return list({run.id: run for run in runs}.values())
+
+
+def _path(runs: Path, comparison: str) -> Path:
+    return runs / ".dashboard" / FOLDER / f"{comparison}.json"
+
+
+def _to_dict(needed: NeededRuns) -> dict[str, Any]:
+    return {
+        "comparison": needed.comparison.to_dict(),
+        "model": {"name": needed.model.name, "hash": needed.model.hash},
+        "config": dict(needed.model.config),
+        "cells": [[*cell[:4], cell.experiment.to_dict()] for cell in needed.cells],
+    }
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, changed: int) -> NeededRuns:
+    try:
+        values = json.loads(read_file(path, LIMIT))
+        comparison = Comparison.from_dict(values["comparison"])
+        cells = tuple(Cell(*c[:4], Experiment.from_dict(c[4])) for c in values["cells"])
+        references = tuple(comparison.references())
+        model = ModelFacts(**values["model"], config=values["config"])
+        return NeededRuns(comparison, cells, references, model)
+    except (OSError, StoreError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise StoreError(f"{path} cannot be read: {error}. Compare again to replace it.") from error
