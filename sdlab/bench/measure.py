@@ -75,13 +75,10 @@ def errors(
     *,
     problem: "str | Problem" = "gaussian",
     steps: Sequence[int] = STEPS,
-    curve: str | Mapping[str, str | None] | None = None,
-    curve_options: Mapping[str, Any] | None = None,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
-    end: str = "zero",
     particles: int | None = None,
     seed: int = 0,
     progress: "Progress | None" = None,
+    **path: Any,
 ) -> pd.DataFrame:
     """Return the errors of solvers over step counts on a problem with a known truth.
 
@@ -89,13 +86,13 @@ def errors(
         names: Solvers by short name, diffusers' schedulers by class.
         problem: A name of ``problems()``, or a problem of your own.
         steps: Step counts.
-        curve: How sigma falls, for all or by name; None for Stable Diffusion's own spacing.
-        curve_options: Arguments of the curve; for own solvers only.
-        options: Arguments by name, for example ``{"ddim": {"eta": 1.0}}``.
-        end: "zero", or "sigma_min" to leave out the last jump of sdlab's solvers.
         particles: How many to send; the problem's own number if not given.
         seed: Of the particles and of the noise.
         progress: Called with (runs done, runs in all).
+        **path: ``curve``: how sigma falls, for all or by name; None for Stable Diffusion's own
+            spacing. ``curve_options``: arguments of the curve; for own solvers only. ``options``:
+            arguments by name, for example ``{"ddim": {"eta": 1.0}}``. ``end``: "zero", or
+            "sigma_min" to leave out the last jump of sdlab's solvers.
 
     Returns:
         One row a solver and step count; ``COLUMNS`` says what is in it. Where a solver refuses a
@@ -109,31 +106,40 @@ def errors(
     counts = _checked(steps)
     rows: list[dict[str, Any]] = []
     for name in names:
-        chosen = dict((options or {}).get(name, {}))
-        path = curve.get(name) if isinstance(curve, Mapping) else curve
+        asked = _path_of(name, **path)
         own: list[dict[str, Any]] = []
         refused: ValueError | None = None
         for count in counts:
             try:
-                entrant = enter(
-                    name,
-                    count,
-                    curve=path,
-                    curve_options=curve_options,
-                    options=chosen,
-                    end=end,
-                    seed=seed,
-                )
-                own.append(_measure(entrant, found, is_stochastic(name, chosen), particles, seed))
+                entrant = enter(name, count, seed=seed, **asked)
+                stochastic = is_stochastic(name, asked["options"])
+                own.append(_measure(entrant, found, stochastic, particles, seed))
             except ValueError as error:
                 refused = error
-                own.append(_refusal(name, path, found, count, error))
+                own.append(_refusal(name, asked["curve"], found, count, error))
             if progress is not None:
                 progress(len(rows) + len(own), len(names) * len(counts))
         if refused is not None and all(row["note"] for row in own):
             raise refused
         rows += own
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _path_of(
+    name: str,
+    *,
+    curve: str | Mapping[str, str | None] | None = None,
+    curve_options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    end: str = "zero",
+) -> dict[str, Any]:
+    """Return one solver's share of what ``errors`` was given for all, as ``enter`` takes it."""
+    return {
+        "curve": curve.get(name) if isinstance(curve, Mapping) else curve,
+        "curve_options": curve_options,
+        "options": dict((options or {}).get(name, {})),
+        "end": end,
+    }
 
 
 def _measure(

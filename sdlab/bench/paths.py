@@ -65,26 +65,10 @@ def trajectories(
     visited[num_steps] = (entrant.end, x_end)
     stochastic = is_stochastic(name, options)
     real.prepare(sigma for sigma, _ in visited.values())
-    parts = []
-    for step, (sigma, x) in sorted(visited.items()):
-        scale = math.sqrt(1.0 + sigma**2)
-        here = x.reshape(particles, 2).numpy() / scale
-        true = np.full_like(here, np.nan)
-        if not stochastic:
-            true = real.at(sigma).reshape(particles, 2).numpy() / scale
-        parts.append(
-            pd.DataFrame(
-                {
-                    "particle": np.arange(particles),
-                    "step": step,
-                    "sigma": sigma,
-                    "x": here[:, 0],
-                    "y": here[:, 1],
-                    "true_x": true[:, 0],
-                    "true_y": true[:, 1],
-                }
-            )
-        )
+    parts = [
+        _places(step, sigma, x, None if stochastic else real.at(sigma))
+        for step, (sigma, x) in sorted(visited.items())
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -115,6 +99,24 @@ def density(
     logs = found.denoiser.log_density(points * math.sqrt(1.0 + sigma**2), sigma)
     values = (logs - logs.max()).exp().numpy()
     return pd.DataFrame({"x": x.ravel(), "y": y.ravel(), "density": values})
+
+
+def _places(step: int, sigma: float, x: "Tensor", true: "Tensor | None") -> pd.DataFrame:
+    """Return where the particles are at a step and where they should be, VP coordinates."""
+    scale = math.sqrt(1.0 + sigma**2)
+    here = x.reshape(-1, 2).numpy() / scale
+    there = np.full_like(here, np.nan) if true is None else true.reshape(-1, 2).numpy() / scale
+    return pd.DataFrame(
+        {
+            "particle": np.arange(len(here)),
+            "step": step,
+            "sigma": sigma,
+            "x": here[:, 0],
+            "y": here[:, 1],
+            "true_x": there[:, 0],
+            "true_y": there[:, 1],
+        }
+    )
 
 
 def _two(found: Problem) -> None:

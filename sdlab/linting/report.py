@@ -21,13 +21,10 @@ def lint(
     num_steps: int,
     *,
     config: Mapping[str, Any] = SD_CONFIG,
-    options: Mapping[str, Any] | None = None,
-    curve: str | None = None,
-    curve_options: Mapping[str, Any] | None = None,
-    eta: float | None = None,
-    guidance_scale: float | None = None,
-    guidance_rescale: float = 0.0,
     model: "Model | None" = None,
+    options: Mapping[str, Any] | None = None,
+    curve_options: Mapping[str, Any] | None = None,
+    **asked: Any,
 ) -> pd.DataFrame:
     """Return what is wrong or worth knowing about a course, the most severe first.
 
@@ -35,13 +32,12 @@ def lint(
         name: A solver's short name or a diffusers class.
         num_steps: Solver steps, at least 1.
         config: The model's scheduler config; by default that of Stable Diffusion 1.x.
-        options: Arguments of the solver, or of the scheduler's class.
-        curve: How sigma falls; None for what the config says.
-        curve_options: Arguments of the curve; for own solvers only.
-        eta: Share of injected noise. One that is ignored is a finding, not an error.
-        guidance_scale: If it is known.
-        guidance_rescale: 0 ... 1.
         model: Takes the place of ``config``.
+        options: Arguments of the solver, or of the scheduler's class.
+        curve_options: Arguments of the curve; for own solvers only.
+        **asked: ``curve``: how sigma falls; None for what the config says. ``eta``: share of
+            injected noise; one that is ignored is a finding, not an error. ``guidance_scale``, if
+            it is known, and ``guidance_rescale``, 0 ... 1.
 
     Returns:
         One row a finding: ``rule``, ``severity`` ("error", "warning", "note"), ``step`` (Int64, NA
@@ -57,13 +53,10 @@ def lint(
         name,
         num_steps,
         dict(model.scheduler_config if model else config),
-        dict(options or {}),
-        curve,
-        dict(curve_options or {}),
-        eta,
-        guidance_scale,
-        guidance_rescale,
         model.schedule if model else None,
+        dict(options or {}),
+        curve_options=dict(curve_options or {}),
+        **asked,
     )
     rows = [
         (rule.id, rule.severity, found.step, found.message, *_words(rule))

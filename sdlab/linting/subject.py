@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -38,25 +38,25 @@ class Request:
         name: A solver's short name or a diffusers class.
         num_steps: Solver steps.
         config: The model's scheduler config.
+        schedule: The model's noise schedule, or None for the config's.
         options: Arguments of the solver, or of the scheduler's class.
         curve: How sigma falls, or None.
         curve_options: Arguments of the curve.
         eta: Share of injected noise, or None.
         guidance_scale: In diffusers' convention, or None if it is not known.
         guidance_rescale: 0 ... 1.
-        schedule: The model's noise schedule, or None for the config's.
     """
 
     name: str
     num_steps: int
     config: Mapping[str, Any]
-    options: Mapping[str, Any]
-    curve: str | None
-    curve_options: Mapping[str, Any]
-    eta: float | None
-    guidance_scale: float | None
-    guidance_rescale: float
-    schedule: NoiseSchedule | None
+    schedule: NoiseSchedule | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    curve: str | None = None
+    curve_options: Mapping[str, Any] = field(default_factory=dict)
+    eta: float | None = None
+    guidance_scale: float | None = None
+    guidance_rescale: float = 0.0
 
     @property
     def takes_eta(self) -> bool:

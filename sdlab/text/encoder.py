@@ -9,6 +9,7 @@ vectors up to their first different token; and the start token's vector is the s
 prompt.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -86,12 +87,39 @@ def encode(
         ValueError: If the part is unknown or so many layers cannot be left out.
         ModelError: If the text encoder is not CLIP's.
     """
+    chosen = text_part(source, part)
+    tensors = token_tensors(chosen.tokenizer, prompt)
+    vectors, maps = _vectors(chosen, tensors, clip_skip, attention)
+    return Encoding(
+        part=chosen.name,
+        prompt=prompt,
+        tokens=tokens(chosen.tokenizer, prompt),
+        ids=tensors["input_ids"][0].numpy(),
+        mask=tensors["attention_mask"][0].numpy(),
+        masks_pads=chosen.masks_pads,
+        attention=np.stack([_numpy(m) for m in maps]) if attention else None,
+        **{name: _numpy(rows[0]) for name, rows in vectors.items()},
+    )
+
+
+def _vectors(
+    chosen: "TextPart", tensors: "Mapping[str, Tensor]", clip_skip: int, attention: bool
+) -> "tuple[dict[str, Tensor], list[Tensor]]":
+    """Return the vectors of every position, and the attention of each layer that is used.
+
+    Args:
+        chosen: The text encoder.
+        tensors: Its ``input_ids`` and ``attention_mask``, [1, L].
+        clip_skip: Layers to leave out at the end.
+        attention: Whether to record the self-attention.
+
+    Returns:
+        ``token``, ``entering`` and ``contextual``, each [1, L, D], and maps [1, heads, L, L].
+    """
     import torch
 
-    chosen = text_part(source, part)
     used = _used_layers(chosen, clip_skip)
     body, device = chosen.body, chosen.encoder.device
-    tensors = token_tensors(chosen.tokenizer, prompt)
     ids = tensors["input_ids"].to(device)
     mask = tensors["attention_mask"].to(device) if chosen.masks_pads else None
     kept: dict[str, Tensor] = {}
@@ -116,18 +144,8 @@ def encode(
     finally:
         for handle in handles:
             handle.remove()
-    return Encoding(
-        part=chosen.name,
-        prompt=prompt,
-        tokens=tokens(chosen.tokenizer, prompt),
-        ids=tensors["input_ids"][0].numpy(),
-        mask=tensors["attention_mask"][0].numpy(),
-        masks_pads=chosen.masks_pads,
-        token=_numpy(token[0]),
-        entering=_numpy(kept["entering"][0]),
-        contextual=_numpy(contextual[0]),
-        attention=np.stack([_numpy(m) for m in maps[:used]]) if attention else None,
-    )
+    vectors = {"token": token, "entering": kept["entering"], "contextual": contextual}
+    return vectors, maps[:used]
 
 
 def norms(encoding: Encoding) -> pd.DataFrame:

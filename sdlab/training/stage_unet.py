@@ -8,6 +8,8 @@ captions are shuffled. A U-Net that ignores the prompt has no gap although its l
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -62,6 +64,27 @@ def faint_signal(timesteps: torch.Tensor, generator: torch.Generator) -> torch.T
     return torch.where(drawn & (timesteps >= FAINT_FROM), factor, 1.0)
 
 
+@dataclass(frozen=True)
+class UnetSettings:
+    """How the U-Net is trained.
+
+    Attributes:
+        seed: Of the scenes and of their order.
+        objects: What the scenes show.
+        batch: Samples a step.
+        grounding: Weight of the loss on where the words look; 0 for none.
+        muon_lr: Step size of the matrices.
+        block: Scenes that are made at once.
+    """
+
+    seed: int
+    objects: tuple[str, ...]
+    batch: int = 32
+    grounding: float = 0.0
+    muon_lr: float = 0.02
+    block: int = BLOCK
+
+
 class UnetStage:
     """Trains the U-Net with the VAE and the text encoder frozen."""
 
@@ -74,44 +97,32 @@ class UnetStage:
         text: CLIPTextModel,
         vocabulary: Vocabulary,
         world: World,
-        *,
-        seed: int,
-        objects: tuple[str, ...],
-        batch: int = 32,
-        grounding: float = 0.0,
-        muon_lr: float = 0.02,
-        block: int = BLOCK,
+        settings: UnetSettings,
     ) -> None:
         """Takes the network to train and its frozen neighbours."""
-        self.world, self.vocabulary, self.batch, self.grounding = (
-            world,
-            vocabulary,
-            batch,
-            grounding,
-        )
-        self.seed, self.block_size = seed, block
-        self.steps_per_block = PASSES * block // batch
+        self.world, self.vocabulary, self.settings = world, vocabulary, settings
+        self.batch = settings.batch
+        self.steps_per_block = PASSES * settings.block // settings.batch
         self.vae = vae.to(world.device).eval().requires_grad_(False)
         self.text = text.to(world.device).eval().requires_grad_(False)
         self.module = unet.to(device=world.device, memory_format=torch.channels_last)
-        self.optimizer = MuonAdamW(unet.named_parameters(), muon_lr=muon_lr)
+        self.optimizer = MuonAdamW(unet.named_parameters(), muon_lr=settings.muon_lr)
         self.alpha_bar = make_scheduler().alphas_cumprod.to(world.device)
-        self.scenes = SceneSampler(seed, objects, kinds=KINDS)
-        self.held_out = make_block(
-            SceneSampler(0, objects, split="test"), 0, min(256, block), world, vae, vocabulary
-        )
+        self.scenes = SceneSampler(settings.seed, settings.objects, kinds=KINDS)
+        unseen = SceneSampler(0, settings.objects, split="test")
+        self.held_out = make_block(unseen, 0, min(256, settings.block), world, vae, vocabulary)
         self._block: tuple[int, Block] | None = None
 
     def block_at(self, step: int) -> tuple[Block, torch.Tensor]:
         """Returns the block that step `step` reads and the row numbers of its batch."""
-        steps_per_pass = self.block_size // self.batch
+        size = self.settings.block
+        steps_per_pass = size // self.batch
         number, inside = divmod(step, PASSES * steps_per_pass)
         if self._block is None or self._block[0] != number:
-            start = number * self.block_size
             arguments = (self.world, self.vae, self.vocabulary)
-            self._block = number, make_block(self.scenes, start, self.block_size, *arguments)
-        order = torch.Generator().manual_seed(self.seed + 7919 * (step // steps_per_pass))
-        rows = torch.randperm(self.block_size, generator=order)
+            self._block = number, make_block(self.scenes, number * size, size, *arguments)
+        order = torch.Generator().manual_seed(self.settings.seed + 7919 * (step // steps_per_pass))
+        rows = torch.randperm(size, generator=order)
         first = inside % steps_per_pass * self.batch
         return self._block[1], rows[first : first + self.batch].to(self.world.device)
 
@@ -129,11 +140,11 @@ class UnetStage:
             error = self._error(block.latents[rows], ids, timesteps, noise, signal)
         loss = (error * self._weight(timesteps)).mean()
         figures = {"error": float(error.detach().mean())}
-        if self.grounding:
+        if self.settings.grounding:
             seen = (~empty).float()  # in the strongest noise too: only the caption places a pair
             ground = grounding_loss(maps, block.words[rows], block.masks[rows], seen)
             figures["ground"] = float(ground.detach())
-            loss = loss + self.grounding * ground
+            loss = loss + self.settings.grounding * ground
         return loss, figures
 
     def _weight(self, timesteps: torch.Tensor) -> torch.Tensor:

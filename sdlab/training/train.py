@@ -45,7 +45,7 @@ from sdlab.training.nets import (
 from sdlab.training.stage_checker import CheckerStage
 from sdlab.training.stage_compose import ComposeStage
 from sdlab.training.stage_text import TextStage
-from sdlab.training.stage_unet import UnetStage
+from sdlab.training.stage_unet import UnetSettings, UnetStage
 from sdlab.training.stage_vae import VaeStage
 from sdlab.training.vocabulary import Vocabulary
 
@@ -143,12 +143,14 @@ class TrainingRun:
             self._take_text(),
             self.vocabulary,
             self.world,
-            seed=seed,
-            objects=self.objects,
-            batch=self.unet_batch,
-            grounding=self.arguments.grounding,
-            muon_lr=STEP_FRESH if self.arguments.start is None else STEP_STARTED,
-            block=self.arguments.block,
+            UnetSettings(
+                seed=seed,
+                objects=self.objects,
+                batch=self.unet_batch,
+                grounding=self.arguments.grounding,
+                muon_lr=STEP_FRESH if self.arguments.start is None else STEP_STARTED,
+                block=self.arguments.block,
+            ),
         )
 
     def _text_stage(self, seed: int) -> TextStage:

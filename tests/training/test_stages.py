@@ -28,6 +28,7 @@ from sdlab.training.stage_unet import (
     FAINT_FROM,
     FAINT_SHARE,
     SPREAD,
+    UnetSettings,
     UnetStage,
     faint_signal,
     spread_timesteps,
@@ -63,11 +64,7 @@ def make_stage(name, world):
         text,
         vocabulary,
         world,
-        seed=1,
-        objects=OBJECTS,
-        batch=4,
-        grounding=0.1,
-        block=8,
+        UnetSettings(seed=1, objects=OBJECTS, batch=4, grounding=0.1, block=8),
     )
 
 
