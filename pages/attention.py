@@ -4,6 +4,8 @@ import streamlit as st
 
 from dashboard.views.attention.page import attention_page
 
+MENU = {"section": "Words", "title": "Attention", "icon": "visibility", "place": 320}
+
 st.title("Attention", anchor=False)
 st.markdown(
     "Where each word guides the picture: the U-Net's cross-attention at every step, layer and head "

@@ -4,6 +4,8 @@ import streamlit as st
 
 from dashboard.views.compare.page import compare_page
 
+MENU = {"section": "Run", "title": "Compare", "icon": "compare", "place": 30}
+
 st.title("Compare", anchor=False)
 st.markdown(
     "Samplers side by side: the same words and noise through each, how far each is from the "

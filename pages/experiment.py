@@ -7,6 +7,8 @@ from dashboard.views.experiment.form import run_form
 from dashboard.views.run.page import show_details
 from dashboard.widgets.run_stage import show_stage
 
+MENU = {"section": "Run", "title": "Experiment", "icon": "science", "place": 20}
+
 st.title("Experiment", anchor=False)
 st.markdown("Choose what decides a picture, run it, and look at every step of the way.")
 

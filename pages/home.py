@@ -4,6 +4,8 @@ import streamlit as st
 
 from dashboard.views.home.page import picture_of_now, ways_on
 
+MENU = {"section": "Run", "title": "Home", "icon": "home", "place": 10}
+
 st.title("sdlab, the laboratory for Stable Diffusion", anchor=False)
 st.markdown(
     "Run a diffusion experiment and see, measure and export every step of it: how the noise "

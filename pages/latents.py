@@ -4,6 +4,8 @@ import streamlit as st
 
 from dashboard.views.latents.page import latents_page
 
+MENU = {"section": "Latents", "title": "Latents", "icon": "layers", "place": 210}
+
 st.title("Latents", anchor=False)
 st.markdown(
     "Stable Diffusion does not paint pixels. It works on a small grid of numbers, the latents, "

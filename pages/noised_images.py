@@ -4,6 +4,8 @@ import streamlit as st
 
 from dashboard.views.noised_images.page import noised_images
 
+MENU = {"section": "Noise", "title": "Noised images", "icon": "blur_on", "place": 120}
+
 st.title("Noised images", anchor=False)
 st.markdown(
     "A sampler meets a picture at many noise levels. Here is one picture at all of them, and two "

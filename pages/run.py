@@ -6,6 +6,8 @@ from dashboard.shell.address import given
 from dashboard.views.run.page import ask_for_run, show_details
 from dashboard.widgets.run_stage import show_stage
 
+MENU = {"section": "Run", "title": "Run", "icon": "frame_inspect", "place": 50}
+
 st.title("Run", anchor=False)
 st.markdown("One run, from its first noise to its picture; the address of this page links to it.")
 

@@ -4,6 +4,8 @@ import streamlit as st
 
 from dashboard.views.solver_bench.page import solver_bench
 
+MENU = {"section": "Noise", "title": "Solver bench", "icon": "speed", "place": 130}
+
 st.title("Solver bench", anchor=False)
 st.markdown(
     "How far from the truth does a solver end? Here simple data take the network's place, so the "

@@ -4,6 +4,8 @@ import streamlit as st
 
 from dashboard.views.workbench.page import workbench
 
+MENU = {"section": "Noise", "title": "Workbench", "icon": "architecture", "place": 140}
+
 st.title("Workbench", anchor=False)
 st.markdown(
     "Make a sigma curve of your own by formula, table or dragging; see what is wrong with it, "

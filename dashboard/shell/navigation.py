@@ -1,37 +1,36 @@
-"""Where the pages lie and how the menu shows them."""
+"""Where the pages lie and how the menu shows them.
 
+A page is a file in ``pages/`` that says its own place in the menu, in a line that is read and not
+run: ``MENU = {"section": "Noise", "title": "Workbench", "icon": "architecture", "place": 140}``.
+"""
+
+import ast
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import streamlit as st
 
+HOME = "home"
 _HERE = Path(__file__).resolve().parents[1]
 # Beside the package in the repository, within it where it was installed from a wheel.
 _FOLDER = next(at / "pages" for at in (_HERE / "entry", _HERE.parent) if (at / "pages").is_dir())
-# Section, then its pages: file, title, icon.
-_MENU = {
-    "Run": (
-        ("home", "Home", "home"),
-        ("experiment", "Experiment", "science"),
-        ("compare", "Compare", "compare"),
-        ("runs", "Runs", "grid_view"),
-        ("run", "Run", "frame_inspect"),
-        ("models", "Models", "deployed_code"),
-    ),
-    "Noise": (
-        ("noise_schedules", "Noise schedules", "show_chart"),
-        ("noised_images", "Noised images", "blur_on"),
-        ("solver_bench", "Solver bench", "speed"),
-        ("workbench", "Workbench", "architecture"),
-    ),
-    "Latents": (
-        ("latents", "Latents", "layers"),
-        ("ddim", "DDIM", "swap_horiz"),
-    ),
-    "Words": (
-        ("tokens", "Tokens", "text_fields"),
-        ("attention", "Attention", "visibility"),
-    ),
-}
+
+
+class Entry(NamedTuple):
+    """A page's line in the menu.
+
+    Attributes:
+        section: Under which heading; the headings stand in the order of their first pages.
+        title: What it is called.
+        icon: A name of Material Symbols.
+        place: The smaller, the higher.
+    """
+
+    section: str
+    title: str
+    icon: str
+    place: int
 
 
 def page_path(name: str) -> Path:
@@ -39,18 +38,36 @@ def page_path(name: str) -> Path:
     return _FOLDER / f"{name}.py"
 
 
+def entries() -> dict[str, Entry]:
+    """Return every page's line in the menu by the page's name, in order.
+
+    Raises:
+        ValueError: If a page does not say its place in the menu.
+    """
+    found = {path.stem: _entry(path, path.stat().st_mtime) for path in _FOLDER.glob("*.py")}
+    return dict(sorted(found.items(), key=lambda item: (item[1].place, item[0])))
+
+
 def menu() -> dict[str, list[st.Page]]:
     """Return the pages by section, in order; Home is the default and lives at ``/``."""
-    return {
-        section: [
-            st.Page(
-                page_path(name),
-                title=title,
-                icon=f":material/{icon}:",
-                url_path=None if name == "home" else name,
-                default=name == "home",
-            )
-            for name, title, icon in pages
-        ]
-        for section, pages in _MENU.items()
-    }
+    sections: dict[str, list[st.Page]] = {}
+    for name, entry in entries().items():
+        page = st.Page(
+            page_path(name),
+            title=entry.title,
+            icon=f":material/{entry.icon}:",
+            url_path=None if name == HOME else name,
+            default=name == HOME,
+        )
+        sections.setdefault(entry.section, []).append(page)
+    return sections
+
+
+@cache
+def _entry(path: Path, changed: float) -> Entry:
+    """Return what a page says of itself; ``changed`` is its age, so that a new one is read anew."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MENU":
+            return Entry(**ast.literal_eval(node.value))
+    example = dict(zip(Entry._fields, ("Noise", "Workbench", "architecture", 140), strict=True))
+    raise ValueError(f"pages/{path.name} must say its place in the menu, such as MENU = {example}.")

@@ -315,9 +315,9 @@ def test_a_model_that_cannot_be_loaded_is_explained(open_page, source, message):
 
 @pytest.fixture(scope="module")
 def folder():
-    import sdlab.models.load as home
+    from sdlab.shipped import FOLDER
 
-    return str(home.EMBEDDED)
+    return str(FOLDER)
 
 
 def holds(name):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from dashboard.shell.navigation import _MENU
+from dashboard.shell.navigation import entries
 from tests.e2e.conftest import ROOT, SECONDS, settle, start_server
 
 # What a clone has that no package is made of, and what is only there after work in it.
@@ -82,7 +82,7 @@ def test_the_installed_dashboard_starts_away_from_the_repository(wheel, browser,
         button = page.get_by_role("button", name="Run", exact=True)
         expect(button).to_be_enabled(timeout=SECONDS)
         settle(page)
-        titles = [entry[1] for section in _MENU.values() for entry in section]
+        titles = [entry.title for entry in entries().values()]
         expect(page.get_by_test_id("stSidebarNavLink")).to_have_text(
             [re.compile(t) for t in titles]
         )

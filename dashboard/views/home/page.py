@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
-from dashboard.shell.navigation import page_path
+from dashboard.shell.navigation import entries, page_path
 from dashboard.widgets.run_stage import show_stage
 from sdlab.experiment.experiment import Experiment
 from sdlab.shipped import EMBEDDED
@@ -33,16 +33,18 @@ def scene(number: int, model: str = EMBEDDED) -> Experiment:
 
 def ways_on() -> None:
     """Draw the links to the other pages, each with what it is for."""
-    ways = (
-        ("experiment", "Experiment", "science", "Choose words, noise and scheduler; watch it run."),
-        ("compare", "Compare", "compare", "Samplers side by side, with a verdict in numbers."),
-        ("runs", "Runs", "grid_view", "Every run made here, to open, measure and download."),
-        ("models", "Models", "deployed_code", "Load a checkpoint: hub id, folder or file."),
-    )
+    ways = {
+        "experiment": "Choose words, noise and scheduler; watch it run.",
+        "compare": "Samplers side by side, with a verdict in numbers.",
+        "runs": "Every run made here, to open, measure and download.",
+        "models": "Load a checkpoint: hub id, folder or file.",
+    }
+    pages = entries()
     with st.grid(4, min_column_width=200):
-        for name, label, icon, text in ways:
+        for name, text in ways.items():
+            _, title, icon, _ = pages[name]
             with st.container(border=True, key=f"home_{name}", gap="xsmall", height="stretch"):
-                st.page_link(page_path(name), label=f"**{label}**", icon=f":material/{icon}:")
+                st.page_link(page_path(name), label=f"**{title}**", icon=f":material/{icon}:")
                 st.caption(text)
 
 
