@@ -17,7 +17,7 @@ _WORDS = re.compile(r"(?:[^\W_]|')+")
 
 @functools.cache
 def known_objects() -> tuple[str, ...]:
-    """Returns the objects that the shipped checker can tell apart."""
+    """Return the objects that the shipped checker can tell apart."""
     from safetensors import safe_open
 
     with safe_open(FOLDER / "checker.safetensors", framework="numpy") as file:
@@ -25,15 +25,15 @@ def known_objects() -> tuple[str, ...]:
 
 
 def known_words() -> frozenset[str]:
-    """Returns every word that the shipped model saw in training."""
+    """Return every word that the shipped model saw in training."""
     return frozenset(json.loads((FOLDER / "known_words.json").read_text(encoding="utf-8")))
 
 
 def unknown_words(prompt: str) -> list[str]:
-    """Returns the words of a prompt that the shipped model never saw, each once, in order.
+    """Return the words of a prompt that the shipped model never saw, each once, in order.
 
     Args:
-        prompt: any text in any script; case and punctuation do not matter.
+        prompt: Any text in any script; case and punctuation do not matter.
     """
     known = known_words()
     words = _WORDS.findall(unicodedata.normalize("NFC", prompt).lower())

@@ -26,7 +26,7 @@ def _fade(y: torch.Tensor, top: torch.Tensor, bottom: torch.Tensor) -> torch.Ten
 def _dots(
     x: torch.Tensor, y: torch.Tensor, variant: int, count: int, radius: float
 ) -> torch.Tensor:
-    """Returns a soft 0..1 map, shape [H, W], of `count` discs spread by a golden-ratio sequence."""
+    """Return a soft map in 0..1, [H, W], of ``count`` discs on a golden-ratio sequence."""
     spread = torch.zeros_like(x)
     for number in range(count):
         cx = (0.5 + 0.754878 * (number + 17 * variant)) % 1
@@ -89,7 +89,7 @@ PAINTERS: dict[str, Painter] = {
 
 
 def paint_all(side: int, variants: int) -> torch.Tensor:
-    """Returns every background in every variant, shape [len(BACKGROUNDS), variants, side, side, 3].
+    """Return every background in every variant, shape [len(BACKGROUNDS), variants, side, side, 3].
 
     Float32 in 0..1. A plain colour varies by 3 % in brightness between its variants.
     """

@@ -26,7 +26,7 @@ class Word(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One object of a scene: pixel box of side `size` at (x, y), from the top left."""
+    """One object of a scene: pixel box of side ``size`` at (x, y), from the top left."""
 
     name: str
     size: int
@@ -48,18 +48,18 @@ class Scene(NamedTuple):
 
 
 def article(word: str) -> str:
-    """Returns "a" or "an" for the word that follows."""
+    """Return "a" or "an" for the word that follows."""
     return "an" if word[0] in "aeiou" else "a"
 
 
 def noun_phrase(item: Item, slot: int) -> list[Word]:
-    """Returns e.g. "a small red car" as words that all speak of this slot."""
+    """Return e.g. "a small red car" as words that all speak of this slot."""
     words = [word for word in (item.size_word, item.tint, item.name) if word]
     return [Word(article(words[0]))] + [Word(word, (slot,)) for word in words]
 
 
 def background_phrase(background: str, rng: random.Random) -> list[Word]:
-    """Returns e.g. "on a blue background" or "at night" with its content words marked."""
+    """Return e.g. "on a blue background" or "at night" with its content words marked."""
     if background in DRAWN:
         words = DRAWN[background].split()
         return [Word(w, (BACKGROUND,) if w == background else ()) for w in words]
@@ -73,7 +73,7 @@ def background_phrase(background: str, rng: random.Random) -> list[Word]:
 
 
 def object_phrase(scene: Scene, rng: random.Random) -> list[Word]:
-    """Returns the words for the objects of a scene: one, a count, a relation, or a list."""
+    """Return the words for the objects of a scene: one, a count, a relation, or a list."""
     items = scene.items
     if scene.kind == "count":
         plural = GLYPHS[NAMES.index(items[0].name)].plural
@@ -92,7 +92,7 @@ def object_phrase(scene: Scene, rng: random.Random) -> list[Word]:
 
 
 def describe(scene: Scene, rng: random.Random, *, plain: bool = False) -> list[Word]:
-    """Returns a caption of the scene as words; `plain` leaves out the varied openings."""
+    """Return a caption of the scene as words; ``plain`` leaves out the varied openings."""
     words = object_phrase(scene, rng)
     opening = "" if plain else rng.choice(OPENINGS)
     if plain or rng.random() < 0.95:
@@ -101,5 +101,5 @@ def describe(scene: Scene, rng: random.Random, *, plain: bool = False) -> list[W
 
 
 def text_of(words: list[Word]) -> str:
-    """Returns the caption as a string; a comma is set without a space before it."""
+    """Return the caption as a string; a comma is set without a space before it."""
     return " ".join(word.text for word in words).replace(" ,", ",")

@@ -49,7 +49,7 @@ class Seen(NamedTuple):
     background: str
 
     def relation(self, first: Thing, second: Thing) -> str | None:
-        """Returns how the first thing lies to the second: "left", "right", "above" or "below".
+        """Return how the first thing lies to the second: "left", "right", "above" or "below".
 
         Of several objects of a name, the surest in the thing's colour is meant, and the surest
         where none has it (whether the colour is right is another question). None if one of the
@@ -106,7 +106,7 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Returns features of the same shape."""
+        """Return features of the same shape."""
         return F.silu(x + self.body(x))
 
 
@@ -114,7 +114,7 @@ class Checker(nn.Module):
     """Pictures in -1..1, shape [B, 3, 128, 128] -> Answers."""
 
     def __init__(self, objects: Sequence[str], width: int = 96) -> None:
-        """Makes a fresh network for these objects."""
+        """Make a fresh network for these objects."""
         super().__init__()
         self.objects = tuple(objects)
         self.parts = (1, len(self.objects), len(COLOURS), len(SIZES))
@@ -136,7 +136,7 @@ class Checker(nn.Module):
         self.background_head = nn.Linear(2 * width, len(BACKGROUNDS))
 
     def forward(self, pictures: torch.Tensor) -> Answers:
-        """Returns logits for every cell and for the background."""
+        """Return logits for every cell and for the background."""
         features = self.body(pictures)
         cells = self.head(features).float().split(self.parts, 1)
         flat = features.flatten(2).float()
@@ -146,14 +146,14 @@ class Checker(nn.Module):
 
     @torch.no_grad()
     def look(self, images: Sequence[Image.Image]) -> list[Seen]:
-        """Returns what each picture shows; pictures of another size are resized to 128 x 128."""
+        """Return what each picture shows; pictures of another size are resized to 128 x 128."""
         pixels = [np.asarray(i.convert("RGB").resize((128, 128)), np.float32) for i in images]
         device = next(self.parameters()).device
         pictures = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2) / 127.5 - 1
         return self.read(self(pictures.to(device)))
 
     def read(self, answers: Answers) -> list[Seen]:
-        """Returns the objects at the peaks of the centre map, strongest first."""
+        """Return the objects at the peaks of the centre map, strongest first."""
         centre = answers.centre
         peak = (centre > 0) & (centre == F.max_pool2d(centre, 3, 1, 1))
         seen = []
@@ -174,13 +174,13 @@ class Checker(nn.Module):
         return seen
 
     def save(self, file: Path) -> None:
-        """Writes fp16 safetensors with the objects' names in its metadata."""
+        """Write fp16 safetensors with the objects' names in its metadata."""
         tensors = {n: t.detach().half().contiguous() for n, t in self.state_dict().items()}
         save_file(tensors, file, metadata={"objects": ",".join(self.objects)})
 
     @classmethod
     def load(cls, file: Path = FILE) -> Checker:
-        """Returns the checker in `file` (default: the shipped one), in float32."""
+        """Return the checker in ``file`` (default: the shipped one), in float32."""
         with safe_open(file, framework="pt") as stream:
             checker = cls(stream.metadata()["objects"].split(","))
             names = stream.keys()
@@ -189,7 +189,7 @@ class Checker(nn.Module):
 
 
 def judge(seen: Seen, claims: Claims) -> dict[str, bool]:
-    """Returns each statement of a caption and whether the picture fulfils it.
+    """Return each statement of a caption and whether the picture fulfils it.
 
     Statements: "cat" (that many of it are there), "red car", "small sun", "cat left of dog", "on
     beach". A colour, size or relation counts only for an object that is there; a relation says
@@ -218,12 +218,12 @@ def judge(seen: Seen, claims: Claims) -> dict[str, bool]:
 
 @functools.cache
 def shipped() -> Checker:
-    """Returns the shipped checker, loaded once."""
+    """Return the shipped checker, loaded once."""
     return Checker.load()
 
 
 def score(image: Image.Image, caption: str) -> float | None:
-    """Returns the share of the caption's statements that the picture fulfils, 0 to 1.
+    """Return the share of the caption's statements that the picture fulfils, 0 to 1.
 
     None when the caption states nothing that the checker knows.
     """

@@ -24,9 +24,9 @@ class Claims(NamedTuple):
     """What a caption says; parts that it does not mention are empty or None.
 
     Attributes:
-        things: in the caption's order, but the two that a relation speaks of come first.
+        things: In the caption's order, but the two that a relation speaks of come first.
         background: "beach", "red", ...
-        relation: of the first thing to the second: "left", "right", "above" or "below".
+        relation: Of the first thing to the second: "left", "right", "above" or "below".
     """
 
     things: tuple[Thing, ...]
@@ -44,14 +44,14 @@ _BREAKS = re.compile(
 
 
 def parse(caption: str, objects: Sequence[str] | None = None) -> Claims:
-    """Returns what a caption claims of these objects; other words claim nothing.
+    """Return what a caption claims of these objects; other words claim nothing.
 
     An adjective belongs to the noun of its own phrase: "a red dragon and a cat" says nothing about
     the cat's colour. A relation counts if both nouns beside it are known.
 
     Args:
-        caption: e.g. "a photo of a red car to the left of a cat at night".
-        objects: nouns to find; default: those of the shipped checker.
+        caption: E.g. "a photo of a red car to the left of a cat at night".
+        objects: Nouns to find; default: those of the shipped checker.
     """
     nouns = frozenset(known_objects() if objects is None else objects)
     text = " ".join(re.findall(r"\w+|,", caption.lower()))
@@ -66,7 +66,7 @@ def parse(caption: str, objects: Sequence[str] | None = None) -> Claims:
 
 
 def _split(text: str) -> tuple[str | None, str, str]:
-    """Returns the first relation of a text with what stands before and after its words."""
+    """Return the first relation of a text with what stands before and after its words."""
     found = [
         (match.start(), match.end(), name)
         for name, words in RELATIONS.items()
@@ -79,13 +79,13 @@ def _split(text: str) -> tuple[str | None, str, str]:
 
 
 def _phrases(text: str, nouns: frozenset[str]) -> list[list[Thing]]:
-    """Returns the things of each phrase; articles, "and", commas and relations part phrases."""
+    """Return the things of each phrase; articles, "and", commas and relations part phrases."""
     parts = [part.split() for part in _BREAKS.split(text)]
     return [_things(words, nouns) for words in parts if words]
 
 
 def _things(words: list[str], nouns: frozenset[str]) -> list[Thing]:
-    """Returns the known nouns of one phrase with the adjectives before them."""
+    """Return the known nouns of one phrase with the adjectives before them."""
     things: list[Thing] = []
     said = Thing("")
     for word, following in zip(words, [*words[1:], ""], strict=True):
@@ -107,13 +107,13 @@ def _things(words: list[str], nouns: frozenset[str]) -> list[Thing]:
 
 
 def _noun(word: str, nouns: frozenset[str]) -> str | None:
-    """Returns the object that a word names, if it is one of `nouns`."""
+    """Return the object that a word names, if it is one of ``nouns``."""
     name = _NAMES.get(word) or _PLURALS.get(word)
     return name if name in nouns else None
 
 
 def _take_background(text: str) -> tuple[str | None, str]:
-    """Returns the background that a caption names and the caption without it."""
+    """Return the background that a caption names and the caption without it."""
     for name, words in DRAWN.items():
         if re.search(rf"\b{words}\b", text):
             return name, re.sub(rf"\b{words}\b", "", text)

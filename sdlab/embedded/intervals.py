@@ -15,7 +15,7 @@ class Figure(NamedTuple):
 
 
 def share(hits: Sequence[bool], independent: int | None = None) -> Figure:
-    """Returns the share of hits with Wilson's 95 % interval.
+    """Return the share of hits with Wilson's 95 % interval.
 
     Args:
         hits: Whether each was one; at least one.
@@ -29,11 +29,11 @@ def share(hits: Sequence[bool], independent: int | None = None) -> Figure:
 
 
 def mean(values: Sequence[float], independent: int | None = None) -> Figure:
-    """Returns the mean with its normal 95 % interval.
+    """Return the mean with its normal 95 % interval.
 
     Args:
-        values: at least one.
-        independent: as in `share`.
+        values: At least one.
+        independent: As in ``share``.
     """
     middle, n = statistics.fmean(values), independent or len(values)
     half = 1.96 * statistics.stdev(values) / n**0.5 if len(values) > 1 else 0.0

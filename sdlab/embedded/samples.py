@@ -30,10 +30,10 @@ SAMPLES = {
 
 
 def sample_picture(name: str) -> Image.Image:
-    """Returns the 128 x 128 picture of a named sample.
+    """Return the 128 x 128 picture of a named sample.
 
     Raises:
-        ValueError: if there is no sample of that name; lists them.
+        ValueError: If there is no sample of that name; lists them.
     """
     if name not in SAMPLES:
         raise ValueError(unknown("sample", name, SAMPLES))
@@ -41,7 +41,7 @@ def sample_picture(name: str) -> Image.Image:
 
 
 def drawn_picture(seed: int) -> tuple[Image.Image, str]:
-    """Returns the 128 x 128 picture of a scene drawn by its seed, and the scene's caption.
+    """Return the 128 x 128 picture of a scene drawn by its seed, and the scene's caption.
 
     The scenes are those of the model's test split: none was in its training.
     """

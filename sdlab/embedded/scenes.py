@@ -1,6 +1,6 @@
 """Draws scenes of the small world at random, seeded, with the held-out combinations apart.
 
-Every scene is made by a `random.Random` of its own, seeded by (seed, number): scene 1,000 of seed
+Every scene is made by a ``random.Random`` of its own, seeded by (seed, number): scene 1,000 of seed
 3 is the same scene on every machine, whichever were drawn before. Objects sit on a grid of 8
 pixels, one cell of the VAE, so that one object has one latent pattern wherever it stands.
 """
@@ -51,10 +51,10 @@ class SceneSampler:
     """An endless, seeded row of scenes with captions.
 
     Attributes:
-        seed: names the row.
-        objects: nouns to draw from.
+        seed: Names the row.
+        objects: Nouns to draw from.
         split: "train" has no held-out combination, "test" has at least one in every scene.
-        kinds: share of each kind of scene ("single", "pair", "count", "triple", and "coloured": a
+        kinds: Share of each kind of scene ("single", "pair", "count", "triple", and "coloured": a
             single object that always has a colour).
     """
 
@@ -64,7 +64,7 @@ class SceneSampler:
     kinds: tuple[tuple[str, float], ...] = tuple(KINDS.items())
 
     def __call__(self, number: int) -> tuple[Scene, list[Word]]:
-        """Returns scene `number` of the row and its caption."""
+        """Return scene ``number`` of the row and its caption."""
         rng = random.Random(f"{self.seed}/{self.split}/{number}")
         while True:
             scene = self._draw(rng)
@@ -72,7 +72,7 @@ class SceneSampler:
                 return scene, describe(scene, rng)
 
     def batch(self, start: int, count: int) -> list[tuple[Scene, list[Word]]]:
-        """Returns scenes `start` to `start + count - 1`."""
+        """Return scenes ``start`` to ``start + count - 1``."""
         return [self(number) for number in range(start, start + count)]
 
     def _draw(self, rng: random.Random) -> Scene:
@@ -88,7 +88,7 @@ class SceneSampler:
 
 
 def _paint(item: Item, background: str, rng: random.Random, tinted: float) -> Item:
-    """Returns the item flipped and tinted at random; never in the colour of its background."""
+    """Return the item flipped and tinted at random; never in the colour of its background."""
     flip = _FLIPS[item.name] and rng.random() < 0.3
     tint = None
     if _TINTS[item.name] and rng.random() < tinted:
@@ -97,7 +97,7 @@ def _paint(item: Item, background: str, rng: random.Random, tinted: float) -> It
 
 
 def _cells(rng: random.Random, low: int, high: int) -> int:
-    """Returns a multiple of 8 between low and high, both multiples of 8."""
+    """Return a multiple of 8 between low and high, both multiples of 8."""
     return rng.randrange(low // CELL, high // CELL + 1) * CELL
 
 
@@ -118,7 +118,7 @@ def _coloured(rng: random.Random, objects: Sequence[str]) -> tuple[list[Item], N
 
 
 def place_pair(rng: random.Random, names: Sequence[str], relation: str) -> list[Item]:
-    """Returns two medium items, the first in the given relation to the second."""
+    """Return two medium items, the first in the given relation to the second."""
     size = SIZES["medium"]
     near, far = _cells(rng, 0, 8), _cells(rng, 64, 72)
     shift = _cells(rng, 24, 48)
@@ -137,7 +137,7 @@ def _pair(rng: random.Random, objects: Sequence[str]) -> tuple[list[Item], str |
 
 
 def _row(rng: random.Random, names: Sequence[str]) -> list[Item]:
-    """Returns three small items side by side, left to right."""
+    """Return three small items side by side, left to right."""
     size, y = SIZES["small"], _cells(rng, 24, 64)
     return [
         Item(name, size, x, y + rng.choice((-8, 0, 0, 8)))

@@ -31,7 +31,7 @@ _LUMA = torch.tensor([0.299, 0.587, 0.114])
 
 
 def read_glyphs() -> torch.Tensor:
-    """Returns all glyphs, premultiplied RGBA in 0..1, shape [G, 4, 96, 96]."""
+    """Return all glyphs, premultiplied RGBA in 0..1, shape [G, 4, 96, 96]."""
     atlas = torch.from_numpy(np.array(Image.open(ATLAS).convert("RGBA"))).float() / 255
     rows, columns = atlas.shape[0] // GLYPH_SIZE, atlas.shape[1] // GLYPH_SIZE
     tiles = atlas.view(rows, GLYPH_SIZE, columns, GLYPH_SIZE, 4).permute(0, 2, 4, 1, 3)
@@ -40,7 +40,7 @@ def read_glyphs() -> torch.Tensor:
 
 
 def paint(colour: torch.Tensor, hue: torch.Tensor) -> torch.Tensor:
-    """Returns premultiplied colours [..., 3] repainted: saturated parts take the given hue.
+    """Return premultiplied colours [..., 3] repainted: saturated parts take the given hue.
 
     Grey parts (windows, wheels, outlines) stay as they are; lightness is kept relative to it.
     """
@@ -52,7 +52,7 @@ def paint(colour: torch.Tensor, hue: torch.Tensor) -> torch.Tensor:
 
 
 def make_sprites() -> tuple[torch.Tensor, dict[tuple[str, int, str | None], int]]:
-    """Returns all sprites and the row of each (name, side, tint).
+    """Return all sprites and the row of each (name, side, tint).
 
     Sprites are premultiplied RGBA with a clear rim of one pixel, shape [N, 82, 82, 4].
     """
@@ -78,7 +78,7 @@ class World:
     """Renders scenes on one device."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
-        """Holds sprites and backgrounds on `device` (about 45 MB)."""
+        """Hold sprites and backgrounds on ``device`` (about 45 MB)."""
         self.device = torch.device(device)
         sprites, self.rows = make_sprites()
         self.sprites = sprites.to(device)
@@ -87,11 +87,11 @@ class World:
     def render(
         self, scenes: Sequence[Scene], *, gather: bool | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns pictures and masks of scenes with up to three objects each.
+        """Return pictures and masks of scenes with up to three objects each.
 
         Args:
             scenes: B scenes.
-            gather: draw all scenes at once (the way of a GPU) or paste sprite by sprite (the way
+            gather: Draw all scenes at once (the way of a GPU) or paste sprite by sprite (the way
                 of a CPU); the pictures are the same. Default: what suits the device.
 
         Returns:
@@ -108,7 +108,7 @@ class World:
         return picture.permute(0, 3, 1, 2).contiguous() * 2 - 1, cover
 
     def _paste(self, scenes: Sequence[Scene], picture: torch.Tensor, cover: torch.Tensor) -> None:
-        """Draws into picture [B, 128, 128, 3] and cover [B, 3, 128, 128], one sprite at a time."""
+        """Draw into picture [B, 128, 128, 3] and cover [B, 3, 128, 128], one sprite at a time."""
         for b, scene in enumerate(scenes):
             for slot, item in enumerate(scene.items):
                 row, side = self.rows[item.name, item.size, item.tint], item.size
@@ -123,7 +123,7 @@ class World:
                 picture[b, rows, columns] += sprite[..., :3]
 
     def _gather(self, scenes: Sequence[Scene], picture: torch.Tensor, cover: torch.Tensor) -> None:
-        """Draws into picture [B, 128, 128, 3] and cover [B, 3, 128, 128], slot by slot."""
+        """Draw into picture [B, 128, 128, 3] and cover [B, 3, 128, 128], slot by slot."""
         line = torch.arange(SIDE, device=self.device)
         for slot in range(max(len(scene.items) for scene in scenes)):
             held = [
@@ -147,11 +147,11 @@ class World:
 
 
 def word_mask(word: Word, cover: torch.Tensor) -> torch.Tensor | None:
-    """Returns the exact mask of a word, bool [128, 128], or None for a word without a place.
+    """Return the exact mask of a word, bool [128, 128], or None for a word without a place.
 
     Args:
-        word: a word of the scene's caption.
-        cover: the scene's coverage from `World.render`, shape [3, 128, 128].
+        word: A word of the scene's caption.
+        cover: The scene's coverage from ``World.render``, shape [3, 128, 128].
     """
     if not word.slots:
         return None

@@ -25,7 +25,7 @@ class KeepingProcessor:
     """
 
     def __init__(self, kept: list[torch.Tensor] | None) -> None:
-        """Keeps maps in the list given; None for self-attention, whose maps nobody needs."""
+        """Keep maps in the list given; None for self-attention, whose maps nobody needs."""
         self.kept = kept
 
     def __call__(
@@ -36,7 +36,7 @@ class KeepingProcessor:
         attention_mask: torch.Tensor | None = None,
         temb: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Returns what diffusers' own processor returns, up to rounding."""
+        """Return what diffusers' own processor returns, up to rounding."""
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
             layer(source).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
@@ -61,7 +61,7 @@ class KeepingProcessor:
 
 @contextmanager
 def keep_maps(unet: UNet2DConditionModel) -> Iterator[list[torch.Tensor]]:
-    """Yields a list that fills with every cross-attention map of the next call; restores after."""
+    """Yield a list that fills with every cross-attention map of the next call; restores after."""
     kept: list[torch.Tensor] = []
     before = unet.attn_processors
     keeping = {name: KeepingProcessor(kept if "attn2" in name else None) for name in before}
@@ -75,13 +75,13 @@ def keep_maps(unet: UNet2DConditionModel) -> Iterator[list[torch.Tensor]]:
 def grounding_loss(
     maps: list[torch.Tensor], words: torch.Tensor, masks: torch.Tensor, weight: torch.Tensor
 ) -> torch.Tensor:
-    """Returns the mean squared share of attention outside the words' masks, 0 to 1.
+    """Return the mean squared share of attention outside the words' masks, 0 to 1.
 
     Args:
-        maps: cross-attention maps, each [B, pixels, 77].
-        words: token position of each of W words, int64 [B, W]; 0 where there is none.
-        masks: coverage of each word, float [B, W, 16, 16].
-        weight: of each picture, float [B].
+        maps: Cross-attention maps, each [B, pixels, 77].
+        words: Token position of each of W words, int64 [B, W]; 0 where there is none.
+        masks: Coverage of each word, float [B, W, 16, 16].
+        weight: Of each picture, float [B].
     """
     total = weight.new_zeros(())
     valid = (words > 0) * weight[:, None]

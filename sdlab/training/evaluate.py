@@ -49,19 +49,19 @@ SEARCHED = 5000
 
 
 def trained_objects() -> tuple[str, ...]:
-    """Returns the objects that the shipped model was trained on."""
+    """Return the objects that the shipped model was trained on."""
     return shipped().objects
 
 
 def held_out_captions(kind: str, count: int, objects: Sequence[str] | None = None) -> list[str]:
-    """Returns the first `count` fixed held-out captions of a kind.
+    """Return the first ``count`` fixed held-out captions of a kind.
 
     Args:
         kind: "single" (an object on a background), "colour" (a painted object), "pair" (two
             objects in a relation), all of them with any held-out combination; "held_colour" and
             "held_pair": of these, the ones whose colour or whose pair is held out.
-        count: how many.
-        objects: nouns to use; default: those of the shipped model.
+        count: How many.
+        objects: Nouns to use; default: those of the shipped model.
 
     Raises:
         ValueError: If there are not so many.
@@ -92,7 +92,7 @@ def _fits(scene: Scene, kind: str) -> bool:
 
 
 def draw(pipeline: StableDiffusionPipeline, captions: Sequence[str]) -> list[Image.Image]:
-    """Returns one picture per caption, caption n with seed n, 25 DDIM steps, guidance 4."""
+    """Return one picture per caption, caption n with seed n, 25 DDIM steps, guidance 4."""
     pictures: list[Image.Image] = []
     for first in range(0, len(captions), 8):
         part = list(captions[first : first + 8])
@@ -109,12 +109,12 @@ def draw(pipeline: StableDiffusionPipeline, captions: Sequence[str]) -> list[Ima
 
 
 def fidelity(pipeline: StableDiffusionPipeline, checker: Checker, count: int) -> dict[str, Figure]:
-    """Returns the shares of held-out captions whose objects, colours, places, relations show.
+    """Return the shares of held-out captions whose objects, colours, places, relations show.
 
     Args:
-        pipeline: the model.
-        checker: judges its pictures.
-        count: captions of each of the five kinds.
+        pipeline: The model.
+        checker: Judges its pictures.
+        count: Captions of each of the five kinds.
 
     Returns:
         "single", "colour", "background", "pair" (both objects are there) and "relation" over the
@@ -130,7 +130,7 @@ def fidelity(pipeline: StableDiffusionPipeline, checker: Checker, count: int) ->
 
 
 def _verdict(kind: str, seen: Seen, claims: Claims) -> dict[str, bool]:
-    """Returns what one picture of a caption of this kind adds to the figures."""
+    """Return what one picture of a caption of this kind adds to the figures."""
     verdict = judge(seen, claims)
     first, *others = claims.things
     if kind in STRICT_KINDS and not others:
@@ -147,7 +147,7 @@ def _verdict(kind: str, seen: Seen, claims: Claims) -> dict[str, bool]:
 
 
 def reconstruction(pipeline: StableDiffusionPipeline, count: int) -> Figure:
-    """Returns the VAE's PSNR in dB over held-out scenes."""
+    """Return the VAE's PSNR in dB over held-out scenes."""
     scenes = SceneSampler(78, trained_objects(), split="test").batch(0, count)
     pictures, _ = World().render([scene for scene, _ in scenes])
     values: list[float] = []
@@ -160,7 +160,7 @@ def reconstruction(pipeline: StableDiffusionPipeline, count: int) -> Figure:
 
 @torch.no_grad()
 def attention(pipeline: StableDiffusionPipeline, count: int) -> dict[str, Figure]:
-    """Returns how well nouns' attention at 16 x 16 finds their objects in noised held-out scenes.
+    """Return how well nouns' attention at 16 x 16 finds their objects in noised held-out scenes.
 
     It is measured at one timestep only, 400, on scenes held out by any combination. Nouns of one
     scene hang together, so the intervals are as wide as if each scene had one. The maps are
@@ -203,7 +203,7 @@ def attention(pipeline: StableDiffusionPipeline, count: int) -> dict[str, Figure
 
 @torch.no_grad()
 def reading(checker: Checker, count: int) -> Figure:
-    """Returns the share of rendered held-out scenes that the checker reads without a mistake."""
+    """Return the share of rendered held-out scenes that the checker reads without a mistake."""
     samples, world, right = SceneSampler(404, checker.objects, split="test"), World(), 0
     for first in range(0, count, 64):
         part = samples.batch(first, min(64, count - first))
@@ -213,7 +213,7 @@ def reading(checker: Checker, count: int) -> Figure:
 
 
 def scenes_per_second(repeats: int, device: str = "cpu") -> Figure:
-    """Returns how many scenes a second are drawn at random and rendered, 256 at a time."""
+    """Return how many scenes a second are drawn at random and rendered, 256 at a time."""
     world, samples = World(device), SceneSampler(80)
     speeds = []
     for number in range(repeats + 1):
@@ -225,7 +225,7 @@ def scenes_per_second(repeats: int, device: str = "cpu") -> Figure:
 
 
 def seconds_per_picture(pipeline: StableDiffusionPipeline, repeats: int) -> Figure:
-    """Returns the warm wall time of one picture, 25 steps with guidance; the mean of `repeats`."""
+    """Return the warm wall time of one picture, 25 steps with guidance; the mean of ``repeats``."""
     draw(pipeline, ["a parrot on a beach"])
     times = []
     for _ in range(repeats):
@@ -236,7 +236,7 @@ def seconds_per_picture(pipeline: StableDiffusionPipeline, repeats: int) -> Figu
 
 
 def showcase(pipeline: StableDiffusionPipeline) -> tuple[list[str], Image.Image]:
-    """Returns 48 held-out captions, 16 of each kind, and their pictures with seeds 0 to 47."""
+    """Return 48 held-out captions, 16 of each kind, and their pictures with seeds 0 to 47."""
     captions = [caption for kind in KINDS for caption in held_out_captions(kind, 16)]
     pictures = draw(pipeline, captions)
     width, height = (side + 2 for side in pictures[0].size)
@@ -247,12 +247,12 @@ def showcase(pipeline: StableDiffusionPipeline) -> tuple[list[str], Image.Image]
 
 
 def bytes_on_disk(folder: Path = FOLDER) -> int:
-    """Returns the size of all files of a model folder."""
+    """Return the size of all files of a model folder."""
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
 
 def load_pipeline(folder: Path = FOLDER) -> StableDiffusionPipeline:
-    """Returns the pipeline of a folder in float32, quiet."""
+    """Return the pipeline of a folder in float32, quiet."""
     pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

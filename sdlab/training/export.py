@@ -22,7 +22,7 @@ CHECKSUMS = "sha256.txt"
 
 
 def expand_vocabulary(text: CLIPTextModel, vocabulary: Vocabulary) -> CLIPTextModel:
-    """Returns the text encoder with CLIP's 49,408 token rows.
+    """Return the text encoder with CLIP's 49,408 token rows.
 
     A token that training never saw gets the mean of the trained word rows: it changes the prompt's
     length, and says nothing.
@@ -46,16 +46,16 @@ def export(
     objects: Sequence[str],
     shard_size: str = "64MB",
 ) -> None:
-    """Writes the pipeline, the words it knows, and the checksums.
+    """Write the pipeline, the words it knows, and the checksums.
 
     Args:
-        folder: written to; files of the same name are replaced.
-        vae: with its scaling factor in its config.
-        text: with the compact vocabulary.
-        unet: the weights to ship (averaged, if there is an average).
-        vocabulary: of `text`.
-        objects: nouns that were trained.
-        shard_size: no weights file grows larger than this, e.g. "16MB".
+        folder: Written to; files of the same name are replaced.
+        vae: With its scaling factor in its config.
+        text: With the compact vocabulary.
+        unet: The weights to ship (averaged, if there is an average).
+        vocabulary: Of ``text``.
+        objects: Nouns that were trained.
+        shard_size: No weights file grows larger than this, e.g. "16MB".
     """
     pipeline = StableDiffusionPipeline(
         vae=vae.cpu().half(),
@@ -78,7 +78,7 @@ def export(
 
 
 def _compute_in_float32(config: Path) -> None:
-    """Lets a plain `from_pretrained(folder)` load one dtype throughout.
+    """Let a plain ``from_pretrained(folder)`` load one dtype throughout.
 
     transformers follows the config's dtype, where diffusers takes float32 if nothing is said; half
     of the pipeline would then be float16, and the first call fails.
@@ -88,7 +88,7 @@ def _compute_in_float32(config: Path) -> None:
 
 
 def checksums(folder: Path) -> str:
-    """Returns one line per file of the folder, as sha256sum prints them, without its own file."""
+    """Return one line per file of the folder, as sha256sum prints them, without its own file."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != CHECKSUMS)
     return "".join(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
@@ -97,7 +97,7 @@ def checksums(folder: Path) -> str:
 
 
 def seal(folder: Path) -> None:
-    """Writes `sha256.txt`, to be checked with `sha256sum -c`, and lets everybody read the files."""
+    """Write ``sha256.txt``, for ``sha256sum -c``, and let everybody read the files."""
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)
     (folder / CHECKSUMS).write_text(checksums(folder), encoding="utf-8")

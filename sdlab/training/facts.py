@@ -15,7 +15,7 @@ from sdlab.embedded.catalogue import BACKGROUNDS, GLYPHS, OPPOSITE, RELATIONS, S
 
 
 def fact_names(objects: Sequence[str]) -> list[str]:
-    """Returns all facts that a caption about these objects can state."""
+    """Return all facts that a caption about these objects can state."""
     tinted = [glyph.name for glyph in GLYPHS if glyph.tints and glyph.name in objects]
     return [
         *objects,
@@ -29,7 +29,7 @@ def fact_names(objects: Sequence[str]) -> list[str]:
 
 
 def slot_facts(scene: Scene, slot: int) -> set[str]:
-    """Returns what the caption says about one object."""
+    """Return what the caption says about one object."""
     item = scene.items[slot]
     facts = {item.name}
     if item.tint:
@@ -43,7 +43,7 @@ def slot_facts(scene: Scene, slot: int) -> set[str]:
 
 
 def scene_facts(scene: Scene, words: Sequence[Word]) -> set[str]:
-    """Returns everything the caption says."""
+    """Return everything the caption says."""
     facts = {fact for slot in range(len(scene.items)) for fact in slot_facts(scene, slot)}
     if any(word.slots == (BACKGROUND,) for word in words):
         facts.add(f"on {scene.background}")
@@ -56,12 +56,12 @@ class FactTable:
     """Turns sets of facts into rows of zeros and ones."""
 
     def __init__(self, objects: Sequence[str]) -> None:
-        """Numbers the facts."""
+        """Number the facts."""
         self.names = fact_names(objects)
         self._index = {name: index for index, name in enumerate(self.names)}
 
     def row(self, facts: set[str]) -> torch.Tensor:
-        """Returns float32 [F], one where the fact is stated."""
+        """Return float32 [F], one where the fact is stated."""
         row = torch.zeros(len(self.names))
         row[[self._index[fact] for fact in sorted(facts)]] = 1
         return row

@@ -22,9 +22,9 @@ class Block(NamedTuple):
 
     Attributes:
         latents: float32 [N, 4, 16, 16], scaled.
-        ids: compact caption ids, int64 [N, 77].
-        words: token positions of up to six words with a place, int64 [N, 6], 0 for none.
-        masks: coverage of these words on the latent grid, float32 [N, 6, 16, 16].
+        ids: Compact caption ids, int64 [N, 77].
+        words: Token positions of up to six words with a place, int64 [N, 6], 0 for none.
+        masks: Coverage of these words on the latent grid, float32 [N, 6, 16, 16].
     """
 
     latents: torch.Tensor
@@ -35,7 +35,7 @@ class Block(NamedTuple):
 
 @torch.no_grad()
 def encode_pictures(vae: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
-    """Returns scaled latents [B, 4, 16, 16] (the posterior's mean) of pictures in -1..1."""
+    """Return scaled latents [B, 4, 16, 16] (the posterior's mean) of pictures in -1..1."""
     with torch.autocast(pictures.device.type, torch.bfloat16):
         mean = vae.encode(pictures.contiguous(memory_format=torch.channels_last)).latent_dist.mean
     return mean.float() * vae.config.scaling_factor
@@ -49,7 +49,7 @@ def make_block(
     vae: AutoencoderKL,
     vocabulary: Vocabulary,
 ) -> Block:
-    """Returns scenes `start` to `start + count - 1` of the sampler, encoded."""
+    """Return scenes ``start`` to ``start + count - 1`` of the sampler, encoded."""
     parts = []
     for first in range(start, start + count, 32):
         samples = sampler.batch(first, min(32, start + count - first))
@@ -63,7 +63,7 @@ def make_block(
 def _captions(
     samples: list[tuple[Scene, list[Word]]], cover: torch.Tensor, vocabulary: Vocabulary
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns ids [B, 77], word positions [B, 6] and word masks [B, 6, 16, 16]."""
+    """Return ids [B, 77], word positions [B, 6] and word masks [B, 6, 16, 16]."""
     rows = []
     positions = torch.zeros(len(samples), WORDS, dtype=torch.int64)
     masks = torch.zeros(len(samples), WORDS, *cover.shape[-2:], device=cover.device)

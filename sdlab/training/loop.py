@@ -1,9 +1,9 @@
 """The one training loop of all stages: seeded by step, resumable bit for bit, with a log and grids.
 
-A stage brings a module, an optimizer and `loss(step, generator)`. All randomness of step s comes
+A stage brings a module, an optimizer and ``loss(step, generator)``. All randomness of step s comes
 from a generator seeded by (seed, s), so a run that is cut and resumed from its checkpoint goes on
 as if nothing had happened. The step size is constant after a short warm-up and falls to zero over
-the last `cooldown` share of the steps.
+the last ``cooldown`` share of the steps.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Stage(Protocol):
     batch: int
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        """Returns the loss to descend and further figures for the log."""
+        """Return the loss to descend and further figures for the log."""
 
     def validate(self) -> tuple[dict[str, float], Image.Image | None]:
-        """Returns figures on held-out scenes and a picture to look at."""
+        """Return figures on held-out scenes and a picture to look at."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class TrainingPlan:
     """How long and how one stage is trained.
 
     Attributes:
-        steps: optimizer steps in all.
-        seed: names the run; the same seed and steps give the same weights on the same machine.
-        warmup: steps of linear warm-up.
-        cooldown: share of the steps over which the step size falls to zero, 0 to 1.
-        average: decay of the weights' running average, 0 for none.
-        minutes: stop (with a checkpoint) after this much time in this process, None for never.
-        checkpoint_minutes: time between checkpoints.
-        validate_every: steps between validations.
+        steps: Optimizer steps in all.
+        seed: Names the run; the same seed and steps give the same weights on the same machine.
+        warmup: Steps of linear warm-up.
+        cooldown: Share of the steps over which the step size falls to zero, 0 to 1.
+        average: Decay of the weights' running average, 0 for none.
+        minutes: Stop (with a checkpoint) after this much time in this process, None for never.
+        checkpoint_minutes: Time between checkpoints.
+        validate_every: Steps between validations.
     """
 
     steps: int
@@ -66,7 +66,7 @@ class TrainingPlan:
     validate_every: int = 250
 
     def scale(self, step: int) -> float:
-        """Returns the step size at `step` as a share of its peak."""
+        """Return the step size at ``step`` as a share of its peak."""
         rise = min(1.0, (step + 1) / max(1, self.warmup))
         fall = min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
         return rise * fall
@@ -76,7 +76,7 @@ class Trainer:
     """Trains one stage in a folder of its own, from its checkpoint if there is one."""
 
     def __init__(self, stage: Stage, plan: TrainingPlan, folder: Path) -> None:
-        """Resumes from `folder/checkpoint.safetensors` when that exists."""
+        """Resume from ``folder/checkpoint.safetensors`` when that exists."""
         self.stage, self.plan, self.folder = stage, plan, folder
         self.step, self.seconds = 0, 0.0
         self.average = {n: p.detach().clone() for n, p in stage.module.named_parameters()}
@@ -85,7 +85,7 @@ class Trainer:
             self.resume()
 
     def run(self) -> bool:
-        """Trains to the end, the time limit or SIGTERM; returns whether the stage is complete."""
+        """Train to the end, the time limit or SIGTERM; return whether the stage is complete."""
         begin = saved = last = time.monotonic()
         asked_to_stop: list[int] = []
         before = signal.signal(signal.SIGTERM, lambda number, _: asked_to_stop.append(number))
@@ -109,7 +109,7 @@ class Trainer:
         return self.step >= self.plan.steps
 
     def advance(self) -> dict[str, float]:
-        """Makes one step and returns its figures."""
+        """Make one step and return its figures."""
         generator = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + self.step)
         self.stage.module.train()
         self.stage.optimizer.zero_grad()
@@ -125,7 +125,7 @@ class Trainer:
         return {"loss": float(loss.detach()), **figures}
 
     def validate(self) -> None:
-        """Writes held-out figures to the log and a grid beside it, of the averaged weights."""
+        """Write held-out figures to the log and a grid beside it, of the averaged weights."""
         kept = {n: p.detach().clone() for n, p in self.stage.module.named_parameters()}
         self.load_average()
         self.stage.module.eval()
@@ -138,14 +138,14 @@ class Trainer:
             picture.save(self.folder / f"grid-{self.step:06d}.png")
 
     def load_average(self) -> None:
-        """Puts the averaged weights into the module (a no-op without averaging)."""
+        """Put the averaged weights into the module (a no-op without averaging)."""
         if self.plan.average:
             with torch.no_grad():
                 for name, parameter in self.stage.module.named_parameters():
                     parameter.copy_(self.average[name])
 
     def write_log(self, row: dict[str, Any]) -> None:
-        """Prints one row and adds it to log.csv as step, figure, value."""
+        """Print one row and add it to log.csv as step, figure, value."""
         print(self.stage.name, json.dumps({k: _short(v) for k, v in row.items()}), flush=True)
         with (self.folder / "log.csv").open("a", newline="") as stream:
             csv.writer(stream).writerows(
@@ -153,7 +153,7 @@ class Trainer:
             )
 
     def save(self) -> None:
-        """Writes everything needed to go on, whole or not at all."""
+        """Write everything needed to go on, whole or not at all."""
         tensors = {f"module.{n}": p.detach() for n, p in self.stage.module.named_parameters()}
         tensors |= {f"optimizer.{n}": t for n, t in self.stage.optimizer.state_tensors().items()}
         if self.plan.average:
@@ -165,10 +165,10 @@ class Trainer:
         os.replace(path.with_suffix(".part"), path)
 
     def resume(self) -> None:
-        """Reads what `save` wrote.
+        """Read what ``save`` wrote.
 
         Raises:
-            ValueError: the checkpoint is of another seed.
+            ValueError: The checkpoint is of another seed.
         """
         with safe_open(self.folder / "checkpoint.safetensors", framework="pt") as file:
             meta = file.metadata()

@@ -1,6 +1,6 @@
-"""Draws `data/glyphs.png`, the atlas of the world's objects, from the font Noto Color Emoji.
+"""Draws ``data/glyphs.png``, the atlas of the world's objects, from the font Noto Color Emoji.
 
-Run `python -m sdlab.training.make_atlas FONT` (Debian: package fonts-noto-color-emoji). The atlas
+Run ``python -m sdlab.training.make_atlas FONT`` (Debian: package fonts-noto-color-emoji). The atlas
 is ten glyphs wide; glyph i of the catalogue lies in row i // 10, column i % 10, centred, its
 longer side 92 of 96 pixels. The bitmaps in the font are 136 pixels wide and are drawn at font
 size 109.
@@ -21,7 +21,7 @@ MARGIN = 2
 
 
 def draw_glyph(font: ImageFont.FreeTypeFont, emoji: str) -> Image.Image:
-    """Returns one emoji as RGBA, cropped to its ink and centred in GLYPH_SIZE x GLYPH_SIZE."""
+    """Return one emoji as RGBA, cropped to its ink and centred in GLYPH_SIZE x GLYPH_SIZE."""
     canvas = Image.new("RGBA", (160, 160))
     ImageDraw.Draw(canvas).text((8, 8), emoji, font=font, embedded_color=True)
     box = canvas.getbbox()
@@ -37,7 +37,7 @@ def draw_glyph(font: ImageFont.FreeTypeFont, emoji: str) -> Image.Image:
 
 
 def draw_atlas(font_path: str) -> Image.Image:
-    """Returns the atlas of all glyphs of the catalogue as RGBA."""
+    """Return the atlas of all glyphs of the catalogue as RGBA."""
     font = ImageFont.truetype(font_path, 109)
     rows = -(-len(GLYPHS) // COLUMNS)
     atlas = Image.new("RGBA", (COLUMNS * GLYPH_SIZE, rows * GLYPH_SIZE))

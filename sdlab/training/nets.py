@@ -16,7 +16,7 @@ WIDTH = 128
 
 
 def make_vae() -> AutoencoderKL:
-    """Returns a fresh AutoencoderKL: 4 channels at 1/8, 3.1 M parameters."""
+    """Return a fresh AutoencoderKL: 4 channels at 1/8, 3.1 M parameters."""
     widths = (24, 48, 96, 128)
     return AutoencoderKL(
         block_out_channels=widths,
@@ -31,7 +31,7 @@ def make_vae() -> AutoencoderKL:
 
 
 def make_unet() -> UNet2DConditionModel:
-    """Returns a fresh UNet2DConditionModel for 16 x 16 latents, 11.5 M parameters."""
+    """Return a fresh UNet2DConditionModel for 16 x 16 latents, 11.5 M parameters."""
     return UNet2DConditionModel(
         sample_size=16,
         block_out_channels=(96, 160, 192),
@@ -44,7 +44,7 @@ def make_unet() -> UNet2DConditionModel:
 
 
 def make_text_encoder(vocabulary: int) -> CLIPTextModel:
-    """Returns a fresh CLIPTextModel, 128 wide, 3 layers, with `vocabulary` token rows."""
+    """Return a fresh CLIPTextModel, 128 wide, 3 layers, with ``vocabulary`` token rows."""
     # The end token is found as the largest id (CLIP's own rule), which `eos_token_id=2` selects in
     # transformers; a compact vocabulary keeps its end token last.
     config = CLIPTextConfig(
@@ -62,15 +62,15 @@ def make_text_encoder(vocabulary: int) -> CLIPTextModel:
 
 
 def load_part(part: Any, folder: Path, name: str) -> Any:
-    """Returns one part of a pipeline folder in float32."""
+    """Return one part of a pipeline folder in float32."""
     return part.from_pretrained(folder / name, torch_dtype=torch.float32)
 
 
 def load_tokenizer(folder: Path = FOLDER) -> CLIPTokenizer:
-    """Returns CLIP's tokenizer with its own 49,408 entries."""
+    """Return CLIP's tokenizer with its own 49,408 entries."""
     return CLIPTokenizer.from_pretrained(folder / "tokenizer")
 
 
 def make_scheduler() -> DDIMScheduler:
-    """Returns the schedule of Stable Diffusion: scaled_linear, 1000 steps, epsilon."""
+    """Return the schedule of Stable Diffusion: scaled_linear, 1000 steps, epsilon."""
     return DDIMScheduler.from_pretrained(FOLDER / "scheduler")

@@ -19,7 +19,7 @@ EPSILON = 1e-8
 
 
 def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Returns the nearest semi-orthogonal matrix of `matrix` [M, N], roughly, in bfloat16."""
+    """Return the nearest semi-orthogonal matrix of ``matrix`` [M, N], roughly, in bfloat16."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.bfloat16()
     x = x / (x.norm() + 1e-7)
@@ -35,8 +35,8 @@ class MuonAdamW:
     """One optimizer over named parameters.
 
     Attributes:
-        muon_lr: peak step of a matrix (spectral norm per step).
-        adam_lr: peak step of AdamW.
+        muon_lr: Peak step of a matrix (spectral norm per step).
+        adam_lr: Peak step of AdamW.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class MuonAdamW:
         weight_decay: float = 0.0,
         plain: tuple[str, ...] = ("embed", "conv_in", "conv_out", "head"),
     ) -> None:
-        """Sorts parameters; a name that holds a word of `plain` goes to AdamW."""
+        """Sort parameters; a name that holds a word of ``plain`` goes to AdamW."""
         self.muon_lr, self.adam_lr, self.weight_decay = muon_lr, adam_lr, weight_decay
         self.parameters = {name: p for name, p in named if p.requires_grad}
         self.matrices = {
@@ -62,13 +62,13 @@ class MuonAdamW:
         self.count = 0
 
     def zero_grad(self) -> None:
-        """Drops all gradients."""
+        """Drop all gradients."""
         for parameter in self.parameters.values():
             parameter.grad = None
 
     @torch.no_grad()
     def step(self, scale: float = 1.0) -> None:
-        """Updates all parameters with the peak steps times `scale` (0 to 1)."""
+        """Update all parameters with the peak steps times ``scale`` (0 to 1)."""
         self.count += 1
         for name, parameter in self.parameters.items():
             if parameter.grad is None:
@@ -103,11 +103,11 @@ class MuonAdamW:
         parameter.addcdiv_(mean, (square / second).sqrt() + EPSILON, value=-lr / first)
 
     def state_tensors(self) -> dict[str, torch.Tensor]:
-        """Returns the whole state as named tensors."""
+        """Return the whole state as named tensors."""
         return {**self.state, "count": torch.tensor(self.count)}
 
     def load_state_tensors(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Takes up a state that `state_tensors` gave."""
+        """Take up a state that ``state_tensors`` gave."""
         self.state = {
             name: value.clone().to(next(iter(self.parameters.values())).device)
             for name, value in tensors.items()

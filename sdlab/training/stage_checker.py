@@ -39,7 +39,7 @@ class CheckerStage:
         batch: int = 48,
         muon_lr: float = 0.02,
     ) -> None:
-        """Takes the network to train."""
+        """Take the network to train."""
         self.world, self.batch = world, batch
         self.vae = vae.to(world.device).eval().requires_grad_(False)
         self.module = checker.to(device=world.device, memory_format=torch.channels_last)
@@ -48,7 +48,7 @@ class CheckerStage:
         self.held_out = SceneSampler(0, checker.objects, split="test").batch(50_000, 256)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        """Returns the sum of the five cross-entropies of one batch."""
+        """Return the sum of the five cross-entropies of one batch."""
         samples = [
             self.samplers[number % 4 == 0](number)
             for number in range(step * self.batch, (step + 1) * self.batch)
@@ -72,7 +72,7 @@ class CheckerStage:
         return sum(parts), dict(zip(names, (float(p.detach()) for p in parts), strict=True))
 
     def _truth(self, scenes: list[Scene]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Returns centres [B, 1, 16, 16], labels [B, 3, 16, 16] (-1: none), backgrounds [B]."""
+        """Return centres [B, 1, 16, 16], labels [B, 3, 16, 16] (-1: none), backgrounds [B]."""
         centre = torch.zeros(len(scenes), 1, GRID, GRID)
         labels = torch.full((len(scenes), 3, GRID, GRID), -1)
         words = {side: number for number, side in enumerate(SIZES.values())}
@@ -91,7 +91,7 @@ class CheckerStage:
         return centre, labels, backgrounds
 
     def _roughen(self, pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Returns pictures [B, 3, 128, 128], most of them disturbed in one way or another."""
+        """Return pictures [B, 3, 128, 128], most of them disturbed in one way or another."""
         device, count = pictures.device, len(pictures)
         few = pictures[:DISTURBED]
         latents = self.vae.encode(few).latent_dist.mean
@@ -108,18 +108,18 @@ class CheckerStage:
         return (mixed + shift.to(device)).clamp(-1, 1)
 
     def validate(self) -> tuple[dict[str, float], Image.Image | None]:
-        """Returns how often each kind of statement is judged right on 256 held-out scenes."""
+        """Return how often each kind of statement is judged right on 256 held-out scenes."""
         pictures, _ = self.world.render([scene for scene, _ in self.held_out])
         return accuracy(self.module, pictures, self.held_out), grid(pictures[:16], 8)
 
 
 def accuracy(checker: Checker, pictures: torch.Tensor, samples: list) -> dict[str, float]:
-    """Returns shares, 0 to 1: scenes read without a mistake, captions fulfilled, backgrounds.
+    """Return shares, 0 to 1: scenes read without a mistake, captions fulfilled, backgrounds.
 
     Args:
-        checker: the checker to examine.
-        pictures: rendered scenes in -1..1, shape [B, 3, 128, 128].
-        samples: the B scenes with their captions.
+        checker: The checker to examine.
+        pictures: Rendered scenes in -1..1, shape [B, 3, 128, 128].
+        samples: The B scenes with their captions.
     """
     from sdlab.embedded.captions import text_of
 

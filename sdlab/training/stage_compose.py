@@ -42,12 +42,12 @@ class Fact(NamedTuple):
     slot: int | None = None
 
     def read(self, scene: Scene) -> str:
-        """Returns the scene's value."""
+        """Return the scene's value."""
         holder = scene if self.slot is None else scene.items[self.slot]
         return getattr(holder, self.field)
 
     def write(self, scene: Scene, value: str) -> Scene:
-        """Returns the scene with another value; the objects of a count stay alike."""
+        """Return the scene with another value; the objects of a count stay alike."""
         change: dict[str, Any] = {self.field: value}
         if self.slot is None:
             return scene._replace(**change)
@@ -60,7 +60,7 @@ class Fact(NamedTuple):
         )
 
     def others(self, scene: Scene, objects: tuple[str, ...]) -> list[str]:
-        """Returns the values that could stand here instead, in a caption of the same length."""
+        """Return the values that could stand here instead, in a caption of the same length."""
         now = self.read(scene)
         if self.field == "background":
             return [name for name in PLAIN if name != now]
@@ -74,7 +74,7 @@ class Fact(NamedTuple):
 
 
 def facts_of(scene: Scene) -> tuple[list[Fact], list[int]]:
-    """Returns the facts that can be exchanged, and the slots of single coloured objects.
+    """Return the facts that can be exchanged, and the slots of single coloured objects.
 
     The noun of a count stays: not every plural has one token.
     """
@@ -95,7 +95,7 @@ def facts_of(scene: Scene) -> tuple[list[Fact], list[int]]:
 def exchanged(
     scene: Scene, objects: tuple[str, ...], rng: random.Random
 ) -> tuple[Scene, Scene, Scene] | None:
-    """Returns the scenes (a', b), (a, b') and (a', b') of a scene (a, b).
+    """Return the scenes (a', b), (a, b') and (a', b') of a scene (a, b).
 
     Returns None where it has no two facts to exchange, or none whose four scenes are all of the
     training split is found in a dozen tries.
@@ -123,7 +123,7 @@ def exchanged(
 
 
 def with_new_layers(text: CLIPTextModel, seed: int) -> CLIPTextModel:
-    """Returns a text encoder with the embeddings and last norm of `text`, the rest untrained."""
+    """Return a text encoder with the embeddings and last norm of ``text``, the rest untrained."""
     torch.manual_seed(seed)
     made = make_text_encoder(text.config.vocab_size)
     kept = {n: t for n, t in text.state_dict().items() if "embedding" in n or "final_layer" in n}
@@ -146,7 +146,7 @@ class ComposeStage:
         batch: int = 96,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Takes the earlier text encoder, with its compact vocabulary; keeps its embeddings."""
+        """Take the earlier text encoder, with its compact vocabulary; keep its embeddings."""
         self.vocabulary, self.objects, self.batch = vocabulary, objects, batch
         self.seed, self.device = seed, torch.device(device)
         self.before = before.to(device).eval().requires_grad_(False)
@@ -156,7 +156,7 @@ class ComposeStage:
         self.scenes = SceneSampler(seed, objects)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        """Returns the mean squared distance of one batch to its targets."""
+        """Return the mean squared distance of one batch to its targets."""
         quads = [
             quad
             for number in range(step * self.batch, (step + 1) * self.batch)
@@ -172,7 +172,7 @@ class ComposeStage:
         return error, {"before": float((h[0] - target).square().mean())}
 
     def _captions(self, number: int) -> list[torch.Tensor] | None:
-        """Returns compact ids of the four captions of scene `number`, each int64 [77]."""
+        """Return compact ids of the four captions of scene ``number``, each int64 [77]."""
         scene, _ = self.scenes(number)
         rng = random.Random(f"{self.seed}/compose/{number}")
         found = exchanged(scene, self.objects, rng)
@@ -183,7 +183,7 @@ class ComposeStage:
         return [self.vocabulary.encode(words)[0] for words in captions]
 
     def validate(self) -> tuple[dict[str, float], Image.Image | None]:
-        """Returns the distance on scenes that no step has read."""
+        """Return the distance on scenes that no step has read."""
         far = 1_000_000 // self.batch
         error, figures = self.loss(far, torch.Generator())
         return {"error": float(error), **figures}, None

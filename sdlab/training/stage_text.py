@@ -39,7 +39,7 @@ class ImageTower(nn.Module):
         self.head = nn.Linear(widths[-1] * 16, WIDTH)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Returns embeddings that still know where things are."""
+        """Return embeddings that still know where things are."""
         return self.head(self.body(pictures).flatten(1))
 
 
@@ -70,7 +70,7 @@ class TextStage:
         batch: int = 160,
         muon_lr: float = 0.01,
     ) -> None:
-        """Takes the text encoder to train, with its compact vocabulary."""
+        """Take the text encoder to train, with its compact vocabulary."""
         self.vocabulary, self.world, self.batch = vocabulary, world, batch
         self.facts = FactTable(objects)
         torch.manual_seed(seed)
@@ -80,7 +80,7 @@ class TextStage:
         self.held_out = SceneSampler(0, objects, split="test").batch(0, 256)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        """Returns contrastive plus reading loss of one batch."""
+        """Return contrastive plus reading loss of one batch."""
         samples = self.scenes.batch(step * self.batch, self.batch)
         contrast, reading, _ = self._losses(samples)
         figures = {"contrast": float(contrast.detach()), "reading": float(reading.detach())}
@@ -112,7 +112,7 @@ class TextStage:
         return contrast, reading, figures
 
     def _targets(self, samples: list, encoded: list) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns facts [B, 32, F] to be read at each token, and weights [B, 32]."""
+        """Return facts [B, 32, F] to be read at each token, and weights [B, 32]."""
         target = torch.zeros(len(samples), TOKENS, len(self.facts.names))
         weight = torch.zeros(len(samples), TOKENS)
         for row, ((scene, words), (ids, places)) in enumerate(zip(samples, encoded, strict=True)):
@@ -129,12 +129,12 @@ class TextStage:
         return target, weight
 
     def validate(self) -> tuple[dict[str, float], Image.Image | None]:
-        """Returns held-out losses, captions read without a mistake, pictures found among 256."""
+        """Return held-out losses, captions read without a mistake, pictures found among 256."""
         contrast, reading, figures = self._losses(self.held_out)
         return {"contrast": float(contrast), "reading": float(reading), **figures}, None
 
     def finish(self) -> CLIPTextModel:
-        """Returns the text encoder; positions never trained take the last trained one's row."""
+        """Return the text encoder; positions never trained take the last trained one's row."""
         table = self.module.text.embeddings.position_embedding.weight
         with torch.no_grad():
             table[TOKENS:] = table[TOKENS - 1]

@@ -2,7 +2,7 @@
 
 The loss is weighted with 1 / alpha_bar, clipped at 30 (which makes it the v-prediction loss,
 Salimans and Ho 2022, arXiv 2202.00512, while the network still predicts epsilon); one caption in
-ten is empty, for guidance. Watch `gap` in the log: how much the loss at timestep 700 rises when
+ten is empty, for guidance. Watch ``gap`` in the log: how much the loss at timestep 700 rises when
 captions are shuffled. A U-Net that ignores the prompt has no gap although its loss falls.
 """
 
@@ -45,14 +45,14 @@ KINDS = (
 
 
 def spread_timesteps(shares: torch.Tensor) -> torch.Tensor:
-    """Returns timesteps int64 of shares in 0..1, spread as SPREAD says."""
+    """Return timesteps int64 of shares in 0..1, spread as SPREAD says."""
     reach, last = np.array(SPREAD).T
     timesteps = np.interp(shares.numpy(), reach, last)
     return torch.from_numpy(timesteps).long().clamp(0, 999)
 
 
 def faint_signal(timesteps: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Returns by what factor each sample's picture is weakened, float [B], 1 for most.
+    """Return by what factor each sample's picture is weakened, float [B], 1 for most.
 
     A sampler starts from noise that holds no picture, while training, even at timestep 999, shows
     one: with 1,024 latent values of signal to noise 0.005 a network can see who stands left, and
@@ -99,7 +99,7 @@ class UnetStage:
         world: World,
         settings: UnetSettings,
     ) -> None:
-        """Takes the network to train and its frozen neighbours."""
+        """Take the network to train and its frozen neighbours."""
         self.world, self.vocabulary, self.settings = world, vocabulary, settings
         self.batch = settings.batch
         self.steps_per_block = PASSES * settings.block // settings.batch
@@ -114,7 +114,7 @@ class UnetStage:
         self._block: tuple[int, Block] | None = None
 
     def block_at(self, step: int) -> tuple[Block, torch.Tensor]:
-        """Returns the block that step `step` reads and the row numbers of its batch."""
+        """Return the block that step ``step`` reads and the row numbers of its batch."""
         size = self.settings.block
         steps_per_pass = size // self.batch
         number, inside = divmod(step, PASSES * steps_per_pass)
@@ -127,7 +127,7 @@ class UnetStage:
         return self._block[1], rows[first : first + self.batch].to(self.world.device)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        """Returns the weighted noise loss of one batch (plus grounding, if asked for)."""
+        """Return the weighted noise loss of one batch (plus grounding, if asked for)."""
         block, rows = self.block_at(step)
         count, device = len(rows), self.world.device
         spread = (torch.arange(count) + torch.rand(count, generator=generator)) / count
@@ -151,7 +151,7 @@ class UnetStage:
         return (1 / self.alpha_bar[timesteps]).clamp(max=WEIGHT_CLIP)
 
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
-        """Returns the text encoder's last hidden state, [B, 77, 128]."""
+        """Return the text encoder's last hidden state, [B, 77, 128]."""
         with torch.no_grad(), torch.autocast(self.world.device.type, torch.bfloat16):
             return self.text(input_ids=ids).last_hidden_state
 
@@ -163,9 +163,9 @@ class UnetStage:
         noise: torch.Tensor,
         signal: torch.Tensor | float = 1.0,
     ) -> torch.Tensor:
-        """Returns the mean squared error of the predicted noise, shape [B].
+        """Return the mean squared error of the predicted noise, shape [B].
 
-        Where `signal` [B] weakens the picture, the noise to predict is still the one whose x0 is
+        Where ``signal`` [B] weakens the picture, the noise to predict is still the one whose x0 is
         the whole picture.
         """
         alpha_bar = self.alpha_bar[timesteps].view(-1, 1, 1, 1)
@@ -179,7 +179,7 @@ class UnetStage:
         return (eps_pred.float() - eps).square().mean((1, 2, 3))
 
     def validate(self) -> tuple[dict[str, float], Image.Image | None]:
-        """Returns held-out losses at some timesteps, the caption gap at 700, and a grid."""
+        """Return held-out losses at some timesteps, the caption gap at 700, and a grid."""
         generator = torch.Generator().manual_seed(11)
         noise = torch.randn(self.held_out.latents.shape, generator=generator).to(self.world.device)
         figures = {f"t{t}": self._error_at(t, noise, 0) for t in (100, 400, 700)}
@@ -193,7 +193,7 @@ class UnetStage:
         return figures, grid(pictures, 8)
 
     def _error_at(self, timestep: int, noise: torch.Tensor, shuffle: int) -> float:
-        """Returns the held-out noise error at one timestep; `shuffle` rolls the captions."""
+        """Return the held-out noise error at one timestep; ``shuffle`` rolls the captions."""
         total = 0.0
         ids = self.held_out.ids.roll(shuffle, 0)
         for part in torch.arange(len(ids)).split(64):
@@ -206,7 +206,7 @@ class UnetStage:
     def sample(
         self, ids: torch.Tensor, seeds: range, steps: int = 25, guidance_scale: float = 4.0
     ) -> torch.Tensor:
-        """Returns latents [B, 4, 16, 16] of DDIM with guidance, one seed a picture."""
+        """Return latents [B, 4, 16, 16] of DDIM with guidance, one seed a picture."""
         scheduler = make_scheduler()
         scheduler.set_timesteps(steps)
         x = torch.cat(

@@ -24,7 +24,7 @@ LATENT_NOISE = 0.05
 
 
 def psnr(pictures: torch.Tensor, restored: torch.Tensor) -> torch.Tensor:
-    """Returns the PSNR of each picture in dB, shape [B]; values in -1..1, restored ones clamped."""
+    """Return the PSNR of each picture in dB, shape [B]; values in -1..1, restored ones clamped."""
     error = (pictures - restored.clamp(-1, 1)).square().flatten(1).mean(1)
     return 10 * torch.log10(4 / error)
 
@@ -45,7 +45,7 @@ class VaeStage:
         objects: tuple[str, ...] = CORE,
         muon_lr: float = 0.02,
     ) -> None:
-        """Takes the network to train; `batch` counts pictures of 128 x 128."""
+        """Take the network to train; ``batch`` counts pictures of 128 x 128."""
         self.world, self.batch = world, batch
         self.module = vae.to(device=world.device, memory_format=torch.channels_last)
         vae.encoder.requires_grad_(not decoder_only)
@@ -55,7 +55,7 @@ class VaeStage:
         self.held_out = SceneSampler(0, objects, split="test").batch(0, 32)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        """Returns the reconstruction loss of one batch of crops or whole pictures."""
+        """Return the reconstruction loss of one batch of crops or whole pictures."""
         pictures = self._pictures(step, generator)
         with torch.autocast(self.world.device.type, torch.bfloat16):
             posterior = self.module.encode(pictures).latent_dist
@@ -84,7 +84,7 @@ class VaeStage:
         return pictures.contiguous(memory_format=torch.channels_last)
 
     def validate(self) -> tuple[dict[str, float], Image.Image | None]:
-        """Returns PSNR and latent statistics over 32 held-out scenes."""
+        """Return PSNR and latent statistics over 32 held-out scenes."""
         pictures, _ = self.world.render([scene for scene, _ in self.held_out])
         latents = self.module.encode(pictures).latent_dist.mean
         restored = self.module.decode(latents).sample
@@ -94,7 +94,7 @@ class VaeStage:
 
 
 def _crop(picture: torch.Tensor, item: tuple, dx: int, dy: int) -> torch.Tensor:
-    """Returns 64 x 64 pixels around an item, shifted by whole cells and kept inside."""
+    """Return 64 x 64 pixels around an item, shifted by whole cells and kept inside."""
     _, size, x, y, *_ = item
     left, top = (
         min(max((corner + size // 2 - CROP // 2) // 8 * 8 + 8 * shift, 0), 128 - CROP)

@@ -7,9 +7,9 @@ The stages: VAE, text encoder, composition of its words, U-Net, checker.
         --export checkpoints/pipeline --shard 16MB
 
 Every stage keeps a folder with its checkpoint, its log and its grids; started again with the same
-arguments, the command goes on where it was. With `--steps` a run is the same for the same seed;
+arguments, the command goes on where it was. With ``--steps`` a run is the same for the same seed;
 with a budget the number of steps is set by the speed measured at the start and kept in
-`plan.json`, from which the run can be repeated; a larger number written there lengthens it.
+``plan.json``, from which the run can be repeated; a larger number written there lengthens it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ TRIAL_STEPS = 3
 
 
 def parser() -> argparse.ArgumentParser:
-    """Returns the command's arguments."""
+    """Return the command's arguments."""
     made = argparse.ArgumentParser("sdlab train", description=__doc__.split("\n")[0])
     add = made.add_argument
     add("--out", type=Path, default=Path("checkpoints/embedded"), help="folder of the run")
@@ -87,7 +87,7 @@ class TrainingRun:
     """One training run: its arguments, its networks, its folder."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        """Makes the world and the networks."""
+        """Make the world and the networks."""
         self.arguments, self.out = arguments, arguments.out
         self.device = choose_device(arguments.device)
         self.objects = CORE if arguments.objects == "core" else NAMES
@@ -101,7 +101,7 @@ class TrainingRun:
         self._make_networks()
 
     def _make_networks(self) -> None:
-        """Makes the four networks, fresh and seeded, or from `--start`."""
+        """Make the four networks, fresh and seeded, or from ``--start``."""
         torch.manual_seed(self.arguments.seed)
         start = self.arguments.start
         self.vae = load_part(AutoencoderKL, start, "vae") if start else make_vae()
@@ -112,7 +112,7 @@ class TrainingRun:
         self.checker = Checker(self.objects)
 
     def stage(self, name: str) -> Stage:
-        """Returns a stage ready to train; what it needs of earlier stages is read from disk."""
+        """Return a stage ready to train; what it needs of earlier stages is read from disk."""
         seed = self.arguments.seed + STAGES.index(name)
         many = self.device.type == "cuda"
         if name == "vae":
@@ -163,14 +163,14 @@ class TrainingRun:
         return here or self.arguments.start is None
 
     def _take_text(self) -> CLIPTextModel:
-        """Returns the text encoder as its last stage left it, or the one started from."""
+        """Return the text encoder as its last stage left it, or the one started from."""
         text = self._read_text()
         if (self.out / "compose" / "checkpoint.safetensors").exists():
             read_back(text, self.out / "compose")
         return text
 
     def _read_text(self) -> CLIPTextModel:
-        """Returns the text encoder that the stage "compose" starts from."""
+        """Return the text encoder that the stage "compose" starts from."""
         if not self._trained("text"):
             return self.text
         stage = self._text_stage(self.arguments.seed + STAGES.index("text"))
@@ -178,7 +178,7 @@ class TrainingRun:
         return stage.finish()
 
     def _take_vae(self) -> None:
-        """Reads the trained VAE back; its scaling factor is 1 / std of its latents, set once."""
+        """Read the trained VAE back; its scaling factor is 1 / std of its latents, set once."""
         if not self._trained("vae"):
             return
         read_back(self.vae, self.out / "vae")
@@ -191,10 +191,10 @@ class TrainingRun:
         self.vae.register_to_config(scaling_factor=json.loads(file.read_text()))
 
     def plan(self, name: str, make: Callable[[], Stage]) -> TrainingPlan:
-        """Returns the stage's plan: as kept in plan.json, or new, and then kept.
+        """Return the stage's plan: as kept in plan.json, or new, and then kept.
 
         Raises:
-            ValueError: the stage was begun with other arguments.
+            ValueError: The stage was begun with other arguments.
         """
         file, terms = self.out / name / "plan.json", self._terms(name)
         if file.exists():
@@ -221,7 +221,7 @@ class TrainingRun:
         )
 
     def _terms(self, name: str) -> dict[str, Any]:
-        """Returns the arguments that a stage must be resumed with to stay the same run."""
+        """Return the arguments that a stage must be resumed with to stay the same run."""
         given = self.arguments
         terms = {"seed": given.seed, "objects": given.objects}
         terms["start"] = None if given.start is None else str(given.start)
@@ -230,7 +230,7 @@ class TrainingRun:
         return terms
 
     def train(self, name: str) -> bool:
-        """Trains one stage to its end, or to the time limit; returns whether it is complete."""
+        """Train one stage to its end, or to the time limit; return whether it is complete."""
         plan = self.plan(name, lambda: self.stage(name))
         trainer = Trainer(self.stage(name), plan, self.out / name)
         if trainer.step >= plan.steps:
@@ -241,7 +241,7 @@ class TrainingRun:
         return complete
 
     def export(self, folder: Path) -> None:
-        """Writes the pipeline of all trained stages, with the checker and the checksums."""
+        """Write the pipeline of all trained stages, with the checker and the checksums."""
         self._take_vae()
         if self._trained("unet"):
             read_back(self.unet, self.out / "unet")
@@ -263,10 +263,10 @@ class TrainingRun:
 
 
 def refuse_other_terms(folder: Path, kept: dict[str, Any], terms: dict[str, Any]) -> None:
-    """Compares a run's arguments with those that its plan.json kept; older plans kept fewer.
+    """Compare a run's arguments with those that its plan.json kept; older plans kept fewer.
 
     Raises:
-        ValueError: one of them is another.
+        ValueError: One of them is another.
     """
     for name, value in terms.items():
         before = kept.get(name, value)
@@ -281,17 +281,17 @@ def refuse_other_terms(folder: Path, kept: dict[str, Any], terms: dict[str, Any]
 
 
 def take_words(small: CLIPTextModel, full: CLIPTextModel, vocabulary: Vocabulary) -> None:
-    """Copies a full text encoder into one with the compact vocabulary."""
+    """Copy a full text encoder into one with the compact vocabulary."""
     state = full.state_dict()
     name = next(name for name in state if name.endswith("token_embedding.weight"))
     small.load_state_dict({**state, name: state[name][vocabulary.clip_ids]})
 
 
 def read_back(module: torch.nn.Module, folder: Path) -> None:
-    """Loads the weights of a stage's checkpoint: the averaged ones, if there are any.
+    """Load the weights of a stage's checkpoint: the averaged ones, if there are any.
 
     Raises:
-        ModelError: the stage was not trained yet.
+        ModelError: The stage was not trained yet.
     """
     file = folder / "checkpoint.safetensors"
     if not file.exists():
@@ -304,7 +304,7 @@ def read_back(module: torch.nn.Module, folder: Path) -> None:
 
 
 def seconds_per_step(stage: Any) -> float:
-    """Returns the time of one training step with its share of making scenes beforehand."""
+    """Return the time of one training step with its share of making scenes beforehand."""
     begin = first = time.monotonic()
     for step in range(1 + TRIAL_STEPS):
         if step == 1:
@@ -319,10 +319,10 @@ def seconds_per_step(stage: Any) -> float:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Checks the arguments' ranges.
+    """Check the arguments' ranges.
 
     Raises:
-        ValueError: one of them is out of its range.
+        ValueError: One of them is out of its range.
     """
     for name in ("steps", "batch", "block", "threads"):
         value = getattr(arguments, name)
@@ -336,11 +336,11 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Trains as the arguments say and returns 0, or 3 when stopped by `--minutes`.
+    """Train as the arguments say and return 0, or 3 when stopped by ``--minutes``.
 
     Raises:
-        ValueError: an argument is out of its range, or other than the run was begun with.
-        ModelError: the device is not there, or a stage that is needed was not trained yet.
+        ValueError: An argument is out of its range, or other than the run was begun with.
+        ModelError: The device is not there, or a stage that is needed was not trained yet.
     """
     arguments = parser().parse_args(argv)
     check(arguments)

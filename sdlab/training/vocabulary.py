@@ -20,7 +20,7 @@ LENGTH = 77
 
 
 def world_words(objects: Sequence[str]) -> list[str]:
-    """Returns every word that a caption about these objects can hold, sorted."""
+    """Return every word that a caption about these objects can hold, sorted."""
     phrases = [*OPENINGS, *PLAIN_TEMPLATES, *RELATIONS.values(), *DRAWN.values(), *COUNTS.values()]
     words = {word for phrase in phrases for word in phrase.split() if word != "{}"}
     words |= {"a", "an", "and", ",", *BACKGROUNDS, *TINTS, *SIZES} - {"medium"}
@@ -32,14 +32,14 @@ class Vocabulary:
     """Encodes captions into compact ids; the last two ids are the start and the end token."""
 
     def __init__(self, tokenizer: CLIPTokenizer, objects: Sequence[str]) -> None:
-        """Tokenises every word of the world once."""
+        """Tokenise every word of the world once."""
         self.pieces = {w: tokenizer(w).input_ids[1:-1] for w in world_words(objects)}
         inner = sorted({piece for pieces in self.pieces.values() for piece in pieces})
         self.clip_ids = [*inner, tokenizer.bos_token_id, tokenizer.eos_token_id]
         self._compact = {clip_id: index for index, clip_id in enumerate(self.clip_ids)}
 
     def __len__(self) -> int:
-        """Returns the number of compact ids."""
+        """Return the number of compact ids."""
         return len(self.clip_ids)
 
     @cached_property
@@ -48,7 +48,7 @@ class Vocabulary:
         return self.encode([])[0]
 
     def encode(self, words: Sequence[Word]) -> tuple[torch.Tensor, list[tuple[int, ...]]]:
-        """Returns a caption's compact ids, int64 [77], and the token positions of each word."""
+        """Return a caption's compact ids, int64 [77], and the token positions of each word."""
         start, end = len(self) - 2, len(self) - 1
         ids, places = [start], []
         for word in words:
