@@ -1,0 +1,57 @@
+"""Addresses that version 0.2.0 understood open as they did, and offer the same CSVs."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.elements.widgets.button import ButtonMixin
+
+from dashboard.shell.lab import lab, stop_worker
+from tests.dashboard.conftest import run_until
+
+DATA = Path(__file__).parents[1] / "data" / "version_0_2"
+LINKS = json.loads((DATA / "links.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def runs_folder(tmp_path_factory) -> Iterator[Path]:
+    """The stored runs, in the place of those that other tests make."""
+    folder = tmp_path_factory.mktemp("before") / "runs"
+    shutil.copytree(DATA / "runs", folder)
+    stop_worker()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SDLAB_RUNS", str(folder))
+        lab.clear()
+        yield folder
+        stop_worker()
+        lab.clear()
+
+
+@pytest.fixture
+def offered(monkeypatch) -> dict[str, str]:
+    """The first line of every CSV that a page has offered so far, by the name of its file."""
+    found: dict[str, str] = {}
+    button = ButtonMixin._download_button
+
+    def noted(self, label, data, file_name=None, **more):
+        if str(file_name).endswith(".csv"):
+            data = data() if callable(data) else data
+            found[file_name] = data.decode("utf-8-sig").splitlines()[0]
+        return button(self, label, data, file_name, **more)
+
+    monkeypatch.setattr(ButtonMixin, "_download_button", noted)
+    return found
+
+
+@pytest.mark.parametrize("link", LINKS, ids=lambda link: link["page"])
+def test_a_link_opens_as_it_did(open_page, offered, link):
+    at = open_page(link["page"], **link["params"])
+    for key in link["press"]:
+        at.button(key=key).click().run()
+    run_until(at, lambda at: set(link["csv"]) <= set(offered))
+    assert [said.value for said in (*at.exception, *at.error, *at.warning)] == []
+    kept = {name: at.query_params[name] for name in link["params"] if name in at.query_params}
+    assert kept == link["kept"]
+    assert offered == link["csv"]
