@@ -66,9 +66,15 @@ def test_other_prediction_types_agree_with_their_scheduler(kind, name):
 
 
 def test_float64_stays_float64():
-    model = Model(make_pipeline().to(torch.float64), "small")
-    run = sdlab.run(model, sdlab.Experiment(solver="heun", num_steps=2))
-    assert run.latents.dtype == torch.float64
+    pipeline = make_pipeline().to(torch.float64)
+    experiment = sdlab.Experiment(prompt="a", solver="DDIMScheduler", num_steps=2)
+    run = sdlab.run(Model(pipeline, "small"), experiment)
+    assert not torch.equal(run.latents, run.latents.float().double())  # more than float32 holds
+    theirs = pipeline(
+        "a", num_inference_steps=2, guidance_scale=4.0, output_type="latent",
+        generator=torch.Generator().manual_seed(0),
+    ).images  # fmt: skip
+    torch.testing.assert_close(run.latents, theirs, rtol=0, atol=1e-10)
 
 
 def test_float16_runs_to_the_end():

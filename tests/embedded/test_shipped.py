@@ -53,11 +53,16 @@ def test_the_weights_match_their_checksums():
     assert (FOLDER / CHECKSUMS).read_text(encoding="utf-8") == checksums(FOLDER)
 
 
-def test_diffusers_loads_the_folder_as_it_is():
+def test_diffusers_loads_the_folder_as_it_is(embedded):
     pipe = StableDiffusionPipeline.from_pretrained(FOLDER, safety_checker=None)
     assert pipe.text_encoder.dtype == pipe.unet.dtype == pipe.vae.dtype == torch.float32
-    image = pipe("a cat", num_inference_steps=1, output_type="pt").images
-    assert image.shape == (1, 3, 128, 128) and image.isfinite().all()
+    theirs = pipe(
+        "a cat", num_inference_steps=2, guidance_scale=4.0, output_type="latent",
+        generator=torch.Generator().manual_seed(7),
+    ).images  # fmt: skip
+    solver = type(pipe.scheduler).__name__
+    ours = sdlab.run(embedded, sdlab.Experiment(prompt="a cat", seed=7, solver=solver, num_steps=2))
+    torch.testing.assert_close(theirs, ours.latents, rtol=0, atol=1e-5)
 
 
 def test_everything_shipped_stays_under_45_mebibytes():

@@ -152,7 +152,12 @@ class TestFilm:
         assert len(frames) >= 5 and (frames[0].width, frames[0].height) == (34, 34)
 
     def test_a_strip_wraps(self):
-        assert strip(self.FRAMES, 3, gap=2).size == (3 * 35 - 2, 2 * 35 - 2)
+        whole = np.asarray(strip(self.FRAMES, 3, gap=2))
+        assert whole.shape == (2 * 35 - 2, 3 * 35 - 2, 4)
+        for number, frame in enumerate(self.FRAMES):
+            top, left = 35 * (number // 3), 35 * (number % 3)
+            assert np.array_equal(whole[top : top + 33, left : left + 33, :3], np.asarray(frame))
+        assert not whole[35:, 70:, 3].any()  # no sixth frame
 
     @pytest.mark.parametrize(
         ("call", "match"),

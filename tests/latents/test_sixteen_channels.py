@@ -93,4 +93,8 @@ def test_round_trip_file_and_inversion(model, run):
 
 def test_eta(model, run):
     work = fan(lambda x, sigma: x / (1 + sigma), run.latents, (5.0, 1.0, 0.0), (0.0, 1.0), (1, 2))
-    assert finish(work).latents.shape == (2, 2, 16, 16, 16)
+    (still, same), (one, other) = finish(work).latents
+    x = run.latents * 26**0.5  # sqrt(1 + 5^2), from standard normal to the first sigma
+    x = x / 6 + (x - x / 6) * (1 / 5)  # DDIM's step from sigma 5 to 1, then to 0: the mean alone
+    torch.testing.assert_close(still, (x / 2)[0])
+    assert torch.equal(still, same) and not torch.equal(one, other)

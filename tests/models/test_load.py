@@ -113,7 +113,11 @@ def test_an_xl_pipeline_is_referred_to_the_trace_that_takes_it():
 
 
 def test_pipeline_in_memory_can_change_its_dtype(embedded):
-    assert load(deepcopy(embedded.pipeline), dtype="bf16").dtype == torch.bfloat16
+    rounded = load(deepcopy(embedded.pipeline), dtype="bf16").pipeline
+    for part in ("unet", "vae", "text_encoder"):
+        before = getattr(embedded.pipeline, part).parameters()
+        for weight, exact in zip(getattr(rounded, part).parameters(), before, strict=True):
+            assert weight.dtype == torch.bfloat16 and torch.equal(weight, exact.bfloat16())
 
 
 def test_pipeline_of_another_family_is_named(embedded):

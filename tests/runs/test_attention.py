@@ -168,9 +168,9 @@ def test_bfloat16_goes_into_an_npz(small, tmp_path):
     run = sdlab.run(small, spec)
     (path,) = export_run(run.save(tmp_path / "runs"), "npz", tmp_path)
     with np.load(path) as arrays:
-        assert {arrays[name].dtype for name in arrays.files if name != "about"} == {
-            np.dtype("float32")
-        }
+        for name, tensor in run.trace.attention.tensors.items():
+            assert tensor.dtype == torch.bfloat16 and arrays[name].dtype == np.float32
+            np.testing.assert_array_equal(arrays[name], tensor.float().numpy())
 
 
 def test_no_attention_no_export(stored, tmp_path):

@@ -127,8 +127,16 @@ def test_names_do_not_overprint_however_few_there_are(tables, count):
 
 def test_one_picture_has_no_intervals_and_still_draws(tables):
     cost = tables["cost"].assign(low=np.nan, high=np.nan, pictures=1)
-    compare_cost.ranking(cost, 20, COLORS).to_dict()
-    compare_cost.error_against(cost, tables["slopes"], "nfe", COLORS, DASHES).to_dict()
+    for chart, rows in (
+        (compare_cost.ranking(cost, 20, COLORS), cost[cost["budget"] == 20]),
+        (compare_cost.error_against(cost, tables["slopes"], "nfe", COLORS, DASHES), cost),
+    ):
+        spec = chart.to_dict()
+        (bars,) = [layer for layer in spec["layer"] if {"x2", "y2"} & set(layer["encoding"])]
+        assert bars["transform"] == [{"filter": "isValid(datum.low)"}]
+        points = spec["datasets"][bars["data"]["name"]]
+        assert {point["low"] for point in points} == {None}
+        assert sorted(point["value"] for point in points) == sorted(rows["error"])
 
 
 def test_alike_samplers_stand_side_by_side(tables):
@@ -192,8 +200,7 @@ def test_a_missing_column_is_named(tables, name, column, draw):
 
 
 @pytest.mark.parametrize("name", ["pairs", "ties", "cost", "quality", "references", "paths"])
-def test_an_empty_table_draws_nothing_and_breaks_nothing(tables, name):
-    empty = tables[name].head(0)
+def test_an_empty_table_draws_a_title_and_no_row(tables, name):
     draw = {
         "pairs": compare_pairs.distances,
         "ties": lambda t: compare_pairs.ties(t, ENTRANTS),
@@ -204,7 +211,9 @@ def test_an_empty_table_draws_nothing_and_breaks_nothing(tables, name):
         "references": compare_quality.references,
         "paths": lambda t: compare_paths.trajectories(t, COLORS, DASHES),
     }[name]
-    draw(empty).to_dict()
+    full, empty = draw(tables[name]), draw(tables[name].head(0))
+    assert drawn(full) and not drawn(empty)
+    assert titles(empty.to_dict()) == titles(full.to_dict())
 
 
 def test_what_the_reference_cannot_tell_is_drawn_at_a_tenth_of_its_error(tables):

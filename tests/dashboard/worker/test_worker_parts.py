@@ -149,7 +149,11 @@ def test_a_sheet_is_read_as_written(tmp_path):
 
 
 def test_false_colours_survive_values_that_are_no_numbers():
-    assert false_colour(torch.full((1, 4, 3, 5), float("nan"))).size == (5, 3)
+    latents = torch.full((1, 4, 3, 5), float("nan"))
+    latents[0, 1] = torch.linspace(-2, 3, 15).view(3, 5)
+    red, green, blue = np.moveaxis(np.asarray(false_colour(latents)), -1, 0)
+    assert not red.any() and not blue.any()
+    assert green.ravel().tolist() == (np.arange(15) / 14 * 255).astype(int).tolist()
 
 
 @pytest.mark.parametrize(("size", "side"), [((128, 128), 384), ((1024, 512), 320), ((8, 8), 320)])

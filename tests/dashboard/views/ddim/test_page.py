@@ -92,6 +92,7 @@ def test_between_two_noises(open_page):
     )
     at = press(at, "Draw the way", lambda a: a.get("vega_lite_chart"))
     assert not at.error and not at.exception
+    assert [c.value for c in at.caption if c.value.endswith("%")] == ["0%", "50%", "100%"]
 
 
 def test_equations_hold_the_numbers_of_the_step(open_page):
