@@ -19,6 +19,6 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     stop_worker()
 
 
-# By the package, as this script lies elsewhere where it was installed from a wheel.
+# Found by the package: in a wheel this script is somewhere else.
 main = Path(dashboard.__file__).parent / "shell" / "main.py"
 app = st.App(main, routes=routes(), middleware=middleware(), lifespan=lifespan)

@@ -8,7 +8,7 @@ MENU = {"section": "Run", "title": "Compare", "icon": "compare", "place": 30}
 
 st.title("Compare", anchor=False)
 st.markdown(
-    "Samplers side by side: the same words and noise through each, how far each is from the "
-    "converged picture, at what cost, and whether the difference is more than luck."
+    "Samplers side by side, on the same prompts and noise: how far each is from the converged "
+    "picture, at what cost, and whether the difference is more than luck."
 )
 compare_page("compare")

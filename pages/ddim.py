@@ -8,7 +8,7 @@ MENU = {"section": "Latents", "title": "DDIM", "icon": "swap_horiz", "place": 22
 
 st.title("DDIM", anchor=False)
 st.markdown(
-    "DDIM makes a picture a function of its start noise. So the way can be walked backwards, from "
-    "a picture to the noise that gives it; and with eta, noise can be let back in."
+    "With DDIM the start noise alone decides the picture. So it can be run backwards, from a "
+    "picture to the noise that gives it. With eta, each step adds fresh noise again."
 )
 ddim_page("ddim")

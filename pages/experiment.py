@@ -10,7 +10,7 @@ from dashboard.widgets.run_stage import show_stage
 MENU = {"section": "Run", "title": "Experiment", "icon": "science", "place": 20}
 
 st.title("Experiment", anchor=False)
-st.markdown("Choose what decides a picture, run it, and look at every step of the way.")
+st.markdown("Choose everything that decides a picture, run it, and look at every step.")
 
 form, stage = st.columns([3, 7], gap="large")
 with form:

@@ -9,9 +9,9 @@ MENU = {"section": "Run", "title": "Home", "icon": "home", "place": 10}
 st.title("sdlab, the laboratory for Stable Diffusion", anchor=False)
 st.markdown(
     "Run a diffusion experiment and see, measure and export every step of it: how the noise "
-    "falls, what the latents hold, what guidance changes, where the time goes. It runs here and "
-    "now on a small embedded model of the true Stable Diffusion architecture, and on any Stable "
-    "Diffusion checkpoint on your GPU."
+    "falls, what the latents hold, what guidance changes, where the time goes. It runs at once "
+    "on a small embedded model of the true Stable Diffusion architecture, and with a GPU on any "
+    "Stable Diffusion checkpoint."
 )
 ways_on()
 picture_of_now()

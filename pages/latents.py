@@ -1,4 +1,4 @@
-"""Latents: what the VAE makes of a picture, how a run gets there, and what changing it does."""
+"""Latents: what the VAE encodes a picture to, how a run gets there, and what changes to it do."""
 
 import streamlit as st
 

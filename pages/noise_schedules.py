@@ -1,4 +1,4 @@
-"""Noise schedules: every sampler's way from noise to picture, on one axis, with what is wrong."""
+"""Noise schedules: the noise levels of every sampler on one axis, and what is wrong with them."""
 
 import streamlit as st
 
@@ -8,7 +8,7 @@ MENU = {"section": "Noise", "title": "Noise schedules", "icon": "show_chart", "p
 
 st.title("Noise schedules", anchor=False)
 st.markdown(
-    "Every sampler takes its own way from noise to picture. Here all ways share one axis and one "
-    "definition of sigma, and lint says what is wrong with each."
+    "Every sampler goes from noise to picture through its own noise levels. Here all of them share "
+    "one axis and one definition of sigma, and lint says what is wrong with each."
 )
 noise_schedules("schedules")

@@ -8,7 +8,7 @@ MENU = {"section": "Noise", "title": "Noised images", "icon": "blur_on", "place"
 
 st.title("Noised images", anchor=False)
 st.markdown(
-    "A sampler meets a picture at many noise levels. Here is one picture at all of them, and two "
-    "schedules side by side at the same step."
+    "A sampler visits many noise levels. Here is one picture at all of them, for two schedules "
+    "side by side at the same step."
 )
 noised_images("noised")

@@ -1,4 +1,4 @@
-"""Run: one run by its id, in the URL as ``/run?id=...``; also while it is still on its way."""
+"""Run: one run by its id, in the URL as ``/run?id=...``; also while it is still running."""
 
 import streamlit as st
 

@@ -8,7 +8,7 @@ MENU = {"section": "Noise", "title": "Solver bench", "icon": "speed", "place": 1
 
 st.title("Solver bench", anchor=False)
 st.markdown(
-    "How far from the truth does a solver end? Here simple data take the network's place, so the "
-    "truth is known: every error is the solver's own."
+    "How far from the true result does a solver end? Here simple data replace the network, so the "
+    "true result is known, and every error is the solver's own."
 )
 solver_bench("bench")

@@ -9,6 +9,6 @@ MENU = {"section": "Noise", "title": "Workbench", "icon": "architecture", "place
 st.title("Workbench", anchor=False)
 st.markdown(
     "Make a sigma curve of your own by formula, table or dragging; see what is wrong with it, "
-    "try it beside another, save it and take it elsewhere."
+    "try it beside another, save it and export it."
 )
 workbench()

@@ -183,7 +183,7 @@ def _read(key: str, check: Check) -> None:
     if not problem:
         return
     shown = texts[-1] if len(texts[-1]) <= SHOWN_LETTERS else texts[-1][:SHOWN_LETTERS] + "…"
-    note = f"{key} {shown!r}, in the address of this page, {problem}. The page goes by its default."
+    note = f"{key} {shown!r}, in the address of this page, {problem}. The default is used instead."
     state["notes"][key] = (note, _UNKNOWN)
     del st.query_params[key]
     st.rerun()

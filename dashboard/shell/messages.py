@@ -1,4 +1,4 @@
-"""The one place that turns an exception into a sentence for the person in front of the screen.
+"""Turns an exception into a sentence for the user; the only place that does.
 
 ``ValueError`` and ``SdlabError`` carry such a sentence already. Anything else is a defect of ours:
 its traceback goes to the log, and the person is told so.

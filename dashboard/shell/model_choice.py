@@ -50,8 +50,8 @@ def say_swap(name: str) -> None:
     if name != own:
         held = "in memory" if view.model and view.model.name == own else "next in memory"
         st.warning(
-            f"This runs on **{plain(name)}**, but **{plain(own)}** is {held}: running it takes "
-            f"{plain(own)} out and loads {plain(name)}.",
+            f"This runs on **{plain(name)}**, but **{plain(own)}** is {held}: running it unloads "
+            f"{plain(own)} and loads {plain(name)}.",
             icon=":material/swap_horiz:",
         )
 

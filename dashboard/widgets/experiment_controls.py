@@ -48,7 +48,7 @@ def experiment_controls(choices: Choices) -> Experiment:
         "Negative prompt",
         key="experiment.negative",
         placeholder="what to steer away from",
-        help="Takes the place of the empty prompt in guidance; used when CFG is above 1.",
+        help="Replaces the empty prompt in guidance; used when CFG is above 1.",
     )
     seed = _seed()
     solver = _solver(choices.catalogue)
@@ -185,7 +185,7 @@ def _solver(catalogue: pd.DataFrame) -> pd.Series:
         names,
         default,
         key="experiment.solver",
-        help="The laboratory's own solvers by short name, diffusers' schedulers by class.",
+        help="sdlab's solvers by short name, diffusers' schedulers by class.",
     )
     return fits.loc[name]
 
@@ -198,8 +198,8 @@ def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series) -> str:
         "Sigma curve",
         options,
         key="experiment.curve",
-        help="How the noise level falls; 'as trained' is what the model's own config says. The"
-        " Workbench makes curves of your own and saves them.",
+        help="How the noise level falls; 'as trained' is what the model's config says. On the"
+        " Workbench page you can make your own.",
     )
 
 
@@ -213,8 +213,8 @@ def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
             0.0,
             0.05,
             key="experiment.rescale",
-            help="Brings the guided prediction's spread back to that of the prompt's "
-            "(Lin et al. 2023, section 3.4).",
+            help="Reduces the spread of the guided prediction to that of the prediction with the "
+            "prompt alone (Lin et al. 2023, section 3.4).",
         )
         eta = _eta(float(solver["eta"])) if solver["takes_eta"] else None
         options = bound().text_input(
@@ -227,7 +227,7 @@ def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
             "Curve options",
             key="experiment.curve_options",
             placeholder="rho=5, or formula=sigma_max*(1-u)+0.1",
-            help="Parameters of the sigma curve, for the laboratory's own solvers.",
+            help="Parameters of the sigma curve, for sdlab's solvers.",
         )
     return {
         "width": width,

@@ -212,8 +212,8 @@ def _encoding_of_run(page: str) -> tuple[bool, int] | None:
             default="Its own",
             required=True,
             key=f"{page}.run_latents",
-            help="Those that the run ended in, or its picture encoded again: the mean of what the "
-            "VAE gives each latent pixel, or a draw from it.",
+            help="The run's final latents, or its picture encoded again: the VAE gives each latent "
+            "pixel a Gaussian; take its mean, or draw from it.",
         )
         if how == "Its own":
             return None
@@ -248,13 +248,13 @@ def _file(page: str, model: ModelView) -> Source | None:
             "Latents (.safetensors)",
             type=["safetensors"],
             key=f"{page}.latents",
-            help=f"As the Experiments section saves them; up to {_FILE_LIMIT_MB} MB. It takes the "
-            "place of the picture while it is here.",
+            help=f"As the Experiments section saves them; up to {_FILE_LIMIT_MB} MB. While it is "
+            "here it is used instead of the picture.",
         )
         others = st.toggle(
             "Accept latents of another model",
             key=f"{page}.any_model",
-            help="Its decoder may read them wrongly; the scaling is brought to this model's.",
+            help="This model's decoder may read them wrongly; they are rescaled for it.",
         )
         if file is None:
             return None

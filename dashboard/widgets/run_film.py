@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MEANINGS = {
     "x_t": "x_t, what the network is given",
-    "x0_pred": "x0_pred, the picture it expects",
+    "x0_pred": "x0_pred, the picture it predicts",
     "eps_pred": "eps_pred, the noise it sees",
 }
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 FRAME_POLL_SECONDS = 0.4
 OPTION_LIMIT = 60
 SHARED = (
-    "Other runs were in flight and shared its network calls. The picture agrees with that of the "
-    "run alone within rounding, not bit for bit. To have it bit for bit, run it alone."
+    "Other runs shared its network calls. The picture is the same as that of the run alone up to "
+    "rounding, not bit for bit. To have it bit for bit, run it alone."
 )
 
 

@@ -144,7 +144,7 @@ def _run(page: str) -> ChosenPicture | None:
         "Run id",
         key=key,
         placeholder="16 digits of 0-9 and a-f",
-        help="As the Run page's address has it; or take one of the latest below.",
+        help="As in the address of the Run page; or take one of the latest below.",
     )
     if latest:
         with st.popover("Latest runs", icon=":material/grid_view:", width="stretch"):
@@ -220,7 +220,7 @@ def _upload(page: str) -> ChosenPicture | None:
         f"{MAX_PIXELS / 1e6:.0f} million pixels. Of an animation the first frame is used, and "
         "transparent parts are laid on white.",
     )
-    st.caption("An upload stays in this browser session; a link to this page cannot carry it.")
+    st.caption("An upload stays in this browser session; a link to this page does not include it.")
     kept: ChosenPicture | None = st.session_state.get(_UPLOAD)
     if held is not None and (error := st.session_state.get(f"{key}.error")):
         stays = f" {kept.name} stays in use." if kept else ""

@@ -143,7 +143,7 @@ def test_what_so_many_pictures_can_tell_is_said_before_they_are_made():
     assert f"shows with 3 pictures above {three:.2g}, with 4" in said
     assert f"with 8 pictures above {eight:.2g}." in said and three > 3 * eight
     few = power(Comparison(four, ("a sun",), (0, 1)))
-    assert few.startswith("Fewer than 3 pictures tell nothing from luck. ")
+    assert few.startswith("Fewer than 3 pictures cannot tell a difference from luck. ")
     assert "with 2" not in few and "with 16 pictures" in few
     assert power(Comparison(four[2:], ("a sun",))) == ""
 

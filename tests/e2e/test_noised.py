@@ -52,7 +52,7 @@ def test_sample_scheduler_hostile_upload_and_on(new_page):
     page.wait_for_url("**noised.b_solver=heun**")
 
     page.get_by_role("radio", name="Upload").click()
-    expect(page.get_by_text("a link to this page cannot carry it")).to_be_visible()
+    expect(page.get_by_text("a link to this page does not include it")).to_be_visible()
     for name, data, message in (
         ("page.png", b"<!doctype html><script>alert(1)</script>", "a web page (HTML)"),
         ("bomb.png", bomb(), "10,000 x 10,000 = 100,000,000 pixels; at most 32,000,000"),

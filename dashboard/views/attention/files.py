@@ -35,8 +35,8 @@ def show_files(subject: Subject, look: Look) -> None:
         AREA_THRESHOLD,
         0.05,
         key=f"{PAGE}.area",
-        help="What the column `area` counts: the share of places above this, from 0, a map's "
-        "least value, to 1, its largest.",
+        help="The column `area` is the share of places above this threshold: 0 is a map's "
+        "smallest value, 1 its largest.",
     )
     table = _summaries(subject.key, threshold, _maps=subject.maps)
     with left:

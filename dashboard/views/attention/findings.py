@@ -104,7 +104,7 @@ def _looks_at(subject: Subject, look: Look, place: tuple[float, float]) -> None:
 def _over_steps(subject: Subject, look: Look) -> None:
     maps = subject.maps
     if len(maps) < 2:
-        st.info("One evaluation has no course over steps: take a run for that.")
+        st.info("One evaluation has no course over steps: choose a run to see it.")
         shares = _placed(_kinds(subject, look), maps)
         st.altair_chart(charts.kind_mass(shares, "step", _whole(subject)))
         csv_buttons(subject, shares=shares, words=_placed(_course(subject, look), maps))
@@ -128,13 +128,13 @@ def _over_steps(subject: Subject, look: Look) -> None:
     left.altair_chart(charts.course(shown, axis, "likeness"))
     right.altair_chart(charts.course(shown, axis, "entropy"))
     left.caption(
-        "Places that need no word rest on start or end. Pads carry meaning too, "
-        "as Stable Diffusion masks none of them."
+        "Places that need no word attend to start or end. Pads carry meaning too, "
+        "because Stable Diffusion does not mask them."
     )
     table = analysis.decided(course)
     right.caption(
-        f"A word counts as decided once its map correlates by {analysis.DECIDED} or more with its "
-        "last one, and stays so. Entropy is highest for a map that is the same everywhere."
+        f"A word counts as decided from when on its map correlates with its last map by at least "
+        f"{analysis.DECIDED}. Entropy is highest for a map that is the same everywhere."
     )
     right.dataframe(
         table,
@@ -244,11 +244,11 @@ def _overlap(subject: Subject, look: Look) -> None:
     with left:
         csv_buttons(subject, **{f"{by}_overlap": frame})
     right.markdown(
-        "An attribute that leaks, such as the red of *a red car and a blue bird* on the bird, "
-        "looks where another word's object is: its row is high in that word's column, and low "
-        "in its own noun's.\n\n"
-        "**Correlation** compares the shapes of two maps; what they share everywhere does not "
-        "count. **Overlap** is the sum of the lesser of the two maps, each scaled to sum 1."
+        "An attribute leaks if it acts where another word's object is, such as the *red* of *a red "
+        "car and a blue bird* on the bird: its row is high in that word's column, and low in its "
+        "own noun's.\n\n"
+        "**Correlation** compares the shapes of two maps; a common background does not count. "
+        "**Overlap** is the sum of the smaller of the two maps, each scaled to sum 1."
     )
 
 
@@ -285,7 +285,7 @@ def _ranking(subject: Subject, look: Look) -> None:
     right.caption(
         "Focus is 1 - entropy / ln(cells): 1 for a map in one cell, 0 for one that is the same "
         "everywhere. Grids of different sizes can be compared by it. Maps whose peak is below "
-        f"{analysis.FAINT:g} stand last: hardly any attention goes to the word there."
+        f"{analysis.FAINT:g} come last: hardly any attention goes to the word there."
     )
 
 

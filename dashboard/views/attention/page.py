@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from dashboard.views.attention.viewer import Look
 
 TAUGHT = (
-    "The embedded model's cross-attention was taught: part of its training held each word's map to "
-    "the word's true place. Maps of models trained without that are less sharp."
+    "The embedded model's cross-attention was trained to find its objects: a loss held each word's "
+    "map to the word's true place. Maps of models trained without that are less sharp."
 )
 
 MAXIMUM = ", the largest of any head for each token: shares of all tokens do not add up to 1"
@@ -60,6 +60,6 @@ def _stage(subject: Subject) -> "tuple[Look | None, tuple[float, float] | None]"
     st.caption(
         "Each map is the share of a place's attention that goes to the word, after the softmax "
         f"over all 77 tokens{MAXIMUM if heads == 'max' else ''}. The lightest colour is the "
-        "largest share of any step; the mean has a scale of its own."
+        "largest share of any step; the mean has its own scale."
     )
     return look, place

@@ -36,7 +36,7 @@ def record_controls(model: ModelView) -> AttentionRecord:
         default="mean",
         required=True,
         key=f"{PAGE}.heads",
-        help="Average or maximum over the heads, or every head by itself.",
+        help="The mean or maximum over the heads, or every head separately.",
     )
     cross = _layers(
         "Layers", [layer for layer in layers if layer.cross], "layers", (), "all layers"
@@ -47,7 +47,7 @@ def record_controls(model: ModelView) -> AttentionRecord:
         default="prompt",
         required=True,
         key=f"{PAGE}.tokens",
-        help="The prompt's, or the pads after it too.",
+        help="Only those of the prompt, or also the pads after it.",
     )
     steps = _steps()
     both = bound().toggle("The negative prompt's half too", key=f"{PAGE}.both")

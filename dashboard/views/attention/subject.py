@@ -298,8 +298,8 @@ def _usual_self_layers(name: str) -> tuple[str, ...]:
 def _level_help(name: str) -> str:
     """Return what the noise level means, and why it starts where it does."""
     text = (
-        "How far the picture is noised before the network sees it, in training timesteps of 999. "
-        "With much noise the network does not see the picture. "
+        "How much noise is added before the network sees the picture: the training timestep, 0 to "
+        "999. With much noise the network cannot see the picture. "
     )
     start = views.best(name).given_timestep
     if name in views.BEST:
@@ -307,7 +307,7 @@ def _level_help(name: str) -> str:
             f"It starts at {start}: of the levels measured on scenes with known masks "
             "(benchmarks/attention_truth.py) this model's maps found the objects best there."
         )
-    return text + f"It starts at {start}, between both ends; for this model it was not measured."
+    return text + f"It starts at {start}, in the middle; for this model it was not measured."
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

@@ -81,7 +81,7 @@ def look_controls(subject: Subject) -> Look | None:
         "Phrase",
         key=f"{PAGE}.phrase",
         placeholder="red car",
-        help="Several words as one, as they stand in the prompt.",
+        help="Several words that follow each other in the prompt, as one.",
     )
     layer = _layer(middle, subject)
     head = _head(right, maps, layer)
@@ -223,8 +223,8 @@ def _evaluations(subject: Subject) -> tuple[int, ...]:
         every,
         (every[kept.start], every[kept.stop - 1]),
         key=f"{PAGE}.mean_from_0_of_{count}",
-        help="Counted from 0, as in the tables. All that is said below without an evaluation of "
-        "its own is the mean of these. At first, for the embedded model, those that find its "
+        help="Counted from 0, as in the tables. Everything below that does not name an evaluation "
+        "is the mean of these. At first, for the embedded model, those that find its "
         "objects best.",
     )
     return every[every.index(first) : every.index(last) + 1]

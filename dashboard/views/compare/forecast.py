@@ -96,7 +96,9 @@ def power(comparison: Comparison) -> str:
     pictures = len(comparison.pictures)
     counts = sorted({n for n in (pictures, 4, 8, 16, 32) if n >= max(pictures, PICTURES)})[:3]
     shown = [f"{n} pictures above {resolution(n, samplers):.2g}" for n in counts]
-    few = f"Fewer than {PICTURES} pictures tell nothing from luck. " if pictures < PICTURES else ""
+    few = ""
+    if pictures < PICTURES:
+        few = f"Fewer than {PICTURES} pictures cannot tell a difference from luck. "
     return (
         f"{few}A difference between samplers, over what it varies by from picture to picture,"
         f" shows with {', with '.join(shown)}."

@@ -71,8 +71,9 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Dra
             DEFAULTS["seeds"],
             key=f"{page}.seeds",
             placeholder="0-3, 7",
-            help="Every prompt is made with every seed, all samplers from the same noise. What can "
-            "be told from luck depends on their number: three show only very large differences.",
+            help="Every prompt is made with every seed, and all samplers start from the same "
+            "noise. The more pictures, the smaller the differences that can be told from luck: "
+            "three show only very large ones.",
         )
         cfg = bound().number_input("Guidance scale (CFG)", 0.0, 20.0, 4.0, 0.5, key=f"{page}.cfg")
     with right:
@@ -176,7 +177,7 @@ def _budgets(page: str) -> tuple[int, str, str]:
         1000,
         20,
         key=f"{page}.budget",
-        help="Of the runs that are looked at in every detail.",
+        help="The budget of the runs that are shown in full detail.",
     )
     more = bound().text_input(
         "More budgets",
@@ -201,8 +202,9 @@ def _more(page: str, model: ModelView) -> dict[str, object]:
                 curves,
                 curves.index("karras"),
                 key=f"{page}.curve",
-                help="For samplers that name none. Over one curve all start at the same noise, "
-                "which a fair comparison needs; who cannot follow it takes what comes nearest.",
+                help="For samplers without a curve of their own. A fair comparison needs all to "
+                "start at the same noise level, as they do over one curve; a sampler that cannot "
+                "follow it takes the nearest one it can.",
             )
             negative = bound().text_input("Negative prompt", key=f"{page}.negative")
         with two:
@@ -216,8 +218,8 @@ def _more(page: str, model: ModelView) -> dict[str, object]:
                 REFERENCE_STEPS,
                 2,
                 key=f"{page}.reference",
-                help="Of Heun over karras: the converged picture. It runs at half as many steps "
-                "too, and the change between both tells its own error.",
+                help="Steps of the reference, the converged picture: Heun over karras. It also "
+                "runs at half as many steps; the change between the two estimates its own error.",
             )
             rescale = bound().slider("Guidance rescale", 0.0, 1.0, 0.0, 0.05, key=f"{page}.rescale")
         with four:
@@ -225,7 +227,7 @@ def _more(page: str, model: ModelView) -> dict[str, object]:
             if fast:
                 st.caption(f":material/bolt: {FAST}")
             else:
-                st.caption("Off: float32 as loaded, batches agree with single runs to rounding.")
+                st.caption("Off: float32 as loaded; batches agree with single runs up to rounding.")
     return {
         "curve": None if curve == OWN_CURVE else curve,
         "negative_prompt": negative or "",

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 _OPENING = "Opening the model; the first start takes some seconds …"
 _EMPTY = (
-    "Choose samplers and pictures above and press **Compare**: every sampler's picture takes shape "
-    "here, all from the same noise, and the verdict follows."
+    "Choose samplers and pictures above and press **Compare**: every sampler makes its picture "
+    "here from the same noise, and the verdict follows."
 )
-_KNOWN = "This comparison was asked for before: **Compare** opens it."
+_KNOWN = "This comparison was made or started before: **Compare** opens it."
 MANY_RUNS = 2000
 
 
@@ -226,7 +226,7 @@ def _confirm(page: str, draft: Draft, model: ModelView) -> None:
     if told.notes:
         say_unfair(page, {label: " ".join(said) for label, said in told.notes.items()})
     else:
-        st.caption(":material/balance: Nothing stands against a fair comparison.")
+        st.caption(":material/balance: All of these can be compared fairly.")
     if told.power:
         st.caption(f":material/casino: {plain(told.power)}")
 

@@ -71,7 +71,7 @@ def show_result(page: str, result: Result, again: Callable[[], None] | None) -> 
 def ranked(result: Result, prompt: str, seed: int, budget: int) -> pd.DataFrame:
     """Return the runs of one picture at one budget: who is ranked, who is not and why, the rest.
 
-    By distance each: those that nothing stands against, those with notes, those that draw noise.
+    Each by distance: those that can be compared fairly, those with notes, those that draw noise.
 
     Returns:
         Rows of ``runs`` with ``deterministic``, ``notes``, and ``rank``, from 1, of the ranked.
@@ -108,8 +108,8 @@ def tiles(page: str, result: Result) -> None:
     show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles")
     st.caption(
         "In the order of distance to the reference, in standard deviations of its latents: 1 is as "
-        "far as another picture. Who draws noise is not ranked: its picture is another by right. "
-        "Nor is who is marked with care, for what its notes say. "
+        "far as another picture. Stochastic samplers are not ranked by distance: they are allowed "
+        "to differ. Samplers marked *with care* are not ranked either; their notes say why. "
         + ("Percent: of the prompt's statements. " if rows["fidelity"].notna().any() else "")
         + "Click a picture to open its run."
     )

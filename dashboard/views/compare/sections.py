@@ -90,12 +90,12 @@ def _ranking(shown: Shown) -> None:
         + (
             ", with its 95 % interval. "
             if pictures > 1
-            else ". One picture has no interval, and nothing can be said about luck. "
+            else ". One picture has no interval, and cannot tell a difference from luck. "
         )
-        + "A dashed line, where there is one, is the reference's own error: nearer than that is "
-        "not measured. Diamonds stand beside the order, for what their notes say stands against a "
-        "fair comparison. Rings draw noise: they make another picture by right, and are judged by "
-        "Quality and by Pictures."
+        + "A dashed line, where there is one, is the reference's own error: smaller distances "
+        "are not measured. Diamonds are not ranked, because they cannot be compared fairly; their "
+        "notes say why. Rings are stochastic samplers, which are not ranked by distance: they are "
+        "allowed to differ. Quality and Pictures judge those."
     )
     _tables(shown, "cost")
 
@@ -112,9 +112,9 @@ def _over_pictures(shown: Shown) -> None:
     runs = reduce.even(runs[runs["budget"] == shown.comparison.budget])
     _chart(compare_seeds.over_pictures(runs, spread, measure, shown.colors))
     st.caption(
-        f"{_ABOUT[measure]} A dot is a picture, the upright mark their mean"
+        f"{_ABOUT[measure]} A dot is a picture, the upright mark is the mean"
         + (" (geometric)" if measure == "distance" else "")
-        + ", the bar its 95 % interval (Student's), from three pictures on."
+        + ", and the bar is its 95 % interval (Student's), from three pictures on."
     )
     _tables(shown, "spread", "runs")
 
@@ -127,14 +127,14 @@ _MEASURED = {
     "fidelity": "Fidelity",
     "spread": "Between seeds",
 }
-_OTHER = "Who draws noise makes another picture by right: take Fidelity for those."
+_OTHER = "Stochastic samplers are allowed to differ from it: judge those by Fidelity."
 _ABOUT = {
     "distance": f"Final latents against the reference's, in its standard deviations. {_OTHER}",
     "image_rmse": f"Decoded pictures against the reference's, values of 0 to 255. {_OTHER}",
     "psnr": f"Decoded pictures against the reference's, decibels: more is nearer. {_OTHER}",
     "ssim": f"Structural similarity to the reference's picture: 1 is alike. {_OTHER}",
     "fidelity": "Share of the prompt's statements that the checker finds in the picture.",
-    "spread": "How far pictures of one prompt by different seeds are from each other: variety.",
+    "spread": "How far pictures of one prompt with different seeds are from each other: variety.",
 }
 
 
@@ -169,8 +169,8 @@ def _cost(shown: Shown) -> None:
     with left:
         _chart(compare_cost.error_against(cost, slopes, "nfe", colors, dashes))
         st.caption(
-            "Straight on log axes is a power law: the wide faint line is the fitted one, its slope "
-            f"the order of convergence. Bars are 95 % intervals. {LINES}"
+            "A straight line on log axes is a power law: the wide faint line is the fit, and its "
+            f"slope is the order of convergence. Bars are 95 % intervals. {LINES}"
         )
     with right:
         _chart(compare_cost.error_against(cost, slopes, "seconds", colors, dashes))
@@ -223,15 +223,15 @@ _SHORT = {
     "sigma": "Noise level",
 }
 _HOW = {
-    "x0_to_end": "How far the picture that is expected at each step is from the converged one: "
-    "the line ends at the sampler's error.",
-    "x0_distance": "Against what the reference expects at the same noise level: 0 on its path.",
-    "x_t_distance": "How far the noisy latents have left the reference's path, both brought to "
-    "one scale at the same noise level. All start from the same noise.",
+    "x0_to_end": "How far the picture predicted at each step is from the converged one: the line "
+    "ends at the sampler's error.",
+    "x0_distance": "Distance to the reference's prediction at the same noise level: 0 on its path.",
+    "x_t_distance": "How far the noisy latents are from the reference's path at the same noise "
+    "level. All start from the same noise.",
     "x_t_std": "Noisy latents as the network is given them; noise alone has 1.",
-    "x0_pred_std": "Guidance and large steps widen it; the data's own spread is where it ends.",
-    "x_t_mean": "Noise alone has 0; what moves it is the picture that comes forward.",
-    "x0_pred_mean": "Brightness and tint of the expected picture, roughly.",
+    "x0_pred_std": "Guidance and large steps widen it; it ends at the spread of the data.",
+    "x_t_mean": "Noise alone has 0; the emerging picture moves it.",
+    "x0_pred_mean": "Roughly the brightness and tint of the predicted picture.",
     "sigma": "The noise level at which each evaluation is made.",
 }
 
@@ -255,14 +255,14 @@ def _each_other(shown: Shown) -> None:
     with left:
         _chart(compare_pairs.distances(pairs))
         st.caption(
-            "How far apart two samplers' pictures are; alike ones stand side by side. Two "
-            "implementations of one method show as a dark pair."
+            "How far apart the pictures of two samplers are; similar samplers are side by side. "
+            "Two implementations of one method show as a dark pair."
         )
         _tables(shown, "pairs")
     with right:
         if ties["tied"].notna().sum() == 0:
             _nothing(
-                "With fewer than three pictures nothing can be said about luck. Add seeds or "
+                "Fewer than three pictures cannot tell a difference from luck. Add seeds or "
                 "prompts in the form."
             )
         else:
@@ -271,9 +271,9 @@ def _each_other(shown: Shown) -> None:
             _chart(compare_pairs.ties(ties, list(first["entrant"])))
             st.caption(
                 "Blue: the row's sampler is nearer to the converged picture than the column's. "
-                "= marks pairs that are tied: known to differ by less than a factor of 1.5. ? "
-                "marks pairs of which these pictures are too few to tell; hover for the ratio "
-                "that would show. Paired test over the pictures, Holm's correction, 5 %."
+                "= marks ties: the two are known to differ by less than a factor of 1.5. ? marks "
+                "pairs for which there are too few pictures to tell; hover for the ratio that "
+                "would show. Paired test over the pictures, Holm's correction, 5 %."
             )
         _tables(shown, "ties")
 
@@ -328,9 +328,9 @@ def _reference(shown: Shown) -> None:
     else:
         _chart(compare_quality.references(table.head(60)))
         st.caption(
-            "The reference is Heun over karras at many steps. It is run at half as many too: the "
-            "method is of second order, so a third of the change between both estimates what is "
-            "still missing. A sampler nearer than that cannot be told from converged."
+            "The reference is Heun over karras at many steps. It is also run at half as many: the "
+            "method is of second order, so a third of the change between the two estimates its own "
+            "error. A sampler nearer than that cannot be distinguished from a converged one."
         )
     _tables(shown, "references", drawn=True)
 

@@ -153,7 +153,7 @@ def _draw(
         )
         rms = float(np.sqrt(np.mean(found.picture.astype(np.float64) ** 2)))
         st.caption(
-            f"Second minus first, pixel by pixel: grey is alike, bright is more in the second. "
+            f"Second minus first, pixel by pixel: grey is equal, bright is more in the second. "
             f"RMS {rms:.3g} of 255."
         )
     with right:
@@ -170,15 +170,15 @@ def _parted(a: tuple[str, str], b: tuple[str, str], found: Difference) -> None:
     if a[1] == b[1]:
         said = "These are one and the same run."
     elif not found.recorded:
-        said = "One of them kept no tensors, so it cannot be said where they part."
+        said = "One of them kept no tensors, so it is not known where they part."
     elif found.divergence is None:
-        said = f"{names} head for the same picture to the end: they never part for good."
+        said = f"{names} predict the same picture to the end: they never part for good."
     else:
         at = found.divergence
         said = (
             f"{names} part at sigma **{at.sigma:.3g}**: evaluation {at.evaluation_a} of the "
-            f"first, {at.evaluation_b} of the second. From there on what they expect stays "
-            f"apart, {at.distance:.2g} std to begin with."
+            f"first, {at.evaluation_b} of the second. From there on their predictions stay apart, "
+            f"by {at.distance:.2g} std at first."
         )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/call_split: {said}", width="stretch")

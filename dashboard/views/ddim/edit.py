@@ -47,11 +47,11 @@ def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
     method, rounds = form.method(page, "edict")
     kept = bound().slider(
         "Steps kept", 0, steps - 1, 0, key=f"{page}.kept_{steps}",
-        help="Regenerate from this step on; the picture's layout survives the more, the more "
-        "steps are kept.",
+        help="Regenerate from this step on; the more steps are kept, the more of the layout "
+        "stays.",
     )  # fmt: skip
     hold = bound().slider(
-        "Hold the attention of shared words for", 0, 100, 40, 5, key=f"{page}.hold", format="%d %%",
+        "Keep the attention of shared words for", 0, 100, 40, 5, key=f"{page}.hold", format="%d %%",
         help="Prompt-to-prompt (Hertz et al. 2022): in the first part of the steps, the words that "
         "both captions share look where they looked under the first caption. 0 is a plain edit.",
     )  # fmt: skip

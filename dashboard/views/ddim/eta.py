@@ -45,9 +45,9 @@ def _promise(seeds: int, steps: int) -> str:
     etas = ", ".join(f"{eta:g}" for eta in ETAS)
     each = "one noise seed" if seeds == 1 else f"{seeds} noise seeds"
     return (
-        f"One start noise, sampled with eta {etas}, each under {each}: "
-        f"{1 + (len(ETAS) - 1) * seeds} pictures of {steps} steps, side by side, and how far they "
-        "lie apart."
+        f"One start noise, sampled with eta {etas}, each with {each}: "
+        f"{1 + (len(ETAS) - 1) * seeds} pictures of {steps} steps, side by side, and how much they "
+        "differ."
     )
 
 
@@ -64,8 +64,8 @@ def _pictures(fan: Pictures) -> None:
                     alt=f"eta {eta:g}, noise seed {seed}",
                 )
     st.caption(
-        "One start noise throughout; a column is a seed of the injected noise. At eta 0 nothing is "
-        "injected, so that row shows one picture."
+        "All start from the same noise; a column is a seed of the injected noise. At eta 0 nothing "
+        "is injected, so that row has one picture."
     )
 
 

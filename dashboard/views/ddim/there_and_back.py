@@ -97,7 +97,7 @@ def measures(outcome: "ThereAndBack") -> None:
     with st.container(horizontal=True):
         st.metric(
             "Relative RMSE", f"{outcome.rmse:.2e}", border=True,
-            help="Of the latents, over their own root mean square.",
+            help="Root mean square error of the latents, over their own root mean square.",
         )  # fmt: skip
         psnr = "equal" if alike.psnr == float("inf") else f"{alike.psnr:.2f} dB"
         st.metric("PSNR", psnr, border=True, help="Of the decoded pictures.")
@@ -116,9 +116,9 @@ def _errors(page: str, outcome: "ThereAndBack", method: str) -> None:
     chart = charts.way_errors(shown)
     st.altair_chart(chart, width="stretch", alt=title_of(chart))
     st.caption(
-        "Read from left to right as the way down goes. The whole way: the state on the way down "
-        "against that on the way up. Each step by itself: a step up, undone at once. Errors of 0 "
-        "are left out of the log scale."
+        "Left is the noise, right is the picture. *The whole way* compares the states of inversion "
+        "and regeneration at each level. *Each step by itself* undoes every inversion step at "
+        "once. Errors of 0 cannot be drawn on a log scale."
     )
     csv_table(
         shown.rename(columns={"method": "what"}), f"ddim-errors-{method}", f"{page}.csv_errors",

@@ -72,7 +72,7 @@ def picture_of_now() -> None:
     if stored is not None:
         st.page_link(
             page_path("run"),
-            label="See how it came about, step by step",
+            label="See how it was made, step by step",
             icon=":material/query_stats:",
             query_params={"id": run},
         )

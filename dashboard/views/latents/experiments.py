@@ -27,7 +27,7 @@ EXPERIMENTS = {
     "Add noise": "Latents plus sigma times standard normal noise of a seed.",
     "Crop": "A rectangle of the latents; the decoder does not mind the size.",
     "Flip": "Mirrored latents decode to nearly, not exactly, the mirrored picture.",
-    "Roll": "Moved by whole latent pixels; what leaves comes in opposite.",
+    "Roll": "Moved by whole latent pixels; what leaves enters on the opposite side.",
 }
 
 

@@ -39,13 +39,13 @@ def show(page: str, source: Source, model: ModelView) -> None:
 
     if not source.run:
         st.info(
-            "Choose a stored run of this model as the picture: only a run has a way to follow.",
+            "Choose a stored run of this model as the picture: only a run has steps to follow.",
             icon=":material/route:",
         )
         return
     run = sdlab.open_run(lab().runs / source.run)
     if not {"x_t", "x0_pred"} <= set(run.trace.names()):
-        st.info("This run kept no x_t or x0_pred, so its way cannot be shown.")
+        st.info("This run kept no x_t or x0_pred, so its steps cannot be shown.")
         return
     name, means = _choices(page, model)
     kept = _kept(run)

@@ -32,8 +32,8 @@ def show(page: str, source: Source, model: ModelView) -> None:
     image = source.image
     trip = _round_trip(png(image), model.hash)
     st.markdown(
-        "The picture is encoded and decoded again. What differs is what no sampler can draw: the "
-        "VAE keeps a few numbers for each patch of pixels."
+        "The picture is encoded and decoded again. The VAE keeps only a few numbers for each patch "
+        "of pixels, so what is lost here no sampler can draw."
     )
     for note in trip.notes:
         st.warning(note, icon=":material/warning:")
@@ -88,7 +88,7 @@ def _three(image: "Image.Image", trip: Any) -> None:
 def _tiles(page: str, trip: Any, model: ModelView) -> None:
     with st.expander("Decode in tiles", icon=":material/grid_on:", key=f"{page}.tiles"):
         st.markdown(
-            "For sizes that memory does not hold, the VAE can decode tiles of its training size "
+            "For sizes that do not fit into memory, the VAE can decode tiles of its training size "
             "and blend their seams. Each tile is normalised by itself, so colours may shift."
         )
         if bound().toggle("Decode this picture in tiles", key=f"{page}.tiled"):

@@ -27,9 +27,9 @@ def show(page: str, source: Source, model: ModelView) -> None:
     with way:
         count = bound().slider("Pictures along the way", 3, 15, 7, key=f"{page}.walk_count")
         st.markdown(
-            "The straight line cuts through the inside of the shell that noise lies on; the great "
-            "circle stays at the norm of its ends. Pictures are latents without noise, whose "
-            "decoder bears both; between two **noises** the difference decides (see DDIM)."
+            "Noise lies on a shell. A straight line between two points cuts through its inside; "
+            "the great circle stays on it. For the latents of pictures both work; between two "
+            "**noises** only the great circle does (see DDIM)."
         )
     if other is None:
         return

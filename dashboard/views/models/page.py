@@ -28,7 +28,7 @@ def model_panel() -> None:
 def _waiting(view: LabView) -> str:
     if view.running:
         runs = "one run" if view.running == 1 else f"{view.running} runs"
-        return f"{view.loading} will be loaded when {runs} of the model in memory are through."
+        return f"{view.loading} will be loaded after {runs} of the model in memory."
     return f"Loading {view.loading} …"
 
 
@@ -64,8 +64,8 @@ def load_form() -> None:
             "Hub id, folder or .safetensors file",
             key="models.source",
             placeholder="stable-diffusion-v1-5/stable-diffusion-v1-5",
-            help="A hub id is downloaded by this server; folders and files lie on its disk. "
-            "Weights are read from safetensors only.",
+            help="A hub id is downloaded by this server; folders and files are on the server's "
+            "disk. Weights are read from safetensors only.",
         )
         first, second, third = st.columns(3)
         revision = first.text_input("Revision", key="models.revision", placeholder="main")
@@ -76,7 +76,7 @@ def load_form() -> None:
             type="password",
             key="models.token",
             autocomplete="off",
-            help="For gated models; it is used once and not kept on disk.",
+            help="For gated models; it is used once and not stored.",
         )
         asked = st.form_submit_button("Load", icon=":material/download:", type="primary")
     if asked and not (source or "").strip():

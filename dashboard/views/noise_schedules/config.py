@@ -30,7 +30,7 @@ def chosen_config(page: str) -> dict[str, Any]:
         "Scheduler config",
         (MODEL, SD15, SD21, ZERO),
         key=f"{page}.config",
-        help="Betas, prediction type, spacing: what every scheduler on this page is made of.",
+        help="Betas, prediction type, spacing: every scheduler on this page is made from it.",
     )
     with right.popover("Upload scheduler_config.json", icon=":material/upload_file:"):
         file = st.file_uploader(
@@ -38,7 +38,7 @@ def chosen_config(page: str) -> dict[str, Any]:
             "json",
             key=f"{page}.file",
             max_upload_size=1,
-            help="It takes the place of the choice beside, here only: a link does not carry it.",
+            help="It replaces the choice on the left, in this session only, not in a link.",
         )
         config = _uploaded(file.getvalue(), file.name) if file else None
     if config is not None:

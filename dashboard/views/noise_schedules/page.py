@@ -54,9 +54,9 @@ def noise_schedules(page: str) -> None:
         _chart(charts.ratios(drawn, x, colors, dashes), f"Step ratio against {x}")
         st.caption(
             "Hover to bring one line forward; click names in the legend (with Shift, several) to "
-            "see only those. Colours are the sampler's on every page, dashes the curve's. Grey is "
-            "the training schedule, walked evenly. Small letters are solvers of ours; Euler is "
-            "diffusers' EulerDiscreteScheduler, and so on."
+            "see only those. A sampler has the same colour on every page; dashes show the curve. "
+            "Grey is the training schedule in even steps. Names in small letters are sdlab's "
+            "solvers; Euler is diffusers' EulerDiscreteScheduler, and so on."
         )
         st.header("What lint says", anchor=False)
         lint_panel(page, rows, num_steps, config, colors)

@@ -20,9 +20,9 @@ _FITS = ("Crop", "Pad")
 _ABOUT_SPACE = "Latents are encoded, noised and decoded by the VAE; pixels are noised as they are."
 _ABOUT_VIEW = (
     "VP: sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, as the network sees it. VE: x0 + sigma eps, "
-    "rescaled to the picture's own mean and spread, because its values outgrow any screen."
+    "rescaled to the picture's mean and spread, because its values grow too large to show."
 )
-_ABOUT_FIT = "How a picture of another shape is brought to the model's size."
+_ABOUT_FIT = "How a picture of another shape is fitted to the model's size."
 
 
 @dataclass(frozen=True)

@@ -252,8 +252,8 @@ def _show_meaning() -> None:
 
 _MEANING = """
 **One picture, one noise.** Every frame is the same picture with the same noise, mixed as
-`x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps`. Only the share changes from step to step. A
-sampler walks this way from left to right; it must guess what the noise hides.
+`x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps`. Only the shares change from step to step. A
+sampler goes from left to right; it must guess what the noise hides.
 
 **Where steps are spent.** Follow one step number in both rows. A schedule whose picture appears
 early spends its remaining steps on fine detail; one whose picture appears late spends them on
@@ -270,5 +270,5 @@ arXiv 2301.11093).
 
 **SNR and PSNR.** SNR compares signal and noise before anything is drawn: 0 dB is sigma 1, and each
 factor of ten in sigma is 20 dB. PSNR compares the frame as shown with the picture. In latents it
-cannot pass what the VAE itself loses: that is the flat top of the curve.
+cannot exceed what the VAE itself keeps: that is the flat top of the curve.
 """

@@ -74,9 +74,8 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
         key=f"{page}.solvers",
         accept_new_options=True,
         max_selections=MOST,
-        help="The laboratory's own by short name, plugged-in ones too; diffusers' by class. You "
-        "may also type one with options, and with a curve of its own: "
-        "`ddim {eta=1} + karras [rho=5]`.",
+        help="sdlab's solvers and plug-ins by short name, diffusers' schedulers by class. You can "
+        "also type one with options and a curve: `ddim {eta=1} + karras [rho=5]`.",
     )
     left, middle, right = st.columns([2, 1, 2], gap="medium")
     problem = _problem(page, left)
@@ -100,8 +99,8 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
         open_end = bound().toggle(
             "Leave out the last jump to sigma 0",
             key=f"{page}.open_end",
-            help="Own solvers then end at the smallest sigma above 0, where nothing floors their "
-            "error and their order shows. diffusers' schedulers end where they do.",
+            help="sdlab's solvers then end at the smallest sigma above 0, where no floor hides "
+            "their order. diffusers' schedulers end where they always do.",
         )
     path, options = _opened(curve)
     can = catalogue.set_index("name")
@@ -156,7 +155,7 @@ def _problem(page: str, place: st.delta_generator.DeltaGenerator) -> str:
         names,
         names.index("mixture_2d"),
         key=f"{page}.problem",
-        help="Data whose exact denoiser is known; it takes the network's place.",
+        help="Data whose exact denoiser is known; it replaces the network.",
     )
     place.caption(titles[chosen] + _MORE.get(chosen, "."))
     return chosen
@@ -173,8 +172,8 @@ def _curve(
         options,
         options.index("karras"),
         key=f"{page}.curve",
-        help="'as trained' is Stable Diffusion's own spacing, leading. Saved ones are those of "
-        "the Workbench by formula or points; a table has one number of steps only.",
+        help="'as trained' is Stable Diffusion's spacing, leading. Saved curves are those of the "
+        "Workbench by formula or points; a table fits only one number of steps.",
     )
     return None if chosen == OWN_CURVE else chosen
 

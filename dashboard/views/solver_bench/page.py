@@ -56,10 +56,10 @@ def _measured(settings: Settings) -> pd.DataFrame:
 
 def _spoken(settings: Settings) -> None:
     if settings.apart:
-        goes = "goes by its" if len(settings.apart) == 1 else "go by their"
+        goes = "uses its" if len(settings.apart) == 1 else "use their"
         st.caption(
             f"{', '.join(settings.apart)} cannot follow {settings.curve} and {goes} own spacing, "
-            "which the tables name."
+            "which the tables show."
         )
 
 
@@ -77,15 +77,14 @@ def _convergence(errors: pd.DataFrame, settings: Settings) -> None:
     weak = (drawn["measure"] == "weak").any()
     st.caption(
         "Hover to bring one line forward; click names in the legend (with Shift, several) to see "
-        "only those. Dashed grey lines show what orders 1, 2 and 3 would do from the upper left."
+        "only those. Dashed grey lines show the slopes of orders 1, 2 and 3."
         + (
-            " Diamonds are weak errors: a solver that draws noise is judged by the mean and "
-            "covariance of its samples, not particle by particle, so the two kinds of mark are "
-            "not to be compared."
+            " Diamonds are weak errors: a stochastic solver is judged by the mean and covariance "
+            "of its samples, not particle by particle, so do not compare diamonds with dots."
             if weak
             else ""
         )
-        + (f" Left out: {exact} results that are exact but for rounding." if exact else "")
+        + (f" Left out: {exact} results that are exact up to rounding." if exact else "")
     )
 
 
@@ -97,21 +96,21 @@ def _floors(errors: pd.DataFrame, settings: Settings) -> None:
             range_ = f"{low:.1e}" if high < 1.2 * low else f"from {low:.1e} to {high:.1e}"
             st.markdown(f"Here the last jump alone leaves an error of **{range_}**.")
         st.markdown(
-            "A solver walks down to the smallest sigma of its curve, 0.029 for Stable Diffusion, "
+            "A solver goes down to the smallest sigma of its curve, 0.029 for Stable Diffusion, "
             "and from there **jumps to 0** by taking the last prediction as the result. That jump "
             "is one first-order step whatever the solver. On a Gaussian of spread s it shrinks "
             "the result by sqrt(1 + sigma² / s²): an error of about sigma² / (2 s²), some 1.5e-3 "
-            "here. More steps do not mend it, because the smallest sigma stays; so a line bends "
-            "and rests on its floor, and sometimes dips below first, where the jump's error and "
-            "the steps' have opposite signs.\n\n"
+            "here. More steps do not reduce it, because the smallest sigma stays; so a line bends "
+            "and becomes flat at its floor. Before that it sometimes dips below, where the jump's "
+            "error and the steps' have opposite signs.\n\n"
             "- **Leave out the last jump** to see the order itself.\n"
             "- lms and plms extrapolate to 0 instead of jumping, and have no such floor.\n"
             "- Spacings such as leading or trailing end at a sigma that depends on the number of "
-            "steps, so their floor moves, and the slope is not the solver's alone.\n"
+            "steps, so their floor moves, and the slope is not due to the solver alone.\n"
             "- diffusers keeps its tables in float32: its lines cannot fall much below 1e-6.\n"
-            "- The weak error of samples rests on chance, some hundredths here; the bars are 95 % "
-            "intervals. On the Gaussian it is computed exactly for our own solvers, and has no "
-            "such floor."
+            "- The weak error of samples has a floor of chance, some hundredths here; the bars are "
+            "95 % intervals. On the Gaussian it is computed exactly for sdlab's solvers, and has "
+            "no such floor."
         )
 
 
@@ -207,15 +206,15 @@ def _paths(page: str, settings: Settings) -> None:
     drawn = data.drift(table).dropna()
     if drawn.empty:
         right.info(
-            "This solver draws fresh noise: no particle has a place where it should be, only the "
-            "cloud as a whole has a shape.",
+            "This solver draws fresh noise: no single particle has a true place, only the cloud as "
+            "a whole has a true shape.",
             icon=":material/casino:",
         )
     else:
         chart = charts.drift(drawn, step, color)
         right.altair_chart(chart, width="stretch", alt="Distance from the truth at each step")
     st.caption(
-        f"At sigma {sigma:.4g}. The cloud is the true density of data that noisy; grey rings are "
-        "where each particle should be, dots where the solver took it. Everything is divided by "
-        "sqrt(1 + sigma²), as the network would see it."
+        f"At sigma {sigma:.4g}. The cloud is the true density of data with that much noise; grey "
+        "rings are where each particle should be, dots where the solver took it. Everything is "
+        "divided by sqrt(1 + sigma²), as the network would see it."
     )

@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 MEAN = "mean"
 _ABOUT = (
-    "Each position looks at itself and at what stands before it, by weights that sum to 1 along a "
-    "row. The upper triangle is empty: the **causal mask** hides the future. The weights are made "
-    "anew from the encoder's own queries and keys, in float32; its result stays as it is, bit for "
-    "bit."
+    "Each position looks at itself and at the positions before it, with weights that sum to 1 "
+    "along a row. The upper triangle is empty: the **causal mask** hides the future. The weights "
+    "are computed from the encoder's queries and keys in float32; its result is not changed."
 )
 _PADS = {
-    False: "The **padding mask** is not handed to this encoder: the pads look at the words and at "
-    "each other. The words never see the pads, because those come last.",
-    True: "The **padding mask** is handed to this encoder: nobody looks at the pads, though they "
-    "look at the words.",
+    False: "This encoder is not given the **padding mask**: the pads look at the words and at each "
+    "other. The words never see the pads, because those come last.",
+    True: "This encoder is given the **padding mask**: nothing looks at the pads, though they look "
+    "at the words.",
 }
 
 
@@ -83,12 +82,12 @@ def _map(encoding: "Encoding", layer: int, head: int | str, every: bool) -> None
 def _said(encoding: "Encoding", layer: int, head: int | str) -> str:
     shares = _shares(encoding, layer, head).set_index(["query_kind", "key_kind"])["mass"]
     if ("word", "start") not in shares:
-        return "There are no words, so there is only the start, the end and the pads."
+        return "There are no words, only the start, the end and the pads."
     start = shares["word", "start"]
     return (
         f"Here the words give {start:.0%} of their attention to the start token and "
-        f"{1 - start:.0%} to words up to themselves. The start token says nothing of the prompt; "
-        "a head rests on it where no word matters to it (Xiao et al. 2024, arXiv 2309.17453)."
+        f"{1 - start:.0%} to words up to themselves. The start token means nothing; a head attends "
+        "to it where no word matters (Xiao et al. 2024, arXiv 2309.17453)."
     )
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _NAMES = {"text_encoder": "the first", "text_encoder_2": "the second"}
 _OPENING = "Opening the model; the first start takes some seconds …"
 _LEGEND = (
-    "A box is a word, a dashed line inside it a cut between two of its pieces; below each piece is "
-    "its id. Bytes in hex are part of one letter."
+    "A box is a word; a dashed line in it separates two of its pieces; below each piece is its id. "
+    "Bytes in hex are part of one letter."
 )
 _UNSEEN = "Words with a wavy line: the embedded model never saw them in training."
 _DIFFERS = "Pieces under a red bar: the other prompt holds another token at that position."
@@ -29,9 +29,9 @@ _ABOUT_IDS = (
 )
 _ABOUT_MASK = {
     False: "1 on start, words and end, 0 on pads. The tokenizer makes it, but this model's "
-    "pipeline does not hand it on: the pads take part like any other token, and what the encoder "
-    "makes of them guides the picture too (Toker et al. 2025, arXiv 2501.06751).",
-    True: "1 on start, words and end, 0 on pads. This model's pipeline hands it to the encoder, "
+    "pipeline does not use it: the pads take part like any other token, and their vectors guide "
+    "the picture too (Toker et al. 2025, arXiv 2501.06751).",
+    True: "1 on start, words and end, 0 on pads. This model's pipeline passes it to the encoder, "
     "which then never looks at the pads.",
 }
 
@@ -54,7 +54,7 @@ def tokens_page() -> None:
         _pieces(encoding, second, model)
         st.header("What the text encoder reads", anchor=False)
         _tensors(encoding, model)
-        st.header("What it makes of each position", anchor=False)
+        st.header("The vector of each position", anchor=False)
         vectors_section(reader, prompt, other)
         st.header("How the positions look at each other", anchor=False)
         attention_section(reader, prompt)
@@ -72,8 +72,8 @@ def _reader(model: ModelView) -> Reader:
         default=found[0].part,
         required=True,
         key="tokens.part",
-        help="This model reads the prompt twice, by two tokenizers and two text encoders, and "
-        "joins what they make of each position.",
+        help="This model reads the prompt twice, with two tokenizers and two text encoders, and "
+        "joins their vectors for each position.",
     )
     return next(reader for reader in found if reader.part == chosen)
 

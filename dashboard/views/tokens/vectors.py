@@ -9,16 +9,16 @@ from dashboard.views.tokens.tables import csv_of
 
 SPACES = {"contextual": "contextual embedding", "token": "token embedding"}
 _ABOUT = (
-    "A **token embedding** is a row of a table: the same for a word wherever it stands. The "
-    "**contextual embedding** is what the encoder makes of it there, one vector a position; the "
-    "U-Net is given all 77 of them. CLIP's text encoder is causal: a position knows what comes "
-    "before it and nothing of what follows, so the start token's vector is the same for every "
-    "prompt, and the end token's is the first that has seen all words."
+    "A **token embedding** is a row of a table: the same for a word at any position. The "
+    "**contextual embedding** is the encoder's output, one vector a position; the U-Net is given "
+    "all 77 of them. CLIP's text encoder is causal: a position sees what comes before it and "
+    "nothing of what follows, so the start token's vector is the same for every prompt, and the "
+    "end token's is the first that has seen all words."
 )
 _ABOUT_NEAREST = (
     "By cosine with the rows of the token embedding table, the only vectors that every vocabulary "
-    "entry has. For a contextual embedding that is a look from outside: the encoder was never "
-    "trained to come back to these rows, so expect low cosines."
+    "entry has. The encoder was never trained to return to these rows, so expect low cosines for "
+    "contextual embeddings."
 )
 
 

@@ -149,7 +149,7 @@ def trial_controls(catalogue: pd.DataFrame) -> Trial:
         own,
         own.index("dpmpp_2m"),
         key=f"{PAGE}.solver",
-        help="Walks both curves. The laboratory's own solvers follow any curve.",
+        help="Follows both curves. sdlab's solvers follow any curve.",
     )
     prompt = bound().text_input("Prompt", "a parrot on a beach", key=f"{PAGE}.prompt")
     seed = bound().text_input("Seed", "7", key=f"{PAGE}.seed")
@@ -188,7 +188,7 @@ def _formula(steps: int, schedule: NoiseSchedule) -> Draft:
                     args=("formula", example),
                     width="stretch",
                 )
-        with st.popover("What may be in it", icon=":material/help:"):
+        with st.popover("What it can contain", icon=":material/help:"):
             st.markdown(_NAMES)
     return of_formula(text or "", steps, schedule)
 
@@ -205,7 +205,7 @@ def _table(schedule: NoiseSchedule) -> Draft:
     zero = bound().toggle(
         "Append a final 0",
         key=f"{PAGE}.zero",
-        help="Where the table stops above 0, as k-diffusion's and published ones often do.",
+        help="For tables that end above 0, as k-diffusion's and published ones often do.",
     )
     file = f"{PAGE}.file"
     held = st.file_uploader(

@@ -42,7 +42,7 @@ def saved_controls(schedule: NoiseSchedule) -> None:
                     "Delete", key=f"{PAGE}.delete", icon=":material/delete:", on_click=_delete
                 )
         else:
-            st.caption("Nothing is saved yet; Save below keeps a curve under a name.")
+            st.caption("Nothing is saved yet; Save below stores a curve under a name.")
         for damaged in (saved for saved in list_curves() if saved.problem):
             st.warning(plain(damaged.problem), icon=":material/warning:")
         key = f"{PAGE}.import"
@@ -69,7 +69,7 @@ def keep_controls(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any])
             key=f"{PAGE}.save",
             icon=":material/save:",
             disabled=not (name or "").strip(),
-            help="Then it can be chosen wherever a sigma curve can, and stays after a restart.",
+            help="A saved curve can be chosen on every page that has curves, also after a restart.",
         )
         if pressed and name and name.strip():
             _save(name, draft.named, schedule)
@@ -128,7 +128,7 @@ def _show_config(found: SchedulerConfig) -> None:
         )
         rows = [(key, json.dumps(value), "used") for key, value in found.understood.items()]
         rows += [(key, "", f"ignored: {reason}") for key, reason in found.ignored.items()]
-        table = pd.DataFrame(rows, columns=["entry", "value", "what became of it"])
+        table = pd.DataFrame(rows, columns=["entry", "value", "used or why not"])
         st.dataframe(table, hide_index=True, height=210, alt="Entries of the scheduler config")
 
 

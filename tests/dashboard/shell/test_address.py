@@ -134,7 +134,7 @@ def test_the_rest_of_the_address_holds_and_a_note_goes_with_the_next_choice(open
     at = open_page("experiment", **given, **{"experiment.steps": "nan", "experiment.cfg": "1e999"})
     assert at.text_area(key="experiment.prompt").value == "1e999"
     assert at.text_input(key="experiment.seed").value == "8"
-    assert len(read(at.warning[0]).split("The page goes by its default.")) == 3
+    assert len(read(at.warning[0]).split("The default is used instead.")) == 3
     at.run()
     assert "experiment.steps" in read(at.warning[0])
     at.number_input(key="experiment.steps").set_value(5).run()

@@ -30,7 +30,7 @@ def test_eta(open_page):
     at = section(open_page, "Eta", **{"ddim.eta.steps": "3", "ddim.eta.seeds": "2"})
     assert len(at.get("vega_lite_chart")) == 1
     promise = next(m.value for m in at.markdown if "One start noise" in m.value)
-    assert "under 2 noise seeds: 9 pictures of 3 steps" in promise
+    assert "with 2 noise seeds: 9 pictures of 3 steps" in promise
     at = press(at, "Draw them all", lambda a: len(a.dataframe) == 1)
     assert not at.error and not at.exception
     spread = at.dataframe[0].value

@@ -107,7 +107,7 @@ def test_the_picture_of_a_stored_run(open_page):
 def test_an_upload_with_its_notes(open_page):
     at = open_page("noised_images", **QUICK, **{"noised.from": "Upload"})
     assert any("Choose a picture" in i.value for i in at.info)
-    assert any("a link to this page cannot carry it" in c.value for c in at.caption)
+    assert any("a link to this page does not include it" in c.value for c in at.caption)
     exif = Image.Exif()
     exif[0x0112] = 6
     data = picture_bytes(exif=exif)

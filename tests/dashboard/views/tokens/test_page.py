@@ -31,7 +31,7 @@ def pieces(at) -> list[str]:
 def test_the_whole_page_at_first_sight(page):
     assert [h.value for h in page.header] == [
         "What the text encoder reads",
-        "What it makes of each position",
+        "The vector of each position",
         "How the positions look at each other",
     ]
     (shown,) = pieces(page)

@@ -290,7 +290,7 @@ def test_a_scheduler_config_becomes_a_table(bench):
     assert bench.segmented_control(key="workbench.way").value == "Table"
     sigmas = [float(line) for line in bench.text_area(key="workbench.table").value.splitlines()]
     np.testing.assert_allclose(sigmas, curves.make("karras", SCHEDULE, 20, {}), rtol=1e-5)
-    entries = bench.dataframe[0].value.set_index("entry")["what became of it"]
+    entries = bench.dataframe[0].value.set_index("entry")["used or why not"]
     assert entries["clip_sample"].startswith("ignored: the laboratory's own solvers never clip")
 
 
