@@ -65,5 +65,5 @@ def unknown(what: str, value: object, allowed: Iterable[str], hint: str = "") ->
     close = nearest(str(value)[:SHOWN_LETTERS], names) if isinstance(value, str) else []
     if close and not hint:
         hint = f"Did you mean {' or '.join(map(repr, close))}?"
-    said = f"{hint} " if hint else ""
-    return f"Unknown {what} {shown(value)}. {said}Valid: {', '.join(names) or '(none)'}."
+    advice = f"{hint} " if hint else ""
+    return f"Unknown {what} {shown(value)}. {advice}Valid: {', '.join(names) or '(none)'}."

@@ -169,11 +169,11 @@ def _measure(
     real = truth(found, max(schedule().sigma_max, entrant.start), count, seed)
     real.prepare((entrant.start, entrant.last, entrant.end))
     noise = SharedNoise(torch.Generator().manual_seed(seed + 1))
-    said: list[Tensor] = []
+    last: list[Tensor] = []
 
     def denoise(x: "Tensor", sigma: float) -> "Tensor":
-        said[:] = [data.denoise(x, sigma)]
-        return said[0]
+        last[:] = [data.denoise(x, sigma)]
+        return last[0]
 
     begin = time.perf_counter()
     x, nfe = entrant.run(real.at(entrant.start), denoise, noise, None)
@@ -183,7 +183,7 @@ def _measure(
     if stochastic:
         return row | moment_error(x, data, entrant.end)._asdict()
     row["error"] = distance(x, real.at(entrant.end), found)
-    jumps = entrant.end == 0 and distance(said[0], x.double(), found) < JUMPED
+    jumps = entrant.end == 0 and distance(last[0], x.double(), found) < JUMPED
     return row | ({"floor": _floor(entrant, real)} if jumps else {})
 
 

@@ -96,10 +96,10 @@ def extrapolated(
 ) -> "tuple[Tensor, float]":
     """Return the solution of dx/dt = slope(x, t) at ``end`` and the sum of error estimates."""
     t, h, total = start, min(0.5, abs(end - start)), 0.0
-    way = math.copysign(1.0, end - start)
+    direction = math.copysign(1.0, end - start)
     while abs(end - t) > 1e-14:
         h = min(h, abs(end - t))
-        stepped = _step(slope, x, t, way * h)
+        stepped = _step(slope, x, t, direction * h)
         if stepped is None:
             h /= 2.0
             if h < 1e-9:
@@ -107,7 +107,7 @@ def extrapolated(
             continue
         x, error, refinements = stepped
         total += error
-        t = end if h >= abs(end - t) else t + way * h
+        t = end if h >= abs(end - t) else t + direction * h
         if refinements <= 5:
             h *= 1.5
     return x, total

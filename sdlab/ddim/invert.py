@@ -180,9 +180,9 @@ def regenerating(denoise: "Denoise", inversion: Inversion, start: int = 0) -> Wo
         raise ValueError(f"start must be a step of the inversion, from 0 to {last}, got {start}.")
     sigmas = inversion.sigmas[start:]
     states: list[Tensor] = []
-    way = inversion.scheme.down(inversion.states[start], sigmas, states.append)
+    generator = inversion.scheme.down(inversion.states[start], sigmas, states.append)
     total = inversion.scheme.evaluations_down * (len(sigmas) - 1)
-    latents = yield from solving(way, denoise, total)
+    latents = yield from solving(generator, denoise, total)
     return Return(latents, _path(tuple(states), sigmas, inversion.method), start)
 
 
@@ -227,8 +227,8 @@ def step_errors(denoise: "Denoise", inversion: Inversion) -> Work[pd.DataFrame]:
     total, levels = ways.evaluations_down * (len(inversion.sigmas) - 1), pairwise(inversion.sigmas)
     for index, sigmas in enumerate(levels):
         ends: list[Tensor] = []
-        way = ways.down(inversion.states[index], sigmas, ends.append)
-        for done, _ in solving(way, denoise, ways.evaluations_down):
+        generator = ways.down(inversion.states[index], sigmas, ends.append)
+        for done, _ in solving(generator, denoise, ways.evaluations_down):
             yield ways.evaluations_down * index + done, total
         before = inversion.states[index + 1].double()
         gap = float((ends[-1].double() - before).square().mean().sqrt())

@@ -31,7 +31,7 @@ from sdlab.work import Work, driving
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Way = Generator[tuple[Tensor, float], Tensor, Tensor]
+    DdimGenerator = Generator[tuple[Tensor, float], Tensor, Tensor]
     Visit = Callable[[Tensor], None]
     Denoise = Callable[[Tensor, float], Tensor]
 
@@ -41,7 +41,9 @@ MIX = 0.93
 """EDICT's p, the share of its own state that each keeps; 0.93 in the paper."""
 
 
-def up(x: "Tensor", sigmas: Sequence[float], visit: "Visit", iterations: int = 1) -> "Way":
+def up(
+    x: "Tensor", sigmas: Sequence[float], visit: "Visit", iterations: int = 1
+) -> "DdimGenerator":
     """Invert DDIM: from the clean x0 to the noisy x at ``sigmas[0]``.
 
     Args:
@@ -61,7 +63,7 @@ def up(x: "Tensor", sigmas: Sequence[float], visit: "Visit", iterations: int = 1
     return x
 
 
-def down(x: "Tensor", sigmas: Sequence[float], visit: "Visit") -> "Way":
+def down(x: "Tensor", sigmas: Sequence[float], visit: "Visit") -> "DdimGenerator":
     """Sample with DDIM, eta 0: from noisy x at ``sigmas[0]`` to clean latents."""
     visit(x)
     for high, low in pairwise(sigmas):
@@ -71,7 +73,9 @@ def down(x: "Tensor", sigmas: Sequence[float], visit: "Visit") -> "Way":
     return x
 
 
-def edict_up(x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float = MIX) -> "Way":
+def edict_up(
+    x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float = MIX
+) -> "DdimGenerator":
     """Invert by EDICT; returns the two states one after the other, [2 B, C, h, w].
 
     Args:
@@ -94,7 +98,9 @@ def edict_up(x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float = 
     return torch.cat((x, y))
 
 
-def edict_down(x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float = MIX) -> "Way":
+def edict_down(
+    x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float = MIX
+) -> "DdimGenerator":
     """Sample by EDICT from its two noisy states [2 B, C, h, w]; return the first, clean one."""
     import torch
 
@@ -120,8 +126,8 @@ class Scheme(NamedTuple):
         evaluations_down: Network evaluations of a regeneration step.
     """
 
-    up: "Callable[[Tensor, Sequence[float], Visit], Way]"
-    down: "Callable[[Tensor, Sequence[float], Visit], Way]"
+    up: "Callable[[Tensor, Sequence[float], Visit], DdimGenerator]"
+    down: "Callable[[Tensor, Sequence[float], Visit], DdimGenerator]"
     evaluations_up: int
     evaluations_down: int
 
@@ -154,15 +160,15 @@ def scheme(method: str, *, iterations: int = ITERATIONS, mix: float = MIX) -> Sc
     return Scheme(lambda x, sigmas, visit: up(x, sigmas, visit, rounds), down, rounds, 1)
 
 
-def solving(way: "Way", denoise: "Denoise", total: int) -> "Work[Tensor]":
+def solving(generator: "DdimGenerator", denoise: "Denoise", total: int) -> "Work[Tensor]":
     """Return a generator of (x, sigma) run to its end with a denoiser, yielding each evaluation.
 
     Args:
-        way: The generator.
+        generator: The generator.
         denoise: (x, sigma) -> x0_pred, VE coordinates.
         total: Evaluations in all.
     """
-    return driving(way, lambda request: denoise(*request), total)
+    return driving(generator, lambda request: denoise(*request), total)
 
 
 def _lifted(x: "Tensor", low: float, high: float) -> "Tensor":

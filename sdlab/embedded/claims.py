@@ -87,22 +87,22 @@ def _phrases(text: str, nouns: frozenset[str]) -> list[list[Thing]]:
 def _things(words: list[str], nouns: frozenset[str]) -> list[Thing]:
     """Return the known nouns of one phrase with the adjectives before them."""
     things: list[Thing] = []
-    said = Thing("")
+    thing = Thing("")
     for word, following in zip(words, [*words[1:], ""], strict=True):
         name = _noun(word, nouns)
         adjective = word in _COLOURS and (following in _COLOURS or _noun(following, nouns))
         if name and not adjective:
             many = word in _PLURALS
-            things.append(said._replace(name=name, number=said.number if many else 1))
-            said = Thing("")
+            things.append(thing._replace(name=name, number=thing.number if many else 1))
+            thing = Thing("")
         elif word in TINTS:
-            said = said._replace(colour=word)
+            thing = thing._replace(colour=word)
         elif word in SIZES:
-            said = said._replace(size=word)
+            thing = thing._replace(size=word)
         elif word in _COUNTS:
-            said = said._replace(number=_COUNTS[word])
+            thing = thing._replace(number=_COUNTS[word])
         elif word not in _COLOURS:
-            said = Thing("")
+            thing = Thing("")
     return things
 
 

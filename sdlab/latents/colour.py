@@ -87,6 +87,6 @@ def _changes_nothing(transform: Any, mode: str) -> bool:
 
 def _name(profile: "ImageCmsProfile") -> str:
     """Return a profile's name in quotes, printable and short."""
-    told = profile.profile.profile_description or "an unnamed profile"
-    text = "".join(c if c.isprintable() else " " for c in told)
+    description = profile.profile.profile_description or "an unnamed profile"
+    text = "".join(c if c.isprintable() else " " for c in description)
     return f"{' '.join(text.split())[:60]!r}"

@@ -32,9 +32,9 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         config: ``scheduler.config``, or the contents of scheduler_config.json.
     """
-    said = {key: config.get(key, value) for key, value in COMPLETED.items()}
-    settled = [key for key, value in COMPLETED.items() if said[key] == value]
-    out = {**config, **said}
+    added = {key: config.get(key, value) for key, value in COMPLETED.items()}
+    settled = [key for key, value in COMPLETED.items() if added[key] == value]
+    out = {**config, **added}
     if _DEFAULTED in out:
         out[_DEFAULTED] = [key for key in out[_DEFAULTED] if key not in settled]
     return out

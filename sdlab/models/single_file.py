@@ -174,8 +174,8 @@ def _build(
 def _declared(shapes: Mapping[str, Any], metadata: Mapping[str, str]) -> str | None:
     if "v_pred" in shapes:
         return "v_prediction"
-    said = metadata.get("modelspec.prediction_type", "").strip().lower()
-    return PREDICTION.get(re.sub(r"[\s-]+", "_", said))
+    declared = metadata.get("modelspec.prediction_type", "").strip().lower()
+    return PREDICTION.get(re.sub(r"[\s-]+", "_", declared))
 
 
 def _set_v_prediction(pipeline: Any, width: int, zero_snr: bool) -> None:

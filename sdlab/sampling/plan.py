@@ -111,10 +111,10 @@ def _check_steps(model: Model, experiment: Experiment, found: Course) -> None:
     if found.scheduler is None:
         return
     x, tried = experiment, _TRIED.setdefault(model, set())
-    way = (x.solver, x.solver_options, x.curve, x.curve_options, x.num_steps, x.eta)
-    if way not in tried:
+    settings = (x.solver, x.solver_options, x.curve, x.curve_options, x.num_steps, x.eta)
+    if settings not in tried:
         try_out(found)
-        tried.add(way)
+        tried.add(settings)
 
 
 def _shape(model: Model, experiment: Experiment) -> tuple[int, int, int]:

@@ -256,5 +256,5 @@ def _judge(rule: Rule, trial: Trial) -> Iterator[Breach]:
         for message in rule(trial) or ():
             yield Breach(rule.__name__, message)
     except Exception as error:  # foreign code: whatever it raises is the finding
-        told = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        yield Breach(rule.__name__, " ".join(told.split())[:300])
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        yield Breach(rule.__name__, " ".join(reason.split())[:300])

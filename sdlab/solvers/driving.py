@@ -116,8 +116,8 @@ def scheduler_process(
 
 def words(error: BaseException) -> str:
     """Return the message of any exception in one line; some have none."""
-    said = next((line.strip(" .") for line in str(error).splitlines() if line.strip(" .")), "")
-    return f"{type(error).__name__}: {said[:300]}" if said else f"{type(error).__name__}, no word"
+    text = next((line.strip(" .") for line in str(error).splitlines() if line.strip(" .")), "")
+    return f"{type(error).__name__}: {text[:300]}" if text else f"{type(error).__name__}, no word"
 
 
 def _failure(

@@ -127,9 +127,9 @@ def _refusing(name: str, num_steps: int, given: Mapping[str, Any]) -> Iterator[N
             yield
     except Exception as error:
         asked = ", ".join(f"{k}={shown(v)}" for k, v in given.items()) or "its defaults"
-        said = error if isinstance(error, (ValueError, NotImplementedError)) else words(error)
+        reason = error if isinstance(error, (ValueError, NotImplementedError)) else words(error)
         raise SchedulerError(
-            f"{name} refuses {asked} with num_steps={num_steps}: {said}"
+            f"{name} refuses {asked} with num_steps={num_steps}: {reason}"
         ) from error
 
 

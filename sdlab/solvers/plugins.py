@@ -212,8 +212,8 @@ def _within(seconds: float, work: Callable[[], None]) -> str:
         try:
             work()
         except BaseException as error:  # SystemExit too: a plug-in must not end the server
-            told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            problem.append(" ".join(told.split())[:300])
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            problem.append(" ".join(reason.split())[:300])
         finally:
             _trials.discard(threading.get_ident())
 

@@ -45,16 +45,16 @@ def inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> "tuple[Tensor, floa
 
 def guidance_scale(pipe: Any, given: dict[str, Any]) -> float | None:
     """Return the scale of this evaluation; None if neither pipeline nor call has it."""
-    told = getattr(pipe, "guidance_scale", None)
-    if told is None:
-        told = given.get("guidance_scale")
-    return None if told is None else float(told)
+    scale = getattr(pipe, "guidance_scale", None)
+    if scale is None:
+        scale = given.get("guidance_scale")
+    return None if scale is None else float(scale)
 
 
 def guidance_rescale(pipe: Any, given: dict[str, Any]) -> float:
     """Return the guidance rescale of this evaluation, 0 ... 1."""
-    told = getattr(pipe, "guidance_rescale", None)
-    return float((given.get("guidance_rescale") if told is None else told) or 0.0)
+    rescale = getattr(pipe, "guidance_rescale", None)
+    return float((given.get("guidance_rescale") if rescale is None else rescale) or 0.0)
 
 
 def is_guided(pipe: Any, given: dict[str, Any], rows: int, pictures: int | None) -> bool:
@@ -77,21 +77,21 @@ def is_guided(pipe: Any, given: dict[str, Any], rows: int, pictures: int | None)
                 " does not know; it reads one row a picture, or two with guidance"
             )
         return rows == 2 * pictures
-    told = getattr(pipe, "do_classifier_free_guidance", None)
+    guides = getattr(pipe, "do_classifier_free_guidance", None)
     scale = guidance_scale(pipe, given)
-    if told is None and scale is None:
+    if guides is None and scale is None:
         raise Unread("does not say whether it guides, nor how many pictures it makes")
-    return bool(scale > 1.0 if told is None and scale is not None else told)
+    return bool(scale > 1.0 if guides is None and scale is not None else guides)
 
 
 def count_pictures(given: dict[str, Any]) -> int | None:
     """Return a call's number of pictures by its prompts or embeddings; None if it has neither."""
     words = given.get("prompt")
-    told = given.get("prompt_embeds") if words is None else words
-    if told is None:
+    each = given.get("prompt_embeds") if words is None else words
+    if each is None:
         return None
     return int(given.get("num_images_per_prompt") or 1) * (
-        1 if isinstance(told, str) else len(told)
+        1 if isinstance(each, str) else len(each)
     )
 
 
