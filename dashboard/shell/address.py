@@ -99,7 +99,9 @@ class Bound:
         return self._chosen("selectbox", label, options, *more, **named)
 
     def segmented_control(self, label: str, options: Iterable[Any], **named: Any) -> Any:
-        """Draw ``st.segmented_control`` of one choice."""
+        """Draw ``st.segmented_control``; one is always chosen, by default the first."""
+        options = list(options)
+        named = {"default": options[0], "required": True, **named}
         return self._chosen("segmented_control", label, options, **named)
 
     def pills(self, label: str, options: Iterable[Any], **named: Any) -> Any:

@@ -1,6 +1,5 @@
 """The controls of an experiment, every one of them in the URL, and the spec they stand for."""
 
-import json
 import random
 from dataclasses import dataclass
 
@@ -10,8 +9,9 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.messages import say_ignored_negative
 from dashboard.shell.model_choice import model_choice
+from dashboard.widgets.typed import parse_options, parse_seed
 from dashboard.worker.snapshots import ModelView
-from sdlab.experiment.experiment import SEED_MAX, Experiment
+from sdlab.experiment.experiment import Experiment
 from sdlab.noise.curves import OWN, fixed_steps
 from sdlab.runs.curves import curve_names, load_curve
 
@@ -81,20 +81,6 @@ def experiment_controls(choices: Choices) -> Experiment:
     )
 
 
-def parse_seed(text: str) -> int:
-    """Return the seed that was typed.
-
-    Raises:
-        ValueError: If it is no whole number; its range is the experiment's to judge.
-    """
-    try:
-        return int(text.strip(), 10)
-    except ValueError:
-        raise ValueError(
-            f"seed must be a whole number from 0 to {SEED_MAX}, got {text!r}."
-        ) from None
-
-
 def chosen_curve(choice: str, typed: str, num_steps: int) -> dict[str, object]:
     """Return the experiment's ``curve`` and ``curve_options`` for what was chosen and typed.
 
@@ -113,44 +99,6 @@ def chosen_curve(choice: str, typed: str, num_steps: int) -> dict[str, object]:
             f"the curve is a table of {steps} steps, so Steps must be {steps}, got {num_steps}."
         )
     return {"curve": curve, "curve_options": options}
-
-
-def parse_options(text: str, what: str = "solver options") -> dict[str, object]:
-    """Return options that were typed as ``name=value, name=value``.
-
-    A value is JSON (``true``, ``7``, ``0.5``, ``[1, 2]``), and a bare word is text.
-
-    Args:
-        text: What was typed.
-        what: Whose options, for the message.
-
-    Raises:
-        ValueError: If a part has no ``=`` or a name comes twice.
-    """
-    options: dict[str, object] = {}
-    for part in filter(None, (p.strip() for p in _split(text))):
-        name, sign, value = (p.strip() for p in part.partition("="))
-        if not sign or not name:
-            raise ValueError(f"{what} are name=value, separated by commas; got {part!r}.")
-        if name in options:
-            raise ValueError(f"{what}: {name!r} comes twice.")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            known = {"True": True, "False": False, "None": None}
-            options[name] = known.get(value, value)
-    return options
-
-
-def _split(text: str) -> list[str]:
-    parts, depth = [""], 0
-    for char in text:
-        depth += (char in "[(") - (char in "])")
-        if char == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += char
-    return parts
 
 
 def _seed() -> str:

@@ -16,12 +16,11 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.state import session_id
-from dashboard.widgets.experiment_controls import parse_seed
 from dashboard.widgets.source_picture import ChosenPicture, choose_picture
+from dashboard.widgets.typed import parse_seed
 from dashboard.worker.snapshots import ModelView
 from dashboard.worker.stored_runs import stored_run
 from sdlab.errors import SdlabError
-from sdlab.experiment.experiment import SEED_MAX
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -195,8 +194,6 @@ def _encoding(page: str) -> tuple[bool, int]:
         how = bound().segmented_control(
             "Encoding",
             ("Mean", "Sample"),
-            default="Mean",
-            required=True,
             key=f"{page}.encoding",
             help="The VAE gives each latent pixel a Gaussian: take its mean, or draw from it.",
         )
@@ -209,8 +206,6 @@ def _encoding_of_run(page: str) -> tuple[bool, int] | None:
         how = bound().segmented_control(
             "Latents",
             ("Its own", "Mean", "Sample"),
-            default="Its own",
-            required=True,
             key=f"{page}.run_latents",
             help="The run's final latents, or its picture encoded again: the VAE gives each latent "
             "pixel a Gaussian; take its mean, or draw from it.",
@@ -222,10 +217,7 @@ def _encoding_of_run(page: str) -> tuple[bool, int] | None:
 
 def _posterior_seed(page: str) -> int:
     text = bound().text_input("Seed", "0", key=f"{page}.encoding_seed", width=110)
-    seed = parse_seed(text or "")
-    if not 0 <= seed <= SEED_MAX:
-        raise ValueError(f"seed must be from 0 to {SEED_MAX}, got {seed}.")
-    return seed
+    return parse_seed(text or "")
 
 
 @st.cache_data(max_entries=64, show_spinner="Encoding …")

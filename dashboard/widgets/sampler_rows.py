@@ -18,7 +18,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.theme import scheduler_color
-from dashboard.widgets.experiment_controls import parse_options
+from dashboard.widgets.typed import parse_options
 
 DEFAULT = (
     "DDIMScheduler",

@@ -16,8 +16,6 @@ def choose_section(page: str, names: Iterable[str]) -> str:
     return bound().segmented_control(
         "Section",
         names,
-        default=names[0],
-        required=True,
         key=f"{page}.section",
         label_visibility="collapsed",
     )

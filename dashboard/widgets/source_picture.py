@@ -74,14 +74,7 @@ def choose_picture(page: str) -> ChosenPicture | None:
     Args:
         page: For the widget keys and the URL: the page's name.
     """
-    source = bound().segmented_control(
-        "Picture",
-        SOURCES,
-        default=SOURCES[0],
-        required=True,
-        key=f"{page}.from",
-        width="stretch",
-    )
+    source = bound().segmented_control("Picture", SOURCES, key=f"{page}.from", width="stretch")
     try:
         chosen = {"Sample": _sample, "Run": _run, "Upload": _upload}[source](page)
     except (ValueError, SdlabError) as error:

@@ -49,9 +49,8 @@ def show_findings(subject: Subject, look: Look) -> None:
     if not _whole(subject):
         st.caption(MAXIMUM)
     chosen = bound().segmented_control(
-        "View", VIEWS, default=VIEWS[0], required=True, key=f"{PAGE}.view",
-        label_visibility="collapsed", 
-    )  # fmt: skip
+        "View", VIEWS, key=f"{PAGE}.view", label_visibility="collapsed"
+    )
     draw = {
         "Over the steps": _over_steps,
         "Side by side": _side_by_side,
@@ -109,9 +108,7 @@ def _over_steps(subject: Subject, look: Look) -> None:
         st.altair_chart(charts.kind_mass(shares, "step", _whole(subject)))
         csv_buttons(subject, shares=shares, words=_placed(_course(subject, look), maps))
         return
-    axis = bound().segmented_control(
-        "Against", AXES, default=AXES[0], required=True, key=f"{PAGE}.axis"
-    )
+    axis = bound().segmented_control("Against", AXES, key=f"{PAGE}.axis")
     kinds = _placed(_kinds(subject, look), maps)
     course = _placed(_course(subject, look), maps)
     names = [label for label, _ in look.words]
@@ -163,7 +160,6 @@ def _side_by_side(subject: Subject, look: Look) -> None:
         list(options),
         format_func=options.get,
         default="evaluation",
-        required=True,
         key=f"{PAGE}.sheet_over",
     )
     common = bound(right).toggle("One scale for all", True, key=f"{PAGE}.sheet_scale")
@@ -218,15 +214,12 @@ def _overlap(subject: Subject, look: Look) -> None:
             list(options),
             format_func=options.get,
             default="word",
-            required=True,
             key=f"{PAGE}.overlap_by",
             help="Whole words, or every recorded token: the pieces of words, start and end.",
         )
         value = bound().segmented_control(
             "Measure",
             ("correlation", "overlap"),
-            default="correlation",
-            required=True,
             key=f"{PAGE}.overlap",
         )
     also = _phrases(subject, look) if by == "word" else ()
@@ -261,7 +254,6 @@ def _ranking(subject: Subject, look: Look) -> None:
         "By",
         analysis.RANKS,
         default="focus",
-        required=True,
         key=f"{PAGE}.rank_by",
         help="How sharp the map is, how much attention the word receives, or its largest share.",
     )

@@ -33,8 +33,6 @@ def record_controls(model: ModelView) -> AttentionRecord:
     heads = bound().segmented_control(
         "Heads",
         ("mean", "max", "all"),
-        default="mean",
-        required=True,
         key=f"{PAGE}.heads",
         help="The mean or maximum over the heads, or every head separately.",
     )
@@ -44,8 +42,6 @@ def record_controls(model: ModelView) -> AttentionRecord:
     tokens = bound().segmented_control(
         "Tokens",
         ("prompt", "all"),
-        default="prompt",
-        required=True,
         key=f"{PAGE}.tokens",
         help="Only those of the prompt, or also the pads after it.",
     )
@@ -167,8 +163,6 @@ def _steps() -> int | str:
     which = bound().segmented_control(
         "Steps kept",
         STEPS,
-        default=STEPS[0],
-        required=True,
         key=f"{PAGE}.kept",
         help="Every evaluation of a kept step is kept; the last step always is.",
     )

@@ -86,14 +86,7 @@ class Subject:
 
 def choose_subject() -> str:
     """Draw the controls; return which of ``SOURCES`` is looked at."""
-    return bound().segmented_control(
-        "Attention of",
-        SOURCES,
-        default=SOURCES[0],
-        required=True,
-        key=f"{PAGE}.of",
-        width="stretch",
-    )
+    return bound().segmented_control("Attention of", SOURCES, key=f"{PAGE}.of", width="stretch")
 
 
 def run_controls() -> None:

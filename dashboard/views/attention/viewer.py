@@ -182,7 +182,6 @@ def _half(maps: "AttentionMaps") -> str:
         maps.halves,
         format_func=names.get,
         default="cond",
-        required=True,
         key=f"{PAGE}.half",
     )
 

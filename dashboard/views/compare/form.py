@@ -166,7 +166,6 @@ def _budgets(page: str) -> tuple[int, str, str]:
             "Counted in",
             list(COUNTED),
             default="Steps",
-            required=True,
             key=f"{page}.align",
             help="Evaluations make it fair: Heun, which makes two a step, then takes half as many "
             "steps. A CFG pair counts as one.",

@@ -125,7 +125,6 @@ def choose_budget(page: str, result: Result) -> int:
         f"Budget ({word})",
         comparison.budgets,
         default=comparison.budget,
-        required=True,
         key=f"{page}.at",
     )
 

@@ -372,13 +372,7 @@ def _tables(shown: Shown, *names: str, drawn: bool = False) -> None:
 
 
 def _choice(shown: Shown, label: str, options: list[str], key: str) -> str:
-    return bound().segmented_control(
-        label,
-        options,
-        default=options[0],
-        required=True,
-        key=f"{shown.page}.{key}",
-    )
+    return bound().segmented_control(label, options, key=f"{shown.page}.{key}")
 
 
 def _chart(chart: "alt.LayerChart") -> None:

@@ -146,7 +146,6 @@ def _draw(
             "Amplified",
             GAINS,
             default=GAINS[1],
-            required=True,
             key=f"{page}.gain",
             format_func=lambda g: f"x {g}",
             label_visibility="collapsed",

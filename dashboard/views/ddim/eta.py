@@ -79,7 +79,6 @@ def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> No
         "Coordinates",
         list(charts.MEASURES),
         default="eta_std_vp",
-        required=True,
         key=f"{page}.eta.measure",
         format_func=lambda name: "VP, as in the paper" if name.endswith("vp") else "VE",
     )

@@ -4,9 +4,10 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.messages import say_ignored_negative
-from dashboard.widgets.experiment_controls import PROMPT, parse_seed
+from dashboard.widgets.experiment_controls import PROMPT
+from dashboard.widgets.typed import parse_seed
 from sdlab.ddim.schemes import METHODS
-from sdlab.experiment.experiment import SEED_MAX, Experiment
+from sdlab.experiment.experiment import Experiment
 
 ABOUT_METHODS = {
     "naive": "Naive (Song et al. 2020): eps is taken one level too early. First order.",
@@ -48,9 +49,12 @@ def caption(page: str, default: str, label: str = "What the picture shows") -> s
 def method(page: str, default: str = "fixed_point") -> tuple[str, int]:
     """Draw the choice of inversion and return it with its rounds a step."""
     name = bound().segmented_control(
-        "Inversion", METHODS, default=default, required=True, key=f"{page}.method",
+        "Inversion",
+        METHODS,
+        default=default,
+        key=f"{page}.method",
         format_func=lambda m: {"naive": "Naive", "fixed_point": "Fixed point"}.get(m, "EDICT"),
-    )  # fmt: skip
+    )
     rounds = 10
     if name == "fixed_point":
         rounds = bound().number_input(
@@ -95,7 +99,4 @@ def seed(page: str, label: str = "Seed", default: str = "7") -> int:
         ValueError: If it is none.
     """
     key = f"{page}.{label.lower().replace(' ', '_')}"
-    number = parse_seed(bound().text_input(label, default, key=key, width=150) or "")
-    if not 0 <= number <= SEED_MAX:
-        raise ValueError(f"seed must be from 0 to {SEED_MAX}, got {number}.")
-    return number
+    return parse_seed(bound().text_input(label, default, key=key, width=150) or "")

@@ -139,8 +139,8 @@ def _comparison(page: str, source: Source, settings: "DdimSettings") -> None:
 
     st.header("All methods compared", anchor=False)
     against = bound().segmented_control(
-        "Against", list(AGAINST), default="Steps", required=True, key=f"{page}.against",
-    )  # fmt: skip
+        "Against", list(AGAINST), default="Steps", key=f"{page}.against"
+    )
     steps, guidances = AGAINST[against]
     chosen = (steps or (settings.num_steps,), guidances or (settings.guidance_scale,))
     table = study_panel(

@@ -24,13 +24,15 @@ def show(page: str, model: ModelView) -> None:
     page = f"{page}.walk"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         ends = bound().segmented_control(
-            "Between", ("Two seeds", "Two pictures"), default="Two seeds", required=True,
-            key=f"{page}.ends", 
-        )  # fmt: skip
+            "Between", ("Two seeds", "Two pictures"), key=f"{page}.ends"
+        )
         walk = bound().segmented_control(
-            "Way", ("spherical", "linear"), default="spherical", required=True, key=f"{page}.way",
-            format_func=str.title, help="Along the great circle, or straight through.",
-        )  # fmt: skip
+            "Way",
+            ("spherical", "linear"),
+            key=f"{page}.way",
+            format_func=str.title,
+            help="Along the great circle, or straight through.",
+        )
         count = int(bound().number_input("Pictures", 3, 11, 7, key=f"{page}.count", width=120))
     found = (_seeds if ends == "Two seeds" else _pictures)(page, walk, count, model)
     if found is not None:

@@ -10,11 +10,10 @@ from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
 from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.downloads import file_button
-from dashboard.widgets.experiment_controls import parse_seed
 from dashboard.widgets.latent_source import Latents, Source, decoded
 from dashboard.widgets.latent_statistics import statistics
+from dashboard.widgets.typed import parse_seed
 from dashboard.worker.snapshots import ModelView
-from sdlab.experiment.experiment import SEED_MAX
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,14 +75,13 @@ def _edited(page: str, name: str, x: "Tensor") -> "Tensor":
     if name == "Add noise":
         sigma = _number(page, "Sigma", 0.0, 100.0, 0.5, 0.1)
         text = bound().text_input("Seed", "7", key=f"{page}.noise_seed", width=140)
-        return edit.add_noise(x, sigma, _seed(text or ""))
+        return edit.add_noise(x, sigma, parse_seed(text or ""))
     if name == "Crop":
         return _cropped(page, x)
     if name == "Flip":
         way = bound().segmented_control(
-            "Direction", ("Left to right", "Top to bottom"), default="Left to right",
-            required=True, key=f"{page}.flip", 
-        )  # fmt: skip
+            "Direction", ("Left to right", "Top to bottom"), key=f"{page}.flip"
+        )
         return edit.flip(x, vertical=way == "Top to bottom")
     height, width = x.shape[-2:]
     down = _whole(page, "Down", -height, height, 0)
@@ -114,13 +112,6 @@ def _whole(page: str, label: str, low: int, high: int, default: int) -> int:
 def _number(page: str, label: str, low: float, high: float, default: float, step: float) -> float:
     key = f"{page}.{label.lower()}"
     return float(bound().number_input(label, low, high, default, step, key=key, width=140))
-
-
-def _seed(text: str) -> int:
-    seed = parse_seed(text)
-    if not 0 <= seed <= SEED_MAX:
-        raise ValueError(f"seed must be from 0 to {SEED_MAX}, got {seed}.")
-    return seed
 
 
 def _difference(before: Latents, after: Latents) -> None:

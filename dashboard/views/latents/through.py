@@ -63,7 +63,6 @@ def _choices(page: str, model: ModelView) -> tuple[str, str]:
             "Show",
             list(MEANINGS),
             default="x0_pred",
-            required=True,
             key=f"{page}.quantity",
             help="eps_pred = (x_t sqrt(1 + sigma^2) - x0_pred) / sigma, from what was recorded.",
         )
@@ -72,7 +71,6 @@ def _choices(page: str, model: ModelView) -> tuple[str, str]:
             "Drawn by",
             list(ways),
             default="VAE" if model.decodes_fast else "Linear map",
-            required=True,
             key=f"{page}.means",
             help="The linear map from latents to colours is fitted to this model's own decoder.",
         )
@@ -266,8 +264,8 @@ def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
         )  # fmt: skip
         column.caption(MEANINGS[name])
     name = bound().segmented_control(
-        "Channels of", list(MEANINGS), default="x_t", required=True, key=f"{page}.channels_of",
-    )  # fmt: skip
+        "Channels of", list(MEANINGS), default="x_t", key=f"{page}.channels_of"
+    )
     channel_grid(quantities[name], f"{name} at evaluation {number}")
     statistics(page, quantities[name])
     st.header("All evaluations", anchor=False)

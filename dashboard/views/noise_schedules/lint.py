@@ -65,9 +65,7 @@ def lint_panel(
             default=["error", "warning"],
             key=f"{page}.severity",
         )
-        grouped = bound().segmented_control(
-            "By", ("sampler", "rule"), default="sampler", required=True, key=f"{page}.by",
-        )  # fmt: skip
+        grouped = bound().segmented_control("By", ("sampler", "rule"), key=f"{page}.by")
         csv_button(table, "lint", f"{page}.csv_lint", "Findings (CSV)")
     told = [f"{counts.get(k, 0)} {k}{'' if counts.get(k, 0) == 1 else 's'}" for k in SEVERITIES]
     st.caption(f"Found: {', '.join(told)}. Open one for its reason, what to do, and the source.")

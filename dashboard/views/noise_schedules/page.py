@@ -101,8 +101,8 @@ def _take(key: str, name: str, catalogue: pd.DataFrame, own: list[str]) -> None:
 
 def _axes(page: str) -> tuple[str, str, bool, list[str]]:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        y = _choice("Show", charts.Y_AXES, f"{page}.y")
-        x = _choice("Against", charts.X_AXES, f"{page}.x")
+        y = bound().segmented_control("Show", charts.Y_AXES, key=f"{page}.y")
+        x = bound().segmented_control("Against", charts.X_AXES, key=f"{page}.x")
         log = True
         if y in charts.LOGARITHMIC:
             log = bound().toggle("Log scale", y == "sigma", key=f"{page}.log_{y}")
@@ -151,10 +151,6 @@ def _table(page: str, frame: pd.DataFrame) -> None:
 
 def _chart(chart: Any, alt: str) -> None:
     st.altair_chart(chart, width="stretch", alt=alt)
-
-
-def _choice(label: str, options: tuple[str, ...], key: str) -> str:
-    return bound().segmented_control(label, options, default=options[0], required=True, key=key)
 
 
 def _brief(said: str) -> str:

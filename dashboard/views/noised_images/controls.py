@@ -6,9 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
-from dashboard.widgets.experiment_controls import OWN_CURVE, SAVED, chosen_curve, parse_seed
+from dashboard.widgets.experiment_controls import OWN_CURVE, SAVED, chosen_curve
 from dashboard.widgets.noised_frames import TRAININGS, Way
-from sdlab.experiment.experiment import SEED_MAX
+from dashboard.widgets.typed import parse_seed
 from sdlab.noise.curves import OWN
 from sdlab.runs.curves import curve_names
 
@@ -88,8 +88,6 @@ def noised_controls(page: str, catalogue: pd.DataFrame, decodes_fast: bool) -> S
             help="This model's VAE is slow here, so a linear map draws the frames instead.",
         )
     number = parse_seed(seed or "")
-    if not 0 <= number <= SEED_MAX:
-        raise ValueError(f"seed must be from 0 to {SEED_MAX}, got {number}.")
     ways = tuple(_way(*row, int(steps)) for row in chosen)
     return Settings(ways, int(steps), number, space, view, decode)
 
@@ -141,7 +139,5 @@ def _way(name: str, solver: str, choice: str, training: str, num_steps: int) -> 
 
 
 def _choice(label: str, options: tuple[str, ...], key: str, about: str) -> str:
-    chosen = bound().segmented_control(
-        label, options, default=options[0], required=True, key=key, help=about
-    )
+    chosen = bound().segmented_control(label, options, key=key, help=about)
     return chosen.lower()

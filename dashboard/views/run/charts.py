@@ -33,9 +33,9 @@ def chart_panel(steps: pd.DataFrame, channels: pd.DataFrame, solver: str) -> Non
         steps, channels = (_thinned(frame, every) for frame in (steps, channels))
         st.caption(f"One evaluation in {every} is drawn; the tables below have all of them.")
     with st.container(horizontal=True, gap="medium"):
-        axis = _choice("Against", AXES, "run.axis")
+        axis = bound().segmented_control("Against", AXES, key="run.axis")
         if not channels.empty:
-            tensor = _choice("Latents of", latents.TENSORS, "run.tensor")
+            tensor = bound().segmented_control("Latents of", latents.TENSORS, key="run.tensor")
     color = scheduler_color(solver)
     _group(
         "Noise and time",
@@ -71,16 +71,6 @@ def _stride(rows: int) -> int:
 
 def _thinned(frame: pd.DataFrame, every: int) -> pd.DataFrame:
     return frame[frame["evaluation"] % every == 0]
-
-
-def _choice(label: str, options: tuple[str, ...], key: str) -> str:
-    return bound().segmented_control(
-        label,
-        options,
-        default=options[0],
-        required=True,
-        key=key,
-    )
 
 
 def _group(heading: str, *charts: Callable[[], alt.LayerChart]) -> None:

@@ -92,7 +92,6 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
             "Cost in",
             list(_COSTS),
             default="evaluations",
-            required=True,
             key=f"{page}.cost",
             label_visibility="collapsed",
         )

@@ -70,7 +70,6 @@ def _reader(model: ModelView) -> Reader:
         [reader.part for reader in found],
         format_func=_NAMES.get,
         default=found[0].part,
-        required=True,
         key="tokens.part",
         help="This model reads the prompt twice, with two tokenizers and two text encoders, and "
         "joins their vectors for each position.",

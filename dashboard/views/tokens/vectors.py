@@ -124,10 +124,4 @@ def _nearest(reader: Reader, prompt: str) -> None:
 
 
 def _space(label: str, key: str, default: str) -> str:
-    return bound().segmented_control(
-        label,
-        list(SPACES),
-        default=default,
-        required=True,
-        key=key,
-    )
+    return bound().segmented_control(label, list(SPACES), default=default, key=key)

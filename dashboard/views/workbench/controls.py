@@ -25,7 +25,8 @@ from dashboard.views.workbench.draft import (
     read_points,
     table_text,
 )
-from dashboard.widgets.experiment_controls import SAVED, parse_seed
+from dashboard.widgets.experiment_controls import SAVED
+from dashboard.widgets.typed import parse_seed
 from sdlab.noise import custom
 from sdlab.noise.curves import describe, make, names
 from sdlab.noise.schedule import NoiseSchedule
@@ -78,14 +79,7 @@ class Trial:
 
 def draft_controls(schedule: NoiseSchedule) -> Draft | None:
     """Draw the way in, and return the draft; None if there is no curve at all, after saying why."""
-    way = bound().segmented_control(
-        "Make the curve by",
-        WAYS,
-        default=WAYS[0],
-        required=True,
-        key=f"{PAGE}.way",
-        width="stretch",
-    )
+    way = bound().segmented_control("Make the curve by", WAYS, key=f"{PAGE}.way", width="stretch")
     steps = _steps(schedule) if way != "Table" else 0
     try:
         if way == "Formula":

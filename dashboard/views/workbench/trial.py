@@ -85,13 +85,7 @@ def show_strip(draft: Draft, baseline: Baseline, trial: Trial) -> None:
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = bound().selectbox("Sample", list(SAMPLES), key=f"{PAGE}.sample")
-        space = bound().segmented_control(
-            "Noise in",
-            ("Latents", "Pixels"),
-            default="Latents",
-            required=True,
-            key=f"{PAGE}.space",
-        )
+        space = bound().segmented_control("Noise in", ("Latents", "Pixels"), key=f"{PAGE}.space")
     steps = np.unique(np.linspace(0, draft.num_steps, FRAMES).round().astype(int))
     try:
         with st.spinner("Noising the sample …"):

@@ -11,9 +11,9 @@ from PIL import Image
 from dashboard.shell.messages import sentence
 from dashboard.shell.sidebar import readable_bytes
 from dashboard.views.run.page import python_code
-from dashboard.widgets.experiment_controls import parse_options, parse_seed
 from dashboard.widgets.job_panel import progress_text, readable_seconds
 from dashboard.widgets.run_film import frame_labels
+from dashboard.widgets.typed import parse_options, parse_seed
 from dashboard.worker.frames import (
     MAX_PIXELS,
     Sheet,
