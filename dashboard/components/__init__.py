@@ -1,1 +1,1 @@
-"""Components: each a part of a page that is drawn, and often moved, by the browser."""
+"""Components: parts of a page that are drawn and moved by the browser."""

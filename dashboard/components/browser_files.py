@@ -1,7 +1,7 @@
-"""Components and styles out of the files that are written for the browser: .html, .css and .js.
+"""Makes components and styles from the browser's files: .html, .css and .js.
 
-Streamlit hands a component to the browser as one script and one style sheet, which can import
-nothing: what they import from a file beside them is put in its place here.
+Streamlit sends a component to the browser as one script and one style sheet, which cannot import
+anything: imports from files beside them are replaced by the files' text here.
 """
 
 import re

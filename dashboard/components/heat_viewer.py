@@ -1,7 +1,7 @@
-"""The heat viewer: heat maps over a picture, one a word, scrubbed in the browser alone.
+"""The heat viewer: heat maps over a picture, one for each word, moved in the browser.
 
 All frames go to the browser once, 16 bits a cell; moving the slider, the opacity or the threshold
-asks the server nothing. A click sends the place back, as shares of the picture's width and height.
+needs no request. A click sends the place back, as shares of the picture's width and height.
 """
 
 import base64
@@ -29,8 +29,8 @@ class HeatFilm:
         words: For each map its label.
         frames: For each map float32 [E, h, w], not negative.
         means: For each map float32 [h, w], the mean of the chosen frames.
-        labels: What stands below each frame.
-        mean_label: What stands below the mean.
+        labels: The text below each frame.
+        mean_label: The text below the mean.
     """
 
     id: str
@@ -62,7 +62,7 @@ def heat_viewer(film: HeatFilm, key: str) -> tuple[float, float] | None:
 
 
 def _heard() -> None:
-    """Make the component's trigger known; its value is read from the result."""
+    """Declare the component's trigger; its value is read from the result."""
 
 
 def _packed(label: str, frames: "np.ndarray", mean: "np.ndarray") -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """The points editor: a curve dragged in the browser, sigma on a log scale over u from 0 to 1.
 
-What is dragged stays in the browser until the pointer is let go; then the points come to the
-server, which answers with the same points. An answer to an older move is not taken, so a quick
-hand loses nothing.
+A drag stays in the browser until the pointer is released; then the points go to the server, which
+answers with the same points. Answers to older moves are ignored, so quick moves are not lost.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The scrubber: one or two rows of frames side by side, moved in the browser alone.
+"""The scrubber: one or two rows of frames side by side, moved in the browser.
 
 The whole sheet of frames goes to the browser once; dragging draws another part of it and asks the
 server nothing.

@@ -1,7 +1,7 @@
-"""Tiles: a picture a sampler, with its progress, figures or error below; drawn by the browser.
+"""Tiles: a picture for each sampler, with its progress, figures or error; drawn by the browser.
 
-The server sends words and addresses only, and the browser fetches a picture when its address
-changes, so that thirty tiles cost a tick little and no tile flickers.
+The server sends only texts and addresses, and the browser fetches a picture when its address
+changes, so that an update of thirty tiles costs little and no tile flickers.
 """
 
 from collections.abc import Sequence

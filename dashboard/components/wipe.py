@@ -1,4 +1,4 @@
-"""Two pictures on top of each other with a slider between them; moved in the browser alone."""
+"""Two pictures on top of each other with a slider between them, moved in the browser."""
 
 from dashboard.components.browser_files import component
 

@@ -1,1 +1,1 @@
-"""The shell: what every page stands in. Navigation, sidebar, address, session, messages, routes."""
+"""The shell that all pages share: navigation, sidebar, address, session, messages, routes."""

@@ -1,11 +1,11 @@
-"""The one place that reads the address of a page.
+"""Reads the address of a page; nothing else does.
 
-Every field of a page stands in its address, so anybody can write anything there. ``bound`` draws a
-field that goes by its address: what the address holds is read here first, and what the field could
-not hold is left out, said at the head of the page, and the field stands at its default.
+Every field of a page is in its address, so anybody can write anything there. ``bound`` draws a
+field that is bound to the address: the address is checked here first, and a value that does not fit
+is removed, a note at the top of the page says so, and the field takes its default.
 
-Streamlit drops most of what does not fit by itself, in silence; an infinite number of steps and an
-emptied choice it takes, or breaks on. Those leave the address before the field is drawn.
+Streamlit silently drops most values that do not fit; an infinite number of steps and an emptied
+choice it accepts, or breaks on. Those are removed from the address before the field is drawn.
 """
 
 import math
@@ -26,7 +26,7 @@ Check = Callable[[Sequence[str]], str]
 
 
 def arrive(page: str) -> None:
-    """Note which page is drawn, and draw what of its address could not be used.
+    """Note which page is drawn, and draw notes on what of its address could not be used.
 
     Args:
         page: The page's name.
@@ -40,15 +40,15 @@ def arrive(page: str) -> None:
 
 
 def given(name: str) -> str:
-    """Return what the address holds under a name that is no field's, or ""."""
+    """Return the value of a name in the address that belongs to no field, or ""."""
     return st.query_params.get(name, "").strip()
 
 
 def keep(name: str, value: str) -> None:
-    """Hold a value in the address, under a name that is no field's; "" takes the name out.
+    """Keep a value in the address under a name that belongs to no field; "" removes the name.
 
-    The address is written only where it changes: a write sends it whole, as it was when this script
-    began, and so takes back what a field has written into it since.
+    The address is written only if it changes: a write sends it whole, as it was when this script
+    began, and so undoes what a field has written into it since.
     """
     if given(name) == value:
         return
@@ -59,7 +59,7 @@ def keep(name: str, value: str) -> None:
 
 
 def bound(place: Any = st) -> "Bound":
-    """Return the fields that go by the address, to be drawn at a place: ``st`` or a container."""
+    """Return fields bound to the address, to be drawn in ``st`` or a container."""
     return Bound(place)
 
 
@@ -158,9 +158,9 @@ _UNKNOWN = "(not drawn yet)"
 
 
 def _rename(key: str, options: Sequence[Any], names: Sequence[str]) -> None:
-    """Choose a field's choice once more if its options are called something else than before.
+    """Set a field's choice again if the names of its options have changed.
 
-    The browser and the address go by the names, and would keep the one that it had.
+    The browser and the address hold the names, and would keep the old one.
     """
     before = _state()["names"].get(key, names)
     _state()["names"][key] = names
@@ -173,9 +173,9 @@ def _state() -> dict[str, Any]:
 
 
 def _read(key: str, check: Check) -> None:
-    """Read what the address holds for a field before that is drawn; leave out what is no use.
+    """Read a field's value in the address before the field is drawn; remove it if it is not valid.
 
-    Only what the address held on arrival is judged: later it is the field that writes it.
+    Only what the address held on arrival is checked: later the field itself writes it.
     """
     state, texts = _state(), st.query_params.get_all(key)
     if not texts or key in st.session_state or state["read"].get(key, texts) != texts:

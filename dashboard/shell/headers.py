@@ -1,9 +1,8 @@
-"""What every answer of the server tells the browser to refuse.
+"""Security headers of every response of the server.
 
-Streamlit's page has a script within itself and makes others as it goes, so no rule on scripts can
-stand; but nobody else's page may hold ours in a frame and take its clicks, nothing is taken for
-another type than it is sent as, no plug-in runs, and no other site is told the address, which
-holds the prompt.
+Streamlit's page contains an inline script and adds others, so scripts cannot be restricted. But no
+other site may put the page into a frame and take its clicks, no file is treated as another type
+than it is sent as, no plug-in runs, and no other site learns the address, which holds the prompt.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The one worker of this server, and the questions every page has for it."""
+"""The one worker of this server, and what every page asks of it."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def runs_root() -> Path:
 
 
 def find(run: str) -> StoredRun | JobView | None:
-    """Return a run by id: on its way, ended without a picture, or stored; None if unknown."""
+    """Return a run by id: running, ended without a picture, or stored; None if unknown."""
     job = lab().get(run)
     if job is not None and job.state != "done":
         return job

@@ -1,7 +1,7 @@
 """Turns an exception into a sentence for the user; the only place that does.
 
-``ValueError`` and ``SdlabError`` carry such a sentence already. Anything else is a defect of ours:
-its traceback goes to the log, and the person is told so.
+``ValueError`` and ``SdlabError`` already have such a sentence. Anything else is a bug of sdlab: its
+traceback goes to the log, and the message says so.
 """
 
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def sentence(error: BaseException) -> str:
-    """Return what to tell a person about an exception; logs the traceback of an unexpected one."""
+    """Return an exception's message for the user; logs the traceback of an unexpected one."""
     if isinstance(error, (ValueError, SdlabError)):
         return brief(str(error))
     log.error("unexpected error", exc_info=error)
@@ -27,7 +27,7 @@ def sentence(error: BaseException) -> str:
 
 
 def named(source: str, said: str) -> str:
-    """Return why a model could not be loaded; what is said may name it already.
+    """Return why a model could not be loaded, with its name if the reason lacks it.
 
     Args:
         source: The model's name or path.
@@ -38,7 +38,7 @@ def named(source: str, said: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text with Markdown's own characters made harmless.
+    """Return text with Markdown's special characters escaped.
 
     A message quotes what was given, and that may come from the address of the page. Icons, emoji
     and bare links are found in the text after its escapes are gone; a word joiner, which has no
@@ -58,7 +58,7 @@ def say_ignored_negative(negative_prompt: str, guidance_scale: float) -> None:
 
 
 def show_error(error: BaseException | str) -> None:
-    """Draw what went wrong, letter by letter: nothing in it is Markdown."""
+    """Draw an error message as plain text, without Markdown."""
     text = brief(error) if isinstance(error, str) else sentence(error)
     st.error(plain(text), icon=":material/error:")
 

@@ -1,7 +1,7 @@
 """Which model a page runs on: the one in memory, unless another is asked for by name.
 
-Only one model is in memory, so a run of another one puts out what somebody loaded. A page therefore
-takes the model at hand by default, shows it in its form, and says so before it asks for another.
+Only one model is in memory, so a run of another one unloads it. A page therefore uses the model in
+memory by default, shows it in its form, and warns before it asks for another.
 """
 
 import streamlit as st
@@ -17,7 +17,7 @@ _KEY = "experiment.model"
 def model_choice(known: tuple[str, ...]) -> str:
     """Draw the menu of models and return the chosen name.
 
-    While nobody chose another, it stands at the model at hand, also when that changes.
+    Until another is chosen it shows the model in memory, also when that changes.
 
     Args:
         known: Names under which models can be asked for.
@@ -38,13 +38,13 @@ def model_choice(known: tuple[str, ...]) -> str:
 
 
 def say_model(name: str) -> None:
-    """Draw the model that a form stands for, where it can only be the one in memory."""
+    """Draw the model that a form uses, where it can only be the one in memory."""
     st.caption(f":material/deployed_code: On **{plain(name)}**, the model in memory.")
     say_swap(name)  # another one may wait to be loaded
 
 
 def say_swap(name: str) -> None:
-    """Say that running a model would put another one out of memory, if it would."""
+    """Warn if running a model would unload another one."""
     view = lab().status()
     own = view.at_hand
     if name != own:
@@ -57,5 +57,5 @@ def say_swap(name: str) -> None:
 
 
 def in_words(name: str) -> str:
-    """Return a model's name for a line of facts: of a path the end."""
+    """Return a short name of a model: the last part of a path."""
     return name if name == EMBEDDED else name.rstrip("/\\").replace("\\", "/").rpartition("/")[2]

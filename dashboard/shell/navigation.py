@@ -1,4 +1,4 @@
-"""Where the pages lie and how the menu shows them.
+"""The files of the pages, and the menu that shows them.
 
 A page is a file in ``pages/`` that says its own place in the menu, in a line that is read and not
 run: ``MENU = {"section": "Noise", "title": "Workbench", "icon": "architecture", "place": 140}``.

@@ -1,4 +1,4 @@
-"""What the server answers beside the pages: zips of runs and comparisons, streamed; pictures."""
+"""What the server serves beside the pages: zips of runs and comparisons, streamed; pictures."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -102,7 +102,7 @@ def _export_comparison(request: "Request") -> "Response":
 
 
 def _download(archive: "ZipStream", name: str) -> "Response":
-    """Answer with a zip, which is made as fast as the browser takes it."""
+    """Answer with a zip that is made while the browser downloads it."""
     from starlette.responses import StreamingResponse
 
     headers = {**FILE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
@@ -121,7 +121,7 @@ def _blocks(archive: "ZipStream") -> Iterator[bytes]:
 
 
 def _why(comparison: str) -> str:
-    """Return in words why a comparison cannot be opened."""
+    """Return why a comparison cannot be opened."""
     from dashboard.shell.lab import lab
     from sdlab.comparing.result import FOLDER
     from sdlab.runs import RUN_ID
@@ -131,7 +131,7 @@ def _why(comparison: str) -> str:
 
 
 def _picture(request: "Request") -> "Response":
-    """Answer with a run's latest preview while it is on its way, or with its stored picture."""
+    """Answer with a run's latest preview while it is running, or with its stored picture."""
     from starlette.responses import PlainTextResponse, Response
 
     from dashboard.shell.lab import lab

@@ -1,4 +1,4 @@
-"""The sidebar panel that every page has: what computes, on what, and how much waits."""
+"""The sidebar panel that every page has: the model, its device, and the queue."""
 
 import streamlit as st
 

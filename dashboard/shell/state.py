@@ -1,4 +1,4 @@
-"""What a session remembers beyond one page: who it is, and which run each page shows.
+"""What a session remembers beyond one page: its id, and which run each page shows.
 
 The run that a page shows is also in its URL, so that a reload and a shared link find it again; a
 page switch clears the URL, and then this memory fills it.
@@ -32,7 +32,7 @@ def show_run(page: str, run: str) -> None:
 
 
 def leave(run: str) -> None:
-    """Note that this session no longer watches a run that goes on for others."""
+    """Note that this session no longer watches a run that continues for others."""
     st.session_state.setdefault("left", set()).add(run)
 
 

@@ -1,9 +1,9 @@
-"""Which colour a scheduler has, on every page and in every session.
+"""The colour of each scheduler, the same on every page and in every session.
 
 A colour follows from the name alone, never from what else is on the chart, so it stays when a
 filter removes a neighbour. The names of the first version and those of diffusers 0.42 that fit
-Stable Diffusion own one chosen colour each; any other name (a new solver, a plug-in, a newer
-scheduler) has one derived from its hash, of the same luminance as theirs. No name need be added.
+Stable Diffusion have one chosen colour each; any other name (a new solver, a plug-in, a newer
+scheduler) has one derived from its hash, of the same luminance as theirs. No name needs adding.
 """
 
 import colorsys

@@ -1,1 +1,1 @@
-"""Widgets: parts that several pages are made of, from a table with its CSV to a run on its way."""
+"""Widgets: parts that several pages use, from a table with its CSV to the progress of a run."""

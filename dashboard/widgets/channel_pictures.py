@@ -1,4 +1,4 @@
-"""Channel maps on one scale, with their legend."""
+"""Maps of latent channels on one scale, with a legend."""
 
 import io
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""A table on a page with what it holds in a line, and its CSV or Parquet."""
+"""A table on a page with a line about it, and its CSV or Parquet download."""
 
 import io
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The controls of an experiment, every one of them in the URL, and the spec they stand for."""
+"""The controls of an experiment, all of them in the URL, and the experiment they make."""
 
 import random
 from dataclasses import dataclass
@@ -188,7 +188,7 @@ def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
 
 
 def _eta(own: float) -> float | None:
-    """Draw the field, which stands at the solver's own default; there it gives None."""
+    """Draw the field, which shows the solver's default and returns None while it does."""
     eta = bound().number_input(
         "Eta",
         0.0,

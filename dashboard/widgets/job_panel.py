@@ -1,4 +1,4 @@
-"""A run on its way, or one that ended without a picture: preview, progress, cancel, what to do."""
+"""A run in progress, or one that ended without a picture: preview, progress, cancel, what to do."""
 
 import streamlit as st
 
@@ -58,7 +58,7 @@ def _progress(view: JobView) -> None:
 
 
 def progress_text(view: JobView) -> str:
-    """Return where a live run stands, in a line."""
+    """Return the progress of a live run in one line."""
     if view.state == "queued":
         model = lab().status().loading
         wait = f"Loading {model.rpartition('/')[2]}" if model else "Waiting"

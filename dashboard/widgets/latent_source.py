@@ -1,7 +1,6 @@
 """Latents to look at: of a stored run, of any picture through the VAE, or from a file.
 
-Tensors are handed about as float32 NumPy arrays [1, C, h, w]; the model is only asked in the
-worker's thread.
+Latents are float32 NumPy arrays [1, C, h, w]; the model is only used in the worker's thread.
 """
 
 import hashlib
@@ -37,11 +36,11 @@ _FILE_LIMIT_MB = 64
 
 @dataclass(frozen=True)
 class Source:
-    """Latents and where they are from.
+    """Latents with their origin.
 
     Attributes:
         latents: float32 [1, C, h, w].
-        label: What they are, in words.
+        label: What they are, as text.
         caption: What the picture shows, for prompts; "" if unknown.
         image: The picture they were encoded from or became; None for a file.
         run: The run's id if they are a run's own; "" else.
@@ -176,7 +175,7 @@ def _run_latents(folder: str, changed: float) -> Latents:
 
 
 def fitted(picture: ChosenPicture, model: ModelView) -> "tuple[Image.Image, tuple[str, ...]]":
-    """Return a picture on the model's grid, and in words what that took."""
+    """Return a picture fitted to the model's grid, and notes on what was done."""
     from sdlab.latents.image import fit
 
     image, (width, height) = picture.image(), model.default_size
@@ -201,7 +200,7 @@ def _encoding(page: str) -> tuple[bool, int]:
 
 
 def _encoding_of_run(page: str) -> tuple[bool, int] | None:
-    """Draw whether to encode a run's picture anew and how; None for the latents it ended in."""
+    """Draw whether and how to encode a run's picture again; None for the run's final latents."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         how = bound().segmented_control(
             "Latents",

@@ -1,4 +1,4 @@
-"""What latents hold, in charts and tables: against standard normal noise, and between two."""
+"""Statistics of latents in charts and tables: compared with noise, and between two latents."""
 
 from typing import TYPE_CHECKING, Any
 

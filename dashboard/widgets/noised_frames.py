@@ -1,7 +1,7 @@
-"""The frames of noised pictures: levels, noise, decoding, likeness; each kept, none made twice.
+"""Makes the frames of noised pictures, with their noise levels and likeness; caches each.
 
-A frame follows from picture, space, view, seed and sigma alone, so schedules that share a noise
-level share its frame, and a change of one schedule decodes that one's new levels only.
+A frame depends only on picture, space, view, seed and sigma, so schedules that share a noise level
+share its frame, and after a change of one schedule only its new levels are decoded.
 """
 
 import io

@@ -1,7 +1,7 @@
-"""A run on a page: what decides its picture, its progress, then its picture and the way there.
+"""A run on a page: its settings, its progress, then its picture and the scrubber.
 
-Tables load pandas, half a second, so they are read when they are drawn: the first page paints
-before.
+Tables need pandas, which takes half a second to import, so they are read only when they are drawn
+and the first page is shown before.
 """
 
 import html
@@ -60,7 +60,7 @@ def show_stage(run: str, page: str) -> StoredRun | None:
 
 
 def facts_line(experiment: dict, nfe: int | None = None) -> None:
-    """Draw all that decides the picture, in one line, the scheduler in its colour."""
+    """Draw all settings that decide the picture in one line, the scheduler in its colour."""
     solver = experiment["solver"]
     steps = f"{experiment['num_steps']} steps"
     parts = [

@@ -5,7 +5,7 @@
     heun + karras
     dpmpp_2m {order=1} + karras [rho=5, sigma_max=12]
 
-The text is what the menu shows, what a person may type, and what the address holds.
+The text is what the menu shows, what a user can type, and what the address holds.
 """
 
 import re
@@ -78,7 +78,7 @@ class Row:
 
 
 def parse_row(text: str) -> Row:
-    """Return the row that a text stands for; its names are the course's to judge.
+    """Return the row that a text describes; its names are checked by the course.
 
     Raises:
         ValueError: If the text has another form.

@@ -1,8 +1,8 @@
 """A picture to start from: a sample of the small world, the picture of a stored run, or an upload.
 
 One component for every page that needs a picture. What is chosen is in the URL (``page.from``,
-``page.sample``, ``page.scene``, ``page.run``); an upload cannot be, so it stays with the session,
-the same one on all pages, and the page says so.
+``page.sample``, ``page.scene``, ``page.run``); an upload cannot be, so it stays in the session for
+all pages, and the page says so.
 """
 
 import hashlib
@@ -35,11 +35,11 @@ _NO_RUN = "No run is stored here yet. The Experiment page makes the first one."
 
 @dataclass(frozen=True)
 class ChosenPicture:
-    """What a person chose.
+    """The picture that was chosen.
 
     Attributes:
         png: The picture, 8-bit RGB, in its own size.
-        label: What it is, in words.
+        label: What it is, as text.
         source: "sample", "run" or "upload".
         name: The sample's name, the run's id or the file's name.
         notes: What reading it changed, a sentence each.
@@ -222,7 +222,7 @@ def _upload(page: str) -> ChosenPicture | None:
 
 
 def _take_upload(key: str) -> None:
-    """Read what was uploaded; what cannot be read leaves the picture before it in use."""
+    """Read an upload; if it cannot be read, the previous picture stays in use."""
     from sdlab.latents.image import read_image
 
     file = st.session_state.get(key)

@@ -1,7 +1,7 @@
 """A long computation with the model on a page: start, progress, cancel, result.
 
-The result belongs to the settings: change one, and the page offers to start again; change it back,
-and the result is there as long as the worker remembers it.
+The result belongs to the settings: after a change the page offers to start again; after changing
+back, the result is shown as long as the worker remembers it.
 """
 
 import hashlib

@@ -1,1 +1,1 @@
-"""One thread that owns the model and the engine; pages talk to it and read frozen snapshots."""
+"""One thread that owns the model and the engine; pages call it and read frozen snapshots."""

@@ -1,7 +1,7 @@
 """Draws the frames of runs in small pieces, between the network calls of the runs in flight.
 
-First comes a sketch by a linear map, quick enough to do at once. Where the decoder is quick too,
-a decoded sheet takes its place, painted only while nothing else is in flight, the latest run first.
+First comes a sketch by a linear map, quick enough to do at once. If the decoder is quick too, a
+decoded sheet replaces it, painted only while nothing else is in flight, the latest run first.
 """
 
 import logging
@@ -46,7 +46,7 @@ class Easel:
     def want(self, run: str, at_hand: "Run | None" = None) -> None:
         """Ask for the best frames of a run, in memory or to be opened from its folder.
 
-        What was drawn as well as it can be with the model in hand is not drawn again.
+        Frames that cannot be drawn better with the model in memory are not drawn again.
         """
         with self._lock:
             if at_hand is not None:
@@ -55,7 +55,7 @@ class Easel:
                 self._sketches.setdefault(run, at_hand)
 
     def busy_with(self, run: str) -> bool:
-        """Return whether the frames of a run are still to get better."""
+        """Return whether better frames of a run are still to come."""
         with self._lock:
             return run in self._sketches or run in self._paintings
 
@@ -66,8 +66,8 @@ class Easel:
             (evaluations done, evaluations in all); after the last one the sheet is written.
 
         Raises:
-            ValueError: If another model made the run: its decoder would lie.
-            StoreError: If the run is gone or damaged, or the disk refuses.
+            ValueError: If another model made the run: this decoder would draw it wrongly.
+            StoreError: If the run is gone or damaged, or cannot be written.
         """
         opened = open_stored(self._runs, run)
         facts = opened.manifest
@@ -79,7 +79,7 @@ class Easel:
         write_sheet(self.folder, run, painter.sheet("decoded"))
 
     def let_go(self) -> None:
-        """Forget what the model in hand could draw; paintings in progress hold its decoder."""
+        """Forget which frames are final, and drop paintings in progress, which hold the decoder."""
         with self._lock:
             self._paintings.clear()
             self._settled.clear()

@@ -2,7 +2,7 @@
 
 The sheet is a picture of two rows, x_t above x0_pred (or one, if only that was recorded), one
 column an evaluation, wrapped into bands where it would grow too wide. It is derived from the
-tensors and kept beside the runs, not in them, so it may be lossy and can be made again.
+tensors and stored beside the runs, not in them, so it may be lossy and can be made again.
 """
 
 import json
@@ -101,7 +101,7 @@ class SheetPainter:
         self.columns = max(1, min(len(self.kept), MAX_WIDTH // self.size[0]))
 
     def paint(self) -> Iterator[int]:
-        """Yield after each evaluation's frames how many are done; then see ``sheet``."""
+        """Yield how many evaluations are drawn, after each one; then ``sheet`` is complete."""
         width, height = self.size
         bands = -(-len(self.kept) // self.columns)
         canvas = Image.new("RGB", (self.columns * width, bands * len(self.names) * height))
@@ -124,10 +124,10 @@ class SheetPainter:
 
 
 def write_sheet(folder: Path, run: str, sheet: Sheet) -> None:
-    """Write a sheet beside the runs; the picture last, so that it is there or it is not.
+    """Write a sheet beside the runs; the picture last, so that a sheet is complete or missing.
 
     Raises:
-        StoreError: If the disk refuses.
+        StoreError: If it cannot be written.
     """
     facts = {name: value for name, value in asdict(sheet).items() if name != "webp"}
     for name, data in ((f"{run}.json", json.dumps(facts).encode()), (f"{run}.webp", sheet.webp)):

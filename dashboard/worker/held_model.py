@@ -1,7 +1,6 @@
-"""The model in the worker's hands: never two in memory, and what is known of the one.
+"""The model that the worker holds (never two in memory), and what is known of it.
 
-Everything heavy is imported here, inside the methods, so that the first page paints before torch
-is there.
+Heavy imports are inside the methods, so that the first page is shown before torch is imported.
 """
 
 import gc
@@ -38,7 +37,7 @@ class Library:
 
     def __init__(self, load: Callable[..., "Model"] | None = None) -> None:
         self._load = load
-        self._began = False  # also a load that failed leaves something behind
+        self._began = False  # a load that failed leaves something in memory too
         self.model: Model | None = None
         self.engine: Engine | None = None
         self.view: ModelView | None = None
@@ -52,7 +51,7 @@ class Library:
         return self.requests.get(name, ModelRequest(name))
 
     def trouble(self, request: ModelRequest) -> str:
-        """Return in a sentence why a model cannot be loaded, as far as its configs tell, or ""."""
+        """Return why a model cannot be loaded, as far as its configs show, or ""."""
         if self._load is not None:
             return ""
         from sdlab.models.load import check
@@ -64,11 +63,11 @@ class Library:
         return ""
 
     def holds(self, name: str) -> bool:
-        """Return whether the model in memory goes by that name."""
+        """Return whether the model in memory has that name."""
         return self.view is not None and self.view.name == name
 
     def swap(self, request: ModelRequest) -> None:
-        """Let go of the model in memory, then load another.
+        """Release the model in memory, then load another.
 
         Raises:
             Exception: What ``sdlab.load`` raises; there is no model then.
@@ -86,7 +85,7 @@ class Library:
         self._take(model, request)
 
     def release(self) -> None:
-        """Let go of the model in memory and of what its device cached."""
+        """Release the model in memory and what its device cached."""
         if not self._began:
             return  # collecting takes long, and there is nothing of ours to collect
         self.model = self.engine = self.view = None
@@ -98,14 +97,14 @@ class Library:
             torch.cuda.empty_cache()
 
     def picture(self, latents: "Tensor") -> "Image.Image":
-        """Return a picture of this model's latents [1, C, h, w], by the best quick means."""
+        """Return a picture of this model's latents [1, C, h, w], by the best quick method."""
         assert self.model is not None and self.view is not None
         if self.view.decodes_fast:
             return self.model.decode(latents)
         return self.model.preview(latents)
 
     def sketch(self, latents: "Tensor") -> "Image.Image":
-        """Return a soft picture of this model's latents [1, C, h, w], by the quickest means."""
+        """Return a rough picture of this model's latents [1, C, h, w], by the quickest method."""
         from PIL import Image
 
         assert self.model is not None
@@ -117,7 +116,7 @@ class Library:
         """Return the ways to draw a model's latents, the quickest first, the best last.
 
         Args:
-            model_hash: Of the model that made them; another model's decoder would lie.
+            model_hash: Of the model that made them; another decoder would draw them wrongly.
         """
         from dashboard.worker.frames import false_colour
 
@@ -129,7 +128,7 @@ class Library:
         return ways
 
     def measure_again(self) -> bool:
-        """Time a decoder that looked slow once more; return whether it is quick after all.
+        """Measure a decoder that looked slow again; return whether it is quick after all.
 
         A model that is loaded while the machine is busy looks slower than it is. Only to be called
         while nothing else computes.
@@ -146,7 +145,7 @@ class Library:
         return True
 
     def make_catalogue(self) -> None:
-        """Make the table of every solver and scheduler, judged for the model in memory."""
+        """Make the table of every solver and scheduler for the model in memory."""
         import sdlab
 
         self.catalogue = sdlab.schedulers(self.model)
@@ -175,10 +174,10 @@ def _options(request: ModelRequest) -> dict[str, str]:
 
 
 def _leave_a_core_for_the_pages() -> None:
-    """Compute on one core less than there are, unless the person chose a number.
+    """Leave one core free for the pages, unless ``OMP_NUM_THREADS`` is set.
 
     With as many threads as cores, every script run of a page holds up all of torch's threads at
-    their next barrier: on 2 busy cores a network call was seen to take 5 to 70 times as long.
+    their next barrier: on 2 busy cores a network call took 5 to 70 times as long.
     """
     import torch
 

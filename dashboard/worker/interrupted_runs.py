@@ -1,8 +1,8 @@
-"""Which runs were on their way when the server went down.
+"""Remembers which runs were queued or running when the server stopped.
 
-Each worker keeps one small JSON file per live run in a folder named by its process. At the next
-start a folder whose process is gone is a leftover: its runs are interrupted, and stay listed as
-such until they are run again or dismissed. Two servers on one runs folder leave each other alone.
+Each worker keeps one small JSON file for each live run, in a folder named after its process. At the
+next start the runs of a process that is gone are interrupted, and stay listed as such until they
+are run again or dismissed. Two servers with one runs folder do not disturb each other.
 """
 
 import json
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class Ledger:
     """The live runs of this process, on disk.
 
-    A disk that cannot be written costs the memory of interruptions, never a run.
+    If the disk cannot be written, interruptions are forgotten, but no run fails.
 
     Args:
         root: Folder of the dashboard's own files; made when first needed.
@@ -34,7 +34,7 @@ class Ledger:
         self._interrupted = root / "interrupted"
 
     def begin(self, experiment: Experiment) -> None:
-        """Note that a run is on its way."""
+        """Note that a run is live."""
         try:
             self._live.mkdir(parents=True, exist_ok=True)
             (self._live / f"{experiment.id}.json").write_text(experiment.to_json())
@@ -43,7 +43,7 @@ class Ledger:
         self.dismiss(experiment.id)
 
     def end(self, run: str) -> None:
-        """Note that a run has ended, whatever way."""
+        """Note that a run has ended, however it ended."""
         _unlink(self._live / f"{run}.json")
 
     def interrupt(self, run: str) -> None:

@@ -1,4 +1,4 @@
-"""One run in the worker: the engine's job and the snapshot that pages see of it."""
+"""One run in the worker: the engine's job, and the snapshot of it that pages see."""
 
 import io
 import time
@@ -43,14 +43,14 @@ class WorkerJob:
         self.view = self.view.with_(**changes)
 
     def end(self, state: str, error: str = "") -> None:
-        """Note how the run ended, and let go of everything it held but an unsaved picture."""
+        """Note how the run ended, and release everything it held but an unsaved picture."""
         self.set(state=state, error=error, position=0, seconds_left=None, unsaved=bool(self.run))
         if state == "done":
             self.set(preview=None)
         self.engine_job = None
 
     def measure(self) -> None:
-        """Take over the engine's counters."""
+        """Copy the engine's counters into the snapshot."""
         job = self.engine_job
         done, nfe = job.evaluation, job.nfe
         rate = left = None

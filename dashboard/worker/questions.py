@@ -1,10 +1,10 @@
 """Short questions to the model, answered in the worker's thread between two network calls.
 
-The model is shared: a page that ran the text encoder in its own thread, or hung a hook on a
-module, would meddle with the runs in flight. So it hands in a function, which the worker's thread
-calls with the model while nothing else computes on it. The function must leave the model as it
-found it (``finally: handle.remove()``), should take well under a second, and must not return
-the model's own tensors, which would keep it in memory after the next one is loaded.
+The model is shared: a page that ran the text encoder in its own thread, or put a hook on a module,
+would disturb the runs in flight. So it passes a function, which the worker's thread calls with the
+model while nothing else computes on it. The function must restore the model
+(``finally: handle.remove()``), should take well under a second, and must not return the model's own
+tensors, which would keep it in memory after the next one is loaded.
 """
 
 import threading
@@ -29,7 +29,7 @@ LATE = (
 
 
 class BusyError(SdlabError):
-    """The model had no time for a question, or the server is ending."""
+    """The model had no time for a question, or the server is stopping."""
 
 
 @dataclass
@@ -125,7 +125,7 @@ class Desk:
         return True
 
     def close(self) -> None:
-        """Refuse what waits and what will be asked; the worker has ended."""
+        """Refuse all waiting and future questions; the worker has ended."""
         with self._lock:
             self._closed = True
             left, self._waiting = list(self._waiting), deque()

@@ -1,6 +1,6 @@
-"""The roster: every run that this server knows of, and the queue of what waits for its turn.
+"""Every run that this server knows, and the queue of those that wait.
 
-It takes no lock of its own: the worker holds its lock around each call.
+It has no lock: the worker holds its lock around each call.
 """
 
 from collections import OrderedDict, deque

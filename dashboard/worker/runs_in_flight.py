@@ -1,4 +1,4 @@
-"""The runs in flight: driven one network call at a time, shown to who watches, saved when done."""
+"""The runs in flight: driven one network call at a time, previewed if watched, saved when done."""
 
 import logging
 import time
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREVIEW_SHARE = 10  # a preview waits this many times as long as making all of them takes
-CROWDED_SECONDS = 3.0  # rather than wait longer for the next decoded previews: quick sketches
-PACED = 64  # rounds by which the pace is told
-LEAST_SHARE = 0.1  # of those the quickest, which other load has slowed least
+CROWDED_SECONDS = 3.0  # where decoded previews would take longer, quick sketches are drawn
+PACED = 64  # rounds from which the pace is estimated
+LEAST_SHARE = 0.1  # the quickest of those, which other load has slowed least
 
 
 class Flight:
@@ -60,8 +60,8 @@ class Flight:
     def pace(self) -> float | None:
         """Seconds that an evaluation of one run takes; None before the first.
 
-        Of the rounds of late a low quantile: whatever else the computer does makes some slower, and
-        none quicker. Summed over many rounds it is the least that they will take.
+        A low quantile of the latest rounds: other load makes some of them slower, and none
+        quicker. Summed over many rounds it is the least time that they will take.
         """
         paces = sorted(self._paces)
         return paces[int(LEAST_SHARE * len(paces))] if paces else None
@@ -82,7 +82,7 @@ class Flight:
         self._jobs.append(job)
 
     def cancel(self) -> None:
-        """Pass on to the engine what was cancelled."""
+        """Cancel in the engine what was cancelled here."""
         for job in self._jobs:
             if job.cancelled:
                 job.engine_job.cancel()
@@ -124,12 +124,12 @@ class Flight:
         return sum(job.engine_job.evaluation for job in self._jobs)
 
     def _measure(self, evaluations: int, seconds: float) -> None:
-        """Take a round into the pace; one that only decoded tells nothing of the network."""
+        """Count a round for the pace, unless it only decoded."""
         if evaluations:
             self._paces.append(seconds / evaluations)
 
     def _means(self) -> "tuple[Callable[[Tensor], Image], float]":
-        """Return how previews are made, and how long each waits: a tenth of the time is theirs."""
+        """Return how previews are made, and how long each waits: they get a tenth of the time."""
         crowd = PREVIEW_SHARE * len(self._jobs)
         pause = crowd * self._library.decode_seconds
         if pause <= CROWDED_SECONDS:

@@ -1,4 +1,4 @@
-"""What the worker shows of itself: frozen snapshots, safe to read from any thread."""
+"""Frozen snapshots of the worker, its model and its runs, safe to read from any thread."""
 
 from dataclasses import dataclass, field, replace
 

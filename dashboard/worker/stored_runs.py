@@ -1,4 +1,4 @@
-"""The stored runs, as far as the dashboard looks into them."""
+"""Stored runs: finding them, their manifests and their pictures."""
 
 import logging
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Long computations with the model that are no runs: inversions, fans of samples, films.
+"""Long computations with the model that are not runs: inversions, eta comparisons, films.
 
 A study is a generator (``sdlab.work``) that yields (done, total) after every network
 evaluation. The worker's thread takes one step of one study between the network calls of the runs

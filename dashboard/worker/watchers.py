@@ -1,6 +1,6 @@
-"""Who watches a run: heartbeats, so that a closed tab stops counting.
+"""Counts who watches a run by heartbeats, so that a closed tab stops counting.
 
-A watcher is a session. It counts while its last heartbeat is young (a hidden tab is throttled to
+A watcher is a session. It counts while its last heartbeat is recent (a hidden tab is throttled to
 about one tick a minute) and, where the server can tell, while its browser is connected: after a
 reload the old session is gone at once and cannot block a cancel.
 """

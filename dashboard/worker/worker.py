@@ -1,4 +1,4 @@
-"""The worker: one thread that owns the model and runs what everybody asks for.
+"""The worker: one thread that owns the model and does what all sessions ask for.
 
 Pages call ``submit``, ``get``, ``touch``, ``cancel``, ``load`` and ``status`` from their own
 threads; those only take the lock for a moment. ``ask`` waits for the model's answer to a short
@@ -86,7 +86,7 @@ class Worker:
         self._awake.set()
 
     def submit(self, experiment: Experiment, frames: bool = True) -> str:
-        """Ask for a run and return its id; one that is on its way, or made, is not run twice.
+        """Ask for a run and return its id; one that is live, or stored, is not run twice.
 
         Args:
             experiment: What to run.
@@ -162,10 +162,10 @@ class Worker:
                 self._ledger.dismiss(run)
 
     def load(self, request: ModelRequest) -> bool:
-        """Ask for another model, which waits until the runs before it are through.
+        """Ask for another model, to be loaded after the runs before it; return whether it will be.
 
-        Name, place and configs are judged at once, in the caller's thread: what cannot be loaded
-        holds up nobody. Return whether it waits; if not, ``status().load_error`` says why.
+        Name, device and configs are checked at once, in the caller's thread, so that a model that
+        cannot be loaded delays nobody; then ``status().load_error`` says why.
         """
         trouble = ENDED_WORKER if self._over else self._library.trouble(request)
         with self._lock:
@@ -259,10 +259,10 @@ class Worker:
             self.studies.close()
 
     def _safely(self, work: Callable[[], bool]) -> bool:
-        """Do one piece of work; a defect ends the runs that it may have spoilt, never the worker.
+        """Do one piece of work; a bug ends the runs that it may have damaged, never the worker.
 
-        Whatever is raised is caught, also what asks the program to end, as a sampler that somebody
-        plugged in may: this is a thread of a server, not the program.
+        Everything raised is caught, even SystemExit, which a plug-in sampler may raise: this is a
+        thread of a server.
         """
         try:
             return work()
@@ -277,7 +277,7 @@ class Worker:
         return False
 
     def _fail_lost(self, reason: str) -> None:
-        """End the runs that live and are nowhere: not in the queue, not in flight, not saving."""
+        """End live runs that are lost: not in the queue, not in flight, not being saved."""
         with self._lock:
             waiting = self._roster.waiting()
             lost = [
@@ -370,7 +370,7 @@ class Worker:
         return True
 
     def _change_model(self, request: ModelRequest) -> bool:
-        """Load a model; on failure say why, and take the one before back in hand."""
+        """Load a model; if that fails, say why and load the one before again."""
         with self._lock:
             self._status = _replace(self._status, loading=request.source, load_error="")
         self._easel.let_go()
