@@ -15,7 +15,7 @@ from sdlab.embedded.catalogue import CORE
 from sdlab.embedded.checker import Checker
 from sdlab.shipped import FOLDER
 from sdlab.training import export
-from sdlab.training import train as train_module
+from sdlab.training import run as run_module
 from sdlab.training.export import CHECKSUMS, checksums
 from sdlab.training.nets import (
     load_tokenizer,
@@ -23,7 +23,8 @@ from sdlab.training.nets import (
     make_unet,
     make_vae,
 )
-from sdlab.training.train import SHARES, STAGES, TrainingRun, main, parser
+from sdlab.training.run import SHARES, STAGES, TrainingRun
+from sdlab.training.train import main, parser
 from sdlab.training.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.slow
@@ -117,7 +118,7 @@ def test_wrong_arguments_are_one_line_and_code_2(tmp_path, arguments, message):
 
 def plan_of(monkeypatch, out, *arguments, stage="unet"):
     """The plan of a stage, when a step takes a second, without training it."""
-    monkeypatch.setattr(train_module, "seconds_per_step", lambda _: 1.0)
+    monkeypatch.setattr(run_module, "seconds_per_step", lambda _: 1.0)
     run = TrainingRun.__new__(TrainingRun)
     run.arguments = parser().parse_args(["--out", str(out), *arguments])
     run.out, run.unet_batch = run.arguments.out, run.arguments.batch or 32
