@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from sdlab.attention import planning
 from sdlab.attention.collector import Collector
 from sdlab.attention.hooks import Part, Reader, watching
@@ -22,9 +20,9 @@ from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.experiment.record import Record
 from sdlab.models import memory
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.runs.trace import Trace
 from sdlab.solvers.protocol import Query
 from sdlab.tracing import batch
+from sdlab.tracing.call_record import CallRecord
 from sdlab.tracing.course import CallCourse
 from sdlab.tracing.recorder import Recorder, Timer
 
@@ -35,100 +33,28 @@ if TYPE_CHECKING:
 ROUNDINGS = 64
 
 
-class TracedCall:
-    """The record of one call, picture by picture.
+class TracedCall(CallRecord):
+    """A call that is being recorded.
 
     Args:
         pipe: The pipeline.
         record: What to keep.
         arguments: The call's arguments by name.
-
-    Attributes:
-        warnings: What is wrong with its pictures, one sentence each.
     """
 
     def __init__(self, pipe: Any, record: Record, arguments: dict[str, Any]) -> None:
+        super().__init__()
         self._pipe = pipe
         self._record = record
-        self._recorders: list[Recorder] = []
-        self._latents: Tensor | None = None
-        self._evaluation = 0
+        self._given = arguments
         self._stack = ExitStack()
         self._reader = Reader()
         self._timer: Timer | None = None
         self._sample: Tensor | None = None
-        self._given = arguments
-        self._guided = self._was_guided = False
+        self._guided = False
         self._scale = 1.0
         self._course: CallCourse | None = None
         self._stepped: list[Tensor] | None = None
-        self._refused = ""
-        self.warnings: list[str] = []
-        self._traces: list[Trace] = []
-        self._tokens: list[dict[str, pd.DataFrame]] = []
-
-    @property
-    def images(self) -> int:
-        """Pictures of the call."""
-        return len(self._recorders)
-
-    @property
-    def evaluations(self) -> int:
-        """Network evaluations so far."""
-        return self._evaluation
-
-    @property
-    def latents(self) -> "Tensor":
-        """Final latents of all pictures, [B, C, h, w], on the CPU.
-
-        Raises:
-            ValueError: If the pipeline did not report them, or ended before its first step.
-        """
-        if self._latents is None:
-            raise ValueError("The latents are not known: the call ended before its first step.")
-        return self._latents
-
-    def trace(self, image: int) -> Trace:
-        """Return what was kept of one picture.
-
-        Raises:
-            ValueError: If there is no such picture, or the call failed before any was evaluated.
-            ModelError: If the call could not be read.
-        """
-        self._check_begun()
-        if not 0 <= image < len(self._traces):
-            last = len(self._traces) - 1
-            raise ValueError(f"image must be from 0 to {last}, got {image}.")
-        return self._traces[image]
-
-    def table(self, name: str) -> pd.DataFrame:
-        """Return "steps", "attention" or "tokens" of all pictures, with ``image`` first.
-
-        ``tokens`` are those of the prompt, and where they were given, of ``prompt_2``, and of the
-        negative prompts if there was guidance; its column ``prompt`` says which.
-
-        Raises:
-            ValueError: If the call failed before anything was evaluated.
-            ModelError: If the call could not be read.
-        """
-        self._check_begun()
-        if name == "steps":
-            parts = [recorder.steps().drop(columns="run") for recorder in self._recorders]
-        elif name == "attention":
-            parts = [self.trace(image).attention.table for image in range(self.images)]
-        else:
-            parts = [self._all_tokens(tables) for tables in self._tokens]
-        named = [part.assign(image=image) for image, part in enumerate(parts)]
-        frame = pd.concat(named, ignore_index=True)
-        return frame[["image", *(column for column in frame if column != "image")]]
-
-    def _check_begun(self) -> None:
-        if self._refused:
-            raise ModelError(self._refused)
-        if not self._recorders:
-            raise ValueError(
-                "Nothing was recorded of this call: it ended before the U-Net's first evaluation."
-            )
 
     def hear(self, latents: "Tensor") -> None:
         """Keep the latents after a step, [B, C, h, w]."""
@@ -309,15 +235,6 @@ class TracedCall:
         _check_memory(total + one * len(prompts), sample.device)
         self._channels, self._course = channels, course
         self._recorders = [Recorder("", self._record, nfe, collector) for collector in makes]
-
-    def _all_tokens(self, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-        named = {"cond": "prompt", "cond_2": "prompt_2"}
-        if self._was_guided:
-            named |= {"uncond": "negative", "uncond_2": "negative_2"}
-        parts = [
-            tables[half].assign(prompt=which) for half, which in named.items() if half in tables
-        ]
-        return pd.concat(parts, ignore_index=True)
 
     def _read_scale(self) -> float:
         """Return the guidance scale of this evaluation; 1 without guidance."""
