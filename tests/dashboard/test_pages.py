@@ -375,7 +375,7 @@ def test_a_form_that_nobody_touched_follows_the_model_in_memory(open_page, loade
     lab().load(ModelRequest())
     run_until(form, lambda a: a.selectbox(key="experiment.model").value == "embedded")
     form.selectbox(key="experiment.model").set_value(folder).run()
-    assert len(swaps(form)) == 1 and "takes embedded out" in swaps(form)[0]
+    assert len(swaps(form)) == 1 and "unloads embedded" in swaps(form)[0]
     run_until(form, holds("embedded"))
     assert form.selectbox(key="experiment.model").value == folder  # chosen, so it stays
     lab().load(ModelRequest(folder))
@@ -385,7 +385,7 @@ def test_a_form_that_nobody_touched_follows_the_model_in_memory(open_page, loade
 def test_a_link_and_a_stored_run_say_what_they_take_out(loaded, open_page, folder):
     form = open_page("experiment", **{"experiment.model": "embedded"})
     assert form.selectbox(key="experiment.model").value == "embedded"
-    assert f"takes {folder} out" in swaps(form)[0]
+    assert f"unloads {folder}" in swaps(form)[0]
     run = lab().submit(Experiment(prompt="gone", seed=1702, num_steps=900, model=folder))
     lab().cancel(run, "nobody")
     page = run_until(
@@ -394,7 +394,7 @@ def test_a_link_and_a_stored_run_say_what_they_take_out(loaded, open_page, folde
     assert not swaps(page)
     lab().load(ModelRequest())
     run_until(page, holds("embedded"))
-    assert "takes embedded out" in swaps(page.run())[0]
+    assert "unloads embedded" in swaps(page.run())[0]
     lab().load(ModelRequest(folder))
     run_until(page, holds(folder))
 
