@@ -159,13 +159,13 @@ class Comparison(Spec):
 
     def references(self) -> list[Reference]:
         """Return the runs of the references, one a picture."""
-        found = []
+        references = []
         for prompt, seed in self.pictures:
             plain = self._experiment(prompt, seed).with_(solver="heun", curve="karras")
             fine = plain.with_(num_steps=self.reference_steps, record=RECORDED)
             coarse = plain.with_(num_steps=self.reference_steps // 2, record=UNRECORDED)
-            found.append(Reference(prompt, seed, fine, coarse))
-        return found
+            references.append(Reference(prompt, seed, fine, coarse))
+        return references
 
     def _cells_of(self, budget: int, config: Mapping[str, Any]) -> Iterator[Cell]:
         for entrant in self.entrants:

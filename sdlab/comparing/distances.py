@@ -135,11 +135,11 @@ def _apart(outcome: RunOutcome, reference: MadeReference | None) -> dict[str, fl
     """Return how far a run is from the reference, in latents and in pictures."""
     if reference is None or outcome.run is None:
         return {}
-    found = {"distance": float(rms(outcome.latents - reference.latents)) / reference.unit}
+    apart = {"distance": float(rms(outcome.latents - reference.latents)) / reference.unit}
     if outcome.run.image.size == reference.fine.image.size:
         alike = likeness(outcome.run.image, reference.fine.image)
-        found |= {"image_rmse": alike.rmse, "psnr": alike.psnr, "ssim": alike.ssim}
-    return found
+        apart |= {"image_rmse": alike.rmse, "psnr": alike.psnr, "ssim": alike.ssim}
+    return apart
 
 
 def _recorded(run: "Run | None") -> bool:

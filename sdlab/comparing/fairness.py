@@ -104,13 +104,13 @@ def _profile(entrant: Entrant, curve: str | None, num_steps: int, frozen: str) -
     except ValueError as error:
         return _refused(entrant, config, str(error))
     deterministic = not draws_noise(entrant)
-    found = [] if deterministic else [STOCHASTIC]
-    found += _understanding(entrant, going, config)
-    found += _levels(going, NoiseSchedule.from_config(config))
-    found += [EXTRAPOLATES] if deterministic and _extrapolates(going) else []
-    found += _curve(entrant, curve, follows)
-    found += _timesteps(going)
-    return Profile(going.nfe, going.sigmas[0], going.end, deterministic, tuple(found))
+    against = [] if deterministic else [STOCHASTIC]
+    against += _understanding(entrant, going, config)
+    against += _levels(going, NoiseSchedule.from_config(config))
+    against += [EXTRAPOLATES] if deterministic and _extrapolates(going) else []
+    against += _curve(entrant, curve, follows)
+    against += _timesteps(going)
+    return Profile(going.nfe, going.sigmas[0], going.end, deterministic, tuple(against))
 
 
 def draws_noise(entrant: Entrant) -> bool:
@@ -128,44 +128,44 @@ def draws_noise(entrant: Entrant) -> bool:
 
 
 def _refused(entrant: Entrant, config: Mapping[str, Any], reason: str) -> Profile:
-    said = [*_understanding(entrant, None, config), f"cannot run here: {reason}"]
-    return Profile(None, math.nan, math.nan, not draws_noise(entrant), tuple(said))
+    against = [*_understanding(entrant, None, config), f"cannot run here: {reason}"]
+    return Profile(None, math.nan, math.nan, not draws_noise(entrant), tuple(against))
 
 
 def _understanding(entrant: Entrant, going: Course | None, config: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with how the network's output is read, and with its noise schedule."""
     trained = config.get("prediction_type") or "epsilon"
-    found = []
+    against = []
     if entrant.solver not in solvers():
         known = adapter.prediction_types(entrant.solver)
         if trained not in known:
-            found.append(
+            against.append(
                 f"does not understand this model's prediction type, {trained} (only"
                 f" {', '.join(known)})"
             )
     if going is None:
-        return found
+        return against
     read = going.scheduler.config.get("prediction_type", trained) if going.scheduler else trained
     if read != trained:
-        found.append(f"reads the network's output as {read}; the model was trained on {trained}")
+        against.append(f"reads the network's output as {read}; the model was trained on {trained}")
     own, model = going.schedule.alpha_bar, NoiseSchedule.from_config(config).alpha_bar
     if len(own) != len(model) or not np.allclose(own, model, rtol=1e-4, atol=1e-8):
-        found.append("assumes another noise schedule than the model was trained on")
-    return found
+        against.append("assumes another noise schedule than the model was trained on")
+    return against
 
 
 def _levels(going: Course, schedule: NoiseSchedule) -> list[str]:
     """Return how its start and its end differ from the reference's."""
-    found = []
+    against = []
     reference = float(curves.make("karras", schedule, 2, {})[0])
     start = going.sigmas[0]
     if not math.isclose(start, reference, rel_tol=SAME_LEVEL):
-        found.append(f"starts at sigma {start:.4g}, the reference at {reference:.4g}")
+        against.append(f"starts at sigma {start:.4g}, the reference at {reference:.4g}")
     elif not math.isclose(scale := _start_scale(going), 1.0, rel_tol=SAME_SCALE):
-        found.append(f"scales its start noise to {scale:.4f} times the reference's")
+        against.append(f"scales its start noise to {scale:.4f} times the reference's")
     if going.end > 0:
-        found.append(f"ends at sigma {going.end:.4g}, the reference at 0: some noise is left")
-    return found
+        against.append(f"ends at sigma {going.end:.4g}, the reference at 0: some noise is left")
+    return against
 
 
 def _start_scale(going: Course) -> float:
@@ -219,17 +219,17 @@ def _curve(entrant: Entrant, curve: str | None, follows: str | None) -> list[str
 
 
 def _timesteps(going: Course) -> list[str]:
-    """Return whether the network is told other timesteps than the noise levels are of."""
-    told = np.array(going.timesteps)
+    """Return whether the network is given other timesteps than the noise levels are of."""
+    given = np.array(going.timesteps)
     own = going.schedule.sigma_to_timestep(np.maximum(going.sigmas, 1e-12))
     inside = (np.array(going.sigmas) >= going.schedule.sigma_min) & (
         np.array(going.sigmas) <= going.schedule.sigma_max
     )
-    off = np.abs(told - own)[inside]
+    off = np.abs(given - own)[inside]
     if not len(off) or off.max() <= ROUNDED:
         return []
-    same = len(told) - len(np.unique(told))
-    twice = f", {same} of {len(told)} repeat another" if same else ""
-    whole = bool((told == np.round(told)).all())
+    same = len(given) - len(np.unique(given))
+    twice = f", {same} of {len(given)} repeat another" if same else ""
+    whole = bool((given == np.round(given)).all())
     how = "rounded to whole numbers" if whole else "that are not quite those of its noise levels"
     return [f"tells the network timesteps {how}, up to {off.max():.2g} off{twice}"]

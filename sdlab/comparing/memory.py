@@ -31,8 +31,8 @@ def summary_bytes(model: "Model", runs: "Sequence[tuple[Experiment, int]]", pict
             size, at least one.
         pictures: How many pictures they are of.
     """
-    told = plan(model, runs[0][0])
-    tensors = sum(record_bytes(e.record, nfe, told.shape, told.guided) for e, nfe in runs)
-    pixels = told.shape[1] * told.shape[2] * model.vae_factor**2
+    planned = plan(model, runs[0][0])
+    tensors = sum(record_bytes(e.record, nfe, planned.shape, planned.guided) for e, nfe in runs)
+    pixels = planned.shape[1] * planned.shape[2] * model.vae_factor**2
     held = ALL_TENSORS * tensors + PICTURE_TENSORS * tensors / pictures
     return BASE_BYTES + len(runs) * (RUN_BYTES + PIXEL_BYTES * pixels) + int(held)

@@ -123,7 +123,7 @@ def gather(comparison: Comparison, runs: "Runs", model: ModelFacts) -> RunOutcom
         ValueError: If an entrant takes no number of steps that a budget pays for.
     """
     cells = comparison.cells(model.config)
-    found = tuple(RunOutcome(cell, *_of(cell.experiment, runs, model)) for cell in cells)
+    outcomes = tuple(RunOutcome(cell, *_of(cell.experiment, runs, model)) for cell in cells)
     references, lack = {}, ""
     for prompt, seed, fine, coarse in comparison.references():
         (made, _, why), (half, _, _) = (_of(x, runs, model) for x in (fine, coarse))
@@ -131,20 +131,20 @@ def gather(comparison: Comparison, runs: "Runs", model: ModelFacts) -> RunOutcom
         if made is not None:
             about = convergence(made, half) if half is not None else None
             references[prompt, seed] = MadeReference(prompt, seed, made, about)
-    return RunOutcomes(comparison, model, found, references, lack)
+    return RunOutcomes(comparison, model, outcomes, references, lack)
 
 
 def _of(experiment: "Experiment", runs: "Runs", model: ModelFacts) -> "tuple[Run | None, str, str]":
-    found = runs.get(experiment.id)
-    if found is None:
+    run = runs.get(experiment.id)
+    if run is None:
         return None, "missing", ""
-    if isinstance(found, Cancelled):
-        return None, "cancelled", str(found)
-    if isinstance(found, Exception):
-        return None, "failed", str(found) or type(found).__name__
-    made_by = found.manifest["model"]["hash"]
+    if isinstance(run, Cancelled):
+        return None, "cancelled", str(run)
+    if isinstance(run, Exception):
+        return None, "failed", str(run) or type(run).__name__
+    made_by = run.manifest["model"]["hash"]
     if made_by != model.hash:
         return None, "missing", f"a run of other weights is stored (model {made_by}); run it again"
-    if not bool(found.latents.isfinite().all()):
+    if not bool(run.latents.isfinite().all()):
         return None, "failed", "ends in numbers that are not finite"
-    return found, "done", ""
+    return run, "done", ""

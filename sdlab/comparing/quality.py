@@ -35,19 +35,19 @@ def judged(outcomes: RunOutcomes) -> dict[str, list[tuple[str, bool]]]:
     from sdlab.embedded.claims import parse
 
     claims = {prompt: parse(prompt) for prompt in outcomes.comparison.prompts}
-    kinds = {prompt: kinds_of(said) for prompt, said in claims.items()}
+    kinds = {prompt: kinds_of(stated) for prompt, stated in claims.items()}
     runs = {
         o.run.id: (o.run, o.cell.prompt) for o in outcomes.done if o.run and kinds[o.cell.prompt]
     }
-    found = {}
+    verdicts = {}
     waiting = list(runs.items())
     for first in range(0, len(waiting), AT_ONCE):
         part = waiting[first : first + AT_ONCE]
         seen = shipped().look([run.image for _, (run, _) in part])
         for (key, (_, prompt)), shows in zip(part, seen, strict=True):
             verdict = judge(shows, claims[prompt])
-            found[key] = [(kinds[prompt][statement], hit) for statement, hit in verdict.items()]
-    return found
+            verdicts[key] = [(kinds[prompt][statement], hit) for statement, hit in verdict.items()]
+    return verdicts
 
 
 def kinds_of(claims: "Claims") -> dict[str, str]:
@@ -73,7 +73,7 @@ def kinds_of(claims: "Claims") -> dict[str, str]:
 
 def fidelity(verdicts: Verdicts) -> dict[str, float]:
     """Return by run id the share of the prompt's statements that the picture fulfils."""
-    return {run: float(np.mean([hit for _, hit in found])) for run, found in verdicts.items()}
+    return {run: float(np.mean([hit for _, hit in made])) for run, made in verdicts.items()}
 
 
 def quality(
@@ -102,10 +102,10 @@ def quality(
         row = {"entrant": entrant, "budget": budget, "nfe": nfe}
         pictures = hits.get((entrant, budget), [])
         for what in (*KINDS, ALL):
-            counted = [[hit for kind, hit in found if what in (kind, ALL)] for found in pictures]
-            counted = [found for found in counted if found]
+            counted = [[hit for kind, hit in made if what in (kind, ALL)] for made in pictures]
+            counted = [picture for picture in counted if picture]
             if counted:
-                figure = share([hit for found in counted for hit in found], len(counted))
+                figure = share([hit for picture in counted for hit in picture], len(counted))
                 interval = {"share": figure.value, "low": figure.low, "high": figure.high}
                 rows.append({**row, "what": what, **interval, "statements": figure.samples})
     return rows

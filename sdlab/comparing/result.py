@@ -135,9 +135,9 @@ def open_result(root: str | Path, comparison: str) -> Result:
     manifest = read_json_manifest(folder, "comparison", FORMAT, MANIFEST_LIMIT)
     tables = {n: read_parquet(folder / f"{n}.parquet", columns) for n, columns in STORED.items()}
     try:
-        found = Comparison.from_dict(manifest["comparison"])
+        spec = Comparison.from_dict(manifest["comparison"])
         result = Result(
-            found,
+            spec,
             tables,
             tuple(manifest["verdict"]),
             tuple(manifest["runs"]),
@@ -148,9 +148,9 @@ def open_result(root: str | Path, comparison: str) -> Result:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{folder / MANIFEST} holds no valid comparison: {error}") from error
-    if found.id != comparison:
+    if spec.id != comparison:
         raise StoreError(
-            f"{folder} holds the comparison {found.id}, not the one it is named for; its"
+            f"{folder} holds the comparison {spec.id}, not the one it is named for; its"
             f" {MANIFEST} was changed, or the folder renamed."
         )
     if set(TABLES["ties"]) <= set(tables["ties"].columns):

@@ -54,8 +54,8 @@ def ties(
         steady: Labels of the entrants that draw no noise.
     """
     at_first = runs[(runs["budget"] == comparison.budget) & runs["distance"].notna()]
-    found = at_first.pivot(index=["prompt", "seed"], columns="entrant", values="distance")
-    logs = {label: np.log(found[label].clip(lower=LEAST).to_numpy()) for label in found}
+    distances = at_first.pivot(index=["prompt", "seed"], columns="entrant", values="distance")
+    logs = {label: np.log(distances[label].clip(lower=LEAST).to_numpy()) for label in distances}
     labels = [e.label for e in comparison.entrants if e.label in logs and e.label in steady]
     rows: list[dict[str, Any]] = []
     ratios_of: list[np.ndarray] = []
@@ -70,11 +70,11 @@ def ties(
     tested = [i for i, row in enumerate(rows) if not math.isnan(row["p"])]
     raw = [rows[i]["p"] for i in tested]
     for i, p, level in zip(tested, holm(raw), levels(raw), strict=True):
-        rows[i] |= _told(ratios_of[i], p, level)
+        rows[i] |= _judged(ratios_of[i], p, level)
     return rows
 
 
-def _told(ratios: "np.ndarray", p: float, level: float) -> dict[str, Any]:
+def _judged(ratios: "np.ndarray", p: float, level: float) -> dict[str, Any]:
     """Return what a pair's pictures say, and what they could have said.
 
     Args:
@@ -156,7 +156,10 @@ def paired(ratios: "np.ndarray") -> float:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Return probabilities corrected for their number, in their order (Holm 1979)."""
+    """Return probabilities corrected for their number, in their order (Holm 1979).
+
+    Ours, as scipy has no Holm, and statsmodels would be a large dependency for these few lines.
+    """
     out = [1.0] * len(p_values)
     largest = 0.0
     for rank, i in enumerate(np.argsort(p_values, kind="stable").tolist()):
@@ -220,7 +223,7 @@ def _mean(values: list[float], widen: float = 1.0) -> tuple[float, float, float,
 
 def _apart(outcomes: RunOutcomes) -> dict[str, list[float]]:
     """Return by entrant each picture's mean distance to its prompt's pictures of other seeds."""
-    found: dict[str, list[float]] = {}
+    apart: dict[str, list[float]] = {}
     for entrant in outcomes.comparison.entrants:
         for prompt in outcomes.comparison.prompts:
             own = [
@@ -237,5 +240,5 @@ def _apart(outcomes: RunOutcomes) -> dict[str, list[float]]:
             unit = float(np.mean(units or finals.std(1)))
             for final in finals:
                 others = rms(finals - final).sum() / (len(own) - 1)
-                found.setdefault(entrant.label, []).append(float(others) / unit)
-    return found
+                apart.setdefault(entrant.label, []).append(float(others) / unit)
+    return apart

@@ -1,8 +1,8 @@
-"""Who is ranked by distance, who stands only beside the ranking, and what luck explains of it.
+"""Which samplers are ranked by distance, which are not, and what of the order may be luck.
 
-Ranked are samplers that draw no noise, made all the pictures that others made, and follow the
-reference's ODE from its start to its end. Something stands against the others: their distances are
-told, but none of them is called the nearest, however near it comes.
+A sampler is ranked if it draws no noise, made all the pictures that others made, and follows the
+reference's ODE from its start to its end. Of the others the distance is given, but none of them is
+called the nearest, however near it comes.
 """
 
 from typing import Any, NamedTuple
@@ -51,7 +51,7 @@ def unsettled(ties: Frame, best: str) -> bool:
     return bool((own["p"].isna() | own["open"].fillna(False)).any())
 
 
-def luck(ties: Frame, best: str) -> list[str]:
+def differences(ties: Frame, best: str) -> list[str]:
     """Return who is farther off than the nearest, tied with it, or not to be told from it.
 
     Args:
@@ -64,22 +64,24 @@ def luck(ties: Frame, best: str) -> list[str]:
         return []
     alike = [_tie(row, best) for row in own[own["tied"]].itertuples()]
     unknown = own[own["open"]]
-    said = []
+    sentences = []
     if alike:
-        said.append(
+        sentences.append(
             f"Statistically tied with {best}, to within a factor of {MARGIN:g}: {listed(alike)}."
         )
     if len(unknown):
         few = counted(int(unknown["pictures"].max()), "picture")
         points = [_unknown(row, best) for row in unknown.itertuples()]
-        said.append(f"With {few} it cannot be told whether {best} is nearer than {listed(points)}.")
+        sentences.append(
+            f"With {few} it cannot be told whether {best} is nearer than {listed(points)}."
+        )
     nearer = len(own) - len(alike) - len(unknown)
-    if not said:
-        return [f"By more than luck: every other is farther off than {best} (paired, p < 0.05)."]
+    if not sentences:
+        return [f"By more than luck, all others are farther off than {best} (paired, p < 0.05)."]
     if nearer:
         who = "The one other is" if nearer == 1 else f"The other {nearer} are"
-        said.append(f"{who} farther off by more than luck.")
-    return said
+        sentences.append(f"{who} farther off by more than luck.")
+    return sentences
 
 
 def _against(ties: Frame, best: str) -> Frame:

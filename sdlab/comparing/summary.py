@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdlab.comparing import costs, distances, quality
-from sdlab.comparing import significance as luck
+from sdlab.comparing import costs, distances, quality, significance
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.fairness import profile
@@ -61,8 +60,8 @@ def summarise(
     tables["quality"] = table("quality", quality.quality(outcomes, tables["cost"], verdicts))
     entrants = tables["entrants"]
     steady = entrants.loc[entrants["deterministic"], "entrant"].tolist()
-    tables["ties"] = table("ties", luck.ties(comparison, tables["runs"], steady))
-    tables["spread"] = table("spread", luck.spread(outcomes, tables["runs"]))
+    tables["ties"] = table("ties", significance.ties(comparison, tables["runs"], steady))
+    tables["spread"] = table("spread", significance.spread(outcomes, tables["runs"]))
     references = [reference.fine for reference in outcomes.references.values()]
     made = {run.id: run for run in (*references, *(o.run for o in outcomes.done)) if run}
     return Result(
@@ -86,10 +85,10 @@ def judge_anew(result: Result) -> Result:
     """
     entrants, runs = result.tables["entrants"], result.tables["runs"]
     steady = entrants.loc[entrants["deterministic"], "entrant"].tolist()
-    found = table("ties", luck.ties(result.comparison, runs, steady))
-    tables = {**result.tables, "ties": found}
-    said = verdict(result.comparison, tables, result.target)
-    return replace(result, tables=tables, verdict=tuple(said))
+    ties = table("ties", significance.ties(result.comparison, runs, steady))
+    tables = {**result.tables, "ties": ties}
+    sentences = verdict(result.comparison, tables, result.target)
+    return replace(result, tables=tables, verdict=tuple(sentences))
 
 
 def table(name: str, rows: "list[dict[str, Any]] | pd.DataFrame | None") -> "pd.DataFrame":
@@ -118,20 +117,20 @@ def _entrants(outcomes: RunOutcomes) -> list[dict[str, Any]]:
     comparison, config = outcomes.comparison, outcomes.model.config
     rows = []
     for entrant in comparison.entrants:
-        goes = profile(comparison, entrant, config)
+        about = profile(comparison, entrant, config)
         rows.append(
             {
                 "entrant": entrant.label,
                 "solver": entrant.solver,
                 "curve": entrant.follows(comparison.curve) or "",
                 "eta": entrant.eta,
-                "deterministic": goes.deterministic,
+                "deterministic": about.deterministic,
                 "num_steps": comparison.steps_for(entrant, comparison.budget, config),
-                "nfe": goes.nfe,
-                "start": goes.start,
-                "end": goes.end,
-                "notes": ". ".join(note[0].upper() + note[1:] for note in goes.notes)
-                + ("." if goes.notes else ""),
+                "nfe": about.nfe,
+                "start": about.start,
+                "end": about.end,
+                "notes": ". ".join(note[0].upper() + note[1:] for note in about.notes)
+                + ("." if about.notes else ""),
             }
         )
     return rows

@@ -1,8 +1,9 @@
 """The verdict: what the tables say, in sentences, and what they do not say.
 
-Only samplers that draw no noise are ranked by their distance to the reference; for the others the
-checker's fidelity counts, with its interval. Who has something standing against a fair comparison
-is told beside the ranking. Ties are told only where the pictures are enough to know of one.
+Only samplers that draw no noise are ranked by their distance to the reference: stochastic ones are
+allowed to differ, and the checker's fidelity, with its interval, counts for them. A sampler that
+cannot be compared fairly is named beside the ranking. Two are called tied only where there are
+pictures enough to know it.
 """
 
 import math
@@ -13,14 +14,16 @@ import numpy as np
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.significance import PICTURES
-from sdlab.comparing.standing import Standing, luck, standing, unsettled
+from sdlab.comparing.standing import Standing, differences, standing, unsettled
 from sdlab.comparing.words import counted, listed
 
 TARGET = 0.05
 TENTH = 0.1
 USELESS = 1.0
 """An error as large as the distance to another picture, which nobody wants however quick."""
-NO_FIDELITY = "nothing judges these pictures' fidelity here, so no quality is claimed."
+NO_FIDELITY = (
+    "Nothing here judges whether the pictures show what the prompt says, so no quality is claimed."
+)
 
 Frame = Any  # a DataFrame, whose stubs give every cell any type there is
 Tables = Mapping[str, Frame]
@@ -40,12 +43,12 @@ def verdict(
     if not (tables["runs"]["state"] == "done").any():
         return ["No run is done, so there is nothing to compare.", *_failed(tables)]
     ranks = _ranks(tables)
-    said = [*_nearest(comparison, tables, ranks), *_beside(comparison, tables, ranks)]
-    said += [*_reached(ranks, target), *_front(ranks), *_partly(ranks.partly)]
-    said += _stochastic(comparison, tables)
-    said += [*_few_pictures(comparison, tables, ranks), *_unsure(ranks)]
-    said += [*_failed(tables), *_no_reference(comparison, tables, lack)]
-    return said
+    sentences = [*_nearest(comparison, tables, ranks), *_beside(comparison, tables, ranks)]
+    sentences += [*_reached(ranks, target), *_front(ranks), *_partly(ranks.partly)]
+    sentences += _stochastic(comparison, tables)
+    sentences += [*_few_pictures(comparison, tables, ranks), *_unsure(ranks)]
+    sentences += [*_failed(tables), *_no_reference(comparison, tables, lack)]
+    return sentences
 
 
 def check_target(target: float) -> None:
@@ -111,20 +114,24 @@ def _nearest(comparison: Comparison, tables: Tables, ranks: Standing) -> list[st
     if fair.empty:
         order = listed([f"{r.entrant} {r.error:.3g}" for r in here.itertuples()])
         return [
-            f"At a budget of {budget} something stands against comparing each of these fairly, so"
-            f" none is called the nearest to the converged picture: {order}."
+            f"At a budget of {budget} none of these can be compared fairly, so none is called the"
+            f" nearest to the converged picture: {order}."
         ]
     ties = tables["ties"]
     ties = ties[ties["a"].isin(fair["entrant"]) & ties["b"].isin(fair["entrant"])]
     pictures = int(best["pictures"])
     mean = f", on average over {pictures} pictures" if pictures > 1 else ""
-    doubt = " Whether by more than luck is open." if unsettled(ties, best["entrant"]) else ""
-    said = (
+    doubt = (
+        " Whether this is more than luck is not known yet."
+        if unsettled(ties, best["entrant"])
+        else ""
+    )
+    sentence = (
         f"At a budget of {budget}, {best['entrant']} comes nearest to the converged picture{mean}:"
         f" {_error(best)} away ({counted(best['nfe'], 'evaluation')}); then"
         f" {listed([f'{r.entrant} {r.error:.3g}' for r in here.iloc[1:].itertuples()])}.{doubt}"
     )
-    return [said, *luck(ties, best["entrant"])]
+    return [sentence, *differences(ties, best["entrant"])]
 
 
 def _at_first(comparison: Comparison, rows: Frame) -> Frame:
@@ -132,7 +139,7 @@ def _at_first(comparison: Comparison, rows: Frame) -> Frame:
 
 
 def _beside(comparison: Comparison, tables: Tables, ranks: Standing) -> list[str]:
-    """Say who does not follow the same ODE from the same start to the same end."""
+    """Say which samplers do not follow the same ODE from the same start to the same end."""
     entrants = tables["entrants"]
     objected = entrants[entrants["deterministic"] & (entrants["notes"] != "")]
     if objected.empty:
@@ -141,10 +148,10 @@ def _beside(comparison: Comparison, tables: Tables, ranks: Standing) -> list[str
     known = [label for label in errors.index if len(ranks.fair)]  # else the order says it
     names = [f"{label} ({errors[label]:.3g} away)" for label in known]
     names += [label for label in objected["entrant"] if label not in known]
-    what = "Beside the ranking, to be compared" if len(ranks.fair) else "To be compared"
+    what = "Not ranked, and to be compared" if len(ranks.fair) else "To be compared"
     if len(objected) == 1:
         return [f"{what} with care: {names[0]}. {objected.iloc[0]['notes']}"]
-    return [f"{what} with care, for reasons in their notes: {listed(names)}."]
+    return [f"{what} with care, as their notes explain: {listed(names)}."]
 
 
 def _partly(partly: Frame) -> list[str]:
@@ -153,14 +160,14 @@ def _partly(partly: Frame) -> list[str]:
         f"{r.entrant} at {counted(r.nfe, 'evaluation')} ({counted(r.pictures, 'picture')})"
         for r in partly.itertuples()
     ]
-    return [f"Not ranked, for others made more pictures: {listed(points)}."] if points else []
+    return [f"Not ranked, as others made more pictures: {listed(points)}."] if points else []
 
 
 def _reached(ranks: Standing, target: float) -> list[str]:
     """Say who reaches the target first, what others need, and what those beside the ranking do."""
     if ranks.fair.empty:
-        return [f"With care: {said}" for said in _needed(ranks.beside, target)]
-    beside = [f"Beside the ranking: {said}" for said in _needed(ranks.beside, target)]
+        return [f"With care: {sentence}" for sentence in _needed(ranks.beside, target)]
+    beside = [f"Not ranked: {sentence}" for sentence in _needed(ranks.beside, target)]
     return [*_needed(ranks.fair, target), *beside]
 
 
@@ -185,14 +192,14 @@ def _needed(ranked: Frame, target: float) -> list[str]:
     fewest = needed[0][0]
     least = [f"{label} ({n:.0f})" for n, at_once, label in needed if at_once and n == fewest]
     if least:
-        said = (
+        sentence = (
             f"An error of {target:g} is reached with the fewest evaluations tried by"
             f" {listed(least)}"
         )
         rest = needed[len(least) :]
     else:
         (_, _, quickest), *rest = needed
-        said = (
+        sentence = (
             f"An error of {target:g} is reached first by {quickest}, with about {fewest:.0f}"
             " evaluations"
         )
@@ -203,10 +210,10 @@ def _needed(ranked: Frame, target: float) -> list[str]:
         + (f" ({count / fewest:.1f} times as many)" if not least else "")
         for count, at_once, label in rest
     ]
-    said += f"; {listed(slower)}." if slower else "."
+    sentence += f"; {listed(slower)}." if slower else "."
     if missed:
-        said += f" Not reached with what was tried: {listed(missed)}."
-    return [said]
+        sentence += f" Not reached with what was tried: {listed(missed)}."
+    return [sentence]
 
 
 def _front(ranks: Standing) -> list[str]:
@@ -229,12 +236,14 @@ def _stochastic(comparison: Comparison, tables: Tables) -> list[str]:
     spread = tables["spread"]
     quality = tables["quality"]
     at_first = quality[(quality["budget"] == comparison.budget) & (quality["what"] == "all")]
-    subject = "draws noise of its own" if len(noisy) == 1 else "draw noise of their own"
-    whose = "its" if len(noisy) == 1 else "their"
-    said = f"{listed(noisy)} {subject}, so {whose} distance to the converged picture is no fault;"
+    verb = "is" if len(noisy) == 1 else "are"
+    sentence = (
+        f"{listed(noisy)} {verb} not ranked by distance: stochastic samplers are allowed to differ"
+        " from the converged picture."
+    )
     if at_first.empty:
         seeds = spread[spread["entrant"].isin(noisy) & (spread["what"] == "spread")]
-        return [f"{said} {NO_FIDELITY}{_spreads(seeds)}"]
+        return [f"{sentence} {NO_FIDELITY}{_spreads(seeds)}"]
     shares = at_first.set_index("entrant")
     given = [f"{label} {_share(shares.loc[label])}" for label in noisy if label in shares.index]
     fair = entrants.loc[entrants["deterministic"] & (entrants["notes"] == ""), "entrant"].tolist()
@@ -242,10 +251,10 @@ def _stochastic(comparison: Comparison, tables: Tables) -> list[str]:
     beside = ""
     if len(steady):
         best = steady["share"].astype(float).idxmax()
-        beside = f" (of those ranked by distance the best, {best}: {_share(steady.loc[best])})"
+        beside = f" (the best of the ranked ones, {best}: {_share(steady.loc[best])})"
     if not given:
         return []
-    return [f"{said} the prompt's statements fulfilled: {listed(given)}{beside}."]
+    return [f"{sentence} Share of the prompt's statements fulfilled: {listed(given)}{beside}."]
 
 
 def _spreads(seeds: Frame) -> str:
@@ -262,7 +271,9 @@ def _few_pictures(comparison: Comparison, tables: Tables, ranks: Standing) -> li
     if pictures == 1 and len(comparison.pictures) == 1 and several:
         return ["Add seeds or prompts: with one picture luck cannot be told from skill."]
     if pictures < PICTURES and several:
-        return [f"Fewer than {PICTURES} pictures are compared, which tells nothing of luck."]
+        return [
+            f"Fewer than {PICTURES} pictures are compared: too few to tell a difference from luck."
+        ]
     return []
 
 
@@ -280,16 +291,16 @@ def _unsure(ranks: Standing) -> list[str]:
 
 
 def _failed(tables: Tables) -> list[str]:
-    said = []
+    sentences = []
     runs = tables["runs"]
     for label, rows in runs[runs["state"] == "failed"].groupby("entrant", sort=False):
         reason = str(rows["error"].iloc[0]).strip().rstrip(".")
         of = len(runs[runs["entrant"] == label])
-        said.append(f"{label} failed in {len(rows)} of {counted(of, 'run')}: {reason}.")
+        sentences.append(f"{label} failed in {len(rows)} of {counted(of, 'run')}: {reason}.")
     absent = runs[runs["state"].isin(("cancelled", "missing"))]
     if len(absent):
-        said.append(f"{len(absent)} of {len(runs)} runs are not done and not counted.")
-    return said
+        sentences.append(f"{len(absent)} of {len(runs)} runs are not done and not counted.")
+    return sentences
 
 
 def _no_reference(comparison: Comparison, tables: Tables, lack: str) -> list[str]:
@@ -298,7 +309,7 @@ def _no_reference(comparison: Comparison, tables: Tables, lack: str) -> list[str
         return []
     why = f" ({lack.strip().rstrip('.')})" if lack else ""
     of = f"{absent} of {counted(len(comparison.pictures), 'picture')}"
-    return [f"The reference of {of} is not done{why}, so no distance to it is told."]
+    return [f"The reference of {of} is not done{why}, so there is no distance to it."]
 
 
 def _error(row: Any) -> str:

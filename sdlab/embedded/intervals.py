@@ -17,6 +17,8 @@ class Figure(NamedTuple):
 def share(hits: Sequence[bool], independent: int | None = None) -> Figure:
     """Return the share of hits with Wilson's 95 % interval.
 
+    Ours, as scipy's binomtest takes whole counts: here a group of hits may count as one sample.
+
     Args:
         hits: Whether each was one; at least one.
         independent: How many of them stand on their own, if they hang together in groups; the
