@@ -1,3 +1,5 @@
+"""Models that all tests share, what is slow, and which worker runs which file."""
+
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel

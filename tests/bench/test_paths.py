@@ -1,3 +1,5 @@
+"""Paths of samples start on the exact distribution and end near the truth; densities match it."""
+
 import numpy as np
 import pytest
 

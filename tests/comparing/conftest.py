@@ -1,3 +1,5 @@
+"""A comparison, a mixture of Gaussians and a result that was measured on it."""
+
 import pytest
 
 from sdlab.bench import problem

@@ -1,3 +1,5 @@
+"""A comparison's fields are checked, its budgets become steps, and it comes back from its JSON."""
+
 import pytest
 
 from sdlab.comparing.comparison import Comparison

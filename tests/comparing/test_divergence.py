@@ -1,3 +1,5 @@
+"""Where the predictions of two runs part for good, on runs made so that it is known."""
+
 import pytest
 import torch
 

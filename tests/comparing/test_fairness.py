@@ -1,3 +1,5 @@
+"""What makes samplers unequal (noise, start, end, curve) is found by running them, and told."""
+
 import pytest
 
 from sdlab.comparing.comparison import Comparison

@@ -1,3 +1,5 @@
+"""The judge of the embedded world finds what a picture shows, and nothing else."""
+
 import math
 
 import numpy as np

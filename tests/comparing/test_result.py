@@ -1,3 +1,5 @@
+"""A result comes back as it was saved, and its zip holds everything; damage is named."""
+
 import io
 import json
 import shutil

@@ -1,3 +1,5 @@
+"""A comparison makes the engine's runs, saves and reuses them, and survives one that fails."""
+
 import shutil
 
 import pytest

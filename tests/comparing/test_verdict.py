@@ -1,3 +1,5 @@
+"""The verdict says what the tables hold: who is first, by how much, and what is a tie."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Guidance, rescaling and the kinds of prediction agree with their equations and with diffusers."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""The drawn world stays what it is, the same on every device, and holds out what it says."""
+
 import hashlib
 import random
 

@@ -1,3 +1,5 @@
+"""Equal experiments have one id and JSON, and no bad field passes or gives a raw error."""
+
 import dataclasses
 import json
 

@@ -1,3 +1,5 @@
+"""A model as a single file and as a folder, and a network that must not be used."""
+
 import shutil
 import socket
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Folders in diffusers' layout load with their variants and shards; what is wrong is named."""
+
 import json
 
 import pytest

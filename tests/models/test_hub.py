@@ -1,3 +1,5 @@
+"""Models load from a hub and its cache; trouble names the id and the fix."""
+
 import json
 import os
 import shutil

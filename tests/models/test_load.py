@@ -1,3 +1,5 @@
+"""What can be loaded is told from what cannot, by name, with the nearest match."""
+
 from copy import deepcopy
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""One file makes the same picture as its folder, and what it predicts is read or measured."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""Curves fall strictly to zero and match diffusers, the papers' tables and closed forms."""
+
 import subprocess
 import sys
 

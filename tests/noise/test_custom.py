@@ -1,3 +1,5 @@
+"""Curves from tables and points are read, judged line by line, and run."""
+
 import json
 import math
 

@@ -1,3 +1,5 @@
+"""Curves come back from their JSON, and other tools' configs are understood or refused."""
+
 import json
 
 import diffusers

@@ -1,3 +1,5 @@
+"""A formula is the curve that it says, in floating point alone; hostile ones get an answer."""
+
 import json
 import math
 import subprocess

@@ -1,3 +1,5 @@
+"""Noise is added as diffusers adds it, with the signal-to-noise ratio that sigma says."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""Schedules match diffusers and the papers' equations, and their views agree."""
+
 import numpy as np
 import pytest
 from diffusers import (

@@ -1,3 +1,5 @@
+"""A small run, stored; a disk and a file that are soon full."""
+
 import shutil
 import subprocess
 from contextlib import contextmanager

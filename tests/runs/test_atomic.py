@@ -1,3 +1,5 @@
+"""A folder is written whole or not at all, whatever is killed and when."""
+
 import os
 import subprocess
 import sys

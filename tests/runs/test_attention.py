@@ -1,3 +1,5 @@
+"""Stored attention opens as it was saved, is exported whole, and damage is told."""
+
 import io
 import json
 import zipfile

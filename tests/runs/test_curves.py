@@ -1,3 +1,5 @@
+"""Saved curves come back as they were; their names lead nowhere else."""
+
 import json
 from datetime import UTC, datetime
 

@@ -1,3 +1,5 @@
+"""A CSV is safe for a spreadsheet; a zip holds the whole run and is made in little memory."""
+
 import codecs
 import csv
 import io

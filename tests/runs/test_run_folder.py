@@ -1,3 +1,5 @@
+"""A run comes back as it was saved, and whatever is missing or damaged is named."""
+
 import json
 import shutil
 

@@ -1,3 +1,5 @@
+"""Runs share network calls, fairly and within the cap, and none changes by more than rounding."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""A plan tells evaluations and memory as they turn out, and refuses what cannot be run."""
+
 from weakref import WeakKeyDictionary
 
 import pytest

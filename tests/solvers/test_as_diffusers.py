@@ -1,3 +1,5 @@
+"""A solver as a diffusers scheduler gives in a pipeline what it gives in the laboratory."""
+
 import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline

@@ -1,3 +1,5 @@
+"""Every scheduler of diffusers is found, offered with what changes it, or refused with a reason."""
+
 import contextlib
 import logging
 

@@ -1,3 +1,5 @@
+"""Everyday names of samplers lead to a solver and a curve, wherever a solver is asked for."""
+
 import pytest
 
 import sdlab

@@ -1,3 +1,5 @@
+"""A registered solver runs; what is no solver, or a bad option, is refused by name."""
+
 import pkgutil
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""Text encoders of SD 1, SD 2 and SDXL, small and with random weights."""
+
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel

@@ -1,3 +1,5 @@
+"""Embeddings are the pipelines' own bit for bit, of every family and clip skip."""
+
 import copy
 from types import SimpleNamespace
 

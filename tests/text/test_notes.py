@@ -1,3 +1,5 @@
+"""What a prompt holds that is cut, not parsed or never seen in training is told."""
+
 import pytest
 
 import sdlab

@@ -1,3 +1,5 @@
+"""The text encoder's attention maps are those of plain attention, and reading changes nothing."""
+
 import copy
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Cosines and nearest tokens are those of a full sort."""
+
 import copy
 from types import SimpleNamespace
 

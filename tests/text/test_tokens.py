@@ -1,3 +1,5 @@
+"""The table of tokens is the tokenizer's own, and joins its pieces into the right words."""
+
 import pytest
 
 import sdlab

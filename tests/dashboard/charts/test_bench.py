@@ -1,3 +1,5 @@
+"""The bench's charts have their axes, guides, floors and titles, and name what they miss."""
+
 import base64
 import io
 

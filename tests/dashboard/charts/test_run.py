@@ -1,3 +1,5 @@
+"""A run's charts have their fields and titles, and leave out what an axis cannot hold."""
+
 import pytest
 
 from dashboard.charts import base, guidance, latents, noise, path, timing

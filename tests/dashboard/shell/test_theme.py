@@ -1,3 +1,5 @@
+"""Colours keep to their sampler, and words can be read by the contrast that WCAG asks for."""
+
 import re
 import tomllib
 from pathlib import Path

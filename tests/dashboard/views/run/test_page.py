@@ -1,3 +1,5 @@
+"""The Run page's line of facts tells experiments apart, and says what shared its calls."""
+
 import re
 
 import pytest
