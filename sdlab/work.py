@@ -30,7 +30,8 @@ def finish(work: Work[Result], on_progress: Progress | None = None) -> Result:
             if on_progress:
                 on_progress(done, total)
     except StopIteration as stop:
-        return stop.value
+        result: Result = stop.value
+        return result
     finally:
         work.close()
 
@@ -61,7 +62,8 @@ def driving(
             yield done, total
             request = generator.send(reply)
     except StopIteration as stop:
-        return stop.value
+        result: Result = stop.value
+        return result
     finally:
         generator.close()
 
@@ -73,6 +75,7 @@ def counted(work: Work[Result], before: int, total: int) -> Work[Result]:
             done, _ = next(work)
             yield before + done, total
     except StopIteration as stop:
-        return stop.value
+        result: Result = stop.value
+        return result
     finally:
         work.close()

@@ -247,7 +247,8 @@ def _token_mass(maps: "AttentionMaps", place: int, chosen: views.Choice) -> np.n
         ).mean((0, 1))
         for layer in maps.choose(chosen.layer)
     ]
-    return np.mean([mass.numpy() for mass in masses], axis=0)
+    mean: np.ndarray = np.mean([mass.numpy() for mass in masses], axis=0)
+    return mean
 
 
 def _where(maps: "AttentionMaps", place: int) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def scale_of(module: Any) -> float:
     ``scaled_dot_product_attention`` uses 1 / sqrt(d) whatever the module's ``scale`` is.
     """
     if type(module.processor).__name__.endswith("2_0"):
-        return float(module.inner_dim // module.heads) ** -0.5
+        return float((module.inner_dim // module.heads) ** -0.5)
     return float(module.scale)
 
 

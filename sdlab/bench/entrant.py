@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sdlab.errors import unknown
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
@@ -67,6 +65,8 @@ class SharedNoise(Noise):
     The Brownian motion is drawn as it is asked for, exact in distribution and fast; unlike the
     usual path of a solver it depends on the number of steps.
     """
+
+    generator: "torch.Generator"
 
     def __init__(self, generator: "torch.Generator") -> None:
         super().__init__(generator)
@@ -269,5 +269,5 @@ def _output(kind: str, x: "Tensor", x0_pred: "Tensor", sigma: float) -> "Tensor"
     if kind == "sample":
         return x0_pred
     if kind == "v_prediction":
-        return (eps - sigma * x0_pred) / np.sqrt(1.0 + sigma**2)
+        return (eps - sigma * x0_pred) / math.sqrt(1.0 + sigma**2)
     return eps

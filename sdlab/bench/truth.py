@@ -66,7 +66,8 @@ class ParticleTruth:
     def _between(self, x: "Tensor", sigma: float, sigma_end: float) -> "Tensor":
         denoiser = self.problem.denoiser
         if hasattr(denoiser, "flow"):
-            return denoiser.flow(x, sigma, sigma_end)
+            flowed: Tensor = denoiser.flow(x, sigma, sigma_end)
+            return flowed
         bottom = BOTTOM * self.problem.spread
         if sigma <= bottom:
             return denoiser.denoise(x, sigma)

@@ -18,7 +18,8 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 import typer
 
 from sdlab.experiment.attention_record import AttentionRecord
-from sdlab.experiment.experiment import Experiment, Record
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.record import Record
 
 Texts = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Again for another.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of all runs; else SDLAB_RUNS, else runs.")]

@@ -8,7 +8,8 @@ from sdlab.cli.options import Fields, Loading, Root
 from sdlab.cli.registry import command
 from sdlab.cli.terminal import Prompted, progress
 from sdlab.experiment.attention_record import AttentionRecord
-from sdlab.experiment.experiment import Experiment, Record
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.record import Record
 from sdlab.runs import runs_root
 
 

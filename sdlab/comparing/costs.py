@@ -138,7 +138,7 @@ def _beats(other: dict[str, Any], row: dict[str, Any]) -> bool:
     """Return whether another is both quicker and nearer, or as good in one and better in one."""
     if other["seconds"] > row["seconds"] or not other["error"] <= row["error"]:
         return False
-    return other["seconds"] < row["seconds"] or other["error"] < row["error"]
+    return bool(other["seconds"] < row["seconds"] or other["error"] < row["error"])
 
 
 def _too_few(budgets: int) -> str:

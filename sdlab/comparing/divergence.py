@@ -86,4 +86,5 @@ def _between(sigmas: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.n
     at = np.clip(np.log(wanted), level[0], level[-1])
     i = np.clip(np.searchsorted(level, at), 1, len(level) - 1)
     share = ((at - level[i - 1]) / (level[i] - level[i - 1]))[:, None]
-    return (1 - share) * values[i - 1] + share * values[i]
+    between: np.ndarray = (1 - share) * values[i - 1] + share * values[i]
+    return between

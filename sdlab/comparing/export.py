@@ -10,11 +10,12 @@ from zipfile import ZIP_DEFLATED
 
 from zipstream import ZipStream
 
-from sdlab.comparing.result import MANIFEST, Result
+from sdlab.comparing.result import Result
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
 from sdlab.runs.export import Sink, add_run, csv_blocks
 from sdlab.runs.png import png_bytes
+from sdlab.runs.reading import MANIFEST
 from sdlab.runs.run_folder import IMAGE, read_manifest
 
 if TYPE_CHECKING:

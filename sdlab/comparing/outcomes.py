@@ -47,7 +47,8 @@ class RunOutcome:
     def latents(self) -> "Array":
         """The final latents, [D]; only of a run that is done."""
         assert self.run is not None
-        return flat(self.run.latents)[0]
+        latents: Array = flat(self.run.latents)[0]
+        return latents
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,8 @@ class MadeReference:
     @cached_property
     def latents(self) -> "Array":
         """Its final latents, [D]."""
-        return flat(self.fine.latents)[0]
+        latents: Array = flat(self.fine.latents)[0]
+        return latents
 
     @cached_property
     def unit(self) -> float:

@@ -103,7 +103,8 @@ class Trajectory:
 def first_of_steps(run: "Run") -> NDArray[np.bool_]:
     """Return which kept evaluations are the first of their solver step, [K]; the very first is."""
     first = np.concatenate(([True], np.diff(run.steps["step"].to_numpy()) > 0))
-    return first[np.array(run.trace.kept)]
+    kept: NDArray[np.bool_] = first[np.array(run.trace.kept)]
+    return kept
 
 
 def flat(tensor: "Tensor") -> Array:
@@ -113,7 +114,8 @@ def flat(tensor: "Tensor") -> Array:
 
 def rms(difference: Array) -> Array:
     """Return the root mean square over the last axis."""
-    return np.sqrt(np.square(difference).mean(-1))
+    root: Array = np.sqrt(np.square(difference).mean(-1))
+    return root
 
 
 def spread_of(run: "Run") -> float:

@@ -219,7 +219,8 @@ def _ddim(
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def noise(x: "Tensor") -> "Tensor":
-        return randn_tensor(x.shape, generator=generators, device=x.device, dtype=x.dtype)
+        drawn: Tensor = randn_tensor(x.shape, generator=generators, device=x.device, dtype=x.dtype)
+        return drawn
 
     x = start * math.sqrt(1.0 + sigmas[0] ** 2)
     return solvers()["ddim"].function(x, sigmas, noise, eta=float(eta))

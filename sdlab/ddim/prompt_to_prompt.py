@@ -198,4 +198,5 @@ class _Injecting:
         edited[..., self.target] = maps[source][..., self.source]
         maps = torch.cat((maps[:target], edited[None], maps[target + 1 :]))
         out = attn.batch_to_head_dim(torch.bmm(maps.flatten(0, 1), value))
-        return attn.to_out[1](attn.to_out[0](out)) / attn.rescale_output_factor
+        shown: Tensor = attn.to_out[1](attn.to_out[0](out)) / attn.rescale_output_factor
+        return shown

@@ -13,7 +13,6 @@ import pandas as pd
 from sdlab.ddim.invert import (
     Inversion,
     Return,
-    check_latents,
     errors,
     inverting,
     regenerating,
@@ -22,6 +21,7 @@ from sdlab.ddim.invert import (
 from sdlab.ddim.prompt_to_prompt import regenerating_with_attention
 from sdlab.ddim.settings import DdimSettings
 from sdlab.denoisers.guided import Guided
+from sdlab.latents.files import check_latents
 from sdlab.latents.round_trip import Likeness, likeness
 from sdlab.work import Work, counted
 

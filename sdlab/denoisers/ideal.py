@@ -72,7 +72,8 @@ class Ideal:
         return points.mean(0), apart.T @ apart / len(points)
 
     def _portions(self, x: "Tensor") -> "tuple[Tensor, ...]":
-        return flat(x).split(max(1, MAX_LOGITS // len(self.points)))
+        portions: tuple[Tensor, ...] = flat(x).split(max(1, MAX_LOGITS // len(self.points)))
+        return portions
 
     def _logits(self, rows: "Tensor", sigma: float) -> "Tensor":
         points = self.points.flatten(1)

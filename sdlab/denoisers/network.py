@@ -167,5 +167,6 @@ def _guidance_embedding(model: Model, samples: list[Sample], dtype: Any) -> "Ten
     if size is None:
         return None
     weights = torch.tensor([sample.guidance_scale - 1 for sample in samples])
-    embedding = model.pipeline.get_guidance_scale_embedding(weights, embedding_dim=size)
+    make = model.pipeline.get_guidance_scale_embedding
+    embedding: Tensor = make(weights, embedding_dim=size)
     return embedding.to(device=model.device, dtype=dtype)

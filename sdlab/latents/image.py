@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sdlab.errors import unknown
 from sdlab.latents.colour import to_srgb
@@ -84,7 +84,7 @@ def read_image(data: bytes | str | os.PathLike[str]) -> Picture:
     except Image.DecompressionBombError as error:
         size = str(error).partition("(")[2].partition(" ")[0]
         raise ValueError(_too_large(f"{int(size):,}" if size.isdigit() else "far more")) from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ValueError(_no_picture(content)) from None
     except Exception as error:  # a hostile header makes Pillow raise nearly anything
         raise ValueError(_damaged("picture", error)) from error

@@ -133,7 +133,8 @@ class Subject:
     def firsts(self) -> list[int]:
         """The first evaluation of each step."""
         _, index = np.unique(self.course.steps, return_index=True)
-        return index.tolist()
+        firsts: list[int] = index.tolist()
+        return firsts
 
     @cached_property
     def levels(self) -> Array:

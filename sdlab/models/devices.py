@@ -80,7 +80,8 @@ def choose_dtype(dtype: "str | torch.dtype | None", device: "torch.device") -> "
     word = str(dtype).removeprefix("torch.")
     if word not in DTYPES:
         raise ValueError(unknown("dtype", word, DTYPES))
-    return getattr(torch, DTYPES[word])
+    named: torch.dtype = getattr(torch, DTYPES[word])
+    return named
 
 
 def move(pipeline: Any, device: "torch.device") -> Any:

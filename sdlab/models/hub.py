@@ -92,7 +92,10 @@ def _unreachable(name: str, revision: str | None, token: str | bool | None) -> b
 def _fetch(name: str, file: str, place: dict[str, Any]) -> dict[str, Any]:
     from huggingface_hub import hf_hub_download
 
-    return json.loads(Path(hf_hub_download(name, file, **place)).read_text(encoding="utf-8"))
+    config: dict[str, Any] = json.loads(
+        Path(hf_hub_download(name, file, **place)).read_text("utf-8")
+    )
+    return config
 
 
 def _explain(error: Exception, name: str, revision: str | None, variant: str | None) -> str:

@@ -42,14 +42,14 @@ def sample_bytes(model: "Model", shape: tuple[int, int, int]) -> int:
     """Return the bytes of activations that one sample of a network call needs."""
     unet = model.pipeline.unet
     width = unet.config.block_out_channels[0]
-    return UNET_MAPS * width * shape[1] * shape[2] * unet.dtype.itemsize
+    return int(UNET_MAPS * width * shape[1] * shape[2] * unet.dtype.itemsize)
 
 
 def decode_bytes(model: "Model", shape: tuple[int, int, int]) -> int:
     """Return the bytes of activations that decoding one latent needs."""
     vae = model.pipeline.vae
     pixels = shape[1] * shape[2] * model.vae_factor**2
-    return VAE_MAPS * vae.config.block_out_channels[0] * pixels * vae.dtype.itemsize
+    return int(VAE_MAPS * vae.config.block_out_channels[0] * pixels * vae.dtype.itemsize)
 
 
 def available_bytes(device: "torch.device") -> int:
@@ -62,7 +62,7 @@ def available_bytes(device: "torch.device") -> int:
         return free + cached
     import psutil
 
-    return psutil.virtual_memory().available
+    return int(psutil.virtual_memory().available)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

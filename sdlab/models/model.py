@@ -46,12 +46,14 @@ class Model:
     @cached_property
     def device(self) -> "torch.device":
         """Where the U-Net's weights are; they are not moved after loading."""
-        return self.pipeline.unet.device
+        device: torch.device = self.pipeline.unet.device
+        return device
 
     @cached_property
     def dtype(self) -> "torch.dtype":
         """What the U-Net computes in."""
-        return self.pipeline.unet.dtype
+        dtype: torch.dtype = self.pipeline.unet.dtype
+        return dtype
 
     @property
     def family(self) -> str:
@@ -61,12 +63,12 @@ class Model:
     @property
     def latent_channels(self) -> int:
         """Channels of the latents."""
-        return self.pipeline.unet.config.in_channels
+        return int(self.pipeline.unet.config.in_channels)
 
     @property
     def vae_factor(self) -> int:
         """Pixels per latent pixel, per side."""
-        return self.pipeline.vae_scale_factor
+        return int(self.pipeline.vae_scale_factor)
 
     @property
     def default_size(self) -> tuple[int, int]:

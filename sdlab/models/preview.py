@@ -44,7 +44,7 @@ class LinearPreview:
         rgb = np.moveaxis(values, 0, -1) @ self.weight[:-1] + self.weight[-1]
         pixels = np.nan_to_num((rgb + 1) * 127.5, nan=0.0, posinf=255.0, neginf=0.0)
         image = Image.fromarray(np.clip(np.round(pixels), 0, 255).astype(np.uint8))
-        height, width = values.shape[1:]
+        height, width = latents.shape[-2:]
         return image.resize((width * scale, height * scale), Image.Resampling.NEAREST)
 
 

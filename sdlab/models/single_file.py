@@ -96,7 +96,8 @@ def predicts_noise(pipeline: Any) -> bool:
 
     def answer() -> "torch.Tensor":
         out = unet(noise.to(unet.device, unet.dtype), last, words.to(unet.dtype)).sample
-        return out.float().cpu()
+        answered: torch.Tensor = out.float().cpu()
+        return answered
 
     with torch.no_grad():
         words, _ = pipeline.encode_prompt("", unet.device, 1, False)

@@ -48,7 +48,8 @@ class Vae:
                 scaled = scaled + vae.config.shift_factor
             # enable_tiling would change the pipeline for everybody; tiled_decode does not.
             decode = vae.tiled_decode if tiled else vae.decode
-            return decode(scaled, return_dict=False)[0]
+            decoded: Tensor = decode(scaled, return_dict=False)[0]
+            return decoded
 
         return self._computed(work, bool(latents.isfinite().all()))
 
@@ -63,11 +64,12 @@ class Vae:
 
         def work(vae: Any) -> "Tensor":
             posterior = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-            if seed is None:
-                return posterior.mode()
-            generator = torch.Generator().manual_seed(seed)
-            noise = torch.randn(posterior.mean.shape, generator=generator)
-            return posterior.mean + posterior.std * noise.to(vae.device, vae.dtype)
+            latents: Tensor = posterior.mode()
+            if seed is not None:
+                generator = torch.Generator().manual_seed(seed)
+                noise = torch.randn(posterior.mean.shape, generator=generator)
+                latents = posterior.mean + posterior.std * noise.to(vae.device, vae.dtype)
+            return latents
 
         return self._computed(work, True)
 

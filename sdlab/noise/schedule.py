@@ -211,7 +211,10 @@ class NoiseSchedule:
         """
         with np.errstate(divide="ignore"):
             log_sigma = np.log(np.asarray(sigma, dtype=np.float64))
-        return np.interp(log_sigma, self._log_sigma, np.arange(self.num_timesteps, dtype=float))
+        timestep: Array = np.interp(
+            log_sigma, self._log_sigma, np.arange(self.num_timesteps, dtype=float)
+        )
+        return timestep
 
     def table(self) -> "pd.DataFrame":
         """Return every view of the schedule, one row a timestep.
@@ -275,8 +278,10 @@ def _betas(config: Mapping[str, Any]) -> Array:
         # Nichol & Dhariwal 2021 (arXiv 2102.09672), eq. 17, betas capped at 0.999.
         u = np.arange(num + 1) / num
         bar = np.cos((u + 0.008) / 1.008 * np.pi / 2) ** 2
-        return np.minimum(1.0 - bar[1:] / bar[:-1], 0.999)
+        betas: Array = np.minimum(1.0 - bar[1:] / bar[:-1], 0.999)
+        return betas
     if kind == "sigmoid":
         # Xu et al. 2022 (GeoDiff, arXiv 2203.02923), as diffusers' DDPMScheduler has it.
-        return start + (end - start) / (1.0 + np.exp(-np.linspace(-6.0, 6.0, num)))
+        betas = start + (end - start) / (1.0 + np.exp(-np.linspace(-6.0, 6.0, num)))
+        return betas
     raise ValueError(unknown("beta_schedule", kind, BETA_SCHEDULES))

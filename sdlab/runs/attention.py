@@ -78,7 +78,7 @@ def write_npz(maps: "AttentionMaps", stream: BinaryIO) -> None:
     import numpy as np
     import torch
 
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, tensor in maps.tensors.items():
         arrays[name] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     np.savez_compressed(stream, about=np.array(describe(maps)), **arrays)

@@ -23,6 +23,8 @@ from sdlab.solvers.protocol import Answer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from torch import Tensor
+
     from sdlab.runs.run import Run
 
 logger = logging.getLogger(__name__)
@@ -185,7 +187,7 @@ class Engine:
         query, schedule = job.query, job.plan.schedule
         x0_pred, eps = predictions(schedule, query.x_t, query.sigma, output.guided)
         if output.uncond is None:
-            pair = (eps, None)
+            pair: tuple[Tensor, Tensor | None] = (eps, None)
         else:
             cond, uncond = (
                 predictions(schedule, query.x_t, query.sigma, half)[1]
@@ -216,7 +218,9 @@ def run(
         ValueError: If the experiment is not valid for this model.
         SdlabError: If memory runs out, before or while it runs.
     """
-    return run_many(model, [experiment], on_progress, mix=False)[0]
+    finished: Run
+    (finished,) = run_many(model, [experiment], on_progress, mix=False)
+    return finished
 
 
 def run_many(

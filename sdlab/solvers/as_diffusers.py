@@ -149,7 +149,7 @@ class SolverScheduler(SteppedSolver):
         return original_samples * signal.to(kind) + noise * (sigma * signal).to(kind)
 
     def __len__(self) -> int:
-        return self.config.num_train_timesteps
+        return int(self.config.num_train_timesteps)
 
     def _scale(self, index: int) -> float:
         return self._laid_out().scale(index)
@@ -203,4 +203,5 @@ def as_diffusers_scheduler(
         "solver_options": solver_options,
         "curve_options": dict(curve_options or {}),
     }
-    return SolverScheduler(**{**kept, **own})
+    scheduler: SolverScheduler = SolverScheduler(**{**kept, **own})
+    return scheduler

@@ -76,7 +76,8 @@ class Trial:
 
         generator = torch.Generator().manual_seed(7)
         x = torch.randn(rows, 4, size, size, generator=generator, dtype=torch.float64)
-        return (x * self.sigmas[0] + MEAN).to(getattr(torch, dtype))
+        start: Tensor = (x * self.sigmas[0] + MEAN).to(getattr(torch, dtype))
+        return start
 
     def run(
         self,

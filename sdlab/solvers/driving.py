@@ -28,7 +28,7 @@ def evaluation_sigmas(scheduler: Any, schedule: NoiseSchedule) -> list[float]:
     by_time = schedule.timestep_to_sigma(timesteps)
     table = getattr(scheduler, "sigmas", None)
     if table is None:
-        return by_time.tolist()
+        return [float(sigma) for sigma in by_time]
     between = hasattr(scheduler, "sigmas_interpol") or hasattr(scheduler, "mid_point_sigma")
     return [
         float(by_time[i]) if between and i % 2 else sigma
@@ -100,7 +100,7 @@ def scheduler_process(
         arguments["generator"] = generator
     timesteps = scheduler.timesteps
     numbers = timesteps.tolist()
-    latents = start * scheduler.init_noise_sigma
+    latents: Tensor = start * scheduler.init_noise_sigma
     for i, t in enumerate(timesteps):
         try:
             x_t = scheduler.scale_model_input(latents, t)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab import bounds
 from sdlab.errors import SchedulerError, shown, unknown
+from sdlab.models.scheduler_config import parameters
 from sdlab.noise import curves
 from sdlab.noise.curves import SPACINGS
 from sdlab.noise.schedule import NoiseSchedule
@@ -28,7 +29,6 @@ from sdlab.solvers.probing import (
     check_timesteps,
     compatible_classes,
     gaussian_answer,
-    parameters,
     prediction_types,
     probe,
     quiet,

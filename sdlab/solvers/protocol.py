@@ -88,6 +88,7 @@ def solver_process(
             evaluation += 1
             x, sigma = generator.send(answer.x0_pred)
     except StopIteration as stop:
-        return stop.value / math.sqrt(1.0 + sigmas[-1] ** 2)
+        latents: Tensor = stop.value / math.sqrt(1.0 + sigmas[-1] ** 2)
+        return latents
     finally:
         generator.close()

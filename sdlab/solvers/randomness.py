@@ -123,7 +123,10 @@ class Noise:
         """Return fresh standard normal noise in the shape, dtype and device of ``x``."""
         from diffusers.utils.torch_utils import randn_tensor
 
-        return randn_tensor(x.shape, generator=self.generator, device=x.device, dtype=x.dtype)
+        drawn: Tensor = randn_tensor(
+            x.shape, generator=self.generator, device=x.device, dtype=x.dtype
+        )
+        return drawn
 
     def between(self, x: "Tensor", sigma: float, sigma_next: float) -> "Tensor":
         """Return the Brownian increment between two levels, of variance 1, like ``x``.

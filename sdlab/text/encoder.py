@@ -207,8 +207,10 @@ def _used_layers(part: TextPart, clip_skip: int) -> int:
 
 def _contextual(part: TextPart, out: Any, layer: "Tensor", clip_skip: int) -> "Tensor":
     if part.final_norm and clip_skip == 0:
-        return out.last_hidden_state
-    return part.body.final_layer_norm(layer) if part.final_norm else layer
+        layer = out.last_hidden_state
+    elif part.final_norm:
+        layer = part.body.final_layer_norm(layer)
+    return layer
 
 
 def _positions(encoding: Encoding) -> pd.DataFrame:
@@ -222,7 +224,8 @@ def _positions(encoding: Encoding) -> pd.DataFrame:
 
 
 def _tensor(out: Any) -> "Tensor":
-    return out[0] if isinstance(out, tuple) else out
+    tensor: Tensor = out[0] if isinstance(out, tuple) else out
+    return tensor
 
 
 def _numpy(tensor: "Tensor") -> np.ndarray:
@@ -230,4 +233,5 @@ def _numpy(tensor: "Tensor") -> np.ndarray:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return unit

@@ -99,7 +99,8 @@ def attention_map(encoding: "Encoding", layer: int, head: int | str = MEAN) -> n
     if not -len(maps) <= layer < len(maps):
         raise ValueError(f"layer must be from 0 to {len(maps) - 1}, got {layer}.")
     if head == MEAN:
-        return maps[layer].mean(axis=0)
+        mean: np.ndarray = maps[layer].mean(axis=0)
+        return mean
     if not isinstance(head, Integral) or not 0 <= head < maps.shape[1]:
         raise ValueError(f"head must be 'mean' or from 0 to {maps.shape[1] - 1}, got {head!r}.")
     return maps[layer, head]
@@ -224,4 +225,5 @@ def _probabilities(
     hidden = torch.ones(n, n, dtype=torch.bool, device=scores.device).triu(1)
     if pads is not None:
         hidden = hidden | (pads[0] == 0)
-    return scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
+    shares: Tensor = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
+    return shares

@@ -37,7 +37,8 @@ def cosines(encoding: Encoding, space: str = "contextual") -> np.ndarray:
     """
     vectors = _vectors(encoding, space)
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return unit @ unit.T
+    cosines: np.ndarray = unit @ unit.T
+    return cosines
 
 
 def cosine_table(
@@ -145,4 +146,5 @@ def _top(
 def _vectors(encoding: Encoding, space: str) -> np.ndarray:
     if space not in SPACES:
         raise ValueError(unknown("space", space, SPACES))
-    return getattr(encoding, space)
+    vectors: np.ndarray = getattr(encoding, space)
+    return vectors

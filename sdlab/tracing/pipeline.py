@@ -160,7 +160,7 @@ def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
             traced.hear(latents)
             return tensors
         asked = {name: tensors[name] for name in names}
-        answer = theirs(pipe, step, timestep, asked)
+        answer: dict[str, Any] = theirs(pipe, step, timestep, asked)
         traced.hear(answer.get("latents", latents))
         return answer
 

@@ -4,7 +4,7 @@ Everything kept is a detached copy; what the run computes with is not touched.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from sdlab.columns import CHANNELS, STATISTICS, STEPS, TIMINGS
 from sdlab.experiment.record import Record
 from sdlab.runs.trace import Trace
 from sdlab.solvers.protocol import Query
-from sdlab.tracing.statistics import Statistics
+from sdlab.tracing.statistics import Columns, Statistics
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,7 @@ class Timer:
         """Milliseconds that the block took."""
         if self._events:
             self._events[1].synchronize()
-            return self._events[0].elapsed_time(self._events[1])
+            return float(self._events[0].elapsed_time(self._events[1]))
         return (self._end - self._start) * 1000.0
 
     def _mark(self, which: int) -> None:
@@ -137,7 +137,7 @@ class Recorder:
         tensors = {name: self._tensors.pop(name)[:count].cpu() for name in list(self._tensors)}
         maps = None
         if self.attention is not None:
-            maps = self.attention.finish(tuple(latents.shape[2:]), tokens or {})
+            maps = self.attention.finish((latents.shape[2], latents.shape[3]), tokens or {})
         sigmas = [sigma for _, _, sigma in self.queries]
         return Trace(self.kept, sigmas, tensors, maps), tensors
 
@@ -201,7 +201,7 @@ class Recorder:
             "log_snr": -2.0 * np.log(sigmas),
         }
 
-    def _values(self, read: Any) -> dict[str, Any]:
+    def _values(self, read: Callable[[Statistics], Columns]) -> Columns:
         if self.record.statistics:
             return read(self._statistics)
         return {name: np.full(len(self.queries), np.nan) for name in STATISTICS}

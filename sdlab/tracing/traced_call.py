@@ -187,11 +187,11 @@ class TracedCall(CallRecord):
         uncond = own if self._guided else None
         out = guide(own, Sample(query.x_t, query.timestep, own, uncond, self._scale, rescale))
         x0_pred, _ = predictions(self._schedule, query.x_t, query.sigma, out.guided)
-        eps = [
-            None if half is None else predictions(self._schedule, query.x_t, query.sigma, half)[1]
-            for half in (out.cond, out.uncond)
-        ]
-        recorder.add(query, out, x0_pred, (eps[0], eps[1]))
+        _, cond = predictions(self._schedule, query.x_t, query.sigma, out.cond)
+        uncond = None
+        if out.uncond is not None:
+            _, uncond = predictions(self._schedule, query.x_t, query.sigma, out.uncond)
+        recorder.add(query, out, x0_pred, (cond, uncond))
         assert self._stepped is not None
         self._stepped.append(out.guided)
 

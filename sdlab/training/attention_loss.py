@@ -56,7 +56,8 @@ class KeepingProcessor:
             mixed = probabilities.to(value.dtype) @ value
             if self.kept is not None:
                 self.kept.append(probabilities.float().mean(1))
-        return attn.to_out[0](mixed.transpose(1, 2).flatten(2))
+        out: torch.Tensor = attn.to_out[0](mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 @contextmanager

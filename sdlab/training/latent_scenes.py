@@ -38,7 +38,8 @@ def encode_pictures(vae: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
     """Return scaled latents [B, 4, 16, 16] (the posterior's mean) of pictures in -1..1."""
     with torch.autocast(pictures.device.type, torch.bfloat16):
         mean = vae.encode(pictures.contiguous(memory_format=torch.channels_last)).latent_dist.mean
-    return mean.float() * vae.config.scaling_factor
+    scaled: torch.Tensor = mean.float() * vae.config.scaling_factor
+    return scaled
 
 
 def make_block(

@@ -30,9 +30,12 @@ class Stage(Protocol):
     """What the loop needs of a stage."""
 
     name: str
-    module: nn.Module
     optimizer: MuonAdamW
     batch: int
+
+    @property
+    def module(self) -> nn.Module:
+        """What is trained."""
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the loss to descend and further figures for the log."""

@@ -28,7 +28,8 @@ def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    orthogonal: torch.Tensor = x.T if tall else x
+    return orthogonal
 
 
 class MuonAdamW:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from sdlab.embedded.captions import Scene
+from sdlab.embedded.captions import Scene, Word
 from sdlab.embedded.catalogue import BACKGROUNDS, SIZES
 from sdlab.embedded.checker import COLOURS, GRID, Checker, judge
 from sdlab.embedded.claims import parse
@@ -42,7 +42,8 @@ class CheckerStage:
         """Take the network to train."""
         self.world, self.batch = world, batch
         self.vae = vae.to(world.device).eval().requires_grad_(False)
-        self.module = checker.to(device=world.device, memory_format=torch.channels_last)
+        self.module = checker.to(world.device)
+        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = MuonAdamW(checker.named_parameters(), muon_lr=muon_lr, adam_lr=2e-3)
         self.samplers = [SceneSampler(seed, checker.objects, split=s) for s in ("train", "test")]
         self.held_out = SceneSampler(0, checker.objects, split="test").batch(50_000, 256)
@@ -69,7 +70,9 @@ class CheckerStage:
             F.cross_entropy(answers.background, background),
         ]
         names = ("centre", "name", "colour", "size", "background")
-        return sum(parts), dict(zip(names, (float(p.detach()) for p in parts), strict=True))
+        return sum(parts[1:], parts[0]), dict(
+            zip(names, (float(p.detach()) for p in parts), strict=True)
+        )
 
     def _truth(self, scenes: list[Scene]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return centres [B, 1, 16, 16], labels [B, 3, 16, 16] (-1: none), backgrounds [B]."""
@@ -113,7 +116,9 @@ class CheckerStage:
         return accuracy(self.module, pictures, self.held_out), grid(pictures[:16], 8)
 
 
-def accuracy(checker: Checker, pictures: torch.Tensor, samples: list) -> dict[str, float]:
+def accuracy(
+    checker: Checker, pictures: torch.Tensor, samples: list[tuple[Scene, list[Word]]]
+) -> dict[str, float]:
     """Return shares, 0 to 1: scenes read without a mistake, captions fulfilled, backgrounds.
 
     Args:

@@ -44,7 +44,7 @@ class Fact(NamedTuple):
     def read(self, scene: Scene) -> str:
         """Return the scene's value."""
         holder = scene if self.slot is None else scene.items[self.slot]
-        return getattr(holder, self.field)
+        return str(getattr(holder, self.field))
 
     def write(self, scene: Scene, value: str) -> Scene:
         """Return the scene with another value; the objects of a count stay alike."""

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import nn
 from transformers import CLIPTextModel
 
+from sdlab.embedded.captions import Scene, Word
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.world import World
 from sdlab.training.facts import FactTable, scene_facts, slot_facts
@@ -40,7 +41,8 @@ class ImageTower(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Return embeddings that still know where things are."""
-        return self.head(self.body(pictures).flatten(1))
+        embeddings: torch.Tensor = self.head(self.body(pictures).flatten(1))
+        return embeddings
 
 
 class SmallClip(nn.Module):
@@ -86,7 +88,9 @@ class TextStage:
         figures = {"contrast": float(contrast.detach()), "reading": float(reading.detach())}
         return contrast + 20 * reading, figures
 
-    def _losses(self, samples: list) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
+    def _losses(
+        self, samples: list[tuple[Scene, list[Word]]]
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
         device = self.world.device
         pictures, _ = self.world.render([scene for scene, _ in samples])
         encoded = [self.vocabulary.encode(words) for _, words in samples]
@@ -111,7 +115,11 @@ class TextStage:
         }
         return contrast, reading, figures
 
-    def _targets(self, samples: list, encoded: list) -> tuple[torch.Tensor, torch.Tensor]:
+    def _targets(
+        self,
+        samples: list[tuple[Scene, list[Word]]],
+        encoded: list[tuple[torch.Tensor, list[tuple[int, ...]]]],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return facts [B, 32, F] to be read at each token, and weights [B, 32]."""
         target = torch.zeros(len(samples), TOKENS, len(self.facts.names))
         weight = torch.zeros(len(samples), TOKENS)

@@ -148,12 +148,14 @@ class UnetStage:
         return loss, figures
 
     def _weight(self, timesteps: torch.Tensor) -> torch.Tensor:
-        return (1 / self.alpha_bar[timesteps]).clamp(max=WEIGHT_CLIP)
+        weight: torch.Tensor = (1 / self.alpha_bar[timesteps]).clamp(max=WEIGHT_CLIP)
+        return weight
 
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the text encoder's last hidden state, [B, 77, 128]."""
         with torch.no_grad(), torch.autocast(self.world.device.type, torch.bfloat16):
-            return self.text(input_ids=ids).last_hidden_state
+            hidden: torch.Tensor = self.text(input_ids=ids).last_hidden_state
+        return hidden
 
     def _error(
         self,
@@ -176,7 +178,8 @@ class UnetStage:
                 x_t.contiguous(memory_format=torch.channels_last), timesteps, self.hidden(ids)
             ).sample
         eps = (x_t - alpha_bar.sqrt() * latents) / (1 - alpha_bar).sqrt()
-        return (eps_pred.float() - eps).square().mean((1, 2, 3))
+        error: torch.Tensor = (eps_pred.float() - eps).square().mean((1, 2, 3))
+        return error
 
     def validate(self) -> tuple[dict[str, float], Image.Image | None]:
         """Return held-out losses at some timesteps, the caption gap at 700, and a grid."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
 
+from sdlab.embedded.captions import Item
 from sdlab.embedded.catalogue import CORE
 from sdlab.embedded.pictures import grid
 from sdlab.embedded.scenes import SceneSampler
@@ -93,7 +94,7 @@ class VaeStage:
         return figures, grid(both, 8)
 
 
-def _crop(picture: torch.Tensor, item: tuple, dx: int, dy: int) -> torch.Tensor:
+def _crop(picture: torch.Tensor, item: Item, dx: int, dy: int) -> torch.Tensor:
     """Return 64 x 64 pixels around an item, shifted by whole cells and kept inside."""
     _, size, x, y, *_ = item
     left, top = (

@@ -41,7 +41,7 @@ def plms(
         before = [eps_pred, *before[:3]]
         if len(before) > 1:
             weighted = zip(WEIGHTS[len(before)], before, strict=True)
-            eps_pred = sum(weight * eps for weight, eps in weighted)
+            eps_pred = sum(weight * eps for weight, eps in weighted)  # type: ignore[assignment]
         elif sigma_next > 0:
             x_euler = x + (sigma_next - sigma) * eps_pred
             eps_pred = (eps_pred + (x_euler - (yield x_euler, sigma_next)) / sigma_next) / 2

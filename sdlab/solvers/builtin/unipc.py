@@ -90,4 +90,5 @@ def _weights(ratios: list[float], h: float, scale: float) -> list[float]:
         right.append(math.factorial(j) * psi / scale)
         psi = psi / -h - 1 / math.factorial(j + 1)
     left = np.vander(ratios, increasing=True).T
-    return np.linalg.solve(left, np.array(right)).tolist()
+    weights: list[float] = np.linalg.solve(left, np.array(right)).tolist()
+    return weights
