@@ -1,4 +1,4 @@
-"""Samplers side by side: at equal cost, on the same noise, against a converged reference."""
+"""Comparisons of samplers: at equal cost, from the same noise, against a converged reference."""
 
 from sdlab.submodules import on_first_use
 

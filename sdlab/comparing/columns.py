@@ -1,15 +1,15 @@
 """The columns of every table of a comparison: name, unit and meaning.
 
 ``picture`` is a prompt with a seed. Distances are root mean squares over the elements of the
-latents, divided by the standard deviation of the reference's final latents, so 1 is as far as
-another picture. All x_t are compared in VP coordinates at the same sigma (see
+latents, divided by the standard deviation of the reference's final latents, so 1 is about the
+distance to an unrelated picture. All x_t are compared in VP coordinates at the same sigma (see
 ``sdlab.columns``).
 """
 
 from sdlab.columns import Columns
 
 REFERENCE = "reference"
-"""Stands for the reference where it has rows beside the entrants; none may be labelled so."""
+"""The reference's name where it has rows beside the entrants; no entrant may have this label."""
 
 WHO: Columns = {
     "entrant": ("", "label of the sampler"),

@@ -1,9 +1,9 @@
-"""A comparison: samplers, pictures and costs, frozen, hashable and JSON; and the runs it takes.
+"""A comparison: samplers, pictures and costs, frozen, hashable and JSON; and the runs it needs.
 
 Each entrant makes each picture (a prompt with a seed) from the same start noise. A budget is a
-number of solver steps, or of network evaluations: then an entrant takes as many steps as the budget
-pays for, so Heun makes half as many as Euler. The first budget is looked at in every detail; of the
-others, which count for error against cost, x0_pred alone is recorded.
+number of solver steps, or of network evaluations: then an entrant makes as many steps as the budget
+pays for, so Heun makes half as many as Euler. The first budget's runs are recorded in full detail;
+those of the others, which only show error against cost, record x0_pred alone.
 """
 
 import json

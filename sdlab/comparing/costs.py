@@ -1,4 +1,4 @@
-"""Error against cost: a point for each entrant and budget, and the order that the points show.
+"""Error against cost: a point for each entrant and budget, and the order fitted to the points.
 
 The error of several pictures is the geometric mean of their distances to the reference, since
 distances differ from picture to picture by factors; its 95 % interval is Student's, of the logs.
@@ -21,7 +21,7 @@ POINTS = 3
 
 
 def cost(outcomes: RunOutcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Return one row an entrant and budget of which at least one picture is done.
+    """Return one row for each entrant and budget with at least one finished picture.
 
     Args:
         outcomes: The runs.
@@ -61,9 +61,9 @@ def cost(outcomes: RunOutcomes, runs: "pd.DataFrame") -> list[dict[str, Any]]:
 def slopes(outcomes: RunOutcomes, costs: "pd.DataFrame") -> list[dict[str, Any]]:
     """Return one row an entrant: how its error falls with its evaluations.
 
-    Fitted are the points well above the reference's own error and below an error that says nothing
-    about small steps, as in ``sdlab.bench.fit``, whose line it is. Unlike there a slope of few
-    points is told too: its interval says how little it is worth.
+    The fit uses the points well above the reference's own error and below an error that shows
+    nothing about small steps, as ``sdlab.bench.fit`` does. Unlike there, a slope of few points is
+    reported too: its interval shows how uncertain it is.
 
     Args:
         outcomes: The runs.
@@ -98,9 +98,9 @@ def slopes(outcomes: RunOutcomes, costs: "pd.DataFrame") -> list[dict[str, Any]]
 
 
 def complete(rows: "pd.DataFrame") -> "pd.Series[bool]":
-    """Return whether nobody among rows of ``cost`` has made more pictures at the budget.
+    """Return for rows of ``cost`` whether no other has made more pictures at the budget.
 
-    A mean over fewer pictures is of other pictures, and is not held against the rest.
+    A mean over fewer pictures is a mean of other pictures, and cannot be compared with the rest.
     """
     return rows["pictures"] == rows.groupby("budget")["pictures"].transform("max")
 
@@ -130,7 +130,7 @@ def _steady(outcomes: RunOutcomes) -> set[str]:
 
 
 def _is_whole(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
-    """Return what ``complete`` says of a row before there is a table."""
+    """Return ``complete`` for a row before there is a table."""
     return all(r["pictures"] <= row["pictures"] for r in rows if r["budget"] == row["budget"])
 
 

@@ -1,4 +1,4 @@
-"""How far the runs are from the reference and from each other: final latents, pictures, each step.
+"""Distances of the runs to the reference and to each other: final latents, pictures, each step.
 
 Tables ``runs``, ``references``, ``steps`` and ``pairs``; ``sdlab.comparing.columns`` says what is
 in them.
@@ -118,7 +118,7 @@ def pairs(outcomes: RunOutcomes) -> Rows:
 
 
 def seconds(run: "Run") -> float:
-    """Return a run's time: of each network call its share by samples, the rest whole."""
+    """Return a run's time: its share of each network call, by samples, and all of the rest."""
     timings = run.timings.drop_duplicates(["stage", "evaluation"])
     ms, samples = timings["ms"].to_numpy(float), timings["samples"].to_numpy(float, na_value=0)
     rows = 2.0 if run.experiment.guidance_scale > 1 else 1.0

@@ -1,4 +1,4 @@
-"""Where two runs part: from where on they no longer head for the same picture."""
+"""Where two runs part: from which evaluation on they predict different pictures."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,11 +30,11 @@ class Divergence(NamedTuple):
 
 
 def divergence(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Divergence | None:
-    """Return where two runs' predictions of the clean latents part for good.
+    """Return from where on the predictions of the clean latents of two runs differ.
 
     Each x0_pred of the first is compared with the second's at the same noise level, interpolated
-    linearly in ln sigma between its steps. Of a solver with several evaluations a step only each
-    step's first counts: the others are trials beside its course.
+    linearly in ln sigma between its steps. For a solver with several evaluations a step only the
+    first of each step counts: the others are trial points off its path.
 
     Args:
         a: A run that recorded ``x0_pred``.
@@ -76,7 +76,7 @@ def _predictions(run: "Run") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _between(sigmas: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return values, [K, D], at other noise levels; beyond the ends those of the ends."""
+    """Return values, [K, D], interpolated at other noise levels, and constant beyond the ends."""
     order = np.argsort(sigmas, kind="stable")
     level, values = np.log(sigmas[order]), values[order]
     level, first = np.unique(level, return_index=True)

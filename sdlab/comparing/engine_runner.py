@@ -1,4 +1,4 @@
-"""The library's way to the runs of a comparison: one engine, and what is stored already."""
+"""Makes the runs of a comparison in one engine, except those that are stored already."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -69,7 +69,7 @@ def _stored(experiments: "Iterable[Experiment]", root: str | Path, model_hash: s
 
 
 def _submit(engine: Engine, wanted: "Iterable[Experiment]", runs: "Runs") -> "dict[str, Job]":
-    """Queue what this model can run and return the jobs; why it cannot goes to ``runs``."""
+    """Queue what this model can run and return the jobs; errors go to ``runs``."""
     jobs = {}
     for experiment in wanted:
         try:

@@ -1,7 +1,7 @@
 """An entrant: a sampler in a comparison, with the curve that it follows and its options.
 
-Compared fairly, all start at the same noise level. Over the model's own spacing, "leading", they do
-not: the first level depends on the number of steps. So an entrant that names no curve takes the
+In a fair comparison all start at the same noise level. With the model's own spacing, "leading",
+they do not: the first level depends on the number of steps. So an entrant without a curve uses the
 comparison's, or the first of ``FALLBACKS`` that it can follow.
 """
 
@@ -18,7 +18,7 @@ from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.registry import solvers
 
 FALLBACKS = ("trailing", "linspace")
-"""Curves that start at the last training timestep, taken where the asked one cannot be."""
+"""Curves that start at the last training timestep, used where the comparison's cannot be."""
 WHOLE = "linspace"
 """The timestep spacing under which diffusers' karras and exponential curves span the schedule."""
 
@@ -29,11 +29,11 @@ class Entrant(Spec):
 
     Attributes:
         solver: A solver's short name or a diffusers class.
-        curve: How sigma falls; None for the comparison's curve, or what comes nearest to it.
+        curve: How sigma falls; None for the comparison's curve, or the nearest that it can follow.
         curve_options: Arguments of the curve.
         solver_options: Arguments of the solver or scheduler.
         eta: Share of injected noise, for those that take it.
-        label: What tables and charts call it; made of the rest if "".
+        label: Its name in tables and charts; made from the rest if "".
 
     Raises:
         ValueError: If the solver is not known.
@@ -58,10 +58,10 @@ class Entrant(Spec):
             self._set("label", self._described())
 
     def follows(self, curve: str | None) -> str | None:
-        """Return the curve that it takes in a comparison over ``curve``.
+        """Return the curve that it follows in a comparison over ``curve``.
 
-        A timestep spacing among its own options is a curve that it names: no other is then followed
-        but those that its class lays over that spacing.
+        A timestep spacing among its options counts as a curve of its own: then it follows only
+        those curves that its class combines with that spacing.
         """
         if self.curve is not None or self.solver in solvers():
             return self.curve or curve

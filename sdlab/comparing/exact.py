@@ -1,6 +1,6 @@
-"""A comparison's runs on data whose denoiser is exact, in place of a network.
+"""Runs a comparison on data with an exact denoiser instead of a network.
 
-There the truth is known by other means (``sdlab.bench``), so tables and verdict can be checked.
+For such data the true result is known (``sdlab.bench``), so tables and verdict can be checked.
 """
 
 from datetime import UTC, datetime
@@ -29,8 +29,8 @@ MS = 1.0
 def exact_runs(comparison: Comparison, data: "ExactDenoiser") -> dict[str, Run]:
     """Return every run of a comparison by experiment id, the references' too.
 
-    Prompts and guidance mean nothing to such data. All seeds of an experiment go as one batch in
-    float64, so that a sampler that draws noise draws it for all of them from the first seed.
+    Prompts and guidance have no effect on such data. All seeds of an experiment are one batch in
+    float64, so that a stochastic sampler draws noise for all of them from the first seed.
 
     Args:
         comparison: What to run; of Stable Diffusion's noise schedule.
@@ -78,7 +78,7 @@ def _batch(batch: "list[Experiment]", data: "ExactDenoiser") -> list[Run]:
 
 
 def _answer(query: Query, data: "ExactDenoiser") -> Answer:
-    """Return what a network that predicts the noise would say."""
+    """Return the output of a network that predicts the noise."""
     scale = (1.0 + query.sigma**2) ** 0.5
     x = query.x_t.double() * scale
     x0_pred = data.denoise(x, query.sigma)

@@ -1,8 +1,7 @@
-"""What stands against a fair comparison, in sentences, found out from each sampler's course.
+"""Why a sampler cannot be compared fairly, in sentences, found out from its course.
 
-A fair comparison asks samplers for the same thing: to follow one and the same probability-flow ODE,
-from the same noise at the same level, down to sigma 0. Who does not is still compared; what is
-different is said.
+In a fair comparison all samplers solve the same probability-flow ODE, from the same noise at the
+same level, down to sigma 0. A sampler that does not is still compared, but the difference is noted.
 """
 
 import json
@@ -27,7 +26,7 @@ from sdlab.solvers.registry import solvers
 from sdlab.work import drive
 
 SAME_LEVEL = 0.01
-"""Start levels within this share of each other are one: diffusers' tables are float32."""
+"""Start levels within this share of each other count as equal: diffusers' tables are float32."""
 SAME_SCALE = 1e-3
 ROUNDED = 0.05
 """Timesteps farther than this from their sigma's own are rounded (training timesteps)."""
@@ -43,14 +42,14 @@ EXTRAPOLATES = (
 
 
 class Profile(NamedTuple):
-    """How an entrant goes, as far as can be told without running it.
+    """What is known of an entrant's course without running it.
 
     Attributes:
         nfe: Network evaluations; None if it does not run.
         start: The level at which it starts, NaN if it does not run.
         end: The level at which it ends, NaN if it does not run.
         deterministic: Whether it draws no noise after the start.
-        notes: What stands against a fair comparison.
+        notes: Why it cannot be compared fairly; empty if it can.
     """
 
     nfe: int | None
@@ -61,22 +60,22 @@ class Profile(NamedTuple):
 
 
 def notes(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any]) -> list[str]:
-    """Return what stands against a fair comparison of an entrant; empty if nothing does.
+    """Return why an entrant cannot be compared fairly; empty if it can.
 
     Args:
-        comparison: Its budget, curve and alignment.
-        entrant: Whom it is about.
+        comparison: Gives budget, curve and alignment.
+        entrant: The entrant.
         config: The model's scheduler config.
     """
     return list(profile(comparison, entrant, config).notes)
 
 
 def profile(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any]) -> Profile:
-    """Return how an entrant goes in a comparison, at its first budget.
+    """Return the profile of an entrant in a comparison, at the first budget.
 
     Args:
-        comparison: Its budget, curve and alignment.
-        entrant: Whom it is about.
+        comparison: Gives budget, curve and alignment.
+        entrant: The entrant.
         config: The model's scheduler config.
     """
     frozen = json.dumps(dict(config), sort_keys=True, default=str)
@@ -133,7 +132,7 @@ def _refused(entrant: Entrant, config: Mapping[str, Any], reason: str) -> Profil
 
 
 def _understanding(entrant: Entrant, going: Course | None, config: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with how the network's output is read, and with its noise schedule."""
+    """Return notes on how it reads the network's output, and on its noise schedule."""
     trained = config.get("prediction_type") or "epsilon"
     against = []
     if entrant.solver not in solvers():
@@ -169,7 +168,7 @@ def _levels(going: Course, schedule: NoiseSchedule) -> list[str]:
 
 
 def _start_scale(going: Course) -> float:
-    """Return what of standard normal start noise the network is first shown, VP coordinates."""
+    """Return by what the start noise is scaled at the first evaluation, in VP coordinates."""
     import torch
 
     process = going.make_process(torch.ones(1, 1, 1, 1), torch.Generator().manual_seed(0))
@@ -180,7 +179,7 @@ def _start_scale(going: Course) -> float:
 
 
 def _extrapolates(going: Course) -> bool:
-    """Return whether it steps to sigma 0, and ends there elsewhere than at its last x0_pred."""
+    """Return whether it steps to sigma 0 but does not end at its last x0_pred."""
     if going.end > 0:
         return False
     try:
@@ -191,7 +190,7 @@ def _extrapolates(going: Course) -> bool:
 
 
 def _ends(going: Course) -> tuple[float, float]:
-    """Return where it ends and its last x0_pred, on one number; predictions differ in turn."""
+    """Return its end and its last x0_pred, run on one number with alternating predictions."""
     import torch
 
     start = torch.ones(1, 1, 1, 1, dtype=torch.float64)

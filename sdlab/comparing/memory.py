@@ -1,4 +1,4 @@
-"""How much memory summing up a comparison takes, estimated before its runs are made.
+"""Estimates the memory that summing up a comparison takes, before its runs are made.
 
 Stored runs are read one by one and held together; distances and paths are computed in float64 one
 picture after another. The factors were fitted to measured peaks (benchmarks/compare.py) and rounded

@@ -1,4 +1,4 @@
-"""What a comparison needs to know of a model, without the model."""
+"""What a comparison needs to know about a model, so that the model itself is not needed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class ModelFacts:
 
     Attributes:
         name: The name under which it was loaded.
-        hash: Of its weights; a run made with others is not taken.
+        hash: Of its weights; a run made with others is not used.
         config: Its scheduler config.
     """
 

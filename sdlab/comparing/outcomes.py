@@ -1,4 +1,4 @@
-"""What became of a comparison's runs and of its references, in order."""
+"""The outcomes of a comparison's runs and references: done, failed, cancelled or missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True, eq=False)
 class RunOutcome:
-    """What became of one run.
+    """The outcome of one run.
 
     Attributes:
         cell: Which run of the comparison.
@@ -79,20 +79,20 @@ class MadeReference:
         return spread_of(self.fine)
 
     def trajectory(self) -> Trajectory:
-        """Return its course; made anew each time, as it is large."""
+        """Return its course; made again each time, because it is large."""
         return Trajectory.of(self.fine)
 
 
 @dataclass(frozen=True, eq=False)
 class RunOutcomes:
-    """What became of a comparison's runs.
+    """The outcomes of a comparison's runs.
 
     Attributes:
         comparison: Which.
         model: Which made them.
         all: Every run in the comparison's order, those of the first budget first.
         references: The reference of each picture that has one.
-        lack: Why there is a picture without a reference, as far as it is known, or "".
+        lack: Why a picture has no reference, if that is known, or "".
     """
 
     comparison: Comparison
@@ -113,7 +113,7 @@ class RunOutcomes:
 
 
 def gather(comparison: Comparison, runs: "Runs", model: ModelFacts) -> RunOutcomes:
-    """Return what became of a comparison's runs.
+    """Return the outcomes of a comparison's runs.
 
     Args:
         comparison: Which.

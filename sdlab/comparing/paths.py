@@ -1,9 +1,8 @@
-"""The runs' ways through latent space, seen in the two directions in which they differ most.
+"""The paths of the runs through latent space, in the two directions in which they differ most.
 
-For each picture the x_t of all its runs, VP coordinates, are gathered; the two first principal
-components are found by the eigenvectors of the smaller of their two Gram matrices, which gives the
-singular value decomposition in float64. The reference does not take part in finding them and is
-shown in them.
+The x_t of all runs of a picture, in VP coordinates, give the first two principal components, by the
+eigenvectors of the smaller of their two Gram matrices in float64. The reference is not used to find
+the components, but its path is shown in them.
 """
 
 from typing import TYPE_CHECKING

@@ -17,7 +17,7 @@ class Preset(NamedTuple):
 
     Attributes:
         description: What it is for, in a sentence.
-        entrants: Makes the samplers; the first call may take seconds, as it lets diffusers' try.
+        entrants: Makes the samplers; the first call may take seconds, because diffusers' are tried.
     """
 
     description: str
@@ -36,7 +36,7 @@ def preset(name: str) -> tuple[Entrant, ...]:
 
 
 def of_number(count: int = 24) -> tuple[Entrant, ...]:
-    """Return so many samplers, those that draw no noise first; fewer if there are no more."""
+    """Return ``count`` samplers, or all if there are fewer; deterministic ones first."""
     return (*_deterministic(), *_stochastic())[:count]
 
 
@@ -67,7 +67,7 @@ def _ddim() -> tuple[Entrant, ...]:
 
 
 def _web_uis() -> tuple[Entrant, ...]:
-    """Return their samplers, those with a spacing of their own there over k-diffusion's too."""
+    """Return the web UIs' samplers; those with an own spacing there also over k-diffusion's."""
     meant = [(label, everyday(label)) for label in WEB_UIS]
     return tuple(
         Entrant(found.solver, curve=found.curve or "linspace", label=label)

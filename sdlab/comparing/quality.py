@@ -1,7 +1,6 @@
-"""Fidelity: whether the pictures show what their prompts state, judged by the world's checker.
+"""Fidelity: whether the pictures show what their prompts state, by the embedded world's checker.
 
-Only for the embedded model, whose world the checker knows, and for prompts that state something
-of that world.
+Only for the embedded model, whose world the checker knows, and for prompts about that world.
 """
 
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ Verdicts = Mapping[str, list[tuple[str, bool]]]
 
 
 def judged(outcomes: RunOutcomes) -> dict[str, list[tuple[str, bool]]]:
-    """Return by run id the kind of each of the prompt's statements and whether it holds.
+    """Return for each run id the kinds of the prompt's statements and whether they hold.
 
     Empty if the model is not the checker's; runs whose prompt states nothing are left out.
     """
@@ -81,8 +80,8 @@ def quality(
 ) -> list[dict[str, Any]]:
     """Return one row an entrant, budget and kind of statement.
 
-    The statements of one picture hang together (no car, no red car), so the interval is as wide
-    as if each picture had made one.
+    The statements of one picture depend on each other (no car, no red car), so the interval is as
+    wide as if each picture had one statement.
 
     Args:
         outcomes: The runs.

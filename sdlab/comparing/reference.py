@@ -1,14 +1,14 @@
-"""The reference: the probability-flow ODE's own course, known at every noise level.
+"""The reference: the solution of the probability-flow ODE, known at every noise level.
 
 In VE coordinates (x = x0 + sigma n) the ODE is dx/dsigma = (x - x0_pred) / sigma, and both sides
 are recorded at every step. So between two steps the cubic with their values and slopes (Hermite)
-is right to the fourth order, and x0_pred = x - sigma dx/dsigma of the same cubic to the third. It
-goes in sigma, not in ln sigma: where x0_pred stands still the course is a straight line in sigma,
-which a cubic follows exactly. Below the last evaluated level and above the first the course is
-continued along that line, as the solver itself does on its last step.
+is exact to the fourth order, and x0_pred = x - sigma dx/dsigma of the same cubic to the third. The
+cubic is in sigma, not in ln sigma: where x0_pred is constant the course is a straight line in
+sigma, which a cubic follows exactly. Below the last evaluated level and above the first the course
+is continued along that line, as the solver itself does in its last step.
 
-Its own error is told by Richardson: a second-order solver's error falls to a quarter when the steps
-double, so it is a third of what the doubling changed.
+Its own error is estimated by Richardson's rule: the error of a second-order solver falls to a
+quarter when the steps double, so it is a third of the change.
 """
 
 import math
@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 
 
 class Convergence(NamedTuple):
-    """How far a reference is from the limit.
+    """How well a reference has converged.
 
     Attributes:
         change: Distance between it and itself at half the steps, over the spread of its latents.
@@ -63,7 +63,7 @@ class Trajectory:
     def of(cls, run: "Run") -> "Trajectory":
         """Return the course of a run that recorded ``x_t`` and ``x0_pred``.
 
-        Of a solver with several evaluations a step only each step's first lies on its course.
+        For a solver with several evaluations a step only the first of each step is on its course.
 
         Raises:
             ValueError: If the run did not record them.
@@ -124,7 +124,7 @@ def spread_of(run: "Run") -> float:
 
 
 def convergence(fine: "Run", coarse: "Run") -> Convergence:
-    """Return how far a reference is from the limit.
+    """Return how well a reference has converged.
 
     Args:
         fine: The reference, made by a second-order solver.

@@ -32,11 +32,11 @@ STORED = {**TABLES, "ties": ("a", "b", "ratio", "p", "pictures")}
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a comparison found.
+    """The result of a comparison.
 
     Attributes:
         comparison: What was compared.
-        tables: One tidy table a chart; ``sdlab.comparing.columns`` says what is in them.
+        tables: Tidy tables by name; ``sdlab.comparing.columns`` describes their columns.
         verdict: Sentences made from the numbers.
         ids: The runs behind it that are done, references first.
         model_name: The name under which the model was loaded.
@@ -74,7 +74,7 @@ class Result:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What is stored beside the tables, plain JSON values."""
+        """The JSON values that are stored beside the tables."""
         return {
             "format": FORMAT,
             "id": self.id,

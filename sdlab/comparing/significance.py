@@ -1,14 +1,14 @@
-"""What is more than luck: paired tests between entrants, and spreads over seeds.
+"""Which differences are more than luck: paired tests between entrants, and spreads over seeds.
 
 Two entrants made the same pictures from the same noise, so their distances to the reference are
 compared picture by picture: Student's t on the logs of the ratios. With many pairs some seem to
 differ by luck alone; Holm's correction (1979, Scandinavian Journal of Statistics 6) keeps the
 chance of even one such error at 5 %.
 
-That a test finds nothing says little where it could not have found anything. So each pair also has
-the smallest ratio that would have shown, given how much its pictures scatter, and an interval. Tied
-are two only if the whole interval lies within ``MARGIN`` (an equivalence test: Schuirmann 1987,
-Journal of Pharmacokinetics and Biopharmaceutics 15); else, without a difference, the pair is open.
+A test that finds no difference may only have had too few pictures. So each pair also has the
+smallest ratio that would have shown, given how much its pictures scatter, and an interval. A pair
+is tied only if the whole interval is within ``MARGIN`` (an equivalence test: Schuirmann 1987,
+Journal of Pharmacokinetics and Biopharmaceutics 15); without a difference or a tie it is open.
 """
 
 import math
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 PICTURES = 3
 SIGNIFICANT = 0.05
 ALIKE = 0.01
-"""Distances within this share of each other are as good as equal, however sure the difference."""
+"""Distances within this share of each other count as equal, even if the difference is certain."""
 MARGIN = 1.5
-"""Tied are two whose distances are known to differ by less than this factor."""
+"""A pair is tied if its distances are known to differ by less than this factor."""
 MOST_PICTURES = 1000
 """So many pictures are reckoned with, to say how many would tell two apart."""
 RANGES = {
@@ -75,7 +75,7 @@ def ties(
 
 
 def _judged(ratios: "np.ndarray", p: float, level: float) -> dict[str, Any]:
-    """Return what a pair's pictures say, and what they could have said.
+    """Return what a pair's pictures show, and what so many pictures can show.
 
     Args:
         ratios: Logs of the ratios, one a picture.
@@ -98,7 +98,7 @@ def _judged(ratios: "np.ndarray", p: float, level: float) -> dict[str, Any]:
 
 
 def reach(pictures: int, level: float) -> float:
-    """Return how many standard deviations a mean of pictures must be off 0 to show in the test.
+    """Return by how many standard deviations a mean must differ from 0 to be significant.
 
     Args:
         pictures: How many, at least 2.
@@ -124,7 +124,7 @@ def resolution(pictures: int, samplers: int) -> float:
 
 
 def enough(difference: float, scatter: float, level: float) -> float:
-    """Return how many pictures would show a difference of logs; NaN for more than are reckoned.
+    """Return how many pictures would show a difference of logs; NaN above ``MOST_PICTURES``.
 
     Args:
         difference: Mean of the logs of the ratios, positive.
@@ -145,7 +145,7 @@ def _exp(log: float) -> float:
 
 
 def paired(ratios: "np.ndarray") -> float:
-    """Return the probability of log ratios so far from 0 by luck; NaN for fewer than three."""
+    """Return the p-value of log ratios (paired t-test); NaN for fewer than three."""
     from scipy import stats
 
     if len(ratios) < PICTURES:

@@ -22,7 +22,7 @@ class Standing(NamedTuple):
 
     Attributes:
         fair: Ranked by distance.
-        beside: With something that stands against a fair comparison.
+        beside: Those that cannot be compared fairly.
         partly: Without all the pictures that others made at the budget.
     """
 
@@ -32,7 +32,7 @@ class Standing(NamedTuple):
 
 
 def standing(entrants: Frame, cost: Frame) -> Standing:
-    """Return who is ranked and who is not, of those that draw no noise and have an error.
+    """Return which deterministic samplers with an error are ranked and which are not.
 
     Args:
         entrants: The comparison's ``entrants``.
@@ -46,13 +46,13 @@ def standing(entrants: Frame, cost: Frame) -> Standing:
 
 
 def unsettled(ties: Frame, best: str) -> bool:
-    """Return whether anybody cannot be told from the nearest for want of pictures."""
+    """Return whether there are too few pictures to tell some sampler from the nearest."""
     own = _against(ties, best)
     return bool((own["p"].isna() | own["open"].fillna(False)).any())
 
 
 def differences(ties: Frame, best: str) -> list[str]:
-    """Return who is farther off than the nearest, tied with it, or not to be told from it.
+    """Return which samplers are farther than the nearest, tied with it, or not known to differ.
 
     Args:
         ties: The comparison's ``ties``, of those that are ranked.

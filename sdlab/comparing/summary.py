@@ -1,4 +1,4 @@
-"""From runs to a result: every table and the verdict, without a model in hand."""
+"""From runs to a result: every table and the verdict; needs no model."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

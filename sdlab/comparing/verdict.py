@@ -20,7 +20,7 @@ from sdlab.comparing.words import counted, listed
 TARGET = 0.05
 TENTH = 0.1
 USELESS = 1.0
-"""An error as large as the distance to another picture, which nobody wants however quick."""
+"""An error as large as the distance to another picture: useless however quick."""
 NO_FIDELITY = (
     "Nothing here judges whether the pictures show what the prompt says, so no quality is claimed."
 )
@@ -32,7 +32,7 @@ Tables = Mapping[str, Frame]
 def verdict(
     comparison: Comparison, tables: Tables, target: float = TARGET, lack: str = ""
 ) -> list[str]:
-    """Return what the tables say, most important first.
+    """Return what the tables show, the most important first.
 
     Args:
         comparison: What was compared.
@@ -101,7 +101,7 @@ def _ranks(tables: Tables) -> Standing:
 
 
 def _nearest(comparison: Comparison, tables: Tables, ranks: Standing) -> list[str]:
-    """Say who comes nearest at the first budget, and who cannot be told from it."""
+    """Say which sampler is nearest at the first budget, and which cannot be told from it."""
     unit = "evaluations" if comparison.align == "nfe" else "steps"
     budget = f"{comparison.budget} {unit if comparison.budget > 1 else unit[:-1]}"
     fair, beside = (_at_first(comparison, rows) for rows in (ranks.fair, ranks.beside))
@@ -155,7 +155,7 @@ def _beside(comparison: Comparison, tables: Tables, ranks: Standing) -> list[str
 
 
 def _partly(partly: Frame) -> list[str]:
-    """Say who is left out of the order, having made only some of the pictures."""
+    """Say which samplers are not ranked because they made only some of the pictures."""
     points = [
         f"{r.entrant} at {counted(r.nfe, 'evaluation')} ({counted(r.pictures, 'picture')})"
         for r in partly.itertuples()
@@ -278,7 +278,7 @@ def _few_pictures(comparison: Comparison, tables: Tables, ranks: Standing) -> li
 
 
 def _unsure(ranks: Standing) -> list[str]:
-    """Say where the reference itself is not converged enough to tell."""
+    """Say where the reference itself has not converged well enough to tell."""
     rows = [row for part in (ranks.fair, ranks.beside) for row in part.itertuples()]
     near = [row for row in rows if row.floor > TENTH * row.error]
     if not near:

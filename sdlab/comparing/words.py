@@ -1,4 +1,4 @@
-"""Small words of a verdict: lists, counts and probabilities."""
+"""Formats lists, counts and probabilities for the sentences of a verdict."""
 
 from collections.abc import Sequence
 
