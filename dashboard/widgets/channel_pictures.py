@@ -1,12 +1,10 @@
 """Maps of latent channels on one scale, with a legend."""
 
-import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
-if TYPE_CHECKING:
-    from PIL import Image
+from dashboard.widgets.pictures import png
 
 
 def channel_grid(latents: Any, what: str, limit: float | None = None) -> None:
@@ -44,10 +42,3 @@ def scale_bar(stops: tuple[tuple[int, int, int], ...], *labels: str) -> None:
         f'background:{legend(stops)}"></div><div style="display:flex;justify-content:'
         f'space-between;font-size:.8rem;opacity:.8">{words}</div></div>'
     )
-
-
-def png(image: "Image.Image") -> bytes:
-    """Return a picture as PNG, pixel for pixel."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

@@ -15,6 +15,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.state import session_id
+from dashboard.widgets.pictures import png
 from dashboard.widgets.source_picture import ChosenPicture, choose_picture
 from dashboard.widgets.typed import parse_seed
 from dashboard.worker.snapshots import ModelView
@@ -127,8 +128,6 @@ def _vae_factor(model_hash: str) -> int:
 
 @st.cache_data(max_entries=256, show_spinner="Decoding …")
 def _decoded(latents: Latents, model_hash: str, tiled: bool) -> bytes:
-    from dashboard.worker.job import png
-
     def decode(model: Any) -> "Image.Image":
         import torch
 

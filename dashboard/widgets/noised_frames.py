@@ -4,7 +4,6 @@ A frame depends only on picture, space, view, seed and sigma, so schedules that 
 share its frame, and after a change of one schedule only its new levels are decoded.
 """
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
+from dashboard.widgets.pictures import png
 from dashboard.widgets.source_picture import ChosenPicture
 from dashboard.worker.frames import frame_size
 
@@ -223,7 +223,7 @@ def sheet(rows: Sequence[Sequence[Frame]]) -> tuple[bytes, tuple[int, int]]:
             if small.size != size:
                 small = small.resize(size, Image.Resampling.BOX)
             canvas.paste(small, (x * size[0], y * size[1]))
-    return _png(canvas), size
+    return png(canvas), size
 
 
 def labelled_strip(labels: Sequence[str], tables: Sequence[Any], rows: Any, title: str) -> bytes:
@@ -253,10 +253,4 @@ def labelled_strip(labels: Sequence[str], tables: Sequence[Any], rows: Any, titl
             canvas.paste(frame.image(), (left, top + line))
             words = f"{step}: sigma {sigma:.3g}"
             pen.text((left, top + line + height + 2), words, "black", font)
-    return _png(canvas)
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return png(canvas)

@@ -1,22 +1,42 @@
-"""Pictures as pages show them: near 512 pixels, or as small data URLs."""
+"""Pictures as pages show them: as PNG, near 512 pixels, or as data URLs."""
 
 import base64
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.worker.job import png
+from dashboard.worker.job import png as near
 from sdlab.errors import StoreError
+from sdlab.runs.png import png_bytes
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 THUMBNAIL = 96
+
+
+def png(image: "Image.Image", side: int | None = None) -> bytes:
+    """Return a picture as PNG, made fast rather than small.
+
+    Args:
+        image: The picture.
+        side: Near which its longer side is brought, pixels kept square; None keeps its size.
+    """
+    return png_bytes(image, quick=True) if side is None else near(image, side)
+
+
+def data_url(picture: bytes, kind: str = "png") -> str:
+    """Return the bytes of a picture file as an address that holds them."""
+    return f"data:image/{kind};base64," + base64.b64encode(picture).decode()
 
 
 def enlarged(picture: bytes) -> bytes:
     """Return a PNG brought near 512 pixels, each of its own pixels a square."""
     from PIL import Image
 
-    return png(Image.open(io.BytesIO(picture)), side=512)
+    return png(Image.open(io.BytesIO(picture)), 512)
 
 
 @st.cache_data(max_entries=1000, show_spinner=False)
@@ -29,6 +49,4 @@ def thumbnail(folder: str, created: object) -> str | None:
     except StoreError:
         return None
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_url(png_bytes(image))

@@ -1,12 +1,12 @@
 """The frames of a run to scrub through: x_t beside x0_pred at every kept evaluation."""
 
-import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from dashboard.components.scrubber import Film, show_film
+from dashboard.widgets.pictures import data_url
 from dashboard.worker.frames import Sheet
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run_film(run: str, sheet: Sheet, steps: "pd.DataFrame", explain: bool = True
     film = Film(
         id=f"{run} {sheet.how} {len(sheet.webp)}",
         subject=run,
-        sheet="data:image/webp;base64," + base64.b64encode(sheet.webp).decode(),
+        sheet=data_url(sheet.webp, "webp"),
         size=sheet.size,
         columns=sheet.columns,
         labels=frame_labels(steps, sheet.kept),

@@ -18,7 +18,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import page_path
-from dashboard.widgets.pictures import enlarged, thumbnail
+from dashboard.widgets.pictures import enlarged, png, thumbnail
 from dashboard.worker.stored_runs import stored_run
 from sdlab.errors import SdlabError
 
@@ -120,7 +120,7 @@ def _sample_png(name: str | int) -> tuple[bytes, str]:
     from sdlab.embedded.samples import drawn_picture, sample_picture
 
     image, label = drawn_picture(name) if isinstance(name, int) else (sample_picture(name), name)
-    return _png(image), label
+    return png(image), label
 
 
 def _run(page: str) -> ChosenPicture | None:
@@ -150,7 +150,7 @@ def _run(page: str) -> ChosenPicture | None:
         raise ValueError(f"No run {run[:40]!r} is stored here; take one of the latest.")
     image = read_image(found.picture).image
     prompt = found.manifest["experiment"]["prompt"] or "(no prompt)"
-    return ChosenPicture(_png(image), prompt, "run", run)
+    return ChosenPicture(png(image), prompt, "run", run)
 
 
 def latest_runs() -> list[tuple[str, str, str, str]]:
@@ -240,14 +240,8 @@ def _take_upload(key: str) -> None:
     if max(image.size) > KEPT_SIDE:
         image.thumbnail((KEPT_SIDE, KEPT_SIDE))
         notes.append(f"Kept at {image.width} x {image.height} px.")
-    picture = ChosenPicture(_png(image), file.name, "upload", file.name, tuple(notes))
+    picture = ChosenPicture(png(image), file.name, "upload", file.name, tuple(notes))
     st.session_state[_UPLOAD] = picture
-
-
-def _png(image: "Image.Image") -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
 
 
 def _sentence(text: str) -> str:

@@ -13,10 +13,10 @@ from dashboard.views.attention.viewer import Look, look_frames
 from dashboard.widgets.downloads import file_button
 from sdlab.attention import pictures
 from sdlab.attention.summary import AREA_THRESHOLD
+from sdlab.runs.png import png_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
-    from PIL import Image
 
     from sdlab.attention.maps import AttentionMaps
 
@@ -96,7 +96,7 @@ def _drawn(
     _, mean = look_frames(_subject, _look, _places)
     image = _subject.image()
     over = pictures.overlay(image, mean, opacity=opacity, threshold=threshold)
-    return _png(over), _png(pictures.mask(mean, image.size, threshold))
+    return png_bytes(over), png_bytes(pictures.mask(mean, image.size, threshold))
 
 
 def _maps(subject: Subject, look: Look) -> None:
@@ -138,12 +138,6 @@ def _arrays(subject: Subject, look: Look) -> "dict[str, np.ndarray]":
         "sigmas": np.array(subject.maps.facts.sigmas),
         "maps": np.stack([look_frames(subject, look, places)[0] for _, places in look.words]),
     }
-
-
-def _png(image: "Image.Image") -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _file(label: str) -> str:

@@ -14,7 +14,7 @@ from dashboard.shell.messages import explained
 from dashboard.views.attention.subject import PAGE, Subject
 from dashboard.views.attention.viewer import Look, mean_in_words
 from dashboard.widgets.downloads import csv_button
-from dashboard.worker.job import png
+from dashboard.widgets.pictures import png
 from sdlab.attention import analysis, pictures, views
 from sdlab.attention.words import labelled
 

@@ -27,10 +27,9 @@ from dashboard.views.attention.recording import (
     usual_self_layers,
 )
 from dashboard.widgets.job_panel import job_panel
-from dashboard.widgets.pictures import enlarged
+from dashboard.widgets.pictures import enlarged, png
 from dashboard.widgets.run_stage import facts_line
 from dashboard.widgets.source_picture import choose_picture, latest_runs, run_gallery
-from dashboard.worker.job import png
 from dashboard.worker.snapshots import ModelView
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.attention import views

@@ -1,6 +1,5 @@
 """Two samplers' pictures against each other: wipe, signed differences, and where they part."""
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +15,7 @@ from dashboard.shell.routes import picture_url
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.rows import short_names
 from dashboard.widgets.channel_pictures import channel_grid
-from dashboard.widgets.pictures import enlarged
+from dashboard.widgets.pictures import png
 from dashboard.worker.stored_runs import open_stored
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result
@@ -118,9 +117,7 @@ def signed(difference_: np.ndarray, gain: int) -> bytes:
     from PIL import Image
 
     values = np.clip(128.0 + gain * difference_ / 2.0, 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, "PNG")
-    return enlarged(buffer.getvalue())
+    return png(Image.fromarray(values), side=512)
 
 
 def _draw(

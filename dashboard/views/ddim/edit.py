@@ -8,9 +8,9 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.views.ddim import form
 from dashboard.views.ddim.there_and_back import pictures
-from dashboard.widgets.channel_pictures import png
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.latent_source import Source, choose_source
+from dashboard.widgets.pictures import png
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
 

@@ -9,10 +9,11 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.views.ddim import form
 from dashboard.views.ddim.work import compare
-from dashboard.widgets.channel_pictures import channel_grid, png, scale_bar
+from dashboard.widgets.channel_pictures import channel_grid, scale_bar
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.latent_source import Source, choose_source
 from dashboard.widgets.latent_statistics import statistics
+from dashboard.widgets.pictures import png
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
 from sdlab.ddim.schemes import METHODS

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dashboard.worker.job import png
+from dashboard.widgets.pictures import png
 from sdlab.experiment.experiment import Experiment
 
 if TYPE_CHECKING:

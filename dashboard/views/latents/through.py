@@ -1,6 +1,5 @@
 """Through a run: x_t, x0_pred and eps_pred at any evaluation, as a film strip and as a film."""
 
-import base64
 import hashlib
 import io
 from collections.abc import Iterator
@@ -12,11 +11,12 @@ from PIL import Image
 from dashboard.components.scrubber import Film, show_film
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.widgets.channel_pictures import channel_grid, png
+from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.latent_source import Latents, Source
 from dashboard.widgets.latent_statistics import statistics
+from dashboard.widgets.pictures import data_url, png
 from dashboard.widgets.run_film import MEANINGS, frame_labels
 from dashboard.worker.frames import ROWS
 from dashboard.worker.snapshots import ModelView
@@ -188,7 +188,7 @@ def _film(
         Film(
             id=hashlib.sha256(sheet).hexdigest(),
             subject=f"{page} {run.id}",
-            sheet="data:image/png;base64," + base64.b64encode(sheet).decode(),
+            sheet=data_url(sheet),
             size=frames[0].size,
             columns=_columns(frames),
             labels=frame_labels(run.steps, evaluations),
@@ -279,10 +279,8 @@ def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
 def _side_by_side(rows: list[Latents], means: str, model_hash: str) -> list[bytes]:
     import torch
 
-    from dashboard.worker.job import png as enlarged
-
     frames = _drawn([torch.from_numpy(x) for x in rows], means, model_hash)
-    return [enlarged(frame, side=max(512, *frame.size)) for frame in frames]
+    return [png(frame, side=max(512, *frame.size)) for frame in frames]
 
 
 def _quantities(run: "Run", index: int) -> dict[str, Latents]:

@@ -9,9 +9,10 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
-from dashboard.widgets.channel_pictures import png, scale_bar
+from dashboard.widgets.channel_pictures import scale_bar
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.latent_source import Source
+from dashboard.widgets.pictures import png
 from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
-from dashboard.widgets.channel_pictures import png
 from dashboard.widgets.latent_source import Latents, Source, another_sample, choose_source
 from dashboard.widgets.latent_statistics import norms
+from dashboard.widgets.pictures import png
 from dashboard.worker.snapshots import ModelView
 
 SIDE = 160

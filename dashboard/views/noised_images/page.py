@@ -1,6 +1,5 @@
 """The Noised images page: the strip, the charts, the table, and what it all means."""
 
-import base64
 import hashlib
 import time
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from dashboard.widgets.noised_frames import (
     levels,
     sheet,
 )
+from dashboard.widgets.pictures import data_url
 from dashboard.widgets.source_picture import ChosenPicture, choose_picture
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _show_film(page: str, picture: ChosenPicture, strips: _Strips) -> None:
     film = Film(
         id=digest + "".join(strips.labels),
         subject=f"{page} {len(steps)}",
-        sheet="data:image/png;base64," + base64.b64encode(png).decode(),
+        sheet=data_url(png),
         size=size,
         columns=len(steps),
         labels=[f"Step {s} of {count}" if s < count else f"End, after step {s}" for s in steps],

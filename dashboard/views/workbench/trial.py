@@ -1,8 +1,6 @@
 """Both curves tried: an image noised along them, and one picture made with each."""
 
-import base64
 import html
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +16,7 @@ from dashboard.views.workbench.controls import PAGE, Baseline, Trial
 from dashboard.views.workbench.draft import Draft
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.noised_frames import Darkroom, Frame, develop
-from dashboard.widgets.pictures import enlarged
+from dashboard.widgets.pictures import data_url, enlarged, png
 from dashboard.widgets.source_picture import ChosenPicture
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.errors import SdlabError
@@ -74,9 +72,7 @@ def sample_png(name: str) -> bytes:
     """Return a sample's picture as PNG."""
     from sdlab.embedded.samples import sample_picture
 
-    stream = io.BytesIO()
-    sample_picture(name).save(stream, "PNG")
-    return stream.getvalue()
+    return png(sample_picture(name))
 
 
 def show_strip(draft: Draft, baseline: Baseline, trial: Trial) -> None:
@@ -106,12 +102,9 @@ def strip_html(
     """Return frames side by side, each with its step and sigma."""
     cells = []
     for step, sigma, frame in zip(steps, sigmas, frames, strict=True):
-        stream = io.BytesIO()
-        frame.image().save(stream, "PNG")
-        data = base64.b64encode(stream.getvalue()).decode()
         alt = html.escape(f"{label}, step {step}, sigma {sigma:.3g}", quote=True)
         cells.append(
-            f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
+            f'<figure><img alt="{alt}" src="{data_url(png(frame.image()))}">'
             f"<figcaption>step {step}<br>sigma {sigma:.3g}</figcaption></figure>"
         )
     return (
