@@ -57,16 +57,7 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
         catalogue: The solvers that can be measured.
     """
     all_names = list(catalogue["name"])
-    with st.container(horizontal=True, gap="small"):
-        for number, (label, chosen) in enumerate(_presets(catalogue).items()):
-            st.button(
-                label,
-                key=f"{page}.preset_{number}",
-                type="tertiary",
-                icon=":material/bolt:",
-                on_click=_choose,
-                args=(f"{page}.solvers", chosen(all_names)),
-            )
+    _preset_buttons(page, catalogue, all_names)
     texts = bound().multiselect(
         "Solvers and schedulers",
         all_names,
@@ -101,26 +92,34 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
             help="sdlab's solvers then end at the smallest sigma above 0, where no floor hides "
             "their order. diffusers' schedulers end where they always do.",
         )
+    rows, apart = _following(_read(texts, low), curve, catalogue)
+    return Settings(
+        rows,
+        curve,
+        apart,
+        problem,
+        tuple(n for n in STEPS if low <= n <= high),
+        "sigma_min" if open_end else "zero",
+        _COSTS[cost],
+    )
+
+
+def _following(
+    read: list[Row], curve: str | None, catalogue: pd.DataFrame
+) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """Return the rows, each over the curve for all if it can follow it, and who cannot."""
     path, options = _opened(curve)
     can = catalogue.set_index("name")
     follow = can["custom_sigmas"] if options else can["curves"].map(lambda known: path in known)
     rows, apart = [], []
-    for row in _read(texts, low):
+    for row in read:
         if row.curve is None and path is not None:
             if follow.get(row.name, False):
                 row = replace(row, curve=path, curve_options=options)
             else:
                 apart.append(row.text)
         rows.append(row)
-    return Settings(
-        tuple(rows),
-        curve,
-        tuple(apart),
-        problem,
-        tuple(n for n in STEPS if low <= n <= high),
-        "sigma_min" if open_end else "zero",
-        _COSTS[cost],
-    )
+    return tuple(rows), tuple(apart)
 
 
 def _read(texts: list[str], num_steps: int) -> list[Row]:
@@ -194,6 +193,19 @@ def _opened(choice: str | None) -> tuple[str | None, dict[str, Any]]:
         return choice, {}
     saved = load_curve(choice.removeprefix(SAVED))
     return saved.curve, saved.options
+
+
+def _preset_buttons(page: str, catalogue: pd.DataFrame, names: list[str]) -> None:
+    with st.container(horizontal=True, gap="small"):
+        for number, (label, chosen) in enumerate(_presets(catalogue).items()):
+            st.button(
+                label,
+                key=f"{page}.preset_{number}",
+                type="tertiary",
+                icon=":material/bolt:",
+                on_click=_choose,
+                args=(f"{page}.solvers", chosen(names)),
+            )
 
 
 def _presets(catalogue: pd.DataFrame) -> dict[str, Callable[[list[str]], list[str]]]:
