@@ -113,7 +113,7 @@ def test_a_runs_picture_can_be_encoded_again(open_page, run):
 
 def test_only_a_run_has_a_way(open_page):
     at = section(open_page, "Through a run")
-    assert any("only a run has a way" in i.value for i in at.info)
+    assert any("only a run has steps" in i.value for i in at.info)
 
 
 def test_vae_round_trip(open_page):
