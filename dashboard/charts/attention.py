@@ -1,4 +1,4 @@
-"""Where attention goes: shares by kind, the course of words, overlaps, rankings."""
+"""Charts of attention: shares by kind, the course of words, overlaps, rankings."""
 
 import altair as alt
 import pandas as pd

@@ -1,6 +1,6 @@
-"""What every chart shares: the column check, the three horizontal axes, lines with a hover rule.
+"""What all charts share: the column check, the three horizontal axes, lines with a hover rule.
 
-Altair draws an empty chart when a column is missing, so ``require`` speaks first. Time runs from
+Altair draws an empty chart when a column is missing, so ``require`` raises first. Time runs from
 left to right on every axis: sigma and timestep fall during sampling, so theirs are reversed.
 """
 
@@ -67,7 +67,7 @@ def x_axis(name: str) -> alt.X:
 def placed(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with a column ``at``: the step, its evaluations spread evenly over it.
 
-    Heun's two evaluations of step 3 stand at 3 and 3.5, so that a line goes on to the right.
+    Heun's two evaluations of step 3 are at 3 and 3.5, so that a line always goes to the right.
     """
     calls = frame[["evaluation", "step"]].drop_duplicates().sort_values("evaluation")
     group = calls.groupby("step")["evaluation"]
@@ -84,8 +84,8 @@ def decades(grid: bool = True) -> alt.Axis:
 def title_of(chart: alt.TopLevelMixin) -> str:
     """Return a chart's heading.
 
-    Not by ``to_dict``: that goes by settings of Altair that all threads share, and which Streamlit
-    changes under a lock of its own while it draws another session's chart.
+    ``to_dict`` is not used: it depends on settings of Altair that all threads share, and that
+    Streamlit changes under a lock while it draws another session's chart.
     """
     return str(chart["title"]["text"])  # type: ignore[index]
 
@@ -96,7 +96,7 @@ def legend() -> alt.Legend:
 
 
 def where_tooltips() -> list[alt.Tooltip]:
-    """Return the tooltips that say which evaluation a mark stands for."""
+    """Return the tooltips that say which evaluation a mark shows."""
     return [alt.Tooltip(f"{n}:Q", title=t, format=f) for n, (t, f) in _LABELS.items()]
 
 

@@ -79,7 +79,7 @@ def convergence(errors: pd.DataFrame, cost: str, colors: dict[str, str]) -> alt.
 def paths(
     table: pd.DataFrame, density: pd.DataFrame, step: int, color: str = _PATHS
 ) -> alt.LayerChart:
-    """Return the particles' ways up to a step, over the density of data that noisy.
+    """Return the particles' paths up to a step, over the density of data with that much noise.
 
     Args:
         table: The table of ``sdlab.bench.trajectories``.
@@ -214,7 +214,7 @@ def _guides(rows: pd.DataFrame, cost: str, x: alt.X, y: alt.Y) -> list[alt.Chart
 
 
 def _picture(cells: pd.DataFrame) -> str:
-    """Return the density as a picture that is clear where there is none, as a data URL."""
+    """Return the density as a picture, transparent where it is 0, as a data URL."""
     from PIL import Image
 
     side = math.isqrt(len(cells))

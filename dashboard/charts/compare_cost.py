@@ -76,7 +76,7 @@ def ranking(
         budget: Which rows of it.
         colors: The colour of each entrant.
         noisy: Those that draw noise; they come last, hollow.
-        beside: Those with something against comparing them fairly; before these, as diamonds.
+        beside: Those that cannot be compared fairly; before these, as diamonds.
 
     Raises:
         ValueError: If a column is missing.

@@ -1,4 +1,4 @@
-"""Samplers against each other: how far their pictures are apart, and who is tied with whom."""
+"""Pairs of samplers: the distance between their pictures, and which are tied."""
 
 from collections.abc import Sequence
 
@@ -58,7 +58,7 @@ def distances(pairs: pd.DataFrame) -> alt.LayerChart:
 
 
 def ties(table: pd.DataFrame, order: Sequence[str]) -> alt.LayerChart:
-    """Return who is nearer than whom, who is statistically tied, and of whom it is not known.
+    """Return a matrix of which samplers are nearer, statistically tied, or not known to differ.
 
     Args:
         table: The comparison's ``ties``.

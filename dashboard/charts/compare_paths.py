@@ -1,4 +1,4 @@
-"""All ways of one picture through latent space, in their common first two principal components."""
+"""All paths of one picture through latent space, in their common first two principal components."""
 
 from collections.abc import Mapping
 

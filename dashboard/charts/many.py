@@ -82,7 +82,7 @@ def line_legend(names: list[str]) -> alt.Legend:
 
 
 def legend_columns(names: Sized) -> int:
-    """Return in how many columns the legend stands."""
+    """Return the number of the legend's columns."""
     return 2 if len(names) > 8 else 1
 
 

@@ -1,4 +1,4 @@
-"""Short names for what has long ones."""
+"""Short names for layers with long ones."""
 
 from collections.abc import Sequence
 

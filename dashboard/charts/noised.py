@@ -1,4 +1,4 @@
-"""How far a picture is drowned: signal-to-noise ratio and likeness at each step, two schedules."""
+"""Signal-to-noise ratio and likeness to the picture at each step, for two schedules."""
 
 import altair as alt
 import numpy as np

@@ -1,4 +1,4 @@
-"""Many schedules on one axis: where each stands, and how far each step goes."""
+"""Many schedules on one axis: their noise levels, and how far each step goes."""
 
 from collections.abc import Mapping
 

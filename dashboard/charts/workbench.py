@@ -1,4 +1,4 @@
-"""A curve in the making beside another: its noise, its strides, and where it is wrong."""
+"""A curve being made beside another: its noise levels, its steps, and where it is wrong."""
 
 import altair as alt
 import numpy as np

@@ -1,1 +1,1 @@
-"""The Attention page: what is looked at, the viewer, what the maps tell, files."""
+"""The Attention page: the run or picture, the viewer, what the maps show, files."""

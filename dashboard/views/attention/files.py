@@ -1,4 +1,4 @@
-"""What of the Attention page can be taken away: tables, maps, pictures."""
+"""The downloads of the Attention page: tables, maps, pictures."""
 
 import io
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What the maps tell: courses over the steps, small multiples, overlaps, rankings, a place."""
+"""What the maps show: courses over the steps, small multiples, overlaps, rankings, a place."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ def csv_buttons(subject: Subject, **tables: pd.DataFrame) -> None:
 
 
 def show_findings(subject: Subject, look: Look) -> None:
-    """Draw one of the views of what the maps tell; only that one is computed."""
+    """Draw the chosen view of what the maps show; only that one is computed."""
     st.header("What the maps tell", anchor=False)
     if not _whole(subject):
         st.caption(MAXIMUM)

@@ -1,4 +1,4 @@
-"""What to record: the choices of an ``AttentionRecord``, and what they will take."""
+"""What to record: the fields of an ``AttentionRecord``, and how much memory they take."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,7 @@ def usual_self_layers(model: ModelView) -> tuple[str, ...]:
 
 
 def estimate(experiment: "Experiment", model: ModelView) -> str:
-    """Return in words what an experiment's record and computing will take.
+    """Return a sentence about the memory that an experiment's record and computing take.
 
     Raises:
         ValueError: If it cannot run so.

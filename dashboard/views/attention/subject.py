@@ -52,7 +52,7 @@ class Subject:
     """A picture with its attention.
 
     Attributes:
-        key: Stands for the maps: equal keys, equal maps.
+        key: Identifies the maps: equal keys mean equal maps.
         name: For the names of files.
         picture: PNG, at least 512 pixels.
         size: (width, height) of the picture in pixels.
@@ -89,7 +89,7 @@ def choose_subject() -> str:
 
 
 def run_controls() -> None:
-    """Draw the way to a run: make one, or take a stored one."""
+    """Draw the controls that make a run or choose a stored one."""
     model = _model()
     if model is None:
         return
@@ -304,7 +304,7 @@ def _level_help(name: str) -> str:
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def open_maps(folder: str, changed: float) -> "AttentionMaps":
-    """Return the maps of a run folder; ``changed`` is its age, so that a new one is read anew.
+    """Return the maps of a run folder; ``changed`` is its time, so that a new one is read again.
 
     Raises:
         StoreError: If they are not there or damaged.

@@ -48,7 +48,7 @@ class Look:
 
     @property
     def every(self) -> dict[str, Any]:
-        """The fields of ``views.Choice`` that stand for it, at every evaluation."""
+        """The matching fields of ``views.Choice``, at every evaluation."""
         return {"layer": self.layer, "head": self.head, "half": self.half}
 
     @property
@@ -167,7 +167,7 @@ def _word_frames(
 
 
 def frame_labels(maps: "AttentionMaps") -> list[str]:
-    """Return what stands below each kept evaluation, counted from 0: step, timestep, sigma."""
+    """Return the text below each kept evaluation, counted from 0: step, timestep, sigma."""
     facts = maps.facts
     rows = zip(facts.evaluations, facts.steps, facts.timesteps, facts.sigmas, strict=True)
     return [frame_label(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""What was asked for on the Compare page, noted beside the runs.
+"""Which comparisons were asked for on the Compare page, noted beside the runs.
 
 So a reload, a second browser and the next server find the same runs.
 """

@@ -47,7 +47,7 @@ def earlier(page: str) -> None:
 
 
 def listed(runs: Path) -> pd.DataFrame:
-    """Return the stored comparisons, and those on their way, the latest first."""
+    """Return the stored comparisons, and those in progress, the latest first."""
     found: dict[str, dict[str, object]] = {}
     for path in (runs / ".dashboard" / ASKED).glob("*.json"):
         found[path.stem] = {"path": path, "verdict": "not finished"}
@@ -77,7 +77,7 @@ def _row(name: str, path: Path, verdict: str = "") -> dict[str, object]:
 
 
 def _first_sentence(folder: Path, stored: list[str]) -> str:
-    """Return how a verdict begins; of one from before pictures were counted, as judged now."""
+    """Return the first sentence of a verdict; verdicts of older versions are made again."""
     try:
         if "open" not in read_parquet(folder / "ties.parquet", STORED["ties"]).columns:
             stored = list(open_result(folder.parents[1], folder.name).verdict)

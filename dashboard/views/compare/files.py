@@ -1,4 +1,4 @@
-"""What can be taken away from a comparison: one zip, its link, the lines that make it again."""
+"""The downloads of a comparison: one zip, its link, the Python that makes it again."""
 
 import streamlit as st
 
@@ -43,7 +43,7 @@ def files(page: str, result: Result) -> None:
 
 @st.fragment
 def _code(page: str, comparison: Comparison) -> None:
-    """Draw the lines once they are asked for: colouring them takes the browser a moment."""
+    """Draw the Python once it is asked for: colouring it takes the browser a moment."""
     place = st.expander("Make it again in Python", key=f"{page}.code", on_change="rerun")
     if place.open:
         place.code(python_code(comparison), language="python")

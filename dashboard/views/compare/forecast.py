@@ -1,4 +1,4 @@
-"""What a comparison will take, and what of it cannot be fair; said before anything runs."""
+"""What a comparison will cost, and what cannot be compared fairly, before anything runs."""
 
 import json
 from dataclasses import dataclass, field
@@ -29,8 +29,8 @@ class Forecast:
         reference_evaluations: Of those.
         bytes: That computing and recording, or the summing up after it, take at their peak,
             estimated.
-        notes: What stands against a fair comparison, sentences by entrant.
-        power: What so many pictures can tell from luck, a sentence.
+        notes: Why entrants cannot be compared fairly, sentences by entrant.
+        power: Which differences so many pictures can tell from luck, a sentence.
     """
 
     runs: int
@@ -86,7 +86,7 @@ def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]
 
 
 def power(comparison: Comparison) -> str:
-    """Return what a comparison's number of pictures can tell from luck; "" if none is ranked."""
+    """Return which differences the pictures can tell from luck; "" if no sampler is ranked."""
     from sdlab.comparing.fairness import draws_noise
     from sdlab.comparing.significance import PICTURES, resolution
 

@@ -40,7 +40,7 @@ FAST = (
 
 @dataclass(frozen=True)
 class Draft:
-    """What the form stands for.
+    """What was entered in the form.
 
     Attributes:
         comparison: What would be compared; None if something is not valid.
@@ -52,7 +52,7 @@ class Draft:
 
 
 def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Draft:
-    """Draw the controls and return what they stand for.
+    """Draw the controls and return what was entered.
 
     Args:
         page: For the widget keys.
@@ -84,7 +84,7 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Dra
 
 
 def as_parameters(page: str, comparison: Comparison) -> dict[str, str | list[str]]:
-    """Return what of the address makes the form stand for a comparison; defaults are left out."""
+    """Return the address parameters that fill the form with a comparison, without defaults."""
     counted = {value: key for key, value in COUNTED.items()}
     values = {
         "samplers": [text_of(entrant) for entrant in comparison.entrants],

@@ -47,7 +47,7 @@ def live_panel(page: str, needed: NeededRuns) -> None:
 
 @st.fragment(run_every=HEARTBEAT_SECONDS)
 def _live(page: str, needed: NeededRuns) -> None:
-    """Draw what ticks, and wind it up anew now and then: a browser may lose a timer."""
+    """Draw what updates itself, and restart it now and then: a browser may lose a timer."""
     _ticking(page, needed)
 
 

@@ -102,7 +102,7 @@ def _set_shown(page: str, comparison: str) -> None:
 
 
 def _follow(page: str, shown: str) -> None:
-    """Make a form that nobody has touched stand for the comparison on show."""
+    """Fill a form that nobody has changed with the comparison that is shown."""
     if touched(page):
         return
     try:
@@ -114,7 +114,7 @@ def _follow(page: str, shown: str) -> None:
 
 
 def _show(page: str, shown: str) -> None:
-    """Draw a comparison by its id: done, on its way, or unknown."""
+    """Draw a comparison by its id: done, in progress, or unknown."""
     try:
         found = _find(shown)
     except (ValueError, SdlabError) as error:
@@ -261,7 +261,7 @@ def _go(page: str, needed: NeededRuns) -> None:
 
 
 def _is_made(needed: NeededRuns) -> bool:
-    """Return whether a stored result is whole; a damaged one is not, and is made anew."""
+    """Return whether a stored result is whole; a damaged one is not, and is made again."""
     try:
         found = _find(needed.id)
     except (ValueError, SdlabError):

@@ -39,7 +39,7 @@ def made_at(runs: Path, comparison: str) -> float:
 
 @lru_cache(maxsize=8)
 def opened(runs: Path, comparison: str, made: float) -> Result:
-    """Return a stored result; ``made`` tells a new one from an old.
+    """Return a stored result; ``made`` is its time, so that a new one is read again.
 
     Raises:
         StoreError: If it is damaged.
@@ -69,7 +69,7 @@ def show_result(page: str, result: Result, again: Callable[[], None] | None) -> 
 
 
 def ranked(result: Result, prompt: str, seed: int, budget: int) -> pd.DataFrame:
-    """Return the runs of one picture at one budget: who is ranked, who is not and why, the rest.
+    """Return the runs of one picture at one budget: the ranked ones, those with notes, the rest.
 
     Each by distance: those that can be compared fairly, those with notes, those that draw noise.
 

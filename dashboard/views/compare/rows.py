@@ -1,4 +1,4 @@
-"""Entrants as texts: what the menu shows, what a person may type, and what the address holds.
+"""Entrants as texts: what the menu shows, what a user can type, and what the address holds.
 
 heun
 heun {option=value} + karras [rho=5]
@@ -14,7 +14,7 @@ from dashboard.widgets.sampler_rows import Row, parse_row, styles, write_row
 from sdlab.comparing.entrant import Entrant
 
 FIRST = ("euler", "heun", "dpmpp_2m", "unipc", "ddim", "euler_ancestral")
-"""The form's samplers: all follow the form's curve, so that nothing stands against a first look."""
+"""The form's samplers at first: all follow the form's curve, so they can be compared fairly."""
 MOST = 60
 MOST_NUMBERS = 200
 _NAMED = re.compile(r"(?:(?P<label>[^{}\[\]:]{1,60}):\s+)?(?P<row>.*)", re.DOTALL)
@@ -22,7 +22,7 @@ _RANGE = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?")
 
 
 def entrant_of(text: str) -> Entrant:
-    """Return the entrant that a text stands for.
+    """Return the entrant that a text describes.
 
     Raises:
         ValueError: If the text has another form, or the solver is not known.

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunState:
-    """Where one run of a comparison stands.
+    """The state of one run of a comparison.
 
     Attributes:
-        state: The worker's word for it; "done" if it is stored, "missing" if nobody knows it.
+        state: As the worker names it; "done" if it is stored, "missing" if it is unknown.
         evaluation: Evaluations done.
         nfe: Evaluations in all; 0 while unknown.
         error: Why it failed.
@@ -48,7 +48,7 @@ class RunState:
 
 
 def states(worker: Worker, needed: NeededRuns) -> dict[str, RunState]:
-    """Return where every run stands, by its id; asks the disk only for what the worker forgot."""
+    """Return the state of every run by its id; reads from disk only what the worker lacks."""
     return {e.id: _state(worker, e.id) for e in needed.experiments}
 
 
@@ -64,7 +64,7 @@ def progress(found: Mapping[str, RunState], needed: NeededRuns) -> tuple[int, in
 
 
 class RunFailed(SdlabError):
-    """Stands for a run that failed, with what the worker said of it."""
+    """A run that failed, with the worker's message."""
 
 
 def queue_runner(worker: Worker) -> "Runner":
@@ -132,7 +132,7 @@ def _changed(runs: Path, run: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _stored(runs: Path, run: str, changed: int) -> tuple[int, str] | None:
-    """Return evaluations and weights of a stored run; ``changed`` makes a new one be read anew."""
+    """Return evaluations and weights of a stored run; ``changed`` is its time, for the cache."""
     stored = stored_run(runs, run) if changed else None
     if stored is None:
         return None

@@ -65,7 +65,7 @@ class Summaries:
         return self._views.get(comparison)
 
     def forget(self, comparison: str) -> None:
-        """Forget a summary that ended, so that it can be made anew."""
+        """Forget a summary that ended, so that it can be made again."""
         with self._lock:
             view = self._views.get(comparison)
             if view is not None and not view.live:

@@ -8,7 +8,7 @@ from dashboard.shell.messages import plain
 
 
 def say_unfair(page: str, notes: Mapping[str, str]) -> None:
-    """Draw what stands against a fair comparison, folded in.
+    """Draw a folded list of what cannot be compared fairly.
 
     Args:
         page: For the key.

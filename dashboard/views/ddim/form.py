@@ -1,4 +1,4 @@
-"""The fields that the DDIM page's sections share, each in the URL, and what they stand for."""
+"""The fields that the DDIM page's sections share, each in the URL."""
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ ABOUT_METHODS = {
 
 
 def experiment(page: str, cfg: float = 4.0, steps: int = 20) -> Experiment:
-    """Draw prompt, negative prompt, seed, steps and guidance and return what they stand for.
+    """Draw prompt, negative prompt, seed, steps and guidance and return them as an experiment.
 
     Raises:
         ValueError: If a field is not valid.

@@ -1,4 +1,4 @@
-"""There and back: a picture into its noise and out again, and what each method loses."""
+"""There and back: a picture inverted and regenerated, and what each method loses."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Any

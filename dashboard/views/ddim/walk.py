@@ -68,7 +68,7 @@ def _pictures(page: str, walk: str, count: int, model: ModelView) -> Any:
         raise ValueError("both pictures must have one size; choose two of the same.")
     spec = Experiment(num_steps=steps, guidance_scale=scale)
     return study_panel(
-        f"{page}.pictures", "Invert both and draw the way",
+        f"{page}.pictures", "Invert both and draw the path",
         (*(s.tobytes() for s in sources), words, spec.to_json(), count, walk),
         partial(
             between_pictures, spec=spec, latents=tuple(sources), words=tuple(words), count=count,

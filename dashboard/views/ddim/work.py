@@ -1,4 +1,4 @@
-"""What the DDIM page asks of the model: ``sdlab.ddim``'s computations, their pictures as PNG."""
+"""The DDIM page's computations with the model: those of ``sdlab.ddim``, pictures as PNG."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ def compare(
 def between_noises(
     model: "Model", spec: Experiment, seeds: tuple[int, int], count: int, walk: str
 ) -> "Work[tuple[Pictures, Latents]]":
-    """Return pictures of the noises on the way between two seeds, and the two noises."""
+    """Return pictures of the noises between those of two seeds, and the two noises."""
     from sdlab.ddim.walks import walking_between_seeds
 
     work = walking_between_seeds(model, _settings(spec), seeds, count, walk)
@@ -69,7 +69,7 @@ def between_pictures(
     model: "Model", spec: Experiment, latents: "tuple[Latents, Latents]", words: tuple[str, str],
     count: int, walk: str, rounds: int,
 ) -> "Work[tuple[Pictures, Latents]]":  # fmt: skip
-    """Return pictures on the way between the noises of two pictures, and the two noises."""
+    """Return pictures of the noises between those of two pictures, and the two noises."""
     import torch
 
     from sdlab.ddim.walks import walking_between_pictures

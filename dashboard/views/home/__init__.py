@@ -1,1 +1,1 @@
-"""The Home page: the ways on, and a picture made just now."""
+"""The Home page: links to the other pages, and a picture made just now."""

@@ -1,4 +1,4 @@
-"""What Home shows: the ways on, and a picture that the worker makes while you read."""
+"""What Home shows: links to the other pages, and a picture that the worker makes meanwhile."""
 
 import streamlit as st
 

@@ -1,1 +1,1 @@
-"""The Latents page: what latents hold, the way of a run, the VAE, experiments, walks."""
+"""The Latents page: what latents hold, the steps of a run, the VAE, experiments, walks."""

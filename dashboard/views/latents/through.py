@@ -81,7 +81,7 @@ def _choices(page: str, model: ModelView) -> tuple[str, str]:
 
 @st.cache_data(max_entries=8, show_spinner="Fitting the linear preview …")
 def _ways(model_hash: str) -> dict[str, str]:
-    """Return the means to draw by, each with what is to be said of it."""
+    """Return the methods of drawing, each with a sentence about it."""
 
     def facts(model: Any) -> tuple[float, str]:
         return model.preview.r2, model.tiny.folder.name if model.tiny else ""
@@ -98,7 +98,7 @@ def _ways(model_hash: str) -> dict[str, str]:
 
 
 def _kept(run: "Run") -> list[int]:
-    """Return places in the trace, thinned evenly to what a strip can show, both ends kept."""
+    """Return indices of the trace, thinned evenly to what a strip can show, with both ends."""
     count = len(run.trace.kept)
     if count <= MOST_FRAMES:
         return list(range(count))
@@ -129,7 +129,7 @@ def _await_frames(run: str) -> None:
 
 
 def _from_sheet(run: "Run", name: str, kept: list[int]) -> list[Image.Image]:
-    """Return the frames that the run's own scrubber has decoded already, or none."""
+    """Return the frames that the run's scrubber has decoded already, or none."""
     sheet = lab().sheet(run.id)
     if sheet is None or sheet.how != "decoded":
         return []

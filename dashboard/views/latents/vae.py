@@ -1,4 +1,4 @@
-"""What the VAE loses of a picture: it and what comes back, PSNR, SSIM, the error map."""
+"""What the VAE loses of a picture: before and after, PSNR, SSIM, the error map."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Between two latents: pictures along the way, straight and on the great circle, and their norm."""
+"""Between two latents: pictures on the straight line and on the great circle, and their norms."""
 
 from typing import Any
 

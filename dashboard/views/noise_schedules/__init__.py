@@ -1,1 +1,1 @@
-"""The Noise schedules page: samplers' levels on one axis, with what lint says of them."""
+"""The Noise schedules page: the noise levels of samplers on one axis, and their lint findings."""

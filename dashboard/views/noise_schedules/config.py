@@ -48,7 +48,7 @@ def chosen_config(page: str) -> dict[str, Any]:
 
 
 def training_names() -> list[str]:
-    """Return the training schedules that can stand behind the chart."""
+    """Return the training schedules that can be drawn behind the chart."""
     return [IN_FORCE, *_trainings()]
 
 
@@ -105,7 +105,7 @@ def _of_model() -> dict[str, Any]:
     try:
         return _asked(model.hash) if model else _named()[SD15]
     except SdlabError as error:
-        st.caption(f"{plain(sentence(error))} Stable Diffusion 1.5's config stands in.")
+        st.caption(f"{plain(sentence(error))} Stable Diffusion 1.5's config is used.")
         return _named()[SD15]
 
 

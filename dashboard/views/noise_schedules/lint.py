@@ -1,4 +1,4 @@
-"""What lint says of each sampler on the page, with its reasons to open, and as CSV."""
+"""The lint findings for each sampler on the page, with reasons to unfold, and as CSV."""
 
 import html
 from typing import Any

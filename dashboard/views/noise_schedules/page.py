@@ -118,7 +118,7 @@ def _axes(page: str) -> tuple[str, str, bool, list[str]]:
 def _courses(
     texts: list[str], num_steps: int, config: dict[str, Any]
 ) -> tuple[dict[str, Row], pd.DataFrame]:
-    """Return the rows that can be drawn, by label, and their tables; says what is wrong."""
+    """Return the rows that can be drawn, by label, and their tables; shows what is wrong."""
     rows: dict[str, Row] = {}
     parts = []
     for text in texts:

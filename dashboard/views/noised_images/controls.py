@@ -27,7 +27,7 @@ _ABOUT_FIT = "How a picture of another shape is fitted to the model's size."
 
 @dataclass(frozen=True)
 class Settings:
-    """What the controls stand for.
+    """What was chosen with the controls.
 
     Attributes:
         ways: The schedules, one or two.
@@ -47,7 +47,7 @@ class Settings:
 
 
 def noised_controls(page: str, catalogue: pd.DataFrame, decodes_fast: bool) -> Settings:
-    """Draw the controls and return what they stand for.
+    """Draw the controls and return what was chosen.
 
     Args:
         page: For the widget keys.

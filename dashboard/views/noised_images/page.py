@@ -1,4 +1,4 @@
-"""The Noised images page: the strip, the charts, the table, and what it all means."""
+"""The Noised images page: the strip, the charts, the table, and an explanation."""
 
 import hashlib
 import time

@@ -1,4 +1,4 @@
-"""The list of runs: those on their way or ended early, and those stored."""
+"""The list of runs: those in progress or ended early, and those stored."""
 
 import pandas as pd
 import streamlit as st

@@ -1,1 +1,1 @@
-"""The Solver bench page: solvers against truths that are known."""
+"""The Solver bench page: solvers on problems whose true result is known."""

@@ -28,12 +28,12 @@ _DDIM += ("PNDMScheduler", "plms", "ddpm")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the controls stand for.
+    """What was chosen with the controls.
 
     Attributes:
         rows: The solvers and schedulers, each with the options and the curve that it runs with.
         curve: The curve that was asked for, as the menu calls it, or None.
-        apart: Those that cannot follow it and go by their own spacing.
+        apart: Those that cannot follow it and use their own spacing.
         problem: A name of ``sdlab.bench.problems``.
         steps: Step counts.
         end: "zero" or "sigma_min".
@@ -50,7 +50,7 @@ class Settings:
 
 
 def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
-    """Draw the controls and return what they stand for.
+    """Draw the controls and return what was chosen.
 
     Args:
         page: For the widget keys.
@@ -123,7 +123,7 @@ def _following(
 
 
 def _read(texts: list[str], num_steps: int) -> list[Row]:
-    """Return the rows of what was chosen or typed; what cannot be measured is said."""
+    """Return the rows of what was chosen or typed; shows a message for those not measurable."""
     from sdlab.bench.entrant import enter
     from sdlab.experiment.spec import options_of
 

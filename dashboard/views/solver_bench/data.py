@@ -155,7 +155,7 @@ def _way(
 
 
 def _code(name: str) -> int:
-    """Return a number that changes when a solver of ours is registered anew."""
+    """Return a number that changes when one of sdlab's solvers is registered again."""
     from sdlab.solvers.registry import solvers
 
     found = solvers().get(name)

@@ -1,1 +1,1 @@
-"""The Tokens page: the prompt as CLIP cuts it, and what the text encoder makes of it."""
+"""The Tokens page: the prompt as CLIP cuts it, and what the text encoder computes from it."""

@@ -1,4 +1,4 @@
-"""What the Tokens page asks the model for, by the weights' hash, the encoder and the prompt.
+"""What the Tokens page gets from the model, cached by weights, encoder and prompt.
 
 The text encoder runs in the worker's thread, between two network calls of the runs in flight.
 """
@@ -57,9 +57,9 @@ def readers(model_hash: str) -> tuple[Reader, ...]:
 
 @st.cache_data(max_entries=24, show_spinner=False)
 def encoded(reader: Reader, prompt: str) -> "Encoding":
-    """Return what the text encoder makes of a prompt, with its attention.
+    """Return the encoding of a prompt, with its attention.
 
-    All in one question, as each waits for the network call in progress; some megabytes at most.
+    All in one question, because each waits for the current network call; some megabytes at most.
     """
     from sdlab.text.encoder import encode
 

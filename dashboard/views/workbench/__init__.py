@@ -1,1 +1,1 @@
-"""The Workbench page: a curve is made, seen, tried, kept."""
+"""The Workbench page: making, seeing, trying and saving a curve."""

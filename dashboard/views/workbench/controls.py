@@ -1,4 +1,4 @@
-"""The controls of the Workbench: how the curve is made, and what it is held against."""
+"""The controls of the Workbench: how the curve is made, and what it is compared with."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +45,7 @@ The final 0 is added by itself.
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the draft is held against.
+    """What the draft is compared with.
 
     Attributes:
         label: What it is called on charts.
@@ -78,7 +78,7 @@ class Trial:
 
 
 def draft_controls(schedule: NoiseSchedule) -> Draft | None:
-    """Draw the way in, and return the draft; None if there is no curve at all, after saying why."""
+    """Draw how the curve is made and return the draft; None if there is none, after saying why."""
     way = bound().segmented_control("Make the curve by", WAYS, key=f"{PAGE}.way", width="stretch")
     steps = _steps(schedule) if way != "Table" else 0
     try:

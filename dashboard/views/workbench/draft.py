@@ -1,7 +1,7 @@
-"""The curve on the workbench: what was typed, dragged or pasted, and what is wrong with it where.
+"""The curve on the workbench: what was typed, dragged or pasted, and its problems by step.
 
-A draft always has its sigmas, sound or not (NaN where there is no number), so that the chart can
-show the problem at its point. Only a sound draft can be run, saved and exported.
+A draft always has its sigmas, valid or not (NaN where there is no number), so that the chart can
+show each problem at its step. Only a valid draft can be run, saved and exported.
 """
 
 import re
@@ -31,7 +31,7 @@ EXAMPLES = {
 
 @dataclass(frozen=True)
 class Draft:
-    """A curve in the making.
+    """A curve being made.
 
     Attributes:
         curve: "formula", "sigmas" or "points".

@@ -1,4 +1,4 @@
-"""What becomes of a curve: saved under a name, opened again, exported, brought in."""
+"""Saving, opening, exporting and importing a curve."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ _SAID = f"{PAGE}.said"
 
 
 def saved_controls(schedule: NoiseSchedule) -> None:
-    """Draw the saved curves, to load or delete, and the way in for a file."""
+    """Draw the saved curves, to load or delete, and the import of a file."""
     _say("open")
     with st.popover("Open a curve", icon=":material/folder_open:", width="stretch"):
         names = curve_names()
@@ -59,7 +59,7 @@ def saved_controls(schedule: NoiseSchedule) -> None:
 
 
 def keep_controls(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any]) -> None:
-    """Draw Save, and the exports of a sound draft."""
+    """Draw Save, and the exports of a valid draft."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
             "Name", key=f"{PAGE}.name", placeholder="slow start", max_chars=60, width=260

@@ -1,4 +1,4 @@
-"""The Workbench: a curve is made, seen, tried, kept."""
+"""The Workbench: making, seeing, trying and saving a curve."""
 
 from typing import TYPE_CHECKING, Any
 
