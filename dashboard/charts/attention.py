@@ -1,10 +1,13 @@
 """Charts of attention: shares by kind, the course of words, overlaps, rankings."""
 
+from typing import Literal
+
 import altair as alt
 import pandas as pd
 
 from dashboard.charts.base import (
     HEIGHT,
+    layered,
     legend,
     lines,
     placed,
@@ -60,7 +63,7 @@ def kind_mass(frame: pd.DataFrame, x: str, whole: bool = True) -> alt.LayerChart
     base = alt.Chart(rows).encode(x=x_axis(x), y=y, color=color, order=order, tooltip=tips)
     one = rows["evaluation"].nunique() == 1
     area = base.mark_bar(size=48) if one else base.mark_area(opacity=0.85, line=False)
-    return alt.layer(area).properties(
+    return layered(area).properties(
         title=alt.TitleParams("Where attention goes", anchor="start", fontSize=14), height=HEIGHT
     )
 
@@ -91,6 +94,7 @@ def overlap(frame: pd.DataFrame, value: str = "overlap") -> alt.LayerChart:
     rows = require(frame, ["word", "other", "overlap", "correlation"], "overlap of words")
     words = list(dict.fromkeys(rows["word"]))
     low = -1 if value == "correlation" else 0
+    scheme: Literal["purpleorange", "purples"]
     scheme = "purpleorange" if value == "correlation" else "purples"
     color = alt.Color(
         f"{value}:Q",
@@ -121,7 +125,7 @@ def overlap(frame: pd.DataFrame, value: str = "overlap") -> alt.LayerChart:
     )
     title = "How far they look at the same places"
     few = len(words) <= NUMBERED
-    return alt.layer(cells, *([text] if few else [])).properties(
+    return layered(cells, *([text] if few else [])).properties(
         title=alt.TitleParams(title, anchor="start", fontSize=14),
         height=alt.Step(30 if few else 18),
     )
@@ -158,7 +162,7 @@ def ranking(
         color=alt.Color("grid:N", title="grid", sort=grids, legend=legend()),
         tooltip=tips,
     )
-    return alt.layer(base.mark_bar()).properties(
+    return layered(base.mark_bar()).properties(
         title=alt.TitleParams(title, anchor="start", fontSize=14), height=alt.Step(22)
     )
 
@@ -188,4 +192,4 @@ def words_at(frame: pd.DataFrame, whole: bool = True) -> alt.LayerChart:
     text = base.mark_text(align="left", dx=4, color="#8a90a3").encode(
         text=alt.Text("share:Q", format=".3f")
     )
-    return alt.layer(bars, text).properties(height=alt.Step(22))
+    return layered(bars, text).properties(height=alt.Step(22))

@@ -90,6 +90,13 @@ def title_of(chart: alt.TopLevelMixin) -> str:
     return str(chart["title"]["text"])  # type: ignore[index]
 
 
+def layered(*layers: alt.Chart | alt.LayerChart) -> alt.LayerChart:
+    """Return charts drawn upon each other."""
+    chart = alt.layer(*layers)
+    assert isinstance(chart, alt.LayerChart)  # a chart of facets is what only facets make
+    return chart
+
+
 def legend() -> alt.Legend:
     """Return a legend in one line above the chart."""
     return alt.Legend(orient="top", titleOrient="left", offset=4, symbolOpacity=1)
@@ -133,8 +140,8 @@ def lines(
     hover = alt.selection_point(
         name="hover", on="pointerover", nearest=True, fields=["evaluation"], empty=False
     )
-    series = {} if color is None else {"color": color}
-    mark = {} if fixed is None else {"color": fixed}
+    series = alt.Undefined if color is None else color
+    ink = alt.Undefined if fixed is None else fixed
     tips = [tooltip, *where_tooltips()]
     if color is not None:
         tips.insert(
@@ -142,9 +149,9 @@ def lines(
             alt.Tooltip(str(color["shorthand"]).partition(":")[0], type="nominal", title="series"),
         )
     frame = placed(frame)
-    base = alt.Chart(frame).encode(x=x_axis(x), y=y, tooltip=tips, **series)
-    line = base.mark_line(strokeWidth=2, **mark).encode(order=alt.Order("evaluation:Q"))
-    dots = base.mark_circle(**mark).encode(
+    base = alt.Chart(frame).encode(x=x_axis(x), y=y, tooltip=tips, color=series)
+    line = base.mark_line(strokeWidth=2, color=ink).encode(order=alt.Order("evaluation:Q"))
+    dots = base.mark_circle(color=ink).encode(
         size=alt.condition(hover, alt.value(90), alt.value(22)), opacity=alt.value(1)
     )
     rule = (
@@ -153,6 +160,6 @@ def lines(
         .encode(x=x_axis(x), opacity=alt.condition(hover, alt.value(0.6), alt.value(0)))
     )
     target = base.mark_point(size=160).encode(opacity=alt.value(0)).add_params(hover)
-    return alt.layer(rule, line, dots, target).properties(
+    return layered(rule, line, dots, target).properties(
         title=alt.TitleParams(title, anchor="start", fontSize=14), height=HEIGHT
     )

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, require
+from dashboard.charts.base import HEIGHT, layered, require
 from dashboard.charts.many import legend_columns
 
 COSTS = {"nfe": "evaluations of the denoiser", "num_steps": "solver steps"}
@@ -43,12 +43,12 @@ def convergence(errors: pd.DataFrame, cost: str, colors: dict[str, str]) -> alt.
         name="hover", on="pointerover", nearest=True, fields=["solver"], empty=False
     )
     names = list(colors)
-    columns = legend_columns(names)
+    wide = legend_columns(names)
     color = alt.Color(
         "solver:N",
         title=None,
         scale=alt.Scale(domain=names, range=list(colors.values())),
-        legend=alt.Legend(orient="bottom", columns=columns, labelLimit=330, symbolOpacity=1),
+        legend=alt.Legend(orient="bottom", columns=wide, labelLimit=330, symbolOpacity=1),
     )
     x, y = _cost_axis(cost, rows), _error_axis()
     base = alt.Chart(rows).encode(x=x, y=y, color=color, tooltip=_tooltips())
@@ -69,7 +69,7 @@ def convergence(errors: pd.DataFrame, cost: str, colors: dict[str, str]) -> alt.
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5)
     bars = bars.encode(y=alt.Y("low:Q"), y2="high:Q", opacity=shown)
     target = base.mark_point(size=200).encode(opacity=alt.value(0)).add_params(hover, pick)
-    return alt.layer(*_guides(rows, cost, x, y), bars, line, dots, target).properties(
+    return layered(*_guides(rows, cost, x, y), bars, line, dots, target).properties(
         title=alt.TitleParams("Error against cost", anchor="start", fontSize=14),
         height=HEIGHT + 60,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
@@ -114,7 +114,7 @@ def paths(
         size=90, strokeWidth=1.3, color=_GREY, clip=True
     )
     true = true.encode(x=alt.X("true_x:Q"), y=alt.Y("true_y:Q"))
-    return alt.layer(cloud, ways, true, dots).properties(
+    return layered(cloud, ways, true, dots).properties(
         title=alt.TitleParams("Paths over the density", anchor="start", fontSize=14),
         width=SIDE,
         height=SIDE,
@@ -144,7 +144,7 @@ def drift(table: pd.DataFrame, step: int, color: str = _PATHS) -> alt.LayerChart
     line = base.mark_line(color=color, strokeWidth=2).encode(y=y)
     dots = base.mark_circle(color=color, size=30, opacity=1).encode(y=y)
     mark = alt.Chart(pd.DataFrame({"step": [step]})).mark_rule(color=_GREY, strokeDash=[4, 3])
-    return alt.layer(area, line, dots, mark.encode(x=x)).properties(
+    return layered(area, line, dots, mark.encode(x=x)).properties(
         title=alt.TitleParams(
             "Distance from the truth: median, largest", anchor="start", fontSize=14
         ),

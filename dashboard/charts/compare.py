@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import decades, require, value_tooltip
+from dashboard.charts.base import decades, layered, require, value_tooltip
 from dashboard.charts.many import legend_height, many_lines
 
 HEIGHT = 380
@@ -85,9 +85,7 @@ def per_step(
     layers = many_lines(
         rows, _across(x), vertical, present, dashes, tips, order="evaluation", series="entrant"
     )
-    return alt.layer(*layers).properties(
-        title=titled(title), height=HEIGHT + legend_height(present)
-    )
+    return layered(*layers).properties(title=titled(title), height=HEIGHT + legend_height(present))
 
 
 def placed(steps: pd.DataFrame) -> pd.DataFrame:

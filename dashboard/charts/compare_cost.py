@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import require
+from dashboard.charts.base import layered, require
 from dashboard.charts.compare import AROUND, HEIGHT, SMALLEST, check, doublings, powers, titled
 from dashboard.charts.many import legend_height, line_legend, many_lines
 
@@ -52,12 +52,13 @@ def error_against(
     layers = many_lines(
         rows, across, y, present, dashes, _tooltips(), order="nfe", series="entrant"
     )
+    behind: list[alt.Chart | alt.LayerChart]
     behind = [*_floors(rows, y), _bars(rows, across, present)]
     if x == "nfe":
         behind.append(_fits(fit_lines(rows, slopes), across, y, present))
     else:
         behind.append(_front(rows, across, y))
-    return alt.layer(*behind, *layers).properties(
+    return layered(*behind, *layers).properties(
         title=titled(title), height=HEIGHT + legend_height(present)
     )
 
@@ -111,7 +112,7 @@ def ranking(
         rule = mark.mark_rule(color=_GREY, strokeDash=[3, 3], strokeWidth=1.5)
         tip = [alt.Tooltip("error:Q", title="the reference's own error", format=".2g")]
         layers.insert(0, rule.encode(x=x, tooltip=tip))
-    return alt.layer(*layers).properties(
+    return layered(*layers).properties(
         title=titled("Order of finish"), height=_ROW * len(names) + AROUND
     )
 
@@ -195,7 +196,7 @@ def _front(rows: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.LayerChart:
     best = alt.Chart(rows[rows["pareto"].astype(bool)]).encode(x=x, y=y)
     step = best.mark_line(interpolate="step-after", color=_GOLD, strokeWidth=6, opacity=0.3)
     rings = best.mark_point(size=170, color=_GOLD, strokeWidth=2.5, opacity=1)
-    return alt.layer(step.encode(order="seconds:Q"), rings)
+    return layered(step.encode(order="seconds:Q"), rings)
 
 
 def _floors(rows: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:

@@ -1,12 +1,13 @@
 """Pairs of samplers: the distance between their pictures, and which are tied."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import require
+from dashboard.charts.base import layered, require
 from dashboard.charts.compare import titled
 
 WRITTEN = 12
@@ -52,7 +53,7 @@ def distances(pairs: pd.DataFrame) -> alt.LayerChart:
         words = base.transform_calculate(written=written).mark_text(fontSize=11)
         words = words.encode(text="written:N", color=ink.otherwise(alt.value("#222")))
         layers.append(words)
-    return alt.layer(*layers).properties(
+    return layered(*layers).properties(
         title=titled("Distance between final latents"), height=_height(names)
     )
 
@@ -99,7 +100,7 @@ def ties(table: pd.DataFrame, order: Sequence[str]) -> alt.LayerChart:
     base = _matrix(rows, names, tips)
     cells = base.mark_rect().encode(color=alt.Color("ratio:Q", scale=scale, legend=legend))
     words = base.transform_filter("datum.sign != ''").mark_text(fontSize=15, color="#333")
-    return alt.layer(cells, words.encode(text="sign:N")).properties(
+    return layered(cells, words.encode(text="sign:N")).properties(
         title=titled("Ratio of distances; = tied, ? not known"), height=_height(names)
     )
 
@@ -116,10 +117,10 @@ def seriated(pairs: pd.DataFrame) -> list[str]:
     left = list(names)
     order: list[str] = []
     while left:
-        start = (
-            order[-1] if order else square.replace(np.inf, np.nan).mean().fillna(np.inf).idxmin()
-        )
-        here = start if not order else min(left, key=lambda name: square.loc[start, name])
+        if order:
+            here = min(left, key=square.loc[order[-1]].to_dict().__getitem__)
+        else:
+            here = str(square.replace(np.inf, np.nan).mean().fillna(np.inf).idxmin())
         order.append(here)
         left.remove(here)
     return order
@@ -133,7 +134,7 @@ def both_ways(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _matrix(rows: pd.DataFrame, names: list[str], tips: list[alt.Tooltip]) -> alt.Chart:
-    plain = {"labelLimit": 190, "labelOverlap": False, "labelFlush": False}
+    plain: dict[str, Any] = {"labelLimit": 190, "labelOverlap": False, "labelFlush": False}
     plain |= {"domain": False, "ticks": False}
     axis = alt.Axis(labelAngle=-45, **plain)
     return alt.Chart(rows).encode(

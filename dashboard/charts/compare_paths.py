@@ -1,13 +1,16 @@
 """All paths of one picture through latent space, in their common first two principal components."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.base import require, value_tooltip
+from dashboard.charts.base import layered, require, value_tooltip
 from dashboard.charts.compare import titled
 from dashboard.charts.many import legend_height, many_lines
+
+Axis = TypeVar("Axis", alt.X, alt.Y)
 
 HEIGHT = 460
 REFERENCE = "reference"
@@ -50,12 +53,12 @@ def trajectories(
     if len(other):
         line = alt.Chart(other).mark_line(color=_GREY, strokeWidth=7, opacity=0.35)
         behind = [line.encode(x=x, y=y, detail="entrant:N", order="evaluation:Q", tooltip=tips)]
-    return alt.layer(*behind, *layers, ends).properties(
+    return layered(*behind, *layers, ends).properties(
         title=titled("Trajectories of x_t"), height=HEIGHT + legend_height(present)
     )
 
 
-def _axis(kind: type, rows: pd.DataFrame, field: str, share: str, which: str) -> alt.X | alt.Y:
+def _axis(kind: type[Axis], rows: pd.DataFrame, field: str, share: str, which: str) -> Axis:
     of = f", {rows[share].iloc[0]:.0%} of the variance" if len(rows) else ""
     return kind(
         f"{field}:Q",

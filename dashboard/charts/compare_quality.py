@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.base import require
+from dashboard.charts.base import layered, require
 from dashboard.charts.compare import HEIGHT, doublings, powers, titled
 from dashboard.charts.many import legend_height, line_legend, many_lines
 
@@ -54,7 +54,7 @@ def quality(
         color=alt.Color("entrant:N", title=None, scale=scale, legend=line_legend(list(present))),
     )
     layers = many_lines(rows, x, y, present, dashes, tips, order="nfe", series="entrant")
-    return alt.layer(bars, *layers).properties(
+    return layered(bars, *layers).properties(
         title=titled("Prompt fidelity against evaluations"),
         height=HEIGHT + legend_height(present),
     )
@@ -105,7 +105,7 @@ def references(table: pd.DataFrame) -> alt.LayerChart:
     dots = (
         alt.Chart(long).mark_circle(size=90, opacity=1).encode(x=x, y=y, color=color, tooltip=tips)
     )
-    return alt.layer(rule, dots).properties(
+    return layered(rule, dots).properties(
         title=titled("How well the references are converged"),
         height=_ROW * len(rows) + 130,
     )

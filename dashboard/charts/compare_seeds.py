@@ -1,14 +1,15 @@
 """One value a picture: how a sampler's pictures spread over seeds and prompts, with their mean."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.base import require
+from dashboard.charts.base import layered, require
 from dashboard.charts.compare import AROUND, check, titled
 
-MEASURES = {
+MEASURES: dict[str, tuple[str, str, Literal["linear", "log"]]] = {
     "distance": ("Distance of latents to the converged picture's", "std", "log"),
     "image_rmse": ("RMSE of the picture to the converged one", "0 to 255", "linear"),
     "psnr": ("PSNR of the picture against the converged one", "dB", "linear"),
@@ -64,15 +65,15 @@ def over_pictures(
     layers = [bars.encode(x=x["low"], x2="high:Q"), ticks]
     if what != "spread":
         dots = require(runs, ("entrant", "prompt", "seed", what), title)
-        dots = dots.rename(columns={what: "value"}).replace({"value": {float("inf"): None}})
-        dots = dots.dropna(subset=["value"])
+        dots = dots.rename(columns={what: "value"})
+        dots = dots[dots["value"].notna() & (dots["value"] != float("inf"))]
         dots = dots[dots["value"] > 0] if kind == "log" else dots
         alike = dots.groupby(["entrant", "value"])["value"].transform("size")
         size = alt.Size("alike:Q", legend=None, scale=alt.Scale(domain=[1, 20], range=[46, 400]))
         marks = alt.Chart(dots.assign(alike=alike)).mark_circle(opacity=0.55)
         tips = _tips_of_one(unit)
         layers.append(marks.encode(x=x["value"], y=y, color=color, size=size, tooltip=tips))
-    return alt.layer(*layers).properties(title=titled(title), height=_ROW * len(names) + AROUND)
+    return layered(*layers).properties(title=titled(title), height=_ROW * len(names) + AROUND)
 
 
 def _tips(unit: str) -> list[alt.Tooltip]:

@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, legend, require
+from dashboard.charts.base import HEIGHT, layered, legend, require
 
 MEASURES = {"eta_std": "std, VE", "eta_std_vp": "std, VP"}
 LOSSES = {
@@ -39,7 +39,7 @@ def injected(table: pd.DataFrame, measure: str = "eta_std_vp") -> alt.LayerChart
             alt.Tooltip("share:Q", title="share of the variance", format=".1%"),
         ],
     )
-    layer = alt.layer(base.mark_line(strokeWidth=2), base.mark_circle(size=26, opacity=1))
+    layer = layered(base.mark_line(strokeWidth=2), base.mark_circle(size=26, opacity=1))
     return _titled(layer, "Noise that a step injects")
 
 
@@ -59,7 +59,7 @@ def spread(table: pd.DataFrame) -> alt.LayerChart:
             alt.Tooltip("value:Q", title="RMS difference", format=".4g"),
         ],
     )
-    layer = alt.layer(base.mark_line(strokeWidth=2), base.mark_circle(size=50, opacity=1))
+    layer = layered(base.mark_line(strokeWidth=2), base.mark_circle(size=50, opacity=1))
     return _titled(layer, "Spread of the final latents")
 
 
@@ -91,7 +91,7 @@ def way_errors(table: pd.DataFrame) -> alt.LayerChart:
             alt.Tooltip("relative:Q", title="relative RMSE", format=".3g"),
         ],
     )
-    layer = alt.layer(base.mark_line(strokeWidth=2), base.mark_circle(size=26, opacity=1))
+    layer = layered(base.mark_line(strokeWidth=2), base.mark_circle(size=26, opacity=1))
     return _titled(layer, "The way down against the way up")
 
 
@@ -136,7 +136,7 @@ def losses(table: pd.DataFrame, x: str, measure: str = "rmse") -> alt.LayerChart
             alt.Tooltip("ssim:Q", title="SSIM", format=".4f"),
         ],
     )
-    layer = alt.layer(base.mark_line(strokeWidth=2), base.mark_circle(size=50, opacity=1))
+    layer = layered(base.mark_line(strokeWidth=2), base.mark_circle(size=50, opacity=1))
     return _titled(layer, f"{name[:1].upper()}{name[1:]}")
 
 

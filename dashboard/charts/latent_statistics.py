@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, decades, legend, require
+from dashboard.charts.base import HEIGHT, decades, layered, legend, require
 
 ALL = "all"
 NORMAL = "#8a90a3"
@@ -41,7 +41,7 @@ def histogram(table: pd.DataFrame) -> alt.LayerChart:
         .mark_line(color=NORMAL, strokeDash=DASHED, strokeWidth=2)
         .encode(x=x, y="normal:Q", tooltip=[tips[-1]])
     )
-    return _titled(alt.layer(own, normal), "Values of each channel; dashed: N(0, 1)")
+    return _titled(layered(own, normal), "Values of each channel; dashed: N(0, 1)")
 
 
 def correlations(table: pd.DataFrame) -> alt.LayerChart:
@@ -71,7 +71,7 @@ def correlations(table: pd.DataFrame) -> alt.LayerChart:
                 text=alt.Text("correlation:Q", format=".2f"), color=strong
             )
         )
-    return _titled(alt.layer(*layers), "Correlation between channels")
+    return _titled(layered(*layers), "Correlation between channels")
 
 
 def spectrum(table: pd.DataFrame) -> alt.LayerChart:
@@ -108,7 +108,7 @@ def spectrum(table: pd.DataFrame) -> alt.LayerChart:
     rule = alt.Chart(pd.DataFrame({"power": [1.0]})).mark_rule(
         color=NORMAL, strokeDash=DASHED, strokeWidth=2
     )
-    return _titled(alt.layer(own, rule.encode(y="power:Q")), "Power spectrum; dashed: white noise")
+    return _titled(layered(own, rule.encode(y="power:Q")), "Power spectrum; dashed: white noise")
 
 
 def shell(row: pd.DataFrame) -> alt.LayerChart:
@@ -135,7 +135,7 @@ def shell(row: pd.DataFrame) -> alt.LayerChart:
         alt.Tooltip("z:Q", title="distance (std)", format="+.1f"),
     ]
     return _titled(
-        alt.layer(curve.encode(x=x, y=y), mark.encode(x="norm:Q", tooltip=tips)),
+        layered(curve.encode(x=x, y=y), mark.encode(x="norm:Q", tooltip=tips)),
         "Norm (red) against noise's shell (grey)",
     )
 
@@ -153,7 +153,7 @@ def path_norm(table: pd.DataFrame) -> alt.LayerChart:
             alt.Tooltip("norm:Q", title="norm", format=".2f"),
         ],
     )
-    layer = alt.layer(base.mark_line(strokeWidth=2), base.mark_circle(size=45, opacity=1))
+    layer = layered(base.mark_line(strokeWidth=2), base.mark_circle(size=45, opacity=1))
     return _titled(layer, "Norm along the way")
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 
 from dashboard.charts.base import (
     HEIGHT,
+    layered,
     legend,
     lines,
     placed,
@@ -67,4 +68,4 @@ def span(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerCh
         for field in (low, high)
     ]
     title = alt.TitleParams(f"Range of {tensor} by channel", anchor="start", fontSize=14)
-    return alt.layer(band, *edges).properties(title=title, height=HEIGHT)
+    return layered(band, *edges).properties(title=title, height=HEIGHT)

@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, require, value_tooltip
+from dashboard.charts.base import HEIGHT, layered, require, value_tooltip
 
 DASHES = ([1, 0], [6, 4])
 
@@ -80,6 +80,6 @@ def _lines(
         .encode(x=x, opacity=alt.condition(hover, alt.value(0.6), alt.value(0)))
     )
     target = base.mark_point(size=160).encode(opacity=alt.value(0)).add_params(hover)
-    return alt.layer(rule, line, dots, target).properties(
+    return layered(rule, line, dots, target).properties(
         title=alt.TitleParams(title, anchor="start", fontSize=14), height=HEIGHT
     )

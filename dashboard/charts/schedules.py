@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import MAX_ROWS, decades, require, value_tooltip
+from dashboard.charts.base import MAX_ROWS, decades, layered, require, value_tooltip
 from dashboard.charts.many import legend_height, many_lines
 
 HEIGHTS = {"level": 460, "ratio": 260}
@@ -94,7 +94,7 @@ def levels(
     if len(behind):
         layers = [*_backdrop(behind, _across(x), vertical, field, title), *layers]
     height = HEIGHTS["level"] + legend_height(colors)
-    return alt.layer(*layers).properties(title=_title("Noise schedules"), height=height)
+    return layered(*layers).properties(title=_title("Noise schedules"), height=height)
 
 
 def ratios(
@@ -118,7 +118,7 @@ def ratios(
         "ratio:Q", title="sigma_next / sigma", scale=alt.Scale(domain=[0, 1], clamp=True)
     )
     layers = _layers(rows, _across(x), vertical, colors, dashes, legend=False)
-    return alt.layer(*layers).properties(
+    return layered(*layers).properties(
         title=_title("Step ratio: what a step leaves of the noise"), height=HEIGHTS["ratio"]
     )
 

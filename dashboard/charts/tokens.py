@@ -1,9 +1,11 @@
 """What the text encoder does, position by position: norms, differences, cosines, attention."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, legend, require, value_tooltip
+from dashboard.charts.base import HEIGHT, layered, legend, require, value_tooltip
 
 KINDS = ("start", "word", "end", "pad")
 MAPS = {"cosine": "cosine (no unit)", "weight": "weight (root scale)"}
@@ -54,8 +56,8 @@ def difference(table: pd.DataFrame, other: str) -> alt.LayerChart:
         value_tooltip("relative", "by the other's norm"),
         value_tooltip("cosine", "cosine"),
     ]
-    flat = {} if frame["relative"].max() > 0 else {"scale": alt.Scale(domain=[0, 1])}
-    y = alt.Y("relative:Q", title="distance / norm of the other", **flat)
+    scale = alt.Undefined if frame["relative"].max() > 0 else alt.Scale(domain=[0, 1])
+    y = alt.Y("relative:Q", title="distance / norm of the other", scale=scale)
     return _stems(frame, y, f"Difference from {other}", tips, color)
 
 
@@ -92,7 +94,7 @@ def masks(table: pd.DataFrame) -> alt.Chart:
     frame = require(table, ["query", "first", "last", "state"], "masks")
     frame = frame.assign(below=frame["query"] + 1, until=frame["last"] - 1)
     domain = [0, int(frame["last"].max())]
-    axis = {"tickMinStep": 1, "grid": False, "format": "d"}
+    axis = alt.Axis(tickMinStep=1, grid=False, format="d")
     present = [state for state in STATES if state in set(frame["state"])]
     colors = [_STATE_COLORS[STATES.index(state)] for state in present]
     return (
@@ -103,14 +105,14 @@ def masks(table: pd.DataFrame) -> alt.Chart:
                 "first:Q",
                 title="key position",
                 scale=alt.Scale(nice=False, domain=domain),
-                axis=alt.Axis(**axis),
+                axis=axis,
             ),
             x2="last:Q",
             y=alt.Y(
                 "query:Q",
                 title="query position",
                 scale=alt.Scale(nice=False, domain=domain, reverse=True),
-                axis=alt.Axis(**axis),
+                axis=axis,
             ),
             y2="below:Q",
             color=alt.Color(
@@ -210,7 +212,7 @@ def _stems(
         tooltip=where + tips,
     )
     stems = base.mark_rule(strokeWidth=1, opacity=0.45)
-    return alt.layer(stems, base.mark_circle(size=28, opacity=1)).properties(
+    return layered(stems, base.mark_circle(size=28, opacity=1)).properties(
         title=_title(title), height=HEIGHT
     )
 
@@ -222,7 +224,7 @@ def _heat(
     rows = frame.drop_duplicates(row).sort_values(row)[f"{row}_label"].tolist()
     columns = frame.drop_duplicates(column).sort_values(column)[f"{column}_label"].tolist()
     shape = {"type": "sqrt", "domainMin": 0} if value == "weight" else {"type": "linear"}
-    axis = {"labelOverlap": "greedy", "labelLimit": 130}
+    axis: dict[str, Any] = {"labelOverlap": "greedy", "labelLimit": 130}
     return (
         alt.Chart(frame)
         .mark_rect()

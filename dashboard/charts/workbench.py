@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, decades, legend, require
+from dashboard.charts.base import HEIGHT, decades, layered, legend, require
 
 COLUMNS = ("series", "step", "sigma", "log_snr", "ratio")
 PROBLEMS = ("step", "sigma", "problem")
@@ -112,6 +112,6 @@ def _problem_tooltips() -> list[alt.Tooltip]:
 
 
 def _finished(layers: list[alt.Chart], title: str) -> alt.LayerChart:
-    return alt.layer(*layers).properties(
+    return layered(*layers).properties(
         title=alt.TitleParams(title, anchor="start", fontSize=14), height=HEIGHT
     )
