@@ -39,7 +39,7 @@ FAST = (
 
 
 @dataclass(frozen=True)
-class Draft:
+class ComparisonDraft:
     """What was entered in the form.
 
     Attributes:
@@ -51,7 +51,7 @@ class Draft:
     problems: tuple[str, ...] = ()
 
 
-def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Draft:
+def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> ComparisonDraft:
     """Draw the controls and return what was entered.
 
     Args:
@@ -260,7 +260,7 @@ def _draft(
     align: str,
     cfg: float,
     given: dict[str, object],
-) -> Draft:
+) -> ComparisonDraft:
     problems: list[str] = []
     entrants = []
     for text in texts:
@@ -269,9 +269,9 @@ def _draft(
         except ValueError as error:
             problems.append(f"{text[:80]}: {_brief(str(error))}")
     if problems:
-        return Draft(None, tuple(problems))
+        return ComparisonDraft(None, tuple(problems))
     if not entrants:
-        return Draft(None)
+        return ComparisonDraft(None)
     try:
         comparison = Comparison(
             tuple(entrants),
@@ -284,8 +284,8 @@ def _draft(
             **given,  # type: ignore[arg-type]
         )
     except ValueError as error:
-        return Draft(None, (str(error),))
-    return Draft(comparison)
+        return ComparisonDraft(None, (str(error),))
+    return ComparisonDraft(comparison)
 
 
 def _brief(said: str) -> str:

@@ -15,7 +15,7 @@ from dashboard.shell.state import come_back
 from dashboard.views.compare.asked import ask, asked, asked_at
 from dashboard.views.compare.earlier import earlier
 from dashboard.views.compare.forecast import Forecast, forecast, model_facts
-from dashboard.views.compare.form import Draft, as_parameters, comparison_form, touched
+from dashboard.views.compare.form import ComparisonDraft, as_parameters, comparison_form, touched
 from dashboard.views.compare.live import live_panel
 from dashboard.views.compare.summing import summaries
 from dashboard.views.compare.unfair import say_unfair
@@ -161,7 +161,7 @@ def _find(comparison: str) -> Result | NeededRuns | None:
     return asked(lab().runs, comparison)
 
 
-def _begin(page: str, draft: Draft | None, arrived: bool) -> None:
+def _begin(page: str, draft: ComparisonDraft | None, arrived: bool) -> None:
     """Draw what there is while nothing is on show; an address of choices opens what they made."""
     chosen = draft.comparison if draft else None
     known = chosen is not None and _is_known(chosen.id)
@@ -179,7 +179,7 @@ def _is_known(comparison: str) -> bool:
         return False  # damaged: Compare makes it anew
 
 
-def _form(page: str, catalogue: "pd.DataFrame | None") -> Draft | None:
+def _form(page: str, catalogue: "pd.DataFrame | None") -> ComparisonDraft | None:
     model = lab().status().model
     if catalogue is None or model is None:
         show_error(lab().status().load_error or "No model could be loaded.")
@@ -192,7 +192,7 @@ def _form(page: str, catalogue: "pd.DataFrame | None") -> Draft | None:
     return draft
 
 
-def _confirm(page: str, draft: Draft, model: ModelView) -> None:
+def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
     """Draw what the comparison will take, what is unfair about it, and the button."""
     needed = told = None
     if draft.comparison is not None:

@@ -1,0 +1,102 @@
+"""The sections that follow the samplers step by step."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import compare as steps_
+from dashboard.charts import compare_paths
+from dashboard.shell.address import bound
+from dashboard.views.compare import reduce
+from dashboard.views.compare.choice import choose_picture
+from dashboard.views.compare.section import (
+    LINES,
+    Shown,
+    choose,
+    draw_chart,
+    draw_tables,
+    say_nothing,
+)
+from sdlab.comparing.columns import REFERENCE
+
+
+def steps(shown: Shown) -> None:
+    """Draw each step's distance to the reference."""
+    _by_step(shown, steps_.DISTANCES, "Distance", "distance")
+
+
+def statistics(shown: Shown) -> None:
+    """Draw each step's statistics of the latents."""
+    _by_step(shown, (*steps_.STATISTICS, "sigma"), "Show", "statistic")
+
+
+def _by_step(shown: Shown, measures: tuple[str, ...], label: str, key: str) -> None:
+    steps = shown.tables["steps"]
+    if steps.empty:
+        say_nothing("No run recorded its steps.")
+        return
+    titles = {_SHORT[name]: name for name in measures}
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        title = choose(shown, label, list(titles), key)
+        x = choose(shown, "Against", list(steps_.X_AXES), "axis")
+        rows = _of_pictures(shown, steps)
+    measure = titles[title]
+    drawn = reduce.thinned(rows.dropna(subset=[measure]))
+    if drawn.empty:
+        say_nothing("Nothing is known of this for this picture: its reference is not done.")
+        return
+    draw_chart(steps_.per_step(drawn, measure, x, shown.colors, shown.dashes))
+    st.caption(f"{_HOW[measure]} {LINES}")
+    draw_tables(shown, "steps")
+
+
+_SHORT = {
+    "x0_to_end": "x0_pred to the end",
+    "x0_distance": "x0_pred to the path",
+    "x_t_distance": "x_t to the path",
+    "x_t_std": "Spread of x_t",
+    "x0_pred_std": "Spread of x0_pred",
+    "x_t_mean": "Mean of x_t",
+    "x0_pred_mean": "Mean of x0_pred",
+    "sigma": "Noise level",
+}
+_HOW = {
+    "x0_to_end": "How far the picture predicted at each step is from the converged one: the line "
+    "ends at the sampler's error.",
+    "x0_distance": "Distance to the reference's prediction at the same noise level: 0 on its path.",
+    "x_t_distance": "How far the noisy latents are from the reference's path at the same noise "
+    "level. All start from the same noise.",
+    "x_t_std": "Noisy latents as the network is given them; noise alone has 1.",
+    "x0_pred_std": "Guidance and large steps widen it; it ends at the spread of the data.",
+    "x_t_mean": "Noise alone has 0; the emerging picture moves it.",
+    "x0_pred_mean": "Roughly the brightness and tint of the predicted picture.",
+    "sigma": "The noise level at which each evaluation is made.",
+}
+
+
+def _of_pictures(shown: Shown, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the chosen picture, or the means over all."""
+    pictures = shown.comparison.pictures
+    if len(pictures) > 1 and bound().toggle(
+        f"Mean over {len(pictures)} pictures", True, key=f"{shown.page}.mean"
+    ):
+        return reduce.over_pictures(table)
+    return reduce.of_picture(table, *choose_picture(f"{shown.page}.steps", shown.comparison))
+
+
+def paths(shown: Shown) -> None:
+    """Draw the paths through latent space in two directions."""
+    paths = shown.tables["paths"]
+    if paths.empty:
+        say_nothing("No run kept its tensors, so there is no path.")
+        return
+    prompt, seed = choose_picture(f"{shown.page}.paths", shown.comparison)
+    rows = reduce.thinned(reduce.of_picture(paths, prompt, seed))
+    if rows.empty:
+        say_nothing("No run of this picture is done.")
+        return
+    draw_chart(compare_paths.trajectories(rows, shown.colors, shown.dashes))
+    st.caption(
+        "All runs of the picture in the two directions in which they differ most, from the shared "
+        f"noise to the diamonds at their ends. Wide and grey is the {REFERENCE}. {LINES}"
+    )
+    draw_tables(shown, "paths")
