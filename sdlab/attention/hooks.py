@@ -48,7 +48,7 @@ class Held(NamedTuple):
     key: "Tensor"
 
 
-class Reader:
+class MapReader:
     """Takes the queries and keys of one network call after another, and computes maps from them.
 
     Small layers are computed at the end of a call, those of one shape together, which takes a third
@@ -104,7 +104,7 @@ def recording(unet: Any, parts: "Sequence[Part]") -> Iterator[None]:
         ModelError: If the U-Net's attention cannot be read.
     """
     layers = list(dict.fromkeys(layer for part in parts for layer in part.collector.layers))
-    reader = Reader()
+    reader = MapReader()
     with watching(unet, layers, reader.receive):
         reader.begin(parts)
         yield

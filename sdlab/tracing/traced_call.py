@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.attention import planning
 from sdlab.attention.collector import Collector
-from sdlab.attention.hooks import Part, Reader, watching
+from sdlab.attention.hooks import MapReader, Part, watching
 from sdlab.denoisers.network import Sample, guide, predictions
 from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.experiment.record import Record
@@ -48,7 +48,7 @@ class TracedCall(CallRecord):
         self._record = record
         self._given = arguments
         self._stack = ExitStack()
-        self._reader = Reader()
+        self._reader = MapReader()
         self._timer: Timer | None = None
         self._sample: Tensor | None = None
         self._guided = False
