@@ -61,7 +61,7 @@ def quality(
 
 
 def references(table: pd.DataFrame) -> alt.LayerChart:
-    """Return each reference's change when its steps are doubled, and the error that this tells of.
+    """Return each reference's change when its steps are doubled, and the error estimated from it.
 
     Args:
         table: The comparison's ``references``.

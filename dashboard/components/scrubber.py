@@ -23,7 +23,7 @@ class Film:
         labels: What stands below each frame.
         names: What each row shows, in a word: one or two.
         captions: What each row shows, in a sentence.
-        unit: What one frame stands for, such as "Step".
+        unit: What one frame is, such as "Step".
         details: For each row and frame, what stands below it; or None.
         marks: The names of the frames in a strip of small ones; or None for no strip.
     """

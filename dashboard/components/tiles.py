@@ -55,7 +55,7 @@ class Tile:
 
     @property
     def mark(self) -> str:
-        """What stands in place of a picture."""
+        """What is shown instead of a picture."""
         return {"failed": "✕", "cancelled": "–", "missing": "?", "interrupted": "–"}.get(
             self.state, ""
         )

@@ -21,7 +21,7 @@ class Entry(NamedTuple):
     """A page's line in the menu.
 
     Attributes:
-        section: Under which heading; the headings stand in the order of their first pages.
+        section: Its heading; the headings are in the order of their first pages.
         title: What it is called.
         icon: A name of Material Symbols.
         place: The smaller, the higher.

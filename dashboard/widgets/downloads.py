@@ -1,4 +1,4 @@
-"""Buttons that hand a file to the browser: any bytes, or a table as CSV."""
+"""Download buttons: any bytes, or a table as CSV."""
 
 from pathlib import PurePath
 from typing import TYPE_CHECKING

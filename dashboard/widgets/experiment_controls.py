@@ -36,7 +36,7 @@ class Choices:
 
 
 def experiment_controls(choices: Choices) -> Experiment:
-    """Draw the controls and return the experiment they stand for.
+    """Draw the controls and return their experiment.
 
     Raises:
         ValueError: If what was typed is no valid experiment; names field, value and fix.

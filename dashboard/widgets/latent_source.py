@@ -56,7 +56,7 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """16 hex digits that stand for the latents."""
+        """16 hex digits that identify the latents."""
         return hashlib.sha256(self.latents.tobytes()).hexdigest()[:16]
 
 
@@ -117,7 +117,7 @@ def in_tiles(latents: Latents, model: ModelView) -> bool:
 
 
 def area(latents: Any, size: tuple[int, int], vae_factor: int) -> float:
-    """Return the size of the picture that latents stand for, in times the model's own ``size``."""
+    """Return the area of the picture of latents, as a multiple of the model's own ``size``."""
     return latents.shape[2] * latents.shape[3] * vae_factor**2 / (size[0] * size[1])
 
 

@@ -33,7 +33,7 @@ def data_url(picture: bytes, kind: str = "png") -> str:
 
 
 def enlarged(picture: bytes) -> bytes:
-    """Return a PNG brought near 512 pixels, each of its own pixels a square."""
+    """Return a PNG enlarged to about 512 pixels by whole factors, so that pixels stay square."""
     from PIL import Image
 
     return png(Image.open(io.BytesIO(picture)), 512)

@@ -53,7 +53,7 @@ class ChosenPicture:
 
     @property
     def digest(self) -> str:
-        """16 hex digits that stand for the pixels."""
+        """16 hex digits that identify the pixels."""
         return hashlib.sha256(self.png).hexdigest()[:16]
 
     @property

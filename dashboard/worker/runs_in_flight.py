@@ -175,7 +175,7 @@ class Flight:
 def _told(error: BaseException) -> str:
     """Return why a run failed; of an error that is not ours also its own words.
 
-    It may be a sampler's that somebody plugged in, and its author wants to know.
+    It may come from a plug-in sampler, whose author needs the message.
     """
     said = sentence(error)
     known = isinstance(error, (ValueError, SdlabError))

@@ -63,7 +63,7 @@ class ModelView:
 
 @dataclass(frozen=True)
 class JobView:
-    """One run on its way.
+    """One run, queued, running or ended.
 
     Attributes:
         id: The experiment's id.

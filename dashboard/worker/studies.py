@@ -89,7 +89,7 @@ class Studies:
         """Ask for a study; one of the same key that runs or is done is joined.
 
         Args:
-            key: Stands for everything that decides the result.
+            key: Identifies everything that decides the result.
             make: Returns the generator; called in the worker's thread with the model.
             model_hash: Of the model that is meant.
             session: Who asks.

@@ -133,7 +133,7 @@ class Worker:
                 self._watchers.touch(run, session)
 
     def cancel(self, run: str, session: str) -> str:
-        """Leave a run, and end it if nobody else watches: "left", "cancelled" or "ended"."""
+        """Leave a run, and cancel it if no one else watches: "left", "cancelled" or "ended"."""
         with self._lock:
             job = self._roster.get(run)
             if job is None or not job.view.live:

@@ -19,7 +19,7 @@ Picture = tuple[str, int]
 
 
 class Cancelled(Exception):
-    """Stands for a run that was cancelled."""
+    """Marks a run that was cancelled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class RunOutcome:
 
 @dataclass(frozen=True, eq=False)
 class MadeReference:
-    """The reference of one picture, as far as it is done.
+    """The reference of one picture, or what is done of it.
 
     Attributes:
         prompt: The prompt.

@@ -82,7 +82,7 @@ PRESETS = {
         _two_orders,
     ),
     "DDIM and its relatives": Preset(
-        "DDIM with and without noise, what becomes of it at either end, and diffusers' own.", _ddim
+        "DDIM with and without noise, its limits (DDPM, Euler), and diffusers' own.", _ddim
     ),
     "what SD web UIs offer": Preset(
         "The samplers of AUTOMATIC1111 and ComfyUI under the names that they have there.", _web_uis

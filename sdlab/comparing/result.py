@@ -43,7 +43,7 @@ class Result:
         model_hash: Of the model's weights.
         created: When, ISO 8601 with time zone.
         target: The error that the verdict asks for, in standard deviations of the latents.
-        made: The runs themselves by id, as far as they are in memory.
+        made: The runs themselves by id, if they are in memory.
     """
 
     comparison: Comparison

@@ -83,7 +83,7 @@ def evaluations_for(nfe: Sequence[float], errors: Sequence[float], target: float
 
 
 def reached(tables: Tables, target: float) -> str:
-    """Return who reaches an error first and what the others need; "" where nobody is ranked.
+    """Return which sampler reaches an error first and what others need; "" if none is ranked.
 
     Args:
         tables: Of a comparison.

@@ -1,4 +1,4 @@
-"""The world of the small model that ships: what its pictures show and how they are judged."""
+"""The world of the embedded model: what its pictures show and how they are checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captions for scenes, and which scene slots each word of a caption speaks of.
+"""Captions for scenes, and which scene slots each word of a caption names.
 
 A caption is put together from parts; every part carries the slots (objects) that it names, or
 BACKGROUND. So the mask of each word is known exactly: the union of its slots' masks, or

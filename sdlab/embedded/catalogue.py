@@ -1,4 +1,4 @@
-"""What the small model's world holds: objects, colours, backgrounds, and the combinations kept out.
+"""The objects, colours and backgrounds of the embedded world, and the held-out combinations.
 
 Each object is one glyph of Noto Color Emoji. The first twenty are the CORE set that a CPU learns
 in an hour or two; a GPU run takes all of them. A combination (object with colour, object on

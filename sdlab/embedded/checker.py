@@ -1,4 +1,4 @@
-"""The checker: a small detector that says what a picture of the world shows.
+"""The checker: a small detector of what a picture of the embedded world shows.
 
 It reads a picture of 128 x 128 pixels on the grid of 16 x 16 cells: is this cell the centre of an
 object, of which one, in which colour, in which size; and over the whole picture, which

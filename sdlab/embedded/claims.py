@@ -1,4 +1,4 @@
-"""Reads a caption of the world back into what it claims: things, colours, relation, background."""
+"""Parses a caption of the embedded world: things, colours, relation, background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mean and a share, each with the interval that so many samples leave it."""
+"""Means and shares with their 95 % intervals."""
 
 import statistics
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Pictures to start from: a few named scenes of the small world, and any number of drawn ones."""
+"""Sample pictures to start from: a few named scenes of the embedded world, and random ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws scenes of the small world at random, seeded, with the held-out combinations apart.
+"""Draws seeded random scenes of the embedded world, with or without held-out combinations.
 
 Every scene is made by a ``random.Random`` of its own, seeded by (seed, number): scene 1,000 of seed
 3 is the same scene on every machine, whichever were drawn before. Objects sit on a grid of 8

@@ -1,4 +1,4 @@
-"""The small model's world: scenes of emoji glyphs, rendered in torch with an exact mask per word.
+"""The embedded model's world: scenes of emoji, rendered in torch with an exact mask per word.
 
     world = World()
     scenes = SceneSampler(seed=0).batch(0, 64)

@@ -42,7 +42,7 @@ def not_finite(subject: Subject) -> Iterator[Finding]:
 @rule(
     "repeated-sigma",
     "warning",
-    explanation="Two steps in a row stand at the same noise level.",
+    explanation="Two consecutive steps are at the same noise level.",
     details=(
         "A step of length zero costs an evaluation and moves nothing. In a multistep method its "
         "length stands in a denominator: some formulas give NaN. It comes from "
@@ -68,7 +68,7 @@ def repeated_sigma(subject: Subject) -> Iterator[Finding]:
 @rule(
     "ends-above-zero",
     "note",
-    explanation="The last step ends above sigma 0, so a rest of the noise stays in the picture.",
+    explanation="The last step ends above sigma 0, so some noise stays in the picture.",
     details=(
         "DEIS and SASolver end at the schedule's smallest sigma, as does DDIM with "
         "set_alpha_to_one=False. The rest is small, and the VAE hides most of it; but it is a "
@@ -91,10 +91,10 @@ def ends_above_zero(subject: Subject) -> Iterator[Finding]:
 @rule(
     "sigma-out-of-range",
     "warning",
-    explanation="An evaluation stands at a noise level at which the model was never trained.",
+    explanation="An evaluation is at a noise level at which the model was never trained.",
     details=(
         "Above the schedule's largest sigma or below its smallest there is no timestep to tell "
-        "the network: it is told the nearest, which is wrong, and sees inputs that it never saw. "
+        "the network: it gets the nearest, which is wrong, and sees inputs that it never saw. "
         "EDM's own range, 0.002 to 80, is for EDM's networks. Noise added before a step (churn) "
         "also goes beyond."
     ),

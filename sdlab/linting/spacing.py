@@ -18,7 +18,7 @@ STRENGTH = 0.5
 @rule(
     "spacing-mismatch",
     "warning",
-    explanation="Steps end at another timestep than the one at which the next evaluation stands.",
+    explanation="Steps end at another timestep than the next evaluation's.",
     details=(
         "DDIM and PNDM in diffusers do not look up the next timestep: they step to t - T // N. "
         "With leading spacing that is the next one. With linspace, or with trailing where N does "
@@ -94,7 +94,7 @@ def _misses(subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @rule(
     "starts-below-training",
     "warning",
-    explanation="The first evaluation stands well below the largest noise level of the training.",
+    explanation="The first evaluation is well below the largest noise level of the training.",
     details=(
         "At the first evaluation the latents are pure noise, but the network is told of a level at "
         "which training showed it a rest of the picture. Low frequencies, the mean brightness "
@@ -158,7 +158,7 @@ def start_scale(subject: Subject) -> Iterator[Finding]:
     source="CompVis/stable-diffusion make_ddim_timesteps; diffusers deprecation of steps_offset!=1",
 )
 def leading_offset(subject: Subject) -> Iterator[Finding]:
-    """Look at the last timestep of leading spacing where the model wants an offset."""
+    """Look at the last timestep of leading spacing if the model needs an offset."""
     config, model = subject.config, subject.request.config
     stable = model.get("beta_schedule") == "scaled_linear"
     expected = model.get("steps_offset") == 1 or stable

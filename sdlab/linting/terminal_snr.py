@@ -17,7 +17,7 @@ def _is_zero(subject: Subject) -> bool:
 @rule(
     "terminal-snr",
     "note",
-    explanation="The schedule's last timestep still holds some of the picture.",
+    explanation="At the schedule's last timestep some of the picture is left.",
     details=(
         "Training at the last timestep showed the network a rest of the picture, sqrt(alpha_bar) "
         "of it; sampling starts from noise without it. The network takes the noise's mean for "

@@ -13,7 +13,7 @@ ROUNDED, OFF = 0.01, 1.5
 @rule(
     "duplicate-timesteps",
     "note",
-    explanation="Several steps tell the network the same timestep.",
+    explanation="Several steps give the network the same timestep.",
     details=(
         "DPM++, DEIS and UniPC round the timesteps of Karras sigmas to whole numbers; near the "
         "end two sigmas fall on one. Outside the schedule's range all sigmas do. A step can then "
@@ -46,7 +46,7 @@ def _distance(subject: Subject) -> np.ndarray:
 @rule(
     "rounded-timesteps",
     "note",
-    explanation="Timesteps are rounded: the network is told a slightly other level than the true.",
+    explanation="Timesteps are rounded, so the network is given a slightly wrong noise level.",
     details=(
         "Sigmas between two training timesteps have a fractional timestep. Euler, Heun and LMS "
         "tell it to the network as it is; DPM++, DEIS, UniPC and SASolver round it. A half of a "

@@ -238,7 +238,7 @@ def run_many(
         experiments: Any number; all are checked before the first one starts.
         on_progress: Called with a job after each of its evaluations.
         mix: False gives each run its own calls (see ``Engine``).
-        return_exceptions: Whether a failed run's exception stands in its place in the list,
+        return_exceptions: Whether a failed run's exception is returned in its place in the list,
             instead of being raised and the finished runs lost (as in ``asyncio.gather``).
 
     Raises:

@@ -34,7 +34,7 @@ def written_out(tokenizer: Any, prompt: str) -> tuple[str, list[Span] | None]:
         prompt: Any text.
 
     Returns:
-        The text, and for each of its letters (first, last) of the prompt that it stands for, last
+        The text, and for each of its letters (first, last) of the prompt that it comes from, last
         excluded; None where it is the prompt.
 
     Raises:
@@ -58,7 +58,7 @@ def written_out(tokenizer: Any, prompt: str) -> tuple[str, list[Span] | None]:
 
 
 def _replaced(text: str, spans: list[Span], old: str, new: str) -> tuple[str, list[Span]]:
-    """Return ``text.replace(old, new)`` and what each letter of it stands for."""
+    """Return ``text.replace(old, new)`` and the span in the prompt that each letter comes from."""
     sources: list[Span] = []
     at = 0
     while (found := text.find(old, at)) >= 0:

@@ -1,4 +1,4 @@
-"""How the small model that ships with sdlab is made: networks, stages, evaluation, export."""
+"""Training of the embedded model: networks, stages, evaluation, export."""
 
 from sdlab.submodules import on_first_use
 

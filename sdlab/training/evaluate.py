@@ -1,4 +1,4 @@
-"""How good the small model is, by the truth of its world: prompts, pictures, attention.
+"""Evaluates the embedded model against the truth of its world: prompts, pictures, attention.
 
 All captions are held out: each holds at least one combination that no training scene shows, of
 an object with a background, an object with a colour, or two objects. A caption of the kinds

@@ -1,4 +1,4 @@
-"""Writes what training made as a diffusers pipeline folder: fp16 safetensors, all CLIP tokens."""
+"""Writes the trained model as a diffusers pipeline folder: fp16 safetensors, all CLIP tokens."""
 
 from __future__ import annotations
 

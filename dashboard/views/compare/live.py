@@ -1,4 +1,4 @@
-"""A comparison on its way: tiles that fill in, progress, cancel; then its summing up."""
+"""A comparison in progress: tiles that fill in, progress, cancel; then its summing up."""
 
 from collections.abc import Mapping
 

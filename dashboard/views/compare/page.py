@@ -235,7 +235,7 @@ def _in_words(told: Forecast, model: ModelView) -> str:
     evaluations = told.evaluations + told.reference_evaluations
     parts = [
         f"**{told.runs + told.references:,} runs**, {told.references} of them for references",
-        f"**{evaluations:,} evaluations** of the network, as far as they are not stored yet",
+        f"**{evaluations:,} evaluations** of the network, less those of stored runs",
     ]
     pace = lab().status().pace
     if pace:

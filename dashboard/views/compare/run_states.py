@@ -70,7 +70,7 @@ class RunFailed(SdlabError):
 def queue_runner(worker: Worker) -> "Runner":
     """Return a runner that finds what the worker's queue has made, yielding (read, in all).
 
-    It waits for nothing: a run that is still on its way, or was never asked for, is left out.
+    It does not wait: a run that is still in progress, or was never asked for, is left out.
     """
     return partial(_found, worker)
 

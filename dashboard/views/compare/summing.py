@@ -1,4 +1,4 @@
-"""Makes the result of a comparison once its runs have ended; in a thread of its own.
+"""Makes the result of a comparison once its runs have ended, in its own thread.
 
 Summing up reads every run and takes seconds, so neither a page's script, which a click would
 interrupt, nor the worker, whose runs would wait, can do it.
@@ -39,7 +39,7 @@ class SummaryView:
 
 
 class Summaries:
-    """The summaries in the making; for any thread.
+    """The summaries being made; for any thread.
 
     Args:
         worker: Whose queue has made the runs.

@@ -12,7 +12,7 @@ def say_unfair(page: str, notes: Mapping[str, str]) -> None:
 
     Args:
         page: For the key.
-        notes: Sentences by sampler, of those about whom there is something to say.
+        notes: Sentences by sampler, only of samplers that have some.
     """
     word = "sampler" if len(notes) == 1 else "samplers"
     with st.expander(

@@ -262,7 +262,7 @@ sigma 0.
 
 **Why latents look different.** Pixel noise is the grain of a camera: each pixel is wrong by
 itself, while its neighbours say nearly the same about the picture, so the eye averages the grain
-away. A latent value stands for a whole patch of pixels (8 x 8 in Stable Diffusion), so there is
+away. A latent value describes a whole patch of pixels (8 x 8 in Stable Diffusion), so there is
 little left to average: noise changes whole patches, and the VAE, which never saw such latents,
 draws blotches, wrong colours and invented texture. At the same SNR the layout therefore survives
 longer in pixels. For the same reason larger pictures need more noise (Hoogeboom et al. 2023,

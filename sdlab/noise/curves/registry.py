@@ -24,7 +24,7 @@ class Curve(NamedTuple):
         function: Called with ``num_steps``, what it asks of the schedule, and its options.
         about: What it does, in one sentence.
         source: Where it comes from.
-        place: Where it stands in menus, from 0.
+        place: Its place in menus, from 0.
         example: How the option of its own name is written, for a person's own curve, which is
             nothing without it; else empty.
     """
@@ -73,7 +73,7 @@ def curve(
 
 
 def arrange() -> None:
-    """Bring the registered curves into the order of menus, a person's own last."""
+    """Sort the registered curves into the order of menus, user-defined ones last."""
     for name in sorted(CURVES, key=_place):
         CURVES[name] = CURVES.pop(name)
 
