@@ -8,11 +8,11 @@ A plug-in registers by the same decorator as any solver, ``@sdlab.solver("mine")
 * as text, ``from_text``, only if the operator set ``SDLAB_ALLOW_CODE=1``: the code runs with the
   server's rights.
 
-Each is tried in a thread with a time limit, and checked by ``contract``. One that fails is refused
-with a reason that the catalogue shows; nothing that it raises leaves this module.
+Each is imported and checked by ``contract`` in another process first (``trial``), which has a time
+limit; then here. What fails is refused with a reason that the catalogue shows, and nothing that it
+raises gets further than here.
 """
 
-import ctypes
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -21,13 +21,12 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from sdlab.errors import SdlabError
-from sdlab.solvers import registry
+from sdlab.solvers import registry, trial
 from sdlab.solvers.registry import Solver
 
 log = logging.getLogger(__name__)
@@ -39,8 +38,6 @@ ALLOW_CODE = "SDLAB_ALLOW_CODE"
 TIME_LIMIT = 30.0
 TEXT_LIMIT = 20_000
 
-Load = Callable[[dict[str, Solver]], None]
-
 
 class Refusal(NamedTuple):
     """A plug-in that was refused: its solver's or file's name, its origin, and the reason."""
@@ -50,23 +47,52 @@ class Refusal(NamedTuple):
     reason: str
 
 
+class Plugin(NamedTuple):
+    """A plug-in: "point" (an entry point's name and value), "file" (its path) or "text" (code)."""
+
+    kind: str
+    name: str
+    value: str
+
+    @property
+    def source(self) -> str:
+        """Where it is from, in words."""
+        return {"point": f"entry point {self.value}", "file": self.value}.get(self.kind, self.name)
+
+
 _lock = threading.RLock()
-_trials: set[int] = set()  # threads that try a plug-in; they must not wait for themselves
 _refused: dict[str, Refusal] = {}
-_met: dict[str, Solver] = {}  # what plug-ins registered, refused ones too
+_met: dict[str, Solver] = {}  # all that plug-ins registered, refused ones too
 _loaded = False
+_loading = False  # so that a plug-in that asks for the solvers does not wait for itself
 
 
 def load_once() -> None:
     """Load all plug-ins, at the first call."""
-    global _loaded
-    if _loaded or threading.get_ident() in _trials:
+    global _loaded, _loading
+    if _loaded:
         return
     with _lock:
-        if _loaded:
+        if _loaded or _loading:
             return
-        _load_all()
+        _loading = True
+        try:
+            _load_all()
+        finally:
+            _loading = False
         _loaded = True
+        if os.environ.get(ALLOW_CODE) == "1":
+            trial.ready()
+
+
+def serve_trials() -> None:
+    """Be the process in which plug-ins are tried; it loads none of its own accord."""
+    global _loaded
+    _loaded = True
+    registry.solvers()
+    from sdlab.solvers import contract  # noqa: F401  # torch and all, before the clock runs
+
+    trial.serve(lambda *plugin: _examine(Plugin(*plugin)))
 
 
 def refusals() -> list[Refusal]:
@@ -81,8 +107,7 @@ def from_file(path: "Path | str") -> list[str]:
     Raises:
         ValueError: If it cannot be read or imported, registers nothing, or a solver is refused.
     """
-    path = Path(path)
-    return _take_or_raise(path.stem, str(path), partial(_import_file, path))
+    return _take_or_raise(Plugin("file", Path(path).stem, str(path)))
 
 
 def from_text(text: str) -> list[str]:
@@ -100,66 +125,75 @@ def from_text(text: str) -> list[str]:
         )
     if len(text) > TEXT_LIMIT:
         raise ValueError(f"the code must have at most {TEXT_LIMIT} characters, got {len(text)}.")
-    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
-
-    def run(caught: dict[str, Solver]) -> None:
-        spec = importlib.util.spec_from_loader(f"_sdlab_text_{digest}", loader=None)
-        assert spec is not None
-        module = importlib.util.module_from_spec(spec)
-        exec(compile(text, "<typed code>", "exec"), module.__dict__)  # noqa: S102
-
-    return _take_or_raise("typed code", "typed code", run)
+    return _take_or_raise(Plugin("text", "typed code", text))
 
 
 def _load_all() -> None:
-    for point in importlib.metadata.entry_points(group=GROUP):
-        _take(point.name, f"entry point {point.value}", partial(_import_point, point))
+    points = importlib.metadata.entry_points(group=GROUP)
+    plugins = [Plugin("point", point.name, point.value) for point in points]
     named = os.environ.get(FOLDER, "").strip()
-    if not named:
-        return
     folder = Path(named).expanduser()
-    if not folder.is_dir():
+    if named and not folder.is_dir():
         _refuse(str(folder), FOLDER, f"{FOLDER} names no folder.")
-        return
-    for path in sorted(folder.glob("*.py")):
-        if not path.name.startswith("_"):
-            _take(path.stem, str(path), partial(_import_file, path))
+    elif named:
+        paths = [path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_")]
+        plugins += [Plugin("file", path.stem, str(path)) for path in paths]
+    _take(plugins)
 
 
-def _take_or_raise(name: str, source: str, load: Load) -> list[str]:
+def _take_or_raise(plugin: Plugin) -> list[str]:
     registry.solvers()
     with _lock:
-        taken, refused = _take(name, source, load)
+        taken, refused = _take([plugin])
     if refused:
         raise ValueError(" ".join(f"solver {r.name!r}: {r.reason}" for r in refused))
     return taken
 
 
-def _take(name: str, source: str, load: Load) -> tuple[list[str], list[Refusal]]:
-    """Load one plug-in; return the names taken and what was refused. Raises nothing."""
-    taken: dict[str, Solver] = {}
-    reasons: dict[str, str] = {}
+def _take(plugins: Sequence[Plugin]) -> tuple[list[str], list[Refusal]]:
+    """Try plug-ins and load them; return the names taken and what was refused. Raises nothing."""
+    taken: list[str] = []
+    refused: list[Refusal] = []
+    for plugin in plugins:
+        answer = trial.attempt(plugin, TIME_LIMIT)
+        reasons = answer.get("reasons", {})
+        error = answer.get("error", "") or _load(plugin, reasons, taken)
+        if error:
+            reasons = {plugin.name: error}
+        refused += [_refuse(name, plugin.source, why) for name, why in reasons.items() if why]
+    if os.environ.get(ALLOW_CODE) != "1":
+        trial.end()
+    return taken, refused
 
-    def trial() -> None:
-        with registry.catching() as caught:
-            load(caught)
-            if not caught:
-                reasons[name] = "registers no solver; decorate a generator with @sdlab.solver."
-            _met.update(caught)
-            for found in caught.values():
-                reason = _judged(found)
-                if reason:
-                    reasons[found.name] = reason
-                else:
-                    taken[found.name] = found
 
-    error = _within(TIME_LIMIT, trial)
-    if error:
-        return [], [_refuse(name, source, error)]
-    for found in taken.values():
-        registry.admit(found)
-        _refused.pop(found.name, None)
-    return list(taken), [_refuse(which, source, reason) for which, reason in reasons.items()]
+def _load(plugin: Plugin, reasons: Mapping[str, str], taken: list[str]) -> str:
+    """Import a plug-in that was tried, register its good solvers, and return what went wrong."""
+    if not reasons:
+        return "registers no solver; decorate a generator with @sdlab.solver."
+    try:
+        caught = _import(plugin)
+    except BaseException as error:  # also SystemExit: a plug-in must not end the server
+        return trial.told(error)
+    for name, found in caught.items():
+        if reasons.get(name) == "":
+            registry.admit(found)
+            _refused.pop(name, None)
+            taken.append(name)
+    return ""
+
+
+def _import(plugin: Plugin) -> dict[str, Solver]:
+    """Import a plug-in and return what it registers, by name, without registering it."""
+    load = {"point": _import_point, "file": _import_file, "text": _run_text}[plugin.kind]
+    with registry.catching() as caught:
+        load(plugin, caught)
+    _met.update(caught)
+    return caught
+
+
+def _examine(plugin: Plugin) -> dict[str, str]:
+    """Import a plug-in and return for each of its solvers why it is refused, or ''."""
+    return {name: _judged(found) for name, found in _import(plugin).items()}
 
 
 def _judged(found: Solver) -> str:
@@ -177,7 +211,8 @@ def _refuse(name: str, source: str, reason: str) -> Refusal:
     return _refused[name]
 
 
-def _import_file(path: Path, caught: dict[str, Solver]) -> None:
+def _import_file(plugin: Plugin, caught: dict[str, Solver]) -> None:
+    path = Path(plugin.value)
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     name = f"_sdlab_plugin_{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -192,42 +227,20 @@ def _import_file(path: Path, caught: dict[str, Solver]) -> None:
         raise
 
 
-def _import_point(point: importlib.metadata.EntryPoint, caught: dict[str, Solver]) -> None:
+def _import_point(plugin: Plugin, caught: dict[str, Solver]) -> None:
     """Load an entry point; what an earlier import of its module registered counts as well."""
-    loaded = point.load()
+    loaded = importlib.metadata.EntryPoint(plugin.name, plugin.value, GROUP).load()
     for found in [*registry.solvers().values(), *_met.values()]:
         if loaded in (found.function, sys.modules.get(found.function.__module__)):
             caught.setdefault(found.name, found)
     if inspect.isgeneratorfunction(loaded):
         if all(found.function is not loaded for found in caught.values()):
-            registry.solver(point.name)(loaded)
+            registry.solver(plugin.name)(loaded)
 
 
-def _within(seconds: float, work: Callable[[], None]) -> str:
-    """Do work in a thread and return what went wrong, or ''; past the limit it is stopped."""
-    problem: list[str] = []
-
-    def run() -> None:
-        _trials.add(threading.get_ident())
-        try:
-            work()
-        except BaseException as error:  # SystemExit too: a plug-in must not end the server
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            problem.append(" ".join(reason.split())[:300])
-        finally:
-            _trials.discard(threading.get_ident())
-
-    thread = threading.Thread(target=run, daemon=True, name="sdlab-plugin")
-    thread.start()
-    thread.join(seconds)
-    if not thread.is_alive():
-        return problem[0] if problem else ""
-    _interrupt(thread)
-    return f"does not end within {seconds:g} seconds."
-
-
-def _interrupt(thread: threading.Thread) -> None:
-    """Raise SystemExit in a thread, at its next line of Python, and give it a moment to end."""
-    number = ctypes.c_ulong(thread.ident or 0)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
-    thread.join(1.0)
+def _run_text(plugin: Plugin, caught: dict[str, Solver]) -> None:
+    digest = hashlib.sha256(plugin.value.encode("utf-8", "replace")).hexdigest()[:12]
+    spec = importlib.util.spec_from_loader(f"_sdlab_text_{digest}", loader=None)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    exec(compile(plugin.value, "<typed code>", "exec"), module.__dict__)  # noqa: S102
