@@ -173,7 +173,7 @@ def _load(plugin: Plugin, reasons: Mapping[str, str], taken: list[str]) -> str:
     try:
         caught = _import(plugin)
     except BaseException as error:  # also SystemExit: a plug-in must not end the server
-        return trial.told(error)
+        return trial.one_line(error)
     for name, found in caught.items():
         if reasons.get(name) == "":
             registry.admit(found)

@@ -91,13 +91,13 @@ def serve(examine: Callable[..., dict[str, str]]) -> None:
         try:
             answer: Answer = {"reasons": examine(*plugin)}
         except BaseException as error:  # also SystemExit: the next plug-in has its turn
-            answer = {"error": told(error)}
+            answer = {"error": one_line(error)}
         watch.cancel()
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 
-def told(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Return an error with its class in one line."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return " ".join(text.split())[:300]
