@@ -7,7 +7,7 @@ traceback goes to the log, and the message says so.
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import streamlit as st
 
@@ -55,6 +55,11 @@ def say_ignored_negative(negative_prompt: str, guidance_scale: float) -> None:
     note = ignored_negative(negative_prompt, guidance_scale, guidance_scale > 1)
     if note:
         st.info(plain(note), icon=":material/info:")
+
+
+def opening() -> AbstractContextManager[None]:
+    """Show, while a page waits for the model, that it is being opened."""
+    return st.spinner("Opening the model; the first start takes some seconds …")
 
 
 def show_error(error: BaseException | str) -> None:

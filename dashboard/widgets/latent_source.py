@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import plain, show_error
+from dashboard.shell.messages import opening, plain, show_error
 from dashboard.shell.state import session_id
 from dashboard.widgets.pictures import png
 from dashboard.widgets.source_picture import ChosenPicture, choose_picture
@@ -62,7 +62,7 @@ class Source:
 
 def model_in_hand() -> ModelView:
     """Return the model in memory, waiting for it if it is still being loaded; else stop here."""
-    with st.spinner("Opening the model; the first start takes some seconds …"):
+    with opening():
         lab().catalogue()
     model = lab().status().model
     if model is None:

@@ -15,7 +15,7 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import find, lab
-from dashboard.shell.messages import explained, plain, show_error
+from dashboard.shell.messages import explained, opening, plain, show_error
 from dashboard.shell.model_choice import say_model, say_swap
 from dashboard.shell.navigation import page_path
 from dashboard.shell.state import come_back, show_run, shown_run
@@ -178,7 +178,7 @@ def given_subject() -> Subject | None:
 
 def _model() -> ModelView | None:
     """Return the model in memory, or say why there is none."""
-    with st.spinner("Opening the model; the first start takes some seconds …"):
+    with opening():
         lab().catalogue()
     view = lab().status()
     if view.model is None:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.shell.address import given, keep
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import plain, show_error
+from dashboard.shell.messages import opening, plain, show_error
 from dashboard.shell.model_choice import say_model, say_swap
 from dashboard.shell.navigation import page_path
 from dashboard.shell.sidebar import readable_bytes
@@ -29,7 +29,6 @@ from sdlab.runs import RUN_ID
 if TYPE_CHECKING:
     import pandas as pd
 
-_OPENING = "Opening the model; the first start takes some seconds …"
 _EMPTY = (
     "Choose samplers and pictures above and press **Compare**: every sampler makes its picture "
     "here from the same noise, and the verdict follows."
@@ -40,7 +39,7 @@ MANY_RUNS = 2000
 
 def compare_page(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
-    with st.spinner(_OPENING):  # two threads that import torch at once may wait for each other
+    with opening():  # two threads that import torch at once may wait for each other
         catalogue = lab().catalogue()
     shown, arrived = _shown(page), _arrived(page)
     if shown:

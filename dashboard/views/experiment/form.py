@@ -3,20 +3,18 @@
 import streamlit as st
 
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import show_error
+from dashboard.shell.messages import opening, show_error
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.state import come_back, show_run
 from dashboard.widgets.experiment_controls import Choices, experiment_controls
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 
-_OPENING = "Opening the model; the first start takes some seconds …"
-
 
 def run_form(page: str) -> None:
     """Draw the controls and the Run button; pressing it makes ``page`` show the run."""
     with st.container(key=f"{page}_form"):
-        with st.spinner(_OPENING):
+        with opening():
             catalogue = lab().catalogue()
         view = lab().status()
         if catalogue is None:

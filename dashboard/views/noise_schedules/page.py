@@ -9,7 +9,7 @@ from dashboard.charts import schedules as charts
 from dashboard.charts.base import MAX_ROWS
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import explained, plain, sentence, show_error
+from dashboard.shell.messages import explained, opening, plain, sentence, show_error
 from dashboard.views.noise_schedules.config import (
     IN_FORCE,
     chosen_config,
@@ -23,7 +23,6 @@ from dashboard.widgets.sampler_adder import sampler_adder
 from dashboard.widgets.sampler_rows import Row
 
 MOST_ROWS = 60
-_OPENING = "Opening the model; the first start takes some seconds …"
 _COLUMNS = [
     "sampler", "step", "evaluation", "timestep", "sigma", "log_snr", "alpha_bar", "ratio",
 ]  # fmt: skip
@@ -31,7 +30,7 @@ _COLUMNS = [
 
 def noise_schedules(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
-    with st.spinner(_OPENING):
+    with opening():
         catalogue = lab().catalogue()
     if catalogue is None:
         show_error(lab().status().load_error or "No model could be loaded.")

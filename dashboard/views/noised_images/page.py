@@ -13,7 +13,7 @@ from dashboard.charts import noised as charts
 from dashboard.charts.base import title_of
 from dashboard.components.scrubber import Film, show_film
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import explained
+from dashboard.shell.messages import explained, opening
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.noised_images.controls import Settings, fit_choice, noised_controls
 from dashboard.widgets.downloads import csv_button, file_button
@@ -31,7 +31,6 @@ from dashboard.widgets.source_picture import ChosenPicture, choose_picture
 if TYPE_CHECKING:
     from PIL import Image
 
-_OPENING = "Opening the model; the first start takes some seconds …"
 _QUIET_SECONDS = 0.4
 _LARGEST_AREA = 4  # times the model's own: what is larger is brought to the model's size
 
@@ -70,7 +69,7 @@ class _Strips:
 
 def noised_images(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
-    with st.spinner(_OPENING), explained():
+    with opening(), explained():
         catalogue = lab().catalogue()
         model = lab().ask(_facts)
     view = lab().status().model

@@ -4,19 +4,18 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
-from dashboard.shell.messages import explained
+from dashboard.shell.messages import explained, opening
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.solver_bench import data
 from dashboard.views.solver_bench.controls import Settings, bench_controls
 from dashboard.widgets.downloads import csv_button
 
-_OPENING = "Opening the model; the first start takes some seconds …"
 _PATH_STEPS = (4, 6, 8, 10, 12, 16, 20, 25, 32, 50, 64)
 
 
 def solver_bench(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
-    with st.spinner(_OPENING):
+    with opening():
         catalogue = data.catalogue()
     with explained():
         settings = bench_controls(page, catalogue)

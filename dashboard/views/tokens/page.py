@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.shell.address import bound
-from dashboard.shell.messages import explained, plain
+from dashboard.shell.messages import explained, opening, plain
 from dashboard.views.tokens.data import Reader, encoded, model_in_memory, readers
 from dashboard.views.tokens.tables import show_table
 from dashboard.widgets.experiment_controls import PROMPT
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sdlab.text.encoder import Encoding
 
 _NAMES = {"text_encoder": "the first", "text_encoder_2": "the second"}
-_OPENING = "Opening the model; the first start takes some seconds …"
 _LEGEND = (
     "A box is a word; a dashed line in it separates two of its pieces; below each piece is its id. "
     "Bytes in hex are part of one letter."
@@ -43,7 +42,7 @@ def tokens_page() -> None:
 
     prompt, other = _prompts()
     with explained():
-        with st.spinner(_OPENING):
+        with opening():
             model = model_in_memory()
         if model is None:
             st.warning("No model is in memory; load one on the Models page.")

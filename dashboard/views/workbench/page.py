@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.charts import workbench as charts
 from dashboard.charts.base import title_of
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import explained, plain
+from dashboard.shell.messages import explained, opening, plain
 from dashboard.views.workbench.controls import (
     PAGE,
     Baseline,
@@ -28,14 +28,13 @@ from sdlab.noise.schedule import NoiseSchedule
 if TYPE_CHECKING:
     import altair as alt
 
-_OPENING = "Opening the model; the first start takes some seconds …"
 _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
 MOST_SAID = 3
 
 
 def workbench() -> None:
     """Draw the page below its title."""
-    with st.spinner(_OPENING), explained():
+    with opening(), explained():
         catalogue = lab().catalogue()
         config: dict[str, Any] = lab().ask(lambda model: dict(model.scheduler_config))
     schedule = NoiseSchedule.from_config(config)
