@@ -81,6 +81,13 @@ def mine(steps):
     frame = require(steps, ["sigma"], "mine")
     return alt.Chart(frame).mark_point().encode(alt.X("sigma:Q", title="sigma"))
 """
+PAGE = """
+import streamlit as st
+
+MENU = {"section": "Mine", "title": "My page", "icon": "star", "place": 900}
+
+st.title("found")
+"""
 KINDS = {
     "solver": Kind(
         "a solver",
@@ -141,6 +148,16 @@ KINDS = {
         "assert chart['encoding']['x']['title'] == 'sigma'\n"
         "print('found')",
         keepers=("dashboard/charts/__init__.py", "dashboard/charts/base.py"),
+    ),
+    "page": Kind(
+        "a page",
+        "pages",
+        PAGE,
+        "from streamlit.testing.v1 import AppTest\n"
+        "from dashboard.shell.navigation import entries\n"
+        "assert entries()['mine'].title == 'My page'\n"
+        "print(AppTest.from_file('pages/mine.py').run().title[0].value)",
+        keepers=("dashboard/shell/navigation.py",),
     ),
 }
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import streamlit as st
 
-HOME = "home"
 _HERE = Path(__file__).resolve().parents[1]
 # Beside the package in the repository, within it where it was installed from a wheel.
 _FOLDER = next(at / "pages" for at in (_HERE / "entry", _HERE.parent) if (at / "pages").is_dir())
@@ -49,15 +48,15 @@ def entries() -> dict[str, Entry]:
 
 
 def menu() -> dict[str, list[st.Page]]:
-    """Return the pages by section, in order; Home is the default and lives at ``/``."""
+    """Return the pages by section, in order; the first is the default and lives at ``/``."""
     sections: dict[str, list[st.Page]] = {}
     for name, entry in entries().items():
         page = st.Page(
             page_path(name),
             title=entry.title,
             icon=f":material/{entry.icon}:",
-            url_path=None if name == HOME else name,
-            default=name == HOME,
+            url_path=name if sections else None,
+            default=not sections,
         )
         sections.setdefault(entry.section, []).append(page)
     return sections
