@@ -5,7 +5,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit import runtime
 
-from dashboard.worker.snapshots import JobView
+from dashboard.shell.messages import sentence
+from dashboard.worker.snapshots import RunSnapshot
 from dashboard.worker.stored_runs import StoredRun, stored_run
 from dashboard.worker.worker import Worker
 
@@ -15,7 +16,7 @@ _started: list[Worker] = []
 @st.cache_resource(show_spinner=False)
 def lab() -> Worker:
     """Return the worker that all sessions share; the first call starts it."""
-    _started.append(Worker(runs_root(), connected=_connected, after_page=True))
+    _started.append(Worker(runs_root(), sentence, connected=_connected, after_page=True))
     return _started[-1]
 
 
@@ -26,9 +27,9 @@ def runs_root() -> Path:
     return store.runs_root()
 
 
-def find(run: str) -> StoredRun | JobView | None:
+def find(run: str) -> StoredRun | RunSnapshot | None:
     """Return a run by id: running, ended without a picture, or stored; None if unknown."""
-    job = lab().get(run)
+    job = lab().get_run(run)
     if job is not None and job.state != "done":
         return job
     return stored_run(lab().runs, run)

@@ -26,17 +26,6 @@ def sentence(error: BaseException) -> str:
     return f"Something broke that should not: {type(error).__name__}. The server's log has it all."
 
 
-def named(source: str, said: str) -> str:
-    """Return why a model could not be loaded, with its name if the reason lacks it.
-
-    Args:
-        source: The model's name or path.
-        said: Why.
-    """
-    what = "The model" if source in said else source
-    return f"{what} could not be loaded: {said}"
-
-
 def plain(text: str) -> str:
     """Return text with Markdown's special characters escaped.
 

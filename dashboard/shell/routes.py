@@ -139,7 +139,7 @@ def _picture(request: "Request") -> "Response":
     from sdlab.errors import StoreError
 
     run = request.path_params["run"]
-    view = lab().get(run)
+    view = lab().get_run(run)
     headers = {**FILE_HEADERS, "Cache-Control": "private, max-age=600"}
     if view is not None and view.state != "done" and view.preview:
         return Response(view.preview, media_type="image/png", headers=headers)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.worker.job import png as near
+from dashboard.worker.preview import png as near
 from sdlab.errors import StoreError
 from sdlab.runs.png import png_bytes
 

@@ -19,6 +19,7 @@ from dashboard.shell.theme import scheduler_color
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged
 from dashboard.widgets.run_film import run_film
+from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.columns import TABLES
 from sdlab.runs.manifest import was_shared
@@ -27,7 +28,6 @@ from sdlab.runs.png import exact
 if TYPE_CHECKING:
     import pandas as pd
 
-FRAME_POLL_SECONDS = 0.4
 OPTION_LIMIT = 60
 SHARED = (
     "Other runs shared its network calls. The picture is the same as that of the run alone up to "
@@ -143,7 +143,7 @@ def _scrubber(run: StoredRun) -> None:
     if sheet is not None:
         run_film(run.id, sheet, read_tables(run)["steps"], explain=not waiting)
     if waiting:
-        _await_frames(run.id, sheet is None)
+        ticking_panel(lambda: _await_frames(run.id, sheet is None))
     elif sheet is None:
         st.caption("This run kept no tensors, so there is nothing to scrub through.")
     elif sheet.how == "linear":
@@ -162,12 +162,12 @@ def _offer_decoding(run: StoredRun) -> None:
         )
 
 
-@st.fragment(run_every=FRAME_POLL_SECONDS)
-def _await_frames(run: str, first: bool) -> None:
+def _await_frames(run: str, first: bool) -> bool:
     if not lab().paints(run) or (first and lab().sheet(run) is not None):
-        st.rerun()
+        return False
     word = "Drawing the evaluations" if first else "Decoding them for a finer view"
     st.caption(f":material/hourglass_top: {word} …")
+    return True
 
 
 def read_tables(run: StoredRun) -> dict[str, "pd.DataFrame"]:

@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import show_error
-from dashboard.shell.state import session_id
-from dashboard.widgets.job_panel import readable_seconds
-from dashboard.worker.studies import StudyView
+from dashboard.shell.state import come_back, session_id
+from dashboard.widgets.task_panel import (
+    cancel_button,
+    progress_bar,
+    readable_seconds,
+    show_end,
+    task_panel,
+)
+from dashboard.worker.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
     from sdlab.work import Work
 
-POLL_SECONDS = 0.4
+OTHERS = "Others wait for this too, so it goes on."
 
 
 def study_panel(
@@ -47,16 +52,17 @@ def study_panel(
         st.info("The model is still being loaded.", icon=":material/hourglass_top:")
         return None
     key = hashlib.sha256(repr((page, model.hash, about)).encode()).hexdigest()[:24]
-    view = lab().studies.get(key)
+    view = lab().get(key)
     if view is None and at_once:
-        lab().studies.begin(key, make, model.hash, session_id())
-        view = lab().studies.get(key)
+        lab().study(key, make, model.hash, session_id())
+        view = lab().get(key)
     if view is not None and view.state == "done":
         return view.result
     if view is not None and view.live:
-        _ticking(page, key)
+        task_panel(key, lambda view: _draw(page, view))
         return None
-    _say(view)
+    if view is not None:
+        show_end(view)
     pressed = st.button(  # not by on_click, whose arguments are those of the script before
         label if view is None else "Start again",
         key=f"{page}.start",
@@ -64,48 +70,22 @@ def study_panel(
         icon=":material/play_arrow:",
     )
     if pressed:
-        lab().studies.begin(key, make, model.hash, session_id())
+        come_back(key)
+        lab().study(key, make, model.hash, session_id())
         st.rerun()
     return None
 
 
-@st.fragment(run_every=POLL_SECONDS)
-def _ticking(page: str, key: str) -> None:
-    lab().studies.touch(key, session_id())
-    view = lab().studies.get(key)
-    if view is None or not view.live:
-        st.rerun()
+def _draw(page: str, view: Snapshot) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_study"):
-        share = view.done / view.total if view.total else 0.0
-        st.progress(min(1.0, share), text=_progress(view))
-        st.button(
-            "Cancel",
-            key=f"{page}.cancel",
-            icon=":material/stop_circle:",
-            on_click=_cancel,
-            args=(key,),
-        )
+        progress_bar(view, _progress(view))
+        cancel_button(page, view.id, OTHERS)
 
 
-def _progress(view: StudyView) -> str:
+def _progress(view: Snapshot) -> str:
     if not view.done:
         return "Waiting for the model …"
     text = f"Evaluation {view.done:,} of {view.total:,}"
     if view.seconds_left:
         text += f" · {readable_seconds(view.seconds_left)} left"
     return text
-
-
-def _cancel(key: str) -> None:
-    if not lab().studies.cancel(key, session_id()):
-        st.toast("Others wait for this too, so it goes on.", icon=":material/group:")
-
-
-def _say(view: StudyView | None) -> None:
-    if view is None:
-        return
-    if view.state == "failed":
-        show_error(view.error)
-    else:
-        where = f" after evaluation {view.done} of {view.total}" if view.done else ""
-        st.info(f"Cancelled{where}.", icon=":material/stop_circle:")

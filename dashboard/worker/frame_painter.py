@@ -5,20 +5,29 @@ decoded sheet replaces it, painted only while nothing else is in flight, the lat
 """
 
 import logging
-import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dashboard.shell.messages import sentence
 from dashboard.worker.frames import SheetPainter, read_sheet, write_sheet
+from dashboard.worker.snapshots import Snapshot
 from dashboard.worker.stored_runs import open_stored
+from dashboard.worker.task import NO_MODEL, Priority, Task
+from dashboard.worker.tasks import Tasks
 
 if TYPE_CHECKING:
-    from dashboard.worker.held_model import Library
+    from PIL import Image
+    from torch import Tensor
+
+    from dashboard.worker.held_model import HeldModel
     from sdlab.models.model import Model
     from sdlab.runs.run import Run
+    from sdlab.work import Work
+
+    Means = tuple[str, Callable[[Tensor], Image.Image]]
 
 log = logging.getLogger(__name__)
 
@@ -26,41 +35,51 @@ REMEMBERED = 1000
 PATIENCE_SECONDS = 20.0
 
 
-class Easel:
-    """The drawings in progress; ``want`` and ``busy_with`` may be called from any thread.
+@dataclass(eq=False)
+class FramePainter:
+    """Makes the tasks that draw frames; may be called from any thread.
 
-    Args:
-        library: Has the decoder.
+    Attributes:
+        tasks: Of the worker.
+        held: Has the decoder.
         runs: Folder of the stored runs.
     """
 
-    def __init__(self, library: "Library", runs: Path) -> None:
-        self.folder = runs / ".dashboard" / "frames"
-        self._library = library
-        self._runs = runs
-        self._lock = threading.Lock()
-        self._sketches: OrderedDict[str, Run | None] = OrderedDict()
-        self._paintings: OrderedDict[str, Iterator[int]] = OrderedDict()
-        self._settled: OrderedDict[str, None] = OrderedDict()
+    tasks: Tasks
+    held: "HeldModel"
+    runs: Path
+    _settled: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    @property
+    def folder(self) -> Path:
+        """Where the sheets lie."""
+        return self.runs / ".dashboard" / "frames"
 
     def want(self, run: str, at_hand: "Run | None" = None) -> None:
         """Ask for the best frames of a run, in memory or to be opened from its folder.
 
         Frames that cannot be drawn better with the model in memory are not drawn again.
         """
-        with self._lock:
+        with self.tasks.lock:
             if at_hand is not None:
                 self._settled.pop(run, None)
-            if run not in self._settled and run not in self._paintings:
-                self._sketches.setdefault(run, at_hand)
+            if run in self._settled:
+                return
+            task = Task(
+                Snapshot(_key(run)),
+                Priority.SKETCH,
+                lambda model: self._drawing(task, run, at_hand),
+                model_hash=NO_MODEL,
+                ended=partial(self._settle, run),
+            )
+            self.tasks.begin(task)
 
     def busy_with(self, run: str) -> bool:
         """Return whether better frames of a run are still to come."""
-        with self._lock:
-            return run in self._sketches or run in self._paintings
+        return self.tasks.get(_key(run)) is not None
 
-    def decoding(self, run: str, model: "Model") -> Iterator[tuple[int, int]]:
-        """Decode all frames of a stored run, however long it takes; for ``Studies``.
+    def decoding(self, run: str, model: "Model") -> "Work[None]":
+        """Decode all frames of a stored run, however long it takes; a study.
 
         Yields:
             (evaluations done, evaluations in all); after the last one the sheet is written.
@@ -69,84 +88,54 @@ class Easel:
             ValueError: If another model made the run: this decoder would draw it wrongly.
             StoreError: If the run is gone or damaged, or cannot be written.
         """
-        opened = open_stored(self._runs, run)
-        facts = opened.manifest
-        if facts["model"]["hash"] != model.hash:
+        opened = open_stored(self.runs, run)
+        if opened.manifest["model"]["hash"] != model.hash:
             raise ValueError(f"run {run} was made by another model than the one in memory.")
-        painter = SheetPainter(opened.trace, (facts["width"], facts["height"]), model.decode)
-        for done in painter.paint():
-            yield done, len(painter.kept)
-        write_sheet(self.folder, run, painter.sheet("decoded"))
+        yield from self._sheet(opened, ("decoded", model.decode))
 
-    def let_go(self) -> None:
-        """Forget which frames are final, and drop paintings in progress, which hold the decoder."""
-        with self._lock:
-            self._paintings.clear()
+    def forget_settled(self) -> None:
+        """Forget what is drawn as well as can be: now it may be drawn better, or not at all."""
+        with self.tasks.lock:
             self._settled.clear()
 
-    def sketch(self) -> bool:
-        """Draw one run's sheet by the quickest means; return whether there was one to draw."""
-        if not self._sketches:
-            return False
-        run, at_hand = next(iter(self._sketches.items()))
+    def _drawing(self, task: Task, run: str, at_hand: "Run | None") -> "Work[None]":
+        """Draw a run's sheet by the quickest means at once, then at leisure by the best."""
         if at_hand is None and self._decoded(run):
-            with self._lock:
-                self._settle(run)
-                self._sketches.pop(run, None)
-            return True
-        try:
-            opened = at_hand or open_stored(self._runs, run)
-            means = self._library.means(opened.manifest["model"]["hash"])
-            for _ in self._draw(opened, 0):
-                pass
-            with self._lock:
-                if len(means) > 1 and self._affordable(opened):
-                    self._paintings[run] = self._draw(opened, -1)
-                else:
-                    self._settle(run)
-        except BaseException as error:
-            self._give_up(run, error)
-        with self._lock:
-            self._sketches.pop(run, None)
-        return True
+            return
+        opened = at_hand or open_stored(self.runs, run)
+        means = self.held.means(opened.manifest["model"]["hash"])
+        for _ in self._sheet(opened, means[0]):
+            pass
+        if len(means) > 1 and self._affordable(opened):
+            task.priority = Priority.PAINTING
+            yield 0, len(opened.trace.kept)
+            yield from self._sheet(opened, means[-1])
 
-    def paint(self) -> bool:
-        """Draw one more evaluation by the best means; return whether there was one to draw."""
-        if not self._paintings:
-            return False
-        run, strokes = next(reversed(self._paintings.items()))
-        try:
-            next(strokes)
-            return True
-        except StopIteration:
-            with self._lock:
-                self._settle(run)
-        except BaseException as error:
-            self._give_up(run, error)
-        with self._lock:
-            self._paintings.pop(run, None)
-        return True
+    def _sheet(self, run: "Run", means: "Means") -> "Work[None]":
+        how, picture = means
+        facts = run.manifest
+        painter = SheetPainter(run.trace, (facts["width"], facts["height"]), picture)
+        for done in painter.paint():
+            yield done, len(painter.kept)
+        write_sheet(self.folder, run.id, painter.sheet(how))
 
     def _decoded(self, run: str) -> bool:
         sheet = read_sheet(self.folder, run)
         return sheet is not None and sheet.how == "decoded"
 
     def _affordable(self, run: "Run") -> bool:
-        return 2 * len(run.trace.kept) * self._library.decode_seconds < PATIENCE_SECONDS
+        return 2 * len(run.trace.kept) * self.held.decode_seconds < PATIENCE_SECONDS
 
-    def _draw(self, run: "Run", which: int) -> Iterator[int]:
-        facts = run.manifest
-        how, picture = self._library.means(facts["model"]["hash"])[which]
-        painter = SheetPainter(run.trace, (facts["width"], facts["height"]), picture)
-        yield from painter.paint()
-        write_sheet(self.folder, run.id, painter.sheet(how))
+    def _settle(self, run: str, state: str, error: BaseException | None, result: Any) -> None:
+        if error is not None and not self.tasks.closed:
+            log.warning("no frames for %s: %s", run, self.tasks.sentence(error))
+        with self.tasks.lock:
+            self.tasks.forget(_key(run))
+            if state != "cancelled":
+                self._settled[run] = None
+            if len(self._settled) > REMEMBERED:
+                self._settled.popitem(last=False)
 
-    def _give_up(self, run: str, error: BaseException) -> None:
-        log.warning("no frames for %s: %s", run, sentence(error))
-        with self._lock:
-            self._settle(run)
 
-    def _settle(self, run: str) -> None:
-        self._settled[run] = None
-        if len(self._settled) > REMEMBERED:
-            self._settled.popitem(last=False)
+def _key(run: str) -> str:
+    return f"frames of {run}"

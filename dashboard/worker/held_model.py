@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dashboard.shell.messages import named, sentence
 from dashboard.worker.snapshots import EMBEDDED, ModelRequest, ModelView
 
 if TYPE_CHECKING:
@@ -28,15 +27,27 @@ FAST_DECODE_SECONDS = 0.15
 MEASURE_AGAIN_SECONDS = 20.0  # after the first measurement; each further one waits twice as long
 
 
-class Library:
+class HeldModel:
     """Holds at most one model.
 
     Args:
+        sentence: Returns what to tell a person about an exception.
         load: As ``sdlab.load``; that one by default.
+
+    Attributes:
+        loading: The name of the model being loaded, or of the next that will be; "" if none is.
+        load_error: Why the last load failed, in a sentence; "" if it did not.
     """
 
-    def __init__(self, load: Callable[..., "Model"] | None = None) -> None:
+    def __init__(
+        self,
+        sentence: Callable[[BaseException], str],
+        load: Callable[..., "Model"] | None = None,
+    ) -> None:
+        self._sentence = sentence
         self._load = load
+        self.loading = EMBEDDED
+        self.load_error = ""
         self._began = False  # a load that failed leaves something in memory too
         self.model: Model | None = None
         self.engine: Engine | None = None
@@ -59,8 +70,19 @@ class Library:
         try:
             check(request.source, **_options(request))
         except Exception as error:
-            return named(request.source, sentence(error))
+            return self.told(request, error)
         return ""
+
+    def told(self, request: ModelRequest, error: BaseException) -> str:
+        """Return in a sentence why a model could not be loaded; the error may name it already."""
+        said = self._sentence(error)
+        what = "The model" if request.source in said else request.source
+        return f"{what} could not be loaded: {said}"
+
+    def at_hand(self) -> "tuple[Model | None, str, str]":
+        """Return the model in memory, its hash, and why there is none."""
+        view = self.view
+        return (self.model, view.hash, "") if view else (None, "", self.load_error)
 
     def holds(self, name: str) -> bool:
         """Return whether the model in memory has that name."""

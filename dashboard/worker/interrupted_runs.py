@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from sdlab.errors import brief
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.reading import read_file
 from sdlab.runs.run_folder import MANIFEST_LIMIT
@@ -20,18 +21,22 @@ from sdlab.runs.run_folder import MANIFEST_LIMIT
 log = logging.getLogger(__name__)
 
 
-class Ledger:
+class InterruptedRuns:
     """The live runs of this process, on disk.
 
     If the disk cannot be written, interruptions are forgotten, but no run fails.
 
     Args:
         root: Folder of the dashboard's own files; made when first needed.
+
+    Attributes:
+        unreadable: What is wrong with the files that ``recover`` passed over, a sentence each.
     """
 
     def __init__(self, root: Path) -> None:
         self._live = root / "live" / _process_name(os.getpid())
         self._interrupted = root / "interrupted"
+        self.unreadable: list[str] = []
 
     def begin(self, experiment: Experiment) -> None:
         """Note that a run is live."""
@@ -61,8 +66,14 @@ class Ledger:
                 for path in folder.glob("*.json"):
                     self._move(path)
                 shutil.rmtree(folder, ignore_errors=True)
-        found = [_read(path) for path in sorted(self._interrupted.glob("*.json"))]
-        return [experiment for experiment in found if experiment is not None]
+        found = []
+        for path in sorted(self._interrupted.glob("*.json")):
+            try:
+                found.append(_read(path))
+            except Exception as error:  # whatever somebody put there, the server starts
+                self.unreadable.append(brief(f"{path} cannot be read: {error}"))
+                log.warning("skipping unreadable %s: %s", path, error)
+        return found
 
     def _move(self, path: Path) -> None:
         try:
@@ -84,15 +95,11 @@ def _alive(name: str) -> bool:
         return False
 
 
-def _read(path: Path) -> Experiment | None:
-    try:
-        experiment = Experiment.from_dict(json.loads(read_file(path, MANIFEST_LIMIT)))
-        if experiment.id != path.stem:
-            raise ValueError(f"it holds the experiment {experiment.id}")
-        return experiment
-    except Exception as error:  # whatever somebody put there, the server starts
-        log.warning("skipping unreadable %s: %s", path, error)
-        return None
+def _read(path: Path) -> Experiment:
+    experiment = Experiment.from_dict(json.loads(read_file(path, MANIFEST_LIMIT)))
+    if experiment.id != path.stem:
+        raise ValueError(f"it holds the experiment {experiment.id}")
+    return experiment
 
 
 def _unlink(path: Path) -> None:

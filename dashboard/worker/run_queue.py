@@ -1,90 +1,44 @@
-"""Every run that this server knows, and the queue of those that wait.
+"""What waits to be run: runs, and other models that were asked for in between.
 
 It has no lock: the worker holds its lock around each call.
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections import deque
 
-from dashboard.worker.job import WorkerJob
-from dashboard.worker.snapshots import JobView, ModelRequest
-
-REMEMBERED = 300
-UNSAVED = 8
+from dashboard.worker.run_task import RunTask
+from dashboard.worker.snapshots import ModelRequest
 
 
-class Roster:
-    """Runs by their id, the latest last, and what waits.
+class RunQueue(deque[RunTask | ModelRequest]):
+    """Runs and other models that wait, first come, first served."""
 
-    Attributes:
-        queue: Runs and other models that wait, first come, first served.
-    """
-
-    def __init__(self) -> None:
-        self._jobs: OrderedDict[str, WorkerJob] = OrderedDict()
-        self.queue: deque[WorkerJob | ModelRequest] = deque()
-
-    def __contains__(self, run: str) -> bool:
-        return run in self._jobs
-
-    def get(self, run: str) -> WorkerJob | None:
-        """Return a run's job, or None."""
-        return self._jobs.get(run)
-
-    def every(self) -> Iterable[WorkerJob]:
-        """Return all jobs, the latest last."""
-        return self._jobs.values()
-
-    def views(self) -> list[JobView]:
-        """Return the snapshots of all runs that are not simply done, latest first."""
-        return [job.view for job in reversed(self._jobs.values()) if job.view.state != "done"]
-
-    def keep(self, job: WorkerJob) -> None:
-        """Know a run that does not wait, as one that was interrupted."""
-        self._jobs[job.id] = job
-
-    def add(self, job: WorkerJob) -> None:
-        """Let a run wait as the last one, in place of an older one of the same id."""
-        self._jobs[job.id] = job
-        self._jobs.move_to_end(job.id)
-        self.queue.append(job)
-        self._forget_old()
-        self.number()
-
-    def forget(self, run: str) -> None:
-        """Know a run no longer."""
-        self._jobs.pop(run, None)
-
-    def waiting(self) -> list[WorkerJob]:
+    def runs(self) -> list[RunTask]:
         """Return the runs that wait, the next one first."""
-        return [item for item in self.queue if isinstance(item, WorkerJob)]
+        return [item for item in self if isinstance(item, RunTask)]
 
     def models(self) -> list[str]:
         """Return the models that wait, the next one first."""
-        return [item.source for item in self.queue if isinstance(item, ModelRequest)]
+        return [item.source for item in self if isinstance(item, ModelRequest)]
 
     def last_model(self) -> str:
         """Return the model that will be in memory after all that waits, or "" if nothing does."""
-        if not self.queue:
-            return ""
-        last = self.queue[-1]
-        return last.source if isinstance(last, ModelRequest) else last.view.experiment.model
+        return model_of(self[-1]) if self else ""
+
+    def drop_cancelled(self) -> list[RunTask]:
+        """Return the runs that nobody waits for any more, which wait no longer."""
+        dropped = [run for run in self.runs() if run.cancelled]
+        for run in dropped:
+            self.remove(run)
+        self.number()
+        return dropped
 
     def number(self) -> None:
         """Tell every waiting run its place, from 1."""
-        for position, job in enumerate(self.waiting(), start=1):
-            if job.view.position != position:
-                job.set(position=position)
+        for position, run in enumerate(self.runs(), start=1):
+            if run.snapshot.position != position:
+                run.set(position=position)
 
-    def drop_unsaved(self) -> None:
-        """Let go of the oldest pictures that could not be written."""
-        unsaved = [job for job in self._jobs.values() if job.view.unsaved]
-        for job in unsaved[: max(0, len(unsaved) - UNSAVED)]:
-            job.run = None
-            job.set(unsaved=False)
 
-    def _forget_old(self) -> None:
-        ended = [j for j in self._jobs.values() if not j.view.live and not j.view.unsaved]
-        ended.sort(key=lambda job: job.view.state != "done")  # what is stored is not lost
-        for job in ended[: max(0, len(ended) - REMEMBERED)]:
-            del self._jobs[job.id]
+def model_of(item: RunTask | ModelRequest) -> str:
+    """Return the name of the model that something in the queue needs."""
+    return item.source if isinstance(item, ModelRequest) else item.experiment.model

@@ -4,18 +4,25 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboard.shell.messages import sentence
-from dashboard.worker.job import WorkerJob
+from dashboard.worker.run_task import RunTask
+from dashboard.worker.stored_runs import stored_hash
+from dashboard.worker.task import Priority
+from dashboard.worker.tasks import Tasks
 from sdlab.errors import SdlabError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from dashboard.worker.held_model import Library
+    from dashboard.worker.held_model import HeldModel
+    from sdlab.experiment.experiment import Experiment
+    from sdlab.runs.run import Run
+    from sdlab.sampling.job import Job
+    from sdlab.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -23,38 +30,29 @@ PREVIEW_SHARE = 10  # a preview waits this many times as long as making all of t
 CROWDED_SECONDS = 3.0  # where decoded previews would take longer, quick sketches are drawn
 PACED = 64  # rounds from which the pace is estimated
 LEAST_SHARE = 0.1  # the quickest of those, which other load has slowed least
+UNSAVED = 8  # pictures that could not be written are kept in memory
 
 
-class Flight:
+@dataclass(eq=False)
+class RunsInFlight:
     """The runs in the engine; belongs to the worker's thread.
 
-    Args:
-        library: Has the engine and the decoder.
+    Attributes:
+        tasks: Of the worker.
+        held: Has the engine and the decoder.
         runs: Folder of the stored runs.
-        watched: Tells whether anybody watches a run.
-        ended: Called with a job, how it ended, and why it failed.
+        done: Called with a run that is written, if its frames are to be drawn.
     """
 
-    def __init__(
-        self,
-        library: "Library",
-        runs: Path,
-        watched: Callable[[str], object],
-        ended: Callable[[WorkerJob, str, str], None],
-    ) -> None:
-        self._library = library
-        self._runs = runs
-        self._watched = watched
-        self._ended = ended
-        self._jobs: list[WorkerJob] = []
-        self._paces: deque[float] = deque(maxlen=PACED)
-        self._sketch_seconds = 0.0
+    tasks: Tasks
+    held: "HeldModel"
+    runs: Path
+    done: "Callable[[str, Run], None]"
+    _paces: deque[float] = field(default_factory=lambda: deque(maxlen=PACED))
+    _sketch_seconds: float = 0.0
 
     def __len__(self) -> int:
-        return len(self._jobs)
-
-    def __contains__(self, job: WorkerJob) -> bool:
-        return job in self._jobs
+        return len(self.tasks.line(Priority.RUN))
 
     @property
     def pace(self) -> float | None:
@@ -70,113 +68,139 @@ class Flight:
         """Forget the pace: another model will have another."""
         self._paces.clear()
 
-    def begin(self, job: WorkerJob) -> None:
-        """Hand a job to the engine; what the engine refuses has failed."""
-        assert self._library.engine is not None
-        try:
-            job.engine_job = self._library.engine.submit(job.view.experiment)
-        except BaseException as error:
-            self._ended(job, "failed", _told(error))
-            return
-        job.set(state="running", position=0, nfe=job.engine_job.nfe)
-        self._jobs.append(job)
+    def made(self, experiment: "Experiment") -> bool:
+        """Return whether a run is stored, and by the weights that would make it again."""
+        found, model = stored_hash(self.runs, experiment.id), self.held.view
+        if found is None or model is None:
+            return False
+        return model.name != experiment.model or model.hash == found
 
-    def cancel(self) -> None:
-        """Cancel in the engine what was cancelled here."""
-        for job in self._jobs:
-            if job.cancelled:
-                job.engine_job.cancel()
+    def begin(self, task: RunTask) -> None:
+        """Hand a run to the engine; what the engine refuses has failed."""
+        task.make = lambda model: self._flight(task)
+        task.advance(self.held.model)
+        if task.live:
+            self.tasks.enter(task)
 
     def round(self) -> bool:
         """Do one network call or decoding; return whether anything was in flight."""
-        if not self._jobs:
+        for task in self.tasks.line(Priority.RUN):
+            if task.cancelled:
+                task.end("cancelled")
+                self.tasks.withdraw(task)
+        engine = self.held.engine
+        if engine is None or not engine.jobs:
             return False
-        assert self._library.engine is not None
-        before, started = self._evaluations(), time.monotonic()
+        jobs, started = list(engine.jobs), time.monotonic()
+        before = sum(job.evaluation for job in jobs)
         try:
-            self._library.engine.round()
+            engine.round()
         except BaseException as error:
-            self.fail_all(_told(error))
+            self.fail_all(error)
             return True
-        self._measure(self._evaluations() - before, time.monotonic() - started)
-        draw, pause = self._means()
-        for job in list(self._jobs):
-            self._follow(job, draw, pause)
+        self._measure(sum(job.evaluation for job in jobs) - before, time.monotonic() - started)
+        for task in self.tasks.line(Priority.RUN):
+            task.advance(self.held.model)
+            if not task.live:
+                self.tasks.withdraw(task)
         return True
 
-    def save(self, job: WorkerJob) -> bool:
-        """Write a finished run; return whether it is written. If not, its picture is kept."""
-        assert job.run is not None
+    def save_again(self, task: RunTask) -> None:
+        """Let the picture of a run be written once more, if it could not be written before."""
+        task.make = lambda model: self._writing(task)
+        task.cancelled = False
+        task.set(state="saving", error="", unsaved=False)
+
+    def told(self, error: BaseException) -> str:
+        """Return why a run failed; of an error that is not ours also its own words.
+
+        It may come from a plug-in sampler, whose author needs the message.
+        """
+        said = self.tasks.sentence(error)
+        known = isinstance(error, (ValueError, SdlabError))
+        return said if known else f"{type(error).__name__}: {str(error)[:500]}. {said}"
+
+    def fail_all(self, error: BaseException) -> None:
+        """End all runs in flight with an error and take a fresh engine."""
+        runs = self.tasks.line(Priority.RUN)
+        if not runs:
+            return
+        from sdlab.sampling.engine import Engine
+
+        failure = SdlabError(self.told(error))
+        for task in runs:
+            self.tasks.withdraw(task)
+            task.end("failed", failure)
+        assert self.held.model is not None
+        self.held.engine = Engine(self.held.model)
+
+    def _flight(self, task: RunTask) -> "Work[None]":
+        """Take a run through the engine, whose rounds come in between, and to its folder."""
+        assert self.held.engine is not None
+        job = self.held.engine.submit(task.experiment)
+        task.set(position=0)
         try:
-            job.run.save(self._runs)
+            yield 0, job.nfe
+            while not job.over:
+                task.follow(job)
+                self._preview(task, job)
+                yield job.evaluation, job.nfe
+        finally:
+            job.cancel()
+        if job.error is not None:
+            raise job.error
+        task.follow(job)
+        task.run = job.result
+        assert task.run is not None
+        task.show(task.run.image)
+        yield from self._writing(task)
+
+    def _writing(self, task: RunTask) -> "Work[None]":
+        """Write a finished run in one piece; if the disk refuses, its picture is kept."""
+        assert task.run is not None
+        task.set(seconds_left=0.0)
+        try:
+            task.run.save(self.runs)
         except Exception as error:
-            reason = error.strerror if isinstance(error, OSError) else sentence(error)
-            self._ended(job, "failed", f"The picture is made but could not be saved: {reason}")
-            return False
-        self._ended(job, "done", "")
-        return True
+            task.set(unsaved=True)
+            self._drop_unsaved()
+            reason = error.strerror if isinstance(error, OSError) else self.tasks.sentence(error)
+            raise SdlabError(f"The picture is made but could not be saved: {reason}") from None
+        if task.frames:
+            self.done(task.id, task.run)
+        task.run = None
+        return
+        yield
 
-    def clear(self) -> None:
-        """Let go of all jobs."""
-        self._jobs.clear()
-
-    def _evaluations(self) -> int:
-        return sum(job.engine_job.evaluation for job in self._jobs)
+    def _drop_unsaved(self) -> None:
+        """Let go of the oldest pictures that could not be written."""
+        unsaved = [task for task in self.tasks.all(Priority.RUN) if task.snapshot.unsaved]
+        for task in unsaved[: max(0, len(unsaved) - UNSAVED)]:
+            assert isinstance(task, RunTask)
+            task.run = None
+            task.set(unsaved=False)
 
     def _measure(self, evaluations: int, seconds: float) -> None:
         """Count a round for the pace, unless it only decoded."""
         if evaluations:
             self._paces.append(seconds / evaluations)
 
+    def _preview(self, task: RunTask, job: "Job") -> None:
+        draw, pause = self._means()
+        if job.x0_pred is None or not task.wants_preview(pause):
+            return
+        started = time.monotonic()
+        try:
+            task.show(draw(job.x0_pred))
+            if draw != self.held.picture:
+                self._sketch_seconds = time.monotonic() - started
+        except Exception as error:  # the run itself may well go on
+            log.warning("no preview of %s: %s", task.id, self.tasks.sentence(error))
+
     def _means(self) -> "tuple[Callable[[Tensor], Image], float]":
         """Return how previews are made, and how long each waits: they get a tenth of the time."""
-        crowd = PREVIEW_SHARE * len(self._jobs)
-        pause = crowd * self._library.decode_seconds
+        crowd = PREVIEW_SHARE * len(self)
+        pause = crowd * self.held.decode_seconds
         if pause <= CROWDED_SECONDS:
-            return self._library.picture, pause
-        return self._library.sketch, crowd * self._sketch_seconds
-
-    def _follow(self, job: WorkerJob, draw: "Callable[[Tensor], Image]", pause: float) -> None:
-        state = job.engine_job.state
-        if state in ("failed", "cancelled"):
-            self._jobs.remove(job)
-            reason = job.engine_job.error
-            self._ended(job, state, _told(reason) if reason else "")
-            return
-        job.measure()
-        if state == "done":
-            self._jobs.remove(job)
-            job.run = job.engine_job.result
-            job.set(state="saving", seconds_left=0.0)
-            job.show(job.run.image)
-            self.save(job)
-        elif self._watched(job.id) and job.wants_preview(pause):
-            started = time.monotonic()
-            try:
-                job.show(draw(job.engine_job.x0_pred))
-                if draw != self._library.picture:
-                    self._sketch_seconds = time.monotonic() - started
-            except Exception as error:  # the run itself may well go on
-                log.warning("no preview of %s: %s", job.id, sentence(error))
-
-    def fail_all(self, reason: str) -> None:
-        """End all jobs with an error and take a fresh engine."""
-        if not self._jobs:
-            return
-        from sdlab.sampling.engine import Engine
-
-        for job in list(self._jobs):
-            self._ended(job, "failed", reason)
-        self.clear()
-        assert self._library.model is not None
-        self._library.engine = Engine(self._library.model)
-
-
-def _told(error: BaseException) -> str:
-    """Return why a run failed; of an error that is not ours also its own words.
-
-    It may come from a plug-in sampler, whose author needs the message.
-    """
-    said = sentence(error)
-    known = isinstance(error, (ValueError, SdlabError))
-    return said if known else f"{type(error).__name__}: {str(error)[:500]}. {said}"
+            return self.held.picture, pause
+        return self.held.sketch, crowd * self._sketch_seconds

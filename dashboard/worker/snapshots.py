@@ -1,6 +1,7 @@
 """Frozen snapshots of the worker, its model and its runs, safe to read from any thread."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 from sdlab.experiment.experiment import Experiment
 from sdlab.shipped import EMBEDDED
@@ -62,45 +63,52 @@ class ModelView:
 
 
 @dataclass(frozen=True)
-class JobView:
-    """One run, queued, running or ended.
+class Snapshot:
+    """A task at one moment.
 
     Attributes:
-        id: The experiment's id.
-        experiment: What is run.
+        id: What it goes by: a run's is its experiment's.
         state: One of ``LIVE`` or ``ENDED``.
-        evaluation: Network evaluations done.
-        nfe: Network evaluations in all; 0 while unknown.
-        position: Place in the queue, from 1; 0 once it runs.
-        rate: Solver steps per second; None before the first.
-        seconds_left: Until the last evaluation, by that rate.
-        preview: PNG of the latest x0_pred or of the picture.
+        done: Pieces of work done, network evaluations of most tasks.
+        total: Pieces in all; 0 while unknown.
+        seconds_left: Until the last piece, by the pace so far; None before the first.
+        result: What came of it, once it is done.
         error: What went wrong, in a sentence.
-        unsaved: Whether the picture is whole but could not be written.
         shared: How many sessions watch it.
+        unsaved: Whether the result is whole but could not be written.
     """
 
     id: str
-    experiment: Experiment
-    state: str
-    evaluation: int = 0
-    nfe: int = 0
-    position: int = 0
-    rate: float | None = None
+    state: str = "queued"
+    done: int = 0
+    total: int = 0
     seconds_left: float | None = None
-    preview: bytes | None = None
+    result: Any = None
     error: str = ""
-    unsaved: bool = False
     shared: int = 0
+    unsaved: bool = False
 
     @property
     def live(self) -> bool:
         """Whether it still waits or runs."""
         return self.state in LIVE
 
-    def with_(self, **changes: object) -> "JobView":
-        """Return a copy with the named fields changed."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+
+@dataclass(frozen=True)
+class RunSnapshot(Snapshot):
+    """One run, queued, running or ended.
+
+    Attributes:
+        experiment: What is run.
+        position: Place in the queue, from 1; 0 once it runs.
+        rate: Solver steps per second; None before the first.
+        preview: PNG of the latest x0_pred or of the picture.
+    """
+
+    experiment: Experiment = field(kw_only=True)
+    position: int = 0
+    rate: float | None = None
+    preview: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -419,7 +419,7 @@ def test_a_run_that_could_not_be_saved_can_be_saved_again(quick, monkeypatch):
 
 def test_frames_of_a_slow_decoder_are_decoded_by_a_button(open_page, monkeypatch):
     lab().ask(lambda model: None)
-    library = lab()._library
+    library = lab()._held
     monkeypatch.setattr(library, "view", replace(library.view, decodes_fast=False))
     monkeypatch.setattr(library, "_pause", float("inf"))
     run = lab().submit(Experiment(prompt="decode me", num_steps=2))

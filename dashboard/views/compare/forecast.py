@@ -8,8 +8,8 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
+from dashboard.worker.scheduler import IN_FLIGHT
 from dashboard.worker.snapshots import ModelView
-from dashboard.worker.worker import IN_FLIGHT
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.model_facts import ModelFacts

@@ -9,20 +9,20 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, show_error
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.routes import page_url, picture_url
-from dashboard.shell.state import come_back, leave, session_id, watches
+from dashboard.shell.state import come_back, session_id, watches
 from dashboard.views.compare.asked import ask
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.rows import looks, short_names
 from dashboard.views.compare.run_states import RunState, progress, states
 from dashboard.views.compare.summing import summaries
-from dashboard.widgets.job_panel import readable_seconds
+from dashboard.widgets.task_panel import cancel_button, readable_seconds
+from dashboard.widgets.ticking_panel import ticking_panel
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.experiment.experiment import Experiment
 
-POLL_SECONDS = 0.5
-HEARTBEAT_SECONDS = 5.0
+OTHERS = "Others wait for these runs, so they go on without you."
 REFERENCE_COLOR = "#8a90a3"
 _WORDS = {
     "queued": "waiting",
@@ -38,44 +38,29 @@ def live_panel(page: str, needed: NeededRuns) -> None:
     """Draw a comparison that has no result yet; keeps itself up to date while anything runs."""
     found = states(lab(), needed)
     if any(state.live for state in found.values()):
-        _live(page, needed)
+        ticking_panel(lambda: _draw(page, needed))
     elif any(state.state in ("missing", "interrupted") for state in found.values()):
         _stopped(page, needed, found)
     else:
         _summing(page, needed, found)
 
 
-@st.fragment(run_every=HEARTBEAT_SECONDS)
-def _live(page: str, needed: NeededRuns) -> None:
-    """Draw what updates itself, and restart it now and then: a browser may lose a timer."""
-    _ticking(page, needed)
-
-
-@st.fragment(run_every=POLL_SECONDS)
-def _ticking(page: str, needed: NeededRuns) -> None:
+def _draw(page: str, needed: NeededRuns) -> bool:
     found = states(lab(), needed)
     live = [run for run, state in found.items() if state.live]
     if not live:
-        st.rerun()
-    mine = watches(needed.id)
-    if mine:
+        return False
+    if watches(needed.id):
         for run in live:
             lab().touch(run, session_id())
     with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_progress"):
         done, total = progress(found, needed)
         st.progress(min(1.0, done / max(1, total)), text=_progress_text(found, done, total))
-        if mine:
-            st.button(
-                "Cancel",
-                key=f"{page}.cancel",
-                icon=":material/stop_circle:",
-                help="What is done is kept, and the results are shown for it.",
-                on_click=_cancel,
-                args=(needed, tuple(live)),
-            )
-        else:
-            st.button("Watch again", key=f"{page}.watch", on_click=come_back, args=(needed.id,))
+        cancel_button(
+            page, needed.id, OTHERS, live, "What is done is kept, and the results are shown for it."
+        )
     draw_tiles(page, needed, found)
+    return True
 
 
 def draw_tiles(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> None:
@@ -133,12 +118,6 @@ def _progress_text(found: Mapping[str, RunState], done: int, total: int) -> str:
     return " · ".join(parts)
 
 
-def _cancel(needed: NeededRuns, live: tuple[str, ...]) -> None:
-    if "left" in [lab().cancel(run, session_id()) for run in live]:
-        leave(needed.id)
-        st.toast("Others wait for these runs, so they go on without you.", icon=":material/group:")
-
-
 def _stopped(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> None:
     """Draw a comparison whose runs the server lost: go on, or sum up what there is."""
     done = sum(state.state == "done" for state in found.values())
@@ -149,7 +128,7 @@ def _stopped(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> No
     )
     view = summaries().view(needed.id)
     if view is not None and view.live:
-        _waiting(page, needed)
+        ticking_panel(lambda: _waiting(page, needed))
         return
     if view is not None and view.error:
         show_error(view.error)
@@ -196,15 +175,15 @@ def _summing(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> No
         )
         draw_tiles(page, needed, found)
         return
-    _waiting(page, needed)
+    ticking_panel(lambda: _waiting(page, needed))
 
 
-@st.fragment(run_every=POLL_SECONDS)
-def _waiting(page: str, needed: NeededRuns) -> None:
+def _waiting(page: str, needed: NeededRuns) -> bool:
     view = summaries().view(needed.id)
     if view is None or not view.live:
-        st.rerun()
+        return False
     word = "Reading the runs" if view.read < view.total else "Measuring and judging"
     share = view.read / max(1, view.total)
     st.progress(min(1.0, share), text=f"{word} · {view.read} of {view.total} …")
     draw_tiles(page, needed, states(lab(), needed))
+    return True

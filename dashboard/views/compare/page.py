@@ -19,7 +19,7 @@ from dashboard.views.compare.form import ComparisonDraft, as_parameters, compari
 from dashboard.views.compare.live import live_panel
 from dashboard.views.compare.summing import summaries
 from dashboard.views.compare.unfair import say_unfair
-from dashboard.widgets.job_panel import readable_seconds
+from dashboard.widgets.task_panel import readable_seconds
 from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.comparing.result import Result

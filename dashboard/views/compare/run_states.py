@@ -115,10 +115,10 @@ def _guess(experiment: Experiment) -> int:
 
 
 def _state(worker: Worker, run: str) -> RunState:
-    view = worker.get(run)
+    view = worker.get_run(run)
     if view is not None and view.state != "done":
         seen = f"{zlib.crc32(view.preview):08x}" if view.preview else ""
-        return RunState(view.state, view.evaluation, view.nfe, view.error, seen)
+        return RunState(view.state, view.done, view.total, view.error, seen)
     stored = _stored(worker.runs, run, _changed(worker.runs, run))
     return RunState("missing") if stored is None else RunState("done", stored[0], stored[0])
 

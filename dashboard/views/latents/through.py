@@ -18,6 +18,7 @@ from dashboard.widgets.latent_source import Latents, Source
 from dashboard.widgets.latent_statistics import statistics
 from dashboard.widgets.pictures import data_url, png
 from dashboard.widgets.run_film import MEANINGS, frame_labels
+from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.frames import ROWS
 from dashboard.worker.snapshots import ModelView
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 CHUNK = 6  # frames a question to the model, so that runs in flight wait for a moment only
 MOST_FRAMES = 120
 SIDE = 192
-POLL_SECONDS = 0.4
 
 
 def show(page: str, source: Source, model: ModelView) -> None:
@@ -114,18 +114,18 @@ def _frames(
             return there
         lab().want_frames(run.id)
         if lab().paints(run.id):  # something to look at in the meantime
-            _await_frames(run.id)
+            ticking_panel(lambda: _await_frames(run.id))
             means = "Linear map"
     changed = (lab().runs / run.id).stat().st_mtime
     made = _made(run.id, changed, name, means, tuple(kept), model.hash, run)
     return [Image.open(io.BytesIO(data)) for data in made]
 
 
-@st.fragment(run_every=POLL_SECONDS)
-def _await_frames(run: str) -> None:
+def _await_frames(run: str) -> bool:
     if not lab().paints(run):
-        st.rerun()
+        return False
     st.caption(":material/hourglass_top: Decoding them for a finer view …")
+    return True
 
 
 def _from_sheet(run: "Run", name: str, kept: list[int]) -> list[Image.Image]:

@@ -7,7 +7,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.navigation import page_path
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.pictures import thumbnail
-from dashboard.worker.snapshots import JobView
+from dashboard.worker.snapshots import RunSnapshot
 from sdlab.runs.listing import list_runs
 
 SHOWN = 200
@@ -23,7 +23,8 @@ def show_runs() -> None:
     frame = runs_table(stored)
     broken = frame["picture"].isna().to_numpy()
     problems += [f"The picture of {path} cannot be read." for path in stored["path"][broken]]
-    _damaged(problems)
+    _damaged(problems, "run folder", "run folders")
+    _damaged(lab().unreadable(), "note of an interrupted run", "notes of interrupted runs")
     if stored.empty:
         st.info(_EMPTY, icon=":material/grid_view:")
         st.page_link(page_path("experiment"), label="Experiment", icon=":material/science:")
@@ -83,10 +84,10 @@ def _columns() -> dict[str, object]:
     }
 
 
-def _damaged(problems: list[str]) -> None:
+def _damaged(problems: list[str], one: str, many: str) -> None:
     if problems:
-        word = "folder" if len(problems) == 1 else "folders"
-        with st.expander(f"{len(problems)} damaged run {word}", icon=":material/warning:"):
+        what = one if len(problems) == 1 else many
+        with st.expander(f"{len(problems)} damaged {what}", icon=":material/warning:"):
             for problem in problems[:20]:
                 st.text(problem)
 
@@ -101,7 +102,7 @@ def _unfinished() -> None:
                 _row(job)
 
 
-def _row(job: JobView) -> None:
+def _row(job: RunSnapshot) -> None:
     colors = {"failed": "red", "cancelled": "gray", "interrupted": "orange"}
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.badge(job.state, color=colors.get(job.state, "green"))

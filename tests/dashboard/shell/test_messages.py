@@ -7,8 +7,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import sdlab
-from dashboard.shell.messages import named, plain, sentence
-from sdlab.errors import ModelError
+from dashboard.shell.messages import plain, sentence
+from dashboard.worker.held_model import HeldModel
+from dashboard.worker.snapshots import ModelRequest
+from sdlab.errors import ModelError, SdlabError
 
 HARMLESS = set("\"'%,/;?@\\") | {"\\"}  # no Markdown begins with these alone
 
@@ -39,5 +41,19 @@ def test_a_model_that_cannot_be_loaded_is_named_once(tmp_path):
     place = str(tmp_path / "nothing")
     with pytest.raises(ModelError) as told:
         sdlab.load(place)
-    assert named(place, sentence(told.value)) == f"The model could not be loaded: {told.value}"
-    assert named("a/model", "no room.") == "a/model could not be loaded: no room."
+    held = HeldModel(sentence)
+    said = held.told(ModelRequest(place), told.value)
+    assert said == f"The model could not be loaded: {told.value}"
+    said = held.told(ModelRequest("a/model"), ModelError("no room."))
+    assert said == "a/model could not be loaded: no room."
+
+
+def test_an_unexpected_error_goes_to_the_log_and_not_to_the_screen(caplog):
+    assert sentence(ValueError("num_steps must be at least 1")) == "num_steps must be at least 1"
+    assert sentence(SdlabError("the disk is full")) == "the disk is full"
+    try:
+        raise KeyError("secret detail")
+    except KeyError as error:
+        said = sentence(error)
+    assert "secret" not in said and "KeyError" in said
+    assert "secret detail" in caplog.text and "Traceback" in caplog.text

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import sdlab
-from dashboard.worker.questions import BusyError
+from dashboard.shell.messages import sentence
 from dashboard.worker.snapshots import ModelRequest
+from dashboard.worker.task import BusyError, Priority
 from dashboard.worker.worker import Worker
 from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.experiment.experiment import Experiment
@@ -27,7 +28,7 @@ def make_worker(embedded, tmp_path):
 
     def made(load=None, **options):
         given = load or (lambda s=None, **k: again(embedded, s))
-        workers.append(Worker(tmp_path, load=given, **options))
+        workers.append(Worker(tmp_path, sentence, load=given, **options))
         return workers[-1]
 
     yield made
@@ -64,12 +65,12 @@ def test_the_answer_comes_from_the_workers_thread_without_gradients(worker):
 
 
 def test_a_question_before_the_first_page_wakes_the_worker(make_worker, monkeypatch):
-    monkeypatch.setattr("dashboard.worker.worker.LONGEST_PAINT_SECONDS", 600)
+    monkeypatch.setattr("dashboard.worker.scheduler.LONGEST_PAINT_SECONDS", 600)
     assert make_worker(after_page=True).ask(lambda model: model.name) == "embedded"
 
 
 def test_a_question_wakes_an_idle_worker(make_worker, monkeypatch):
-    monkeypatch.setattr("dashboard.worker.worker.IDLE_SECONDS", 600)
+    monkeypatch.setattr("dashboard.worker.scheduler.IDLE_SECONDS", 600)
     worker = make_worker()
     worker.ask(lambda model: None)
     until(lambda: worker._ready.is_set())
@@ -150,7 +151,7 @@ def test_what_comes_too_late_is_never_computed(worker):
     begun.wait(30)
     with pytest.raises(BusyError, match="did not find time within 0.05 s"):
         worker.ask(lambda model: computed.append("late"), timeout=0.05)
-    assert len(worker._desk) == 0
+    assert len(worker._tasks.line(Priority.QUESTION)) == 0
     let_go.set()
     first.join(30)
     worker.ask(lambda model: None)
@@ -169,7 +170,7 @@ def test_for_a_browser_that_is_gone_nothing_is_computed(make_worker):
     assert worker.ask(lambda model: "here", session="here") == "here"
     with pytest.raises(BusyError, match="Nobody waits"):
         worker.ask(lambda model: computed.append(1), session="gone")
-    assert not computed and len(worker._desk) == 0
+    assert not computed and len(worker._tasks.line(Priority.QUESTION)) == 0
 
 
 def test_nothing_keeps_an_answered_question_alive(worker):
@@ -234,7 +235,7 @@ def test_who_waits_when_the_worker_stops_is_told(make_worker):
 
     thread = threading.Thread(target=asking)
     thread.start()
-    until(lambda: len(worker._desk))
+    until(lambda: len(worker._tasks.line(Priority.QUESTION)))
     worker.stop(timeout=0.1)
     opened.set()
     thread.join(30)

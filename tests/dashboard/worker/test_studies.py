@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-from dashboard.worker.studies import CHANGED, KEPT, Studies
+from dashboard.shell.messages import sentence
+from dashboard.worker.task import Priority, changed
+from dashboard.worker.tasks import KEPT, Tasks
 
 
 def counting(total, seen=None):
@@ -25,29 +27,29 @@ def gone():
 
 @pytest.fixture
 def studies(gone):
-    return Studies(lambda: None, lambda session: session not in gone)
+    return Tasks(sentence, lambda session: session not in gone)
 
 
 def run_out(studies, model="model", model_hash="h"):
     for _ in range(1000):
-        if not studies.step(model, model_hash, "no model"):
+        if not studies.step(Priority.STUDY, model, model_hash, "no model"):
             return
     raise AssertionError("the studies do not end")
 
 
 def test_a_study_reports_and_leaves_its_result(studies):
-    studies.begin("a", counting(3), "h", "s")
-    assert studies.step("model", "h", "")
+    studies.study("a", counting(3), "h", "s")
+    assert studies.step(Priority.STUDY, "model", "h", "")
     assert (studies.get("a").done, studies.get("a").total) == (1, 3)
     run_out(studies)
     assert (studies.get("a").state, studies.get("a").result) == ("done", "model 3")
-    assert not studies.step("model", "h", "")
+    assert not studies.step(Priority.STUDY, "model", "h", "")
 
 
 def test_two_studies_take_turns(studies):
     seen = []
-    studies.begin("a", counting(2, seen), "h", "s")
-    studies.begin("b", counting(2, seen), "h", "s")
+    studies.study("a", counting(2, seen), "h", "s")
+    studies.study("b", counting(2, seen), "h", "s")
     run_out(studies)
     assert seen == [1, 1, 2, 2]
 
@@ -55,9 +57,9 @@ def test_two_studies_take_turns(studies):
 def test_the_same_key_is_computed_once(studies):
     seen = []
     for _ in range(2):
-        studies.begin("a", counting(3, seen), "h", "s")
+        studies.study("a", counting(3, seen), "h", "s")
     run_out(studies)
-    studies.begin("a", counting(3, seen), "h", "s")
+    studies.study("a", counting(3, seen), "h", "s")
     run_out(studies)
     assert seen == [1, 2, 3]
 
@@ -71,34 +73,34 @@ def test_cancel_closes_the_generator(studies):
         finally:
             closed.append(True)
 
-    studies.begin("a", make, "h", "s")
-    studies.step("model", "h", "")
-    assert studies.cancel("a", "s")
+    studies.study("a", make, "h", "s")
+    studies.step(Priority.STUDY, "model", "h", "")
+    assert studies.cancel("a", "s") == "cancelled"
     run_out(studies)
     assert studies.get("a").state == "cancelled" and closed == [True]
-    studies.begin("a", counting(1), "h", "s")
+    studies.study("a", counting(1), "h", "s")
     run_out(studies)
     assert studies.get("a").state == "done"
 
 
 def test_who_leaves_while_another_waits_ends_nothing(studies):
-    studies.begin("a", counting(2), "h", "s")
-    studies.begin("a", counting(2), "h", "t")
-    assert not studies.cancel("a", "s")
+    studies.study("a", counting(2), "h", "s")
+    studies.study("a", counting(2), "h", "t")
+    assert studies.cancel("a", "s") == "left"
     run_out(studies)
     assert studies.get("a").state == "done"
 
 
 def test_nobody_left_ends_it(studies, gone, monkeypatch):
-    studies.begin("a", counting(2), "h", "s")
+    monkeypatch.setattr("dashboard.worker.tasks.GRACE_SECONDS", -1.0)
+    studies.study("a", counting(2), "h", "s")
     gone.add("s")
-    monkeypatch.setattr("dashboard.worker.studies.GRACE_SECONDS", -1.0)
     run_out(studies)
     assert studies.get("a").state == "cancelled"
 
 
 def test_a_reload_within_the_grace_goes_on(studies, gone):
-    studies.begin("a", counting(2), "h", "s")
+    studies.study("a", counting(2), "h", "s")
     gone.add("s")
     run_out(studies)
     assert studies.get("a").state == "done"
@@ -109,34 +111,34 @@ def test_what_it_raises_is_told(studies):
         yield 1, 2
         raise ValueError("eta must be from 0 to 1, got 7.")
 
-    studies.begin("a", make, "h", "s")
+    studies.study("a", make, "h", "s")
     run_out(studies)
     assert studies.get("a").state == "failed" and "got 7" in studies.get("a").error
 
 
 def test_another_model_or_none_ends_it(studies):
-    studies.begin("a", counting(2), "h", "s")
+    studies.study("a", counting(2), "h", "s")
     run_out(studies, model_hash="other")
-    assert studies.get("a").error == CHANGED
-    studies.begin("b", counting(2), "h", "s")
+    assert studies.get("a").error == changed("start")
+    studies.study("b", counting(2), "h", "s")
     run_out(studies, model=None, model_hash="")
     assert studies.get("b").error == "no model"
 
 
 def test_letting_go_and_closing(studies):
-    studies.begin("a", counting(2), "h", "s")
+    studies.study("a", counting(2), "h", "s")
     studies.let_go()
     assert studies.get("a").state == "failed" and len(studies) == 0
     studies.close()
-    studies.begin("b", counting(2), "h", "s")
+    studies.study("b", counting(2), "h", "s")
     assert "restart the server" in studies.get("b").error
 
 
 def test_old_results_are_forgotten(studies):
-    for number in range(KEPT + 5):
-        studies.begin(str(number), counting(1), "h", "s")
+    for number in range(KEPT[Priority.STUDY] + 5):
+        studies.study(str(number), counting(1), "h", "s")
         run_out(studies)
-    assert studies.get("0") is None and studies.get(str(KEPT + 4)) is not None
+    assert studies.get("0") is None and studies.get(str(KEPT[Priority.STUDY] + 4)) is not None
 
 
 def test_in_the_worker_beside_a_run(runs_folder):
@@ -155,10 +157,10 @@ def test_in_the_worker_beside_a_run(runs_folder):
         return there_and_back(model, torch.zeros(shape), DdimSettings(num_steps=6, method="naive"))
 
     run = lab().submit(Experiment(prompt="beside a study", num_steps=6))
-    lab().studies.begin("beside", make, model_hash, "nobody")
+    lab().study("beside", make, model_hash, "nobody")
     end = time.monotonic() + 240
-    while lab().studies.get("beside").live or lab().get(run).live:
+    while lab().get("beside").live or lab().get(run).live:
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert lab().studies.get("beside").state == "done"
+    assert lab().get("beside").state == "done"
     assert lab().get(run).state == "done"

@@ -8,7 +8,10 @@ import weakref
 import pytest
 
 import sdlab
+from dashboard.shell.messages import sentence
 from dashboard.worker.snapshots import ModelRequest
+from dashboard.worker.task import Priority
+from dashboard.worker.tasks import KEPT
 from dashboard.worker.worker import Worker
 from sdlab.errors import ModelError, StoreError
 from sdlab.experiment.experiment import Experiment
@@ -31,7 +34,7 @@ def make_worker(model, tmp_path):
 
     def made(load=None, **options):
         given = load or (lambda source=None, **kwargs: again(model, source))
-        workers.append(Worker(tmp_path, load=given, **options))
+        workers.append(Worker(tmp_path, sentence, load=given, **options))
         return workers[-1]
 
     yield made
@@ -52,7 +55,7 @@ def ended(worker, run):
 
 
 def running(worker, run):
-    return until(lambda: (v := worker.get(run)) and v.evaluation > 0 and v)
+    return until(lambda: (v := worker.get(run)) and v.done > 0 and v)
 
 
 def test_a_run_is_made_stored_and_not_made_twice(make_worker, tmp_path):
@@ -102,7 +105,7 @@ def test_cancel_by_one_of_two_leaves_by_the_last_ends(make_worker):
     assert worker.get(run).live
     assert worker.cancel(run, "you") == "cancelled"
     view = ended(worker, run)
-    assert view.state == "cancelled" and 0 < view.evaluation < 900
+    assert view.state == "cancelled" and 0 < view.done < 900
     assert worker.cancel(run, "you") == "ended"
 
 
@@ -126,7 +129,7 @@ def test_cancel_while_it_waits(make_worker, model):
     assert [worker.get(r).position for r in (first, second)] == [1, 2]
     assert worker.cancel(first, "me") == "cancelled"
     opened.set()
-    assert ended(worker, first).evaluation == 0
+    assert ended(worker, first).done == 0
     assert ended(worker, second).state == "done"
 
 
@@ -208,7 +211,7 @@ def test_a_preview_that_fails_costs_only_the_preview(make_worker, monkeypatch):
 
     worker = make_worker()
     until(lambda: worker.status().model)
-    monkeypatch.setattr(worker._library, "picture", full)
+    monkeypatch.setattr(worker._held, "picture", full)
     run = worker.submit(Experiment(prompt="a cat", seed=21, num_steps=12))
     worker.touch(run, "one")
     assert ended(worker, run).state == "done"
@@ -220,7 +223,7 @@ def test_a_defect_anywhere_ends_the_runs_in_flight_not_the_worker(make_worker, m
     run = worker.submit(LONG)
     running(worker, run)
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "_admit", lambda: 1 / 0)
+        patch.setattr(worker._scheduler, "_admit", lambda: 1 / 0)
         assert ended(worker, run).state == "failed"
     other = worker.submit(Experiment(prompt="a cat", seed=22, num_steps=2))
     assert ended(worker, other).state == "done"
@@ -229,13 +232,13 @@ def test_a_defect_anywhere_ends_the_runs_in_flight_not_the_worker(make_worker, m
 @pytest.mark.parametrize("error", [OSError("disk gone"), SystemExit(3), KeyboardInterrupt()])
 def test_a_run_whose_start_fails_has_failed_and_the_next_runs(make_worker, monkeypatch, error):
     def fails(runs, run):
-        if threading.current_thread() is worker._thread:
+        if threading.current_thread() is worker._scheduler.thread:
             raise error
         return None
 
     worker = make_worker()
     with monkeypatch.context() as patch:
-        patch.setattr("dashboard.worker.worker.stored_hash", fails)
+        patch.setattr("dashboard.worker.runs_in_flight.stored_hash", fails)
         run = worker.submit(SHORT)
         view = ended(worker, run)
         assert view.state == "failed" and type(error).__name__ in view.error
@@ -245,14 +248,14 @@ def test_a_run_whose_start_fails_has_failed_and_the_next_runs(make_worker, monke
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_what_would_end_a_program_does_not_end_the_worker(make_worker, monkeypatch, error):
-    def fails():
+    def fails(*args):
         raise error
 
     worker = make_worker()
     run = worker.submit(LONG)
     running(worker, run)
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "_answer", fails)
+        patch.setattr(worker._tasks, "step", fails)
         assert ended(worker, run).state == "failed"
     assert ended(worker, worker.submit(SHORT)).state == "done"
     assert not worker.status().stopped
@@ -282,8 +285,8 @@ def test_a_sampler_that_quits_ends_its_own_run_only(make_worker, monkeypatch):
     armed.set()
     view = ended(worker, run)
     assert view.state == "failed" and "quitter asked the program to end" in view.error
-    before = worker.get(other).evaluation
-    until(lambda: worker.get(other).evaluation > before + 1)
+    before = worker.get(other).done
+    until(lambda: worker.get(other).done > before + 1)
     assert worker.get(other).state == "running"
 
 
@@ -308,7 +311,7 @@ def test_what_is_asked_of_an_ended_worker_has_failed(make_worker):
     ],
 )
 def test_what_cannot_be_loaded_does_not_wait_in_the_queue(tmp_path, name, message):
-    worker = Worker(tmp_path, after_page=True)  # its thread sleeps: nothing here waits for it
+    worker = Worker(tmp_path, sentence, after_page=True)  # its thread sleeps
     try:
         assert not worker.load(ModelRequest(name))
         assert message in worker.status().load_error
@@ -317,7 +320,7 @@ def test_what_cannot_be_loaded_does_not_wait_in_the_queue(tmp_path, name, messag
         assert worker.status().queued == 0 and worker.status().at_hand == "embedded"
         assert worker.load(ModelRequest("embedded"))
     finally:
-        worker._stopping = True  # before it is awake and loads anything
+        worker._scheduler._stopping = True  # before it is awake and loads anything
         worker.stop()
 
 
@@ -331,10 +334,10 @@ def test_a_refusal_outlives_the_load_in_progress(tmp_path, model):
         go_on.wait(60)
         return Model(model.pipeline, source or "embedded")
 
-    worker = Worker(tmp_path, load=load)
+    worker = Worker(tmp_path, sentence, load=load)
     try:
         begun.wait(60)
-        worker._library.trouble = lambda request: "nonsense could not be loaded"
+        worker._held.trouble = lambda request: "nonsense could not be loaded"
         assert not worker.load(ModelRequest("nonsense"))
         go_on.set()
         until(lambda: worker.status().model and not worker.status().loading)
@@ -503,7 +506,7 @@ def test_frames_wait_until_somebody_looks(make_worker):
 
 
 def test_what_failed_is_remembered_longer_than_what_is_stored(make_worker, monkeypatch):
-    monkeypatch.setattr("dashboard.worker.run_queue.REMEMBERED", 2)
+    monkeypatch.setitem(KEPT, Priority.RUN, 2)
     worker = make_worker()
     failed = worker.submit(SHORT.with_(eta=0.5, solver="heun"))
     assert ended(worker, failed).state == "failed"
@@ -524,15 +527,15 @@ def test_a_crowd_is_sketched_and_a_few_are_decoded(make_worker, monkeypatch):
 
     worker = make_worker()
     until(lambda: worker.status().model)
-    library, drawn = worker._library, []
-    library.decode_seconds = 0.05
+    held, drawn = worker._held, []
+    held.decode_seconds = 0.05
 
     def noted(name):
-        real = getattr(library, name)
+        real = getattr(held, name)
         return lambda latents: drawn.append(name) or real(latents)
 
     for name in ("sketch", "picture"):
-        monkeypatch.setattr(library, name, noted(name))
+        monkeypatch.setattr(held, name, noted(name))
     runs = [worker.submit(LONG.with_(seed=seed)) for seed in range(7)]
     for run in runs:
         worker.touch(run, "a")
@@ -544,7 +547,7 @@ def test_a_crowd_is_sketched_and_a_few_are_decoded(make_worker, monkeypatch):
     worker.cancel(runs[0], "a")
     ended(worker, runs[0])
     latents = torch.zeros(1, 4, 16, 12)
-    assert library.sketch(latents).size == library.model.preview(latents).size
+    assert held.sketch(latents).size == held.model.preview(latents).size
 
 
 def test_a_decoder_that_looked_slow_under_load_is_measured_again(make_worker, monkeypatch):
@@ -585,12 +588,12 @@ def test_all_frames_are_decoded_by_choice_and_stay_so(make_worker, monkeypatch):
     until(lambda: worker.sheet(run) and not worker.paints(run))
     assert worker.sheet(run).how == "linear"
     model = worker.status().model
-    worker.studies.begin("frames", worker.decoding(run), model.hash, "me")
-    until(lambda: not worker.studies.get("frames").live)
-    view = worker.studies.get("frames")
+    worker.study("frames", worker.decoding(run), model.hash, "me")
+    until(lambda: not worker.get("frames").live)
+    view = worker.get("frames")
     assert (view.state, view.done, view.total) == ("done", 2, 2)
     assert worker.sheet(run).how == "decoded"
-    worker._easel.let_go()
+    worker._painter.forget_settled()
     worker.want_frames(run)
     until(lambda: not worker.paints(run))
     assert worker.sheet(run).how == "decoded"
@@ -603,6 +606,6 @@ def test_no_other_models_decoder_draws_a_run(make_worker):
     manifest = worker.runs / run / "manifest.json"
     own = worker.status().model.hash
     manifest.write_text(manifest.read_text().replace(own, "0" * 16))
-    worker.studies.begin("frames", worker.decoding(run), own, "me")
-    until(lambda: not worker.studies.get("frames").live)
-    assert "made by another model" in worker.studies.get("frames").error
+    worker.study("frames", worker.decoding(run), own, "me")
+    until(lambda: not worker.get("frames").live)
+    assert "made by another model" in worker.get("frames").error

@@ -6,7 +6,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import sdlab
+from dashboard.views.run.page import python_code
 from dashboard.widgets.run_stage import _made
+from sdlab.experiment.experiment import Experiment
 
 
 def _line(fields):
@@ -66,3 +68,17 @@ def test_the_page_says_what_was_made_in_shared_calls(facts, shared):
         "height": 64,
     }
     assert _made({**manifest, **facts}).endswith("made in shared calls") == shared
+
+
+def test_the_python_lines_make_the_same_experiment():
+    experiment = Experiment(
+        prompt="a 'cat'\n", seed=2**64 - 1, solver="heun", curve="karras",
+        curve_options={"rho": 5.0}, width=96,
+    )  # fmt: skip
+    code = python_code(experiment.to_dict())
+    made = {}
+    body = code.split("model = sdlab.load()\n")[1].split("run = ")[0]
+    import sdlab
+
+    exec(body, {"sdlab": sdlab}, made)
+    assert made["experiment"] == experiment

@@ -1,0 +1,70 @@
+"""A run as a task of the worker: how far it is, its preview, its picture if that is not stored."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from dashboard.worker.preview import png
+from dashboard.worker.snapshots import RunSnapshot
+from dashboard.worker.task import Task
+
+if TYPE_CHECKING:
+    from sdlab.experiment.experiment import Experiment
+    from sdlab.runs.run import Run
+    from sdlab.sampling.job import Job
+
+PREVIEW_SECONDS = 0.3
+
+
+@dataclass(eq=False)
+class RunTask(Task):
+    """A run that was asked for.
+
+    Attributes:
+        frames: Whether the scrubber's frames are to be drawn once it is done.
+        run: What could not be written, to be tried again.
+    """
+
+    snapshot: RunSnapshot
+    frames: bool = True
+    run: "Run | None" = None
+    _shown: float = 0.0
+
+    @property
+    def experiment(self) -> "Experiment":
+        """What is run."""
+        return self.snapshot.experiment
+
+    def follow(self, job: "Job") -> None:
+        """Copy the engine's state, and the steps per second since it started the run."""
+        rate = None
+        if job.started is not None:
+            self.started = job.started
+            seconds = max(1e-6, (job.ended or time.monotonic()) - job.started)
+            rate = job.evaluation / seconds * self.experiment.num_steps / max(1, job.nfe) or None
+        self.set(state="saving" if job.over else job.state, done=job.evaluation, rate=rate)
+
+    def wants_preview(self, pause: float) -> bool:
+        """Return whether somebody watches, and saw the last preview ``pause`` seconds ago."""
+        old = time.monotonic() - self._shown > max(pause, PREVIEW_SECONDS)
+        return old and bool(self.watchers.count())
+
+    def show(self, picture: Image.Image) -> None:
+        """Make a picture the preview."""
+        self.set(preview=png(picture))
+        self._shown = time.monotonic()
+
+    def unwanted(self) -> bool:
+        """Return whether it was cancelled before its picture was whole."""
+        return self.cancelled and self.run is None
+
+    def end(self, state: str, error: BaseException | None = None, result: Any = None) -> None:
+        """Note how the run ended, and release everything it held but an unsaved picture."""
+        self.set(position=0, **({"preview": None} if state == "done" else {}))
+        super().end(state, error, result)
+
+    def stop(self) -> None:
+        """End it because the worker has ended; the next server lists it."""
+        self.end("interrupted")
