@@ -32,3 +32,13 @@ def test_the_manual_is_linked_from_both_tables_of_contents():
     for contents in (ROOT / "README.md", ROOT / "docs/README.md"):
         linked = {Path(link).name for link in LINKED.findall(contents.read_text(encoding="utf-8"))}
         assert pages <= linked, contents
+
+
+def test_the_architecture_page_draws_every_room():
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    library, dashboard = re.findall(r"```\n(.*?)```", text, re.DOTALL)[:2]
+    for drawn, top in ((library, "sdlab"), (dashboard, "dashboard")):
+        names = {line.split()[0].split("/")[0] for line in drawn.splitlines()}
+        rooms = {path.parent.name for path in ROOT.glob(f"{top}/*/__init__.py")}
+        assert rooms <= names, rooms - names
+        assert names - rooms <= {"ground", "pages", "dashboard"}
