@@ -25,6 +25,7 @@ MOVED = {
     "sdlab.inversion": "sdlab.ddim",
     "sdlab.latents.preview": "sdlab.models.preview",
     "sdlab.latents.tiny": "sdlab.models.tiny",
+    "sdlab.linting.subject": "sdlab.linting.inspected_course",
     "sdlab.noise.bounds": "sdlab.bounds",
     "sdlab.noise.closed_form": "sdlab.noise.curves",
     "sdlab.sampling.course": "sdlab.solvers.course",

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from sdlab.errors import SchedulerError
+from sdlab.linting.inspected_course import InspectedCourse
 from sdlab.linting.registry import Finding, rule
-from sdlab.linting.subject import Subject
 
 FEW = 20
 LOWERED_BELOW = 15
@@ -23,7 +23,7 @@ LOWERED_BELOW = 15
     fix="Compare at equal NFE: about half the steps for a sampler of two evaluations a step.",
     source="Karras et al. 2022 (arXiv 2206.00364), figure 2; Liu et al. 2022 (arXiv 2202.09778)",
 )
-def nfe_unlike_steps(subject: Subject) -> Iterator[Finding]:
+def nfe_unlike_steps(subject: InspectedCourse) -> Iterator[Finding]:
     """Count."""
     nfe, steps = subject.course.nfe, subject.num_steps
     if nfe != steps:
@@ -43,7 +43,7 @@ def nfe_unlike_steps(subject: Subject) -> Iterator[Finding]:
     fix="Pair them by the scheduler's step_index, or take them from sdlab.course.",
     source="diffusers KDPM2DiscreteScheduler.set_timesteps",
 )
-def sigmas_unlike_timesteps(subject: Subject) -> Iterator[Finding]:
+def sigmas_unlike_timesteps(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the lengths of the scheduler's tables."""
     table = getattr(subject.scheduler, "sigmas", None)
     if table is not None and len(table) != subject.course.nfe + 1:
@@ -63,7 +63,7 @@ def sigmas_unlike_timesteps(subject: Subject) -> Iterator[Finding]:
     fix="Nothing for pictures; for a measured order take all step counts on one side of 15.",
     source="Lu et al. 2022 (arXiv 2211.01095), section 5; diffusers lower_order_final",
 )
-def order_lowered(subject: Subject) -> Iterator[Finding]:
+def order_lowered(subject: InspectedCourse) -> Iterator[Finding]:
     """Sample a Gaussian with the flag on and off."""
     if _flag(subject) is True and _flag_acts(subject):
         yield Finding(
@@ -85,7 +85,7 @@ def order_lowered(subject: Subject) -> Iterator[Finding]:
     fix="Leave lower_order_final at True.",
     source="Lu et al. 2022 (arXiv 2211.01095), section 5; diffusers lower_order_final",
 )
-def order_not_lowered(subject: Subject) -> Iterator[Finding]:
+def order_not_lowered(subject: InspectedCourse) -> Iterator[Finding]:
     """Sample a Gaussian with the flag on and off, below 15 steps."""
     few = subject.num_steps < LOWERED_BELOW
     if few and _flag(subject) is False and _flag_acts(subject):
@@ -108,7 +108,7 @@ def order_not_lowered(subject: Subject) -> Iterator[Finding]:
     fix="Use fewer than 15 steps, or euler_at_final=True where the class has it.",
     source="diffusers DPMSolverMultistepScheduler.step",
 )
-def order_flag_idle(subject: Subject) -> Iterator[Finding]:
+def order_flag_idle(subject: InspectedCourse) -> Iterator[Finding]:
     """Sample a Gaussian with the flag on and off, where it was asked for."""
     asked = subject.request.options.get("lower_order_final") is True
     if asked and _flag(subject) is True and not _flag_acts(subject):
@@ -129,7 +129,7 @@ def order_flag_idle(subject: Subject) -> Iterator[Finding]:
     fix="Use more steps, a smaller eta, or a deterministic solver.",
     source="Song et al. 2021 (arXiv 2010.02502), table 1; arXiv 2206.00364, section 4",
 )
-def noise_with_few_steps(subject: Subject) -> Iterator[Finding]:
+def noise_with_few_steps(subject: InspectedCourse) -> Iterator[Finding]:
     """Measure the fresh noise in every step."""
     done = subject.rehearsal
     if subject.num_steps < FEW and done.stochastic and not _is_consistency(subject):
@@ -151,28 +151,28 @@ def noise_with_few_steps(subject: Subject) -> Iterator[Finding]:
     fix="Use it with an LCM or TCD model or LoRA; else another sampler.",
     source="Luo et al. 2023 (arXiv 2310.04378); Zheng et al. 2024 (arXiv 2402.19159)",
 )
-def needs_distilled_model(subject: Subject) -> Iterator[Finding]:
+def needs_distilled_model(subject: InspectedCourse) -> Iterator[Finding]:
     """Look for the samplers of consistency models."""
     if _is_consistency(subject):
         yield Finding(f"{subject.course.name} expects a consistency model.")
 
 
-def _is_consistency(subject: Subject) -> bool:
+def _is_consistency(subject: InspectedCourse) -> bool:
     own = subject.scheduler is None and subject.course.name == "lcm"
     return own or "original_inference_steps" in subject.config
 
 
-def _order(subject: Subject) -> Any:
+def _order(subject: InspectedCourse) -> Any:
     return subject.config.get("solver_order", subject.config.get("predictor_order", 2))
 
 
-def _flag(subject: Subject) -> bool | None:
+def _flag(subject: InspectedCourse) -> bool | None:
     if subject.scheduler is None:
         return None
     return subject.config.get("lower_order_final")
 
 
-def _flag_acts(subject: Subject) -> bool:
+def _flag_acts(subject: InspectedCourse) -> bool:
     """Return whether the other value of the flag gives another result."""
     try:
         other = subject.variant(options={"lower_order_final": not _flag(subject)})

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from sdlab.errors import SchedulerError
+from sdlab.linting.inspected_course import InspectedCourse, parameters
 from sdlab.linting.registry import Finding, rule
-from sdlab.linting.subject import Subject, parameters
 from sdlab.noise.curves import SPACINGS
 from sdlab.solvers import from_diffusers as adapter
 
@@ -25,7 +25,7 @@ from sdlab.solvers import from_diffusers as adapter
     fix="Choose a scheduler that follows the spacing, or do not set it.",
     source="diffusers LCMScheduler.set_timesteps; found by setting each spacing",
 )
-def spacing_ignored(subject: Subject) -> Iterator[Finding]:
+def spacing_ignored(subject: InspectedCourse) -> Iterator[Finding]:
     """Ask whether the class follows any spacing."""
     asked = subject.request.options.get("timestep_spacing")
     asked = asked or subject.request.config.get("timestep_spacing")
@@ -51,7 +51,7 @@ def spacing_ignored(subject: Subject) -> Iterator[Finding]:
     fix="Leave it out, or set what it needs beside it.",
     source="Found by running with and without it",
 )
-def option_without_effect(subject: Subject) -> Iterator[Finding]:
+def option_without_effect(subject: InspectedCourse) -> Iterator[Finding]:
     """Run with and without each option."""
     passive = {"timestep_spacing", "lower_order_final", "noise_sampler_seed"}
     for name, value in subject.request.options.items():
@@ -63,12 +63,12 @@ def option_without_effect(subject: Subject) -> Iterator[Finding]:
             yield Finding(f"{name}={value!r} gives the same result as leaving it out.")
 
 
-def _is_default(subject: Subject, name: str, value: object) -> bool:
+def _is_default(subject: InspectedCourse, name: str, value: object) -> bool:
     default = parameters(type(subject.scheduler)).get(name)
     return bool(value == subject.request.config.get(name, default))
 
 
-def _same_without(subject: Subject, name: str) -> bool:
+def _same_without(subject: InspectedCourse, name: str) -> bool:
     try:
         other = subject.without(name)
     except ValueError:  # what is refused without it says that it acts
@@ -88,7 +88,7 @@ def _same_without(subject: Subject, name: str) -> bool:
     fix="Set clip_sample=False.",
     source="diffusers DDIMScheduler clip_sample; Stable Diffusion 1.5 scheduler_config.json",
 )
-def clip_sample(subject: Subject) -> Iterator[Finding]:
+def clip_sample(subject: InspectedCourse) -> Iterator[Finding]:
     """Look whether a step holds a picture of +-30 within the range."""
     if subject.config.get("clip_sample") is True and _acts(subject, "clip_sample"):
         reach = subject.config.get("clip_sample_range", 1.0)
@@ -107,14 +107,14 @@ def clip_sample(subject: Subject) -> Iterator[Finding]:
     fix="Set thresholding=False.",
     source="Saharia et al. 2022 (arXiv 2205.11487), section 2.3; diffusers thresholding",
 )
-def thresholding(subject: Subject) -> Iterator[Finding]:
+def thresholding(subject: InspectedCourse) -> Iterator[Finding]:
     """Look whether a step scales a picture of +-30."""
     if subject.config.get("thresholding") is True and _acts(subject, "thresholding"):
         ratio = subject.config.get("dynamic_thresholding_ratio", 0.995)
         yield Finding(f"x0_pred is scaled down by its {ratio:.1%} quantile in every step.")
 
 
-def _acts(subject: Subject, flag: str) -> bool:
+def _acts(subject: InspectedCourse, flag: str) -> bool:
     """Return whether a flag changes what the steps do to a picture of +-30."""
     if subject.scheduler is None:
         return False
@@ -138,7 +138,7 @@ def _acts(subject: Subject, flag: str) -> bool:
     fix="Correct the name, or remove the entry.",
     source="diffusers ConfigMixin.from_config",
 )
-def unknown_entry(subject: Subject) -> Iterator[Finding]:
+def unknown_entry(subject: InspectedCourse) -> Iterator[Finding]:
     """Look for each entry among the parameters of all classes."""
     known = _known_entries()
     for name in _entries(subject):
@@ -159,7 +159,7 @@ def unknown_entry(subject: Subject) -> Iterator[Finding]:
     fix="Nothing, unless you count on the entry.",
     source="diffusers ConfigMixin.from_config",
 )
-def ignored_entry(subject: Subject) -> Iterator[Finding]:
+def ignored_entry(subject: InspectedCourse) -> Iterator[Finding]:
     """Name the entries that other classes know, where they say something else than a default."""
     if subject.scheduler is None:
         return
@@ -173,7 +173,7 @@ def ignored_entry(subject: Subject) -> Iterator[Finding]:
         yield Finding(f"{subject.course.name} does not take {', '.join(ignored)}.")
 
 
-def _entries(subject: Subject) -> list[str]:
+def _entries(subject: InspectedCourse) -> list[str]:
     return sorted(name for name in subject.request.config if not name.startswith("_"))
 
 
@@ -198,7 +198,7 @@ def _known_entries() -> dict[str, list[object]]:
     fix="Use another scheduler; DDIM, DPM++ and UniPC take all three.",
     source="Found by running a step",
 )
-def prediction_type_refused(subject: Subject) -> Iterator[Finding]:
+def prediction_type_refused(subject: InspectedCourse) -> Iterator[Finding]:
     """Run a step; if it fails, run it again with epsilon."""
     kind = subject.prediction_type
     if subject.rehearsal.error and kind != "epsilon" and not _fails_with_epsilon(subject):
@@ -217,7 +217,7 @@ def prediction_type_refused(subject: Subject) -> Iterator[Finding]:
     fix="See the message; leave the options that it names at their defaults.",
     source="Found by making the scheduler",
 )
-def scheduler_refuses(subject: Subject) -> Iterator[Finding]:
+def scheduler_refuses(subject: InspectedCourse) -> Iterator[Finding]:
     """Find nothing: ``lint`` reports it where there is no course to look at."""
     yield from ()
 
@@ -230,7 +230,7 @@ def scheduler_refuses(subject: Subject) -> Iterator[Finding]:
     fix="See the message; for a solver of your own, run it under sdlab.course on a small tensor.",
     source="Found by running every step",
 )
-def step_fails(subject: Subject) -> Iterator[Finding]:
+def step_fails(subject: InspectedCourse) -> Iterator[Finding]:
     """Run every step."""
     done = subject.rehearsal
     if done.failed_at is None:
@@ -244,7 +244,7 @@ def step_fails(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _fails_with_epsilon(subject: Subject) -> bool:
+def _fails_with_epsilon(subject: InspectedCourse) -> bool:
     try:
         plain = subject.variant(config={"prediction_type": "epsilon"})
     except SchedulerError:
@@ -263,7 +263,7 @@ def _fails_with_epsilon(subject: Subject) -> bool:
     fix="Leave eta out, or use ddim, euler_ancestral or DDIMScheduler.",
     source="diffusers StableDiffusionPipeline.prepare_extra_step_kwargs",
 )
-def eta_ignored(subject: Subject) -> Iterator[Finding]:
+def eta_ignored(subject: InspectedCourse) -> Iterator[Finding]:
     """Look for a parameter eta."""
     if subject.request.eta is not None and not subject.request.takes_eta:
         yield Finding(f"eta={subject.request.eta:g} has no effect on {subject.course.name}.")
@@ -280,7 +280,7 @@ def eta_ignored(subject: Subject) -> Iterator[Finding]:
     fix="Leave betas, num_train_timesteps and prediction_type as the model's config has them.",
     source="Ho et al. 2020 (arXiv 2006.11239); Salimans and Ho 2022 (arXiv 2202.00512)",
 )
-def not_as_trained(subject: Subject) -> Iterator[Finding]:
+def not_as_trained(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the schedule in force with the model's."""
     ours, theirs = subject.schedule, subject.trained
     if ours.num_timesteps != theirs.num_timesteps:

@@ -1,7 +1,8 @@
 """The registry of lint rules, and what a rule is.
 
-A rule is a function of a ``Subject`` that yields a ``Finding`` for each thing it finds. Its id is
-kebab-case and stable; its texts (what, why, fix, source) are given once, in the decorator.
+A rule is a function of an ``InspectedCourse`` that yields a ``Finding`` for each thing it finds.
+Its id is kebab-case and stable; its texts (what, why, fix, source) are given once, in the
+decorator.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,9 +13,9 @@ from sdlab.discovery import import_registering
 from sdlab.errors import unknown
 
 if TYPE_CHECKING:
-    from sdlab.linting.subject import Subject
+    from sdlab.linting.inspected_course import InspectedCourse
 
-    Check = Callable[[Subject], Iterator["Finding"]]
+    Check = Callable[[InspectedCourse], Iterator["Finding"]]
 
 SEVERITIES = ("error", "warning", "note")
 

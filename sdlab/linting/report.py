@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sdlab.errors import SchedulerError
+from sdlab.linting.inspected_course import InspectedCourse, Request
 from sdlab.linting.registry import SEVERITIES, Finding, Rule, all_rules
-from sdlab.linting.subject import Request, Subject
 from sdlab.solvers.from_diffusers import SD_CONFIG
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def lint(
 def _findings(request: Request) -> list[tuple[Rule, Finding]]:
     """Return every rule's findings, the most severe first; of a refused course only that one."""
     try:
-        subject = Subject(request)
+        subject = InspectedCourse(request)
     except SchedulerError as error:
         return [(all_rules()["scheduler-refuses"], Finding(str(error)))]
     ordered = sorted(all_rules().values(), key=lambda r: SEVERITIES.index(r.severity))

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sdlab.linting.inspected_course import CLEAN, InspectedCourse
 from sdlab.linting.registry import Finding, rule
 from sdlab.linting.rehearsal import holds_ve
-from sdlab.linting.subject import CLEAN, Subject
 
 RANGE = 1.01
 STRIDE = 0.05
@@ -28,7 +28,7 @@ SAME = 1e-6
     "lower_order_final=True.",
     source="Measured on diffusers 0.42.1; Lu et al. 2022 (arXiv 2211.01095), algorithm 2",
 )
-def not_finite(subject: Subject) -> Iterator[Finding]:
+def not_finite(subject: InspectedCourse) -> Iterator[Finding]:
     """Run every step."""
     at = subject.rehearsal.broken_at
     if at is not None:
@@ -52,7 +52,7 @@ def not_finite(subject: Subject) -> Iterator[Finding]:
     fix='Use final_sigmas_type="zero", or a curve that ends above sigma_min.',
     source="diffusers DPMSolverMultistepScheduler.set_timesteps; k-diffusion appends a zero",
 )
-def repeated_sigma(subject: Subject) -> Iterator[Finding]:
+def repeated_sigma(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare each step's first sigma with the next one's."""
     levels = subject.levels
     same = np.flatnonzero((levels[:-1] - levels[1:]) <= SAME * levels[:-1])
@@ -78,7 +78,7 @@ def repeated_sigma(subject: Subject) -> Iterator[Finding]:
     fix="Nothing for pictures. For comparisons let all samplers end at the same level.",
     source="diffusers set_alpha_to_one, final_sigmas_type; Karras et al. 2022 (arXiv 2206.00364)",
 )
-def ends_above_zero(subject: Subject) -> Iterator[Finding]:
+def ends_above_zero(subject: InspectedCourse) -> Iterator[Finding]:
     """Measure the noise that is left."""
     left = subject.ends_at
     if left > CLEAN:
@@ -101,7 +101,7 @@ def ends_above_zero(subject: Subject) -> Iterator[Finding]:
     fix="Take sigma_min and sigma_max from the model's schedule; limit churn to sigmas below it.",
     source="Karras et al. 2022 (arXiv 2206.00364), table 1; k-diffusion DiscreteSchedule",
 )
-def sigma_out_of_range(subject: Subject) -> Iterator[Finding]:
+def sigma_out_of_range(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare every sigma with the model's range."""
     trained, sigmas = subject.trained, np.array(subject.course.sigmas)
     beyond = (sigmas > RANGE * trained.sigma_max) | (sigmas < trained.sigma_min / RANGE)
@@ -127,7 +127,7 @@ def sigma_out_of_range(subject: Subject) -> Iterator[Finding]:
     fix="More steps, a smoother curve (karras, exponential), or a smaller sigma_max.",
     source="Lu et al. 2022 (arXiv 2206.00927), section 3.4; arXiv 2206.00364, section 3",
 )
-def large_step(subject: Subject) -> Iterator[Finding]:
+def large_step(subject: InspectedCourse) -> Iterator[Finding]:
     """Look for the smallest sigma_next / sigma above 0."""
     levels = subject.levels
     keep = levels[1:] > 0
@@ -155,7 +155,7 @@ def large_step(subject: Subject) -> Iterator[Finding]:
     fix="More steps, or a curve that ends lower: karras, linspace, leading.",
     source="Karras et al. 2022 (arXiv 2206.00364), section 3; Lin et al. 2023 (arXiv 2305.08891)",
 )
-def large_last_jump(subject: Subject) -> Iterator[Finding]:
+def large_last_jump(subject: InspectedCourse) -> Iterator[Finding]:
     """Look at the last sigma before 0."""
     last, end = subject.levels[-2:]
     if end == 0 and last > LAST_JUMP:
@@ -176,7 +176,7 @@ def large_last_jump(subject: Subject) -> Iterator[Finding]:
     fix="Use the scheduler's add_noise and scale_model_input; read init_noise_sigma, not .sigmas.",
     source="diffusers DPMSolverMultistepScheduler._sigma_to_alpha_sigma_t",
 )
-def hidden_latent_scale(subject: Subject) -> Iterator[Finding]:
+def hidden_latent_scale(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the scale of the start with the table of sigmas."""
     scheduler = subject.scheduler
     if scheduler is None or not hasattr(scheduler, "sigmas") or holds_ve(scheduler):
@@ -202,7 +202,7 @@ def hidden_latent_scale(subject: Subject) -> Iterator[Finding]:
     fix="Divide by sqrt(sigma^2 + 1) before you compare latents of two schedulers.",
     source="Karras et al. 2022 (arXiv 2206.00364), table 1; diffusers scale_model_input",
 )
-def ve_latents(subject: Subject) -> Iterator[Finding]:
+def ve_latents(subject: InspectedCourse) -> Iterator[Finding]:
     """Look at the scale of the start."""
     if subject.scheduler is not None and holds_ve(subject.scheduler):
         scale = float(subject.scheduler.init_noise_sigma)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sdlab.linting.inspected_course import InspectedCourse
 from sdlab.linting.registry import Finding, rule
 from sdlab.linting.rehearsal import SIDE, SIGNAL
-from sdlab.linting.subject import Subject
 
 # ln sigma by which a step may miss: for rounding, and for the chance in 4,096 samples of noise.
 EXACT, NOISY = 1e-3, 0.06
@@ -29,7 +29,7 @@ STRENGTH = 0.5
     "the table itself: ddim, euler, DPMSolverMultistepScheduler.",
     source="diffusers issues 11347 and 12633",
 )
-def spacing_mismatch(subject: Subject) -> Iterator[Finding]:
+def spacing_mismatch(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the level at which each call really ends with the next evaluation's."""
     if subject.scheduler is None:
         return
@@ -60,7 +60,7 @@ def spacing_mismatch(subject: Subject) -> Iterator[Finding]:
     "sigma_next.",
     source="Karras et al. 2022 (arXiv 2206.00364), eq. 1",
 )
-def solver_off_level(subject: Subject) -> Iterator[Finding]:
+def solver_off_level(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the level of every x of a solver of ours with the sigma that it yields."""
     if subject.scheduler is not None:
         return
@@ -74,7 +74,7 @@ def solver_off_level(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _misses(subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _misses(subject: InspectedCourse) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return which calls end at another level than the next evaluation's, and both levels."""
     done = subject.rehearsal
     wanted = np.array(subject.course.sigmas[1:])
@@ -103,7 +103,7 @@ def _misses(subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     fix='Use timestep_spacing="trailing" or "linspace", or more steps.',
     source="Lin et al. 2023 (arXiv 2305.08891), section 3.3 and table 2",
 )
-def starts_below_training(subject: Subject) -> Iterator[Finding]:
+def starts_below_training(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the first sigma with the schedule's last."""
     first, top = float(max(subject.course.sigmas)), subject.trained.sigma_max
     if first < FULL_START * top:
@@ -127,7 +127,7 @@ def starts_below_training(subject: Subject) -> Iterator[Finding]:
     fix="Harmless by itself; it goes away with a start at the largest sigma.",
     source="diffusers EulerDiscreteScheduler.init_noise_sigma; arXiv 2305.08891",
 )
-def start_scale(subject: Subject) -> Iterator[Finding]:
+def start_scale(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the noise really put into the start with the first sigma's."""
     sigma = subject.first_sigma
     if subject.scheduler is None:
@@ -157,7 +157,7 @@ def start_scale(subject: Subject) -> Iterator[Finding]:
     fix="Set steps_offset=1, or use trailing spacing.",
     source="CompVis/stable-diffusion make_ddim_timesteps; diffusers deprecation of steps_offset!=1",
 )
-def leading_offset(subject: Subject) -> Iterator[Finding]:
+def leading_offset(subject: InspectedCourse) -> Iterator[Finding]:
     """Look at the last timestep of leading spacing if the model needs an offset."""
     config, model = subject.config, subject.request.config
     stable = model.get("beta_schedule") == "scaled_linear"
@@ -184,7 +184,7 @@ def leading_offset(subject: Subject) -> Iterator[Finding]:
     fix="Choose the strength by the noise level at which it starts, not by its number.",
     source="diffusers StableDiffusionImg2ImgPipeline.get_timesteps",
 )
-def img2img_start(subject: Subject) -> Iterator[Finding]:
+def img2img_start(subject: InspectedCourse) -> Iterator[Finding]:
     """Look up where strength 0.5 starts, and compare with half of T."""
     course = subject.course
     if subject.scheduler is None or subject.num_steps < 2:

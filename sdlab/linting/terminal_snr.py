@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
+from sdlab.linting.inspected_course import InspectedCourse
 from sdlab.linting.registry import Finding, rule
-from sdlab.linting.subject import Subject
 
 # alpha_bar below which the picture counts as gone (sigma 1000).
 GONE = 1e-6
 PAPER = "Lin et al. 2023 (arXiv 2305.08891)"
 
 
-def _is_zero(subject: Subject) -> bool:
+def _is_zero(subject: InspectedCourse) -> bool:
     return float(subject.schedule.alpha_bar[-1]) < GONE
 
 
@@ -26,7 +26,7 @@ def _is_zero(subject: Subject) -> bool:
     fix="A model trained with zero terminal SNR, offset noise, or none: it is how the model is.",
     source=f"{PAPER}, section 3.1 and table 1",
 )
-def terminal_snr(subject: Subject) -> Iterator[Finding]:
+def terminal_snr(subject: InspectedCourse) -> Iterator[Finding]:
     """Look at the last alpha_bar."""
     if _is_zero(subject):
         return
@@ -51,7 +51,7 @@ def terminal_snr(subject: Subject) -> Iterator[Finding]:
     "the schedule's.",
     source="diffusers EulerDiscreteScheduler.__init__, rescale_betas_zero_snr",
 )
-def sigma_clamped(subject: Subject) -> Iterator[Finding]:
+def sigma_clamped(subject: InspectedCourse) -> Iterator[Finding]:
     """Look for a course that visits the clamped level."""
     course = subject.course
     own = subject.scheduler is None or hasattr(subject.scheduler, "sigmas")
@@ -75,7 +75,7 @@ def sigma_clamped(subject: Subject) -> Iterator[Finding]:
     fix="Use a model with v-prediction, or leave rescale_betas_zero_snr at False.",
     source=f"{PAPER}, section 3.2",
 )
-def zero_snr_epsilon(subject: Subject) -> Iterator[Finding]:
+def zero_snr_epsilon(subject: InspectedCourse) -> Iterator[Finding]:
     """Look for epsilon prediction where the course starts at zero SNR; run its first step."""
     starts = subject.course.timesteps[0] >= subject.schedule.num_timesteps - 1
     if not (_is_zero(subject) and subject.prediction_type == "epsilon" and starts):
@@ -100,7 +100,7 @@ def zero_snr_epsilon(subject: Subject) -> Iterator[Finding]:
     fix='Use timestep_spacing="trailing".',
     source=f"{PAPER}, section 3.3",
 )
-def zero_snr_spacing(subject: Subject) -> Iterator[Finding]:
+def zero_snr_spacing(subject: InspectedCourse) -> Iterator[Finding]:
     """Look whether the first timestep is the last of the training."""
     last = subject.schedule.num_timesteps - 1
     first = subject.course.timesteps[0]
@@ -120,7 +120,7 @@ def zero_snr_spacing(subject: Subject) -> Iterator[Finding]:
     fix="Set guidance_rescale to about 0.7.",
     source=f"{PAPER}, section 3.4",
 )
-def zero_snr_guidance(subject: Subject) -> Iterator[Finding]:
+def zero_snr_guidance(subject: InspectedCourse) -> Iterator[Finding]:
     """Look at the guidance, if it is known."""
     scale, rescale = subject.request.guidance_scale, subject.request.guidance_rescale
     if _is_zero(subject) and scale is not None and scale > 1 and rescale == 0:

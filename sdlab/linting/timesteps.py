@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sdlab.linting.inspected_course import InspectedCourse
 from sdlab.linting.registry import Finding, rule
-from sdlab.linting.subject import Subject
 
 ROUNDED, OFF = 0.01, 1.5
 
@@ -22,7 +22,7 @@ ROUNDED, OFF = 0.01, 1.5
     fix="Count evaluations, or use step_index; never look a step up by its timestep.",
     source="diffusers index_for_timestep",
 )
-def duplicate_timesteps(subject: Subject) -> Iterator[Finding]:
+def duplicate_timesteps(subject: InspectedCourse) -> Iterator[Finding]:
     """Count the timesteps at which steps start."""
     starts = [subject.course.timesteps[i] for i in subject.firsts]
     values, counts = np.unique(starts, return_counts=True)
@@ -35,7 +35,7 @@ def duplicate_timesteps(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _distance(subject: Subject) -> np.ndarray:
+def _distance(subject: InspectedCourse) -> np.ndarray:
     """Return by how many timesteps each evaluation's timestep differs from that of its sigma."""
     course = subject.course
     low, high = subject.schedule.sigma_min, subject.schedule.sigma_max
@@ -55,7 +55,7 @@ def _distance(subject: Subject) -> np.ndarray:
     fix="Nothing; know it when you compare with another implementation.",
     source="diffusers DPMSolverMultistepScheduler.set_timesteps (round)",
 )
-def rounded_timesteps(subject: Subject) -> Iterator[Finding]:
+def rounded_timesteps(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare whole timesteps with those of the sigmas."""
     off = _distance(subject)
     whole = all(float(t).is_integer() for t in subject.course.timesteps)
@@ -83,7 +83,7 @@ def rounded_timesteps(subject: Subject) -> Iterator[Finding]:
     fix="Leave use_flow_sigmas and interpolation_type at their defaults for this model.",
     source="diffusers EulerDiscreteScheduler.set_timesteps, UniPC use_flow_sigmas",
 )
-def timestep_off_sigma(subject: Subject) -> Iterator[Finding]:
+def timestep_off_sigma(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare every timestep with that of its sigma."""
     off = _distance(subject)
     if off.max() > OFF:

@@ -84,7 +84,7 @@ class Request:
         )
 
 
-class Subject:
+class InspectedCourse:
     """A course under inspection.
 
     Attributes:
@@ -162,7 +162,7 @@ class Subject:
         self,
         config: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
-    ) -> "Subject":
+    ) -> "InspectedCourse":
         """Return the subject with entries of the config and options replaced.
 
         Raises:
@@ -171,19 +171,19 @@ class Subject:
         request = self.request
         changed = {**request.config, **(config or {})}
         options = {**request.options, **(options or {})}
-        return Subject(replace(request, config=changed, options=options))
+        return InspectedCourse(replace(request, config=changed, options=options))
 
-    def without(self, option: str) -> "Subject":
+    def without(self, option: str) -> "InspectedCourse":
         """Return the subject with an option left out."""
         kept = {key: value for key, value in self.request.options.items() if key != option}
-        return Subject(replace(self.request, options=kept))
+        return InspectedCourse(replace(self.request, options=kept))
 
     @cached_property
     def failure(self) -> str:
         """The error of a whole run on a Gaussian, or ""."""
         return self._outcome[1]
 
-    def ends_as(self, other: "Subject") -> bool | None:
+    def ends_as(self, other: "InspectedCourse") -> bool | None:
         """Return whether whole runs on a Gaussian end equal; None if one fails."""
         ours, theirs = self._outcome[0], other._outcome[0]
         return None if ours is None or theirs is None else bool((ours == theirs).all())
