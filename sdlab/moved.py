@@ -13,6 +13,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 MOVED = {
+    "sdlab.bench.entrant": "sdlab.bench.ready_solver",
     "sdlab.cli_compare": "sdlab.cli.compare",
     "sdlab.cli_dashboard": "sdlab.cli.dashboard",
     "sdlab.comparing.facts": "sdlab.comparing.model_facts",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sdlab.bench.data import Problem, problem
-from sdlab.bench.entrant import ReadySolver, SharedNoise, enter, is_stochastic, schedule
+from sdlab.bench.ready_solver import ReadySolver, SharedNoise, enter, is_stochastic, schedule
 from sdlab.bench.response import exact_error, exact_floor
 from sdlab.bench.truth import ParticleTruth, truth
 from sdlab.bench.weak import moment_error

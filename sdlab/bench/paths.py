@@ -9,7 +9,7 @@ import pandas as pd
 
 from sdlab.bench.data import Problem
 from sdlab.bench.data import problem as problem_of
-from sdlab.bench.entrant import SharedNoise, enter, is_stochastic, schedule
+from sdlab.bench.ready_solver import SharedNoise, enter, is_stochastic, schedule
 from sdlab.bench.truth import truth
 
 if TYPE_CHECKING:

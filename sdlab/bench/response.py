@@ -14,7 +14,7 @@ random start and random draws checks that the solver is affine; if it is not, sa
 import math
 from typing import TYPE_CHECKING
 
-from sdlab.bench.entrant import ReadySolver, SharedNoise
+from sdlab.bench.ready_solver import ReadySolver, SharedNoise
 from sdlab.bench.weak import WeakError
 from sdlab.denoisers.exact import flat
 from sdlab.denoisers.gaussian import Gaussian

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sdlab.bench.entrant import is_stochastic
+from sdlab.bench.ready_solver import is_stochastic
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.noise import curves

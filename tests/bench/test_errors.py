@@ -9,7 +9,7 @@ import torch
 
 import sdlab
 from sdlab import bench
-from sdlab.bench.entrant import SharedNoise, enter, is_stochastic, schedule
+from sdlab.bench.ready_solver import SharedNoise, enter, is_stochastic, schedule
 from sdlab.bench.response import exact_error
 from sdlab.bench.weak import moment_error
 from sdlab.solvers import registry

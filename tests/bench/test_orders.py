@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sdlab import bench
-from sdlab.bench.entrant import is_stochastic
+from sdlab.bench.ready_solver import is_stochastic
 from sdlab.solvers.registry import solvers
 
 pytestmark = pytest.mark.slow

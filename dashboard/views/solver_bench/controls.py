@@ -124,7 +124,7 @@ def _following(
 
 def _read(texts: list[str], num_steps: int) -> list[Row]:
     """Return the rows of what was chosen or typed; shows a message for those not measurable."""
-    from sdlab.bench.entrant import enter
+    from sdlab.bench.ready_solver import enter
     from sdlab.experiment.spec import options_of
 
     rows = []

@@ -112,7 +112,7 @@ def _errors(
     code: int,
 ) -> pd.DataFrame:
     from sdlab import bench
-    from sdlab.bench.entrant import is_stochastic
+    from sdlab.bench.ready_solver import is_stochastic
 
     particles = None
     if is_stochastic(name, options):

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.views.solver_bench import data as bench_data
 from dashboard.widgets.sampler_rows import Row
-from sdlab.bench.entrant import schedule
+from sdlab.bench.ready_solver import schedule
 from sdlab.noise.exchange import NamedCurve
 from sdlab.runs.curves import delete_curve, save_curve
 
