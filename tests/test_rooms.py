@@ -50,7 +50,7 @@ DASHBOARD = {
     "charts": "",
     "components": "",
     "worker": "",
-    "shell": "worker",
+    "shell": "components worker",
     "widgets": "charts components shell worker",
     "views": "charts components shell widgets worker",
 }

@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.views.noised_images.schedules import TRAININGS, Way
 from dashboard.widgets.experiment_controls import OWN_CURVE, SAVED, chosen_curve
-from dashboard.widgets.noised_frames import TRAININGS, Way
 from dashboard.widgets.typed import parse_seed
 from sdlab.noise.curves import OWN
 from sdlab.runs.curves import curve_names

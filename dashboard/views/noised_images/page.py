@@ -16,15 +16,10 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.noised_images.controls import Settings, fit_choice, noised_controls
+from dashboard.views.noised_images.schedules import levels
+from dashboard.views.noised_images.strips import labelled_strip, sheet
 from dashboard.widgets.downloads import csv_button, file_button
-from dashboard.widgets.noised_frames import (
-    Darkroom,
-    Frame,
-    develop,
-    labelled_strip,
-    levels,
-    sheet,
-)
+from dashboard.widgets.noised_frames import Darkroom, Frame, develop
 from dashboard.widgets.pictures import data_url
 from dashboard.widgets.source_picture import ChosenPicture, choose_picture
 

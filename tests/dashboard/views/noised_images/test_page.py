@@ -10,16 +10,9 @@ from PIL import Image
 
 from dashboard.charts import noised as charts
 from dashboard.shell.lab import lab
-from dashboard.widgets.noised_frames import (
-    KEPT_SIDE,
-    MOST_FRAMES,
-    SHEET_PIXELS,
-    Frame,
-    Way,
-    labelled_strip,
-    levels,
-    sheet,
-)
+from dashboard.views.noised_images.schedules import MOST_FRAMES, Way, levels
+from dashboard.views.noised_images.strips import SHEET_PIXELS, labelled_strip, sheet
+from dashboard.widgets.noised_frames import KEPT_SIDE, Frame
 from dashboard.widgets.source_picture import ChosenPicture
 from sdlab.embedded.samples import SAMPLES
 from sdlab.experiment.experiment import Experiment

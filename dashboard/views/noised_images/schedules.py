@@ -1,0 +1,92 @@
+"""The schedules of the Noised images page, and the noise levels that each visits."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_FRAMES = 26
+_PLAIN = {"trained_betas": None, "rescale_betas_zero_snr": False}
+TRAININGS: dict[str, dict[str, Any]] = {
+    "as trained": {},
+    "scaled linear": {
+        **_PLAIN,
+        "beta_schedule": "scaled_linear",
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+    },
+    "linear": {**_PLAIN, "beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02},
+    "cosine": {**_PLAIN, "beta_schedule": "squaredcos_cap_v2"},
+    "sigmoid": {**_PLAIN, "beta_schedule": "sigmoid", "beta_start": 0.0001, "beta_end": 0.02},
+    "zero terminal SNR": {"rescale_betas_zero_snr": True},
+    "EDM": {},
+    "flow matching": {},
+}
+OTHER_LAWS = ("EDM", "flow matching")  # no betas, which diffusers' schedulers are made of
+
+
+@dataclass(frozen=True)
+class Way:
+    """One schedule: who samples, along which curve, over which training schedule.
+
+    Attributes:
+        name: "A" or "B".
+        solver: A solver's short name or a diffusers class.
+        curve: How sigma falls; None for what the config says.
+        curve_options: Its options, by name.
+        curve_name: What the curve is called on the page; None where nothing was chosen.
+        training: One of ``TRAININGS``.
+    """
+
+    name: str
+    solver: str
+    curve: str | None
+    curve_options: tuple[tuple[str, Any], ...]
+    curve_name: str | None
+    training: str
+
+    @property
+    def label(self) -> str:
+        """What it is called on charts."""
+        own = [self.curve_name, None if self.training == "as trained" else self.training]
+        return f"{self.name}: " + ", ".join([self.solver, *filter(None, own)])
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def levels(way: Way, num_steps: int, config: dict[str, Any]) -> "pd.DataFrame":
+    """Return the noise levels that a way visits; see ``sdlab.latents.noised.visited``.
+
+    Raises:
+        ValueError: If solver, curve, training schedule and steps do not go together.
+    """
+    import sdlab
+    from sdlab.latents.noised import visited
+    from sdlab.noise import NoiseSchedule
+    from sdlab.solvers.registry import solvers
+
+    changes = TRAININGS[way.training]
+    options: dict[str, Any] = {}
+    schedule = None
+    if way.training in OTHER_LAWS:
+        if way.solver not in solvers():
+            raise ValueError(
+                f"{way.solver} cannot follow {way.training}: it is made of betas, and"
+                f" {way.training} has none. Choose a solver of ours, such as euler or ddim."
+            )
+        edm = way.training == "EDM"
+        schedule = NoiseSchedule.edm() if edm else NoiseSchedule.flow_matching()
+    if changes.get("rescale_betas_zero_snr") and way.solver not in solvers():
+        changes, options = {}, changes  # so that a class that cannot do it says so
+    course = sdlab.course(
+        way.solver,
+        num_steps,
+        config={**config, **changes},
+        schedule=schedule,
+        options=options,
+        curve=way.curve,
+        curve_options=dict(way.curve_options),
+    )
+    return visited(course, MOST_FRAMES)
