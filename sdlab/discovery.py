@@ -2,6 +2,7 @@
 
 Whether a module registers something is read from its source, so that the other modules, which may
 be slow to import, are not imported. Every folder in the package's ``__path__`` is searched.
+(pluggy and stevedore import whatever there is, and find what is installed, not what is here.)
 """
 
 import pkgutil

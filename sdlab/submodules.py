@@ -1,7 +1,8 @@
 """Imports a package's submodules when they are first used.
 
 Python makes ``package.module`` available only after somebody has imported it. With this, every
-module works right after ``import sdlab``, and none is loaded before.
+module works right after ``import sdlab``, and none is loaded before. The library for this,
+lazy-loader, wants a list of them.
 """
 
 from collections.abc import Callable

@@ -4,6 +4,7 @@ The files go to a hidden folder beside the target, each is forced to the disk, a
 renamed at the end. A rename cannot replace a folder that has files, so an older one is first
 renamed to a hidden name; after a crash between the two renames, ``recover`` puts it back. What a
 crash leaves half-written has a hidden name that nothing reads, and is removed by a later write.
+Libraries for this (atomicwrites, no longer kept) write single files and know no folders.
 """
 
 import errno

@@ -7,6 +7,7 @@ semicolons and ignores quotes, so that the rest of a text becomes a cell, and af
 row. So an apostrophe is put wherever in a text a cell could begin, not only at its front.
 Numbers stay numbers. The file begins with a byte order mark, without which Excel takes UTF-8 for
 the code page of the machine; pandas skips it (Python's csv module: encoding "utf-8-sig").
+Libraries for this (defusedcsv) look at the front of a cell only.
 """
 
 import codecs

@@ -46,6 +46,8 @@ def read_file(path: Path, limit: int) -> bytes:
 def png_size(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels of a stored PNG, from its header alone.
 
+    Without Pillow, which listing runs does not load, and which follows links.
+
     Raises:
         StoreError: If it cannot be read, is no PNG, or has more than ``MAX_PIXELS``.
     """
