@@ -89,7 +89,6 @@ def test_the_librarys_rooms_import_one_way():
     assert not breaches("sdlab", SDLAB, GROUND)
 
 
-@pytest.mark.xfail(reason="the worker still asks the shell for its sentences")
 def test_the_dashboards_rooms_import_one_way():
     assert not breaches("dashboard", DASHBOARD, set())
 
