@@ -6,6 +6,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.model_choice import in_words
 from dashboard.worker.snapshots import LabView, ModelView
+from sdlab.models.memory import readable
 
 POLL_SECONDS = 2
 _OVERFLOWS = "Its VAE overflows in {}; pictures that do so go through it in float32."
@@ -27,7 +28,7 @@ def _model(model: ModelView) -> None:
     st.markdown(f":material/deployed_code: **{plain(in_words(model.name))}**")
     st.caption(
         f"{plain(model.device_name)} · {model.dtype}  \n"
-        f"{model.parameters / 1e6:,.1f} M parameters · {readable_bytes(model.memory_bytes)}"
+        f"{model.parameters / 1e6:,.1f} M parameters · {readable(model.memory_bytes)}"
     )
 
 
@@ -45,8 +46,3 @@ def _activity(view: LabView) -> None:
         st.badge("no model", icon=":material/error:", color="red")
     if view.queued:
         st.badge(f"{view.queued} waiting", icon=":material/schedule:", color="blue")
-
-
-def readable_bytes(count: float) -> str:
-    """Return a size in MB or GB, to three figures."""
-    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"

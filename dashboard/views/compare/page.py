@@ -10,7 +10,6 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import opening, plain, show_error
 from dashboard.shell.model_choice import say_model, say_swap
 from dashboard.shell.navigation import page_path
-from dashboard.shell.sidebar import readable_bytes
 from dashboard.shell.state import come_back
 from dashboard.views.compare.asked import ask, asked, asked_at
 from dashboard.views.compare.earlier import earlier
@@ -24,6 +23,7 @@ from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.comparing.result import Result
 from sdlab.errors import SdlabError
+from sdlab.models.memory import readable
 from sdlab.runs import RUN_ID
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _in_words(told: Forecast, model: ModelView) -> str:
     pace = lab().status().pace
     if pace:
         parts.append(f"**{readable_seconds(pace * evaluations)}** or more, as busy as it is")
-    parts.append(f"up to {readable_bytes(told.bytes)} of memory")
+    parts.append(f"up to {readable(told.bytes)} of memory")
     said = " · ".join(parts) + f" · on {plain(model.device_name)}"
     if told.runs > MANY_RUNS:
         said += f". More than {MANY_RUNS:,} runs are too many for a page: use the command line."

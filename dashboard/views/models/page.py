@@ -4,8 +4,8 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import show_error
-from dashboard.shell.sidebar import readable_bytes
 from dashboard.worker.snapshots import LabView, ModelRequest, ModelView
+from sdlab.models.memory import readable
 from sdlab.shipped import EMBEDDED
 
 DTYPES = ("best for the device", "float32", "bfloat16", "float16")
@@ -40,7 +40,7 @@ def _facts(model: ModelView) -> None:
         facts = {
             "Device": model.device_name,
             "Precision": model.dtype,
-            "Memory of the weights": readable_bytes(model.memory_bytes),
+            "Memory of the weights": readable(model.memory_bytes),
             "Parameters": f"{model.parameters / 1e6:,.1f} M",
             "Trained on": f"{width} x {height} px",
             "Predicts": model.prediction,
