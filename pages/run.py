@@ -12,6 +12,7 @@ st.title("Run", anchor=False)
 st.markdown("One run, from its first noise to its picture; the address of this page links to it.")
 
 run = given("id") or given("run")  # other pages write the latter
-stored = show_stage(run, "run") if run else ask_for_run()
-if stored is not None:
+if not run:
+    ask_for_run()
+elif (stored := show_stage(run, "run")) is not None:
     show_details(stored)

@@ -1,6 +1,7 @@
 """What accuracy costs: error against evaluations and seconds, and the order of finish."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -124,6 +125,7 @@ def fit_lines(cost: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     """
     columns = ("entrant", "slope", "low", "high", "first", "last", "points")
     ends = []
+    row: Any  # its fields are known to pandas alone
     for row in require(slopes, columns, "fitted slopes").dropna(subset=["slope"]).itertuples():
         own = cost[(cost["entrant"] == row.entrant) & cost["nfe"].between(row.first, row.last)]
         if len(own) < 2:

@@ -18,8 +18,8 @@ _IMPORT = re.compile(r'^(?:import [^;]*? from|@import) "\./([\w.]+)";\n', re.MUL
 @cache
 def component(name: str) -> Any:
     """Return the component made of this folder's ``name.html``, ``name.css`` and ``name.js``."""
-    texts = {kind: whole(FOLDER / f"{name}.{kind}") for kind in ("html", "css", "js")}
-    return st.components.v2.component(f"sdlab.{name}", **texts)
+    html, css, js = (whole(FOLDER / f"{name}.{kind}") for kind in ("html", "css", "js"))
+    return st.components.v2.component(f"sdlab.{name}", html=html, css=css, js=js)
 
 
 @cache

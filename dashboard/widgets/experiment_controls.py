@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from typing import Any, TypedDict
 
 import pandas as pd
 import streamlit as st
@@ -18,6 +19,23 @@ from sdlab.runs.curves import curve_names, load_curve
 PROMPT = "a parrot on a beach"
 OWN_CURVE = "as trained"
 SAVED = "saved: "
+
+
+class FineTuning(TypedDict):
+    """Fields of an experiment that are seldom touched."""
+
+    width: int | None
+    height: int | None
+    guidance_rescale: float
+    eta: float | None
+    solver_options: dict[str, Any]
+
+
+class CurveChoice(TypedDict):
+    """An experiment's curve."""
+
+    curve: str | None
+    curve_options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -67,8 +85,7 @@ def experiment_controls(choices: Choices) -> Experiment:
         help="uncond + s (cond - uncond). At 1 or less the unconditional half is not computed.",
     )
     say_ignored_negative(negative or "", float(cfg))
-    more = _more(own, solver)
-    more |= chosen_curve(curve, str(more["curve_options"]), int(steps))
+    tuned, curve_options = _more(own, solver)
     return Experiment(
         model=model,
         prompt=prompt or "",
@@ -77,11 +94,12 @@ def experiment_controls(choices: Choices) -> Experiment:
         solver=str(solver["name"]),
         num_steps=int(steps),
         guidance_scale=float(cfg),
-        **more,
+        **tuned,
+        **chosen_curve(curve, curve_options, int(steps)),
     )
 
 
-def chosen_curve(choice: str, typed: str, num_steps: int) -> dict[str, object]:
+def chosen_curve(choice: str, typed: str, num_steps: int) -> CurveChoice:
     """Return the experiment's ``curve`` and ``curve_options`` for what was chosen and typed.
 
     Raises:
@@ -151,7 +169,8 @@ def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series) -> str:
     )
 
 
-def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
+def _more(model: ModelView | None, solver: pd.Series) -> tuple[FineTuning, str]:
+    """Return what is chosen, and the curve's options as they are typed."""
     with st.expander("Size, fine tuning", key="experiment.more"):
         width, height = _size(model)
         rescale = bound().number_input(
@@ -177,14 +196,14 @@ def _more(model: ModelView | None, solver: pd.Series) -> dict[str, object]:
             placeholder="rho=5, or formula=sigma_max*(1-u)+0.1",
             help="Parameters of the sigma curve, for sdlab's solvers.",
         )
-    return {
-        "width": width,
-        "height": height,
-        "guidance_rescale": float(rescale),
-        "eta": eta,
-        "solver_options": parse_options(options or ""),
-        "curve_options": curve_options or "",
-    }
+    tuned = FineTuning(
+        width=width,
+        height=height,
+        guidance_rescale=float(rescale),
+        eta=eta,
+        solver_options=parse_options(options or ""),
+    )
+    return tuned, curve_options or ""
 
 
 def _eta(own: float) -> float | None:

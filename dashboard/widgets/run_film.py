@@ -55,13 +55,12 @@ def frame_labels(steps: "pd.DataFrame", kept: Sequence[int]) -> list[str]:
     Raises:
         ValueError: If an evaluation is not in the table.
     """
-    rows = steps.set_index("evaluation")
-    missing = [k for k in kept if k not in rows.index]
+    rows = steps.set_index("evaluation").to_dict("index")
+    missing = [k for k in kept if k not in rows]
     if missing:
         raise ValueError(f"The steps table has no evaluation {missing[0]}.")
     return [
-        frame_label(k, int(rows.at[k, "step"]), rows.at[k, "timestep"], rows.at[k, "sigma"])
-        for k in kept
+        frame_label(k, int(rows[k]["step"]), rows[k]["timestep"], rows[k]["sigma"]) for k in kept
     ]
 
 

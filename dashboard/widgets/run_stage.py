@@ -8,7 +8,7 @@ import html
 from datetime import datetime
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -59,7 +59,7 @@ def show_stage(run: str, page: str) -> StoredRun | None:
     return found
 
 
-def facts_line(experiment: dict, nfe: int | None = None) -> None:
+def facts_line(experiment: dict[str, Any], nfe: int | None = None) -> None:
     """Draw all settings that decide the picture in one line, the scheduler in its colour."""
     solver = experiment["solver"]
     steps = f"{experiment['num_steps']} steps"
@@ -111,7 +111,7 @@ def _done(run: StoredRun) -> None:
         _scrubber(run)
 
 
-def _made(facts: dict) -> str:
+def _made(facts: dict[str, Any]) -> str:
     seconds = facts.get("total_ms", 0) / 1000
     when = datetime.fromisoformat(facts["created"]).astimezone()
     model, name = facts["model"], plain(in_words(facts["experiment"]["model"]))

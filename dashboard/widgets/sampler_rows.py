@@ -115,8 +115,8 @@ def offers(catalogue: pd.DataFrame) -> list[str]:
     fits = fits.sort_values("origin", kind="stable")
     return [
         text
-        for row in fits.itertuples()
-        for text in (row.name, *(f"{row.name} + {c}" for c in row.curves if c not in NEED_OPTIONS))
+        for name, curves in zip(fits["name"], fits["curves"], strict=True)
+        for text in (name, *(f"{name} + {c}" for c in curves if c not in NEED_OPTIONS))
     ]
 
 
@@ -138,7 +138,8 @@ def preset(name: str, catalogue: pd.DataFrame, solver: str) -> list[str]:
         return [*fits.loc[fits["origin"] == "sdlab", "name"]]
     if name == CURVES:
         return [f"{solver} + {curve}" for curve in names()]
-    karras = [row.name for row in theirs.itertuples() if "karras" in row.curves]
+    takes = zip(theirs["name"], theirs["curves"], strict=True)
+    karras = [own for own, curves in takes if "karras" in curves]
     return [text for one in karras for text in (one, f"{one} + karras")]
 
 

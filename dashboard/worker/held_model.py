@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dashboard.worker.snapshots import EMBEDDED, ModelRequest, ModelView
+from dashboard.worker.snapshots import ModelRequest, ModelView
+from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
     import pandas as pd

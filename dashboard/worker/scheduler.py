@@ -15,10 +15,11 @@ from dashboard.worker.held_model import HeldModel
 from dashboard.worker.run_queue import RunQueue, model_of
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
-from dashboard.worker.snapshots import EMBEDDED, ModelRequest
+from dashboard.worker.snapshots import ModelRequest
 from dashboard.worker.task import Priority
 from dashboard.worker.tasks import Tasks
 from sdlab.errors import ModelError
+from sdlab.shipped import EMBEDDED
 
 log = logging.getLogger(__name__)
 

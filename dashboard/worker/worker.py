@@ -23,12 +23,13 @@ from dashboard.worker.run_queue import RunQueue
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.scheduler import Scheduler
-from dashboard.worker.snapshots import EMBEDDED, LabView, ModelRequest, RunSnapshot, Snapshot
+from dashboard.worker.snapshots import LabView, ModelRequest, RunSnapshot, Snapshot
 from dashboard.worker.task import ENDED, NO_MODEL, Priority, Task, once
 from dashboard.worker.tasks import Tasks
 from dashboard.worker.watchers import Watchers
 from sdlab.errors import ModelError
 from sdlab.experiment.experiment import Experiment
+from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
     import pandas as pd

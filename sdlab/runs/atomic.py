@@ -59,7 +59,7 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> Path:
     return target
 
 
-def write_file(target: Path, write: Callable[[BinaryIO], None]) -> Path:
+def write_file(target: Path, write: Callable[[BinaryIO], object]) -> Path:
     """Make ``target`` the file that ``write`` fills, replacing an older one; return it.
 
     Args:

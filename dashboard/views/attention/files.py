@@ -1,14 +1,15 @@
 """The downloads of the Attention page: tables, maps, pictures."""
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.routes import zip_url
-from dashboard.views.attention.subject import PAGE, Subject
+from dashboard.views.attention.recording import PAGE
+from dashboard.views.attention.subject import Subject
 from dashboard.views.attention.viewer import Look, look_frames
 from dashboard.widgets.downloads import file_button
 from sdlab.attention import pictures
@@ -102,7 +103,8 @@ def _drawn(
 def _maps(subject: Subject, look: Look) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **_arrays(subject, look))
+        arrays: dict[str, Any] = _arrays(subject, look)
+        np.savez_compressed(buffer, **arrays)
         file_button(
             "Maps of these words (npz)",
             buffer.getvalue(),

@@ -11,7 +11,8 @@ from dashboard.charts.base import AXES, MAX_ROWS
 from dashboard.charts.names import short_layers
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
-from dashboard.views.attention.subject import PAGE, Subject
+from dashboard.views.attention.recording import PAGE
+from dashboard.views.attention.subject import Subject
 from dashboard.views.attention.viewer import Look, mean_in_words
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.pictures import png

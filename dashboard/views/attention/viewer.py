@@ -9,7 +9,8 @@ from dashboard.charts.names import short_layers
 from dashboard.components.heat_viewer import HeatFilm, heat_viewer
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
-from dashboard.views.attention.subject import PAGE, Subject
+from dashboard.views.attention.recording import PAGE
+from dashboard.views.attention.subject import Subject
 from dashboard.widgets.run_film import frame_label
 from sdlab.attention import views
 from sdlab.attention.words import labelled

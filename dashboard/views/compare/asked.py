@@ -89,7 +89,7 @@ def _read(path: Path, changed: int) -> NeededRuns:
     try:
         values = json.loads(read_file(path, LIMIT))
         comparison = Comparison.from_dict(values["comparison"])
-        cells = tuple(Cell(*c[:4], Experiment.from_dict(c[4])) for c in values["cells"])
+        cells = tuple(Cell._make([*c[:4], Experiment.from_dict(c[4])]) for c in values["cells"])
         references = tuple(comparison.references())
         model = ModelFacts(**values["model"], config=values["config"])
         return NeededRuns(comparison, cells, references, model)

@@ -10,10 +10,10 @@ from dashboard.shell.lab import lab
 from dashboard.shell.navigation import page_path
 from dashboard.views.compare.asked import FOLDER as ASKED
 from dashboard.views.compare.asked import LIMIT
-from sdlab.comparing.result import FOLDER, MANIFEST, STORED, open_result
+from sdlab.comparing.result import FOLDER, STORED, open_result
 from sdlab.errors import StoreError
 from sdlab.runs.atomic import recover_all
-from sdlab.runs.reading import read_file, read_parquet
+from sdlab.runs.reading import MANIFEST, read_file, read_parquet
 
 SHOWN = 50
 
@@ -48,19 +48,19 @@ def earlier(page: str) -> None:
 
 def listed(runs: Path) -> pd.DataFrame:
     """Return the stored comparisons, and those in progress, the latest first."""
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, tuple[Path, str]] = {}
     for path in (runs / ".dashboard" / ASKED).glob("*.json"):
-        found[path.stem] = {"path": path, "verdict": "not finished"}
+        found[path.stem] = (path, "not finished")
     recover_all(runs / FOLDER)
     for path in (runs / FOLDER).glob(f"*/{MANIFEST}"):
-        found[path.parent.name] = {"path": path}
-    latest = sorted(found.items(), key=lambda item: _changed(item[1]["path"]), reverse=True)
-    rows = [_row(name, **given) for name, given in latest[:SHOWN]]
+        found[path.parent.name] = (path, "")
+    latest = sorted(found.items(), key=lambda item: _changed(item[1][0]), reverse=True)
+    rows = [_row(name, *given) for name, given in latest[:SHOWN]]
     columns = ["made", "verdict", "prompts", "samplers", "pictures", "id"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _row(name: str, path: Path, verdict: str = "") -> dict[str, object]:
+def _row(name: str, path: Path, verdict: str) -> dict[str, object]:
     row: dict[str, object] = {"made": pd.Timestamp(_changed(path), unit="s"), "id": name}
     try:
         manifest = json.loads(read_file(path, LIMIT))
@@ -86,8 +86,8 @@ def _first_sentence(folder: Path, stored: list[str]) -> str:
     return " ".join(stored[:1])
 
 
-def _changed(path: object) -> float:
+def _changed(path: Path) -> float:
     try:
-        return Path(str(path)).stat().st_mtime
+        return path.stat().st_mtime
     except OSError:
         return 0.0

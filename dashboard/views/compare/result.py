@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -23,7 +24,8 @@ from dashboard.views.compare.unfair import say_unfair
 from dashboard.views.compare.viewer import difference_viewer
 from dashboard.widgets.run_stage import SHARED
 from sdlab.comparing.columns import REFERENCE
-from sdlab.comparing.result import MANIFEST, Result, open_result, result_path
+from sdlab.comparing.result import Result, open_result, result_path
+from sdlab.runs.reading import MANIFEST
 
 HEADLINES = 1
 _REPLACED = "its picture was removed, or made again by other weights"
@@ -196,7 +198,7 @@ def _reference(result: Result, prompt: str, seed: int) -> Tile | None:
 
 
 def _tile(
-    row: dict[str, object], name: str, colors: dict[str, str], prompt: str, result: Result
+    row: dict[Any, Any], name: str, colors: dict[str, str], prompt: str, result: Result
 ) -> Tile:
     done = row["state"] == "done"
     here = done and is_of(result, str(row["run"]))

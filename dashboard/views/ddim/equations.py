@@ -60,7 +60,7 @@ def show(page: str, model: ModelView) -> None:
     csv_table(
         table, f"ddim-{steps}-steps", f"{page}.csv",
         "Every step's levels and the coefficients of equation (12).",
-        {name: st.column_config.NumberColumn(name, format="%.5g") for name in table},
+        {name: st.column_config.NumberColumn(name, format="%.5g") for name in map(str, table)},
     )  # fmt: skip
 
 

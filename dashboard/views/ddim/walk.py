@@ -36,7 +36,8 @@ def show(page: str, model: ModelView) -> None:
         count = int(bound().number_input("Pictures", 3, 11, 7, key=f"{page}.count", width=120))
     found = (_seeds if ends == "Two seeds" else _pictures)(page, walk, count, model)
     if found is not None:
-        _show(page, *found, walk)
+        pictures, noises = found
+        _show(page, pictures, noises, walk)
 
 
 def _seeds(page: str, walk: str, count: int, model: ModelView) -> Any:
@@ -71,8 +72,8 @@ def _pictures(page: str, walk: str, count: int, model: ModelView) -> Any:
         f"{page}.pictures", "Invert both and draw the path",
         (*(s.tobytes() for s in sources), words, spec.to_json(), count, walk),
         partial(
-            between_pictures, spec=spec, latents=tuple(sources), words=tuple(words), count=count,
-            walk=walk, rounds=ROUNDS,
+            between_pictures, spec=spec, latents=(sources[0], sources[1]),
+            words=(words[0], words[1]), count=count, walk=walk, rounds=ROUNDS,
         ),
     )  # fmt: skip
 

@@ -93,11 +93,15 @@ def load_form() -> None:
             waits = lab().load(request)
         if waits:
             st.toast(f"{request.source} is next.", icon=":material/hourglass_top:")
-    if lab().status().model and lab().status().model.name != EMBEDDED:
+    model = lab().status().model
+    if model and model.name != EMBEDDED:
         st.button(
             "Back to the embedded model",
             key="models.embedded",
             icon=":material/undo:",
-            on_click=lab().load,
-            args=(ModelRequest(),),
+            on_click=_load_embedded,
         )
+
+
+def _load_embedded() -> None:
+    lab().load(ModelRequest())

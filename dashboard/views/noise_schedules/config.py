@@ -41,7 +41,7 @@ def chosen_config(page: str) -> dict[str, Any]:
             help="It replaces the choice on the left, in this session only, not in a link.",
         )
         config = _uploaded(file.getvalue(), file.name) if file else None
-    if config is not None:
+    if file and config is not None:
         st.caption(f":material/description: In force: `{_plain(file.name)}`")
         return config
     return _named()[name] if name != MODEL else _of_model()

@@ -85,7 +85,7 @@ def _by_sampler(table: pd.DataFrame, labels: dict[str, str], colors: dict[str, s
         label = labels[str(text)]
         dot = f'<span class="dot" style="background:{colors[label]}"></span>'
         out.append(f"<h4>{dot}{html.escape(str(text)[:200])}</h4>")
-        out += [_finding(row, row.message, details) for row in rows.itertuples()]
+        out += [_finding(row, row.message, details) for row in _findings(rows)]
     return f'<div class="lint">{"".join(out)}</div>'
 
 
@@ -94,15 +94,20 @@ def _by_rule(table: pd.DataFrame, labels: dict[str, str], colors: dict[str, str]
     out = []
     for rank in SEVERITIES:
         for _, rows in table[table["severity"] == rank].groupby("rule", sort=False):
-            first = next(rows.itertuples())
+            first = _findings(rows)[0]
             where = "".join(
                 f'<li><span class="dot" style="background:{colors[labels[row.sampler]]}"></span>'
                 f"{html.escape(labels[row.sampler])}: {html.escape(row.message)}</li>"
-                for row in rows.itertuples()
+                for row in _findings(rows)
             )
             said = f"{first.explanation} ({len(rows)})"
             out.append(_finding(first, said, details, f"<ul>{where}</ul>"))
     return f'<div class="lint">{"".join(out)}</div>'
+
+
+def _findings(rows: pd.DataFrame) -> list[Any]:
+    """Return the rows as named tuples, whose fields pandas alone knows."""
+    return list(rows.itertuples())
 
 
 def _finding(row: Any, said: str, details: dict[str, str], more: str = "") -> str:
@@ -124,4 +129,5 @@ def _finding(row: Any, said: str, details: dict[str, str], more: str = "") -> st
 def _details() -> dict[str, str]:
     from sdlab.linting import rules
 
-    return rules().set_index("rule")["details"].to_dict()
+    table = rules()
+    return dict(zip(table["rule"], table["details"], strict=True))

@@ -25,6 +25,7 @@ from dashboard.widgets.source_picture import ChosenPicture, choose_picture
 
 if TYPE_CHECKING:
     from PIL import Image
+    from streamlit.elements.lib.column_types import ColumnConfig
 
 _QUIET_SECONDS = 0.4
 _LARGEST_AREA = 4  # times the model's own: what is larger is brought to the model's size
@@ -67,6 +68,7 @@ def noised_images(page: str) -> None:
     with opening(), explained():
         catalogue = lab().catalogue()
         model = lab().ask(_facts)
+    assert catalogue is not None  # it comes with the model
     view = lab().status().model
     left, right = st.columns([3, 8], gap="medium")
     with left:
@@ -226,7 +228,7 @@ def _strip_png(picture: ChosenPicture, strips: _Strips) -> bytes:
     return labelled_strip(strips.labels, strips.tables, strips.rows, title)
 
 
-def _columns() -> dict[str, object]:
+def _columns() -> "dict[str, ColumnConfig]":
     number = st.column_config.NumberColumn
     return {
         "series": st.column_config.TextColumn("schedule"),

@@ -1,5 +1,7 @@
 """The Run page: charts, tables and files below the picture; without a run, a field for its id."""
 
+from typing import Any
+
 import streamlit as st
 
 from dashboard.shell.messages import explained
@@ -59,13 +61,13 @@ def _files(run: StoredRun) -> None:
         st.code(python_code(run.manifest["experiment"]), language="python")
 
 
-def _words(experiment: dict) -> dict[str, str]:
+def _words(experiment: dict[str, Any]) -> dict[str, str]:
     """Return what makes the Tokens page show a run's prompt, beside its negative one."""
     prompts = {"prompt": experiment["prompt"], "other": experiment["negative_prompt"]}
     return {f"tokens.{name}": text for name, text in prompts.items() if text}
 
 
-def python_code(experiment: dict) -> str:
+def python_code(experiment: dict[str, Any]) -> str:
     """Return the lines that make a run again in a notebook."""
     from sdlab.experiment.experiment import Experiment
 

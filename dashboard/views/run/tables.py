@@ -1,10 +1,15 @@
 """The tables of a run on a page: each with its columns explained and its CSV."""
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import streamlit as st
 
 from dashboard.widgets.downloads import csv_button
 from sdlab.columns import TABLES
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
 
 _TITLES = {
     "steps": "Steps",
@@ -37,8 +42,8 @@ def show_tables(run: str, tables: dict[str, pd.DataFrame]) -> None:
         )
 
 
-def _columns(table: str) -> dict[str, object]:
-    out: dict[str, object] = {}
+def _columns(table: str) -> "dict[str, ColumnConfig]":
+    out = {}
     for name, (unit, meaning) in TABLES[table].items():
         out[name] = st.column_config.Column(name, help=f"{meaning} ({unit})" if unit else meaning)
     return out

@@ -1,5 +1,7 @@
 """The list of runs: those in progress or ended early, and those stored."""
 
+from typing import TYPE_CHECKING, Literal
+
 import pandas as pd
 import streamlit as st
 
@@ -9,6 +11,9 @@ from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.pictures import thumbnail
 from dashboard.worker.snapshots import RunSnapshot
 from sdlab.runs.listing import list_runs
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
 
 SHOWN = 200
 _EMPTY = "No run is stored yet. The Experiment page makes the first one."
@@ -68,7 +73,7 @@ def runs_table(stored: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def _columns() -> dict[str, object]:
+def _columns() -> "dict[str, ColumnConfig]":
     column = st.column_config
     return {
         "picture": column.ImageColumn("Picture", width="small"),
@@ -103,6 +108,7 @@ def _unfinished() -> None:
 
 
 def _row(job: RunSnapshot) -> None:
+    colors: dict[str, Literal["red", "gray", "orange", "green"]]
     colors = {"failed": "red", "cancelled": "gray", "interrupted": "orange"}
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.badge(job.state, color=colors.get(job.state, "green"))

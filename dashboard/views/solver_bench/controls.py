@@ -22,8 +22,10 @@ _MORE = {
     "leads to another picture than the true path does.",
 }
 _COSTS = {"evaluations": "nfe", "steps": "num_steps"}
-_DDIM = ("ddim", "euler", "DDIMScheduler", "DDIMParallelScheduler", "EulerDiscreteScheduler")
-_DDIM += ("PNDMScheduler", "plms", "ddpm")
+_DDIM = (
+    *("ddim", "euler", "DDIMScheduler", "DDIMParallelScheduler", "EulerDiscreteScheduler"),
+    *("PNDMScheduler", "plms", "ddpm"),
+)
 
 
 @dataclass(frozen=True)

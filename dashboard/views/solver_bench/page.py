@@ -118,9 +118,15 @@ def _orders(page: str, errors: pd.DataFrame, settings: Settings) -> None:
     column = st.column_config
     shown = table.assign(
         interval=[
-            "" if pd.isna(r.low) else f"{r.low:.2f} to {r.high:.2f}" for r in table.itertuples()
+            "" if pd.isna(low) else f"{low:.2f} to {high:.2f}"
+            for low, high in zip(table["low"], table["high"], strict=True)
         ],
-        steps=["" if r.points == 0 else f"{r.first} to {r.last}" for r in table.itertuples()],
+        steps=[
+            "" if points == 0 else f"{first} to {last}"
+            for points, first, last in zip(
+                table["points"], table["first"], table["last"], strict=True
+            )
+        ],
     )[["solver", "curve", "declared", "order", "interval", "steps", "error", "floor", "note"]]
     st.dataframe(
         shown,
@@ -154,7 +160,7 @@ def _table(page: str, errors: pd.DataFrame) -> None:
 
     _csv(page, errors, "errors")
     column = st.column_config
-    config: dict[str, object] = {n: column.Column(n, help=text) for n, text in COLUMNS.items()}
+    config = {n: column.Column(n, help=text) for n, text in COLUMNS.items()}
     for name in ("error", "floor", "low", "high", "chance"):
         config[name] = column.NumberColumn(name, help=COLUMNS[name], format="%.3e")
     for name in ("start", "end", "seconds"):

@@ -43,6 +43,7 @@ def attention_section(reader: Reader, prompt: str) -> None:
 
 
 def _choices(encoding: "Encoding") -> tuple[int, int | str, bool]:
+    assert encoding.attention is not None  # it was asked for
     layers, heads = encoding.attention.shape[:2]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         layer = bound().selectbox(
@@ -97,7 +98,7 @@ def _shares(encoding: "Encoding", layer: int, head: int | str) -> "pd.DataFrame"
     mass = mass_table(encoding)
     chosen = mass[mass["layer"] == layer]
     chosen = chosen[chosen["head"] == head] if head != MEAN else chosen
-    return chosen.groupby(["query_kind", "key_kind"], as_index=False)["mass"].mean()
+    return chosen.groupby(["query_kind", "key_kind"], as_index=False)[["mass"]].mean()
 
 
 def _around(encoding: "Encoding", layer: int, head: int | str) -> None:

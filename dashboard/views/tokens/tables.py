@@ -36,7 +36,9 @@ def show_table(frame: "pd.DataFrame", name: str, about: str) -> None:
         frame,
         hide_index=True,
         height=min(300, 38 + 35 * len(frame)),
-        column_config={name: st.column_config.Column(name, help=_MEANINGS[name]) for name in frame},
+        column_config={
+            name: st.column_config.Column(name, help=_MEANINGS[name]) for name in map(str, frame)
+        },
         alt=f"Table of {name}",
     )
 

@@ -5,7 +5,7 @@ show each problem at its step. Only a valid draft can be run, saved and exported
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,7 +158,7 @@ def as_settings(named: NamedCurve, schedule: NoiseSchedule) -> dict[str, Any]:
     return settings | {"way": "Table", "table": table_text(sigmas)}
 
 
-def table_text(sigmas: Sequence[float]) -> str:
+def table_text(sigmas: Iterable[float]) -> str:
     """Return sigmas one a line."""
     return "\n".join(f"{float(sigma):.6g}" for sigma in sigmas)
 

@@ -37,6 +37,7 @@ def workbench() -> None:
     with opening(), explained():
         catalogue = lab().catalogue()
         config: dict[str, Any] = lab().ask(lambda model: dict(model.scheduler_config))
+    assert catalogue is not None  # it comes with the model
     schedule = NoiseSchedule.from_config(config)
     left, right = st.columns([3, 7], gap="large")
     with left, explained():
@@ -115,6 +116,7 @@ def _show_lint(draft: Draft, trial: Trial, config: dict[str, Any]) -> None:
         found = _findings(trial.solver, draft.num_steps, config, draft.curve, draft.options)
     if found.empty:
         st.caption(f":material/check: Lint finds nothing on this curve with {trial.solver}.")
+    row: Any  # its fields are known to pandas alone
     for row in found.itertuples():
         where = "" if pd.isna(row.step) else f"Step {row.step}: "
         with st.expander(f"{where}{plain(row.message)}", icon=_ICONS[row.severity]):

@@ -1,7 +1,8 @@
 """Both curves tried: an image noised along them, and one picture made with each."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -31,16 +32,17 @@ def experiments(draft: Draft, baseline: Baseline, trial: Trial) -> dict[str, Exp
     Raises:
         ValueError: If what was typed makes no experiment.
     """
-    common = {
-        "prompt": trial.prompt,
-        "seed": trial.seed,
-        "solver": trial.solver,
-        "num_steps": draft.num_steps,
-        "model": lab().status().at_hand,
-    }
+    alike = partial(
+        Experiment,
+        prompt=trial.prompt,
+        seed=trial.seed,
+        solver=trial.solver,
+        num_steps=draft.num_steps,
+        model=lab().status().at_hand,
+    )
     return {
-        "yours": Experiment(curve=draft.curve, curve_options=draft.options, **common),
-        baseline.label: Experiment(curve=baseline.curve, curve_options=baseline.options, **common),
+        "yours": alike(curve=draft.curve, curve_options=draft.options),
+        baseline.label: alike(curve=baseline.curve, curve_options=baseline.options),
     }
 
 
@@ -92,12 +94,13 @@ def show_strip(draft: Draft, baseline: Baseline, trial: Trial) -> None:
     for label, sigmas, frames in zip(
         ("yours", baseline.label), (draft.sigmas, baseline.sigmas), rows, strict=True
     ):
+        assert sigmas is not None  # a draft without them is not tried
         st.markdown(f"**{plain(label)}**")
         st.html(style(__file__) + strip_html(label, steps, sigmas[steps], frames))
 
 
 def strip_html(
-    label: str, steps: Sequence[int], sigmas: Sequence[float], frames: Sequence[Frame]
+    label: str, steps: Iterable[int], sigmas: Iterable[float], frames: Sequence[Frame]
 ) -> str:
     """Return frames side by side, each with its step and sigma."""
     cells = []
