@@ -90,7 +90,7 @@ def _process_name(pid: int) -> str:
 def _alive(name: str) -> bool:
     try:
         pid, started = name.split("-")
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 5
+        return bool(abs(psutil.Process(int(pid)).create_time() - float(started)) < 5)
     except (ValueError, psutil.Error):
         return False
 
