@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 moved.install()
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "AttentionRecord": "sdlab.experiment.attention_record",
