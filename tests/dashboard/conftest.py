@@ -4,6 +4,7 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,8 @@ import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from dashboard.shell.lab import lab, stop_worker
+from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
 from sdlab.sampling.engine import Engine
 from tests.dashboard.tables import channels_table, steps_table
@@ -37,17 +40,22 @@ def scanned_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def runs_folder(tmp_path_factory) -> Iterator[Path]:
-    from dashboard.shell.lab import lab, stop_worker
-
-    folder = tmp_path_factory.mktemp("runs")
+@contextmanager
+def server_over(folder: Path) -> Iterator[Path]:
+    """Let the pages' worker keep its runs in a folder; whichever ran before is stopped."""
+    stop_worker()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SDLAB_RUNS", str(folder))
         lab.clear()
         yield folder
         stop_worker()
         lab.clear()
+
+
+@pytest.fixture(scope="session")
+def runs_folder(tmp_path_factory) -> Iterator[Path]:
+    with server_over(tmp_path_factory.mktemp("runs")) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -94,3 +102,17 @@ def unhurried(monkeypatch) -> Callable[[], None]:
 def read(element) -> str:
     """What a person reads of a message: its text without the escapes of Markdown."""
     return re.sub(r"\\([\W_])", r"\1", element.value).replace("\u2060", "")
+
+
+@pytest.fixture
+def quick(open_page):
+    at = open_page("experiment")
+    at.number_input(key="experiment.steps").set_value(3).run()
+    return at
+
+
+@pytest.fixture
+def slow_run(runs_folder):
+    run = lab().submit(Experiment(prompt="slow", seed=99, num_steps=900))
+    yield run
+    lab().cancel(run, "nobody")

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.elements.widgets.button import ButtonMixin
 
-from dashboard.shell.lab import lab, stop_worker
-from tests.dashboard.conftest import run_until
+from tests.dashboard.conftest import run_until, server_over
 
 DATA = Path(__file__).parents[1] / "data" / "version_0_2"
 LINKS = json.loads((DATA / "links.json").read_text(encoding="utf-8"))
@@ -20,13 +19,8 @@ def runs_folder(tmp_path_factory) -> Iterator[Path]:
     """The stored runs, in the place of those that other tests make."""
     folder = tmp_path_factory.mktemp("before") / "runs"
     shutil.copytree(DATA / "runs", folder)
-    stop_worker()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SDLAB_RUNS", str(folder))
-        lab.clear()
+    with server_over(folder):
         yield folder
-        stop_worker()
-        lab.clear()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from dashboard.worker.frames import (
 )
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.trace import Trace
+from tests.dashboard.worker.waiting import LONG, SHORT, ended, until
 
 RUN = Experiment(prompt="x").id
 
@@ -76,3 +77,114 @@ def test_false_colours_survive_values_that_are_no_numbers():
     red, green, blue = np.moveaxis(np.asarray(false_colour(latents)), -1, 0)
     assert not red.any() and not blue.any()
     assert green.ravel().tolist() == (np.arange(15) / 14 * 255).astype(int).tolist()
+
+
+def test_frames_come_after_the_picture_and_on_demand(make_worker):
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    until(lambda: not worker.paints(run))
+    sheet = worker.sheet(run)
+    assert sheet.kept == (0, 1) and sheet.size == (128, 128)
+    again = make_worker()
+    (again.runs / ".dashboard" / "frames" / f"{run}.webp").unlink()
+    again.want_frames(run)
+    until(lambda: again.sheet(run) is not None)
+
+
+def test_frames_wait_until_somebody_looks(make_worker):
+    worker = make_worker()
+    run = worker.submit(SHORT, frames=False)
+    ended(worker, run)
+    assert not worker.paints(run) and worker.sheet(run) is None
+    worker.want_frames(run)
+    until(lambda: worker.sheet(run))
+
+
+def test_a_crowd_is_sketched_and_a_few_are_decoded(make_worker, monkeypatch):
+    import torch
+
+    worker = make_worker()
+    until(lambda: worker.status().model)
+    held, drawn = worker._held, []
+    held.decode_seconds = 0.05
+
+    def noted(name):
+        real = getattr(held, name)
+        return lambda latents: drawn.append(name) or real(latents)
+
+    for name in ("sketch", "picture"):
+        monkeypatch.setattr(held, name, noted(name))
+    runs = [worker.submit(LONG.with_(seed=seed)) for seed in range(7)]
+    for run in runs:
+        worker.touch(run, "a")
+    until(lambda: len(drawn) > 6)
+    assert "picture" not in drawn[6:]
+    for run in runs[1:]:
+        worker.cancel(run, "a")
+    until(lambda: "picture" in drawn[6:])
+    worker.cancel(runs[0], "a")
+    ended(worker, runs[0])
+    latents = torch.zeros(1, 4, 16, 12)
+    assert held.sketch(latents).size == held.model.preview(latents).size
+
+
+def test_a_decoder_that_looked_slow_under_load_is_measured_again(make_worker, monkeypatch):
+    seconds = iter((9.0, 0.5, 0.01))
+    monkeypatch.setattr("dashboard.worker.held_model._decode_seconds", lambda model: next(seconds))
+    monkeypatch.setattr("dashboard.worker.held_model.MEASURE_AGAIN_SECONDS", 0.0)
+    worker = make_worker()
+    until(lambda: worker.status().model)
+    until(lambda: worker.status().model.decodes_fast)
+    assert next(seconds, None) is None  # a quick one is not measured again
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    until(lambda: (sheet := worker.sheet(run)) and sheet.how == "decoded")
+
+
+def test_frames_drawn_while_the_decoder_looked_slow_become_decoded(make_worker, monkeypatch):
+    load = [True]
+    monkeypatch.setattr(
+        "dashboard.worker.held_model._decode_seconds", lambda model: 9.0 if load[0] else 0.01
+    )
+    monkeypatch.setattr("dashboard.worker.held_model.MEASURE_AGAIN_SECONDS", 0.0)
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    until(lambda: worker.sheet(run))
+    assert worker.sheet(run).how == "linear"
+    load[0] = False
+    until(lambda: worker.status().model.decodes_fast)
+    worker.want_frames(run)
+    until(lambda: worker.sheet(run).how == "decoded")
+
+
+def test_all_frames_are_decoded_by_choice_and_stay_so(make_worker, monkeypatch):
+    monkeypatch.setattr("dashboard.worker.held_model._decode_seconds", lambda model: 9.0)
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    until(lambda: worker.sheet(run) and not worker.paints(run))
+    assert worker.sheet(run).how == "linear"
+    model = worker.status().model
+    worker.study("frames", worker.decoding(run), model.hash, "me")
+    until(lambda: not worker.get("frames").live)
+    view = worker.get("frames")
+    assert (view.state, view.done, view.total) == ("done", 2, 2)
+    assert worker.sheet(run).how == "decoded"
+    worker._painter.forget_settled()
+    worker.want_frames(run)
+    until(lambda: not worker.paints(run))
+    assert worker.sheet(run).how == "decoded"
+
+
+def test_no_other_models_decoder_draws_a_run(make_worker):
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    manifest = worker.runs / run / "manifest.json"
+    own = worker.status().model.hash
+    manifest.write_text(manifest.read_text().replace(own, "0" * 16))
+    worker.study("frames", worker.decoding(run), own, "me")
+    until(lambda: not worker.get("frames").live)
+    assert "made by another model" in worker.get("frames").error

@@ -9,31 +9,14 @@ import pytest
 import torch
 
 import sdlab
-from dashboard.shell.messages import sentence
 from dashboard.worker.snapshots import ModelRequest
 from dashboard.worker.task import BusyError, Priority
-from dashboard.worker.worker import Worker
 from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
-from tests.dashboard.conftest import again
-from tests.dashboard.worker.test_worker import ended, running, until
+from tests.dashboard.worker.waiting import ended, running, until
 
 RUN = Experiment(prompt="a cat", seed=11, num_steps=16)
-
-
-@pytest.fixture
-def make_worker(embedded, tmp_path):
-    workers = []
-
-    def made(load=None, **options):
-        given = load or (lambda s=None, **k: again(embedded, s))
-        workers.append(Worker(tmp_path, sentence, load=given, **options))
-        return workers[-1]
-
-    yield made
-    for worker in workers:
-        worker.stop()
 
 
 @pytest.fixture

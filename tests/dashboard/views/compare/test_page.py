@@ -1,4 +1,4 @@
-"""The Compare page by AppTest and its parts: choose, refuse, run, fail, cancel, reopen, repeat."""
+"""The Compare page by AppTest: choose, refuse, run, fail, cancel, reopen, repeat."""
 
 import json
 import os
@@ -11,169 +11,23 @@ import pytest
 import sdlab
 from dashboard.shell.lab import lab
 from dashboard.views.compare import asked as notes
-from dashboard.views.compare import reduce
 from dashboard.views.compare.earlier import listed
-from dashboard.views.compare.files import python_code
-from dashboard.views.compare.forecast import forecast, power
-from dashboard.views.compare.form import DEFAULTS
+from dashboard.views.compare.forecast import forecast
 from dashboard.views.compare.result import _tile, is_of, made_at, opened, ranked
-from dashboard.views.compare.rows import FIRST, entrant_of, short_names, text_of, whole_numbers
 from dashboard.views.compare.run_states import queue_runner, states
-from dashboard.views.compare.viewer import difference, opening, signed
+from dashboard.views.compare.viewer import difference, signed
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.fairness import profile
 from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.comparing.result import result_path
 from sdlab.comparing.run import comparing
-from sdlab.comparing.significance import resolution
-from sdlab.errors import StoreError
 from sdlab.experiment.record import Record
 from sdlab.solvers import registry
 from sdlab.work import finish
-from tests.dashboard.compare_tables import comparison_tables
 from tests.dashboard.conftest import read, run_until
-
-GO = "compare.go"
-QUICK = {
-    "compare.samplers": ["euler", "heun"],
-    "compare.budget": "3",
-    "compare.more": "2",
-    "compare.reference": "4",
-    "compare.prompts": "a sun in the sky",
-}
-
-
-def headers(at) -> list[str]:
-    return [header.value for header in at.header]
-
-
-def errors(at) -> list[str]:
-    return [read(error) for error in at.error]
-
-
-def go(at):
-    at.button(key=GO).click().run()
-    return run_until(at, lambda a: "Measurements" in headers(a))
-
-
-@pytest.fixture
-def page(open_page):
-    at = open_page("compare", **QUICK)
-    assert not at.exception and not at.error
-    if "Measurements" in headers(at):  # another test has made it
-        at.session_state[f"compare.form_{shown(at)}"] = True
-        at.run()
-    return at
-
-
-def shown(at) -> str:
-    """Return the id in the address."""
-    one = at.query_params["id"]
-    return one[0] if isinstance(one, list) else one
-
-
-@pytest.fixture
-def model(runs_folder) -> ModelFacts:
-    lab().catalogue()
-    return lab().ask(ModelFacts.of)
-
-
-# Texts, numbers, reductions.
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["heun", "heun + karras [rho=5]", "ddim {eta=0.5}", "mine: euler + exponential", "A+B: heun"],
-)
-def test_a_text_and_its_entrant_are_one(text):
-    entrant = entrant_of(text)
-    assert entrant_of(text_of(entrant)) == entrant
-    assert text_of(entrant) == text
-
-
-def test_an_unknown_sampler_is_refused_by_name():
-    with pytest.raises(ValueError, match="hoin"):
-        entrant_of("hoin + karras")
-
-
-@pytest.mark.parametrize(
-    "text, numbers",
-    [("0-3, 7", (0, 1, 2, 3, 7)), ("5 10;20", (5, 10, 20)), ("1 - 2", (1, 2)), ("", ())],
-)
-def test_numbers_and_ranges(text, numbers):
-    assert whole_numbers(text, "seeds") == numbers
-
-
-@pytest.mark.parametrize(
-    "text, said", [("x", "got 'x'"), ("3-1", "runs backwards"), ("0-999", "at most 200")]
-)
-def test_what_is_no_range_is_refused(text, said):
-    with pytest.raises(ValueError, match=f"seeds.*{said}"):
-        whole_numbers(text, "seeds")
-
-
-def test_names_are_short_where_they_stay_different():
-    found = short_names(["DDIMScheduler", "EulerDiscreteScheduler", "euler", "Euler"])
-    assert list(found.values()) == ["DDIM", "EulerDiscreteScheduler", "euler", "Euler"]
-
-
-def test_distances_are_meaned_geometrically_over_pictures():
-    steps = comparison_tables()["steps"]
-    steps = steps[(steps["entrant"] == "euler") & (steps["evaluation"] == 5)]
-    steps = steps.assign(x0_to_end=[0.1, 0.1, 1.0, 1.0], x_t_std=[1.0, 1.0, 2.0, 2.0])
-    row = reduce.over_pictures(steps).iloc[0]
-    assert row["x0_to_end"] == pytest.approx(0.1**0.5) and row["x_t_std"] == 1.5
-
-
-def test_many_rows_are_thinned_but_keep_their_ends():
-    steps = comparison_tables()["steps"]
-    steps = steps[(steps["prompt"] == "a sun") & (steps["seed"] == 0)]
-    thin = reduce.thinned(steps, 40)
-    assert len(thin) <= 48
-    ends = steps.groupby("entrant")["evaluation"].max()
-    assert (thin.groupby("entrant")["evaluation"].max() == ends).all()
-
-
-def test_what_so_many_pictures_can_tell_is_said_before_they_are_made():
-    four = tuple(map(Entrant, ("euler", "heun", "ddim", "euler_ancestral")))
-    said = power(Comparison(four, ("a sun",), tuple(range(3))))
-    three, eight = resolution(3, 3), resolution(8, 3)
-    assert f"shows with 3 pictures above {three:.2g}, with 4" in said
-    assert f"with 8 pictures above {eight:.2g}." in said and three > 3 * eight
-    few = power(Comparison(four, ("a sun",), (0, 1)))
-    assert few.startswith("Fewer than 3 pictures cannot tell a difference from luck. ")
-    assert "with 2" not in few and "with 16 pictures" in few
-    assert power(Comparison(four[2:], ("a sun",))) == ""
-
-
-def test_nothing_stands_against_the_samplers_of_the_untouched_form(model):
-    entrants = tuple(map(Entrant, FIRST))
-    comparison = Comparison(entrants, ("a sun",), curve=DEFAULTS["curve"])
-    for entrant in entrants:
-        assert entrant.follows(comparison.curve) == comparison.curve
-        found = profile(comparison, entrant, model.config)
-        assert not found.notes or not found.deterministic, entrant.label
-
-
-def test_two_samplers_are_shown_against_each_other_and_not_the_reference():
-    assert opening(["reference", "heun", "euler", "ddim", "lcm"], 4) == (1, 3)
-    assert opening(["reference", "heun", "euler", "lcm"], 2) == (1, 2)  # one is ranked
-    assert opening(["heun", "euler"], 2) == (0, 1)
-    assert opening(["reference", "heun"], 2) == (1, 0)
-
-
-def test_who_has_a_note_stands_beside_the_order_of_a_picture():
-    class Found:
-        tables = comparison_tables()
-
-    entrants = Found.tables["entrants"]
-    entrants.loc[entrants["entrant"] == "heun", "notes"] = "Ends early."
-    rows = ranked(Found(), "a sun", 0, 20)
-    assert list(rows["entrant"]) == ["dpmpp_2m", "euler", "heun", "euler_ancestral"]
-    assert rows["rank"].tolist()[:2] == [1, 2] and rows["rank"].isna().tolist()[2:] == [True] * 2
-
+from tests.dashboard.forms import errors
+from tests.dashboard.views.compare.filled_in import GO, QUICK, go, headers, shown
 
 # The page.
 
@@ -407,28 +261,6 @@ def test_the_error_asked_for_is_answered(page):
     assert any("error of 0.9 " in read(m) for m in at.markdown)
 
 
-# Behind the page.
-
-
-def test_what_was_asked_for_is_found_again(model, tmp_path, runs_folder):
-    comparison = Comparison((Entrant("euler"), Entrant("heun")), ("a sun",), (0, 1), 2, (3,))
-    needed = NeededRuns.of(comparison, model)
-    experiments = notes.in_turn(needed)
-    assert len(experiments) == 2 * 2 * 2 + 4
-    assert [e.num_steps for e in experiments] == [100, 50] * 2 + [2] * 4 + [3] * 4
-    assert [e.seed for e in experiments[4:8]] == [0, 0, 1, 1]  # the first picture's tiles first
-    path = tmp_path / ".dashboard" / notes.FOLDER / f"{needed.id}.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(notes._to_dict(needed), default=str))
-    found = notes.asked(tmp_path, needed.id)
-    assert found.comparison == comparison and found.cells == needed.cells
-    assert found.model.hash == model.hash and dict(found.model.config) == dict(model.config)
-    path.write_text("{}")
-    os.utime(path, (1, 1))
-    with pytest.raises(StoreError, match="Compare again"):
-        notes.asked(tmp_path, needed.id)
-
-
 def test_lost_runs_are_missing_and_one_may_go_on(model, runs_folder, open_page):
     comparison = Comparison((Entrant("euler"),), ("a lost tree",), (3,), 2, (3,), reference_steps=4)
     needed = NeededRuns.of(comparison, model)
@@ -460,19 +292,6 @@ def test_the_queues_runs_give_the_librarys_result(page):
         pd.testing.assert_frame_equal(again.tables[name], found.tables[name])
 
 
-def test_the_nearest_comes_first_and_who_draws_noise_after(model):
-    tables = comparison_tables()
-
-    class Found:
-        pass
-
-    found = Found()
-    found.tables = tables
-    rows = ranked(found, "a sun", 0, 20)
-    assert list(rows["entrant"]) == ["heun", "dpmpp_2m", "euler", "euler_ancestral"]
-    assert rows["rank"].tolist()[:3] == [1, 2, 3] and pd.isna(rows["rank"].iloc[3])
-
-
 def test_two_runs_differ_by_sign_and_one_from_itself_by_nothing(page):
     one = shown(go(page))
     runs = opened(lab().runs, one, made_at(lab().runs, one)).tables["runs"]
@@ -485,24 +304,3 @@ def test_two_runs_differ_by_sign_and_one_from_itself_by_nothing(page):
     for one, other in ((c, d), (a, c)):  # of another budget, and of two
         found = difference(one, other)
         assert found.recorded and found.divergence is not None
-
-
-def test_the_python_makes_the_same_comparison():
-    comparison = Comparison(
-        (
-            Entrant("heun"),
-            Entrant("ddim", eta=0.5, curve="karras"),
-            Entrant("euler_ancestral", eta=0.0),
-            Entrant("lms", curve="karras", label="lms"),
-        ),
-        ("a sun",),
-        (1, 2),
-        8,
-        (4,),
-    )
-    said = {}
-    code = python_code(comparison).partition("result = compare(\n    model,")[2]
-    code = "made(" + code.partition("print")[0]
-    exec(code, {"made": lambda **fields: said.update(fields), "Entrant": Entrant})
-    entrants = tuple(Entrant(e) if isinstance(e, str) else e for e in said.pop("entrants"))
-    assert Comparison(entrants, **said) == comparison

@@ -1,0 +1,191 @@
+"""The Experiment page by AppTest: from the form to the tables, and what it refuses."""
+
+import pytest
+
+import sdlab
+from dashboard.shell.lab import lab
+from sdlab.runs.run_folder import open_run
+from tests.dashboard.conftest import run_until
+from tests.dashboard.forms import FORM, errors, start, titles
+
+
+def test_experiment_from_form_to_tables(quick):
+    assert titles(quick) == ["Experiment"]
+    assert [i.value for i in quick.info] == ["Press **Run**: the picture takes shape here."]
+    at = start(quick)
+    assert not at.exception and not at.error
+    assert len(at.query_params["run"]) in (1, 16)
+    assert [len(d.value) for d in at.dataframe][:2] == [3, 12]
+    assert len(at.get("download_button")) == 5
+
+
+def test_a_prompt_left_by_the_click_itself_is_what_runs(quick):
+    quick.text_area(key="experiment.prompt").set_value("a typed sun")
+    at = start(quick)  # one rerun has both
+    assert open_run(lab().runs / "".join(at.query_params["run"])).experiment.prompt == "a typed sun"
+
+
+def test_axis_choice_redraws_the_charts(quick):
+    at = start(quick)
+    assert at.segmented_control(key="run.axis").value == "step"
+    at.segmented_control(key="run.axis").set_value("sigma").run()
+    assert not at.exception
+    assert len(at.get("vega_lite_chart")) == 11
+
+
+def test_without_guidance_a_sentence_stands_for_the_charts(quick):
+    quick.number_input(key="experiment.cfg").set_value(1.0).run()
+    at = start(quick)
+    assert len(at.get("vega_lite_chart")) == 9
+    assert any("no unconditional half" in c.value for c in at.caption)
+
+
+def test_a_negative_prompt_without_guidance_is_told_before_and_after(quick):
+    quick.text_input(key="experiment.negative").set_value("rain").run()
+    assert not any("negative prompt is ignored" in i.value for i in quick.info)
+    quick.number_input(key="experiment.cfg").set_value(1.0).run()
+    assert any("negative prompt is ignored" in i.value for i in quick.info)
+    at = start(quick)
+    assert any("negative prompt is ignored" in w.value for w in at.warning)
+
+
+def test_eta_only_where_it_applies(quick):
+    assert any(s.key == "experiment.eta_0" for s in quick.number_input)
+    quick.selectbox(key="experiment.solver").set_value("heun").run()
+    assert not any(s.key.startswith("experiment.eta") for s in quick.number_input)
+    assert not quick.exception
+
+
+def test_eta_stands_at_the_solvers_own_and_can_be_zero(quick, runs_folder):
+    quick.selectbox(key="experiment.solver").set_value("euler_ancestral").run()
+    assert quick.number_input(key="experiment.eta_1").value == 1.0
+
+    def etas():
+        made = [open_run(path).experiment for path in runs_folder.glob("[0-9a-f]" * 16)]
+        return [e.eta for e in made if e.solver == "euler_ancestral"]
+
+    start(quick)
+    assert etas() == [None]
+    quick.number_input(key="experiment.eta_1").set_value(0.0).run()
+    quick.button(key=FORM).click().run()
+    run_until(quick, lambda at: 0.0 in etas())
+
+
+def test_every_scheduler_can_be_chosen(quick):
+    table = sdlab.schedulers()
+    names = quick.selectbox(key="experiment.solver").options
+    assert set(names) == set(table.loc[table["compatible"], "name"])
+    for name in names:
+        quick.selectbox(key="experiment.solver").set_value(name).run()
+        assert not quick.exception and not quick.error, name
+        assert quick.selectbox(key="experiment.solver").value == name
+
+
+def test_the_dice_give_another_seed(quick):
+    before = quick.text_input(key="experiment.seed").value
+    quick.button(key="experiment.dice").click().run()
+    after = quick.text_input(key="experiment.seed").value
+    assert after != before and 0 <= int(after) < 2**32
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("experiment.seed", "abc", "seed must be a whole number"),
+        ("experiment.seed", "-1", "seed must be from 0 to 18446744073709551615"),
+        ("experiment.seed", str(2**64), "seed must be from 0"),
+        ("experiment.options", "rho", "name=value"),
+        ("experiment.options", "rho=1, rho=2", "comes twice"),
+        ("experiment.curve_options", "rho", "curve options are name=value"),
+        ("experiment.negative", "a\x07b", "control character"),
+    ],
+)
+def test_what_cannot_run_is_said_at_once(quick, key, value, message):
+    quick.text_input(key=key).set_value(value).run()
+    assert len(errors(quick)) == 1 and message in errors(quick)[0]
+    assert quick.button(key=FORM).disabled
+    assert not quick.exception
+
+
+def test_own_curves_are_offered_to_own_solvers_and_run(quick, runs_folder):
+    from sdlab.noise import NoiseSchedule
+    from sdlab.noise.exchange import NamedCurve
+    from sdlab.runs.curves import delete_curve, save_curve
+
+    table = NamedCurve("sigmas", {"sigmas": (14.0, 3.0, 0.5, 0.0)}, 3)
+    save_curve("for the form", table, NoiseSchedule.from_config({}), runs_folder)
+    quick.run()
+    curve = quick.selectbox(key="experiment.curve")
+    assert {"ays_sd15", "formula", "saved: for the form"} <= set(curve.options)
+    curve.set_value("saved: for the form").run()
+    quick.number_input(key="experiment.steps").set_value(4).run()
+    assert errors(quick) == ["the curve is a table of 3 steps, so Steps must be 3, got 4."]
+    quick.number_input(key="experiment.steps").set_value(3).run()
+    at = start(quick)
+    assert at.dataframe[0].value["sigma"].tolist() == [14.0, 3.0, 0.5]
+    (runs_folder / "curves" / "for the form.json").write_text("{")
+    at.run()
+    assert "cannot be read" in errors(at)[0] and not at.exception
+    delete_curve("for the form", runs_folder)
+    quick.selectbox(key="experiment.solver").set_value("DDIMScheduler").run()
+    assert "formula" not in quick.selectbox(key="experiment.curve").options
+
+
+def test_a_formula_is_typed_as_a_curve_option(quick):
+    quick.selectbox(key="experiment.curve").set_value("formula").run()
+    typed = quick.text_input(key="experiment.curve_options")
+    typed.set_value("formula=max(10 - 9*u, sigma_min)").run()
+    at = start(quick)
+    assert at.dataframe[0].value["sigma"].tolist() == [10.0, 5.5, 1.0]
+
+
+def test_a_size_off_the_grid_names_the_nearest(quick):
+    quick.number_input(key="experiment.width").set_value(100).run()
+    assert "try 96 or 104" in errors(quick)[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("experiment.options", "nonsense=1", "nonsense"),
+        ("experiment.options", "eta=often", "eta"),
+    ],
+)
+def test_what_the_model_refuses_is_said_in_the_run(quick, key, value, message):
+    quick.text_input(key=key).set_value(value).run()
+    quick.button(key=FORM).click().run()
+    at = run_until(quick, errors)
+    assert message in errors(at)[0] and not at.exception
+
+
+def test_more_than_memory_is_refused_with_figures(quick):
+    for side in ("width", "height"):
+        quick.number_input(key=f"experiment.{side}").set_value(4096)
+    quick.number_input(key="experiment.steps").set_value(999).run()
+    quick.button(key=FORM).click().run()
+    at = run_until(quick, errors)
+    assert "GB" in errors(at)[0] or "GiB" in errors(at)[0]
+
+
+def test_a_long_prompt_runs_and_shows_what_was_cut(quick):
+    quick.text_area(key="experiment.prompt").set_value("a red cat " * 40).run()
+    at = start(quick)
+    assert any("cut off" in w.value and "red cat" in w.value for w in at.warning)
+
+
+def test_a_run_that_could_not_be_saved_can_be_saved_again(quick, monkeypatch):
+    from sdlab.errors import StoreError
+    from sdlab.runs.run import Run
+
+    def full(run, folder):
+        raise StoreError("No space left on the disk.")
+
+    quick.text_input(key="experiment.seed").set_value("77").run()
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", full)
+        quick.button(key=FORM).click().run()
+        at = run_until(quick, errors)
+        assert "could not be saved: No space left" in errors(at)[0]
+    at.button(key="experiment.save_again").click().run()
+    run_until(at, lambda a: a.header)
+    assert not errors(at) and not at.exception

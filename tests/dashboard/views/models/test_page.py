@@ -1,0 +1,114 @@
+"""The Models page loads what every form then runs on, or says why not."""
+
+import pytest
+
+from dashboard.shell.lab import lab
+from dashboard.worker.snapshots import ModelRequest
+from sdlab.experiment.experiment import Experiment
+from sdlab.runs.run_folder import open_run
+from tests.dashboard.conftest import read, run_until
+from tests.dashboard.forms import errors, start, titles
+
+
+def test_models_says_what_is_loaded(open_page):
+    at = open_page("models")
+    run_until(at, lambda a: any(t.value == "embedded" for t in a.text))
+    assert titles(at) == ["Models"] and not at.exception
+    assert {"Device", "Precision", "Parameters"} <= {c.value for c in at.caption}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("/no/such/folder", "/no/such/folder"), ("model.ckpt", "safetensors")],
+)
+def test_a_model_that_cannot_be_loaded_is_explained(open_page, source, message):
+    at = open_page("models")
+    at.text_input(key="models.source").set_value(source)
+    next(b for b in at.button if b.label == "Load").click()
+    at.run()
+    at = run_until(at, lambda a: errors(a))
+    assert message in errors(at)[0] and "could not be loaded" in errors(at)[0]
+    run_until(at, lambda a: any(t.value == "embedded" for t in a.text))
+
+
+@pytest.fixture(scope="module")
+def folder():
+    from sdlab.shipped import FOLDER
+
+    return str(FOLDER)
+
+
+def holds(name):
+    return lambda at: (view := lab().status().model) and view.name == name
+
+
+@pytest.fixture
+def loaded(open_page, folder):
+    """The Models page after a folder was loaded there; the embedded model comes back after."""
+    at = open_page("models")
+    at.text_input(key="models.source").set_value(folder)
+    next(b for b in at.button if b.label == "Load").click()
+    at.run()
+    run_until(at, lambda a: any(t.value == folder for t in a.text))
+    assert not errors(at)
+    yield at
+    at.run()
+    at.button(key="models.embedded").click().run()
+    run_until(at, holds("embedded"))
+
+
+def swaps(at):
+    return [read(w) for w in at.warning if "in memory" in w.value]
+
+
+def test_the_model_in_memory_is_what_every_form_runs_on(loaded, open_page, folder):
+    form = open_page("experiment")
+    assert form.selectbox(key="experiment.model").value == folder and not swaps(form)
+    form.number_input(key="experiment.steps").set_value(2)
+    form.text_input(key="experiment.seed").set_value("1701")
+    assert not start(form).exception
+    made = open_run(lab().runs / "".join(form.query_params["run"]))
+    assert made.experiment.model == folder
+    bench = open_page("workbench")
+    assert any(folder.rpartition("/")[2] in read(c) for c in bench.caption)
+    bench.number_input(key="workbench.steps").set_value(2).run()
+    bench.button(key="workbench.go").click().run()
+    home = open_page("home")
+    assert "Press **Another**" in read(home.info[0])  # a large model may take minutes: asked first
+    home.button(key="home.another").click().run()
+    run_until(home, lambda a: any("px" in c.value for c in a.caption))
+    for page, button in (("attention", "attention.go"), ("compare", "compare.go")):
+        at = open_page(page, **{f"{page}.steps": "2"})
+        assert any(f"On {folder}" in read(c).replace("*", "") for c in at.caption), page
+        assert not swaps(at)
+        assert any(b.key == button for b in at.button)
+    assert lab().status().model.name == folder, "a page took the model out"
+
+
+def test_a_form_that_nobody_touched_follows_the_model_in_memory(open_page, loaded, folder):
+    form = open_page("experiment")
+    lab().load(ModelRequest())
+    run_until(form, lambda a: a.selectbox(key="experiment.model").value == "embedded")
+    form.selectbox(key="experiment.model").set_value(folder).run()
+    assert len(swaps(form)) == 1 and "unloads embedded" in swaps(form)[0]
+    run_until(form, holds("embedded"))
+    assert form.selectbox(key="experiment.model").value == folder  # chosen, so it stays
+    lab().load(ModelRequest(folder))
+    run_until(form, holds(folder))
+
+
+def test_a_link_and_a_stored_run_say_what_they_take_out(loaded, open_page, folder):
+    form = open_page("experiment", **{"experiment.model": "embedded"})
+    assert form.selectbox(key="experiment.model").value == "embedded"
+    assert f"unloads {folder}" in swaps(form)[0]
+    run = lab().submit(Experiment(prompt="gone", seed=1702, num_steps=900, model=folder))
+    lab().cancel(run, "nobody")
+    page = run_until(
+        open_page("run", id=run), lambda a: any(b.key == "run.again" for b in a.button)
+    )
+    assert not swaps(page)
+    lab().load(ModelRequest())
+    run_until(page, holds("embedded"))
+    assert "unloads embedded" in swaps(page.run())[0]
+    lab().load(ModelRequest(folder))
+    run_until(page, holds(folder))

@@ -1,0 +1,46 @@
+"""The Runs page lists stored and unfinished runs, and names a spoilt one."""
+
+import json
+import os
+import shutil
+
+from dashboard.shell.lab import lab
+from sdlab.experiment.experiment import Experiment
+from tests.dashboard.conftest import run_until
+from tests.dashboard.forms import titles
+
+
+def test_runs_lists_the_stored_and_the_unfinished(open_page, slow_run):
+    done = lab().submit(Experiment(prompt="a star", seed=4, num_steps=2))
+    run_until(open_page("run", id=done), lambda a: a.header)
+    at = open_page("runs")
+    assert titles(at) == ["Runs"] and not at.exception
+    table = at.dataframe[0].value
+    assert done in set(table["id"])
+    assert "Not stored" in [h.value for h in at.header]
+
+
+def test_a_spoilt_run_is_named_and_the_others_are_shown(open_page, runs_folder):
+    done = lab().submit(Experiment(prompt="a star", seed=4, num_steps=2))
+    run_until(open_page("run", id=done), lambda a: a.header)
+    spoilt = [runs_folder / f"{number:016x}" for number in range(3)]
+    for folder in spoilt:
+        folder.mkdir()
+    (spoilt[0] / "manifest.json").write_text('{"format": 1, "width": [1]}')
+    os.mkfifo(spoilt[1] / "manifest.json")
+    cut = Experiment(prompt="a star", seed=5, num_steps=2)
+    shutil.copytree(runs_folder / done, runs_folder / cut.id)
+    manifest = runs_folder / cut.id / "manifest.json"
+    values = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**values, "experiment": cut.to_dict()}))
+    picture = runs_folder / cut.id / "image.png"
+    picture.write_bytes(picture.read_bytes()[:-400])  # its head is whole
+    try:
+        at = open_page("runs")
+        assert not at.exception and done in set(at.dataframe[0].value["id"])
+        named = " ".join(t.value for t in at.expander[0].text)
+        assert all(str(folder) in named for folder in (*spoilt, runs_folder / cut.id))
+        assert not open_page("run", id=cut.id).exception
+    finally:
+        for folder in (*spoilt, runs_folder / cut.id):
+            shutil.rmtree(folder)

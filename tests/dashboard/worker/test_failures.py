@@ -1,0 +1,183 @@
+"""What fails in the worker costs its own run alone, whatever it is."""
+
+import threading
+
+import pytest
+
+import sdlab
+from dashboard.worker.snapshots import ModelRequest
+from sdlab.errors import StoreError
+from sdlab.experiment.experiment import Experiment
+from sdlab.runs.run import Run
+from tests.dashboard.worker.waiting import LONG, SHORT, ended, running, until
+
+
+def test_what_is_invalid_fails_alone(make_worker):
+    worker = make_worker()
+    good, bad = worker.submit(SHORT), worker.submit(SHORT.with_(solver="huen"))
+    view = ended(worker, bad)
+    assert view.state == "failed" and "Did you mean 'heun'" in view.error
+    assert ended(worker, good).state == "done"
+
+
+def test_a_full_disk_fails_that_run_and_loses_nothing(make_worker, monkeypatch, tmp_path):
+    save, full = Run.save, {SHORT.id}
+
+    def saving(run, folder):
+        if run.id in full:
+            raise StoreError("No space left on the disk: 0 bytes free.")
+        return save(run, folder)
+
+    monkeypatch.setattr(Run, "save", saving)
+    worker = make_worker()
+    run, other = worker.submit(SHORT), worker.submit(SHORT.with_(seed=9))
+    view = ended(worker, run)
+    assert view.state == "failed" and view.unsaved and view.preview
+    assert "could not be saved" in view.error and "No space left" in view.error
+    assert ended(worker, other).state == "done"
+    assert not (tmp_path / run).exists()
+    full.clear()
+    worker.save_again(run)
+    until(lambda: worker.get(run).state == "done")
+    assert sdlab.open_run(tmp_path / run).experiment == SHORT
+
+
+def test_out_of_memory_says_what_to_lower_and_the_next_runs(make_worker, monkeypatch):
+    import torch
+
+    from sdlab.sampling import engine
+
+    evaluate = engine.evaluate
+
+    def evaluating(model, samples):
+        if any(s.x_t.shape[-1] == 24 for s in samples):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return evaluate(model, samples)
+
+    monkeypatch.setattr(engine, "evaluate", evaluating)
+    worker = make_worker()
+    large, small = worker.submit(SHORT.with_(width=192, height=192)), worker.submit(SHORT)
+    view = ended(worker, large)
+    assert view.state == "failed" and "Lower width or height" in view.error
+    assert ended(worker, small).state == "done"
+
+
+def test_a_defect_in_a_round_does_not_end_the_worker(make_worker, monkeypatch):
+    from sdlab.sampling.engine import Engine
+
+    worker = make_worker()
+    run = worker.submit(LONG)
+    running(worker, run)
+    monkeypatch.setattr(Engine, "round", lambda self: 1 / 0)
+    assert "ZeroDivisionError" in ended(worker, run).error
+    monkeypatch.undo()
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+
+
+def test_a_preview_that_fails_costs_only_the_preview(make_worker, monkeypatch):
+    def full(latents):
+        raise RuntimeError("CUDA error: out of memory")
+
+    worker = make_worker()
+    until(lambda: worker.status().model)
+    monkeypatch.setattr(worker._held, "picture", full)
+    run = worker.submit(Experiment(prompt="a cat", seed=21, num_steps=12))
+    worker.touch(run, "one")
+    assert ended(worker, run).state == "done"
+    assert not worker.status().stopped
+
+
+def test_a_defect_anywhere_ends_the_runs_in_flight_not_the_worker(make_worker, monkeypatch):
+    worker = make_worker()
+    run = worker.submit(LONG)
+    running(worker, run)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker._scheduler, "_admit", lambda: 1 / 0)
+        assert ended(worker, run).state == "failed"
+    other = worker.submit(Experiment(prompt="a cat", seed=22, num_steps=2))
+    assert ended(worker, other).state == "done"
+
+
+@pytest.mark.parametrize("error", [OSError("disk gone"), SystemExit(3), KeyboardInterrupt()])
+def test_a_run_whose_start_fails_has_failed_and_the_next_runs(make_worker, monkeypatch, error):
+    def fails(runs, run):
+        if threading.current_thread() is worker._scheduler.thread:
+            raise error
+        return None
+
+    worker = make_worker()
+    with monkeypatch.context() as patch:
+        patch.setattr("dashboard.worker.runs_in_flight.stored_hash", fails)
+        run = worker.submit(SHORT)
+        view = ended(worker, run)
+        assert view.state == "failed" and type(error).__name__ in view.error
+        assert worker.cancel(run, "me") == "ended"
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_what_would_end_a_program_does_not_end_the_worker(make_worker, monkeypatch, error):
+    def fails(*args):
+        raise error
+
+    worker = make_worker()
+    run = worker.submit(LONG)
+    running(worker, run)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker._tasks, "step", fails)
+        assert ended(worker, run).state == "failed"
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+    assert not worker.status().stopped
+
+
+def test_a_sampler_that_quits_ends_its_own_run_only(make_worker, monkeypatch):
+    from itertools import pairwise
+
+    from sdlab.solvers import registry
+
+    monkeypatch.setattr(registry, "_SOLVERS", dict(registry.solvers()))
+    armed = threading.Event()
+
+    @sdlab.solver("quitter")
+    def quitter(x, sigmas, noise):
+        for sigma, sigma_next in pairwise(sigmas):
+            x0_pred = yield x, sigma
+            if armed.is_set():
+                raise SystemExit(3)
+            x = x0_pred + (x - x0_pred) * sigma_next / sigma
+        return x
+
+    worker = make_worker()
+    other, run = worker.submit(LONG), worker.submit(LONG.with_(solver="quitter"))
+    running(worker, other)
+    running(worker, run)
+    armed.set()
+    view = ended(worker, run)
+    assert view.state == "failed" and "quitter asked the program to end" in view.error
+    before = worker.get(other).done
+    until(lambda: worker.get(other).done > before + 1)
+    assert worker.get(other).state == "running"
+
+
+def test_what_is_asked_of_an_ended_worker_has_failed(make_worker):
+    worker = make_worker()
+    worker.stop()
+    view = worker.get(worker.submit(SHORT))
+    assert view.state == "failed" and "restart the server" in view.error
+    assert not worker.load(ModelRequest("embedded"))
+    assert worker.status().stopped and worker.status().queued == 0
+
+
+def test_a_picture_that_could_not_be_saved_is_not_thrown_away(make_worker, monkeypatch):
+    def full(run, folder):
+        raise StoreError("No space left on device")
+
+    worker = make_worker()
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", full)
+        run = worker.submit(SHORT)
+        assert ended(worker, run).unsaved
+        assert worker.submit(SHORT) == run
+        assert worker.get(run).unsaved
+    worker.save_again(run)
+    until(lambda: worker.get(run).state == "done")

@@ -1,0 +1,151 @@
+"""The worker holds one model at a time, and says what it cannot load."""
+
+import gc
+import threading
+import weakref
+
+import pytest
+
+from dashboard.shell.messages import sentence
+from dashboard.worker.snapshots import ModelRequest
+from dashboard.worker.worker import Worker
+from sdlab.errors import ModelError
+from tests.dashboard.conftest import again
+from tests.dashboard.worker.waiting import LONG, SHORT, ended, running, until
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nonsense", "has no 'nonsense'"),
+        ("/no/such/folder", "'/' has no 'no'"),
+        ("model.ckpt", "safetensors"),
+        pytest.param("a" * 300, "at most 255 bytes a name", id="long name"),
+        pytest.param("b/" * 3000, "4095 in all", id="long path"),
+        ("https://x.org/model", "source is a URL"),
+    ],
+)
+def test_what_cannot_be_loaded_does_not_wait_in_the_queue(tmp_path, name, message):
+    worker = Worker(tmp_path, sentence, after_page=True)  # its thread sleeps
+    try:
+        assert not worker.load(ModelRequest(name))
+        assert message in worker.status().load_error
+        view = worker.get(worker.submit(SHORT.with_(model=name)))
+        assert view.state == "failed" and message in view.error
+        assert worker.status().queued == 0 and worker.status().at_hand == "embedded"
+        assert worker.load(ModelRequest("embedded"))
+    finally:
+        worker._scheduler._stopping = True  # before it is awake and loads anything
+        worker.stop()
+
+
+def test_a_refusal_outlives_the_load_in_progress(tmp_path, model):
+    from sdlab.models.model import Model
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def load(source=None, **options):
+        begun.set()
+        go_on.wait(60)
+        return Model(model.pipeline, source or "embedded")
+
+    worker = Worker(tmp_path, sentence, load=load)
+    try:
+        begun.wait(60)
+        worker._held.trouble = lambda request: "nonsense could not be loaded"
+        assert not worker.load(ModelRequest("nonsense"))
+        go_on.set()
+        until(lambda: worker.status().model and not worker.status().loading)
+        assert worker.status().load_error == "nonsense could not be loaded"
+    finally:
+        go_on.set()
+        worker.stop()
+
+
+def test_never_two_models_in_memory(make_worker, model):
+    made = []
+
+    def load(source=None, **options):
+        gc.collect()
+        assert not [ref for ref in made if ref() is not None], "the old model is still there"
+        fresh = again(model, source)
+        made.append(weakref.ref(fresh))
+        return fresh
+
+    worker = make_worker(load)
+    names = ("embedded", "b", "embedded", "b")
+    runs = [worker.submit(SHORT.with_(model=m, seed=i)) for i, m in enumerate(names)]
+    assert [ended(worker, run).state for run in runs] == ["done"] * 4, worker.status()
+    assert len(made) == 4
+    assert worker.status().model.name == "b"
+
+
+def test_a_model_that_fails_is_explained_and_the_embedded_one_is_back(make_worker, model):
+    def load(source=None, **options):
+        if source == "bad":
+            raise ModelError("bad is no pipeline: model_index.json is missing.")
+        return again(model)
+
+    worker = make_worker(load)
+    worker.load(ModelRequest("bad"))
+    until(lambda: worker.status().load_error)
+    assert "The model could not be loaded: bad is no pipeline" in worker.status().load_error
+    until(lambda: worker.status().model)
+    assert worker.status().model.name == "embedded"
+    failed = ended(worker, worker.submit(SHORT.with_(model="bad")))
+    assert failed.state == "failed" and "no pipeline" in failed.error
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+
+
+def test_a_model_that_fails_leaves_the_one_before_in_hand(make_worker, model):
+    def load(source=None, **options):
+        if source == "bad":
+            raise ModelError("bad is no pipeline: model_index.json is missing.")
+        return again(model, source)
+
+    worker = make_worker(load)
+    worker.load(ModelRequest("mine"))
+    worker.load(ModelRequest("bad"))
+    until(lambda: worker.status().load_error)
+    until(lambda: worker.status().model and not worker.status().loading)
+    assert worker.status().model.name == worker.status().at_hand == "mine"
+    assert "could not be loaded: " in worker.status().load_error
+
+
+def test_the_model_at_hand_is_the_one_that_a_run_asked_for_now_will_find(make_worker):
+    worker = make_worker()
+    assert worker.status().at_hand == "embedded"  # before anything is loaded too
+    run = worker.submit(LONG)
+    running(worker, run)
+    worker.load(ModelRequest("next"))
+    view = worker.status()
+    assert (view.model.name, view.at_hand) == ("embedded", "next")
+    later = worker.submit(SHORT.with_(model=view.at_hand))
+    worker.cancel(run, "nobody")
+    assert ended(worker, later).state == "done"
+    assert worker.status().model.name == worker.status().at_hand == "next"
+
+
+def test_a_token_is_in_no_view_and_on_no_disk(make_worker, tmp_path):
+    worker = make_worker()
+    request = ModelRequest("gated/model", token="hf_secret")
+    assert "hf_secret" not in repr(request)
+    worker.load(request)
+    until(lambda: worker.status().model and worker.status().model.name == "gated/model")
+    assert ended(worker, worker.submit(SHORT.with_(model="gated/model"))).state == "done"
+    assert "hf_secret" not in repr(worker.status())
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert files and not [p for p in files if b"hf_secret" in p.read_bytes()]
+
+
+def test_other_weights_under_the_same_name_are_not_served_old_pictures(make_worker, monkeypatch):
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    assert ended(worker, run).state == "done"
+    before = (worker.runs / run / "manifest.json").read_text()
+    (worker.runs / run / "manifest.json").write_text(
+        before.replace(worker.status().model.hash, "0" * 16)
+    )
+    worker.submit(SHORT)
+    assert ended(worker, run).state == "done"
+    assert '"0000000000000000"' not in (worker.runs / run / "manifest.json").read_text()
