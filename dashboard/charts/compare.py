@@ -82,9 +82,8 @@ def per_step(
         value_tooltip("sigma", "sigma"),
     ]
     present = {name: colors[name] for name in colors if name in set(rows["entrant"])}
-    layers = many_lines(
-        rows, _across(x), vertical, present, dashes, tips, order="evaluation", series="entrant"
-    )
+    points = alt.Chart(rows).encode(x=_across(x), y=vertical, tooltip=tips)
+    layers = many_lines(points, present, dashes, order="evaluation", series="entrant")
     return layered(*layers).properties(title=titled(title), height=HEIGHT + legend_height(present))
 
 

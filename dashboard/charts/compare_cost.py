@@ -50,9 +50,8 @@ def error_against(
     rows = _positive(require(cost, _COLUMNS, title).dropna(subset=["error", x]))
     present = {name: colors[name] for name in colors if name in set(rows["entrant"])}
     across, y = doublings(x, axis, rows[x]), _vertical(rows)
-    layers = many_lines(
-        rows, across, y, present, dashes, _tooltips(), order="nfe", series="entrant"
-    )
+    points = alt.Chart(rows).encode(x=across, y=y, tooltip=_tooltips())
+    layers = many_lines(points, present, dashes, order="nfe", series="entrant")
     behind: list[alt.Chart | alt.LayerChart]
     behind = [*_floors(rows, y), _bars(rows, across, present)]
     if x == "nfe":

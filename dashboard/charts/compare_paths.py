@@ -43,7 +43,8 @@ def trajectories(
         value_tooltip("pc2", "second component"),
     ]
     own = rows[rows["entrant"].isin(list(present))]
-    layers = many_lines(own, x, y, present, dashes, tips, order="evaluation", series="entrant")
+    points = alt.Chart(own).encode(x=x, y=y, tooltip=tips)
+    layers = many_lines(points, present, dashes, order="evaluation", series="entrant")
     scale = alt.Scale(domain=list(present), range=list(present.values()))
     last = own.loc[own.groupby("entrant")["evaluation"].idxmax()] if len(own) else own
     ends = alt.Chart(last).mark_point(size=110, filled=True, opacity=1, shape="diamond")

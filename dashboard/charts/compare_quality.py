@@ -53,7 +53,8 @@ def quality(
         y2="high:Q",
         color=alt.Color("entrant:N", title=None, scale=scale, legend=line_legend(list(present))),
     )
-    layers = many_lines(rows, x, y, present, dashes, tips, order="nfe", series="entrant")
+    points = alt.Chart(rows).encode(x=x, y=y, tooltip=tips)
+    layers = many_lines(points, present, dashes, order="nfe", series="entrant")
     return layered(bars, *layers).properties(
         title=titled("Prompt fidelity against evaluations"),
         height=HEIGHT + legend_height(present),

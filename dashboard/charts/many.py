@@ -1,20 +1,16 @@
 """Many named lines on one chart: hovering brings one forward, the legend picks some."""
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sized
 
 import altair as alt
-import pandas as pd
 
 LEGEND_LINE = 20
 
 
 def many_lines(
-    rows: pd.DataFrame,
-    x: alt.X,
-    y: alt.Y,
+    points: alt.Chart,
     colors: Mapping[str, str],
     dashes: Mapping[str, list[int]],
-    tooltip: Sequence[alt.Tooltip],
     *,
     order: str,
     series: str = "series",
@@ -23,12 +19,9 @@ def many_lines(
     """Return the layers of one line a series: lines, dots, and what the pointer finds.
 
     Args:
-        rows: The points; must hold the fields named.
-        x: The horizontal axis.
-        y: The vertical axis.
+        points: A chart of the points, with its axes and tooltip; it must hold the fields named.
         colors: The colour of each series, in the legend's order.
         dashes: The dash pattern of each series.
-        tooltip: What a point says.
         order: The field along which a line runs.
         series: The field that names a line.
         legend: Whether there is one, to pick lines by.
@@ -55,7 +48,7 @@ def many_lines(
     opacity = alt.when(near).then(alt.value(0.95))
     opacity = opacity.when(picked).then(alt.value(0.16)) if legend else opacity
     faint = alt.value(0.03 if legend else 0.16)
-    base = alt.Chart(rows).encode(x=x, y=y, color=color, tooltip=list(tooltip))
+    base = points.encode(color=color)
     line = base.mark_line(strokeWidth=2).encode(
         strokeDash=pattern, order=alt.Order(f"{order}:Q"), opacity=opacity.otherwise(faint)
     )

@@ -131,9 +131,8 @@ def _layers(
     dashes: Mapping[str, list[int]],
     legend: bool,
 ) -> list[alt.Chart]:
-    return many_lines(
-        rows, across, vertical, colors, dashes, _tooltips(rows), order="nfe", legend=legend
-    )
+    points = alt.Chart(rows).encode(x=across, y=vertical, tooltip=_tooltips(rows))
+    return many_lines(points, colors, dashes, order="nfe", legend=legend)
 
 
 def _backdrop(
