@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from importlib.util import find_spec
+from types import CodeType, ModuleType
 
 MOVED = {
     "sdlab.bench.entrant": "sdlab.bench.ready_solver",
@@ -20,9 +21,6 @@ MOVED = {
     "sdlab.comparing.luck": "sdlab.comparing.significance",
     "sdlab.comparing.parting": "sdlab.comparing.divergence",
     "sdlab.doctor": "sdlab.cli.checks",
-    "sdlab.embedded.evaluate": "sdlab.training.evaluate",
-    "sdlab.embedded.export": "sdlab.training.export",
-    "sdlab.embedded.train": "sdlab.training.train",
     "sdlab.inversion": "sdlab.ddim",
     "sdlab.latents.preview": "sdlab.models.preview",
     "sdlab.latents.tiny": "sdlab.models.tiny",
@@ -41,6 +39,7 @@ MOVED = {
     "sdlab.solvers.law": "sdlab.solvers.gaussian_law",
     "sdlab.solvers.model_config": "sdlab.models.scheduler_config",
     "sdlab.store": "sdlab.runs",
+    "sdlab.terminal": "sdlab.cli.terminal",
     "sdlab.tracing.attention": "sdlab.attention",
     "sdlab.tracing.attention.record": "sdlab.experiment.attention_record",
     "sdlab.tracing.columns": "sdlab.columns",
@@ -51,7 +50,13 @@ BUILTIN = (
     *("dpmpp_2s_ancestral", "dpmpp_3m_sde", "dpmpp_sde", "edm_stochastic", "euler"),
     *("euler_ancestral", "heun", "lcm", "lms", "plms", "unipc"),
 )
+TRAINING = (
+    *("attention_loss", "evaluate", "export", "facts", "latent_scenes", "loop", "make_atlas"),
+    *("nets", "optimizer", "stage_checker", "stage_compose", "stage_text", "stage_unet"),
+    *("stage_vae", "train", "vocabulary"),
+)
 MOVED |= {f"sdlab.solvers.{name}": f"sdlab.solvers.builtin.{name}" for name in BUILTIN}
+MOVED |= {f"sdlab.embedded.{name}": f"sdlab.training.{name}" for name in TRAINING}
 
 
 class MovedModules(MetaPathFinder, Loader):
@@ -61,13 +66,18 @@ class MovedModules(MetaPathFinder, Loader):
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return a spec for an old address, or None for any other."""
-        return ModuleSpec(name, self) if new_address(name) else None
+        new = new_address(name)
+        found = find_spec(new) if new else None
+        return ModuleSpec(name, self, origin=found.origin) if found else None
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module at the new address in the place of this one."""
-        new = new_address(module.__name__) or ""
-        warnings.warn(f"{module.__name__} is now {new}.", DeprecationWarning, stacklevel=2)
-        sys.modules[module.__name__] = import_module(new)
+        sys.modules[module.__name__] = import_module(_warn(module.__name__))
+
+    def get_code(self, name: str) -> CodeType | None:
+        """Return the code at the new address, for ``python -m``."""
+        found = find_spec(_warn(name))
+        return found.loader.get_code(found.name) if found else None  # type: ignore[union-attr]
 
 
 def new_address(name: str) -> str | None:
@@ -79,6 +89,13 @@ def new_address(name: str) -> str | None:
         head, _, last = head.rpartition(".")
         tail = f".{last}{tail}"
     return None
+
+
+def _warn(name: str) -> str:
+    """Warn that a module moved and return its new address."""
+    new = new_address(name) or ""
+    warnings.warn(f"{name} is now {new}.", DeprecationWarning, stacklevel=3)
+    return new
 
 
 def install() -> None:

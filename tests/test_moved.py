@@ -3,11 +3,14 @@
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import sdlab
 from sdlab import moved
+
+BEFORE = Path(__file__).parent / "data" / "version_0_2" / "modules.txt"
 
 
 @pytest.mark.parametrize("old", moved.MOVED)
@@ -18,6 +21,19 @@ def test_every_old_address_gives_the_new_module(old):
     new = moved.MOVED[old]
     assert module is importlib.import_module(new)
     assert module.__name__ == module.__spec__.name == new
+
+
+@pytest.mark.parametrize("name", BEFORE.read_text().split())
+def test_every_module_of_the_version_before_is_found(name):
+    importlib.import_module(name)
+
+
+@pytest.mark.parametrize("name, said", [("sdlab.embedded.train", "--device"), ("sdlab.doctor", "")])
+def test_python_m_runs_an_old_address(name, said):
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-m", name, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
 
 
 def test_submodules_of_a_moved_package_are_the_same_objects():

@@ -96,6 +96,14 @@ def write(name: str, value: dict | list) -> None:
     (HERE / name).write_text(text + "\n", encoding="utf-8")
 
 
+def modules() -> None:
+    """The address of each module of the library."""
+    top = Path(sdlab.__file__).parent
+    parts = [path.relative_to(top.parent).with_suffix("").parts for path in top.rglob("*.py")]
+    names = sorted(".".join(part).removesuffix(".__init__") for part in parts)
+    (HERE / "modules.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+
+
 def runs() -> dict[str, str]:
     """Runs by what is special about each, and a comparison with its own."""
     model = sdlab.load(device="cpu")
@@ -307,6 +315,7 @@ if __name__ == "__main__":
         for name in ("runs", "pipeline"):
             shutil.rmtree(HERE / name, ignore_errors=True)
         made = runs()
+        modules()
         scheduler()
         write("ids.json", made)
         write("specs.json", specs())
