@@ -79,6 +79,7 @@ TYPED = {
         help="Tensor to keep, or none. Again for another.",
         read=lambda names: tuple(name for name in names if name != "none"),
     ),
+    (Record, "every"): Typed(help="Keep one evaluation in so many, and the last one always."),
     (Record, "statistics"): Typed("statistics"),
     (AttentionRecord, "layers"): Typed(
         help="Cross-attention to keep: all, 16x16, 1/2, up_blocks.1. Again for another."
@@ -104,7 +105,7 @@ class Fields:
         names: Of the fields, in a row with spaces; "" for all that are no dataclass themselves.
         prefix: What the options begin with.
         given: Whether the dict holds only what was typed; else also the defaults.
-        defaults: Other defaults than the dataclass's.
+        defaults: Other defaults than the dataclass's; what None means is left out of their help.
     """
 
     def __init__(
@@ -120,6 +121,8 @@ class Fields:
                 continue
             default = None if given else defaults.get(field.name, field.default)
             typed = _typed(of, field.name, hints[field.name], prefix, meanings)
+            if default is not None and field.default is None:
+                typed = typed._replace(help=re.sub(r"; without it,.*", ".", typed.help))
             self._reads[typed.name] = field.name, typed.read
             self.parameters.append(_parameter(typed, default))
 

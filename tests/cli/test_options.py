@@ -57,6 +57,14 @@ def test_the_defaults_of_compare_are_the_comparisons():
     )
 
 
+def test_help_says_what_the_commands_own_default_is():
+    assert options("order")["curve"].default == "karras"
+    assert options("order")["curve"].help.endswith('or "points" for your own.')
+    assert "without it, what the model's" in options("run")["curve"].help
+    every = options("run")["record_every"].help
+    assert every == "Keep one evaluation in so many, and the last one always."
+
+
 def test_a_new_field_is_a_new_option():
     @dataclass(frozen=True)
     class Bread:
