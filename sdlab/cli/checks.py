@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sdlab.models.memory import readable
 from sdlab.shipped import FOLDER
 
 CHECKSUMS = "sha256.txt"
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pandas", "pyarrow")
 PYTHON = ((3, 11), (3, 13))
-MEMORY_GIB = 2.0
-DISK_GIB = 1.0
+MEMORY_BYTES = 2 * 2**30
+DISK_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def check_weights(folder: Path = FOLDER) -> Check:
             wrong.append(f"{file} is damaged")  # text may have other line ends on another system
     if wrong:
         return Check(name, "fail", "; ".join(wrong), fix)
-    size = sum(path.stat().st_size for path in folder.rglob("*.safetensors")) / 2**20
-    return Check(name, "ok", f"{size:.0f} MiB of weights, checksums right")
+    size = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+    return Check(name, "ok", f"{readable(size)} of weights, checksums right")
 
 
 def check_root(root: Path) -> Check:
@@ -95,9 +96,9 @@ def check_root(root: Path) -> Check:
     except OSError as error:
         fix = "Set the environment variable SDLAB_RUNS to a folder that you may write to."
         return Check(name, "fail", f"{root} cannot be written: {error.strerror}", fix)
-    free = shutil.disk_usage(place).free / 2**30
-    detail = f"{root} can be written, {free:,.1f} GiB free"
-    if free < DISK_GIB:
+    free = shutil.disk_usage(place).free
+    detail = f"{root} can be written, {readable(free)} free"
+    if free < DISK_BYTES:
         return Check(name, "warn", detail, "Free some room, or set SDLAB_RUNS to another disk.")
     return Check(name, "ok", detail)
 
@@ -138,8 +139,8 @@ def _device() -> Check:
     number = str(choose_dtype(None, device)).removeprefix("torch.")
     if device.type == "cuda":
         card = torch.cuda.get_device_properties(device)
-        room = card.total_memory / 2**30
-        return Check("device", "ok", f"{card.name}, {room:.0f} GiB, runs in {number}")
+        room = readable(card.total_memory)
+        return Check("device", "ok", f"{card.name}, {room}, runs in {number}")
     detail = f"{device.type}, {torch.get_num_threads()} threads, runs in {number}"
     if device.type == "cpu" and shutil.which("nvidia-smi"):
         fix = "There is an NVIDIA driver, but this torch has no CUDA; install torch's CUDA build."
@@ -150,11 +151,11 @@ def _device() -> Check:
 def _memory() -> Check:
     import psutil
 
-    free = psutil.virtual_memory().available / 2**30
-    total = psutil.virtual_memory().total / 2**30
-    detail = f"{free:.1f} of {total:.1f} GiB free"
-    if free < MEMORY_GIB:
-        return Check("memory", "warn", detail, f"Close something; {MEMORY_GIB:.0f} GiB is safe.")
+    memory = psutil.virtual_memory()
+    detail = f"{readable(memory.available)} of {readable(memory.total)} free"
+    if memory.available < MEMORY_BYTES:
+        fix = f"Close something; {readable(MEMORY_BYTES)} is safe."
+        return Check("memory", "warn", detail, fix)
     return Check("memory", "ok", detail)
 
 

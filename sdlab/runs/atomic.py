@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sdlab.errors import StoreError
+from sdlab.models.memory import readable
 
 _HIDDEN = re.compile(r"\.(?P<name>.+)\.(?P<mark>[0-9a-f]{12})\.(?P<kind>new|old)")
 STALE_SECONDS = 3600.0
@@ -171,9 +172,9 @@ def _errno(error: BaseException) -> OSError | None:
 def _explain(target: Path, error: OSError) -> str:
     where, reason = target.parent, error.strerror or str(error)
     if error.errno in FULL:
-        free = shutil.disk_usage(where).free / 2**20 if where.is_dir() else 0.0
+        free = shutil.disk_usage(where).free if where.is_dir() else 0
         return (
-            f"No room to save {target.name} in {where} ({free:,.0f} MiB free: {reason}). Delete"
+            f"No room to save {target.name} in {where} ({readable(free)} free: {reason}). Delete"
             " runs you no longer need there, or record less: Record(every=4), dtype='float16' or"
             " tensors=(). What was stored before is untouched; save again when there is room."
         )
