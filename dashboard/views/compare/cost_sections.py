@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard.charts import compare_cost
 from dashboard.shell.address import bound
 from dashboard.shell.messages import plain
-from dashboard.views.compare.section import LINES, Shown, draw_chart, draw_tables, say_nothing
+from dashboard.views.compare.section_tools import LINES, Shown, draw_chart, draw_tables, say_nothing
 from sdlab.comparing.verdict import TARGET, reached
 
 

@@ -8,8 +8,8 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.navigation import page_path
-from dashboard.views.compare.asked import FOLDER as ASKED
-from dashboard.views.compare.asked import LIMIT
+from dashboard.views.compare.asked_comparisons import FOLDER as ASKED
+from dashboard.views.compare.asked_comparisons import LIMIT
 from sdlab.comparing.result import FOLDER, STORED, open_result
 from sdlab.errors import StoreError
 from sdlab.runs.atomic import recover_all

@@ -10,11 +10,11 @@ from dashboard.shell.messages import explained, show_error
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.routes import page_url, picture_url
 from dashboard.shell.state import come_back, session_id, watches
-from dashboard.views.compare.asked import ask
+from dashboard.views.compare.asked_comparisons import ask
 from dashboard.views.compare.choice import choose_picture
+from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.rows import looks, short_names
 from dashboard.views.compare.run_states import RunState, progress, states
-from dashboard.views.compare.summing import summaries
 from dashboard.widgets.task_panel import cancel_button, readable_seconds
 from dashboard.widgets.ticking_panel import ticking_panel
 from sdlab.comparing.columns import REFERENCE

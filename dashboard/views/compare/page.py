@@ -11,12 +11,12 @@ from dashboard.shell.messages import opening, plain, show_error
 from dashboard.shell.model_choice import say_model, say_swap
 from dashboard.shell.navigation import page_path
 from dashboard.shell.state import come_back
-from dashboard.views.compare.asked import ask, asked, asked_at
+from dashboard.views.compare.asked_comparisons import ask, asked, asked_at
 from dashboard.views.compare.earlier import earlier
 from dashboard.views.compare.forecast import Forecast, forecast, model_facts
 from dashboard.views.compare.form import ComparisonDraft, as_parameters, comparison_form, touched
 from dashboard.views.compare.live import live_panel
-from dashboard.views.compare.summing import summaries
+from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.unfair import say_unfair
 from dashboard.widgets.task_panel import readable_seconds
 from dashboard.worker.snapshots import ModelView

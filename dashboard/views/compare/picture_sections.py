@@ -3,8 +3,8 @@
 import streamlit as st
 
 from dashboard.charts import compare_pairs, compare_quality, compare_seeds
-from dashboard.views.compare import reduce
-from dashboard.views.compare.section import (
+from dashboard.views.compare import chart_tables
+from dashboard.views.compare.section_tools import (
     LINES,
     Shown,
     choose,
@@ -24,7 +24,7 @@ def over_pictures(shown: Shown) -> None:
         return
     measure = measures[choose(shown, "Measured by", list(measures), "measure")]
     runs = shown.tables["runs"]
-    runs = reduce.even(runs[runs["budget"] == shown.comparison.budget])
+    runs = chart_tables.even(runs[runs["budget"] == shown.comparison.budget])
     draw_chart(compare_seeds.over_pictures(runs, spread, measure, shown.colors))
     st.caption(
         f"{_ABOUT[measure]} A dot is a picture, the upright mark is the mean"

@@ -6,9 +6,9 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
-from dashboard.views.compare import cost_sections, picture_sections, reduce, step_sections
+from dashboard.views.compare import chart_tables, cost_sections, picture_sections, step_sections
 from dashboard.views.compare.rows import looks, short_names
-from dashboard.views.compare.section import ABOUT, Shown, draw_tables
+from dashboard.views.compare.section_tools import ABOUT, Shown, draw_tables
 from dashboard.widgets.section_choice import choose_section
 from sdlab.comparing.result import Result
 
@@ -19,7 +19,7 @@ def show_sections(page: str, result: Result) -> None:
     st.header("Measurements", anchor=False)
     entrants = result.comparison.entrants
     names = short_names(entrant.label for entrant in entrants)
-    tables = {name: reduce.renamed(table, names) for name, table in result.tables.items()}
+    tables = {name: chart_tables.renamed(table, names) for name, table in result.tables.items()}
     shown = Shown(page, result.comparison, tables, dict(result.tables), *looks(entrants))
     chosen = choose_section(page, SECTIONS)
     with explained():

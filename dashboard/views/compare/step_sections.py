@@ -6,9 +6,9 @@ import streamlit as st
 from dashboard.charts import compare as steps_
 from dashboard.charts import compare_paths
 from dashboard.shell.address import bound
-from dashboard.views.compare import reduce
+from dashboard.views.compare import chart_tables
 from dashboard.views.compare.choice import choose_picture
-from dashboard.views.compare.section import (
+from dashboard.views.compare.section_tools import (
     LINES,
     Shown,
     choose,
@@ -40,7 +40,7 @@ def _by_step(shown: Shown, measures: tuple[str, ...], label: str, key: str) -> N
         x = choose(shown, "Against", list(steps_.X_AXES), "axis")
         rows = _of_pictures(shown, steps)
     measure = titles[title]
-    drawn = reduce.thinned(rows.dropna(subset=[measure]))
+    drawn = chart_tables.thinned(rows.dropna(subset=[measure]))
     if drawn.empty:
         say_nothing("Nothing is known of this for this picture: its reference is not done.")
         return
@@ -79,8 +79,8 @@ def _of_pictures(shown: Shown, table: pd.DataFrame) -> pd.DataFrame:
     if len(pictures) > 1 and bound().toggle(
         f"Mean over {len(pictures)} pictures", True, key=f"{shown.page}.mean"
     ):
-        return reduce.over_pictures(table)
-    return reduce.of_picture(table, *choose_picture(f"{shown.page}.steps", shown.comparison))
+        return chart_tables.over_pictures(table)
+    return chart_tables.of_picture(table, *choose_picture(f"{shown.page}.steps", shown.comparison))
 
 
 def paths(shown: Shown) -> None:
@@ -90,7 +90,7 @@ def paths(shown: Shown) -> None:
         say_nothing("No run kept its tensors, so there is no path.")
         return
     prompt, seed = choose_picture(f"{shown.page}.paths", shown.comparison)
-    rows = reduce.thinned(reduce.of_picture(paths, prompt, seed))
+    rows = chart_tables.thinned(chart_tables.of_picture(paths, prompt, seed))
     if rows.empty:
         say_nothing("No run of this picture is done.")
         return

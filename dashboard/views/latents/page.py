@@ -3,14 +3,14 @@
 import streamlit as st
 
 from dashboard.shell.messages import explained
-from dashboard.views.latents import experiments, holdings, through, vae, walk
+from dashboard.views.latents import contents, experiments, run_steps, vae, walk
 from dashboard.widgets.latent_source import Source, choose_source, model_in_hand
 from dashboard.widgets.section_choice import choose_section
 from dashboard.worker.snapshots import ModelView
 
 SECTIONS = {
-    "What they hold": holdings.show,
-    "Through a run": through.show,
+    "What they hold": contents.show,
+    "Through a run": run_steps.show,
     "VAE round trip": vae.show,
     "Experiments": experiments.show,
     "Between two": walk.show,

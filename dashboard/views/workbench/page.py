@@ -19,7 +19,7 @@ from dashboard.views.workbench.controls import (
     trial_controls,
 )
 from dashboard.views.workbench.draft import Draft
-from dashboard.views.workbench.keep import keep_controls, saved_controls
+from dashboard.views.workbench.saved_curves import keep_controls, saved_controls
 from dashboard.views.workbench.trial import show_pictures, show_strip
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.lint_choice import wants_lint

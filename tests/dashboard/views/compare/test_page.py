@@ -10,7 +10,7 @@ import pytest
 
 import sdlab
 from dashboard.shell.lab import lab
-from dashboard.views.compare import asked as notes
+from dashboard.views.compare import asked_comparisons as notes
 from dashboard.views.compare.earlier import listed
 from dashboard.views.compare.forecast import forecast
 from dashboard.views.compare.result import _tile, is_of, made_at, opened, ranked

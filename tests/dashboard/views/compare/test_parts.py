@@ -6,8 +6,8 @@ import os
 import pandas as pd
 import pytest
 
-from dashboard.views.compare import asked as notes
-from dashboard.views.compare import reduce
+from dashboard.views.compare import asked_comparisons as notes
+from dashboard.views.compare import chart_tables
 from dashboard.views.compare.files import python_code
 from dashboard.views.compare.forecast import power
 from dashboard.views.compare.form import DEFAULTS
@@ -65,14 +65,14 @@ def test_distances_are_meaned_geometrically_over_pictures():
     steps = comparison_tables()["steps"]
     steps = steps[(steps["entrant"] == "euler") & (steps["evaluation"] == 5)]
     steps = steps.assign(x0_to_end=[0.1, 0.1, 1.0, 1.0], x_t_std=[1.0, 1.0, 2.0, 2.0])
-    row = reduce.over_pictures(steps).iloc[0]
+    row = chart_tables.over_pictures(steps).iloc[0]
     assert row["x0_to_end"] == pytest.approx(0.1**0.5) and row["x_t_std"] == 1.5
 
 
 def test_many_rows_are_thinned_but_keep_their_ends():
     steps = comparison_tables()["steps"]
     steps = steps[(steps["prompt"] == "a sun") & (steps["seed"] == 0)]
-    thin = reduce.thinned(steps, 40)
+    thin = chart_tables.thinned(steps, 40)
     assert len(thin) <= 48
     ends = steps.groupby("entrant")["evaluation"].max()
     assert (thin.groupby("entrant")["evaluation"].max() == ends).all()

@@ -77,11 +77,11 @@ def test_through_a_run(open_page, run):
 
 
 def test_any_evaluation_can_be_chosen_though_the_strip_is_thinned(open_page, run, monkeypatch):
-    from dashboard.views.latents import through
+    from dashboard.views.latents import run_steps
 
-    monkeypatch.setattr(through, "MOST_FRAMES", 2)
+    monkeypatch.setattr(run_steps, "MOST_FRAMES", 2)
     films = []
-    monkeypatch.setattr(through, "show_film", lambda film, key: films.append(film))
+    monkeypatch.setattr(run_steps, "show_film", lambda film, key: films.append(film))
     at = section(open_page, "Through a run", **{"latents.from": "Run", "latents.run": run})
     assert any("2 of 4 evaluations" in c.value for c in at.caption)
     assert list(at.select_slider[0].options) == ["0", "1", "2", "3"]
@@ -227,7 +227,7 @@ def test_a_latents_file_is_read_and_hostile_ones_refused(open_page, noise):
 def test_frames_that_the_scrubber_has_are_not_decoded_again(open_page, run, monkeypatch):
     import time
 
-    from dashboard.views.latents import through
+    from dashboard.views.latents import run_steps
 
     lab().want_frames(run)
     end = time.monotonic() + 240
@@ -235,8 +235,8 @@ def test_frames_that_the_scrubber_has_are_not_decoded_again(open_page, run, monk
         assert time.monotonic() < end
         time.sleep(0.1)
     stored = open_run(lab().runs / run)
-    frames = through._from_sheet(stored, "x0_pred", [0, 3])
+    frames = run_steps._from_sheet(stored, "x0_pred", [0, 3])
     assert [f.size for f in frames] == [sheet.size] * 2
     last = np.asarray(frames[1], float)
     assert np.abs(last - np.asarray(stored.image, float)).mean() < 12  # lossy, and x0_pred's
-    assert through._from_sheet(stored, "x_t", [0])[0].tobytes() != frames[0].tobytes()
+    assert run_steps._from_sheet(stored, "x_t", [0])[0].tobytes() != frames[0].tobytes()
