@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.components.browser_files import style
 from dashboard.widgets.pictures import png
 
 
@@ -38,7 +39,7 @@ def scale_bar(stops: tuple[tuple[int, int, int], ...], *labels: str) -> None:
 
     words = "".join(f"<span>{label}</span>" for label in labels)
     st.html(
-        f'<div style="max-width:26rem"><div style="height:.7rem;border-radius:3px;'
-        f'background:{legend(stops)}"></div><div style="display:flex;justify-content:'
-        f'space-between;font-size:.8rem;opacity:.8">{words}</div></div>'
+        f'{style(__file__)}<div class="color-scale">'
+        f'<div class="bar" style="background:{legend(stops)}"></div>'
+        f'<div class="labels">{words}</div></div>'
     )

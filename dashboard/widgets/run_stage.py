@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard.components.browser_files import style
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import explained, plain
 from dashboard.shell.model_choice import in_words
@@ -77,18 +78,15 @@ def facts_line(experiment: dict[str, Any], nfe: int | None = None) -> None:
             for name, value in experiment[options].items()
         ),
     ]
-    dot = (
-        f'<span style="background:{scheduler_color(solver)};width:.7em;height:.7em;'
-        'border-radius:50%;display:inline-block;margin-right:.4em"></span>'
-    )
+    dot = f'<span class="dot" style="background:{scheduler_color(solver)}"></span>'
     prompt = html.escape(experiment["prompt"]) or "(no prompt)"
     if experiment["negative_prompt"]:
         negative = html.escape(experiment["negative_prompt"])
-        prompt += f' <span style="opacity:.7">not: {negative}</span>'
+        prompt += f' <span class="negative">not: {negative}</span>'
     rest = html.escape(" · ".join(str(p) for p in parts if p))
     st.html(
-        f'<div class="facts"><div style="font-weight:600;overflow-wrap:anywhere">{prompt}</div>'
-        f'<div style="opacity:.8;font-size:.9rem">{dot}{html.escape(solver)} · {rest}</div></div>'
+        f'{style(__file__)}<div class="facts"><div class="prompt">{prompt}</div>'
+        f'<div class="settings">{dot}{html.escape(solver)} · {rest}</div></div>'
     )
 
 

@@ -21,7 +21,9 @@ def _line(fields):
 def line(**fields):
     at = AppTest.from_function(_line, args=(fields,), default_timeout=240).run()
     assert not at.exception
-    return re.sub("<[^>]*>", "", "".join(node.proto.body for node in at.get("html")))
+    return re.sub(
+        "(?s)<style>.*</style>|<[^>]*>", "", "".join(node.proto.body for node in at.get("html"))
+    )
 
 
 def test_the_line_of_facts_tells_experiments_apart():
