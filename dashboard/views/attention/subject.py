@@ -37,6 +37,7 @@ from sdlab.errors import SdlabError
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
+from sdlab.models.memory import readable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -241,7 +242,7 @@ def _of_run(run: StoredRun) -> Subject | None:
         return None
     if maps.facts.truncated:
         st.warning(
-            f"The cap of {maps.record.max_bytes / 2**20:.0f} MiB was reached: attention was kept "
+            f"The cap of {readable(maps.record.max_bytes)} was reached: attention was kept "
             f"up to evaluation {maps.evaluations[-1]} only.",
             icon=":material/warning:",
         )
