@@ -77,7 +77,9 @@ def differences(ties: Frame, best: str) -> list[str]:
         )
     nearer = len(own) - len(alike) - len(unknown)
     if not sentences:
-        return [f"By more than luck, all others are farther off than {best} (paired, p < 0.05)."]
+        return [
+            f"All others are farther from it than {best}, by more than luck (paired, p < 0.05)."
+        ]
     if nearer:
         who = "The one other is" if nearer == 1 else f"The other {nearer} are"
         sentences.append(f"{who} farther off by more than luck.")

@@ -225,7 +225,7 @@ def _front(ranks: Standing) -> list[str]:
         f"{r.entrant} with {counted(r.nfe, 'evaluation')} ({r.seconds:.2g} s, {r.error:.3g})"
         for r in front.itertuples()
     ]
-    return [f"By the clock no other run is both quicker and nearer than {listed(points)}."]
+    return [f"Measured in seconds, no other run is both faster and nearer than {listed(points)}."]
 
 
 def _stochastic(comparison: Comparison, tables: Tables) -> list[str]:

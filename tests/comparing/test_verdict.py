@@ -134,7 +134,7 @@ def test_ties_are_named_with_ratio_and_p():
     assert "tied" not in said
     ties = [("a", "b", 0.25, 0.001, False, False, 1.5, math.nan)]
     said = " ".join(verdict(SPEC, tables(ROWS, ties=ties)))
-    assert "By more than luck, all others are farther off than a" in said
+    assert "All others are farther from it than a, by more than luck" in said
 
 
 def test_an_unconverged_reference_and_unfair_entrants_are_told():
