@@ -104,7 +104,7 @@ def _looks_at(subject: Subject, look: Look, place: tuple[float, float]) -> None:
 def _over_steps(subject: Subject, look: Look) -> None:
     maps = subject.maps
     if len(maps) < 2:
-        st.info("One evaluation has no course over steps: choose a run to see it.")
+        st.info("A single evaluation shows no change over the steps: choose a run.")
         shares = _placed(_kinds(subject, look), maps)
         st.altair_chart(charts.kind_mass(shares, "step", _whole(subject)))
         csv_buttons(subject, shares=shares, words=_placed(_course(subject, look), maps))
@@ -131,8 +131,9 @@ def _over_steps(subject: Subject, look: Look) -> None:
     )
     table = analysis.decided(course)
     right.caption(
-        f"A word counts as decided from when on its map correlates with its last map by at least "
-        f"{analysis.DECIDED}. Entropy is highest for a map that is the same everywhere."
+        "A word counts as decided at the first evaluation from which its map stays correlated with "
+        f"its last map by at least {analysis.DECIDED}. Entropy is highest for a map that is "
+        "the same everywhere."
     )
     right.dataframe(
         table,

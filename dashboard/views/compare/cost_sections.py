@@ -8,12 +8,14 @@ from dashboard.shell.messages import plain
 from dashboard.views.compare.section_tools import LINES, Shown, draw_chart, draw_tables, say_nothing
 from sdlab.comparing.verdict import TARGET, reached
 
+_NOTHING = "No run is finished whose reference is finished too, so nothing can be ranked yet."
+
 
 def ranking(shown: Shown) -> None:
     """Draw the samplers in the order of their error at the first budget."""
     cost = shown.tables["cost"]
     if cost["error"].notna().sum() == 0:
-        say_nothing("No run is done whose reference is done too, so there is no distance to rank.")
+        say_nothing(_NOTHING)
         return
     budget = shown.comparison.budget
     entrants = shown.tables["entrants"]
@@ -56,7 +58,7 @@ def cost(shown: Shown) -> None:
     """Draw error against evaluations and seconds, and who reaches an error first."""
     cost, slopes = shown.tables["cost"], shown.tables["slopes"]
     if cost["error"].notna().sum() == 0:
-        say_nothing("No run is done whose reference is done too, so there is no error.")
+        say_nothing(_NOTHING)
         return
     if len(shown.comparison.budgets) < 2:
         st.info(

@@ -95,13 +95,13 @@ def power(comparison: Comparison) -> str:
         return ""
     pictures = len(comparison.pictures)
     counts = sorted({n for n in (pictures, 4, 8, 16, 32) if n >= max(pictures, PICTURES)})[:3]
-    shown = [f"{n} pictures above {resolution(n, samplers):.2g}" for n in counts]
+    shown = [f"{resolution(n, samplers):.2g} with {n} pictures" for n in counts]
     few = ""
     if pictures < PICTURES:
         few = f"Fewer than {PICTURES} pictures cannot tell a difference from luck. "
     return (
-        f"{few}A difference between samplers, over what it varies by from picture to picture,"
-        f" shows with {', with '.join(shown)}."
+        f"{few}A difference shows if it is this large relative to the scatter between pictures: "
+        f"{', '.join(shown)}."
     )
 
 

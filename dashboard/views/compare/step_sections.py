@@ -42,7 +42,7 @@ def _by_step(shown: Shown, measures: tuple[str, ...], label: str, key: str) -> N
     measure = titles[title]
     drawn = chart_tables.thinned(rows.dropna(subset=[measure]))
     if drawn.empty:
-        say_nothing("Nothing is known of this for this picture: its reference is not done.")
+        say_nothing("Nothing can be measured for this picture yet: its reference is not finished.")
         return
     draw_chart(steps_.per_step(drawn, measure, x, shown.colors, shown.dashes))
     st.caption(f"{_HOW[measure]} {LINES}")

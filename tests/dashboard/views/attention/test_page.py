@@ -114,7 +114,7 @@ def test_a_given_picture_is_looked_at_once(open_page):
     assert not at.exception and not at.error
     start = views.best("embedded").given_timestep
     assert at.dataframe[-1].value["timestep"].unique().tolist() == [start]
-    assert any("One evaluation" in i.value for i in at.info)
+    assert any("A single evaluation" in i.value for i in at.info)
 
 
 def test_an_unknown_run_is_told(open_page):

@@ -82,8 +82,8 @@ def test_what_so_many_pictures_can_tell_is_said_before_they_are_made():
     four = tuple(map(Entrant, ("euler", "heun", "ddim", "euler_ancestral")))
     said = power(Comparison(four, ("a sun",), tuple(range(3))))
     three, eight = resolution(3, 3), resolution(8, 3)
-    assert f"shows with 3 pictures above {three:.2g}, with 4" in said
-    assert f"with 8 pictures above {eight:.2g}." in said and three > 3 * eight
+    assert f"between pictures: {three:.2g} with 3 pictures, " in said
+    assert f"{eight:.2g} with 8 pictures." in said and three > 3 * eight
     few = power(Comparison(four, ("a sun",), (0, 1)))
     assert few.startswith("Fewer than 3 pictures cannot tell a difference from luck. ")
     assert "with 2" not in few and "with 16 pictures" in few
