@@ -5,8 +5,10 @@ have a message written for the user: what was given, what is allowed, what to ch
 """
 
 import difflib
+import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 SHOWN_LETTERS = 80
 _LONG = re.compile(r"(\S{200})\S{200,}")
@@ -67,3 +69,28 @@ def unknown(what: str, value: object, allowed: Iterable[str], hint: str = "") ->
         hint = f"Did you mean {' or '.join(map(repr, close))}?"
     advice = f"{hint} " if hint else ""
     return f"Unknown {what} {shown(value)}. {advice}Valid: {', '.join(names) or '(none)'}."
+
+
+def check_keywords(
+    function: Callable[..., Any], given: Iterable[str], further: Iterable[str]
+) -> None:
+    """Refuse a keyword that a function with ``**further`` does not take.
+
+    Args:
+        function: The function that the user called.
+        given: The keywords that came in beside its parameters.
+        further: Those that it takes.
+
+    Raises:
+        TypeError: If there is another; it names the function and all that it takes.
+    """
+    kinds = inspect.Parameter
+    further = set(further)
+    for word in given:
+        if word not in further:
+            named = {
+                parameter.name
+                for parameter in inspect.signature(function).parameters.values()
+                if parameter.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
+            }
+            raise TypeError(unknown(f"argument of {function.__name__}()", word, named | further))

@@ -15,7 +15,7 @@ that extrapolate to 0 instead (lms, plms) have no such floor.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pandas as pd
 
@@ -26,6 +26,7 @@ from sdlab.bench.truth import ParticleTruth, truth
 from sdlab.bench.weak import moment_error
 from sdlab.bounds import MAX_STEPS, check_whole
 from sdlab.denoisers.gaussian import Gaussian
+from sdlab.errors import check_keywords
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
@@ -70,6 +71,22 @@ COLUMNS = {
 }
 
 
+class PathOptions(TypedDict, total=False):
+    """How the solvers of ``errors`` go from the noise to the data.
+
+    Attributes:
+        curve: How sigma falls, for all or by name; None for Stable Diffusion's own spacing.
+        curve_options: Arguments of the curve; for own solvers only.
+        options: Arguments by name, for example ``{"ddim": {"eta": 1.0}}``.
+        end: "zero", or "sigma_min" to leave out the last jump of sdlab's solvers.
+    """
+
+    curve: str | Mapping[str, str | None] | None
+    curve_options: Mapping[str, Any] | None
+    options: Mapping[str, Mapping[str, Any]] | None
+    end: str
+
+
 def errors(
     names: "str | Sequence[str]",
     *,
@@ -78,7 +95,7 @@ def errors(
     particles: int | None = None,
     seed: int = 0,
     progress: "Progress | None" = None,
-    **path: Any,
+    **path: Unpack[PathOptions],
 ) -> pd.DataFrame:
     """Return the errors of solvers over step counts on a problem with a known truth.
 
@@ -92,7 +109,7 @@ def errors(
         **path: ``curve``: how sigma falls, for all or by name; None for Stable Diffusion's own
             spacing. ``curve_options``: arguments of the curve; for own solvers only. ``options``:
             arguments by name, for example ``{"ddim": {"eta": 1.0}}``. ``end``: "zero", or
-            "sigma_min" to leave out the last jump of sdlab's solvers.
+            "sigma_min" to leave out the last jump of sdlab's solvers. See ``PathOptions``.
 
     Returns:
         One row a solver and step count; ``COLUMNS`` says what is in it. Where a solver refuses a
@@ -100,7 +117,9 @@ def errors(
 
     Raises:
         ValueError: If a name, an option, the curve or a step count is not valid for any step count.
+        TypeError: If there is no such argument.
     """
+    check_keywords(errors, path, PathOptions.__annotations__)
     names = [names] if isinstance(names, str) else list(names)
     found = _problem(problem)
     counts = _checked(steps)

@@ -7,14 +7,15 @@ noise down to the clean latents; for EDICT, the first of its two states.
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
 
 from sdlab.ddim.schemes import Scheme, solving
-from sdlab.ddim.settings import DdimSettings
+from sdlab.ddim.settings import DdimSettings, InvertOptions
 from sdlab.denoisers.guided import Guided
+from sdlab.errors import check_keywords
 from sdlab.latents.files import check_latents
 from sdlab.models.model import Model
 from sdlab.work import Progress, Work, finish
@@ -79,7 +80,7 @@ def invert(
     *,
     num_steps: int = 50,
     on_progress: Progress | None = None,
-    **settings: Any,
+    **settings: Unpack[InvertOptions],
 ) -> Inversion:
     """Return the inversion of clean latents: the noise from which DDIM would make them.
 
@@ -89,14 +90,15 @@ def invert(
         prompt: What the picture shows.
         num_steps: Steps up, at least 1.
         on_progress: Called with (evaluations done, evaluations in all).
-        **settings: Any other field of ``sdlab.ddim.settings.DdimSettings``: ``negative_prompt``,
-            ``guidance_scale`` (1 is the exact model; with more, the ways up and down part),
-            ``method``, ``curve``, ``curve_options``, ``iterations``, ``mix``.
+        **settings: ``negative_prompt``, ``guidance_scale`` (1 is the exact model; with more, the
+            ways up and down part), ``method``, ``curve``, ``curve_options``, ``iterations``,
+            ``mix``; see ``sdlab.ddim.settings.InvertOptions``.
 
     Raises:
         ValueError: If an option is not valid or the latents do not fit the model.
         TypeError: If there is no such setting.
     """
+    check_keywords(invert, settings, InvertOptions.__annotations__)
     asked = DdimSettings(prompt, num_steps=num_steps, **settings)
     ways = asked.scheme()
     check_latents(model, latents)

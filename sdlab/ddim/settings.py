@@ -2,13 +2,35 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from sdlab.ddim.schemes import ITERATIONS, MIX, Scheme, scheme
 from sdlab.noise import curves
 
 if TYPE_CHECKING:
     from sdlab.noise.schedule import NoiseSchedule
+
+
+class InvertOptions(TypedDict, total=False):
+    """What ``invert`` takes by name; each has the default of ``DdimSettings``.
+
+    Attributes:
+        negative_prompt: Used with guidance.
+        guidance_scale: 1 or less is the exact model; with more, the ways up and down part.
+        method: One of ``schemes.METHODS``.
+        curve: The levels, as in an experiment; None for the model's own.
+        curve_options: Arguments of the curve.
+        iterations: Rounds a step of "fixed_point".
+        mix: p of "edict".
+    """
+
+    negative_prompt: str
+    guidance_scale: float
+    method: str
+    curve: str | None
+    curve_options: Mapping[str, Any] | None
+    iterations: int
+    mix: float
 
 
 @dataclass(frozen=True)

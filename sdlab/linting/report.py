@@ -1,11 +1,11 @@
 """``sdlab.lint``: the findings of all rules about one course as a table; a table of the rules."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pandas as pd
 
-from sdlab.errors import SchedulerError
+from sdlab.errors import SchedulerError, check_keywords
 from sdlab.linting.inspected_course import InspectedCourse, Request
 from sdlab.linting.registry import SEVERITIES, Finding, Rule, all_rules
 from sdlab.solvers.from_diffusers import SD_CONFIG
@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 COLUMNS = ("rule", "severity", "step", "message", "explanation", "fix", "source")
 
 
+class LintOptions(TypedDict, total=False):
+    """What else is known of the course that ``lint`` looks at.
+
+    Attributes:
+        curve: How sigma falls; None for what the config says.
+        eta: Share of injected noise; one that is ignored is a finding, not an error.
+        guidance_scale: In diffusers' convention, or None if it is not known.
+        guidance_rescale: 0 ... 1.
+    """
+
+    curve: str | None
+    eta: float | None
+    guidance_scale: float | None
+    guidance_rescale: float
+
+
 def lint(
     name: str,
     num_steps: int,
@@ -24,7 +40,7 @@ def lint(
     model: "Model | None" = None,
     options: Mapping[str, Any] | None = None,
     curve_options: Mapping[str, Any] | None = None,
-    **asked: Any,
+    **asked: Unpack[LintOptions],
 ) -> pd.DataFrame:
     """Return what is wrong or worth knowing about a course, the most severe first.
 
@@ -37,7 +53,7 @@ def lint(
         curve_options: Arguments of the curve; for own solvers only.
         **asked: ``curve``: how sigma falls; None for what the config says. ``eta``: share of
             injected noise; one that is ignored is a finding, not an error. ``guidance_scale``, if
-            it is known, and ``guidance_rescale``, 0 ... 1.
+            it is known, and ``guidance_rescale``, 0 ... 1. See ``LintOptions``.
 
     Returns:
         One row a finding: ``rule``, ``severity`` ("error", "warning", "note"), ``step`` (Int64, NA
@@ -45,10 +61,12 @@ def lint(
 
     Raises:
         ValueError: If a name, an option, the curve or the number of steps is not valid.
+        TypeError: If there is no such argument.
 
     Example:
         sdlab.lint("DDIMScheduler", 10, options={"timestep_spacing": "linspace"})
     """
+    check_keywords(lint, asked, LintOptions.__annotations__)
     request = Request(
         name,
         num_steps,

@@ -206,6 +206,13 @@ def test_bad_input_is_named(arguments, message):
         bench.errors(**arguments)
 
 
+def test_an_argument_that_is_none_is_named():
+    with pytest.raises(TypeError, match=r"argument of errors\(\) 'curv'. Did you mean 'curve'"):
+        bench.errors("heun", curv="karras")
+    with pytest.raises(TypeError, match=r"Valid: curve, curve_options, end, names, options, parti"):
+        bench.errors("heun", fast=True)
+
+
 def test_problems_are_listed():
     table = bench.problems()
     assert set(table["dimension"]) == {1, 2, 256, 768}

@@ -132,5 +132,7 @@ def test_inverting_takes_settings_by_name(small):
     x0 = latents_of(small, 9)[0]
     found = sdlab.invert(small, x0, "a cat", num_steps=2, method="naive", curve_options=None)
     assert found.method == "naive" and len(found.sigmas) == 3
-    with pytest.raises(TypeError, match="unexpected keyword argument 'metod'"):
+    with pytest.raises(
+        TypeError, match=r"argument of invert\(\) 'metod'. Did you mean 'method' or .*num_steps"
+    ):
         sdlab.invert(small, x0, "a cat", metod="naive")

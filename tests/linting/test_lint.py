@@ -51,6 +51,12 @@ def test_names_and_options_are_checked_as_in_a_course():
         sdlab.lint("ScoreSdeVeScheduler", 10)
 
 
+def test_an_argument_that_is_none_is_named():
+    message = r"argument of lint\(\) 'guidance'. Did you mean 'guidance_scale'.* eta, guidance"
+    with pytest.raises(TypeError, match=message):
+        sdlab.lint("heun", 5, guidance=7.5)
+
+
 def test_a_model_takes_the_place_of_the_config(small):
     table = sdlab.lint("DDIMScheduler", 10, model=small, eta=0.5)
     assert "eta-ignored" not in set(table["rule"])
