@@ -36,7 +36,9 @@ SDLAB = {
     "sampling": "attention denoisers embedded experiment models noise runs solvers text tracing",
     "latents": "models noise runs solvers",
     "ddim": "denoisers latents models noise solvers text",
+    # its problems are exact denoisers of known data; one is made of the embedded world's scenes
     "bench": "denoisers embedded noise solvers",
+    # for the type of ``lint(model=...)`` alone: a course is judged by a model's own schedule
     "linting": "models noise solvers",
     "comparing": ("bench denoisers embedded experiment latents models noise runs sampling solvers"),
     "training": "embedded models",

@@ -12,6 +12,7 @@ from sdlab.models.devices import available, choose_device, choose_dtype
 from sdlab.models.families import check_unet, family
 from sdlab.models.load import check, load
 from sdlab.shipped import FOLDER as EMBEDDED
+from tests.attention.reference import listening, materialised
 from tests.tracing.pipelines import xl
 
 CPU = torch.device("cpu")
@@ -109,9 +110,14 @@ def test_an_xl_pipeline_is_referred_to_the_trace_that_takes_it():
     pipe, size = xl()
     with pytest.raises(ModelError, match=r"is Stable Diffusion XL .*with sdlab.trace\(pipe\)"):
         load(pipe)
-    with sdlab.trace(pipe) as traced:
+    with listening(pipe.unet) as calls, sdlab.trace(pipe) as traced:
         pipe("a red car", num_inference_steps=1, output_type="latent", **size)
-    assert traced.heatmap("car").shape == (16, 16)
+    name = traced.maps().facts.layers[-1].name
+    (p,) = materialised(pipe.unet, *calls)[name]
+    expected = p[1, :, :, 3].mean(0).unflatten(0, (16, 16))  # the prompt's half, "car"
+    torch.testing.assert_close(
+        torch.from_numpy(traced.heatmap("car", layer=name)).double(), expected, rtol=0, atol=1e-5
+    )
 
 
 def test_pipeline_in_memory_can_change_its_dtype(embedded):

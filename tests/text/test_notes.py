@@ -92,9 +92,20 @@ def test_unseen_agrees_with_unknown_words(embedded):
     assert table[unseen(table)]["word"].unique().tolist() == unknown_words(prompt)
 
 
-def test_long_rows_of_brackets_take_a_moment():
-    for piece in ("((", "[[", "{{", "[|", "{|", "(:", "__a", ")+", "(a", "<lora:"):
-        unparsed(piece * 50_000)
+@pytest.mark.parametrize(
+    "piece", ["((", "[[", "{{", "[|", "{|", "(:", "__a", "(a", "<lora:", "(", "[", "{"]
+)
+def test_long_rows_of_open_brackets_hold_only_what_is_closed(piece):
+    row = piece * 50_000  # a pattern that tries each opening by itself never ends
+    assert unparsed(row) == []
+    assert prompt_notes(f"{row} ((cat)) BREAK", sdlab.tokens(tokenizer(), "cat")) == [
+        "The prompt holds emphasis such as ((word)): not parsed here, read as plain text.",
+        "The prompt holds BREAK: not parsed here, read as plain text.",
+    ]
+
+
+def test_a_long_row_of_weighted_ends_is_one_note():
+    assert unparsed(")+" * 50_000) == ["emphasis such as (two words)++"]
 
 
 @pytest.mark.parametrize(("scale", "told"), [(0.0, True), (1.0, True), (1.01, False), (4.0, False)])

