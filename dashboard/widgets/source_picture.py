@@ -56,11 +56,6 @@ class ChosenPicture:
         """16 hex digits that identify the pixels."""
         return hashlib.sha256(self.png).hexdigest()[:16]
 
-    @property
-    def linked(self) -> bool:
-        """Whether the page's address brings the picture back."""
-        return self.source != "upload"
-
     def image(self) -> "Image.Image":
         """Return the picture as a PIL image."""
         from PIL import Image

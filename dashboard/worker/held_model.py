@@ -71,10 +71,10 @@ class HeldModel:
         try:
             check(request.source, **_options(request))
         except Exception as error:
-            return self.told(request, error)
+            return self.sentence_of(request, error)
         return ""
 
-    def told(self, request: ModelRequest, error: BaseException) -> str:
+    def sentence_of(self, request: ModelRequest, error: BaseException) -> str:
         """Return in a sentence why a model could not be loaded; the error may name it already."""
         said = self._sentence(error)
         what = "The model" if request.source in said else request.source

@@ -111,7 +111,7 @@ class RunsInFlight:
         task.cancelled = False
         task.set(state="saving", error="", unsaved=False)
 
-    def told(self, error: BaseException) -> str:
+    def sentence_of(self, error: BaseException) -> str:
         """Return why a run failed; of an error that is not ours also its own words.
 
         It may come from a plug-in sampler, whose author needs the message.
@@ -127,7 +127,7 @@ class RunsInFlight:
             return
         from sdlab.sampling.engine import Engine
 
-        failure = SdlabError(self.told(error))
+        failure = SdlabError(self.sentence_of(error))
         for task in runs:
             self.tasks.withdraw(task)
             task.end("failed", failure)

@@ -154,7 +154,7 @@ class Scheduler:
         try:
             held.swap(request)
         except BaseException as trouble:
-            error = held.told(request, trouble)
+            error = held.sentence_of(request, trouble)
             for other in (before, held.request_for(EMBEDDED)):
                 if held.view is None and other.source != request.source:
                     self._change_model(other)

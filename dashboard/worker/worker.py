@@ -262,7 +262,7 @@ class Worker:
         task = RunTask(
             RunSnapshot(experiment.id, state, experiment=experiment),
             Priority.RUN,
-            words=self._flight.told,
+            words=self._flight.sentence_of,
             watchers=Watchers(self._tasks.connected),
             model_hash=NO_MODEL,  # its model's name has its place in the queue
             frames=frames,

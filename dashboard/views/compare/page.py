@@ -193,12 +193,12 @@ def _form(page: str, catalogue: "pd.DataFrame | None") -> ComparisonDraft | None
 
 def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
     """Draw what the comparison will take, what is unfair about it, and the button."""
-    needed = told = None
+    needed = expected = None
     if draft.comparison is not None:
         try:
             known = model_facts(model)
             text = draft.comparison.to_json()
-            told = forecast(text, known.name, known.hash, dict(known.config))
+            expected = forecast(text, known.name, known.hash, dict(known.config))
             needed = NeededRuns.of(draft.comparison, known)
         except (ValueError, SdlabError) as error:
             show_error(error)
@@ -206,9 +206,9 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
         st.caption("Choose at least one sampler, or press a preset.")
     button, words = st.columns([2, 7], gap="medium", vertical_alignment="center")
     with words:
-        if told is not None:
-            st.caption(_in_words(told, model))
-    ready = needed is not None and told is not None and told.runs <= MANY_RUNS
+        if expected is not None:
+            st.caption(_in_words(expected, model))
+    ready = needed is not None and expected is not None and expected.runs <= MANY_RUNS
     pressed = button.button(  # not by on_click, whose arguments are those of the script before
         "Compare",
         key=f"{page}.go",
@@ -220,28 +220,29 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
     if pressed and needed is not None and ready:
         _go(page, needed)
         st.rerun()  # what is on show stands above the form
-    if told is None:
+    if expected is None:
         return
-    if told.notes:
-        say_unfair(page, {label: " ".join(said) for label, said in told.notes.items()})
+    if expected.notes:
+        say_unfair(page, {label: " ".join(said) for label, said in expected.notes.items()})
     else:
         st.caption(":material/balance: All of these can be compared fairly.")
-    if told.power:
-        st.caption(f":material/casino: {plain(told.power)}")
+    if expected.power:
+        st.caption(f":material/casino: {plain(expected.power)}")
 
 
-def _in_words(told: Forecast, model: ModelView) -> str:
-    evaluations = told.evaluations + told.reference_evaluations
+def _in_words(expected: Forecast, model: ModelView) -> str:
+    evaluations = expected.evaluations + expected.reference_evaluations
     parts = [
-        f"**{told.runs + told.references:,} runs**, {told.references} of them for references",
+        f"**{expected.runs + expected.references:,} runs**,"
+        f" {expected.references} of them for references",
         f"**{evaluations:,} evaluations** of the network, less those of stored runs",
     ]
     pace = lab().status().pace
     if pace:
         parts.append(f"**{readable_seconds(pace * evaluations)}** or more, as busy as it is")
-    parts.append(f"up to {readable(told.bytes)} of memory")
+    parts.append(f"up to {readable(expected.bytes)} of memory")
     said = " · ".join(parts) + f" · on {plain(model.device_name)}"
-    if told.runs > MANY_RUNS:
+    if expected.runs > MANY_RUNS:
         said += f". More than {MANY_RUNS:,} runs are too many for a page: use the command line."
     return said
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SIDE = 512
-TILES = "In tiles"
 
 
 def show(page: str, source: Source, model: ModelView) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
-from dashboard.views.noised_images.schedules import TRAININGS, Way
+from dashboard.views.noised_images.schedules import TRAININGS, ShownSchedule
 from dashboard.widgets.experiment_controls import OWN_CURVE, SAVED, chosen_curve
 from dashboard.widgets.typed import parse_seed
 from sdlab.noise.curves import OWN
@@ -30,7 +30,7 @@ class Settings:
     """What was chosen with the controls.
 
     Attributes:
-        ways: The schedules, one or two.
+        schedules: The schedules, one or two.
         num_steps: Solver steps.
         seed: Of the noise.
         space: "latents" or "pixels".
@@ -38,7 +38,7 @@ class Settings:
         decode: Whether to decode although it is slow.
     """
 
-    ways: tuple[Way, ...]
+    schedules: tuple[ShownSchedule, ...]
     num_steps: int
     seed: int
     space: str
@@ -88,8 +88,8 @@ def noised_controls(page: str, catalogue: pd.DataFrame, decodes_fast: bool) -> S
             help="This model's VAE is slow here, so a linear map draws the frames instead.",
         )
     number = parse_seed(seed or "")
-    ways = tuple(_way(*row, int(steps)) for row in chosen)
-    return Settings(ways, int(steps), number, space, view, decode)
+    schedules = tuple(_shown_schedule(*row, int(steps)) for row in chosen)
+    return Settings(schedules, int(steps), number, space, view, decode)
 
 
 def fit_choice(page: str) -> str:
@@ -131,11 +131,13 @@ def _row(page: str, name: str, fits: pd.DataFrame) -> tuple[str, str, str, str] 
     return name, solver, curve, training
 
 
-def _way(name: str, solver: str, choice: str, training: str, num_steps: int) -> Way:
+def _shown_schedule(
+    name: str, solver: str, choice: str, training: str, num_steps: int
+) -> ShownSchedule:
     curve = chosen_curve(choice, "", num_steps)
     options = tuple(sorted(curve["curve_options"].items()))
-    shown = None if choice == OWN_CURVE else choice
-    return Way(name, solver, curve["curve"], options, shown, training)
+    curve_name = None if choice == OWN_CURVE else choice
+    return ShownSchedule(name, solver, curve["curve"], options, curve_name, training)
 
 
 def _choice(label: str, options: tuple[str, ...], key: str, about: str) -> str:

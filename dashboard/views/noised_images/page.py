@@ -47,17 +47,17 @@ class _Strips:
 
     @property
     def labels(self) -> list[str]:
-        return [way.label for way in self.settings.ways]
+        return [shown.label for shown in self.settings.schedules]
 
     @property
     def colors(self) -> dict[str, str]:
-        return {way.label: scheduler_color(way.solver) for way in self.settings.ways}
+        return {shown.label: scheduler_color(shown.solver) for shown in self.settings.schedules}
 
     def table(self) -> pd.DataFrame:
         parts = []
-        for way, table, row in zip(self.settings.ways, self.tables, self.rows, strict=True):
-            facts = {"series": way.label, "solver": way.solver, "training": way.training}
-            parts.append(table.assign(**facts, psnr_db=[frame.psnr_db for frame in row]))
+        for shown, table, row in zip(self.settings.schedules, self.tables, self.rows, strict=True):
+            named = {"series": shown.label, "solver": shown.solver, "training": shown.training}
+            parts.append(table.assign(**named, psnr_db=[frame.psnr_db for frame in row]))
         frame = pd.concat(parts, ignore_index=True)
         lead = ["series", "solver", "training"]
         return frame[[*lead, *(c for c in frame.columns if c not in lead)]]
@@ -96,7 +96,7 @@ def _facts(model: Any) -> _Model:
 
 
 def _tables(settings: Settings, model: _Model) -> list[pd.DataFrame]:
-    tables = [levels(way, settings.num_steps, model.config) for way in settings.ways]
+    tables = [levels(shown, settings.num_steps, model.config) for shown in settings.schedules]
     shared = set.intersection(*(set(table["step"]) for table in tables))
     return [table[table["step"].isin(shared)].reset_index(drop=True) for table in tables]
 
@@ -165,7 +165,7 @@ def _show_film(page: str, picture: ChosenPicture, strips: _Strips) -> None:
         size=size,
         columns=len(steps),
         labels=[f"Step {s} of {count}" if s < count else f"End, after step {s}" for s in steps],
-        names=[way.name for way in strips.settings.ways],
+        names=[shown.name for shown in strips.settings.schedules],
         captions=strips.labels,
         unit="Step",
         details=[

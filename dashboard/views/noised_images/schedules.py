@@ -29,7 +29,7 @@ OTHER_LAWS = ("EDM", "flow matching")  # no betas, which diffusers' schedulers a
 
 
 @dataclass(frozen=True)
-class Way:
+class ShownSchedule:
     """One schedule: who samples, along which curve, over which training schedule.
 
     Attributes:
@@ -56,8 +56,8 @@ class Way:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def levels(way: Way, num_steps: int, config: dict[str, Any]) -> "pd.DataFrame":
-    """Return the noise levels that a way visits; see ``sdlab.latents.noised.visited``.
+def levels(shown: ShownSchedule, num_steps: int, config: dict[str, Any]) -> "pd.DataFrame":
+    """Return the noise levels that a schedule visits; see ``sdlab.latents.noised.visited``.
 
     Raises:
         ValueError: If solver, curve, training schedule and steps do not go together.
@@ -67,26 +67,26 @@ def levels(way: Way, num_steps: int, config: dict[str, Any]) -> "pd.DataFrame":
     from sdlab.noise import NoiseSchedule
     from sdlab.solvers.registry import solvers
 
-    changes = TRAININGS[way.training]
+    changes = TRAININGS[shown.training]
     options: dict[str, Any] = {}
     schedule = None
-    if way.training in OTHER_LAWS:
-        if way.solver not in solvers():
+    if shown.training in OTHER_LAWS:
+        if shown.solver not in solvers():
             raise ValueError(
-                f"{way.solver} cannot follow {way.training}: it is made of betas, and"
-                f" {way.training} has none. Choose a solver of ours, such as euler or ddim."
+                f"{shown.solver} cannot follow {shown.training}: it is made of betas, and"
+                f" {shown.training} has none. Choose a solver of ours, such as euler or ddim."
             )
-        edm = way.training == "EDM"
+        edm = shown.training == "EDM"
         schedule = NoiseSchedule.edm() if edm else NoiseSchedule.flow_matching()
-    if changes.get("rescale_betas_zero_snr") and way.solver not in solvers():
+    if changes.get("rescale_betas_zero_snr") and shown.solver not in solvers():
         changes, options = {}, changes  # so that a class that cannot do it says so
     course = sdlab.course(
-        way.solver,
+        shown.solver,
         num_steps,
         config={**config, **changes},
         schedule=schedule,
         options=options,
-        curve=way.curve,
-        curve_options=dict(way.curve_options),
+        curve=shown.curve,
+        curve_options=dict(shown.curve_options),
     )
     return visited(course, MOST_FRAMES)

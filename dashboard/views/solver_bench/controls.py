@@ -29,7 +29,7 @@ _DDIM = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class BenchSettings:
     """What was chosen with the controls.
 
     Attributes:
@@ -51,7 +51,7 @@ class Settings:
     cost: str
 
 
-def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
+def bench_controls(page: str, catalogue: pd.DataFrame) -> BenchSettings:
     """Draw the controls and return what was chosen.
 
     Args:
@@ -95,7 +95,7 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> Settings:
             "their order. diffusers' schedulers end where they always do.",
         )
     rows, apart = _following(_read(texts, low), curve, catalogue)
-    return Settings(
+    return BenchSettings(
         rows,
         curve,
         apart,

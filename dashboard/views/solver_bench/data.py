@@ -58,7 +58,7 @@ def measured(
     parts = []
     for done, row in enumerate(rows):
         progress(done, row.text)
-        found = _errors(*_way_of(row), problem, steps, end, _code(row.name))
+        found = _errors(*_chosen(row), problem, steps, end, _code(row.name))
         parts.append(found.assign(solver=row.text))
     return pd.concat(parts, ignore_index=True)
 
@@ -74,12 +74,12 @@ def fitted(errors: pd.DataFrame, rows: Sequence[Row]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def way(row: Row, num_steps: int, problem: str) -> pd.DataFrame:
+def trajectories(row: Row, num_steps: int, problem: str) -> pd.DataFrame:
     """Return the trajectories of some particles."""
-    return _way(*_way_of(row), num_steps, problem, _code(row.name))
+    return _trajectories(*_chosen(row), num_steps, problem, _code(row.name))
 
 
-def _way_of(row: Row) -> tuple[str, dict[str, Any], str | None, dict[str, Any]]:
+def _chosen(row: Row) -> tuple[str, dict[str, Any], str | None, dict[str, Any]]:
     return row.name, row.options, row.curve, row.curve_options
 
 
@@ -132,7 +132,7 @@ def _errors(
 
 
 @st.cache_data(max_entries=100, show_spinner="Following the particles …")
-def _way(
+def _trajectories(
     name: str,
     options: dict[str, Any],
     curve: str | None,

@@ -7,7 +7,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, opening
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.solver_bench import data
-from dashboard.views.solver_bench.controls import Settings, bench_controls
+from dashboard.views.solver_bench.controls import BenchSettings, bench_controls
 from dashboard.widgets.downloads import csv_button
 
 _PATH_STEPS = (4, 6, 8, 10, 12, 16, 20, 25, 32, 50, 64)
@@ -35,7 +35,7 @@ def solver_bench(page: str) -> None:
     _table(page, errors)
 
 
-def _measured(settings: Settings) -> pd.DataFrame:
+def _measured(settings: BenchSettings) -> pd.DataFrame:
     bar = st.progress(0.0, "Measuring …")
     count = len(settings.rows)
 
@@ -53,7 +53,7 @@ def _measured(settings: Settings) -> pd.DataFrame:
     return found
 
 
-def _spoken(settings: Settings) -> None:
+def _spoken(settings: BenchSettings) -> None:
     if settings.apart:
         goes = "uses its" if len(settings.apart) == 1 else "use their"
         st.caption(
@@ -62,7 +62,7 @@ def _spoken(settings: Settings) -> None:
         )
 
 
-def _convergence(errors: pd.DataFrame, settings: Settings) -> None:
+def _convergence(errors: pd.DataFrame, settings: BenchSettings) -> None:
     from dashboard.charts import bench as charts
 
     drawn = errors.dropna(subset=["error"])
@@ -87,7 +87,7 @@ def _convergence(errors: pd.DataFrame, settings: Settings) -> None:
     )
 
 
-def _floors(errors: pd.DataFrame, settings: Settings) -> None:
+def _floors(errors: pd.DataFrame, settings: BenchSettings) -> None:
     floors = errors["floor"].dropna()
     with st.expander("Why lines go flat: floors", icon=":material/horizontal_rule:"):
         if len(floors):
@@ -113,7 +113,7 @@ def _floors(errors: pd.DataFrame, settings: Settings) -> None:
         )
 
 
-def _orders(page: str, errors: pd.DataFrame, settings: Settings) -> None:
+def _orders(page: str, errors: pd.DataFrame, settings: BenchSettings) -> None:
     table = data.fitted(errors, settings.rows)
     column = st.column_config
     shown = table.assign(
@@ -183,7 +183,7 @@ def _csv(page: str, frame: pd.DataFrame, name: str) -> None:
 
 
 @st.fragment
-def _paths(page: str, settings: Settings) -> None:
+def _paths(page: str, settings: BenchSettings) -> None:
     from dashboard.charts import bench as charts
 
     dimension = data.problems().set_index("problem")["dimension"][settings.problem]
@@ -202,7 +202,7 @@ def _paths(page: str, settings: Settings) -> None:
         )  # fmt: skip
         step = bound().slider("After step", 0, count, count, key=f"{page}.after_{count}", width=420)
     with explained():
-        table = data.way(rows[name], count, settings.problem)
+        table = data.trajectories(rows[name], count, settings.problem)
     sigma = float(table.loc[table["step"] == step, "sigma"].iloc[0])
     color = scheduler_color(name)
     left, right = st.columns(2, gap="medium")

@@ -63,7 +63,7 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class Trial:
+class CurveTrial:
     """What both curves are tried with.
 
     Attributes:
@@ -131,7 +131,7 @@ def baseline_controls(num_steps: int, schedule: NoiseSchedule) -> Baseline:
         return Baseline(choice, curve, options, None, str(error))
 
 
-def trial_controls(catalogue: pd.DataFrame) -> Trial:
+def trial_controls(catalogue: pd.DataFrame) -> CurveTrial:
     """Draw what both curves are tried with.
 
     Raises:
@@ -148,7 +148,7 @@ def trial_controls(catalogue: pd.DataFrame) -> Trial:
     prompt = bound().text_input("Prompt", "a parrot on a beach", key=f"{PAGE}.prompt")
     seed = bound().text_input("Seed", "7", key=f"{PAGE}.seed")
     say_model(lab().status().at_hand)
-    return Trial(solver, prompt or "", parse_seed(seed or ""))
+    return CurveTrial(solver, prompt or "", parse_seed(seed or ""))
 
 
 def _steps(schedule: NoiseSchedule) -> int:

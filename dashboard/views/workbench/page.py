@@ -12,7 +12,7 @@ from dashboard.shell.messages import explained, opening, plain
 from dashboard.views.workbench.controls import (
     PAGE,
     Baseline,
-    Trial,
+    CurveTrial,
     baseline_controls,
     draft_controls,
     points_controls,
@@ -109,7 +109,7 @@ def _say_range(schedule: NoiseSchedule) -> None:
     )
 
 
-def _show_lint(draft: Draft, trial: Trial, config: dict[str, Any]) -> None:
+def _show_lint(draft: Draft, trial: CurveTrial, config: dict[str, Any]) -> None:
     if not wants_lint(draft.num_steps, f"{PAGE}.slow"):
         return
     with st.spinner("Making every step …", show_time=False):
@@ -133,7 +133,7 @@ def _findings(
     return sdlab.lint(solver, num_steps, config=config, curve=curve, curve_options=options)
 
 
-def _show_trials(draft: Draft, baseline: Baseline, trial: Trial) -> None:
+def _show_trials(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
     st.header("An image noised along both", anchor=False)
     st.caption("The same image and the same noise; only sigma at each step differs.")
     show_strip(draft, baseline, trial)

@@ -13,7 +13,7 @@ from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import page_path
 from dashboard.shell.state import come_back
-from dashboard.views.workbench.controls import PAGE, Baseline, Trial
+from dashboard.views.workbench.controls import PAGE, Baseline, CurveTrial
 from dashboard.views.workbench.draft import Draft
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.noised_frames import Darkroom, Frame, develop
@@ -26,7 +26,7 @@ from sdlab.experiment.experiment import Experiment
 FRAMES = 8
 
 
-def experiments(draft: Draft, baseline: Baseline, trial: Trial) -> dict[str, Experiment]:
+def experiments(draft: Draft, baseline: Baseline, trial: CurveTrial) -> dict[str, Experiment]:
     """Return the two experiments by the name of their curve.
 
     Raises:
@@ -46,7 +46,7 @@ def experiments(draft: Draft, baseline: Baseline, trial: Trial) -> dict[str, Exp
     }
 
 
-def show_pictures(draft: Draft, baseline: Baseline, trial: Trial) -> None:
+def show_pictures(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
     """Draw the two pictures, made or to be made, side by side."""
     specs = experiments(draft, baseline, trial)
     missing = [spec for spec in specs.values() if find(spec.id) is None]
@@ -77,7 +77,7 @@ def sample_png(name: str) -> bytes:
     return png(sample_picture(name))
 
 
-def show_strip(draft: Draft, baseline: Baseline, trial: Trial) -> None:
+def show_strip(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
     """Draw a sample noised along both curves, at the same steps."""
     from sdlab.embedded.samples import SAMPLES
 
