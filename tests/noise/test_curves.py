@@ -183,11 +183,11 @@ def test_unknown_spacing_is_refused():
 
 
 def test_a_curve_added_as_one_file_is_found(tmp_path):
-    (tmp_path / "cosine.py").write_text(
+    (tmp_path / "newcomer.py").write_text(
         "import numpy as np\n"
         "from sdlab.noise.curves.registry import curve\n\n\n"
-        '@curve("cosine", "Even angles of a cosine.", source="this test")\n'
-        "def cosine(num_steps, sigma_min, sigma_max):\n"
+        '@curve("newcomer", "Even angles of a cosine.", source="this test")\n'
+        "def newcomer(num_steps, sigma_min, sigma_max):\n"
         "    turn = np.cos(np.linspace(0, np.pi / 2, num_steps + 1))\n"
         "    return np.append(sigma_max * turn[:-1], 0.0)\n"
     )
@@ -198,10 +198,10 @@ def test_a_curve_added_as_one_file_is_found(tmp_path):
         f"builtin.__path__.append({str(tmp_path)!r})\n"
         "import_registering('sdlab.noise.curves.builtin', 'curve')\n"
         "registry.arrange()\n"
-        "print(curves.names()[-1], list(curves.CURVES)[-3:], curves.cosine(2, 0.1, 10.0)[0])\n"
+        "print(curves.names()[-1], list(curves.CURVES)[-3:], curves.newcomer(2, 0.1, 10.0)[0])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["cosine", "['formula',", "'sigmas',", "'points']", "10.0"]
+    assert done.stdout.split() == ["newcomer", "['formula',", "'sigmas',", "'points']", "10.0"]
 
 
 def test_the_order_of_curves_is_that_of_menus():

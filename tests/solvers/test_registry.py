@@ -155,9 +155,8 @@ def test_a_solver_added_as_one_file_is_found(added_file, small):
 
 
 def test_looking_finds_what_importing_everything_finds(register):
-    for module in pkgutil.iter_modules(
-        sys.modules["sdlab.solvers.builtin"].__path__, "sdlab.solvers."
-    ):
+    package = sys.modules["sdlab.solvers.builtin"]
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         import_module(module.name)
     own = {name for name, found in registry._SOLVERS.items() if registry.is_own(name)}
     code = "from sdlab.solvers.registry import solvers; print(*solvers(), sep='\\n')"
