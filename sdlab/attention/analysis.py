@@ -7,7 +7,7 @@ to 1 unless the heads' maximum was kept.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ KINDS = ("start", "word", "end", "pad")
 DECIDED = 0.9
 
 
-def kind_mass(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
+def kind_mass(maps: "AttentionMaps", **choice: Unpack[views.ChoiceOptions]) -> pd.DataFrame:
     """Return the share of attention that start, words, end and pads receive at each evaluation.
 
     Pads that were not kept get what the others lack to 1. If the heads' maximum was kept, which
@@ -40,7 +40,7 @@ def kind_mass(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
     Returns:
         Columns ``step``, ``evaluation``, ``sigma``, ``kind``, ``mass``; four rows an evaluation.
     """
-    chosen = views.Choice(**choice)
+    chosen = views.Choice.of(kind_mass, choice)
     tokens = maps.tokens[chosen.half]
     kept = maps.kept_tokens(chosen.half)
     kinds = tokens.loc[~tokens["cut"], "kind"].to_numpy()
@@ -54,7 +54,9 @@ def kind_mass(maps: "AttentionMaps", **choice: Any) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def word_course(maps: "AttentionMaps", *, also: Named = (), **choice: Any) -> pd.DataFrame:
+def word_course(
+    maps: "AttentionMaps", *, also: Named = (), **choice: Unpack[views.ChoiceOptions]
+) -> pd.DataFrame:
     """Return how the map of each word changes from evaluation to evaluation.
 
     Args:
@@ -66,6 +68,7 @@ def word_course(maps: "AttentionMaps", *, also: Named = (), **choice: Any) -> pd
         Columns ``step``, ``evaluation``, ``sigma``, ``log_snr``, ``word``, ``mass``, ``entropy``
         (nats, of the mean map), ``likeness`` (correlation of the map with the word's last one).
     """
+    views.Choice.of(word_course, choice)
     frames = []
     for label, positions in [*labelled(maps.tokens[choice.get("half", "cond")]), *also]:
         _, stack = views.frames(maps, list(positions), "evaluation", **choice)
@@ -104,7 +107,11 @@ def decided(course: pd.DataFrame, threshold: float = DECIDED) -> pd.DataFrame:
 
 
 def overlap(
-    maps: "AttentionMaps", by: str = "word", *, also: Named = (), **choice: Any
+    maps: "AttentionMaps",
+    by: str = "word",
+    *,
+    also: Named = (),
+    **choice: Unpack[views.ChoiceOptions],
 ) -> pd.DataFrame:
     """Return how much each two words act in the same places, which shows leaking attributes.
 
@@ -125,7 +132,7 @@ def overlap(
     """
     if by not in PARTS:
         raise ValueError(unknown("by", by, PARTS))
-    half = choice.get("half", "cond")
+    half = views.Choice.of(overlap, choice).half
     found = labelled(maps.tokens[half]) if by == "word" else _each_token(maps, half)
     found += [(label, list(positions)) for label, positions in also]
     names = [label for label, _ in found]
@@ -151,7 +158,10 @@ def _each_token(maps: "AttentionMaps", half: str) -> list[tuple[str, list[int]]]
 
 
 def ranking(
-    maps: "AttentionMaps", word: views.Word, by: str = "focus", **choice: Any
+    maps: "AttentionMaps",
+    word: views.Word,
+    by: str = "focus",
+    **choice: Unpack[views.ChoiceOptions],
 ) -> pd.DataFrame:
     """Return the layers, and the heads where all were kept, ranked by how they see a word.
 
@@ -172,11 +182,11 @@ def ranking(
     """
     if by not in RANKS:
         raise ValueError(unknown("by", by, RANKS))
-    chosen = views.Choice(**choice)
+    chosen = views.Choice.of(ranking, choice)
     maps.positions(word, chosen.occurrence, chosen.half)
     rows = []
     for layer in maps.choose(chosen.layer):
-        own = {**choice, "layer": layer.name, "size": None}
+        own: views.ChoiceOptions = {**choice, "layer": layer.name, "size": None}
         heads, stack = views.frames(maps, word, "head", **own)
         values = _statistics(stack)
         for place, head in enumerate(heads):
@@ -202,7 +212,9 @@ def ranking(
     )
 
 
-def words_at(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> pd.DataFrame:
+def words_at(
+    maps: "AttentionMaps", x: float, y: float, **choice: Unpack[views.ChoiceOptions]
+) -> pd.DataFrame:
     """Return the words by the share of attention that a place of the picture gives them.
 
     Args:
@@ -215,7 +227,7 @@ def words_at(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> pd.Dat
         Columns ``word``, ``kind``, ``share``, the greatest first. Start, end and kept pads have
         a row each, with their kind as the word.
     """
-    chosen = views.Choice(**choice)
+    chosen = views.Choice.of(words_at, choice)
     places = maps.places(chosen.step, chosen.evaluation, chosen.half)
     shares = []
     for layer in maps.choose(chosen.layer):

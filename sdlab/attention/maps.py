@@ -8,7 +8,7 @@ place looks.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from sdlab.attention import views, words
 from sdlab.attention.layers import Layer, select
 from sdlab.attention.planning import count_kept
 from sdlab.attention.summary import AREA_THRESHOLD
-from sdlab.errors import unknown
+from sdlab.errors import check_keywords, unknown
 from sdlab.experiment.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -243,8 +243,11 @@ class AttentionMaps:
             )
         return found
 
-    def heatmap(self, word: "str | int | Sequence[int]", **choice: Any) -> np.ndarray:
+    def heatmap(
+        self, word: "str | int | Sequence[int]", **choice: Unpack[views.HeatmapOptions]
+    ) -> np.ndarray:
         """Return a word's heat map, float32 [h, w]; see ``views.heatmap`` for the choices."""
+        check_keywords(self.heatmap, choice, views.HeatmapOptions.__annotations__)
         return views.heatmap(self, word, **choice)
 
     def _table_with(self, word: "str | int | Sequence[int]", half: str) -> "pd.DataFrame":

@@ -10,12 +10,12 @@ The middle block is left out, as there, unless layers are named. Clamping acts h
 parity with it needs a record of ``heads="all"``; of reduced heads it acts on their mean or max.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from sdlab.attention.layers import Layer
-from sdlab.errors import unknown
+from sdlab.errors import check_keywords, unknown
 from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
@@ -52,6 +52,34 @@ class Choice:
     size: tuple[int, int] | None = None
     half: str = "cond"
 
+    @classmethod
+    def of(cls, function: Callable[..., Any], options: Mapping[str, Any]) -> "Choice":
+        """Return the choice that a function's ``**choice`` makes.
+
+        Raises:
+            TypeError: If one of them is no field; it names the function and what that takes.
+        """
+        check_keywords(function, options, ChoiceOptions.__annotations__)
+        return cls(**options)
+
+
+class ChoiceOptions(TypedDict, total=False):
+    """The fields of ``Choice`` by name, as the functions that take one have them."""
+
+    occurrence: int | None
+    step: int | None
+    evaluation: int | Sequence[int] | None
+    layer: str | Sequence[str] | None
+    head: int | None
+    size: tuple[int, int] | None
+    half: str
+
+
+class HeatmapOptions(ChoiceOptions, total=False):
+    """What a heat map takes by name: the fields of ``Choice``, and ``method`` of ``heatmap``."""
+
+    method: str
+
 
 @dataclass(frozen=True)
 class Best:
@@ -87,7 +115,7 @@ def span_places(count: int, span: tuple[float, float]) -> slice:
 
 
 def heatmap(
-    maps: "AttentionMaps", word: Word, *, method: str = "mean", **choice: Any
+    maps: "AttentionMaps", word: Word, *, method: str = "mean", **choice: Unpack[ChoiceOptions]
 ) -> "np.ndarray":
     """Return a word's heat map, float32 [h, w].
 
@@ -103,7 +131,7 @@ def heatmap(
     """
     if method not in METHODS:
         raise ValueError(unknown("method", method, METHODS))
-    chosen = Choice(**choice)
+    chosen = Choice.of(heatmap, choice)
     positions = maps.positions(word, chosen.occurrence, chosen.half)
     layers = maps.choose(chosen.layer)
     if method == "daam":
@@ -114,7 +142,7 @@ def heatmap(
 
 
 def frames(
-    maps: "AttentionMaps", word: Word, over: str, **choice: Any
+    maps: "AttentionMaps", word: Word, over: str, **choice: Unpack[ChoiceOptions]
 ) -> "tuple[list[Any], np.ndarray]":
     """Return a word's heat maps along one axis, averaged over the others.
 
@@ -134,7 +162,7 @@ def frames(
     """
     if over not in AXES:
         raise ValueError(unknown("axis", over, AXES))
-    chosen = Choice(**choice)
+    chosen = Choice.of(frames, choice)
     positions = maps.positions(word, chosen.occurrence, chosen.half)
     layers = maps.choose(chosen.layer)
     size = chosen.size or _finest(layers)
@@ -155,7 +183,9 @@ def frames(
     return numbers, _resize(heads, size).numpy()
 
 
-def self_map(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> "np.ndarray":
+def self_map(
+    maps: "AttentionMaps", x: float, y: float, **choice: Unpack[ChoiceOptions]
+) -> "np.ndarray":
     """Return where a place of the picture looks (self-attention), float32 [h, w].
 
     At the layer's own size it sums to 1.
@@ -169,7 +199,7 @@ def self_map(maps: "AttentionMaps", x: float, y: float, **choice: Any) -> "np.nd
     Raises:
         ValueError: If no self-attention was kept, or the place lies outside.
     """
-    chosen = Choice(**choice)
+    chosen = Choice.of(self_map, choice)
     layers = maps.choose(chosen.layer, cross=False)
     places = maps.places(chosen.step, chosen.evaluation, chosen.half)
     own = []

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.trace import Trace
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from sdlab.attention.views import Word
+    from sdlab.attention.views import HeatmapOptions, Word
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Run:
         """One row a timed stage."""
         return self.tables["timings"]
 
-    def heatmap(self, word: "Word", **choice: Any) -> "np.ndarray":
+    def heatmap(self, word: "Word", **choice: "Unpack[HeatmapOptions]") -> "np.ndarray":
         """Return where in the picture a word acts, float32 [h, w]: its share of the attention.
 
         Args:

@@ -10,9 +10,10 @@ import functools
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from sdlab.errors import ModelError
+from sdlab.attention.views import HeatmapOptions
+from sdlab.errors import ModelError, check_keywords
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.record import Record
 from sdlab.tracing.overflow import noticing
@@ -95,8 +96,11 @@ class PipelineTrace:
         """
         return self.call.trace(image)
 
-    def heatmap(self, word: "Word", image: int = 0, **choice: Any) -> "np.ndarray":
+    def heatmap(
+        self, word: "Word", image: int = 0, **choice: Unpack[HeatmapOptions]
+    ) -> "np.ndarray":
         """Return where in a picture a word acts, float32 [h, w]; see ``Run.heatmap``."""
+        check_keywords(self.heatmap, choice, HeatmapOptions.__annotations__)
         return self.maps(image).heatmap(word, **choice)
 
 

@@ -104,6 +104,14 @@ def test_choices_pick_evaluations_heads_and_layers(maps):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
     both = maps.heatmap(2, layer=["mid_block", "8x4"])
     np.testing.assert_allclose(both, maps.heatmap(2), rtol=1e-6)
+    with pytest.raises(
+        TypeError, match=r"argument of heatmap\(\) 'stepp'. Did you mean 'step'.*word"
+    ):
+        maps.heatmap(2, stepp=0)
+    with pytest.raises(
+        TypeError, match=r"argument of frames\(\) 'haed'. Did you mean 'head'.*over"
+    ):
+        views.frames(maps, 2, "layer", haed=0)
 
 
 def test_daam_is_as_published(maps):

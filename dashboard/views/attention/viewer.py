@@ -163,7 +163,7 @@ def _word_frames(
     half: str,
     _maps: "AttentionMaps",
 ) -> "np.ndarray":
-    choice = {"layer": layer, "head": head, "half": half}
+    choice: views.ChoiceOptions = {"layer": layer, "head": head, "half": half}
     return views.frames(_maps, list(positions), "evaluation", **choice)[1]
 
 
