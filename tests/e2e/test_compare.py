@@ -95,7 +95,7 @@ def test_a_second_browser_joins_and_cancel_keeps_what_is_done(new_page):
     other.get_by_role("button", name="Cancel").click()
     wait_verdict(other)
     expect(tile(other, "heun").locator("img")).to_be_visible(timeout=SECONDS)
-    expect(other.get_by_text("so there is no distance to rank")).to_be_visible(timeout=SECONDS)
+    expect(other.get_by_text("so nothing can be ranked yet")).to_be_visible(timeout=SECONDS)
     wait_verdict(page)
     for shown in (page, other):
         assert shown.locator("[data-testid=stException]").count() == 0

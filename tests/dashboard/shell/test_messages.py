@@ -42,9 +42,9 @@ def test_a_model_that_cannot_be_loaded_is_named_once(tmp_path):
     with pytest.raises(ModelError) as told:
         sdlab.load(place)
     held = HeldModel(sentence)
-    said = held.told(ModelRequest(place), told.value)
+    said = held.sentence_of(ModelRequest(place), told.value)
     assert said == f"The model could not be loaded: {told.value}"
-    said = held.told(ModelRequest("a/model"), ModelError("no room."))
+    said = held.sentence_of(ModelRequest("a/model"), ModelError("no room."))
     assert said == "a/model could not be loaded: no room."
 
 
