@@ -17,6 +17,7 @@ from diffusers.schedulers.scheduling_utils import (
 
 from sdlab.denoisers.network import predictions
 from sdlab.noise import curves
+from sdlab.noise.flow import is_flow
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.layout import Layout
@@ -177,8 +178,11 @@ def as_diffusers_scheduler(
     curve_options: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
     **solver_options: Any,
-) -> SolverScheduler:
+) -> SteppedSolver:
     """Return a diffusers scheduler that runs a solver of ours.
+
+    A ``SolverScheduler``; for a flow-matching config (Stable Diffusion 3, Flux) a
+    ``FlowSolverScheduler``.
 
     Args:
         solver: A registered solver's name, "heun" or your own.
@@ -195,7 +199,8 @@ def as_diffusers_scheduler(
             "heun", curve="karras", config=pipe.scheduler.config
         )
     """
-    names = SolverScheduler._get_init_keys(SolverScheduler)
+    cls = _scheduler_class(config or {})
+    names = cls._get_init_keys(cls)
     kept = {key: value for key, value in (config or {}).items() if key in names}
     own = {
         "solver": solver,
@@ -203,5 +208,14 @@ def as_diffusers_scheduler(
         "solver_options": solver_options,
         "curve_options": dict(curve_options or {}),
     }
-    scheduler: SolverScheduler = SolverScheduler(**{**kept, **own})
+    scheduler: SteppedSolver = cls(**{**kept, **own})
     return scheduler
+
+
+def _scheduler_class(config: Mapping[str, Any]) -> type[SteppedSolver]:
+    """Return the scheduler for the path that a model's config describes."""
+    if not is_flow(config):
+        return SolverScheduler
+    from sdlab.solvers.as_flow import FlowSolverScheduler
+
+    return FlowSolverScheduler

@@ -4,11 +4,11 @@ Python cannot copy a generator. A solver is a function of its start, its noise a
 it was given, so a copy starts a new generator and sends it the same answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sdlab.solvers.randomness import Noise
-from sdlab.solvers.registry import solvers
+from sdlab.solvers.registry import Solver, solvers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +49,7 @@ class Resumable:
         sigmas: The curve.
         noise: The noise it is given; nothing else may draw from it.
         options: The solver's keyword arguments.
+        form: Makes of the registered solver the one to run; a bound method or a module's function.
 
     Attributes:
         request: The point (x, sigma) at which it needs a prediction; None at its end.
@@ -62,8 +63,10 @@ class Resumable:
         sigmas: tuple[float, ...],
         noise: RememberedNoise,
         options: Mapping[str, Any],
+        form: "Callable[[Solver], Solver]",
     ) -> None:
         noise.forget()
+        self._form = form
         self._solver, self._start = solver, (x, sigmas, noise, dict(options))
         self._told: list[Tensor] = []
         self.request: tuple[Tensor, float] | None = None
@@ -82,7 +85,7 @@ class Resumable:
 
     def _made(self) -> "SolverGenerator":
         x, sigmas, noise, options = self._start
-        generator = solvers()[self._solver].function(x, sigmas, noise, **options)
+        generator = self._form(solvers()[self._solver]).function(x, sigmas, noise, **options)
         self.request = next(generator)
         return generator
 

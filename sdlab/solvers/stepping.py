@@ -114,6 +114,10 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
         self._returned = (x / self._scale(index + 1)).to(sample.dtype)
         return SchedulerOutput(self._returned) if return_dict else (self._returned,)
 
+    def _form(self, solver: Solver) -> Solver:
+        """Return a solver as it runs in these coordinates."""
+        return solver
+
     def _scale(self, index: int) -> float:
         """Return the ratio of the solver's coordinates to the latents' at an evaluation."""
         raise NotImplementedError
@@ -198,7 +202,7 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
             x = given if changed or self._returned is None else self._exact
             assert x is not None
             self._running = Resumable(
-                self.config.solver, x, layout.stretch(index), self._noise, self._options
+                self.config.solver, x, layout.stretch(index), self._noise, self._options, self._form
             )
         running = self._running
         assert running.request is not None
