@@ -1,0 +1,135 @@
+"""A diffusers pipeline's call as a process: it yields where it wants its network, like a solver.
+
+The call runs in a greenlet of its own. While the engine holds a model, the network's ``forward`` is
+replaced on the instance: inside such a greenlet it hands its arguments to whoever drives the
+process and returns what that one sends back; anywhere else it is the network's own. All else is
+the pipeline's code, so words, packing, masks, ControlNets and guidance are as its authors wrote
+them, and a process driven alone gives the pipeline's own result bit for bit.
+
+Whether gradients and autocast are on belongs to the thread, not to the greenlet, so both are kept
+apart at every switch.
+"""
+
+import contextvars
+import inspect
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import greenlet
+import torch
+from torch import nn
+
+
+class Call(NamedTuple):
+    """What a pipeline asks of a network.
+
+    Attributes:
+        network: The pipeline's name for it, "unet" or "transformer".
+        arguments: Its ``forward``'s arguments by name, in the order of its signature.
+    """
+
+    network: str
+    arguments: dict[str, Any]
+
+
+Process = Generator[Call, Any, Any]
+"""Yields calls, is sent what ``forward`` is to return, and returns what the pipeline returns."""
+
+
+class _Run(greenlet.greenlet):
+    """The greenlet of one pipeline call."""
+
+
+class _Mode:
+    """What torch keeps for the thread: gradients, inference mode's absence of them, autocast."""
+
+    def __init__(self) -> None:
+        self._kinds = ("cpu", "cuda")
+        self.read()
+
+    def read(self) -> None:
+        """Note the thread's state."""
+        self._grad = torch.is_grad_enabled()
+        self._autocast = [torch.is_autocast_enabled(kind) for kind in self._kinds]
+        self._dtypes = [torch.get_autocast_dtype(kind) for kind in self._kinds]
+
+    def restore(self) -> None:
+        """Put the thread into the state noted."""
+        torch.set_grad_enabled(self._grad)
+        for kind, on, dtype in zip(self._kinds, self._autocast, self._dtypes, strict=True):
+            torch.set_autocast_enabled(kind, on)
+            torch.set_autocast_dtype(kind, dtype)
+
+
+def pipeline_process(call: Callable[[], Any]) -> Process:
+    """Return a call of a pipeline as a process.
+
+    Its networks must be ``intercepted``. ``close()`` unwinds the call: its ``finally`` blocks run,
+    and the pipeline is as before. It must be driven in one thread, from one greenlet.
+
+    Args:
+        call: Calls the pipeline, ``lambda: pipe("a parrot", generator=...)``.
+    """
+    run, mode = _Run(call), _Mode()
+    run.gr_context = contextvars.copy_context()
+
+    def switch(*answer: Any) -> Any:
+        own = _Mode()
+        mode.restore()
+        try:
+            return run.switch(*answer)
+        finally:
+            mode.read()
+            own.restore()
+
+    try:
+        asked = switch()
+        while not run.dead:
+            asked = switch((yield asked))
+        return asked
+    finally:
+        if not run.dead:
+            own = _Mode()
+            mode.restore()
+            try:
+                run.throw(greenlet.GreenletExit)
+            finally:
+                own.restore()
+
+
+@contextmanager
+def intercepting(networks: Mapping[str, nn.Module]) -> Iterator[Mapping[str, Callable[..., Any]]]:
+    """Let processes ask for these networks' outputs; give what calls them for real, by name.
+
+    Args:
+        networks: Modules under the pipeline's names. What a library has put in the place of their
+            ``forward`` (accelerate's offloading) is taken for the real one, and put back.
+    """
+    reals, before = {}, {}
+    for name, network in networks.items():
+        reals[name] = network.forward
+        before[name] = network.__dict__.get("forward")
+        network.forward = _asking(name, network, network.forward)
+    try:
+        yield reals
+    finally:
+        for name, network in networks.items():
+            del network.forward
+            if before[name] is not None:
+                network.forward = before[name]
+
+
+def _asking(name: str, network: nn.Module, real: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(type(network).forward)
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        current = greenlet.getcurrent()
+        if not isinstance(current, _Run) or current.parent is None:
+            return real(*args, **kwargs)
+        given = dict(signature.bind(network, *args, **kwargs).arguments)
+        given.pop("self", None)
+        given |= given.pop("kwargs", {})
+        return current.parent.switch(Call(name, given))
+
+    return forward
