@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.models.model import Model
+from sdlab.noise.flow import sigma_to_time
 from sdlab.noise.schedule import NoiseSchedule
 
 if TYPE_CHECKING:
@@ -112,14 +113,17 @@ def predictions(
 
     Args:
         schedule: Whose ``prediction_type`` says what the output is.
-        x_t: VP coordinates, [1, C, h, w].
-        sigma: Its noise level, > 0.
+        x_t: VP coordinates, [1, C, h, w]; for flow matching (1 - t) x0 + t eps.
+        sigma: Its noise level, > 0; there t / (1 - t), and infinite at t = 1.
         output: The network's output, [1, C, h, w].
 
     Reference: v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 (Salimans & Ho 2022, arXiv
     2202.00512, appendix D).
     """
     x, out = at_least_float32(x_t), at_least_float32(output)
+    if schedule.path == "flow":
+        time = float(sigma_to_time(sigma))
+        return x - time * out, x + (1.0 - time) * out
     scale = (1.0 + sigma**2) ** 0.5  # 1 / sqrt(alpha_bar)
     if schedule.prediction_type == "epsilon":
         return x * scale - sigma * out, out

@@ -2,15 +2,20 @@
 
 x_t = (1 - t) x0 + t n, t from 0 (the picture) to 1 (noise alone). sigma = t / (1 - t) is the noise
 over the signal, as everywhere here; at t = 1 it is infinite.
+
+A shift s multiplies sigma: t becomes s t / (1 + (s - 1) t). A picture of more latent tokens keeps
+more of its signal at the same sigma, so models are trained and sampled with a shift that grows with
+the size (Esser et al. 2024, arXiv 2403.03206, section 5.3.2): fixed, or exp(mu) with mu linear in
+the tokens.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from sdlab.noise.schedule import Array
+Array = NDArray[np.float64]
 
 
 def is_flow(config: Mapping[str, Any]) -> bool:
@@ -20,9 +25,8 @@ def is_flow(config: Mapping[str, Any]) -> bool:
         config: ``scheduler.config``, or the contents of scheduler_config.json.
     """
     name = str(config.get("_class_name", ""))
-    flows = config.get("use_flow_sigmas") or config.get("prediction_type") == "flow_prediction"
-    shifted = "shift" in config and "beta_schedule" not in config
-    return bool(name.startswith("FlowMatch") or flows or shifted)
+    has_shift = "shift" in config and "beta_schedule" not in config
+    return bool(name.startswith("FlowMatch") or config.get("use_flow_sigmas") or has_shift)
 
 
 def time_to_sigma(time: ArrayLike) -> Array:
@@ -46,3 +50,54 @@ def sigma_to_time(sigma: ArrayLike) -> Array:
     s = np.asarray(sigma, dtype=np.float64)
     with np.errstate(divide="ignore"):
         return 1.0 / (1.0 + 1.0 / s)
+
+
+def shifted(time: ArrayLike, shift: float) -> Array:
+    """Return s t / (1 + (s - 1) t), any shape: the times at which sigma is s times as large.
+
+    Args:
+        time: 0 ... 1.
+        shift: s, above 0.
+
+    Raises:
+        ValueError: If the shift is not above 0.
+
+    Reference: Esser et al. 2024 (arXiv 2403.03206), eq. 23.
+    """
+    if not 0 < shift < np.inf:
+        raise ValueError(f"shift must be above 0, got {shift}.")
+    t = np.asarray(time, dtype=np.float64)
+    return shift * t / (1.0 + (shift - 1.0) * t)
+
+
+def dynamic_mu(tokens: int, config: Mapping[str, Any]) -> float:
+    """Return mu, the logarithm of the shift, for a picture of so many latent tokens.
+
+    Args:
+        tokens: Cells that the transformer sees: width / 16 x height / 16 for Flux.
+        config: Of the scheduler: ``base_shift`` at ``base_image_seq_len`` tokens, ``max_shift`` at
+            ``max_image_seq_len``, and a line through both.
+
+    Raises:
+        ValueError: If there is no token.
+
+    Reference: diffusers ``calculate_shift`` of the Flux pipeline.
+    """
+    if tokens < 1:
+        raise ValueError(f"tokens must be at least 1, got {tokens}.")
+    low, high = config.get("base_image_seq_len") or 256, config.get("max_image_seq_len") or 4096
+    base, top = (
+        default if config.get(name) is None else config[name]
+        for name, default in (("base_shift", 0.5), ("max_shift", 1.15))
+    )
+    return float(base + (top - base) * (tokens - low) / (high - low))
+
+
+def flow_shift(config: Mapping[str, Any]) -> float:
+    """Return the fixed shift of a flow-matching config, whatever its class calls it.
+
+    1 where the shift goes by the picture's size: then a fixed one is not used.
+    """
+    if config.get("use_dynamic_shifting"):
+        return 1.0
+    return float(config.get("shift") or config.get("flow_shift") or 1.0)

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sdlab.bounds import MAX_TIMESTEPS, check_config, check_whole
 from sdlab.errors import unknown
+from sdlab.noise.flow import flow_shift, is_flow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,8 @@ class NoiseSchedule:
         prediction_type: What the network predicts: "epsilon", "v_prediction" or "sample".
         steps_offset: What "leading" spacing adds to its timesteps (diffusers' option).
         timestep_spacing: The model's own spacing: "leading", "linspace" or "trailing".
+        path: What the network is given: "vp", or "flow" for x_t = (1 - t) x0 + t eps, of which it
+            predicts the velocity eps - x0 and is told ``num_timesteps`` t.
 
     Raises:
         ValueError: If alpha_bar does not fall strictly from below 1 to 0 or more, or the
@@ -54,6 +57,7 @@ class NoiseSchedule:
     prediction_type: str = "epsilon"
     steps_offset: int = 0
     timestep_spacing: str = "leading"
+    path: str = "vp"
 
     def __post_init__(self) -> None:
         values = np.array(self.alpha_bar, dtype=np.float64)
@@ -87,6 +91,9 @@ class NoiseSchedule:
         (Lin et al. 2023, arXiv 2305.08891, algorithm 1).
         """
         check_config(config)
+        if is_flow(config):
+            trained = config.get("num_train_timesteps") or 1000
+            return cls.flow_matching(trained, flow_shift(config))
         alpha_bar: Array = np.cumprod(1.0 - _betas(config), dtype=np.float64)
         if config.get("rescale_betas_zero_snr"):
             root = np.sqrt(alpha_bar)
@@ -152,7 +159,8 @@ class NoiseSchedule:
             raise ValueError(f"shift must be above 0, got {shift}.")
         time = np.arange(1, num_timesteps) / num_timesteps
         sigma = shift * time / (1.0 - time)
-        return cls(np.append(1.0 / (1.0 + sigma**2), 0.0), timestep_spacing="linspace")
+        alpha_bar = np.append(1.0 / (1.0 + sigma**2), 0.0)
+        return cls(alpha_bar, timestep_spacing="linspace", path="flow")
 
     @property
     def num_timesteps(self) -> int:

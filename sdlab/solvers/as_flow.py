@@ -136,6 +136,20 @@ class FlowSolverScheduler(SteppedSolver):
         self.sigmas = torch.cat([asked, torch.zeros(1)])
         self._reset()
 
+    def course(self, num_steps: int, mu: float | None) -> tuple[tuple[float, ...], ...]:
+        """Return the times at which steps begin and end, and those of the evaluations.
+
+        Args:
+            num_steps: Solver steps.
+            mu: The logarithm of the shift, where the config asks for dynamic shifting.
+
+        Raises:
+            ValueError: As ``set_timesteps``.
+        """
+        self.set_timesteps(num_steps, mu=mu)
+        layout = self._laid_out()
+        return layout.curve, layout.asked
+
     def scale_noise(
         self, sample: "Tensor", timestep: "Tensor | float", noise: "Tensor"
     ) -> "Tensor":

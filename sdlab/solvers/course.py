@@ -17,6 +17,7 @@ import pandas as pd
 from sdlab.bounds import check_steps
 from sdlab.models.scheduler_config import completed
 from sdlab.noise import curves
+from sdlab.noise.flow import is_flow, sigma_to_time
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.plain import plain
 from sdlab.solvers import from_diffusers as adapter
@@ -71,12 +72,13 @@ class Course:
 
         Returns:
             Columns ``step``, ``evaluation``, ``timestep`` (of the end: NaN), ``sigma``,
-            ``log_snr`` (of sigma 0: inf) and ``alpha_bar``.
+            ``log_snr`` (of sigma 0: inf) and ``alpha_bar``; of flow matching also ``flow_time``.
+            There sigma is infinite at the start, where x_t is noise alone.
         """
         sigma = np.array([*self.sigmas, self.end])
         with np.errstate(divide="ignore"):
             log_snr = -2.0 * np.log(sigma)
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "step": [*self.steps, self.num_steps],
                 "evaluation": pd.array([*range(self.nfe), None], dtype="Int64"),
@@ -86,6 +88,8 @@ class Course:
                 "alpha_bar": 1.0 / (1.0 + sigma**2),
             }
         )
+        flow = self.schedule.path == "flow"
+        return table.assign(flow_time=sigma_to_time(sigma)) if flow else table
 
 
 def course(
@@ -99,6 +103,7 @@ def course(
     curve_options: Mapping[str, Any] | None = None,
     eta: float | None = None,
     seed: int = 0,
+    tokens: int | None = None,
     device: "torch.device | str" = "cpu",
 ) -> Course:
     """Return the course of one of sdlab's solvers or of a diffusers scheduler.
@@ -113,6 +118,8 @@ def course(
         curve_options: Arguments of the curve; for own solvers, and classes that take sigmas.
         eta: Share of injected noise, for those that take it.
         seed: For schedulers that draw noise from a seed of their own.
+        tokens: Latent tokens of the picture, for flow-matching models whose shift goes by them;
+            None for those of 1024 x 1024 pixels.
         device: The device of a scheduler's tables.
 
     Raises:
@@ -122,6 +129,20 @@ def course(
     options = {key: plain(value) for key, value in (options or {}).items()}
     curve_options = dict(curve_options or {})
     check_steps(num_steps)
+    if is_flow(config):
+        from sdlab.solvers.flow_course import flow_course
+
+        return flow_course(
+            solver,
+            num_steps,
+            config=config,
+            options=options,
+            curve=curve,
+            curve_options=curve_options,
+            eta=eta,
+            tokens=tokens,
+            device=device,
+        )
     config = completed(config)
     if solver in solvers():
         return _of_solver(
@@ -163,6 +184,7 @@ def try_out(course: Course) -> "Tensor":
 
     scheduler = course.scheduler
     kind = scheduler.config.get("prediction_type", "epsilon") if scheduler else "epsilon"
+    kind = "flow" if course.schedule.path == "flow" else kind
     device = "cpu" if scheduler is None else scheduler.timesteps.device
     start = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7)).to(device)
     process = course.make_process(start, torch.Generator().manual_seed(0))

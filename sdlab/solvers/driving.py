@@ -105,12 +105,12 @@ def scheduler_process(
         try:
             x_t = scheduler.scale_model_input(latents, t)
         except Exception as error:
-            raise _failure(scheduler, i, numbers, sigmas, error) from error
+            raise failure(scheduler, i, numbers, sigmas, error) from error
         answer = yield Query(x_t, float(numbers[i]), sigmas[i], steps[i])
         try:
             latents = scheduler.step(answer.output, t, latents, **arguments, return_dict=False)[0]
         except Exception as error:
-            raise _failure(scheduler, i, numbers, sigmas, error) from error
+            raise failure(scheduler, i, numbers, sigmas, error) from error
     return latents
 
 
@@ -120,7 +120,7 @@ def words(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[:300]}" if text else f"{type(error).__name__}, no word"
 
 
-def _failure(
+def failure(
     scheduler: Any, at: int, numbers: list[float], sigmas: Sequence[float], error: Exception
 ) -> Exception:
     """Return the error to raise for a scheduler's own; lack of memory is returned unchanged."""

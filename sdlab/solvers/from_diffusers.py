@@ -106,21 +106,21 @@ def make_scheduler(
         extra.setdefault("noise_sampler_seed", seed % 2**63)
     num_timesteps = config.get("num_train_timesteps") or 1000
     bounds.check_steps(num_steps, num_timesteps)
-    with _refusing(name, num_steps, extra):
+    with refusing(name, num_steps, extra):
         scheduler = cls.from_config(dict(config), **extra)  # type: ignore[attr-defined]
     layout: dict[str, Any] = {"num_inference_steps": num_steps}
     if follows:
         schedule = NoiseSchedule.from_config(scheduler.config)
         sigmas = curves.make(curve, schedule, num_steps, curve_options or {})
         layout = {"sigmas": sigmas.tolist()}
-    with _refusing(name, num_steps, extra):
+    with refusing(name, num_steps, extra):
         scheduler.set_timesteps(**layout, device=device)
     check_timesteps(scheduler, num_timesteps)
     return scheduler
 
 
 @contextmanager
-def _refusing(name: str, num_steps: int, given: Mapping[str, Any]) -> Iterator[None]:
+def refusing(name: str, num_steps: int, given: Mapping[str, Any]) -> Iterator[None]:
     """Turn what a class raises into a ``SchedulerError`` that says how it was called."""
     try:
         with quiet():

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sdlab.denoisers.gaussian import denoise
 from sdlab.errors import SchedulerError
 from sdlab.models.scheduler_config import parameters
+from sdlab.noise.flow import sigma_to_time
 from sdlab.noise.schedule import PREDICTION_TYPES, NoiseSchedule
 from sdlab.solvers.driving import evaluation_sigmas, evaluation_steps, scheduler_process
 from sdlab.solvers.protocol import Answer, Query
@@ -97,7 +98,7 @@ def probe(name: str, num_steps: int = 12) -> Probed:
         results = [_sample_gaussian(cls, num_steps, seed) for seed in (0, 1)]
     except Exception as error:  # whatever a foreign class raises is the reason
         return Probed(False, f"{type(error).__name__}: {error}".splitlines()[0][:200], False)
-    if not _is_right(results[0]):
+    if not is_right(results[0]):
         mean, std = float(results[0].mean()), float(results[0].std())
         reason = f"draws mean {mean:.2f}, std {std:.2f} from a Gaussian of 0.50, 0.50"
         return Probed(False, reason, False)
@@ -113,7 +114,7 @@ def prediction_types(name: str, num_steps: int = 8) -> tuple[str, ...]:
             result = _sample_gaussian(scheduler_classes()[name], num_steps, 0, kind)
         except Exception:  # it does not know the type
             continue
-        if _is_right(result):
+        if is_right(result):
             found.append(kind)
     return tuple(found)
 
@@ -137,7 +138,18 @@ def takes_sigmas(name: str) -> bool:
 
 
 def gaussian_answer(query: Query, prediction_type: str = "epsilon") -> Answer:
-    """Return the exact prediction of a type for data N(0.5, 0.25)."""
+    """Return the exact prediction of that type for data N(0.5, 0.25).
+
+    Args:
+        query: ``x_t`` in VP coordinates, or for "flow" (1 - t) x0 + t n.
+        prediction_type: "epsilon", "v_prediction", "sample" or "flow", the velocity n - x0.
+    """
+    if prediction_type == "flow":
+        time = float(sigma_to_time(query.sigma))
+        signal = 1.0 - time
+        gain = signal * 0.25 / (signal**2 * 0.25 + time**2)
+        x0_pred = 0.5 + gain * (query.x_t - signal * 0.5)
+        return Answer((query.x_t - x0_pred) / time, x0_pred)
     scale = math.sqrt(1.0 + query.sigma**2)
     x = query.x_t * scale
     x0_pred = denoise(x, query.sigma, mean=0.5, std=0.5)
@@ -235,6 +247,7 @@ def _sample_gaussian(
         return drive(process, lambda query: gaussian_answer(query, prediction_type))
 
 
-def _is_right(result: "Tensor") -> bool:
+def is_right(result: "Tensor") -> bool:
+    """Return whether a sample is near enough to N(0.5, 0.5^2)."""
     mean, std = float(result.mean()), float(result.std())
     return abs(mean - 0.5) < 0.1 and 0.2 < std < 0.8

@@ -1,0 +1,301 @@
+"""The course of a solver or scheduler over flow matching's times; see ``course``.
+
+Which of diffusers' schedulers can sample there is found out by letting each try, as for Stable
+Diffusion in ``probing``: one that has the option ``use_flow_sigmas`` is given it, as its users do.
+"""
+
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sdlab import bounds
+from sdlab.denoisers.network import at_least_float32
+from sdlab.noise.flow import dynamic_mu, flow_shift, time_to_sigma
+from sdlab.noise.schedule import NoiseSchedule
+from sdlab.solvers.as_flow import FlowSolverScheduler
+from sdlab.solvers.course import Course
+from sdlab.solvers.driving import evaluation_steps, failure, words
+from sdlab.solvers.everyday import unknown_solver
+from sdlab.solvers.flow import flow_form
+from sdlab.solvers.from_diffusers import check_options, refusing, takes_eta
+from sdlab.solvers.probing import (
+    Probed,
+    gaussian_answer,
+    is_right,
+    parameters,
+    quiet,
+    scheduler_classes,
+)
+from sdlab.solvers.protocol import Process, Query
+from sdlab.solvers.randomness import Noise
+from sdlab.solvers.registry import Solver, solvers
+from sdlab.work import drive
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+TOKENS = 4096
+"""Latent tokens of a picture of 1024 x 1024 pixels, in patches of 2 x 2 cells of 8 x 8 pixels."""
+SD3_CONFIG: dict[str, Any] = {
+    "_class_name": "FlowMatchEulerDiscreteScheduler",
+    "num_train_timesteps": 1000,
+    "shift": 3.0,
+}
+
+
+def flow_course(
+    solver: str,
+    num_steps: int,
+    *,
+    config: Mapping[str, Any],
+    options: Mapping[str, Any],
+    curve: str | None,
+    curve_options: Mapping[str, Any],
+    eta: float | None,
+    tokens: int | None,
+    device: "torch.device | str",
+) -> Course:
+    """Return the course of a solver of ours or of a diffusers scheduler; see ``sdlab.course``.
+
+    Raises:
+        ValueError: If a name, an option, the curve or the number of steps is not valid.
+    """
+    bounds.check_config(config)
+    if solver in solvers():
+        return _of_solver(solver, num_steps, config, options, curve, curve_options, eta, tokens)
+    if curve is not None or curve_options:
+        raise ValueError(
+            f"{solver} takes no curve over flow matching's times, got {curve!r}; give it its own"
+            " options, such as use_karras_sigmas, or take a solver of sdlab's."
+        )
+    scheduler = make_flow_scheduler(solver, num_steps, config, options, tokens, device)
+    if eta is not None and not takes_eta(type(scheduler)):
+        raise ValueError(f"{solver} takes no eta, got {eta}; leave eta at None.")
+    return _of_scheduler(scheduler, num_steps, config, eta)
+
+
+@lru_cache(maxsize=1)
+def flow_classes() -> dict[str, type]:
+    """Return the scheduler classes that can sample flow matching, by name."""
+    return {name: cls for name, cls in scheduler_classes().items() if probe_flow(name).compatible}
+
+
+@cache
+def probe_flow(name: str, num_steps: int = 12) -> Probed:
+    """Return whether a scheduler samples N(0.5, 0.5^2) over flow matching's times.
+
+    Args:
+        name: A class of ``scheduler_classes()``.
+        num_steps: Steps of the probe.
+    """
+    cls = scheduler_classes()[name]
+    reason = _shape(name, cls)
+    if reason:
+        return Probed(False, reason, False)
+    try:
+        results = [_sampled(name, num_steps, seed) for seed in (0, 1)]
+    except Exception as error:  # whatever a foreign class does wrong is the reason
+        return Probed(False, words(error)[:200], False)
+    if not is_right(results[0]):
+        mean, std = float(results[0].mean()), float(results[0].std())
+        reason = f"draws mean {mean:.2f}, std {std:.2f} from a Gaussian of 0.50, 0.50"
+        return Probed(False, reason, False)
+    return Probed(True, "", bool((results[0] == results[1]).all()))
+
+
+def make_flow_scheduler(
+    name: str,
+    num_steps: int,
+    config: Mapping[str, Any],
+    options: Mapping[str, Any],
+    tokens: int | None = None,
+    device: "torch.device | str" = "cpu",
+) -> Any:
+    """Return the scheduler made of the model's config, options on top, timesteps set.
+
+    Args:
+        name: One of ``flow_classes``.
+        num_steps: Steps to set.
+        config: The model's flow-matching ``scheduler.config``.
+        options: Parameters of the class that replace the config's.
+        tokens: Latent tokens of the picture, for dynamic shifting; None for ``TOKENS``.
+        device: Where its tables go.
+
+    Raises:
+        ValueError: If the class cannot sample flow matching, or a parameter is not valid.
+        SchedulerError: If the class itself refuses them.
+    """
+    if name not in scheduler_classes():
+        raise ValueError(unknown_solver(name, [*solvers(), *flow_classes()]))
+    if name not in flow_classes():
+        raise ValueError(
+            f"{name} cannot sample flow matching ({probe_flow(name).reason}). Valid:"
+            f" {', '.join(sorted(flow_classes()))}."
+        )
+    cls: Any = flow_classes()[name]
+    check_options(cls, options)
+    given = {**_flow_options(cls, config), **options}
+    with refusing(name, num_steps, given):
+        scheduler = cls.from_config(dict(config), **given)
+        dynamic = scheduler.config.get("use_dynamic_shifting")
+        mu = {"mu": dynamic_mu(tokens or TOKENS, config)} if dynamic else {}
+        scheduler.set_timesteps(num_steps, device=device, **mu)
+    return scheduler
+
+
+def times_of(scheduler: Any) -> list[float]:
+    """Return the time t of every evaluation of a scheduler whose timesteps are set.
+
+    Of its own table where that has one entry more than there are timesteps (those may be rounded),
+    else of its timesteps.
+    """
+    table, count = getattr(scheduler, "sigmas", None), len(scheduler.timesteps)
+    if table is not None and len(table) == count + 1:
+        return [float(t) for t in table.tolist()[:count]]
+    trained = scheduler.config.num_train_timesteps
+    return [float(t) / trained for t in scheduler.timesteps.tolist()]
+
+
+def _of_solver(
+    name: str,
+    num_steps: int,
+    config: Mapping[str, Any],
+    options: Mapping[str, Any],
+    curve: str | None,
+    curve_options: Mapping[str, Any],
+    eta: float | None,
+    tokens: int | None,
+) -> Course:
+    solver, options = solvers()[name], dict(options)
+    if eta is not None:
+        if "eta" not in solver.options:
+            raise ValueError(f"solver {name!r} takes no eta, got {eta}; leave eta at None.")
+        options["eta"] = eta
+    solver.check_options(options)
+    laid_out = FlowSolverScheduler.from_config(
+        {**config, "shift": flow_shift(config)},
+        solver=name,
+        curve=curve,
+        solver_options=options,
+        curve_options=dict(curve_options),
+    )
+    bounds.check_steps(num_steps, laid_out.config.num_train_timesteps)
+    mu = dynamic_mu(tokens or TOKENS, config) if config.get("use_dynamic_shifting") else None
+    times, asked = laid_out.course(num_steps, mu)
+    form, schedule = flow_form(solver, options), NoiseSchedule.from_config(config)
+
+    def make_process(start: "Tensor", generator: "torch.Generator") -> Process:
+        return _solver_process(form, options, start, times, Noise(generator), schedule)
+
+    steps = tuple(solver.step_of(e, num_steps) for e in range(len(asked)))
+    told = tuple(time * schedule.num_timesteps for time in asked)
+    sigmas = tuple(time_to_sigma(asked).tolist())
+    end = float(time_to_sigma(times[-1]))
+    return Course(name, num_steps, schedule, sigmas, told, steps, end, None, make_process)
+
+
+def _of_scheduler(
+    scheduler: Any, num_steps: int, config: Mapping[str, Any], eta: float | None
+) -> Course:
+    sigmas = tuple(time_to_sigma(times_of(scheduler)).tolist())
+    steps = tuple(evaluation_steps(scheduler, num_steps))
+    told = tuple(float(t) for t in scheduler.timesteps.tolist())
+    schedule = NoiseSchedule.from_config(config)
+
+    def make_process(start: "Tensor", generator: "torch.Generator") -> Process:
+        return _scheduler_process(copy.deepcopy(scheduler), start, sigmas, steps, eta, generator)
+
+    name = type(scheduler).__name__
+    end = float(scheduler.sigmas[-1])
+    return Course(name, num_steps, schedule, sigmas, told, steps, end, scheduler, make_process)
+
+
+def _solver_process(
+    solver: Solver,
+    options: Mapping[str, Any],
+    start: "Tensor",
+    times: Sequence[float],
+    noise: Noise,
+    schedule: NoiseSchedule,
+) -> Process:
+    """Run a solver of ours from noise at the first time, which ``start`` is."""
+    generator = solver.function(at_least_float32(start), tuple(times), noise, **options)
+    evaluation, num_steps = 0, len(times) - 1
+    try:
+        x, time = next(generator)
+        while True:
+            step = solver.step_of(evaluation, num_steps)
+            told, sigma = time * schedule.num_timesteps, float(time_to_sigma(time))
+            answer = yield Query(x, told, sigma, step)
+            evaluation += 1
+            x, time = generator.send(answer.x0_pred)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        generator.close()
+
+
+def _scheduler_process(
+    scheduler: Any,
+    start: "Tensor",
+    sigmas: Sequence[float],
+    steps: Sequence[int],
+    eta: float | None,
+    generator: "torch.Generator | None",
+) -> Process:
+    """Drive a scheduler as diffusers' flow-matching pipelines do.
+
+    Raises:
+        SchedulerError: If the scheduler cannot make a step; says which, and what it says.
+    """
+    accepted = inspect.signature(scheduler.step).parameters
+    given: dict[str, Any] = {"eta": eta or 0.0, "generator": generator}
+    given = {name: value for name, value in given.items() if name in accepted}
+    latents, numbers = start, scheduler.timesteps.tolist()
+    for i, t in enumerate(scheduler.timesteps):
+        answer = yield Query(latents, float(numbers[i]), sigmas[i], steps[i])
+        try:
+            latents = scheduler.step(answer.output, t, latents, **given, return_dict=False)[0]
+        except Exception as error:
+            raise failure(scheduler, i, numbers, sigmas, error) from error
+    return latents
+
+
+def _flow_options(cls: Any, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a class of the other path is to be told so that it samples on this one."""
+    if "use_flow_sigmas" not in parameters(cls):
+        return {}
+    wanted = {
+        "use_flow_sigmas": True,
+        "prediction_type": "flow_prediction",
+        "flow_shift": flow_shift(config),
+    }
+    return {name: value for name, value in wanted.items() if name in parameters(cls)}
+
+
+def _shape(name: str, cls: Any) -> str:
+    """Return why a class is not even tried, or ''."""
+    if not name.startswith("FlowM") and "use_flow_sigmas" not in parameters(cls):
+        return "does not know flow matching"
+    if "Inverse" in name:
+        return "goes from picture to noise"
+    return ""
+
+
+def _sampled(name: str, num_steps: int, seed: int) -> "Tensor":
+    """Sample N(0.5, 0.25) from its exact velocity; float32 [1, 4, 16, 16]."""
+    import torch
+
+    cls: Any = scheduler_classes()[name]
+    with quiet():
+        scheduler = cls.from_config(dict(SD3_CONFIG), **_flow_options(cls, SD3_CONFIG))
+        scheduler.set_timesteps(num_steps, device="cpu")
+        sigmas = time_to_sigma(times_of(scheduler)).tolist()
+        steps = evaluation_steps(scheduler, num_steps)
+        start = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(7))
+        generator = torch.Generator().manual_seed(seed)
+        process = _scheduler_process(scheduler, start, sigmas, steps, None, generator)
+        return drive(process, lambda query: gaussian_answer(query, "flow"))
