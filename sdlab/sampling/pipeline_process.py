@@ -37,7 +37,7 @@ Process = Generator[Call, Any, Any]
 """Yields calls, is sent what ``forward`` is to return, and returns what the pipeline returns."""
 
 
-class _Run(greenlet.greenlet):
+class _Run(greenlet.greenlet):  # type: ignore[misc]
     """The greenlet of one pipeline call."""
 
 
@@ -106,7 +106,8 @@ def intercepting(networks: Mapping[str, nn.Module]) -> Iterator[Mapping[str, Cal
         networks: Modules under the pipeline's names. What a library has put in the place of their
             ``forward`` (accelerate's offloading) is taken for the real one, and put back.
     """
-    reals, before = {}, {}
+    reals: dict[str, Callable[..., Any]] = {}
+    before: dict[str, Callable[..., Any] | None] = {}
     for name, network in networks.items():
         reals[name] = network.forward
         before[name] = network.__dict__.get("forward")
@@ -116,8 +117,8 @@ def intercepting(networks: Mapping[str, nn.Module]) -> Iterator[Mapping[str, Cal
     finally:
         for name, network in networks.items():
             del network.forward
-            if before[name] is not None:
-                network.forward = before[name]
+            if (put := before[name]) is not None:
+                network.forward = put
 
 
 def _asking(name: str, network: nn.Module, real: Callable[..., Any]) -> Callable[..., Any]:

@@ -214,8 +214,7 @@ def as_diffusers_scheduler(
 
 def _scheduler_class(config: Mapping[str, Any]) -> type[SteppedSolver]:
     """Return the scheduler for the path that a model's config describes."""
-    if not is_flow(config):
-        return SolverScheduler
     from sdlab.solvers.as_flow import FlowSolverScheduler
 
-    return FlowSolverScheduler
+    found: type[SteppedSolver] = FlowSolverScheduler if is_flow(config) else SolverScheduler
+    return found

@@ -95,7 +95,7 @@ class FlowSolverScheduler(SteppedSolver):
     @property
     def shift(self) -> float:
         """How the times are shifted where that does not depend on the picture's size."""
-        return self._grid.shift
+        return float(self._grid.shift)
 
     def set_shift(self, shift: float) -> None:
         """Shift the times of the next ``set_timesteps`` otherwise."""
@@ -172,7 +172,7 @@ class FlowSolverScheduler(SteppedSolver):
         return level * noise + (1.0 - level) * sample
 
     def __len__(self) -> int:
-        return self.config.num_train_timesteps
+        return int(self.config.num_train_timesteps)
 
     def _form(self, solver: Solver) -> Solver:
         return flow_form(solver, self._options)
@@ -190,7 +190,8 @@ class FlowSolverScheduler(SteppedSolver):
         ends = {"sigma_min": times[-2], "sigma_max": times[0]}
         options = {**ends, **(self.config.curve_options or {})}
         path = NoiseSchedule.flow_matching()
-        return curves.make(self.config.curve, path, len(times) - 1, options).tolist()
+        found: list[float] = curves.make(self.config.curve, path, len(times) - 1, options).tolist()
+        return found
 
     def _scale(self, index: int) -> float:
         return 1.0

@@ -66,7 +66,8 @@ def flow_form(solver: Solver, options: Mapping[str, Any]) -> Solver:
                 time = time_of.get(sigma, sigma / (1.0 + sigma))
                 x, sigma = generator.send((yield x * (1.0 - time), time))
         except StopIteration as stop:
-            return stop.value * (1.0 - times[-1])
+            end: Tensor = stop.value
+            return end * (1.0 - times[-1])
         finally:
             generator.close()
 

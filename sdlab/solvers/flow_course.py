@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab import bounds
 from sdlab.denoisers.network import at_least_float32
+from sdlab.models.scheduler_config import parameters
 from sdlab.noise.flow import dynamic_mu, flow_shift, time_to_sigma
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.solvers.as_flow import FlowSolverScheduler
@@ -24,7 +25,6 @@ from sdlab.solvers.probing import (
     Probed,
     gaussian_answer,
     is_right,
-    parameters,
     quiet,
     scheduler_classes,
 )
@@ -233,7 +233,8 @@ def _solver_process(
             evaluation += 1
             x, time = generator.send(answer.x0_pred)
     except StopIteration as stop:
-        return stop.value
+        end: Tensor = stop.value
+        return end
     finally:
         generator.close()
 
