@@ -13,7 +13,7 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from sdlab.models.load import EMBEDDED
+from sdlab.shipped import FOLDER
 
 
 def text_encoder(kind, width=32):
@@ -32,7 +32,7 @@ def text_encoder(kind, width=32):
 
 
 def tokenizer():
-    return CLIPTokenizer.from_pretrained(EMBEDDED / "tokenizer")
+    return CLIPTokenizer.from_pretrained(FOLDER / "tokenizer")
 
 
 def vae(channels=4):
