@@ -8,10 +8,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 MOVED = {
     "sdlab.bench.entrant": "sdlab.bench.ready_solver",
@@ -59,8 +62,8 @@ MOVED |= {f"sdlab.solvers.{name}": f"sdlab.solvers.builtin.{name}" for name in B
 MOVED |= {f"sdlab.embedded.{name}": f"sdlab.training.{name}" for name in TRAINING}
 
 
-class MovedModules(MetaPathFinder, Loader):
-    """Finds a module by its old address."""
+class MovedModules:
+    """Finds and loads a module by its old address; importlib's own base classes load slowly."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -68,7 +71,11 @@ class MovedModules(MetaPathFinder, Loader):
         """Return a spec for an old address, or None for any other."""
         new = new_address(name)
         found = find_spec(new) if new else None
-        return ModuleSpec(name, self, origin=found.origin) if found else None
+        return ModuleSpec(name, cast("Loader", self), origin=found.origin) if found else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Return None: Python makes the module."""
+        return None
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module at the new address in the place of this one."""
