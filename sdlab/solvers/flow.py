@@ -26,14 +26,11 @@ from sdlab.solvers.registry import Solver
 if TYPE_CHECKING:
     from torch import Tensor
 
-NOISE_OPTIONS = ("eta", "s_churn")
-"""Options that make a deterministic solver draw noise, where they are above 0."""
-
 
 def draws_noise(solver: Solver, options: Mapping[str, Any]) -> bool:
     """Return whether a solver draws noise with these options."""
-    given = {**solver.options, **options}
-    return not solver.deterministic or any((given.get(name) or 0) > 0 for name in NOISE_OPTIONS)
+    eta = {**solver.options, **options}.get("eta")
+    return not solver.deterministic or bool(eta)
 
 
 def flow_form(solver: Solver, options: Mapping[str, Any]) -> Solver:
