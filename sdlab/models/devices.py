@@ -8,6 +8,7 @@ there or give black pictures.
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import MemoryLimitError, ModelError, unknown
+from sdlab.models.pipelines import parts
 from sdlab.models.quiet import quiet
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def move(pipeline: Any, device: "torch.device") -> Any:
     """
     import torch
 
-    if all(part.device == device for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder)):
+    if all(part.device == device for part in parts(pipeline).values()):
         return pipeline
     with quiet():
         try:

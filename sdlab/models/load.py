@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError, nearest
 from sdlab.models.devices import choose_device, choose_dtype, move
-from sdlab.models.families import check_class, family
 from sdlab.models.folder import check_folder, load_folder
 from sdlab.models.hub import check_hub, load_hub
 from sdlab.models.in_memory import check_parts, check_runs, check_together
+from sdlab.models.pipelines import PLAIN, is_plain
 from sdlab.models.quiet import quiet
 from sdlab.models.single_file import load_single_file
 from sdlab.models.weights import refuse_pickle
@@ -197,10 +197,10 @@ def _absent(path: Path) -> str:
 
 
 def _from_memory(pipeline: Any, device: Any, dtype: Any) -> "Model":
-    check_class(type(pipeline).__name__, "This pipeline")
-    check_parts(pipeline)
-    family(pipeline)
-    place = pipeline.unet.device if device is None else choose_device(device)
+    if type(pipeline).__name__ in PLAIN:
+        check_parts(pipeline)
+    plain = is_plain(pipeline)
+    place = pipeline._execution_device if device is None else choose_device(device)
     try:
         if dtype is not None:
             number = choose_dtype(dtype, place)
@@ -212,16 +212,17 @@ def _from_memory(pipeline: Any, device: Any, dtype: Any) -> "Model":
         raise
     except (RuntimeError, NotImplementedError) as error:
         raise ModelError(f"This pipeline cannot be moved: {error}") from error
-    check_together(pipeline)
+    if plain:
+        check_together(pipeline)
     name = pipeline.config.get("_name_or_path") or type(pipeline).__name__
     model = _model(pipeline, str(name))
-    check_runs(model)
+    if plain:
+        check_runs(model)
     return model
 
 
 def _model(pipeline: Any, name: str) -> "Model":
     from sdlab.models.model import Model
 
-    family(pipeline, name)
     pipeline.set_progress_bar_config(disable=True)
     return Model(pipeline, name)

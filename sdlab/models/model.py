@@ -7,15 +7,17 @@ from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sdlab.models.families import check_unet
+from sdlab.errors import ModelError
+from sdlab.models import pipelines
 from sdlab.models.scheduler_config import config_in_force
 from sdlab.models.vae import Vae
+from sdlab.noise.flow import is_flow
 from sdlab.noise.schedule import NoiseSchedule
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from sdlab.models.preview import LinearPreview
     from sdlab.models.tiny import TinyPreview
@@ -24,62 +26,111 @@ CACHED_PROMPTS = 64
 
 
 class Model:
-    """A Stable Diffusion pipeline under a name.
+    """A diffusers pipeline under a name.
 
     The pipeline is never changed; its scheduler's config says what the network was trained on.
     Changes made to the pipeline afterwards (another scheduler, adapters) are not seen: make a new
     Model then.
 
     Args:
-        pipeline: A ``StableDiffusionPipeline``, weights on their device.
+        pipeline: A ``DiffusionPipeline`` with a denoising network, weights on their device.
         name: What it was loaded by: "embedded", a path or a hub id.
+
+    Raises:
+        ModelError: If no denoising network is found in it.
     """
 
     def __init__(self, pipeline: Any, name: str) -> None:
         self.pipeline = pipeline
         self.name = name
+        self.networks = pipelines.networks(pipeline)
         self.scheduler_config = config_in_force(pipeline.scheduler)
-        self.schedule = NoiseSchedule.from_config(self.scheduler_config)
         self._prompts: OrderedDict[str, Tensor] = OrderedDict()
         self._vae: Vae | None = None
 
+    @property
+    def network(self) -> "nn.Module":
+        """The main denoising network: a U-Net or a transformer."""
+        return next(iter(self.networks.values()))
+
+    @property
+    def parts(self) -> "dict[str, nn.Module]":
+        """All modules of the pipeline by name."""
+        return pipelines.parts(self.pipeline)
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether it is Stable Diffusion 1.x or 2.x that draws from words alone."""
+        return pipelines.is_plain(self.pipeline)
+
+    @cached_property
+    def inputs(self) -> frozenset[str]:
+        """Names of the arguments that its pipeline, or a sibling over its parts, is called with."""
+        return pipelines.inputs(type(self.pipeline))
+
+    @cached_property
+    def path(self) -> str | None:
+        """How noise is added: "vp", "flow" (x_t = (1 - t) x0 + t n), or None if it is neither."""
+        if is_flow(self.scheduler_config):
+            return "flow"
+        scheduler = self.pipeline.scheduler
+        ours = not type(scheduler).__module__.startswith("diffusers.")
+        return "vp" if ours or hasattr(scheduler, "alphas_cumprod") else None
+
+    @cached_property
+    def schedule(self) -> NoiseSchedule:
+        """The noise schedule that the network was trained on.
+
+        Raises:
+            ModelError: If the scheduler does not say it.
+        """
+        if self.path is None:
+            raise ModelError(
+                f"The {type(self.pipeline.scheduler).__name__} of {self.name} adds noise neither as"
+                " Stable Diffusion nor as flow matching does, so its noise levels are not known."
+            )
+        return NoiseSchedule.from_config(self.scheduler_config)
+
     @cached_property
     def device(self) -> "torch.device":
-        """Where the U-Net's weights are; they are not moved after loading."""
-        device: torch.device = self.pipeline.unet.device
+        """Where it computes; its weights are there too unless it is offloaded."""
+        device: torch.device = self.pipeline._execution_device
         return device
 
     @cached_property
     def dtype(self) -> "torch.dtype":
-        """What the U-Net computes in."""
-        dtype: torch.dtype = self.pipeline.unet.dtype
+        """What the main network computes in."""
+        dtype: torch.dtype = self.network.dtype  # type: ignore[assignment]
         return dtype
 
     @property
     def family(self) -> str:
-        """The family, "sd1" or "sd2", found by the text encoder's width; embedded is "sd1"."""
-        return check_unet(self.pipeline.unet.config, self.name)
+        """The family: "sd1" and "sd2" by the text encoder's width, else by the class: "flux"."""
+        return pipelines.family(self.pipeline)
 
     @property
     def latent_channels(self) -> int:
         """Channels of the latents."""
-        return int(self.pipeline.unet.config.in_channels)
+        return pipelines.latent_channels(self.pipeline)
 
     @property
     def vae_factor(self) -> int:
         """Pixels per latent pixel, per side."""
-        return int(self.pipeline.vae_scale_factor)
+        return pipelines.vae_factor(self.pipeline)
+
+    @property
+    def size_multiple(self) -> int:
+        """What width and height must be multiples of, in pixels."""
+        return pipelines.size_multiple(self.pipeline)
 
     @property
     def default_size(self) -> tuple[int, int]:
         """(width, height) in pixels that the model was trained on."""
-        side = self.pipeline.unet.config.sample_size
-        height, width = side if isinstance(side, (tuple, list)) else (side, side)
-        return width * self.vae_factor, height * self.vae_factor
+        return pipelines.default_size(self.pipeline)
 
     @cached_property
     def parameters(self) -> int:
-        """Parameters of U-Net, VAE and text encoder."""
+        """Parameters of all parts; of plain models of U-Net, VAE and text encoder."""
         return sum(p.numel() for part in self._parts() for p in part.parameters())
 
     @cached_property
@@ -183,5 +234,8 @@ class Model:
             self._prompts.popitem(last=False)
         return self._prompts[text]
 
-    def _parts(self) -> tuple[Any, Any, Any]:
-        return self.pipeline.unet, self.pipeline.vae, self.pipeline.text_encoder
+    def _parts(self) -> "list[nn.Module]":
+        if self.plain:
+            return [self.pipeline.unet, self.pipeline.vae, self.pipeline.text_encoder]
+        found = self.parts
+        return [found[name] for name in sorted(found) if name != "safety_checker"]
