@@ -25,6 +25,7 @@ MOVED = {
     "sdlab.comparing.parting": "sdlab.comparing.divergence",
     "sdlab.doctor": "sdlab.cli.checks",
     "sdlab.inversion": "sdlab.ddim",
+    "sdlab.latents.colour": "sdlab.colour_profiles",
     "sdlab.latents.preview": "sdlab.models.preview",
     "sdlab.latents.tiny": "sdlab.models.tiny",
     "sdlab.linting.subject": "sdlab.linting.inspected_course",

@@ -11,9 +11,11 @@ from tests.imports import ROOT, imports, modules, room_of
 
 GROUND = {
     "bounds",
+    "colour_profiles",
     "columns",
     "discovery",
     "errors",
+    "image_files",
     "moved",
     "plain",
     "shipped",

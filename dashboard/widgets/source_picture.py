@@ -119,7 +119,7 @@ def _sample_png(name: str | int) -> tuple[bytes, str]:
 
 
 def _run(page: str) -> ChosenPicture | None:
-    from sdlab.latents.image import read_image
+    from sdlab.image_files import read_image
 
     key = f"{page}.run"
     latest = latest_runs()
@@ -195,7 +195,7 @@ def _take(key: str, run: str) -> None:
 
 
 def _upload(page: str) -> ChosenPicture | None:
-    from sdlab.latents.image import MAX_BYTES, MAX_PIXELS, SUFFIXES
+    from sdlab.image_files import MAX_BYTES, MAX_PIXELS, SUFFIXES
 
     key = f"{page}.file"
     held = st.file_uploader(
@@ -218,7 +218,7 @@ def _upload(page: str) -> ChosenPicture | None:
 
 def _take_upload(key: str) -> None:
     """Read an upload; if it cannot be read, the previous picture stays in use."""
-    from sdlab.latents.image import read_image
+    from sdlab.image_files import read_image
 
     file = st.session_state.get(key)
     st.session_state[f"{key}.error"] = ""

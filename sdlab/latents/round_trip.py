@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sdlab.latents.image import Picture, encode_with_notes
+from sdlab.latents.image import ReadImage, encode_with_notes
 from sdlab.noise.forward import psnr
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class RoundTrip:
 
 
 def round_trip(
-    model: "Model", picture: Picture | Image.Image, *, sample: bool = False, seed: int = 0
+    model: "Model", picture: ReadImage | Image.Image, *, sample: bool = False, seed: int = 0
 ) -> RoundTrip:
     """Return a picture encoded and decoded by a model's VAE.
 
@@ -70,7 +70,7 @@ def round_trip(
     Raises:
         ValueError: If the size does not fit or the latents are not finite.
     """
-    image = picture.image if isinstance(picture, Picture) else picture.convert("RGB")
+    image = picture.image if isinstance(picture, ReadImage) else picture.convert("RGB")
     latents, there = encode_with_notes(model, image, sample=sample, seed=seed)
     decoded, back = model.decode_with_notes(latents)
     notes = tuple(dict.fromkeys([*there, *back]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab.latents.image import read_image
+from sdlab.image_files import read_image
 from tests.latents.pictures import WHITE, saved
 
 # Display P3's and sRGB's primaries as columns of XYZ under D50, as ICC profiles hold them.

@@ -9,7 +9,7 @@ from PIL import Image
 from torch.testing import assert_close
 
 from sdlab.embedded.samples import SAMPLES, drawn_picture, sample_picture
-from sdlab.latents.image import Picture, encode, fit
+from sdlab.latents.image import ReadImage, encode, fit
 from sdlab.models.model import Model
 from tests.conftest import make_pipeline
 from tests.latents.pictures import BLUE, RED, halves
@@ -25,7 +25,7 @@ def test_crop_takes_the_middle_and_pad_keeps_all():
 
 
 def test_what_fits_stays_as_it_is():
-    given = Picture(halves(), "PNG", ("a note",))
+    given = ReadImage(halves(), "PNG", ("a note",))
     assert fit(given, 40, 20) is given
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab.latents.image import MAX_BYTES, MAX_PIXELS, MAX_SIDE, fit, read_image
+from sdlab.image_files import MAX_BYTES, MAX_PIXELS, MAX_SIDE, read_image
+from sdlab.latents.image import fit
 from tests.latents.pictures import BLUE, RED, WHITE, halves, png, saved
 
 

@@ -327,7 +327,8 @@ def _given(
 ) -> tuple[Any, bytes, tuple[int, int], tuple[str, ...]]:
     """Return a picture's maps, the picture in the network's size, that size, what fitting took."""
     from sdlab.attention.image import of_image
-    from sdlab.latents.image import encode, fit, read_image
+    from sdlab.image_files import read_image
+    from sdlab.latents.image import encode, fit
 
     def look(model: Any) -> tuple[Any, bytes, tuple[int, int], tuple[str, ...]]:
         width, height = model.default_size
