@@ -73,6 +73,13 @@ TYPED = {
     ),
     (Experiment, "solver"): Typed(help="A name of `sdlab schedulers`."),
     (Experiment, "fast"): Typed(help="Compute in bfloat16: quicker, a little different."),
+    (Experiment, "image"): Typed(help="File of the picture to start from.", kind=Path),
+    (Experiment, "mask_image"): Typed(
+        help="File of the mask: where --image is painted anew it is white.", kind=Path
+    ),
+    (Experiment, "control_image"): Typed(
+        help="File of the picture that a ControlNet follows.", kind=Path
+    ),
     (Experiment, "model"): Typed(help="embedded, a folder, a file, a hub id."),
     (Record, "tensors"): Typed(
         "record",
@@ -102,7 +109,8 @@ class Fields:
 
     Args:
         of: The dataclass.
-        names: Of the fields, in a row with spaces; "" for all that are no dataclass themselves.
+        names: Of the fields, in a row with spaces; "" for all that are no dataclass themselves
+            or are in ``TYPED``.
         prefix: What the options begin with.
         given: Whether the dict holds only what was typed; else also the defaults.
         defaults: Other defaults than the dataclass's; what None means is left out of their help.
@@ -117,7 +125,9 @@ class Fields:
         self.parameters: list[inspect.Parameter] = []
         for field in fields(of):
             kinds = (hints[field.name], *get_args(hints[field.name]))
-            if field.name not in (names.split() or hints) or any(map(is_dataclass, kinds)):
+            if field.name not in (names.split() or hints):
+                continue
+            if any(map(is_dataclass, kinds)) and (of, field.name) not in TYPED:
                 continue
             default = None if given else defaults.get(field.name, field.default)
             typed = _typed(of, field.name, hints[field.name], prefix, meanings)

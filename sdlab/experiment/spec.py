@@ -18,7 +18,7 @@ from sdlab.errors import shown, unknown
 from sdlab.plain import plain
 
 Options = tuple[tuple[str, Any], ...]
-OPTIONS = ("solver_options", "curve_options")
+OPTIONS = ("solver_options", "curve_options", "pipeline_options")
 """Fields that hold options: pairs of name and value, sorted by name."""
 
 

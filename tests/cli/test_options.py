@@ -23,7 +23,11 @@ def options(name):
         (
             sdlab.Experiment,
             "",
-            {"solver_options": "solver_option", "curve_options": "curve_option"},
+            {
+                "solver_options": "solver_option",
+                "curve_options": "curve_option",
+                "pipeline_options": "pipeline_option",
+            },
         ),
         (sdlab.Record, "record_", {"tensors": "record", "statistics": "statistics"}),
         (
