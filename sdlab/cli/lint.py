@@ -22,6 +22,12 @@ def lint(
     config: Annotated[
         Path | None, typer.Option(help="scheduler_config.json of the model; else SD 1.x's.")
     ] = None,
+    tokens: Annotated[
+        int | None, typer.Option(help="Latent tokens of the picture, for flow matching.")
+    ] = None,
+    mu: Annotated[
+        float | None, typer.Option(help="Logarithm of flow matching's shift, if not by the tokens.")
+    ] = None,
     csv: Csv = False,
 ) -> None:
     """Say what is wrong or worth knowing about a schedule; exit code 1 if there are errors."""
@@ -30,7 +36,8 @@ def lint(
     from sdlab.solvers.from_diffusers import SD_CONFIG
 
     judged = read_config(_file(config)) if config else SD_CONFIG
-    table = sdlab.lint(name, config=judged, options=pairs("option", option), **schedule)
+    told = {"tokens": tokens, "mu": mu}
+    table = sdlab.lint(name, config=judged, options=pairs("option", option), **told, **schedule)
     if csv:
         show(table, csv)
     elif table.empty:

@@ -8,14 +8,13 @@ import json
 import math
 from typing import Any
 
-from sdlab.noise.diffusers_config import EDM_CLASSES, FLOW_CLASSES, read_scheduler_config
+from sdlab.errors import unknown
+from sdlab.noise.diffusers_config import EDM_CLASSES, read_scheduler_config
+from sdlab.noise.flow import check_flow_config, is_flow
 
 LARGEST_FILE = 1_000_000
 # Families whose sigmas do not mean what Stable Diffusion's mean.
-FOREIGN = {
-    **dict.fromkeys(EDM_CLASSES, "an EDM model"),
-    **dict.fromkeys(FLOW_CLASSES, "a flow-matching model"),
-}
+FOREIGN = dict.fromkeys(EDM_CLASSES, "an EDM model")
 
 
 def read_config(data: bytes) -> dict[str, Any]:
@@ -32,15 +31,26 @@ def read_config(data: bytes) -> dict[str, Any]:
     from sdlab.noise.exchange import read_object
 
     text = _without_infinity(data)
-    name = read_scheduler_config(text).name
-    if name in FOREIGN:
-        raise ValueError(
-            f"this is the scheduler of {FOREIGN[name]} ({name}); this laboratory samples Stable"
-            " Diffusion 1.x and 2.x, take the scheduler_config.json of such a model."
-        )
     values = read_object(text, "scheduler config")
+    if is_flow(values):
+        _check_flow(values)
+    elif (name := read_scheduler_config(text).name) in FOREIGN:
+        raise ValueError(
+            f"this is the scheduler of {FOREIGN[name]} ({name}); this laboratory has no sampler for"
+            " such a model, take the scheduler_config.json of a diffusion or flow-matching model."
+        )
     check_config(values)
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _check_flow(values: dict[str, Any]) -> None:
+    """Raise ``ValueError`` if a flow-matching config names no class, or its times are not valid."""
+    from sdlab.solvers.flow_course import flow_classes
+
+    name = values.get("_class_name")
+    if name is not None and name not in flow_classes():
+        raise ValueError(unknown("flow-matching scheduler", name, flow_classes()))
+    check_flow_config(values)
 
 
 def _without_infinity(data: bytes) -> bytes:

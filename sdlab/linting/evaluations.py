@@ -159,7 +159,7 @@ def needs_distilled_model(subject: InspectedCourse) -> Iterator[Finding]:
 
 def _is_consistency(subject: InspectedCourse) -> bool:
     own = subject.scheduler is None and subject.course.name == "lcm"
-    return own or "original_inference_steps" in subject.config
+    return own or bool({"original_inference_steps", "scale_factors"} & set(subject.config))
 
 
 def _order(subject: InspectedCourse) -> Any:

@@ -1,7 +1,7 @@
 """What a rule looks at: the request, the course, and what the steps really do."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from sdlab.linting.rehearsal import Rehearsal, rehearse
 from sdlab.noise import curves
+from sdlab.noise.flow import sigma_to_time
 from sdlab.noise.schedule import Array, NoiseSchedule
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.course import Course, course, try_out
@@ -45,6 +46,10 @@ class Request:
         eta: Share of injected noise, or None.
         guidance_scale: In diffusers' convention, or None if it is not known.
         guidance_rescale: 0 ... 1.
+        tokens: Latent tokens of the picture, or None if they are not known.
+        mu: The logarithm of flow matching's shift, or None for that of the tokens.
+        sigmas: Flow matching's times as they are handed to ``set_timesteps``, or None.
+        timesteps: What the network is told, as it is handed to ``set_timesteps``, or None.
     """
 
     name: str
@@ -57,6 +62,10 @@ class Request:
     eta: float | None = None
     guidance_scale: float | None = None
     guidance_rescale: float = 0.0
+    tokens: int | None = None
+    mu: float | None = None
+    sigmas: Sequence[float] | None = None
+    timesteps: Sequence[float] | None = None
 
     @property
     def takes_eta(self) -> bool:
@@ -81,6 +90,8 @@ class Request:
             curve=self.curve,
             curve_options=self.curve_options,
             eta=self.eta if self.takes_eta else None,
+            tokens=self.tokens,
+            handed={name: getattr(self, name) for name in ("sigmas", "timesteps", "mu")},
         )
 
 
@@ -125,9 +136,20 @@ class InspectedCourse:
         return self.course.schedule
 
     @property
+    def path(self) -> str:
+        """What the network is given: "vp", or "flow" for flow matching."""
+        return self.course.schedule.path
+
+    @property
     def prediction_type(self) -> str:
-        """What the network is taken to predict."""
-        return self.config.get("prediction_type") or "epsilon"
+        """What the network is taken to predict; of flow matching "flow_prediction"."""
+        default = "flow_prediction" if self.path == "flow" else "epsilon"
+        return self.config.get("prediction_type") or default
+
+    @property
+    def of_model(self) -> str:
+        """What the model's network predicts."""
+        return "flow_prediction" if self.path == "flow" else self.trained.prediction_type
 
     @cached_property
     def firsts(self) -> list[int]:
@@ -141,6 +163,17 @@ class InspectedCourse:
         """Sigma at the start of each step, then that of the end; 0 if no noise is really left."""
         end = self.course.end if self.ends_at > CLEAN else 0.0
         return np.array([*(self.course.sigmas[i] for i in self.firsts), end])
+
+    @cached_property
+    def heights(self) -> Array:
+        """What the steps run over, as ``levels``: sigma, or flow matching's time t."""
+        return sigma_to_time(self.levels) if self.path == "flow" else self.levels
+
+    def height(self, sigma: float) -> str:
+        """Return "sigma 8.39" of a noise level, or "t 0.893" on flow matching's path."""
+        if self.path == "flow":
+            return f"t {float(sigma_to_time(sigma)):.3g}"
+        return f"sigma {sigma:.3g}"
 
     @cached_property
     def rehearsal(self) -> Rehearsal:
@@ -196,13 +229,13 @@ class InspectedCourse:
             return None, str(error) if isinstance(error, ValueError) else adapter.words(error)
 
     def sigma_from(self, evaluation: int) -> str:
-        """Return "sigma 8.39" of an evaluation."""
-        return f"sigma {self.course.sigmas[evaluation]:.3g}"
+        """Return "sigma 8.39", or "t 0.893", of an evaluation."""
+        return self.height(self.course.sigmas[evaluation])
 
     @property
     def first_sigma(self) -> float:
         """The first sigma of the curve; a solver that adds noise may ask above it."""
-        if self.scheduler is not None:
+        if self.scheduler is not None or self.path == "flow":
             return self.course.sigmas[0]
         asked = self.request
         made = curves.make(asked.curve, self.schedule, asked.num_steps, asked.curve_options)

@@ -24,6 +24,7 @@ from sdlab.solvers import from_diffusers as adapter
     ),
     fix="Choose a scheduler that follows the spacing, or do not set it.",
     source="diffusers LCMScheduler.set_timesteps; found by setting each spacing",
+    path="vp",
 )
 def spacing_ignored(subject: InspectedCourse) -> Iterator[Finding]:
     """Ask whether the class follows any spacing."""
@@ -87,6 +88,7 @@ def _same_without(subject: InspectedCourse, name: str) -> bool:
     ),
     fix="Set clip_sample=False.",
     source="diffusers DDIMScheduler clip_sample; Stable Diffusion 1.5 scheduler_config.json",
+    path="vp",
 )
 def clip_sample(subject: InspectedCourse) -> Iterator[Finding]:
     """Look whether a step holds a picture of +-30 within the range."""
@@ -163,7 +165,9 @@ def ignored_entry(subject: InspectedCourse) -> Iterator[Finding]:
     """Name the entries that other classes know, where they say something else than a default."""
     if subject.scheduler is None:
         return
-    own, known = parameters(type(subject.scheduler)), _known_entries()
+    own, known = {*parameters(type(subject.scheduler))}, _known_entries()
+    if subject.path == "flow" and "flow_shift" in own:
+        own.add("shift")  # the same by another name, which it is given
     ignored = [
         name
         for name in _entries(subject)
@@ -197,6 +201,7 @@ def _known_entries() -> dict[str, list[object]]:
     ),
     fix="Use another scheduler; DDIM, DPM++ and UniPC take all three.",
     source="Found by running a step",
+    path="vp",
 )
 def prediction_type_refused(subject: InspectedCourse) -> Iterator[Finding]:
     """Run a step; if it fails, run it again with epsilon."""
@@ -237,7 +242,8 @@ def step_fails(subject: InspectedCourse) -> Iterator[Finding]:
         if subject.failure:  # what depends on the steps before, such as an order
             yield Finding(subject.failure)
         return
-    if subject.prediction_type == "epsilon" or _fails_with_epsilon(subject):
+    plain = subject.path == "flow" or subject.prediction_type == "epsilon"
+    if plain or _fails_with_epsilon(subject):
         yield Finding(
             f"At {subject.sigma_from(done.failed_at)}: {done.error}",
             int(subject.course.steps[done.failed_at]),
@@ -283,16 +289,18 @@ def eta_ignored(subject: InspectedCourse) -> Iterator[Finding]:
 def not_as_trained(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the schedule in force with the model's."""
     ours, theirs = subject.schedule, subject.trained
-    if ours.num_timesteps != theirs.num_timesteps:
-        yield Finding(
-            f"{ours.num_timesteps} training timesteps, the model has {theirs.num_timesteps}."
-        )
-    elif not np.allclose(ours.alpha_bar, theirs.alpha_bar, rtol=1e-3, atol=1e-7):
+    count = ours.num_timesteps
+    if subject.path == "flow":
+        count = subject.config.get("num_train_timesteps") or count
+    if count != theirs.num_timesteps:
+        yield Finding(f"{count} training timesteps, the model has {theirs.num_timesteps}.")
+    elif subject.path == "vp" and not np.allclose(
+        ours.alpha_bar, theirs.alpha_bar, rtol=1e-3, atol=1e-7
+    ):
         yield Finding(
             f"The largest sigma is {ours.sigma_max:.4g}, the model's is {theirs.sigma_max:.4g}."
         )
-    if subject.prediction_type != theirs.prediction_type:
+    if subject.prediction_type != subject.of_model:
         yield Finding(
-            f"prediction_type is {subject.prediction_type!r}, the model's is"
-            f" {theirs.prediction_type!r}."
+            f"prediction_type is {subject.prediction_type!r}, the model's is {subject.of_model!r}."
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Check = Callable[[InspectedCourse], Iterator["Finding"]]
 
 SEVERITIES = ("error", "warning", "note")
+PATHS = ("vp", "flow")
 
 
 class Finding(NamedTuple):
@@ -45,6 +46,7 @@ class Rule:
         fix: What to change.
         source: The paper, the diffusers issue or the code that it is based on.
         check: The function.
+        paths: On which paths it is looked for: "vp", "flow" (flow matching), or both.
     """
 
     id: str
@@ -55,25 +57,45 @@ class Rule:
     fix: str
     source: str
     check: "Check"
+    paths: tuple[str, ...] = PATHS
 
 
 _RULES: dict[str, Rule] = {}
 
 
 def rule(
-    id: str, severity: str, *, explanation: str, details: str, fix: str, source: str
+    id: str,
+    severity: str,
+    *,
+    explanation: str,
+    details: str,
+    fix: str,
+    source: str,
+    path: str | None = None,
 ) -> "Callable[[Check], Check]":
     """Return a decorator that registers a rule; registering an id again replaces it.
 
+    Args:
+        id: See ``Rule``, as the others.
+        severity: One of ``SEVERITIES``.
+        explanation: In one sentence.
+        details: At more length.
+        fix: What to change.
+        source: What it is based on.
+        path: "vp" or "flow" for a rule that has no meaning on the other path.
+
     Raises:
-        ValueError: If the severity is unknown.
+        ValueError: If the severity or the path is unknown.
     """
     if severity not in SEVERITIES:
         raise ValueError(unknown("severity", severity, SEVERITIES))
+    if path is not None and path not in PATHS:
+        raise ValueError(unknown("path of a rule", path, PATHS))
 
     def register(check: "Check") -> "Check":
         theme = check.__module__.rpartition(".")[2]
-        _RULES[id] = Rule(id, theme, severity, explanation, details, fix, source, check)
+        paths = PATHS if path is None else (path,)
+        _RULES[id] = Rule(id, theme, severity, explanation, details, fix, source, check, paths)
         return check
 
     return register

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sdlab.noise.flow import sigma_to_time
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.course import Course
 from sdlab.solvers.protocol import Answer, Query
@@ -68,14 +69,21 @@ def rehearse(course: Course, eta: float | None, first: float) -> Rehearsal:
 
 def holds_ve(scheduler: Any) -> bool:
     """Return whether a scheduler holds VE latents, x0 + sigma n, by the scale of its start."""
-    return float(scheduler.init_noise_sigma) > 1.0
+    return float(getattr(scheduler, "init_noise_sigma", 1.0)) > 1.0
 
 
 class _Pattern:
-    """mu and n: two orthogonal sign patterns, and the noise level of a tensor along them."""
+    """mu and n: two orthogonal sign patterns, and the noise level of a tensor along them.
 
-    def __init__(self) -> None:
+    Args:
+        exact: Whether to measure in float64: on flow matching's path x is noise alone at first,
+            and the picture is made of differences.
+    """
+
+    def __init__(self, exact: bool) -> None:
         import torch
+
+        self.exact = exact
 
         signs = torch.ones(1, 1, SIDE, SIDE)
         self.mu = signs.clone()
@@ -88,7 +96,7 @@ class _Pattern:
 
     def level(self, x: "Tensor") -> tuple[float, float]:
         """Return sigma and the share of noise that is not the start's."""
-        x = x.float()
+        x = x.double() if self.exact else x.float()
         signal = float((x * self.mu).mean())
         rest = x - signal * self.mu
         total = float(rest.square().mean())
@@ -101,18 +109,20 @@ class _Pattern:
 def _of_scheduler(course: Course, eta: float | None) -> Rehearsal:
     import torch
 
-    scheduler, pattern = copy.deepcopy(course.scheduler), _Pattern()
+    flow = course.schedule.path == "flow"
+    scheduler, pattern = copy.deepcopy(course.scheduler), _Pattern(flow)
     exploding = holds_ve(scheduler)
     kind = scheduler.config.get("prediction_type", "epsilon")
+    kind = "flow" if flow else kind
     arguments = _arguments(scheduler, eta)
     levels: list[tuple[float, float]] = []
     for index, t in enumerate(scheduler.timesteps):
         sigma = course.sigmas[index]
-        a = 1.0 / math.sqrt(1.0 + sigma**2)
-        b = sigma * a
+        a, b = _weights(sigma, course.schedule.path)
         latents = pattern.at(1.0, sigma) if exploding else pattern.at(a, b)
         try:
-            scheduler.scale_model_input(latents, t)
+            if hasattr(scheduler, "scale_model_input"):
+                scheduler.scale_model_input(latents, t)
             output = _output(pattern, kind, a, b)
             with torch.no_grad():
                 after = scheduler.step(output, t, latents, **arguments, return_dict=False)[0]
@@ -124,7 +134,18 @@ def _of_scheduler(course: Course, eta: float | None) -> Rehearsal:
     return _rehearsal(levels)
 
 
+def _weights(sigma: float, path: str) -> tuple[float, float]:
+    """Return how much of mu and of n is in x as the network is given it."""
+    if path == "flow":
+        time = float(sigma_to_time(sigma))
+        return 1.0 - time, time
+    a = 1.0 / math.sqrt(1.0 + sigma**2)
+    return a, sigma * a
+
+
 def _output(pattern: _Pattern, kind: str, a: float, b: float) -> "Tensor":
+    if kind == "flow":
+        return pattern.at(-1.0, 1.0)
     if kind == "v_prediction":
         return pattern.at(-b, a)
     return pattern.at(1.0, 0.0) if kind == "sample" else pattern.at(0.0, 1.0)
@@ -145,7 +166,7 @@ def _arguments(scheduler: Any, eta: float | None) -> Mapping[str, Any]:
 def _of_solver(course: Course, first: float) -> Rehearsal:
     import torch
 
-    pattern = _Pattern()
+    pattern = _Pattern(course.schedule.path == "flow")
     levels: list[tuple[float, float]] = []
 
     def answer(query: Query) -> Answer:
@@ -153,8 +174,9 @@ def _of_solver(course: Course, first: float) -> Rehearsal:
         x0_pred = pattern.at(1.0, 0.0)
         return Answer(x0_pred, x0_pred)
 
-    a = 1.0 / math.sqrt(1.0 + first**2)
-    process = course.make_process(pattern.at(a, first * a), torch.Generator().manual_seed(0))
+    start = pattern.at(*_weights(first, course.schedule.path))
+    start = start.double() if pattern.exact else start
+    process = course.make_process(start, torch.Generator().manual_seed(0))
     try:
         end = drive(process, answer)
     except Exception as error:

@@ -1,6 +1,6 @@
 """``sdlab.lint``: the findings of all rules about one course as a table; a table of the rules."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pandas as pd
@@ -24,12 +24,21 @@ class LintOptions(TypedDict, total=False):
         eta: Share of injected noise; one that is ignored is a finding, not an error.
         guidance_scale: In diffusers' convention, or None if it is not known.
         guidance_rescale: 0 ... 1.
+        tokens: Latent tokens of the picture, for flow matching whose shift goes by them.
+        mu: The logarithm of that shift, as it is handed to ``set_timesteps``; None for that of
+            ``tokens``.
+        sigmas: Flow matching's times, as they are handed to ``set_timesteps``.
+        timesteps: What the network is told, as it is handed to ``set_timesteps``.
     """
 
     curve: str | None
     eta: float | None
     guidance_scale: float | None
     guidance_rescale: float
+    tokens: int | None
+    mu: float | None
+    sigmas: Sequence[float] | None
+    timesteps: Sequence[float] | None
 
 
 def lint(
@@ -53,7 +62,8 @@ def lint(
         curve_options: Arguments of the curve; for own solvers only.
         **asked: ``curve``: how sigma falls; None for what the config says. ``eta``: share of
             injected noise; one that is ignored is a finding, not an error. ``guidance_scale``, if
-            it is known, and ``guidance_rescale``, 0 ... 1. See ``LintOptions``.
+            it is known, and ``guidance_rescale``, 0 ... 1. Of flow matching ``tokens``, ``mu``,
+            ``sigmas`` and ``timesteps``. See ``LintOptions``.
 
     Returns:
         One row a finding: ``rule``, ``severity`` ("error", "warning", "note"), ``step`` (Int64, NA
@@ -90,7 +100,8 @@ def _findings(request: Request) -> list[tuple[Rule, Finding]]:
     except SchedulerError as error:
         return [(all_rules()["scheduler-refuses"], Finding(str(error)))]
     ordered = sorted(all_rules().values(), key=lambda r: SEVERITIES.index(r.severity))
-    return [(rule, found) for rule in ordered for found in rule.check(subject)]
+    fitting = [rule for rule in ordered if subject.path in rule.paths]
+    return [(rule, found) for rule in fitting for found in rule.check(subject)]
 
 
 def rules() -> pd.DataFrame:

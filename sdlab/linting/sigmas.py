@@ -54,12 +54,12 @@ def not_finite(subject: InspectedCourse) -> Iterator[Finding]:
 )
 def repeated_sigma(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare each step's first sigma with the next one's."""
-    levels = subject.levels
+    levels = subject.heights
     same = np.flatnonzero((levels[:-1] - levels[1:]) <= SAME * levels[:-1])
     if len(same):
-        at = int(same[0])
+        at, what = int(same[0]), "t" if subject.path == "flow" else "sigma"
         yield Finding(
-            f"{len(same)} step(s) without length; step {at} goes from sigma {levels[at]:.4g} to"
+            f"{len(same)} step(s) without length; step {at} goes from {what} {levels[at]:.4g} to"
             f" {levels[at + 1]:.4g}.",
             at,
         )
@@ -100,6 +100,7 @@ def ends_above_zero(subject: InspectedCourse) -> Iterator[Finding]:
     ),
     fix="Take sigma_min and sigma_max from the model's schedule; limit churn to sigmas below it.",
     source="Karras et al. 2022 (arXiv 2206.00364), table 1; k-diffusion DiscreteSchedule",
+    path="vp",
 )
 def sigma_out_of_range(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare every sigma with the model's range."""
@@ -126,6 +127,7 @@ def sigma_out_of_range(subject: InspectedCourse) -> Iterator[Finding]:
     ),
     fix="More steps, a smoother curve (karras, exponential), or a smaller sigma_max.",
     source="Lu et al. 2022 (arXiv 2206.00927), section 3.4; arXiv 2206.00364, section 3",
+    path="vp",
 )
 def large_step(subject: InspectedCourse) -> Iterator[Finding]:
     """Look for the smallest sigma_next / sigma above 0."""
@@ -150,7 +152,8 @@ def large_step(subject: InspectedCourse) -> Iterator[Finding]:
     details=(
         "From sigma to 0 every solver is of first order: the last prediction is the picture. From "
         "a high sigma it is a blurred mean. Spacings that do not reach down end so: trailing and "
-        "DPM++'s linspace stand at t = T / N before the end."
+        "DPM++'s linspace stand at t = T / N before the end, and so do flow matching's times "
+        "where they are even and then shifted."
     ),
     fix="More steps, or a curve that ends lower: karras, linspace, leading.",
     source="Karras et al. 2022 (arXiv 2206.00364), section 3; Lin et al. 2023 (arXiv 2305.08891)",
@@ -160,7 +163,7 @@ def large_last_jump(subject: InspectedCourse) -> Iterator[Finding]:
     last, end = subject.levels[-2:]
     if end == 0 and last > LAST_JUMP:
         yield Finding(
-            f"The last step goes from sigma {last:.3g} to 0 at once.", subject.num_steps - 1
+            f"The last step goes from {subject.height(last)} to 0 at once.", subject.num_steps - 1
         )
 
 
@@ -175,6 +178,7 @@ def large_last_jump(subject: InspectedCourse) -> Iterator[Finding]:
     ),
     fix="Use the scheduler's add_noise and scale_model_input; read init_noise_sigma, not .sigmas.",
     source="diffusers DPMSolverMultistepScheduler._sigma_to_alpha_sigma_t",
+    path="vp",
 )
 def hidden_latent_scale(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the scale of the start with the table of sigmas."""
@@ -201,6 +205,7 @@ def hidden_latent_scale(subject: InspectedCourse) -> Iterator[Finding]:
     ),
     fix="Divide by sqrt(sigma^2 + 1) before you compare latents of two schedulers.",
     source="Karras et al. 2022 (arXiv 2206.00364), table 1; diffusers scale_model_input",
+    path="vp",
 )
 def ve_latents(subject: InspectedCourse) -> Iterator[Finding]:
     """Look at the scale of the start."""

@@ -7,10 +7,11 @@ import numpy as np
 from sdlab.linting.inspected_course import InspectedCourse
 from sdlab.linting.registry import Finding, rule
 from sdlab.linting.rehearsal import SIDE, SIGNAL
+from sdlab.noise.flow import sigma_to_time
 
 # ln sigma by which a step may miss: for rounding, and for the chance in 4,096 samples of noise.
 EXACT, NOISY = 1e-3, 0.06
-FULL_START = 0.9
+FULL_START, FULL_TIME = 0.9, 0.99
 SCALE = 0.005
 STRENGTH = 0.5
 
@@ -37,12 +38,11 @@ def spacing_mismatch(subject: InspectedCourse) -> Iterator[Finding]:
     if len(bad) == 0:
         return
     worst = bad[np.argmax(np.abs(np.log(found[bad] / wanted[bad])))]
-    schedule = subject.schedule
-    really, asked = schedule.sigma_to_timestep([found[worst], wanted[worst]])
+    really, asked = subject.schedule.told_timestep([found[worst], wanted[worst]])
     yield Finding(
         f"{len(bad)} of {len(wanted)} transitions miss the next timestep; the worst ends at"
-        f" t={really:.0f} (sigma {found[worst]:.3g}) where the next evaluation stands at"
-        f" t={asked:.0f} (sigma {wanted[worst]:.3g}).",
+        f" t={really:.0f} ({subject.height(found[worst])}) where the next evaluation stands at"
+        f" t={asked:.0f} ({subject.height(wanted[worst])}).",
         int(subject.course.steps[worst]),
     )
 
@@ -106,7 +106,15 @@ def _misses(subject: InspectedCourse) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def starts_below_training(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the first sigma with the schedule's last."""
     first, top = float(max(subject.course.sigmas)), subject.trained.sigma_max
-    if first < FULL_START * top:
+    if subject.path == "flow":
+        time = float(sigma_to_time(first))
+        if time < FULL_TIME:
+            yield Finding(
+                f"The first evaluation stands at t {time:.3g}, where training showed"
+                f" {1.0 - time:.1%} of the picture; the start noise has none.",
+                0,
+            )
+    elif first < FULL_START * top:
         yield Finding(
             f"The first evaluation stands at sigma {first:.3g} (t="
             f"{subject.course.timesteps[0]:.0f}); training went up to {top:.3g} (t="
@@ -126,6 +134,7 @@ def starts_below_training(subject: InspectedCourse) -> Iterator[Finding]:
     ),
     fix="Harmless by itself; it goes away with a start at the largest sigma.",
     source="diffusers EulerDiscreteScheduler.init_noise_sigma; arXiv 2305.08891",
+    path="vp",
 )
 def start_scale(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare the noise really put into the start with the first sigma's."""
@@ -156,6 +165,7 @@ def start_scale(subject: InspectedCourse) -> Iterator[Finding]:
     ),
     fix="Set steps_offset=1, or use trailing spacing.",
     source="CompVis/stable-diffusion make_ddim_timesteps; diffusers deprecation of steps_offset!=1",
+    path="vp",
 )
 def leading_offset(subject: InspectedCourse) -> Iterator[Finding]:
     """Look at the last timestep of leading spacing if the model needs an offset."""

@@ -25,6 +25,7 @@ def _is_zero(subject: InspectedCourse) -> bool:
     ),
     fix="A model trained with zero terminal SNR, offset noise, or none: it is how the model is.",
     source=f"{PAPER}, section 3.1 and table 1",
+    path="vp",
 )
 def terminal_snr(subject: InspectedCourse) -> Iterator[Finding]:
     """Look at the last alpha_bar."""
@@ -50,6 +51,7 @@ def terminal_snr(subject: InspectedCourse) -> Iterator[Finding]:
     fix="It works with v-prediction and trailing spacing; do not read the first step's sigma as "
     "the schedule's.",
     source="diffusers EulerDiscreteScheduler.__init__, rescale_betas_zero_snr",
+    path="vp",
 )
 def sigma_clamped(subject: InspectedCourse) -> Iterator[Finding]:
     """Look for a course that visits the clamped level."""
@@ -74,6 +76,7 @@ def sigma_clamped(subject: InspectedCourse) -> Iterator[Finding]:
     ),
     fix="Use a model with v-prediction, or leave rescale_betas_zero_snr at False.",
     source=f"{PAPER}, section 3.2",
+    path="vp",
 )
 def zero_snr_epsilon(subject: InspectedCourse) -> Iterator[Finding]:
     """Look for epsilon prediction where the course starts at zero SNR; run its first step."""
@@ -99,6 +102,7 @@ def zero_snr_epsilon(subject: InspectedCourse) -> Iterator[Finding]:
     ),
     fix='Use timestep_spacing="trailing".',
     source=f"{PAPER}, section 3.3",
+    path="vp",
 )
 def zero_snr_spacing(subject: InspectedCourse) -> Iterator[Finding]:
     """Look whether the first timestep is the last of the training."""
@@ -119,6 +123,7 @@ def zero_snr_spacing(subject: InspectedCourse) -> Iterator[Finding]:
     ),
     fix="Set guidance_rescale to about 0.7.",
     source=f"{PAPER}, section 3.4",
+    path="vp",
 )
 def zero_snr_guidance(subject: InspectedCourse) -> Iterator[Finding]:
     """Look at the guidance, if it is known."""

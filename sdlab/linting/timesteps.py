@@ -6,6 +6,7 @@ import numpy as np
 
 from sdlab.linting.inspected_course import InspectedCourse
 from sdlab.linting.registry import Finding, rule
+from sdlab.noise.schedule import Array
 
 ROUNDED, OFF = 0.01, 1.5
 
@@ -35,12 +36,17 @@ def duplicate_timesteps(subject: InspectedCourse) -> Iterator[Finding]:
         )
 
 
-def _distance(subject: InspectedCourse) -> np.ndarray:
+def _distance(subject: InspectedCourse) -> Array:
     """Return by how many timesteps each evaluation's timestep differs from that of its sigma."""
-    course = subject.course
-    low, high = subject.schedule.sigma_min, subject.schedule.sigma_max
-    inside = np.clip(course.sigmas, low, high)
-    return np.abs(np.array(course.timesteps) - subject.schedule.sigma_to_timestep(inside))
+    return np.abs(np.array(subject.course.timesteps) - _belonging(subject))
+
+
+def _belonging(subject: InspectedCourse) -> Array:
+    """Return what the network should be told for each evaluation's sigma: of flow matching T t."""
+    sigmas, schedule = np.array(subject.course.sigmas), subject.schedule
+    if subject.path == "vp":
+        sigmas = np.clip(sigmas, schedule.sigma_min, schedule.sigma_max)
+    return schedule.told_timestep(sigmas)
 
 
 @rule(
@@ -61,7 +67,7 @@ def rounded_timesteps(subject: InspectedCourse) -> Iterator[Finding]:
     whole = all(float(t).is_integer() for t in subject.course.timesteps)
     if whole and ROUNDED < off.max() <= OFF:
         at = int(np.argmax(off))
-        exact = float(subject.schedule.sigma_to_timestep(subject.course.sigmas[at]))
+        exact = float(_belonging(subject)[at])
         yield Finding(
             f"{int((off > ROUNDED).sum())} of {len(off)} timesteps are rounded, by up to"
             f" {off.max():.2f}: {subject.sigma_from(at)} belongs to t={exact:.2f}, told as"
@@ -78,20 +84,24 @@ def rounded_timesteps(subject: InspectedCourse) -> Iterator[Finding]:
         "A network trained on timesteps takes the noise level from the timestep. Where the "
         "sampler's sigma is another, it removes too much or too little in every step. Sigmas of "
         "another convention (flow matching's between 0 and 1) and interpolation_type="
-        '"log_linear" do this to a Stable Diffusion model.'
+        '"log_linear" do this to a Stable Diffusion model. A flow-matching model is told T t: '
+        "timesteps handed to set_timesteps without sigmas are told as they are, while the times "
+        "made from them are shifted."
     ),
-    fix="Leave use_flow_sigmas and interpolation_type at their defaults for this model.",
-    source="diffusers EulerDiscreteScheduler.set_timesteps, UniPC use_flow_sigmas",
+    fix="Leave use_flow_sigmas and interpolation_type at their defaults for this model; hand a "
+    "flow-matching scheduler sigmas, not timesteps.",
+    source="diffusers EulerDiscreteScheduler.set_timesteps, UniPC use_flow_sigmas, "
+    "FlowMatchEulerDiscreteScheduler.set_timesteps",
 )
 def timestep_off_sigma(subject: InspectedCourse) -> Iterator[Finding]:
     """Compare every timestep with that of its sigma."""
     off = _distance(subject)
     if off.max() > OFF:
         at = int(np.argmax(off))
-        exact = float(subject.schedule.sigma_to_timestep(subject.course.sigmas[at]))
+        exact = float(_belonging(subject)[at])
         yield Finding(
             f"{int((off > OFF).sum())} of {len(off)} evaluations are off; the worst is told"
-            f" t={subject.course.timesteps[at]:.0f} at sigma {subject.course.sigmas[at]:.3g}, which"
+            f" t={subject.course.timesteps[at]:.0f} at {subject.sigma_from(at)}, which"
             f" belongs to t={exact:.0f}.",
             int(subject.course.steps[at]),
         )

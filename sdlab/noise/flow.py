@@ -15,7 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sdlab.errors import shown
+
 Array = NDArray[np.float64]
+
+_NUMBERS = {
+    "shift": (0.0, 1000.0),
+    "flow_shift": (0.0, 1000.0),
+    "base_shift": (-20.0, 20.0),
+    "max_shift": (-20.0, 20.0),
+    "base_image_seq_len": (0.0, 1e7),
+    "max_image_seq_len": (0.0, 1e7),
+    "shift_terminal": (-1e-9, 1.0),
+}
+"""Between which bounds the entries lie that make the times."""
 
 
 def is_flow(config: Mapping[str, Any]) -> bool:
@@ -91,6 +104,21 @@ def dynamic_mu(tokens: int, config: Mapping[str, Any]) -> float:
         for name, default in (("base_shift", 0.5), ("max_shift", 1.15))
     )
     return float(base + (top - base) * (tokens - low) / (high - low))
+
+
+def check_flow_config(config: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` if an entry of a flow-matching config that makes the times is not valid.
+
+    Raises:
+        ValueError: Naming the entry, its value and what is allowed.
+    """
+    for name, (low, high) in _NUMBERS.items():
+        value = config.get(name)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (number and low < value < high):
+            raise ValueError(
+                f"{name} must be a number between {low:g} and {high:g}, got {shown(value)}."
+            )
 
 
 def flow_shift(config: Mapping[str, Any]) -> float:

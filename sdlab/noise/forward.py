@@ -2,8 +2,9 @@ r"""The forward process q(x_t | x0): a sample with as much noise as a schedule s
 
 Variance preserving, as the network sees it: x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps
 (Ho et al. 2020, arXiv 2006.11239, eq. 4). Variance exploding: x0 + sigma eps, the same sample times
-sqrt(1 + sigma^2). The noise is given, so that two schedules can be compared on the same draw. It
-works on latents and on pixels in [-1, 1], in NumPy or torch, whichever ``x0`` is.
+sqrt(1 + sigma^2). Flow matching: (1 - t) x0 + t eps with t = sigma / (1 + sigma). The noise is
+given, so that two schedules can be compared on the same draw. It works on latents and on pixels in
+[-1, 1], in NumPy or torch, whichever ``x0`` is.
 """
 
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,13 +13,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sdlab.errors import unknown
+from sdlab.noise.flow import sigma_to_time
 from sdlab.noise.schedule import Array, NoiseSchedule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Sample = TypeVar("Sample", Array, "Tensor")
-KINDS = ("vp", "ve")
+KINDS = ("vp", "ve", "flow")
+
+
+def signal_and_noise(sigma: ArrayLike, path: str) -> tuple[Array, Array]:
+    """Return how much signal and how much noise x_t has as the network is given it, any shape.
+
+    Args:
+        sigma: Noise over signal, from 0 to inf.
+        path: "vp": sqrt(alpha_bar) and sqrt(1 - alpha_bar); "flow": 1 - t and t.
+    """
+    level = np.asarray(sigma, dtype=np.float64)
+    if path == "flow":
+        time = sigma_to_time(level)
+        return 1.0 - time, time
+    with np.errstate(divide="ignore"):
+        alpha_bar = 1.0 / (1.0 + level**2)
+    return np.sqrt(alpha_bar), np.sqrt(1.0 - alpha_bar)
 
 
 def add_noise(x0: Sample, noise: Sample, sigma: ArrayLike, kind: str = "vp") -> Sample:
@@ -27,8 +45,8 @@ def add_noise(x0: Sample, noise: Sample, sigma: ArrayLike, kind: str = "vp") -> 
     Args:
         x0: Latents or pixels, float array or tensor [B, C, h, w], or any other shape.
         noise: Standard normal, in the shape of ``x0``.
-        sigma: One noise level from 0 to inf (VP) for all, or [B], one for each image.
-        kind: "vp" or "ve".
+        sigma: One noise level from 0 to inf (not for "ve") for all, or [B], one for each image.
+        kind: "vp", "ve" or "flow".
 
     Raises:
         ValueError: If the shapes differ, sigma is negative, NaN, or infinite for "ve", or the
@@ -41,9 +59,7 @@ def add_noise(x0: Sample, noise: Sample, sigma: ArrayLike, kind: str = "vp") -> 
         raise ValueError(f"sigma must be 0 or more and finite (VP: inf too), got {level}.")
     if kind == "ve":
         return _mix(x0, noise, np.ones_like(level), level)
-    with np.errstate(divide="ignore"):
-        alpha_bar = 1.0 / (1.0 + level**2)
-    return _mix(x0, noise, np.sqrt(alpha_bar), np.sqrt(1.0 - alpha_bar))
+    return _mix(x0, noise, *signal_and_noise(level, kind))
 
 
 def add_noise_at(
@@ -55,8 +71,8 @@ def add_noise_at(
         x0: As in ``add_noise``.
         noise: As in ``add_noise``.
         timestep: 0 ... T - 1, may be fractional; one for all, or [B].
-        schedule: Gives alpha_bar; where it is exactly 0, VP gives the noise alone.
-        kind: "vp" or "ve".
+        schedule: Gives alpha_bar; where it is exactly 0, VP and flow give the noise alone.
+        kind: "vp", "ve" or "flow".
 
     Raises:
         ValueError: If a timestep lies outside the schedule, and as ``add_noise`` does.

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sdlab.bounds import MAX_TIMESTEPS, check_config, check_whole
 from sdlab.errors import unknown
-from sdlab.noise.flow import flow_shift, is_flow
+from sdlab.noise.flow import flow_shift, is_flow, shifted, sigma_to_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -224,16 +224,27 @@ class NoiseSchedule:
         )
         return timestep
 
+    def told_timestep(self, sigma: ArrayLike) -> Array:
+        """Return what the network is told for each sigma: its timestep, or for flow matching T t.
+
+        Args:
+            sigma: Any shape, > 0; infinite too on the path of flow matching.
+        """
+        if self.path == "flow":
+            return self.num_timesteps * sigma_to_time(sigma)
+        return self.sigma_to_timestep(sigma)
+
     def table(self) -> "pd.DataFrame":
         """Return every view of the schedule, one row a timestep.
 
         Returns:
             Columns ``timestep``, ``alpha_bar``, ``sigma``, ``log_snr`` (nat) and ``snr_db``
-            (-20 log10 sigma); with zero terminal SNR the last row is 0, inf, -inf, -inf.
+            (-20 log10 sigma); with zero terminal SNR the last row is 0, inf, -inf, -inf. Of flow
+            matching also ``flow_time``, and ``timestep`` is T times that.
         """
         import pandas as pd
 
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "timestep": np.arange(self.num_timesteps),
                 "alpha_bar": self.alpha_bar,
@@ -242,6 +253,33 @@ class NoiseSchedule:
                 "snr_db": self.log_snr * (10.0 / np.log(10.0)),
             }
         )
+        if self.path != "flow":
+            return table
+        time = sigma_to_time(self.sigma)
+        return table.assign(timestep=self.num_timesteps * time, flow_time=time)
+
+
+class FlowTimes(NoiseSchedule):
+    """Flow matching's times t in the place of sigma, so that every curve can be laid over them.
+
+    Its "sigmas" are the times: ``sigma_max`` is 1, "linspace" is even in t before the shift, and
+    Karras' curve is even in t^(1/rho).
+
+    Args:
+        num_timesteps: T; the times are 1/T ... 1 before the shift. 2 to 10,000.
+        shift: t becomes shift t / (1 + (shift - 1) t); > 0.
+    """
+
+    def __init__(self, num_timesteps: int = 1000, shift: float = 1.0) -> None:
+        made = NoiseSchedule.flow_matching(num_timesteps, shift)
+        super().__init__(made.alpha_bar, timestep_spacing="linspace", path="flow")
+        times = shifted(np.arange(1, num_timesteps + 1) / num_timesteps, shift)
+        object.__setattr__(self, "_log_sigma", np.log(times))  # every view follows from it
+
+    @cached_property
+    def sigma(self) -> Array:
+        """The times, float64 [T], ascending to 1."""
+        return np.exp(self._log_sigma)
 
 
 def unknown_prediction(kind: object) -> str:

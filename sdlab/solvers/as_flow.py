@@ -5,6 +5,7 @@ for: shift, dynamic shifting by the picture's size (``mu``), a terminal value, t
 pipeline's own. ``flow`` has how a solver runs on them. Latents are x_t = (1 - t) x0 + t n.
 """
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ from diffusers.schedulers.scheduling_utils import (
 
 from sdlab.denoisers.network import at_least_float32
 from sdlab.noise import curves
-from sdlab.noise.schedule import NoiseSchedule
+from sdlab.noise.curves import fixed_steps
+from sdlab.noise.schedule import FlowTimes
 from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.flow import flow_form
 from sdlab.solvers.layout import Layout
@@ -81,8 +83,9 @@ class FlowSolverScheduler(SteppedSolver):
         if solver not in solvers():
             raise ValueError(unknown_solver(solver, solvers()))
         self._solver.check_options(solver_options or {})
-        self._along_curve([1.0, 0.1, 0.0])  # an invalid curve fails now
         self._grid = self._new_grid()
+        if fixed_steps(curve, curve_options or {}) is None:
+            self._along_curve([1.0, 0.1, 0.0], None)  # an invalid curve fails now
         self.order = self._solver.stages
         self.num_inference_steps: int | None = None
         self.init_noise_sigma = 1.0
@@ -121,7 +124,7 @@ class FlowSolverScheduler(SteppedSolver):
                 its start point first (EDM's churn).
         """
         self._grid.set_timesteps(num_inference_steps, sigmas=sigmas, mu=mu)
-        times = self._along_curve(self._grid.sigmas.tolist())
+        times = self._along_curve(self._grid.sigmas.tolist(), mu)
         if not all(a > b for a, b in zip(times, times[1:], strict=False)):
             raise ValueError(
                 f"the times of the steps must fall, got {times[0]:g}, {times[1]:g}, ...,"
@@ -136,17 +139,20 @@ class FlowSolverScheduler(SteppedSolver):
         self.sigmas = torch.cat([asked, torch.zeros(1)])
         self._reset()
 
-    def course(self, num_steps: int, mu: float | None) -> tuple[tuple[float, ...], ...]:
+    def course(
+        self, num_steps: int, mu: float | None, sigmas: Sequence[float] | None = None
+    ) -> tuple[tuple[float, ...], ...]:
         """Return the times at which steps begin and end, and those of the evaluations.
 
         Args:
             num_steps: Solver steps.
             mu: The logarithm of the shift, where the config asks for dynamic shifting.
+            sigmas: As ``set_timesteps`` takes them.
 
         Raises:
             ValueError: As ``set_timesteps``.
         """
-        self.set_timesteps(num_steps, mu=mu)
+        self.set_timesteps(num_steps, mu=mu, sigmas=sigmas)
         layout = self._laid_out()
         return layout.curve, layout.asked
 
@@ -183,15 +189,28 @@ class FlowSolverScheduler(SteppedSolver):
             **{name: value for name, value in self.config.items() if name in names}
         )
 
-    def _along_curve(self, times: list[float]) -> list[float]:
+    def _along_curve(self, times: list[float], mu: float | None) -> list[float]:
         """Return as many times over the curve between the first and the last above 0."""
-        if self.config.curve is None:
+        name = self.config.curve
+        if name is None:
             return times
+        path = FlowTimes(self.config.num_train_timesteps, self._shift(mu))
         ends = {"sigma_min": times[-2], "sigma_max": times[0]}
-        options = {**ends, **(self.config.curve_options or {})}
-        path = NoiseSchedule.flow_matching()
-        found: list[float] = curves.make(self.config.curve, path, len(times) - 1, options).tolist()
+        taken = curves.find(name).options
+        options = {key: end for key, end in ends.items() if key in taken}
+        options |= self.config.curve_options or {}
+        found: list[float] = curves.make(name, path, len(times) - 1, options).tolist()
+        if found[0] > 1:
+            raise ValueError(
+                f"curve {name!r} begins at {found[0]:g}, and flow matching's times end at 1."
+            )
         return found
+
+    def _shift(self, mu: float | None) -> float:
+        """Return the shift in force."""
+        if not self.config.use_dynamic_shifting or mu is None:
+            return self.shift
+        return mu if self.config.time_shift_type == "linear" else math.exp(mu)
 
     def _scale(self, index: int) -> float:
         return 1.0

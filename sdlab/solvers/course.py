@@ -104,6 +104,7 @@ def course(
     eta: float | None = None,
     seed: int = 0,
     tokens: int | None = None,
+    handed: Mapping[str, Any] | None = None,
     device: "torch.device | str" = "cpu",
 ) -> Course:
     """Return the course of one of sdlab's solvers or of a diffusers scheduler.
@@ -120,6 +121,8 @@ def course(
         seed: For schedulers that draw noise from a seed of their own.
         tokens: Latent tokens of the picture, for flow-matching models whose shift goes by them;
             None for those of 1024 x 1024 pixels.
+        handed: What a flow-matching pipeline hands to ``set_timesteps``: ``sigmas``, the times
+            before the shift; ``timesteps``, what the network is told instead; ``mu``.
         device: The device of a scheduler's tables.
 
     Raises:
@@ -141,6 +144,7 @@ def course(
             curve_options=curve_options,
             eta=eta,
             tokens=tokens,
+            handed=handed or {},
             device=device,
         )
     config = completed(config)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab import bounds
 from sdlab.denoisers.network import at_least_float32
+from sdlab.errors import unknown
 from sdlab.models.scheduler_config import parameters
-from sdlab.noise.flow import dynamic_mu, flow_shift, time_to_sigma
+from sdlab.noise.flow import check_flow_config, dynamic_mu, flow_shift, time_to_sigma
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.solvers.as_flow import FlowSolverScheduler
 from sdlab.solvers.course import Course
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 TOKENS = 4096
 """Latent tokens of a picture of 1024 x 1024 pixels, in patches of 2 x 2 cells of 8 x 8 pixels."""
+HANDED = ("sigmas", "timesteps", "mu")
 SD3_CONFIG: dict[str, Any] = {
     "_class_name": "FlowMatchEulerDiscreteScheduler",
     "num_train_timesteps": 1000,
@@ -56,6 +58,7 @@ def flow_course(
     curve_options: Mapping[str, Any],
     eta: float | None,
     tokens: int | None,
+    handed: Mapping[str, Any],
     device: "torch.device | str",
 ) -> Course:
     """Return the course of a solver of ours or of a diffusers scheduler; see ``sdlab.course``.
@@ -64,14 +67,17 @@ def flow_course(
         ValueError: If a name, an option, the curve or the number of steps is not valid.
     """
     bounds.check_config(config)
+    check_flow_config(config)
+    given = _handed(handed, num_steps, config, tokens)
     if solver in solvers():
-        return _of_solver(solver, num_steps, config, options, curve, curve_options, eta, tokens)
+        along = (curve, curve_options)
+        return _of_solver(solver, num_steps, config, options, along, eta, given)
     if curve is not None or curve_options:
         raise ValueError(
             f"{solver} takes no curve over flow matching's times, got {curve!r}; give it its own"
             " options, such as use_karras_sigmas, or take a solver of sdlab's."
         )
-    scheduler = make_flow_scheduler(solver, num_steps, config, options, tokens, device)
+    scheduler = make_flow_scheduler(solver, num_steps, config, options, given, device)
     if eta is not None and not takes_eta(type(scheduler)):
         raise ValueError(f"{solver} takes no eta, got {eta}; leave eta at None.")
     return _of_scheduler(scheduler, num_steps, config, eta)
@@ -111,7 +117,7 @@ def make_flow_scheduler(
     num_steps: int,
     config: Mapping[str, Any],
     options: Mapping[str, Any],
-    tokens: int | None = None,
+    handed: Mapping[str, Any] | None = None,
     device: "torch.device | str" = "cpu",
 ) -> Any:
     """Return the scheduler made of the model's config, options on top, timesteps set.
@@ -121,7 +127,7 @@ def make_flow_scheduler(
         num_steps: Steps to set.
         config: The model's flow-matching ``scheduler.config``.
         options: Parameters of the class that replace the config's.
-        tokens: Latent tokens of the picture, for dynamic shifting; None for ``TOKENS``.
+        handed: What ``set_timesteps`` is given beside the steps; ``mu`` is that of ``TOKENS`` else.
         device: Where its tables go.
 
     Raises:
@@ -140,9 +146,10 @@ def make_flow_scheduler(
     given = {**_flow_options(cls, config), **options}
     with refusing(name, num_steps, given):
         scheduler = cls.from_config(dict(config), **given)
-        dynamic = scheduler.config.get("use_dynamic_shifting")
-        mu = {"mu": dynamic_mu(tokens or TOKENS, config)} if dynamic else {}
-        scheduler.set_timesteps(num_steps, device=device, **mu)
+        given = {"mu": dynamic_mu(TOKENS, config), **(handed or {})}
+        if not scheduler.config.get("use_dynamic_shifting"):
+            del given["mu"]
+        scheduler.set_timesteps(num_steps, device=device, **given)
     return scheduler
 
 
@@ -164,10 +171,9 @@ def _of_solver(
     num_steps: int,
     config: Mapping[str, Any],
     options: Mapping[str, Any],
-    curve: str | None,
-    curve_options: Mapping[str, Any],
+    along: tuple[str | None, Mapping[str, Any]],
     eta: float | None,
-    tokens: int | None,
+    handed: Mapping[str, Any],
 ) -> Course:
     solver, options = solvers()[name], dict(options)
     if eta is not None:
@@ -178,13 +184,18 @@ def _of_solver(
     laid_out = FlowSolverScheduler.from_config(
         {**config, "shift": flow_shift(config)},
         solver=name,
-        curve=curve,
+        curve=along[0],
         solver_options=options,
-        curve_options=dict(curve_options),
+        curve_options=dict(along[1]),
     )
     bounds.check_steps(num_steps, laid_out.config.num_train_timesteps)
-    mu = dynamic_mu(tokens or TOKENS, config) if config.get("use_dynamic_shifting") else None
-    times, asked = laid_out.course(num_steps, mu)
+    if "timesteps" in handed:
+        raise ValueError(
+            f"solver {name!r} takes no timesteps of its own, got {handed['timesteps']!r:.60}; hand"
+            " it the times as sigmas."
+        )
+    mu = handed["mu"] if config.get("use_dynamic_shifting") else None
+    times, asked = laid_out.course(num_steps, mu, handed.get("sigmas"))
     form, schedule = flow_form(solver, options), NoiseSchedule.from_config(config)
 
     def make_process(start: "Tensor", generator: "torch.Generator") -> Process:
@@ -211,6 +222,31 @@ def _of_scheduler(
     name = type(scheduler).__name__
     end = float(scheduler.sigmas[-1])
     return Course(name, num_steps, schedule, sigmas, told, steps, end, scheduler, make_process)
+
+
+def _handed(
+    handed: Mapping[str, Any], num_steps: int, config: Mapping[str, Any], tokens: int | None
+) -> dict[str, Any]:
+    """Return what ``set_timesteps`` is given beside the steps, ``mu`` always among it.
+
+    Raises:
+        ValueError: If an entry is unknown or its value is not valid.
+    """
+    for name, value in handed.items():
+        if name not in HANDED:
+            raise ValueError(unknown("entry of handed", name, HANDED))
+        if name == "mu":
+            if value is not None and not -20 <= value <= 20:
+                raise ValueError(f"mu must be a number from -20 to 20, got {value!r:.60}.")
+        elif value is not None:
+            most = 1.0 if name == "sigmas" else bounds.MAX_TIMESTEPS
+            if len(value) != num_steps or not all(0 < float(item) <= most for item in value):
+                raise ValueError(
+                    f"{name} must be {num_steps} numbers above 0 up to {most:g}, one a step, got"
+                    f" {value!r:.60}."
+                )
+    given = {name: value for name, value in handed.items() if value is not None}
+    return {"mu": dynamic_mu(tokens or TOKENS, config), **given}
 
 
 def _solver_process(

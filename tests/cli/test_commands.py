@@ -182,6 +182,18 @@ def test_lint_ends_with_code_1_where_there_is_an_error():
     assert done.stdout.splitlines()[1].startswith("not-finite,error,9,")
 
 
+def test_lint_knows_flow_matching(tmp_path):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    file = tmp_path / "scheduler_config.json"
+    FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True).save_config(tmp_path)
+    asked = ("lint", "FlowMatchEulerDiscreteScheduler", "--num-steps", "10", "--config", str(file))
+    done = call(*asked, "--tokens", "1024", "--mu", "1.15")
+    assert "mu-unlike-size: mu is 1.15, and 1,024 tokens have 0.63" in done.stdout
+    assert "terminal-snr" not in done.stdout and "mu-assumed" not in done.stdout
+    assert "mu-assumed" in call(*asked).stdout
+
+
 def test_lint_reads_a_config_and_a_curve(tmp_path):
     from diffusers import DPMSolverMultistepScheduler
 

@@ -3,9 +3,18 @@
 import json
 
 import pytest
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EDMEulerScheduler
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EDMEulerScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FlowMatchHeunDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
 
+import sdlab
 from sdlab.linting.config_file import read_config
+from sdlab.noise.flow import is_flow
 
 
 def test_what_diffusers_writes_is_read():
@@ -14,6 +23,24 @@ def test_what_diffusers_writes_is_read():
         read = read_config(scheduler.to_json_string().encode())
         again = cls.from_config(read)
         assert public(again) == public(scheduler)
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        FlowMatchEulerDiscreteScheduler(shift=3.0, use_karras_sigmas=True, shift_terminal=0.02),
+        FlowMatchHeunDiscreteScheduler(shift=2.0),
+        UniPCMultistepScheduler(
+            use_flow_sigmas=True, flow_shift=3.0, prediction_type="flow_prediction"
+        ),
+    ],
+)
+def test_flow_matching_is_read(scheduler):
+    read = read_config(scheduler.to_json_string().encode())
+    assert is_flow(read)
+    assert public(type(scheduler).from_config(read)) == public(scheduler)
+    assert not (sdlab.lint("euler", 6, config=read)["severity"] == "error").any()
 
 
 def public(scheduler):
@@ -41,6 +68,9 @@ def plain(**entries):
         (plain(disable_corrector=[0] * 2000), "disable_corrector must have at most 1,000 entries"),
         (plain(extra={"a": 1}), "extra must be a number"),
         (plain(_class_name="os.system('x')"), "_class_name must be a scheduler's class"),
+        (b'{"_class_name": "FlowMatchEuler", "shift": 3}', "Did you mean .*FlowMatchEulerDisc"),
+        (b'{"shift": 0}', "shift must be a number between 0 and 1000"),
+        (b'{"shift": 3, "max_shift": "x"}', "max_shift must be a number between"),
         (EDMEulerScheduler().to_json_string().encode(), "an EDM model"),
     ],
 )

@@ -11,8 +11,9 @@ from diffusers import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdlab.noise import NoiseSchedule
-from sdlab.noise.schedule import edm_c_noise
+from sdlab.noise import NoiseSchedule, curves
+from sdlab.noise.flow import shifted
+from sdlab.noise.schedule import FlowTimes, edm_c_noise
 
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
@@ -108,6 +109,16 @@ def test_flow_matching_matches_diffusers(shift):
     assert ours * np.hypot(time[500], 1 - time[500]) == pytest.approx(flow, rel=1e-6)
 
 
+def test_flow_matchings_times_stand_in_the_place_of_sigma():
+    times = FlowTimes(1000, 3.0)
+    assert times.sigma_max == 1 and times.sigma[-1] == 1
+    np.testing.assert_allclose(times.sigma, shifted(np.arange(1, 1001) / 1000, 3.0))
+    np.testing.assert_allclose(times.timestep_to_sigma(499), 0.75)
+    np.testing.assert_allclose(times.sigma_to_timestep(0.75), 499)
+    even = curves.make("linspace", FlowTimes(), 4, {})
+    np.testing.assert_allclose(even, [1, 2 / 3 + 1 / 3000, 1 / 3 + 2 / 3000, 0.001, 0], rtol=1e-5)
+
+
 def test_flow_matching_can_be_walked_like_zero_terminal_snr():
     schedule = NoiseSchedule.flow_matching()
     assert schedule.alpha_bar[-1] == 0.0
@@ -127,6 +138,11 @@ def test_flow_matching_can_be_walked_like_zero_terminal_snr():
 )
 def test_the_tables_views_agree(schedule):
     table = schedule.table()
+    if schedule.path == "flow":
+        time = table.pop("flow_time")
+        np.testing.assert_allclose(table["timestep"], 1000 * time)
+        np.testing.assert_allclose(schedule.told_timestep(table["sigma"]), table["timestep"])
+        assert time.iloc[-1] == 1
     assert list(table) == ["timestep", "alpha_bar", "sigma", "log_snr", "snr_db"]
     assert table.dtypes.drop("timestep").eq("float64").all() and len(table) == 1000
     inner = table.iloc[:-1] if schedule.alpha_bar[-1] == 0 else table

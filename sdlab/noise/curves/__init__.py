@@ -10,7 +10,7 @@ from typing import Any
 
 from sdlab.discovery import import_registering
 from sdlab.noise.curves.making import fixed_steps, make
-from sdlab.noise.curves.registry import CURVES, Curve, arrange, curve, describe, names
+from sdlab.noise.curves.registry import CURVES, Curve, arrange, curve, describe, find, names
 from sdlab.noise.spacings import SPACINGS, spaced_timesteps
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Curve",
     "curve",
     "describe",
+    "find",
     "fixed_steps",
     "make",
     "names",
