@@ -210,7 +210,7 @@ class Experiment(Spec):
         if self.max_sequence_length is not None:
             check_integer("max_sequence_length", self.max_sequence_length, low=1, high=4096)
         names = {field.name: field.name for field in fields(self)} | OTHER_NAMES
-        for name in dict(self.pipeline_options):  # type: ignore[arg-type]
+        for name in dict(self.pipeline_options):
             if name in names:
                 raise ValueError(
                     f"pipeline_options has {name!r}, which is the field {names[name]!r} of the"

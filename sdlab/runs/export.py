@@ -26,6 +26,7 @@ from sdlab.columns import OPTIONAL_TABLES, TABLES
 from sdlab.errors import StoreError, unknown
 from sdlab.runs.atomic import write_file
 from sdlab.runs.attention import ATTENTION, open_attention, write_npz
+from sdlab.runs.pictures import PATTERN
 from sdlab.runs.run_folder import FILES, OPTIONAL_FILES, read_manifest, read_table
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def add_run(folder: Path, archive: ZipStream, under: str = "") -> None:
         archive: The zip.
         under: Prefix of its name in the zip, such as "runs/".
     """
-    for name in (*FILES, *OPTIONAL_FILES):
+    pictures = sorted(path.name for path in folder.glob(PATTERN))
+    for name in (*FILES, *OPTIONAL_FILES, *pictures):
         path = folder / name
         if path.is_file() and not path.is_symlink():
             # Not compressed: PNG, Parquet and floats hardly shrink.

@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from PIL import Image, PngImagePlugin
 
 KEY = "parameters"
+FURTHER = {
+    "strength": "Denoising strength",
+    "image": "Source image",
+    "mask_image": "Mask",
+    "control_image": "Control image",
+    "controlnet_conditioning_scale": "ControlNet scale",
+    "prompt_2": "Prompt 2",
+    "prompt_3": "Prompt 3",
+    "negative_prompt_2": "Negative prompt 2",
+    "negative_prompt_3": "Negative prompt 3",
+    "true_cfg_scale": "True CFG scale",
+    "max_sequence_length": "Max sequence length",
+    "pipeline_options": "Pipeline options",
+}
+"""What the text calls the fields that experiments have only where they use them."""
 
 
 def png_bytes(
@@ -55,6 +70,7 @@ def parameters(manifest: Mapping[str, Any]) -> str:
         "Fast": "bfloat16" if spec.get("fast") else None,
         "Eta": None if spec["eta"] is None else exact(spec["eta"]),
         "Seed": spec["seed"],
+        **_of_pipelines(spec),
         "Size": f"{manifest['width']}x{manifest['height']}",
         "Model hash": model["hash"],
         "Model": model["name"],
@@ -66,6 +82,17 @@ def parameters(manifest: Mapping[str, Any]) -> str:
         lines.append(f"Negative prompt: {spec['negative_prompt']}")
     shown = (f"{name}: {_quote(value)}" for name, value in pairs.items() if value is not None)
     return "\n".join([*lines, ", ".join(shown)])
+
+
+def _of_pipelines(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the pairs of the fields that an experiment has only where it uses them."""
+    pairs = {FURTHER[name]: spec[name] for name in FURTHER if name in spec}
+    for name, value in pairs.items():
+        if isinstance(value, Mapping):
+            pairs[name] = value["hash"] if "hash" in value else _json(value)
+        elif isinstance(value, float):
+            pairs[name] = exact(value)
+    return pairs
 
 
 def exact(number: float) -> str:

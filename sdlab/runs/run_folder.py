@@ -3,7 +3,8 @@
 ``tensors.safetensors`` holds the final ``latents`` [1, C, h, w], every recorded tensor
 [K, C, h, w], ``kept`` (int64 [K], the evaluations they are of) and ``sigmas`` (float64, one for
 every evaluation). Opening a run reads the tensors' header only; each is loaded when first used.
-``attention.safetensors`` and ``attention.parquet`` are there if the run recorded attention.
+``attention.safetensors`` and ``attention.parquet`` are there if the run recorded attention, and
+``input-<hash>.png`` for each picture that it started from.
 """
 
 import json
@@ -18,6 +19,7 @@ from sdlab.runs import run_path
 from sdlab.runs.atomic import recover, write_folder
 from sdlab.runs.attention import ATTENTION, open_attention, save_attention
 from sdlab.runs.manifest import FORMAT
+from sdlab.runs.pictures import read_pictures, save_pictures
 from sdlab.runs.png import png_bytes
 from sdlab.runs.reading import (
     MANIFEST,
@@ -69,6 +71,7 @@ def save_run(run: "Run", folder: str | Path) -> Path:
             )
         (place / MANIFEST).write_bytes(data)
         (place / IMAGE).write_bytes(png_bytes(run.image, run.manifest))
+        save_pictures(run.experiment, place)
         for name, table in run.tables.items():
             table.to_parquet(place / f"{name}.parquet", index=False)
         tensors = {name: run.tensors[name].detach().cpu().contiguous() for name in run.tensors}
@@ -86,6 +89,9 @@ def save_run(run: "Run", folder: str | Path) -> Path:
 
 def open_run(path: str | Path) -> "Run":
     """Return the run of a folder, its tensors still on the disk.
+
+    A picture that the run started from may be missing or damaged; then ``warnings`` of its manifest
+    say so.
 
     Args:
         path: A run folder, ``runs/<id>``.
@@ -111,6 +117,9 @@ def open_run(path: str | Path) -> "Run":
     tensors = StoredTensors(folder / TENSORS, names)
     recorded = StoredTensors(folder / TENSORS, [name for name in names if name != "latents"])
     trace = Trace(kept, sigmas, recorded, _attention(folder) if ATTENTION in needed else None)
+    experiment, notes = read_pictures(experiment, [folder])
+    if notes:
+        manifest["warnings"] = [*manifest.get("warnings", ()), *notes]
     return Run(experiment, open_picture(folder), trace, tables, tensors, manifest)
 
 

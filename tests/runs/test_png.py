@@ -33,6 +33,21 @@ OTHERS = {
     "width": [64],
     "height": [64],
     "fast": [True],
+    "image": [Image.new("RGB", (8, 8)), Image.new("RGB", (8, 16))],
+    "control_image": [Image.new("RGB", (8, 8))],
+    "prompt_2": ["two", ""],
+    "prompt_3": ["two"],
+    "negative_prompt_2": ["two"],
+    "negative_prompt_3": ["two"],
+    "true_cfg_scale": [4.0, 4.0000001],
+    "max_sequence_length": [77],
+    "pipeline_options": [{"clip_skip": 1}, {"clip_skip": 2}],
+}
+# Those that need another.
+WITH = {
+    "strength": ("image", [0.5, 0.50000001]),
+    "mask_image": ("image", [Image.new("L", (8, 8))]),
+    "controlnet_conditioning_scale": ("control_image", [0.5, 1.0]),
 }
 # AUTOMATIC1111's stable-diffusion-webui, modules/infotext_utils.py: the pairs of the last line.
 PAIRS = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -49,11 +64,15 @@ def read(words):
 
 
 def test_every_field_that_makes_a_difference_is_varied_here():
-    assert set(OTHERS) | {"model", "record"} == {field.name for field in fields(sdlab.Experiment)}
+    varied = {*OTHERS, *WITH, "model", "record"}
+    assert varied == {field.name for field in fields(sdlab.Experiment)}
 
 
 def test_no_two_experiments_have_the_same_text(small):
     made = [BASE] + [BASE.with_(**{name: x}) for name, values in OTHERS.items() for x in values]
+    for name, (needed, values) in WITH.items():
+        base = BASE.with_(**{needed: OTHERS[needed][0]})
+        made += [base.with_(**{name: x}) for x in values]
     words = [text(small, experiment).rsplit(", Run: ", 1)[0] for experiment in made]
     assert len(set(words)) == len(made)
     kept = BASE.with_(record={"tensors": ["x_t"]})
