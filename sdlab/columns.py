@@ -69,17 +69,25 @@ TOKENS: Columns = {
     "run": ("", "id of the run"),
     "prompt": (
         "",
-        "'prompt' or 'negative'; of a traced call of two text encoders also 'prompt_2' and"
-        " 'negative_2', where those were given",
+        "'prompt' or 'negative'; of several text encoders also 'prompt_2', 'negative_2' and so on,"
+        " where those were given",
     ),
-    "position": ("", "place in the sequence, 0 ... 76; past 76 for what was cut"),
-    "id": ("", "token id in CLIP's vocabulary of 49,408"),
-    "piece": ("", "the vocabulary entry; </w> closes a word"),
+    "position": ("", "place in the sequence, CLIP's 0 ... 76; past its end for what was cut"),
+    "id": ("", "token id in the tokenizer's vocabulary, CLIP's of 49,408"),
+    "piece": ("", "the vocabulary entry; in CLIP's </w> closes a word, in T5's \u2581 begins one"),
     "word": ("", "the word of the prompt that the piece belongs to; empty for special tokens"),
     "word_index": ("", "number of that word in the prompt, from 0; missing for special tokens"),
-    "kind": ("", "'start', 'word', 'end' or 'pad'"),
+    "kind": (
+        "",
+        "'start', 'word', 'end' or 'pad'; 'template' for what a pipeline writes around a prompt",
+    ),
     "mask": ("", "1 for start, word and end, 0 for pads and what was cut"),
-    "cut": ("", "whether the 77-token limit cut this piece off"),
+    "cut": ("", "whether the length limit, 77 for CLIP, cut this piece off"),
+}
+
+# After ``prompt`` in the tokens table of a pipeline with several tokenizers.
+TOKENIZER: Columns = {
+    "tokenizer": ("", "which tokenizer: 'tokenizer', 'tokenizer_2', ..."),
 }
 
 TIMINGS: Columns = {

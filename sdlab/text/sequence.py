@@ -1,0 +1,127 @@
+"""The tokens of the text that a network reads, position by position.
+
+A text encoder's sequence is not always the network's. SDXL joins two along the width, Stable
+Diffusion 3 puts T5's behind CLIP's, Flux drops CLIP's, Qwen-Image drops its template. Nothing is
+assumed: a row of the network's text is a position of an encoder's if it holds the very numbers that
+the encoder answered there.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from sdlab.text.pipeline_tokens import PromptText
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SAMPLE = 8
+"""Numbers of a row that are compared: more than enough to tell two positions apart."""
+Place = tuple[PromptText, int]  # whose table, and the position in it
+
+
+def text_sequence(
+    texts: Sequence[PromptText], network_text: "Tensor", negative: bool = False
+) -> pd.DataFrame:
+    """Return the tokens of the text that a network reads, a row for each of its positions.
+
+    Args:
+        texts: The run's prompts, see ``prompt_texts``.
+        network_text: What the network was given of one half, [L, D]: ``encoder_hidden_states``.
+        negative: Whether it is the half of the negative prompt.
+
+    Returns:
+        As ``sdlab.tokens``, without what was cut, and ``tokenizer``. A word that two tokenizers
+        read of one prompt has one ``word_index``. Positions that hold no encoder's numbers have
+        kind "pad" where they are all zeros, and "unknown" elsewhere.
+    """
+    half = [text for text in texts if text.negative == negative]
+    places = _matched(half, network_text)
+    if not any(places):
+        places = _by_length(half, len(network_text))
+    zeros = (network_text == 0).all(dim=-1).tolist()
+    numbers = _word_numbers(half)
+    rows = []
+    for position, (place, zero) in enumerate(zip(places, zeros, strict=True)):
+        row = dict(_NOTHING, kind="pad" if zero else "unknown", mask=int(not zero))
+        if place is not None:
+            text, at = place
+            cells = text.table.iloc[at]
+            row |= {name: cells[name] for name in text.table} | {"tokenizer": text.tokenizer}
+            row["word_index"] = numbers.get((text.tokenizer, row["word_index"]), pd.NA)
+        rows.append({**row, "position": position})
+    table = pd.DataFrame(rows)
+    return table.astype({name: "Int64" for name in ("word_index", "first", "last")})
+
+
+_NOTHING: dict[str, Any] = {
+    "position": 0,
+    "id": 0,
+    "piece": "",
+    "text": "",
+    "word": "",
+    "word_index": pd.NA,
+    "kind": "unknown",
+    "mask": 1,
+    "cut": False,
+    "first": pd.NA,
+    "last": pd.NA,
+    "tokenizer": "",
+}
+
+
+def _word_numbers(half: Sequence[PromptText]) -> dict[tuple[str, int], int]:
+    """Return a number for each word of each tokenizer; equal words of one prompt share theirs.
+
+    The second "red" of a prompt is another word than the first.
+    """
+    known: dict[tuple[str, str, int], int] = {}
+    numbers = {}
+    for text in half:
+        seen: Counter[str] = Counter()
+        words = text.table[text.table["kind"] == "word"].drop_duplicates("word_index")
+        for index, word in zip(words["word_index"], words["word"], strict=True):
+            key = (text.prompt, word, seen[word])
+            seen[word] += 1
+            numbers[text.tokenizer, int(index)] = known.setdefault(key, len(known))
+    return numbers
+
+
+def _matched(half: Sequence[PromptText], network_text: "Tensor") -> list[Place | None]:
+    """Return for each row of a network's text whose position of which prompt it is, or None."""
+    rows = network_text.detach().cpu()
+    known: dict[bytes, Place] = {}
+    widths = {0}
+    for text in half:
+        reading = text.reading
+        if reading is None:
+            continue
+        for state in reading.states:
+            widths.add(state.shape[1])
+            numbers = state[:, :SAMPLE].to(rows.dtype).cpu()
+            for at, key in enumerate(_keys(numbers)):
+                known.setdefault(key, (text, at))
+    out: list[Place | None] = [None] * len(rows)
+    for start in sorted(widths):
+        block = rows[:, start : start + SAMPLE]
+        for position, key in enumerate(_keys(block)):
+            if out[position] is None and key in known and block[position].any():
+                out[position] = known[key]
+    return out
+
+
+def _keys(numbers: "Tensor") -> list[bytes]:
+    import torch
+
+    return [row.contiguous().view(torch.uint8).numpy().tobytes() for row in numbers]
+
+
+def _by_length(half: Sequence[PromptText], length: int) -> list[Place | None]:
+    """Return the same where no answer was seen: of the one tokenizer whose length it is."""
+    for text in reversed(half):
+        kept = int((~text.table["cut"]).sum())
+        if kept == length:
+            return [(text, at) for at in range(length)]
+    return [None] * length
