@@ -48,8 +48,8 @@ def text_sequence(
         row = dict(_NOTHING, kind="pad" if zero else "unknown", mask=int(not zero))
         if place is not None:
             text, at = place
-            cells = text.table.iloc[at]
-            row |= {name: cells[name] for name in text.table} | {"tokenizer": text.tokenizer}
+            row |= {str(name): cell for name, cell in text.table.iloc[at].items()}
+            row["tokenizer"] = text.tokenizer
             row["word_index"] = numbers.get((text.tokenizer, row["word_index"]), pd.NA)
         rows.append({**row, "position": position})
     table = pd.DataFrame(rows)
