@@ -13,6 +13,7 @@ from sdlab.cli.registry import command
 from sdlab.cli.terminal import progress, show
 from sdlab.errors import shown
 from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.pipeline_fields import PipelineFields
 from sdlab.runs import runs_root
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from sdlab.comparing.result import Result
 
 MOST_NUMBERS = 10_000
-PICTURE = "negative_prompt guidance_scale guidance_rescale width height model"
+OF_EVERY_RUN = " ".join(
+    ("negative_prompt guidance_scale guidance_rescale width height model", *PipelineFields.LATER)
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def compare(
         str | None, typer.Option(help="Named samplers, e.g. 'two orders'; a wrong name lists all.")
     ] = None,
     cost: Annotated[dict[str, Any], Fields(Costs)],
-    picture: Annotated[dict[str, Any], Fields(Experiment, PICTURE)],
+    picture: Annotated[dict[str, Any], Fields(Experiment, OF_EVERY_RUN)],
     loading: Annotated[dict[str, Any], Fields(Loading, "device dtype")],
     output: Annotated[dict[str, Any], Fields(Output)],
     root: Root = None,

@@ -123,7 +123,7 @@ class Fields:
         meanings = _meanings(of)
         self._reads: dict[str, tuple[str, Callable[[Any], Any] | None]] = {}
         self.parameters: list[inspect.Parameter] = []
-        for field in fields(of):
+        for field in sorted(fields(of), key=lambda field: bool(field.kw_only)):
             kinds = (hints[field.name], *get_args(hints[field.name]))
             if field.name not in (names.split() or hints):
                 continue
@@ -219,8 +219,10 @@ def _parameter(typed: Typed, default: Any) -> inspect.Parameter:
 
 def _meanings(of: type) -> dict[str, str]:
     """Return the first sentence that a dataclass's docstring has about each of its fields."""
-    listed = (inspect.getdoc(of) or "").partition("Attributes:\n")[2]
-    found = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", listed, re.MULTILINE)
+    found: list[tuple[str, str]] = []
+    for base in reversed(of.__mro__):
+        listed = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")[2]
+        found += re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", listed, re.MULTILINE)
     meanings = dict.fromkeys((field.name for field in fields(of)), "")
     for name, text in found:
         sentence = re.split(r"(?<=\.)\s+(?=[A-Z])", " ".join(text.split()))[0]

@@ -18,8 +18,8 @@ from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.entrant import Entrant
 from sdlab.errors import shown, unknown
 from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.pipeline_fields import PipelineFields
 from sdlab.experiment.record import Record
-from sdlab.experiment.spec import Spec
 from sdlab.shipped import EMBEDDED
 from sdlab.solvers.course import course
 
@@ -65,8 +65,10 @@ class Reference(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison(Spec):
+class Comparison(PipelineFields):
     """Samplers side by side.
+
+    It also has the fields of ``PipelineFields``, which are those of every run.
 
     Attributes:
         entrants: At least one, each label once.
@@ -216,6 +218,7 @@ class Comparison(Spec):
             width=self.width,
             height=self.height,
             model=self.model,
+            **self.of_pipeline,
         )
 
 

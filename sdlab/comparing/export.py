@@ -14,6 +14,7 @@ from sdlab.comparing.result import Result
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
 from sdlab.runs.export import Sink, add_run, csv_blocks
+from sdlab.runs.pictures import picture_path
 from sdlab.runs.png import png_bytes
 from sdlab.runs.reading import MANIFEST
 from sdlab.runs.run_folder import IMAGE, read_manifest
@@ -48,7 +49,8 @@ def write_zip(
 def zip_of(result: Result, root: str | Path | None = None, *, runs: bool = False) -> ZipStream:
     """Return the zip of a comparison, made block by block while it is read.
 
-    It holds ``manifest.json``, ``verdict.txt``, every table as ``<table>.csv`` and
+    It holds ``manifest.json``, ``verdict.txt``, the pictures that runs start from as
+    ``input-<hash>.png``, every table as ``<table>.csv`` and
     ``<table>.parquet``, and ``pictures/<number>-<entrant>-seed<seed>-<budget>.png`` in the order of
     the ``runs`` table, the references' as ``pictures/reference-<number>-seed<seed>.png``.
 
@@ -70,6 +72,10 @@ def zip_of(result: Result, root: str | Path | None = None, *, runs: bool = False
     archive.add(manifest + "\n", MANIFEST, compress_type=ZIP_DEFLATED)
     verdict = "\n".join(result.verdict) + "\n"
     archive.add(verdict, "verdict.txt", compress_type=ZIP_DEFLATED)
+    for picture in set(result.comparison.source_pictures.values()):
+        if picture.has_pixels:
+            name = picture_path(Path(), picture).name
+            archive.add(png_bytes(picture.image), name)
     for name, table in result.tables.items():
         archive.add(csv_blocks(table), f"{name}.csv", compress_type=ZIP_DEFLATED)
         archive.add(_parquet(table), f"{name}.parquet")

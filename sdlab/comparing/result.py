@@ -1,7 +1,8 @@
 """The result of a comparison: its tables, its verdict, and the ids of the runs behind it.
 
 It is kept under the folder of all runs, as ``.comparisons/<id>/`` with a ``manifest.json`` and one
-Parquet file a table; written whole or not at all, like a run.
+Parquet file a table, and the pictures that its runs start from; written whole or not at all, like a
+run.
 """
 
 import json
@@ -16,6 +17,7 @@ from sdlab.comparing.verdict import TARGET
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
 from sdlab.runs.atomic import recover, write_folder
+from sdlab.runs.pictures import read_pictures, save_pictures
 from sdlab.runs.reading import MANIFEST, read_json_manifest, read_parquet
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ class Result:
         def write(place: Path) -> None:
             text = json.dumps(self.manifest, indent=2, ensure_ascii=False, allow_nan=False)
             (place / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            save_pictures(self.comparison, place)
             for name, table in self.tables.items():
                 table.to_parquet(place / f"{name}.parquet", index=False)
 
@@ -135,7 +138,7 @@ def open_result(root: str | Path, comparison: str) -> Result:
     manifest = read_json_manifest(folder, "comparison", FORMAT, MANIFEST_LIMIT)
     tables = {n: read_parquet(folder / f"{n}.parquet", columns) for n, columns in STORED.items()}
     try:
-        spec = Comparison.from_dict(manifest["comparison"])
+        spec, _ = read_pictures(Comparison.from_dict(manifest["comparison"]), [folder])
         result = Result(
             spec,
             tables,

@@ -6,17 +6,17 @@ the experiment is made; what needs one (steps of the schedule, memory) is checke
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from sdlab.bounds import MAX_STEPS
 from sdlab.errors import shown
 from sdlab.experiment.picture import Picture
+from sdlab.experiment.pipeline_fields import FURTHER_PROMPTS, PipelineFields
 from sdlab.experiment.record import Record
 from sdlab.experiment.spec import (
     OPTIONS,
     Options,
-    Spec,
     canonical,
     check_integer,
     check_text,
@@ -29,30 +29,13 @@ SEED_MAX = 2**64 - 1
 MAX_PROMPT = 10_000
 MAX_JSON = 500_000
 SIDE_MAX = 2**16
-PICTURES = {"image": "RGB", "mask_image": "L", "control_image": "RGB"}
-"""Fields that hold pictures, and the mode that each is kept in."""
-
-FURTHER_PROMPTS = ("prompt_2", "prompt_3", "negative_prompt_2", "negative_prompt_3")
-REQUIRED_TEXTS = ("prompt", "negative_prompt", "solver", "model")
-NEEDS = {
-    "strength": "image",
-    "mask_image": "image",
-    "controlnet_conditioning_scale": "control_image",
-}
-"""Fields that mean nothing without another."""
-
-OTHER_NAMES = {
-    "num_inference_steps": "num_steps",
-    "timesteps": "curve",
-    "sigmas": "curve",
-    "generator": "seed",
-}
-"""Arguments of a pipeline's call that are fields under another name."""
 
 
 @dataclass(frozen=True)
-class Experiment(Spec):
+class Experiment(PipelineFields):
     """One picture to make: its prompt, its start noise, and the solver between them.
+
+    It also has the fields of ``PipelineFields``: pictures, further prompts, pipeline options.
 
     Attributes:
         prompt: What to draw. Words past CLIP's 77 tokens are cut (the tokens table shows them).
@@ -77,35 +60,13 @@ class Experiment(Spec):
             hardware has it, but a slightly different picture (benchmarks/compare.py measures how
             different), which also depends on what else is in the batch. Left out of the JSON when
             False.
-        image: The picture to start from, or to change; a Pillow image, an array, a path or a
-            ``Picture``. This field and those below are left out of the JSON while None, and a
-            model takes those that its pipeline has.
-        strength: Above 0 to 1, how much of ``image`` is drawn anew; None for the pipeline's own.
-        mask_image: Where ``image`` is painted anew: white; a picture like ``image``, kept in grey.
-        control_image: The picture that a ControlNet follows, such as edges or a pose.
-        controlnet_conditioning_scale: 0 ... 10, the ControlNet's weight; None for the pipeline's
-            own.
-        prompt_2: The second text encoder's prompt; None for the same as ``prompt``.
-        prompt_3: The third text encoder's prompt; None for the same as ``prompt``.
-        negative_prompt_2: The second text encoder's; None for the same as ``negative_prompt``.
-        negative_prompt_3: The third text encoder's; None for the same as ``negative_prompt``.
-        true_cfg_scale: Guidance by a second evaluation for distilled models, whose
-            ``guidance_scale`` is an input of the network; None for the pipeline's own.
-        max_sequence_length: 1 ... 4096, tokens that a T5 or a language model reads; None for the
-            pipeline's own.
-        pipeline_options: Further arguments of the pipeline's call, by name.
 
     Raises:
         ValueError: If a field is out of range; the message names field, value and fix.
     """
 
     CALLED: ClassVar[str] = "experiment field"
-    LATER: ClassVar[tuple[str, ...]] = (
-        "fast",
-        *("image", "strength", "mask_image", "control_image", "controlnet_conditioning_scale"),
-        *("prompt_2", "prompt_3", "negative_prompt_2", "negative_prompt_3"),
-        *("true_cfg_scale", "max_sequence_length", "pipeline_options"),
-    )
+    LATER: ClassVar[tuple[str, ...]] = ("fast", *PipelineFields.LATER)
 
     prompt: str = ""
     negative_prompt: str = ""
@@ -123,25 +84,11 @@ class Experiment(Spec):
     model: str = EMBEDDED
     record: Record = field(default_factory=Record)
     fast: bool = False
-    image: Picture | Any = None
-    strength: float | None = None
-    mask_image: Picture | Any = None
-    control_image: Picture | Any = None
-    controlnet_conditioning_scale: float | None = None
-    prompt_2: str | None = None
-    prompt_3: str | None = None
-    negative_prompt_2: str | None = None
-    negative_prompt_3: str | None = None
-    true_cfg_scale: float | None = None
-    max_sequence_length: int | None = None
-    pipeline_options: Mapping[str, Any] | Options = ()
 
     def __post_init__(self) -> None:
-        for name, mode in PICTURES.items():
-            self._set(name, _picture(name, getattr(self, name), mode))
         super().__post_init__()
-        for name in ("prompt", "negative_prompt", "solver", "model", "curve", *FURTHER_PROMPTS):
-            if name in REQUIRED_TEXTS or getattr(self, name) is not None:
+        for name in ("prompt", "negative_prompt", "solver", "model", "curve"):
+            if name != "curve" or self.curve is not None:
                 check_text(name, getattr(self, name))
         for name in OPTIONS:
             self._set(name, options_of(name, getattr(self, name)))
@@ -160,29 +107,11 @@ class Experiment(Spec):
             raise ValueError(f"record must be a Record, got {shown(self.record)}.")
         if not isinstance(self.fast, bool):
             raise ValueError(f"fast must be True or False, got {shown(self.fast)}.")
-        self._check_pipeline_fields()
 
     @property
     def pictures(self) -> dict[str, Picture]:
-        """The pictures that are set, by their field."""
-        found = {name: getattr(self, name) for name in PICTURES}
-        return {name: picture for name, picture in found.items() if picture is not None}
-
-    def with_pictures(self, by_hash: Mapping[str, Any]) -> Self:
-        """Return the experiment with pixels for those of its pictures that have none.
-
-        Args:
-            by_hash: Images, paths or pictures by the hash of the picture; may lack some.
-
-        Raises:
-            ValueError: If the pixels are not those of the hash; the message names both.
-        """
-        found = {
-            name: picture.with_pixels(by_hash[picture.hash])
-            for name, picture in self.pictures.items()
-            if not picture.has_pixels and picture.hash in by_hash
-        }
-        return self.with_(**found) if found else self
+        """The pictures that it starts from, by their field."""
+        return self.source_pictures
 
     def to_json(self) -> str:
         """Return the canonical JSON: sorted keys, no spaces, ASCII, whole numbers without a point.
@@ -190,32 +119,6 @@ class Experiment(Spec):
         Equal experiments have equal JSON, however their numbers were written.
         """
         return canonical(_whole(self.to_dict()))
-
-    def _check_pipeline_fields(self) -> None:
-        """Check what pipelines take beyond words, steps and guidance."""
-        for name, needed in NEEDS.items():
-            if getattr(self, name) is not None and getattr(self, needed) is None:
-                what = shown(getattr(self, name)) if name not in PICTURES else "a picture"
-                raise ValueError(f"{name} needs {needed}, which is None; got {what}.")
-        if self.strength is not None:
-            self._set("strength", real("strength", self.strength, 0.0, 1.0))
-            if not self.strength:
-                raise ValueError("strength must be above 0, got 0; 0 would leave image as it is.")
-        scale = self.controlnet_conditioning_scale
-        if scale is not None:
-            value = real("controlnet_conditioning_scale", scale, 0.0, 10.0)
-            self._set("controlnet_conditioning_scale", value)
-        if self.true_cfg_scale is not None:
-            self._set("true_cfg_scale", real("true_cfg_scale", self.true_cfg_scale))
-        if self.max_sequence_length is not None:
-            check_integer("max_sequence_length", self.max_sequence_length, low=1, high=4096)
-        names = {field.name: field.name for field in fields(self)} | OTHER_NAMES
-        for name in dict(self.pipeline_options):
-            if name in names:
-                raise ValueError(
-                    f"pipeline_options has {name!r}, which is the field {names[name]!r} of the"
-                    " experiment; set that instead."
-                )
 
 
 def check_size(experiment: Experiment) -> None:
@@ -237,17 +140,6 @@ def check_size(experiment: Experiment) -> None:
             f"an experiment must be at most {MAX_JSON:,} characters of JSON, got {length:,};"
             " shorten its options."
         )
-
-
-def _picture(name: str, value: Any, mode: str) -> Picture | None:
-    """Return a field's value as a picture of a mode; a mapping is one without its pixels."""
-    if value is None:
-        return None
-    try:
-        picture = Picture.from_dict(value) if isinstance(value, Mapping) else value
-        return Picture.of(picture, mode)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
 
 
 def _check_side(name: str, value: object) -> None:

@@ -7,16 +7,17 @@ opened all the same; only running it again needs the picture.
 import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sdlab.errors import StoreError
 from sdlab.runs.png import png_bytes
 from sdlab.runs.reading import PICTURE_LIMIT, png_size, read_file
 
 if TYPE_CHECKING:
-    from sdlab.experiment.experiment import Experiment
     from sdlab.experiment.picture import Picture
+    from sdlab.experiment.pipeline_fields import PipelineFields
 
+S = TypeVar("S", bound="PipelineFields")
 PATTERN = f"input-{'[0-9a-f]' * 16}.png"
 
 
@@ -25,25 +26,23 @@ def picture_path(folder: Path, picture: "Picture") -> Path:
     return folder / f"input-{picture.hash}.png"
 
 
-def save_pictures(experiment: "Experiment", folder: Path) -> None:
+def save_pictures(spec: "PipelineFields", folder: Path) -> None:
     """Write those of an experiment's pictures that have pixels to a folder, each once."""
-    for picture in set(experiment.pictures.values()):
+    for picture in set(spec.source_pictures.values()):
         if picture.has_pixels:
             picture_path(folder, picture).write_bytes(png_bytes(picture.image))
 
 
-def read_pictures(
-    experiment: "Experiment", folders: Iterable[Path]
-) -> "tuple[Experiment, list[str]]":
+def read_pictures(spec: S, folders: Iterable[Path]) -> tuple[S, list[str]]:
     """Return an experiment with the pixels that are found, and a sentence for each that is not.
 
     Args:
-        experiment: Whose pictures may lack pixels.
+        spec: An experiment, or a comparison, whose pictures may lack pixels.
         folders: Where to look, one after the other.
     """
     places = list(folders)
     found, notes = {}, []
-    for picture in {p for p in experiment.pictures.values() if not p.has_pixels}:
+    for picture in {p for p in spec.source_pictures.values() if not p.has_pixels}:
         trouble = f"Picture {picture.hash}, which this run starts from, is not at hand"
         for path in (picture_path(folder, picture) for folder in places):
             try:
@@ -55,7 +54,7 @@ def read_pictures(
                 trouble = f"The picture that this run starts from is damaged: {error}"
         if picture.hash not in found:
             notes.append(f"{trouble.rstrip('.')}. The run cannot be made again without it.")
-    return experiment.with_pictures(found), sorted(notes)
+    return spec.with_pictures(found), sorted(notes)
 
 
 def read_picture(path: Path, picture: "Picture") -> "Picture":
@@ -79,7 +78,7 @@ def read_picture(path: Path, picture: "Picture") -> "Picture":
         raise StoreError(f"{path} cannot be read as a PNG: {error}.") from error
 
 
-def folders_with(root: Path, experiment: "Experiment") -> list[Path]:
+def folders_with(root: Path, spec: "PipelineFields") -> list[Path]:
     """Return the run folders under ``root`` that have one of an experiment's pictures."""
-    names = {picture_path(root, picture).name for picture in experiment.pictures.values()}
+    names = {picture_path(root, picture).name for picture in spec.source_pictures.values()}
     return [path.parent for name in names for path in sorted(root.glob(f"*/{name}"))]

@@ -1,6 +1,9 @@
 """A comparison's fields are checked, its budgets become steps, and it comes back from its JSON."""
 
+import json
+
 import pytest
+from PIL import Image
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
@@ -99,3 +102,23 @@ def test_entrants_may_be_named_only():
         Comparison((5,), ("a",))
     with pytest.raises(ValueError, match="entrants must be a list, got 5"):
         Comparison(5, ("a",))
+
+
+def test_pictures_and_further_fields_are_those_of_every_run():
+    picture = Image.new("RGB", (16, 8), "red")
+    given = {"image": picture, "strength": 0.5, "prompt_2": "two", "pipeline_options": {"a": 1}}
+    asked = Comparison(["euler", "heun"], ["a cat", "a dog"], **given)
+    assert asked.id != Comparison(["euler", "heun"], ["a cat", "a dog"]).id
+    of_references = [run for one in asked.references() for run in (one.fine, one.coarse)]
+    for experiment in [*(cell.experiment for cell in asked.cells({})), *of_references]:
+        assert experiment.of_pipeline == asked.of_pipeline and experiment.image.has_pixels
+    again = Comparison.from_dict(json.loads(asked.to_json()))
+    assert again == asked and again.id == asked.id and not again.image.has_pixels
+    assert again.with_pictures({asked.image.hash: picture}).image.has_pixels
+
+
+def test_further_fields_are_checked_like_an_experiments():
+    with pytest.raises(ValueError, match="strength needs image"):
+        Comparison(["euler"], ["a cat"], strength=0.5)
+    with pytest.raises(ValueError, match="which is the experiment field 'prompt'"):
+        Comparison(["euler"], ["a cat"], pipeline_options={"prompt": "two"})

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -203,3 +204,17 @@ def test_where_a_run_is_gone_no_zip_with_runs_is_begun(stored, tmp_path):
     with pytest.raises(StoreError, match="There is no run in"):
         write_zip(open_result(root, result.id), stream, tmp_path, runs=True)
     assert not stream.getvalue()
+
+
+def test_the_pictures_that_runs_start_from_are_kept_with_it(measured, tmp_path):
+    picture = Image.new("RGB", (16, 8), "red")
+    spec = measured[1].comparison.with_(image=picture, strength=0.5)
+    result = replace(measured[1], comparison=spec)
+    place = result.save(tmp_path)
+    name = f"input-{spec.image.hash}.png"
+    opened = open_result(tmp_path, spec.id)
+    assert opened.comparison == spec and opened.comparison.image.has_pixels
+    write_zip(opened, stream := io.BytesIO())
+    assert zipfile.ZipFile(stream).read(name) == (place / name).read_bytes()
+    (place / name).unlink()
+    assert not open_result(tmp_path, spec.id).comparison.image.has_pixels

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from sdlab import Experiment
-from sdlab.experiment.experiment import PICTURES, check_size
+from sdlab.experiment.experiment import check_size
 from sdlab.experiment.picture import Picture
+from sdlab.experiment.pipeline_fields import PICTURES
 
 COLOURS = Image.fromarray(np.arange(8 * 6 * 3, dtype=np.uint8).reshape(6, 8, 3))
 HASH = "75f6755a97a08bcd"
@@ -160,10 +161,13 @@ def test_defaults_are_left_out(given):
         ({"true_cfg_scale": float("nan")}, "true_cfg_scale must be finite, got nan"),
         ({"max_sequence_length": 0}, "max_sequence_length must be from 1 to 4096, got 0"),
         ({"max_sequence_length": 1.5}, "max_sequence_length must be a whole number, got 1.5"),
-        ({"pipeline_options": {"strength": 1}}, "has 'strength', which is the field 'strength'"),
+        (
+            {"pipeline_options": {"strength": 1}},
+            "which is the experiment field 'strength'; set that",
+        ),
         (
             {"pipeline_options": {"num_inference_steps": 4}},
-            "has 'num_inference_steps', which is the field 'num_steps' of the experiment; set that",
+            "has 'num_inference_steps', which is the experiment field 'num_steps'; set that",
         ),
         ({"pipeline_options": {"a": object()}}, r"pipeline_options\['a'\] must be finite JSON"),
     ],
