@@ -2,11 +2,15 @@
 
     e_i = E[id_i]                     the token embedding, a row of a table: no context, no order
     h_i^0 = e_i + p_i                 with the position embedding: what enters the first layer
-    c_i = LN(h_i^L)                   the contextual embedding: what the U-Net is given
+    c_i = LN(h_i^L)                   the contextual embedding: what the network is given
 
-As the encoder is causal, c_i depends on id_0 ... id_i only. Two prompts that begin alike have equal
-vectors up to their first different token; and the start token's vector is the same for every
+As CLIP's encoder is causal, c_i depends on id_0 ... id_i only. Two prompts that begin alike have
+equal vectors up to their first different token; and the start token's vector is the same for every
 prompt.
+
+T5's encoder is not causal: each c_i depends on the whole prompt, and on the pads too unless the
+pipeline masks them. It has no position embedding, so that h_i^0 = e_i: order enters each layer's
+attention, as a bias b(j - i) by distance. It has no start token, and no vector of the whole prompt.
 """
 
 from collections.abc import Mapping
@@ -17,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sdlab.text.parts import TextPart, text_part
-from sdlab.text.self_attention import recorded
+from sdlab.text.parts import TextPart, text_part, tokenizers
+from sdlab.text.pipeline_tokens import prompt_texts
+from sdlab.text.reading import read
+from sdlab.text.self_attention import MEAN, recorded
 from sdlab.text.tokens import labels, token_tensors, tokens
 
 if TYPE_CHECKING:
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """A prompt encoded; all arrays are NumPy's, n = 77 positions, D the encoder's width.
+    """A prompt encoded; all arrays are NumPy's, n positions (CLIP: 77), D the encoder's width.
 
     Attributes:
         part: The text encoder's name.
@@ -40,8 +46,10 @@ class Encoding:
         masks_pads: Whether the encoder was given the mask, so that pads are hidden.
         token: Token embeddings e, float32 [n, D].
         entering: What enters the first layer, e + p, float32 [n, D].
-        contextual: Contextual embeddings c, as the U-Net is given them, float32 [n, D].
+        contextual: Contextual embeddings c, as the network is given them, float32 [n, D].
         attention: Self-attention, float32 [layers, heads, n, n], if it was recorded.
+        causal: Whether a position sees only those before it: CLIP's do, T5's do not.
+        pooled: Whether the pipeline uses only one vector of the prompt, not this sequence.
     """
 
     part: str
@@ -54,10 +62,12 @@ class Encoding:
     entering: np.ndarray
     contextual: np.ndarray
     attention: np.ndarray | None = None
+    causal: bool = True
+    pooled: bool = False
 
     @property
     def kinds(self) -> np.ndarray:
-        """Kind of each position: "start", "word", "end" or "pad"; [n]."""
+        """Kind of each position: "start", "word", "end", "pad" or "template"; [n]."""
         return self.tokens.loc[~self.tokens["cut"], "kind"].to_numpy(str)
 
     @property
@@ -71,80 +81,123 @@ def encode(
     prompt: str,
     part: str | None = None,
     clip_skip: int = 0,
-    attention: bool = False,
+    attention: bool | str = False,
 ) -> Encoding:
     """Return the encoding of a prompt, computed by the same call that the pipeline makes.
 
     Args:
         source: A loaded model or a diffusers pipeline.
         prompt: Any text.
-        part: "text_encoder" or "text_encoder_2"; the first by default.
+        part: "text_encoder", "text_encoder_2", ...; the first by default.
         clip_skip: Layers to leave out at the end, as diffusers counts them: 1 takes the output of
-            the last layer but one (SDXL always leaves out one more).
-        attention: Whether to record the self-attention, of all layers that are used.
+            the last layer but one (SDXL always leaves out one more). 0 for T5.
+        attention: Whether to record the self-attention, of all layers that are used; "mean" for
+            the mean of the heads alone, as one head.
 
     Raises:
         ValueError: If the part is unknown or so many layers cannot be left out.
-        ModelError: If the text encoder is not CLIP's.
+        ModelError: If the text encoder is neither CLIP's nor T5's.
     """
     chosen = text_part(source, part)
-    tensors = token_tensors(chosen.tokenizer, prompt)
-    vectors, maps = _vectors(chosen, tensors, clip_skip, attention)
+    table, tensors, masks_pads = _given(source, chosen, prompt)
+    vectors, maps = _vectors(chosen, tensors, masks_pads, clip_skip, bool(attention))
+    if attention == MEAN:
+        maps = [one.mean(dim=0, keepdim=True) for one in maps]
     return Encoding(
         part=chosen.name,
         prompt=prompt,
-        tokens=tokens(chosen.tokenizer, prompt),
+        tokens=table,
         ids=tensors["input_ids"][0].numpy(),
         mask=tensors["attention_mask"][0].numpy(),
-        masks_pads=chosen.masks_pads,
+        masks_pads=masks_pads,
         attention=np.stack([_numpy(m) for m in maps]) if attention else None,
+        causal=chosen.is_clip,
+        pooled=chosen.pooled,
         **{name: _numpy(rows[0]) for name, rows in vectors.items()},
     )
 
 
+def _given(
+    source: Any, chosen: "TextPart", prompt: str
+) -> "tuple[pd.DataFrame, dict[str, Tensor], bool]":
+    """Return the token table, the ids and mask, and whether the encoder is given the mask.
+
+    Of CLIP's encoders that is known; T5 is asked what its pipeline gives it.
+    """
+    if chosen.is_clip:
+        tensors = token_tensors(chosen.tokenizer, prompt)
+        return tokens(chosen.tokenizer, prompt), tensors, chosen.masks_pads
+    import torch
+
+    pipeline = getattr(source, "pipeline", source)
+    heard = read(pipeline, prompt)
+    texts = prompt_texts(pipeline, _Asked(prompt), heard)
+    number = list(tokenizers(pipeline)).index(chosen.name)
+    table, reading = texts[number].table, texts[number].reading
+    if reading is None:
+        return table, token_tensors(pipeline, prompt, chosen.name), False
+    ids = torch.from_numpy(reading.ids)
+    mask = torch.tensor(table.loc[~table["cut"], "mask"].to_numpy())
+    tensors = {"input_ids": ids[None], "attention_mask": mask[None]}
+    return table, tensors, reading.mask is not None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A prompt alone, as an experiment would have it."""
+
+    prompt: str
+    negative_prompt: str = ""
+
+
 def _vectors(
-    chosen: "TextPart", tensors: "Mapping[str, Tensor]", clip_skip: int, attention: bool
+    chosen: "TextPart",
+    tensors: "Mapping[str, Tensor]",
+    masks_pads: bool,
+    clip_skip: int,
+    attention: bool,
 ) -> "tuple[dict[str, Tensor], list[Tensor]]":
     """Return the vectors of every position, and the attention of each layer that is used.
 
     Args:
         chosen: The text encoder.
         tensors: Its ``input_ids`` and ``attention_mask``, [1, L].
+        masks_pads: Whether it is given the mask.
         clip_skip: Layers to leave out at the end.
         attention: Whether to record the self-attention.
 
     Returns:
-        ``token``, ``entering`` and ``contextual``, each [1, L, D], and maps [1, heads, L, L].
+        ``token``, ``entering`` and ``contextual``, each [1, L, D], and maps [heads, L, L].
     """
     import torch
 
     used = _used_layers(chosen, clip_skip)
-    body, device = chosen.body, chosen.encoder.device
+    device = chosen.encoder.device
     ids = tensors["input_ids"].to(device)
-    mask = tensors["attention_mask"].to(device) if chosen.masks_pads else None
+    mask = tensors["attention_mask"].to(device) if masks_pads else None
     kept: dict[str, Tensor] = {}
 
     def keep(name: str) -> Any:
         return lambda module, args, out: kept.__setitem__(name, _tensor(out))
 
-    handles = [
-        body.embeddings.register_forward_hook(keep("entering")),
-        body.encoder.layers[used - 1].register_forward_hook(keep("layer")),
-    ]
+    handles = [chosen.layers[used - 1].register_forward_hook(keep("layer"))]
+    if chosen.is_clip:
+        handles.append(chosen.body.embeddings.register_forward_hook(keep("entering")))
     maps: list[Tensor] = []
     try:
         with torch.no_grad():
             if attention:
-                with recorded(body, mask) as maps:
+                with recorded(chosen.body, mask) as maps:
                     out = chosen.encoder(ids, attention_mask=mask)
             else:
                 out = chosen.encoder(ids, attention_mask=mask)
             contextual = _contextual(chosen, out, kept["layer"], clip_skip)
-            token = body.embeddings.token_embedding(ids)
+            token = chosen.table(ids)
     finally:
         for handle in handles:
             handle.remove()
-    vectors = {"token": token, "entering": kept["entering"], "contextual": contextual}
+    entering = kept.get("entering", token)
+    vectors = {"token": token, "entering": entering, "contextual": contextual}
     return vectors, maps[:used]
 
 
@@ -170,7 +223,8 @@ def compare(encoding: Encoding, other: Encoding) -> pd.DataFrame:
     Returns:
         ``position``, ``label``, ``kind`` and ``other_label`` (of the other prompt); ``same_token``;
         ``same_so_far``, whether all tokens up to here are the same, so that causality makes the
-        vectors equal; ``distance``, Euclidean; ``relative``, over the other's norm; ``cosine``.
+        vectors equal (of T5, whether all tokens are); ``distance``, Euclidean; ``relative``, over
+        the other's norm; ``cosine``.
 
     Raises:
         ValueError: If they come from two different encoders.
@@ -186,7 +240,7 @@ def compare(encoding: Encoding, other: Encoding) -> pd.DataFrame:
     table = _positions(encoding)
     table["other_label"] = labels(other.tokens)
     table["same_token"] = encoding.ids == other.ids
-    table["same_so_far"] = np.logical_and.accumulate(same)
+    table["same_so_far"] = np.logical_and.accumulate(same) if encoding.causal else same.all()
     distance = np.linalg.norm(encoding.contextual - other.contextual, axis=1)
     table["distance"] = distance
     table["relative"] = distance / np.maximum(np.linalg.norm(other.contextual, axis=1), 1e-12)
@@ -195,8 +249,8 @@ def compare(encoding: Encoding, other: Encoding) -> pd.DataFrame:
 
 
 def _used_layers(part: TextPart, clip_skip: int) -> int:
-    layers = len(part.body.encoder.layers)
-    most = layers - 1 - part.skipped
+    layers = len(part.layers)
+    most = layers - 1 - part.skipped if part.is_clip else 0
     if not isinstance(clip_skip, Integral) or not 0 <= clip_skip <= most:
         raise ValueError(
             f"clip_skip must be from 0 to {most} for a text encoder of {layers} layers, "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sdlab.models.quiet import quiet
 from sdlab.text.parts import tokenizers
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def read(pipeline: Any, prompt: str, asked: int | None = None) -> list[Reading]:
     given |= {"prompt": prompt, "do_classifier_free_guidance": False}
     given |= {} if asked is None else {"max_sequence_length": asked}
     known = set(inspect.signature(encode).parameters)
-    with readings(pipeline) as heard, torch.no_grad(), suppress(TypeError):
+    with readings(pipeline) as heard, quiet(), torch.no_grad(), suppress(TypeError):
         encode(**{name: value for name, value in given.items() if name in known})
     return heard
 

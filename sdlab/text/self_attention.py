@@ -4,13 +4,17 @@ CLIP's text encoder is causal: position i attends to positions 0 ... i, so that 
 the words that follow. A = softmax(q k^T / sqrt(d) + M) with M = -inf above the diagonal, and also
 at the pads where a pipeline passes the attention mask (SD 1.x and SDXL do not).
 
+T5's encoder has no causal mask and no scale, but a bias by distance, which its first layer holds
+for all (UMT5: each its own): A = softmax(q k^T + b + M), with M at the pads alone.
+
 The encoder computes with fused kernels that return no A. Hooks on ``q_proj`` and ``k_proj`` read q
 and k, and A is computed again from them in float32; the encoder's result stays the same bit for
 bit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +29,39 @@ if TYPE_CHECKING:
     from sdlab.text.encoder import Encoding
 
 MEAN = "mean"
-KINDS = ("start", "word", "end", "pad")
+KINDS = ("start", "template", "word", "end", "pad")
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The attention of one layer, as the two families of encoders have it.
+
+    Attributes:
+        queries: The module that makes q.
+        keys: The module that makes k.
+        count: How many heads.
+        scale: What scores are multiplied by.
+        bias: Called with (n, n), gives what is added to the scores, [1, heads, n, n]; None for
+            CLIP, which is causal instead.
+    """
+
+    queries: Any
+    keys: Any
+    count: int
+    scale: float
+    bias: "Callable[[int, int], Tensor] | None"
+
+
+def _layers(body: Any) -> list[Heads]:
+    if not hasattr(body, "block"):
+        own = [layer.self_attn for layer in body.encoder.layers]
+        return [Heads(one.q_proj, one.k_proj, one.num_heads, one.scale, None) for one in own]
+    own = [block.layer[0].SelfAttention for block in body.block]
+    holders = [one if one.has_relative_attention_bias else own[0] for one in own]
+    return [
+        Heads(one.q, one.k, one.n_heads, 1.0, holder.compute_bias)
+        for one, holder in zip(own, holders, strict=True)
+    ]
 
 
 @contextmanager
@@ -33,7 +69,7 @@ def recorded(body: Any, pads: "Tensor | None" = None) -> "Iterator[list[Tensor]]
     """Record the attention of every layer while the encoder runs inside the ``with``.
 
     Args:
-        body: The module that has ``encoder.layers``, see ``TextPart.body``.
+        body: The module that has the layers, see ``TextPart.body``.
         pads: The attention mask handed to the encoder, [1, n], or None.
 
     Yields:
@@ -47,20 +83,19 @@ def recorded(body: Any, pads: "Tensor | None" = None) -> "Iterator[list[Tensor]]
     def keep_queries(layer: int, out: "Tensor") -> None:
         queries[layer] = out
 
-    def keep_map(layer: int, attention: Any, keys: "Tensor") -> None:
-        maps.append(_probabilities(queries.pop(layer), keys, attention, pads))
+    def keep_map(layer: int, head: "Heads", keys: "Tensor") -> None:
+        maps.append(_probabilities(queries.pop(layer), keys, head, pads))
 
     try:
-        for i, layer in enumerate(body.encoder.layers):
-            attention = layer.self_attn
+        for i, heads in enumerate(_layers(body)):
             handles.append(
-                attention.q_proj.register_forward_hook(
+                heads.queries.register_forward_hook(
                     lambda module, args, out, i=i: keep_queries(i, out)
                 )
             )
             handles.append(
-                attention.k_proj.register_forward_hook(
-                    lambda module, args, out, i=i, of=attention: keep_map(i, of, out)
+                heads.keys.register_forward_hook(
+                    lambda module, args, out, i=i, of=heads: keep_map(i, of, out)
                 )
             )
         yield maps
@@ -73,12 +108,14 @@ def masks(encoding: "Encoding") -> dict[str, np.ndarray]:
     """Return the masks, boolean, True where a query may look.
 
     Returns:
-        ``causal`` [n, n], query by key; ``padding`` [n, n], the tokenizer's attention mask, the
-        same for every query; ``allowed`` [n, n], what the encoder really uses: causal alone,
-        unless the pipeline passes the mask.
+        ``causal`` [n, n], query by key, True everywhere for T5; ``padding`` [n, n], the tokenizer's
+        attention mask, the same for every query; ``allowed`` [n, n], what the encoder really uses:
+        causal alone, unless the pipeline passes the mask.
     """
     n = len(encoding.ids)
-    causal = np.tril(np.ones((n, n), bool))
+    causal = np.ones((n, n), bool)
+    if encoding.causal:
+        causal = np.tril(causal)
     padding = np.broadcast_to(encoding.mask.astype(bool), (n, n)).copy()
     allowed = causal & padding if encoding.masks_pads else causal
     return {"causal": causal, "padding": padding, "allowed": allowed}
@@ -144,7 +181,7 @@ def mask_table(encoding: "Encoding") -> pd.DataFrame:
     pads = "pad, hidden" if encoding.masks_pads else "pad, seen"
     rows = []
     for query in range(n):
-        known = query + 1
+        known = query + 1 if encoding.causal else n
         rows.append((query, 0, min(known, end), "seen"))
         rows.append((query, end, known, pads))
         rows.append((query, known, n, "future, hidden"))
@@ -190,7 +227,8 @@ def heads_table(encoding: "Encoding") -> pd.DataFrame:
     Returns:
         ``layer``, ``head`` and, averaged over those queries: ``start``, ``previous``, ``self``,
         the attention to the start token, to the position before, to itself (at position 1 the
-        start is the one before, and counts as both); ``entropy`` in nat.
+        start is the one before, and counts as both); ``entropy`` in nat. T5 has no start token:
+        ``start`` is its first position, which has none before it.
     """
     maps = _maps(encoding)
     queries = np.flatnonzero(np.isin(encoding.kinds, ("word", "end")))
@@ -199,7 +237,7 @@ def heads_table(encoding: "Encoding") -> pd.DataFrame:
     layer, head = np.indices(maps.shape[:2]).reshape(2, -1)
     values = {
         "start": maps[:, :, queries, 0],
-        "previous": maps[:, :, queries, queries - 1],
+        "previous": maps[:, :, queries, np.maximum(queries - 1, 0)],
         "self": maps[:, :, queries, queries],
         "entropy": entropy,
     }
@@ -214,15 +252,18 @@ def _maps(encoding: "Encoding") -> np.ndarray:
 
 
 def _probabilities(
-    queries: "Tensor", keys: "Tensor", attention: Any, pads: "Tensor | None"
+    queries: "Tensor", keys: "Tensor", heads: Heads, pads: "Tensor | None"
 ) -> "Tensor":
     import torch
 
     n = queries.shape[1]
-    shape = (n, attention.num_heads, attention.head_dim)
-    q, k = (t.detach()[0].float().view(shape).transpose(0, 1) for t in (queries, keys))
-    scores = q @ k.transpose(1, 2) * attention.scale
-    hidden = torch.ones(n, n, dtype=torch.bool, device=scores.device).triu(1)
+    q, k = (t.detach()[0].float().view(n, heads.count, -1).transpose(0, 1) for t in (queries, keys))
+    scores = q @ k.transpose(1, 2) * heads.scale
+    hidden = torch.zeros(n, n, dtype=torch.bool, device=scores.device)
+    if heads.bias is None:
+        hidden = (~hidden).triu(1)
+    else:
+        scores = scores + heads.bias(n, n)[0].float()
     if pads is not None:
         hidden = hidden | (pads[0] == 0)
     shares: Tensor = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)

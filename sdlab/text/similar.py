@@ -13,7 +13,8 @@ import pandas as pd
 from sdlab.errors import unknown
 from sdlab.text.encoder import Encoding
 from sdlab.text.parts import text_part
-from sdlab.text.tokens import labels, piece_text
+from sdlab.text.pieces import piece_text, writes_bytes
+from sdlab.text.tokens import labels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +31,7 @@ def cosines(encoding: Encoding, space: str = "contextual") -> np.ndarray:
 
     Args:
         encoding: Of a prompt.
-        space: "contextual", what the U-Net is given, or "token", rows of the embedding table.
+        space: "contextual", what the network is given, or "token", rows of the embedding table.
 
     Raises:
         ValueError: If the space is another.
@@ -49,7 +50,7 @@ def cosine_table(
     Args:
         encoding: Of a prompt.
         space: "contextual" or "token".
-        last: The last position to list; None for all 77.
+        last: The last position to list; None for all.
     """
     matrix = cosines(encoding, space)
     n = len(matrix) if last is None else last + 1
@@ -78,7 +79,7 @@ def nearest(
     Args:
         source: The model or pipeline that made the encoding.
         encoding: Of a prompt.
-        position: Whose vector, 0 ... 76.
+        position: Whose vector, from 0 (CLIP: to 76).
         space: Which of its vectors, "contextual" or "token"; the entries are token embeddings
             either way.
         count: How many to list.
@@ -96,15 +97,16 @@ def nearest(
         raise ValueError(f"count must be at least 1, got {count}.")
     vector = _vectors(encoding, space)[position]
     part = text_part(source, encoding.part)
-    rows = part.body.embeddings.token_embedding.weight
+    rows = part.table.weight
     ids, scores, alike = _top(rows, vector, count, int(encoding.ids[position]))
-    pieces = part.tokenizer.convert_ids_to_tokens(ids)
+    bytes_ = writes_bytes(part.tokenizer)
+    pieces = [piece or "" for piece in part.tokenizer.convert_ids_to_tokens(ids)]
     return pd.DataFrame(
         {
             "rank": range(1, len(ids) + 1),
             "id": ids,
             "piece": pieces,
-            "text": [piece_text(piece) for piece in pieces],
+            "text": [piece_text(piece, bytes_) for piece in pieces],
             "cosine": scores,
             "alike": alike,
         }
