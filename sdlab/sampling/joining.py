@@ -3,9 +3,13 @@
 Nothing is known of the network but its arguments. Its first one says how many pictures a call is
 for: a tensor's first side, or the length of a list with one entry a picture. A tensor with that
 first side is joined; one without, such as the places of a picture's patches, must be the same in
-all calls, and so must every plain value, or the calls do not share.
+all calls, and so must every plain value, or the calls do not share. The few arguments of which the
+sides tell the wrong thing are known by name.
+
+Some pipelines change the network itself for as long as they run, and can only run alone.
 """
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,12 +18,36 @@ from torch import Tensor
 
 from sdlab.sampling.pipeline_process import Call
 
-UNBATCHED = ("img_ids", "txt_ids", "image_rotary_emb", "ids_restore")
-"""Arguments that never have a batch side where they have two, whatever their first one measures."""
+UNBATCHED = {
+    "control_hidden_states_scale": 1,
+    "freqs_cis": 2,
+    "ids_restore": 2,
+    "image_rotary_emb": 2,
+    "img_ids": 2,
+    "txt_ids": 2,
+}
+"""Arguments without a batch side where they have so many, whatever their first one measures."""
+SECOND = ("encoder_hidden_states_llama3",)
+"""Arguments whose batch side is the second one; their first counts a text encoder's layers."""
+CHANGING = ("attn_proc", "attention_control", "prepare_unet", "enable_fuser")
+"""What a pipeline's call says where it puts something of its own into the network's layers."""
 
 
 class Apart(Exception):
     """The calls cannot share one: says which argument keeps them apart."""
+
+
+def alone_because(pipeline: type) -> str | None:
+    """Return why runs of a pipeline's class must not overlap, or None if they may.
+
+    Perturbed attention (PAG), attend-and-excite and the like put processors of their own into the
+    network while they run and take them out at the end: another run would be given them too. They
+    also split the batch by place, so that calls of theirs cannot be joined.
+    """
+    source = inspect.getsource(pipeline.__call__)
+    if not any(word in source for word in CHANGING):
+        return None
+    return f"{pipeline.__name__} changes its network's attention while it runs"
 
 
 def rows(call: Call) -> int:
@@ -37,12 +65,18 @@ def join(calls: Sequence[Call]) -> dict[str, Any]:
     Raises:
         Apart: If an argument differs where it has no batch side.
     """
+    if len(calls) == 1:
+        return calls[0].arguments
     first, sizes = calls[0], [rows(call) for call in calls]
     names = list(first.arguments)
     for call in calls:
         if call.network != first.network or list(call.arguments) != names:
             raise Apart("the networks or the names of their arguments")
-    return {name: _joined(name, [call.arguments[name] for call in calls], sizes) for name in names}
+    by_picture = isinstance(next(iter(first.arguments.values())), list)
+    return {
+        name: _joined(name, [call.arguments[name] for call in calls], sizes, by_picture)
+        for name in names
+    }
 
 
 def part(output: Any, sizes: Sequence[int]) -> list[Any]:
@@ -66,7 +100,7 @@ def part(output: Any, sizes: Sequence[int]) -> list[Any]:
     return [output] * len(sizes)
 
 
-def _joined(name: str, values: list[Any], sizes: list[int]) -> Any:
+def _joined(name: str, values: list[Any], sizes: list[int], by_picture: bool) -> Any:
     first = values[0]
     if any(type(value) is not type(first) for value in values):
         raise Apart(name)
@@ -75,16 +109,19 @@ def _joined(name: str, values: list[Any], sizes: list[int]) -> Any:
     if isinstance(first, dict):
         if any(value.keys() != first.keys() for value in values):
             raise Apart(name)
-        return {key: _joined(key, [value[key] for value in values], sizes) for key in first}
+        return {
+            key: _joined(key, [value[key] for value in values], sizes, by_picture) for key in first
+        }
     if isinstance(first, list) and all(
-        len(value) == size and not _holds_batches(value, size)
+        len(value) == size and (by_picture or not _holds_batches(value, size))
         for value, size in zip(values, sizes, strict=True)
     ):
         return [entry for value in values for entry in value]  # one entry a picture
     if isinstance(first, (list, tuple)):
         if any(len(value) != len(first) for value in values):
             raise Apart(name)
-        return type(first)(_joined(name, list(entry), sizes) for entry in zip(*values, strict=True))
+        entries = zip(*values, strict=True)
+        return type(first)(_joined(name, list(entry), sizes, by_picture) for entry in entries)
     if any(value != first for value in values):
         raise Apart(name)
     return first
@@ -92,7 +129,7 @@ def _joined(name: str, values: list[Any], sizes: list[int]) -> Any:
 
 def _holds_batches(value: list[Any], size: int) -> bool:
     """Return whether a list's tensors have a batch side each, as a ControlNet's residuals do."""
-    return all(isinstance(v, Tensor) and v.ndim == 4 and len(v) == size for v in value)
+    return all(isinstance(v, Tensor) and v.ndim > 1 and len(v) == size for v in value)
 
 
 def _joined_tensors(name: str, values: list[Tensor], sizes: list[int]) -> Tensor:
@@ -101,12 +138,14 @@ def _joined_tensors(name: str, values: list[Tensor], sizes: list[int]) -> Tensor
         raise Apart(name)
     if first.ndim == 0:  # a timestep for all pictures of a call
         return torch.cat([v.expand(size) for v, size in zip(values, sizes, strict=True)])
-    batched = all(len(v) == size for v, size in zip(values, sizes, strict=True))
-    if batched and not (name in UNBATCHED and first.ndim == 2):
-        if any(v.shape[1:] != first.shape[1:] for v in values):
+    side = 1 if name in SECOND else 0
+    batched = all(v.shape[side] == size for v, size in zip(values, sizes, strict=True))
+    if batched and UNBATCHED.get(name) != first.ndim:
+        others = [v.movedim(side, 0).shape[1:] for v in values]
+        if any(shape != others[0] for shape in others):
             raise Apart(name)
-        return torch.cat(values)
-    if first.ndim == 1 and all(len(v) == 1 for v in values):
+        return torch.cat(values, side)
+    if name not in UNBATCHED and first.ndim == 1 and all(len(v) == 1 for v in values):
         return torch.cat([v.expand(size) for v, size in zip(values, sizes, strict=True)])
     if any(not torch.equal(v, first) for v in values):
         raise Apart(name)

@@ -7,7 +7,8 @@ the pipeline's code, so words, packing, masks, ControlNets and guidance are as i
 them, and a process driven alone gives the pipeline's own result bit for bit.
 
 Whether gradients and autocast are on belongs to the thread, not to the greenlet, so both are kept
-apart at every switch.
+apart at every switch. So are torch's global random numbers, which some pipelines draw from beside
+the generator that they are given: each run has its own, and nobody else's are moved.
 """
 
 import contextvars
@@ -42,7 +43,7 @@ class _Run(greenlet.greenlet):  # type: ignore[misc]
 
 
 class _Mode:
-    """What torch keeps for the thread: gradients, inference mode's absence of them, autocast."""
+    """What torch keeps for all: gradients, autocast, and the state of the random numbers."""
 
     def __init__(self) -> None:
         self._kinds = ("cpu", "cuda")
@@ -53,6 +54,14 @@ class _Mode:
         self._grad = torch.is_grad_enabled()
         self._autocast = [torch.is_autocast_enabled(kind) for kind in self._kinds]
         self._dtypes = [torch.get_autocast_dtype(kind) for kind in self._kinds]
+        self._random = torch.get_rng_state()
+        self._cuda_random = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
+
+    def seed(self, seed: int) -> None:
+        """Let the random numbers begin as after ``torch.manual_seed(seed)``."""
+        self._random = torch.Generator().manual_seed(seed).get_state()
+        if self._cuda_random is not None:
+            self._cuda_random = torch.Generator("cuda").manual_seed(seed).get_state()
 
     def restore(self) -> None:
         """Put the thread into the state noted."""
@@ -60,9 +69,12 @@ class _Mode:
         for kind, on, dtype in zip(self._kinds, self._autocast, self._dtypes, strict=True):
             torch.set_autocast_enabled(kind, on)
             torch.set_autocast_dtype(kind, dtype)
+        torch.set_rng_state(self._random)
+        if self._cuda_random is not None:
+            torch.cuda.set_rng_state(self._cuda_random)
 
 
-def pipeline_process(call: Callable[[], Any]) -> Process:
+def pipeline_process(call: Callable[[], Any], seed: int | None = None) -> Process:
     """Return a call of a pipeline as a process.
 
     Its networks must be ``intercepted``. ``close()`` unwinds the call: its ``finally`` blocks run,
@@ -70,8 +82,12 @@ def pipeline_process(call: Callable[[], Any]) -> Process:
 
     Args:
         call: Calls the pipeline, ``lambda: pipe("a parrot", generator=...)``.
+        seed: What torch's global random numbers begin with for this call, as after
+            ``torch.manual_seed(seed)``. None takes them as they stand.
     """
     run, mode = _Run(call), _Mode()
+    if seed is not None:
+        mode.seed(seed)
     run.gr_context = contextvars.copy_context()
 
     def switch(*answer: Any) -> Any:

@@ -4,9 +4,9 @@ import inspect
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPAGPipeline, StableDiffusionPipeline
 
-from sdlab.sampling.joining import Apart, join, part, rows
+from sdlab.sampling.joining import Apart, alone_because, join, part, rows
 from sdlab.sampling.pipeline_process import Call, intercepting, pipeline_process
 from tests import flow
 from tests.conftest import make_pipeline
@@ -227,6 +227,53 @@ def test_timesteps_lists_and_residuals_are_joined():
     assert found["shapes"] == [(1, 1), (1, 1), (1, 2), (1, 2)]
     assert [len(r) for r in found["residuals"]] == [4, 4]
     assert found["x"][:, 0].tolist() == [1, 1, 2, 2]
+
+
+def test_residuals_of_tokens_are_joined_and_layers_on_the_first_side_are_not():
+    def asked(value):
+        layers = torch.full((2, 2, 5, 3), value)
+        return made(
+            x=torch.zeros(2, 5, 3),
+            controlnet_block_samples=[torch.full((2, 5, 3), value)] * 2,
+            encoder_hidden_states_llama3=layers,
+            control_hidden_states_scale=torch.ones(2),
+        )
+
+    found = join([asked(1.0), asked(2.0)])
+    assert [tuple(r.shape) for r in found["controlnet_block_samples"]] == [(4, 5, 3)] * 2
+    assert found["encoder_hidden_states_llama3"].shape == (2, 4, 5, 3)
+    assert found["encoder_hidden_states_llama3"][1, :, 0, 0].tolist() == [1, 1, 2, 2]
+    assert found["control_hidden_states_scale"].tolist() == [1, 1]
+
+
+def test_pipelines_that_change_their_network_say_why_they_run_alone():
+    assert alone_because(StableDiffusionPipeline) is None
+    assert "changes its network's attention" in alone_because(StableDiffusionPAGPipeline)
+
+
+def test_global_random_numbers_are_each_run_s_own():
+    layer = torch.nn.Identity()
+
+    def work():
+        return [float(torch.rand(())) + float(layer(torch.zeros(1))) for _ in range(3)]
+
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        want = work()
+    before = torch.get_rng_state()
+    with intercepting({"layer": layer}):
+        ends, processes = [], [pipeline_process(work, seed=4) for _ in range(2)]
+        for process in processes:
+            next(process)
+        while processes:
+            for process in list(processes):
+                try:
+                    process.send(torch.zeros(1))
+                except StopIteration as stop:
+                    ends.append(stop.value)
+                    processes.remove(process)
+    assert ends == [want, want]
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_network_of_lists_is_joined_and_parted():
