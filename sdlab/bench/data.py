@@ -6,8 +6,8 @@ diffusers scheduler can take them for latents.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sdlab.denoisers.exact import ExactDenoiser
 
 
+PATHS = ("vp", "flow")
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """Data with an exact denoiser, and how many particles to send through it.
@@ -30,6 +33,8 @@ class Problem:
         denoiser: Gives the exact x0_pred, the density, draws and moments.
         particles: Start points for deterministic solvers, compared one by one.
         samples: Start points for stochastic solvers, compared by their moments.
+        path: "vp", where the levels are sigma and the coordinates VE, x0 + sigma n; or "flow",
+            where they are flow matching's times and x_t = (1 - t) x0 + t n.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Problem:
     denoiser: "ExactDenoiser"
     particles: int
     samples: int
+    path: str = "vp"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -58,18 +64,35 @@ class Problem:
         """Root mean square distance of the data from its mean, per entry."""
         return math.sqrt(float(self.denoiser.moments()[1].trace()) / self.dimension)
 
+    def signal(self, level: float) -> float:
+        """Return how much of x0 is in x at a level."""
+        return 1.0 - level if self.path == "flow" else 1.0
 
-def problem(name: "str | Problem") -> Problem:
-    """Return a problem by name; one of your own is returned as it is.
+    def noised(self, clean: "Tensor", noise: "Tensor", level: float) -> "Tensor":
+        """Return x at a level, in the shape of both."""
+        return self.signal(level) * clean + level * noise
+
+    def moments(self, level: float) -> "tuple[Tensor, Tensor]":
+        """Return mean [D] and covariance [D, D] of the data at a level."""
+        import torch
+
+        mean, covariance = self.denoiser.moments()
+        signal, own = self.signal(level), torch.eye(len(mean), dtype=torch.float64)
+        return signal * mean, signal**2 * covariance + level**2 * own
+
+
+def problem(name: "str | Problem", path: str = "vp") -> Problem:
+    """Return a problem by name; one of your own is returned as it is, on the path asked for.
 
     Raises:
-        ValueError: If there is no such problem; the message lists them.
+        ValueError: If there is no such problem, or the path is unknown; the message lists them.
     """
-    if isinstance(name, Problem):
-        return name
-    if name not in _PROBLEMS:
+    if path not in PATHS:
+        raise ValueError(unknown("path", path, PATHS))
+    if not isinstance(name, Problem) and name not in _PROBLEMS:
         raise ValueError(unknown("problem", name, _PROBLEMS))
-    return _made(name)
+    found = name if isinstance(name, Problem) else _made(name)
+    return _on_flow(found) if path == "flow" and found.path != "flow" else found
 
 
 def problems() -> pd.DataFrame:
@@ -95,6 +118,13 @@ def problems() -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+@lru_cache(maxsize=32)
+def _on_flow(found: Problem) -> Problem:
+    from sdlab.denoisers.on_flow import on_flow
+
+    return replace(found, denoiser=on_flow(found.denoiser), path="flow")
 
 
 @cache

@@ -71,6 +71,7 @@ def order(
     problem: "str | Problem" = "gaussian",
     steps: Sequence[int] = ORDER_STEPS,
     end: str = "sigma_min",
+    path: str = "vp",
     seed: int = 0,
 ) -> Order:
     """Return the order that a solver reaches; by default without the last jump to 0.
@@ -84,6 +85,7 @@ def order(
         problem: A name of ``problems()``, or a problem of your own.
         steps: Step counts.
         end: "sigma_min", or "zero" to keep the last jump.
+        path: "vp", or "flow" for flow matching's.
         seed: Of the particles and of the noise.
 
     Raises:
@@ -97,6 +99,7 @@ def order(
         curve_options=curve_options,
         options={name: options or {}},
         end=end,
+        path=path,
         seed=seed,
     )
     return fit(table)

@@ -21,12 +21,12 @@ import pandas as pd
 
 from sdlab.bench.data import Problem, problem
 from sdlab.bench.ready_solver import ReadySolver, SharedNoise, enter, is_stochastic, schedule
-from sdlab.bench.response import exact_error, exact_floor
+from sdlab.bench.response import exact_error, exact_floor, gaussian_of
 from sdlab.bench.truth import ParticleTruth, truth
-from sdlab.bench.weak import moment_error
+from sdlab.bench.weak import error_of_moments
 from sdlab.bounds import MAX_STEPS, check_whole
-from sdlab.denoisers.gaussian import Gaussian
 from sdlab.errors import check_keywords
+from sdlab.noise.flow import time_to_sigma
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
@@ -79,12 +79,14 @@ class PathOptions(TypedDict, total=False):
         curve_options: Arguments of the curve; for own solvers only.
         options: Arguments by name, for example ``{"ddim": {"eta": 1.0}}``.
         end: "zero", or "sigma_min" to leave out the last jump of sdlab's solvers.
+        path: "vp", or "flow" for flow matching: over t from noise alone at t = 1.
     """
 
     curve: str | Mapping[str, str | None] | None
     curve_options: Mapping[str, Any] | None
     options: Mapping[str, Mapping[str, Any]] | None
     end: str
+    path: str
 
 
 def errors(
@@ -95,7 +97,7 @@ def errors(
     particles: int | None = None,
     seed: int = 0,
     progress: "Progress | None" = None,
-    **path: Unpack[PathOptions],
+    **way: Unpack[PathOptions],
 ) -> pd.DataFrame:
     """Return the errors of solvers over step counts on a problem with a known truth.
 
@@ -106,10 +108,12 @@ def errors(
         particles: How many to send; the problem's own number if not given.
         seed: Of the particles and of the noise.
         progress: Called with (runs done, runs in all).
-        **path: ``curve``: how sigma falls, for all or by name; None for Stable Diffusion's own
+        **way: ``curve``: how sigma falls, for all or by name; None for Stable Diffusion's own
             spacing. ``curve_options``: arguments of the curve; for own solvers only. ``options``:
             arguments by name, for example ``{"ddim": {"eta": 1.0}}``. ``end``: "zero", or
-            "sigma_min" to leave out the last jump of sdlab's solvers. See ``PathOptions``.
+            "sigma_min" to leave out the last jump of sdlab's solvers. ``path``: "vp", or "flow",
+            where curves are laid over flow matching's times; None is then Stable Diffusion 3's
+            even times with a shift of 3. See ``PathOptions``.
 
     Returns:
         One row a solver and step count; ``COLUMNS`` says what is in it. Where a solver refuses a
@@ -119,19 +123,19 @@ def errors(
         ValueError: If a name, an option, the curve or a step count is not valid for any step count.
         TypeError: If there is no such argument.
     """
-    check_keywords(errors, path, PathOptions.__annotations__)
+    check_keywords(errors, way, PathOptions.__annotations__)
     names = [names] if isinstance(names, str) else list(names)
-    found = _problem(problem)
+    found = _problem(problem, way.get("path", "vp"))
     counts = _checked(steps)
     rows: list[dict[str, Any]] = []
     for name in names:
-        asked = _path_of(name, **path)
+        asked = _way_of(name, **way)
         own: list[dict[str, Any]] = []
         refused: ValueError | None = None
         for count in counts:
             try:
                 entrant = enter(name, count, seed=seed, **asked)
-                stochastic = is_stochastic(name, asked["options"])
+                stochastic = is_stochastic(name, asked["options"], found.path)
                 own.append(_measure(entrant, found, stochastic, particles, seed))
             except ValueError as error:
                 refused = error
@@ -144,13 +148,14 @@ def errors(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _path_of(
+def _way_of(
     name: str,
     *,
     curve: str | Mapping[str, str | None] | None = None,
     curve_options: Mapping[str, Any] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     end: str = "zero",
+    path: str = "vp",
 ) -> dict[str, Any]:
     """Return one solver's share of what ``errors`` was given for all, as ``enter`` takes it."""
     return {
@@ -158,6 +163,7 @@ def _path_of(
         "curve_options": curve_options,
         "options": dict((options or {}).get(name, {})),
         "end": end,
+        "path": path,
     }
 
 
@@ -172,20 +178,20 @@ def _measure(
         "curve": entrant.curve,
         "problem": found.name,
         "num_steps": entrant.num_steps,
-        "start": entrant.start,
-        "end": entrant.end,
+        "start": _sigma(entrant.start, found),
+        "end": _sigma(entrant.end, found),
         "measure": "weak" if stochastic else "strong",
         "note": "",
     }
     data = found.denoiser
-    if stochastic and isinstance(data, Gaussian) and entrant.name in solvers():
+    if stochastic and gaussian_of(found) is not None and entrant.name in solvers():
         begin = time.perf_counter()
-        exact = exact_error(entrant, data, seed)
+        exact = exact_error(entrant, found, seed)
         if exact is not None:
-            row |= {"floor": exact_floor(entrant, data), "seconds": time.perf_counter() - begin}
+            row |= {"floor": exact_floor(entrant, found), "seconds": time.perf_counter() - begin}
             return row | exact[0]._asdict() | {"nfe": exact[1]}
     count = particles or (found.samples if stochastic else found.particles)
-    real = truth(found, max(schedule().sigma_max, entrant.start), count, seed)
+    real = truth(found, max(schedule(found.path).sigma_max, entrant.start), count, seed)
     real.prepare((entrant.start, entrant.last, entrant.end))
     noise = SharedNoise(torch.Generator().manual_seed(seed + 1))
     last: list[Tensor] = []
@@ -200,10 +206,15 @@ def _measure(
     if not bool(torch.isfinite(x).all()):
         return row | {"error": math.nan, "note": "ends in numbers that are not finite"}
     if stochastic:
-        return row | moment_error(x, data, entrant.end)._asdict()
+        return row | error_of_moments(x, *found.moments(entrant.end))._asdict()
     row["error"] = distance(x, real.at(entrant.end), found)
     jumps = entrant.end == 0 and distance(last[0], x.double(), found) < JUMPED
     return row | ({"floor": _floor(entrant, real)} if jumps else {})
+
+
+def _sigma(level: float, found: Problem) -> float:
+    """Return the sigma of a level: of a time, on flow matching's path."""
+    return float(time_to_sigma(level)) if found.path == "flow" else level
 
 
 def distance(x: "Tensor", true: "Tensor", found: Problem) -> float:

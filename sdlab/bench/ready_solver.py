@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import unknown
 from sdlab.noise import curves
-from sdlab.noise.schedule import NoiseSchedule
+from sdlab.noise.flow import sigma_to_time
+from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.course import Course, course
 from sdlab.solvers.everyday import unknown_solver
+from sdlab.solvers.flow import flow_form
+from sdlab.solvers.probing import Probed
 from sdlab.solvers.protocol import Answer, Query
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import Solver, solvers
@@ -113,6 +116,7 @@ def enter(
     curve_options: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     end: str = "zero",
+    path: str = "vp",
     seed: int = 0,
 ) -> ReadySolver:
     """Return a solver or scheduler set up over a curve of Stable Diffusion's schedule.
@@ -125,6 +129,7 @@ def enter(
         options: Arguments of the solver, or of the scheduler's class and its ``eta``.
         end: Where sdlab's solvers end: "zero", or "sigma_min" to leave out the last jump, so that
             all ``num_steps`` steps are above it. diffusers' schedulers end where they always do.
+        path: "vp", or "flow": over flow matching's times, those of Stable Diffusion 3.
         seed: For schedulers that draw noise from a seed of their own.
 
     Raises:
@@ -134,7 +139,22 @@ def enter(
         raise ValueError(unknown("end", end, ENDS))
     options = dict(options or {})
     if name in solvers():
-        return _own(name, num_steps, curve, dict(curve_options or {}), options, end)
+        along = (curve, dict(curve_options or {}))
+        return _own(name, num_steps, along, options, end, path)
+    if path == "flow":
+        from sdlab.solvers.flow_course import SD3_CONFIG
+
+        eta = options.pop("eta", None)
+        going = course(
+            name,
+            num_steps,
+            config=SD3_CONFIG,
+            options=options,
+            curve=curve,
+            curve_options=curve_options,
+            eta=eta,
+        )
+        return _diffusers_flow(going)
     if name not in adapter.scheduler_classes():
         raise ValueError(unknown_solver(name, valid_names()))
     eta = options.pop("eta", None)
@@ -150,8 +170,10 @@ def enter(
     return _diffusers(going, curve)
 
 
-def curves_for(names: Iterable[str], curve: str | None) -> dict[str, str | None]:
+def curves_for(names: Iterable[str], curve: str | None, path: str = "vp") -> dict[str, str | None]:
     """Return the curve for each solver: this one, or None for those that cannot follow it."""
+    if path == "flow":
+        return {name: curve if name in solvers() else None for name in names}
     classes = adapter.compatible_classes()
     return {
         name: None if name in classes and curve not in adapter.scheduler_curves(classes[name])
@@ -160,7 +182,7 @@ def curves_for(names: Iterable[str], curve: str | None) -> dict[str, str | None]
     }  # fmt: skip
 
 
-def is_stochastic(name: str, options: Mapping[str, Any] | None = None) -> bool:
+def is_stochastic(name: str, options: Mapping[str, Any] | None = None, path: str = "vp") -> bool:
     """Return whether a solver draws noise, found out by running it.
 
     Raises:
@@ -169,14 +191,30 @@ def is_stochastic(name: str, options: Mapping[str, Any] | None = None) -> bool:
     options = dict(options or {})
     if name in solvers():
         return _draws(solvers()[name], tuple(sorted(options.items())))
-    if name in adapter.scheduler_classes() and not adapter.probe(name).deterministic:
+    if name in adapter.scheduler_classes() and not _probed(name, path).deterministic:
         return True
     return bool(options.get("eta"))
 
 
+def _probed(name: str, path: str) -> Probed:
+    if path != "flow":
+        return adapter.probe(name)
+    from sdlab.solvers.flow_course import probe_flow
+
+    return probe_flow(name)
+
+
 @cache
-def schedule() -> NoiseSchedule:
-    """Return Stable Diffusion's noise schedule, over which the bench runs."""
+def schedule(path: str = "vp") -> NoiseSchedule:
+    """Return the noise schedule over which the bench runs.
+
+    Args:
+        path: "vp" for Stable Diffusion's, "flow" for Stable Diffusion 3's times.
+    """
+    if path == "flow":
+        from sdlab.solvers.flow_course import SD3_CONFIG
+
+        return FlowTimes(SD3_CONFIG["num_train_timesteps"], SD3_CONFIG["shift"])
     return NoiseSchedule.from_config(adapter.SD_CONFIG)
 
 
@@ -194,17 +232,19 @@ def _draws(solver: Solver, options: tuple[tuple[str, Any], ...]) -> bool:
 def _own(
     name: str,
     num_steps: int,
-    curve: str | None,
-    curve_options: dict[str, Any],
+    along: tuple[str | None, dict[str, Any]],
     options: dict[str, Any],
     end: str,
+    path: str,
 ) -> ReadySolver:
-    solver = solvers()[name]
+    solver, (curve, curve_options) = solvers()[name], along
     solver.check_options(options)
+    if path == "flow":
+        solver = flow_form(solver, options)
     if end == "sigma_min" and "sigmas" not in curve_options:
-        sigmas = curves.make(curve, schedule(), num_steps + 1, curve_options)[:-1]
+        sigmas = curves.make(curve, schedule(path), num_steps + 1, curve_options)[:-1]
     else:
-        sigmas = curves.make(curve, schedule(), num_steps, curve_options)
+        sigmas = curves.make(curve, schedule(path), num_steps, curve_options)
         sigmas = sigmas[:-1] if end == "sigma_min" else sigmas
     levels = tuple(sigmas.tolist())
     if len(levels) < 2:
@@ -225,7 +265,7 @@ def _own(
         x_end, asked = solver.solve(x, levels, noise, answer, options)
         return x_end, len(asked)
 
-    spacing = curve or schedule().timestep_spacing
+    spacing = curve or schedule(path).timestep_spacing
     last = levels[-2] if levels[-1] == 0 else levels[-1]
     return ReadySolver(name, spacing, num_steps, levels[0], last, levels[-1], run)
 
@@ -261,6 +301,30 @@ def _diffusers(going: Course, curve: str | None) -> ReadySolver:
     spacing = curve or scheduler.config.get("timestep_spacing") or "its own"
     last = going.sigmas[-1]
     return ReadySolver(going.name, spacing, going.num_steps, first, last, going.end, run)
+
+
+def _diffusers_flow(going: Course) -> ReadySolver:
+    times = [float(time) for time in sigma_to_time(going.sigmas)]
+
+    def run(
+        x: "Tensor", denoise: "Denoise", noise: SharedNoise, watch: "Watch | None"
+    ) -> "tuple[Tensor, int]":
+        made = 0
+
+        def answer(query: Query) -> Answer:
+            nonlocal made
+            time, here = times[made], query.x_t.double()
+            made += 1
+            if watch is not None:
+                watch(query.step, time, here)
+            x0_pred = denoise(here, time)
+            return Answer((here - x0_pred) / time, x0_pred)
+
+        x_end = drive(going.make_process(x, noise.generator), answer)
+        return x_end.double(), made
+
+    end = float(sigma_to_time(going.end))
+    return ReadySolver(going.name, "its own", going.num_steps, times[0], times[-1], end, run)
 
 
 def _output(kind: str, x: "Tensor", x0_pred: "Tensor", sigma: float) -> "Tensor":

@@ -14,10 +14,12 @@ random start and random draws checks that the solver is affine; if it is not, sa
 import math
 from typing import TYPE_CHECKING
 
+from sdlab.bench.data import Problem
 from sdlab.bench.ready_solver import ReadySolver, SharedNoise
 from sdlab.bench.weak import WeakError
 from sdlab.denoisers.exact import flat
 from sdlab.denoisers.gaussian import Gaussian
+from sdlab.denoisers.on_flow import OnFlow
 
 if TYPE_CHECKING:
     import torch
@@ -52,12 +54,12 @@ class Impulses(SharedNoise):
         return (rows @ self.axes.T).reshape(x.shape).to(x.dtype)
 
 
-def exact_error(entrant: ReadySolver, data: Gaussian, seed: int) -> "tuple[WeakError, int] | None":
+def exact_error(entrant: ReadySolver, found: Problem, seed: int) -> "tuple[WeakError, int] | None":
     """Return the exact weak error and the evaluations made.
 
     Args:
         entrant: A solver of ours, set up.
-        data: Gaussian data.
+        found: A problem of Gaussian data.
         seed: Of the check.
 
     Returns:
@@ -65,20 +67,23 @@ def exact_error(entrant: ReadySolver, data: Gaussian, seed: int) -> "tuple[WeakE
     """
     import torch
 
+    data, denoise = gaussian_of(found), found.denoiser.denoise
+    assert data is not None
+    mean = found.signal(entrant.start) * data.mean
     size = len(data.std)
     axes = torch.eye(size, dtype=torch.float64) if data.axes is None else data.axes
     generator = torch.Generator().manual_seed(seed)
     counter = SharedNoise(generator)
-    entrant.run(data.mean[None].clone(), data.denoise, counter, None)
+    entrant.run(mean[None].clone(), denoise, counter, None)
     if counter.draws > MAX_DRAWS:
         return None
     start = torch.zeros(counter.draws + 3, size, dtype=torch.float64)
     start[1] = 1.0
     start[-1] = torch.randn(size, generator=generator, dtype=torch.float64) * entrant.start
-    x = (start @ axes.T + data.mean.flatten()).reshape(-1, *data.shape)
+    x = (start @ axes.T + mean.flatten()).reshape(-1, *data.shape)
     noise = Impulses(generator, axes)
-    x_end, nfe = entrant.run(x, data.denoise, noise, None)
-    ends = (flat(x_end) - data.mean.flatten()) @ axes
+    x_end, nfe = entrant.run(x, denoise, noise, None)
+    ends = (flat(x_end) - found.signal(entrant.end) * data.mean.flatten()) @ axes
     centre, gain, kicks = ends[0], ends[1] - ends[0], ends[2:-1] - ends[0]
     if not bool(torch.isfinite(ends).all()):
         return None
@@ -86,16 +91,26 @@ def exact_error(entrant: ReadySolver, data: Gaussian, seed: int) -> "tuple[WeakE
     predicted = centre + gain * start[-1] + (kicks * drawn).sum(0)
     if float((predicted - ends[-1]).abs().max()) > AFFINE * max(1.0, float(start[-1].norm())):
         return None
-    variance = gain**2 * (data.std**2 + entrant.start**2) + (kicks**2).sum(0)
-    return _weak(centre, variance, data.std**2 + entrant.end**2), nfe
+    begun, true = (
+        found.signal(level) ** 2 * data.std**2 + level**2 for level in (entrant.start, entrant.end)
+    )
+    return _weak(centre, gain**2 * begun + (kicks**2).sum(0), true), nfe
 
 
-def exact_floor(entrant: ReadySolver, data: Gaussian) -> float:
+def exact_floor(entrant: ReadySolver, found: Problem) -> float:
     """Return the weak error due to the last jump to sigma 0 alone; NaN if there is none."""
-    if entrant.end != 0:
+    data = gaussian_of(found)
+    if entrant.end != 0 or data is None:
         return math.nan
-    variance = data.std**4 / (data.std**2 + entrant.last**2)
+    sigma = entrant.last / found.signal(entrant.last)
+    variance = data.std**4 / (data.std**2 + sigma**2)
     return _weak(data.std * 0.0, variance, data.std**2).error
+
+
+def gaussian_of(found: Problem) -> Gaussian | None:
+    """Return a problem's data if they are Gaussian, on whichever path."""
+    data = found.denoiser.data if isinstance(found.denoiser, OnFlow) else found.denoiser
+    return data if isinstance(data, Gaussian) else None
 
 
 def _weak(centre: "Tensor", variance: "Tensor", true: "Tensor") -> WeakError:

@@ -9,6 +9,9 @@ II.9). Each interval is refined until its last two extrapolations agree to ``TOL
 All solvers get the same particles: these start as true draws at the top of the schedule and follow
 the true ODE to where a solver begins; the solver's error is the distance from them where it ends. A
 wrong scale of the start noise is not the solver's fault, and not measured here.
+
+On flow matching's path (``Problem.path``) the levels are the times t, the positions x_t, and the
+same equation holds with t in the place of sigma; the particles start as noise alone, at t = 1.
 """
 
 import math
@@ -89,7 +92,7 @@ def truth(problem: Problem, top: float, count: int, seed: int) -> ParticleTruth:
     generator = torch.Generator().manual_seed(seed)
     clean = problem.denoiser.sample(count, generator)
     noise = torch.randn(clean.shape, generator=generator, dtype=torch.float64)
-    return ParticleTruth(problem, top, {top: clean + top * noise})
+    return ParticleTruth(problem, top, {top: problem.noised(clean, noise, top)})
 
 
 def extrapolated(

@@ -41,6 +41,13 @@ def moment_error(x: "Tensor", denoiser: ExactDenoiser, sigma: float = 0.0) -> We
 
     mean, covariance = denoiser.moments()
     covariance = covariance + sigma**2 * torch.eye(len(mean), dtype=torch.float64)
+    return error_of_moments(x, mean, covariance)
+
+
+def error_of_moments(x: "Tensor", mean: "Tensor", covariance: "Tensor") -> WeakError:
+    """Return the weak error of samples whose mean [D] and covariance [D, D] should be these."""
+    import torch
+
     apart = flat(x) - mean
     size = len(mean)
     if size > FULL:

@@ -19,6 +19,7 @@ def order(
     problem: Annotated[str, typer.Option(help="gaussian, mixture_2d, ...")] = "gaussian",
     steps: Annotated[str, typer.Option(help="Step counts.")] = "16,32,64,128,256,512",
     end: Annotated[str, typer.Option(help="zero keeps the last jump, to sigma 0.")] = "sigma_min",
+    path: Annotated[str, typer.Option(help="vp, or flow for flow matching's.")] = "vp",
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, without the orders.")] = False,
 ) -> None:
     """Measure a solver's errors on data with a known truth, and its order of convergence."""
@@ -33,6 +34,7 @@ def order(
         steps=[int(text) for text in steps.split(",")],
         options={name: options for name in solver},
         end=end,
+        path=path,
         **spec,
     )
     if csv:

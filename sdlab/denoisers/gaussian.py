@@ -61,11 +61,11 @@ class Gaussian:
 
     def denoise(self, x: "Tensor", sigma: float) -> "Tensor":
         """Return the exact x0_pred, in the shape of ``x``."""
-        return self._scaled(x, self.std**2 / (self.std**2 + sigma**2))
+        return self.scaled(x, self.std**2 / (self.std**2 + sigma**2))
 
     def flow(self, x: "Tensor", sigma: float, sigma_end: float) -> "Tensor":
         """Return where the probability-flow ODE takes ``x`` from ``sigma`` to ``sigma_end``."""
-        return self._scaled(x, ((self.std**2 + sigma_end**2) / (self.std**2 + sigma**2)).sqrt())
+        return self.scaled(x, ((self.std**2 + sigma_end**2) / (self.std**2 + sigma**2)).sqrt())
 
     def log_density(self, x: "Tensor", sigma: float) -> "Tensor":
         """Return ln p(x; sigma), [B]."""
@@ -88,7 +88,7 @@ class Gaussian:
             return self.mean.flatten(), torch.diag(self.std**2)
         return self.mean.flatten(), self.axes * self.std**2 @ self.axes.T
 
-    def _scaled(self, x: "Tensor", factors: "Tensor") -> "Tensor":
+    def scaled(self, x: "Tensor", factors: "Tensor") -> "Tensor":
         """Return ``x`` with its distance from the mean scaled along each axis."""
         return self._back(self._along_axes(x) * factors, tuple(x.shape)).to(x.dtype)
 

@@ -220,7 +220,7 @@ def _of_scheduler(
         return _scheduler_process(copy.deepcopy(scheduler), start, sigmas, steps, eta, generator)
 
     name = type(scheduler).__name__
-    end = float(scheduler.sigmas[-1])
+    end = float(time_to_sigma(float(scheduler.sigmas[-1])))
     return Course(name, num_steps, schedule, sigmas, told, steps, end, scheduler, make_process)
 
 

@@ -134,7 +134,7 @@ def test_weak_error_of_a_shifted_cloud_is_its_shift():
 def test_exact_weak_error_is_the_limit_of_many_samples(name):
     found = bench.problem("gaussian")
     entrant = enter(name, 8, curve="karras")
-    exact, nfe = exact_error(entrant, found.denoiser, 0)
+    exact, nfe = exact_error(entrant, found, 0)
     generator = torch.Generator().manual_seed(1)
     x = found.denoiser.sample(200_000, generator)
     x = x + entrant.start * torch.randn(x.shape, generator=generator, dtype=torch.float64)
@@ -153,7 +153,7 @@ def test_exact_weak_error_needs_an_affine_solver():
         return x
 
     try:
-        assert exact_error(enter("bent", 4), bench.problem("gaussian").denoiser, 0) is None
+        assert exact_error(enter("bent", 4), bench.problem("gaussian"), 0) is None
         row = bench.errors("bent", steps=(4,), particles=256).iloc[0]
         assert row["measure"] == "weak" and row["chance"] > 0
     finally:
