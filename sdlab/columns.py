@@ -101,10 +101,10 @@ TIMINGS: Columns = {
 ATTENTION: Columns = {
     **WHERE,
     "half": ("", "'cond' for the prompt, 'uncond' for the negative prompt"),
-    "layer": ("", "cross-attention layer, its dotted name in the U-Net"),
+    "layer": ("", "cross-attention layer, its dotted name in the network"),
     "grid": ("cells", "width x height of the layer's maps"),
     "head": ("", "attention head, from 0; missing where heads were reduced to their mean or max"),
-    "position": ("", "place of the token in the sequence, 0 ... 76"),
+    "position": ("", "place of the token in the sequence, from 0"),
     "piece": ("", "the vocabulary entry; </w> closes a word"),
     "word": ("", "the word of the prompt that the piece belongs to; empty for special tokens"),
     "kind": ("", "'start', 'word', 'end' or 'pad'"),
@@ -121,6 +121,15 @@ ATTENTION: Columns = {
     "area": (
         "",
         "share of places above a threshold, by default half way from least to greatest value",
+    ),
+}
+
+# Only of transformers in which words and picture stand in one softmax.
+JOINT_ATTENTION: Columns = {
+    "text_share": (
+        "",
+        "share of the layer's attention that goes to the text, all its tokens together; the rest"
+        " goes to the picture",
     ),
 }
 

@@ -7,6 +7,7 @@ to 1 unless the heads' maximum was kept.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -34,24 +35,55 @@ DECIDED = 0.9
 def kind_mass(maps: "AttentionMaps", **choice: Unpack[views.ChoiceOptions]) -> pd.DataFrame:
     """Return the share of attention that start, words, end and pads receive at each evaluation.
 
-    Pads that were not kept get what the others lack to 1. If the heads' maximum was kept, which
-    does not sum to 1, the share of such pads is missing.
+    Pads that were not kept get what the others lack to the text's share, with whatever else of the
+    text was not kept. If the heads' maximum was kept, which does not sum to 1, the share of such
+    pads is missing. In a joint transformer the rest goes to the picture.
 
     Returns:
-        Columns ``step``, ``evaluation``, ``sigma``, ``kind``, ``mass``; four rows an evaluation.
+        Columns ``step``, ``evaluation``, ``sigma``, ``kind``, ``mass``; four rows an evaluation,
+        more where the text has tokens of other kinds ("template", "unknown") or is joint with the
+        picture ("picture").
     """
     chosen = views.Choice.of(kind_mass, choice)
-    tokens = maps.tokens[chosen.half]
-    kept = maps.kept_tokens(chosen.half)
-    kinds = tokens.loc[~tokens["cut"], "kind"].to_numpy()
+    found, whole = _kinds(maps, chosen.half), _kinds(maps, chosen.half, kept=False)
+    kinds = list(dict.fromkeys([*KINDS, *found]))
+    exact = maps.record.heads != "max"
     rows = []
     for place in maps.places(chosen.step, chosen.evaluation, chosen.half):
-        mass = _token_mass(maps, place, chosen)
-        shares = {kind: float(mass[kinds[:kept] == kind].sum()) for kind in KINDS}
-        if kept < len(kinds):
-            shares["pad"] = 1.0 - sum(shares.values()) if maps.record.heads != "max" else math.nan
-        rows += [{**_where(maps, place), "kind": kind, "mass": shares[kind]} for kind in KINDS]
+        mass, text = _token_mass(maps, place, chosen), _text_mass(maps, place, chosen)
+        shares = {kind: float(mass[found == kind].sum()) for kind in kinds}
+        if len(found) < len(whole):
+            shares["pad"] = text - sum(shares.values()) if exact else math.nan
+        if any(layer.joint for layer in maps.choose(chosen.layer)):
+            shares["picture"] = 1.0 - text if exact else math.nan
+        rows += [{**_where(maps, place), "kind": kind, "mass": shares[kind]} for kind in shares]
     return pd.DataFrame(rows)
+
+
+def text_share(maps: "AttentionMaps", **choice: Unpack[views.ChoiceOptions]) -> pd.DataFrame:
+    """Return how much the picture looks at the words at all, by evaluation, layer and head.
+
+    Args:
+        maps: The picture's maps.
+        choice: Fields of ``views.Choice``.
+
+    Returns:
+        Columns ``step``, ``evaluation``, ``sigma``, ``layer``, ``head`` (missing if reduced) and
+        ``share``, the mean over places; 1 in layers that look at nothing else.
+    """
+    chosen = views.Choice.of(text_share, choice)
+    places = maps.places(chosen.step, chosen.evaluation, chosen.half)
+    rows = []
+    for layer in maps.choose(chosen.layer):
+        shares = views.share_of(maps, layer, chosen).mean((2, 3))
+        every = maps.record.heads == "all"
+        for place, heads in zip(places, shares.tolist(), strict=True):
+            first = chosen.head or 0
+            for number, share in enumerate(heads, first):
+                where = {**_where(maps, place), "layer": layer.name}
+                rows.append({**where, "head": number if every else None, "share": share})
+    frame = pd.DataFrame(rows).astype({"head": "Int64"})
+    return frame.sort_values("evaluation", kind="stable", ignore_index=True)
 
 
 def word_course(
@@ -152,7 +184,7 @@ def overlap(
 def _each_token(maps: "AttentionMaps", half: str) -> list[tuple[str, list[int]]]:
     """Return label and position of every kept token but the pads."""
     table = maps.tokens[half]
-    kept = table[~table["cut"]].head(maps.kept_tokens(half))
+    kept = table[table["position"].isin(maps.kept_positions(half))]
     pairs = zip(labels(kept), kept["position"], kept["kind"], strict=True)
     return [(label, [int(position)]) for label, position, kind in pairs if kind != "pad"]
 
@@ -235,15 +267,19 @@ def words_at(
         own = maps.maps(layer, chosen.half)[places][..., row, column].float()
         shares.append(views.pick_head(own, chosen.head, layer).mean((0, 1)).numpy())
     share = np.mean(shares, axis=0)
-    tokens = maps.tokens[chosen.half]
-    kinds = tokens.loc[~tokens["cut"], "kind"].to_numpy()[: len(share)]
+    kinds = _kinds(maps, chosen.half)
     rows = [
-        {"word": label, "kind": "word", "share": float(share[positions].sum())}
-        for label, positions in labelled(tokens)
+        {
+            "word": label,
+            "kind": "word",
+            "share": float(share[maps.indices(positions, chosen.half)].sum()),
+        }
+        for label, positions in labelled(maps.tokens[chosen.half])
     ]
     rows += [
         {"word": kind, "kind": kind, "share": float(share[kinds == kind].sum())}
-        for kind in ("start", "end", "pad")
+        for kind in dict.fromkeys(("start", "end", "pad", *kinds))
+        if kind != "word"
         if (kinds == kind).any()
     ]
     return pd.DataFrame(rows).sort_values("share", ascending=False, ignore_index=True)
@@ -261,6 +297,20 @@ def _token_mass(maps: "AttentionMaps", place: int, chosen: views.Choice) -> np.n
     ]
     mean: np.ndarray = np.mean([mass.numpy() for mass in masses], axis=0)
     return mean
+
+
+def _text_mass(maps: "AttentionMaps", place: int, chosen: views.Choice) -> float:
+    """Return the text's share of attention at one evaluation, the mean over layers."""
+    one = replace(chosen, step=None, evaluation=maps.evaluations[place])
+    layers = maps.choose(chosen.layer)
+    return sum(float(views.share_of(maps, layer, one).mean()) for layer in layers) / len(layers)
+
+
+def _kinds(maps: "AttentionMaps", half: str, kept: bool = True) -> np.ndarray:
+    """Return the kind of every token that was kept, or of all that the network was given."""
+    table = maps.tokens[half]
+    chosen = table["position"].isin(maps.kept_positions(half)) if kept else ~table["cut"]
+    return table.loc[chosen, "kind"].to_numpy()
 
 
 def _where(maps: "AttentionMaps", place: int) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from sdlab.attention.layers import Layer
-from sdlab.attention.maps import AttentionMaps, MapsSource, key_of
+from sdlab.attention.maps import AttentionMaps, MapsSource, key_of, share_key
+from sdlab.attention.planning import Kept
 from sdlab.experiment.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Collector:
     Args:
         record: What to keep.
         layers: The layers chosen.
-        counts: How many tokens to keep of each half; None for all.
+        counts: Which tokens to keep of each half, as ``planning.count_kept`` says.
         num_steps: Steps of the run; the last one is always kept.
 
     Attributes:
@@ -41,7 +42,7 @@ class Collector:
         self,
         record: AttentionRecord,
         layers: Sequence[Layer],
-        counts: Mapping[str, int | None],
+        counts: Mapping[str, Kept],
         num_steps: int,
     ) -> None:
         self.record = record
@@ -55,9 +56,11 @@ class Collector:
         self._bytes = 0
 
     def count(self, half: str, keys: int) -> int:
-        """Return how many of a layer's text keys are kept."""
+        """Return how many of a layer's text keys, from the first, hold all that are kept."""
         wanted = self._counts.get(half)
-        return keys if wanted is None else min(wanted, keys)
+        if wanted is None:
+            return keys
+        return min(wanted if isinstance(wanted, int) else wanted[-1] + 1, keys)
 
     def wants(self, step: int) -> bool:
         """Return whether the evaluations of this step are kept."""
@@ -67,16 +70,27 @@ class Collector:
         """Drop the maps of a call that failed."""
         self._pending.clear()
 
-    def take(self, layer: Layer, half: str, maps: "Tensor") -> None:
-        """Take a layer's maps: cross [H, T or more, cells], self [H, cells, cells]."""
+    def take(self, layer: Layer, half: str, maps: "Tensor", share: "Tensor | None" = None) -> None:
+        """Take a layer's maps.
+
+        Args:
+            layer: The layer.
+            half: "cond" or "uncond".
+            maps: Cross and of the text [H, T or more, cells], self [H, cells, cells].
+            share: The text's share of attention in a joint layer, [H, cells].
+        """
         import torch
 
-        if layer.cross:
-            maps = maps[:, : self.count(half, maps.shape[1])]
+        if layer.cross or layer.of_text:
+            maps = self._selected(half, maps)
         maps = maps.to(getattr(torch, self.record.dtype))
         if maps.untyped_storage().nbytes() > maps.nbytes:  # a slice would keep the whole in memory
             maps = maps.clone()
-        self._pending[key_of(half, layer)] = maps.unflatten(-1, (layer.height, layer.width))
+        grid = layer.height, layer.width
+        self._pending[key_of(half, layer)] = maps.unflatten(-1, grid)
+        if share is not None:
+            own = share.to(maps.dtype).clone()
+            self._pending[share_key(half, layer)] = own.unflatten(-1, grid)
 
     def commit(self, evaluation: int, step: int, timestep: float, sigma: float) -> None:
         """Keep the maps of the last call, if there are any and the cap allows it."""
@@ -91,6 +105,12 @@ class Collector:
         self._points.append(Point(evaluation, step, timestep, sigma))
         for key, maps in pending.items():
             self._kept.setdefault(key, {})[len(self._points) - 1] = maps
+
+    def _selected(self, half: str, maps: "Tensor") -> "Tensor":
+        wanted = self._counts.get(half)
+        if isinstance(wanted, tuple):
+            return maps[:, [place for place in wanted if place < maps.shape[1]]]
+        return maps[:, : self.count(half, maps.shape[1])]
 
     def finish(self, size: tuple[int, int], tokens: "Mapping[str, pd.DataFrame]") -> AttentionMaps:
         """Return the maps on the CPU.

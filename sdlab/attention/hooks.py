@@ -1,15 +1,18 @@
 """Hooks that read queries and keys while the network runs, and are removed afterwards.
 
-The hooks are on the projections ``to_q`` and ``to_k`` (fused: ``to_kv``, ``to_qkv``) and return
-nothing, so the network computes what it would have computed without them, bit for bit.
+In a U-Net they are on the projections ``to_q`` and ``to_k`` (fused: ``to_kv``, ``to_qkv``), in a
+transformer on what its attention modules give to torch's attention function (``interception``).
+They return nothing, so the network computes what it would have computed without them, bit for bit.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.attention import probabilities
-from sdlab.attention.layers import Layer, check_readable, scale_of
+from sdlab.attention.layers import Layer, check_readable, is_unet, scale_of
+from sdlab.attention.probabilities import Scores
 from sdlab.errors import ModelError
 
 if TYPE_CHECKING:
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
 
     from sdlab.attention.collector import Collector
 
-    Receive = Callable[[Layer, Any, Tensor, Tensor], None]
+Receive = Callable[[Layer, Scores], None]
+Call = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 
 # Queries and keys held before maps are computed; a small network's are held until the call's end.
@@ -43,9 +47,7 @@ class Held(NamedTuple):
     """A layer's queries and keys of all rows of the call."""
 
     layer: Layer
-    module: Any
-    query: "Tensor"
-    key: "Tensor"
+    scores: Scores
 
 
 class MapReader:
@@ -60,29 +62,32 @@ class MapReader:
         self._waiting: list[Held] = []
         self._bytes = 0
 
-    def begin(self, parts: "Sequence[Part]") -> None:
+    def begin(self, parts: "Sequence[Part]", more: bool = False) -> None:
         """Start a call; whatever is left of the last one is dropped.
 
         Args:
             parts: Which rows go to which collector; empty to keep nothing.
+            more: Whether it belongs to the same evaluation as the call before: the other half,
+                where a pipeline calls its network for one after the other.
         """
         self._parts = parts
         self._waiting.clear()
         self._bytes = 0
-        for part in parts:
+        for part in parts if not more else ():
             part.collector.begin()
 
-    def receive(self, layer: Layer, module: Any, query: "Tensor", key: "Tensor") -> None:
-        """Take a layer's queries [B, N, heads * d] and keys [B, L, heads * d].
-
-        Raises:
-            ModelError: If the layer has another number of places than its grid.
-        """
+    def receive(self, layer: Layer, scores: Scores) -> None:
+        """Take a layer's queries and keys of all rows."""
         if not self._parts:
             return
-        _check_places(layer, query)
-        self._waiting.append(Held(layer, module, query, key))
-        self._bytes += query.nbytes + key.nbytes
+        rows, needed = len(scores.query), 1 + max(max(p.rows.values()) for p in self._parts)
+        if rows < needed:
+            raise ModelError(
+                f"{layer.name} computes {rows} of the call's {needed} rows at a time, which this"
+                " recorder does not read. Switch off what changes attention."
+            )
+        self._waiting.append(Held(layer, scores))
+        self._bytes += scores.query.nbytes + scores.key.nbytes
         if self._bytes > HELD_BYTES:
             self.flush()
 
@@ -93,32 +98,51 @@ class MapReader:
 
 
 @contextmanager
-def recording(unet: Any, parts: "Sequence[Part]") -> Iterator[None]:
-    """Record the one call of a U-Net made inside the ``with`` into the collectors of ``parts``.
+def recording(network: Any, parts: "Sequence[Part]", more: bool = False) -> Iterator[None]:
+    """Record the one call of a network made inside the ``with`` into the collectors of ``parts``.
 
     Args:
-        unet: The U-Net.
+        network: The U-Net or transformer.
         parts: Which rows go to which collector.
+        more: As in ``MapReader.begin``.
 
     Raises:
-        ModelError: If the U-Net's attention cannot be read.
+        ModelError: If the network's attention cannot be read.
     """
     layers = list(dict.fromkeys(layer for part in parts for layer in part.collector.layers))
     reader = MapReader()
-    with watching(unet, layers, reader.receive):
-        reader.begin(parts)
+    with watching(network, layers, reader.receive):
+        reader.begin(parts, more)
         yield
     reader.flush()
 
 
 @contextmanager
-def watching(unet: Any, layers: Sequence[Layer], receive: "Receive") -> Iterator[None]:
-    """Call ``receive(layer, module, query, key)`` whenever one of the layers is computed.
+def watching(
+    network: Any, layers: Sequence[Layer], receive: Receive, call: Call | None = None
+) -> Iterator[None]:
+    """Call ``receive(layer, scores)`` whenever one of the layers is computed.
+
+    Args:
+        network: The U-Net or transformer.
+        layers: The layers.
+        receive: Takes a layer's scores.
+        call: Arguments and keyword arguments of the network's call that is being made, if this is
+            entered in the middle of one, as by a forward pre-hook.
 
     Raises:
-        ModelError: If the U-Net's attention cannot be read.
+        ModelError: If the network's attention cannot be read.
     """
-    modules = check_readable(unet, layers)
+    modules = check_readable(network, layers)
+    if not is_unet(network):
+        from sdlab.attention.interception import Watch
+
+        watch = Watch(network, layers, receive)
+        if call is not None:
+            watch.begin(network, *call)
+        with watch.attached():
+            yield
+        return
     handles: list[Any] = []
     try:
         for layer, module in zip(layers, modules, strict=True):
@@ -129,7 +153,7 @@ def watching(unet: Any, layers: Sequence[Layer], receive: "Receive") -> Iterator
             handle.remove()
 
 
-def _attach(layer: Layer, module: Any, receive: "Receive") -> list[Any]:
+def _attach(layer: Layer, module: Any, receive: Receive) -> list[Any]:
     held: dict[str, Tensor] = {}
 
     def hook(names: str) -> Callable[[Any, Any, Any], None]:
@@ -137,9 +161,8 @@ def _attach(layer: Layer, module: Any, receive: "Receive") -> list[Any]:
             parts = (output,) if len(names) == 1 else output.chunk(len(names), dim=-1)
             held.update(zip(names, parts, strict=True))
             if "q" in held and "k" in held:
-                query, key = held["q"], held["k"]
+                receive(layer, _scores(layer, module, held.pop("q"), held.pop("k")))
                 held.clear()
-                receive(layer, module, query, key)
 
         return take
 
@@ -154,35 +177,45 @@ def _attach(layer: Layer, module: Any, receive: "Receive") -> list[Any]:
     ]
 
 
-def _check_places(layer: Layer, query: "Tensor") -> None:
+def _scores(layer: Layer, module: Any, query: "Tensor", key: "Tensor") -> Scores:
+    """Return the scores of a U-Net's queries [B, N, heads * d] and keys [B, L, heads * d].
+
+    Raises:
+        ModelError: If the layer has another number of places than its grid.
+    """
     if query.shape[1] != layer.cells:
         raise ModelError(
             f"{layer.name} sees {query.shape[1]} places where latents of this size have"
             f" {layer.width} x {layer.height} = {layer.cells}. If tokens are merged (ToMe) or the"
             " U-Net is patched, switch that off."
         )
+    q, k = (x.unflatten(-1, (module.heads, -1)).transpose(1, 2) for x in (query, key))
+    return Scores(q, k, scale_of(module), slice(0, key.shape[1]))
 
 
 def _distribute(held: "Sequence[Held]", parts: "Sequence[Part]") -> None:
     """Compute the maps of all rows that are recorded and give them to their collectors.
 
-    Layers with the same heads, scale, shapes and takers are computed together.
+    Layers with the same kind, scale, shapes and takers are computed together, unless masked.
     """
     groups: dict[Any, list[Held]] = {}
-    for one in held:
-        module, shapes = one.module, (one.query.shape, one.key.shape, one.query.dtype)
-        for how, takers in _takers(one.layer, parts).items():
-            kind = (one.layer.cross, how, takers, module.heads, scale_of(module), *shapes)
-            groups.setdefault(kind, []).append(one)
+    for layer, scores in held:
+        query, key, scale, keys, mask = scores
+        alike = query.shape, key.shape, query.dtype, scale, keys.start, keys.stop
+        kind = layer.cross, layer.joint, layer.of_text
+        alone = None if mask is None else (layer.name, id(scores.query))
+        for how, takers in _takers(layer, parts).items():
+            group = groups.setdefault((how, takers, kind, alone, *alike), [])
+            group.append(Held(layer, scores))
     if not groups:
         return
     import torch
 
-    device = held[0].query.device.type
+    device = held[0].scores.query.device.type
     with torch.no_grad(), torch.autocast(device, enabled=False):
-        for (cross, how, takers, heads, scale, *_), layers in groups.items():
-            for some in _pieces(layers, heads * len(takers)):
-                _compute(some, takers, cross, heads, scale, how)
+        for (how, takers, *_), group in groups.items():
+            for some in _pieces(group, len(takers)):
+                _compute(some, takers, how)
 
 
 def _takers(layer: Layer, parts: "Sequence[Part]") -> dict[tuple[str, str], tuple[Taker, ...]]:
@@ -196,44 +229,31 @@ def _takers(layer: Layer, parts: "Sequence[Part]") -> dict[tuple[str, str], tupl
     return {how: tuple(takers) for how, takers in found.items()}
 
 
-def _pieces(layers: "list[Held]", maps: int) -> "Iterator[list[Held]]":
-    """Yield the layers in groups small enough to hold their scores, ``maps`` a layer, at once."""
-    one = layers[0]
-    scores = maps * one.query.shape[1] * one.key.shape[1] * max(4, one.query.element_size())
+def _pieces(held: "list[Held]", rows: int) -> "Iterator[list[Held]]":
+    """Yield the layers in groups small enough to hold the scores of these rows at once."""
+    query, key = held[0].scores.query, held[0].scores.key
+    heads, places = query.shape[1:3]
+    scores = rows * heads * places * key.shape[2] * max(4, query.element_size())
     count = max(1, probabilities.CHUNK_BYTES // scores)
-    for first in range(0, len(layers), count):
-        yield layers[first : first + count]
+    for first in range(0, len(held), count):
+        yield held[first : first + count]
 
 
-def _compute(
-    layers: "Sequence[Held]",
-    takers: Sequence[Taker],
-    cross: bool,
-    heads: int,
-    scale: float,
-    how: tuple[str, str],
-) -> None:
-    rows = [taker.row for taker in takers]
-    query = _joined([_rows(one.query, rows) for one in layers])
-    key = _joined([_rows(one.key, rows) for one in layers])
-    if cross:
-        tokens = max(taker.collector.count(taker.half, key.shape[1]) for taker in takers)
-        maps = probabilities.cross_maps(query, key, heads, scale, *how, tokens)
+def _compute(held: "Sequence[Held]", takers: Sequence[Taker], how: tuple[str, str]) -> None:
+    rows, layer = [taker.row for taker in takers], held[0].layer
+    scores = probabilities.joined([one.scores.rows(rows) for one in held])
+    shares: Iterator[Tensor | None] = repeat(None)
+    if layer.cross:
+        text = scores.keys.stop - scores.keys.start
+        tokens = max(taker.collector.count(taker.half, text) for taker in takers)
+        if layer.joint:
+            maps, share = probabilities.joint_maps(scores, *how, tokens)
+            shares = iter(share)
+        else:
+            maps = probabilities.cross_maps(scores, *how, tokens)
     else:
-        maps = probabilities.self_maps(query, key, heads, scale, *how)
+        maps = probabilities.self_maps(scores, *how)
     places = iter(maps)
-    for one in layers:
+    for one in held:
         for taker in takers:
-            taker.collector.take(one.layer, taker.half, next(places))
-
-
-def _joined(tensors: "list[Tensor]") -> "Tensor":
-    import torch
-
-    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
-
-
-def _rows(x: "Tensor", rows: list[int]) -> "Tensor":
-    if rows == list(range(rows[0], rows[-1] + 1)):
-        return x[rows[0] : rows[-1] + 1]
-    return x[rows]
+            taker.collector.take(one.layer, taker.half, next(places), next(shares))

@@ -1,9 +1,14 @@
-"""The attention layers of a U-Net: their names, sizes and heads, and whether they can be read.
+"""The attention layers of a network: their names, sizes and heads, and whether they can be read.
 
-A layer's name is the dotted path of its ``Attention`` module, the same in every model of a family:
+A layer's name is the dotted path of its attention module, the same in every model of a family:
 ``up_blocks.1.attentions.0.transformer_blocks.0.attn2``. The grid that it works on follows from the
-latents' own height and width, halved once for every downsampling before it; never from the square
-root of its token count, so non-square pictures are right.
+latents' own height and width, halved once for every downsampling before it (``layouts``: divided by
+the patch of a transformer); never from the square root of its token count, so non-square pictures
+are right.
+
+In a joint transformer text and picture stand in one softmax. Its modules are up to three layers:
+by its own name how the picture looks at the text; ``.picture`` after it, at itself; ``.text`` after
+it, how the text looks at the picture.
 """
 
 import re
@@ -23,6 +28,7 @@ PLAIN = (
 )
 SHARE = re.compile(r"1/(\d+)")
 SIZE = re.compile(r"(\d+)x(\d+)")
+OF_PICTURE, OF_TEXT = ".picture", ".text"
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,15 @@ class Layer:
     """One attention layer.
 
     Attributes:
-        name: Dotted path in the U-Net.
+        name: Dotted path in the network.
         cross: Whether its keys are the text; else the picture's own cells.
         heads: Attention heads.
         height: Rows of its grid.
         width: Columns of its grid.
         share: How many latent cells along a side one of its cells covers: 1, 2, 4, 8.
+        joint: Whether text and picture stand in one softmax: what a place gives to the words sums
+            to the text's share, not to 1.
+        of_text: Whether it is the text that looks at the picture.
     """
 
     name: str
@@ -44,6 +53,15 @@ class Layer:
     height: int
     width: int
     share: int
+    joint: bool = False
+    of_text: bool = False
+
+    @property
+    def module(self) -> str:
+        """Dotted path of its attention module."""
+        if not self.joint or self.cross:
+            return self.name
+        return self.name.removesuffix(OF_TEXT if self.of_text else OF_PICTURE)
 
     @property
     def cells(self) -> int:
@@ -56,22 +74,34 @@ class Layer:
         return f"{self.width}x{self.height}"
 
 
-def find_layers(unet: Any, size: tuple[int, int]) -> list[Layer]:
-    """Return the attention layers of a U-Net in calling order.
+def find_layers(network: Any, size: tuple[int, int]) -> list[Layer]:
+    """Return the attention layers of a network in calling order.
 
     Args:
-        unet: A ``UNet2DConditionModel``.
+        network: A U-Net or a transformer.
         size: (h, w) of the latents.
+
+    Raises:
+        ModelError: If it is of a class whose attention this recorder does not know.
     """
-    levels = _levels(unet)
+    if not is_unet(network):
+        from sdlab.attention.layouts import layers_of
+
+        return layers_of(network, size)
+    levels = _levels(network)
     found = []
     for block in levels:
-        for name, module in unet.get_submodule(block).named_modules(prefix=block):
+        for name, module in network.get_submodule(block).named_modules(prefix=block):
             if name.rpartition(".")[2] in ("attn1", "attn2"):
-                height, width = _halved(unet, size, levels[block])
+                height, width = _halved(network, size, levels[block])
                 cross = bool(module.is_cross_attention)
                 found.append(Layer(name, cross, module.heads, height, width, 2 ** levels[block]))
     return found
+
+
+def is_unet(network: Any) -> bool:
+    """Return whether a network is one of Stable Diffusion's U-Nets, by the names of its blocks."""
+    return all(hasattr(network, name) for name in ("down_blocks", "mid_block", "up_blocks"))
 
 
 def select(layers: Sequence[Layer], wanted: Iterable[str]) -> list[Layer]:
@@ -96,28 +126,37 @@ def select(layers: Sequence[Layer], wanted: Iterable[str]) -> list[Layer]:
     return [layer for layer in layers if layer in chosen]
 
 
-def check_readable(unet: Any, layers: Iterable[Layer]) -> list[Any]:
-    """Return the modules of these layers of a U-Net, once it is sure that they can be read.
+def check_readable(network: Any, layers: Iterable[Layer]) -> list[Any]:
+    """Return the modules of these layers of a network, once it is sure that they can be read.
 
     Raises:
         ModelError: If one cannot; the message says what to switch off.
     """
-    if hasattr(unet, "_orig_mod") or getattr(unet, "_compiled_call_impl", None) is not None:
+    unet = is_unet(network)
+    what, name = ("U-Net", "unet") if unet else ("transformer", "transformer")
+    modules = (network,) if unet else network.modules()
+    compiled = any(getattr(one, "_compiled_call_impl", None) is not None for one in modules)
+    if hasattr(network, "_orig_mod") or compiled:
         raise ModelError(
-            "The U-Net is compiled, and compiled code calls no hooks. Record attention with the"
-            " plain U-Net (pipe.unet._orig_mod), and compile it afterwards."
+            f"The {what} is compiled, and compiled code calls no hooks. Record attention with the"
+            f" plain {what} (pipe.{name}._orig_mod), and compile it afterwards."
         )
-    if getattr(unet, "encoder_hid_proj", None) is not None:
+    if unet and getattr(network, "encoder_hid_proj", None) is not None:
         raise ModelError(
             "An IP-Adapter is loaded: its layers attend to the text and to a picture at once, which"
             " this recorder does not read. Call pipe.unload_ip_adapter() first."
         )
-    modules = []
+    found = []
     for layer in layers:
-        module = unet.get_submodule(layer.name)
-        _check_module(layer.name, module)
-        modules.append(module)
-    return modules
+        module = network.get_submodule(layer.module)
+        if unet:
+            _check_module(layer.name, module)
+        else:
+            from sdlab.attention.layouts import check_module
+
+            check_module(layer.name, module)
+        found.append(module)
+    return found
 
 
 def scale_of(module: Any) -> float:
@@ -174,6 +213,8 @@ def _halved(unet: Any, size: tuple[int, int], times: int) -> tuple[int, int]:
 
 
 def _named(layer: Layer, word: str) -> bool:
+    if layer.of_text:
+        return word in (OF_TEXT[1:], layer.name)
     if word == "all" or layer.name == word or layer.name.startswith(f"{word}."):
         return True
     if share := SHARE.fullmatch(word):

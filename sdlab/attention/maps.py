@@ -3,6 +3,10 @@
 A cross-attention map says, for every place of a layer's grid, what share of that place's attention
 goes to a token; over all tokens the shares of a place sum to 1. A self-attention map says where a
 place looks.
+
+In a joint layer of a transformer a place shares its attention between text and picture: over all
+tokens the shares sum to the text's share, which is a map of its own (``text_share``), and those of
+its self-attention to the rest. Word maps are not scaled up by it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +18,7 @@ import numpy as np
 
 from sdlab.attention import views, words
 from sdlab.attention.layers import Layer, select
-from sdlab.attention.planning import count_kept
+from sdlab.attention.planning import count_kept, kept_places
 from sdlab.attention.summary import AREA_THRESHOLD
 from sdlab.errors import check_keywords, unknown
 from sdlab.experiment.attention_record import AttentionRecord
@@ -27,6 +31,11 @@ if TYPE_CHECKING:
 def key_of(half: str, layer: Layer) -> str:
     """Return the name under which a layer's maps are stored: 'cond/up_blocks.1...attn2'."""
     return f"{half}/{layer.name}"
+
+
+def share_key(half: str, layer: Layer) -> str:
+    """Return the name under which the text's share of a joint layer is stored."""
+    return f"{key_of(half, layer)}/share"
 
 
 @dataclass(frozen=True)
@@ -57,8 +66,14 @@ class MapsSource:
     unguided: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
+        """Return plain JSON values; of a U-Net's layers, without what only transformers have."""
+        values = asdict(self)
+        values["record"] = self.record.to_dict()
+        for layer in values["layers"]:
+            for name in ("joint", "of_text"):
+                if not layer[name]:
+                    del layer[name]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "MapsSource":
@@ -78,7 +93,9 @@ class AttentionMaps:
     Args:
         facts: What they are of.
         tensors: By ``key_of``: cross [K, H, T, h, w], self [K, H, cells, h, w] (a place, and where
-            it looks), K evaluations, H heads (1 if reduced); may load on access.
+            it looks), of the text [K, H, T, h, w] (a token, and where it looks), and by
+            ``share_key`` the text's share [K, H, h, w]; K evaluations, H heads (1 if reduced); may
+            load on access.
         tokens: The token table of each half, "cond" and, where there is one, "uncond"; "cond_2"
             and "uncond_2" where a second text encoder was given another prompt.
         table: The ``attention`` table if it is stored already.
@@ -117,7 +134,13 @@ class AttentionMaps:
     @property
     def self_layers(self) -> tuple[Layer, ...]:
         """The kept self-attention layers, in calling order."""
-        return tuple(layer for layer in self.facts.layers if not layer.cross)
+        kept = self.facts.layers
+        return tuple(layer for layer in kept if not layer.cross and not layer.of_text)
+
+    @property
+    def text_layers(self) -> tuple[Layer, ...]:
+        """The kept joint layers by which the text looks at the picture, in calling order."""
+        return tuple(layer for layer in self.facts.layers if layer.of_text)
 
     @property
     def names(self) -> list[str]:
@@ -170,7 +193,7 @@ class AttentionMaps:
         return select(kept, wanted)
 
     def maps(self, layer: "str | Layer", half: str = "cond") -> "Tensor":
-        """Return a layer's maps: cross [K, H, T, h, w], self [K, H, cells, h, w].
+        """Return a layer's maps: cross and of the text [K, H, T, h, w], self [K, H, cells, h, w].
 
         Raises:
             ValueError: If the layer or the half was not kept.
@@ -178,6 +201,24 @@ class AttentionMaps:
         found = layer if isinstance(layer, Layer) else self.layer(layer)
         self._check_half(half)
         return self.tensors[key_of(half, found)]
+
+    def text_share(self, layer: "str | Layer", half: str = "cond") -> "Tensor":
+        """Return the share of each place's attention that goes to the text, [K, H, h, w].
+
+        It counts all tokens of the text, also those whose maps were not kept, and is 1 where the
+        text has a softmax of its own.
+
+        Raises:
+            ValueError: If the layer or the half was not kept, or it is of self-attention.
+        """
+        found = layer if isinstance(layer, Layer) else self.layer(layer)
+        self._check_half(half)
+        if not found.cross:
+            raise ValueError(f"{found.name} does not look at the text, so it has no share of it.")
+        if found.joint:
+            return self.tensors[share_key(half, found)]
+        own = self.maps(found, half)
+        return own.new_ones(own.shape[0], own.shape[1], *own.shape[3:])
 
     def positions(
         self, word: "str | int | Sequence[int]", occurrence: int | None = None, half: str = "cond"
@@ -195,24 +236,38 @@ class AttentionMaps:
             ValueError: If the prompt has no such word (the message lists those it has), it was cut
                 off, or the position was not kept.
         """
-        kept = self.kept_tokens(half)
+        kept = self.kept_positions(half)
         found = words.positions(self._table_with(word, half), word, occurrence)
-        if found[-1] >= kept:
-            raise ValueError(
-                f"Position {found[-1]} was not recorded, only 0 to {kept - 1}; ask for all with"
-                " AttentionRecord(tokens='all')."
-            )
+        for position in found:
+            if position not in kept:
+                raise ValueError(
+                    f"Position {position} was not recorded, only {_ranges(kept)}; ask for all with"
+                    " AttentionRecord(tokens='all')."
+                )
         return found
 
     def kept_tokens(self, half: str = "cond") -> int:
-        """Return how many tokens' maps were kept, from the first.
+        """Return how many tokens' maps were kept.
+
+        Raises:
+            ValueError: If the half was not kept.
+        """
+        return len(self.kept_positions(half))
+
+    def kept_positions(self, half: str = "cond") -> tuple[int, ...]:
+        """Return the positions of the tokens whose maps were kept, in the order of the maps.
 
         Raises:
             ValueError: If the half was not kept.
         """
         self._check_half(half)
-        tokens = self.tokens[half]
-        return count_kept(self.tokens, half, self.record) or int((~tokens["cut"]).sum())
+        kept = kept_places(count_kept(self.tokens, half, self.record))
+        return kept or tuple(range(int((~self.tokens[half]["cut"]).sum())))
+
+    def indices(self, positions: Sequence[int], half: str = "cond") -> list[int]:
+        """Return where the maps of some positions are among those kept."""
+        kept = self.kept_positions(half)
+        return [kept.index(position) for position in positions]
 
     def places(
         self,
@@ -290,3 +345,10 @@ class AttentionMaps:
         from sdlab.attention.summary import table
 
         return self._stored_table() if self._stored_table else table(self)
+
+
+def _ranges(kept: Sequence[int]) -> str:
+    """Return positions as text: '0 to 8, 77 to 83'."""
+    firsts = [place for place in kept if place - 1 not in kept]
+    lasts = [place for place in kept if place + 1 not in kept]
+    return ", ".join(f"{first} to {last}" for first, last in zip(firsts, lasts, strict=True))

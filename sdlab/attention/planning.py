@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sdlab.attention.hooks import HELD_BYTES
-from sdlab.attention.layers import Layer, check_readable, find_layers, select
+from sdlab.attention.layers import Layer, check_readable, find_layers, is_unet, select
 from sdlab.attention.probabilities import CHUNK_BYTES
-from sdlab.errors import MemoryLimitError
+from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.experiment.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 READ = ("start", "word", "end")
+Kept = int | tuple[int, ...] | None
+"""Which tokens of a text are kept: so many from the first, these positions, or None for all."""
 
 
 @dataclass(frozen=True)
@@ -26,52 +29,77 @@ class AttentionPlan:
 
     Attributes:
         layers: The layers chosen, in calling order.
-        counts: Tokens kept of each half; None for all.
+        counts: Tokens kept of each half, as ``count_kept`` says.
         bytes: What the maps will take.
         working_bytes: The memory that computing them takes on top, at most.
     """
 
     layers: tuple[Layer, ...]
-    counts: Mapping[str, int | None]
+    counts: Mapping[str, Kept]
     bytes: int
     working_bytes: int
 
 
-def check_unet(unet: Any) -> None:
-    """Raise if the attention of a U-Net cannot be read, whichever layers are chosen.
+def check_unet(network: Any) -> None:
+    """Raise if the attention of a network cannot be read, whichever layers are chosen.
 
     Raises:
         ModelError: The message says what to switch off.
     """
-    check_readable(unet, find_layers(unet, (1, 1)))
+    check_readable(network, find_layers(network, (1, 1)))
 
 
-def choose_layers(unet: Any, record: AttentionRecord, size: tuple[int, int]) -> tuple[Layer, ...]:
+def unread(network: Any) -> str | None:
+    """Return why a network's attention cannot be read, as a sentence; None if it can."""
+    try:
+        check_unet(network)
+    except ModelError as error:
+        return str(error)
+    return None
+
+
+def choose_layers(
+    network: Any, record: AttentionRecord, size: tuple[int, int]
+) -> tuple[Layer, ...]:
     """Return the layers that a record asks for, in calling order.
+
+    Args:
+        network: The U-Net or transformer.
+        record: What to keep.
+        size: (h, w) of the latents, unpacked.
 
     Raises:
         ValueError: If a layer is named that is not there.
-        ModelError: If the attention of one cannot be read.
+        ModelError: If the attention of one cannot be read, or the network has none of words.
     """
-    layers = find_layers(unet, size)
-    cross = select([layer for layer in layers if layer.cross], record.layers)
-    own = select([layer for layer in layers if not layer.cross], record.self_layers)
-    chosen = {*cross, *own}
-    check_readable(unet, chosen)
+    layers = find_layers(network, size)
+    cross = [layer for layer in layers if layer.cross]
+    if not cross and record.layers:
+        raise ModelError(
+            f"{type(network).__name__} has no attention to words, so there are no maps of them."
+        )
+    own = [layer for layer in layers if not layer.cross]
+    chosen = {*select(cross, record.layers), *select(own, record.self_layers)}
+    check_readable(network, chosen)
     return tuple(layer for layer in layers if layer in chosen)
 
 
-def count_tokens(tokens: "pd.DataFrame", record: AttentionRecord) -> int | None:
-    """Return how many tokens of a table a record keeps, from the first; None for all."""
-    if record.tokens == "all":
+def count_tokens(tokens: "pd.DataFrame", record: AttentionRecord) -> Kept:
+    """Return which tokens of a table a record keeps.
+
+    Start, words and end come first in the text of one tokenizer, so they are a number from the
+    first; in a text of several tokenizers, one after the other, they are positions.
+    """
+    places = tokens.loc[tokens["kind"].isin(READ) & ~tokens["cut"], "position"].tolist()
+    if record.tokens == "all" or not places:
         return None
-    return int((tokens["kind"].isin(READ) & ~tokens["cut"]).sum())
+    if places == list(range(len(places))):
+        return len(places)
+    return tuple(int(place) for place in places)
 
 
-def count_kept(
-    tables: "Mapping[str, pd.DataFrame]", half: str, record: AttentionRecord
-) -> int | None:
-    """Return how many tokens of a half a record keeps; None for all.
+def count_kept(tables: "Mapping[str, pd.DataFrame]", half: str, record: AttentionRecord) -> Kept:
+    """Return which tokens of a half a record keeps.
 
     Args:
         tables: Token table by half; if the second text encoder reads another prompt, its table is
@@ -80,14 +108,22 @@ def count_kept(
         record: What is kept.
     """
     names = [name for name in (half, f"{half}_2") if name in tables]
-    counts = [count_tokens(tables[name], record) or 0 for name in names]
-    return max(counts) if all(counts) else None
+    kept = [count_tokens(tables[name], record) for name in names]
+    counts = [one for one in kept if isinstance(one, int)]
+    if len(counts) == len(kept):
+        return max(counts)
+    return None if None in kept else tuple(sorted({*chain.from_iterable(map(kept_places, kept))}))
+
+
+def kept_places(kept: Kept) -> tuple[int, ...]:
+    """Return the positions of the tokens kept, ascending; none for all."""
+    return kept if isinstance(kept, tuple) else tuple(range(kept or 0))
 
 
 def evaluation_bytes(
     record: AttentionRecord,
     layers: Sequence[Layer],
-    counts: Mapping[str, int | None],
+    counts: Mapping[str, Kept],
     sequence: int,
 ) -> int:
     """Return the bytes that one evaluation's maps take.
@@ -95,20 +131,23 @@ def evaluation_bytes(
     Args:
         record: What is kept.
         layers: The layers chosen.
-        counts: Tokens kept of each half; None for all.
+        counts: Tokens kept of each half, as ``count_kept`` says.
         sequence: Length of the text, 77.
     """
     numbers = 0
     for layer in layers:
         heads = layer.heads if record.heads == "all" else 1
-        for count in counts.values():
-            keys = min(count or sequence, sequence) if layer.cross else layer.cells
+        share = layer.cross and layer.joint
+        for kept in counts.values():
+            count = len(kept_places(kept)) or sequence
+            tokens = layer.cross or layer.of_text
+            keys = min(count, sequence) + share if tokens else layer.cells
             numbers += heads * keys * layer.cells
     return numbers * ITEM_BYTES[record.dtype]
 
 
 def working_bytes(
-    unet: Any, record: AttentionRecord, layers: Sequence[Layer], sequence: int, rows: int
+    network: Any, record: AttentionRecord, layers: Sequence[Layer], sequence: int, rows: int
 ) -> int:
     """Return the bytes that computing the maps takes on top of those kept, at most.
 
@@ -116,21 +155,34 @@ def working_bytes(
     layers computed together before each picture gets its own.
 
     Args:
-        unet: The U-Net.
+        network: The U-Net or transformer.
         record: What is kept.
         layers: The layers chosen.
         sequence: Length of the text, 77.
         rows: Rows of the batch.
     """
-    size = max(4, unet.dtype.itemsize)
+    size = max(4, network.dtype.itemsize)
     held = maps = 0
     for layer in layers:
-        width = unet.get_submodule(layer.name).inner_dim
-        keys = sequence if layer.cross else layer.cells
-        held = max(held, rows * (layer.cells + keys) * width * size)
+        width = _width(network, layer)
+        keys = layer.cells * (layer.joint or not layer.cross) + sequence * (
+            layer.joint or layer.cross
+        )
+        queries = sequence if layer.of_text else layer.cells
+        wanted = sequence + layer.joint if layer.cross else layer.cells
+        held = max(held, rows * (queries + keys) * width * size)
         heads = layer.heads if record.heads == "all" else 1
-        maps = max(maps, rows * heads * keys * layer.cells * ITEM_BYTES[record.dtype])
+        maps = max(maps, rows * heads * wanted * queries * ITEM_BYTES[record.dtype])
     return 2 * (HELD_BYTES + held) + 2 * CHUNK_BYTES + max(CHUNK_BYTES, maps)
+
+
+def _width(network: Any, layer: Layer) -> int:
+    """Return the width of a layer's queries, all heads together."""
+    if not is_unet(network):
+        from sdlab.attention.layouts import head_width
+
+        return layer.heads * head_width(network, layer)
+    return int(network.get_submodule(layer.name).inner_dim)
 
 
 def check_cap(record: AttentionRecord, total: int) -> None:

@@ -11,6 +11,11 @@ With a the map over the h * w places of a layer, and p = a / sum(a):
     area     the share of places where a is above a threshold, by default half way between its least
              and greatest value
 
+Of joint transformers, whose places look at words and picture at once, there is also
+
+    text_share  the share of the layer's attention that all tokens together receive; what masses
+                sum to there
+
 Where a map is zero everywhere (below what its dtype can hold), the numbers that need p are missing.
 """
 
@@ -19,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sdlab.columns import ATTENTION
+from sdlab.columns import ATTENTION, JOINT_ATTENTION
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +52,8 @@ def table(maps: "AttentionMaps", threshold: float = AREA_THRESHOLD) -> pd.DataFr
     parts = [
         _layer(maps, layer, half, threshold) for half in maps.halves for layer in maps.cross_layers
     ]
-    columns = [name for name in ATTENTION if name != "run"]
+    shared = JOINT_ATTENTION if any(layer.joint for layer in maps.cross_layers) else ()
+    columns = [name for name in (*ATTENTION, *shared) if name != "run"]
     if not parts:
         return pd.DataFrame(columns=columns)
     frame = pd.concat(parts, ignore_index=True)
@@ -103,7 +109,7 @@ def _layer(maps: "AttentionMaps", layer: "Layer", half: str, threshold: float) -
     # One evaluation at a time: in float64 all maps would take four times the memory of the record.
     rows = [statistics(own[place], threshold) for place in places]
     words = maps.tokens[half]
-    words = words[~words["cut"]].head(tokens)
+    words = words[words["position"].isin(maps.kept_positions(half))].head(tokens)
     each = heads * tokens
     where = {
         name: np.repeat(np.asarray(getattr(facts, f"{name}s"))[places], each)
@@ -117,4 +123,6 @@ def _layer(maps: "AttentionMaps", layer: "Layer", half: str, threshold: float) -
     index = facts.layers.index(layer)
     values = {name: np.concatenate([row[name].reshape(-1) for row in rows]) for name in STATISTICS}
     named = {"half": half, "layer": layer.name, "grid": layer.size, "layer_index": index}
-    return pd.DataFrame({**where, **named, "head": head, **what, **values})
+    share = maps.text_share(layer, half)[places].double().mean((2, 3)).reshape(-1).numpy()
+    text = {"text_share": np.repeat(share, tokens)}
+    return pd.DataFrame({**where, **named, "head": head, **what, **values, **text})

@@ -141,6 +141,31 @@ def heatmap(
     return _mean_over_layers(own, layers, chosen.size or _finest(layers))
 
 
+def text_share(maps: "AttentionMaps", **choice: Unpack[ChoiceOptions]) -> "np.ndarray":
+    """Return how much each place looks at the words at all, float32 [h, w], from 0 to 1.
+
+    It is the sum of all tokens' heat maps, also of those not kept; 1 everywhere in a U-Net.
+
+    Args:
+        maps: The picture's maps.
+        choice: Fields of ``Choice``.
+
+    Raises:
+        ValueError: If what was asked for was not kept.
+    """
+    chosen = Choice.of(text_share, choice)
+    layers = maps.choose(chosen.layer)
+    own = [share_of(maps, one, chosen).mean((0, 1)) for one in layers]
+    return _mean_over_layers(own, layers, chosen.size or _finest(layers))
+
+
+def share_of(maps: "AttentionMaps", layer: Layer, chosen: Choice) -> "Tensor":
+    """Return the text's share of attention in a layer, float32 [K, heads, h, w]."""
+    places = maps.places(chosen.step, chosen.evaluation, chosen.half)
+    own = maps.text_share(layer, chosen.half)[places].float()
+    return pick_head(own, chosen.head, layer)
+
+
 def frames(
     maps: "AttentionMaps", word: Word, over: str, **choice: Unpack[ChoiceOptions]
 ) -> "tuple[list[Any], np.ndarray]":
@@ -244,7 +269,8 @@ def _word(maps: "AttentionMaps", layer: Layer, positions: list[int], chosen: Cho
 def _pieces(maps: "AttentionMaps", layer: Layer, positions: list[int], chosen: Choice) -> "Tensor":
     """Return the maps of some tokens in a layer, float32 [K, heads, tokens, h, w]."""
     places = maps.places(chosen.step, chosen.evaluation, chosen.half)
-    own = maps.maps(layer, chosen.half)[places][:, :, positions].float()
+    tokens = maps.indices(positions, chosen.half)
+    own = maps.maps(layer, chosen.half)[places][:, :, tokens].float()
     return pick_head(own, chosen.head, layer)
 
 

@@ -15,7 +15,7 @@ DTYPES = ("float16", "bfloat16", "float32")
 
 @dataclass(frozen=True)
 class AttentionRecord(Spec):
-    """What to keep of the U-Net's attention.
+    """What to keep of a network's attention.
 
     Maps are computed in float32 (float64 for a float64 network) whatever the network computes in,
     and kept in ``dtype``: by default rounded to float16, by 2^-11 (0.05 %) of a value at most, or
@@ -26,8 +26,9 @@ class AttentionRecord(Spec):
     first).
 
     Attributes:
-        layers: Cross-attention layers to keep; empty for none.
-        self_layers: Self-attention layers to keep; a layer of n cells takes n * n numbers.
+        layers: Cross-attention layers to keep, how the picture looks at the text; empty for none.
+        self_layers: Self-attention layers to keep; a layer of n cells takes n * n numbers. "text"
+            keeps how the text of a joint transformer looks at the picture.
         heads: "mean" or "max" over the heads, or "all" of them.
         tokens: "prompt" keeps start, words and end; "all" the pads too.
         steps: "all", "last", or k for each k-th step and the last. Every evaluation of a kept

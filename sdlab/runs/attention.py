@@ -1,13 +1,14 @@
 """Attention maps as files: safetensors, which can be opened again, and npz for others.
 
 ``attention.safetensors`` holds one tensor a layer and half, named ``cond/<layer>``: cross-attention
-[K, H, T, h, w], self-attention [K, H, cells, h, w]. Its header's ``attention`` entry is JSON: what
+[K, H, T, h, w], self-attention [K, H, cells, h, w]; of a joint layer also the text's share,
+``cond/<layer>/share`` [K, H, h, w]. Its header's ``attention`` entry is JSON: what
 was asked for, the layers with their grids, the evaluations with steps and noise levels, and the
 token tables; so the file can be read without its run.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -57,7 +58,7 @@ def open_attention(
     Raises:
         StoreError: If it is missing or damaged, or is no file of attention maps.
     """
-    from sdlab.attention.maps import AttentionMaps, key_of
+    from sdlab.attention.maps import AttentionMaps, key_of, share_key
 
     path = Path(path).expanduser()
     text, shapes = read_tensors(path, _header)
@@ -65,6 +66,10 @@ def open_attention(
     for layer in facts.layers:
         for half in (half for half in tokens if key_of(half, layer) in shapes):
             _check_shape(path, facts, layer, shapes[key_of(half, layer)])
+            if layer.cross and layer.joint:
+                count, heads, _, *grid = shapes[key_of(half, layer)]
+                if shapes.get(share_key(half, layer)) != (count, heads, *grid):
+                    raise StoreError(f"{path} is damaged: it lacks the text's share of a layer.")
     if any(key_of("cond", layer) not in shapes for layer in facts.layers if facts.evaluations):
         raise StoreError(f"{path} is damaged: it lacks maps that its header names.")
     return AttentionMaps(facts, StoredTensors(path, list(shapes)), tokens, table)
@@ -87,10 +92,15 @@ def write_npz(maps: "AttentionMaps", stream: BinaryIO) -> None:
 def describe(maps: "AttentionMaps") -> str:
     """Return the description of a picture's maps as JSON."""
     tokens = {
-        half: json.loads(frame[list(TOKEN_COLUMNS)].to_json(orient="records"))
+        half: json.loads(frame[_token_columns(frame)].to_json(orient="records"))
         for half, frame in maps.tokens.items()
     }
     return json.dumps({"format": FORMAT, "facts": maps.facts.to_dict(), "tokens": tokens})
+
+
+def _token_columns(named: "Container[str]" = ()) -> list[str]:
+    """Return the columns kept of a token table; which tokenizer only where it is told."""
+    return [*TOKEN_COLUMNS, *(("tokenizer",) if "tokenizer" in named else ())]
 
 
 def _contiguous(maps: "AttentionMaps") -> "dict[str, Tensor]":
@@ -116,7 +126,7 @@ def _facts(path: Path, text: str) -> "tuple[MapsSource, dict[str, pd.DataFrame]]
             )
         facts = MapsSource.from_dict(about["facts"])
         tokens = {
-            str(half): pd.DataFrame(rows, columns=list(TOKEN_COLUMNS)).astype(
+            str(half): pd.DataFrame(rows, columns=_token_columns(*rows[:1])).astype(
                 {"word_index": "Int64", "cut": bool, "position": int}
             )
             for half, rows in about["tokens"].items()

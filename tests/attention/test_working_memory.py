@@ -29,11 +29,13 @@ def test_at_most_two_pieces_of_scores_are_held(monkeypatch, cross):
 
     monkeypatch.setattr(probabilities, "chunks", watched)
     monkeypatch.setattr(probabilities, "CHUNK_BYTES", 4 * 12 * 8 * 4)
-    query, key = torch.randn(1, 64, 32), torch.randn(1, 12 if cross else 64, 32)
+    keys = 12 if cross else 64
+    query, key = torch.randn(1, 4, 64, 8), torch.randn(1, 4, keys, 8)
+    scores = probabilities.Scores(query, key, 0.3, slice(0, keys))
     if cross:
-        maps = probabilities.cross_maps(query, key, 4, 0.3, "all", "float32", 12)
+        maps = probabilities.cross_maps(scores, "all", "float32", 12)
     else:
-        maps = probabilities.self_maps(query, key, 4, 0.3, "all", "float32")
+        maps = probabilities.self_maps(scores, "all", "float32")
     assert len(most) >= 8
     assert max(most) <= 2
     assert len(alive) == 0

@@ -1,0 +1,160 @@
+"""Reads what a transformer's attention modules give to torch's own attention function.
+
+Whatever a processor does before, norms, rotary embedding, joining text and picture, its last word
+is ``scaled_dot_product_attention(query, key, value)``, called by itself or by diffusers' dispatch
+of backends. A torch function mode sees that call and passes it on unchanged. The mode belongs to
+the thread, and is on only while one of the watched modules computes, so other models and other
+threads never meet it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import get_ident
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
+
+from sdlab.attention.layers import Layer
+from sdlab.attention.layouts import places, text_length
+from sdlab.attention.probabilities import Scores
+from sdlab.errors import ModelError
+
+ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+
+
+class Heard(NamedTuple):
+    """What one call of the attention function was given.
+
+    Attributes:
+        query: [B, H, N, d].
+        key: [B, H or a part of them, L, d].
+        scale: Factor of q k^T.
+        mask: Broadcast to [B, H, N, L]; true where a query may look, or what is added to a score.
+        causal: Whether a query looks only at what is before it.
+    """
+
+    query: Tensor
+    key: Tensor
+    scale: float
+    mask: Tensor | None
+    causal: bool
+
+
+class Listener(TorchFunctionMode):
+    """Hears the calls of the attention function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Heard] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Pass a call on; of the attention function, keep what it is given."""
+        if func is scaled_dot_product_attention:
+            self.heard.append(_heard(args, kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+class Watch:
+    """Hooks on the attention modules of one network, for calls made in this thread.
+
+    Args:
+        network: The transformer.
+        layers: The layers to read.
+        receive: Called with every layer and its scores.
+    """
+
+    def __init__(
+        self, network: Any, layers: Sequence[Layer], receive: Callable[[Layer, Scores], None]
+    ) -> None:
+        self._network = network
+        self._receive = receive
+        self._layers: dict[str, list[Layer]] = {}
+        for layer in layers:
+            self._layers.setdefault(layer.module, []).append(layer)
+        self._listener = Listener()
+        self._text: int | None = None
+        self._thread = get_ident()
+
+    def begin(self, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Read the length of the text of a call of the network."""
+        if get_ident() == self._thread:
+            self._text = text_length(self._network, args, kwargs)
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Set the hooks; remove them at the end."""
+        network = self._network
+        handles = [network.register_forward_pre_hook(self.begin, with_kwargs=True)]
+        try:
+            for name in self._layers:
+                module = network.get_submodule(name)
+                handles.append(module.register_forward_pre_hook(self._enter))
+                leave = self._leave(self._layers[name])
+                handles.append(module.register_forward_hook(leave, always_call=True))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, _: Any, __: Any) -> None:
+        if get_ident() != self._thread:
+            return
+        self._listener.heard.clear()
+        self._listener.__enter__()  # type: ignore[no-untyped-call]
+
+    def _leave(self, layers: Sequence[Layer]) -> Callable[[Any, Any, Any], None]:
+        def leave(_: Any, __: Any, output: Any) -> None:
+            if get_ident() != self._thread:
+                return
+            self._listener.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            heard, self._listener.heard = self._listener.heard, []
+            if output is not None:  # else the call failed
+                self._give(layers, heard)
+
+        return leave
+
+    def _give(self, layers: Sequence[Layer], heard: Sequence[Heard]) -> None:
+        one = _only(layers[0], heard, self._text)
+        key, mask = one.key, one.mask
+        if key.shape[1] != one.query.shape[1]:
+            key = key.repeat_interleave(one.query.shape[1] // key.shape[1], dim=1)
+        for layer in layers:
+            lengths = one.query.shape[2], key.shape[2]
+            found = places(self._network, layer, self._text or 0, *lengths)
+            own = mask if mask is None or mask.shape[2] == 1 else mask[:, :, found.queries]
+            query = one.query[:, :, found.queries]
+            self._receive(layer, Scores(query, key, one.scale, found.keys, own))
+
+
+def _heard(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Heard:
+    given = {**dict(zip(ARGUMENTS, args, strict=False)), **kwargs}
+    query, mask = given["query"].detach(), given.get("attn_mask")
+    scale = given.get("scale")
+    if mask is not None:
+        mask = mask.detach()[(None,) * (4 - mask.ndim)]
+    scale = float(query.shape[-1] ** -0.5 if scale is None else scale)
+    causal = bool(given.get("is_causal", False))
+    return Heard(query, given["key"].detach(), scale, mask, causal)
+
+
+def _only(layer: Layer, heard: Sequence[Heard], text: int | None) -> Heard:
+    """Return the one call that is the layer's own; adapters make others, with keys of their own.
+
+    Raises:
+        ModelError: If there is none, or several.
+    """
+    if len(heard) > 1:
+        wanted = layer.cells * (layer.joint or not layer.cross) + (text or 0) * (
+            layer.joint or layer.cross
+        )
+        heard = [one for one in heard if one.key.shape[2] == wanted]
+    if len(heard) != 1 or heard[0].causal or heard[0].query.ndim != 4:
+        raise ModelError(
+            f"{layer.module} calls torch's attention {len(heard) or 'not even'} times"
+            " with this text and picture; this recorder reads modules that call it once. Switch"
+            " off what changes attention (perturbed-attention guidance, adapters, linear attention)"
+            " or record no attention."
+        )
+    return heard[0]
