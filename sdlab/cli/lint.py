@@ -32,10 +32,9 @@ def lint(
 ) -> None:
     """Say what is wrong or worth knowing about a schedule; exit code 1 if there are errors."""
     import sdlab
-    from sdlab.linting.config_file import read_config
     from sdlab.solvers.from_diffusers import SD_CONFIG
 
-    judged = read_config(_file(config)) if config else SD_CONFIG
+    judged = read_config_file(config) if config else SD_CONFIG
     told = {"tokens": tokens, "mu": mu}
     table = sdlab.lint(name, config=judged, options=pairs("option", option), **told, **schedule)
     if csv:
@@ -49,8 +48,15 @@ def lint(
         raise typer.Exit(1)
 
 
-def _file(path: Path) -> bytes:
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Return the entries of a scheduler_config.json.
+
+    Raises:
+        ValueError: If it cannot be read, or is no such file.
+    """
+    from sdlab.linting.config_file import read_config
+
     try:
-        return path.read_bytes()
+        return read_config(path.read_bytes())
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from None

@@ -9,6 +9,7 @@ import pandas as pd
 
 from sdlab.models.scheduler_config import completed
 from sdlab.noise.curves import names as curve_names
+from sdlab.noise.flow import is_flow
 from sdlab.noise.schedule import PREDICTION_TYPES
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers import plugins
@@ -27,12 +28,15 @@ def valid_names() -> list[str]:
     return [*sorted(solvers()), *sorted(adapter.compatible_classes())]
 
 
-def schedulers(model: "Model | None" = None) -> pd.DataFrame:
+def schedulers(
+    model: "Model | None" = None, *, config: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
     """Return the catalogue, one row a solver or diffusers scheduler.
 
     Args:
         model: Whose scheduler config and prediction type decide what is compatible; without one
             that is Stable Diffusion 1.x's.
+        config: A scheduler config in the place of a model's.
 
     Returns:
         Columns ``name``; ``origin``: "sdlab" (with plug-ins that passed), "diffusers", or
@@ -43,15 +47,27 @@ def schedulers(model: "Model | None" = None) -> pd.DataFrame:
         ``initial_scale``, by which the start noise is multiplied at 50 steps; ``curves``, the names
         it can follow; ``custom_sigmas``, whether it takes any; ``predictions``, the prediction
         types it understands; ``compatible`` with Stable Diffusion or the model, and the
-        ``reason`` if not.
+        ``reason`` if not. For flow matching ``coordinates`` are "flow", (1 - t) x0 + t n.
     """
+    if model is not None:
+        config = model.scheduler_config
+    if config is not None and is_flow(config):
+        from sdlab.solvers.flow_catalogue import flow_rows
+
+        pipeline = type(model.pipeline) if model is not None else None
+        rows = flow_rows(config, _blank, _nfe, pipeline)
+        return _table([*rows, *map(_refused_row, plugins.refusals())])
     rows = [_own_row(found) for _, found in sorted(solvers().items())]
     for name, cls in sorted(adapter.scheduler_classes().items()):
         rows.append(_row(name, cls) if adapter.probe(name).compatible else _bare_row(name, cls))
     rows += [_refused_row(refusal) for refusal in plugins.refusals()]
-    if model is not None:
-        config = completed(model.scheduler_config)
-        rows = [_judged(row, config) if row["compatible"] else row for row in rows]
+    if config is not None:
+        config, path = completed(config), model.path if model is not None else "vp"
+        rows = [_judged(row, config, path) if row["compatible"] else row for row in rows]
+    return _table(rows)
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     whole = ("order", "stages", "nfe_10", "nfe_50")
     types = {**dict.fromkeys(whole, "Int64"), "eta": "Float64", "initial_scale": "Float64"}
     return pd.DataFrame(rows).astype(types)
@@ -142,11 +158,13 @@ def _blank(name: str, origin: str, reason: str) -> dict[str, Any]:
     }
 
 
-def _judged(row: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+def _judged(row: dict[str, Any], config: Mapping[str, Any], path: str | None) -> dict[str, Any]:
     """Return a compatible row, or why the model cannot use it after all."""
     kind = config.get("prediction_type") or "epsilon"
     reason = ""
-    if kind not in row["predictions"]:
+    if path is None:
+        reason = "the model adds noise neither as Stable Diffusion nor as flow matching does"
+    elif kind not in row["predictions"]:
         reason = f"does not understand the model's prediction type, {kind}"
     elif row["origin"] == "diffusers":
         try:

@@ -14,6 +14,7 @@ from sdlab import bounds
 from sdlab.denoisers.network import at_least_float32
 from sdlab.errors import unknown
 from sdlab.models.scheduler_config import parameters
+from sdlab.noise.exchange import FLAGS
 from sdlab.noise.flow import check_flow_config, dynamic_mu, flow_shift, time_to_sigma
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.solvers.as_flow import FlowSolverScheduler
@@ -73,14 +74,22 @@ def flow_course(
         along = (curve, curve_options)
         return _of_solver(solver, num_steps, config, options, along, eta, given)
     if curve is not None or curve_options:
-        raise ValueError(
-            f"{solver} takes no curve over flow matching's times, got {curve!r}; give it its own"
-            " options, such as use_karras_sigmas, or take a solver of sdlab's."
-        )
+        options = {**options, **_curve_flag(solver, curve, curve_options)}
     scheduler = make_flow_scheduler(solver, num_steps, config, options, given, device)
     if eta is not None and not takes_eta(type(scheduler)):
         raise ValueError(f"{solver} takes no eta, got {eta}; leave eta at None.")
     return _of_scheduler(scheduler, num_steps, config, eta)
+
+
+def flow_curves(cls: type) -> dict[str, str]:
+    """Return the curves over t that a class of flow matching lays itself, each with its flag."""
+    if not cls.__name__.startswith("FlowM"):
+        return {}
+    return {
+        name: flag
+        for name, flag in zip(("karras", "exponential", "beta"), FLAGS, strict=True)
+        if flag in parameters(cls)
+    }
 
 
 @lru_cache(maxsize=1)
@@ -143,6 +152,12 @@ def make_flow_scheduler(
         )
     cls: Any = flow_classes()[name]
     check_options(cls, options)
+    dynamic = {**config, **options}.get("use_dynamic_shifting")
+    if dynamic and "mu" not in inspect.signature(cls.set_timesteps).parameters:
+        raise ValueError(
+            f"{name} cannot shift by the picture's size, as use_dynamic_shifting asks for: its"
+            " set_timesteps takes no mu."
+        )
     given = {**_flow_options(cls, config), **options}
     with refusing(name, num_steps, given):
         scheduler = cls.from_config(dict(config), **given)
@@ -222,6 +237,22 @@ def _of_scheduler(
     name = type(scheduler).__name__
     end = float(time_to_sigma(float(scheduler.sigmas[-1])))
     return Course(name, num_steps, schedule, sigmas, told, steps, end, scheduler, make_process)
+
+
+def _curve_flag(name: str, curve: str | None, curve_options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the option by which a class lays a curve over t itself.
+
+    Raises:
+        ValueError: If it lays no such curve, or an option of the curve is given.
+    """
+    known = flow_curves(flow_classes()[name]) if name in flow_classes() else {}
+    if curve not in known or curve_options:
+        can = f"only {', '.join(known)}, without options" if known else "none"
+        raise ValueError(
+            f"{name} takes no such curve over flow matching's times, got {curve!r}; it lays {can}."
+            " A solver of sdlab's takes any."
+        )
+    return {known[curve]: True}
 
 
 def _handed(
@@ -315,7 +346,8 @@ def _flow_options(cls: Any, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shape(name: str, cls: Any) -> str:
     """Return why a class is not even tried, or ''."""
-    if not name.startswith("FlowM") and "use_flow_sigmas" not in parameters(cls):
+    taken = parameters(cls)
+    if "beta_start" in taken and "use_flow_sigmas" not in taken:
         return "does not know flow matching"
     if "Inverse" in name:
         return "goes from picture to noise"

@@ -143,8 +143,6 @@ def test_every_rule_of_this_path_has_both():
 
 @pytest.mark.parametrize("name", [*sorted(flow_classes()), *sorted(solvers())])
 def test_what_stable_diffusion_alone_has_is_not_said(name):
-    if name == "edm_stochastic":
-        pytest.skip("it adds noise before it asks, above t = 1; it has no course here")
     found = sdlab.lint(name, 8, config=SD3_CONFIG)
     rules = registry.all_rules()
     assert all("flow" in rules[one].paths for one in found["rule"])

@@ -116,7 +116,7 @@ def test_times_and_sigmas_are_each_others_inverse():
         (
             lambda: sdlab.course("UniPCMultistepScheduler", 5, config=SD3_CONFIG, curve="karras"),
             ValueError,
-            "takes no curve over flow matching's times, got 'karras'",
+            "takes no such curve over flow matching's times, got 'karras'; it lays none",
         ),
         (lambda: sdlab.course("euler", 2000, config=SD3_CONFIG), ValueError, "num_steps"),
         (

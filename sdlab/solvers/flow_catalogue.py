@@ -1,0 +1,129 @@
+"""The catalogue for a flow-matching model: who can drive it, found out by letting each try.
+
+A solver of ours runs over t (``flow``); one that cannot says why when its course is laid out. Which
+of diffusers' classes can is measured by ``probe_flow``; whether one can with this very model's
+config, by making it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from inspect import getsource, signature
+from typing import Any
+
+from sdlab.noise.curves import names as curve_names
+from sdlab.noise.flow import is_flow
+from sdlab.solvers.course import Course, course
+from sdlab.solvers.flow_course import SD3_CONFIG, flow_curves, make_flow_scheduler, probe_flow
+from sdlab.solvers.from_diffusers import takes_eta
+from sdlab.solvers.probing import quiet, scheduler_classes
+from sdlab.solvers.registry import Solver, solvers
+
+COUNTED = (10, 25, 50)
+PREDICTIONS = ("flow_prediction",)
+COORDINATES = "flow"
+NO_TIMES = ("ays_sd15", "ays_sdxl")
+"""Curves that are tables of sigmas above 1, which are no times."""
+
+
+def flow_rows(
+    config: Mapping[str, Any],
+    blank: Callable[[str, str, str], dict[str, Any]],
+    counts: Callable[[Mapping[int, int]], dict[str, Any]],
+    pipeline: type | None = None,
+) -> list[dict[str, Any]]:
+    """Return the rows of ``schedulers`` for a flow-matching config.
+
+    Args:
+        config: The model's ``scheduler.config``.
+        blank: (name, origin, reason) -> a row of something that cannot be used.
+        counts: Evaluations by number of steps -> the columns ``nfe``, ``nfe_10`` and ``nfe_50``.
+        pipeline: The model's class, which may hand times of its own to ``set_timesteps``.
+
+    Raises:
+        ValueError: If the config is not one of flow matching.
+    """
+    if not is_flow(config):
+        raise ValueError("a flow-matching config is wanted, such as Stable Diffusion 3's.")
+    rows, hands = [], pipeline is not None and hands_sigmas(pipeline)
+    for name, found in sorted(solvers().items()):
+        row = blank(name, "sdlab", _refusal(name, config))
+        rows.append(row | _of_solver(found, counts))
+    for name, cls in sorted(scheduler_classes().items()):
+        reason = probe_flow(name).reason or _refusal(name, config)
+        if not reason and hands and "sigmas" not in signature(cls.set_timesteps).parameters:  # type: ignore[attr-defined]
+            reason = "the pipeline hands sigmas over, which its set_timesteps does not take"
+        row = blank(name, "diffusers", reason)
+        row |= {"stages": getattr(cls, "order", None)}
+        rows.append(row if probe_flow(name).reason else row | _of_class(name, cls, counts))
+    return [row | {"compatible": not row["reason"]} for row in rows]
+
+
+@cache
+def hands_sigmas(pipeline: type) -> bool:
+    """Return whether a pipeline's call makes the times itself, by its source."""
+    lines = getsource(pipeline.__call__).splitlines()  # type: ignore[operator]
+    code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    return re.search(r"\bsigmas = .*linspace\(", code) is not None and "sigmas=sigmas" in code
+
+
+def _refusal(name: str, config: Mapping[str, Any]) -> str:
+    """Return why a solver or class cannot be used with a config, or ''."""
+    try:
+        course(name, COUNTED[0], config=config)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _of_solver(
+    found: Solver, counts: Callable[[Mapping[int, int]], dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "order": found.order,
+        "stages": found.stages,
+        **counts(_evaluations(found.name, found)),
+        "deterministic": found.deterministic,
+        "takes_eta": "eta" in found.options,
+        "eta": found.options.get("eta"),
+        "coordinates": COORDINATES,
+        "initial_scale": 1.0,
+        "curves": tuple(name for name in curve_names() if name not in NO_TIMES),
+        "custom_sigmas": True,
+        "predictions": PREDICTIONS,
+    }
+
+
+def _of_class(
+    name: str, cls: type, counts: Callable[[Mapping[int, int]], dict[str, Any]]
+) -> dict[str, Any]:
+    eta = takes_eta(cls)
+    return {
+        **counts(_evaluations(name, None)),
+        "deterministic": probe_flow(name).deterministic,
+        "takes_eta": eta,
+        "eta": 0.0 if eta else None,
+        "coordinates": COORDINATES,
+        "initial_scale": 1.0,
+        "curves": tuple(flow_curves(cls)),
+        "predictions": PREDICTIONS,
+    }
+
+
+@cache
+def _evaluations(name: str, found: Solver | None) -> dict[int, int]:
+    """Return the evaluations by number of steps, which no config changes.
+
+    Args:
+        name: A solver's short name or a class.
+        found: The solver registered under the name, so that a new one is counted anew.
+    """
+    if found is None:
+        with quiet():
+            made = {n: make_flow_scheduler(name, n, SD3_CONFIG, {}) for n in COUNTED}
+        return {n: len(scheduler.timesteps) for n, scheduler in made.items()}
+    try:
+        courses: dict[int, Course] = {n: course(name, n, config=SD3_CONFIG) for n in COUNTED}
+    except ValueError:
+        return {}
+    return {n: laid_out.nfe for n, laid_out in courses.items()}
