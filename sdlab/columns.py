@@ -2,7 +2,8 @@
 
 ``x_t`` is the noisy latent as the network is given it (variance preserving: x_t =
 sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps), whatever coordinates the solver works in, so that
-all solvers share one axis. ``sigma`` is sqrt((1 - alpha_bar) / alpha_bar) always.
+all solvers share one axis. With flow matching it is x_t = (1 - t) x0 + t eps, sigma is t / (1 - t)
+and infinite at t = 1. ``sigma`` is sqrt((1 - alpha_bar) / alpha_bar) always.
 """
 
 Columns = dict[str, tuple[str, str]]
@@ -20,6 +21,11 @@ NOISE: Columns = {
     "log_snr": ("nat", "-2 ln sigma"),
 }
 
+# Only in ``steps`` of flow matching, after ``log_snr``.
+FLOW: Columns = {
+    "flow_time": ("", "t of x_t = (1 - t) x0 + t eps, sigma / (1 + sigma); 1 where sigma is inf"),
+}
+
 STATISTICS: Columns = {
     "x_t_mean": ("latent", "mean of x_t"),
     "x_t_std": ("latent", "population standard deviation of x_t"),
@@ -29,7 +35,11 @@ STATISTICS: Columns = {
     "x0_pred_std": ("latent", "population standard deviation of the predicted clean latent"),
     "x0_pred_min": ("latent", "least value of the predicted clean latent"),
     "x0_pred_max": ("latent", "greatest value of the predicted clean latent"),
-    "eps_cond_norm": ("latent", "Euclidean norm of the predicted noise given the prompt"),
+    "eps_cond_norm": (
+        "latent",
+        "Euclidean norm of the predicted noise given the prompt; missing where a pipeline's halves"
+        " cannot be told",
+    ),
     "eps_uncond_norm": (
         "latent",
         "Euclidean norm of the predicted noise given the negative prompt; missing without CFG",
@@ -39,7 +49,8 @@ STATISTICS: Columns = {
     "displacement": (
         "latent",
         "distance to the next evaluated point (for the last: to the final latents), in VE"
-        " coordinates x_t sqrt(1 + sigma^2), where a constant x0_pred gives a straight path",
+        " coordinates x_t sqrt(1 + sigma^2), where a constant x0_pred gives a straight path; with"
+        " flow matching of x_t itself, which is straight then too",
     ),
     "angle_deg": (
         "degree",
@@ -53,8 +64,8 @@ STEPS: Columns = {
     **STATISTICS,
     "ms": (
         "ms",
-        "wall time of the network call that served this evaluation, with what making its attention"
-        " maps took where they were recorded",
+        "wall time of the network call that served this evaluation, or of its several calls, with"
+        " what making its attention maps took where they were recorded",
     ),
     "samples": ("", "samples in that call; above 2 it was shared with other runs"),
 }

@@ -5,56 +5,35 @@ conditional half alone without. Pipelines show their guidance in properties; tho
 properties take it from the call's argument and use guidance if it is above 1.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from sdlab.errors import ModelError
 from sdlab.text.tokens import tokens
+from sdlab.tracing.halves import Asked
 
-if TYPE_CHECKING:
-    from torch import Tensor
+SCALES = ("guidance_scale", "true_cfg_scale")
+"""What pipelines call their guidance scale."""
 
 
 class Unread(ModelError):
     """Something that a pipeline does and this recorder cannot read; a sentence without subject."""
 
 
-def inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> "tuple[Tensor, float, Tensor]":
-    """Return (sample, timestep, text) of a U-Net's call.
-
-    Raises:
-        Unread: If the rows are of several timesteps, or the text is masked.
-    """
-    names = ("sample", "timestep", "encoder_hidden_states")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    if kwargs.get("encoder_attention_mask") is not None:
-        raise Unread(
-            "masks the text in the U-Net's attention (encoder_attention_mask), which this recorder"
-            " does not read"
-        )
-    time = given["timestep"]
-    times = set(time.flatten().tolist()) if hasattr(time, "flatten") else {time}
-    if len(times) != 1:
-        raise Unread(
-            f"gives its U-Net {len(times)} timesteps in one batch; this recorder reads batches of"
-            " one"
-        )
-    return given["sample"], float(times.pop()), given["encoder_hidden_states"]
-
-
-def guidance_scale(pipe: Any, given: dict[str, Any]) -> float | None:
-    """Return the scale of this evaluation; None if neither pipeline nor call has it."""
-    scale = getattr(pipe, "guidance_scale", None)
-    if scale is None:
-        scale = given.get("guidance_scale")
-    return None if scale is None else float(scale)
-
-
-def guidance_rescale(pipe: Any, given: dict[str, Any]) -> float:
-    """Return the guidance rescale of this evaluation, 0 ... 1."""
+def asked(pipe: Any, given: dict[str, Any]) -> Asked:
+    """Return what a pipeline and its call say of their guidance at this evaluation."""
+    scales = [
+        getattr(pipe, name, None) if own else given.get(name)
+        for name in SCALES
+        for own in (True, False)
+    ]
     rescale = getattr(pipe, "guidance_rescale", None)
-    return float((given.get("guidance_rescale") if rescale is None else rescale) or 0.0)
+    rescale = given.get("guidance_rescale") if rescale is None else rescale
+    return Asked(
+        tuple(dict.fromkeys(float(x) for x in scales if isinstance(x, (int, float)))),
+        float(rescale or 0.0),
+    )
 
 
 def is_guided(pipe: Any, given: dict[str, Any], rows: int, pictures: int | None) -> bool:
@@ -78,7 +57,7 @@ def is_guided(pipe: Any, given: dict[str, Any], rows: int, pictures: int | None)
             )
         return rows == 2 * pictures
     guides = getattr(pipe, "do_classifier_free_guidance", None)
-    scale = guidance_scale(pipe, given)
+    scale = next(iter(asked(pipe, given).scales), None)
     if guides is None and scale is None:
         raise Unread("does not say whether it guides, nor how many pictures it makes")
     return bool(scale > 1.0 if guides is None and scale is not None else guides)

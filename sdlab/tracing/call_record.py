@@ -16,7 +16,7 @@ class CallRecord:
     """The record of one call, picture by picture.
 
     Attributes:
-        warnings: What is wrong with its pictures, one sentence each.
+        warnings: What of it was not read, or is wrong with its pictures, one sentence each.
     """
 
     def __init__(self) -> None:
@@ -41,13 +41,17 @@ class CallRecord:
 
     @property
     def latents(self) -> "Tensor":
-        """Final latents of all pictures, [B, C, h, w], on the CPU.
+        """Final latents of all pictures, [B, C, h, w], on the CPU; packed ones unpacked.
 
         Raises:
-            ValueError: If the pipeline did not report them, or ended before its first step.
+            ValueError: If they are not known: the call ended before its first step, or its pipeline
+                changes them afterwards and does not report it.
         """
         if self._latents is None:
-            raise ValueError("The latents are not known: the call ended before its first step.")
+            raise ValueError(
+                "The latents are not known: the call ended before its first step, or its pipeline"
+                " does not report them."
+            )
         return self._latents
 
     def trace(self, image: int) -> Trace:
@@ -89,7 +93,7 @@ class CallRecord:
             raise ModelError(self._refused)
         if not self._recorders:
             raise ValueError(
-                "Nothing was recorded of this call: it ended before the U-Net's first evaluation."
+                "Nothing was recorded of this call: it ended before its network's first evaluation."
             )
 
     def _all_tokens(self, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -7,17 +7,16 @@ from typing import Any
 
 
 @contextmanager
-def noticing(pipe: Any) -> Iterator[list[str]]:
-    """Watch a pipeline's decoder; yield a list of what is found, warned of at the end.
+def noticing(pipe: Any, found: list[str]) -> Iterator[None]:
+    """Watch a pipeline's decoder; add what is found, and warn of all found at the end.
 
     The pipeline's picture is not mended: recording never changes a result.
 
     Args:
         pipe: A diffusers pipeline; one without a VAE's decoder is not watched.
+        found: Sentences, to which others may add.
     """
     import torch
-
-    found: list[str] = []
 
     def look(_: Any, args: tuple[Any, ...], pixels: Any) -> None:
         if not all(isinstance(x, torch.Tensor) for x in (pixels, *args[:1])) or not args:
@@ -33,7 +32,7 @@ def noticing(pipe: Any) -> Iterator[list[str]]:
     decoder = getattr(getattr(pipe, "vae", None), "decoder", None)
     hook = decoder.register_forward_hook(look) if decoder is not None else None
     try:
-        yield found
+        yield
     finally:
         if hook is not None:
             hook.remove()

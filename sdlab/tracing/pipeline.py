@@ -1,9 +1,8 @@
 """``with sdlab.trace(pipe) as t:`` around calls of a diffusers pipeline, their results unchanged.
 
-While the block runs, the pipeline's object has a subclass that reads the arguments of each call
-(only they say which row of a batch is which picture), and its U-Net has hooks. Both are removed
-when the block is left, also by an exception. A batch is [uncond, ...; cond, ...] with guidance, the
-pictures of one prompt side by side, and the conditional half alone without.
+While the block runs, the pipeline's object has a subclass that reads the arguments of each call.
+During a call its scheduler has one that reads each step, and its networks have hooks. All are
+removed again, also by an exception. ``call_reader`` has how a call is read.
 """
 
 import functools
@@ -16,8 +15,10 @@ from sdlab.attention.views import HeatmapOptions
 from sdlab.errors import ModelError, check_keywords
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.record import Record
+from sdlab.models import pipelines
+from sdlab.tracing.call_reader import derived
 from sdlab.tracing.overflow import noticing
-from sdlab.tracing.traced_call import TracedCall, derived
+from sdlab.tracing.traced_call import TracedCall
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from sdlab.runs.trace import Trace
 
 CALLBACK = "callback_on_step_end"
-READ = "This recorder reads the Stable Diffusion 1.x, 2.x and XL pipelines."
 
 
 class PipelineTrace:
@@ -77,7 +77,7 @@ class PipelineTrace:
 
     @property
     def warnings(self) -> list[str]:
-        """What is wrong with the call's pictures, one sentence each; empty if nothing is."""
+        """What of the call was not read or is wrong with its pictures, one sentence each."""
         return self.call.warnings
 
     def maps(self, image: int = 0) -> "AttentionMaps":
@@ -109,15 +109,14 @@ def trace(pipe: Any, record: Record | None = None) -> Iterator[PipelineTrace]:
     """Record what a diffusers pipeline does inside the block; its results stay bit-identical.
 
     Args:
-        pipe: A Stable Diffusion 1.x, 2.x or XL pipeline: text-to-image, img2img, inpaint, depth,
-            upscaling, with a ControlNet, an adapter or GLIGEN; or a loaded model.
+        pipe: Any diffusers pipeline with a scheduler and a denoising network; or a loaded model.
+            What cannot be read of its calls is left out, and ``warnings`` says what and why.
         record: What to keep; by default the attention of ``AttentionRecord()`` and statistics.
 
     Raises:
-        ModelError: If the pipeline's attention cannot be read, or, in its call, if it lays out its
-            batch, evaluates or guides in a way that is not read; the message says why and, where
-            it can, what to switch off. Nothing of such a call is kept.
-        ValueError: If the record names an attention layer that is not there.
+        ModelError: If it is no such pipeline, or, in its call, if the attention of its U-Net cannot
+            be read; the message says why and, where it can, what to switch off.
+        ValueError: In a call, if the record names an attention layer that is not there.
         MemoryLimitError: At a call's first evaluation, if its record cannot fit.
     """
     pipe = getattr(pipe, "pipeline", pipe)
@@ -144,9 +143,9 @@ def _traced_class(cls: type, found: PipelineTrace) -> type:
         found.calls.append(traced)
         if CALLBACK in signature.parameters:
             _listen(bound.arguments, traced)
-        elif {"callback", "callback_steps"} <= set(signature.parameters):
+        elif "callback_steps" in signature.parameters and "parallel" not in signature.parameters:
             _listen_as_of_old(bound.arguments, traced)
-        with traced.watching(), noticing(self) as traced.warnings:
+        with noticing(self, traced.warnings), traced.watching():
             return plain(*bound.args, **bound.kwargs)
 
     return derived(cls, __call__=call)
@@ -173,7 +172,10 @@ def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
 
 
 def _listen_as_of_old(arguments: dict[str, Any], traced: TracedCall) -> None:
-    """The same for a pipeline with diffusers' older callback, called every few steps."""
+    """The same for a pipeline with diffusers' older callback, called every few steps.
+
+    Not for Paradigms (``parallel``), which fails at its last step if there is one.
+    """
     theirs, every = arguments["callback"], arguments["callback_steps"]
     if not isinstance(every, int) or every < 1:
         return  # the pipeline refuses it, in its own words
@@ -188,17 +190,8 @@ def _listen_as_of_old(arguments: dict[str, Any], traced: TracedCall) -> None:
 
 def _check_pipeline(pipe: Any) -> None:
     name = type(pipe).__name__
-    if "InstructPix2Pix" in name:
-        raise ModelError(
-            f"{name} lays each picture out in three rows (text, picture, neither) and guides by"
-            f" two scales, which this recorder does not read. {READ}"
-        )
-    if name.endswith("InpaintPipelineLegacy"):
-        raise ModelError(
-            f"{name} changes its latents once more after its last step and tells nobody; take"
-            " StableDiffusionInpaintPipeline, which this recorder reads."
-        )
-    unet = getattr(pipe, "unet", None)
-    unet = getattr(unet, "_orig_mod", unet)
-    if type(unet).__name__ != "UNet2DConditionModel" or not name.startswith("StableDiffusion"):
-        raise ModelError(f"{name} cannot be traced. {READ}")
+    if not hasattr(pipe, "components") or not callable(pipe):
+        raise ModelError(f"{name} cannot be traced: it is no diffusers pipeline.")
+    if not hasattr(getattr(pipe, "scheduler", None), "step"):
+        raise ModelError(f"{name} cannot be traced: it has no scheduler whose steps can be read.")
+    pipelines.networks(pipe)

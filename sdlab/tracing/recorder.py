@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sdlab.columns import CHANNELS, STATISTICS, STEPS, TIMINGS
+from sdlab.columns import CHANNELS, FLOW, STATISTICS, STEPS, TIMINGS
 from sdlab.experiment.record import Record
+from sdlab.noise.flow import sigma_to_time
 from sdlab.runs.trace import Trace
 from sdlab.solvers.protocol import Query
 from sdlab.tracing.statistics import Columns, Statistics
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from sdlab.attention.collector import Collector
     from sdlab.denoisers.network import NetworkOutput
+    from sdlab.tracing.halves import Halves
 
 
 class Timer:
@@ -75,17 +77,23 @@ class Recorder:
         record: What to keep.
         nfe: Evaluations expected; the last one is always kept.
         attention: Collects the attention maps; None if they are not asked for.
+        flow: Whether it is a run of flow matching.
     """
 
     run: str
     record: Record
     nfe: int
     attention: "Collector | None" = None
+    flow: bool = False
     queries: list[tuple[int, float, float]] = field(default_factory=list)
     timings: list[tuple[str, int | None, Timer, int | None]] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
+    _size: tuple[int, int] = (0, 0)
     _tensors: "dict[str, Tensor]" = field(default_factory=dict)
     _statistics: Statistics = field(default_factory=Statistics)
+
+    def __post_init__(self) -> None:
+        self._statistics.flow = self.flow
 
     def time(self, stage: str, timer: Timer, *, call: int | None = None) -> None:
         """Note a stage's time; ``call`` is the number of samples of a network call."""
@@ -95,9 +103,9 @@ class Recorder:
     def add(
         self,
         query: Query,
-        output: "NetworkOutput",
+        output: "NetworkOutput | Halves",
         x0_pred: "Tensor",
-        eps: "tuple[Tensor, Tensor | None]",
+        eps: "tuple[Tensor | None, Tensor | None]",
     ) -> None:
         """Record one evaluation.
 
@@ -105,9 +113,11 @@ class Recorder:
             query: The solver's query.
             output: The network's raw outputs.
             x0_pred: After guidance, [1, C, h, w].
-            eps: Noise predictions given the prompt and the negative prompt, [1, C, h, w].
+            eps: Noise predictions given the prompt and the negative prompt, [1, C, h, w]; None
+                where they are not known.
         """
         number = len(self.queries)
+        self._size = (int(query.x_t.shape[2]), int(query.x_t.shape[3]))
         self.queries.append((query.step, query.timestep, query.sigma))
         if self.record.statistics:
             self._statistics.add(query.x_t, query.sigma, x0_pred, *eps)
@@ -122,13 +132,19 @@ class Recorder:
         if self.attention is not None:
             self.attention.commit(number, query.step, query.timestep, query.sigma)
 
+    def add_unread(self, step: int, timestep: float) -> None:
+        """Record that there was an evaluation of which only its timestep is known."""
+        self.queries.append((step, timestep, np.nan))
+        if self.record.statistics:
+            self._statistics.add_unknown()
+
     def finish(
-        self, latents: "Tensor", tokens: "Mapping[str, pd.DataFrame] | None" = None
+        self, latents: "Tensor | None", tokens: "Mapping[str, pd.DataFrame] | None" = None
     ) -> "tuple[Trace, dict[str, Tensor]]":
         """Return the trace and its tensors, moved to the CPU.
 
         Args:
-            latents: The final latents, [1, C, h, w].
+            latents: The final latents, [1, C, h, w]; None if they are not known.
             tokens: The token table of each half, for the attention maps.
         """
         if self.record.statistics:
@@ -137,18 +153,21 @@ class Recorder:
         tensors = {name: self._tensors.pop(name)[:count].cpu() for name in list(self._tensors)}
         maps = None
         if self.attention is not None:
-            maps = self.attention.finish((latents.shape[2], latents.shape[3]), tokens or {})
+            maps = self.attention.finish(self._size, tokens or {})
         sigmas = [sigma for _, _, sigma in self.queries]
         return Trace(self.kept, sigmas, tensors, maps), tensors
 
     def steps(self) -> pd.DataFrame:
         """Return the ``steps`` table; see ``sdlab.columns`` for its columns."""
-        network = {e: (t.ms, n) for stage, e, t, n in self.timings if stage == "network"}
         columns = self._where()
-        columns["ms"] = [network[e][0] for e in columns["evaluation"]]
-        columns["samples"] = [network[e][1] for e in columns["evaluation"]]
+        columns["ms"], columns["samples"] = self._network_calls()
         columns |= self._values(lambda s: s.columns())
-        return pd.DataFrame({name: columns[name] for name in STEPS})
+        names = list(STEPS)
+        if self.flow:
+            columns["flow_time"] = sigma_to_time(columns["sigma"])
+            after = names.index("log_snr") + 1
+            names[after:after] = FLOW
+        return pd.DataFrame({name: columns[name] for name in names})
 
     def channels(self) -> pd.DataFrame:
         """Return the ``channels`` table; empty without statistics."""
@@ -169,6 +188,15 @@ class Recorder:
         rows = [(self.run, stage, e, timer.ms, n) for stage, e, timer, n in self.timings]
         frame = pd.DataFrame(rows, columns=list(TIMINGS))
         return frame.astype({"evaluation": "Int64", "samples": "Int64"})
+
+    def _network_calls(self) -> tuple[list[float], list[int]]:
+        """Return the milliseconds and samples of each evaluation's network calls together."""
+        ms, samples = [0.0] * len(self.queries), [0] * len(self.queries)
+        for stage, evaluation, timer, count in self.timings:
+            if stage == "network" and evaluation is not None and evaluation < len(ms):
+                ms[evaluation] += timer.ms
+                samples[evaluation] += count or 0
+        return ms, samples
 
     def _keep(self, **tensors: "Tensor | None") -> None:
         import torch
@@ -191,6 +219,8 @@ class Recorder:
     def _where(self) -> dict[str, Any]:
         """Return the columns that identify each evaluation: run, step, noise level."""
         steps, timesteps, sigmas = (np.array(column) for column in zip(*self.queries, strict=True))
+        with np.errstate(divide="ignore"):
+            log_snr = -2.0 * np.log(sigmas)
         return {
             "run": self.run,
             "step": steps,
@@ -198,7 +228,7 @@ class Recorder:
             "timestep": timesteps,
             "sigma": sigmas,
             "alpha_bar": 1.0 / (1.0 + sigmas**2),
-            "log_snr": -2.0 * np.log(sigmas),
+            "log_snr": log_snr,
         }
 
     def _values(self, read: Callable[[Statistics], Columns]) -> Columns:

@@ -4,6 +4,9 @@ Everything that the ``steps`` and ``channels`` tables hold follows from eleven n
 (moments of x_t and x0_pred, inner products of the two noise predictions) and two for the path
 (inner products of successive displacements). They stay on the device, in float64 where it has
 it, until the tables are made: one transfer a run, no waiting before.
+
+What is not known of an evaluation is missing: both noise predictions where a pipeline's halves
+cannot be told, all of it where not even the noise level is known.
 """
 
 from dataclasses import dataclass, field
@@ -22,11 +25,17 @@ Columns = dict[str, NDArray[np.float64]]
 
 @dataclass
 class Statistics:
-    """Collects one run's statistics; ``columns`` and ``channel_columns`` read them out."""
+    """Collects one run's statistics; ``columns`` and ``channel_columns`` read them out.
 
-    _rows: "list[Tensor]" = field(default_factory=list)  # each [C, 11]
-    _paths: "list[Tensor]" = field(default_factory=list)  # each [C, 2]
-    _x_ve: "Tensor | None" = None
+    Attributes:
+        flow: Whether the path is that of flow matching, whose points are x_t themselves.
+    """
+
+    flow: bool = False
+    _rows: "list[Tensor | None]" = field(default_factory=list)  # each [C, 11]
+    _paths: "list[Tensor | None]" = field(default_factory=list)  # each [C, 2]
+    _begun: bool = False
+    _point: "Tensor | None" = None
     _displacement: "Tensor | None" = None
     _guided: list[bool] = field(default_factory=list)
 
@@ -35,27 +44,31 @@ class Statistics:
         x_t: "Tensor",
         sigma: float,
         x0_pred: "Tensor",
-        eps_cond: "Tensor",
+        eps_cond: "Tensor | None",
         eps_uncond: "Tensor | None",
     ) -> None:
-        """Add one evaluation; all tensors [1, C, h, w]."""
+        """Add one evaluation; all tensors [1, C, h, w], those not known None."""
         import torch
 
         dtype = _wide(x_t)
         self._guided.append(eps_uncond is not None)
-        eps = torch.stack([eps_cond, eps_cond if eps_uncond is None else eps_uncond])
-        eps = eps.to(dtype).flatten(3)[:, 0].movedim(0, 1)  # [C, 2, P]
         pair = torch.stack([x_t.to(dtype), x0_pred.to(dtype)]).flatten(3)[:, 0]  # [2, C, P]
         std, mean = torch.std_mean(pair, dim=-1, correction=0)
         low, high = torch.aminmax(pair, dim=-1)
         moments = torch.stack([mean, std, low, high], dim=-1)  # [2, C, 4]
-        gram = (eps @ eps.mT).flatten(1)[:, [0, 1, 3]]  # cc, cu, uu
+        gram = _gram(eps_cond, eps_uncond, moments[0, :, :3])
         self._rows.append(torch.cat([moments[0], moments[1], gram], dim=-1))
-        self._move(pair[0] * (1.0 + sigma**2) ** 0.5)
+        self._move(pair[0] if self.flow else pair[0] * (1.0 + sigma**2) ** 0.5)
 
-    def finish(self, latents: "Tensor") -> None:
-        """Add the final latents, [1, C, h, w]."""
-        self._move(latents.to(_wide(latents)).flatten(2)[0])
+    def add_unknown(self) -> None:
+        """Add one evaluation of which nothing is known."""
+        self._guided.append(False)
+        self._rows.append(None)
+        self._move(None)
+
+    def finish(self, latents: "Tensor | None") -> None:
+        """Add the final latents, [1, C, h, w]; None if they are not known."""
+        self._move(None if latents is None else latents.to(_wide(latents)).flatten(2)[0])
 
     def columns(self) -> Columns:
         """Return the statistics over all channels, each column [evaluations]."""
@@ -79,23 +92,24 @@ class Statistics:
                 out[f"{name}_{moment}"] = rows[:, :, 4 * k + m]
         return {**out, **self._relations(rows[:, :, 8:], paths)}
 
-    def _move(self, x_ve: "Tensor") -> None:
+    def _move(self, point: "Tensor | None") -> None:
+        """Go to a point, [C, P]; None for one that is not known."""
         import torch
 
-        if self._x_ve is not None:
-            displacement = x_ve - self._x_ve
+        if not self._begun:
+            self._begun = True
+        elif self._point is None or point is None:
+            self._paths.append(None)
+        else:
+            displacement = point - self._point
             before = displacement if self._displacement is None else self._displacement
             pair = torch.stack([displacement, before], dim=1)  # [C, 2, P]
             self._paths.append((pair @ displacement[:, :, None])[:, :, 0])
             self._displacement = displacement
-        self._x_ve = x_ve
+        self._point = point
 
     def _read(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        import torch
-
-        rows = torch.stack(self._rows).cpu().double().numpy()
-        paths = torch.stack(self._paths).cpu().double().numpy()
-        return rows, paths
+        return _stacked(self._rows, 11), _stacked(self._paths, 2)
 
     def _relations(self, gram: NDArray[np.float64], paths: NDArray[np.float64]) -> Columns:
         """Return norms and angles from inner products; arrays [..., 3] and [..., 2]."""
@@ -115,6 +129,28 @@ class Statistics:
             "displacement": length,
             "angle_deg": angle,
         }
+
+
+def _gram(cond: "Tensor | None", uncond: "Tensor | None", like: "Tensor") -> "Tensor":
+    """Return the inner products cc, cu, uu of each channel, [C, 3]; NaN where cond is not known."""
+    import torch
+
+    if cond is None:
+        return torch.full_like(like, torch.nan)
+    eps = torch.stack([cond, cond if uncond is None else uncond]).to(like.dtype)
+    eps = eps.flatten(3)[:, 0].movedim(0, 1)  # [C, 2, P]
+    return (eps @ eps.mT).flatten(1)[:, [0, 1, 3]]
+
+
+def _stacked(rows: "list[Tensor | None]", width: int) -> NDArray[np.float64]:
+    """Return rows of the same shape [C, width] as one array, NaN where there is none."""
+    import torch
+
+    known = next((row for row in rows if row is not None), None)
+    if known is None:
+        return np.full((len(rows), 1, width), np.nan)
+    missing = torch.full_like(known, torch.nan)
+    return torch.stack([missing if row is None else row for row in rows]).cpu().double().numpy()
 
 
 def _wide(x: "Tensor") -> "torch.dtype":

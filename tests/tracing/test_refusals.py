@@ -13,9 +13,9 @@ from sdlab.errors import MemoryLimitError, ModelError
 from tests.attention.reference import hook_count
 from tests.conftest import make_pipeline
 from tests.tracing.calls import call
-from tests.tracing.pipelines import UNSAFE, quiet, text2img
+from tests.tracing.pipelines import PICTURE, UNSAFE, quiet, text2img
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Stable:UserWarning")]
 
 
 def test_everything_is_gone_after_an_exception(pipe):
@@ -47,7 +47,8 @@ def test_an_exception_inside_the_network(pipe, monkeypatch):
     with pytest.raises(RuntimeError, match="in the middle"), sdlab.trace(pipe) as traced:
         call(pipe)
     assert hook_count(pipe.unet) == hooks
-    assert len(traced.maps(0)) == 0
+    with pytest.raises(ValueError, match="ended before its network's first evaluation"):
+        traced.maps(0)
 
 
 def test_a_call_that_fails_before_its_first_evaluation(pipe):
@@ -55,7 +56,7 @@ def test_a_call_that_fails_before_its_first_evaluation(pipe):
         with sdlab.trace(pipe) as traced:
             call(pipe, callback_on_step_end_tensor_inputs=["nothing"])
     for ask in (lambda: traced.maps(0), lambda: traced.steps, lambda: traced.tokens):
-        with pytest.raises(ValueError, match="ended before the U-Net's first evaluation"):
+        with pytest.raises(ValueError, match="ended before its network's first evaluation"):
             ask()
 
 
@@ -140,17 +141,27 @@ def test_merged_tokens_are_refused(pipe):
         call(pipe)
 
 
-def test_other_pipelines_are_refused(pipe):
-    parts = {n: m for n, m in pipe.components.items() if n != "image_encoder"}
-    nine = make_pipeline(unet={"in_channels": 8}).unet
-    other = StableDiffusionInstructPix2PixPipeline(**{**parts, "unet": nine}, **UNSAFE)
-    with pytest.raises(ModelError, match="three rows"), sdlab.trace(quiet(other)):
-        pass
+def test_other_things_are_refused(pipe):
     with pytest.raises(ModelError, match="dict cannot be traced"), sdlab.trace({}):
         pass
+    pipe.unet = None
+    with pytest.raises(ModelError, match="no denoising network"), sdlab.trace(pipe):
+        pass
 
 
-def test_unknown_batches_are_refused(pipe):
+def test_three_rows_a_picture_are_said(pipe):
+    parts = {n: m for n, m in pipe.components.items() if n != "image_encoder"}
+    eight = make_pipeline(unet={"in_channels": 8}).unet
+    other = quiet(StableDiffusionInstructPix2PixPipeline(**{**parts, "unet": eight}, **UNSAFE))
+    with sdlab.trace(other) as traced:
+        call(other, 1, prompt="a", negative_prompt="", image=PICTURE, num_images_per_prompt=1)
+    assert "3 rows for 1 pictures" in traced.warnings[0]
+    assert "is not guidance by one or two outputs" in traced.warnings[1]
+    with pytest.raises(ValueError, match="Attention was not recorded"):
+        traced.maps()
+
+
+def test_unknown_batches_are_said(pipe):
     class StableDiffusionTwice(StableDiffusionPipeline):
         @property
         def do_classifier_free_guidance(self):
@@ -158,9 +169,10 @@ def test_unknown_batches_are_refused(pipe):
 
     pipe.__class__ = StableDiffusionTwice
     embeds = pipe.encode_prompt("a", "cpu", 1, False)[0]
-    with pytest.raises(ModelError, match="2 rows for 4 pictures"), sdlab.trace(pipe):
+    with pytest.raises(RuntimeError, match="size"), sdlab.trace(pipe) as traced:
         with traced_layout(pipe):
             pipe(prompt_embeds=embeds, num_images_per_prompt=4, num_inference_steps=1)
+    assert "2 rows for 4 pictures" in traced.warnings[0]
 
 
 def traced_layout(pipe):

@@ -1,0 +1,423 @@
+"""Reads one call of a diffusers pipeline, whichever it is, and records it picture by picture.
+
+The truth is what the scheduler's ``step`` is given: the output after guidance, the latents x_t and
+the timestep. One step is one evaluation. The network's calls in between give the halves of guidance
+where they can be told for sure; ``halves`` has how. What cannot be read is left out, and
+``warnings`` says so in a sentence: nothing is guessed, and the pipeline's results stay what they
+are.
+
+Whoever makes the network's calls tells the reader of them: hooks on the network (``traced_call``),
+or the engine, which calls the network itself. Then, for each call of the pipeline:
+
+    reader = CallReader(pipe, record, arguments, run=id, strict=False)
+    with reader.stepping():
+        ...  # the pipeline's call; for each network call that it asks for:
+        parts = reader.before("transformer", arguments)
+        ...  # the call itself, recording the attention of ``parts``
+        reader.after(output, timer, samples)
+    reader.finish()
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sdlab.attention import planning
+from sdlab.attention.hooks import Part
+from sdlab.errors import MemoryLimitError, ModelError, SdlabError
+from sdlab.experiment.record import Record
+from sdlab.models import memory, pipelines
+from sdlab.solvers.protocol import Query
+from sdlab.tracing import batch, call_attention
+from sdlab.tracing.call_attention import CallAttention
+from sdlab.tracing.call_record import CallRecord
+from sdlab.tracing.course import timestep_of
+from sdlab.tracing.halves import Halves
+from sdlab.tracing.recorder import Recorder, Timer
+from sdlab.tracing.step_reader import Evaluation, StepReader
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+MOST_OUTPUTS = 8  # of the network held until the next step; more are of another loop
+
+
+class _Output(NamedTuple):
+    """What a network returned for one call; ``rows`` [rows, ...], None if it was no tensor."""
+
+    rows: "Tensor | None"
+    timer: Timer
+    samples: int
+
+
+class CallReader(CallRecord):
+    """A call that is being recorded.
+
+    Args:
+        pipe: The pipeline.
+        record: What to keep.
+        arguments: The call's arguments by name, with defaults.
+        run: The run's id, for the tables' first column.
+        strict: Whether attention that was asked for and cannot be read, and a record that memory
+            does not hold, raise; else they are left out and said, and nothing here ever raises.
+
+    Attributes:
+        x0_pred: The newest prediction of the clean latents of the first picture, [1, C, h, w]; None
+            before the first evaluation, or where it is not known.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,
+        record: Record,
+        arguments: Mapping[str, Any],
+        *,
+        run: str = "",
+        strict: bool = True,
+    ) -> None:
+        super().__init__()
+        self.x0_pred: Tensor | None = None
+        self._pipe, self._record, self._run, self._strict = pipe, record, run, strict
+        self._given = dict(arguments)
+        self._steps = StepReader(pipe, arguments, self._say_of_pipe)
+        self._told: Mapping[str, Any] | None = None
+        self._outputs: list[_Output] = []
+        self._attention: CallAttention | None = None
+        self._attended: bool | None = None  # whether the call's rows were taken for two halves
+        self._stepped: Tensor | None = None
+        self._heard = 0  # evaluations when latents were last heard of
+        self._stopped = self._changed = False
+        self._raised: Exception | None = None
+
+    @property
+    def recorders(self) -> list[Recorder]:
+        """The recorder of each picture; none before the first evaluation."""
+        return self._recorders
+
+    @property
+    def expected(self) -> int:
+        """Evaluations that the call will make; 0 where that is not known (yet)."""
+        return len(self._steps.points)
+
+    def before(self, network: str, arguments: Mapping[str, Any]) -> list[Part]:
+        """Hear that a network is about to be called; return what of its attention to record.
+
+        Args:
+            network: The pipeline's name for it.
+            arguments: Its ``forward``'s arguments by name.
+
+        Returns:
+            Collectors with the rows to give them, counted from the call's own first row.
+
+        Raises:
+            ModelError: If attention was asked for and cannot be read; only if strict.
+            MemoryLimitError: If the record would pass its cap or the memory; only if strict.
+            ValueError: If an attention layer is named that is not there; only if strict.
+        """
+        parts: list[Part] = self._guarded(self._before, [], network, arguments)
+        return parts
+
+    def after(self, output: Any, timer: Timer, samples: int) -> None:
+        """Hear what the network returned for this call's own rows.
+
+        Args:
+            output: As its ``forward`` returns it.
+            timer: Timed the call.
+            samples: Rows of the whole call, which may have been shared.
+        """
+        self._guarded(self._after, None, output, timer, samples)
+
+    def hear(self, latents: "Tensor") -> None:
+        """Keep the latents after a step, as the pipeline's callback has them."""
+        self._latents, self._heard = latents.detach(), self._evaluation
+
+    @contextmanager
+    def stepping(self) -> Iterator[None]:
+        """Read the steps that the pipeline's scheduler makes inside."""
+        scheduler = self._pipe.scheduler
+        own_class = type(scheduler)
+        plain = own_class.step
+
+        @functools.wraps(plain)
+        def step(given: Any, *args: Any, **kwargs: Any) -> Any:
+            if given is not scheduler:  # a copy, which another loop drives
+                return plain(given, *args, **kwargs)
+            timer = self._guarded(self._before_step, None, plain, args, kwargs)
+            if timer is None:
+                return plain(given, *args, **kwargs)
+            with timer:
+                result = plain(given, *args, **kwargs)
+            self._guarded(self._after_step, None, result)
+            return result
+
+        scheduler.__class__ = derived(own_class, step=step)
+        try:
+            yield
+        finally:
+            scheduler.__class__ = own_class
+
+    def finish(self, complete: bool = True) -> None:
+        """Make the traces; the call is over.
+
+        Args:
+            complete: Whether it came to its end.
+        """
+        self._guarded(self._finish, None, complete)
+        self._outputs, self._stepped, self._told, self._given = [], None, None, {}
+
+    def _guarded(self, read: Callable[..., Any], otherwise: Any, *args: Any) -> Any:
+        """Return what reading gives; what goes wrong in it ends the record, not the call."""
+        if self._stopped and read != self._finish:
+            return otherwise
+        import torch
+
+        try:
+            with torch.no_grad():
+                return read(*args)
+        except Exception as error:
+            if error is self._raised:
+                raise
+            why = error if isinstance(error, batch.Unread) else f"{type(error).__name__}: {error}"
+            at = f"the record ends before evaluation {self._evaluation}"
+            self._say(f"{type(self._pipe).__name__} cannot be read further, {at}: {why}.")
+            self._stopped, self._outputs = True, []
+            return otherwise
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    def _say_of_pipe(self, what: object) -> None:
+        self._say(f"{type(self._pipe).__name__} {what}.")
+
+    def _before(self, network: str, arguments: Mapping[str, Any]) -> list[Part]:
+        first, self._told = self._told is None, arguments
+        if first:
+            self._steps.expect(arguments)
+            self._plan_attention(network, arguments)
+        attention, points = self._attention, self._steps.points
+        if attention is None or attention.network != network or not points:
+            return []
+        try:
+            guided = call_attention.is_guided(
+                arguments, self._pipe, self._given, len(attention.collectors)
+            )
+        except batch.Unread as error:
+            self._lose_attention(error)
+            return []
+        self._attended = guided
+        return attention.parts(points[min(self._evaluation, len(points) - 1)][1], guided)
+
+    def _after(self, output: Any, timer: Timer, samples: int) -> None:
+        self._outputs = self._outputs[1 - MOST_OUTPUTS :]
+        self._outputs.append(_Output(_rows(output), timer, samples))
+
+    def _before_step(self, plain: Any, args: Any, kwargs: dict[str, Any]) -> Timer:
+        names = list(inspect.signature(plain).parameters)[1:]
+        told = {**dict(zip(names, args, strict=False)), **kwargs}
+        given, sample = told["model_output"].detach(), told["sample"].detach()
+        time = timestep_of(told["timestep"])
+        if self._evaluation == 0:
+            self._begin(sample, time)
+        elif self._heard < self._evaluation and not _same(sample, self._stepped):
+            self._changed = True
+        outputs = [output.rows for output in self._outputs if output.rows is not None]
+        found = self._steps.read(self._evaluation, time, told["timestep"], sample, given, outputs)
+        self._check_attention(found.halves)
+        timer = Timer(sample.device)
+        for image, recorder in enumerate(self._recorders):
+            for output in self._outputs:
+                recorder.time("network", output.timer, call=output.samples)
+            recorder.time("solver", timer)
+            _add(recorder, image, found)
+        self.x0_pred = None if found.x0_pred is None else found.x0_pred[:1]
+        self._was_guided |= found.halves.uncond is not None
+        self._outputs, self._attended = [], None
+        self._evaluation += 1
+        return timer
+
+    def _after_step(self, result: Any) -> None:
+        self._stepped = (result[0] if isinstance(result, tuple) else result.prev_sample).detach()
+
+    def _begin(self, sample: "Tensor", time: float) -> None:
+        """Make a recorder for each picture."""
+        self._steps.begin(sample, time, self._told or {})
+        count, nfe = len(sample), self.expected or len(self._pipe.scheduler.timesteps)
+        collectors: list[Any] = [None] * count
+        if self._attention is not None and len(self._attention.collectors) == count:
+            collectors = self._attention.collectors
+        elif self._attention is not None:
+            self._lose_attention("draws another number of pictures; its attention is left out")
+        if len(self._tokens) != count:
+            self._tokens = self._tables(count)
+        laid_out = self._steps.pictures(sample)
+        if laid_out is not None:
+            _, *shape = laid_out.shape
+            one = memory.record_bytes(self._record, nfe, tuple(shape), True)
+            self._check_memory(one * count, sample.device)
+        flow = self._steps.flow
+        self._recorders = [
+            Recorder(self._run, self._record, nfe, collector, flow) for collector in collectors
+        ]
+
+    def _tables(self, pictures: int) -> list[dict[str, Any]]:
+        """Return the token tables of every picture."""
+        text = (self._told or {}).get("encoder_hidden_states")
+        length = text.shape[1] if getattr(text, "ndim", 0) == 3 else 0
+        each = batch.prompts(self._pipe, self._given, pictures)
+        return [
+            {name: batch.token_table(self._pipe, text, length, name) for name, text in own.items()}
+            for own in (each if len(each) == pictures else [{"cond": None}] * pictures)
+        ]
+
+    def _plan_attention(self, network: str, told: Mapping[str, Any]) -> None:
+        attention = self._record.attention
+        if attention is None:
+            return
+        try:
+            unet = pipelines.networks(self._pipe)[network]
+            if not call_attention.is_known(unet):
+                kind = type(unet).__name__
+                raise batch.Unread(f"draws by a {kind}, whose attention is not read")
+            points = self._steps.points
+            if not points:
+                raise batch.Unread("has a course that is not known; its attention is left out")
+            pictures = batch.count_pictures(self._given)
+            guided = call_attention.is_guided(told, self._pipe, self._given, pictures)
+            self._tokens = self._tables(len(told["sample"]) // (2 if guided else 1))
+            self._attention = CallAttention(
+                network, unet, attention, told, guided, self._tokens, points
+            )
+            self._check_memory(0, told["sample"].device)
+        except batch.Unread as error:
+            self._say_of_pipe(error)
+        except (SdlabError, ValueError) as error:
+            self._refuse(error)
+
+    def check_attention(self, networks: "Mapping[str, nn.Module]") -> None:
+        """Raise if attention is asked for and that of a network cannot be read at all.
+
+        Args:
+            networks: By the pipeline's names for them.
+
+        Raises:
+            ModelError: The message says what to switch off; only if strict.
+        """
+        for network in networks.values() if self._record.attention else ():
+            if call_attention.is_known(network):
+                try:
+                    planning.check_unet(network)
+                except ModelError as error:
+                    self._refuse(error)
+
+    def _check_attention(self, halves: Halves) -> None:
+        """Drop the maps of a call whose rows were not the halves that they were taken for."""
+        if self._attention is None or self._attended is None:
+            return
+        if not call_attention.is_right(self._attended, halves):
+            self._lose_attention(
+                "lays its rows out otherwise than [uncond, cond]; its attention is left out"
+            )
+
+    def _lose_attention(self, why: object) -> None:
+        self._say_of_pipe(why)
+        if self._attention is not None:
+            self._attention.drop()
+        self._attention = self._attended = None
+
+    def _refuse(self, error: Exception) -> None:
+        """Raise an error if strict; else say it and record no attention."""
+        if self._strict:
+            self._raised, self._recorders = error, []
+            self._refused = str(error) if isinstance(error, ModelError) else ""
+            raise error
+        self._say(str(error))
+        self._attention = None
+
+    def _check_memory(self, needed: int, device: Any) -> None:
+        if not self._strict:  # whoever runs it has planned it
+            return
+        needed += 0 if self._attention is None else self._attention.bytes
+        available = memory.available_bytes(device)
+        if needed > available * memory.USABLE:
+            self._refuse(
+                MemoryLimitError(
+                    f"The record of this call needs {memory.readable(needed)} on {device};"
+                    f" {memory.readable(available)} are free. Record fewer layers, steps or"
+                    " tensors."
+                )
+            )
+
+    def _finish(self, complete: bool) -> None:
+        if not self._evaluation:
+            self._recorders = []
+            if complete:
+                self._refused = (
+                    f"Nothing was recorded of this call: {type(self._pipe).__name__} makes no steps"
+                    f" by its {type(self._pipe.scheduler).__name__}."
+                )
+                self._say(self._refused)
+            return
+        laid_out = self._steps.pictures(self._end(complete))
+        for image, recorder in enumerate(self._recorders):
+            own = None if laid_out is None else laid_out[image : image + 1]
+            self._traces.append(recorder.finish(own, self._tokens[image])[0])
+        self._latents = None if laid_out is None else laid_out.to("cpu", copy=True)
+
+    def _end(self, complete: bool) -> "Tensor | None":
+        """Return the final latents; None if they are not known for sure."""
+        secretive = type(self._pipe).__name__.endswith(
+            "InpaintPipelineLegacy"
+        )  # once more, at last
+        if self._heard == self._evaluation and not secretive:
+            return self._latents
+        if complete and (self._changed or secretive):
+            self._say_of_pipe(
+                "changes its latents after its steps and does not report them; the final ones are"
+                " not known"
+            )
+        return self._stepped if complete and not (self._changed or secretive) else None
+
+
+def derived(cls: type, **methods: Any) -> type:
+    """Return a subclass of ``cls`` of the same name with some of its methods replaced."""
+    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return type(cls.__name__, (cls,), {**names, **methods})
+
+
+def _add(recorder: Recorder, image: int, found: Evaluation) -> None:
+    """Give one picture's recorder its part of an evaluation."""
+    if found.x_t is None or found.x0_pred is None:
+        recorder.add_unread(found.step, found.timestep)
+        return
+    x_t, x0_pred, cond, uncond, *eps = (
+        None if x is None else x[image : image + 1]
+        for x in (found.x_t, found.x0_pred, *found.halves[:2], *found.eps)
+    )
+    query = Query(x_t, found.timestep, found.sigma, found.step)  # type: ignore[arg-type]
+    recorder.add(query, Halves(cond, uncond), x0_pred, (eps[0], eps[1]))  # type: ignore[arg-type]
+
+
+def _rows(output: Any) -> "Tensor | None":
+    """Return the tensor that a network's output holds, [rows, ...]."""
+    import torch
+
+    while not isinstance(output, torch.Tensor):
+        if hasattr(output, "to_tuple"):
+            output = output.to_tuple()
+        if not isinstance(output, (tuple, list)) or not output:
+            return None
+        alike = isinstance(output, list) and all(isinstance(x, torch.Tensor) for x in output)
+        if alike:
+            same = len({x.shape for x in output}) == 1
+            return torch.stack(output).detach() if same else None
+        output = output[0]
+    return output.detach()
+
+
+def _same(x: "Tensor", y: "Tensor | None") -> bool:
+    import torch
+
+    return y is None or x is y or (x.shape == y.shape and torch.equal(x.to(y.dtype), y))
