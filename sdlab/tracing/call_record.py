@@ -67,6 +67,16 @@ class CallRecord:
             raise ValueError(f"image must be from 0 to {last}, got {image}.")
         return self._traces[image]
 
+    def tensors(self, image: int) -> "dict[str, Tensor]":
+        """Return the tensors kept of one picture by name, [K, C, h, w], on the CPU.
+
+        Raises:
+            ValueError: If there is no such picture, or the call failed before any was evaluated.
+            ModelError: If the call could not be read.
+        """
+        trace = self.trace(image)
+        return {name: trace.tensor(name) for name in trace.names()}
+
     def table(self, name: str) -> pd.DataFrame:
         """Return "steps", "attention" or "tokens" of all pictures, with ``image`` first.
 
