@@ -249,4 +249,5 @@ def _describe(model: "Model", decodes_fast: bool) -> ModelView:
         default_size=model.default_size,
         prediction=str(config.get("prediction_type", "epsilon")),
         decodes_fast=decodes_fast,
+        inputs=model.inputs,
     )
