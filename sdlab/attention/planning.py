@@ -80,8 +80,9 @@ def choose_layers(
         )
     own = [layer for layer in layers if not layer.cross]
     chosen = {*select(cross, record.layers), *select(own, record.self_layers)}
-    check_readable(network, chosen)
-    return tuple(layer for layer in layers if layer in chosen)
+    found = tuple(layer for layer in layers if layer in chosen)
+    check_readable(network, found)
+    return found
 
 
 def count_tokens(tokens: "pd.DataFrame", record: AttentionRecord) -> Kept:
