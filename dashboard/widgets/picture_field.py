@@ -99,8 +99,11 @@ def _take_upload(key: str, turn: int, mode: str) -> None:
     from sdlab.experiment.picture import Picture
 
     file = st.session_state.get(f"{key}.file_{turn}")
+    before = st.session_state.get(f"{key}.error")
     st.session_state[f"{key}.error"] = ""
     if file is None:
+        if not before:  # else it was no picture that was taken back
+            _set(key, "")
         return
     try:
         _take(key, Picture.of(file.getvalue(), mode))

@@ -77,8 +77,7 @@ def pipeline_controls(
     _say_left_out(named - taken(takes), model)
     if not taken(takes):
         return {}
-    label = "Pictures, further words" if takes & {"image", "control_image"} else "Further words"
-    with st.expander(label, key=f"{page}.pipeline", expanded=bool(named)):
+    with st.expander(_label(taken(takes)), key=f"{page}.pipeline", expanded=bool(named)):
         form = Form(page, taken(takes), _size(page, takes, model, width, height))
         return {**_pictures(form), **_control(form), **_words(form), **_rest(form, takes)}
 
@@ -108,6 +107,15 @@ def further(inputs: frozenset[str]) -> list[str]:
     """Return the plain arguments of a pipeline that an experiment has no field for."""
     rest = inputs - OTHERWISE - set(PipelineFields.LATER)
     return sorted(n for n in rest if "embeds" not in n and "image" not in n and "kwargs" not in n)
+
+
+def _label(takes: frozenset[str]) -> str:
+    parts = {
+        "pictures": takes & set(PICTURES),
+        "further words": takes & set(PROMPTS),
+        "pipeline options": takes - set(PICTURES) - set(PROMPTS) - {"strength"},
+    }
+    return ", ".join(name for name, found in parts.items() if found).capitalize()
 
 
 def _say_left_out(names: set[str], model: ModelView | None) -> None:

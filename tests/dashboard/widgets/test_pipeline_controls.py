@@ -110,6 +110,11 @@ def test_an_upload_is_what_runs_and_the_link_names_it(open_page, takes, asked):
     run(at)
     assert asked[2].image == Picture.of(SCENE)
 
+    field = at.file_uploader(key="experiment.mask_image.file_0")
+    field.set_value(None).run()
+    run(at)
+    assert asked.pop(3) == asked[2].with_(mask_image=None)
+
     at.button(key="experiment.image.remove").click().run()
     run(at)
     assert asked[3] == made.with_(image=None, strength=None, mask_image=None)
@@ -132,7 +137,9 @@ def test_a_file_that_is_no_picture_is_refused_and_the_one_before_stays(open_page
     field = at.file_uploader(key="experiment.control_image.file_0")
     field.set_value(("b.png", b"%PDF-1.7", "")).run()
     assert any("b.png: The file is a PDF document" in said for said in errors(at))
-    at.button(key=FORM).click().run()
+    field = at.file_uploader(key="experiment.control_image.file_0")
+    field.set_value(None).run()  # taken back
+    run(at)
     assert asked[0].control_image is not None and asked[0].controlnet_conditioning_scale == 1.0
 
 
