@@ -47,7 +47,6 @@ class ModelView:
         default_size: (width, height) in pixels.
         prediction: "epsilon", "v_prediction" or "sample".
         decodes_fast: Whether previews are decoded, not just mapped linearly.
-        inputs: Names of the arguments that its pipeline is called with.
     """
 
     name: str
@@ -61,7 +60,6 @@ class ModelView:
     default_size: tuple[int, int]
     prediction: str
     decodes_fast: bool
-    inputs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

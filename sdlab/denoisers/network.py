@@ -60,9 +60,12 @@ class NetworkOutput(NamedTuple):
 def uses_guidance(model: Model, guidance_scale: float) -> bool:
     """Return whether the unconditional half is needed, decided as the pipeline does.
 
-    A network distilled with its guidance as an input (``time_cond_proj_dim``) never needs it.
+    A network distilled with its guidance as an input (``time_cond_proj_dim`` of a U-Net,
+    ``guidance_embeds`` of a transformer) never needs it.
     """
-    return guidance_scale > 1 and model.pipeline.unet.config.time_cond_proj_dim is None
+    config = getattr(model.network, "config", {})
+    distilled = config.get("time_cond_proj_dim") is not None or config.get("guidance_embeds")
+    return guidance_scale > 1 and not distilled
 
 
 def evaluate(model: Model, samples: list[Sample]) -> list[NetworkOutput]:
@@ -80,7 +83,7 @@ def evaluate(model: Model, samples: list[Sample]) -> list[NetworkOutput]:
         x += [sample.x_t] * sample.rows
         times += [sample.timestep] * sample.rows
         texts += [sample.cond] if sample.uncond is None else [sample.uncond, sample.cond]
-    with torch.no_grad(), _precision(model, samples[0].fast):
+    with torch.no_grad(), precision(model, samples[0].fast):
         batch = torch.cat(x).to(model.device, model.dtype)
         out = unet(
             batch,
@@ -153,7 +156,7 @@ def check_fast(model: Model) -> None:
         )
 
 
-def _precision(model: Model, fast: bool) -> AbstractContextManager[Any]:
+def precision(model: Model, fast: bool) -> AbstractContextManager[Any]:
     """Return the context to make a network call in: bfloat16 autocast if fast, else none."""
     if not fast:
         return nullcontext()

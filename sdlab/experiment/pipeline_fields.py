@@ -154,11 +154,7 @@ def _picture(name: str, value: Any, mode: str) -> Picture | None:
     if value is None:
         return None
     try:
-        if not isinstance(value, Mapping):
-            return Picture.of(value, mode)
-        picture = Picture.from_dict(value)
+        picture = Picture.from_dict(value) if isinstance(value, Mapping) else value
+        return Picture.of(picture, mode)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
-    if picture.mode != mode:
-        raise ValueError(f"{name} must be of mode {mode!r}, got {picture.mode!r}.")
-    return picture

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # Feature maps of the first level's width alive at once, per sample.
 UNET_MAPS = 44
 VAE_MAPS = 16
+VAE_WIDTH = 128  # where its config does not say
+# A transformer's: rows of its width alive at once, for each of its tokens (patches of 2 x 2 cells).
+TOKEN_MAPS, PATCH, WIDTH = 24, 4, 3072
 # What a call takes whatever its size: buffers of the convolution library and the allocator.
 BASE_BYTES = 64 * 2**20
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -40,16 +43,24 @@ def record_bytes(record: Record, nfe: int, shape: tuple[int, int, int], guided: 
 
 def sample_bytes(model: "Model", shape: tuple[int, int, int]) -> int:
     """Return the bytes of activations that one sample of a network call needs."""
-    unet = model.pipeline.unet
-    width = unet.config.block_out_channels[0]
-    return int(UNET_MAPS * width * shape[1] * shape[2] * unet.dtype.itemsize)
+    network = model.network
+    config, item = getattr(network, "config", {}), model.dtype.itemsize
+    cells = shape[1] * shape[2]
+    if config.get("block_out_channels"):
+        return int(UNET_MAPS * config["block_out_channels"][0] * cells * item)
+    heads, width = config.get("num_attention_heads"), config.get("attention_head_dim")
+    inner = heads * width if isinstance(heads, int) and isinstance(width, int) else WIDTH
+    return int(TOKEN_MAPS * inner * max(1, cells // PATCH) * item)
 
 
 def decode_bytes(model: "Model", shape: tuple[int, int, int]) -> int:
     """Return the bytes of activations that decoding one latent needs."""
-    vae = model.pipeline.vae
+    vae = getattr(model.pipeline, "vae", None)
+    if vae is None:
+        return 0
     pixels = shape[1] * shape[2] * model.vae_factor**2
-    return int(VAE_MAPS * vae.config.block_out_channels[0] * pixels * vae.dtype.itemsize)
+    widths = vae.config.get("block_out_channels") or [vae.config.get("base_dim") or VAE_WIDTH]
+    return int(VAE_MAPS * widths[0] * pixels * vae.dtype.itemsize)
 
 
 def available_bytes(device: "torch.device") -> int:

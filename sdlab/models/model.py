@@ -66,7 +66,8 @@ class Model:
     @cached_property
     def inputs(self) -> frozenset[str]:
         """Names of the arguments that its pipeline, or a sibling over its parts, is called with."""
-        return pipelines.inputs(type(self.pipeline))
+        cls: type = type(self.pipeline)
+        return pipelines.inputs(cls)
 
     @cached_property
     def path(self) -> str | None:

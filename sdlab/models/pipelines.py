@@ -144,7 +144,7 @@ def class_for(cls: type, *, image: bool, mask: bool) -> type:
 
 def call_parameters(cls: type) -> Mapping[str, inspect.Parameter]:
     """Return the parameters of a pipeline class's call, without self."""
-    found = dict(inspect.signature(cls.__call__).parameters)  # type: ignore[operator]
+    found = dict(inspect.signature(cls.__call__).parameters)
     found.pop("self", None)
     return found
 
@@ -214,8 +214,8 @@ def latent_channels(pipeline: Any) -> int:
         for entry in ("latent_channels", "z_dim", "vq_embed_dim"):
             if config.get(entry):
                 return int(config[entry])
-    config = next(iter(networks(pipeline).values())).config
-    return int(config.get("in_channels") or 4)
+    network: Any = next(iter(networks(pipeline).values()))
+    return int(network.config.get("in_channels") or 4)
 
 
 def default_size(pipeline: Any) -> tuple[int, int]:
@@ -224,7 +224,8 @@ def default_size(pipeline: Any) -> tuple[int, int]:
     side = getattr(pipeline, "default_sample_size", None)
     if side is None:
         network = next(iter(networks(pipeline).values()))
-        side = getattr(network, "config", {}).get("sample_size")
+        config: Any = getattr(network, "config", {})
+        side = config.get("sample_size")
     if isinstance(side, (tuple, list)) and len(side) == 2:
         return int(side[1]) * factor, int(side[0]) * factor
     if isinstance(side, int):

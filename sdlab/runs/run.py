@@ -45,7 +45,15 @@ class Run:
 
     @property
     def latents(self) -> "Tensor":
-        """Final latents, [1, C, h, w]."""
+        """Final latents, [1, C, h, w].
+
+        Raises:
+            ValueError: If they are not known.
+        """
+        if "latents" not in self.tensors:
+            raise ValueError(
+                "The final latents of this run are not known: its pipeline does not report them."
+            )
         return self.tensors["latents"]
 
     @property

@@ -215,6 +215,4 @@ def _attention(folder: Path) -> "AttentionMaps":
 def _about(file: Any) -> tuple[list[str], list[int], list[float]]:
     kept, sigmas = (file.get_tensor(name).tolist() for name in ABOUT_TRACE)
     names = [name for name in file.keys() if name not in ABOUT_TRACE]
-    if "latents" not in names:
-        raise KeyError("latents")
     return names, kept, sigmas

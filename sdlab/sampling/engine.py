@@ -12,18 +12,19 @@ import logging
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from sdlab.denoisers.network import NetworkOutput, evaluate, predictions
+from sdlab.denoisers.network import evaluate
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import memory
 from sdlab.models.model import Model
 from sdlab.sampling.job import Job
+from sdlab.sampling.joint_calls import JointCalls
+from sdlab.sampling.pipeline_job import PipelineJob
+from sdlab.sampling.plain_job import PlainJob
 from sdlab.sampling.plan import plan
-from sdlab.solvers.protocol import Answer
+from sdlab.tracing.recorder import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from torch import Tensor
 
     from sdlab.runs.run import Run
 
@@ -58,6 +59,7 @@ class Engine:
         self._max_samples = max_samples or most_samples(model)
         self._caps: dict[tuple[Any, ...], int] = {}  # by batch key, where memory ran out
         self._clock = itertools.count(1)
+        self._joint = JointCalls(model)
         self.jobs: list[Job] = []
 
     def submit(self, experiment: Experiment) -> Job:
@@ -67,7 +69,13 @@ class Engine:
             ValueError: If the experiment is not valid for this model.
             MemoryLimitError: If it cannot fit into memory.
         """
-        job = Job(self.model, experiment, plan(self.model, experiment))
+        planned = plan(self.model, experiment)
+        job: Job
+        if planned.call is None:
+            job = PlainJob(self.model, experiment, planned)
+        else:
+            self._joint.hold()
+            job = PipelineJob(self.model, experiment, planned)
         self.jobs.append(job)
         return job
 
@@ -92,6 +100,8 @@ class Engine:
             if job.cancelling and not job.over:
                 job.stop()
         self.jobs = [job for job in self.jobs if not job.over]
+        if not any(isinstance(job, PipelineJob) for job in self.jobs):
+            self._joint.release()
         going = {job.batch_key for job in self.jobs if job.state == "running"}
         self._caps = {key: cap for key, cap in self._caps.items() if key in going}
 
@@ -114,11 +124,11 @@ class Engine:
             return waiting[:1]
         first, rest = waiting[0], waiting[1:]
         cap = self._cap(first)
-        batch, rows = [first], first.sample.rows
+        batch, rows = [first], first.rows
         for job in rest:
-            if job.batch_key == first.batch_key and rows + job.sample.rows <= cap:
+            if job.batch_key == first.batch_key and rows + job.rows <= cap:
                 batch.append(job)
-                rows += job.sample.rows
+                rows += job.rows
         return batch
 
     def _cap(self, job: Job) -> int:
@@ -135,66 +145,64 @@ class Engine:
     def _serve(self, batch: list[Job]) -> None:
         """Call the network for a batch; if that fails, find the run that made it fail."""
         timer = batch[0].new_timer()
-        samples = [job.sample for job in batch]
-        rows = sum(sample.rows for sample in samples)
+        rows = sum(job.rows for job in batch)
         failure: Exception | None = None
         try:
-            with timer, self._watching(batch):
-                outputs = evaluate(self.model, samples)
+            outputs = self._outputs(batch, timer)
         except Exception as error:
             failure = error
         if failure is not None:  # outside of the except, whose frames hold the call's tensors
-            del samples
             self._recover(batch, failure)
             return
         for job, output in zip(batch, outputs, strict=True):
             job.served = next(self._clock)
             job.shared += len(batch) > 1
-            job.recorder.time("network", timer, call=rows)
             try:
-                self._deliver(job, output)
+                job.take(output, timer, rows)
             except Exception as error:
                 job.fail(error)
 
-    def _watching(self, batch: list[Job]) -> AbstractContextManager[None]:
+    def _outputs(self, batch: "Sequence[Job]", timer: Timer) -> list[Any]:
+        """Return the network's answer to each job of a batch, from one call of it."""
+        if isinstance(batch[0], PlainJob):
+            samples = [job.sample for job in batch if isinstance(job, PlainJob)]
+            with timer, self._watching(batch):
+                return list(evaluate(self.model, samples))
+        calls = [job.call for job in batch if isinstance(job, PipelineJob)]
+        fast = batch[0].experiment.fast
+        self._joint.check(calls, fast)
+        with timer, self._watching(batch):
+            return self._joint.outputs(calls, fast)
+
+    def _watching(self, batch: "Sequence[Job]") -> AbstractContextManager[None]:
         """Return the context that records the attention of those jobs that ask for it."""
         parts, row = [], 0
         for job in batch:
-            if (part := job.attention_part(row)) is not None:
-                parts.append(part)
-            row += job.sample.rows
+            parts += job.attention_parts(row)
+            row += job.rows
         if not parts:
             return nullcontext()
         from sdlab.attention.hooks import recording
 
-        return recording(self.model.pipeline.unet, parts)
+        network = batch[0].call.network if isinstance(batch[0], PipelineJob) else "unet"
+        return recording(self.model.networks[network], parts)
 
     def _recover(self, batch: list[Job], error: Exception) -> None:
-        """Fail a run that is alone; split a shared call, with a lower cap if memory ran out."""
+        """Fail a run that is alone; split a shared call, with a lower cap if memory ran out.
+
+        Calls that cannot be joined after all are split until those are left that can.
+        """
         if len(batch) == 1:
             batch[0].fail(error)
             return
         if memory.is_out_of_memory(error):
             memory.release(error)
-            cap = max(2, sum(job.sample.rows for job in batch) // 2)
+            cap = max(2, sum(job.rows for job in batch) // 2)
             self._caps[batch[0].batch_key] = cap
             logger.warning("Out of memory: calls of this size now hold at most %d samples", cap)
         half = len(batch) // 2
         for part in (batch[:half], batch[half:]):
             self._serve(part)
-
-    def _deliver(self, job: Job, output: NetworkOutput) -> None:
-        query, schedule = job.query, job.plan.schedule
-        x0_pred, eps = predictions(schedule, query.x_t, query.sigma, output.guided)
-        if output.uncond is None:
-            pair: tuple[Tensor, Tensor | None] = (eps, None)
-        else:
-            cond, uncond = (
-                predictions(schedule, query.x_t, query.sigma, half)[1]
-                for half in (output.cond, output.uncond)
-            )
-            pair = (cond, uncond)
-        job.answer(Answer(output.guided, x0_pred), output, pair)
 
 
 def most_samples(model: Model) -> int:

@@ -1,12 +1,18 @@
-"""A job: one experiment while the engine runs it."""
+"""A job: one experiment while the engine runs it.
+
+``PlainJob`` runs Stable Diffusion 1.x and 2.x from words with sdlab's own loop, ``PipelineJob``
+whatever else diffusers has a pipeline for, with that pipeline's own. The engine sees no difference:
+a job waits for a network's answer, says how many rows its call has and with which others it may
+share it, and takes the answer.
+"""
 
 import time
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sdlab.denoisers.network import NetworkOutput, Sample, uses_guidance
 from sdlab.errors import MemoryLimitError, SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import memory
@@ -14,13 +20,15 @@ from sdlab.models.model import Model
 from sdlab.runs.run import Run
 from sdlab.sampling.plan import Plan
 from sdlab.shipped import EMBEDDED
-from sdlab.solvers.protocol import Answer, Process, Query
-from sdlab.tracing.recorder import Recorder, Timer
+from sdlab.tracing.recorder import Timer
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
     from sdlab.attention.hooks import Part
+
+    Tables = dict[str, pd.DataFrame]
 
 OVER = ("done", "failed", "cancelled")
 ENDS = (Exception, SystemExit)  # what a plug-in sampler may raise to end its own run
@@ -28,7 +36,7 @@ MOST_WORDS = 20
 """Unknown words that a warning names before it only counts them."""
 
 
-class Job:
+class Job(ABC):
     """One experiment in the engine.
 
     Attributes:
@@ -41,7 +49,6 @@ class Job:
         ended: When it ended.
         served: Larger for jobs served later; the engine's fairness.
         shared: Evaluations that were made in a network call together with other runs.
-        recorder: Records it.
     """
 
     def __init__(self, model: Model, experiment: Experiment, plan: Plan) -> None:
@@ -56,13 +63,8 @@ class Job:
         self.started: float | None = None
         self.ended: float | None = None
         self.served = 0
-        self.recorder = Recorder(experiment.id, experiment.record, plan.nfe, self._collector())
         self.cancelling = False
         self.shared = 0
-        self._embeds: tuple[Tensor, Tensor | None] | None = None
-        self._process: Process | None = None
-        self._query: Query | None = None
-        self._latents: Tensor | None = None
 
     @property
     def nfe(self) -> int:
@@ -75,43 +77,45 @@ class Job:
         return self.state in OVER
 
     @property
-    def query(self) -> Query:
-        """The query that waits for an answer; only while running."""
-        assert self._query is not None
-        return self._query
-
-    @property
-    def sample(self) -> Sample:
-        """The job's part of the next network call; only while running."""
-        assert self._embeds is not None
-        cond, uncond = self._embeds
-        x = self.experiment
-        query = self.query
-        guidance = (x.guidance_scale, x.guidance_rescale)
-        return Sample(query.x_t, query.timestep, cond, uncond, *guidance, x.fast)
-
-    @property
-    def batch_key(self) -> tuple[Any, ...]:
-        """What queries must share to share a call."""
-        assert self._embeds is not None
-        return (*self.query.x_t.shape[1:], *self._embeds[0].shape[1:], self.experiment.fast)
-
-    @property
     def recorded_bytes(self) -> int:
         """Bytes of its record that are already held."""
         return self.plan.record_bytes * self.evaluation // max(1, self.nfe)
 
-    def attention_part(self, row: int) -> "Part | None":
-        """Return what the next network call is to record, given the job's first row in it."""
-        collector = self.recorder.attention
-        if collector is None or not collector.wants(self.query.step):
-            return None
-        from sdlab.attention.hooks import Part
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """Rows that it adds to the next network call; only while running."""
 
-        rows = {"cond": row + self.sample.rows - 1}
-        if self.sample.rows == 2 and "uncond" in collector.record.kept_halves:
-            rows["uncond"] = row
-        return Part(collector, rows)
+    @property
+    @abstractmethod
+    def batch_key(self) -> tuple[Any, ...]:
+        """What jobs must have in common to share a call; only while running."""
+
+    @abstractmethod
+    def attention_parts(self, row: int) -> "list[Part]":
+        """Return what the next network call is to record, given the job's first row in it."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Prepare everything up to the first network call."""
+
+    @abstractmethod
+    def take(self, output: Any, timer: Timer, rows: int) -> None:
+        """Take the network's answer and go on to the next call.
+
+        Args:
+            output: The answer to this job's own rows.
+            timer: Timed the call.
+            rows: Of the whole call, other jobs' included.
+        """
+
+    @abstractmethod
+    def decode(self) -> None:
+        """Make picture and tables of the final latents and finish."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Let go of what the run holds."""
 
     def cancel(self) -> None:
         """End the job at the next evaluation; callable from any thread."""
@@ -120,68 +124,6 @@ class Job:
     def new_timer(self) -> Timer:
         """Return a timer for the model's device."""
         return Timer(self.model.device)
-
-    def start(self) -> None:
-        """Encode the prompts, draw the start noise and get the solver's first query."""
-        import torch
-        from diffusers.utils.torch_utils import randn_tensor
-
-        self.started = time.monotonic()
-        model, x = self.model, self.experiment
-        try:
-            with self.new_timer() as timer:
-                negative = x.negative_prompt if self.plan.guided else None
-                self._embeds = model.encode_prompt(x.prompt, negative)
-            self.recorder.time("encode", timer)
-            generator = torch.Generator().manual_seed(x.seed)
-            start = randn_tensor(
-                (1, *self.plan.shape),
-                generator=generator,
-                device=model.device,
-                dtype=self._embeds[0].dtype,
-            )
-            self._process = self.plan.course.make_process(start, generator)
-            with torch.no_grad():
-                self._query = next(self._process)
-            self.state = "running"
-        except ENDS as error:
-            self.fail(error)
-
-    def answer(
-        self, answer: Answer, output: NetworkOutput, eps: "tuple[Tensor, Tensor | None]"
-    ) -> None:
-        """Record an evaluation and let the solver go on to its next query."""
-        import torch
-
-        assert self._process is not None
-        try:
-            timer = self.new_timer()
-            self.recorder.time("solver", timer)
-            with torch.no_grad():
-                self.recorder.add(self.query, output, answer.x0_pred, eps)
-                self.x0_pred = answer.x0_pred
-                self.evaluation += 1
-                try:
-                    with timer:  # one answer a round, so not by ``sdlab.work.drive``
-                        self._query = self._process.send(answer)
-                except StopIteration as stop:
-                    self._latents = stop.value
-                    self._query = None
-                    self.state = "decoding"
-        except ENDS as error:
-            self.fail(error)
-
-    def decode(self) -> None:
-        """Decode the final latents, make the tables and finish."""
-        assert self._latents is not None
-        try:
-            with self.new_timer() as timer:
-                image, notes = self.model.decode_with_notes(self._latents)
-            self.recorder.time("decode", timer)
-            self.result = self._finish(self._latents, image, notes)
-            self._end("done")
-        except Exception as error:
-            self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """End the job with an error; if memory ran out, it says what to lower."""
@@ -197,18 +139,8 @@ class Job:
         """End the job because it was cancelled."""
         self._end("cancelled")
 
-    def _collector(self) -> Any:
-        planned, record = self.plan.attention, self.experiment.record.attention
-        if planned is None or record is None:
-            return None
-        from sdlab.attention.collector import Collector
-
-        return Collector(record, planned.layers, planned.counts, self.experiment.num_steps)
-
     def _end(self, state: str) -> None:
-        if self._process is not None:
-            self._process.close()
-        self._process = self._query = self._latents = self._embeds = None
+        self._close()
         self.ended = time.monotonic()
         self.state = state
 
@@ -229,25 +161,6 @@ class Job:
         failure.__cause__ = error
         return failure
 
-    def _finish(self, latents: "Tensor", image: Any, notes: list[str]) -> Run:
-        from sdlab.text.tokens import run_tokens
-
-        recorder = self.recorder
-        tokens = run_tokens(self.model.pipeline.tokenizer, self.experiment)
-        halves = {"cond": "prompt", "uncond": "negative"}
-        own = {half: tokens[tokens["prompt"] == which] for half, which in halves.items()}
-        trace, recorded = recorder.finish(latents, own)
-        tensors = {**recorded, "latents": latents.detach().to("cpu", copy=True)}
-        tables = {
-            "steps": recorder.steps(),
-            "channels": recorder.channels(),
-            "tokens": tokens,
-            "timings": recorder.timings_table(),
-        }
-        return Run(
-            self.experiment, image, trace, tables, tensors, self._manifest(tables, tensors, notes)
-        )
-
     def _unknown_words(self) -> list[str]:
         """Return a warning that names the prompt's words that the embedded model does not know."""
         if self.model.name != EMBEDDED:
@@ -265,8 +178,7 @@ class Job:
         """Return warnings about the prompts: what is ignored, not parsed, or not known."""
         from sdlab.text.notes import ignored_negative, unparsed_note
 
-        asked = self.experiment
-        guided = uses_guidance(self.model, asked.guidance_scale)
+        asked, guided = self.experiment, self.plan.guided
         out = [ignored_negative(asked.negative_prompt, asked.guidance_scale, guided)]
         out += unparsed_note(asked.prompt)
         out += unparsed_note(asked.negative_prompt, "negative prompt") if guided else []
@@ -274,7 +186,7 @@ class Job:
 
     def _changed_options(self) -> list[str]:
         """Return a warning for each option that the scheduler itself changed."""
-        scheduler = self.plan.course.scheduler
+        scheduler = self.plan.scheduler
         if scheduler is None:
             return []
         return [
@@ -284,30 +196,31 @@ class Job:
             if not isinstance(value, tuple) and scheduler.config.get(name, value) != value
         ]
 
+    def _not_finite(self, tables: "Tables", latents: "Tensor") -> list[str]:
+        """Return a warning if the final latents are not finite."""
+        if latents.isfinite().all():
+            return []
+        steps = tables["steps"]
+        bad = steps[~np.isfinite(steps["x0_pred_mean"])]["evaluation"]
+        known = self.experiment.record.statistics and len(bad)
+        where = f" since evaluation {bad.iloc[0]}" if known else ""
+        return [f"The latents are not finite{where}."]
+
     def _manifest(
-        self, tables: dict[str, Any], tensors: "dict[str, Tensor]", notes: list[str]
+        self, tables: "Tables", kept: list[int], warnings: list[str], **facts: Any
     ) -> dict[str, Any]:
         from sdlab.runs.manifest import manifest
 
-        steps = tables["steps"]
-        warnings = [*notes]
-        if not tensors["latents"].isfinite().all():
-            bad = steps[~np.isfinite(steps["x0_pred_mean"])]["evaluation"]
-            known = self.experiment.record.statistics and len(bad)
-            where = f" since evaluation {bad.iloc[0]}" if known else ""
-            warnings.append(f"The latents are not finite{where}.")
-        if self.recorder.attention is not None and self.recorder.attention.truncated:
-            warnings.append("The attention maps reached max_bytes; later evaluations lack them.")
-        warnings += self._changed_options()
-        warnings += self._of_the_prompts()
+        timings, samples = tables["timings"], tables["steps"]["samples"]
         return manifest(
             self.model,
             self.experiment,
             created=datetime.now(UTC),
-            nfe=len(steps),
-            largest_call=int(steps["samples"].max()),
+            nfe=len(samples),
+            largest_call=int(samples.max()) if len(samples) else 0,
             shared_calls=self.shared,
-            total_ms=float(tables["timings"].drop_duplicates(["stage", "evaluation"])["ms"].sum()),
-            kept=list(self.recorder.kept),
-            warnings=warnings,
+            total_ms=float(timings["ms"].sum()),
+            kept=kept,
+            warnings=[*warnings, *self._changed_options(), *self._of_the_prompts()],
+            **facts,
         )

@@ -56,6 +56,12 @@ def rows(call: Call) -> int:
     return len(first)
 
 
+def structure(call: Call) -> tuple[Any, ...]:
+    """Return what calls have in common if they can probably be joined; ``join`` knows for sure."""
+    size = rows(call)
+    return (call.network, *((name, _shape(v, size)) for name, v in call.arguments.items()))
+
+
 def join(calls: Sequence[Call]) -> dict[str, Any]:
     """Return the arguments of one call that stands for all.
 
@@ -127,7 +133,20 @@ def _joined(name: str, values: list[Any], sizes: list[int], by_picture: bool) ->
     return first
 
 
-def _holds_batches(value: list[Any], size: int) -> bool:
+def _shape(value: Any, size: int) -> Any:
+    if isinstance(value, Tensor):
+        shape = tuple(value.shape)
+        return value.dtype, shape[1:] if shape and shape[0] == size else shape
+    if isinstance(value, dict):
+        return tuple((key, _shape(entry, size)) for key, entry in value.items())
+    if isinstance(value, (list, tuple)) and len(value) == size and not _holds_batches(value, size):
+        return (type(value), *{_shape(entry, 1) for entry in value})
+    if isinstance(value, (list, tuple)):
+        return (type(value), *(_shape(entry, size) for entry in value))
+    return repr(value)
+
+
+def _holds_batches(value: Sequence[Any], size: int) -> bool:
     """Return whether a list's tensors have a batch side each, as a ControlNet's residuals do."""
     return all(isinstance(v, Tensor) and v.ndim > 1 and len(v) == size for v in value)
 

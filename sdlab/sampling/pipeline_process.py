@@ -13,8 +13,10 @@ the generator that they are given: each run has its own, and nobody else's are m
 
 import contextvars
 import inspect
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import greenlet
@@ -114,27 +116,71 @@ def pipeline_process(call: Callable[[], Any], seed: int | None = None) -> Proces
                 own.restore()
 
 
+def ask(question: Any) -> Any:
+    """Hand something to whoever drives the process that this runs in; return the answer.
+
+    Raises:
+        RuntimeError: If it runs in no process.
+    """
+    current = greenlet.getcurrent()
+    if not isinstance(current, _Run) or current.parent is None:
+        raise RuntimeError("nobody drives this call: it runs in no process.")
+    return current.parent.switch(question)
+
+
+@dataclass
+class _Intercepted:
+    """A network while others may ask for its outputs: how often it is held, what it was before."""
+
+    network: nn.Module
+    real: Callable[..., Any]
+    before: Callable[..., Any] | None
+    times: int = 0
+
+
+_INTERCEPTED: dict[int, _Intercepted] = {}
+_LOCK = threading.Lock()
+
+
 @contextmanager
 def intercepting(networks: Mapping[str, nn.Module]) -> Iterator[Mapping[str, Callable[..., Any]]]:
     """Let processes ask for these networks' outputs; give what calls them for real, by name.
+
+    Several may hold a network at once, in one thread or in many.
 
     Args:
         networks: Modules under the pipeline's names. What a library has put in the place of their
             ``forward`` (accelerate's offloading) is taken for the real one, and put back.
     """
-    reals: dict[str, Callable[..., Any]] = {}
-    before: dict[str, Callable[..., Any] | None] = {}
-    for name, network in networks.items():
-        reals[name] = network.forward
-        before[name] = network.__dict__.get("forward")
-        network.forward = _asking(name, network, network.forward)
+    with _LOCK:
+        reals = {name: _intercept(name, network) for name, network in networks.items()}
     try:
         yield reals
     finally:
-        for name, network in networks.items():
-            del network.forward
-            if (put := before[name]) is not None:
-                network.forward = put
+        with _LOCK:
+            for network in networks.values():
+                _let_go(network)
+
+
+def _intercept(name: str, network: nn.Module) -> Callable[..., Any]:
+    held = _INTERCEPTED.get(id(network))
+    if held is None:
+        held = _Intercepted(network, network.forward, network.__dict__.get("forward"))
+        _INTERCEPTED[id(network)] = held
+        network.forward = _asking(name, network, network.forward)
+    held.times += 1
+    return held.real
+
+
+def _let_go(network: nn.Module) -> None:
+    held = _INTERCEPTED[id(network)]
+    held.times -= 1
+    if held.times:
+        return
+    del _INTERCEPTED[id(network)]
+    del network.forward
+    if held.before is not None:
+        network.forward = held.before
 
 
 def _asking(name: str, network: nn.Module, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -147,6 +193,6 @@ def _asking(name: str, network: nn.Module, real: Callable[..., Any]) -> Callable
         given = dict(signature.bind(network, *args, **kwargs).arguments)
         given.pop("self", None)
         given |= given.pop("kwargs", {})
-        return current.parent.switch(Call(name, given))
+        return ask(Call(name, given))
 
     return forward

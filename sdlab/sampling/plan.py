@@ -4,16 +4,25 @@ What can only be checked with the model is checked here: the solver and its opti
 against the schedule, the size against the VAE, the memory against the machine.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from sdlab.attention.planning import AttentionPlan, plan_attention
 from sdlab.denoisers.network import check_fast, uses_guidance
-from sdlab.errors import MemoryLimitError
+from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.experiment.experiment import Experiment, check_size
 from sdlab.models import memory
 from sdlab.models.model import Model
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.sampling.pipeline_call import (
+    NUMBERS,
+    TEXTS,
+    PipelineCall,
+    pipeline_call,
+    plan_course,
+)
 from sdlab.solvers.course import Course, course, try_out
 
 _TRIED: "WeakKeyDictionary[Model, set[tuple[object, ...]]]" = WeakKeyDictionary()
@@ -24,45 +33,58 @@ class Plan:
     """What an experiment will do.
 
     Attributes:
-        course: The noise levels it visits, and the process that visits them.
+        course: The noise levels it visits, and the process that visits them; None where the
+            scheduler's noise levels are not known.
         shape: (C, h, w) of the latents.
         guided: Whether each evaluation is a CFG pair.
         record_bytes: Bytes of the tensors to keep.
         activation_bytes: Bytes that computing takes at its peak, estimated.
         attention: What is kept of the attention, counted in ``record_bytes``; None for nothing.
+        call: How its pipeline is called; None for plain Stable Diffusion, which sdlab runs itself.
+        nfe: Network evaluations expected; a CFG pair counts as one.
     """
 
-    course: Course
+    course: Course | None
     shape: tuple[int, int, int]
     guided: bool
     record_bytes: int
     activation_bytes: int
+    nfe: int
     attention: AttentionPlan | None = None
+    call: PipelineCall | None = None
+
+    @property
+    def scheduler(self) -> Any:
+        """The diffusers scheduler that makes the steps; None for sdlab's own loop and solvers."""
+        if self.call is not None:
+            return self.call.scheduler
+        return None if self.course is None else self.course.scheduler
 
     @property
     def schedule(self) -> NoiseSchedule:
         """The noise schedule in force (a scheduler's options may change the model's)."""
-        return self.course.schedule
+        return self._known.schedule
 
     @property
     def sigmas(self) -> tuple[float, ...]:
         """Noise level of every evaluation."""
-        return self.course.sigmas
+        return self._known.sigmas
 
     @property
     def timesteps(self) -> tuple[float, ...]:
         """Training timestep of every evaluation."""
-        return self.course.timesteps
+        return self._known.timesteps
 
     @property
     def steps(self) -> tuple[int, ...]:
         """Solver step of every evaluation."""
-        return self.course.steps
+        return self._known.steps
 
     @property
-    def nfe(self) -> int:
-        """Network evaluations; a CFG pair counts as one."""
-        return self.course.nfe
+    def _known(self) -> Course:
+        if self.course is None:
+            raise ModelError("The noise levels of this model's scheduler are not known.")
+        return self.course
 
 
 def plan(model: Model, experiment: Experiment) -> Plan:
@@ -78,9 +100,12 @@ def plan(model: Model, experiment: Experiment) -> Plan:
             the figures.
     """
     check_size(experiment)
-    shape = _shape(model, experiment)
     if experiment.fast:
         check_fast(model)
+    wanted = experiment.pictures or any(getattr(experiment, name) for name in (*TEXTS, *NUMBERS))
+    if not model.plain or wanted or experiment.pipeline_options:
+        return _plan_pipeline(model, experiment)
+    shape = _shape(model, experiment)
     found = course(
         experiment.solver,
         experiment.num_steps,
@@ -96,14 +121,59 @@ def plan(model: Model, experiment: Experiment) -> Plan:
     _check_steps(model, experiment, found)
     guided = uses_guidance(model, experiment.guidance_scale)
     attention = plan_attention(model, experiment, shape, found.steps, guided)
-    record = memory.record_bytes(experiment.record, found.nfe, shape, guided)
-    record += attention.bytes if attention else 0
-    rows = 2 if guided else 1
-    network = rows * memory.sample_bytes(model, shape)
-    network += attention.working_bytes if attention else 0
-    activation = memory.BASE_BYTES + max(network, memory.decode_bytes(model, shape))
+    record, activation = _bytes(model, experiment, found.nfe, shape, guided, attention)
     _check_memory(model, experiment, record, activation)
-    return Plan(found, shape, guided, record, activation, attention)
+    return Plan(found, shape, guided, record, activation, found.nfe, attention)
+
+
+def _plan_pipeline(model: Model, experiment: Experiment) -> Plan:
+    """Return the plan of an experiment that the model's own pipeline runs."""
+    shape = _pipeline_shape(model, experiment)
+    found = plan_course(model, experiment, max(1, shape[1] * shape[2] // 4))
+    if found is not None:
+        _check_steps(model, experiment, found)
+    call = pipeline_call(model, experiment, found)
+    nfe = experiment.num_steps if found is None else found.nfe
+    if experiment.strength is not None:
+        nfe = math.ceil(nfe * experiment.strength)
+    steps = range(nfe) if found is None else found.steps[-nfe:]
+    guided = uses_guidance(model, experiment.guidance_scale)
+    guided |= (experiment.true_cfg_scale or 0.0) > 1
+    attention = plan_attention(model, experiment, shape, steps, guided)
+    record, activation = _bytes(model, experiment, nfe, shape, guided, attention)
+    _check_memory(model, experiment, record, activation)
+    return Plan(found, shape, guided, record, activation, nfe, attention, call)
+
+
+def _bytes(
+    model: Model,
+    experiment: Experiment,
+    nfe: int,
+    shape: tuple[int, int, int],
+    guided: bool,
+    attention: AttentionPlan | None,
+) -> tuple[int, int]:
+    """Return the bytes of the record, and those of computing at its peak."""
+    record = memory.record_bytes(experiment.record, nfe, shape, guided)
+    record += attention.bytes if attention else 0
+    network = (2 if guided else 1) * memory.sample_bytes(model, shape)
+    network += attention.working_bytes if attention else 0
+    return record, memory.BASE_BYTES + max(network, memory.decode_bytes(model, shape))
+
+
+def _pipeline_shape(model: Model, experiment: Experiment) -> tuple[int, int, int]:
+    """Return about what latents a pipeline makes: of the size asked for, or its picture's."""
+    x, factor, multiple = experiment, model.vae_factor, model.size_multiple
+    source = x.image or x.control_image
+    width, height = (source.width, source.height) if source else model.default_size
+    for name, side in (("width", x.width), ("height", x.height)):
+        if side is not None and side % multiple:
+            near = max(multiple, round(side / multiple) * multiple)
+            raise ValueError(
+                f"{name} must be a multiple of {multiple} for this model, got {side}; try {near}."
+            )
+    sides = ((x.height or height), (x.width or width))
+    return model.latent_channels, sides[0] // factor, sides[1] // factor
 
 
 def _check_steps(model: Model, experiment: Experiment, found: Course) -> None:

@@ -47,11 +47,6 @@ class TextPart:
         return hasattr(getattr(self.encoder, "text_model", self.encoder), "embeddings")
 
     @property
-    def is_readable(self) -> bool:
-        """Whether its vectors and attention can be read: CLIP's and T5's can."""
-        return self.is_clip or hasattr(self.body, "block")
-
-    @property
     def body(self) -> Any:
         """The module with ``final_layer_norm``; see ``layers`` and ``table`` for the rest."""
         inner = "text_model" if self.is_clip else "encoder"
@@ -94,13 +89,11 @@ def tokenizers(source: Any) -> dict[str, Any]:
     return found
 
 
-def text_parts(source: Any, every: bool = False) -> dict[str, TextPart]:
+def text_parts(source: Any) -> dict[str, TextPart]:
     """Return the text parts of a loaded model or a diffusers pipeline, by name, in order.
 
-    Args:
-        source: A loaded model or a diffusers pipeline.
-        every: Whether to list text encoders of other kinds than CLIP's and T5's too, whose vectors
-            are not read.
+    Only CLIP's and T5's are; a text encoder of another kind is left out where there is one of
+    these.
 
     Raises:
         ModelError: If it has no text encoder, or none of these kinds.
@@ -114,7 +107,7 @@ def text_parts(source: Any, every: bool = False) -> dict[str, TextPart]:
     parts = {}
     for name, encoder in there.items():
         part = _part(pipeline, name, found[name], encoder)
-        if every or part.is_readable:
+        if part.is_clip or hasattr(part.body, "block"):
             parts[name] = part
     if not parts:
         name, encoder = next(iter(there.items()))

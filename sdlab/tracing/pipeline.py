@@ -16,6 +16,7 @@ from sdlab.errors import ModelError, check_keywords
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.record import Record
 from sdlab.models import pipelines
+from sdlab.tracing.call_reader import CallReader, derived
 from sdlab.tracing.overflow import noticing
 from sdlab.tracing.traced_call import TracedCall
 
@@ -140,18 +141,28 @@ def _traced_class(cls: type, found: PipelineTrace) -> type:
         bound.apply_defaults()
         traced = TracedCall(self, found.record, bound.arguments)
         found.calls.append(traced)
-        if CALLBACK in signature.parameters:
-            _listen(bound.arguments, traced)
-        elif "callback_steps" in signature.parameters and "parallel" not in signature.parameters:
-            _listen_as_of_old(bound.arguments, traced)
+        listen(bound.arguments, traced)
         with noticing(self, traced.warnings), traced.watching():
             return plain(*bound.args, **bound.kwargs)
 
-    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return type(cls.__name__, (cls,), {**names, "__call__": call})
+    return derived(cls, __call__=call)
 
 
-def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
+def listen(arguments: dict[str, Any], reader: CallReader) -> None:
+    """Have a pipeline report its latents after every step to a reader, if it can.
+
+    Args:
+        arguments: The call's arguments by name, with defaults; changed in place. The caller's own
+            callback goes on hearing what it would.
+        reader: Of the call.
+    """
+    if CALLBACK in arguments:
+        _listen(arguments, reader)
+    elif "callback_steps" in arguments and "parallel" not in arguments:
+        _listen_as_of_old(arguments, reader)
+
+
+def _listen(arguments: dict[str, Any], traced: CallReader) -> None:
     """Have the pipeline report its latents after every step, to the caller's own callback too."""
     theirs = arguments.get(CALLBACK)
     names = arguments.get(f"{CALLBACK}_tensor_inputs") or ["latents"]
@@ -161,7 +172,7 @@ def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
         latents = tensors["latents"]
         if theirs is None:
             traced.hear(latents)
-            return {}
+            return tensors
         asked = {name: tensors[name] for name in names}
         answer: dict[str, Any] = theirs(pipe, step, timestep, asked)
         traced.hear(answer.get("latents", latents))
@@ -171,7 +182,7 @@ def _listen(arguments: dict[str, Any], traced: TracedCall) -> None:
     arguments[f"{CALLBACK}_tensor_inputs"] = list(dict.fromkeys([*names, "latents"]))
 
 
-def _listen_as_of_old(arguments: dict[str, Any], traced: TracedCall) -> None:
+def _listen_as_of_old(arguments: dict[str, Any], traced: CallReader) -> None:
     """The same for a pipeline with diffusers' older callback, called every few steps.
 
     Not for Paradigms (``parallel``), which fails at its last step if there is one.

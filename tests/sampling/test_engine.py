@@ -7,6 +7,7 @@ import sdlab
 from sdlab.models import memory
 from sdlab.runs.manifest import was_shared
 from sdlab.sampling import engine as engine_module
+from sdlab.sampling import plain_job
 from sdlab.solvers import registry
 
 
@@ -294,7 +295,7 @@ def test_memory_running_out_anywhere_says_what_to_lower(small, monkeypatch, plac
 
 
 def test_an_error_in_one_answer_fails_one_run(small, monkeypatch):
-    predictions = engine_module.predictions
+    predictions = plain_job.predictions
 
     def broken(schedule, x_t, sigma, output):
         if sigma > 3 and x_t.flatten()[0] == marked:
@@ -305,7 +306,7 @@ def test_an_error_in_one_answer_fails_one_run(small, monkeypatch):
     jobs = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(2)]
     engine._admit()
     marked = jobs[0].query.x_t.flatten()[0].clone()
-    monkeypatch.setattr(engine_module, "predictions", broken)
+    monkeypatch.setattr(plain_job, "predictions", broken)
     finish(engine)
     assert [job.state for job in jobs] == ["failed", "done"]
 

@@ -1,0 +1,310 @@
+"""How a pipeline is to be called for an experiment: its class, its arguments, its scheduler.
+
+An argument is passed only where the class's own signature has it, under diffusers' own name. What
+an experiment asks for and its pipeline does not take is an error, never silently left out.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sdlab.errors import unknown
+from sdlab.experiment.experiment import Experiment
+from sdlab.models import pipelines
+from sdlab.models.model import Model
+from sdlab.solvers.as_diffusers import as_diffusers_scheduler
+from sdlab.solvers.course import Course, course
+from sdlab.solvers.from_diffusers import check_options, native_curves, refusing
+from sdlab.solvers.registry import solvers
+
+if TYPE_CHECKING:
+    import torch
+
+TEXTS = ("prompt_2", "prompt_3", "negative_prompt_2", "negative_prompt_3")
+NUMBERS = (
+    "strength", "controlnet_conditioning_scale", "true_cfg_scale", "max_sequence_length",
+)  # fmt: skip
+OURS = (
+    "generator", "latents", "num_inference_steps", "timesteps", "sigmas", "output_type",
+    "return_dict", "callback", "callback_steps", "callback_on_step_end",
+    "callback_on_step_end_tensor_inputs", "num_images_per_prompt", "num_videos_per_prompt",
+)  # fmt: skip
+"""Arguments that the engine decides, or that would make more than one picture."""
+
+
+@dataclass(frozen=True)
+class PipelineCall:
+    """A call of a pipeline, before it is made.
+
+    Attributes:
+        cls: The pipeline's class: the model's own, or that of the same parts for a picture or mask.
+        arguments: By name, without pictures and generator.
+        scheduler: To be copied for each run.
+    """
+
+    cls: type
+    arguments: Mapping[str, Any]
+    scheduler: Any
+
+    def given(self, experiment: Experiment, generator: "torch.Generator") -> dict[str, Any]:
+        """Return all arguments.
+
+        Raises:
+            ValueError: If a picture of the experiment is not at hand.
+        """
+        taken = pipelines.call_parameters(self.cls)
+        given = {**self.arguments, **_pictures(self.cls, experiment)}
+        return given | ({"generator": generator} if "generator" in taken else {})
+
+
+def pipeline_call(model: Model, experiment: Experiment, found: Course | None) -> PipelineCall:
+    """Return how the model's pipeline is called for an experiment.
+
+    Args:
+        model: Its pipeline is not changed.
+        experiment: What to draw.
+        found: The course of its solver; None where the scheduler's noise levels are not known.
+
+    Raises:
+        ValueError: If the experiment has what the pipeline does not take.
+    """
+    x = experiment
+    cls = class_of(model, x)
+    taken, given = pipelines.call_parameters(cls), call_arguments(model, x, cls)
+    scheduler = scheduler_of(model, x, found)
+    if x.eta is not None and x.solver not in solvers():
+        if "eta" not in taken:
+            raise ValueError(f"{cls.__name__} passes its scheduler no eta, got {x.eta}.")
+        given["eta"] = x.eta
+    if found is not None and _follows(type(scheduler), x):
+        if "sigmas" not in taken:
+            raise ValueError(
+                f"{cls.__name__} passes its scheduler no sigmas, so {x.solver} cannot follow the"
+                f" curve {x.curve!r}; take a solver of sdlab's, or leave the curve out."
+            )
+        given["sigmas"] = [float(s) for s in found.sigmas]
+    return PipelineCall(cls, given, scheduler)
+
+
+def call_arguments(model: Model, experiment: Experiment, cls: type) -> dict[str, Any]:
+    """Return what a class is called with, without pictures, generator and what its solver needs.
+
+    Raises:
+        ValueError: If the experiment has what the class does not take.
+    """
+    x, taken = experiment, pipelines.call_parameters(cls)
+    given: dict[str, Any] = {}
+    _texts(given, x, taken)
+    _numbers(given, x, cls)
+    given |= _size(model, x, cls)
+    given |= _further(x, cls)
+    for name, value in (("output_type", "pil"), ("num_frames", 1), ("return_dict", True)):
+        if name in taken:
+            given.setdefault(name, value)
+    if "num_inference_steps" in taken:
+        given["num_inference_steps"] = x.num_steps
+    return given
+
+
+def class_of(model: Model, experiment: Experiment) -> type:
+    """Return the pipeline class that draws an experiment.
+
+    Raises:
+        ValueError: If it has pictures that none over the model's parts takes, or lacks one.
+    """
+    own = type(model.pipeline)
+    x = experiment
+    image, mask = x.image is not None, x.mask_image is not None
+    cls = own if _own_only(model) else pipelines.class_for(own, image=image, mask=mask)
+    taken = pipelines.call_parameters(cls)
+    control = _control_name(cls)
+    for name, there in (("image", image), ("mask_image", mask)):
+        needs = name in taken and taken[name].default in (taken[name].empty, None)
+        if there and name not in taken or there and name == control:
+            raise ValueError(f"{cls.__name__} takes no {name}; leave it out.")
+        if needs and not there and name != control and _must(cls, name):
+            raise ValueError(f"{cls.__name__} draws after a picture: give it {name}=...")
+    if control and x.control_image is None:
+        raise ValueError(f"{cls.__name__} is led by a ControlNet's picture: give control_image=...")
+    if x.control_image is not None and not control:
+        raise ValueError(
+            f"{cls.__name__} has no ControlNet, so it takes no control_image; load a pipeline that"
+            " has one."
+        )
+    return cls
+
+
+def scheduler_of(model: Model, experiment: Experiment, found: Course | None) -> Any:
+    """Return the scheduler that runs an experiment's solver, to be copied for each run.
+
+    Raises:
+        ValueError: If the solver is none that can run here, or an option is not valid.
+    """
+    x = experiment
+    if found is not None and x.solver in solvers():
+        eta = {} if x.eta is None else {"eta": x.eta}
+        return as_diffusers_scheduler(
+            x.solver,
+            curve=x.curve,
+            curve_options=dict(x.curve_options),
+            config=model.scheduler_config,
+            **dict(x.solver_options),
+            **eta,
+        )
+    if found is not None:
+        return found.scheduler
+    return own_scheduler(model, x)
+
+
+def own_scheduler(model: Model, experiment: Experiment) -> Any:
+    """Return a scheduler of the class that a model came with, for one that no solver knows.
+
+    Raises:
+        ValueError: If the experiment asks for another one.
+    """
+    own: Any = type(model.pipeline.scheduler)
+    x = experiment
+    if x.solver != own.__name__:
+        raise ValueError(
+            f"{model.name} can only run with its own {own.__name__}, got solver {x.solver!r}: it"
+            " adds noise neither as Stable Diffusion nor as flow matching does."
+        )
+    if x.curve is not None or x.curve_options:
+        raise ValueError(f"{own.__name__} follows no curve but its own, got {x.curve!r}.")
+    options = dict(x.solver_options)
+    check_options(own, options)
+    with refusing(own.__name__, x.num_steps, options):
+        return own.from_config(dict(model.scheduler_config), **options)
+
+
+def plan_course(model: Model, experiment: Experiment, tokens: int) -> Course | None:
+    """Return the course of an experiment's solver; None where noise levels are not known.
+
+    Raises:
+        ValueError: If a name, an option, the curve or the number of steps is not valid.
+    """
+    x = experiment
+    if model.path is None:
+        return None
+    return course(
+        x.solver,
+        x.num_steps,
+        config=model.scheduler_config,
+        schedule=model.schedule,
+        options=dict(x.solver_options),
+        curve=x.curve,
+        curve_options=dict(x.curve_options),
+        eta=x.eta,
+        seed=x.seed,
+        tokens=tokens,
+    )
+
+
+def _texts(given: dict[str, Any], x: Experiment, taken: Mapping[str, Any]) -> None:
+    if "prompt" in taken:
+        given["prompt"] = x.prompt
+    true_cfg = x.true_cfg_scale is not None and x.true_cfg_scale > 1
+    if "negative_prompt" in taken and (x.negative_prompt or true_cfg):
+        given["negative_prompt"] = x.negative_prompt
+    for name in TEXTS:
+        value = getattr(x, name)
+        if value is not None:
+            _check_taken(name, value, taken)
+            given[name] = value
+
+
+def _numbers(given: dict[str, Any], x: Experiment, cls: type) -> None:
+    taken = pipelines.call_parameters(cls)
+    if "guidance_scale" in taken:
+        given["guidance_scale"] = x.guidance_scale
+    if "guidance_rescale" in taken:
+        given["guidance_rescale"] = x.guidance_rescale
+    elif x.guidance_rescale:
+        _check_taken("guidance_rescale", x.guidance_rescale, taken)
+    for name in NUMBERS:
+        value = getattr(x, name)
+        if value is not None:
+            _check_taken(name, value, taken)
+            given[name] = value
+
+
+def _size(model: Model, x: Experiment, cls: type) -> dict[str, int]:
+    taken = pipelines.call_parameters(cls)
+    asked = {"width": x.width, "height": x.height}
+    if "width" not in taken or "height" not in taken:
+        for name, value in asked.items():
+            if value is not None and name not in taken:
+                raise ValueError(
+                    f"{cls.__name__} takes the size of its picture, so {name} must be left out,"
+                    f" got {value}."
+                )
+    source = x.image or x.control_image
+    if source is not None and ("strength" in taken or x.image is None):
+        multiple = model.size_multiple
+        own = {"width": source.width, "height": source.height}
+        asked = {n: asked[n] or max(multiple, own[n] // multiple * multiple) for n in asked}
+    return {name: value for name, value in asked.items() if value is not None and name in taken}
+
+
+def _further(x: Experiment, cls: type) -> dict[str, Any]:
+    taken = pipelines.call_parameters(cls)
+    given = {}
+    for name, value in dict(x.pipeline_options).items():
+        if name in OURS:
+            raise ValueError(f"{name} is not for pipeline_options: the engine decides it.")
+        if name not in taken:
+            raise ValueError(unknown(f"argument of {cls.__name__}", name, taken))
+        given[name] = list(value) if isinstance(value, tuple) else value
+    return given
+
+
+def _pictures(cls: type, x: Experiment) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    if x.image is not None:
+        given["image"] = x.image.image
+    if x.mask_image is not None:
+        given["mask_image"] = x.mask_image.image
+    if x.control_image is not None:
+        given[_control_name(cls)] = x.control_image.image
+    return given
+
+
+def _control_name(cls: type) -> str:
+    """Return the argument that a ControlNet's picture is passed by; "" without a ControlNet."""
+    taken = pipelines.call_parameters(cls)
+    if "control_image" in taken:
+        return "control_image"
+    led = "ControlNet" in cls.__name__ or "controlnet_conditioning_scale" in taken
+    return "image" if led and "image" in taken else ""
+
+
+def _must(cls: type, name: str) -> bool:
+    """Return whether a class cannot draw without a picture."""
+    taken = pipelines.call_parameters(cls)
+    return "strength" in taken or name == "mask_image" or taken[name].default is taken[name].empty
+
+
+def _own_only(model: Model) -> bool:
+    """Return whether the network takes more than latents, so that no sibling class fits it."""
+    if "unet" not in model.networks:
+        return False
+    config = model.pipeline.unet.config
+    return int(config.get("in_channels") or 4) != model.latent_channels
+
+
+def _check_taken(name: str, value: Any, taken: Mapping[str, Any]) -> None:
+    if name not in taken:
+        raise ValueError(f"this model takes no {name}, got {value!r}; leave it out.")
+
+
+def _follows(cls: type, x: Experiment) -> bool:
+    """Return whether a diffusers class is to follow a curve of sdlab's."""
+    if x.solver in solvers() or x.curve is None:
+        return False
+    return x.curve not in native_curves(cls) or bool(x.curve_options)
+
+
+def fresh(call: PipelineCall) -> Any:
+    """Return a scheduler of its own for one run."""
+    return copy.deepcopy(call.scheduler)
