@@ -1,4 +1,4 @@
-"""Tokens: how CLIP reads a prompt, and what its text encoder computes from it."""
+"""Tokens: how a model reads a prompt, and what its text encoder computes from it."""
 
 import streamlit as st
 
@@ -7,5 +7,5 @@ from dashboard.views.tokens.page import tokens_page
 MENU = {"section": "Words", "title": "Tokens", "icon": "text_fields", "place": 310}
 
 st.title("Tokens", anchor=False)
-st.markdown("How CLIP cuts a prompt into tokens, and which vectors the U-Net is given for them.")
+st.markdown("How a prompt is cut into tokens, and which vectors the network is given for them.")
 tokens_page()

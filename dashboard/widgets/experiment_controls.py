@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.messages import say_ignored_negative
 from dashboard.shell.model_choice import model_choice
+from dashboard.widgets.pipeline_controls import pipeline_controls
 from dashboard.widgets.typed import parse_options, parse_seed
 from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import Experiment
@@ -86,6 +87,7 @@ def experiment_controls(choices: Choices) -> Experiment:
     )
     say_ignored_negative(negative or "", float(cfg))
     tuned, curve_options = _more(own, solver)
+    further = pipeline_controls("experiment", own, tuned["width"], tuned["height"])
     return Experiment(
         model=model,
         prompt=prompt or "",
@@ -95,6 +97,7 @@ def experiment_controls(choices: Choices) -> Experiment:
         num_steps=int(steps),
         guidance_scale=float(cfg),
         **tuned,
+        **further,
         **chosen_curve(curve, curve_options, int(steps)),
     )
 

@@ -18,11 +18,13 @@ from dashboard.shell.messages import explained, plain
 from dashboard.shell.model_choice import in_words
 from dashboard.shell.theme import scheduler_color
 from dashboard.widgets.job_panel import job_panel
-from dashboard.widgets.pictures import enlarged
+from dashboard.widgets.pictures import enlarged, png
 from dashboard.widgets.run_film import run_film
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.columns import TABLES
+from sdlab.experiment.pipeline_fields import FURTHER_PROMPTS
+from sdlab.experiment.spec import OPTIONS
 from sdlab.runs.manifest import was_shared
 from sdlab.runs.png import exact
 
@@ -30,6 +32,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OPTION_LIMIT = 60
+SOURCES = {
+    "image": "source picture",
+    "mask_image": "mask",
+    "control_image": "ControlNet picture",
+}
+FIGURES = {
+    "strength": "strength",
+    "controlnet_conditioning_scale": "ControlNet's weight",
+    "true_cfg_scale": "true CFG",
+    "max_sequence_length": "sequence length",
+}
 SHARED = (
     "Other runs shared its network calls. The picture is the same as that of the run alone up to "
     "rounding, not bit for bit. To have it bit for bit, run it alone."
@@ -72,10 +85,12 @@ def facts_line(experiment: dict[str, Any], nfe: int | None = None) -> None:
         experiment["eta"] is not None and f"eta {exact(experiment['eta'])}",
         experiment["guidance_rescale"] and f"rescale {exact(experiment['guidance_rescale'])}",
         experiment.get("fast") and "fast",
+        *(label for name, label in SOURCES.items() if name in experiment),
+        *(f"{label} {exact(experiment[n])}" for n, label in FIGURES.items() if n in experiment),
         *(
             shorten(f"{name} {value}", OPTION_LIMIT, placeholder=" ...")
-            for options in ("solver_options", "curve_options")
-            for name, value in experiment[options].items()
+            for options in OPTIONS
+            for name, value in experiment.get(options, {}).items()
         ),
     ]
     dot = f'<span class="dot" style="background:{scheduler_color(solver)}"></span>'
@@ -83,6 +98,10 @@ def facts_line(experiment: dict[str, Any], nfe: int | None = None) -> None:
     if experiment["negative_prompt"]:
         negative = html.escape(experiment["negative_prompt"])
         prompt += f' <span class="negative">not: {negative}</span>'
+    for name in FURTHER_PROMPTS:
+        if experiment.get(name):
+            words = f"{name.replace('_', ' ')}: {html.escape(experiment[name])}"
+            prompt += f' <span class="negative">{words}</span>'
     rest = html.escape(" · ".join(str(p) for p in parts if p))
     st.html(
         f'{style(__file__)}<div class="facts"><div class="prompt">{prompt}</div>'
@@ -105,8 +124,26 @@ def _done(run: StoredRun) -> None:
             alt=f"The picture of: {facts['experiment']['prompt']}",
         )
         st.caption(_made(facts), help=SHARED if was_shared(facts) else None)
+        _sources(facts["experiment"])
     with way:
         _scrubber(run)
+
+
+def _sources(experiment: dict[str, Any]) -> None:
+    """Draw the pictures that the run started from."""
+    there = {name: label for name, label in SOURCES.items() if name in experiment}
+    for place, (name, label) in zip(st.columns(max(3, len(there))), there.items(), strict=False):
+        picture = lab().pictures.find(experiment[name]["hash"])
+        if picture is None:
+            st.warning(
+                f"The {label} of this run is missing or damaged. The run cannot be made again "
+                "without it.",
+                icon=":material/broken_image:",
+            )
+            continue
+        image, words = enlarged(png(picture.image)), f"{label[0].upper()}{label[1:]}"
+        place.image(image, output_format="PNG", width="stretch", alt=words)
+        place.caption(words)
 
 
 def _made(facts: dict[str, Any]) -> str:

@@ -227,8 +227,6 @@ def _decode_seconds(model: "Model") -> float:
 def _describe(model: "Model", decodes_fast: bool) -> ModelView:
     import torch
 
-    from sdlab.models.families import family
-
     device = model.device
     name = "CPU" if device.type == "cpu" else device.type.upper()
     if device.type == "cuda":
@@ -239,7 +237,7 @@ def _describe(model: "Model", decodes_fast: bool) -> ModelView:
     config: Any = model.pipeline.scheduler.config
     return ModelView(
         name=model.name,
-        family=family(model.pipeline, model.name),
+        family=model.family,
         device=str(device),
         device_name=name,
         dtype=str(model.dtype).removeprefix("torch."),
@@ -249,4 +247,5 @@ def _describe(model: "Model", decodes_fast: bool) -> ModelView:
         default_size=model.default_size,
         prediction=str(config.get("prediction_type", "epsilon")),
         decodes_fast=decodes_fast,
+        inputs=model.inputs,
     )

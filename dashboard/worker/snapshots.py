@@ -47,6 +47,7 @@ class ModelView:
         default_size: (width, height) in pixels.
         prediction: "epsilon", "v_prediction" or "sample".
         decodes_fast: Whether previews are decoded, not just mapped linearly.
+        inputs: Names of the arguments that its pipeline is called with.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ModelView:
     default_size: tuple[int, int]
     prediction: str
     decodes_fast: bool
+    inputs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

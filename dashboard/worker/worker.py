@@ -18,6 +18,7 @@ from dashboard.worker.frame_painter import FramePainter
 from dashboard.worker.frames import Sheet, read_sheet
 from dashboard.worker.held_model import HeldModel
 from dashboard.worker.interrupted_runs import InterruptedRuns
+from dashboard.worker.kept_pictures import KeptPictures
 from dashboard.worker.questions import Answer
 from dashboard.worker.run_queue import RunQueue
 from dashboard.worker.run_task import RunTask
@@ -52,6 +53,10 @@ class Worker:
         connected: Tells whether a session's browser is connected.
         after_page: Whether to import torch only after ``wake``: the import holds the interpreter
             for seconds, and the first page should paint before.
+
+    Attributes:
+        runs: Folder of the stored runs.
+        pictures: Those that people brought to start from.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Worker:
         after_page: bool = False,
     ) -> None:
         self.runs = runs
+        self.pictures = KeptPictures(runs)
         self._tasks = Tasks(sentence, connected)
         self._queue = RunQueue()
         self._held = HeldModel(sentence, load)
@@ -111,6 +117,10 @@ class Worker:
             frames: Whether to draw the scrubber's frames at once, not when somebody looks.
         """
         trouble = self._trouble(experiment.model)
+        experiment = self.pictures.complete(experiment)
+        for picture in experiment.pictures.values():
+            if picture.has_pixels:
+                self.pictures.keep(picture)  # so that it survives an interruption
         with self._tasks.lock:
             known = self._run(experiment.id)
             if known is not None and known.live and not known.cancelled:

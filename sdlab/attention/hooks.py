@@ -200,8 +200,8 @@ def _distribute(held: "Sequence[Held]", parts: "Sequence[Part]") -> None:
     """
     groups: dict[Any, list[Held]] = {}
     for layer, scores in held:
-        query, key, scale, keys, mask = scores
-        alike = query.shape, key.shape, query.dtype, scale, keys.start, keys.stop
+        query, key, scale, keys, mask, texts = scores
+        alike = query.shape, key.shape, query.dtype, scale, keys.start, keys.stop, texts
         kind = layer.cross, layer.joint, layer.of_text
         alone = None if mask is None else (layer.name, id(scores.query))
         for how, takers in _takers(layer, parts).items():
@@ -255,5 +255,15 @@ def _compute(held: "Sequence[Held]", takers: Sequence[Taker], how: tuple[str, st
         maps = probabilities.self_maps(scores, *how)
     places = iter(maps)
     for one in held:
-        for taker in takers:
-            taker.collector.take(one.layer, taker.half, next(places), next(shares))
+        for number, taker in enumerate(takers):
+            own = next(places)
+            if scores.texts is not None and (layer.cross or layer.of_text):
+                own = _fitted(own, scores.texts[number])
+            taker.collector.take(one.layer, taker.half, own, next(shares))
+
+
+def _fitted(maps: "Tensor", positions: int) -> "Tensor":
+    """Return a row's maps [H, T, cells] of its own text's positions; others get no attention."""
+    from torch.nn import functional
+
+    return functional.pad(maps[:, :positions], (0, 0, 0, max(0, positions - maps.shape[1])))

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from threading import get_ident
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
 from sdlab.attention.layers import Layer
-from sdlab.attention.layouts import places, text_length
+from sdlab.attention.layouts import expected, places, text_of_call
+from sdlab.attention.network_text import Text
 from sdlab.attention.probabilities import Scores
 from sdlab.errors import ModelError
 
@@ -74,13 +76,13 @@ class Watch:
         for layer in layers:
             self._layers.setdefault(layer.module, []).append(layer)
         self._listener = Listener()
-        self._text: int | None = None
+        self._text: Text | None = None
         self._thread = get_ident()
 
     def begin(self, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Read the length of the text of a call of the network."""
         if get_ident() == self._thread:
-            self._text = text_length(self._network, args, kwargs)
+            self._text = text_of_call(self._network, args, kwargs)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -116,16 +118,20 @@ class Watch:
         return leave
 
     def _give(self, layers: Sequence[Layer], heard: Sequence[Heard]) -> None:
-        one = _only(layers[0], heard, self._text)
+        text = self._text
+        assert text is not None
+        one = _only(layers[0], heard, expected(self._network, layers[0], text))
+        if layers[0].joint and text.rows is not None and len(set(text.rows)) > 1:
+            one = _aligned(one, text, layers[0].cells)
         key, mask = one.key, one.mask
         if key.shape[1] != one.query.shape[1]:
             key = key.repeat_interleave(one.query.shape[1] // key.shape[1], dim=1)
         for layer in layers:
             lengths = one.query.shape[2], key.shape[2]
-            found = places(self._network, layer, self._text or 0, *lengths)
+            found = places(self._network, layer, text, *lengths)
             own = mask if mask is None or mask.shape[2] == 1 else mask[:, :, found.queries]
             query = one.query[:, :, found.queries]
-            self._receive(layer, Scores(query, key, one.scale, found.keys, own))
+            self._receive(layer, Scores(query, key, one.scale, found.keys, own, text.given))
 
 
 def _heard(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Heard:
@@ -139,22 +145,48 @@ def _heard(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Heard:
     return Heard(query, given["key"].detach(), scale, mask, causal)
 
 
-def _only(layer: Layer, heard: Sequence[Heard], text: int | None) -> Heard:
+def _only(layer: Layer, heard: Sequence[Heard], lengths: tuple[int, int]) -> Heard:
     """Return the one call that is the layer's own; adapters make others, with keys of their own.
 
     Raises:
         ModelError: If there is none, or several.
     """
     if len(heard) > 1:
-        wanted = layer.cells * (layer.joint or not layer.cross) + (text or 0) * (
-            layer.joint or layer.cross
-        )
-        heard = [one for one in heard if one.key.shape[2] == wanted]
+        heard = [one for one in heard if one.key.shape[2] == lengths[1]]
     if len(heard) != 1 or heard[0].causal or heard[0].query.ndim != 4:
         raise ModelError(
-            f"{layer.module} calls torch's attention {len(heard) or 'not even'} times"
+            f"{layer.module} calls torch's attention {len(heard)} times"
             " with this text and picture; this recorder reads modules that call it once. Switch"
             " off what changes attention (perturbed-attention guidance, adapters, linear attention)"
             " or record no attention."
         )
     return heard[0]
+
+
+def _aligned(one: Heard, text: Text, cells: int) -> Heard:
+    """Return the same with the picture of every row at the same place.
+
+    A row is its text, its picture, and pads up to the longest row. The pads, which nobody looks at,
+    go behind its text.
+    """
+    order = []
+    for words in text.rows or ():
+        picture = range(words, words + cells)
+        order.append([*range(words), *range(words + cells, text.length + cells), *picture])
+    index = torch.tensor(order, device=one.query.device)
+    query, key = (_taken(x, index, 2) for x in (one.query, one.key))
+    mask = one.mask
+    if mask is not None:
+        mask = _taken(mask, index, 3)
+        mask = mask if mask.shape[2] == 1 else _taken(mask, index, 2)
+    return one._replace(query=query, key=key, mask=mask)
+
+
+def _taken(x: Tensor, index: Tensor, dim: int) -> Tensor:
+    """Return x with one of its last two sides in each row's own order, index [B, n]."""
+    x = x.expand(len(index), -1, -1, -1)
+    shape = [len(index), 1, 1, 1]
+    shape[dim] = index.shape[1]
+    size = list(x.shape)
+    size[dim] = index.shape[1]
+    return x.gather(dim, index.view(shape).expand(size))

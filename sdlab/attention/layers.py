@@ -154,7 +154,7 @@ def check_readable(network: Any, layers: Iterable[Layer]) -> list[Any]:
         else:
             from sdlab.attention.layouts import check_module
 
-            check_module(layer.name, module)
+            check_module(layer.module, module)
         found.append(module)
     return found
 

@@ -8,42 +8,21 @@ where they do not add up, the layer is not read.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sdlab.attention.layers import OF_PICTURE, OF_TEXT, Layer
+from sdlab.attention.layouts_known import (
+    CROSS,
+    LAYOUTS,
+    NATIVE,
+    PROCESSORS,
+    SELF,
+    TEXT_FIRST,
+    Layout,
+)
+from sdlab.attention.network_text import Text, bound, text_of
 from sdlab.errors import ModelError
-
-TEXT_FIRST = "text, picture"
-PICTURE_FIRST = "picture, text"
-CROSS = "cross"
-SELF = "self"
-# Attention backends of diffusers that call torch's scaled_dot_product_attention.
-NATIVE = ("native", "_native_cudnn", "_native_efficient", "_native_flash", "_native_math")
-
-
-class Layout(NamedTuple):
-    """How a class of networks lays out its attention.
-
-    Attributes:
-        modules: Pattern of a module's dotted name -> the order of its tokens.
-        pack: Cells along a side that the pipeline packs into one token before the network.
-        text: The argument of the network's call whose second side is the text's length.
-    """
-
-    modules: Mapping[str, str]
-    pack: int = 1
-    text: str = "encoder_hidden_states"
-
-
-BLOCKS = r"transformer_blocks\.\d+\.attn"
-SINGLE = r"single_transformer_blocks\.\d+\.attn"
-_FLUX = Layout({BLOCKS: TEXT_FIRST, SINGLE: TEXT_FIRST}, pack=2)
-
-LAYOUTS: Mapping[str, Layout] = {
-    "SD3Transformer2DModel": Layout({BLOCKS: PICTURE_FIRST, rf"{BLOCKS}2": SELF}),
-    "FluxTransformer2DModel": _FLUX,
-}
 
 
 class Places(NamedTuple):
@@ -84,7 +63,7 @@ def layers_of(network: Any, size: tuple[int, int]) -> list[Layer]:
         ModelError: If its class is not known.
     """
     layout = layout_of(network)
-    side = layout.pack * _patch(network)
+    side = layout.pack * _patch(network, layout)
     height, width = size[0] // side, size[1] // side
     found: list[Layer] = []
     for name, module, order in _modules(network, layout):
@@ -98,57 +77,58 @@ def layers_of(network: Any, size: tuple[int, int]) -> list[Layer]:
     return found
 
 
-def text_length(network: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
-    """Return how many text tokens a call gives to a transformer.
-
-    Args:
-        network: The transformer.
-        args: Of the call.
-        kwargs: Of the call.
+def text_of_call(network: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Text:
+    """Return how long the text of a call of a transformer is.
 
     Raises:
-        ModelError: If the call has no text.
+        ModelError: If its class is not known, or the call has no text.
     """
-    import inspect
-
-    name = layout_of(network).text
-    given = inspect.signature(network.forward).bind_partial(*args, **kwargs).arguments
-    text = given.get(name, given.get("kwargs", {}).get(name))
-    if text is None:
-        raise ModelError(f"{type(network).__name__} was called without {name}, its text.")
-    return int(text.shape[1])
+    return text_of(network, layout_of(network), bound(network, args, kwargs))
 
 
-def places(network: Any, layer: Layer, text: int, queries: int, keys: int) -> Places:
+def expected(network: Any, layer: Layer, text: Text) -> tuple[int, int]:
+    """Return how many queries and keys a layer's module has where it sees what is known."""
+    layout, order = layout_of(network), _order(network, layer)
+    cells = _padded(layer.cells, layout.multiple) + text.others
+    if order in (CROSS, SELF):
+        return cells, text.length if order == CROSS else cells
+    whole = _before(network, layout) + cells + _padded(text.length, layout.multiple)
+    return whole, whole
+
+
+def places(network: Any, layer: Layer, text: Text, queries: int, keys: int) -> Places:
     """Return where the tokens of a layer are.
 
     Args:
         network: The transformer.
         layer: One of its layers.
-        text: Length of the text.
+        text: The text of the call.
         queries: Length of the module's sequence of queries.
         keys: Length of its keys.
 
     Raises:
         ModelError: If the lengths do not add up.
     """
-    order = _order(network, layer)
-    if order in (CROSS, SELF):
-        wanted = layer.cells, text if order == CROSS else layer.cells
-    else:
-        wanted = layer.cells + text, layer.cells + text
+    wanted = expected(network, layer, text)
     if (queries, keys) != wanted:
         raise ModelError(
             f"{layer.name} has {queries} queries and {keys} keys, where a picture of"
-            f" {layer.width} x {layer.height} places and a text of {text} tokens have {wanted[0]}"
-            f" and {wanted[1]}: it sees something else too (another picture, several frames,"
-            " merged tokens), which this recorder does not read."
+            f" {layer.width} x {layer.height} places and a text of {text.length} tokens have"
+            f" {wanted[0]} and {wanted[1]}: it sees something else too (another picture, several"
+            " frames, merged tokens), which this recorder does not read."
         )
+    layout, order = layout_of(network), _order(network, layer)
     if order in (CROSS, SELF):
-        return Places(slice(0, queries), slice(0, keys))
-    first, second = (text, layer.cells) if order == TEXT_FIRST else (layer.cells, text)
-    parts = slice(0, first), slice(first, first + second)
-    words, cells = parts if order == TEXT_FIRST else parts[::-1]
+        cells = slice(0, layer.cells)
+        return Places(cells, slice(0, text.length) if order == CROSS else cells)
+    start = _before(network, layout)
+    if order == TEXT_FIRST:
+        words = slice(start, start + text.length)
+        cells = slice(words.stop, words.stop + layer.cells)
+    else:
+        cells = slice(start, start + layer.cells)
+        first = start + _padded(layer.cells, layout.multiple) + text.others
+        words = slice(first, first + text.length)
     if layer.cross:
         return Places(cells, words)
     return Places(words if layer.of_text else cells, cells)
@@ -165,7 +145,7 @@ def head_width(network: Any, layer: Layer) -> int:
 
 
 def check_module(name: str, module: Any) -> None:
-    """Raise if a module's attention is not computed by torch's own function.
+    """Raise if it is not sure what a module gives to torch's own attention function.
 
     Raises:
         ModelError: The message says what to switch off.
@@ -173,6 +153,12 @@ def check_module(name: str, module: Any) -> None:
     from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
     processor: Any = getattr(module, "processor", None)
+    kind = type(processor).__name__
+    if kind not in PROCESSORS:
+        raise ModelError(
+            f"{name} computes attention by {kind}, of which it is not known what is a word and what"
+            " is a place. Switch off what has put it there, or record no attention."
+        )
     if getattr(processor, "_parallel_config", None) is not None:
         raise ModelError(f"{name} is split over several devices; its attention cannot be read.")
     if hasattr(processor, "_attention_backend"):
@@ -197,7 +183,18 @@ def _order(network: Any, layer: Layer) -> str:
     return next(o for pattern, o in patterns.items() if re.fullmatch(pattern, layer.module))
 
 
-def _patch(network: Any) -> int:
+def _before(network: Any, layout: Layout) -> int:
+    """Return how many tokens stand before text and picture: registers that the network learned."""
+    return int(getattr(network, layout.before).shape[1]) if layout.before else 0
+
+
+def _padded(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
+
+
+def _patch(network: Any, layout: Layout) -> int:
+    if layout.patch is not None:
+        return layout.patch
     patch = getattr(network.config, "patch_size", None) or 1
     return int(patch if isinstance(patch, int) else patch[-1])
 

@@ -80,8 +80,9 @@ def choose_layers(
         )
     own = [layer for layer in layers if not layer.cross]
     chosen = {*select(cross, record.layers), *select(own, record.self_layers)}
-    check_readable(network, chosen)
-    return tuple(layer for layer in layers if layer in chosen)
+    found = tuple(layer for layer in layers if layer in chosen)
+    check_readable(network, found)
+    return found
 
 
 def count_tokens(tokens: "pd.DataFrame", record: AttentionRecord) -> Kept:
@@ -217,28 +218,32 @@ def plan_attention(
         steps: The solver step of every evaluation.
         guided: Whether there is an unconditional half.
 
+    Of Stable Diffusion 1.x and 2.x the figures are exact. Any other pipeline lays out its text
+    itself, so what its tokenizers make of the prompts is an upper bound, and its maps stop at the
+    cap.
+
     Raises:
         ValueError: If a layer is named that is not there.
-        ModelError: If the U-Net's attention cannot be read.
+        ModelError: If the U-Net's attention cannot be read; of another network it is left out.
         MemoryLimitError: If the maps would pass the record's cap.
     """
     record = experiment.record.attention
-    if record is None:
+    if record is None or (not model.plain and unread(model.network) is not None):
         return None
-    from sdlab.text.tokens import tokens
+    from sdlab.text.pipeline_tokens import prompt_texts
 
-    unet = model.pipeline.unet
-    layers = choose_layers(unet, record, (shape[1], shape[2]))
-    texts = {"cond": experiment.prompt, "uncond": experiment.negative_prompt}
-    tokenizer = model.pipeline.tokenizer
-    counts = {
-        half: count_tokens(tokens(tokenizer, texts[half]), record)
-        for half in record.kept_halves
-        if half == "cond" or guided
-    }
-    length = tokenizer.model_max_length
+    layers = choose_layers(model.network, record, (shape[1], shape[2]))
+    texts = prompt_texts(model.pipeline, experiment)
+    halves = [half for half in record.kept_halves if half == "cond" or guided]
+    counts, length = {}, 0
+    for half in halves:
+        tables = [text.table for text in texts if text.negative == (half == "uncond")]
+        length = max(length, sum(int((~table["cut"]).sum()) for table in tables))
+        kept = [count_tokens(table, record) for table in tables]
+        counts[half] = None if None in kept else sum(len(kept_places(one)) for one in kept)
     one = evaluation_bytes(record, layers, counts, length)
     total = one * sum(record.keeps(step, experiment.num_steps) for step in steps)
-    check_cap(record, total)
-    working = working_bytes(unet, record, layers, length, 2 if guided else 1)
-    return AttentionPlan(layers, counts, total, working)
+    if model.plain:
+        check_cap(record, total)
+    working = working_bytes(model.network, record, layers, length, 2 if guided else 1)
+    return AttentionPlan(layers, counts, min(total, record.max_bytes), working)

@@ -25,6 +25,7 @@ class Scores(NamedTuple):
         scale: Factor of q k^T.
         keys: The keys whose probabilities are wanted, among the L of the softmax.
         mask: Broadcast to [B, H, N, L]; true where a query may look, or what is added to a score.
+        texts: Positions of each row's text, where they are not those of the sequence.
     """
 
     query: "Tensor"
@@ -32,11 +33,14 @@ class Scores(NamedTuple):
     scale: float
     keys: slice
     mask: "Tensor | None" = None
+    texts: tuple[int, ...] | None = None
 
     def rows(self, rows: list[int]) -> "Scores":
         """Return those of some rows of the batch."""
         mask = self.mask if self.mask is None or len(self.mask) == 1 else _rows(self.mask, rows)
-        return self._replace(query=_rows(self.query, rows), key=_rows(self.key, rows), mask=mask)
+        texts = None if self.texts is None else tuple(self.texts[row] for row in rows)
+        query, key = _rows(self.query, rows), _rows(self.key, rows)
+        return self._replace(query=query, key=key, mask=mask, texts=texts)
 
 
 def joined(scores: "list[Scores]") -> Scores:

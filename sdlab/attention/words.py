@@ -118,7 +118,8 @@ def _refuse(tokens: "pd.DataFrame", word: str) -> None:
         )
     if _occurrences(tokens, word):
         raise ValueError(
-            f"{word!r} lies past the 77-token limit and was cut off; the network never saw it."
+            f"{word!r} lies past the {int((~tokens['cut']).sum())}-token limit and was cut off; the"
+            " network never saw it."
         )
     there = list(dict.fromkeys(listed(tokens)))
     close = nearest(word, there)

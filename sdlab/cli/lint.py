@@ -35,8 +35,8 @@ def lint(
     from sdlab.solvers.from_diffusers import SD_CONFIG
 
     judged = read_config_file(config) if config else SD_CONFIG
-    told = {"tokens": tokens, "mu": mu}
-    table = sdlab.lint(name, config=judged, options=pairs("option", option), **told, **schedule)
+    given = pairs("option", option)
+    table = sdlab.lint(name, config=judged, options=given, tokens=tokens, mu=mu, **schedule)
     if csv:
         show(table, csv)
     elif table.empty:

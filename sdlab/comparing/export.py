@@ -14,7 +14,7 @@ from sdlab.comparing.result import Result
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
 from sdlab.runs.export import Sink, add_run, csv_blocks
-from sdlab.runs.pictures import picture_path
+from sdlab.runs.pictures import file_name
 from sdlab.runs.png import png_bytes
 from sdlab.runs.reading import MANIFEST
 from sdlab.runs.run_folder import IMAGE, read_manifest
@@ -74,8 +74,7 @@ def zip_of(result: Result, root: str | Path | None = None, *, runs: bool = False
     archive.add(verdict, "verdict.txt", compress_type=ZIP_DEFLATED)
     for picture in set(result.comparison.source_pictures.values()):
         if picture.has_pixels:
-            name = picture_path(Path(), picture).name
-            archive.add(png_bytes(picture.image), name)
+            archive.add(png_bytes(picture.image), file_name(picture.hash))
     for name, table in result.tables.items():
         archive.add(csv_blocks(table), f"{name}.csv", compress_type=ZIP_DEFLATED)
         archive.add(_parquet(table), f"{name}.parquet")

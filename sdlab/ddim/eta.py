@@ -6,7 +6,8 @@ noise of standard deviation
     eta_std = eta (sigma' / sigma) sqrt(sigma^2 - sigma'^2),
 
 in the paper's VP coordinates eta_std sqrt(alpha_bar'). Eta 0 injects none: the picture is a
-function of the start noise. Eta 1 is DDPM's posterior.
+function of the start noise. Eta 1 is DDPM's posterior. With flow matching the same holds with
+sigma = t / (1 - t); the step from t = 1, where sigma is infinite, injects none.
 """
 
 import math
@@ -69,7 +70,7 @@ def injected(sigmas: Sequence[float], etas: Sequence[float] = ETAS) -> pd.DataFr
     """Return the noise that each step injects, in closed form.
 
     Args:
-        sigmas: Descending, ending in 0.
+        sigmas: Descending, ending in 0; the first may be infinite.
         etas: Each from 0 to 1.
 
     Returns:
@@ -83,7 +84,9 @@ def injected(sigmas: Sequence[float], etas: Sequence[float] = ETAS) -> pd.DataFr
     for eta in etas:
         check_eta(eta)
         high, low = np.array(list(pairwise(sigmas)), dtype=np.float64).T
-        std = eta * low / high * np.sqrt(high**2 - low**2)
+        with np.errstate(invalid="ignore"):
+            std = eta * low / high * np.sqrt(high**2 - low**2)
+        std = np.where(np.isinf(high), 0.0, std)
         share = np.divide(std**2, low**2, out=np.zeros_like(std), where=low > 0)
         frames.append(
             pd.DataFrame(
@@ -122,7 +125,7 @@ def coefficients(sigmas: Sequence[float], schedule: "NoiseSchedule", eta: float)
     return pd.DataFrame(
         {
             "step": table["step"],
-            "timestep": schedule.sigma_to_timestep(table["sigma"].to_numpy()),
+            "timestep": schedule.told_timestep(table["sigma"].to_numpy()),
             "sigma": table["sigma"],
             "sigma_next": table["sigma_next"],
             "alpha_bar": bar,
@@ -141,6 +144,7 @@ def fan(
     sigmas: tuple[float, ...],
     etas: Sequence[float],
     seeds: Sequence[int],
+    path: str = "vp",
 ) -> Work[Fan]:
     """Sample with DDIM from one start noise for every eta and noise seed; yields after each step.
 
@@ -150,6 +154,7 @@ def fan(
         sigmas: Descending, ending in 0.
         etas: Each from 0 to 1; eta 0 is computed once, because all seeds give the same.
         seeds: Of the injected noise.
+        path: "flow" where ``sigmas`` are flow matching's times and ``denoise`` takes x_t.
 
     Raises:
         ValueError: If an eta lies outside 0 ... 1, or there is none, or no seed.
@@ -164,7 +169,7 @@ def fan(
     total = steps * len(etas)
     for eta in etas:
         rows = 1 if eta == 0 else len(seeds)
-        generator = _ddim(start.repeat(rows, 1, 1, 1), sigmas, seeds[:rows], eta)
+        generator = _ddim(start.repeat(rows, 1, 1, 1), sigmas, seeds[:rows], eta, path)
         x = yield from counted(solving(generator, denoise, steps), done, total)
         ends.append(x.expand(len(seeds), *x.shape[1:]).cpu())
         done += steps
@@ -209,11 +214,12 @@ def check_eta(eta: float) -> None:
 
 
 def _ddim(
-    start: "Tensor", sigmas: tuple[float, ...], seeds: Sequence[int], eta: float
+    start: "Tensor", sigmas: tuple[float, ...], seeds: Sequence[int], eta: float, path: str
 ) -> "SolverGenerator":
     import torch
     from diffusers.utils.torch_utils import randn_tensor
 
+    from sdlab.solvers.flow import flow_form
     from sdlab.solvers.registry import solvers
 
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -222,5 +228,9 @@ def _ddim(
         drawn: Tensor = randn_tensor(x.shape, generator=generators, device=x.device, dtype=x.dtype)
         return drawn
 
+    solver = solvers()["ddim"]
+    if path == "flow":
+        over_time = flow_form(solver, {"eta": eta})
+        return over_time.function(start, sigmas, noise, eta=float(eta))
     x = start * math.sqrt(1.0 + sigmas[0] ** 2)
-    return solvers()["ddim"].function(x, sigmas, noise, eta=float(eta))
+    return solver.function(x, sigmas, noise, eta=float(eta))

@@ -18,6 +18,7 @@ from sdlab.denoisers.guided import Guided
 from sdlab.errors import check_keywords
 from sdlab.latents.files import check_latents
 from sdlab.models.model import Model
+from sdlab.noise.flow import time_to_sigma
 from sdlab.work import Progress, Work, finish
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ class Inversion:
     """A picture inverted: its states from the noise to the clean latents.
 
     Attributes:
-        sigmas: Noise levels, descending, ending in 0.
+        sigmas: Noise levels, descending, ending in 0; with flow matching the times.
         method: "naive", "fixed_point" or "edict".
         scheme: The generators of inversion and regeneration.
-        states: The state at every level in VE coordinates, noise first, each [B, C, h, w]; with
-            EDICT both states, [2 B, C, h, w].
+        states: The state at every level in VE coordinates (with flow matching x_t), noise first,
+            each [B, C, h, w]; with EDICT both states, [2 B, C, h, w].
     """
 
     sigmas: tuple[float, ...]
@@ -50,8 +51,8 @@ class Inversion:
 
     @property
     def path(self) -> "Tensor":
-        """x_t at every level, noise first, VP coordinates, [N + 1, B, C, h, w]."""
-        return _path(self.states, self.sigmas, self.method)
+        """x_t at every level, noise first, as the network is given it, [N + 1, B, C, h, w]."""
+        return _path(self.states, self.sigmas, self.method, self.scheme)
 
     def on_cpu(self) -> "Inversion":
         """Return the same with its states on the CPU."""
@@ -185,16 +186,16 @@ def regenerating(denoise: "Denoise", inversion: Inversion, start: int = 0) -> Wo
     generator = inversion.scheme.down(inversion.states[start], sigmas, states.append)
     total = inversion.scheme.evaluations_down * (len(sigmas) - 1)
     latents = yield from solving(generator, denoise, total)
-    return Return(latents, _path(tuple(states), sigmas, inversion.method), start)
+    return Return(latents, _path(tuple(states), sigmas, inversion.method, inversion.scheme), start)
 
 
 def errors(inversion: Inversion, back: Return) -> pd.DataFrame:
     """Return the distance between regeneration and inversion, level by level.
 
     Returns:
-        Columns ``level`` (0 is the noise), ``sigma``, ``rmse`` between the two paths in VP
-        coordinates, and ``relative``, the same over the root mean square of the inversion's state
-        (NaN where that is 0).
+        Columns ``level`` (0 is the noise), ``sigma``, ``rmse`` between the two paths as the network
+        is given them, and ``relative``, the same over the root mean square of the inversion's state
+        (NaN where that is 0); with flow matching ``flow_time``, and sigma infinite at t = 1.
     """
     ours = back.path.double()
     theirs = inversion.path[back.start :].double()
@@ -202,7 +203,7 @@ def errors(inversion: Inversion, back: Return) -> pd.DataFrame:
     rmse = (ours - theirs).square().mean(axes).sqrt().cpu().numpy()
     size = theirs.square().mean(axes).sqrt().cpu().numpy()
     nothing = np.full_like(rmse, np.nan)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "level": np.arange(back.start, len(inversion.sigmas)),
             "sigma": inversion.sigmas[back.start :],
@@ -210,6 +211,7 @@ def errors(inversion: Inversion, back: Return) -> pd.DataFrame:
             "relative": np.divide(rmse, size, out=nothing, where=size > 0),
         }
     )
+    return _on_axis(table, inversion.scheme)
 
 
 def step_errors(denoise: "Denoise", inversion: Inversion) -> Work[pd.DataFrame]:
@@ -222,8 +224,9 @@ def step_errors(denoise: "Denoise", inversion: Inversion) -> Work[pd.DataFrame]:
         inversion: As ``invert`` returned it.
 
     Returns:
-        Columns ``level`` (that the step came from: 1 ... N, N the picture), ``sigma``, ``rmse`` in
-        VP coordinates and ``relative``, over the root mean square of the state there.
+        Columns ``level`` (that the step came from: 1 ... N, N the picture), ``sigma``, ``rmse`` as
+        the network is given it and ``relative``, over the root mean square of the state there;
+        with flow matching ``flow_time``.
     """
     ways, rows = inversion.scheme, []
     total, levels = ways.evaluations_down * (len(inversion.sigmas) - 1), pairwise(inversion.sigmas)
@@ -235,15 +238,24 @@ def step_errors(denoise: "Denoise", inversion: Inversion) -> Work[pd.DataFrame]:
         before = inversion.states[index + 1].double()
         gap = float((ends[-1].double() - before).square().mean().sqrt())
         size = float(before.square().mean().sqrt())
-        vp = math.sqrt(1.0 + sigmas[1] ** 2)
-        rows.append((index + 1, sigmas[1], gap / vp, gap / size if size else math.nan))
-    return pd.DataFrame(rows, columns=["level", "sigma", "rmse", "relative"])
+        scale = ways.coordinates.scale(sigmas[1])
+        rows.append((index + 1, sigmas[1], gap / scale, gap / size if size else math.nan))
+    return _on_axis(pd.DataFrame(rows, columns=["level", "sigma", "rmse", "relative"]), ways)
 
 
-def _path(states: "tuple[Tensor, ...]", sigmas: tuple[float, ...], method: str) -> "Tensor":
+def _path(
+    states: "tuple[Tensor, ...]", sigmas: tuple[float, ...], method: str, ways: Scheme
+) -> "Tensor":
     import torch
 
     first = [state.chunk(2)[0] if method == "edict" else state for state in states]
-    return torch.stack(
-        [x / math.sqrt(1.0 + sigma**2) for x, sigma in zip(first, sigmas, strict=True)]
-    )
+    scale = ways.coordinates.scale
+    return torch.stack([x / scale(sigma) for x, sigma in zip(first, sigmas, strict=True)])
+
+
+def _on_axis(table: pd.DataFrame, ways: Scheme) -> pd.DataFrame:
+    """Return a table whose column ``sigma`` holds levels with sigma there; of times, these too."""
+    if ways.coordinates.name == "vp":
+        return table
+    times = table["sigma"].to_numpy()
+    return table.assign(sigma=time_to_sigma(times), flow_time=times)

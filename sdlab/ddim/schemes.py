@@ -14,6 +14,12 @@ Inversion goes from x_low to x_high, but eps is taken at the unknown x_high: the
   other's eps and then mixed, so that every step can be undone exactly. Rounding errors grow by
   1/p twice a step, so beyond some 100 steps float32 is not enough.
 
+Flow matching's step is x_low = x_high + (t_low - t_high) v(x_high, t_high), the same equation with
+the time t in the place of sigma and the velocity v = (x - x0_pred) / t in that of eps. So the same
+generators invert it, over times and on x_t = (1 - t) x0 + t n; at t = 1 x_t is the noise. Only what
+the network is given at a guess of x_high differs (``Coordinates``): the naive inversion asks for
+the velocity at the known end x_low, as it is.
+
 Each yields ``(x, sigma)``, receives x0_pred and returns the last x, as a solver does. ``sigmas``
 always descends and ends in 0, in both directions; ``visit(x)`` is called with the state at every
 level, the first and the last included.
@@ -36,13 +42,50 @@ if TYPE_CHECKING:
     Denoise = Callable[[Tensor, float], Tensor]
 
 METHODS = ("naive", "fixed_point", "edict")
+COORDINATES = ("vp", "flow")
 ITERATIONS = 10
 MIX = 0.93
 """EDICT's p, the share of its own state that each keeps; 0.93 in the paper."""
 
 
+def vp_scale(sigma: float) -> float:
+    """Return sqrt(1 + sigma^2), the ratio of VE coordinates to the network's VP ones."""
+    return math.sqrt(1.0 + sigma**2)
+
+
+def vp_lifted(x: "Tensor", low: float, high: float) -> "Tensor":
+    """Return ``x`` of the lower level, scaled so that the network gets its VP latents unchanged.
+
+    The papers evaluate eps at the VP latents of one level with the timestep of the next.
+    """
+    return x * math.sqrt((1.0 + high**2) / (1.0 + low**2))
+
+
+class Coordinates(NamedTuple):
+    """In which coordinates the states are, and what the network is given of them.
+
+    Attributes:
+        name: "vp" for models of alpha_bar, whose states are VE, x0 + sigma n, over sigma; "flow"
+            for flow matching's x_t over the time t.
+        scale: A level -> the ratio of a state to what the network is given.
+        lifted: (x, low, high) -> the state of the lower level as a guess of the higher one's.
+    """
+
+    name: str = "vp"
+    scale: "Callable[[float], float]" = vp_scale
+    lifted: "Callable[[Tensor, float, float], Tensor]" = vp_lifted
+
+
+VP = Coordinates()
+FLOW = Coordinates("flow", lambda time: 1.0, lambda x, low, high: x)
+
+
 def up(
-    x: "Tensor", sigmas: Sequence[float], visit: "Visit", iterations: int = 1
+    x: "Tensor",
+    sigmas: Sequence[float],
+    visit: "Visit",
+    iterations: int = 1,
+    lifted: "Callable[[Tensor, float, float], Tensor]" = vp_lifted,
 ) -> "DdimGenerator":
     """Invert DDIM: from the clean x0 to the noisy x at ``sigmas[0]``.
 
@@ -51,10 +94,11 @@ def up(
         sigmas: Descending, ending in 0: the steps of DDIM that are to be undone.
         visit: Called with x at every level, upwards.
         iterations: Rounds of the fixed point a step, at least 1; 1 is the naive inversion.
+        lifted: See ``Coordinates``.
     """
     visit(x)
     for low, high in pairwise(reversed(sigmas)):
-        asked = reached = _lifted(x, low, high)
+        asked = reached = lifted(x, low, high)
         for _ in range(iterations):
             eps_pred = (asked - (yield asked, high)) / high
             asked = reached = x + (high - low) * eps_pred
@@ -74,7 +118,11 @@ def down(x: "Tensor", sigmas: Sequence[float], visit: "Visit") -> "DdimGenerator
 
 
 def edict_up(
-    x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float = MIX
+    x: "Tensor",
+    sigmas: Sequence[float],
+    visit: "Visit",
+    mix: float = MIX,
+    lifted: "Callable[[Tensor, float, float], Tensor]" = vp_lifted,
 ) -> "DdimGenerator":
     """Invert by EDICT; returns the two states one after the other, [2 B, C, h, w].
 
@@ -83,6 +131,7 @@ def edict_up(
         sigmas: Descending, ending in 0.
         visit: Called with both states at every level, upwards.
         mix: p, above 0.5 and at most 1.
+        lifted: See ``Coordinates``.
     """
     import torch
 
@@ -91,7 +140,7 @@ def edict_up(
     for low, high in pairwise(reversed(sigmas)):
         y_inter = (y - (1 - mix) * x) / mix
         x_inter = (x - (1 - mix) * y_inter) / mix
-        asked = _lifted(x_inter, low, high)
+        asked = lifted(x_inter, low, high)
         y = y_inter + (high - low) * (asked - (yield asked, high)) / high
         x = x_inter + (high - low) * (y - (yield y, high)) / high
         visit(torch.cat((x, y)))
@@ -99,7 +148,11 @@ def edict_up(
 
 
 def edict_down(
-    x: "Tensor", sigmas: Sequence[float], visit: "Visit", mix: float = MIX
+    x: "Tensor",
+    sigmas: Sequence[float],
+    visit: "Visit",
+    mix: float = MIX,
+    lifted: "Callable[[Tensor, float, float], Tensor]" = vp_lifted,
 ) -> "DdimGenerator":
     """Sample by EDICT from its two noisy states [2 B, C, h, w]; return the first, clean one."""
     import torch
@@ -108,7 +161,7 @@ def edict_down(
     x, y = x.chunk(2)
     for high, low in pairwise(sigmas):
         x_inter = x + (low - high) * (y - (yield y, high)) / high
-        asked = _lifted(x_inter, low, high)
+        asked = lifted(x_inter, low, high)
         y_inter = y + (low - high) * (asked - (yield asked, high)) / high
         x = mix * x_inter + (1 - mix) * y_inter
         y = mix * y_inter + (1 - mix) * x
@@ -124,40 +177,51 @@ class Scheme(NamedTuple):
         down: (noisy x, sigmas, visit) -> the regeneration's generator.
         evaluations_up: Network evaluations of an inversion step.
         evaluations_down: Network evaluations of a regeneration step.
+        coordinates: Of the states.
     """
 
     up: "Callable[[Tensor, Sequence[float], Visit], DdimGenerator]"
     down: "Callable[[Tensor, Sequence[float], Visit], DdimGenerator]"
     evaluations_up: int
     evaluations_down: int
+    coordinates: Coordinates = VP
 
 
-def scheme(method: str, *, iterations: int = ITERATIONS, mix: float = MIX) -> Scheme:
+def scheme(
+    method: str, *, iterations: int = ITERATIONS, mix: float = MIX, path: str = "vp"
+) -> Scheme:
     """Return one of ``METHODS`` with its options.
 
     Args:
         method: "naive", "fixed_point" or "edict".
         iterations: Rounds a step, of "fixed_point", at least 1.
         mix: p of "edict", above 0.5 and at most 1.
+        path: The model's: "vp", or "flow" for flow matching's.
 
     Raises:
-        ValueError: If the method is unknown or an option out of its range.
+        ValueError: If the method or the path is unknown or an option out of its range.
     """
+    if path not in COORDINATES:
+        raise ValueError(unknown("path", path, COORDINATES))
     if method not in METHODS:
         raise ValueError(unknown("inversion method", method, METHODS))
     if isinstance(iterations, bool) or not isinstance(iterations, Integral) or iterations < 1:
         raise ValueError(f"iterations must be a whole number of at least 1, got {iterations!r}.")
     if not 0.5 < mix <= 1:
         raise ValueError(f"mix must be above 0.5 and at most 1, got {mix}.")
+    kind = FLOW if path == "flow" else VP
     if method == "edict":
         return Scheme(
-            lambda x, sigmas, visit: edict_up(x, sigmas, visit, mix),
-            lambda x, sigmas, visit: edict_down(x, sigmas, visit, mix),
+            lambda x, sigmas, visit: edict_up(x, sigmas, visit, mix, kind.lifted),
+            lambda x, sigmas, visit: edict_down(x, sigmas, visit, mix, kind.lifted),
             2,
             2,
+            kind,
         )
     rounds = 1 if method == "naive" else iterations
-    return Scheme(lambda x, sigmas, visit: up(x, sigmas, visit, rounds), down, rounds, 1)
+    return Scheme(
+        lambda x, sigmas, visit: up(x, sigmas, visit, rounds, kind.lifted), down, rounds, 1, kind
+    )
 
 
 def solving(generator: "DdimGenerator", denoise: "Denoise", total: int) -> "Work[Tensor]":
@@ -169,11 +233,3 @@ def solving(generator: "DdimGenerator", denoise: "Denoise", total: int) -> "Work
         total: Evaluations in all.
     """
     return driving(generator, lambda request: denoise(*request), total)
-
-
-def _lifted(x: "Tensor", low: float, high: float) -> "Tensor":
-    """Return ``x`` of the lower level, scaled so that the network gets its VP latents unchanged.
-
-    The papers evaluate eps at the VP latents of one level with the timestep of the next.
-    """
-    return x * math.sqrt((1.0 + high**2) / (1.0 + low**2))

@@ -63,16 +63,22 @@ class DdimSettings:
         """Return a copy with the named fields changed."""
         return replace(self, **changes)
 
-    def scheme(self) -> Scheme:
+    def scheme(self, path: str = "vp") -> Scheme:
         """Return the two ways of the method.
+
+        Args:
+            path: The model's: "vp" or "flow".
 
         Raises:
             ValueError: If the method is unknown or an option of it out of its range.
         """
-        return scheme(self.method, iterations=self.iterations, mix=self.mix)
+        return scheme(self.method, iterations=self.iterations, mix=self.mix, path=path)
 
     def sigmas(self, schedule: "NoiseSchedule") -> tuple[float, ...]:
         """Return the noise levels over a model's schedule, descending, ending in 0.
+
+        Args:
+            schedule: The model's; over ``FlowTimes`` the levels are flow matching's times.
 
         Raises:
             ValueError: If the curve, an option of it or the number of steps is not valid.

@@ -3,8 +3,9 @@
 It is a computation that can be watched and cancelled (``sdlab.work``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,14 @@ from sdlab.ddim.settings import DdimSettings
 from sdlab.denoisers.guided import Guided
 from sdlab.latents.files import check_latents
 from sdlab.latents.round_trip import Likeness, likeness
+from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 from sdlab.work import Work, counted
 
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
+    from sdlab.ddim.schemes import Denoise
     from sdlab.models.model import Model
 
 
@@ -79,6 +82,7 @@ def there_and_back(
     start: int = 0,
     inject: float = 0.0,
     by_step: bool = False,
+    denoisers: "Callable[[str], Denoise] | None" = None,
 ) -> Work[ThereAndBack]:
     """Invert latents and regenerate them; yields after every network evaluation.
 
@@ -91,21 +95,31 @@ def there_and_back(
         inject: With ``edit``: part of the steps, 0 ... 1, in which the attention of the words that
             both captions share is held (see ``prompt_to_prompt``).
         by_step: Whether to measure each step by itself too, one more evaluation for each.
+        denoisers: A caption -> (x, level) -> x0_pred; by default the network under it. A
+            flow-matching model needs it, for example ``velocity.denoiser_of`` its pipeline.
 
     Raises:
         ValueError: If an option is not valid, the latents do not fit, or ``start`` is no step.
     """
-    ways, steps = settings.scheme(), settings.num_steps
+    ways, steps = settings.scheme(model.path or "vp"), settings.num_steps
     check_latents(model, latents)
-    sigmas = settings.sigmas(model.schedule)
+    sigmas = settings.sigmas(_schedule(model, latents))
+    if denoisers is None and model.path == "flow":
+        raise ValueError(
+            f"{model.name} follows flow matching; denoisers must say who predicts its velocity."
+        )
     if not 0 <= start < steps:
         raise ValueError(f"start must be a step, from 0 to {steps - 1}, got {start}.")
     total = settings.evaluations(start, by_step)
     x0 = latents.to(model.device).float()
-    denoise = Guided(model, settings.prompt, settings.negative_prompt, settings.guidance_scale)
+    words = denoisers or _guided(model, settings)
+    denoise = words(settings.prompt)
     up = inverting(denoise, x0, sigmas, settings.method, ways)
     inversion = yield from counted(up, 0, total)
-    down = _returning(denoise, inversion, settings, edit, start, inject)
+    if inject and edit is not None:
+        down = _holding_attention(model, inversion, settings, edit, start, inject)
+    else:
+        down = regenerating(denoise if edit is None else words(edit), inversion, start)
     back = yield from counted(down, ways.evaluations_up * steps, total)
     alone = None
     if by_step:
@@ -132,6 +146,7 @@ def round_trips(
     methods: Sequence[str],
     steps: Sequence[int],
     guidances: Sequence[float],
+    denoisers: "Callable[[DdimSettings, str], Denoise] | None" = None,
 ) -> Work[pd.DataFrame]:
     """Go there and back by every method; yields after every network evaluation.
 
@@ -142,6 +157,7 @@ def round_trips(
         methods: Of ``schemes.METHODS``.
         steps: Numbers of steps, each with each method.
         guidances: Guidance scales, each with each of these.
+        denoisers: Settings and a caption -> (x, level) -> x0_pred; see ``there_and_back``.
 
     Returns:
         Columns ``method``, ``num_steps``, ``guidance_scale``, ``rmse`` (of the latents, relative),
@@ -155,28 +171,40 @@ def round_trips(
     trips = [settings.with_(**dict(zip(names, case, strict=True))) for case in cases]
     total, done, rows = sum(trip.evaluations() for trip in trips), 0, []
     for case, trip in zip(cases, trips, strict=True):
-        outcome = yield from counted(there_and_back(model, latents, trip), done, total)
+        words = partial(denoisers, trip) if denoisers else None
+        going = there_and_back(model, latents, trip, denoisers=words)
+        outcome = yield from counted(going, done, total)
         done += trip.evaluations()
         rows.append((*case, outcome.rmse, outcome.likeness.psnr, outcome.likeness.ssim))
     return pd.DataFrame(rows, columns=[*names, "rmse", "psnr", "ssim"])
 
 
-def _returning(
-    denoise: Guided,
+def _schedule(model: "Model", latents: "Tensor") -> NoiseSchedule:
+    """Return what the levels are laid over: the model's schedule, or flow matching's times."""
+    if model.path != "flow":
+        return model.schedule
+    tokens = max(1, latents.shape[-2] * latents.shape[-1] // 4)  # patches of 2 x 2
+    return FlowTimes.of_config(model.scheduler_config, tokens)
+
+
+def _guided(model: "Model", settings: DdimSettings) -> "Callable[[str], Denoise]":
+    def words(caption: str) -> Guided:
+        return Guided(model, caption, settings.negative_prompt, settings.guidance_scale)
+
+    return words
+
+
+def _holding_attention(
+    model: "Model",
     inversion: Inversion,
     settings: DdimSettings,
-    edit: str | None,
+    edit: str,
     start: int,
     inject: float,
 ) -> Work[Return]:
-    """Return the way down: by the same denoiser, under an edit, or with attention held."""
-    words = (settings.negative_prompt, settings.guidance_scale)
-    if edit is None:
-        return regenerating(denoise, inversion, start)
-    if not inject:
-        return regenerating(Guided(denoise.model, edit, *words), inversion, start)
+    """Return the way down under an edit, the attention of the shared words held."""
     return regenerating_with_attention(
-        denoise.model,
+        model,
         inversion,
         settings.prompt,
         edit,

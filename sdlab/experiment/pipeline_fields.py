@@ -154,7 +154,11 @@ def _picture(name: str, value: Any, mode: str) -> Picture | None:
     if value is None:
         return None
     try:
-        picture = Picture.from_dict(value) if isinstance(value, Mapping) else value
-        return Picture.of(picture, mode)
+        if not isinstance(value, Mapping):
+            return Picture.of(value, mode)
+        picture = Picture.from_dict(value)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
+    if picture.mode != mode:
+        raise ValueError(f"{name} must be of mode {mode!r}, got {picture.mode!r}.")
+    return picture

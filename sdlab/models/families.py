@@ -1,9 +1,7 @@
-"""The family of a model, found from its configs or a file's keys, and whether sdlab runs it.
+"""The family of a model in words, and what is told of one that draws from no words.
 
-The laboratory runs the two families that share one architecture: Stable Diffusion 1.x (CLIP's own
-text encoder, 768 wide) and 2.x (OpenCLIP's, 1024 wide), each with a U-Net of four latent channels.
-The embedded model is a small one of the first kind. Everything else is refused with its name, so
-that the user learns what it is, not which tensor failed to load.
+Every family runs. What is checked here is only what a name hides: a checkpoint or a folder that
+says it draws from words, and whose U-Net waits for a picture too.
 """
 
 from collections.abc import Mapping
@@ -11,69 +9,53 @@ from typing import Any
 
 from sdlab.bounds import check_config
 from sdlab.errors import ModelError
-from sdlab.models.file_kinds import Shapes, kind_of, missing_parts, part_of
+from sdlab.models.file_kinds import FAMILIES, Shapes, kind_of, missing_parts, part_of
+from sdlab.models.pipelines import PLAIN
 
-RUNS = "This laboratory runs text-to-image models of the Stable Diffusion 1.x and 2.x families."
-# Said of families that ``sdlab.trace`` can record, though the engine does not run them.
-TRACED = "Its own pipeline can be recorded: with sdlab.trace(pipe) as t: pipe(...)."
-PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
-SD2_WIDTH = 1024
-
-# The beginning of a diffusers pipeline's class name, longest first, and what that family is called.
-_CLASSES = {
-    "StableDiffusionXL": "Stable Diffusion XL",
-    "StableDiffusion3": "Stable Diffusion 3",
-    "StableDiffusionInpaint": "Stable Diffusion inpainting",
-    "StableDiffusionControlNet": "Stable Diffusion with a ControlNet",
-    "StableDiffusionInstructPix2Pix": "InstructPix2Pix",
-    "StableDiffusionDepth2Img": "Stable Diffusion depth-to-image",
-    "StableDiffusionUpscale": "the Stable Diffusion upscaler",
-    "StableDiffusionLatentUpscale": "the Stable Diffusion latent upscaler",
-    "StableCascade": "Stable Cascade",
-    "Flux": "Flux",
-    "PixArt": "PixArt",
-    "Kandinsky": "Kandinsky",
-    "AnimateDiff": "AnimateDiff",
-    "Wan": "Wan",
+LABELS: Mapping[str, str] = {
+    "sd1": "Stable Diffusion 1.x",
+    "sd2": "Stable Diffusion 2.x",
+    "sdxl": "Stable Diffusion XL",
+    "sd3": "Stable Diffusion 3",
+    "flux": "Flux",
+    "flux2": "Flux.2",
+    "qwenimage": "Qwen-Image",
+    "zimage": "Z-Image",
+    "pixartalpha": "PixArt-alpha",
+    "pixartsigma": "PixArt-Sigma",
+    "auraflow": "AuraFlow",
+    "hunyuandit": "Hunyuan-DiT",
+    "hidream": "HiDream",
+    "stablecascade": "Stable Cascade",
 }
+"""Families in words, where a family's own name is not the word."""
 
-# Those of the above that ``sdlab.trace`` reads.
-_TRACED = (
-    "StableDiffusionXL",
-    "StableDiffusionInpaint",
-    "StableDiffusionControlNet",
-    "StableDiffusionDepth2Img",
-    "StableDiffusionUpscale",
+NEEDS_CONFIG = (
+    "A file of another family than Stable Diffusion 1.x, 2.x and XL needs config=FOLDER: a folder"
+    " of its pipeline with model_index.json, the configs and the tokenizers."
 )
 
-# Input channels of a U-Net, other than four, and what such a model is.
+# Input channels of a U-Net, what such a model is, and the pipeline that gives it what it takes.
 _CHANNELS = {
-    9: "an inpainting model (its U-Net also takes a mask and a masked picture)",
-    8: "an InstructPix2Pix model (its U-Net also takes a source picture)",
-    5: "a depth-to-image model (its U-Net also takes a depth map)",
-    7: "an upscaler (its U-Net also takes a small picture)",
+    9: (
+        "an inpainting model (its U-Net also takes a mask and a masked picture)",
+        "StableDiffusionInpaintPipeline",
+    ),
+    8: (
+        "an InstructPix2Pix model (its U-Net also takes a source picture)",
+        "StableDiffusionInstructPix2PixPipeline",
+    ),
+    5: (
+        "a depth-to-image model (its U-Net also takes a depth map)",
+        "StableDiffusionDepth2ImgPipeline",
+    ),
+    7: ("an upscaler (its U-Net also takes a small picture)", "StableDiffusionUpscalePipeline"),
 }
 
 
-def check_class(class_name: object, name: str) -> None:
-    """Raise unless a class name is that of a pipeline that sdlab runs.
-
-    Args:
-        class_name: ``_class_name`` of ``model_index.json``, or the name of an object's class.
-        name: What the model is called in the message.
-
-    Raises:
-        ModelError: If it is another family; the message says which.
-    """
-    if class_name in PIPELINES:
-        return
-    if not isinstance(class_name, str):
-        raise ModelError(f"{name} asks for a pipeline class of its own, {class_name!r}. {RUNS}")
-    for start in sorted(_CLASSES, key=len, reverse=True):
-        if class_name.startswith(start):
-            also = f" {TRACED}" if start in _TRACED and "Pix2Pix" not in class_name else ""
-            raise ModelError(f"{name} is {_CLASSES[start]} ({class_name}). {RUNS}{also}")
-    raise ModelError(f"{name} is a {class_name}. {RUNS}")
+def label(family: str) -> str:
+    """Return a family in words."""
+    return LABELS.get(family, family[:1].upper() + family[1:])
 
 
 def check_scheduler(config: Mapping[str, Any], name: str) -> None:
@@ -92,40 +74,40 @@ def check_scheduler(config: Mapping[str, Any], name: str) -> None:
         raise ModelError(f"{name}: scheduler_config.json: {error}") from None
 
 
-def check_unet(config: Mapping[str, Any], name: str) -> str:
-    """Return the family, "sd1" or "sd2", of a U-Net's config.
+def check_words_only(class_name: str, unet: Mapping[str, Any], name: str) -> None:
+    """Raise if a model is said to draw from words, and its U-Net takes more than latents.
 
     Args:
-        config: ``unet/config.json`` or ``pipeline.unet.config``.
+        class_name: Of its pipeline.
+        unet: ``unet/config.json``.
         name: What the model is called in the message.
 
     Raises:
-        ModelError: If the U-Net is none that this laboratory can drive.
+        ModelError: If so; the message says which class it needs.
     """
-    kind = config.get("_class_name", "UNet2DConditionModel")
-    if kind != "UNet2DConditionModel":
-        raise ModelError(f"{name} has a {kind} in place of a UNet2DConditionModel. {RUNS}")
-    if config.get("addition_embed_type"):
-        raise ModelError(f"{name} is Stable Diffusion XL, by its U-Net's config. {RUNS} {TRACED}")
-    channels = config.get("in_channels", 4)
-    if channels != 4:
-        what = _CHANNELS.get(channels, "no plain text-to-image model")
-        also = f" {TRACED}" if channels == 9 else ""
-        raise ModelError(f"{name} is {what}: {channels} input channels, not 4. {RUNS}{also}")
-    width = config.get("cross_attention_dim", 1280)
-    if not isinstance(width, int):
-        raise ModelError(f"{name} has several cross-attention widths, {width}. {RUNS}")
-    return "sd2" if width == SD2_WIDTH else "sd1"
+    what = _CHANNELS.get(unet.get("in_channels", 4))
+    if class_name in PLAIN and what:
+        raise ModelError(
+            f"{name} is {what[0]}, but its model_index.json says {class_name}, which draws from"
+            f" words. Change _class_name there to {what[1]}."
+        )
 
 
-def family(pipeline: Any, name: str = "This pipeline") -> str:
-    """Return the family, "sd1" or "sd2", of a diffusers pipeline in memory.
+def class_of_channels(channels: int, name: str) -> str:
+    """Return the pipeline class of a Stable Diffusion file whose U-Net takes so many channels.
 
     Raises:
-        ModelError: If it is a family that this laboratory does not run.
+        ModelError: If there are no configs here for such a file.
     """
-    check_class(type(pipeline).__name__, name)
-    return check_unet(pipeline.unet.config, name)
+    if channels == 4:
+        return "StableDiffusionPipeline"
+    if channels in (8, 9):
+        return _CHANNELS[channels][1]
+    what = _CHANNELS[channels][0] if channels in _CHANNELS else "no Stable Diffusion known here"
+    raise ModelError(
+        f"{name} is {what}: {channels} input channels, not 4. Pass config=FOLDER, a folder of its"
+        " pipeline with configs and tokenizer."
+    )
 
 
 def check_checkpoint(shapes: Shapes, name: str) -> int:
@@ -138,21 +120,28 @@ def check_checkpoint(shapes: Shapes, name: str) -> int:
     Raises:
         ModelError: If the file holds another family, a part of a model, or no model.
     """
-    what = kind_of(shapes)
-    if what:
-        also = f" {TRACED}" if what == "Stable Diffusion XL" else ""
-        raise ModelError(f"{name} is {what}. {RUNS}{also}")
+    if what := kind_of(shapes):
+        raise ModelError(f"{name} is {what}. {NEEDS_CONFIG}")
     _check_whole(shapes, name)
-    channels = shapes["model.diffusion_model.input_blocks.0.0.weight"][1]
     widths = {
         shape[-1]
         for key, shape in shapes.items()
         if key.startswith("model.diffusion_model.") and key.endswith("attn2.to_k.weight")
     }
     if len(widths) != 1:
-        raise ModelError(f"{name} has cross-attention widths {sorted(widths)}, not one. {RUNS}")
-    check_unet({"in_channels": channels}, name)
+        raise ModelError(f"{name} has cross-attention widths {sorted(widths)}, not one.")
     return widths.pop()
+
+
+def refuse_additions(shapes: Shapes, name: str) -> None:
+    """Raise if a file changes a model or guides one, and is none itself.
+
+    Raises:
+        ModelError: The message says what it is.
+    """
+    what = kind_of(shapes)
+    if what and what not in FAMILIES:
+        raise ModelError(f"{name} is {what}. Load the model itself: a folder or a whole file.")
 
 
 def _check_whole(shapes: Shapes, name: str) -> None:
@@ -167,5 +156,5 @@ def _check_whole(shapes: Shapes, name: str) -> None:
         )
     raise ModelError(
         f"{name} is no whole Stable Diffusion checkpoint in the original layout; it lacks:"
-        f" {', '.join(missing)}. {RUNS}"
+        f" {', '.join(missing)}. {NEEDS_CONFIG}"
     )

@@ -33,6 +33,9 @@ _KINDS = {
     r"lora[._](down|up)\.|lora_(A|B|embedding_A)\b|lora_linear_layer\.": f"a LoRA{_CHANGES}",
     r"^emb_params$|^string_to_param": _WORD,
 }
+XL = "Stable Diffusion XL"
+FAMILIES = ("Stable Diffusion 3", "Flux", XL, "the Stable Diffusion XL refiner")
+"""Those of the kinds that are models."""
 _WIDTHS = (768, 1024, 1280)
 # Parts by what their keys begin with; the text encoder's as transformers writes them.
 _PARTS = {
@@ -48,7 +51,7 @@ _WHOLE = {
 
 
 def kind_of(shapes: Shapes) -> str | None:
-    """Return what a file holds if it is not a checkpoint that sdlab runs; None if unknown."""
+    """Return what a file holds if it is no Stable Diffusion 1.x or 2.x; None if unknown."""
     for pattern, what in _KINDS.items():
         if any(map(re.compile(pattern).search, shapes)):
             return what

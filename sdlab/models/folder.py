@@ -5,37 +5,43 @@ Nothing here uses the network, and nothing is unpickled.
 
 import json
 import re
-from importlib import import_module
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError, unknown
-from sdlab.models.families import check_class, check_scheduler, check_unet
+from sdlab.models.components import (
+    INDEX,
+    OWN_SCHEDULERS,
+    Component,
+    absent,
+    components,
+    left_out,
+    pipeline_class,
+)
+from sdlab.models.families import check_scheduler, check_words_only
 from sdlab.models.quiet import quiet
 from sdlab.models.weights import CONVERT, PICKLED, check_complete, read_header
 
 if TYPE_CHECKING:
     import torch
 
-INDEX = "model_index.json"
-CONFIGS = {
+CONFIGS: Mapping[str, tuple[str, ...]] = {
+    "module": ("config.json",),
     "scheduler": ("scheduler_config.json",),
-    "text_encoder": ("config.json",),
-    "tokenizer": ("vocab.json", "tokenizer.json"),
-    "unet": ("config.json",),
-    "vae": ("config.json",),
+    "tokenizer": (
+        "vocab.json",
+        "tokenizer.json",
+        "spiece.model",
+        "tokenizer.model",
+        "vocab.txt",
+        "sentencepiece.bpe.model",
+    ),
+    "processor": ("preprocessor_config.json", "processor_config.json", "image_processor.json"),
+    "guider": ("guider_config.json",),
 }
-NETWORKS = ("text_encoder", "unet", "vae")
-LIBRARIES = ("diffusers", "transformers", "stable_diffusion", None)
-# A scheduler of this package, made by as_diffusers_scheduler, as save_pretrained writes it.
-OWN_SCHEDULER = ["sdlab.solvers.as_diffusers", "SolverScheduler"]
-# A picture needs none of these; left out, diffusers neither loads them nor warns of them.
-LEFT_OUT: dict[str, Any] = {
-    "safety_checker": None,
-    "feature_extractor": None,
-    "image_encoder": None,
-    "requires_safety_checker": False,
-}
+"""Which of these files must be there, by kind of component."""
+_FOLDERS = ("scheduler", "text_encoder", "tokenizer", "unet or transformer", "vae")
 # A shard's number stands after the variant, or before it (transformers, and diffusers once).
 _WEIGHTS = re.compile(
     r"(?:diffusion_pytorch_model|model)"
@@ -44,7 +50,7 @@ _WEIGHTS = re.compile(
 
 
 def load_folder(folder: Path, dtype: "torch.dtype", variant: str | None = None) -> Any:
-    """Return the ``StableDiffusionPipeline`` of a folder, on the CPU.
+    """Return the pipeline of a folder, on the CPU.
 
     Args:
         folder: Holds ``model_index.json`` and a folder for each component.
@@ -53,32 +59,36 @@ def load_folder(folder: Path, dtype: "torch.dtype", variant: str | None = None) 
             the only variant there is.
 
     Raises:
-        ModelError: If the folder is no pipeline, is broken, or is of a family we do not run.
+        ModelError: If the folder is no pipeline of the installed diffusers, or is broken.
         ValueError: If there is no such variant.
     """
-    chosen = check_folder(folder, variant)
-    keys = {part: _keys(folder / part, chosen) for part in NETWORKS}
-    pipeline = _from_pretrained(folder, dtype, chosen, _own_scheduler(folder))
-    for part in NETWORKS:
-        check_complete(getattr(pipeline, part), keys[part], f"{folder / part}")
+    parts, chosen = check_folder(folder, variant)
+    modules = [part for part in parts if part.kind == "module"]
+    keys = {part.name: _keys(folder, part, chosen) for part in modules}
+    pipeline = _from_pretrained(folder, dtype, chosen)
+    for part in modules:
+        place = folder / part.name
+        there = chosen if chosen in _variants(place) else None
+        check_complete(getattr(pipeline, part.name), keys[part.name], f"{place}", place, there)
     return pipeline
 
 
-def check_folder(folder: Path, variant: str | None = None) -> str | None:
-    """Check a folder by its configs and file names; return the variant to read.
+def check_folder(folder: Path, variant: str | None = None) -> tuple[list[Component], str | None]:
+    """Check a folder by its configs and file names; return its components and variant to read.
 
     Raises:
-        ModelError: If the folder is no pipeline, lacks files, or is of a family we do not run.
+        ModelError: If the folder is no pipeline of the installed diffusers, or lacks files.
         ValueError: If there is no such variant.
     """
     index = read_json(folder / INDEX) if (folder / INDEX).is_file() else None
     if index is None:
         raise ModelError(_no_pipeline(folder))
-    own = index.get("scheduler") == OWN_SCHEDULER
-    check_index({**index, "scheduler": ["diffusers", "own"]} if own else index, str(folder))
-    check_configs(folder)
-    check_unet(read_json(folder / "unet" / "config.json"), str(folder))
-    return choose_variant(folder, variant)
+    parts = components(index, str(folder))
+    check_configs(folder, parts)
+    if (folder / "unet" / "config.json").is_file():
+        unet = read_json(folder / "unet" / "config.json")
+        check_words_only(index["_class_name"], unet, str(folder))
+    return parts, choose_variant(folder, parts, variant)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -96,55 +106,45 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def check_index(index: dict[str, Any], name: str) -> None:
-    """Raise unless a ``model_index.json`` is of our families, its components library classes.
+def check_configs(folder: Path, parts: Iterable[Component]) -> None:
+    """Raise unless a folder has every component's config, the schedulers' within their bounds.
 
     Raises:
-        ModelError: If it is another family's, or needs code that comes with the model.
-    """
-    check_class(index.get("_class_name", "pipeline without a class name"), name)
-    for part in CONFIGS:
-        entry = index.get(part)
-        if not isinstance(entry, list) or len(entry) != 2 or entry[0] is None:
-            raise ModelError(f"{name}: {INDEX} names no {part}, got {entry!r}.")
-        if entry[0] not in LIBRARIES:
-            raise ModelError(
-                f"{name}: {INDEX} takes its {part} from {entry[0]!r}; only components of diffusers"
-                " and transformers are loaded, never code that comes with a model."
-            )
-
-
-def check_configs(folder: Path) -> None:
-    """Raise unless a folder has every component's config, the scheduler's within its bounds.
-
-    Raises:
-        ModelError: If one is missing, with what was looked for, or a scheduler's entry is not
-            within its bounds.
+        ModelError: If one is missing, with what was looked for, if a scheduler's entry is not
+            within its bounds, or if a component asks for code that comes with it.
     """
     missing = [
-        f"{part}/{' or '.join(names)}"
-        for part, names in CONFIGS.items()
-        if not any((folder / part / name).is_file() for name in names)
+        f"{part.name}/{' or '.join(CONFIGS[part.kind])}"
+        for part in parts
+        if not any((folder / part.name / name).is_file() for name in CONFIGS[part.kind])
     ]
     if missing:
+        names = ", ".join(part.name for part in parts)
         raise ModelError(
-            f"{folder} is no whole pipeline; it lacks {', '.join(missing)}. A pipeline has {INDEX}"
-            f" and the folders {', '.join(CONFIGS)}, each with its config."
+            f"{folder} is no whole pipeline; it lacks {', '.join(missing)}. This one has {INDEX}"
+            f" and the folders {names}, each with its config."
         )
-    check_scheduler(read_json(folder / "scheduler" / "scheduler_config.json"), str(folder))
+    for part in parts:
+        if part.kind == "scheduler":
+            config = read_json(folder / part.name / CONFIGS["scheduler"][0])
+            check_scheduler(config, str(folder))
+        elif part.cls.__name__.startswith("Auto"):
+            _check_own_code(folder / part.name)
 
 
-def choose_variant(folder: Path, variant: str | None) -> str | None:
+def choose_variant(
+    folder: Path, parts: Iterable[Component], variant: str | None = None
+) -> str | None:
     """Return which weight files to load: None for the plain ones, else a variant's name.
 
     Raises:
         ModelError: If a component has no safetensors weights, or it is not clear which.
         ValueError: If ``variant`` is not there.
     """
-    found = {part: _variants(folder / part) for part in NETWORKS}
-    for part, names in found.items():
+    found = {part.name: _variants(folder / part.name) for part in parts if part.kind == "module"}
+    for name, names in found.items():
         if not names:
-            raise ModelError(_no_weights(folder / part))
+            raise ModelError(no_weights(folder / name))
     named = sorted({name for names in found.values() for name in names if name})
     if variant is not None:
         if variant not in named:
@@ -159,6 +159,53 @@ def choose_variant(folder: Path, variant: str | None) -> str | None:
     )
 
 
+def has_weights(part: Path) -> bool:
+    """Return whether a component's folder has safetensors weights.
+
+    Raises:
+        ModelError: If it has weights, and only pickled ones.
+    """
+    if _variants(part):
+        return True
+    if any(path.suffix.lower() in PICKLED for path in part.glob("*")):
+        raise ModelError(no_weights(part))
+    return False
+
+
+def load_part(folder: Path, part: Component, dtype: "torch.dtype") -> Any:
+    """Return one model of a pipeline folder, on the CPU.
+
+    Raises:
+        ModelError: If its weights are incomplete, or it is not clear which to read.
+    """
+    variant = choose_variant(folder, [part])
+    place = folder / part.name
+    cls: Any = part.cls
+    number = "dtype" if cls.__module__.startswith("transformers.") else "torch_dtype"
+    options: dict[str, Any] = {number: dtype, "variant": variant, "use_safetensors": True}
+    with quiet():
+        loaded = cls.from_pretrained(place, local_files_only=True, **options)
+    check_complete(loaded, _keys(folder, part, variant), f"{place}", place, variant)
+    return loaded
+
+
+def own_scheduler(folder: Path) -> dict[str, Any]:
+    """Return a scheduler of this package, if that is what the folder has; else nothing.
+
+    Given one, diffusers looks for none, nor for code of that name in the folder.
+    """
+    index = read_json(folder / INDEX)
+    if index.get("scheduler") not in OWN_SCHEDULERS:
+        return {}
+    parts = components(index, str(folder))
+    (cls,) = [part.cls for part in parts if part.name == "scheduler"]
+    path = folder / "scheduler" / CONFIGS["scheduler"][0]
+    try:
+        return {"scheduler": cls.from_config(read_json(path))}  # type: ignore[attr-defined]
+    except ValueError as error:  # a plug-in that is not here, an option of another version
+        raise ModelError(f"{path}: {error}") from error
+
+
 def _variants(part: Path) -> set[str | None]:
     return {variant for _, variant in _weights(part)}
 
@@ -169,53 +216,57 @@ def _weights(part: Path) -> list[tuple[Path, str | None]]:
     return [(path, match["variant"] or match["later"]) for path, match in matches if match]
 
 
-def _keys(part: Path, variant: str | None) -> set[str]:
-    wanted = variant if variant in _variants(part) else None
+def _keys(folder: Path, part: Component, variant: str | None) -> set[str]:
+    """Return the keys of a component's weight files; several ControlNets have a folder each."""
+    place = folder / part.name
+    if not part.cls.__name__.startswith("Multi"):
+        return _folder_keys(place, variant)
+    places = [place]
+    while (further := Path(f"{place}_{len(places)}")).is_dir():
+        places.append(further)
+    numbered = enumerate(places)
+    return {f"nets.{n}.{key}" for n, one in numbered for key in _folder_keys(one, variant)}
+
+
+def _folder_keys(place: Path, variant: str | None) -> set[str]:
+    wanted = variant if variant in _variants(place) else None
     keys: set[str] = set()
-    for path, name in _weights(part):
+    for path, name in _weights(place):
         if name == wanted:
             keys.update(read_header(path)[0])
     return keys
 
 
-def _own_scheduler(folder: Path) -> dict[str, Any]:
-    """Return a scheduler of this package, if that is what the folder has; else nothing.
-
-    Given one, diffusers looks for none, nor for code of that name in the folder.
-    """
-    if read_json(folder / INDEX).get("scheduler") != OWN_SCHEDULER:
-        return {}
-    module, name = OWN_SCHEDULER  # by its name, as diffusers finds a class of another library
-    scheduler = getattr(import_module(module), name)
-    path = folder / "scheduler" / CONFIGS["scheduler"][0]
-    try:
-        return {"scheduler": scheduler.from_config(read_json(path))}
-    except ValueError as error:  # a plug-in that is not here, an option of another version
-        raise ModelError(f"{path}: {error}") from error
+def _check_own_code(place: Path) -> None:
+    for path in sorted(place.glob("*config.json")):
+        if "auto_map" in read_json(path):
+            raise ModelError(
+                f"{path} asks for code that comes with the model; it is never run, so this"
+                " component cannot be loaded."
+            )
 
 
-def _from_pretrained(
-    folder: Path, dtype: "torch.dtype", variant: str | None, given: dict[str, Any]
-) -> Any:
+def _from_pretrained(folder: Path, dtype: "torch.dtype", variant: str | None) -> Any:
     with quiet():
-        from diffusers import StableDiffusionPipeline
-
+        index = read_json(folder / INDEX)
+        cls = pipeline_class(index, str(folder))
+        given = {**absent(index, cls), **own_scheduler(folder), **left_out(cls)}
         try:
-            return StableDiffusionPipeline.from_pretrained(
+            return cls.from_pretrained(
                 str(folder),
                 dtype=dtype,
                 variant=variant,
                 use_safetensors=True,
                 local_files_only=True,
                 **given,
-                **LEFT_OUT,
             )
         except Exception as error:  # whatever the libraries make of a broken folder
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelError(f"{folder} cannot be loaded: {reason[0]}") from error
 
 
-def _no_weights(part: Path) -> str:
+def no_weights(part: Path) -> str:
+    """Return in words that a component has no weights that are read, and what it has."""
     names = sorted(path.name for path in part.glob("*"))
     pickled = [name for name in names if Path(name).suffix.lower() in PICKLED]
     others = [name for name in names if name.lower().endswith(".safetensors")]
@@ -235,7 +286,7 @@ def _no_weights(part: Path) -> str:
 
 def _no_pipeline(folder: Path) -> str:
     # Only names that have to do with models: the reader may not be the folder's owner.
-    known = (*CONFIGS, "model_index.json")
+    known = (*_FOLDERS, "model_index.json")
     kinds = (".safetensors", ".json", ".bin", ".ckpt", ".pt", ".pth")
     names = sorted(path.name for path in folder.iterdir())
     there = [name for name in names if name in known or name.lower().endswith(kinds)][:12]
@@ -248,5 +299,5 @@ def _no_pipeline(folder: Path) -> str:
     inside = [path.parent for path in sorted(folder.glob(f"*/{INDEX}"))]
     if inside:
         message += f" There is one inside it: {str(inside[0])!r}."
-    wanted = f" Looked for {INDEX} and the folders {', '.join(CONFIGS)}."
+    wanted = f" Looked for {INDEX} and the folders that it names, such as {', '.join(_FOLDERS)}."
     return message + wanted + f" It holds of models: {', '.join(there) or 'nothing'}."

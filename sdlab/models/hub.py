@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError
-from sdlab.models.families import check_scheduler, check_unet
-from sdlab.models.folder import INDEX, LEFT_OUT, check_index
+from sdlab.models.components import INDEX, absent, components, left_out, pipeline_class
+from sdlab.models.families import check_scheduler, check_words_only
+from sdlab.models.folder import CONFIGS, load_folder
 from sdlab.models.quiet import quiet
 from sdlab.models.weights import CONVERT
 
@@ -27,7 +28,7 @@ def load_hub(
     variant: str | None = None,
     token: str | bool | None = None,
 ) -> Any:
-    """Return the ``StableDiffusionPipeline`` of a hub id, on the CPU.
+    """Return the pipeline of a hub id, on the CPU.
 
     Args:
         name: "organisation/model".
@@ -37,41 +38,54 @@ def load_hub(
         token: An access token; None for the one of ``hf auth login``, False for none.
 
     Raises:
-        ModelError: If it cannot be reached, is not there, is gated, is of a family we do not run,
-            or has no safetensors weights.
+        ModelError: If it cannot be reached, is not there, is gated, is no pipeline of the installed
+            diffusers, or has no safetensors weights.
     """
-    place = check_hub(name, revision, token)
+    index, place = _configs(name, revision, token)
+    cls = pipeline_class(index, name)
     with quiet():
-        from diffusers import StableDiffusionPipeline
-
         try:
-            return StableDiffusionPipeline.from_pretrained(
-                name, dtype=dtype, variant=variant, use_safetensors=True, **place, **LEFT_OUT
-            )
+            unwanted = {**absent(index, cls), **left_out(cls)}
+            folder = cls.download(name, variant=variant, use_safetensors=True, **place, **unwanted)
+            pipeline = load_folder(Path(folder), dtype, variant)
+        except ModelError as error:
+            raise ModelError(f"{name!r}: {error}") from error
         except Exception as error:  # network, cache and format troubles of three libraries
             raise ModelError(_explain(error, name, revision, variant)) from error
+    pipeline.register_to_config(_name_or_path=name)
+    return pipeline
 
 
-def check_hub(
-    name: str, revision: str | None = None, token: str | bool | None = None
-) -> dict[str, Any]:
-    """Fetch and check the configs of a hub id; return the arguments to load the rest with.
+def check_hub(name: str, revision: str | None = None, token: str | bool | None = None) -> None:
+    """Fetch and check the configs of a hub id.
 
     Raises:
-        ModelError: If it cannot be reached, is not there, is gated or of a family we do not run.
+        ModelError: If it cannot be reached, is not there, is gated, or is no pipeline of the
+            installed diffusers.
     """
+    _configs(name, revision, token)
+
+
+def _configs(
+    name: str, revision: str | None, token: str | bool | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a hub id's checked ``model_index.json`` and the arguments to load the rest with."""
     place: dict[str, Any] = {"revision": revision, "token": token}
     with quiet():
         place["local_files_only"] = _unreachable(name, revision, token)
         try:
-            check_index(_fetch(name, INDEX, place), name)
-            check_unet(_fetch(name, "unet/config.json", place), name)
-            check_scheduler(_fetch(name, "scheduler/scheduler_config.json", place), name)
+            index = _fetch(name, INDEX, place)
+            for part in components(index, name):
+                file = f"{part.name}/{CONFIGS[part.kind][0]}"
+                if part.kind == "scheduler":
+                    check_scheduler(_fetch(name, file, place), name)
+                elif part.name == "unet":
+                    check_words_only(index["_class_name"], _fetch(name, file, place), name)
         except ModelError:
             raise
         except Exception as error:  # network, cache and format troubles of two libraries
             raise ModelError(_explain(error, name, revision, None)) from error
-    return place
+    return index, place
 
 
 def _unreachable(name: str, revision: str | None, token: str | bool | None) -> bool:
@@ -121,7 +135,7 @@ def _explain(error: Exception, name: str, revision: str | None, variant: str | N
             " HF_HUB_OFFLINE if it is set, or load a folder or a .safetensors file."
         )
     if isinstance(error, errors.EntryNotFoundError):
-        return f"{where} is no diffusers pipeline: it has no {INDEX} with a U-Net. ({first})"
+        return f"{where} is no diffusers pipeline: it has no {INDEX}, or lacks a config. ({first})"
     if "safetensors" in first or "variant" in first:
         asked = f" in the variant {variant!r}" if variant else ""
         return (

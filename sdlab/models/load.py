@@ -57,9 +57,9 @@ def load(
 
     Raises:
         ValueError: If an argument is of no use for this source, or out of its range.
-        ModelError: If the model is not there, broken, pickled, or of a family we do not run; or if
-            a pipeline in memory cannot be run as it is: the message names what was done to it, and
-            the fix.
+        ModelError: If the model is not there, broken, pickled, or no pipeline of the installed
+            diffusers; or if a pipeline in memory cannot be run as it is: the message names what
+            was done to it, and the fix.
         MemoryLimitError: If the device has no room for it.
     """
     kind = _kind(source, hub=revision is not None or token is not None)
@@ -101,7 +101,7 @@ def check(
 
     Raises:
         ValueError: If an argument is of no use for this source, or out of its range.
-        ModelError: If the model is not there, pickled, or of a family we do not run.
+        ModelError: If the model is not there, pickled, or no pipeline of the installed diffusers.
     """
     kind = _kind(source, hub=revision is not None or token is not None)
     _check_options(kind, source, revision=revision, variant=variant, token=token, config=None)
@@ -159,7 +159,7 @@ def _kind_of_object(source: Any) -> str:
     if isinstance(source, DiffusionPipeline):
         return "pipeline"
     raise ValueError(
-        "source must be None, a folder, a .safetensors file, a hub id or a StableDiffusionPipeline,"
+        "source must be None, a folder, a .safetensors file, a hub id or a diffusers pipeline,"
         f" got a {type(source).__name__}: {str(source)[:80]}"
     )
 

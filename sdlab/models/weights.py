@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sdlab.errors import ModelError
+from sdlab.models.quiet import quiet
 
 PICKLED = (".ckpt", ".bin", ".pt", ".pth", ".pkl", ".pickle")
 CONVERT = (
@@ -73,27 +74,58 @@ def _broken(path: Path, error: Exception) -> str:
     )
 
 
-def check_complete(module: Any, keys: Iterable[str], name: str) -> None:
+def check_complete(
+    module: Any,
+    keys: Iterable[str],
+    name: str,
+    folder: Path | None = None,
+    variant: str | None = None,
+) -> None:
     """Raise unless every weight of a network came from its files.
 
     diffusers fills a weight that the file lacks with random numbers and only warns; the pictures
-    would be wrong without an error.
+    would be wrong without an error. A weight that two names share is written once.
 
     Args:
         module: The loaded network.
         keys: The keys of its weight files.
         name: What it is called in the message.
+        folder: Where they lie: transformers is asked again there, without reading any weights,
+            for it knows more old names than are known here.
+        variant: Of the files.
 
     Raises:
         ModelError: If a weight of the network is in none of the files.
     """
     there = {_canonical(key) for key in keys}
-    missing = [key for key in module.state_dict() if _canonical(key) not in there]
+    state = module.state_dict()
+    places = {tensor.data_ptr() for key, tensor in state.items() if _canonical(key) in there}
+    missing = [
+        key
+        for key, tensor in state.items()
+        if _canonical(key) not in there
+        and (tensor.data_ptr() not in places or not tensor.numel() or not tensor.data_ptr())
+    ]
+    if missing and folder is not None and type(module).__module__.startswith("transformers."):
+        missing = _missing_by_transformers(module, folder, variant)
     if missing:
         raise ModelError(
-            f"{name} lacks {len(missing)} of the network's {len(module.state_dict())} weights, for"
+            f"{name} lacks {len(missing)} of the network's {len(state)} weights, for"
             f" example {missing[0]!r}. The file is incomplete, or its config is another model's."
         )
+
+
+def _missing_by_transformers(module: Any, folder: Path, variant: str | None) -> list[str]:
+    with quiet():
+        _, found = type(module).from_pretrained(
+            folder,
+            device_map="meta",
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            variant=variant,
+        )
+    return sorted(found["missing_keys"])
 
 
 def check_materialized(module: Any, name: str) -> None:

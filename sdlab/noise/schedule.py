@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sdlab.bounds import MAX_TIMESTEPS, check_config, check_whole
 from sdlab.errors import unknown
-from sdlab.noise.flow import flow_shift, is_flow, shifted, sigma_to_time
+from sdlab.noise.flow import dynamic_mu, flow_shift, is_flow, shifted, sigma_to_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -275,6 +275,24 @@ class FlowTimes(NoiseSchedule):
         super().__init__(made.alpha_bar, timestep_spacing="linspace", path="flow")
         times = shifted(np.arange(1, num_timesteps + 1) / num_timesteps, shift)
         object.__setattr__(self, "_log_sigma", np.log(times))  # every view follows from it
+
+    @classmethod
+    def of_config(cls, config: Mapping[str, Any], tokens: int) -> "FlowTimes":
+        """Return the times of a flow-matching config.
+
+        Args:
+            config: ``scheduler.config``.
+            tokens: Latent tokens of the picture, for a shift that goes by them.
+
+        Raises:
+            ValueError: If an entry is out of its bounds.
+        """
+        check_config(config)
+        shift = flow_shift(config)
+        if config.get("use_dynamic_shifting"):
+            mu = dynamic_mu(tokens, config)
+            shift = mu if config.get("time_shift_type") == "linear" else float(np.exp(mu))
+        return cls(config.get("num_train_timesteps") or 1000, shift)
 
     @cached_property
     def sigma(self) -> Array:

@@ -21,16 +21,16 @@ S = TypeVar("S", bound="PipelineFields")
 PATTERN = f"input-{'[0-9a-f]' * 16}.png"
 
 
-def picture_path(folder: Path, picture: "Picture") -> Path:
-    """Return where a folder keeps a picture, whether it does or not."""
-    return folder / f"input-{picture.hash}.png"
+def file_name(picture_hash: str) -> str:
+    """Return the name of the file that holds a picture."""
+    return f"input-{picture_hash}.png"
 
 
 def save_pictures(spec: "PipelineFields", folder: Path) -> None:
     """Write those of an experiment's pictures that have pixels to a folder, each once."""
     for picture in set(spec.source_pictures.values()):
         if picture.has_pixels:
-            picture_path(folder, picture).write_bytes(png_bytes(picture.image))
+            (folder / file_name(picture.hash)).write_bytes(png_bytes(picture.image))
 
 
 def read_pictures(spec: S, folders: Iterable[Path]) -> tuple[S, list[str]]:
@@ -44,41 +44,44 @@ def read_pictures(spec: S, folders: Iterable[Path]) -> tuple[S, list[str]]:
     found, notes = {}, []
     for picture in {p for p in spec.source_pictures.values() if not p.has_pixels}:
         trouble = f"Picture {picture.hash}, which this run starts from, is not at hand"
-        for path in (picture_path(folder, picture) for folder in places):
+        for folder in places:
             try:
-                found[picture.hash] = read_picture(path, picture)
+                found[picture.hash] = read_picture(folder / file_name(picture.hash))
                 break
             except FileNotFoundError:
                 continue
-            except (OSError, StoreError, ValueError) as error:
+            except (OSError, StoreError) as error:
                 trouble = f"The picture that this run starts from is damaged: {error}"
         if picture.hash not in found:
             notes.append(f"{trouble.rstrip('.')}. The run cannot be made again without it.")
     return spec.with_pictures(found), sorted(notes)
 
 
-def read_picture(path: Path, picture: "Picture") -> "Picture":
-    """Return a picture with its pixels from a PNG.
+def read_picture(path: Path) -> "Picture":
+    """Return the picture of a file ``input-<hash>.png``, checked by that hash.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        StoreError: If it is no plain file, or larger than any picture.
-        ValueError: If it holds another picture.
-        OSError: If it cannot be read, or is no PNG.
+        StoreError: If it is no plain file, larger than any picture, no PNG, or another picture.
+        OSError: If it cannot be read.
     """
     from PIL import Image
+
+    from sdlab.experiment.picture import Picture
 
     data = read_file(path, PICTURE_LIMIT)
     png_size(path)
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             image.load()
-            return picture.with_pixels(image)
-    except SyntaxError as error:  # which Pillow raises for broken PNGs
+            picture = Picture.of(image, "L" if image.mode == "L" else "RGB")
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of them
         raise StoreError(f"{path} cannot be read as a PNG: {error}.") from error
+    if path.name != file_name(picture.hash):
+        raise StoreError(f"{path} holds another picture, {picture.hash}.")
+    return picture
 
 
-def folders_with(root: Path, spec: "PipelineFields") -> list[Path]:
-    """Return the run folders under ``root`` that have one of an experiment's pictures."""
-    names = {picture_path(root, picture).name for picture in spec.source_pictures.values()}
-    return [path.parent for name in names for path in sorted(root.glob(f"*/{name}"))]
+def folders_with(root: Path, hashes: Iterable[str]) -> list[Path]:
+    """Return the run folders under ``root`` that have a picture of one of the hashes."""
+    return [path.parent for name in hashes for path in sorted(root.glob(f"*/{file_name(name)}"))]

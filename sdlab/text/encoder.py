@@ -13,7 +13,6 @@ pipeline masks them. It has no position embedding, so that h_i^0 = e_i: order en
 attention, as a bias b(j - i) by distance. It has no start token, and no vector of the whole prompt.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -21,11 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sdlab.text.parts import TextPart, text_part, tokenizers
-from sdlab.text.pipeline_tokens import prompt_texts
-from sdlab.text.reading import read
+from sdlab.text.parts import TextPart, text_part
 from sdlab.text.self_attention import MEAN, recorded
-from sdlab.text.tokens import labels, token_tensors, tokens
+from sdlab.text.tokenized import Tokenized, tokenized
+from sdlab.text.tokens import labels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,16 +32,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Encoding:
+class Encoding(Tokenized):
     """A prompt encoded; all arrays are NumPy's, n positions (CLIP: 77), D the encoder's width.
 
     Attributes:
-        part: The text encoder's name.
-        prompt: The text.
-        tokens: The table of ``sdlab.tokens``.
-        ids: Token ids, int64 [n].
-        mask: The tokenizer's attention mask, int64 [n].
-        masks_pads: Whether the encoder was given the mask, so that pads are hidden.
         token: Token embeddings e, float32 [n, D].
         entering: What enters the first layer, e + p, float32 [n, D].
         contextual: Contextual embeddings c, as the network is given them, float32 [n, D].
@@ -52,28 +44,12 @@ class Encoding:
         pooled: Whether the pipeline uses only one vector of the prompt, not this sequence.
     """
 
-    part: str
-    prompt: str
-    tokens: pd.DataFrame
-    ids: np.ndarray
-    mask: np.ndarray
-    masks_pads: bool
     token: np.ndarray
     entering: np.ndarray
     contextual: np.ndarray
     attention: np.ndarray | None = None
     causal: bool = True
     pooled: bool = False
-
-    @property
-    def kinds(self) -> np.ndarray:
-        """Kind of each position: "start", "word", "end", "pad" or "template"; [n]."""
-        return self.tokens.loc[~self.tokens["cut"], "kind"].to_numpy(str)
-
-    @property
-    def end(self) -> int:
-        """Position of the end token, behind which there are only pads."""
-        return int(self.mask.sum()) - 1
 
 
 def encode(
@@ -99,70 +75,30 @@ def encode(
         ModelError: If the text encoder is neither CLIP's nor T5's.
     """
     chosen = text_part(source, part)
-    table, tensors, masks_pads = _given(source, chosen, prompt)
-    vectors, maps = _vectors(chosen, tensors, masks_pads, clip_skip, bool(attention))
+    read = tokenized(source, prompt, chosen.name)
+    vectors, maps = _vectors(chosen, read, clip_skip, bool(attention))
     if attention == MEAN:
         maps = [one.mean(dim=0, keepdim=True) for one in maps]
+    token, entering, contextual = (_numpy(rows[0]) for rows in vectors)
     return Encoding(
-        part=chosen.name,
-        prompt=prompt,
-        tokens=table,
-        ids=tensors["input_ids"][0].numpy(),
-        mask=tensors["attention_mask"][0].numpy(),
-        masks_pads=masks_pads,
+        **vars(read),
+        token=token,
+        entering=entering,
+        contextual=contextual,
         attention=np.stack([_numpy(m) for m in maps]) if attention else None,
         causal=chosen.is_clip,
         pooled=chosen.pooled,
-        **{name: _numpy(rows[0]) for name, rows in vectors.items()},
     )
 
 
-def _given(
-    source: Any, chosen: "TextPart", prompt: str
-) -> "tuple[pd.DataFrame, dict[str, Tensor], bool]":
-    """Return the token table, the ids and mask, and whether the encoder is given the mask.
-
-    Of CLIP's encoders that is known; T5 is asked what its pipeline gives it.
-    """
-    if chosen.is_clip:
-        tensors = token_tensors(chosen.tokenizer, prompt)
-        return tokens(chosen.tokenizer, prompt), tensors, chosen.masks_pads
-    import torch
-
-    pipeline = getattr(source, "pipeline", source)
-    heard = read(pipeline, prompt)
-    texts = prompt_texts(pipeline, _Asked(prompt), heard)
-    number = list(tokenizers(pipeline)).index(chosen.name)
-    table, reading = texts[number].table, texts[number].reading
-    if reading is None:
-        return table, token_tensors(pipeline, prompt, chosen.name), False
-    ids = torch.from_numpy(reading.ids)
-    mask = torch.tensor(table.loc[~table["cut"], "mask"].to_numpy())
-    tensors = {"input_ids": ids[None], "attention_mask": mask[None]}
-    return table, tensors, reading.mask is not None
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A prompt alone, as an experiment would have it."""
-
-    prompt: str
-    negative_prompt: str = ""
-
-
 def _vectors(
-    chosen: "TextPart",
-    tensors: "Mapping[str, Tensor]",
-    masks_pads: bool,
-    clip_skip: int,
-    attention: bool,
-) -> "tuple[dict[str, Tensor], list[Tensor]]":
+    chosen: TextPart, read: Tokenized, clip_skip: int, attention: bool
+) -> "tuple[tuple[Tensor, ...], list[Tensor]]":
     """Return the vectors of every position, and the attention of each layer that is used.
 
     Args:
         chosen: The text encoder.
-        tensors: Its ``input_ids`` and ``attention_mask``, [1, L].
-        masks_pads: Whether it is given the mask.
+        read: What it is given.
         clip_skip: Layers to leave out at the end.
         attention: Whether to record the self-attention.
 
@@ -173,8 +109,8 @@ def _vectors(
 
     used = _used_layers(chosen, clip_skip)
     device = chosen.encoder.device
-    ids = tensors["input_ids"].to(device)
-    mask = tensors["attention_mask"].to(device) if masks_pads else None
+    ids = torch.tensor(read.ids)[None].to(device)
+    mask = torch.tensor(read.mask)[None].to(device) if read.masks_pads else None
     kept: dict[str, Tensor] = {}
 
     def keep(name: str) -> Any:
@@ -196,9 +132,7 @@ def _vectors(
     finally:
         for handle in handles:
             handle.remove()
-    entering = kept.get("entering", token)
-    vectors = {"token": token, "entering": entering, "contextual": contextual}
-    return vectors, maps[:used]
+    return (token, kept.get("entering", token), contextual), maps[:used]
 
 
 def norms(encoding: Encoding) -> pd.DataFrame:

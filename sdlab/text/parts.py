@@ -47,6 +47,11 @@ class TextPart:
         return hasattr(getattr(self.encoder, "text_model", self.encoder), "embeddings")
 
     @property
+    def is_readable(self) -> bool:
+        """Whether its vectors and attention can be read: CLIP's and T5's can."""
+        return self.is_clip or hasattr(self.body, "block")
+
+    @property
     def body(self) -> Any:
         """The module with ``final_layer_norm``; see ``layers`` and ``table`` for the rest."""
         inner = "text_model" if self.is_clip else "encoder"
@@ -89,11 +94,13 @@ def tokenizers(source: Any) -> dict[str, Any]:
     return found
 
 
-def text_parts(source: Any) -> dict[str, TextPart]:
+def text_parts(source: Any, every: bool = False) -> dict[str, TextPart]:
     """Return the text parts of a loaded model or a diffusers pipeline, by name, in order.
 
-    Only CLIP's and T5's are; a text encoder of another kind is left out where there is one of
-    these.
+    Args:
+        source: A loaded model or a diffusers pipeline.
+        every: Whether to list text encoders of other kinds than CLIP's and T5's too, whose vectors
+            are not read.
 
     Raises:
         ModelError: If it has no text encoder, or none of these kinds.
@@ -107,7 +114,7 @@ def text_parts(source: Any) -> dict[str, TextPart]:
     parts = {}
     for name, encoder in there.items():
         part = _part(pipeline, name, found[name], encoder)
-        if part.is_clip or hasattr(part.body, "block"):
+        if every or part.is_readable:
             parts[name] = part
     if not parts:
         name, encoder = next(iter(there.items()))

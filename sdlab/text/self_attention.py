@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from sdlab.text.parts import positions_of, text_part
 from sdlab.text.tokens import labels
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from sdlab.text.encoder import Encoding
 
 MEAN = "mean"
-KINDS = ("start", "template", "word", "end", "pad")
+LARGEST = 2**27  # bytes of all heads' maps
+KINDS = ("start", "word", "end", "pad")
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,19 @@ def recorded(body: Any, pads: "Tensor | None" = None) -> "Iterator[list[Tensor]]
     finally:
         for handle in handles:
             handle.remove()
+
+
+def fitting(source: Any, part: str) -> bool | str:
+    """Return what ``encode`` is to keep of a part's attention: True, or "mean" where it is large.
+
+    Args:
+        source: A loaded model or a diffusers pipeline.
+        part: "text_encoder", "text_encoder_2", ...
+    """
+    chosen = text_part(source, part)
+    heads = sum(one.count for one in _layers(chosen.body))
+    positions = positions_of(source, part) or 0
+    return True if 4 * heads * positions**2 <= LARGEST else MEAN
 
 
 def masks(encoding: "Encoding") -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ or the engine, which calls the network itself. Then, for each call of the pipeli
 
 import functools
 import inspect
+import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -137,26 +138,26 @@ class CallReader(CallRecord):
     def stepping(self) -> Iterator[None]:
         """Read the steps that the pipeline's scheduler makes inside."""
         scheduler = self._pipe.scheduler
-        own_class = type(scheduler)
-        plain = own_class.step
+        plain, before = scheduler.step, scheduler.__dict__.get("step")
+        names = list(inspect.signature(plain).parameters)
 
-        @functools.wraps(plain)
-        def step(given: Any, *args: Any, **kwargs: Any) -> Any:
-            if given is not scheduler:  # a copy, which another loop drives
-                return plain(given, *args, **kwargs)
-            timer = self._guarded(self._before_step, None, plain, args, kwargs)
+        def step(*args: Any, **kwargs: Any) -> Any:
+            told = {**dict(zip(names, args, strict=False)), **kwargs}
+            timer = self._guarded(self._before_step, None, told)
             if timer is None:
-                return plain(given, *args, **kwargs)
+                return plain(*args, **kwargs)
             with timer:
-                result = plain(given, *args, **kwargs)
+                result = plain(*args, **kwargs)
             self._guarded(self._after_step, None, result)
             return result
 
-        scheduler.__class__ = derived(own_class, step=step)
+        scheduler.step = _ReadStep(scheduler, plain, step)
         try:
             yield
         finally:
-            scheduler.__class__ = own_class
+            del scheduler.step
+            if before is not None:
+                scheduler.step = before
 
     def finish(self, complete: bool = True) -> None:
         """Make the traces; the call is over.
@@ -214,9 +215,7 @@ class CallReader(CallRecord):
         self._outputs = self._outputs[1 - MOST_OUTPUTS :]
         self._outputs.append(_Output(_rows(output), timer, samples))
 
-    def _before_step(self, plain: Any, args: Any, kwargs: dict[str, Any]) -> Timer:
-        names = list(inspect.signature(plain).parameters)[1:]
-        told = {**dict(zip(names, args, strict=False)), **kwargs}
+    def _before_step(self, told: dict[str, Any]) -> Timer:
         given, sample = told["model_output"].detach(), told["sample"].detach()
         time = timestep_of(told["timestep"])
         if self._evaluation == 0:
@@ -254,8 +253,8 @@ class CallReader(CallRecord):
             self._tokens = self._tables(count)
         laid_out = self._steps.pictures(sample)
         if laid_out is not None:
-            _, *shape = laid_out.shape
-            one = memory.record_bytes(self._record, nfe, tuple(shape), True)
+            _, channels, height, width = laid_out.shape
+            one = memory.record_bytes(self._record, nfe, (channels, height, width), True)
             self._check_memory(one * count, sample.device)
         flow = self._steps.flow
         self._recorders = [
@@ -264,11 +263,11 @@ class CallReader(CallRecord):
 
     def _tables(self, pictures: int) -> list[dict[str, Any]]:
         """Return the token tables of every picture."""
-        text = (self._told or {}).get("encoder_hidden_states")
+        text: Any = (self._told or {}).get("encoder_hidden_states")
         length = text.shape[1] if getattr(text, "ndim", 0) == 3 else 0
         each = batch.prompts(self._pipe, self._given, pictures)
         return [
-            {name: batch.token_table(self._pipe, text, length, name) for name, text in own.items()}
+            {name: batch.token_table(self._pipe, word, length, name) for name, word in own.items()}
             for own in (each if len(each) == pictures else [{"cond": None}] * pictures)
         ]
 
@@ -353,14 +352,16 @@ class CallReader(CallRecord):
     def _finish(self, complete: bool) -> None:
         if not self._evaluation:
             self._recorders = []
-            if complete:
-                self._refused = (
-                    f"Nothing was recorded of this call: {type(self._pipe).__name__} makes no steps"
-                    f" by its {type(self._pipe.scheduler).__name__}."
-                )
-                self._say(self._refused)
+            if complete and not self._stopped:
+                kind = type(self._pipe.scheduler).__name__
+                self._say_of_pipe(f"makes no steps by its {kind}; nothing of it was recorded")
+            if complete and not self._refused:
+                self._refused = self.warnings[-1]
             return
-        laid_out = self._steps.pictures(self._end(complete))
+        final = self._end(complete)
+        laid_out = self._steps.pictures(final)
+        if final is not None and laid_out is None and self._steps.known:
+            self._say_of_pipe("lays its final latents out otherwise; they are not known")
         for image, recorder in enumerate(self._recorders):
             own = None if laid_out is None else laid_out[image : image + 1]
             self._traces.append(recorder.finish(own, self._tokens[image])[0])
@@ -381,10 +382,22 @@ class CallReader(CallRecord):
         return self._stepped if complete and not (self._changed or secretive) else None
 
 
-def derived(cls: type, **methods: Any) -> type:
-    """Return a subclass of ``cls`` of the same name with some of its methods replaced."""
-    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return type(cls.__name__, (cls,), {**names, **methods})
+class _ReadStep:
+    """A scheduler's ``step`` on the object itself; a deep copy of the scheduler gets its own again.
+
+    The scheduler's class stays what it is: some pipelines ask for it.
+    """
+
+    def __init__(self, scheduler: Any, plain: Callable[..., Any], read: Callable[..., Any]) -> None:
+        self._scheduler, self._read = scheduler, read
+        functools.update_wrapper(self, plain)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._read(*args, **kwargs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        copied = memo.get(id(self._scheduler))
+        return self if copied is None else types.MethodType(type(copied).step, copied)
 
 
 def _add(recorder: Recorder, image: int, found: Evaluation) -> None:

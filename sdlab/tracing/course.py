@@ -105,18 +105,24 @@ def schedule_of(scheduler: Any) -> NoiseSchedule:
         f"runs by a {name}, which adds noise neither as Stable Diffusion nor as flow matching"
         " does; only timesteps are recorded"
     )
-    flow, bars = is_flow(config), getattr(scheduler, "alphas_cumprod", None)
+    flow, bars = is_flow(config), _alpha_bar(scheduler)
     velocity = config.get("prediction_type") in (None, "flow_prediction")
     if (config.get("invert_sigmas") or not velocity) if flow else bars is None:
         raise unknown
     try:
         schedule = NoiseSchedule.from_config(config)
-        if flow or np.allclose(schedule.alpha_bar, bars.tolist(), rtol=1e-3, atol=1e-6):
+        if flow or np.allclose(schedule.alpha_bar, bars, rtol=1e-3, atol=1e-6):
             return schedule
         kind = config.get("prediction_type") or "epsilon"
-        return NoiseSchedule(np.array(bars.tolist()), prediction_type=kind)
+        return NoiseSchedule(bars, prediction_type=kind)
     except (ValueError, TypeError, KeyError):
         raise unknown from None
+
+
+def _alpha_bar(scheduler: Any) -> Any:
+    """Return a scheduler's alpha_bar at each timestep, float64 [T], or None."""
+    bars = getattr(scheduler, "alphas_cumprod", None)
+    return None if bars is None else np.array(bars.tolist())
 
 
 def timestep_of(timestep: "Tensor | float") -> float:

@@ -8,9 +8,13 @@ ways known are those of diffusers' pipelines:
 - guided = uncond + s (cond - uncond), for whatever s;
 - the same with the opposite sign, where the scheduler wants what the network has negated;
 - the same rescaled to the spread of cond (Lin et al. 2023, arXiv 2305.08891, section 3.4);
-- the same scaled to the norm of cond along the last side, as Qwen-Image does.
+- the same scaled to the norm of cond along the last side, as Qwen-Image does;
+- the first with p (cond - perturbed) added, for whatever p: perturbed attention guidance
+  (Ahn et al. 2024, arXiv 2403.17377), whose three rows a picture are uncond, cond, perturbed.
 
-Which is which follows from s, above 1/2 as any guidance is: cond has the greater weight.
+Which is which follows from s, above 1/2 as any guidance is: cond has the greater weight. Only
+where the call itself guides by a negative prompt is the other one taken for its half: a perturbed
+output is steered away from by the same formula.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,10 +50,14 @@ class Asked(NamedTuple):
     Attributes:
         scales: Guidance scales that it may mean, the likeliest first.
         rescale: Guidance rescale, 0 ... 1.
+        guides: Whether it may guide by a negative prompt.
+        perturbed: Whether it guides by perturbed attention.
     """
 
     scales: tuple[float, ...] = ()
     rescale: float = 0.0
+    guides: bool = True
+    perturbed: bool = False
 
 
 UNKNOWN = Halves(None, None)
@@ -60,8 +68,13 @@ class HalvesFinder:
 
     def __init__(self) -> None:
         self._ways: list[Callable[..., Halves | None]] = [
-            _plain, _opposite, _rescaled, _of_cond_norm,
-        ]  # fmt: skip
+            _plain,
+            _opposite,
+            _rescaled,
+            _of_cond_norm,
+            _of_cond_norm_opposite,
+            _perturbed,
+        ]
 
     def find(self, outputs: "Sequence[Tensor]", given: "Tensor", asked: Asked) -> Halves:
         """Return the halves, or ``UNKNOWN``.
@@ -73,18 +86,18 @@ class HalvesFinder:
             asked: What the call says of its guidance.
         """
         for count in dict.fromkeys((len(outputs), 2, 1)):  # others may be for another use
-            pair = arranged(outputs[-count:], given)
-            for way in self._ways if pair else ():
-                found = way(pair, given, asked)
+            parts = arranged(outputs[-count:], given)
+            for way in self._ways if parts else ():
+                found = way(parts, given, asked)
                 if found is not None:
                     self._ways.remove(way)
                     self._ways.insert(0, way)
-                    return found
+                    return found if asked.guides else found._replace(uncond=None)
         return UNKNOWN
 
 
 def arranged(outputs: "Sequence[Tensor]", given: "Tensor") -> "tuple[Tensor, ...]":
-    """Return one or two tensors shaped as ``given``: all outputs, by half; () if they do not fit.
+    """Return up to three tensors shaped as ``given``: all outputs, in order; () if they do not fit.
 
     More channels (a learned variance) or places (of a picture to be edited) than those given are
     cut off behind, and sides of 1 go.
@@ -92,7 +105,7 @@ def arranged(outputs: "Sequence[Tensor]", given: "Tensor") -> "tuple[Tensor, ...
     fitting = [_fitted(output, given) for output in outputs]
     parts = [part for one in fitting if one is not None for part in one.split(len(given))]
     whole = all(one is not None for one in fitting) and all(p.shape == given.shape for p in parts)
-    return tuple(parts) if whole and len(parts) in (1, 2) else ()
+    return tuple(parts) if whole and 1 <= len(parts) <= 3 else ()
 
 
 def _fitted(output: "Tensor", given: "Tensor") -> "Tensor | None":
@@ -114,6 +127,8 @@ def _plain(
 ) -> Halves | None:
     import torch
 
+    if len(pair) > 2:
+        return None
     first, target = (x.to(_wide(x)) for x in (pair[0], given))
     first, eps = sign * first, max(_eps(x) for x in (given, *pair))
     if len(pair) == 1:
@@ -146,11 +161,35 @@ def _rescaled(pair: "tuple[Tensor, ...]", given: "Tensor", asked: Asked) -> Halv
     return _scaled(pair, given, asked, lambda g, cond: rescale_noise_cfg(g, cond, asked.rescale))
 
 
-def _of_cond_norm(pair: "tuple[Tensor, ...]", given: "Tensor", asked: Asked) -> Halves | None:
+def _of_cond_norm(
+    pair: "tuple[Tensor, ...]", given: "Tensor", asked: Asked, sign: float = 1.0
+) -> Halves | None:
     def scaled(guided: "Tensor", cond: "Tensor") -> "Tensor":
-        return guided * (cond.norm(dim=-1, keepdim=True) / guided.norm(dim=-1, keepdim=True))
+        length, wanted = (x.square().sum(-1, keepdim=True).sqrt() for x in (guided, cond))
+        return sign * guided * (wanted / length)
 
-    return _scaled(pair, given, asked, scaled)
+    return _scaled(pair, given, asked, scaled, sign)
+
+
+def _of_cond_norm_opposite(
+    pair: "tuple[Tensor, ...]", given: "Tensor", asked: Asked
+) -> Halves | None:
+    return _of_cond_norm(pair, given, asked, sign=-1.0)
+
+
+def _perturbed(parts: "tuple[Tensor, ...]", given: "Tensor", asked: Asked) -> Halves | None:
+    if len(parts) != 3 or not asked.perturbed:
+        return None
+    uncond, cond, perturbed = (x.to(_wide(given)) for x in parts)
+    eps = max(_eps(x) for x in (given, *parts))
+    away, target = cond - perturbed, given.to(uncond.dtype)
+    for scale in asked.scales:
+        guided = uncond + scale * (cond - uncond)
+        weight = ((target - guided) * away).sum() / away.square().sum()
+        rest = weight.nan_to_num(0.0) * away
+        if _near(target, guided + rest, eps, uncond, scale * (cond - uncond), rest):
+            return Halves(parts[1], parts[0])
+    return None
 
 
 def _scaled(
@@ -158,9 +197,10 @@ def _scaled(
     given: "Tensor",
     asked: Asked,
     scaled: "Callable[[Tensor, Tensor], Tensor]",
+    sign: float = 1.0,
 ) -> Halves | None:
     """Return the halves if guidance by a scale that the call names, scaled, is ``given``."""
-    if len(pair) == 1:
+    if len(pair) != 2:
         return None
     eps = SCALED_ROUNDINGS / ROUNDINGS * max(_eps(x) for x in (given, *pair))
     target = given.to(_wide(given))
@@ -169,7 +209,7 @@ def _scaled(
         for scale in asked.scales:
             own = scaled(uncond + scale * (cond - uncond), cond)
             if _near(target, own, eps, uncond, scale * (cond - uncond)):
-                return _ordered(pair, swapped, 1.0)
+                return _ordered(pair, swapped, sign)
     return None
 
 

@@ -41,6 +41,8 @@ class LatentLayout:
         self._shape = tuple(sample.shape)
         self._unpack: Unpack | None = None
         self._frames_at: int | None = None
+        if not sample.numel():
+            raise Unread("draws nothing beside what it was given; only timesteps are recorded")
         if sample.ndim == 3:
             self._unpack = _unpacking(pipe, given, told, sample)
             sample = self._unpack(sample)
@@ -100,18 +102,43 @@ def _candidates(
         yield lambda x: with_ids(x, places.expand(len(x), -1, -1))
     if method is None:
         return
-    factor, taken = pipelines.vae_factor(pipe), inspect.signature(method).parameters
-    patch = getattr(getattr(pipe, "transformer", None), "config", {}).get("patch_size")
+    taken = inspect.signature(method).parameters
     for height, width in _sizes(pipe, given, told, sample.shape[1]):
-        known = {
-            "height": height,
-            "width": width,
-            "vae_scale_factor": factor,
-            "patch_size": patch,
-            "layers": given.get("layers"),
-        }
+        known = _options(pipe, given, height, width, video="num_frames" in taken)
         options = {name: value for name, value in known.items() if name in taken}
         yield lambda x, options=options: method(x, **options)  # type: ignore[misc]
+
+
+def _options(
+    pipe: Any, given: Mapping[str, Any], height: int, width: int, video: bool
+) -> dict[str, Any]:
+    """Return what ``_unpack_latents`` may be called with, by name.
+
+    Args:
+        pipe: The pipeline.
+        given: The call's arguments.
+        height: In pixels.
+        width: In pixels.
+        video: Whether it takes sides and frames of the latents, as LTX's does, not pixels.
+    """
+    factor = pipelines.vae_factor(pipe)
+    if video:
+        pace = getattr(pipe, "vae_temporal_compression_ratio", 1)
+        return {
+            "num_frames": (int(given.get("num_frames") or 1) - 1) // pace + 1,
+            "height": height // factor,
+            "width": width // factor,
+            "patch_size": getattr(pipe, "transformer_spatial_patch_size", 1),
+            "patch_size_t": getattr(pipe, "transformer_temporal_patch_size", 1),
+        }
+    patch = getattr(getattr(pipe, "transformer", None), "config", {}).get("patch_size")
+    return {
+        "height": height,
+        "width": width,
+        "vae_scale_factor": factor,
+        "patch_size": patch,
+        "layers": given.get("layers"),
+    }
 
 
 def _sizes(

@@ -16,7 +16,7 @@ from sdlab.errors import ModelError, check_keywords
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.record import Record
 from sdlab.models import pipelines
-from sdlab.tracing.call_reader import CallReader, derived
+from sdlab.tracing.call_reader import CallReader
 from sdlab.tracing.overflow import noticing
 from sdlab.tracing.traced_call import TracedCall
 
@@ -145,7 +145,8 @@ def _traced_class(cls: type, found: PipelineTrace) -> type:
         with noticing(self, traced.warnings), traced.watching():
             return plain(*bound.args, **bound.kwargs)
 
-    return derived(cls, __call__=call)
+    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return type(cls.__name__, (cls,), {**names, "__call__": call})
 
 
 def listen(arguments: dict[str, Any], reader: CallReader) -> None:
@@ -172,7 +173,7 @@ def _listen(arguments: dict[str, Any], traced: CallReader) -> None:
         latents = tensors["latents"]
         if theirs is None:
             traced.hear(latents)
-            return tensors
+            return {}
         asked = {name: tensors[name] for name in names}
         answer: dict[str, Any] = theirs(pipe, step, timestep, asked)
         traced.hear(answer.get("latents", latents))

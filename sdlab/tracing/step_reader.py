@@ -56,12 +56,21 @@ class StepReader:
         self._schedule: NoiseSchedule | None = None
         self._course: CallCourse | None = None
         self._layout: LatentLayout | None = None
+        self._known = False
         self._finder = HalvesFinder()
 
     @property
     def points(self) -> list[tuple[float, int]]:
         """(sigma, step) of every evaluation expected; empty where that is not known."""
         return [] if self._course is None else self._course.points
+
+    @property
+    def known(self) -> bool:
+        """Whether the latents are of a kind that is read: their noise is known, and their layout.
+
+        Where that was lost in mid-call it was known before, and the final latents still are.
+        """
+        return self._known and self._layout is not None
 
     @property
     def flow(self) -> bool:
@@ -74,12 +83,11 @@ class StepReader:
         Args:
             told: The network's arguments by name.
         """
-        times, time = self._pipe.scheduler.timesteps, told.get("timestep")
-        known = time is not None and hasattr(times, "tolist") and not isinstance(time, Sequence)
-        now = [float(t) for t in time.flatten().tolist()] if hasattr(time, "flatten") else [time]
-        at = now[0] if known and now and now[0] in times.tolist() else None
+        time: Any = told.get("timestep")
+        first = time.flatten()[:1].tolist() if hasattr(time, "flatten") else [time]
+        at = next(iter(first), None)
         try:
-            self._find_course(at)
+            self._find_course(at if at in self._pipe.scheduler.timesteps.tolist() else None)
         except batch.Unread:  # said at the first step, whose timestep is known for sure
             self._course = None
 
@@ -91,6 +99,7 @@ class StepReader:
         except batch.Unread as error:
             self._say(error)
             self._schedule = self._course = None
+        self._known = self._schedule is not None
         try:
             self._layout = LatentLayout(self._pipe, self._given, told, sample)
             frames = self._layout.frames
@@ -140,8 +149,13 @@ class StepReader:
         return Evaluation(step, time, sigma, x_t, x0_pred, own, (eps[0], eps[1]))
 
     def pictures(self, latents: "Tensor | None") -> "Tensor | None":
-        """Return latents as [P, C, h, w]; None where they are not laid out as at the first step."""
-        if latents is None or self._layout is None or not self._layout.fits(latents):
+        """Return latents as [P, C, h, w]; None where they are not known or laid out otherwise."""
+        if (
+            latents is None
+            or self._layout is None
+            or not self._known
+            or not self._layout.fits(latents)
+        ):
             return None
         return self._layout.pictures(latents)
 

@@ -41,8 +41,8 @@ class TracedCall(CallReader):
             self._maps.begin(())
 
     def _attach(self, name: str, network: "nn.Module") -> None:
-        signature = inspect.signature(type(getattr(network, "_orig_mod", network)).forward)
-        names = _by_name(signature)
+        plain: Any = type(getattr(network, "_orig_mod", network))
+        names = _by_name(inspect.signature(plain.forward))
 
         def enter(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             told = names(args, kwargs)

@@ -156,6 +156,10 @@ def test_defaults_are_left_out(given):
             {"control_image": COLOURS, "controlnet_conditioning_scale": 11},
             "controlnet_conditioning_scale must be from 0 to 10, got 11",
         ),
+        (
+            {"image": COLOURS, "mask_image": {"hash": HASH, "width": 8, "height": 6}},
+            "mask_image must be of mode 'L', got 'RGB'",
+        ),
         ({"prompt_2": 5}, "prompt_2 must be text, got 5"),
         ({"negative_prompt_3": "a\x00"}, "negative_prompt_3 has a control character"),
         ({"true_cfg_scale": float("nan")}, "true_cfg_scale must be finite, got nan"),

@@ -1,7 +1,8 @@
 """A hub on this machine: serves one folder as a repository, over the hub's own HTTP interface.
 
-`acme/parrot` is there; `acme/secret` asks for the token "right"; `acme/bare` and `acme/xl` have no
-pipeline and another family's; `acme/gated` and `acme/absent` answer as the hub does for such.
+`acme/parrot` is there; `acme/secret` asks for the token "right"; `acme/bare` and `acme/later` have
+no pipeline and one of a later diffusers; `acme/gated` and `acme/absent` answer as the hub does for
+such.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from threading import Thread
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REVISIONS = ("main", "v1", COMMIT)
-XL = b'{"_class_name": "StableDiffusionXLPipeline"}'
+LATER = b'{"_class_name": "TomorrowPipeline"}'
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
         file = self.server.folder / "/".join(rest[2:])
         if not file.is_file() or name == "acme/bare":
             return self.send(404, b"", body, {"X-Error-Code": "EntryNotFound"})
-        content = XL if name == "acme/xl" else file.read_bytes()
+        content = LATER if name == "acme/later" else file.read_bytes()
         etag = hashlib.sha256(content).hexdigest()
         return self.send(200, content, body, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
 
@@ -47,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
             return 401, "RepoNotFound"
         if name == "acme/gated":
             return 403, "GatedRepo"
-        if name not in ("acme/parrot", "acme/secret", "acme/bare", "acme/xl"):
+        if name not in ("acme/parrot", "acme/secret", "acme/bare", "acme/later"):
             return 404, "RepoNotFound"
         if rest[:1] in (["resolve"], ["revision"], ["tree"]) and rest[1] not in REVISIONS:
             return 404, "RevisionNotFound"

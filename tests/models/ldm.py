@@ -19,6 +19,8 @@ RESNET = {
 ENDS = {
     "time_embedding.linear_1": "time_embed.0",
     "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
     "conv_in": "input_blocks.0.0",
     "conv_norm_out": "out.0",
     "conv_out": "out.2",
@@ -94,6 +96,8 @@ def openclip_state(encoder):
                 out[f"{here}{OPENCLIP[module]}.{leaf}"] = value
     out[f"{start}token_embedding.weight"] = state["embeddings.token_embedding.weight"]
     out[f"{start}positional_embedding"] = state["embeddings.position_embedding.weight"]
+    if "text_projection.weight" in state:  # a CLIP with a projection, written transposed
+        out[f"{start}text_projection"] = state["text_projection.weight"].T
     for leaf in ("weight", "bias"):
         out[f"{start}ln_final.{leaf}"] = state[f"final_layer_norm.{leaf}"]
     return out
@@ -117,3 +121,15 @@ def ldm_state(pipeline, text=clip_state):
             value = value[:, :, None, None]
         state[f"first_stage_model.{place}"] = value
     return {key: value.detach().clone().contiguous() for key, value in state.items()}
+
+
+def xl_state(pipeline):
+    """Stable Diffusion XL's weights by their original keys: two encoders, one of each layout."""
+    first = _renamed(clip_state(pipeline.text_encoder), "cond_stage_model.", 0)
+    second = _renamed(openclip_state(pipeline.text_encoder_2), "cond_stage_model.", 1)
+    return ldm_state(pipeline, lambda _encoder: first | second)
+
+
+def _renamed(state, start, number):
+    place = f"conditioner.embedders.{number}."
+    return {key.replace(start, place): value for key, value in state.items()}

@@ -69,7 +69,7 @@ def answers(hub, tmp_path_factory):
         "gated": ("acme/gated", {}),
         "absent": ("acme/absent", {}),
         "bare": ("acme/bare", {}),
-        "xl": ("acme/xl", {}),
+        "later": ("acme/later", {}),
         "no revision": ("acme/parrot", {"revision": "v2"}),
         "no variant": ("acme/parrot", {"variant": "fp8"}),
     }
@@ -126,11 +126,11 @@ def test_offline_takes_the_cache(answers, embedded):
         assert "not in the local cache and the hub cannot be reached" in message
 
 
-def test_other_family_is_told_before_its_weights_are_fetched(answers, hub):
-    status, message, _ = answers["xl"]
+def test_an_unknown_class_is_told_before_its_weights_are_fetched(answers, hub):
+    status, message, _ = answers["later"]
     assert status == "ModelError"
-    assert "acme/xl is Stable Diffusion XL" in message
-    assert not any(path.startswith("/acme/xl") and "safetensors" in path for path in hub.asked)
+    assert "acme/later is a TomorrowPipeline, which diffusers" in message
+    assert not any(path.startswith("/acme/later") and "safetensors" in path for path in hub.asked)
 
 
 def test_unreachable_hub(tmp_path):

@@ -9,7 +9,7 @@ import torch
 import sdlab
 from sdlab.errors import MemoryLimitError, ModelError
 from sdlab.models.devices import available, choose_device, choose_dtype
-from sdlab.models.families import check_unet, family
+from sdlab.models.families import label
 from sdlab.models.load import check, load
 from sdlab.shipped import FOLDER as EMBEDDED
 from tests.attention.reference import listening, materialised
@@ -79,7 +79,7 @@ def test_url_is_refused():
 
 @pytest.mark.parametrize("source", [5, object(), {"unet": 1}])
 def test_object_that_is_no_pipeline(source):
-    with pytest.raises(ValueError, match=r"StableDiffusionPipeline, got a (int|object|dict)"):
+    with pytest.raises(ValueError, match=r"a diffusers pipeline, got a (int|object|dict)"):
         load(source)
 
 
@@ -136,10 +136,13 @@ def test_a_pipeline_of_another_class_is_taken(embedded):
     assert not model.plain and "mask_image" in model.inputs
 
 
-def test_families(embedded):
-    assert family(embedded.pipeline) == embedded.family == "sd1"
-    assert check_unet({"cross_attention_dim": 768}, "x") == "sd1"
-    assert check_unet({"cross_attention_dim": 1024}, "x") == "sd2"
+def test_families_in_words(embedded):
+    assert label(embedded.family) == "Stable Diffusion 1.x"
+    assert (label("sdxl"), label("flux2"), label("sana")) == (
+        "Stable Diffusion XL",
+        "Flux.2",
+        "Sana",
+    )
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "torch.bfloat16", "bf16", torch.bfloat16])

@@ -1,15 +1,22 @@
 """One file makes the same picture as its folder, and what it predicts is read or measured."""
 
 import json
+import shutil
 
 import pytest
 import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from sdlab.errors import ModelError
+from sdlab.models import single_file
 from sdlab.models.load import load
+from sdlab.models.model import Model
 from sdlab.models.single_file import CONFIGS, KNOWN, predicts_noise
 from sdlab.shipped import FOLDER as EMBEDDED
+from tests import flow
+from tests.tracing import pipelines
 
 from . import ldm
 from .conftest import latents
@@ -41,9 +48,6 @@ def test_openclip_keys_make_the_same_picture(tmp_path, embedded, no_network):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_configs_build_networks_of_the_published_size(name):
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
-
     folder = str(CONFIGS / name)
     with torch.device("meta"):
         networks = (
@@ -177,8 +181,6 @@ def test_unknown_size_asks_for_configs(checkpoint):
 
 
 def test_configs_of_another_size_are_refused(checkpoint, tmp_path):
-    import shutil
-
     folder = shutil.copytree(EMBEDDED, tmp_path / "other")
     config = json.loads((folder / "unet" / "config.json").read_text())
     config["block_out_channels"] = [64, 160, 192]
@@ -188,8 +190,6 @@ def test_configs_of_another_size_are_refused(checkpoint, tmp_path):
 
 
 def test_incomplete_configs_are_refused(checkpoint, tmp_path):
-    import shutil
-
     folder = shutil.copytree(EMBEDDED, tmp_path / "other")
     (folder / "vae" / "config.json").unlink()
     with pytest.raises(ModelError, match=r"lacks vae/config.json"):
@@ -249,12 +249,9 @@ def test_missing_weight_is_never_made_up(checkpoint, tmp_path, key, message):
 @pytest.mark.parametrize(
     "keys, message",
     [
-        (
-            ["conditioner.embedders.1.model.ln_final.weight"],
-            r"is Stable Diffusion XL.*sdlab.trace\(",
-        ),
-        (["model.diffusion_model.joint_blocks.0.x.weight"], "is Stable Diffusion 3"),
-        (["double_blocks.0.img_attn.norm.key_norm.scale"], "is Flux"),
+        (["conditioner.embedders.1.model.ln_final.weight"], "not fit the configs in .*sdxl"),
+        (["model.diffusion_model.joint_blocks.0.x.weight"], "is Stable Diffusion 3.*config=FOLDER"),
+        (["double_blocks.0.img_attn.norm.key_norm.scale"], "is Flux.*config=FOLDER"),
         (["control_model.input_blocks.0.0.weight"], "is a ControlNet,"),
         (["controlnet_cond_embedding.conv_in.weight"], "is a ControlNet,"),
         (["controlnet_down_blocks.0.weight", "down_blocks.0.x"], "is a ControlNet,"),
@@ -283,7 +280,7 @@ def test_missing_weight_is_never_made_up(checkpoint, tmp_path, key, message):
         (["text_model.final_layer_norm.weight"], "is a text encoder alone"),
         (
             ["first_stage_model.decoder.conv_in.weight", "cond_stage_model.model.ln_final.bias"],
-            r"lacks: U-Net [^,]*\. This",
+            r"lacks: U-Net [^,]*\. A file of another family",
         ),
         (["model.diffusion_model.input_blocks.0.0.weight"], r"lacks: VAE .*text encoder"),
         (["something.else"], r"lacks: U-Net .*VAE .*text encoder"),
@@ -308,15 +305,90 @@ def test_a_learned_word_of_diffusers_trainer_is_named(tmp_path, shape):
         load(path)
 
 
-def test_inpainting_file_is_named(tmp_path):
-    path = tmp_path / "inpaint.safetensors"
-    unet = "model.diffusion_model.input_blocks"
-    state = {
-        f"{unet}.0.0.weight": torch.zeros(8, 9, 3, 3),
-        f"{unet}.1.1.transformer_blocks.0.attn2.to_k.weight": torch.zeros(8, 768),
-        "first_stage_model.decoder.conv_in.weight": torch.zeros(1),
-        "cond_stage_model.transformer.x": torch.zeros(1),
-    }
-    save_file(state, path)
-    with pytest.raises(ModelError, match=r"inpainting model.*9 input channels"):
-        load(path)
+def test_an_inpainting_file_loads_as_its_own_pipeline(own_size, changed):
+    def with_mask_and_picture(state):
+        key = "model.diffusion_model.input_blocks.0.0.weight"
+        nine = torch.zeros(len(state[key]), 9, 3, 3)
+        nine[:, :4] = state[key]
+        return state | {key: nine}
+
+    model = load(changed(with_mask_and_picture, {"modelspec.prediction_type": "eps"}), device="cpu")
+    assert type(model.pipeline).__name__ == "StableDiffusionInpaintPipeline"
+    assert model.pipeline.unet.config.in_channels == 9 and not model.plain
+
+
+@pytest.fixture(scope="module")
+def xl_file(tmp_path_factory):
+    """A tiny Stable Diffusion XL: (the file, a folder of its configs alone, the pipeline)."""
+    place = tmp_path_factory.mktemp("xl")
+    parts = pipelines.xl_components()  # two widths, as diffusers tells the two encoders by them
+    parts["text_encoder"] = flow.text_encoder(CLIPTextModel, 24)
+    parts["text_encoder_2"] = flow.text_encoder(CLIPTextModelWithProjection)
+    pipe = StableDiffusionXLPipeline(**parts)
+    save_file(ldm.xl_state(pipe), place / "xl.safetensors")
+    pipe.save_pretrained(place / "folder")
+    for weights in (place / "folder").glob("*/*.safetensors"):
+        weights.unlink()
+    return place / "xl.safetensors", place / "folder", pipe
+
+
+def test_an_xl_file_loads_with_its_configs(xl_file, no_network, tmp_path):
+    path, folder, pipe = xl_file
+    model = load(path, device="cpu", config=folder)
+    assert model.family == "sdxl" and model.hash == Model(pipe, "xl").hash
+    loud = tmp_path / "XL.SAFETENSORS"
+    loud.write_bytes(path.read_bytes())
+    assert load(loud, device="cpu", config=folder).hash == model.hash
+
+
+@pytest.mark.parametrize("keys, kind", [((), "epsilon"), (("v_pred", "ztsnr"), "v_prediction")])
+def test_an_xl_file_loads_with_the_shipped_configs(xl_file, keys, kind, monkeypatch, tmp_path):
+    path, folder, pipe = xl_file
+    monkeypatch.setattr(single_file, "CONFIGS", tmp_path)
+    (tmp_path / "sdxl").symlink_to(folder)
+    (tmp_path / "sd2-v").symlink_to(CONFIGS / "sd2-v")
+    marks = {key: torch.zeros(0) for key in keys}
+    save_file(load_file(path) | marks, tmp_path / "marked.safetensors")
+    model = load(tmp_path / "marked.safetensors", device="cpu")
+    assert model.hash == Model(pipe, "xl").hash
+    assert model.scheduler_config["prediction_type"] == kind
+    assert model.pipeline.tokenizer_2.pad_token == "!"
+
+
+def test_the_configs_of_xl_build_networks_of_the_published_size():
+    folder = str(CONFIGS / "sdxl")
+    with torch.device("meta"):
+        networks = (
+            UNet2DConditionModel.from_config(folder, subfolder="unet"),
+            AutoencoderKL.from_config(folder, subfolder="vae"),
+            CLIPTextModel(CLIPTextConfig.from_pretrained(folder, subfolder="text_encoder")),
+            CLIPTextModelWithProjection(
+                CLIPTextConfig.from_pretrained(folder, subfolder="text_encoder_2")
+            ),
+        )
+    sizes = [sum(p.numel() for p in network.parameters()) for network in networks]
+    assert sizes == [2_567_463_684, 83_653_863, 123_060_480, 694_659_840]
+
+
+def test_a_networks_own_file_loads_with_a_folder_of_the_rest(tmp_path, no_network):
+    """As fine-tuned transformers are shared: the other parts' weights come from the folder."""
+    pipe = flow.flux()
+    pipe.save_pretrained(tmp_path / "flux")
+    weights = tmp_path / "flux" / "transformer" / "diffusion_pytorch_model.safetensors"
+    weights = weights.rename(tmp_path / "tuned.safetensors")
+    model = load(weights, device="cpu", config=tmp_path / "flux")
+    assert model.hash == Model(pipe, "flux").hash
+    (encoder,) = (tmp_path / "flux" / "text_encoder").glob("*.safetensors")
+    encoder.rename(encoder.with_suffix(".bin"))
+    with pytest.raises(ModelError, match="text_encoder has its weights only pickled"):
+        load(weights, device="cpu", config=tmp_path / "flux")
+
+
+def test_a_class_that_diffusers_reads_no_file_of_is_told(xl_file, tmp_path):
+    path, _, _ = xl_file
+    pipelines.controlnet()[0].save_pretrained(tmp_path)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    index |= {"_class_name": "StableDiffusionDiffEditPipeline", "inverse_scheduler": None}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="diffusers reads no single file of a StableDiffusionDiff"):
+        load(path, config=tmp_path)

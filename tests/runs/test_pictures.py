@@ -94,7 +94,7 @@ def link(path):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (other_picture, "are needed; these are of"),
+        (other_picture, "holds another picture"),
         (cut, ""),
         (huge, "at most 67,108,864 are read"),
         (link, "is a link"),
@@ -122,9 +122,9 @@ def test_the_zip_of_a_run_holds_them(painted, folder):
 
 def test_an_experiment_of_json_finds_them_among_the_runs(painted, folder):
     spec = Experiment.from_dict(json.loads(painted.experiment.with_(seed=5).to_json()))
-    root = folder.parent
-    assert set(folders_with(root, spec)) == {folder}
-    whole, notes = read_pictures(spec, folders_with(root, spec))
+    found = folders_with(folder.parent, {picture.hash for picture in spec.pictures.values()})
+    assert set(found) == {folder}
+    whole, notes = read_pictures(spec, found)
     assert whole == spec and not notes
     assert all(picture.has_pixels for picture in whole.pictures.values())
     lost, notes = read_pictures(spec, [])

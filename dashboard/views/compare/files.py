@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.shell.navigation import page_path
 from dashboard.shell.routes import comparison_zip_url, page_url
+from dashboard.widgets.keywords import as_keywords
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.result import Result
@@ -53,7 +54,8 @@ def python_code(comparison: Comparison) -> str:
     """Return the lines that make a comparison again in a notebook."""
     values = comparison.to_dict()
     own = Comparison(comparison.entrants, comparison.prompts).to_dict()
-    changed = {k: v for k, v in values.items() if v != own[k] and k not in ("entrants", "model")}
+    skipped = ("entrants", "model")
+    changed = {k: v for k, v in values.items() if v != own.get(k) and k not in skipped}
     bare = [e == Entrant(e.solver) for e in comparison.entrants]
     if all(bare):
         entrants = repr([e.solver for e in comparison.entrants])
@@ -61,7 +63,7 @@ def python_code(comparison: Comparison) -> str:
         lines = [_entrant(values["entrants"][i]) for i in range(len(bare))]
         entrants = "[\n" + "".join(f"        {line},\n" for line in lines) + "    ]"
     source = "" if comparison.model == EMBEDDED else repr(comparison.model)
-    inner = "".join(f"    {k}={v!r},\n" for k, v in changed.items())
+    inner = as_keywords(changed)
     return (
         "import sdlab\n"
         "from sdlab.comparing.entrant import Entrant\n"

@@ -1,6 +1,7 @@
 """The form of the Compare page: who, which pictures, at what cost; all of it in the address."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -10,9 +11,11 @@ from dashboard.shell.messages import say_ignored_negative
 from dashboard.views.compare.rows import FIRST, MOST, entrant_of, text_of, whole_numbers
 from dashboard.widgets import sampler_rows as schedule_rows
 from dashboard.widgets.experiment_controls import OWN_CURVE
+from dashboard.widgets.pipeline_controls import address_of, pipeline_controls
 from dashboard.widgets.sampler_adder import sampler_adder
 from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
+from sdlab.experiment.pipeline_fields import PipelineFields
 
 DEFAULTS: dict[str, object] = {
     "samplers": list(FIRST),
@@ -79,8 +82,14 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Com
     with right:
         budget, more, align = _budgets(page)
     given = _more(page, model)
+    try:
+        further = pipeline_controls(page, model, given["width"], given["height"])
+    except ValueError as error:
+        return ComparisonDraft(None, (str(error),))
     say_ignored_negative(str(given["negative_prompt"]), float(cfg))
-    return _draft(texts, prompts or "", seeds or "", budget, more, align, float(cfg), given)
+    return _draft(
+        texts, prompts or "", seeds or "", budget, more, align, float(cfg), given | further
+    )
 
 
 def as_parameters(page: str, comparison: Comparison) -> dict[str, str | list[str]]:
@@ -102,11 +111,9 @@ def as_parameters(page: str, comparison: Comparison) -> dict[str, str | list[str
         "fast": comparison.fast,
         "reference": comparison.reference_steps,
     }
-    return {
-        f"{page}.{name}": _as_text(values[name])
-        for name, default in DEFAULTS.items()
-        if values[name] != default
-    }
+    changed = {name: values[name] for name, own in DEFAULTS.items() if values[name] != own}
+    further = address_of(comparison)
+    return {f"{page}.{name}": _as_text(value) for name, value in {**changed, **further}.items()}
 
 
 def _as_text(value: object) -> str | list[str]:
@@ -119,7 +126,7 @@ def _as_text(value: object) -> str | list[str]:
 def touched(page: str) -> bool:
     """Return whether the address or this session holds any choice of the form."""
     known = {*st.query_params.keys(), *map(str, st.session_state)}
-    return any(f"{page}.{name}" in known for name in DEFAULTS)
+    return any(f"{page}.{name}" in known for name in (*DEFAULTS, *PipelineFields.LATER))
 
 
 def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
@@ -189,7 +196,7 @@ def _budgets(page: str) -> tuple[int, str, str]:
     return int(budget), more or "", COUNTED[counted]
 
 
-def _more(page: str, model: ModelView) -> dict[str, object]:
+def _more(page: str, model: ModelView) -> dict[str, Any]:
     from sdlab.noise.curves import OWN, names
 
     curves = [OWN_CURVE, *(name for name in names() if name not in OWN)]
@@ -259,7 +266,7 @@ def _draft(
     more: str,
     align: str,
     cfg: float,
-    given: dict[str, object],
+    given: dict[str, Any],
 ) -> ComparisonDraft:
     problems: list[str] = []
     entrants = []
@@ -281,7 +288,7 @@ def _draft(
             tuple(n for n in whole_numbers(more, "more budgets") if n != budget),
             align,
             guidance_scale=cfg,
-            **given,  # type: ignore[arg-type]
+            **given,
         )
     except ValueError as error:
         return ComparisonDraft(None, (str(error),))

@@ -8,6 +8,7 @@ from dashboard.shell.messages import explained
 from dashboard.shell.navigation import page_path
 from dashboard.shell.routes import zip_url
 from dashboard.widgets.downloads import file_button
+from dashboard.widgets.keywords import as_keywords
 from dashboard.widgets.run_stage import read_tables
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.shipped import EMBEDDED
@@ -74,7 +75,7 @@ def python_code(experiment: dict[str, Any]) -> str:
     plain = Experiment().to_dict()
     changed = {k: v for k, v in experiment.items() if plain.get(k) != v and k != "model"}
     source = "" if experiment["model"] == EMBEDDED else repr(experiment["model"])
-    inner = "".join(f"    {k}={v!r},\n" for k, v in changed.items())
+    inner = as_keywords(changed)
     extra = "" if not source else f"    model={source},\n"
     return (
         "import sdlab\n\n"

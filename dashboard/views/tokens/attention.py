@@ -15,16 +15,27 @@ if TYPE_CHECKING:
     from sdlab.text.encoder import Encoding
 
 MEAN = "mean"
-_ABOUT = (
-    "Each position looks at itself and at the positions before it, with weights that sum to 1 "
-    "along a row. The upper triangle is empty: the **causal mask** hides the future. The weights "
-    "are computed from the encoder's queries and keys in float32; its result is not changed."
+LONGEST = 70  # positions of a square map: a chart takes 5,000 cells
+_COMPUTED = (
+    "The weights are computed from the encoder's queries and keys in float32; its result is not "
+    "changed."
 )
+_ABOUT = {
+    True: "Each position looks at itself and at the positions before it, with weights that sum to "
+    "1 along a row. The upper triangle is empty: the **causal mask** hides the future. ",
+    False: "Each position looks at all positions, with weights that sum to 1 along a row: T5 has "
+    "no causal mask. Order enters here, by a **bias** on each score that depends on how far apart "
+    "two positions are. ",
+}
 _PADS = {
-    False: "This encoder is not given the **padding mask**: the pads look at the words and at each "
-    "other. The words never see the pads, because those come last.",
-    True: "This encoder is given the **padding mask**: nothing looks at the pads, though they look "
-    "at the words.",
+    (True, False): "This encoder is not given the **padding mask**: the pads look at the words and "
+    "at each other. The words never see the pads, because those come last.",
+    (True, True): "This encoder is given the **padding mask**: nothing looks at the pads, though "
+    "they look at the words.",
+    (False, False): "This encoder is not given the **padding mask**: the words look at the pads "
+    "too, so that a word's vector depends on how many there are.",
+    (False, True): "This encoder is given the **padding mask**: nothing looks at the pads, though "
+    "they look at the words.",
 }
 
 
@@ -33,7 +44,8 @@ def attention_section(reader: Reader, prompt: str) -> None:
     """Draw the self-attention; choosing another layer or head redraws only this."""
     with explained():
         encoding = encoded(reader, prompt)
-        st.markdown(f"{_ABOUT} {_PADS[encoding.masks_pads]}")
+        pads = _PADS[encoding.causal, bool(encoding.masks_pads)]
+        st.markdown(f"{_ABOUT[encoding.causal]}{_COMPUTED} {pads}")
         layer, head, every = _choices(encoding)
         left, right = st.columns([3, 2], gap="large")
         with left:
@@ -56,12 +68,14 @@ def _choices(encoding: "Encoding") -> tuple[int, int | str, bool]:
         )
         head = bound().selectbox(
             "Head",
-            [MEAN, *map(str, range(heads))],
+            [MEAN, *map(str, range(heads if heads > 1 else 0))],
             key=f"tokens.head_of_{heads}",
             width=130,
-            help="One head, or the mean over all of them.",
+            help="One head, or the mean over all of them; of large encoders the mean alone.",
         )
-        every = bound().toggle("All 77 positions", key="tokens.attention_all")
+        every = encoding.causal and bound().toggle(
+            f"All {len(encoding.ids)} positions", key="tokens.attention_all"
+        )
     return int(layer), head if head == MEAN else int(head), bool(every)
 
 
@@ -70,7 +84,7 @@ def _map(encoding: "Encoding", layer: int, head: int | str, every: bool) -> None
     from sdlab.text.self_attention import attention_table
 
     which = "mean of all heads" if head == MEAN else f"head {head}"
-    last = None if every else encoding.end
+    last = None if every else min(encoding.end, LONGEST - 1)
     chart = attention_map(
         attention_table(encoding, layer, head, last), f"Self-attention, layer {layer}, {which}"
     )
@@ -82,8 +96,15 @@ def _map(encoding: "Encoding", layer: int, head: int | str, every: bool) -> None
 
 def _said(encoding: "Encoding", layer: int, head: int | str) -> str:
     shares = _shares(encoding, layer, head).set_index(["query_kind", "key_kind"])["mass"]
-    if ("word", "start") not in shares:
-        return "There are no words, only the start, the end and the pads."
+    if ("word", "word") not in shares:
+        only = "the start, the end" if encoding.causal else "the end"
+        return f"There are no words, only {only} and the pads."
+    if not encoding.causal:
+        own, end = shares["word", "word"], shares.get(("word", "end"), 0.0)
+        return (
+            f"Here the words give {own:.0%} of their attention to words, {end:.0%} to the end "
+            f"token and {max(0.0, 1 - own - end):.0%} to the pads."
+        )
     start = shares["word", "start"]
     return (
         f"Here the words give {start:.0%} of their attention to the start token and "
@@ -122,9 +143,9 @@ def _around(encoding: "Encoding", layer: int, head: int | str) -> None:
     with heads:
         measure = bound().selectbox(
             "By",
-            list(charts.MEASURES),
+            [m for m in charts.MEASURES if encoding.causal or m != "start"],
             format_func=charts.MEASURES.get,
-            key="tokens.measure",
+            key="tokens.measure" if encoding.causal else "tokens.measure_of_t5",
         )
         table = heads_table(encoding)
         st.altair_chart(charts.heads(table, measure), width="stretch", alt="All heads, one measure")

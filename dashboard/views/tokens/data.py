@@ -15,22 +15,28 @@ from dashboard.worker.snapshots import ModelView
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sdlab.models.model import Model
     from sdlab.text.encoder import Encoding
+    from sdlab.text.tokenized import Tokenized
 
 LOADING_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
 class Reader:
-    """One text encoder, with its tokenizer, of the model in memory.
+    """One tokenizer, with its text encoder, of the model in memory.
 
     Attributes:
         model: The hash of the model's weights.
-        part: "text_encoder", or "text_encoder_2" where there are two.
+        part: "text_encoder", "text_encoder_2", ...
+        name: What the tokenizer is called: "CLIP", "T5", "Qwen2".
+        readable: Whether the encoder's vectors can be read.
     """
 
     model: str
     part: str
+    name: str = "CLIP"
+    readable: bool = True
 
 
 def model_in_memory() -> ModelView | None:
@@ -48,24 +54,54 @@ def model_in_memory() -> ModelView | None:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def readers(model_hash: str) -> tuple[Reader, ...]:
-    """Return the text encoders of the model in memory, in order; Stable Diffusion XL has two."""
-    from sdlab.text.parts import text_parts
+    """Return the tokenizers of the model in memory, in order; Stable Diffusion XL has two."""
+    found = lab().ask(_tokenizers, model_hash, session_id())
+    return tuple(Reader(model_hash, *one) for one in found)
 
-    names = lab().ask(lambda model: tuple(text_parts(model)), model_hash, session_id())
-    return tuple(Reader(model_hash, name) for name in names)
+
+def _tokenizers(model: "Model") -> list[tuple[str, str, bool]]:
+    from sdlab.text.parts import text_parts, tokenizers
+
+    found = tokenizers(model)
+    encoders = {name: getattr(model.pipeline, name, None) for name in found}
+    there = any(encoder is not None for encoder in encoders.values())
+    parts = text_parts(model, every=True) if there else {}
+    return [
+        (
+            name,
+            type(tokenizer).__name__.removesuffix("Fast").removesuffix("Tokenizer"),
+            name in parts and parts[name].is_readable,
+        )
+        for name, tokenizer in found.items()
+    ]
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def read(reader: Reader, prompt: str) -> "Tokenized":
+    """Return a prompt as the text encoder is given it; its encoding, where that can be read."""
+    if reader.readable:
+        return encoded(reader, prompt)
+    from sdlab.text.tokenized import tokenized
+
+    return lab().ask(
+        lambda model: tokenized(model, prompt, reader.part), reader.model, session_id()
+    )
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
 def encoded(reader: Reader, prompt: str) -> "Encoding":
     """Return the encoding of a prompt, with its attention.
 
-    All in one question, because each waits for the current network call; some megabytes at most.
+    All in one question, because each waits for the current network call; some megabytes at most
+    (T5's maps are 512 positions square, so that only the mean of its heads is kept).
     """
     from sdlab.text.encoder import encode
+    from sdlab.text.self_attention import fitting
 
-    return lab().ask(
-        lambda model: encode(model, prompt, reader.part, attention=True), reader.model, session_id()
-    )
+    def encoding(model: "Model") -> "Encoding":
+        return encode(model, prompt, reader.part, attention=fitting(model, reader.part))
+
+    return lab().ask(encoding, reader.model, session_id())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

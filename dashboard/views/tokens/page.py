@@ -6,16 +6,21 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, opening, plain
-from dashboard.views.tokens.data import Reader, encoded, model_in_memory, readers
+from dashboard.views.tokens.data import Reader, model_in_memory, read, readers
 from dashboard.views.tokens.tables import show_table
 from dashboard.widgets.experiment_controls import PROMPT
 from dashboard.worker.snapshots import ModelView
 from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
-    from sdlab.text.encoder import Encoding
+    from sdlab.text.tokenized import Tokenized
 
-_NAMES = {"text_encoder": "the first", "text_encoder_2": "the second"}
+_PLACES = {
+    "text_encoder": "the first",
+    "text_encoder_2": "the second",
+    "text_encoder_3": "the third",
+    "text_encoder_4": "the fourth",
+}
 _LEGEND = (
     "A box is a word; a dashed line in it separates two of its pieces; below each piece is its id. "
     "Bytes in hex are part of one letter."
@@ -23,16 +28,24 @@ _LEGEND = (
 _UNSEEN = "Words with a wavy line: the embedded model never saw them in training."
 _DIFFERS = "Pieces under a red bar: the other prompt holds another token at that position."
 _ABOUT_IDS = (
-    "One number a position, always 77 of them: this is all that the text encoder reads. "
+    "One number a position, {count} of them: this is all that the text encoder reads. "
     "Hover a cell for its piece."
 )
+_ALWAYS = {"CLIP": "always 77"}
+SHOWN = 77
 _ABOUT_MASK = {
     False: "1 on start, words and end, 0 on pads. The tokenizer makes it, but this model's "
     "pipeline does not use it: the pads take part like any other token, and their vectors guide "
     "the picture too (Toker et al. 2025, arXiv 2501.06751).",
     True: "1 on start, words and end, 0 on pads. This model's pipeline passes it to the encoder, "
     "which then never looks at the pads.",
+    None: "1 on all but the pads, as the tokenizer makes it. Whether this model's pipeline uses it "
+    "could not be seen.",
 }
+_UNREAD = (
+    "The vectors of this text encoder are not read here: it is a language model of another kind "
+    "than CLIP's and T5's. Its tokens above are what this model's pipeline gives it."
+)
 
 
 def tokens_page() -> None:
@@ -48,11 +61,14 @@ def tokens_page() -> None:
             st.warning("No model is in memory; load one on the Models page.")
             return
         reader = _reader(model)
-        encoding = encoded(reader, prompt)
-        second = encoded(reader, other) if other else None
+        encoding = read(reader, prompt)
+        second = read(reader, other) if other else None
         _pieces(encoding, second, model)
         st.header("What the text encoder reads", anchor=False)
-        _tensors(encoding, model)
+        _tensors(encoding, model, reader)
+        if not reader.readable:
+            st.info(_UNREAD)
+            return
         st.header("The vector of each position", anchor=False)
         vectors_section(reader, prompt, other)
         st.header("How the positions look at each other", anchor=False)
@@ -60,18 +76,22 @@ def tokens_page() -> None:
 
 
 def _reader(model: ModelView) -> Reader:
-    """Return the text encoder to look at; drawn as a choice where the model has two."""
+    """Return the tokenizer to look at; drawn as a choice where the model has several."""
     found = readers(model.hash)
     if len(found) == 1:
         return found[0]
+    if not found:
+        raise ValueError("This model has no tokenizer of its own: it is not told words.")
+    kinds = {reader.part: reader.name for reader in found}
+    mixed = len(set(kinds.values())) > 1
     chosen = bound().segmented_control(
         "Tokenizer and text encoder",
-        [reader.part for reader in found],
-        format_func=_NAMES.get,
+        list(kinds),
+        format_func=lambda part: _PLACES[part] + (f", {kinds[part]}" if mixed else ""),
         default=found[0].part,
         key="tokens.part",
-        help="This model reads the prompt twice, with two tokenizers and two text encoders, and "
-        "joins their vectors for each position.",
+        help="This model reads the prompt several times, with a tokenizer and a text encoder each, "
+        "and puts their vectors together.",
     )
     return next(reader for reader in found if reader.part == chosen)
 
@@ -88,7 +108,7 @@ def _prompts() -> tuple[str, str]:
     return prompt or "", (other or "").strip()
 
 
-def _pieces(encoding: "Encoding", second: "Encoding | None", model: ModelView) -> None:
+def _pieces(encoding: "Tokenized", second: "Tokenized | None", model: ModelView) -> None:
     both = [encoding] if second is None else [encoding, second]
     differs = _differences(encoding, second)
     unseen = False
@@ -101,7 +121,7 @@ def _pieces(encoding: "Encoding", second: "Encoding | None", model: ModelView) -
         st.markdown(_compared(encoding, second, differs))
 
 
-def _one_prompt(encoding: "Encoding", differs: set[int], model: ModelView) -> bool:
+def _one_prompt(encoding: "Tokenized", differs: set[int], model: ModelView) -> bool:
     from dashboard.views.tokens.pieces import pieces_html
     from sdlab.text.notes import prompt_notes, unseen
 
@@ -117,43 +137,59 @@ def _one_prompt(encoding: "Encoding", differs: set[int], model: ModelView) -> bo
     return bool(marked)
 
 
-def _differences(encoding: "Encoding", second: "Encoding | None") -> set[int]:
+def _differences(encoding: "Tokenized", second: "Tokenized | None") -> set[int]:
     if second is None:
         return set()
-    return {i for i, same in enumerate(encoding.ids == second.ids) if not same}
+    shared = min(len(encoding.ids), len(second.ids))
+    longest = max(len(encoding.ids), len(second.ids))
+    differ = {i for i in range(shared) if encoding.ids[i] != second.ids[i]}
+    return differ | set(range(shared, longest))
 
 
-def _compared(encoding: "Encoding", second: "Encoding", differs: set[int]) -> str:
+def _compared(encoding: "Tokenized", second: "Tokenized", differs: set[int]) -> str:
+    count = max(len(encoding.ids), len(second.ids))
     if not differs:
-        return "Both prompts become the same 77 tokens: to the model they are one prompt."
+        return f"Both prompts become the same {count} tokens: to the model they are one prompt."
     first = min(differs)
-    places = "1 position holds" if len(differs) == 1 else f"{len(differs)} of 77 positions hold"
+    many = f"{len(differs)} of {count} positions hold"
+    places = "1 position holds" if len(differs) == 1 else many
+    said = f"{places} another token, the first at position {first}. "
+    causal = getattr(encoding, "causal", None)
+    if causal is None:
+        return said
+    if not causal:
+        return (
+            said + "T5 reads in both directions: any of the vectors may differ, those of equal "
+            "tokens too."
+        )
     before = "that of position 0 is" if first == 1 else f"those of positions 0 to {first - 1} are"
     return (
-        f"{places} another token, the first at position {first}. CLIP reads from left to right "
-        f"only: of the vectors, {before} the same for both, and all {77 - first} from there on "
-        "may differ, the pads too."
+        f"{said}CLIP reads from left to right only: of the vectors, {before} the same for both, "
+        f"and all {count - first} from there on may differ, the pads too."
     )
 
 
-def _tensors(encoding: "Encoding", model: ModelView) -> None:
+def _tensors(encoding: "Tokenized", model: ModelView, reader: Reader) -> None:
     from dashboard.views.tokens.pieces import grid_html
     from sdlab.text.notes import unseen
     from sdlab.text.tokens import unique_tokens
 
-    table = encoding.tokens
+    table, count = encoding.tokens, len(encoding.ids)
+    first = max(SHOWN, encoding.end + 1)
+    cells = table[table["position"] < first]
+    rest = f" Shown are the first {first}; the rest are pads." if count > first else ""
     ids, mask = st.columns(2, gap="medium")
     with ids:
-        st.markdown("**Token ids**, int64 [1, 77]")
-        st.html(grid_html(table, "id", "Token ids by position, eleven a row"))
-        st.caption(_ABOUT_IDS)
+        st.markdown(f"**Token ids**, int64 [1, {count}]")
+        st.html(grid_html(cells, "id", "Token ids by position, eleven a row"))
+        st.caption(_ABOUT_IDS.format(count=_ALWAYS.get(reader.name, count)) + rest)
     with mask:
-        st.markdown("**Attention mask**, int64 [1, 77]")
-        st.html(grid_html(table, "mask", "Attention mask by position, eleven a row"))
+        st.markdown(f"**Attention mask**, int64 [1, {count}]")
+        st.html(grid_html(cells, "mask", "Attention mask by position, eleven a row"))
         st.caption(_ABOUT_MASK[encoding.masks_pads])
     every, unique = st.tabs(["By position", "Unique tokens"])
     with every:
         shown = table.assign(unseen=unseen(table)) if model.name == EMBEDDED else table
         show_table(shown, "tokens", "One row a position; what was cut comes last.")
     with unique:
-        show_table(unique_tokens(table), "unique_tokens", "The counts add up to 77.")
+        show_table(unique_tokens(table), "unique_tokens", f"The counts add up to {count}.")

@@ -1,4 +1,4 @@
-"""Prompts drawn as the pieces that CLIP cuts them into, and the two tensors as compact grids.
+"""Prompts drawn as the pieces they are cut into, and the two tensors as compact grids.
 
 All of it is HTML made of a ``tokens`` table; colours follow the theme, and nothing is told by
 colour alone: kinds are written out, what was cut is struck out, and each piece says what it is.
@@ -41,12 +41,14 @@ def pieces_html(
         previous = key
         if row["kind"] == "end":
             boxes += _pads(table, differs)
+    if not (rows["kind"] == "end").any():
+        boxes += _pads(table, differs)
     inner = "".join(f"<span {how}>{''.join(parts)}</span>" for how, parts in boxes)
     return f'{style(__file__)}<div class="pieces" role="list">{inner}</div>'
 
 
 def grid_html(table: "pd.DataFrame", column: str, caption: str) -> str:
-    """Return a tensor of the 77 positions as a grid of seven rows.
+    """Return a tensor of the positions as a grid, eleven a row.
 
     Args:
         table: As ``sdlab.tokens`` gives it.
@@ -75,7 +77,7 @@ def _box(number: int, cut: bool) -> str:
 
 def _piece(row: dict[Any, Any], unseen: bool, differs: bool) -> str:
     marks = f"{' unseen' if unseen else ''}{' differs' if differs else ''}"
-    is_text = row["kind"] == "word"
+    is_text = row["kind"] not in ("start", "end", "pad")
     text = row["text"] if is_text else row["kind"]
     partial = is_text and text.replace(" ", "").isalnum() and text.upper() == text != text.lower()
     about = _about(row, unseen, differs)
@@ -92,9 +94,9 @@ def _pads(table: "pd.DataFrame", differs: Collection[int]) -> list[tuple[str, li
     if pads.empty:
         return []
     first, last = int(pads["position"].iloc[0]), int(pads["position"].iloc[-1])
-    id_ = int(pads["id"].iloc[0])
+    id_, mask = int(pads["id"].iloc[0]), int(pads["mask"].iloc[0])
     other = sum(p in differs for p in pads["position"])
-    about = f"{len(pads)} pads, positions {first} to {last}, id {id_}, mask 0"
+    about = f"{len(pads)} pads, positions {first} to {last}, id {id_}, mask {mask}"
     about += f"; at {other} of them the other prompt holds another token" if other else ""
     piece = (
         f'<span class="piece{" differs" if other else ""}" role="listitem" title="{about}" '

@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MEANINGS = {
-    "position": "Place in the sequence, from 0; past 76 for what was cut",
-    "id": "Number of the entry in CLIP's vocabulary of 49,408",
-    "piece": "The vocabulary entry as it is stored; </w> closes a word",
+    "position": "Place in the sequence, from 0; past the last for what was cut",
+    "id": "Number of the entry in the tokenizer's vocabulary, CLIP's of 49,408",
+    "piece": "The vocabulary entry as it is stored; </w> closes a word, \u2581 begins one",
     "text": "The piece in plain letters, or its bytes in hex",
     "word": "The word of the prompt it belongs to",
     "word_index": "Number of that word, from 0",
-    "kind": "start, word, end or pad",
-    "mask": "1 where the tokenizer's attention mask is on",
-    "cut": "Whether the 77-token limit cut it off",
+    "kind": "start, word, end or pad; template for what the pipeline writes around the prompt",
+    "mask": "1 where the attention mask is on",
+    "cut": "Whether the length limit cut it off",
     "first": "First character of the prompt that it was made from",
     "last": "The character after the last one",
     "unseen": "Whether the embedded model never saw the word in training",

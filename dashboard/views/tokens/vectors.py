@@ -7,14 +7,25 @@ from dashboard.shell.messages import explained
 from dashboard.views.tokens.data import Reader, encoded, nearest_entries
 from dashboard.views.tokens.tables import csv_of
 
+LONGEST = 98  # positions of a triangle: a chart takes 5,000 cells
 SPACES = {"contextual": "contextual embedding", "token": "token embedding"}
-_ABOUT = (
+_ROW = (
     "A **token embedding** is a row of a table: the same for a word at any position. The "
-    "**contextual embedding** is the encoder's output, one vector a position; the U-Net is given "
-    "all 77 of them. CLIP's text encoder is causal: a position sees what comes before it and "
-    "nothing of what follows, so the start token's vector is the same for every prompt, and the "
-    "end token's is the first that has seen all words."
+    "**contextual embedding** is the encoder's output, one vector a position; "
 )
+_ALL = "the network is given all {count} of them. "
+_POOLED = (
+    "this model's network is given none of these {count}, only **one vector of the whole prompt**, "
+    "made of the end token's; it reads the words by its other text encoder. "
+)
+_DIRECTION = {
+    True: "CLIP's text encoder is causal: a position sees what comes before it and nothing of what "
+    "follows, so the start token's vector is the same for every prompt, and the end token's is the "
+    "first that has seen all words.",
+    False: "T5's encoder reads in both directions: every vector has seen the whole prompt. It has "
+    "no start token and no vector of the whole prompt; where a word stands it learns in the "
+    "attention alone.",
+}
 _ABOUT_NEAREST = (
     "By cosine with the rows of the token embedding table, the only vectors that every vocabulary "
     "entry has. The encoder was never trained to return to these rows, so expect low cosines for "
@@ -31,14 +42,21 @@ def vectors_section(reader: Reader, prompt: str, other: str) -> None:
         prompt: What is looked at.
         other: The prompt to compare with; "" for the empty one.
     """
-    st.markdown(_ABOUT)
     with explained():
+        _about(reader, prompt)
         _norms(reader, prompt, other)
         cosines, entries = st.columns([3, 2], gap="large")
         with cosines:
             _cosines(reader, prompt)
         with entries:
             _nearest(reader, prompt)
+
+
+def _about(reader: Reader, prompt: str) -> None:
+    encoding = encoded(reader, prompt)
+    use = _POOLED if encoding.pooled else _ALL
+    count = len(encoding.ids)
+    st.markdown(f"{_ROW}{use.format(count=count)}{_DIRECTION[encoding.causal]}")
 
 
 def _norms(reader: Reader, prompt: str, other: str) -> None:
@@ -56,15 +74,18 @@ def _norms(reader: Reader, prompt: str, other: str) -> None:
             (charts.difference(against, name), f"Difference of each position from {name}"),
         ):
             st.altair_chart(chart, width="stretch", alt=alt)
-    st.caption(_compared(int(against["same_so_far"].sum()), name))
+    equal = int(against["same_so_far"].sum())
+    st.caption(_compared(equal, len(against), name, encoding.causal))
     with st.container(horizontal=True):
         csv_of(table, "norms", "Norms (CSV)")
         csv_of(against, "difference", "Difference (CSV)")
 
 
-def _compared(equal: int, name: str) -> str:
-    if equal == 77:
+def _compared(equal: int, count: int, name: str, causal: bool) -> str:
+    if equal == count:
         return f"This is {name}: every position holds the same token."
+    if not causal:
+        return f"Compared with {name}: any position may differ, since each has seen all words."
     which = "position 0 is" if equal == 1 else f"positions 0 to {equal - 1} are"
     return (
         f"Compared with {name}: {which} equal by causality, whatever follows. The pads differ too: "
@@ -79,8 +100,10 @@ def _cosines(reader: Reader, prompt: str) -> None:
     encoding = encoded(reader, prompt)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         space = _space("Between", "tokens.cosines", "contextual")
-        every = bound().toggle("All 77 positions", key="tokens.cosines_all")
-    last = None if every else encoding.end
+        every = encoding.causal and bound().toggle(
+            f"All {len(encoding.ids)} positions", key="tokens.cosines_all"
+        )
+    last = None if every else min(encoding.end, LONGEST - 1)
     chart = cosine_map(cosine_table(encoding, space, last), f"Cosine of {SPACES[space]}s")
     st.altair_chart(chart, width="stretch", alt=f"Cosine between every two {SPACES[space]}s")
     with st.container(horizontal=True, vertical_alignment="center"):

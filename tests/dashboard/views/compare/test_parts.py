@@ -5,21 +5,25 @@ import os
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from dashboard.views.compare import asked_comparisons as notes
 from dashboard.views.compare import chart_tables
 from dashboard.views.compare.files import python_code
 from dashboard.views.compare.forecast import power
-from dashboard.views.compare.form import DEFAULTS
+from dashboard.views.compare.form import DEFAULTS, as_parameters
 from dashboard.views.compare.result import ranked
 from dashboard.views.compare.rows import FIRST, entrant_of, short_names, text_of, whole_numbers
 from dashboard.views.compare.viewer import opening
+from dashboard.widgets.pipeline_controls import address_of
+from dashboard.widgets.typed import parse_options
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.fairness import profile
 from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.comparing.significance import resolution
 from sdlab.errors import StoreError
+from sdlab.experiment.picture import Picture
 from tests.dashboard.compare_tables import comparison_tables
 
 # Texts, numbers, reductions.
@@ -171,3 +175,18 @@ def test_the_python_makes_the_same_comparison():
     exec(code, {"made": lambda **fields: said.update(fields), "Entrant": Entrant})
     entrants = tuple(Entrant(e) if isinstance(e, str) else e for e in said.pop("entrants"))
     assert Comparison(entrants, **said) == comparison
+
+
+def test_the_address_of_a_comparison_holds_its_further_fields():
+    picture = Picture.of(Image.new("RGB", (16, 8), "red"))
+    comparison = Comparison(
+        ("heun",), ("a sun",), image=picture, strength=0.5, prompt_2="two",
+        max_sequence_length=77, pipeline_options={"clip_skip": 1, "word": "a"},
+    )  # fmt: skip
+    found = as_parameters("compare", comparison)
+    further = {name: found[f"compare.{name}"] for name in ("image", "strength", "prompt_2")}
+    assert further == {"image": picture.hash, "strength": "0.5", "prompt_2": "two"}
+    assert found["compare.max_sequence_length"] == "77"
+    options = parse_options(found["compare.pipeline_options"])
+    assert options == dict(comparison.pipeline_options)
+    assert not address_of(Comparison(("heun",), ("a sun",)))

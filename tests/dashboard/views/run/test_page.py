@@ -3,12 +3,16 @@
 import re
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import sdlab
 from dashboard.views.run.page import python_code
 from dashboard.widgets.run_stage import _made
 from sdlab.experiment.experiment import Experiment
+from sdlab.runs.pictures import save_pictures
+
+PICTURE = {"hash": "0123456789abcdef", "width": 8, "height": 8}
 
 
 def _line(fields):
@@ -39,6 +43,18 @@ def test_the_line_of_facts_tells_experiments_apart():
         {"curve": "karras", "curve_options": {"rho": 5.0}},
         {"curve": "karras", "curve_options": {"rho": 7.0}},
         {"fast": True},
+        {"image": PICTURE},
+        {"image": PICTURE, "strength": 0.5},
+        {"image": PICTURE, "mask_image": {**PICTURE, "mode": "L"}},
+        {"control_image": PICTURE},
+        {"control_image": PICTURE, "controlnet_conditioning_scale": 0.5},
+        {"prompt_2": "two"},
+        {"prompt_3": "two"},
+        {"negative_prompt_2": "two"},
+        {"negative_prompt_3": "two"},
+        {"true_cfg_scale": 3.0},
+        {"max_sequence_length": 77},
+        {"pipeline_options": {"clip_skip": 1}},
     ]
     lines = [line(**change) for change in changes]
     assert len(set(lines)) == len(changes)
@@ -77,10 +93,23 @@ def test_the_python_lines_make_the_same_experiment():
         prompt="a 'cat'\n", seed=2**64 - 1, solver="heun", curve="karras",
         curve_options={"rho": 5.0}, width=96,
     )  # fmt: skip
+    assert made_again(experiment) == experiment
+
+
+def test_the_python_lines_name_the_files_of_pictures(tmp_path, monkeypatch):
+    picture = Image.new("RGB", (16, 8), "red")
+    experiment = Experiment(prompt="a cat", image=picture, strength=0.5, prompt_2="two")
+    save_pictures(experiment, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert made_again(experiment) == experiment
+
+
+def made_again(experiment):
+    """The experiment that the lines make."""
     code = python_code(experiment.to_dict())
     made = {}
     body = code.split("model = sdlab.load()\n")[1].split("run = ")[0]
     import sdlab
 
     exec(body, {"sdlab": sdlab}, made)
-    assert made["experiment"] == experiment
+    return made["experiment"]

@@ -1,6 +1,7 @@
 """The Tokens page by AppTest, with the real embedded model behind the real worker."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -14,6 +15,7 @@ from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
 from sdlab.shipped import FOLDER as EMBEDDED
 from tests.dashboard.conftest import run_until
+from tests.text import pipelines
 from tests.tracing.pipelines import xl
 
 
@@ -182,3 +184,69 @@ def test_a_model_of_two_tokenizers_shows_either(page, monkeypatch):
     second = page.dataframe[0].value
     assert first["id"].tolist()[:7] == second["id"].tolist()[:7]
     assert set(first["id"][7:]) == {49407} and set(second["id"][7:]) == {0}
+
+
+class Holding:
+    """A worker that holds a pipeline."""
+
+    def __init__(self, view, pipeline):
+        self.model = SimpleNamespace(pipeline=pipeline)
+        name = type(pipeline).__name__
+        self.view = LabView(model=replace(view, name=name, hash=name))
+
+    def status(self):
+        return self.view
+
+    def ask(self, function, *_, **__):
+        with torch.no_grad():
+            return function(self.model)
+
+
+def holding(page, monkeypatch, pipeline):
+    from dashboard.views.tokens import data as token_data
+
+    held = Holding(lab().status().model, pipeline)
+    monkeypatch.setattr(token_data, "lab", lambda: held)
+    return page.run()
+
+
+def test_the_third_tokenizer_of_stable_diffusion_3_is_t5s(page, monkeypatch):
+    holding(page, monkeypatch, pipelines.sd3())
+    which = page.segmented_control(key="tokens.part")
+    assert which.options == ["the first, CLIP", "the second, CLIP", "the third, T5"]
+    which.set_value("text_encoder_3").run()
+    assert not page.exception and not page.error
+    (shown,) = pieces(page)
+    assert "pad &times; 250" in shown and "parrot" in shown
+    said = " ".join(m.value for m in page.markdown)
+    assert "int64 [1, 256]" in said and "no causal mask" in said and "both directions" in said
+    assert any("Shown are the first 77; the rest are pads" in c.value for c in page.caption)
+    assert len(page.get("vega_lite_chart")) == 8 and not page.get("toggle")
+    page.text_area(key="tokens.other").set_value("a parrot in the snow").run()
+    assert not page.exception and not page.error
+    assert any("T5 reads in both directions" in m.value for m in page.markdown)
+
+
+def test_a_longer_prompt_than_clip_takes_is_drawn_whole_for_t5(page, monkeypatch):
+    holding(page, monkeypatch, pipelines.flux())
+    page.segmented_control(key="tokens.part").set_value("text_encoder_2").run()
+    page.text_area(key="tokens.prompt").set_value("a parrot " * 60).run()
+    assert not page.exception and not page.error and not page.warning
+    assert all(len(c.proto.data.data or b"") < 10**7 for c in page.get("vega_lite_chart"))
+
+
+def test_a_clip_of_which_only_one_vector_is_used_says_so(page, monkeypatch):
+    holding(page, monkeypatch, pipelines.flux())
+    assert not page.exception and not page.error
+    assert any("one vector of the whole prompt" in m.value for m in page.markdown)
+
+
+def test_a_language_models_tokens_are_shown_with_their_template(page, monkeypatch):
+    holding(page, monkeypatch, pipelines.qwen())
+    assert not page.exception and not page.error
+    (shown,) = pieces(page)
+    assert "parrot" in shown and ", template, mask 1" in shown
+    assert "another kind than CLIP" in page.info[0].value
+    assert [h.value for h in page.header] == ["What the text encoder reads"]
+    page.text_area(key="tokens.other").set_value("a dog").run()
+    assert not page.exception and not page.error

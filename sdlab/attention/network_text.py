@@ -1,0 +1,143 @@
+"""The text of a transformer's call: how long it is, and what its positions hold."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sdlab.attention.layouts_known import Layout
+from sdlab.errors import ModelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+    from sdlab.text.pipeline_tokens import PromptText
+
+Arguments = Mapping[str, Any]
+
+
+class Text(NamedTuple):
+    """How many tokens of the text, and of other pictures, a call brings into the attention.
+
+    Attributes:
+        length: Tokens of the text, of the row that has most.
+        rows: Tokens of each row's text, where the rest of the row follows at once.
+        given: Positions of the text that each row was given; None for ``length`` of all rows.
+        others: Tokens of other pictures, after the picture's own.
+    """
+
+    length: int
+    rows: tuple[int, ...] | None = None
+    given: tuple[int, ...] | None = None
+    others: int = 0
+
+
+def bound(network: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+    """Return a call's arguments by name."""
+    given = inspect.signature(network.forward).bind_partial(*args, **kwargs).arguments
+    return {**given, **given.get("kwargs", {})}
+
+
+def text_of(network: Any, layout: Layout, arguments: Arguments) -> Text:
+    """Return how long the text of a call is.
+
+    Args:
+        network: The transformer.
+        layout: Of its class.
+        arguments: Of the call, by name.
+
+    Raises:
+        ModelError: If the call has no text, or what else it has cannot be told apart.
+    """
+    parts = _parts(network, layout, arguments)
+    others = _others(layout, arguments)
+    if isinstance(parts[0], (list, tuple)):
+        if any(isinstance(one, (list, tuple)) for one in parts[0]):
+            raise ModelError(
+                f"{type(network).__name__} is given several texts for one picture, which the"
+                " recorder of attention does not read."
+            )
+        given = tuple(len(one) for one in parts[0])
+        return Text(max(given), given=given, others=others)
+    length = sum(int(part.shape[1]) for part in parts)
+    mask = arguments.get(layout.mask) if layout.mask else None
+    if mask is None:
+        return Text(length, others=others)
+    rows = tuple(int(count) for count in mask.sum(dim=1).tolist())
+    return Text(max(rows), rows, (length,) * len(rows), others)
+
+
+def network_text(network: Any, arguments: Arguments, row: int) -> "list[Tensor]":
+    """Return the text of one row of a call, each part [L, D], in the order of its positions.
+
+    Args:
+        network: The transformer.
+        arguments: Of the call, by name.
+        row: Number of the row.
+
+    Raises:
+        ModelError: If its class is not known, or the call has no text.
+    """
+    from sdlab.attention.layouts import layout_of
+
+    return [part[row] for part in _parts(network, layout_of(network), arguments)]
+
+
+def network_tokens(
+    texts: "Sequence[PromptText]",
+    network: Any,
+    arguments: Arguments,
+    row: int,
+    negative: bool = False,
+) -> "pd.DataFrame":
+    """Return the token table of one row of a call: a row for each position of the text.
+
+    Args:
+        texts: The run's prompts, see ``sdlab.text.pipeline_tokens.prompt_texts``.
+        network: The transformer.
+        arguments: Of the call, by name.
+        row: Number of the row.
+        negative: Whether that row is the negative prompt's half.
+
+    Raises:
+        ModelError: If its class is not known, or the call has no text.
+    """
+    import pandas as pd
+
+    from sdlab.text.sequence import text_sequence
+
+    tables = [text_sequence(texts, p, negative) for p in network_text(network, arguments, row)]
+    whole = pd.concat(tables, ignore_index=True)
+    whole["position"] = range(len(whole))
+    return whole
+
+
+def _parts(network: Any, layout: Layout, arguments: Arguments) -> list[Any]:
+    parts = [arguments.get(name) for name in layout.text]
+    if any(part is None for part in parts):
+        names = " and ".join(layout.text)
+        raise ModelError(f"{type(network).__name__} was called without {names}, its text.")
+    return parts
+
+
+def _others(layout: Layout, arguments: Arguments) -> int:
+    """Return how many tokens of other pictures follow those of the picture.
+
+    Raises:
+        ModelError: If they stand elsewhere.
+    """
+    ids = arguments.get(layout.ids) if layout.ids else None
+    if ids is None:
+        return 0
+    if isinstance(ids, (list, tuple)):  # of each row the (frames, h, w) of each picture
+        shapes = ids[0] if isinstance(ids[0], (list, tuple)) and ids[0] else [ids[0]]
+        shapes = shapes if isinstance(shapes[0], (list, tuple)) else [shapes]
+        return sum(frames * height * width for frames, height, width in shapes[1:])
+    which = (ids[0] if ids.ndim == 3 else ids)[:, 0]
+    own = int((which == 0).sum())
+    if bool((which[:own] != 0).any()):
+        raise ModelError(
+            "Another picture stands before this one in the sequence, which the recorder of"
+            " attention does not read."
+        )
+    return len(which) - own
