@@ -54,7 +54,8 @@ def kind_mass(frame: pd.DataFrame, x: str, whole: bool = True) -> alt.LayerChart
         scale=alt.Scale(domain=list(KIND_NAMES.values()), range=list(KIND_COLORS)),
         legend=legend(),
     )
-    tips = [alt.Tooltip("name:N", title="to"), value_tooltip("mass", "share"), *where_tooltips()]
+    tips = [alt.Tooltip("name:N", title="to"), value_tooltip("mass", "share")]
+    tips += where_tooltips(rows)
     scale = alt.Scale(domain=[0, 1]) if whole else alt.Scale(zero=True)
     axis = "share of attention" if whole else MAXIMUM
     y = alt.Y("mass:Q", title=axis, scale=scale, stack=True)

@@ -2,14 +2,20 @@
 
 Altair draws an empty chart when a column is missing, so ``require`` raises first. Time runs from
 left to right on every axis: sigma and timestep fall during sampling, so theirs are reversed.
+
+Flow matching starts at t = 1, where sigma is infinite: such a row is drawn at the chart's edge
+(``edged``), and its tooltip says "infinite".
 """
 
 from collections.abc import Sequence
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 AXES = ("step", "sigma", "timestep")
+FLOW_AXES = (*AXES, "flow_time")
+BEYOND = 3.0  # how many times the largest sigma above it the edge lies
 MAX_ROWS = 5000
 HEIGHT = 270
 _DECADES = [10.0**power for power in range(-4, 5)]
@@ -18,6 +24,7 @@ _X_TITLES = {
     "step": "solver step",
     "sigma": "noise level sigma (log scale)",
     "timestep": "training timestep",
+    "flow_time": "flow time t",
 }
 _LABELS = {
     "step": ("step", "d"),
@@ -43,17 +50,30 @@ def require(frame: pd.DataFrame, columns: Sequence[str], chart: str) -> pd.DataF
         raise ValueError(
             f"The chart '{chart}' got {len(frame)} rows; at most {MAX_ROWS}. Reduce them first."
         )
-    return frame[list(dict.fromkeys(columns))]
+    own = [name for name in ("flow_time",) if name in frame.columns]
+    return frame[list(dict.fromkeys([*columns, *own]))]
+
+
+def axes_of(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the horizontal axes on which the rows of a table can be placed."""
+    return FLOW_AXES if "flow_time" in frame.columns else AXES
+
+
+def with_time(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of flow matching with its column ``flow_time``, t = sigma / (1 + sigma)."""
+    sigma = frame["sigma"].to_numpy(dtype=float)
+    with np.errstate(divide="ignore"):
+        return frame.assign(flow_time=1.0 / (1.0 + 1.0 / sigma))
 
 
 def x_axis(name: str) -> alt.X:
-    """Return the horizontal axis ``step``, ``sigma`` or ``timestep``; for frames from ``placed``.
+    """Return the horizontal axis, one of ``FLOW_AXES``; for frames from ``placed``.
 
     Raises:
         ValueError: If the name is another.
     """
-    if name not in AXES:
-        raise ValueError(f"axis must be one of {', '.join(AXES)}, got {name!r}.")
+    if name not in FLOW_AXES:
+        raise ValueError(f"axis must be one of {', '.join(FLOW_AXES)}, got {name!r}.")
     title = _X_TITLES[name]
     if name == "step":
         return alt.X("at:Q", title=title, axis=alt.Axis(format="d", tickMinStep=1, grid=False))
@@ -61,19 +81,55 @@ def x_axis(name: str) -> alt.X:
     axis = alt.Axis(format="d", grid=False, tickCount=6, labelOverlap="greedy")
     if name == "sigma":
         axis = decades(grid=False)
+    elif name == "flow_time":
+        axis = alt.Axis(format="~g", grid=False, tickCount=6)
     return alt.X(f"{name}:Q", title=title, scale=scale, axis=axis)
 
 
 def placed(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with a column ``at``: the step, its evaluations spread evenly over it.
 
-    Heun's two evaluations of step 3 are at 3 and 3.5, so that a line always goes to the right.
+    Heun's two evaluations of step 3 are at 3 and 3.5, so that a line always goes to the right. What
+    is infinite comes to the edge; see ``edged``.
     """
+    frame = edged(frame)
     calls = frame[["evaluation", "step"]].drop_duplicates().sort_values("evaluation")
     group = calls.groupby("step")["evaluation"]
     share = group.cumcount() / group.transform("size")
     at = pd.Series((calls["step"] + share).to_numpy(), index=calls["evaluation"])
     return frame.assign(at=frame["evaluation"].map(at))
+
+
+def edged(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with infinite noise moved to the charts' edge.
+
+    Sigma comes to ``BEYOND`` times the largest other one, log-SNR and SNR to where they then are.
+    What is moved has its true values in words in a column ``_told``. A frame without infinite noise
+    comes back as it is.
+    """
+    if "sigma" not in frame.columns:
+        return frame
+    infinite = np.isposinf(frame["sigma"].to_numpy(dtype=float))
+    if not infinite.any():
+        return frame
+    rest = frame.loc[~infinite, "sigma"]
+    edge = BEYOND * float(rest.max()) if len(rest) and rest.max() > 0 else 100.0
+    places = {"sigma": edge, "log_snr": -2.0 * np.log(edge), "snr_db": -20.0 * np.log10(edge)}
+    moved = frame.copy()
+    for name, place in places.items():
+        if name in frame.columns:
+            word = "infinite" if name == "sigma" else "-infinite"
+            told = frame[name].map("{:.4g}".format).mask(infinite, word)
+            moved[name] = frame[name].mask(infinite, place)
+            moved[f"{name}_told"] = told
+    return moved
+
+
+def told_tooltip(frame: pd.DataFrame, field: str, title: str, format: str = ".4g") -> alt.Tooltip:
+    """Return the tooltip of a field, in words where some of it was moved to the edge."""
+    if f"{field}_told" in frame.columns:
+        return alt.Tooltip(f"{field}_told:N", title=title)
+    return alt.Tooltip(f"{field}:Q", title=title, format=format)
 
 
 def decades(grid: bool = True) -> alt.Axis:
@@ -102,9 +158,11 @@ def legend() -> alt.Legend:
     return alt.Legend(orient="top", titleOrient="left", offset=4, symbolOpacity=1)
 
 
-def where_tooltips() -> list[alt.Tooltip]:
-    """Return the tooltips that say which evaluation a mark shows."""
-    return [alt.Tooltip(f"{n}:Q", title=t, format=f) for n, (t, f) in _LABELS.items()]
+def where_tooltips(frame: pd.DataFrame) -> list[alt.Tooltip]:
+    """Return the tooltips that say which evaluation a mark shows; for frames from ``placed``."""
+    tips = [told_tooltip(frame, n, t, f) for n, (t, f) in _LABELS.items()]
+    time = [alt.Tooltip("flow_time:Q", title="flow time t", format=".4g")]
+    return tips + time * ("flow_time" in frame.columns)
 
 
 def value_tooltip(field: str, title: str) -> alt.Tooltip:
@@ -130,7 +188,7 @@ def lines(
 
     Args:
         frame: The rows; must hold ``where_columns()`` and the fields of ``y`` and ``color``.
-        x: ``step``, ``sigma`` or ``timestep``.
+        x: One of ``FLOW_AXES``.
         y: The vertical axis, with its title and unit.
         title: The chart's heading.
         tooltip: What a mark's value is called.
@@ -142,13 +200,13 @@ def lines(
     )
     series = alt.Undefined if color is None else color
     ink = alt.Undefined if fixed is None else fixed
-    tips = [tooltip, *where_tooltips()]
+    frame = placed(frame)
+    tips = [tooltip, *where_tooltips(frame)]
     if color is not None:
         tips.insert(
             0,
             alt.Tooltip(str(color["shorthand"]).partition(":")[0], type="nominal", title="series"),
         )
-    frame = placed(frame)
     base = alt.Chart(frame).encode(x=x_axis(x), y=y, tooltip=tips, color=series)
     line = base.mark_line(strokeWidth=2, color=ink).encode(order=alt.Order("evaluation:Q"))
     dots = base.mark_circle(color=ink).encode(

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, layered, require
+from dashboard.charts.base import HEIGHT, edged, layered, require, told_tooltip
 from dashboard.charts.many import legend_columns
 
 COSTS = {"nfe": "evaluations of the denoiser", "num_steps": "solver steps"}
@@ -89,13 +89,13 @@ def paths(
     """
     columns = ("particle", "step", "sigma", "x", "y", "true_x", "true_y")
     rows = require(table, columns, "paths")
-    rows = rows[rows["step"] <= step]
+    rows = edged(rows[rows["step"] <= step])
     cells = require(density, ("x", "y", "density"), "density")
     reach = float(cells["x"].max() + (cells["x"].iloc[1] - cells["x"].iloc[0]) / 2)
     scale = alt.Scale(domain=[-reach, reach], nice=False)
     axis = alt.Axis(grid=False, tickCount=5)
-    x = alt.X("x:Q", title="first coordinate (VP)", scale=scale, axis=axis)
-    y = alt.Y("y:Q", title="second coordinate (VP)", scale=scale, axis=axis)
+    x = alt.X("x:Q", title=f"first coordinate ({_coordinates(rows)})", scale=scale, axis=axis)
+    y = alt.Y("y:Q", title=f"second coordinate ({_coordinates(rows)})", scale=scale, axis=axis)
     picture = pd.DataFrame({"x": [0.0], "y": [0.0], "url": [_picture(cells)]})
     cloud = alt.Chart(picture).mark_image(width=SIDE, height=SIDE).encode(x=x, y=y, url="url:N")
     base = alt.Chart(rows).encode(x=x, y=y)
@@ -105,7 +105,7 @@ def paths(
     tooltip = [
         alt.Tooltip("particle:N", title="particle"),
         alt.Tooltip("step:Q", title="step", format="d"),
-        alt.Tooltip("sigma:Q", title="sigma", format=".4g"),
+        told_tooltip(rows, "sigma", "sigma"),
         alt.Tooltip("x:Q", format=".3f"),
         alt.Tooltip("y:Q", format=".3f"),
     ]
@@ -122,6 +122,10 @@ def paths(
     )
 
 
+def _coordinates(rows: pd.DataFrame) -> str:
+    return "x_t" if "flow_time" in rows.columns else "VP"
+
+
 def drift(table: pd.DataFrame, step: int, color: str = _PATHS) -> alt.LayerChart:
     """Return how far the particles are from the truth at each step; ``step`` is marked.
 
@@ -130,16 +134,16 @@ def drift(table: pd.DataFrame, step: int, color: str = _PATHS) -> alt.LayerChart
         step: The step to mark.
         color: The solver's colour.
     """
-    rows = require(table, ("step", "sigma", "distance", "worst"), "drift")
+    rows = edged(require(table, ("step", "sigma", "distance", "worst"), "drift"))
     x = alt.X("step:Q", title="solver step", axis=alt.Axis(format="d", tickMinStep=1, grid=False))
     tooltip = [
         alt.Tooltip("step:Q", title="step", format="d"),
-        alt.Tooltip("sigma:Q", title="sigma", format=".4g"),
+        told_tooltip(rows, "sigma", "sigma"),
         alt.Tooltip("distance:Q", title="median distance", format=".3g"),
         alt.Tooltip("worst:Q", title="largest distance", format=".3g"),
     ]
     base = alt.Chart(rows).encode(x=x, tooltip=tooltip)
-    y = alt.Y("distance:Q", title="distance from the truth (VP)")
+    y = alt.Y("distance:Q", title=f"distance from the truth ({_coordinates(rows)})")
     area = base.mark_area(color=color, opacity=0.18).encode(y=alt.Y("distance:Q"), y2="worst:Q")
     line = base.mark_line(color=color, strokeWidth=2).encode(y=y)
     dots = base.mark_circle(color=color, size=30, opacity=1).encode(y=y)

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import decades, layered, require, value_tooltip
+from dashboard.charts.base import decades, edged, layered, require, told_tooltip
 from dashboard.charts.many import legend_height, many_lines
 
 HEIGHT = 380
@@ -60,7 +60,7 @@ def per_step(
     check("x", x, _ACROSS)
     title, unit = MEASURES[measure]
     columns = ("entrant", "step", "evaluation", "share", "sigma", measure)
-    rows = placed(require(steps, columns, title))
+    rows = edged(placed(require(steps, columns, title)))
     log = measure in _LOGARITHMIC
     rows = rows.dropna(subset=[measure])
     rows = rows[rows[measure] > SMALLEST] if log else rows
@@ -76,10 +76,10 @@ def per_step(
     )
     tips = [
         alt.Tooltip("entrant:N", title="sampler"),
-        value_tooltip(measure, title[0].lower() + title[1:]),
+        told_tooltip(rows, measure, title[0].lower() + title[1:]),
         alt.Tooltip("step:Q", title="step", format="d"),
         alt.Tooltip("evaluation:Q", title="evaluation", format="d"),
-        value_tooltip("sigma", "sigma"),
+        told_tooltip(rows, "sigma", "sigma"),
     ]
     present = {name: colors[name] for name in colors if name in set(rows["entrant"])}
     points = alt.Chart(rows).encode(x=_across(x), y=vertical, tooltip=tips)

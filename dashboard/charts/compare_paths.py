@@ -6,7 +6,7 @@ from typing import TypeVar
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.base import layered, require, value_tooltip
+from dashboard.charts.base import edged, layered, require, told_tooltip, value_tooltip
 from dashboard.charts.compare import titled
 from dashboard.charts.many import legend_height, many_lines
 
@@ -31,14 +31,14 @@ def trajectories(
         ValueError: If a column is missing or there are too many rows.
     """
     columns = ("entrant", "evaluation", "sigma", "pc1", "pc2", "share1", "share2")
-    rows = require(paths, columns, "trajectories").dropna(subset=["pc1", "pc2"])
+    rows = edged(require(paths, columns, "trajectories").dropna(subset=["pc1", "pc2"]))
     x = _axis(alt.X, rows, "pc1", "share1", "first")
     y = _axis(alt.Y, rows, "pc2", "share2", "second")
     present = {name: colors[name] for name in colors if name in set(rows["entrant"])}
     tips = [
         alt.Tooltip("entrant:N", title="sampler"),
         alt.Tooltip("evaluation:Q", title="evaluation", format="d"),
-        value_tooltip("sigma", "sigma"),
+        told_tooltip(rows, "sigma", "sigma"),
         value_tooltip("pc1", "first component"),
         value_tooltip("pc2", "second component"),
     ]

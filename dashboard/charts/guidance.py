@@ -11,7 +11,8 @@ HALVES = {"eps_cond_norm": "with the prompt", "eps_uncond_norm": "without"}
 def eps_norms(steps: pd.DataFrame, x: str) -> alt.LayerChart:
     """Return the norm of the predicted noise with and without the prompt; one line without CFG."""
     frame = require(steps, where_columns(*HALVES), "noise norms")
-    long = frame.melt(where_columns(), list(HALVES), "half", "norm").dropna(subset=["norm"])
+    places = [name for name in frame.columns if name not in HALVES]
+    long = frame.melt(places, list(HALVES), "half", "norm").dropna(subset=["norm"])
     long["half"] = long["half"].map(HALVES)
     color = alt.Color("half:N", title="eps", sort=list(HALVES.values()), legend=legend())
     y = alt.Y("norm:Q", title="norm (latent units)", scale=alt.Scale(zero=False))

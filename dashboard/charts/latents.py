@@ -51,13 +51,14 @@ def span(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerCh
     """Return least to greatest value of each latent channel against the axis, as bands."""
     low, high = f"{tensor}_min", f"{tensor}_max"
     frame = _checked(channels, tensor, [low, high], "latent range")
+    frame = placed(frame)
     tips = [
         alt.Tooltip("channel:N", title="channel"),
         value_tooltip(low, "least"),
         value_tooltip(high, "greatest"),
-        *where_tooltips(),
+        *where_tooltips(frame),
     ]
-    base = alt.Chart(placed(frame)).encode(x=x_axis(x), color=_color(), tooltip=tips)
+    base = alt.Chart(frame).encode(x=x_axis(x), color=_color(), tooltip=tips)
     y = alt.Y(f"{low}:Q", title="min to max (latent units)")
     band = base.mark_area(opacity=0.09, line=False).encode(y=y, y2=f"{high}:Q")
     edges = [

@@ -71,7 +71,7 @@ def _training(name: str, config: dict[str, Any], num_steps: int) -> pd.DataFrame
     last = made.num_timesteps - 1
     keep = np.unique(np.linspace(0, last, POINTS).round().astype(int))[::-1]
     table = made.table().iloc[keep]
-    at = num_steps * (1.0 - table["timestep"] / last)
+    at = num_steps * (1.0 - keep / last)
     return table.assign(series=name, at=at, step=at.astype(int))
 
 

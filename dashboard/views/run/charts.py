@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import guidance, latents, noise, path, timing
-from dashboard.charts.base import AXES, MAX_ROWS, title_of
+from dashboard.charts.base import MAX_ROWS, axes_of, title_of, with_time
 from dashboard.shell.address import bound
 from dashboard.shell.theme import scheduler_color
 
@@ -32,8 +32,11 @@ def chart_panel(steps: pd.DataFrame, channels: pd.DataFrame, solver: str) -> Non
     if every > 1:
         steps, channels = (_thinned(frame, every) for frame in (steps, channels))
         st.caption(f"One evaluation in {every} is drawn; the tables below have all of them.")
+    axes = axes_of(steps)
+    if "flow_time" in axes and not channels.empty:
+        channels = with_time(channels)
     with st.container(horizontal=True, gap="medium"):
-        axis = bound().segmented_control("Against", AXES, key="run.axis")
+        axis = bound().segmented_control("Against", axes, key="run.axis")
         if not channels.empty:
             tensor = bound().segmented_control("Latents of", latents.TENSORS, key="run.tensor")
     color = scheduler_color(solver)

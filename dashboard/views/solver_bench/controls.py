@@ -16,6 +16,7 @@ from dashboard.widgets.sampler_rows import Row, parse_row
 OWN_CURVE = "as trained"
 FIRST = ("euler", "heun", "dpm_2", "dpmpp_2m", "unipc", "DDIMScheduler")
 MOST = 60
+PATHS = {"vp": "Diffusion", "flow": "Flow matching"}
 STEPS = (4, 8, 16, 32, 64, 128, 256, 512)
 _MORE = {
     "pictures": ": every particle ends on one of them, so the error counts those that a solver "
@@ -40,6 +41,7 @@ class BenchSettings:
         steps: Step counts.
         end: "zero" or "sigma_min".
         cost: "nfe" or "num_steps", the horizontal axis.
+        path: "vp", or "flow" for flow matching's.
     """
 
     rows: tuple[Row, ...]
@@ -49,14 +51,35 @@ class BenchSettings:
     steps: tuple[int, ...]
     end: str
     cost: str
+    path: str = "vp"
 
 
-def bench_controls(page: str, catalogue: pd.DataFrame) -> BenchSettings:
+def path_choice(page: str, default: str) -> str:
+    """Draw the choice of the path and return it, "vp" or "flow".
+
+    Args:
+        page: For the widget keys.
+        default: The loaded model's.
+    """
+    chosen = bound().segmented_control(
+        "Path",
+        list(PATHS),
+        default=default,
+        key=f"{page}.law",
+        format_func=PATHS.get,
+        help="How noise is mixed in: sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) n, as in Stable "
+        "Diffusion 1 and 2, or (1 - t) x0 + t n, as in Stable Diffusion 3 and Flux.",
+    )
+    return str(chosen)
+
+
+def bench_controls(page: str, catalogue: pd.DataFrame, path: str) -> BenchSettings:
     """Draw the controls and return what was chosen.
 
     Args:
         page: For the widget keys.
         catalogue: The solvers that can be measured.
+        path: "vp" or "flow".
     """
     all_names = list(catalogue["name"])
     _preset_buttons(page, catalogue, all_names)
@@ -72,7 +95,7 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> BenchSettings:
     )
     left, middle, right = st.columns([2, 1, 2], gap="medium")
     problem = _problem(page, left)
-    curve = _curve(page, middle, catalogue)
+    curve = _curve(page, middle, catalogue, path)
     low, high = bound(right).select_slider(
         "Step counts, each twice the one before",
         STEPS,
@@ -94,7 +117,7 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> BenchSettings:
             help="sdlab's solvers then end at the smallest sigma above 0, where no floor hides "
             "their order. diffusers' schedulers end where they always do.",
         )
-    rows, apart = _following(_read(texts, low), curve, catalogue)
+    rows, apart = _following(_read(texts, low, path), curve, catalogue)
     return BenchSettings(
         rows,
         curve,
@@ -103,6 +126,7 @@ def bench_controls(page: str, catalogue: pd.DataFrame) -> BenchSettings:
         tuple(n for n in STEPS if low <= n <= high),
         "sigma_min" if open_end else "zero",
         _COSTS[cost],
+        path,
     )
 
 
@@ -124,7 +148,7 @@ def _following(
     return tuple(rows), tuple(apart)
 
 
-def _read(texts: list[str], num_steps: int) -> list[Row]:
+def _read(texts: list[str], num_steps: int, path: str) -> list[Row]:
     """Return the rows of what was chosen or typed; shows a message for those not measurable."""
     from sdlab.bench.ready_solver import enter
     from sdlab.experiment.spec import options_of
@@ -140,6 +164,7 @@ def _read(texts: list[str], num_steps: int) -> list[Row]:
                 curve=row.curve,
                 curve_options=row.curve_options,
                 options=row.options,
+                path=path,
             )
             rows.append(row)
         except ValueError as error:
@@ -162,7 +187,7 @@ def _problem(page: str, place: st.delta_generator.DeltaGenerator) -> str:
 
 
 def _curve(
-    page: str, place: st.delta_generator.DeltaGenerator, catalogue: pd.DataFrame
+    page: str, place: st.delta_generator.DeltaGenerator, catalogue: pd.DataFrame, path: str
 ) -> str | None:
     own = catalogue[catalogue["origin"] == "sdlab"]["curves"].iloc[0]
     options = [OWN_CURVE, *(name for name in own if name not in ("formula", "sigmas", "points"))]
@@ -170,10 +195,11 @@ def _curve(
     chosen = bound(place).selectbox(
         "Sigma curve",
         options,
-        options.index("karras"),
+        0 if path == "flow" else options.index("karras"),
         key=f"{page}.curve",
-        help="'as trained' is Stable Diffusion's spacing, leading. Saved curves are those of the "
-        "Workbench by formula or points; a table fits only one number of steps.",
+        help="'as trained' is Stable Diffusion's spacing, leading; of flow matching Stable "
+        "Diffusion 3's even times, shifted by 3, over which the others are laid too. Saved curves "
+        "are those of the Workbench by formula or points; a table fits only one number of steps.",
     )
     return None if chosen == OWN_CURVE else chosen
 

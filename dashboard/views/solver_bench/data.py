@@ -22,18 +22,31 @@ SAMPLES, FOREIGN_SAMPLES, PICTURES = 4096, 1024, 256
 PARTICLES = 40
 
 
-def catalogue() -> pd.DataFrame:
-    """Return the solvers and schedulers that can be measured, ours first.
+def path_of_model() -> str:
+    """Return the path of the loaded model, "vp" or "flow"; "vp" without one."""
+    table = lab().catalogue()
+    return "flow" if table is not None and "flow" in set(table["coordinates"]) else "vp"
+
+
+def catalogue(path: str = "vp") -> pd.DataFrame:
+    """Return the solvers and schedulers that can be measured on a path, ours first.
 
     The worker makes the table once its model is open; two threads must not import diffusers at
     once. Without a model the bench works as well.
     """
-    import sdlab
-
-    table = lab().catalogue()
-    table = sdlab.schedulers() if table is None else table
+    table = lab().catalogue() if path == path_of_model() == "vp" else None
+    table = _all(path) if table is None else table
     table = table[table["compatible"]]
     return table.sort_values("origin", ascending=False, kind="stable").reset_index(drop=True)
+
+
+@st.cache_data(max_entries=2, show_spinner="Trying every scheduler …")
+def _all(path: str) -> pd.DataFrame:
+    """Return the catalogue for Stable Diffusion, or for Stable Diffusion 3."""
+    import sdlab
+    from sdlab.solvers.flow_course import SD3_CONFIG
+
+    return sdlab.schedulers(config=SD3_CONFIG) if path == "flow" else sdlab.schedulers()
 
 
 @st.cache_data(show_spinner=False)
@@ -49,6 +62,7 @@ def measured(
     problem: str,
     steps: tuple[int, ...],
     end: str,
+    path: str,
     progress: Callable[[int, str], None],
 ) -> pd.DataFrame:
     """Return the errors of all rows, each under its text as ``solver``.
@@ -58,7 +72,7 @@ def measured(
     parts = []
     for done, row in enumerate(rows):
         progress(done, row.text)
-        found = _errors(*_chosen(row), problem, steps, end, _code(row.name))
+        found = _errors(*_chosen(row), problem, steps, (end, path), _code(row.name))
         parts.append(found.assign(solver=row.text))
     return pd.concat(parts, ignore_index=True)
 
@@ -74,9 +88,9 @@ def fitted(errors: pd.DataFrame, rows: Sequence[Row]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def trajectories(row: Row, num_steps: int, problem: str) -> pd.DataFrame:
+def trajectories(row: Row, num_steps: int, problem: str, path: str = "vp") -> pd.DataFrame:
     """Return the trajectories of some particles."""
-    return _trajectories(*_chosen(row), num_steps, problem, _code(row.name))
+    return _trajectories(*_chosen(row), num_steps, (problem, path), _code(row.name))
 
 
 def _chosen(row: Row) -> tuple[str, dict[str, Any], str | None, dict[str, Any]]:
@@ -93,11 +107,11 @@ def drift(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def density(problem: str, sigma: float) -> pd.DataFrame:
-    """Return the density of a 2-D problem's data at a noise level, in VP coordinates."""
+def density(problem: str, sigma: float, path: str = "vp") -> pd.DataFrame:
+    """Return the density of a 2-D problem's data at a noise level, in the path's coordinates."""
     from sdlab import bench
 
-    return bench.density(problem, sigma, side=64)
+    return bench.density(problem, sigma, side=64, path=path)
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
@@ -108,14 +122,14 @@ def _errors(
     curve_options: dict[str, Any],
     problem: str,
     steps: tuple[int, ...],
-    end: str,
+    way: tuple[str, str],
     code: int,
 ) -> pd.DataFrame:
     from sdlab import bench
     from sdlab.bench.ready_solver import is_stochastic
 
-    particles = None
-    if is_stochastic(name, options):
+    particles, (end, path) = None, way
+    if is_stochastic(name, options, path):
         particles = FOREIGN_SAMPLES if code == 0 else SAMPLES
         if bench.problem(problem).dimension > 2:
             particles = PICTURES
@@ -127,6 +141,7 @@ def _errors(
         curve_options=curve_options,
         options={name: options},
         end=end,
+        path=path,
         particles=particles,
     )
 
@@ -138,7 +153,7 @@ def _trajectories(
     curve: str | None,
     curve_options: dict[str, Any],
     num_steps: int,
-    problem: str,
+    where: tuple[str, str],
     code: int,
 ) -> pd.DataFrame:
     from sdlab import bench
@@ -146,7 +161,8 @@ def _trajectories(
     return bench.trajectories(
         name,
         num_steps,
-        problem=problem,
+        problem=where[0],
+        path=where[1],
         curve=curve,
         curve_options=curve_options,
         options=options,

@@ -1,5 +1,7 @@
 """The Solver bench page: errors against the truth, orders, floors, paths in 2-D, tables."""
 
+import math
+
 import pandas as pd
 import streamlit as st
 
@@ -7,7 +9,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, opening
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.solver_bench import data
-from dashboard.views.solver_bench.controls import BenchSettings, bench_controls
+from dashboard.views.solver_bench.controls import BenchSettings, bench_controls, path_choice
 from dashboard.widgets.downloads import csv_button
 
 _PATH_STEPS = (4, 6, 8, 10, 12, 16, 20, 25, 32, 50, 64)
@@ -16,9 +18,12 @@ _PATH_STEPS = (4, 6, 8, 10, 12, 16, 20, 25, 32, 50, 64)
 def solver_bench(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
     with opening():
-        catalogue = data.catalogue()
+        default = data.path_of_model()
+    path = path_choice(page, default)
+    with opening():
+        catalogue = data.catalogue(path)
     with explained():
-        settings = bench_controls(page, catalogue)
+        settings = bench_controls(page, catalogue, path)
     if not settings.rows:
         st.info("Choose a solver above, or press a preset.", icon=":material/speed:")
         return
@@ -47,6 +52,7 @@ def _measured(settings: BenchSettings) -> pd.DataFrame:
         settings.problem,
         settings.steps,
         settings.end,
+        settings.path,
         progress,
     )
     bar.empty()
@@ -95,7 +101,8 @@ def _floors(errors: pd.DataFrame, settings: BenchSettings) -> None:
             range_ = f"{low:.1e}" if high < 1.2 * low else f"from {low:.1e} to {high:.1e}"
             st.markdown(f"Here the last jump alone leaves an error of **{range_}**.")
         st.markdown(
-            "A solver goes down to the smallest sigma of its curve, 0.029 for Stable Diffusion, "
+            "A solver goes down to the smallest sigma of its curve, 0.029 for Stable Diffusion "
+            "(0.003 for Stable Diffusion 3, whose floor is lower by a hundred), "
             "and from there **jumps to 0** by taking the last prediction as the result. That jump "
             "is one first-order step whatever the solver. On a Gaussian of spread s it shrinks "
             "the result by sqrt(1 + sigma² / s²): an error of about sigma² / (2 s²), some 1.5e-3 "
@@ -202,11 +209,11 @@ def _paths(page: str, settings: BenchSettings) -> None:
         )  # fmt: skip
         step = bound().slider("After step", 0, count, count, key=f"{page}.after_{count}", width=420)
     with explained():
-        table = data.trajectories(rows[name], count, settings.problem)
+        table = data.trajectories(rows[name], count, settings.problem, settings.path)
     sigma = float(table.loc[table["step"] == step, "sigma"].iloc[0])
     color = scheduler_color(name)
     left, right = st.columns(2, gap="medium")
-    chart = charts.paths(table, data.density(settings.problem, sigma), step, color)
+    chart = charts.paths(table, data.density(settings.problem, sigma, settings.path), step, color)
     left.altair_chart(chart, width="content", alt=f"Paths of {name} up to step {step}")
     drawn = data.drift(table).dropna()
     if drawn.empty:
@@ -218,8 +225,11 @@ def _paths(page: str, settings: BenchSettings) -> None:
     else:
         chart = charts.drift(drawn, step, color)
         right.altair_chart(chart, width="stretch", alt="Distance from the truth at each step")
+    flow = settings.path == "flow"
+    at = f"t {sigma / (1 + sigma) if sigma < math.inf else 1:.4g}" if flow else f"sigma {sigma:.4g}"
+    scale = "x_t itself is drawn" if flow else "Everything is divided by sqrt(1 + sigma²)"
     st.caption(
-        f"At sigma {sigma:.4g}. The cloud is the true density of data with that much noise; grey "
-        "rings are where each particle should be, dots where the solver took it. Everything is "
-        "divided by sqrt(1 + sigma²), as the network would see it."
+        f"At {at}. The cloud is the true density of data with that much noise; grey "
+        f"rings are where each particle should be, dots where the solver took it. {scale}, as the "
+        "network would see it."
     )

@@ -1,5 +1,7 @@
 """A run's charts have their fields and titles, and leave out what an axis cannot hold."""
 
+import math
+
 import pytest
 
 from dashboard.charts import base, guidance, latents, noise, path, timing
@@ -91,10 +93,27 @@ def test_without_guidance_only_the_conditional_line_stays():
     assert halves == {"with the prompt"}
 
 
-def test_an_infinite_sigma_leaves_the_log_axis(steps):
-    steps.loc[0, "sigma"] = float("inf")
-    values = noise.sigma(steps, "step").to_dict()["datasets"]
-    assert {len(rows) for rows in values.values()} == {24}
+def test_an_infinite_sigma_stands_at_the_edge_and_is_told_in_words(steps):
+    steps.loc[0, ["sigma", "log_snr"]] = [float("inf"), -float("inf")]
+    edge = 3 * steps["sigma"][1:].max()
+    for chart, field in ((noise.sigma, "sigma"), (noise.log_snr, "log_snr")):
+        for axis in ("step", "sigma"):
+            drawn = chart(steps, axis).to_dict()
+            for rows in drawn["datasets"].values():
+                assert len(rows) == 25 and all(math.isfinite(row[field]) for row in rows)
+                assert rows[0]["sigma"] == pytest.approx(edge)
+                assert rows[0]["sigma_told"] == "infinite" != rows[1]["sigma_told"]
+            tips = [tip["field"] for tip in drawn["layer"][1]["encoding"]["tooltip"]]
+            assert f"{field}_told" in tips and "sigma" not in tips
+
+
+def test_flow_time_is_an_axis_where_there_is_one(steps):
+    assert base.axes_of(steps) == base.AXES
+    timed = base.with_time(steps)
+    assert base.axes_of(timed) == base.FLOW_AXES
+    drawn = noise.sigma(timed, "flow_time").to_dict()["layer"][1]["encoding"]
+    assert drawn["x"]["field"] == "flow_time" and drawn["x"]["scale"]["reverse"]
+    assert "flow_time" in [tip["field"] for tip in drawn["tooltip"]]
 
 
 def test_the_scheduler_colors_its_line(steps):

@@ -1,6 +1,7 @@
 """The Solver bench page by AppTest: presets, problems, paths, downloads."""
 
 import io
+import math
 from itertools import pairwise
 
 import pandas as pd
@@ -161,7 +162,7 @@ def test_a_solver_registered_anew_is_measured_anew():
 
     def error():
         rows = [Row("restless", "restless", "karras")]
-        table = bench_data.measured(rows, "gaussian", (8,), "zero", lambda *_: None)
+        table = bench_data.measured(rows, "gaussian", (8,), "zero", "vp", lambda *_: None)
         return table["error"].iloc[0]
 
     try:
@@ -183,3 +184,25 @@ def test_drift_is_the_distance_over_particles():
     )
     found = bench_data.drift(table)
     assert found["distance"].tolist() == [0.0, 3.0] and found["worst"].tolist() == [0.0, 5.0]
+
+
+def test_flow_matching_is_measured_over_its_times(open_page):
+    at = open_page(
+        "solver_bench",
+        **{
+            "bench.law": "Flow matching",
+            SOLVERS: ["heun", "FlowMatchEulerDiscreteScheduler", "DDIMScheduler"],
+            PROBLEM: "gaussian",
+            "bench.steps": ["8", "32"],
+            "bench.after_10": "0",
+        },
+    )
+    assert not at.exception
+    said = [e.value for e in at.error]
+    assert any("DDIMScheduler cannot sample flow matching" in text for text in said), said
+    orders, errors = frames(at)
+    assert list(orders["solver"]) == ["heun", "FlowMatchEulerDiscreteScheduler"]
+    assert errors["start"].map(math.isinf).all() and errors["error"].notna().all()
+    assert errors["error"].max() < 0.4
+    assert any("At t 1." in c.value for c in at.caption)
+    assert charts(at) == 3
