@@ -25,12 +25,14 @@ PROMPTS = {
 }
 ENCODERS = "For the model's {} text encoder; empty: the same as the first."
 STRENGTH = 0.6
-# Arguments that an experiment has in fields of its own, or that are no plain values.
+# Arguments that an experiment has in fields of its own, or that the engine decides.
 OTHERWISE = frozenset(
-    "callback_on_step_end callback_on_step_end_tensor_inputs cross_attention_kwargs eta generator "
-    "guidance_rescale guidance_scale height width kwargs latents negative_prompt prompt "
-    "num_images_per_prompt num_inference_steps output_type return_dict sigmas timesteps mu".split()
+    "callback callback_on_step_end callback_on_step_end_tensor_inputs callback_steps eta generator "
+    "guidance_rescale guidance_scale height mu negative_prompt num_images_per_prompt "
+    "num_inference_steps num_videos_per_prompt output_type prompt return_dict sigmas timesteps "
+    "width".split()
 )
+NO_PLAIN_VALUES = ("embeds", "image", "kwargs", "latents")
 _OWN = "the pipeline's own"
 
 
@@ -106,7 +108,7 @@ def taken(inputs: frozenset[str]) -> frozenset[str]:
 def further(inputs: frozenset[str]) -> list[str]:
     """Return the plain arguments of a pipeline that an experiment has no field for."""
     rest = inputs - OTHERWISE - set(PipelineFields.LATER)
-    return sorted(n for n in rest if "embeds" not in n and "image" not in n and "kwargs" not in n)
+    return sorted(name for name in rest if not any(part in name for part in NO_PLAIN_VALUES))
 
 
 def _label(takes: frozenset[str]) -> str:

@@ -84,6 +84,7 @@ class _Shifted:
         self.vae_scale_factor = 2
         base = make_pipeline()
         self.scheduler, self.unet = base.scheduler, base.unet
+        self.components = {**base.components, "vae": self.vae}
 
 
 def test_sixteen_channels_and_a_shift_go_both_ways():

@@ -173,7 +173,7 @@ def test_an_option_that_is_a_field_is_refused(open_page, takes):
 
 
 def test_further_arguments_are_plain_ones():
-    inputs = {"clip_skip", "prompt_embeds", "ip_adapter_image", "image", "width", "mu"}
+    inputs = {"clip_skip", "prompt_embeds", "ip_adapter_image", "image", "width", "latents"}
     assert further(frozenset(inputs)) == ["clip_skip"]
 
 

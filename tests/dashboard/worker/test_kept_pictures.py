@@ -73,3 +73,17 @@ def test_an_experiment_of_json_is_completed(tmp_path):
     bare = Experiment.from_dict(json.loads(spec.to_json()))
     whole = kept.complete(bare)
     assert whole == spec and whole.image.has_pixels and not whole.mask_image.has_pixels
+
+
+def test_an_interrupted_run_finds_its_pictures_at_the_next_server(make_worker):
+    first = make_worker()
+    spec = Experiment(image=RED, num_steps=900, seed=73)
+    first.submit(spec)
+    first.stop()
+    second = make_worker()
+    assert second.get_run(spec.id).state == "interrupted"
+    left = second.get_run(spec.id).experiment
+    assert left == spec and not left.image.has_pixels
+    second.submit(left)
+    assert second.get_run(spec.id).experiment.image.has_pixels
+    second.cancel(spec.id, "nobody")
