@@ -24,7 +24,9 @@ UNBATCHED = {
     "ids_restore": 2,
     "image_rotary_emb": 2,
     "img_ids": 2,
+    "text_rope_pos": 1,
     "txt_ids": 2,
+    "visual_rope_pos": 1,
 }
 """Arguments without a batch side where they have so many, whatever their first one measures."""
 SECOND = ("encoder_hidden_states_llama3",)

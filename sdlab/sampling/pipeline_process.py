@@ -2,7 +2,8 @@
 
 The call runs in a greenlet of its own. While the engine holds a model, the network's ``forward`` is
 replaced on the instance: inside such a greenlet it hands its arguments to whoever drives the
-process and returns what that one sends back; anywhere else it is the network's own. All else is
+process and returns what that one sends back; anywhere else, and where a pipeline wants gradients
+(attend-and-excite moves its latents along one), it is the network's own. All else is
 the pipeline's code, so words, packing, masks, ControlNets and guidance are as its authors wrote
 them, and a process driven alone gives the pipeline's own result bit for bit.
 
@@ -14,7 +15,7 @@ the generator that they are given: each run has its own, and nobody else's are m
 import contextvars
 import inspect
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -188,7 +189,8 @@ def _asking(name: str, network: nn.Module, real: Callable[..., Any]) -> Callable
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         current = greenlet.getcurrent()
-        if not isinstance(current, _Run) or current.parent is None:
+        asking = isinstance(current, _Run) and current.parent is not None
+        if not asking or _wants_gradients((*args, *kwargs.values())):
             return real(*args, **kwargs)
         given = dict(signature.bind(network, *args, **kwargs).arguments)
         given.pop("self", None)
@@ -196,3 +198,8 @@ def _asking(name: str, network: nn.Module, real: Callable[..., Any]) -> Callable
         return ask(Call(name, given))
 
     return forward
+
+
+def _wants_gradients(arguments: Iterable[Any]) -> bool:
+    given = (value for value in arguments if isinstance(value, torch.Tensor))
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)

@@ -10,9 +10,19 @@ from sdlab.sampling.pipeline_process import intercepting, pipeline_process
 from tests.zoo.pipelines import NETWORKS, RUNS, build
 
 PROMPTS = ("a red car", "a red bench", "a red beach")  # of one length
-# Which argument keeps calls apart, and why.
-APART = {}
-TOLERANCE = 1e-4
+# Which argument keeps calls apart: stores that a network fills for itself, one a run.
+APART = {
+    "GlmImagePipeline": {"kv_caches"},
+    "QwenImage21Pipeline": {"kv_cache"},
+}
+TOLERANCE = 1e-4  # of the largest number
+LOOSE = {"Kandinsky3Img2ImgPipeline": 1e-3}  # by rounding: 5e-13 in float64
+# What makes pictures of a million pixels whatever it is asked for, or has gradients to find.
+SLOW = ("QwenImageEdit", "QwenImageLayered", "JoyImageEditPipeline", "HiDream", "Kandinsky5I2I")
+SLOW += ("Kandinsky5T2I", "LongCatImageEdit", "StableDiffusionAttend", "StableDiffusionPix2PixZero")
+CASES = [
+    pytest.param(name, marks=pytest.mark.slow) if name.startswith(SLOW) else name for name in RUNS
+]
 
 
 def own(pipe):
@@ -26,9 +36,9 @@ def own(pipe):
 
 
 def call(pipe, arguments, number):
-    words = {"prompt": PROMPTS[number]} if arguments.get("prompt") else {}
+    words = {"prompt": PROMPTS[number]} if arguments.get("prompt") == PROMPTS[0] else {}
     out = own(pipe)(**{**arguments, **words}, generator=torch.Generator().manual_seed(number))
-    return torch.as_tensor(out[0])
+    return torch.as_tensor(out[0][0] if isinstance(out[0], list) else out[0])
 
 
 def plain(pipe, arguments, number):
@@ -71,13 +81,13 @@ def drive(processes, reals):
     return [ends[number] for number in range(len(processes))], joined, apart
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", CASES)
 def test_alone_bit_for_bit_and_together_within_rounding(name):
     pipe, arguments = build(name)
     want = [plain(pipe, arguments, number) for number in range(3)]
     assert all(torch.isfinite(latents).all() for latents in want)
     assert not torch.equal(want[0], want[1])
-    networks = {name: getattr(pipe, name) for name in NETWORKS if getattr(pipe, name, None)}
+    networks = {key: getattr(pipe, key) for key in NETWORKS if getattr(pipe, key, None)}
 
     def process(number):
         return pipeline_process(lambda: call(pipe, arguments, number), seed=number)
@@ -91,4 +101,5 @@ def test_alone_bit_for_bit_and_together_within_rounding(name):
     assert apart == APART.get(name, set())
     assert joined == calls * (3 if apart else 1)
     for latents, expected in zip(ends, want, strict=True):
-        torch.testing.assert_close(latents, expected, rtol=TOLERANCE, atol=TOLERANCE)
+        atol = LOOSE.get(name, TOLERANCE) * float(expected.abs().max())
+        torch.testing.assert_close(latents, expected, rtol=0, atol=atol)

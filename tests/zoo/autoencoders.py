@@ -1,6 +1,7 @@
 """Tiny autoencoders of each class that a pipeline names, with random weights."""
 
 import diffusers
+from diffusers.pipelines.deprecated.wuerstchen import PaellaVQModel
 
 LATENTS = 4
 FOUR = (8, 8, 8, 8)
@@ -29,6 +30,23 @@ CONFIGS = {
     "AutoencoderKLFlux2": {k: v for k, v in KL.items() if not k.endswith("factor")},
     "AutoencoderKLWan": WAN,
     "AutoencoderKLQwenImage": WAN,
+    "AutoencoderKLQwenImage21": {**WAN, "decoder_base_dim": 4},
+    "AutoencoderKLHunyuanImage": {
+        "in_channels": 3,
+        "out_channels": 3,
+        "latent_channels": LATENTS,
+        "block_out_channels": (32, 32, 32, 32),
+        "layers_per_block": 1,
+        "spatial_compression_ratio": 8,
+        "sample_size": 64,
+        "scaling_factor": 0.4,
+    },
+    "AutoencoderKLHunyuanImageRefiner": {
+        "latent_channels": LATENTS,
+        "block_out_channels": (32, 32, 32, 32),
+        "layers_per_block": 1,
+        "spatial_compression_ratio": 8,
+    },
     "AutoencoderDC": {
         "latent_channels": LATENTS,
         "attention_head_dim": 4,
@@ -57,10 +75,16 @@ CONFIGS = {
         "num_encoder_blocks": (1, 1, 1, 1),
         "num_decoder_blocks": (1, 1, 1, 1),
     },
+    "PaellaVQModel": {
+        "bottleneck_blocks": 1,
+        "num_vq_embeddings": 8,
+        "embed_dim": 8,
+        "latent_channels": LATENTS,
+    },
     "VQModel": {
-        "block_out_channels": (8, 8),
-        "down_block_types": DOWN[:2],
-        "up_block_types": ("AttnUpDecoderBlock2D", "UpDecoderBlock2D"),
+        "block_out_channels": (32, 32, 32, 32),  # its norm has 32 groups
+        "down_block_types": DOWN,
+        "up_block_types": UP,
         "latent_channels": LATENTS,
         "num_vq_embeddings": 12,
         "vq_embed_dim": LATENTS,
@@ -77,4 +101,6 @@ def autoencoder(kind, **changes):
     for name in ("latents_mean", "latents_std"):
         if config.get(name):
             config[name] = config[name][:1] * channels
+    if kind == "PaellaVQModel":
+        return PaellaVQModel(**config).eval()
     return getattr(diffusers, kind)(**config).eval()

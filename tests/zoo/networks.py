@@ -75,11 +75,63 @@ CHANGES = {
         "in_channels": 4, "patch_size": 2, "cross_attention_dim_t5": WIDTH,
         "transformer_num_layers": 2,
     },
+    "ErnieImageTransformer2DModel": {
+        "text_in_dim": WIDTH, "ffn_hidden_size": WIDTH, "out_channels": PACKED
+    },
+    "HunyuanImageTransformer2DModel": {
+        **FOUR, "rope_axes_dim": (8, 8), "text_embed_2_dim": WIDTH
+    },
+    "DreamLiteUNetModel": {
+        "num_attention_heads": None, "norm_num_groups": 4, "layers_per_block": 1, **FOUR,
+        "down_block_types": (
+            "DreamLiteCrossAttnNoSelfAttnDownBlock2D", "DreamLiteCrossAttnDownBlock2D"
+        ),
+        "up_block_types": ("DreamLiteCrossAttnUpBlock2D", "DreamLiteUpBlock2D"),
+        "block_out_channels": (16, 32), "attention_head_dim": 8,
+    },
+    "GlmImageTransformer2DModel": {**FOUR, "prior_vq_quantizer_codebook_size": 32},
+    "Ideogram4Transformer2DModel": {
+        "intermediate_size": 32, "adaln_dim": 16, "mrope_section": (4, 2, 2)
+    },
+    "JoyImageEditTransformer3DModel": {"in_channels": 4, "rope_dim_list": (4, 4, 8)},
+    "JoyImageEditPlusTransformer3DModel": {"in_channels": 4, "rope_dim_list": (4, 4, 8)},
+    "Kandinsky3UNet": {
+        "in_channels": 4,
+        "time_embedding_dim": 32, "groups": 4, "attention_head_dim": 4, "layers_per_block": 3,
+        "block_out_channels": (16, 32), "encoder_hid_dim": WIDTH,
+    },
+    "Kandinsky5Transformer3DModel": {
+        "time_dim": 32, "model_dim": WIDTH, "ff_dim": WIDTH, "num_text_blocks": 1,
+        "num_visual_blocks": 1,
+    },
+    "Krea2Transformer2DModel": {
+        "timestep_embed_dim": 16, "text_hidden_dim": WIDTH, "num_text_layers": 2,
+        "text_num_attention_heads": 2, "text_num_key_value_heads": 2, "text_intermediate_size": 32,
+        "num_layerwise_text_blocks": 1, "num_refiner_text_blocks": 1, "intermediate_size": 32,
+    },
+    "NucleusMoEImageTransformer2DModel": {
+        "num_experts": 2, "moe_intermediate_dim": 32, "out_channels": 4
+    },
+    "OmniGenTransformer2DModel": {
+        "in_channels": 4, "vocab_size": 1000, "pad_token_id": 0,
+        "rope_scaling": {"short_factor": [1.0] * 8, "long_factor": [1.0] * 8},
+        "intermediate_size": 32, "time_step_dim": 16, "pos_embed_max_size": 16,
+    },
+    "PRXTransformer2DModel": {
+        "in_channels": 4, "context_in_dim": WIDTH, "num_heads": 2,
+        "depth": 1, "axes_dim": (8, 8),
+    },
     "LTXVideoTransformer3DModel": FOUR,
     "Lumina2Transformer2DModel": {"in_channels": 4},
     "LuminaNextDiT2DModel": {"in_channels": 4},
     "PixArtTransformer2DModel": {"in_channels": 4, "out_channels": 8},
+    "PriorTransformer": {
+        "embedding_dim": WIDTH, "num_embeddings": 77,
+    },
     "QwenImageTransformer2DModel": {"in_channels": PACKED, "out_channels": 4},
+    "QwenImage21Transformer2DModel": {
+        "in_channels": 4, "out_channels": 4, "context_in_dim": WIDTH
+    },
     "QwenImageControlNetModel": {"in_channels": PACKED, "out_channels": 4},
     "SD3Transformer2DModel": {
         "in_channels": 16, "out_channels": 16, "joint_attention_dim": 64,
@@ -91,6 +143,16 @@ CHANGES = {
     },
     "SanaTransformer2DModel": FOUR,
     "SanaControlNetModel": FOUR,
+    "StableCascadeUNet": {
+        "in_channels": 4, "out_channels": 4, "timestep_ratio_embedding_dim": 8,
+        "conditioning_dim": 32, "block_out_channels": (16,), "num_attention_heads": (2,),
+        "down_num_layers_per_block": (1,), "up_num_layers_per_block": (1,),
+        "down_blocks_repeat_mappers": (1,), "up_blocks_repeat_mappers": (1,),
+        "clip_text_pooled_in_channels": WIDTH, "dropout": (0.0,), "self_attn": True,
+        "block_types_per_layer": (
+            ("SDCascadeResBlock", "SDCascadeTimestepBlock", "SDCascadeAttnBlock"),
+        ),
+    },
     "WanTransformer3DModel": FOUR,
     "WanVACETransformer3DModel": {
         **FOUR, "num_layers": 2, "vace_layers": [0], "vace_in_channels": 72

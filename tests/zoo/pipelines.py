@@ -14,10 +14,13 @@ import diffusers
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
-from tests.tracing.pipelines import quiet
+from tests.conftest import make_pipeline
+from tests.tracing import every_pipeline
+from tests.tracing.pipelines import quiet, xl_components
 from tests.zoo import texts
 from tests.zoo.autoencoders import CONFIGS, autoencoder
 from tests.zoo.changes import CHANGES, WORDS
+from tests.zoo.left_out import why_not
 from tests.zoo.networks import network
 
 
@@ -41,28 +44,47 @@ def build(name):
     """Return a tiny pipeline of a class, and what to call it with."""
     torch.manual_seed(0)
     cls = CLASSES[name]
+    if name in WITH_U_NET:
+        pipe, words = every_pipeline.build(cls, {**_unet_parts("XL" in name)})
+        return pipe, {**words_of(cls, {}), **words}
     changes, words = changes_of(name)
-    parts = {}
-    for name, parameter in inspect.signature(cls.__init__).parameters.items():
-        if name == "self" or name in parts:
+    asked, parts = inspect.signature(cls.__init__).parameters, {}
+    for part_name, parameter in list(asked.items())[1:]:
+        allowed = kinds(parameter.annotation)
+        asked_for = parameter.default is inspect.Parameter.empty or needed(part_name)
+        if part_name in parts and allowed[0] not in texts.PROCESSORS:
             continue
-        made = part(name, kinds(parameter.annotation), changes.get(name, {}))
-        if made is not None:
-            parts |= made if isinstance(made, dict) else {name: made}
-        elif parameter.default is inspect.Parameter.empty:
-            parts[name] = None
-    if "requires_safety_checker" in inspect.signature(cls.__init__).parameters:
-        parts["requires_safety_checker"] = False
-    asked = inspect.signature(cls.__call__).parameters
-    return quiet(cls(**parts)), {k: v for k, v in {**WORDS, **words}.items() if k in asked}
+        if asked_for or part_name in changes:
+            parts |= part(part_name, allowed, changes.get(part_name, {}))
+    parts |= {"requires_safety_checker": False}
+    pipe = cls(**{key: value for key, value in parts.items() if key in asked})
+    return quiet(pipe), words_of(cls, words)
+
+
+def words_of(cls, words):
+    """Return a call's arguments."""
+    taken = inspect.signature(cls.__call__).parameters
+    return {name: value for name, value in {**WORDS, **words}.items() if name in taken}
+
+
+def _unet_parts(large):
+    return xl_components() if large else make_pipeline().components
+
+
+def needed(name):
+    """Return whether a part that may be left out is made."""
+    return name in ("transformer", "text_encoder_2", "tokenizer_2")
 
 
 def changes_of(name):
     parts, words = {}, {}
     for beginning, (of_parts, of_call) in CHANGES.items():
         if name.startswith(beginning):
-            parts |= of_parts
             words |= of_call
+            for part_name, given in of_parts.items():
+                before = parts.get(part_name)
+                both = isinstance(before, dict) and isinstance(given, dict)
+                parts[part_name] = {**before, **given} if both else given
     return parts, words
 
 
@@ -75,20 +97,29 @@ def kinds(annotation):
 
 
 def part(name, allowed, changes):
-    """Return a part, or several by name, or None where none is made."""
-    if changes is None:
-        return None
-    kind = allowed[0]
+    """Return what one of the parameters needs, by name: itself and for words their tokenizer."""
+    kind = next((kind for kind in allowed if kind in MADE), allowed[0])
+    if isinstance(changes, dict) and "class" in changes:
+        kind, changes = changes["class"], {k: v for k, v in changes.items() if k != "class"}
+    if changes is None or not isinstance(changes, (dict, str)):
+        return {name: changes}
     if "scheduler" in name:
-        return scheduler(allowed, changes)
-    if name.startswith("text_encoder"):
+        return {name: scheduler(allowed, changes)}
+    if kind in texts.ENCODERS:
         encoder, tokenizer = texts.encoder(kind, **changes)
-        return {name: encoder, name.replace("text_encoder", "tokenizer"): tokenizer}
+        words = name.replace("text_encoder", "tokenizer") if "text_encoder" in name else "tokenizer"
+        return {name: encoder, words: tokenizer}
+    if kind in texts.PROCESSORS:
+        return {name: texts.processor(kind)}
+    if kind in texts.VISION:
+        return {name: texts.model(kind, {**texts.VISION[kind], **changes})}
+    if "ImageProcessor" in kind:
+        return {name: texts.pictures()}
     if kind in CONFIGS:
-        return autoencoder(kind, **changes)
-    if hasattr(diffusers, kind) and name.startswith(("transformer", "unet", "controlnet")):
-        return network(kind, **changes)
-    return None
+        return {name: autoencoder(kind, **changes)}
+    if kind in NETWORK_KINDS:
+        return {name: network(kind, **changes)}
+    return {name: None}
 
 
 def scheduler(allowed, changes):
@@ -102,71 +133,24 @@ def scheduler(allowed, changes):
     return cls(**{**own, **changes})
 
 
-NETWORKS = ("unet", "transformer", "transformer_2", "prior", "decoder")
-CLASSES = every_class()
-RUNS = (
-    "AuraFlowPipeline",
-    "BriaFiboPipeline",
-    "BriaPipeline",
-    "ChromaImg2ImgPipeline",
-    "ChromaPipeline",
-    "CogView3PlusPipeline",
-    "CogView4ControlPipeline",
-    "CogView4Pipeline",
-    "Flux2KleinInpaintPipeline",
-    "Flux2KleinKVPipeline",
-    "Flux2KleinPipeline",
-    "Flux2Pipeline",
-    "FluxControlImg2ImgPipeline",
-    "FluxControlInpaintPipeline",
-    "FluxControlNetImg2ImgPipeline",
-    "FluxControlNetInpaintPipeline",
-    "FluxControlNetPipeline",
-    "FluxControlPipeline",
-    "FluxFillPipeline",
-    "FluxImg2ImgPipeline",
-    "FluxInpaintPipeline",
-    "FluxKontextInpaintPipeline",
-    "FluxKontextPipeline",
-    "FluxPipeline",
-    "HiDreamImagePipeline",
-    "HunyuanDiTControlNetPipeline",
-    "HunyuanDiTPAGPipeline",
-    "HunyuanDiTPipeline",
-    "HunyuanVideoPipeline",
-    "LTXConditionPipeline",
-    "LTXI2VLongMultiPromptPipeline",
-    "LTXImageToVideoPipeline",
-    "LTXPipeline",
-    "Lumina2Pipeline",
-    "LuminaPipeline",
-    "MochiPipeline",
-    "PixArtAlphaPipeline",
-    "PixArtSigmaPAGPipeline",
-    "PixArtSigmaPipeline",
-    "QwenImageControlNetInpaintPipeline",
-    "QwenImageControlNetPipeline",
-    "QwenImageImg2ImgPipeline",
-    "QwenImageInpaintPipeline",
-    "QwenImagePipeline",
-    "SanaControlNetPipeline",
-    "SanaPAGPipeline",
-    "SanaPipeline",
-    "SanaSprintImg2ImgPipeline",
-    "SanaSprintPipeline",
-    "StableDiffusion3ControlNetInpaintingPipeline",
-    "StableDiffusion3ControlNetPipeline",
-    "StableDiffusion3Img2ImgPipeline",
-    "StableDiffusion3InpaintPipeline",
-    "StableDiffusion3PAGImg2ImgPipeline",
-    "StableDiffusion3PAGPipeline",
-    "StableDiffusion3Pipeline",
-    "WanImageToVideoPipeline",
-    "WanPipeline",
-    "WanVACEPipeline",
-    "WanVideoToVideoPipeline",
-    "ZImageControlNetPipeline",
-    "ZImageImg2ImgPipeline",
-    "ZImageInpaintPipeline",
-    "ZImagePipeline",
+NETWORK_KINDS = [
+    name
+    for name in dir(diffusers)
+    if name.endswith(("Model", "UNet", "Transformer"))
+    and "AutoencoderKL" not in name
+    and name[0].isupper()
+]
+MADE = {*texts.ENCODERS, *texts.PROCESSORS, *texts.VISION, *CONFIGS, *NETWORK_KINDS}
+NETWORKS = (
+    "unet",
+    "transformer",
+    "transformer_2",
+    "unconditional_transformer",
+    "prior",
+    "prior_prior",
+    "decoder",
 )
+CLASSES = every_class()
+WITH_U_NET = every_pipeline.every_class()
+WHY_NOT = {name: why_not(name, cls, WITH_U_NET) for name, cls in sorted(CLASSES.items())}
+RUNS = [name for name, why in WHY_NOT.items() if why is None]

@@ -1,7 +1,14 @@
 """Tiny text and vision encoders of the real classes, with random weights, and their tokenizers."""
 
 import transformers
-from transformers import CLIPImageProcessor, CLIPTokenizer
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTokenizer,
+    Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
+    Qwen3VLProcessor,
+)
+from transformers.models.t5gemma import configuration_t5gemma, modeling_t5gemma
 
 from sdlab.shipped import FOLDER
 from tests.zoo import tokenizers
@@ -44,11 +51,20 @@ QWEN_VISION = {
     "num_heads": 2,
     "out_hidden_size": WIDTH,
 }
+SEES = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+SEES_IDS = {
+    "vision_start_token_id": 405,
+    "vision_end_token_id": 406,
+    "image_token_id": 407,
+    "video_token_id": 408,
+}
 QWEN_25 = {
+    **SEES_IDS,
     "text_config": {**CAUSAL, "rope_parameters": ROPE},
     "vision_config": {**QWEN_VISION, "fullatt_block_indexes": [0]},
 }
 QWEN_3_VL = {
+    **SEES_IDS,
     "text_config": {**CAUSAL, "rope_parameters": ROPE},
     "vision_config": {
         **QWEN_VISION, "num_position_embeddings": 64, "deepstack_visual_indexes": [0]
@@ -83,6 +99,7 @@ ENCODERS = {
     "Qwen2_5_VLForConditionalGeneration": ("Qwen2_5_VLForConditionalGeneration", QWEN_25, "qwen2"),
     "Qwen3VLForConditionalGeneration": ("Qwen3VLForConditionalGeneration", QWEN_3_VL, "qwen2"),
     "Qwen3VLModel": ("Qwen3VLModel", QWEN_3_VL, "qwen2"),
+    "Qwen2_5_VLTextModel": ("Qwen2_5_VLTextModel", {**CAUSAL, "rope_parameters": ROPE}, "qwen2"),
     "T5GemmaEncoder": ("T5GemmaEncoder", CAUSAL, "gemma"),
 }
 VISION = {
@@ -92,15 +109,53 @@ VISION = {
 }
 
 
+class Qwen2Sees(Qwen2VLProcessor):
+    """Qwen2-VL's processor without films, for which torchvision would be needed."""
+
+    def check_argument_for_proper_class(self, name, argument):
+        return type(argument)
+
+
+class Qwen3Sees(Qwen3VLProcessor):
+    """Qwen3-VL's processor without films."""
+
+    def check_argument_for_proper_class(self, name, argument):
+        return type(argument)
+
+
+PROCESSORS = {
+    "Qwen2VLProcessor": (Qwen2Sees, 14),
+    "Qwen2_5_VLProcessor": (Qwen2Sees, 14),
+    "Qwen3VLProcessor": (Qwen3Sees, 16),
+}
+
+
 def encoder(kind, **changes):
     """Return a text encoder for a class named in a pipeline's signature, and its tokenizer."""
     name, config, words = ENCODERS[kind]
     return model(name, {**config, **changes}), tokenizer(words)
 
 
+def processor(kind):
+    """Return what prepares words and pictures for a model that sees."""
+    cls, patch = PROCESSORS[kind]
+    images = Qwen2VLImageProcessor(patch_size=patch, min_pixels=1, max_pixels=64 * 64)
+    words = tokenizer("qwen2")
+    return cls(images, words, video_processor=None, chat_template=tokenizers.CHAT)
+
+
 def model(name, config):
     """Return a model of transformers with random weights."""
-    cls = getattr(transformers, name)
+    if name == "T5GemmaEncoder":
+        own = {key: value for key, value in config.items() if not key.endswith("token_id")}
+        own = configuration_t5gemma.T5GemmaModuleConfig(**own)
+        own.dropout_rate = 0.0
+        return modeling_t5gemma.T5GemmaEncoder(own).eval()
+    if name == "Qwen2_5_VLTextModel":
+        from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as module
+    else:
+        module = transformers
+    cls = getattr(module, name)
     return cls(cls.config_class(**config)).eval()
 
 
@@ -108,7 +163,10 @@ def tokenizer(words):
     """Return a tokenizer: "clip", or one of ``tests.zoo.tokenizers``."""
     if words == "clip":
         return CLIPTokenizer.from_pretrained(FOLDER / "tokenizer")
-    return getattr(tokenizers, words)()
+    made = getattr(tokenizers, words)()
+    if words == "qwen2":
+        made.add_special_tokens({"additional_special_tokens": list(SEES)})
+    return made
 
 
 def pictures():
