@@ -159,13 +159,19 @@ def _made(facts: dict[str, Any]) -> str:
 
 
 def _cut_words(tokens: "pd.DataFrame") -> None:
-    cut = tokens[tokens["cut"].astype(bool)]
-    for prompt, rows in cut.groupby("prompt"):
-        text = "".join(rows["piece"]).replace("</w>", " ").strip()
-        name = "The prompt" if prompt == "prompt" else "The negative prompt"
+    several = "tokenizer" in tokens
+    by = ["prompt", "tokenizer"] if several else ["prompt"]
+    for (prompt, *which), rows in tokens.groupby(by):
+        cut = rows[rows["cut"].astype(bool)]
+        if cut.empty:
+            continue
+        pieces = cut["piece"].str.replace(r"</w>|^\u2581|^\u0120", " ", regex=True)
+        text = "".join(pieces).strip().replace("`", " ")
+        name = "The negative prompt" if str(prompt).startswith("negative") else "The prompt"
+        count = len(rows) - len(cut)
+        limit = f"the {count} tokens of {which[0]}" if several else f"CLIP's {count} tokens"
         st.warning(
-            f"{name} is longer than CLIP's 77 tokens; these {len(rows)} pieces were cut off: "
-            f"`{text[:300].replace('`', ' ')}`",
+            f"{name} is longer than {limit}; these {len(cut)} pieces were cut off: `{text[:300]}`",
             icon=":material/content_cut:",
         )
 

@@ -88,8 +88,11 @@ def read(pipeline: Any, prompt: str, asked: int | None = None) -> list[Reading]:
     given |= {"prompt": prompt, "do_classifier_free_guidance": False}
     given |= {} if asked is None else {"max_sequence_length": asked}
     known = set(inspect.signature(encode).parameters)
-    with readings(pipeline) as heard, quiet(), torch.no_grad(), suppress(TypeError):
-        encode(**{name: value for name, value in given.items() if name in known})
+    turns = (0, 1) if "text_encoder_index" in known else (0,)  # HunyuanDiT: one encoder a call
+    with readings(pipeline) as heard, quiet(), torch.no_grad():
+        for given["text_encoder_index"] in turns:
+            with suppress(Exception):  # it may want more; what was heard until then is true
+                encode(**{name: value for name, value in given.items() if name in known})
     return heard
 
 

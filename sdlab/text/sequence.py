@@ -39,7 +39,7 @@ def text_sequence(
     """
     half = [text for text in texts if text.negative == negative]
     places = _matched(half, network_text)
-    if not any(places):
+    if all(text.reading is None for text in half):
         places = _by_length(half, len(network_text))
     zeros = (network_text == 0).all(dim=-1).tolist()
     numbers = _word_numbers(half)

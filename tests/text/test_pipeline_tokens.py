@@ -11,6 +11,7 @@ from sdlab.text.reading import read, readings
 from sdlab.text.sequence import text_sequence
 from sdlab.text.tokens import run_tokens
 from tests.text import pipelines
+from tests.zoo import pipelines as zoo
 
 PROMPT = "A red Parrot, on a beach"
 WORDS = ["A", "red", "Parrot", ",", "on", "a", "beach"]
@@ -200,3 +201,48 @@ def test_a_prompt_is_read_with_the_defaults_of_the_pipelines_call():
     one = read(pipelines.sana(), "a cat")[0]  # its call has an instruction by default
     assert one.mask.sum() > 300
     assert read(object(), "a cat") == []
+
+
+TOLD = {
+    "AuraFlowPipeline": 1,
+    "BriaFiboPipeline": 1,
+    "CogView4Pipeline": 1,
+    "HiDreamImagePipeline": 4,
+    "HunyuanDiTPipeline": 2,
+    "Lumina2Pipeline": 1,
+    "WanPipeline": 1,
+    "ZImagePipeline": 1,
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_the_words_of_every_kind_of_pipeline_are_found_in_what_it_reads(name):
+    pipe, _ = zoo.build(name)
+    more = {"max_sequence_length": 64} if name != "HunyuanDiTPipeline" else {}
+    if name == "BriaFiboPipeline":
+        more |= {"guidance_scale": 1.0}
+    if name == "Lumina2Pipeline":
+        more |= {"system_prompt": "Draw:"}
+    turns = (0, 1) if name == "HunyuanDiTPipeline" else (None,)
+    with readings(pipe) as heard, torch.no_grad():
+        for index in turns:
+            given = more if index is None else {"text_encoder_index": index}
+            pipe.encode_prompt(PROMPT, **given)
+    texts = [text for text in prompt_texts(pipe, Asked(PROMPT), heard) if not text.negative]
+    assert [words(text.table) for text in texts] == [WORDS] * TOLD[name]
+    assert all(text.reading is not None for text in texts)
+
+
+def test_hunyuandit_is_read_by_both_its_encoders():
+    assert {one.part for one in read(zoo.build("HunyuanDiTPipeline")[0], "a cat")} == {
+        "text_encoder",
+        "text_encoder_2",
+    }
+
+
+def test_a_half_is_not_taken_for_the_other_by_its_length():
+    pipe = pipelines.pixart()
+    asked = Asked(PROMPT, "Blue")
+    heard, embeds = heard_of(pipe, asked)
+    texts = prompt_texts(pipe, asked, heard)
+    assert set(text_sequence(texts, embeds[1])["kind"]) == {"unknown"}

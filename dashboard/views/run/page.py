@@ -55,7 +55,7 @@ def _files(run: StoredRun) -> None:
             query_params={"id": run.id},
         )  # fmt: skip
         st.page_link(
-            page_path("tokens"), label="How CLIP reads its words", icon=":material/text_fields:",
+            page_path("tokens"), label="How its words are read", icon=":material/text_fields:",
             query_params=_words(run.manifest["experiment"]),
         )  # fmt: skip
     with st.expander("Make it again in Python", key="run.code"):

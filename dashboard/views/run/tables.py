@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.widgets.downloads import csv_button
-from sdlab.columns import TABLES
+from sdlab.columns import TABLES, TOKENIZER
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
@@ -20,7 +20,7 @@ _TITLES = {
 _ABOUT = {
     "steps": "One row a network evaluation.",
     "channels": "One row an evaluation and latent channel.",
-    "tokens": "One row a place in CLIP's sequence; what was cut comes last.",
+    "tokens": "One row a place in the tokenizer's sequence; what was cut comes last.",
     "timings": "One row a timed stage.",
 }
 
@@ -44,6 +44,7 @@ def show_tables(run: str, tables: dict[str, pd.DataFrame]) -> None:
 
 def _columns(table: str) -> "dict[str, ColumnConfig]":
     out = {}
-    for name, (unit, meaning) in TABLES[table].items():
+    columns = TABLES[table] | (TOKENIZER if table == "tokens" else {})
+    for name, (unit, meaning) in columns.items():
         out[name] = st.column_config.Column(name, help=f"{meaning} ({unit})" if unit else meaning)
     return out
