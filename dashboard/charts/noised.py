@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, layered, require, value_tooltip
+from dashboard.charts.base import HEIGHT, edged, layered, require, told_tooltip
 
 DASHES = ([1, 0], [6, 4])
 
@@ -32,7 +32,7 @@ def psnr(frame: pd.DataFrame, colors: dict[str, str]) -> alt.LayerChart:
 def _lines(
     frame: pd.DataFrame, field: str, name: str, axis: str, title: str, colors: dict[str, str]
 ) -> alt.LayerChart:
-    rows = require(frame, ("series", "step", "sigma", field), title)
+    rows = edged(require(frame, ("series", "step", "sigma", field), title))
     span = [int(rows["step"].min()), int(rows["step"].max())]
     rows = rows[np.isfinite(rows[field])]
     x = alt.X(
@@ -65,9 +65,9 @@ def _lines(
         ),
         tooltip=[
             alt.Tooltip("series:N", title="schedule"),
-            value_tooltip(field, axis),
+            told_tooltip(rows, field, axis),
             alt.Tooltip("step:Q", title="step", format="d"),
-            alt.Tooltip("sigma:Q", title="sigma", format=".4g"),
+            told_tooltip(rows, "sigma", "sigma"),
         ],
     )
     line = base.mark_line(strokeWidth=2)

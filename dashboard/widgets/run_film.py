@@ -67,4 +67,4 @@ def frame_labels(steps: "pd.DataFrame", kept: Sequence[int]) -> list[str]:
 def frame_label(evaluation: int, step: int, timestep: float, sigma: float) -> str:
     """Return where in a run a frame is."""
     where = f"evaluation {evaluation} · step {step} · timestep {timestep:.5g}"
-    return f"{where} · sigma {sigma:.4g}"
+    return f"{where} · sigma {sigma:.4g}".replace("sigma inf", "noise alone")

@@ -1,7 +1,8 @@
 r"""The course of a run as pictures: any quantity at any evaluation, a strip, a film.
 
 A run records x_t (VP) and x0_pred; the predicted noise follows from them:
-eps_pred = (x_t sqrt(1 + sigma^2) - x0_pred) / sigma.
+eps_pred = (x_t sqrt(1 + sigma^2) - x0_pred) / sigma, and with flow matching
+(x_t - (1 - t) x0_pred) / t.
 """
 
 import io
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from sdlab.errors import unknown
+from sdlab.noise.flow import sigma_to_time
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,13 +26,14 @@ QUANTITIES = ("x_t", "x0_pred", "eps_pred")
 FILMS = {"gif": "image/gif", "webp": "image/webp", "mp4": "video/mp4"}
 
 
-def quantity(trace: "Trace", name: str, index: int) -> "Tensor":
+def quantity(trace: "Trace", name: str, index: int, flow: bool = False) -> "Tensor":
     """Return a quantity of one kept evaluation, float32 [1, C, h, w].
 
     Args:
         trace: Of a run that recorded x_t and x0_pred.
         name: One of ``QUANTITIES``.
         index: Place in ``trace.kept``.
+        flow: Whether it is a run of flow matching, whose ``steps`` have a ``flow_time``.
 
     Raises:
         ValueError: If the name is unknown, the index outside, or the tensors were not recorded.
@@ -43,6 +46,9 @@ def quantity(trace: "Trace", name: str, index: int) -> "Tensor":
         return trace.tensor(name)[index][None].float()
     sigma = trace.sigmas[trace.kept[index]]
     x_t, x0_pred = (trace.tensor(n)[index][None].float() for n in ("x_t", "x0_pred"))
+    if flow:
+        time = float(sigma_to_time(sigma))
+        return (x_t - (1.0 - time) * x0_pred) / time
     return (x_t * math.sqrt(1.0 + sigma**2) - x0_pred) / sigma
 
 

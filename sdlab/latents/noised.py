@@ -1,9 +1,10 @@
 """A picture at the noise levels that a sampler visits, in latents or in pixels.
 
 Only the forward process, no network but the VAE, with the same eps at every level: VP,
-x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, or VE, x0 + sigma eps. VE values grow without
-bound, so for display they are rescaled to the mean and spread of x0; the signal-to-noise ratio is
-the same as VP's, and only the contrast differs.
+x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, or VE, x0 + sigma eps, or flow matching's,
+(1 - t) x0 + t eps. VE values grow without bound, so for display they are rescaled to the mean and
+spread of x0; the signal-to-noise ratio is the same in all, and only the contrast differs. At t = 1,
+where sigma is infinite, flow's and VP's are the noise alone.
 """
 
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from sdlab.solvers.course import Course
 
-VIEWS = ("vp", "ve")
+VIEWS = ("vp", "ve", "flow")
 
 
 def visited(course: "Course", most: int = 26) -> pd.DataFrame:
@@ -32,7 +33,8 @@ def visited(course: "Course", most: int = 26) -> pd.DataFrame:
 
     Returns:
         Columns ``step`` (``num_steps`` for the end), ``timestep`` (NaN at the end), ``sigma``,
-        ``alpha_bar``, ``log_snr`` and ``snr_db`` (inf where sigma is 0).
+        ``alpha_bar``, ``log_snr`` and ``snr_db`` (inf where sigma is 0); of flow matching also
+        ``flow_time``.
 
     Raises:
         ValueError: If ``most`` is below 2.
@@ -44,6 +46,7 @@ def visited(course: "Course", most: int = 26) -> pd.DataFrame:
         rows = rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
     rows = rows.assign(snr_db=snr_db(rows["sigma"].to_numpy()))
     columns = ["step", "timestep", "sigma", "alpha_bar", "log_snr", "snr_db"]
+    columns += [name for name in ("flow_time",) if name in rows]
     return rows[columns].reset_index(drop=True)
 
 
@@ -60,8 +63,8 @@ def noised(x0: "Tensor", noise: "Tensor", sigma: float, view: str = "vp") -> "Te
     Args:
         x0: [1, C, h, w].
         noise: Standard normal, in the shape of ``x0``.
-        sigma: 0 or more.
-        view: "vp", or "ve" rescaled to the mean and standard deviation of ``x0``.
+        sigma: 0 or more; infinite too but for "ve".
+        view: "vp", "flow", or "ve" rescaled to the mean and standard deviation of ``x0``.
 
     Raises:
         ValueError: If the view is unknown, or as ``add_noise`` raises.
@@ -69,7 +72,7 @@ def noised(x0: "Tensor", noise: "Tensor", sigma: float, view: str = "vp") -> "Te
     if view not in VIEWS:
         raise ValueError(unknown("view", view, VIEWS))
     x = add_noise(x0, noise, sigma, view)
-    if view == "vp":
+    if view != "ve":
         return x
     spread = x.std() / x0.std().clamp(min=1e-6)
     return (x - x.mean()) / spread.clamp(min=1e-6) + x0.mean()

@@ -5,11 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from torch.testing import assert_close
 
 import sdlab
 from sdlab.embedded.samples import sample_picture
+from sdlab.latents.film import quantity
 from sdlab.latents.noised import noised, start_noise, to_picture, to_pixels, visited
+from sdlab.noise.flow import time_to_sigma
+from sdlab.runs.trace import Trace
+from sdlab.solvers.flow_course import SD3_CONFIG
 
 
 @pytest.fixture
@@ -76,3 +81,43 @@ def test_an_unknown_view_is_named(pixels):
 def test_pictures_and_pixels_round_trip():
     picture = sample_picture("a fish in the sea")
     assert to_picture(to_pixels(picture)).tobytes() == picture.tobytes()
+
+
+class TestFlowMatching:
+    def test_rows_have_the_time_and_no_nan_but_the_ends_timestep(self):
+        frame = visited(sdlab.course("heun", 6, config=SD3_CONFIG))
+        assert list(frame.columns)[-1] == "flow_time"
+        assert frame["flow_time"].iloc[0] == 1 and math.isinf(frame["sigma"].iloc[0])
+        assert frame["snr_db"].iloc[0] == -math.inf and frame["snr_db"].iloc[-1] == math.inf
+        assert not frame.drop(columns="timestep").isna().any(axis=None)
+
+    @pytest.mark.parametrize("time", [0.0, 0.25, 0.999, 1.0])
+    def test_the_view_is_the_equation(self, pixels, time):
+        noise = start_noise(tuple(pixels.shape), 0)
+        shown = noised(pixels, noise, float(time_to_sigma(time)), "flow")
+        assert shown.isfinite().all()
+        assert_close(shown, (1 - time) * pixels + time * noise)
+
+    def test_it_is_diffusers_scale_noise(self, pixels):
+        scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
+        noise = start_noise(tuple(pixels.shape), 0)
+        for at in (0, 400, 999):
+            theirs = scheduler.scale_noise(pixels, scheduler.timesteps[at][None], noise)
+            time = float(scheduler.sigmas[at])
+            assert_close(noised(pixels, noise, float(time_to_sigma(time)), "flow"), theirs)
+
+    def test_vp_at_t_1_is_noise_alone(self, pixels):
+        noise = start_noise(tuple(pixels.shape), 0)
+        assert_close(noised(pixels, noise, math.inf), noise, rtol=0, atol=0)
+        with pytest.raises(ValueError, match="finite"):
+            noised(pixels, noise, math.inf, "ve")
+
+    def test_the_predicted_noise_of_a_run_follows_from_its_own_path(self):
+        seeds = (torch.Generator().manual_seed(seed) for seed in (0, 1))
+        x0, noise = (torch.randn(1, 4, 8, 8, generator=seed) for seed in seeds)
+        times = (1.0, 0.6, 0.1)
+        x_t = torch.cat([(1 - t) * x0 + t * noise for t in times])
+        tensors = {"x_t": x_t, "x0_pred": x0.expand(3, -1, -1, -1)}
+        trace = Trace((0, 1, 2), time_to_sigma(times).tolist(), tensors, {})
+        for index in range(3):
+            assert_close(quantity(trace, "eps_pred", index, flow=True), noise, rtol=1e-4, atol=1e-4)

@@ -64,7 +64,8 @@ def _choices(page: str, model: ModelView) -> tuple[str, str]:
             list(MEANINGS),
             default="x0_pred",
             key=f"{page}.quantity",
-            help="eps_pred = (x_t sqrt(1 + sigma^2) - x0_pred) / sigma, from what was recorded.",
+            help="eps_pred = (x_t sqrt(1 + sigma^2) - x0_pred) / sigma, from what was recorded; "
+            "with flow matching (x_t - (1 - t) x0_pred) / t.",
         )
         ways = _ways(model.hash)
         means = bound().segmented_control(
@@ -157,7 +158,8 @@ def _made(
 
     frames = []
     for chunk in chunks():
-        frames += _drawn([quantity(_run.trace, name, index) for index in chunk], means, model_hash)
+        rows = [quantity(_run.trace, name, index, _is_flow(_run)) for index in chunk]
+        frames += _drawn(rows, means, model_hash)
     for frame in frames:
         frame.thumbnail((SIDE, SIDE))
     return [png(frame) for frame in frames]
@@ -286,4 +288,9 @@ def _side_by_side(rows: list[Latents], means: str, model_hash: str) -> list[byte
 def _quantities(run: "Run", index: int) -> dict[str, Latents]:
     from sdlab.latents.film import quantity
 
-    return {name: quantity(run.trace, name, index).numpy() for name in MEANINGS}
+    flow = _is_flow(run)
+    return {name: quantity(run.trace, name, index, flow).numpy() for name in MEANINGS}
+
+
+def _is_flow(run: "Run") -> bool:
+    return "flow_time" in run.steps.columns

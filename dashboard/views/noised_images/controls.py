@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
-from dashboard.views.noised_images.schedules import TRAININGS, ShownSchedule
+from dashboard.views.noised_images.schedules import FLOW_TRAININGS, TRAININGS, ShownSchedule
 from dashboard.widgets.experiment_controls import OWN_CURVE, SAVED, chosen_curve
 from dashboard.widgets.typed import parse_seed
 from sdlab.noise.curves import OWN
@@ -16,11 +16,16 @@ NONE = "none"
 _DEFAULTS = {"A": ("ddim", OWN_CURVE), "B": ("dpmpp_2m", "karras")}
 _SPACES = ("Latents", "Pixels")
 _VIEWS = ("VP", "VE")
+_FLOW_VIEWS = ("Flow", "VP")
 _FITS = ("Crop", "Pad")
 _ABOUT_SPACE = "Latents are encoded, noised and decoded by the VAE; pixels are noised as they are."
 _ABOUT_VIEW = (
     "VP: sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps, as the network sees it. VE: x0 + sigma eps, "
     "rescaled to the picture's mean and spread, because its values grow too large to show."
+)
+_ABOUT_FLOW_VIEW = (
+    "Flow: (1 - t) x0 + t eps, as the network sees it. VP: the same signal-to-noise ratio at the "
+    "contrast of the picture, sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps."
 )
 _ABOUT_FIT = "How a picture of another shape is fitted to the model's size."
 
@@ -34,7 +39,7 @@ class Settings:
         num_steps: Solver steps.
         seed: Of the noise.
         space: "latents" or "pixels".
-        view: "vp" or "ve".
+        view: "vp", "ve" or "flow".
         decode: Whether to decode although it is slow.
     """
 
@@ -60,7 +65,9 @@ def noised_controls(page: str, catalogue: pd.DataFrame, decodes_fast: bool) -> S
     """
     fits = catalogue[catalogue["compatible"]]
     fits = fits.sort_values("origin", ascending=False, kind="stable").set_index("name", drop=False)
-    chosen = [row for name in _DEFAULTS if (row := _row(page, name, fits)) is not None]
+    flow = "flow" in set(fits["coordinates"])
+    trainings = list(FLOW_TRAININGS if flow else TRAININGS)
+    chosen = [row for name in _DEFAULTS if (row := _row(page, name, fits, trainings)) is not None]
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         steps = bound().number_input(
             "Steps",
@@ -79,7 +86,8 @@ def noised_controls(page: str, catalogue: pd.DataFrame, decodes_fast: bool) -> S
             help="Of the noise. In latents it is the noise that a run of this seed starts from.",
         )
         space = _choice("Noise in", _SPACES, f"{page}.space", _ABOUT_SPACE)
-        view = _choice("View", _VIEWS, f"{page}.view", _ABOUT_VIEW)
+        views, about = (_FLOW_VIEWS, _ABOUT_FLOW_VIEW) if flow else (_VIEWS, _ABOUT_VIEW)
+        view = _choice("View", views, f"{page}.view", about)
     decode = decodes_fast
     if not decodes_fast and space == "latents":
         decode = bound().toggle(
@@ -97,7 +105,9 @@ def fit_choice(page: str) -> str:
     return _choice("Fit", _FITS, f"{page}.how", _ABOUT_FIT)
 
 
-def _row(page: str, name: str, fits: pd.DataFrame) -> tuple[str, str, str, str] | None:
+def _row(
+    page: str, name: str, fits: pd.DataFrame, trainings: list[str]
+) -> tuple[str, str, str, str] | None:
     """Draw a schedule's controls and return its name, solver, curve and training schedule."""
     default, default_curve = _DEFAULTS[name]
     names = [*fits["name"]] if name == "A" else [NONE, *fits["name"]]
@@ -124,9 +134,10 @@ def _row(page: str, name: str, fits: pd.DataFrame) -> tuple[str, str, str, str] 
     )
     training = bound(third).selectbox(
         "Training schedule",
-        list(TRAININGS),
+        trainings,
         key=f"{key}_training",
-        help="Over which alpha_bar: the model's own, or a well-known one in its place.",
+        help="Over which alpha_bar: the model's own, or a well-known one in its place; of flow "
+        "matching over which shift of its times.",
     )
     return name, solver, curve, training
 

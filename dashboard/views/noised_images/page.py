@@ -96,7 +96,11 @@ def _facts(model: Any) -> _Model:
 
 
 def _tables(settings: Settings, model: _Model) -> list[pd.DataFrame]:
-    tables = [levels(shown, settings.num_steps, model.config) for shown in settings.schedules]
+    width, height = model.size
+    tokens = max(1, width * height // (2 * model.factor) ** 2)
+    tables = [
+        levels(shown, settings.num_steps, model.config, tokens) for shown in settings.schedules
+    ]
     shared = set.intersection(*(set(table["step"]) for table in tables))
     return [table[table["step"].isin(shared)].reset_index(drop=True) for table in tables]
 
@@ -179,9 +183,12 @@ def _show_film(page: str, picture: ChosenPicture, strips: _Strips) -> None:
 
 
 def _detail(level: Any, frame: Frame) -> str:
-    snr = "no noise" if np.isinf(level.snr_db) else f"SNR {level.snr_db:.1f} dB"
+    snr = "no noise" if np.isposinf(level.snr_db) else f"SNR {level.snr_db:.1f} dB"
+    snr = "noise alone" if np.isneginf(level.snr_db) else snr
     psnr = "as the picture" if np.isinf(frame.psnr_db) else f"PSNR {frame.psnr_db:.1f} dB"
-    return f"sigma {level.sigma:.4g} · {snr} · {psnr}"
+    time = getattr(level, "flow_time", None)
+    place = f"sigma {level.sigma:.4g}" if time is None else f"t {time:.4g}"
+    return f"{place} · {snr} · {psnr}"
 
 
 def _say(settings: Settings, table: pd.DataFrame, note: str) -> None:
@@ -238,6 +245,7 @@ def _columns() -> "dict[str, ColumnConfig]":
         "log_snr": number("log_snr", format="%.4g", help="-2 ln sigma (nat)"),
         "snr_db": number("SNR (dB)", format="%.2f", help="-20 log10 sigma"),
         "psnr_db": number("PSNR (dB)", format="%.2f", help="Of the frame as shown, 8 bits"),
+        "flow_time": number("t", format="%.5g", help="Flow matching's time, sigma / (1 + sigma)"),
     }
 
 
@@ -248,8 +256,9 @@ def _show_meaning() -> None:
 
 _MEANING = """
 **One picture, one noise.** Every frame is the same picture with the same noise, mixed as
-`x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps`. Only the shares change from step to step. A
-sampler goes from left to right; it must guess what the noise hides.
+`x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps`, in a flow-matching model as
+`x_t = (1 - t) x0 + t eps`, which is noise alone at t = 1. Only the shares change from step to
+step. A sampler goes from left to right; it must guess what the noise hides.
 
 **Where steps are spent.** Follow one step number in both rows. A schedule whose picture appears
 early spends its remaining steps on fine detail; one whose picture appears late spends them on

@@ -25,6 +25,13 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "EDM": {},
     "flow matching": {},
 }
+FLOW_TRAININGS: dict[str, dict[str, Any]] = {
+    "as trained": {},
+    "no shift": {"shift": 1.0, "flow_shift": 1.0, "use_dynamic_shifting": False},
+    "shift 3": {"shift": 3.0, "flow_shift": 3.0, "use_dynamic_shifting": False},
+    "shift 6": {"shift": 6.0, "flow_shift": 6.0, "use_dynamic_shifting": False},
+}
+"""Shifts of a flow-matching model's times, in place of betas, which it has none of."""
 OTHER_LAWS = ("EDM", "flow matching")  # no betas, which diffusers' schedulers are made of
 
 
@@ -38,7 +45,7 @@ class ShownSchedule:
         curve: How sigma falls; None for what the config says.
         curve_options: Its options, by name.
         curve_name: What the curve is called on the page; None where nothing was chosen.
-        training: One of ``TRAININGS``.
+        training: One of ``TRAININGS``, or of a flow-matching model ``FLOW_TRAININGS``.
     """
 
     name: str
@@ -56,8 +63,16 @@ class ShownSchedule:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def levels(shown: ShownSchedule, num_steps: int, config: dict[str, Any]) -> "pd.DataFrame":
+def levels(
+    shown: ShownSchedule, num_steps: int, config: dict[str, Any], tokens: int | None = None
+) -> "pd.DataFrame":
     """Return the noise levels that a schedule visits; see ``sdlab.latents.noised.visited``.
+
+    Args:
+        shown: The schedule.
+        num_steps: Solver steps.
+        config: The model's scheduler config.
+        tokens: Latent tokens of the picture, for a shift that goes by them.
 
     Raises:
         ValueError: If solver, curve, training schedule and steps do not go together.
@@ -65,8 +80,21 @@ def levels(shown: ShownSchedule, num_steps: int, config: dict[str, Any]) -> "pd.
     import sdlab
     from sdlab.latents.noised import visited
     from sdlab.noise import NoiseSchedule
+    from sdlab.noise.flow import is_flow
     from sdlab.solvers.registry import solvers
 
+    if is_flow(config):
+        changes = FLOW_TRAININGS[shown.training]
+        taken = {key: value for key, value in changes.items() if key in config}
+        course = sdlab.course(
+            shown.solver,
+            num_steps,
+            config={**config, **taken},
+            curve=shown.curve,
+            curve_options=dict(shown.curve_options),
+            tokens=tokens,
+        )
+        return visited(course, MOST_FRAMES)
     changes = TRAININGS[shown.training]
     options: dict[str, Any] = {}
     schedule = None

@@ -49,11 +49,11 @@ def labelled_strip(labels: Sequence[str], tables: Sequence[Any], rows: Any, titl
     for number, (label, table, row) in enumerate(zip(labels, tables, rows, strict=True)):
         top = line + gap + number * block
         pen.text((gap, top), label, "black", font)
-        for x, (frame, step, sigma) in enumerate(
-            zip(row, table["step"], table["sigma"], strict=True)
-        ):
+        name = "t" if "flow_time" in table else "sigma"
+        places = table["flow_time" if name == "t" else "sigma"]
+        for x, (frame, step, place) in enumerate(zip(row, table["step"], places, strict=True)):
             left = gap + x * (width + gap)
             canvas.paste(frame.image(), (left, top + line))
-            words = f"{step}: sigma {sigma:.3g}"
+            words = f"{step}: {name} {place:.3g}"
             pen.text((left, top + line + height + 2), words, "black", font)
     return png(canvas)
