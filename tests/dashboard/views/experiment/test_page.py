@@ -189,3 +189,19 @@ def test_a_run_that_could_not_be_saved_can_be_saved_again(quick, monkeypatch):
     at.button(key="experiment.save_again").click().run()
     run_until(at, lambda a: a.header)
     assert not errors(at) and not at.exception
+
+
+def test_a_run_starts_from_an_uploaded_picture(quick):
+    import io
+
+    from PIL import Image
+
+    Image.linear_gradient("L").save(stream := io.BytesIO(), "PNG")
+    field = quick.file_uploader(key="experiment.image.file_0")
+    field.set_value(("a.png", stream.getvalue(), "image/png")).run()
+    quick.slider(key="experiment.strength").set_value(0.7).run()
+    at = start(quick)
+    assert not at.exception and not errors(at)
+    made = open_run(lab().runs / "".join(at.query_params["run"]))
+    assert made.experiment.image.has_pixels and len(made.steps) == 2
+    assert "Source picture" in {caption.value for caption in at.caption}
