@@ -1,24 +1,18 @@
 """How much memory a run takes, estimated before it starts.
 
-Activations are estimated from the widest feature maps of U-Net and VAE. The factors were fitted to
-measured peaks (benchmarks/memory.py) and rounded up.
+What computing takes is estimated by ``activations``.
 """
 
 from typing import TYPE_CHECKING
 
 from sdlab.experiment.record import Record
+from sdlab.models.activations import decoding_bytes, network_bytes
 
 if TYPE_CHECKING:
     import torch
 
     from sdlab.models.model import Model
 
-# Feature maps of the first level's width alive at once, per sample.
-UNET_MAPS = 44
-VAE_MAPS = 16
-VAE_WIDTH = 128  # where its config does not say
-# A transformer's: rows of its width alive at once, for each of its tokens (patches of 2 x 2 cells).
-TOKEN_MAPS, PATCH, WIDTH = 24, 4, 3072
 # What a call takes whatever its size: buffers of the convolution library and the allocator.
 BASE_BYTES = 64 * 2**20
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -43,14 +37,7 @@ def record_bytes(record: Record, nfe: int, shape: tuple[int, int, int], guided: 
 
 def sample_bytes(model: "Model", shape: tuple[int, int, int]) -> int:
     """Return the bytes of activations that one sample of a network call needs."""
-    network = model.network
-    config, item = getattr(network, "config", {}), model.dtype.itemsize
-    cells = shape[1] * shape[2]
-    if config.get("block_out_channels"):
-        return int(UNET_MAPS * config["block_out_channels"][0] * cells * item)
-    heads, width = config.get("num_attention_heads"), config.get("attention_head_dim")
-    inner = heads * width if isinstance(heads, int) and isinstance(width, int) else WIDTH
-    return int(TOKEN_MAPS * inner * max(1, cells // PATCH) * item)
+    return network_bytes(model.network, shape, model.dtype.itemsize)
 
 
 def decode_bytes(model: "Model", shape: tuple[int, int, int]) -> int:
@@ -58,9 +45,7 @@ def decode_bytes(model: "Model", shape: tuple[int, int, int]) -> int:
     vae = getattr(model.pipeline, "vae", None)
     if vae is None:
         return 0
-    pixels = shape[1] * shape[2] * model.vae_factor**2
-    widths = vae.config.get("block_out_channels") or [vae.config.get("base_dim") or VAE_WIDTH]
-    return int(VAE_MAPS * widths[0] * pixels * vae.dtype.itemsize)
+    return decoding_bytes(vae, shape[1] * shape[2] * model.vae_factor**2, vae.dtype)
 
 
 def available_bytes(device: "torch.device") -> int:

@@ -1,27 +1,20 @@
 """What a pipeline takes on a device, and which ways of running it fit: from configs alone.
 
-Weights are counted exactly (``footprint``). Activations are estimated from the widest feature maps:
-attention is fused everywhere, so they grow with the number of places, not with its square. The
-factors stand above the peaks of real sizes: 16 maps for SDXL's U-Net, 12 for Stable Diffusion 3 and
-PixArt, 17 for Flux, 6 for the VAE (tests/models/test_memory_plan.py counts them without computing).
+Weights are counted exactly (``footprint``), what is at work beside them is estimated
+(``activations``).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sdlab.models import pipelines
+from sdlab.models.activations import decoding_bytes, network_bytes, text_bytes
 from sdlab.models.footprint import Footprint
-from sdlab.models.memory import BASE_BYTES, UNET_MAPS, USABLE, VAE_MAPS, readable
+from sdlab.models.memory import BASE_BYTES, USABLE, readable
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
 
-TRANSFORMER_MAPS = 24
-"""Maps of a transformer's width alive at once, per token."""
-TEXT_MAPS = 32
-"""Maps of a text encoder's width alive at once, per token: T5 widens fourfold, in float32 too."""
 VAES = ("vae", "vqvae", "movq", "vqgan")
 AS_IS = "as it is"
 TILED = "VAE in tiles"
@@ -158,33 +151,17 @@ def _activations(
     found: Footprint, name: str, size: tuple[int, int], samples: int, *, tiled: bool
 ) -> int:
     """Return the bytes that a part's work takes beside its weights."""
-    module, item = found.modules[name], found.dtype.itemsize
-    config = dict(getattr(module, "config", {}) or {}) if name not in _texts(found) else {}
+    module, item, pipeline = found.modules[name], found.dtype.itemsize, found.pipeline
     if name in _texts(found):
-        return TEXT_MAPS * _text_positions(found) * _linear_width(module) * item
+        return text_bytes(module, _text_positions(found), item)
     if name in VAES:
-        return _decoding(module, config, size, found.dtype, tiled)
+        return decoding_bytes(module, size[0] * size[1], found.dtype, tiled)
     if name not in _networks(found):
         return 0
-    factor = 8 if found.pipeline is None else pipelines.vae_factor(found.pipeline)
-    width, height = (side // factor for side in size)
-    if config.get("block_out_channels"):
-        return int(UNET_MAPS * config["block_out_channels"][0] * width * height * samples * item)
-    tokens = width * height // _packing(found, config) + _text_positions(found)
-    return TRANSFORMER_MAPS * tokens * _linear_width(module) * samples * item
-
-
-def _decoding(
-    vae: Any, config: dict[str, Any], size: tuple[int, int], dtype: "torch.dtype", tiled: bool
-) -> int:
-    item = 4 if config.get("force_upcast") and str(dtype) == "torch.float16" else dtype.itemsize
-    pixels = size[0] * size[1]
-    side = getattr(vae, "tile_sample_min_size", None) or getattr(vae, "tile_sample_min_height", 0)
-    if tiled and side and hasattr(vae, "enable_tiling"):
-        pixels = min(pixels, int(side) ** 2)
-    widths = [config.get(name) for name in ("block_out_channels", "decoder_block_out_channels")]
-    first = next((row[0] for row in widths if row), config.get("base_dim") or 128)
-    return int(VAE_MAPS * first * pixels * item)
+    factor = 8 if pipeline is None else pipelines.vae_factor(pipeline)
+    channels = 0 if pipeline is None else pipelines.latent_channels(pipeline)
+    shape = (channels, size[1] // factor, size[0] // factor)
+    return samples * network_bytes(module, shape, item, _text_positions(found))
 
 
 def _networks(found: Footprint) -> list[str]:
@@ -206,24 +183,3 @@ def _text_positions(found: Footprint) -> int:
     asked = getattr(known, "default", None)
     own = asked if isinstance(asked, int) else 0
     return own + (77 if len(_texts(found)) != 1 or not own else 0)
-
-
-def _packing(found: Footprint, config: dict[str, Any]) -> int:
-    """Return how many latent pixels make a token: a patch, or latents packed into channels."""
-    patch = config.get("patch_size") or 1
-    height, width = patch[-2:] if isinstance(patch, Sequence) else (patch, patch)
-    channels = config.get("in_channels") or 0
-    latent = 0 if found.pipeline is None else pipelines.latent_channels(found.pipeline)
-    packed = latent and channels >= 4 * latent
-    return int(max(1, height * width * (4 if packed else 1)))
-
-
-def _linear_width(module: Any) -> int:
-    """Return the width of a transformer: what most of its numbers in linear layers read."""
-    from torch import nn
-
-    counted: dict[int, int] = {}
-    for one in module.modules():
-        if isinstance(one, nn.Linear):
-            counted[one.in_features] = counted.get(one.in_features, 0) + one.weight.numel()
-    return max(counted, key=lambda width: counted[width], default=0)

@@ -12,9 +12,10 @@ from diffusers import (
     UNet2DConditionModel,
 )
 
+from sdlab.models.activations import TRANSFORMER_MAPS, UNET_MAPS, VAE_MAPS
 from sdlab.models.footprint import footprint, weightless
-from sdlab.models.memory import BASE_BYTES, UNET_MAPS, VAE_MAPS
-from sdlab.models.memory_plan import TRANSFORMER_MAPS, memory_plan
+from sdlab.models.memory import BASE_BYTES
+from sdlab.models.memory_plan import memory_plan
 from tests.models import real_configs as configs
 from tests.models.live_bytes import peak
 
