@@ -58,15 +58,10 @@ def latents_bytes(model: "Model", latents: "Tensor", note: str = "") -> bytes:
 
     one = latents[None] if latents.ndim == 3 else latents
     check_latents(model, one)
-    config = model.pipeline.vae.config
-    about = {
-        "format": FORMAT,
-        "model": model.name,
-        "model_hash": model.hash,
-        "scaling_factor": repr(float(config.scaling_factor)),
-        "shift_factor": repr(float(config.get("shift_factor") or 0.0)),
-        "note": note,
-    }
+    about = {"format": FORMAT, "model": model.name, "model_hash": model.hash}
+    if (factor := model.vae.factor) is not None:
+        about |= {"scaling_factor": repr(factor[0]), "shift_factor": repr(factor[1])}
+    about["note"] = note
     return save({"latents": one.detach().float().cpu().contiguous()}, metadata=about)
 
 
@@ -199,13 +194,10 @@ def _for_model(found: LatentsFile, model: "Model", any_model: bool) -> LatentsFi
 def _rescaled(found: LatentsFile, model: "Model") -> LatentsFile:
     from dataclasses import replace
 
-    config = model.pipeline.vae.config
-    scaling, shift = float(config.scaling_factor), float(config.get("shift_factor") or 0.0)
-    if found.scaling_factor is None or (found.scaling_factor, found.shift_factor) == (
-        scaling,
-        shift,
-    ):
+    own, made = model.vae.factor, (found.scaling_factor, found.shift_factor)
+    if own is None or found.scaling_factor is None or made == own:
         return found
+    scaling, shift = own
     plain = found.latents / found.scaling_factor + found.shift_factor
     return replace(
         found, latents=(plain - shift) * scaling, scaling_factor=scaling, shift_factor=shift

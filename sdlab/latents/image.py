@@ -72,9 +72,9 @@ def encode(
 ) -> "Tensor":
     """Return the latents of a picture, float32 [1, C, h, w]; ``model.decode`` does the reverse.
 
-    The VAE gives each latent pixel a Gaussian. Its mean, or a sample of it, is scaled for the U-Net
-    by the VAE's config: (z - shift_factor) * scaling_factor. If the VAE overflows in half precision
-    it encodes in float32 instead, with a warning.
+    The VAE gives each latent pixel a Gaussian. Its mean, or a sample of it, is scaled for the
+    network as the VAE's config says; see ``sdlab.models.latent_scale``. If the VAE overflows in
+    half precision it encodes in float32 instead, with a warning.
 
     Args:
         model: Whose VAE encodes.
@@ -104,10 +104,9 @@ def encode_with_notes(
     image = picture.image if isinstance(picture, ReadImage) else picture.convert("RGB")
     for name, side in (("width", image.width), ("height", image.height)):
         _on_grid(name, side, model.vae_factor)
-    pixels = model.pipeline.image_processor.preprocess(image)  # [1, 3, H, W] in -1 ... 1
+    pixels = model.processor.preprocess(image)  # [1, 3, H, W] in -1 ... 1
     values, upcast = model.vae.encode(pixels, seed if sample else None)
-    config = model.pipeline.vae.config
-    latents = (values.float() - (config.get("shift_factor") or 0.0)) * config.scaling_factor
+    latents = model.vae.scaled(values.float())
     if not torch.isfinite(latents).all():
         raise ValueError(
             "The VAE makes numbers of this picture that are not finite, in float32 too. Its weights"

@@ -17,16 +17,18 @@ LABELS: Mapping[str, str] = {
     "sd2": "Stable Diffusion 2.x",
     "sdxl": "Stable Diffusion XL",
     "sd3": "Stable Diffusion 3",
-    "flux": "Flux",
     "flux2": "Flux.2",
     "qwenimage": "Qwen-Image",
     "zimage": "Z-Image",
-    "pixartalpha": "PixArt-alpha",
-    "pixartsigma": "PixArt-Sigma",
-    "auraflow": "AuraFlow",
+    "hunyuanimage": "HunyuanImage",
     "hunyuandit": "Hunyuan-DiT",
     "hidream": "HiDream",
+    "pixartalpha": "PixArt-alpha",
+    "pixartsigma": "PixArt-Sigma",
+    "sanasprint": "Sana Sprint",
+    "auraflow": "AuraFlow",
     "stablecascade": "Stable Cascade",
+    "latentconsistencymodel": "Latent consistency model",
 }
 """Families in words, where a family's own name is not the word."""
 

@@ -111,12 +111,14 @@ class Model:
 
     @property
     def latent_channels(self) -> int:
-        """Channels of the latents."""
-        return pipelines.latent_channels(self.pipeline)
+        """Channels of the latents, as they are recorded."""
+        return pipelines.latent_channels(self.pipeline) * (4 if self._patched else 1)
 
     @property
     def vae_factor(self) -> int:
         """Pixels per latent pixel, per side."""
+        if self._patched:
+            return int(2 ** len(self.pipeline.vae.config.block_out_channels))
         return pipelines.vae_factor(self.pipeline)
 
     @property
@@ -128,6 +130,10 @@ class Model:
     def default_size(self) -> tuple[int, int]:
         """(width, height) in pixels that the model was trained on."""
         return pipelines.default_size(self.pipeline)
+
+    @cached_property
+    def _patched(self) -> bool:
+        return pipelines.is_patched(self.pipeline)
 
     @cached_property
     def parameters(self) -> int:
@@ -186,9 +192,21 @@ class Model:
     @property
     def vae(self) -> Vae:
         """The pipeline's VAE, which tries again in float32 where its numbers overflow."""
-        if self._vae is None or self._vae.own is not self.pipeline.vae:
-            self._vae = Vae(self.pipeline.vae)
+        own = pipelines.autoencoder(self.pipeline)
+        if self._vae is None or self._vae.own is not own:
+            self._vae = Vae(own, self.family, self._patched)
         return self._vae
+
+    @cached_property
+    def processor(self) -> Any:
+        """What turns pictures into pixels from -1 to 1, and back: the pipeline's own, if any."""
+        for name in ("image_processor", "video_processor"):
+            found = getattr(self.pipeline, name, None)
+            if hasattr(found, "postprocess") and hasattr(found, "preprocess"):
+                return found
+        from diffusers.image_processor import VaeImageProcessor
+
+        return VaeImageProcessor(vae_scale_factor=self.vae_factor)
 
     def decode(self, latents: "Tensor", tiled: bool = False) -> "Image.Image":
         """Return the picture of final latents, [1, C, h, w], as the pipeline decodes them.
@@ -214,8 +232,8 @@ class Model:
         notes = [self.vae.note] if upcast else []
         if latents.isfinite().all() and not pixels.isfinite().all():
             notes = ["The VAE makes numbers of these latents that are not finite; they are black."]
-        processor = self.pipeline.image_processor
-        return processor.postprocess(pixels, output_type="pil", do_denormalize=[True])[0], notes
+        pictures = self.processor.postprocess(pixels, output_type="pil", do_denormalize=[True])
+        return pictures[0], notes
 
     def _encode(self, text: str) -> "Tensor":
         import torch

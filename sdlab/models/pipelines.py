@@ -26,13 +26,22 @@ NETWORKS = (
     "decoder",
 )
 """Names of denoising networks in pipelines, the main one first."""
+AUTOENCODERS = ("vae", "vqvae", "movq", "vqgan")
+"""Names of what turns latents into pixels."""
 PLAIN = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 SD2_WIDTH = 1024
 SIDE = 1024  # pixels, where a pipeline says nothing of its size
 _BEGINNINGS = {  # of class names: what they are called here, where the lower-cased name is not it
     "StableDiffusionXL": "sdxl",
     "StableDiffusion3": "sd3",
+    "Flux": "flux",
     "Flux2": "flux2",
+    "QwenImage": "qwenimage",
+    "ZImage": "zimage",
+    "ErnieImage": "ernieimage",
+    "GlmImage": "glmimage",
+    "HunyuanImage": "hunyuanimage",
+    "Wan": "wan",
 }
 _ENDINGS = (
     "Pipeline", "Img2Img", "Inpaint", "Inpainting", "ControlNet", "Control", "PAG", "Combined",
@@ -188,11 +197,37 @@ def over_parts(pipeline: Any, cls: type, scheduler: Any) -> Any:
     return made
 
 
+def autoencoder(pipeline: Any) -> Any:
+    """Return what turns a pipeline's latents into pixels; None if they are pixels already."""
+    found = (getattr(pipeline, name, None) for name in AUTOENCODERS)
+    return next((part for part in found if part is not None), None)
+
+
+def is_patched(pipeline: Any) -> bool:
+    """Return whether its latents are patches of 2 x 2 latent pixels of the VAE (Flux.2)."""
+    vae = autoencoder(pipeline)
+    if not hasattr(vae, "bn"):
+        return False
+    channels = getattr(next(iter(networks(pipeline).values())), "config", {}).get("in_channels")
+    return bool(channels == 4 * vae.config.latent_channels)
+
+
 def vae_factor(pipeline: Any) -> int:
     """Return the pixels per latent pixel, per side; 8 where a pipeline does not say."""
-    for name in ("vae_scale_factor", "vae_scale_factor_spatial", "vae_spatial_compression_ratio"):
+    for name in (
+        "vae_scale_factor",
+        "vae_scale_factor_spatial",
+        "vae_spatial_compression_ratio",
+        "movq_scale_factor",
+    ):
         if isinstance(factor := getattr(pipeline, name, None), (int, float)):
             return int(factor)
+    own = autoencoder(pipeline)
+    if own is None:
+        return 1
+    config = own.config
+    if config.get("up_down_scale_factor"):  # Cascade's VQGAN
+        return int(config.up_down_scale_factor * 2 ** (config.levels - 1))
     return 8
 
 
@@ -209,11 +244,10 @@ def latent_channels(pipeline: Any) -> int:
     """Return the channels of the latents, as the VAE has them."""
     if is_plain(pipeline):
         return int(pipeline.unet.config.in_channels)
-    for name in ("vae", "vqvae", "movq", "vqgan"):
-        config = getattr(getattr(pipeline, name, None), "config", {})
-        for entry in ("latent_channels", "z_dim", "vq_embed_dim"):
-            if config.get(entry):
-                return int(config[entry])
+    config = getattr(autoencoder(pipeline), "config", {})
+    for entry in ("latent_channels", "z_dim", "vq_embed_dim"):
+        if config.get(entry):
+            return int(config[entry])
     network: Any = next(iter(networks(pipeline).values()))
     return int(network.config.get("in_channels") or 4)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sdlab.models.vae import Vae
 
-PICTURES, SIDE = 8, 128
+PICTURES, SIDE, CELLS = 8, 128, 16
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,13 @@ def fit_preview(vae: "Vae", factor: int) -> LinearPreview:
     from torch.nn.functional import avg_pool2d, interpolate
 
     generator = torch.Generator().manual_seed(0)
+    side = max(SIDE, CELLS * factor) if factor > 8 else SIDE  # enough latent pixels to fit to
     fields = []
     for cells in (2, 3, 4, 8):
         colours = torch.rand(PICTURES // 4, 3, cells, cells, generator=generator) * 2 - 1
-        fields.append(interpolate(colours, size=(SIDE, SIDE), mode="bicubic").clamp(-1, 1))
-    config = vae.own.config
-    shift = config.get("shift_factor") or 0.0
+        fields.append(interpolate(colours, size=(side, side), mode="bicubic").clamp(-1, 1))
     latents = torch.cat([vae.encode(picture[None])[0] for picture in torch.cat(fields)])
-    scaled = (latents.cpu().double() - shift) * config.scaling_factor
+    scaled = vae.scaled(latents.cpu().double())
     decoded = torch.cat([vae.decode(z[None])[0] for z in scaled])
     inputs = scaled.movedim(1, -1).reshape(-1, scaled.shape[1]).numpy()
     targets = avg_pool2d(decoded.cpu().double(), factor).movedim(1, -1).reshape(-1, 3).numpy()
