@@ -37,7 +37,7 @@ SDLAB = {
     "tracing": "attention denoisers experiment models noise runs solvers text",
     "sampling": "attention denoisers embedded experiment models noise runs solvers text tracing",
     "latents": "models noise runs solvers",
-    "ddim": "denoisers latents models noise solvers text",
+    "ddim": "denoisers latents models noise sampling solvers text",
     # its problems are exact denoisers of known data; one is made of the embedded world's scenes
     "bench": "denoisers embedded noise solvers",
     # for the type of ``lint(model=...)`` alone: a course is judged by a model's own schedule

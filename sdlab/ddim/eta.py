@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdlab.ddim.schemes import Denoise
-    from sdlab.denoisers.guided import Guided
+    from sdlab.models.model import Model
     from sdlab.noise.schedule import NoiseSchedule
     from sdlab.solvers.registry import SolverGenerator
 
@@ -177,7 +177,8 @@ def fan(
 
 
 def drawing_fan(
-    denoise: "Guided",
+    model: "Model",
+    denoise: "Denoise",
     start: "Tensor",
     sigmas: tuple[float, ...],
     etas: Sequence[float],
@@ -186,7 +187,8 @@ def drawing_fan(
     """Return ``fan`` and its decoded pictures, a list for each eta, as one computation.
 
     Args:
-        denoise: A model under its words.
+        model: Decodes.
+        denoise: The model under its words, see ``sdlab.ddim.denoiser``.
         start: Standard normal start noise, [1, C, h, w].
         sigmas: Descending, ending in 0.
         etas: Each from 0 to 1.
@@ -195,11 +197,11 @@ def drawing_fan(
     Raises:
         ValueError: If an eta lies outside 0 ... 1, or there is none, or no seed.
     """
-    drawn = yield from fan(denoise, start, sigmas, etas, seeds)
+    drawn = yield from fan(denoise, start, sigmas, etas, seeds, model.path or "vp")
     total = (len(sigmas) - 1) * len(etas)
     pictures = []
     for latents in drawn.latents:
-        pictures.append((yield from decoding(denoise.model, latents, total)))
+        pictures.append((yield from decoding(model, latents, total)))
     return drawn, pictures
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 import pandas as pd
 
+from sdlab.ddim.denoiser import denoiser, levels
 from sdlab.ddim.schemes import Scheme, solving
 from sdlab.ddim.settings import DdimSettings, InvertOptions
-from sdlab.denoisers.guided import Guided
 from sdlab.errors import check_keywords
 from sdlab.latents.files import check_latents
 from sdlab.models.model import Model
@@ -101,10 +101,10 @@ def invert(
     """
     check_keywords(invert, settings, InvertOptions.__annotations__)
     asked = DdimSettings(prompt, num_steps=num_steps, **settings)
-    ways = asked.scheme()
+    ways = asked.scheme(model.path or "vp")
     check_latents(model, latents)
-    sigmas, x0 = asked.sigmas(model.schedule), latents.to(model.device).float()
-    denoise = Guided(model, prompt, asked.negative_prompt, asked.guidance_scale)
+    sigmas, x0 = levels(model, asked, latents), latents.to(model.device).float()
+    denoise = denoiser(model, prompt, asked.negative_prompt, asked.guidance_scale)
     return invert_with(denoise, x0, sigmas, asked.method, ways, on_progress)
 
 
@@ -158,7 +158,7 @@ def regenerate(
     Raises:
         ValueError: If ``start`` is not a step of the inversion.
     """
-    denoise = Guided(model, prompt, negative_prompt, guidance_scale)
+    denoise = denoiser(model, prompt, negative_prompt, guidance_scale)
     return regenerate_with(denoise, inversion, start, on_progress)
 
 

@@ -65,6 +65,11 @@ class Pair:
         guidance_scale: float,
         sigma_least: float,
     ) -> None:
+        if not model.plain:
+            raise ValueError(
+                f"The attention of {model.name} cannot be held: that needs Stable Diffusion 1.x or"
+                " 2.x. Set the share of steps (inject) to 0."
+            )
         self.model, self.sigma_least = model, sigma_least
         guided = uses_guidance(model, guidance_scale)
         negative = negative_prompt if guided else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from sdlab.ddim.denoiser import denoiser, levels
 from sdlab.ddim.invert import (
     Inversion,
     Return,
@@ -21,10 +22,8 @@ from sdlab.ddim.invert import (
 )
 from sdlab.ddim.prompt_to_prompt import regenerating_with_attention
 from sdlab.ddim.settings import DdimSettings
-from sdlab.denoisers.guided import Guided
 from sdlab.latents.files import check_latents
 from sdlab.latents.round_trip import Likeness, likeness
-from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 from sdlab.work import Work, counted
 
 if TYPE_CHECKING:
@@ -95,19 +94,14 @@ def there_and_back(
         inject: With ``edit``: part of the steps, 0 ... 1, in which the attention of the words that
             both captions share is held (see ``prompt_to_prompt``).
         by_step: Whether to measure each step by itself too, one more evaluation for each.
-        denoisers: A caption -> (x, level) -> x0_pred; by default the network under it. A
-            flow-matching model needs it, for example ``velocity.denoiser_of`` its pipeline.
+        denoisers: A caption -> (x, level) -> x0_pred; by default the model under it.
 
     Raises:
         ValueError: If an option is not valid, the latents do not fit, or ``start`` is no step.
     """
     ways, steps = settings.scheme(model.path or "vp"), settings.num_steps
     check_latents(model, latents)
-    sigmas = settings.sigmas(_schedule(model, latents))
-    if denoisers is None and model.path == "flow":
-        raise ValueError(
-            f"{model.name} follows flow matching; denoisers must say who predicts its velocity."
-        )
+    sigmas = levels(model, settings, latents)
     if not 0 <= start < steps:
         raise ValueError(f"start must be a step, from 0 to {steps - 1}, got {start}.")
     total = settings.evaluations(start, by_step)
@@ -179,17 +173,9 @@ def round_trips(
     return pd.DataFrame(rows, columns=[*names, "rmse", "psnr", "ssim"])
 
 
-def _schedule(model: "Model", latents: "Tensor") -> NoiseSchedule:
-    """Return what the levels are laid over: the model's schedule, or flow matching's times."""
-    if model.path != "flow":
-        return model.schedule
-    tokens = max(1, latents.shape[-2] * latents.shape[-1] // 4)  # patches of 2 x 2
-    return FlowTimes.of_config(model.scheduler_config, tokens)
-
-
 def _guided(model: "Model", settings: DdimSettings) -> "Callable[[str], Denoise]":
-    def words(caption: str) -> Guided:
-        return Guided(model, caption, settings.negative_prompt, settings.guidance_scale)
+    def words(caption: str) -> "Denoise":
+        return denoiser(model, caption, settings.negative_prompt, settings.guidance_scale)
 
     return words
 

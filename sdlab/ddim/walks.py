@@ -5,13 +5,13 @@ picture to another (Song et al. 2020, arXiv 2010.02502, section 5.3). Each pictu
 its own noise; all of them are one batch.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from sdlab.ddim.denoiser import denoiser, levels
 from sdlab.ddim.invert import inverting
 from sdlab.ddim.schemes import down, solving
 from sdlab.denoisers.guided import Guided
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
+    from sdlab.ddim.schemes import Denoise
     from sdlab.ddim.settings import DdimSettings
     from sdlab.models.model import Model
 
@@ -59,9 +60,9 @@ def walking_between_seeds(
     Raises:
         ValueError: If a setting or the walk is not valid.
     """
-    words = Guided(model, settings.prompt, settings.negative_prompt, settings.guidance_scale)
+    words = denoiser(model, settings.prompt, settings.negative_prompt, settings.guidance_scale)
     ends = [start_noise(model, seed) for seed in seeds]
-    return (yield from _drawing(settings, (words, words), ends, count, walk, 0))
+    return (yield from _drawing(model, settings, lambda shares: words, ends, count, walk, 0))
 
 
 def walking_between_pictures(
@@ -88,15 +89,26 @@ def walking_between_pictures(
         ValueError: If a setting or the walk is not valid, or the latents do not fit the model or
             each other.
     """
-    sigmas, ways = settings.sigmas(model.schedule), settings.scheme()
+    sigmas, ways = levels(model, settings, latents[0]), settings.scheme(model.path or "vp")
+    if not model.plain and captions[0] != captions[1]:
+        raise ValueError(
+            f"The words of {model.name} cannot be blended, so both pictures need one caption, got"
+            f" {captions[0]!r:.60} and {captions[1]!r:.60}."
+        )
     each = ways.evaluations_up * settings.num_steps
     total, words, ends = 2 * each + settings.num_steps, [], []
     for index, (x0, caption) in enumerate(zip(latents, captions, strict=True)):
         check_latents(model, x0)
-        words.append(Guided(model, caption, settings.negative_prompt, settings.guidance_scale))
+        words.append(denoiser(model, caption, settings.negative_prompt, settings.guidance_scale))
         up = inverting(words[-1], x0.to(model.device).float(), sigmas, settings.method, ways)
         ends.append((yield from counted(up, index * each, total)).noise)
-    return (yield from _drawing(settings, (words[0], words[1]), ends, count, walk, 2 * each))
+
+    def blended(shares: list[float]) -> "Denoise":
+        first, last = words
+        both = isinstance(first, Guided) and isinstance(last, Guided)
+        return first.towards(last, shares) if both else first
+
+    return (yield from _drawing(model, settings, blended, ends, count, walk, 2 * each))
 
 
 def start_noise(model: "Model", seed: int) -> "Tensor":
@@ -110,8 +122,9 @@ def start_noise(model: "Model", seed: int) -> "Tensor":
 
 
 def _drawing(
+    model: "Model",
     settings: "DdimSettings",
-    words: tuple[Guided, Guided],
+    words: "Callable[[list[float]], Denoise]",
     ends: "Sequence[Tensor]",
     count: int,
     walk: str,
@@ -120,12 +133,13 @@ def _drawing(
     """Sample from every noise on the way; ``before`` evaluations were made already."""
     import torch
 
-    model, total = words[0].model, before + settings.num_steps
+    total = before + settings.num_steps
     shares = torch.linspace(0, 1, count).tolist()
     noise = between(ends[0], ends[1], shares, walk)
-    sigmas = settings.sigmas(model.schedule)
-    generator = down(noise * math.sqrt(1.0 + sigmas[0] ** 2), sigmas, lambda x: None)
-    sampling = solving(generator, words[0].towards(words[1], shares), settings.num_steps)
+    sigmas = levels(model, settings, noise)
+    scale = settings.scheme(model.path or "vp").coordinates.scale(sigmas[0])
+    generator = down(noise * scale, sigmas, lambda x: None)
+    sampling = solving(generator, words(shares), settings.num_steps)
     latents = yield from counted(sampling, before, total)
     pictures = yield from decoding(model, latents, total)
     norms = noise.flatten(1).norm(dim=1).cpu().tolist()

@@ -109,6 +109,8 @@ class Engine:
         """Start queued jobs, in order, while their records fit beside those in flight."""
         for job in [job for job in self.jobs if job.state == "queued"]:
             in_flight = [other for other in self.jobs if other.state in ("running", "decoding")]
+            if in_flight and (job.exclusive or any(other.exclusive for other in in_flight)):
+                return
             if in_flight:
                 need = self._unrecorded() + job.plan.record_bytes + job.plan.activation_bytes
                 if need > memory.available_bytes(self.model.device) * memory.USABLE:

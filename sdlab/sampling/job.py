@@ -82,6 +82,11 @@ class Job(ABC):
         return self.plan.record_bytes * self.evaluation // max(1, self.nfe)
 
     @property
+    def exclusive(self) -> bool:
+        """Whether no other job of the model may be under way while it is."""
+        return False
+
+    @property
     @abstractmethod
     def rows(self) -> int:
         """Rows that it adds to the next network call; only while running."""

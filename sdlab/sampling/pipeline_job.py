@@ -15,7 +15,7 @@ from sdlab.models.model import Model
 from sdlab.runs.run import Run
 from sdlab.runs.trace import Trace
 from sdlab.sampling.job import ENDS, Job
-from sdlab.sampling.joining import rows, structure
+from sdlab.sampling.joining import alone_because, rows, structure
 from sdlab.sampling.pipeline_call import fresh
 from sdlab.sampling.pipeline_process import Call, Process, pipeline_process
 from sdlab.sampling.plan import Plan
@@ -48,6 +48,12 @@ class PipelineJob(Job):
         """Evaluations in all: expected, until its scheduler has laid out its steps."""
         known = None if self._reader is None else self._reader.expected
         return known or self.plan.nfe
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether its pipeline changes the shared network while it runs."""
+        assert self.plan.call is not None
+        return alone_because(self.plan.call.cls) is not None
 
     @property
     def call(self) -> Call:
@@ -93,7 +99,7 @@ class PipelineJob(Job):
                 with reader.stepping(), noticing(pipe, reader.warnings):
                     return call.cls.__call__(*bound.args, **bound.kwargs)
 
-            self._process = pipeline_process(called)
+            self._process = pipeline_process(called, seed=self.experiment.seed)
             self.state = "running"
             with readings(pipe) as self._heard:
                 self._go_on()

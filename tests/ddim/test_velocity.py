@@ -163,8 +163,7 @@ class TestOnATinyStableDiffusion3:
         )
         assert edited.rmse > outcome.rmse and asked[1:] == ["a car", "a bus"]
         assert len(edited.step_errors) == 4
-        with pytest.raises(ValueError, match="denoisers must say who predicts its velocity"):
-            finish(there_and_back(model, x0, settings), None)
+        assert finish(there_and_back(model, x0, settings), None).rmse < 1e-3  # by its pipeline
 
 
 def test_a_path_that_is_none_is_named():

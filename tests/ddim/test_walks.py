@@ -111,7 +111,7 @@ def test_every_method_is_judged_as_it_is_alone(small):
 def test_the_fan_is_drawn_row_by_row(small):
     denoise, start = Guided(small, "a cat"), start_noise(small, 7)
     sigmas = SETTINGS.sigmas(small.schedule)
-    fan, pictures = finish(drawing_fan(denoise, start, sigmas, (0.0, 1.0), (1, 2)))
+    fan, pictures = finish(drawing_fan(small, denoise, start, sigmas, (0.0, 1.0), (1, 2)))
     assert [len(row) for row in pictures] == [2, 2]
     assert_close(pictures[0][0], alone(small, start, "a cat"))
     for row, latents in zip(pictures, fan.latents, strict=True):

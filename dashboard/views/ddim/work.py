@@ -32,13 +32,14 @@ def eta_fan(
     model: "Model", spec: Experiment, etas: tuple[float, ...], seeds: tuple[int, ...]
 ) -> "Work[Pictures]":
     """Return one start noise under every eta and noise seed; the table is the spread."""
+    from sdlab.ddim.denoiser import denoiser, levels
     from sdlab.ddim.eta import drawing_fan
     from sdlab.ddim.walks import start_noise
-    from sdlab.denoisers.guided import Guided
 
-    denoise = Guided(model, spec.prompt, spec.negative_prompt, spec.guidance_scale)
-    sigmas = _settings(spec).sigmas(model.schedule)
-    work = drawing_fan(denoise, start_noise(model, spec.seed), sigmas, etas, seeds)
+    denoise = denoiser(model, spec.prompt, spec.negative_prompt, spec.guidance_scale)
+    start = start_noise(model, spec.seed)
+    sigmas = levels(model, _settings(spec), start)
+    work = drawing_fan(model, denoise, start, sigmas, etas, seeds)
     fan, pictures = yield from work
     return Pictures([_pngs(row) for row in pictures], fan.spread())
 
