@@ -36,6 +36,7 @@ class Loading:
         revision: Of a hub id.
         variant: Of a folder or hub id.
         config: Folder of configs for a file.
+        offload: model or sequential: weights wait in the machine's memory for their turn.
     """
 
     device: str | None = None
@@ -43,6 +44,7 @@ class Loading:
     revision: str | None = None
     variant: str | None = None
     config: Path | None = None
+    offload: str | None = None
 
 
 class Typed(NamedTuple):

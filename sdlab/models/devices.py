@@ -102,7 +102,7 @@ def move(pipeline: Any, device: "torch.device") -> Any:
             pipeline.to("cpu")
             raise MemoryLimitError(
                 f"The model does not fit on {device}: {str(error).splitlines()[0]} Close what else"
-                " uses it, pass dtype='float16', or device='cpu'."
+                " uses it, pass dtype='float16', offload='model' or device='cpu'."
             ) from error
 
 

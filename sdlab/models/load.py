@@ -40,6 +40,7 @@ def load(
     variant: str | None = None,
     token: str | bool | None = None,
     config: str | os.PathLike[str] | None = None,
+    offload: str | None = None,
 ) -> "Model":
     """Return a model, ready to run.
 
@@ -54,6 +55,9 @@ def load(
         variant: Which weight files, for example "fp16"; only for a folder or a hub id.
         token: The hub's access token; only for a hub id.
         config: A pipeline folder with the configs to use; only for a .safetensors file.
+        offload: How weights wait in the machine's memory until they are needed on the device, for
+            models that do not fit there: "model", a part at a time; "sequential", a layer at a
+            time, much slower; None for all on the device. ``sdlab plan`` says which is needed.
 
     Raises:
         ValueError: If an argument is of no use for this source, or out of its range.
@@ -65,9 +69,15 @@ def load(
     kind = _kind(source, hub=revision is not None or token is not None)
     _check_options(kind, source, revision=revision, variant=variant, token=token, config=config)
     if kind == "pipeline":
+        if offload is not None:
+            raise ValueError("offload is not for a pipeline in memory; load its folder with it.")
         return _from_memory(source, device, dtype)
     place = choose_device(device)
     number = choose_dtype(dtype, place)
+    if offload is not None:
+        from sdlab.models.offload import check_way
+
+        check_way(offload, place)
     if kind == EMBEDDED:
         pipeline = load_folder(FOLDER, number)
     elif kind == "folder":
@@ -77,7 +87,10 @@ def load(
         pipeline = load_single_file(Path(source).expanduser(), number, place, folder)
     else:
         pipeline = load_hub(str(source), number, revision, variant, token)
-    return _model(move(pipeline, place), EMBEDDED if kind == EMBEDDED else str(source))
+    name = EMBEDDED if kind == EMBEDDED else str(source)
+    if offload is not None:
+        return _offloaded(pipeline, name, place, offload)
+    return _model(move(pipeline, place), name)
 
 
 def check(
@@ -218,6 +231,15 @@ def _from_memory(pipeline: Any, device: Any, dtype: Any) -> "Model":
     model = _model(pipeline, str(name))
     if plain:
         check_runs(model)
+    return model
+
+
+def _offloaded(pipeline: Any, name: str, place: "torch.device", way: str) -> "Model":
+    from sdlab.models.offload import give_turns
+
+    model = _model(pipeline, name)
+    _ = model.hash  # read while the weights are there
+    give_turns(pipeline, place, way)
     return model
 
 

@@ -86,7 +86,10 @@ class MemoryPlan:
             )
         said = f"Fits {self.best.name}: {readable(self.best.bytes)} {room}."
         if self.best.name in (OFFLOAD, SEQUENTIAL):
-            said += f" The weights, {total}, stay in the machine's own memory."
+            word = self.best.name.split()[0]
+            said += (
+                f" The weights, {total}, stay in the machine's own memory: load(offload={word!r})."
+            )
         return said
 
     def parts_table(self) -> "pd.DataFrame":

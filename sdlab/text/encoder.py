@@ -128,7 +128,7 @@ def _vectors(
             else:
                 out = chosen.encoder(ids, attention_mask=mask)
             contextual = _contextual(chosen, out, kept["layer"], clip_skip)
-            token = chosen.table(ids)
+            token = chosen.table(ids.to(chosen.table.weight.device))
     finally:
         for handle in handles:
             handle.remove()

@@ -280,6 +280,6 @@ def _probabilities(
     else:
         scores = scores + heads.bias(n, n)[0].float()
     if pads is not None:
-        hidden = hidden | (pads[0] == 0)
+        hidden = hidden | (pads[0] == 0).to(hidden.device)
     shares: Tensor = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
     return shares
