@@ -19,6 +19,8 @@ from dashboard.worker.stored_runs import stored_run
 if TYPE_CHECKING:
     from sdlab.experiment.picture import Picture
 
+KEPT_SIDE = 2048
+
 
 def picture_field(
     key: str, label: str, about: str, *, mode: str = "RGB", size: tuple[int, int] | None = None
@@ -51,7 +53,7 @@ def picture_field(
     return used
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)
 def fitted(picture: "Picture", size: tuple[int, int]) -> "Picture":
     """Return a picture filled into a frame: resized, the rest cut off evenly at both ends."""
     from sdlab.experiment.picture import Picture
@@ -87,7 +89,7 @@ def _upload(key: str, label: str, about: str, mode: str) -> None:
         label,
         type=list(SUFFIXES),
         key=f"{key}.file_{turn}",
-        help=about,
+        help=f"{about} More than {KEPT_SIDE} px a side are reduced to that.",
         on_change=partial(_take_upload, key, turn, mode),
     )
     if error := st.session_state.get(f"{key}.error"):
@@ -106,7 +108,9 @@ def _take_upload(key: str, turn: int, mode: str) -> None:
             _set(key, "")
         return
     try:
-        _take(key, Picture.of(file.getvalue(), mode))
+        image = Picture.of(file.getvalue(), mode).image
+        image.thumbnail((KEPT_SIDE, KEPT_SIDE))
+        _take(key, Picture.of(image, mode))
     except ValueError as error:
         st.session_state[f"{key}.error"] = f"{file.name}: {error}"
 

@@ -85,7 +85,10 @@ def pipeline_controls(
 
 
 def address_of(spec: PipelineFields) -> dict[str, str]:
-    """Return what the address holds, by field, for an experiment or a comparison."""
+    """Return what the address holds, by field, for an experiment or a comparison.
+
+    Its pictures are not to be brought to a size once more.
+    """
     texts = {}
     for name, value in spec.of_pipeline.items():
         if isinstance(value, Picture):
@@ -94,6 +97,8 @@ def address_of(spec: PipelineFields) -> dict[str, str]:
             texts[name] = ", ".join(f"{key}={json.dumps(item)}" for key, item in value)
         elif value is not None:
             texts[name] = str(value)
+    if spec.source_pictures:
+        texts["fit"] = "false"
     return {name: text for name, text in texts.items() if text}
 
 

@@ -198,3 +198,12 @@ def test_compare_has_the_fields_too(open_page, takes):
     assert not at.exception and not errors(at)
     assert {"compare.strength", "compare.prompt_2", "compare.true_cfg_scale"} <= keys(at)
     assert at.slider(key="compare.strength").value == 0.5
+
+
+def test_a_very_large_upload_is_reduced(open_page, takes, asked):
+    takes(frozenset({"image"}))
+    at = open_page("experiment", **{"experiment.fit": "false"})
+    large = png(SCENE.resize((4096, 1024)))
+    at.file_uploader(key="experiment.image.file_0").set_value(("a.png", large, "")).run()
+    run(at)
+    assert (asked[0].image.width, asked[0].image.height) == (2048, 512)

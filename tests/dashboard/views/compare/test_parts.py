@@ -186,7 +186,7 @@ def test_the_address_of_a_comparison_holds_its_further_fields():
     found = as_parameters("compare", comparison)
     further = {name: found[f"compare.{name}"] for name in ("image", "strength", "prompt_2")}
     assert further == {"image": picture.hash, "strength": "0.5", "prompt_2": "two"}
-    assert found["compare.max_sequence_length"] == "77"
+    assert found["compare.max_sequence_length"] == "77" and found["compare.fit"] == "false"
     options = parse_options(found["compare.pipeline_options"])
     assert options == dict(comparison.pipeline_options)
     assert not address_of(Comparison(("heun",), ("a sun",)))
