@@ -7,12 +7,22 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import MAX_ROWS, decades, layered, require, value_tooltip
+from dashboard.charts.base import (
+    MAX_ROWS,
+    decades,
+    edged,
+    layered,
+    require,
+    told_tooltip,
+    value_tooltip,
+)
 from dashboard.charts.many import legend_height, many_lines
 
 HEIGHTS = {"level": 460, "ratio": 260}
 Y_AXES = ("sigma", "log-SNR", "alpha_bar", "timestep")
 X_AXES = ("step", "timestep", "NFE")
+TIME = "flow time"
+"""An axis of flow matching's schedules alone, before the others."""
 LOGARITHMIC = ("sigma", "alpha_bar")
 _DASHES = (
     [7, 3], [2, 2], [10, 3, 2, 3], [4, 4], [12, 4], [1, 3], [7, 2, 2, 2, 2, 2], [3, 6], [14, 2],
@@ -27,11 +37,13 @@ _FIELDS = {
     "log-SNR": ("log_snr", "log-SNR (nat)"),
     "alpha_bar": ("alpha_bar", "alpha_bar (share of signal variance)"),
     "timestep": ("timestep", "training timestep"),
+    TIME: ("flow_time", "flow time t"),
 }
 _PLACES = {
     "step": ("at", "solver step"),
     "timestep": ("timestep", "training timestep"),
     "NFE": ("nfe", "network evaluations made"),
+    TIME: ("flow_time", "flow time t"),
 }
 _GREY = "#8a90a3"
 
@@ -59,8 +71,8 @@ def levels(
         frame: Columns ``series``, ``step``, ``at``, ``nfe``, ``timestep``, ``sigma``, ``log_snr``,
             ``alpha_bar``.
         training: The same columns but ``nfe``, or no rows.
-        x: "step", "timestep" or "NFE".
-        y: "sigma", "log-SNR", "alpha_bar" or "timestep".
+        x: "step", "timestep" or "NFE"; of flow matching also ``TIME``.
+        y: "sigma", "log-SNR", "alpha_bar" or "timestep"; of flow matching also ``TIME``.
         log: A logarithmic axis, for sigma and alpha_bar.
         colors: The colour of each series, in the legend's order.
         dashes: The dash pattern of each series.
@@ -68,8 +80,9 @@ def levels(
     Raises:
         ValueError: If an axis is unknown, a column is missing or there are too many rows.
     """
-    _check(x, X_AXES, "x")
-    _check(y, Y_AXES, "y")
+    own = (TIME,) * ("flow_time" in frame)
+    _check(x, (*X_AXES, *own), "x")
+    _check(y, (*Y_AXES, *own), "y")
     field, title = _FIELDS[y]
     place, _ = _PLACES[x]
     log = log and y in LOGARITHMIC
@@ -106,23 +119,26 @@ def ratios(
 
     Args:
         frame: As for ``levels``, and ``ratio``; the rows without one are left out.
-        x: "step", "timestep" or "NFE".
+        x: "step", "timestep" or "NFE"; of flow matching also ``TIME``.
         colors: The colour of each series.
         dashes: The dash pattern of each series.
 
     Raises:
         ValueError: If the axis is unknown or a column is missing.
     """
-    _check(x, X_AXES, "x")
+    _check(x, (*X_AXES, *((TIME,) * ("flow_time" in frame))), "x")
     columns = ["series", "step", "at", "nfe", "timestep", "sigma", "log_snr", "alpha_bar", "ratio"]
     rows = _drawable(require(frame, columns, "step ratios"), _PLACES[x][0], "ratio", False)
-    vertical = alt.Y(
-        "ratio:Q", title="sigma_next / sigma", scale=alt.Scale(domain=[0, 1], clamp=True)
-    )
+    title = _ratio_title(rows)
+    vertical = alt.Y("ratio:Q", title=title, scale=alt.Scale(domain=[0, 1], clamp=True))
     layers = _layers(rows, _across(x), vertical, colors, dashes, legend=False)
     return layered(*layers).properties(
         title=_title("Step ratio: what a step leaves of the noise"), height=HEIGHTS["ratio"]
     )
+
+
+def _ratio_title(rows: pd.DataFrame) -> str:
+    return "t_next / t" if "flow_time" in rows.columns else "sigma_next / sigma"
 
 
 def _layers(
@@ -161,9 +177,10 @@ def _backdrop(
 
 def _across(name: str) -> alt.X:
     field, title = _PLACES[name]
-    if name == "timestep":
+    if name in ("timestep", TIME):
         scale = alt.Scale(reverse=True, nice=False)
-        return alt.X(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(grid=False, format="d"))
+        axis = alt.Axis(grid=False, format="d" if name == "timestep" else "~g")
+        return alt.X(f"{field}:Q", title=title, scale=scale, axis=axis)
     axis = alt.Axis(format="d", tickMinStep=1, grid=False)
     return alt.X(f"{field}:Q", title=title, axis=axis, scale=alt.Scale(nice=False))
 
@@ -174,14 +191,19 @@ def _tooltips(rows: pd.DataFrame) -> list[alt.Tooltip]:
         alt.Tooltip("step:Q", title="step", format="d"),
         alt.Tooltip("nfe:Q", title="evaluations before", format="d"),
         alt.Tooltip("timestep:Q", title="timestep", format=".1f"),
-        value_tooltip("sigma", "sigma"),
-        value_tooltip("log_snr", "log-SNR"),
+        told_tooltip(rows, "sigma", "sigma"),
+        told_tooltip(rows, "log_snr", "log-SNR"),
         value_tooltip("alpha_bar", "alpha_bar"),
     ]
-    return [*tips, value_tooltip("ratio", "sigma_next / sigma")] if "ratio" in rows else tips
+    if "flow_time" in rows:
+        tips.append(value_tooltip("flow_time", "flow time t"))
+    return [*tips, value_tooltip("ratio", _ratio_title(rows))] if "ratio" in rows else tips
 
 
 def _drawable(frame: pd.DataFrame, x: str, y: str, log: bool) -> pd.DataFrame:
+    if x not in frame or y not in frame:
+        return frame.iloc[:0]
+    frame = edged(frame)
     values = frame[[x, y]].to_numpy(dtype=float)
     keep = np.isfinite(values).all(axis=1)
     return frame[keep & (values[:, 1] > 0)] if log else frame[keep]

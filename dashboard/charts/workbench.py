@@ -4,7 +4,15 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, decades, layered, legend, require
+from dashboard.charts.base import (
+    HEIGHT,
+    decades,
+    edged,
+    layered,
+    legend,
+    require,
+    told_tooltip,
+)
 
 COLUMNS = ("series", "step", "sigma", "log_snr", "ratio")
 PROBLEMS = ("step", "sigma", "problem")
@@ -40,9 +48,27 @@ def curve_table(curves: dict[str, np.ndarray]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def of_times(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of curves of flow matching's times, with sigma and log-SNR on their axes.
+
+    Args:
+        frame: Of ``curve_table``, its ``sigma`` the times.
+    """
+    time = frame["sigma"]
+    with np.errstate(divide="ignore"):
+        sigmas = (time / (1.0 - time)).where(time != 1, np.inf)
+        log_snr = -2 * np.log(sigmas.where(sigmas > 0))
+    return frame.assign(sigma=sigmas, log_snr=log_snr, flow_time=time)
+
+
 def sigma(frame: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
-    """Return the noise level at each step, on a log scale, with the problems marked."""
+    """Return the noise level at each step, on a log scale, with the problems marked.
+
+    Of flow matching it is the time t, on a linear scale.
+    """
     rows = require(frame, COLUMNS, "noise level")
+    if "flow_time" in rows:
+        return _times(rows, problems)
     rows = rows[np.isfinite(rows["sigma"]) & (rows["sigma"] > 0)]
     y = alt.Y(
         "sigma:Q",
@@ -60,9 +86,20 @@ def sigma(frame: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
     return _finished([*marks, *_lines(rows, y), cross], "Noise level")
 
 
+def _times(rows: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
+    rows = edged(rows[np.isfinite(rows["flow_time"])])
+    y = alt.Y("flow_time:Q", title="flow time t", scale=alt.Scale(zero=True))
+    cross = (
+        alt.Chart(problems[np.isfinite(problems["sigma"])])
+        .mark_point(shape="cross", angle=45, size=140, filled=True, color=WRONG)
+        .encode(x=_x(), y=alt.Y("sigma:Q"), tooltip=_problem_tooltips())
+    )
+    return _finished([*_marks(problems), *_lines(rows, y), cross], "Time of each step")
+
+
 def log_snr(frame: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
     """Return the log signal-to-noise ratio at each step."""
-    rows = require(frame, COLUMNS, "log-SNR").dropna(subset=["log_snr"])
+    rows = edged(require(frame, COLUMNS, "log-SNR").dropna(subset=["log_snr"]))
     y = alt.Y("log_snr:Q", title="log-SNR (nat)")
     return _finished([*_marks(problems), *_lines(rows, y)], "Log signal-to-noise ratio")
 
@@ -70,8 +107,9 @@ def log_snr(frame: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
 def ratio(frame: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
     """Return how much of the noise each step leaves; 0 is the jump to the clean picture."""
     rows = require(frame, COLUMNS, "step ratio")
-    rows = rows[np.isfinite(rows["ratio"])]
-    y = alt.Y("ratio:Q", title="next sigma / sigma", scale=alt.Scale(zero=True))
+    rows = edged(rows[np.isfinite(rows["ratio"])])
+    what = "t" if "flow_time" in rows else "sigma"
+    y = alt.Y("ratio:Q", title=f"next {what} / {what}", scale=alt.Scale(zero=True))
     return _finished([*_marks(problems), *_lines(rows, y)], "Noise left by each step")
 
 
@@ -91,10 +129,12 @@ def _lines(rows: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
     tooltip = [
         alt.Tooltip("series:N", title="curve"),
         alt.Tooltip("step:Q", title="step", format="d"),
-        alt.Tooltip("sigma:Q", title="sigma", format=".4g"),
-        alt.Tooltip("log_snr:Q", title="log-SNR", format=".3f"),
+        told_tooltip(rows, "sigma", "sigma"),
+        told_tooltip(rows, "log_snr", "log-SNR", ".3f"),
         alt.Tooltip("ratio:Q", title="next / this", format=".3f"),
     ]
+    if "flow_time" in rows:
+        tooltip.append(alt.Tooltip("flow_time:Q", title="flow time t", format=".4g"))
     base = alt.Chart(rows).encode(x=_x(), y=y, color=color, tooltip=tooltip)
     return [base.mark_line(strokeWidth=2), base.mark_circle(size=34, opacity=1)]
 

@@ -28,7 +28,7 @@ class Darkroom:
 
     Attributes:
         space: "latents" or "pixels".
-        view: "vp" or "ve".
+        view: "vp", "ve" or "flow".
         seed: Of the noise.
         decoded: Whether latents go through the VAE, or a linear map.
         model: The hash of the model whose VAE it is.

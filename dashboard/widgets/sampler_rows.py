@@ -27,6 +27,13 @@ DEFAULT = (
     "DPMSolverMultistepScheduler + karras",
     "heun + karras",
 )
+FLOW_DEFAULT = (
+    "FlowMatchEulerDiscreteScheduler",
+    "FlowMatchHeunDiscreteScheduler",
+    "UniPCMultistepScheduler",
+    "dpmpp_2m + linspace",
+    "euler + karras",
+)
 ALL = "All of diffusers"
 KARRAS = "Karras against own spacing"
 CURVES = "Every curve for one solver"
@@ -144,12 +151,21 @@ def preset(name: str, catalogue: pd.DataFrame, solver: str) -> list[str]:
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
-def row_table(text: str, num_steps: int, config: dict[str, Any]) -> pd.DataFrame:
+def row_table(
+    text: str, num_steps: int, config: dict[str, Any], tokens: int | None = None
+) -> pd.DataFrame:
     """Return the course of a row, one row an evaluation and one for the end.
+
+    Args:
+        text: The row.
+        num_steps: Solver steps.
+        config: The scheduler config in force.
+        tokens: Latent tokens of the picture, for flow matching whose shift goes by them.
 
     Returns:
         Columns of ``Course.table``, and ``at`` (the step, its evaluations spread evenly over it),
-        ``nfe`` (evaluations before it) and ``ratio``, sigma of the next step over this one's.
+        ``nfe`` (evaluations before it) and ``ratio``, sigma of the next step over this one's (of
+        flow matching, the time t).
 
     Raises:
         ValueError: If the row, a name, an option or the number of steps is not valid.
@@ -158,10 +174,11 @@ def row_table(text: str, num_steps: int, config: dict[str, Any]) -> pd.DataFrame
 
     row = parse_row(text)
     with np.errstate(all="ignore"):
-        table = sdlab.course(row.name, num_steps, config=config, **row.arguments()).table()
+        course = sdlab.course(row.name, num_steps, config=config, tokens=tokens, **row.arguments())
+        table = course.table()
     group = table.groupby("step")["sigma"]
     first = ~table["step"].duplicated()
-    starts = table.loc[first, "sigma"]
+    starts = table.loc[first, "flow_time" if "flow_time" in table else "sigma"]
     with np.errstate(all="ignore"):
         ratio = starts.shift(-1) / starts
     return table.assign(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sdlab.noise.formula import CurveProblem
-from sdlab.noise.schedule import Array, NoiseSchedule
+from sdlab.noise.schedule import Array, FlowTimes, NoiseSchedule
 
 __all__ = ["CurveProblem", "Table", "check", "numbers", "parse_table", "read_points"]
 
@@ -250,6 +250,8 @@ def _wrong(value: float, previous: float, last: bool, schedule: NoiseSchedule | 
 
 
 def _outside(value: float, schedule: NoiseSchedule) -> str:
+    if isinstance(schedule, FlowTimes):
+        return f"t {value:.6g} is above 1, pure noise." if value > 1 else ""
     if value > schedule.sigma_max * (1 + RANGE_TOLERANCE):
         return (
             f"sigma {value:.6g} is above the model's largest noise level,"

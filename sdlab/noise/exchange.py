@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdlab.noise.curves import CURVES, SPACINGS, make
-from sdlab.noise.schedule import NoiseSchedule
+from sdlab.noise.flow import is_flow
+from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 
 KIND, FORMAT = "sdlab.curve", 1
 MAX_BYTES = 500_000
 SD_MODEL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+FLOW_MODEL = "stabilityai/stable-diffusion-3.5-medium"
 FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
 
 
@@ -124,9 +126,14 @@ def diffusers_curve(
         num_steps: Solver steps.
         model: What the snippet loads: a hub id or a folder.
 
+    Of flow matching the config is one of FlowMatchEulerDiscreteScheduler without a shift of its
+    own, and the times go to the pipeline.
+
     Raises:
         ValueError: If it is no valid curve.
     """
+    if is_flow(config):
+        return _flow_curve(name, options, config, num_steps)
     sigmas = tuple(make(name, NoiseSchedule.from_config(config), num_steps, options).tolist())
     # diffusers' spacings and curves of a single step start at the schedule's other end.
     own = _flags(name, options) if num_steps > 1 else None
@@ -136,6 +143,30 @@ def diffusers_curve(
     out = {"_class_name": "EulerDiscreteScheduler", **kept, **changes}
     passed = None if own is not None else sigmas
     return DiffusersCurve(out, passed, _snippet(changes, passed, num_steps, model))
+
+
+def _flow_curve(
+    name: str, options: Mapping[str, Any], config: Mapping[str, Any], num_steps: int
+) -> DiffusersCurve:
+    path = FlowTimes.of_config(config, 4096)
+    times = tuple(make(name, path, num_steps, options).tolist())
+    off = {"shift": 1.0, "use_dynamic_shifting": False, "shift_terminal": None}
+    off |= {flag: False for flag in FLAGS if config.get(flag)}
+    known = ("num_train_timesteps", "base_shift", "max_shift", "base_image_seq_len")
+    kept = {key: config[key] for key in (*known, "max_image_seq_len") if key in config}
+    made = {"_class_name": "FlowMatchEulerDiscreteScheduler", **kept, **off}
+    arguments = "".join(f",\n    {key}={value!r}" for key, value in off.items())
+    snippet = (
+        "import torch\n"
+        "from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler\n\n"
+        f"sigmas = [{_wrapped(times[:-1])}]\n\n"
+        "pipe = DiffusionPipeline.from_pretrained(\n"
+        f"    {FLOW_MODEL!r},\n    torch_dtype=torch.bfloat16,\n)\n"
+        "pipe.scheduler = FlowMatchEulerDiscreteScheduler.from_config(\n"
+        f"    pipe.scheduler.config{arguments},\n)\n"
+        'image = pipe("a parrot on a beach", sigmas=sigmas).images[0]\n'
+    )
+    return DiffusersCurve(made, times, snippet)
 
 
 def read_object(text: str | bytes, what: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class FlowSolverScheduler(SteppedSolver):
 
     Args:
         solver: A registered solver's name.
-        curve: A curve over t, from the first time to the last one above 0; None for the config's.
+        curve: A curve over t, from 1 to the model's least time; None for the config's own times.
         solver_options: The solver's keyword arguments.
         curve_options: The curve's keyword arguments.
         num_train_timesteps: What t = 1 is called towards the network; and the rest: as in
@@ -190,20 +190,13 @@ class FlowSolverScheduler(SteppedSolver):
         )
 
     def _along_curve(self, times: list[float], mu: float | None) -> list[float]:
-        """Return as many times over the curve between the first and the last above 0."""
-        name = self.config.curve
-        if name is None:
+        """Return as many times over the curve, laid over the model's own from 1 down."""
+        if self.config.curve is None:
             return times
         path = FlowTimes(self.config.num_train_timesteps, self._shift(mu))
-        ends = {"sigma_min": times[-2], "sigma_max": times[0]}
-        taken = curves.find(name).options
-        options = {key: end for key, end in ends.items() if key in taken}
-        options |= self.config.curve_options or {}
-        found: list[float] = curves.make(name, path, len(times) - 1, options).tolist()
-        if found[0] > 1:
-            raise ValueError(
-                f"curve {name!r} begins at {found[0]:g}, and flow matching's times end at 1."
-            )
+        options = self.config.curve_options or {}
+        made = curves.make(self.config.curve, path, len(times) - 1, options)
+        found: list[float] = made.tolist()
         return found
 
     def _shift(self, mu: float | None) -> float:

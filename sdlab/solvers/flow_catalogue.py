@@ -62,7 +62,7 @@ def flow_rows(
 @cache
 def hands_sigmas(pipeline: type) -> bool:
     """Return whether a pipeline's call makes the times itself, by its source."""
-    lines = getsource(pipeline.__call__).splitlines()  # type: ignore[operator]
+    lines = getsource(pipeline.__call__).splitlines()
     code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
     return re.search(r"\bsigmas = .*linspace\(", code) is not None and "sigmas=sigmas" in code
 

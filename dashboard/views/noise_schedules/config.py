@@ -11,6 +11,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, sentence
 from sdlab.errors import SdlabError
+from sdlab.noise.flow import is_flow, sigma_to_time
 
 if TYPE_CHECKING:
     from sdlab.noise import NoiseSchedule
@@ -19,6 +20,8 @@ MODEL = "the loaded model's"
 SD15 = "Stable Diffusion 1.5"
 SD21 = "Stable Diffusion 2.1 (v-prediction)"
 ZERO = "zero terminal SNR (v-prediction, trailing)"
+SD3 = "Stable Diffusion 3 (flow matching, shift 3)"
+FLUX = "Flux (flow matching, shift by the size)"
 IN_FORCE = "of this config"
 POINTS = 90
 
@@ -28,13 +31,14 @@ def chosen_config(page: str) -> dict[str, Any]:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     name = bound(left).selectbox(
         "Scheduler config",
-        (MODEL, SD15, SD21, ZERO),
+        (MODEL, SD15, SD21, ZERO, SD3, FLUX),
         key=f"{page}.config",
-        help="Betas, prediction type, spacing: every scheduler on this page is made from it.",
+        help="Betas, prediction type, spacing, or flow matching's shift: every scheduler on this "
+        "page is made from it.",
     )
     with right.popover("Upload scheduler_config.json", icon=":material/upload_file:"):
         file = st.file_uploader(
-            "scheduler_config.json of a Stable Diffusion model",
+            "scheduler_config.json of a diffusion or flow-matching model",
             "json",
             key=f"{page}.file",
             max_upload_size=1,
@@ -47,6 +51,24 @@ def chosen_config(page: str) -> dict[str, Any]:
     return _named()[name] if name != MODEL else _of_model()
 
 
+def chosen_tokens(page: str, config: dict[str, Any]) -> int | None:
+    """Draw the latent tokens of the picture where the config's shift goes by them."""
+    if not config.get("use_dynamic_shifting"):
+        return None
+    return int(
+        bound().number_input(
+            "Latent tokens",
+            1,
+            1_000_000,
+            4096,
+            key=f"{page}.tokens",
+            width=150,
+            help="The shift goes by the picture's size: width / 16 x height / 16 for Flux, 4096 "
+            "for 1024 x 1024 pixels.",
+        )
+    )
+
+
 def training_names() -> list[str]:
     """Return the training schedules that can be drawn behind the chart."""
     return [IN_FORCE, *_trainings()]
@@ -56,11 +78,15 @@ def training_table(names: list[str], config: dict[str, Any], num_steps: int) -> 
     """Return the training schedules walked evenly from noise to picture in ``num_steps`` steps.
 
     Returns:
-        Columns ``series``, ``timestep``, ``alpha_bar``, ``sigma``, ``log_snr``, ``step``, ``at``.
+        Columns ``series``, ``timestep``, ``alpha_bar``, ``sigma``, ``log_snr``, ``step``, ``at``;
+        under a flow-matching config also ``flow_time``.
     """
     columns = ["series", "timestep", "alpha_bar", "sigma", "log_snr", "step", "at"]
+    columns += ["flow_time"] * is_flow(config)
     parts = [_training(name, config, num_steps) for name in names]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    if parts and is_flow(config):
+        frame["flow_time"] = sigma_to_time(frame["sigma"].to_numpy())
     return frame[columns]
 
 
@@ -92,11 +118,15 @@ def _trainings() -> "dict[str, Callable[[], NoiseSchedule]]":
 
 
 def _named() -> dict[str, dict[str, Any]]:
+    from sdlab.solvers.flow_course import SD3_CONFIG
     from sdlab.solvers.from_diffusers import SD_CONFIG
 
     v = {**SD_CONFIG, "prediction_type": "v_prediction"}
+    flux = {**SD3_CONFIG, "use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
     zero = {**v, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    return {SD15: dict(SD_CONFIG), SD21: v, ZERO: zero}
+    return {
+        SD15: dict(SD_CONFIG), SD21: v, ZERO: zero, SD3: dict(SD3_CONFIG), FLUX: flux,
+    }  # fmt: skip
 
 
 def _of_model() -> dict[str, Any]:

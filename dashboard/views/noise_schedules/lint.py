@@ -22,7 +22,9 @@ _SIGNS = {"error": "✖", "warning": "▲", "note": "●"}
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
-def row_lint(text: str, num_steps: int, config: dict[str, Any]) -> pd.DataFrame:
+def row_lint(
+    text: str, num_steps: int, config: dict[str, Any], tokens: int | None = None
+) -> pd.DataFrame:
     """Return ``sdlab.lint`` of a row.
 
     Raises:
@@ -31,12 +33,17 @@ def row_lint(text: str, num_steps: int, config: dict[str, Any]) -> pd.DataFrame:
     import sdlab
 
     row = parse_row(text)
-    return sdlab.lint(row.name, num_steps, config=config, **row.arguments())
+    return sdlab.lint(row.name, num_steps, config=config, tokens=tokens, **row.arguments())
 
 
 @st.fragment
 def lint_panel(
-    page: str, rows: dict[str, Row], num_steps: int, config: dict[str, Any], colors: dict[str, str]
+    page: str,
+    rows: dict[str, Row],
+    num_steps: int,
+    config: dict[str, Any],
+    colors: dict[str, str],
+    tokens: int | None = None,
 ) -> None:
     """Draw the findings of every row.
 
@@ -46,11 +53,14 @@ def lint_panel(
         num_steps: Solver steps.
         config: The scheduler config in force.
         colors: The colour of each label.
+        tokens: Latent tokens of the picture, for a shift that goes by them.
     """
     if not wants_lint(num_steps, f"{page}.slow"):
         return
     with st.spinner("Making every step …", show_time=False):
-        found = {label: row_lint(row.text, num_steps, config) for label, row in rows.items()}
+        found = {
+            label: row_lint(row.text, num_steps, config, tokens) for label, row in rows.items()
+        }
     table = pd.concat(
         [frame.assign(sampler=rows[label].text) for label, frame in found.items()],
         ignore_index=True,

@@ -13,6 +13,7 @@ from dashboard.shell.messages import explained, opening, plain, sentence, show_e
 from dashboard.views.noise_schedules.config import (
     IN_FORCE,
     chosen_config,
+    chosen_tokens,
     training_names,
     training_table,
 )
@@ -21,6 +22,7 @@ from dashboard.widgets import sampler_rows as rows_
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.sampler_adder import sampler_adder
 from dashboard.widgets.sampler_rows import Row
+from sdlab.noise.flow import is_flow
 
 MOST_ROWS = 60
 _COLUMNS = [
@@ -36,10 +38,13 @@ def noise_schedules(page: str) -> None:
         show_error(lab().status().load_error or "No model could be loaded.")
         return
     with explained():
-        texts, num_steps = _who(page, catalogue)
+        place = st.container()
         config = chosen_config(page)
-        x, y, log, behind = _axes(page)
-    rows, frame = _courses(texts, num_steps, config)
+        tokens = chosen_tokens(page, config)
+        with place:
+            texts, num_steps = _who(page, _fitting(catalogue, config), is_flow(config))
+        x, y, log, behind = _axes(page, is_flow(config))
+    rows, frame = _courses(texts, num_steps, config, tokens)
     if not rows:
         st.info("Choose a sampler above, or press a preset.", icon=":material/show_chart:")
         return
@@ -58,13 +63,27 @@ def noise_schedules(page: str) -> None:
             "solvers; Euler is diffusers' EulerDiscreteScheduler, and so on."
         )
         st.header("What lint says", anchor=False)
-        lint_panel(page, rows, num_steps, config, colors)
+        lint_panel(page, rows, num_steps, config, colors, tokens)
         st.header("Table", anchor=False)
         _table(page, frame)
 
 
-def _who(page: str, catalogue: pd.DataFrame) -> tuple[list[str], int]:
-    key = f"{page}.rows"
+def _fitting(catalogue: pd.DataFrame, config: dict[str, Any]) -> pd.DataFrame:
+    """Return the loaded model's catalogue, or that of a config on the other path."""
+    same = is_flow(config) == ("flow" in set(catalogue["coordinates"]))
+    return catalogue if same else _catalogue_of(config)
+
+
+@st.cache_data(max_entries=8, show_spinner="Trying every scheduler …")
+def _catalogue_of(config: dict[str, Any]) -> pd.DataFrame:
+    import sdlab
+
+    return sdlab.schedulers(config=config)
+
+
+def _who(page: str, catalogue: pd.DataFrame, flow: bool) -> tuple[list[str], int]:
+    key = f"{page}.flow_rows" if flow else f"{page}.rows"
+    first = rows_.FLOW_DEFAULT if flow else rows_.DEFAULT
     offered = rows_.offers(catalogue)
     own = [text for text in offered if "+" not in text and text.islower()]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -75,12 +94,12 @@ def _who(page: str, catalogue: pd.DataFrame) -> tuple[list[str], int]:
                 on_click=_take,
                 args=(key, name, catalogue, own),
             )
-        sampler_adder(page, key, catalogue, rows_.DEFAULT)
+        sampler_adder(page, key, catalogue, first)
     left, right = st.columns([6, 1], vertical_alignment="bottom")
     texts = bound(left).multiselect(
         "Samplers",
         offered,
-        list(rows_.DEFAULT),
+        [text for text in first if text in offered],
         key=key,
         accept_new_options=True,
         max_selections=MOST_ROWS,
@@ -98,10 +117,11 @@ def _take(key: str, name: str, catalogue: pd.DataFrame, own: list[str]) -> None:
     st.session_state[key] = rows_.preset(name, catalogue, solver)
 
 
-def _axes(page: str) -> tuple[str, str, bool, list[str]]:
+def _axes(page: str, flow: bool) -> tuple[str, str, bool, list[str]]:
+    own = (charts.TIME,) * flow
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        y = bound().segmented_control("Show", charts.Y_AXES, key=f"{page}.y")
-        x = bound().segmented_control("Against", charts.X_AXES, key=f"{page}.x")
+        y = bound().segmented_control("Show", (*own, *charts.Y_AXES), key=f"{page}.y")
+        x = bound().segmented_control("Against", (*charts.X_AXES, *own), key=f"{page}.x")
         log = True
         if y in charts.LOGARITHMIC:
             log = bound().toggle("Log scale", y == "sigma", key=f"{page}.log_{y}")
@@ -115,7 +135,7 @@ def _axes(page: str) -> tuple[str, str, bool, list[str]]:
 
 
 def _courses(
-    texts: list[str], num_steps: int, config: dict[str, Any]
+    texts: list[str], num_steps: int, config: dict[str, Any], tokens: int | None
 ) -> tuple[dict[str, Row], pd.DataFrame]:
     """Return the rows that can be drawn, by label, and their tables; shows what is wrong."""
     rows: dict[str, Row] = {}
@@ -123,7 +143,7 @@ def _courses(
     for text in texts:
         try:
             row = rows_.parse_row(text)
-            table = rows_.row_table(text, num_steps, config)
+            table = rows_.row_table(text, num_steps, config, tokens)
         except ValueError as error:
             said = plain(_brief(sentence(error)))
             st.error(f"**{_plain(text)}**: {said}", icon=":material/error:")
@@ -137,7 +157,7 @@ def _courses(
 
 
 def _table(page: str, frame: pd.DataFrame) -> None:
-    table = frame[_COLUMNS]
+    table = frame[[*_COLUMNS, *(name for name in ("flow_time",) if name in frame)]]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             f"One row an evaluation, and one for the end. {len(table):,} rows. The address of this "

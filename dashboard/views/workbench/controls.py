@@ -29,7 +29,7 @@ from dashboard.widgets.experiment_controls import SAVED
 from dashboard.widgets.typed import parse_seed
 from sdlab.noise import custom
 from sdlab.noise.curves import describe, make, names
-from sdlab.noise.schedule import NoiseSchedule
+from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 from sdlab.runs.curves import curve_names, load_curve
 
 PAGE = "workbench"
@@ -77,6 +77,11 @@ class CurveTrial:
     seed: int
 
 
+def is_times(schedule: NoiseSchedule) -> bool:
+    """Return whether curves are laid over flow matching's times in the place of sigma."""
+    return isinstance(schedule, FlowTimes)
+
+
 def draft_controls(schedule: NoiseSchedule) -> Draft | None:
     """Draw how the curve is made and return the draft; None if there is none, after saying why."""
     way = bound().segmented_control("Make the curve by", WAYS, key=f"{PAGE}.way", width="stretch")
@@ -111,7 +116,8 @@ def points_controls(draft: Draft, baseline: Baseline, schedule: NoiseSchedule) -
 def baseline_controls(num_steps: int, schedule: NoiseSchedule) -> Baseline:
     """Draw the choice of the other curve and return it."""
     saved = [SAVED + name for name in curve_names()]
-    known = [*names(), *saved]
+    known = [name for name in names() if not (is_times(schedule) and name.startswith("ays_"))]
+    known += saved
     choice = bound().selectbox(
         "Compare with",
         known,
@@ -166,7 +172,7 @@ def _steps(schedule: NoiseSchedule) -> int:
 
 def _formula(steps: int, schedule: NoiseSchedule) -> Draft:
     text = bound().text_area(
-        "sigma =",
+        "t =" if is_times(schedule) else "sigma =",
         FORMULA,
         key=f"{PAGE}.formula",
         height=84,
@@ -190,7 +196,7 @@ def _formula(steps: int, schedule: NoiseSchedule) -> Draft:
 def _table(schedule: NoiseSchedule) -> Draft:
     text = bound().text_area(
         "Sigmas, the last one 0",
-        table_text(make("ays_sd15", schedule, 10, {})),
+        table_text(make("linspace" if is_times(schedule) else "ays_sd15", schedule, 10, {})),
         key=f"{PAGE}.table",
         height=220,
         help="One a line, CSV, or separated by commas, semicolons or spaces; a JSON list; a CSV"

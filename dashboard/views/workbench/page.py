@@ -15,6 +15,7 @@ from dashboard.views.workbench.controls import (
     CurveTrial,
     baseline_controls,
     draft_controls,
+    is_times,
     points_controls,
     trial_controls,
 )
@@ -23,13 +24,15 @@ from dashboard.views.workbench.saved_curves import keep_controls, saved_controls
 from dashboard.views.workbench.trial import show_pictures, show_strip
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.lint_choice import wants_lint
-from sdlab.noise.schedule import NoiseSchedule
+from sdlab.noise.flow import is_flow
+from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 
 if TYPE_CHECKING:
     import altair as alt
 
 _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
 MOST_SAID = 3
+TOKENS = 4096  # of 1024 x 1024 pixels, for a shift that goes by the size
 
 
 def workbench() -> None:
@@ -38,7 +41,7 @@ def workbench() -> None:
         catalogue = lab().catalogue()
         config: dict[str, Any] = lab().ask(lambda model: dict(model.scheduler_config))
     assert catalogue is not None  # it comes with the model
-    schedule = NoiseSchedule.from_config(config)
+    schedule = schedule_of(config)
     left, right = st.columns([3, 7], gap="large")
     with left, explained():
         saved_controls(schedule)
@@ -53,7 +56,7 @@ def workbench() -> None:
             return
         if draft.curve == "points":
             points_controls(draft, baseline, schedule)
-        show_curve(draft, baseline)
+        show_curve(draft, baseline, is_times(schedule))
         if draft.problems:
             return
         _show_lint(draft, trial, config)
@@ -61,7 +64,7 @@ def workbench() -> None:
         st.warning(plain(baseline.reason), icon=":material/warning:")
     else:
         with explained():
-            _show_trials(draft, baseline, trial)
+            _show_trials(draft, baseline, trial, is_times(schedule))
     with explained():
         st.header("Save and export", anchor=False)
         keep_controls(draft, schedule, config)
@@ -74,8 +77,15 @@ def problem_table(draft: Draft) -> pd.DataFrame:
     return table.astype({"step": "int64", "sigma": "float64"})
 
 
-def show_curve(draft: Draft, baseline: Baseline) -> None:
-    """Draw the problems, the charts and the table of a draft."""
+def schedule_of(config: dict[str, Any]) -> NoiseSchedule:
+    """Return what curves are laid over: a config's noise schedule, or flow matching's times."""
+    if is_flow(config):
+        return FlowTimes.of_config(config, TOKENS)
+    return NoiseSchedule.from_config(config)
+
+
+def show_curve(draft: Draft, baseline: Baseline, flow: bool = False) -> None:
+    """Draw the problems, the charts and the table of a draft; ``flow`` if it is one of times."""
     said = [plain(problem.sentence) for problem in draft.problems[:MOST_SAID]]
     if len(draft.problems) > MOST_SAID:
         said.append(f"… and {len(draft.problems) - MOST_SAID} more, marked in the charts.")
@@ -85,6 +95,7 @@ def show_curve(draft: Draft, baseline: Baseline) -> None:
     if baseline.sigmas is not None:
         curves[baseline.label] = baseline.sigmas
     frame, problems = charts.curve_table(curves), problem_table(draft)
+    frame = charts.of_times(frame) if flow else frame
     _chart(charts.sigma(frame, problems))
     with st.grid(2, min_column_width=290, gap="medium"):
         _chart(charts.log_snr(frame, problems))
@@ -103,6 +114,12 @@ def _table(frame: pd.DataFrame) -> None:
 
 
 def _say_range(schedule: NoiseSchedule) -> None:
+    if is_times(schedule):
+        st.caption(
+            f"The model follows flow matching: a curve is one of its times t, from 1 to"
+            f" {schedule.sigma_min:.3g}; sigma stands for t in a formula."
+        )
+        return
     st.caption(
         f"The model's noise levels: sigma {schedule.sigma_min:.4g} to {schedule.sigma_max:.4g},"
         f" {schedule.num_timesteps} timesteps."
@@ -133,9 +150,9 @@ def _findings(
     return sdlab.lint(solver, num_steps, config=config, curve=curve, curve_options=options)
 
 
-def _show_trials(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
+def _show_trials(draft: Draft, baseline: Baseline, trial: CurveTrial, flow: bool) -> None:
     st.header("An image noised along both", anchor=False)
     st.caption("The same image and the same noise; only sigma at each step differs.")
-    show_strip(draft, baseline, trial)
+    show_strip(draft, baseline, trial, flow)
     st.header("One picture with each", anchor=False)
     show_pictures(draft, baseline, trial)

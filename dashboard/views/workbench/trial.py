@@ -22,6 +22,7 @@ from dashboard.widgets.source_picture import ChosenPicture
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
+from sdlab.noise.flow import time_to_sigma
 
 FRAMES = 8
 
@@ -77,8 +78,8 @@ def sample_png(name: str) -> bytes:
     return png(sample_picture(name))
 
 
-def show_strip(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
-    """Draw a sample noised along both curves, at the same steps."""
+def show_strip(draft: Draft, baseline: Baseline, trial: CurveTrial, flow: bool = False) -> None:
+    """Draw a sample noised along both curves, at the same steps; ``flow`` if they are times."""
     from sdlab.embedded.samples import SAMPLES
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -87,7 +88,8 @@ def show_strip(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
     steps = np.unique(np.linspace(0, draft.num_steps, FRAMES).round().astype(int))
     try:
         with st.spinner("Noising the sample …"):
-            rows = _rows(name, space.lower(), trial.seed, steps, (draft.sigmas, baseline.sigmas))
+            pair = (draft.sigmas, baseline.sigmas)
+            rows = _rows(name, space.lower(), trial.seed, steps, pair, flow)
     except SdlabError as error:
         show_error(error)
         return
@@ -96,19 +98,24 @@ def show_strip(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
     ):
         assert sigmas is not None  # a draft without them is not tried
         st.markdown(f"**{plain(label)}**")
-        st.html(style(__file__) + strip_html(label, steps, sigmas[steps], frames))
+        shown = strip_html(label, steps, sigmas[steps], frames, "t" if flow else "sigma")
+        st.html(style(__file__) + shown)
 
 
 def strip_html(
-    label: str, steps: Iterable[int], sigmas: Iterable[float], frames: Sequence[Frame]
+    label: str,
+    steps: Iterable[int],
+    sigmas: Iterable[float],
+    frames: Sequence[Frame],
+    name: str = "sigma",
 ) -> str:
-    """Return frames side by side, each with its step and sigma."""
+    """Return frames side by side, each with its step and sigma, or what else they are of."""
     cells = []
     for step, sigma, frame in zip(steps, sigmas, frames, strict=True):
-        alt = html.escape(f"{label}, step {step}, sigma {sigma:.3g}", quote=True)
+        alt = html.escape(f"{label}, step {step}, {name} {sigma:.3g}", quote=True)
         cells.append(
             f'<figure><img alt="{alt}" src="{data_url(png(frame.image()))}">'
-            f"<figcaption>step {step}<br>sigma {sigma:.3g}</figcaption></figure>"
+            f"<figcaption>step {step}<br>{name} {sigma:.3g}</figcaption></figure>"
         )
     return (
         f'<div class="strip" tabindex="0" role="group" aria-label="{html.escape(label, True)}">'
@@ -122,14 +129,16 @@ def _rows(
     seed: int,
     steps: np.ndarray,
     curves: Sequence[np.ndarray | None],
+    flow: bool,
 ) -> list[list[Frame]]:
     from sdlab.latents.image import fit
 
     model, (width, height), factor, fast = lab().ask(_facts)
     chosen = ChosenPicture(sample_png(name), name, "sample", name)
     image = fit(chosen.image(), width, height, "crop", factor).image
-    room = Darkroom(space, "vp", seed, fast, model)
-    levels = [[float(s) for s in sigmas[steps]] for sigmas in curves if sigmas is not None]
+    room = Darkroom(space, "flow" if flow else "vp", seed, fast, model)
+    drawn = [sigmas[steps] for sigmas in curves if sigmas is not None]
+    levels = [(time_to_sigma(row) if flow else row).tolist() for row in drawn]
     every = list(dict.fromkeys(level for row in levels for level in row))
     made = dict(develop(chosen, image, every, room))
     return [[made[level] for level in row] for row in levels]

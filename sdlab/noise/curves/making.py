@@ -11,7 +11,7 @@ from sdlab.bounds import check, check_steps
 from sdlab.errors import unknown
 from sdlab.noise import custom
 from sdlab.noise.curves.registry import GIVEN, Curve, find
-from sdlab.noise.schedule import Array, NoiseSchedule
+from sdlab.noise.schedule import Array, FlowTimes, NoiseSchedule
 from sdlab.plain import plain
 
 
@@ -58,6 +58,11 @@ def make(
         problems = custom.check(sigmas.tolist(), schedule)
         if problems:
             raise ValueError(f"curve {name!r}: {problems[0].sentence}")
+    elif isinstance(schedule, FlowTimes) and sigmas[0] > 1:
+        raise ValueError(
+            f"curve {name!r} begins at {sigmas[0]:g}: it is one of sigma, and flow matching's times"
+            " end at 1."
+        )
     elif not (np.isfinite(sigmas).all() and (np.diff(sigmas) < 0).all()):
         shown = ", ".join(
             f"{k}={v:g}" if isinstance(v, Real) else f"{k}={v}"

@@ -1,0 +1,85 @@
+"""Every page that deals with noise, with a flow-matching model in memory: it knows the path."""
+
+import math
+import time
+
+import pytest
+
+from dashboard.shell.lab import lab
+from dashboard.worker.snapshots import ModelRequest
+from sdlab.shipped import EMBEDDED
+from tests import flow
+from tests.dashboard.conftest import read
+
+pytestmark = pytest.mark.slow
+
+
+def load(source):
+    assert lab().load(ModelRequest(source)), lab().status().load_error
+    end = time.monotonic() + 240
+    while lab().status().loading or lab().status().model is None:
+        assert time.monotonic() < end, lab().status().load_error
+        time.sleep(0.05)
+    assert lab().status().model.name == source, lab().status().load_error
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_sd3(runs_folder, tmp_path_factory):
+    """A tiny Stable Diffusion 3 in the pages' worker; the model that comes with it afterwards."""
+    folder = tmp_path_factory.mktemp("models") / "sd3"
+    flow.sd3(shift=3.0).save_pretrained(folder)
+    lab().ask(lambda model: None)
+    load(str(folder))
+    yield
+    load(EMBEDDED)
+
+
+def sound(at):
+    assert not at.exception and not at.error, [read(e) for e in (*at.exception, *at.error)]
+    return at
+
+
+def frames(at):
+    return [frame.value for frame in at.dataframe]
+
+
+def test_noise_schedules_are_drawn_over_the_time(open_page):
+    at = sound(open_page("noise_schedules", **{"schedules.steps": "6"}))
+    (table,) = frames(at)
+    assert "flow_time" in table and table["sampler"].nunique() == 5
+    assert not table.drop(columns=["timestep", "evaluation", "ratio"]).isna().any(axis=None)
+    assert table.groupby("sampler")["flow_time"].first().min() > 0.99
+    assert len(at.get("vega_lite_chart")) == 2
+
+
+def test_lint_says_what_holds_for_flow_matching_alone(open_page):
+    at = sound(open_page("noise_schedules", **{"schedules.severity": ["error", "warning", "note"]}))
+    said = " ".join(h.proto.body for h in at.get("html"))
+    assert "shifted once by 3" in said and "end-shifted-twice" in said
+    assert "terminal-snr" not in said and "hidden-latent-scale" not in said
+
+
+def test_noised_images_start_as_noise_alone(open_page):
+    at = sound(open_page("noised_images", **{"noised.steps": "4", "noised.b_solver": "heun"}))
+    (table,) = frames(at)
+    starts = table[table["step"] == 0]
+    assert (starts["flow_time"] == 1).all() and starts["sigma"].map(math.isinf).all()
+    assert table["psnr_db"].notna().all()
+    view = at.segmented_control(key="noised.view")
+    assert view.options == ["Flow", "VP"] and view.value == "Flow"
+
+
+def test_the_bench_takes_the_models_path(open_page):
+    at = sound(open_page("solver_bench", **{"bench.steps": ["8", "16"]}))
+    assert at.segmented_control(key="bench.law").value == "flow"
+    _, errors = frames(at)
+    assert errors["start"].map(lambda sigma: sigma > 1000).all() and errors["error"].notna().all()
+
+
+def test_the_workbench_makes_a_curve_of_times(open_page):
+    at = sound(open_page("workbench", **{"workbench.steps": "6"}))
+    assert any("times" in read(c) and "0.00299" in read(c) for c in at.caption)
+    (table,) = [frame for frame in frames(at) if "series" in frame]
+    times = table[table["series"] == "yours"]["flow_time"]
+    assert times.iloc[0] == 1 and times.iloc[-1] == 0
+    assert not any("ays" in option for option in at.selectbox(key="workbench.baseline").options)
