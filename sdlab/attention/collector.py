@@ -36,6 +36,7 @@ class Collector:
 
     Attributes:
         truncated: Whether the cap was reached and later evaluations are missing.
+        lost: Why the attention could not be read any further; empty if it could.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Collector:
         self.record = record
         self.layers = dict.fromkeys(layers)
         self.truncated = False
+        self.lost = ""
         self._counts = dict(counts)
         self._num_steps = num_steps
         self._points: list[Point] = []
@@ -64,11 +66,35 @@ class Collector:
 
     def wants(self, step: int) -> bool:
         """Return whether the evaluations of this step are kept."""
-        return not self.truncated and self.record.keeps(step, self._num_steps)
+        return not self.truncated and not self.lost and self.record.keeps(step, self._num_steps)
 
     def begin(self) -> None:
         """Drop the maps of a call that failed."""
         self._pending.clear()
+
+    def lose(self, why: str) -> None:
+        """Take nothing from now on, because the attention cannot be read."""
+        self.lost = why
+        self.begin()
+
+    def settle(self, halves: Mapping[str, str], counts: Mapping[str, Kept]) -> None:
+        """Learn which halves the maps were of that were taken under other names.
+
+        Args:
+            halves: Half by the name that was taken for it; what has none is dropped.
+            counts: Which tokens to keep of each half from now on.
+        """
+        self._counts = dict(counts)
+        pending, self._pending = self._pending, {}
+        layers = {layer.name: layer for layer in self.layers}
+        for key, maps in pending.items():
+            name, _, rest = key.partition("/")
+            if name not in halves:
+                continue
+            layer = layers.get(rest)  # None for a text's share, which has no tokens
+            if layer is not None and (layer.cross or layer.of_text):
+                maps = self._selected(halves[name], maps).clone()
+            self._pending[f"{halves[name]}/{rest}"] = maps
 
     def take(self, layer: Layer, half: str, maps: "Tensor", share: "Tensor | None" = None) -> None:
         """Take a layer's maps.

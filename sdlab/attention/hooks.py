@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sdlab.attention.collector import Collector
 
 Receive = Callable[[Layer, Scores], None]
+Lose = Callable[[ModelError], None]
 Call = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 
@@ -29,10 +30,18 @@ HELD_BYTES = 16 * 2**20
 
 
 class Part(NamedTuple):
-    """One picture's rows of a network call: ``rows`` maps "cond" and "uncond" to row numbers."""
+    """One picture's rows of a network call.
+
+    Attributes:
+        collector: Takes the picture's maps.
+        rows: Row number by half, "cond" and "uncond".
+        more: Whether it belongs to the same evaluation as the call before: the other half, where a
+            pipeline calls its network for one after the other.
+    """
 
     collector: "Collector"
     rows: dict[str, int]
+    more: bool = False
 
 
 class Taker(NamedTuple):
@@ -62,19 +71,24 @@ class MapReader:
         self._waiting: list[Held] = []
         self._bytes = 0
 
-    def begin(self, parts: "Sequence[Part]", more: bool = False) -> None:
-        """Start a call; whatever is left of the last one is dropped.
+    def begin(self, parts: "Sequence[Part]") -> None:
+        """Start a call; whatever is left of the last evaluation is dropped.
 
         Args:
             parts: Which rows go to which collector; empty to keep nothing.
-            more: Whether it belongs to the same evaluation as the call before: the other half,
-                where a pipeline calls its network for one after the other.
         """
         self._parts = parts
         self._waiting.clear()
         self._bytes = 0
-        for part in parts if not more else ():
-            part.collector.begin()
+        for part in parts:
+            if not part.more:
+                part.collector.begin()
+
+    def lose(self, error: ModelError) -> None:
+        """Record no more of the pictures of this call, whose attention cannot be read."""
+        for part in self._parts:
+            part.collector.lose(str(error))
+        self.begin(())
 
     def receive(self, layer: Layer, scores: Scores) -> None:
         """Take a layer's queries and keys of all rows."""
@@ -98,28 +112,36 @@ class MapReader:
 
 
 @contextmanager
-def recording(network: Any, parts: "Sequence[Part]", more: bool = False) -> Iterator[None]:
+def recording(network: Any, parts: "Sequence[Part]", call: Call | None = None) -> Iterator[None]:
     """Record the one call of a network made inside the ``with`` into the collectors of ``parts``.
+
+    Where a transformer's attention cannot be read the collectors are told, see ``Collector.lost``,
+    and the call goes on.
 
     Args:
         network: The U-Net or transformer.
         parts: Which rows go to which collector.
-        more: As in ``MapReader.begin``.
+        call: Arguments and keyword arguments of that call, if it is made by ``forward``, which
+            calls no hooks of the network's own.
 
     Raises:
-        ModelError: If the network's attention cannot be read.
+        ModelError: If a U-Net's attention cannot be read.
     """
     layers = list(dict.fromkeys(layer for part in parts for layer in part.collector.layers))
     reader = MapReader()
-    with watching(network, layers, reader.receive):
-        reader.begin(parts, more)
+    reader.begin(parts)
+    with watching(network, layers, reader.receive, call, reader.lose):
         yield
     reader.flush()
 
 
 @contextmanager
 def watching(
-    network: Any, layers: Sequence[Layer], receive: Receive, call: Call | None = None
+    network: Any,
+    layers: Sequence[Layer],
+    receive: Receive,
+    call: Call | None = None,
+    lose: Lose | None = None,
 ) -> Iterator[None]:
     """Call ``receive(layer, scores)`` whenever one of the layers is computed.
 
@@ -129,20 +151,18 @@ def watching(
         receive: Takes a layer's scores.
         call: Arguments and keyword arguments of the network's call that is being made, if this is
             entered in the middle of one, as by a forward pre-hook.
+        lose: Hears why a transformer's attention cannot be read, instead of an error.
 
     Raises:
         ModelError: If the network's attention cannot be read.
     """
-    modules = check_readable(network, layers)
     if not is_unet(network):
         from sdlab.attention.interception import Watch
 
-        watch = Watch(network, layers, receive)
-        if call is not None:
-            watch.begin(network, *call)
-        with watch.attached():
+        with Watch(network, layers, receive, lose).attached(call):
             yield
         return
+    modules = check_readable(network, layers)
     handles: list[Any] = []
     try:
         for layer, module in zip(layers, modules, strict=True):
@@ -221,7 +241,7 @@ def _distribute(held: "Sequence[Held]", parts: "Sequence[Part]") -> None:
 def _takers(layer: Layer, parts: "Sequence[Part]") -> dict[tuple[str, str], tuple[Taker, ...]]:
     """Return the takers of a layer, by their reduction of the heads and number type."""
     found: dict[tuple[str, str], list[Taker]] = {}
-    for collector, rows in parts:
+    for collector, rows, _ in parts:
         if layer in collector.layers:
             how = collector.record.heads, collector.record.dtype
             own = found.setdefault(how, [])

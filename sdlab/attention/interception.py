@@ -10,18 +10,21 @@ threads never meet it.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import get_ident
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
-from sdlab.attention.layers import Layer
+from sdlab.attention.layers import Layer, check_readable
 from sdlab.attention.layouts import expected, places, text_of_call
 from sdlab.attention.network_text import Text
 from sdlab.attention.probabilities import Scores
 from sdlab.errors import ModelError
+
+if TYPE_CHECKING:
+    from sdlab.attention.hooks import Call
 
 ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
 
@@ -65,40 +68,73 @@ class Watch:
         network: The transformer.
         layers: The layers to read.
         receive: Called with every layer and its scores.
+        lose: Called once with why they cannot be read, instead of raising it; nothing follows.
     """
 
     def __init__(
-        self, network: Any, layers: Sequence[Layer], receive: Callable[[Layer, Scores], None]
+        self,
+        network: Any,
+        layers: Sequence[Layer],
+        receive: Callable[[Layer, Scores], None],
+        lose: Callable[[ModelError], None] | None = None,
     ) -> None:
         self._network = network
+        self._layers = layers
         self._receive = receive
-        self._layers: dict[str, list[Layer]] = {}
-        for layer in layers:
-            self._layers.setdefault(layer.module, []).append(layer)
+        self._lose = lose
+        self._lost = False
         self._listener = Listener()
         self._text: Text | None = None
         self._thread = get_ident()
 
-    def begin(self, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Read the length of the text of a call of the network."""
-        if get_ident() == self._thread:
-            self._text = text_of_call(self._network, args, kwargs)
-
     @contextmanager
-    def attached(self) -> Iterator[None]:
-        """Set the hooks; remove them at the end."""
+    def attached(self, call: "Call | None" = None) -> Iterator[None]:
+        """Set the hooks; remove them at the end.
+
+        Args:
+            call: Of the network, if it is being made already.
+
+        Raises:
+            ModelError: If a layer cannot be read, and nobody else hears it.
+        """
         network = self._network
-        handles = [network.register_forward_pre_hook(self.begin, with_kwargs=True)]
+        handles = [network.register_forward_pre_hook(self._begin, with_kwargs=True)]
         try:
-            for name in self._layers:
+            with self._careful():
+                check_readable(network, self._layers)
+            if call is not None:
+                self._begin(network, *call)
+            for name, own in self._by_module().items() if not self._lost else ():
                 module = network.get_submodule(name)
                 handles.append(module.register_forward_pre_hook(self._enter))
-                leave = self._leave(self._layers[name])
-                handles.append(module.register_forward_hook(leave, always_call=True))
+                handles.append(module.register_forward_hook(self._leave(own), always_call=True))
             yield
         finally:
             for handle in handles:
                 handle.remove()
+
+    def _by_module(self) -> dict[str, list[Layer]]:
+        found: dict[str, list[Layer]] = {}
+        for layer in self._layers:
+            found.setdefault(layer.module, []).append(layer)
+        return found
+
+    @contextmanager
+    def _careful(self) -> Iterator[None]:
+        """Tell of what cannot be read."""
+        try:
+            yield
+        except ModelError as error:
+            if self._lose is None:
+                raise
+            self._lost = True
+            self._lose(error)
+
+    def _begin(self, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Read the length of the text of a call of the network."""
+        if get_ident() == self._thread and not self._lost:
+            with self._careful():
+                self._text = text_of_call(self._network, args, kwargs)
 
     def _enter(self, _: Any, __: Any) -> None:
         if get_ident() != self._thread:
@@ -112,8 +148,9 @@ class Watch:
                 return
             self._listener.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             heard, self._listener.heard = self._listener.heard, []
-            if output is not None:  # else the call failed
-                self._give(layers, heard)
+            if output is not None and not self._lost:  # else the call failed
+                with self._careful():
+                    self._give(layers, heard)
 
         return leave
 

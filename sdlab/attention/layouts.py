@@ -52,6 +52,11 @@ def layout_of(network: Any) -> Layout:
     )
 
 
+def is_known(network: Any) -> bool:
+    """Return whether a network is of a class whose layout is known."""
+    return any(cls.__name__ in LAYOUTS for cls in type(network).__mro__)
+
+
 def layers_of(network: Any, size: tuple[int, int]) -> list[Layer]:
     """Return the attention layers of a transformer in calling order.
 
@@ -63,7 +68,7 @@ def layers_of(network: Any, size: tuple[int, int]) -> list[Layer]:
         ModelError: If its class is not known.
     """
     layout = layout_of(network)
-    side = layout.pack * _patch(network, layout)
+    side = layout.side(network)
     height, width = size[0] // side, size[1] // side
     found: list[Layer] = []
     for name, module, order in _modules(network, layout):
@@ -190,13 +195,6 @@ def _before(network: Any, layout: Layout) -> int:
 
 def _padded(length: int, multiple: int) -> int:
     return -(-length // multiple) * multiple
-
-
-def _patch(network: Any, layout: Layout) -> int:
-    if layout.patch is not None:
-        return layout.patch
-    patch = getattr(network.config, "patch_size", None) or 1
-    return int(patch if isinstance(patch, int) else patch[-1])
 
 
 def _heads(network: Any, module: Any) -> int:

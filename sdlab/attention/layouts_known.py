@@ -1,7 +1,7 @@
 """The classes of transformers whose order of text and picture is known."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 TEXT_FIRST = "text, picture"
 PICTURE_FIRST = "picture, text"
@@ -32,6 +32,11 @@ class Layout(NamedTuple):
     before: str = ""
     multiple: int = 1
     ids: str = ""
+
+    def side(self, network: Any) -> int:
+        """Return how many cells of the latents, along a side, one token of a network covers."""
+        patch = self.patch or getattr(network.config, "patch_size", None) or 1
+        return self.pack * int(patch if isinstance(patch, int) else patch[-1])
 
 
 BLOCKS = r"transformer_blocks\.\d+\.attn"

@@ -1,4 +1,4 @@
-"""The text of a transformer's call: how long it is, and what its positions hold."""
+"""The text and the size of a transformer's call: its length, its positions, the latents' grid."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sdlab.text.pipeline_tokens import PromptText
 
 Arguments = Mapping[str, Any]
+LATENTS = ("hidden_states", "sample", "x")
 
 
 class Text(NamedTuple):
@@ -34,7 +35,8 @@ class Text(NamedTuple):
 
 def bound(network: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
     """Return a call's arguments by name."""
-    given = inspect.signature(network.forward).bind_partial(*args, **kwargs).arguments
+    signature = inspect.signature(type(network).forward)
+    given = signature.bind_partial(network, *args, **kwargs).arguments
     return {**given, **given.get("kwargs", {})}
 
 
@@ -112,6 +114,41 @@ def network_tokens(
     return whole
 
 
+def latents_size(network: Any, arguments: Arguments) -> tuple[int, int]:
+    """Return (h, w) of the latents that a call is for, unpacked.
+
+    Args:
+        network: The U-Net or transformer.
+        arguments: Of the call, by name.
+
+    Raises:
+        ModelError: If it is not told.
+    """
+    from sdlab.attention.layers import is_unet
+    from sdlab.attention.layouts import layout_of
+
+    latents: Any = next((arguments[name] for name in LATENTS if name in arguments), None)
+    if isinstance(latents, (list, tuple)):
+        latents = latents[0]
+    if getattr(latents, "ndim", 0) >= 4:
+        return int(latents.shape[-2]), int(latents.shape[-1])
+    layout = None if is_unet(network) else layout_of(network)
+    ids = arguments.get(layout.ids) if layout is not None and layout.ids else None
+    if isinstance(ids, (list, tuple)):
+        _, height, width = _shapes(ids)[0]
+    elif ids is not None:
+        places = (ids[0] if ids.ndim == 3 else ids)[: _own(ids), 1:3]
+        height, width = (int(side) + 1 for side in (places.amax(0) - places.amin(0)).tolist())
+        if height * width != len(places):
+            raise ModelError(f"The places that {type(network).__name__} is given are no grid.")
+    elif arguments.get("height") and arguments.get("width"):  # of the latents, as LTX is told
+        height, width = int(arguments["height"]), int(arguments["width"])
+    else:
+        raise ModelError(f"{type(network).__name__} is not told how high and wide its picture is.")
+    pack = 1 if layout is None else layout.side(network)
+    return height * pack, width * pack
+
+
 def _parts(network: Any, layout: Layout, arguments: Arguments) -> list[Any]:
     parts = [arguments.get(name) for name in layout.text]
     if any(part is None for part in parts):
@@ -129,15 +166,24 @@ def _others(layout: Layout, arguments: Arguments) -> int:
     ids = arguments.get(layout.ids) if layout.ids else None
     if ids is None:
         return 0
-    if isinstance(ids, (list, tuple)):  # of each row the (frames, h, w) of each picture
-        shapes = ids[0] if isinstance(ids[0], (list, tuple)) and ids[0] else [ids[0]]
-        shapes = shapes if isinstance(shapes[0], (list, tuple)) else [shapes]
-        return sum(frames * height * width for frames, height, width in shapes[1:])
+    if isinstance(ids, (list, tuple)):
+        return sum(frames * height * width for frames, height, width in _shapes(ids)[1:])
     which = (ids[0] if ids.ndim == 3 else ids)[:, 0]
-    own = int((which == 0).sum())
+    own = _own(ids)
     if bool((which[:own] != 0).any()):
         raise ModelError(
             "Another picture stands before this one in the sequence, which the recorder of"
             " attention does not read."
         )
     return len(which) - own
+
+
+def _own(ids: "Tensor") -> int:
+    """Return how many places are the picture's own, whose first number is 0."""
+    return int(((ids[0] if ids.ndim == 3 else ids)[:, 0] == 0).sum())
+
+
+def _shapes(ids: Any) -> list[Any]:
+    """Return (frames, h, w) of each picture of the first row."""
+    first = ids[0]
+    return list(first) if isinstance(first[0], (list, tuple)) else [first]

@@ -26,6 +26,7 @@ from sdlab.tracing.recorder import Timer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sdlab.attention.hooks import Part
     from sdlab.runs.run import Run
 
 logger = logging.getLogger(__name__)
@@ -173,21 +174,17 @@ class Engine:
         calls = [job.call for job in batch if isinstance(job, PipelineJob)]
         fast = batch[0].experiment.fast
         self._joint.check(calls, fast)
-        with timer, self._watching(batch):
-            return self._joint.outputs(calls, fast)
+        with timer:
+            return self._joint.outputs(calls, fast, _attention_parts(batch))
 
     def _watching(self, batch: "Sequence[Job]") -> AbstractContextManager[None]:
         """Return the context that records the attention of those jobs that ask for it."""
-        parts, row = [], 0
-        for job in batch:
-            parts += job.attention_parts(row)
-            row += job.rows
+        parts = _attention_parts(batch)
         if not parts:
             return nullcontext()
         from sdlab.attention.hooks import recording
 
-        network = batch[0].call.network if isinstance(batch[0], PipelineJob) else "unet"
-        return recording(self.model.networks[network], parts)
+        return recording(self.model.network, parts)
 
     def _recover(self, batch: list[Job], error: Exception) -> None:
         """Fail a run that is alone; split a shared call, with a lower cap if memory ran out.
@@ -271,3 +268,12 @@ def run_many(
             job.error.add_note(f"in run {job.experiment.id} ({job.experiment.solver})")
             raise job.error
     return [job.error or job.result for job in jobs]
+
+
+def _attention_parts(batch: "Sequence[Job]") -> "list[Part]":
+    """Return what to record of a batch's attention, rows counted from the batch's first."""
+    parts, row = [], 0
+    for job in batch:
+        parts += job.attention_parts(row)
+        row += job.rows
+    return parts

@@ -5,15 +5,18 @@ by more than rounding, its rows depend on each other, and it is never shared aga
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sdlab.denoisers.network import precision
 from sdlab.models.model import Model
 from sdlab.sampling.joining import Apart, join, part, rows
 from sdlab.sampling.pipeline_process import Call, intercepting
+
+if TYPE_CHECKING:
+    from sdlab.attention.hooks import Part
 
 logger = logging.getLogger(__name__)
 
@@ -68,23 +71,34 @@ class JointCalls:
         if not known[name]:
             raise Apart(f"the rows of {name}, which depend on each other")
 
-    def outputs(self, calls: Sequence[Call], fast: bool) -> list[Any]:
+    def outputs(self, calls: Sequence[Call], fast: bool, parts: "Sequence[Part]" = ()) -> list[Any]:
         """Return what the network answers to each call, from one call.
 
         Args:
             calls: Of one network.
             fast: Whether to compute in bfloat16.
+            parts: What to record of its attention.
 
         Raises:
             Apart: If they cannot be joined.
         """
         import torch
 
-        real = self._reals[calls[0].network]
-        with torch.no_grad(), precision(self._model, fast):
-            if len(calls) == 1:
-                return [real(**calls[0].arguments)]
-            return part(real(**join(calls)), [rows(call) for call in calls])
+        name = calls[0].network
+        arguments = calls[0].arguments if len(calls) == 1 else join(calls)
+        with torch.no_grad(), precision(self._model, fast), self._recording(name, parts, arguments):
+            output = self._reals[name](**arguments)
+        return [output] if len(calls) == 1 else part(output, [rows(call) for call in calls])
+
+    def _recording(
+        self, name: str, parts: "Sequence[Part]", arguments: Mapping[str, Any]
+    ) -> AbstractContextManager[None]:
+        """Return the context that records the attention of those calls that ask for it."""
+        if not parts:
+            return nullcontext()
+        from sdlab.attention.hooks import recording
+
+        return recording(self._model.networks[name], parts, ((), arguments))
 
 
 def _agree(one: Any, other: Any) -> bool:

@@ -102,6 +102,7 @@ class PipelineJob(Job):
             self._process = pipeline_process(called, seed=self.experiment.seed)
             self.state = "running"
             with readings(pipe) as self._heard:
+                reader.heard = self._heard
                 self._go_on()
         except ENDS as error:
             self.fail(error)

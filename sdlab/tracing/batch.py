@@ -5,11 +5,16 @@ conditional half alone without. Pipelines show their guidance in properties; tho
 properties take it from the call's argument and use guidance if it is above 1.
 """
 
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 
+from sdlab.attention.network_text import LATENTS
 from sdlab.errors import ModelError
+from sdlab.text.pipeline_tokens import PromptText, prompt_texts
+from sdlab.text.reading import Reading
 from sdlab.text.tokens import tokens
 from sdlab.tracing.halves import Asked
 
@@ -106,6 +111,48 @@ def prompts(pipe: Any, given: dict[str, Any], rows: int) -> list[dict[str, str |
                 columns[f"{half}_2"] = _each(second, len(words))
     each = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return [one for one in each for _ in range(count)]
+
+
+def rows(told: Mapping[str, Any]) -> int:
+    """Return the rows of a network's call, by its latents among its arguments by name."""
+    return next((len(told[name]) for name in LATENTS if name in told), 1)
+
+
+def texts(
+    pipe: Any, given: dict[str, Any], pictures: int, heard: Sequence[Reading]
+) -> list[list[PromptText]]:
+    """Return the prompts of every picture as the pipeline's tokenizers cut them.
+
+    Empty where they are not known because their embeddings were given.
+
+    Args:
+        pipe: The pipeline.
+        given: The call's arguments by name.
+        pictures: How many there are.
+        heard: What the text encoders were given.
+    """
+    prompt = given.get("prompt")
+    if prompt is None:
+        return [[]] * pictures
+    number = 1 if isinstance(prompt, str) else len(prompt)
+    out = []
+    for place in range(number):
+        words = {
+            name: value if isinstance(value, str) else value[place]
+            for name, value in given.items()
+            if name.startswith(("prompt", "negative_prompt")) and _is_text(value, number)
+        }
+        length = given.get("max_sequence_length")
+        asked = SimpleNamespace(**words, max_sequence_length=length)
+        out.append(prompt_texts(pipe, asked, heard))
+    return [one for one in out for _ in range(max(1, pictures // number))]
+
+
+def _is_text(value: Any, count: int) -> bool:
+    if isinstance(value, str):
+        return True
+    several = isinstance(value, (list, tuple)) and len(value) == count
+    return several and all(isinstance(one, str) for one in value)
 
 
 def token_table(pipe: Any, words: str | None, length: int, name: str) -> pd.DataFrame:

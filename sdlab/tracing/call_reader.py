@@ -21,12 +21,14 @@ or the engine, which calls the network itself. Then, for each call of the pipeli
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.attention import planning
 from sdlab.attention.hooks import Part
+from sdlab.attention.layers import is_unet
+from sdlab.attention.network_text import LATENTS
 from sdlab.errors import MemoryLimitError, ModelError, SdlabError
 from sdlab.experiment.record import Record
 from sdlab.models import memory, pipelines
@@ -41,6 +43,9 @@ from sdlab.tracing.step_reader import Evaluation, StepReader
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from sdlab.text.pipeline_tokens import PromptText
+    from sdlab.text.reading import Reading
 
 MOST_OUTPUTS = 8  # of the network held until the next step; more are of another loop
 
@@ -67,6 +72,7 @@ class CallReader(CallRecord):
     Attributes:
         x0_pred: The newest prediction of the clean latents of the first picture, [1, C, h, w]; None
             before the first evaluation, or where it is not known.
+        heard: What the text encoders were given, by ``sdlab.text.reading.readings``.
     """
 
     def __init__(
@@ -80,13 +86,13 @@ class CallReader(CallRecord):
     ) -> None:
         super().__init__()
         self.x0_pred: Tensor | None = None
+        self.heard: Sequence[Reading] = ()
         self._pipe, self._record, self._run, self._strict = pipe, record, run, strict
         self._given = dict(arguments)
         self._steps = StepReader(pipe, arguments, self._say_of_pipe)
         self._told: Mapping[str, Any] | None = None
         self._outputs: list[_Output] = []
         self._attention: CallAttention | None = None
-        self._attended: bool | None = None  # whether the call's rows were taken for two halves
         self._stepped: Tensor | None = None
         self._heard = 0  # evaluations when latents were last heard of
         self._stopped = self._changed = False
@@ -199,17 +205,15 @@ class CallReader(CallRecord):
             self._steps.expect(arguments)
             self._plan_attention(network, arguments)
         attention, points = self._attention, self._steps.points
-        if attention is None or attention.network != network or not points:
+        if attention is None or attention.name != network or not points:
             return []
         try:
-            guided = call_attention.is_guided(
-                arguments, self._pipe, self._given, len(attention.collectors)
-            )
+            call_attention.is_guided(arguments, self._pipe, self._given, len(attention.collectors))
         except batch.Unread as error:
             self._lose_attention(error)
             return []
-        self._attended = guided
-        return attention.parts(points[min(self._evaluation, len(points) - 1)][1], guided)
+        step = points[min(self._evaluation, len(points) - 1)][1]
+        return attention.parts(arguments, step)
 
     def _after(self, output: Any, timer: Timer, samples: int) -> None:
         self._outputs = self._outputs[1 - MOST_OUTPUTS :]
@@ -233,7 +237,7 @@ class CallReader(CallRecord):
             _add(recorder, image, found)
         self.x0_pred = None if found.x0_pred is None else found.x0_pred[:1]
         self._was_guided |= found.halves.uncond is not None
-        self._outputs, self._attended = [], None
+        self._outputs = []
         self._evaluation += 1
         return timer
 
@@ -249,7 +253,9 @@ class CallReader(CallRecord):
             collectors = self._attention.collectors
         elif self._attention is not None:
             self._lose_attention("draws another number of pictures; its attention is left out")
-        if len(self._tokens) != count:
+        if self._attention is not None:
+            self._tokens = self._attention.tables
+        elif len(self._tokens) != count:
             self._tokens = self._tables(count)
         laid_out = self._steps.pictures(sample)
         if laid_out is not None:
@@ -276,24 +282,34 @@ class CallReader(CallRecord):
         if attention is None:
             return
         try:
-            unet = pipelines.networks(self._pipe)[network]
-            if not call_attention.is_known(unet):
-                kind = type(unet).__name__
+            module = pipelines.networks(self._pipe)[network]
+            if not call_attention.is_known(module):
+                kind = type(module).__name__
                 raise batch.Unread(f"draws by a {kind}, whose attention is not read")
             points = self._steps.points
             if not points:
                 raise batch.Unread("has a course that is not known; its attention is left out")
             pictures = batch.count_pictures(self._given)
             guided = call_attention.is_guided(told, self._pipe, self._given, pictures)
-            self._tokens = self._tables(len(told["sample"]) // (2 if guided else 1))
+            pictures = batch.rows(told) // (2 if guided else 1)
+            texts: list[list[PromptText]] = []
+            if is_unet(module):
+                self._tokens = self._tables(pictures)
+            else:
+                texts = batch.texts(self._pipe, self._given, pictures, self.heard)
             self._attention = CallAttention(
-                network, unet, attention, told, guided, self._tokens, points
+                network, module, attention, told, guided, self._tokens, texts, points
             )
-            self._check_memory(0, told["sample"].device)
+            latents = next(told[name] for name in LATENTS if name in told)
+            self._check_memory(0, latents[0].device)
         except batch.Unread as error:
             self._say_of_pipe(error)
         except (SdlabError, ValueError) as error:
-            self._refuse(error)
+            if isinstance(error, ModelError) and not is_unet(module):
+                self._say(str(error))  # nobody can know before the call what it will put in
+                self._attention = None
+            else:
+                self._refuse(error)
 
     def check_attention(self, networks: "Mapping[str, nn.Module]") -> None:
         """Raise if attention is asked for and that of a network cannot be read at all.
@@ -305,26 +321,32 @@ class CallReader(CallRecord):
             ModelError: The message says what to switch off; only if strict.
         """
         for network in networks.values() if self._record.attention else ():
-            if call_attention.is_known(network):
+            if call_attention.is_known(network) and is_unet(network):
                 try:
                     planning.check_unet(network)
                 except ModelError as error:
                     self._refuse(error)
 
     def _check_attention(self, halves: Halves) -> None:
-        """Drop the maps of a call whose rows were not the halves that they were taken for."""
-        if self._attention is None or self._attended is None:
+        """Name the maps of a step's calls by half; drop them where that cannot be told."""
+        attention = self._attention
+        if attention is None:
             return
-        if not call_attention.is_right(self._attended, halves):
+        if attention.lost:
+            self._say(attention.lost)
+            self._attention = None
+        elif not attention.settle(halves):
             self._lose_attention(
                 "lays its rows out otherwise than [uncond, cond]; its attention is left out"
+                if is_unet(attention.network)
+                else "does not tell which rows are given the prompt; its attention is left out"
             )
 
     def _lose_attention(self, why: object) -> None:
         self._say_of_pipe(why)
         if self._attention is not None:
             self._attention.drop()
-        self._attention = self._attended = None
+        self._attention = None
 
     def _refuse(self, error: Exception) -> None:
         """Raise an error if strict; else say it and record no attention."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.attention.hooks import MapReader, watching
 from sdlab.models import pipelines
+from sdlab.text.reading import readings
 from sdlab.tracing.call_reader import CallReader
 from sdlab.tracing.recorder import Timer
 
@@ -31,7 +32,7 @@ class TracedCall(CallReader):
         networks, complete = pipelines.networks(self._pipe), False
         self.check_attention(networks)
         try:
-            with self._stack, self.stepping():
+            with self._stack, self.stepping(), readings(self._pipe) as self.heard:
                 for name, network in networks.items():
                     self._attach(name, network)
                 yield
@@ -48,10 +49,11 @@ class TracedCall(CallReader):
             told = names(args, kwargs)
             attention = self._attention
             parts = self.before(name, told)
-            if self._attention is not None and attention is None:
-                layers, receive = self._attention.layers, self._maps.receive
-                self._stack.enter_context(watching(network, layers, receive))
             self._maps.begin(parts)
+            if self._attention is not None and attention is None:
+                layers, maps = self._attention.layers, self._maps
+                watch = watching(network, layers, maps.receive, (args, kwargs), maps.lose)
+                self._stack.enter_context(watch)
             self._timer = Timer(_device(args, kwargs))
             self._timer.__enter__()
 

@@ -11,18 +11,18 @@ from sdlab.attention import planning
 from sdlab.attention.collector import Collector
 from sdlab.attention.hooks import Part, recording
 from sdlab.attention.layers import find_layers, is_unet
-from sdlab.attention.layouts import text_of_call
+from sdlab.attention.layouts import is_known, text_of_call
+from sdlab.attention.network_text import bound, latents_size
 from sdlab.errors import ModelError
 from sdlab.experiment.attention_record import AttentionRecord
 from tests.attention.reference import hook_count
-from tests.attention.test_layouts import FACTORS
 from tests.zoo.pipelines import RUNS, build
 
 # What is not recorded, and a part of the sentence that says why.
 UNREAD = {
     "Flux2KleinKVPipeline": "computes attention by Flux2KVAttnProcessor",
-    "HiDreamImagePipeline": "The attention of HiDreamImageTransformer2DModel cannot be read",
-    "MochiPipeline": "The attention of MochiTransformer3DModel cannot be read",
+    "LTXConditionPipeline": "is not told how high and wide its picture is",
+    "LTXI2VLongMultiPromptPipeline": "it sees something else too",
 }
 KINDS = {"all": (False, False), "text": (False, True)}
 
@@ -36,18 +36,19 @@ def test_it_is_recorded_or_says_why(name):
         if network is None or is_unet(network):
             return
         args, kwargs = first_call(pipe, network, words)
-    size = latents_size(pipe, name, words)
     before, plain = hook_count(network), output(network, args, kwargs)
     reason = None
     try:
-        maps, recorded = record(network, args, kwargs, size)
+        maps, recorded = record(network, args, kwargs)
         assert torch.equal(plain, recorded)
         check(maps)
     except ModelError as error:
         reason = str(error)
     assert torch.equal(plain, output(network, args, kwargs))
     assert hook_count(network) == before
-    if name in UNREAD:
+    if not is_known(network):
+        assert "cannot be read" in reason or "is not told" in reason
+    elif name in UNREAD:
         assert UNREAD[name] in reason
     else:
         assert reason is None
@@ -75,7 +76,8 @@ def output(network, args, kwargs):
     return torch.stack(list(found)) if isinstance(found, (list, tuple)) else found
 
 
-def record(network, args, kwargs, size):
+def record(network, args, kwargs):
+    size = latents_size(network, bound(network, args, kwargs))
     kinds = {(layer.cross, layer.of_text) for layer in find_layers(network, size)}
     own = [word for word, kind in KINDS.items() if kind in kinds]
     wanted = AttentionRecord(self_layers=own, heads="all", tokens="all", dtype="float32")
@@ -83,6 +85,8 @@ def record(network, args, kwargs, size):
     collector = Collector(wanted, layers, {}, 1)
     with recording(network, [Part(collector, {"cond": 0})]):
         found = output(network, args, kwargs)
+    if collector.lost:
+        raise ModelError(collector.lost)
     collector.commit(0, 0, 500.0, 1.0)
     maps = collector.finish(size, {})
     assert maps.facts.layers == layers
@@ -101,9 +105,3 @@ def check(maps):
         if layer.joint:
             picture = maps.maps(f"{layer.name}.picture").double().sum((3, 4))
             assert (picture.reshape(share.shape) + share).max() <= 1 + 1e-6
-
-
-def latents_size(pipe, name, words):
-    factor = next(getattr(pipe, one) for one in FACTORS if hasattr(pipe, one))
-    factor //= 2 if name == "BriaPipeline" else 1
-    return words["height"] // factor, words["width"] // factor

@@ -195,7 +195,7 @@ def test_two_calls_make_the_two_halves_of_an_evaluation(made):
     other = {name: x[1:2] if len(x) == ROWS else x for name, x in call.items()}
     with torch.no_grad(), recording(network, [Part(collector, {"uncond": 0})]):
         network(**one)
-    with torch.no_grad(), recording(network, [Part(collector, {"cond": 0})], more=True):
+    with torch.no_grad(), recording(network, [Part(collector, {"cond": 0}, more=True)]):
         network(**other)
     collector.commit(0, 0, 500.0, 1.0)
     maps = collector.finish(SIZE, {})

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from sdlab.attention import hooks, layouts
 from sdlab.attention.layers import find_layers
 from sdlab.attention.layouts_known import LAYOUTS
-from sdlab.attention.network_text import bound, network_text
+from sdlab.attention.network_text import bound, latents_size, network_text
 from tests.zoo.pipelines import build
 
 # A pipeline for each class of networks.
@@ -86,8 +86,9 @@ def called(request):
     assert type(pipe.transformer).__name__ == request.param
     factor = next(getattr(pipe, name) for name in FACTORS if hasattr(pipe, name))
     factor //= 2 if request.param == "BriaTransformer2DModel" else 1  # counts the packing too
-    args, kwargs = calls[0]
-    return pipe.transformer, args, kwargs, (HEIGHT // factor, WIDTH // factor)
+    (args, kwargs), size = calls[0], (HEIGHT // factor, WIDTH // factor)
+    assert latents_size(pipe.transformer, bound(pipe.transformer, args, kwargs)) == size
+    return pipe.transformer, args, kwargs, size
 
 
 def test_every_class_is_tried():
