@@ -37,6 +37,7 @@ class Loading:
         variant: Of a folder or hub id.
         config: Folder of configs for a file.
         offload: model or sequential: weights wait in the machine's memory for their turn.
+        tiled: Decode large pictures in tiles.
     """
 
     device: str | None = None
@@ -45,6 +46,7 @@ class Loading:
     variant: str | None = None
     config: Path | None = None
     offload: str | None = None
+    tiled: bool = False
 
 
 class Typed(NamedTuple):

@@ -15,6 +15,7 @@ from sdlab.models.devices import choose_device, choose_dtype, move
 from sdlab.models.folder import check_folder, load_folder
 from sdlab.models.hub import check_hub, load_hub
 from sdlab.models.in_memory import check_parts, check_runs, check_together
+from sdlab.models.offload import check_way, decode_in_tiles, give_turns
 from sdlab.models.pipelines import PLAIN, is_plain
 from sdlab.models.quiet import quiet
 from sdlab.models.single_file import load_single_file
@@ -41,6 +42,7 @@ def load(
     token: str | bool | None = None,
     config: str | os.PathLike[str] | None = None,
     offload: str | None = None,
+    tiled: bool = False,
 ) -> "Model":
     """Return a model, ready to run.
 
@@ -58,6 +60,8 @@ def load(
         offload: How weights wait in the machine's memory until they are needed on the device, for
             models that do not fit there: "model", a part at a time; "sequential", a layer at a
             time, much slower; None for all on the device. ``sdlab plan`` says which is needed.
+        tiled: Whether the VAE decodes what is larger than its training size in overlapping tiles,
+            which takes less memory and may shift colours a little; offloading does so too.
 
     Raises:
         ValueError: If an argument is of no use for this source, or out of its range.
@@ -69,14 +73,15 @@ def load(
     kind = _kind(source, hub=revision is not None or token is not None)
     _check_options(kind, source, revision=revision, variant=variant, token=token, config=config)
     if kind == "pipeline":
-        if offload is not None:
-            raise ValueError("offload is not for a pipeline in memory; load its folder with it.")
+        if offload is not None or tiled:
+            raise ValueError(
+                "offload and tiled are not for a pipeline in memory; load its folder with them, or"
+                " call pipe.vae.enable_tiling() yourself."
+            )
         return _from_memory(source, device, dtype)
     place = choose_device(device)
     number = choose_dtype(dtype, place)
     if offload is not None:
-        from sdlab.models.offload import check_way
-
         check_way(offload, place)
     if kind == EMBEDDED:
         pipeline = load_folder(FOLDER, number)
@@ -88,6 +93,8 @@ def load(
     else:
         pipeline = load_hub(str(source), number, revision, variant, token)
     name = EMBEDDED if kind == EMBEDDED else str(source)
+    if tiled or offload is not None:
+        decode_in_tiles(pipeline)
     if offload is not None:
         return _offloaded(pipeline, name, place, offload)
     return _model(move(pipeline, place), name)
@@ -235,8 +242,6 @@ def _from_memory(pipeline: Any, device: Any, dtype: Any) -> "Model":
 
 
 def _offloaded(pipeline: Any, name: str, place: "torch.device", way: str) -> "Model":
-    from sdlab.models.offload import give_turns
-
     model = _model(pipeline, name)
     _ = model.hash  # read while the weights are there
     give_turns(pipeline, place, way)

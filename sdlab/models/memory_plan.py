@@ -85,6 +85,8 @@ class MemoryPlan:
                 f" {USABLE:.0%} may be used. Lower width and height, or take a smaller dtype."
             )
         said = f"Fits {self.best.name}: {readable(self.best.bytes)} {room}."
+        if self.best.name == TILED:
+            said += " Load it so: load(..., tiled=True)."
         if self.best.name in (OFFLOAD, SEQUENTIAL):
             word = self.best.name.split()[0]
             said += (

@@ -7,9 +7,6 @@ many times slower, for parts that do not fit even alone. What comes out is the s
 
 from typing import TYPE_CHECKING, Any
 
-from accelerate.hooks import ModelHook, add_hook_to_module
-from accelerate.utils import send_to_device
-
 from sdlab.errors import unknown
 
 if TYPE_CHECKING:
@@ -43,20 +40,6 @@ class Turns:
         self.current = module
 
 
-class Turn(ModelHook):  # type: ignore[misc]
-    """Brings a part to the device when it is called; diffusers asks it where that is."""
-
-    def __init__(self, turns: Turns) -> None:
-        self.turns = turns
-        self.execution_device = turns.device
-
-    def pre_forward(self, module: "nn.Module", *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Take the turn, and bring the arguments along."""
-        self.turns.take(module)
-        device = self.turns.device
-        return send_to_device(args, device), send_to_device(kwargs, device)
-
-
 def check_way(way: str, device: "torch.device") -> None:
     """Raise unless a way of offloading is known and of use on a device.
 
@@ -81,14 +64,35 @@ def give_turns(pipeline: Any, device: "torch.device", way: str) -> None:
         way: "model" or "sequential".
     """
     import torch
+    from accelerate import cpu_offload
+    from accelerate.hooks import add_hook_to_module
 
     modules = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
-    if way == "sequential":
-        from accelerate import cpu_offload
-
-        for module in modules:
-            cpu_offload(module, device, offload_buffers=bool(module._parameters))
-        return
     turns = Turns(device, torch.device("cpu"))
     for module in modules:
-        add_hook_to_module(module, Turn(turns))
+        if way == "sequential":
+            cpu_offload(module, device, offload_buffers=bool(module._parameters))
+        else:
+            add_hook_to_module(module, _turn(turns))
+
+
+def _turn(turns: Turns) -> Any:
+    """Return a hook that brings its part to the device when it is called."""
+    from accelerate.hooks import ModelHook
+    from accelerate.utils import send_to_device
+
+    class Turn(ModelHook):  # type: ignore[misc]
+        execution_device = turns.device  # diffusers asks for it
+
+        def pre_forward(self, module: "nn.Module", *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+            turns.take(module)
+            return send_to_device(args, turns.device), send_to_device(kwargs, turns.device)
+
+    return Turn()
+
+
+def decode_in_tiles(pipeline: Any) -> None:
+    """Let a pipeline's VAE work on large pictures tile by tile, if it can."""
+    vae: Any = getattr(pipeline, "vae", None)
+    if hasattr(vae, "enable_tiling"):
+        vae.enable_tiling()

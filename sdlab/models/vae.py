@@ -81,7 +81,9 @@ class Vae:
             scale = self._scale_of(vae)
             latent = scale.to_vae(self._film(latents.to(self.device, vae.dtype)))
             # enable_tiling would change the pipeline for everybody; tiled_decode does not.
-            by_tiles = tiled and hasattr(vae, "tiled_decode")
+            by_tiles = (
+                tiled and hasattr(vae, "tiled_decode") and not getattr(vae, "use_tiling", False)
+            )
             decode = vae.tiled_decode if by_tiles else vae.decode
             out = decode(latent, **_decode_options(vae, latent, by_tiles), return_dict=False)[0]
             decoded: Tensor = out[:, :, 0] if out.ndim == 5 else out

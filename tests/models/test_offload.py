@@ -108,8 +108,21 @@ def test_offload_is_refused_where_it_is_of_no_use(small):
         load(FOLDER, device="cpu", offload="model")
     with pytest.raises(ValueError, match="Unknown way to offload 'modle'.*'model'"):
         check_way("modle", torch.device("cuda"))
-    with pytest.raises(ValueError, match="offload is not for a pipeline in memory"):
-        load(small.pipeline, offload="model")
+    for more in ({"offload": "model"}, {"tiled": True}):
+        with pytest.raises(ValueError, match="are not for a pipeline in memory"):
+            load(small.pipeline, **more)
+
+
+def test_large_pictures_are_decoded_in_tiles_if_asked():
+    whole, tiled = load(device="cpu"), load(device="cpu", tiled=True)
+    asked = replace(ASKED, width=256, height=256)
+    runs = [sdlab.run(model, asked) for model in (whole, tiled)]
+    pixels = [np.asarray(run.image).astype(int) for run in runs]
+    assert torch.equal(runs[0].tensors["latents"], runs[1].tensors["latents"])
+    assert 0 < np.abs(pixels[0] - pixels[1]).mean() < 8
+    latents = runs[0].tensors["latents"]
+    assert np.array_equal(pixels[1], np.asarray(whole.decode(latents, tiled=True)))
+    assert np.array_equal(pixels[1], np.asarray(tiled.decode(latents, tiled=True)))
 
 
 @pytest.mark.gpu
