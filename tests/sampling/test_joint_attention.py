@@ -9,7 +9,6 @@ from sdlab.sampling.engine import run_many
 from tests.zoo.pipelines import build
 
 BOTH = sdlab.AttentionRecord(halves="both", heads="all", dtype="float32")
-SHORT = {"max_sequence_length": 16}
 RECORD = sdlab.Record((), attention=BOTH)
 
 
@@ -51,6 +50,6 @@ def test_runs_together_are_recorded_as_alone(name):
 def test_what_cannot_be_read_is_left_out_and_said():
     name = "ErnieImagePipeline"
     loaded, _ = model(name)
-    (run,) = run_many(loaded, [experiment(name, {}, 0, "a red car", **SHORT)])
+    (run,) = run_many(loaded, [experiment(name, {}, 0, "a red car")])
     assert run.trace.attention is None
     assert any("attention is not read" in warning for warning in run.warnings)
