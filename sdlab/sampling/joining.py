@@ -11,6 +11,7 @@ Some pipelines change the network itself for as long as they run, and can only r
 
 import inspect
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ class Apart(Exception):
     """The calls cannot share one: says which argument keeps them apart."""
 
 
+@cache
 def alone_because(pipeline: type) -> str | None:
     """Return why runs of a pipeline's class must not overlap, or None if they may.
 
