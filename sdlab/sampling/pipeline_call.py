@@ -15,7 +15,12 @@ from sdlab.models import pipelines
 from sdlab.models.model import Model
 from sdlab.solvers.as_diffusers import as_diffusers_scheduler
 from sdlab.solvers.course import Course, course
-from sdlab.solvers.from_diffusers import check_options, native_curves, refusing
+from sdlab.solvers.from_diffusers import (
+    check_options,
+    compatible_classes,
+    native_curves,
+    refusing,
+)
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
@@ -185,7 +190,7 @@ def plan_course(model: Model, experiment: Experiment, tokens: int) -> Course | N
         ValueError: If a name, an option, the curve or the number of steps is not valid.
     """
     x = experiment
-    if model.path is None:
+    if model.path is None or _unheard_of(model, x):
         return None
     return course(
         x.solver,
@@ -199,6 +204,13 @@ def plan_course(model: Model, experiment: Experiment, tokens: int) -> Course | N
         seed=x.seed,
         tokens=tokens,
     )
+
+
+def _unheard_of(model: Model, x: Experiment) -> bool:
+    """Return whether it is the model's own scheduler that runs, which samples no other model."""
+    own = type(model.pipeline.scheduler)
+    theirs = own.__module__.startswith("diffusers.") and x.solver == own.__name__
+    return theirs and model.path == "vp" and own.__name__ not in compatible_classes()
 
 
 def _texts(given: dict[str, Any], x: Experiment, taken: Mapping[str, Any]) -> None:

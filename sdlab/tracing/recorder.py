@@ -218,7 +218,9 @@ class Recorder:
 
     def _where(self) -> dict[str, Any]:
         """Return the columns that identify each evaluation: run, step, noise level."""
-        steps, timesteps, sigmas = (np.array(column) for column in zip(*self.queries, strict=True))
+        none = (np.empty(0, int), np.empty(0), np.empty(0))  # a pipeline that made no step
+        columns = zip(*self.queries, strict=True) if self.queries else none
+        steps, timesteps, sigmas = (np.array(column) for column in columns)
         with np.errstate(divide="ignore"):
             log_snr = -2.0 * np.log(sigmas)
         return {

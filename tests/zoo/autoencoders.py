@@ -75,6 +75,20 @@ CONFIGS = {
         "num_encoder_blocks": (1, 1, 1, 1),
         "num_decoder_blocks": (1, 1, 1, 1),
     },
+    "AutoencoderKLHunyuanVideo": {
+        "latent_channels": 16,
+        "block_out_channels": (8, 8, 8, 8),
+        "layers_per_block": 1,
+        "norm_num_groups": 4,
+    },
+    "AutoencoderKLMochi": {
+        "latent_channels": 12,
+        "encoder_block_out_channels": (32, 32, 32, 32),
+        "decoder_block_out_channels": (32, 32, 32, 32),
+        "layers_per_block": (1, 1, 1, 1, 1),
+        "latents_mean": (0.1,),
+        "latents_std": (1.5,),
+    },
     "PaellaVQModel": {
         "bottleneck_blocks": 1,
         "num_vq_embeddings": 8,

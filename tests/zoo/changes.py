@@ -114,6 +114,7 @@ CHANGES = {
          "unconditional_transformer": IDEOGRAM},
         {"guidance_scale": 4.0, "guidance_schedule": None, "max_sequence_length": 32},
     ),
+    "Kandinsky5T2V": ({"vae": {"latent_channels": 4}}, {}),
     "Kandinsky5I2I": (
         {"transformer": {"visual_cond": True}},
         {"max_sequence_length": 512},

@@ -23,6 +23,7 @@ MODULES = {
     "dit": WORDLESS,
     "latent_diffusion.pipeline_latent_diffusion_superresolution": WORDLESS,
     "stable_video_diffusion": WORDLESS,
+    "ltx.pipeline_ltx_i2v_long_multi_prompt": FILMS + ", in windows",
     "ltx.pipeline_ltx_latent_upsample": WORDLESS,
     "ltx2.pipeline_ltx2_latent_upsample": WORDLESS,
     "ltx2.pipeline_ltx2_diffusion_decode": WORDLESS,

@@ -109,6 +109,7 @@ CHANGES = {
         "text_num_attention_heads": 2, "text_num_key_value_heads": 2, "text_intermediate_size": 32,
         "num_layerwise_text_blocks": 1, "num_refiner_text_blocks": 1, "intermediate_size": 32,
     },
+    "MochiTransformer3DModel": {"in_channels": 12},
     "NucleusMoEImageTransformer2DModel": {
         "num_experts": 2, "moe_intermediate_dim": 32, "out_channels": 4
     },
