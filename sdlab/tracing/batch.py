@@ -167,7 +167,8 @@ def token_table(pipe: Any, words: str | None, length: int, name: str) -> pd.Data
     tokenizer = getattr(pipe, "tokenizer", None)
     if tokenizer is None or name.endswith("_2"):
         tokenizer = getattr(pipe, "tokenizer_2", None)
-    if words is not None and tokenizer is not None and tokenizer.model_max_length == length:
+    longest = getattr(tokenizer, "model_max_length", None)  # a processor of words and pictures
+    if words is not None and longest == length:
         return tokens(tokenizer, words)
     return pd.DataFrame(
         {
