@@ -8,31 +8,44 @@ there would fail in every run.
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError
+from sdlab.models.pipelines import PLAIN, is_plain, networks, parts
+from sdlab.models.waiting_weights import is_offloaded
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-WEIGHTS = ("unet", "vae", "text_encoder")
 SIDE = 8  # latent pixels of the trial, more where the U-Net halves it more often
 
 
 def check_parts(pipeline: Any) -> None:
-    """Raise if a pipeline lacks a part, or has something switched on that runs do not support.
+    """Raise if a pipeline lacks a part, or has something in it that runs do not support.
 
     Raises:
-        ModelError: The message says what, and how to switch it off.
+        ModelError: The message says what, and how to change it.
     """
+    if type(pipeline).__name__ in PLAIN:
+        _check_plain(pipeline)
+    for name, network in networks(pipeline).items():
+        if type(getattr(network, "encoder_hid_proj", None)).__name__.startswith("MultiIP"):
+            raise ModelError(
+                f"An IP-Adapter is loaded: its {_called(name)} waits for a picture, which runs have"
+                " not. Call pipe.unload_ip_adapter(), then load it."
+            )
+    for name, part in parts(pipeline).items():
+        if any(weight.is_meta for weight in part.parameters()) and not is_offloaded(part):
+            raise ModelError(
+                f"The {name} is on the meta device: it has shapes and no weights. Load the"
+                " pipeline's weights, for instance without low_cpu_mem_usage."
+            )
+
+
+def _check_plain(pipeline: Any) -> None:
     missing = [name for name in PARTS if getattr(pipeline, name, None) is None]
     if missing:
         raise ModelError(
             f"This pipeline has no {' and no '.join(missing)}; runs need all of"
             f" {', '.join(PARTS)}. Load the pipeline whole."
-        )
-    if type(getattr(pipeline.unet, "encoder_hid_proj", None)).__name__.startswith("MultiIP"):
-        raise ModelError(
-            "An IP-Adapter is loaded: its U-Net waits for a picture, which runs have not. Call"
-            " pipe.unload_ip_adapter(), then load it."
         )
     ours = not type(pipeline.scheduler).__module__.startswith("diffusers.")
     if not ours and not hasattr(pipeline.scheduler, "alphas_cumprod"):
@@ -42,48 +55,26 @@ def check_parts(pipeline: Any) -> None:
             " the model came with, pipe.scheduler = DDIMScheduler.from_pretrained(...,"
             " subfolder='scheduler')."
         )
-    _check_places(pipeline)
-
-
-def _check_places(pipeline: Any) -> None:
-    """Raise if weights are kept on another device than they compute on."""
-    if getattr(pipeline, "hf_device_map", None):
-        raise ModelError(
-            f"This pipeline was loaded with a device map ({pipeline.hf_device_map}); runs need it"
-            " on one device. Call pipe.reset_device_map(), then load it with device=..."
-        )
-    for name in WEIGHTS:
-        part = getattr(pipeline, name)
-        if any(hasattr(module, "_hf_hook") for module in part.modules()):
-            raise ModelError(
-                f"CPU offload is on (enable_model_cpu_offload or enable_sequential_cpu_offload):"
-                f" the weights of the {name} are not where they compute. Call"
-                " pipe.remove_all_hooks(), then load it; device= says where it goes."
-            )
-        if any(_is_group_offloaded(module) for module in part.modules()):
-            raise ModelError(
-                f"Group offload is on for the {name} (enable_group_offload): its weights are not"
-                " where they compute. Load the pipeline anew without it."
-            )
-        if any(tensor.is_meta for tensor in part.parameters()):
-            raise ModelError(
-                f"The {name} is on the meta device: it has shapes and no weights. Load the"
-                " pipeline's weights, for instance without low_cpu_mem_usage."
-            )
 
 
 def check_together(pipeline: Any) -> None:
-    """Raise if the parts are on several devices, or U-Net and text encoder in several formats.
+    """Raise if parts are on several devices, or U-Net and text encoder in several formats.
+
+    Parts that are offloaded or spread by a device map are where their hooks bring them, and other
+    pipelines than plain ones may mix formats.
 
     Raises:
         ModelError: With the argument of ``load`` that brings them together.
     """
-    places = {name: str(getattr(pipeline, name).device) for name in WEIGHTS}
-    if len(set(places.values())) > 1:
+    free = {name: part for name, part in parts(pipeline).items() if not is_offloaded(part)}
+    places = {name: str(part.device) for name, part in free.items() if hasattr(part, "device")}
+    if len(set(places.values())) > 1 and not getattr(pipeline, "hf_device_map", None):
         raise ModelError(
             f"The pipeline's parts are on several devices ({_listed(places)}); pass device=... to"
             " bring them to one."
         )
+    if not is_plain(pipeline):
+        return
     kinds = {
         name: str(getattr(pipeline, name).dtype).removeprefix("torch.")
         for name in ("unet", "text_encoder")
@@ -131,9 +122,8 @@ def check_runs(model: "Model") -> None:
         ) from error
 
 
-def _is_group_offloaded(module: Any) -> bool:
-    hooks = getattr(getattr(module, "_diffusers_hook", None), "hooks", {})
-    return "group_offloading" in hooks
+def _called(name: str) -> str:
+    return "U-Net" if name == "unet" else name
 
 
 def _listed(values: dict[str, str]) -> str:

@@ -16,9 +16,9 @@ from sdlab.models.folder import check_folder, load_folder
 from sdlab.models.hub import check_hub, load_hub
 from sdlab.models.in_memory import check_parts, check_runs, check_together
 from sdlab.models.offload import check_way, decode_in_tiles, give_turns
-from sdlab.models.pipelines import PLAIN, is_plain
 from sdlab.models.quiet import quiet
 from sdlab.models.single_file import load_single_file
+from sdlab.models.waiting_weights import offload_of
 from sdlab.models.weights import refuse_pickle
 from sdlab.shipped import EMBEDDED, FOLDER
 
@@ -89,7 +89,8 @@ def load(
         pipeline = load_folder(Path(source).expanduser(), number, variant)
     elif kind == "file":
         folder = None if config is None else Path(config).expanduser()
-        pipeline = load_single_file(Path(source).expanduser(), number, place, folder)
+        first = place if offload is None else choose_device("cpu")
+        pipeline = load_single_file(Path(source).expanduser(), number, first, folder)
     else:
         pipeline = load_hub(str(source), number, revision, variant, token)
     name = EMBEDDED if kind == EMBEDDED else str(source)
@@ -217,9 +218,7 @@ def _absent(path: Path) -> str:
 
 
 def _from_memory(pipeline: Any, device: Any, dtype: Any) -> "Model":
-    if type(pipeline).__name__ in PLAIN:
-        check_parts(pipeline)
-    plain = is_plain(pipeline)
+    check_parts(pipeline)
     place = pipeline._execution_device if device is None else choose_device(device)
     try:
         if dtype is not None:
@@ -230,13 +229,14 @@ def _from_memory(pipeline: Any, device: Any, dtype: Any) -> "Model":
             move(pipeline, place)
     except ModelError:
         raise
-    except (RuntimeError, NotImplementedError) as error:
-        raise ModelError(f"This pipeline cannot be moved: {error}") from error
-    if plain:
-        check_together(pipeline)
+    except (RuntimeError, NotImplementedError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        hint = " Call pipe.remove_all_hooks() first." if offload_of(pipeline) else ""
+        raise ModelError(f"This pipeline cannot be moved: {first}{hint}") from error
+    check_together(pipeline)
     name = pipeline.config.get("_name_or_path") or type(pipeline).__name__
     model = _model(pipeline, str(name))
-    if plain:
+    if model.plain:
         check_runs(model)
     return model
 

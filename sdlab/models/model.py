@@ -5,12 +5,14 @@ import logging
 import warnings
 from collections import OrderedDict
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError
 from sdlab.models import pipelines
 from sdlab.models.scheduler_config import config_in_force
 from sdlab.models.vae import Vae
+from sdlab.models.waiting_weights import weights
 from sdlab.noise.flow import is_flow
 from sdlab.noise.schedule import NoiseSchedule
 
@@ -156,7 +158,7 @@ class Model:
         """
         digest = hashlib.sha256()
         for part in self._parts():
-            for name, tensor in sorted(part.state_dict().items()):
+            for name, tensor in sorted(weights(part), key=itemgetter(0)):
                 digest.update(f"{name}{tuple(tensor.shape)}".encode())
                 flat = tensor.detach().reshape(-1)
                 sample = flat[:: max(1, flat.numel() // 4096)].float().cpu()

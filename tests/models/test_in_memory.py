@@ -1,5 +1,6 @@
 """Pipelines in memory with something done to them: run as by their own call, or refused."""
 
+import numpy as np
 import pytest
 import torch
 from diffusers import (
@@ -10,8 +11,12 @@ from diffusers import (
 from diffusers.models.attention_processor import CustomDiffusionAttnProcessor
 
 import sdlab
+from sdlab import load
 from sdlab.errors import ModelError
+from sdlab.models.model import Model
+from sdlab.models.waiting_weights import offload_of
 from tests.conftest import make_pipeline
+from tests.tracing import pipelines
 
 pytestmark = pytest.mark.slow
 
@@ -61,15 +66,6 @@ REFUSED = {
     "no vae": (lambda p: setattr(p, "vae", None), "has no vae"),
     "no unet": (lambda p: setattr(p, "unet", None), "has no unet"),
     "IP-Adapter": (ip_adapter, r"IP-Adapter is loaded.*pipe\.unload_ip_adapter\(\)"),
-    "model offload": (
-        lambda p: p.enable_model_cpu_offload(device="cpu"),
-        r"CPU offload is on.*remove_all_hooks\(\)",
-    ),
-    "sequential offload": (
-        lambda p: p.enable_sequential_cpu_offload(device="cpu"),
-        r"CPU offload is on.*remove_all_hooks\(\)",
-    ),
-    "group offload": (group_offload, "Group offload is on for the unet"),
     "meta": (lambda p: p.text_encoder.to("meta"), "text_encoder is on the meta device"),
     "text in half": (
         lambda p: p.text_encoder.to(torch.bfloat16),
@@ -94,6 +90,8 @@ RUN = {
     "patched": patched,
     "distilled": lambda p: unet(p, time_cond_proj_dim=32),
     "training": lambda p: p.unet.train(),
+    "model offload": lambda p: p.enable_model_cpu_offload(device="cpu"),
+    "group offload": group_offload,
     "layerwise casting": lambda p: p.unet.enable_layerwise_casting(
         storage_dtype=torch.bfloat16, compute_dtype=torch.float32
     ),
@@ -132,13 +130,36 @@ def test_what_is_taken_runs_bit_for_bit_as_its_own_call(what):
     assert torch.equal(run(sdlab.load(pipe)), plain)
 
 
-@pytest.mark.parametrize("what", ["enable_model_cpu_offload", "enable_sequential_cpu_offload"])
-def test_the_fix_that_is_named_for_offload_works(what):
-    pipe = make_pipeline()
-    plain = call(pipe)
-    getattr(pipe, what)(device="cpu")
-    pipe.remove_all_hooks()
-    assert torch.equal(run(sdlab.load(pipe, device="cpu")), plain)
+OFFLOADS = {
+    "model": lambda p: p.enable_model_cpu_offload(device="cpu"),
+    "sequential": lambda p: p.enable_sequential_cpu_offload(device="cpu"),
+    "group": group_offload,
+}
+
+
+@pytest.mark.parametrize("way", ["model", "group"])
+@pytest.mark.parametrize("make", [make_pipeline, lambda: pipelines.xl()[0]])
+def test_an_offloaded_model_draws_the_same(way, make):
+    whole, pipe = load(make()), make()
+    OFFLOADS[way](pipe)
+    model = load(pipe)
+    assert (model.device.type, model.dtype) == ("cpu", torch.float32)
+    latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert model.decode(latents).tobytes() == whole.decode(latents).tobytes()
+    assert np.array_equal(model.preview.weight, whole.preview.weight)
+    assert torch.equal(run(model), run(whole))
+
+
+@pytest.mark.parametrize("way", OFFLOADS)
+@pytest.mark.parametrize("make", [make_pipeline, lambda: pipelines.xl()[0]])
+def test_an_offloaded_model_is_the_same_model(way, make):
+    """Its weights are counted and hashed where they wait, also if the modules hold none."""
+    whole, pipe = Model(make(), "whole"), make()
+    OFFLOADS[way](pipe)
+    model = Model(pipe, "offloaded")
+    assert any(weight.is_meta for weight in pipe.unet.parameters()) == (way == "sequential")
+    assert offload_of(pipe) == way and offload_of(whole.pipeline) is None
+    assert (model.hash, model.memory_bytes) == (whole.hash, whole.memory_bytes)
 
 
 def test_the_fix_that_is_named_for_formats_works():
