@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteSche
 import sdlab
 from sdlab.solvers.as_flow import FlowSolverScheduler
 from sdlab.solvers.builtin.lms import adams_weights
+from sdlab.solvers.builtin.plms import WEIGHTS
 from sdlab.solvers.flow import draws_noise, flow_form
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import solvers
@@ -99,6 +101,25 @@ def test_deis_parts_from_comfyui_in_the_time_of_its_polynomial(row):
         torch.tensor(row["start"], dtype=torch.float64), tuple(row["sigmas"]), None, denoise
     )
     assert (ours - theirs).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("row", rows("ipndm"))
+def test_ipndm_is_plms_but_for_the_first_step_and_the_last(row):
+    """There the first step is Euler's, one evaluation less, and the last gives x0_pred."""
+    x, before = torch.tensor(row["start"], dtype=torch.float64), []
+    for sigma, after in pairwise(row["sigmas"]):
+        x0_pred = denoise(x, sigma)
+        before = [(x - x0_pred) / sigma, *before[:3]]
+        if after == 0:
+            x = x0_pred
+            break
+        weights = WEIGHTS.get(len(before), (1.0,))
+        x = x + (after - sigma) * sum(w * v for w, v in zip(weights, before, strict=True))
+    torch.testing.assert_close(x, torch.tensor(row["end"], dtype=torch.float64), rtol=0, atol=1e-10)
+    ours, asked = solvers()["plms"].solve(
+        torch.tensor(row["start"], dtype=torch.float64), tuple(row["sigmas"]), None, denoise
+    )
+    assert len(asked) == row["nfe"] + 1 and (ours - x).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "lcm" and draws_noise(solvers()[n], {})])
