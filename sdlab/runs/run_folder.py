@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 IMAGE, TENSORS = "image.png", "tensors.safetensors"
 FILES = (MANIFEST, IMAGE, TENSORS, *(f"{name}.parquet" for name in TABLES))
+LEFT_OUT = "attention_left_out"
+"""Entry of the manifest of a run that asked for attention which could not be read."""
+
 OPTIONAL_FILES = (ATTENTION, *(f"{name}.parquet" for name in OPTIONAL_TABLES))
 MANIFEST_LIMIT = 4 * 2**20
 MAX_STEPS = 2**31 - 1
@@ -62,7 +65,10 @@ def save_run(run: "Run", folder: str | Path) -> Path:
         import torch
         from safetensors.torch import save_file
 
-        manifest = json.dumps(run.manifest, indent=2, ensure_ascii=False, allow_nan=False)
+        facts = dict(run.manifest)
+        if run.experiment.record.attention and not run.trace.has_attention:
+            facts[LEFT_OUT] = True
+        manifest = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False)
         data = (manifest + "\n").encode()
         if len(data) > MANIFEST_LIMIT:
             raise StoreError(
@@ -106,7 +112,8 @@ def open_run(path: str | Path) -> "Run":
     run_path(folder.parent, folder.resolve().name)
     recover(folder)
     manifest, experiment = read_facts(folder)
-    needed = (*FILES, ATTENTION) if experiment.record.attention else FILES
+    attended = experiment.record.attention and not manifest.get(LEFT_OUT)
+    needed = (*FILES, ATTENTION) if attended else FILES
     missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         raise StoreError(f"Run folder {folder} lacks {', '.join(missing)}; it cannot be opened.")

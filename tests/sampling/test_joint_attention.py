@@ -47,9 +47,23 @@ def test_runs_together_are_recorded_as_alone(name):
         assert plan.attention.bytes >= sum(x.nbytes for x in maps.tensors.values())
 
 
-def test_what_cannot_be_read_is_left_out_and_said():
+def test_what_cannot_be_read_is_left_out_and_said(tmp_path):
     name = "ErnieImagePipeline"
     loaded, _ = model(name)
     (run,) = run_many(loaded, [experiment(name, {}, 0, "a red car")])
-    assert run.trace.attention is None
-    assert any("attention is not read" in warning for warning in run.warnings)
+    with pytest.raises(ValueError, match="Attention was not recorded"):
+        _ = run.trace.attention
+    assert any("attention is not read" in warning for warning in run.manifest["warnings"])
+    again = sdlab.open_run(run.save(tmp_path))
+    assert not again.trace.has_attention
+
+
+def test_maps_of_a_transformer_are_stored_with_the_run(tmp_path):
+    name = "StableDiffusion3Pipeline"
+    loaded, words = model(name)
+    (run,) = run_many(loaded, [experiment(name, words, 0, "a red car")])
+    again = sdlab.open_run(run.save(tmp_path))
+    maps, own = again.trace.attention, run.trace.attention
+    assert maps.facts == own.facts
+    assert (maps.heatmap("car") == own.heatmap("car")).all()
+    assert again.attention["text_share"].tolist() == run.attention["text_share"].tolist()
