@@ -74,11 +74,22 @@ def read(pipeline: Any, prompt: str, asked: int | None = None) -> list[Reading]:
         prompt: Any text.
         asked: ``max_sequence_length``; None for the pipeline's own.
     """
+    return read_text(pipeline, prompt, asked)[0]
+
+
+def read_text(
+    pipeline: Any, prompt: str, asked: int | None = None
+) -> "tuple[list[Reading], Tensor | None]":
+    """Return what ``read`` does, and the text that the network is given, [L, D].
+
+    None where the pipeline does not tell it by itself.
+    """
     import torch
 
     encode = getattr(pipeline, "encode_prompt", None)
     if encode is None:
-        return []
+        return [], None
+    out: Any = None
     call = inspect.signature(type(pipeline).__call__).parameters
     given: dict[str, Any] = {}
     for name, parameter in inspect.signature(encode).parameters.items():
@@ -92,8 +103,10 @@ def read(pipeline: Any, prompt: str, asked: int | None = None) -> list[Reading]:
     with readings(pipeline) as heard, quiet(), torch.no_grad():
         for given["text_encoder_index"] in turns:
             with suppress(Exception):  # it may want more; what was heard until then is true
-                encode(**{name: value for name, value in given.items() if name in known})
-    return heard
+                out = encode(**{name: value for name, value in given.items() if name in known})
+    first = out[0] if isinstance(out, (tuple, list)) and out else out
+    told = isinstance(first, torch.Tensor) and first.ndim == 3 and len(turns) == 1
+    return heard, first[0] if told else None
 
 
 def _hook(part: str, names: Sequence[str], heard: list[Reading]) -> Any:

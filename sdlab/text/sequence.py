@@ -56,6 +56,32 @@ def text_sequence(
     return table.astype({name: "Int64" for name in ("word_index", "first", "last")})
 
 
+def segments(texts: Sequence[PromptText], network_text: "Tensor") -> pd.DataFrame:
+    """Return which positions of the network's text are whose.
+
+    Args:
+        texts: A prompt as each tokenizer cuts it, see ``prompt_texts``.
+        network_text: What the network is given of it, [L, D].
+
+    Returns:
+        ``tokenizer``, ``first`` and ``last`` (excluded) of the network's positions, and ``own``,
+        the tokenizer's own position of the first: a row for each run without a gap. Two
+        tokenizers have the same positions where their vectors stand side by side.
+    """
+    rows: list[list[Any]] = []
+    starts = _starts(texts)
+    for text in texts:
+        before = None
+        for position, place in enumerate(_matched([text], network_text, starts)):
+            own = None if place is None else place[1]
+            if own is not None and before is not None and own == before + 1:
+                rows[-1][2] = position + 1
+            elif own is not None:
+                rows.append([text.tokenizer, position, position + 1, own])
+            before = own
+    return pd.DataFrame(rows, columns=["tokenizer", "first", "last", "own"])
+
+
 _NOTHING: dict[str, Any] = {
     "position": 0,
     "id": 0,
@@ -89,27 +115,46 @@ def _word_numbers(half: Sequence[PromptText]) -> dict[tuple[str, int], int]:
     return numbers
 
 
-def _matched(half: Sequence[PromptText], network_text: "Tensor") -> list[Place | None]:
-    """Return for each row of a network's text whose position of which prompt it is, or None."""
+def _matched(
+    half: Sequence[PromptText], network_text: "Tensor", starts: Sequence[int] | None = None
+) -> list[Place | None]:
+    """Return for each row of a network's text whose position of which prompt it is, or None.
+
+    Where several positions hold the same numbers, as pads that see nothing but the words do, it is
+    the one after that of the row before.
+
+    Args:
+        half: The prompts that it may be of.
+        network_text: [L, D].
+        starts: Columns at which an encoder's vectors may begin; None for those of ``half``.
+    """
     rows = network_text.detach().cpu()
-    known: dict[bytes, Place] = {}
-    widths = {0}
+    known: dict[bytes, list[Place]] = {}
     for text in half:
-        reading = text.reading
-        if reading is None:
-            continue
-        for state in reading.states:
-            widths.add(state.shape[1])
+        for state in text.reading.states if text.reading is not None else ():
             numbers = state[:, :SAMPLE].to(rows.dtype).cpu()
             for at, key in enumerate(_keys(numbers)):
-                known.setdefault(key, (text, at))
+                known.setdefault(key, []).append((text, at))
     out: list[Place | None] = [None] * len(rows)
-    for start in sorted(widths):
+    for start in _starts(half) if starts is None else starts:
         block = rows[:, start : start + SAMPLE]
         for position, key in enumerate(_keys(block)):
-            if out[position] is None and key in known and block[position].any():
-                out[position] = known[key]
+            found = known.get(key)
+            if out[position] is None and found and block[position].any():
+                before = out[position - 1] if position else None
+                follows = (one for one in found if before and one == (before[0], before[1] + 1))
+                out[position] = next(follows, found[0])
     return out
+
+
+def _starts(texts: Sequence[PromptText]) -> list[int]:
+    """Return the columns at which an encoder's vectors may begin, side by side with others."""
+    starts, width = [0], 0
+    for text in texts:
+        states = text.reading.states if text.reading is not None else ()
+        width += states[-1].shape[1] if states else 0
+        starts.append(width)
+    return starts
 
 
 def _keys(numbers: "Tensor") -> list[bytes]:

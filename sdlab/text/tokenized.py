@@ -8,7 +8,8 @@ import pandas as pd
 
 from sdlab.text.parts import text_parts, tokenizer_of, tokenizers
 from sdlab.text.pipeline_tokens import prompt_texts
-from sdlab.text.reading import read
+from sdlab.text.reading import read, read_text
+from sdlab.text.sequence import segments
 from sdlab.text.tokens import token_tensors, tokens
 
 
@@ -89,3 +90,21 @@ def _clips(pipeline: Any, name: str) -> bool | None:
         return None
     part = text_parts(pipeline, every=True)[name]
     return part.masks_pads if part.is_clip else None
+
+
+def network_segments(source: Any, prompt: str) -> "tuple[int, pd.DataFrame] | None":
+    """Return how many positions the network's text has for a prompt, and which are whose.
+
+    Args:
+        source: A loaded model or a diffusers pipeline.
+        prompt: Any text.
+
+    Returns:
+        The number and ``sequence.segments``; None where the pipeline does not tell.
+    """
+    pipeline = getattr(source, "pipeline", source)
+    heard, text = read_text(pipeline, prompt)
+    if text is None:
+        return None
+    texts = prompt_texts(pipeline, _Asked(prompt), heard)
+    return len(text), segments([one for one in texts if not one.negative], text)

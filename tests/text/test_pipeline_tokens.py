@@ -9,6 +9,7 @@ from sdlab.columns import TOKENS
 from sdlab.text.pipeline_tokens import pipeline_tokens, prompt_texts
 from sdlab.text.reading import read, readings
 from sdlab.text.sequence import text_sequence
+from sdlab.text.tokenized import network_segments
 from sdlab.text.tokens import run_tokens
 from tests.text import pipelines
 from tests.zoo import pipelines as zoo
@@ -246,3 +247,25 @@ def test_a_half_is_not_taken_for_the_other_by_its_length():
     heard, embeds = heard_of(pipe, asked)
     texts = prompt_texts(pipe, asked, heard)
     assert set(text_sequence(texts, embeds[1])["kind"]) == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "expected"),
+    [
+        ("sd3", 333, [("", 0, 77, 0), ("_2", 0, 77, 0), ("_3", 77, 333, 0)]),
+        ("flux", 512, [("_2", 0, 512, 0)]),
+        ("pixart", 120, [("", 0, 120, 0)]),
+    ],
+)
+def test_which_positions_of_the_networks_text_are_whose(name, count, expected):
+    found, table = network_segments(getattr(pipelines, name)(), PROMPT)
+    rows = [(f"tokenizer{suffix}", *rest) for suffix, *rest in expected]
+    assert found == count and list(table.itertuples(index=False, name=None)) == rows
+
+
+def test_a_template_that_is_dropped_shows_in_where_the_text_begins():
+    pipe = pipelines.qwen()
+    count, table = network_segments(pipe, PROMPT)
+    start = pipe.prompt_template_encode_start_idx
+    assert list(table.itertuples(index=False, name=None)) == [("tokenizer", 0, count, start)]
+    assert network_segments(object(), PROMPT) is None

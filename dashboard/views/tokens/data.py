@@ -104,6 +104,16 @@ def encoded(reader: Reader, prompt: str) -> "Encoding":
     return lab().ask(encoding, reader.model, session_id())
 
 
+@st.cache_data(max_entries=24, show_spinner=False)
+def network_segments(model_hash: str, prompt: str) -> "tuple[int, pd.DataFrame] | None":
+    """Return how many positions the network's text has, and which are whose; None if not told."""
+    from sdlab.text import tokenized
+
+    return lab().ask(
+        lambda model: tokenized.network_segments(model, prompt), model_hash, session_id()
+    )
+
+
 @st.cache_data(max_entries=256, show_spinner=False)
 def nearest_entries(reader: Reader, prompt: str, position: int, space: str) -> "pd.DataFrame":
     """Return the vocabulary entries nearest to a position's vector."""

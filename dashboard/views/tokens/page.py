@@ -6,7 +6,13 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, opening, plain
-from dashboard.views.tokens.data import Reader, model_in_memory, read, readers
+from dashboard.views.tokens.data import (
+    Reader,
+    model_in_memory,
+    network_segments,
+    read,
+    readers,
+)
 from dashboard.views.tokens.tables import show_table
 from dashboard.widgets.experiment_controls import PROMPT
 from dashboard.worker.snapshots import ModelView
@@ -66,6 +72,7 @@ def tokens_page() -> None:
         _pieces(encoding, second, model)
         st.header("What the text encoder reads", anchor=False)
         _tensors(encoding, model, reader)
+        _network(reader, prompt)
         if not reader.readable:
             st.info(_UNREAD)
             return
@@ -167,6 +174,23 @@ def _compared(encoding: "Tokenized", second: "Tokenized", differs: set[int]) -> 
         f"{said}CLIP reads from left to right only: of the vectors, {before} the same for both, "
         f"and all {count - first} from there on may differ, the pads too."
     )
+
+
+def _network(reader: Reader, prompt: str) -> None:
+    """Say which positions of the network's text are whose, where that is not plain."""
+    parts = [one.part for one in readers(reader.model)]
+    told = network_segments(reader.model, prompt) if len(parts) > 1 or not reader.readable else None
+    if told is None or told[1].empty:
+        return
+    count, table = told
+    said = []
+    for _, rows in table.groupby(["first", "last"]):
+        first, last, own = (int(rows[name].iloc[0]) for name in ("first", "last", "own"))
+        whose = [_PLACES[name.replace("tokenizer", "text_encoder")] for name in rows["tokenizer"]]
+        text = f"{first} to {last - 1} are {' and '.join(whose)}'s"
+        text += ", side by side" if len(whose) > 1 else ""
+        said.append(text + (f", from its position {own} on" if own else ""))
+    st.markdown(f"**The network's text** has {count} positions: {'; '.join(said)}.")
 
 
 def _tensors(encoding: "Tokenized", model: ModelView, reader: Reader) -> None:

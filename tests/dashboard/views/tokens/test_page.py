@@ -220,6 +220,10 @@ def test_the_third_tokenizer_of_stable_diffusion_3_is_t5s(page, monkeypatch):
     assert "pad &times; 250" in shown and "parrot" in shown
     said = " ".join(m.value for m in page.markdown)
     assert "int64 [1, 256]" in said and "no causal mask" in said and "both directions" in said
+    assert (
+        "**The network's text** has 333 positions: 0 to 76 are the first and the second's, side by"
+        " side; 77 to 332 are the third's." in said
+    )
     assert any("Shown are the first 77; the rest are pads" in c.value for c in page.caption)
     assert len(page.get("vega_lite_chart")) == 8 and not page.get("toggle")
     page.text_area(key="tokens.other").set_value("a parrot in the snow").run()
@@ -247,6 +251,8 @@ def test_a_language_models_tokens_are_shown_with_their_template(page, monkeypatc
     (shown,) = pieces(page)
     assert "parrot" in shown and ", template, mask 1" in shown
     assert "another kind than CLIP" in page.info[0].value
+    start = pipelines.qwen().prompt_template_encode_start_idx
+    assert any(f"the first's, from its position {start} on." in m.value for m in page.markdown)
     assert [h.value for h in page.header] == ["What the text encoder reads"]
     page.text_area(key="tokens.other").set_value("a dog").run()
     assert not page.exception and not page.error
