@@ -20,6 +20,7 @@ from sdlab.errors import shown, unknown
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.pipeline_fields import PipelineFields
 from sdlab.experiment.record import Record
+from sdlab.noise.flow import is_flow, path_of
 from sdlab.shipped import EMBEDDED
 from sdlab.solvers.course import course
 
@@ -159,24 +160,29 @@ class Comparison(PipelineFields):
         budgets = (self.budget, *(b for b in self.budgets if b != self.budget))
         return [cell for budget in budgets for cell in self._cells_of(budget, config)]
 
-    def references(self) -> list[Reference]:
-        """Return the runs of the references, one a picture."""
-        references = []
+    def references(self, config: Mapping[str, Any] | None = None) -> list[Reference]:
+        """Return the runs of the references, one a picture.
+
+        Args:
+            config: The model's scheduler config; for flow matching the levels are its own times.
+        """
+        references, curve = [], None if is_flow(config or {}) else "karras"
         for prompt, seed in self.pictures:
-            plain = self._experiment(prompt, seed).with_(solver="heun", curve="karras")
+            plain = self._experiment(prompt, seed).with_(solver="heun", curve=curve)
             fine = plain.with_(num_steps=self.reference_steps, record=RECORDED)
             coarse = plain.with_(num_steps=self.reference_steps // 2, record=UNRECORDED)
             references.append(Reference(prompt, seed, fine, coarse))
         return references
 
     def _cells_of(self, budget: int, config: Mapping[str, Any]) -> Iterator[Cell]:
+        path = path_of(config)
         for entrant in self.entrants:
             num_steps = self.steps_for(entrant, budget, config)
             for prompt, seed in self.pictures:
                 experiment = self._experiment(prompt, seed).with_(
                     solver=entrant.solver,
-                    solver_options=entrant.options(self.curve),
-                    curve=entrant.follows(self.curve),
+                    solver_options=entrant.options(self.curve, path),
+                    curve=entrant.follows(self.curve, path),
                     curve_options=entrant.curve_options,
                     eta=entrant.eta,
                     num_steps=num_steps,
@@ -225,13 +231,15 @@ class Comparison(PipelineFields):
 @cache
 def _evaluations(entrant: Entrant, curve: str | None, num_steps: int, config: str) -> int | None:
     """Return the evaluations of so many steps, or None if the sampler does not take that number."""
+    values = json.loads(config)
+    path = path_of(values)
     try:
         return course(
             entrant.solver,
             num_steps,
-            config=json.loads(config),
-            options=dict(entrant.options(curve)),
-            curve=entrant.follows(curve),
+            config=values,
+            options=dict(entrant.options(curve, path)),
+            curve=entrant.follows(curve, path),
             curve_options=dict(entrant.curve_options),
             eta=entrant.eta,
         ).nfe

@@ -12,6 +12,7 @@ import numpy as np
 from sdlab.bench.fit import ABOVE_FLOOR, BELOW, line
 from sdlab.comparing.fairness import draws_noise
 from sdlab.comparing.outcomes import RunOutcomes
+from sdlab.noise.flow import path_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +81,7 @@ def slopes(outcomes: RunOutcomes, costs: "pd.DataFrame") -> list[dict[str, Any]]
         nfe, error = points["nfe"].to_numpy(float), points["error"].to_numpy(float)
         least = ABOVE_FLOOR * np.nan_to_num(points["floor"].to_numpy(float), nan=0.0)
         usable = (error > np.maximum(least, LEAST)) & (error < BELOW)
-        if draws_noise(entrant):
+        if draws_noise(entrant, path_of(outcomes.model.config)):
             row["note"] = "draws noise: its distance to the reference does not fall to 0"
         elif usable.sum() < POINTS:
             row |= {"points": int(usable.sum()), "note": _too_few(budgets)}
@@ -126,7 +127,8 @@ def half_width(values: "np.ndarray | list[float]", freedom: int | None = None) -
 
 
 def _steady(outcomes: RunOutcomes) -> set[str]:
-    return {e.label for e in outcomes.comparison.entrants if not draws_noise(e)}
+    path = path_of(outcomes.model.config)
+    return {e.label for e in outcomes.comparison.entrants if not draws_noise(e, path)}
 
 
 def _is_whole(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sdlab.comparing.reference import first_of_steps, flat, rms, spread_of
+from sdlab.comparing.reference import axis_of, first_of_steps, flat, rms, spread_of
 
 if TYPE_CHECKING:
     from sdlab.runs.run import Run
@@ -33,8 +33,8 @@ def divergence(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Divergence |
     """Return from where on the predictions of the clean latents of two runs differ.
 
     Each x0_pred of the first is compared with the second's at the same noise level, interpolated
-    linearly in ln sigma between its steps. For a solver with several evaluations a step only the
-    first of each step counts: the others are trial points off its path.
+    linearly in ln sigma (with flow matching in ln t) between its steps. For a solver with several
+    evaluations a step only the first of each step counts: the others are trial points off its path.
 
     Args:
         a: A run that recorded ``x0_pred``.
@@ -56,23 +56,24 @@ def divergence(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Divergence |
             f"runs must have latents of one shape, got {list(a.latents.shape)} and"
             f" {list(b.latents.shape)}."
         )
-    (kept_a, sigma_a, x0_a), (kept_b, sigma_b, x0_b) = _predictions(a), _predictions(b)
-    distance = rms(x0_a - _between(sigma_b, x0_b, sigma_a)) / spread_of(a)
+    (kept_a, axis_a, x0_a), (kept_b, axis_b, x0_b) = _predictions(a), _predictions(b)
+    distance = rms(x0_a - _between(axis_b, x0_b, axis_a)) / spread_of(a)
     together = np.flatnonzero(~(distance >= threshold))
     first = int(together[-1]) + 1 if len(together) else 0
     if first == len(distance):
         return None
-    sigma = float(sigma_a[first])
-    nearest = int(np.abs(np.log(sigma_b) - np.log(sigma)).argmin())
-    return Divergence(int(kept_a[first]), int(kept_b[nearest]), sigma, float(distance[first]))
+    evaluation = int(kept_a[first])
+    nearest = int(np.abs(np.log(axis_b) - np.log(axis_a[first])).argmin())
+    sigma = float(a.trace.sigmas[evaluation])
+    return Divergence(evaluation, int(kept_b[nearest]), sigma, float(distance[first]))
 
 
 def _predictions(run: "Run") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return evaluations, their sigmas and x0_pred, [K, D]: each step's first, sigma above 0."""
+    """Return evaluations, their axis and x0_pred, [K, D]: each step's first, sigma above 0."""
     kept = np.array(run.trace.kept)
-    sigmas = np.array(run.trace.sigmas)[kept]
-    on_course = first_of_steps(run) & (sigmas > 0)
-    return kept[on_course], sigmas[on_course], flat(run.trace.x0_pred)[on_course]
+    axis = axis_of(run)[kept]
+    on_course = first_of_steps(run) & (axis > 0)
+    return kept[on_course], axis[on_course], flat(run.trace.x0_pred)[on_course]
 
 
 def _between(sigmas: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -50,21 +50,24 @@ class Entrant(Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.solver not in valid_names():
+        if self.solver not in valid_names() and not _drives_flow(self.solver):
             raise ValueError(unknown_solver(self.solver, valid_names()))
         for name in ("curve_options", "solver_options"):
             self._set(name, options_of(name, getattr(self, name)))
         if not self.label:
             self._set("label", self._described())
 
-    def follows(self, curve: str | None) -> str | None:
+    def follows(self, curve: str | None, path: str = "vp") -> str | None:
         """Return the curve that it follows in a comparison over ``curve``.
 
-        A timestep spacing among its options counts as a curve of its own: then it follows only
-        those curves that its class combines with that spacing.
+        Over flow matching's times only sdlab's solvers follow one; diffusers' classes have options
+        of their own. A timestep spacing among its options counts as a curve of its own: then it
+        follows only those curves that its class combines with that spacing.
         """
         if self.curve is not None or self.solver in solvers():
             return self.curve or curve
+        if path == "flow" or self.solver not in adapter.compatible_classes():
+            return None
         known = adapter.scheduler_curves(adapter.compatible_classes()[self.solver])
         spacing = dict(self.solver_options).get("timestep_spacing")
         if spacing is not None:
@@ -72,16 +75,17 @@ class Entrant(Spec):
             return next((name for name in (*asked, spacing) if name in known), None)
         return next((name for name in (curve, *FALLBACKS) if curve and name in known), None)
 
-    def options(self, curve: str | None) -> Options:
+    def options(self, curve: str | None, path: str = "vp") -> Options:
         """Return the solver's arguments in a comparison over ``curve``.
 
         Some of diffusers' classes stretch karras and exponential over the noise levels that their
         spacing picks, so that over "leading" the start depends on the number of steps (sigma 11.0
         instead of 14.6 at 20). Unless the entrant says otherwise they are given the whole range.
         """
-        follows = self.follows(curve)
+        follows = self.follows(curve, path)
         given = dict(self.solver_options)
-        if self.curve is not None or self.solver in solvers() or "timestep_spacing" in given:
+        settled = self.curve is not None or "timestep_spacing" in given
+        if follows is None or settled or self.solver in solvers():
             return options_of("solver_options", given)
         valid = parameters(adapter.compatible_classes()[self.solver])
         if follows in ("karras", "exponential") and "timestep_spacing" in valid:
@@ -94,3 +98,10 @@ class Entrant(Spec):
         parts += [f"eta {self.eta:g}"] if self.eta is not None else []
         parts += [f"{key} {value}" for key, value in (*self.curve_options, *self.solver_options)]
         return ", ".join(parts)
+
+
+def _drives_flow(name: str) -> bool:
+    """Return whether a name is that of a diffusers class for flow matching."""
+    from sdlab.solvers.flow_course import flow_classes  # which loads torch
+
+    return name in flow_classes()

@@ -17,6 +17,7 @@ from sdlab.bench.ready_solver import is_stochastic
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.noise import curves
+from sdlab.noise.flow import is_flow, path_of, sigma_to_time
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.noise.spacings import SPACINGS
 from sdlab.solvers import from_diffusers as adapter
@@ -89,38 +90,44 @@ def profile(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any])
 @cache
 def _profile(entrant: Entrant, curve: str | None, num_steps: int, frozen: str) -> Profile:
     config = json.loads(frozen)
-    follows = entrant.follows(curve)
+    path = path_of(config)
+    follows = entrant.follows(curve, path)
     try:
         going = course(
             entrant.solver,
             num_steps,
             config=config,
-            options=dict(entrant.options(curve)),
+            options=dict(entrant.options(curve, path)),
             curve=follows,
             curve_options=dict(entrant.curve_options),
             eta=entrant.eta,
         )
     except ValueError as error:
         return _refused(entrant, config, str(error))
-    deterministic = not draws_noise(entrant)
+    deterministic = not draws_noise(entrant, path)
     against = [] if deterministic else [STOCHASTIC]
     against += _understanding(entrant, going, config)
-    against += _levels(going, NoiseSchedule.from_config(config))
+    against += _levels(going, _reference_start(config))
     against += [EXTRAPOLATES] if deterministic and _extrapolates(going) else []
     against += _curve(entrant, curve, follows)
     against += _timesteps(going)
     return Profile(going.nfe, going.sigmas[0], going.end, deterministic, tuple(against))
 
 
-def draws_noise(entrant: Entrant) -> bool:
-    """Return whether an entrant draws noise after the start, found out by running it."""
+def draws_noise(entrant: Entrant, path: str = "vp") -> bool:
+    """Return whether an entrant draws noise after the start, found out by running it.
+
+    Args:
+        entrant: The sampler.
+        path: The model's: "vp" or "flow".
+    """
     options = dict(entrant.solver_options)
     if entrant.eta is not None:
         options["eta"] = entrant.eta
     if entrant.solver in solvers() and "eta" not in solvers()[entrant.solver].options:
         options.pop("eta", None)  # refused when it is to run
     try:
-        return is_stochastic(entrant.solver, options)
+        return is_stochastic(entrant.solver, options, path)
     except Exception:  # options that are refused, or a solver that raises: what it declares
         own = solvers().get(entrant.solver)
         return not (own or adapter.probe(entrant.solver)).deterministic
@@ -128,13 +135,16 @@ def draws_noise(entrant: Entrant) -> bool:
 
 def _refused(entrant: Entrant, config: Mapping[str, Any], reason: str) -> Profile:
     against = [*_understanding(entrant, None, config), f"cannot run here: {reason}"]
-    return Profile(None, math.nan, math.nan, not draws_noise(entrant), tuple(against))
+    drawn = draws_noise(entrant, path_of(config))
+    return Profile(None, math.nan, math.nan, not drawn, tuple(against))
 
 
 def _understanding(entrant: Entrant, going: Course | None, config: Mapping[str, Any]) -> list[str]:
     """Return notes on how it reads the network's output, and on its noise schedule."""
     trained = config.get("prediction_type") or "epsilon"
-    against = []
+    against: list[str] = []
+    if is_flow(config):  # who cannot read its velocity was refused
+        return against
     if entrant.solver not in solvers():
         known = adapter.prediction_types(entrant.solver)
         if trained not in known:
@@ -153,10 +163,16 @@ def _understanding(entrant: Entrant, going: Course | None, config: Mapping[str, 
     return against
 
 
-def _levels(going: Course, schedule: NoiseSchedule) -> list[str]:
+def _reference_start(config: Mapping[str, Any]) -> float:
+    """Return the level at which the reference starts."""
+    if is_flow(config):
+        return course("heun", 2, config=config).sigmas[0]
+    return float(curves.make("karras", NoiseSchedule.from_config(config), 2, {})[0])
+
+
+def _levels(going: Course, reference: float) -> list[str]:
     """Return how its start and its end differ from the reference's."""
     against = []
-    reference = float(curves.make("karras", schedule, 2, {})[0])
     start = going.sigmas[0]
     if not math.isclose(start, reference, rel_tol=SAME_LEVEL):
         against.append(f"starts at sigma {start:.4g}, the reference at {reference:.4g}")
@@ -168,7 +184,7 @@ def _levels(going: Course, schedule: NoiseSchedule) -> list[str]:
 
 
 def _start_scale(going: Course) -> float:
-    """Return by what the start noise is scaled at the first evaluation, in VP coordinates."""
+    """Return by what the start noise is scaled at the first evaluation, as the network gets it."""
     import torch
 
     process = going.make_process(torch.ones(1, 1, 1, 1), torch.Generator().manual_seed(0))
@@ -199,8 +215,10 @@ def _ends(going: Course) -> tuple[float, float]:
 
     def answer(query: Query) -> Answer:
         nonlocal last
-        last = next(values) * start
-        x = query.x_t.double() * (1.0 + query.sigma**2) ** 0.5
+        last, x = next(values) * start, query.x_t.double()
+        if going.schedule.path == "flow":
+            return Answer((x - last) / float(sigma_to_time(query.sigma)), last)
+        x = x * (1.0 + query.sigma**2) ** 0.5
         return Answer((x - last) / query.sigma, last)
 
     end = drive(process, answer)
@@ -220,6 +238,8 @@ def _curve(entrant: Entrant, curve: str | None, follows: str | None) -> list[str
 def _timesteps(going: Course) -> list[str]:
     """Return whether the network is given other timesteps than the noise levels are of."""
     given = np.array(going.timesteps)
+    if going.schedule.path == "flow":
+        return _flow_timesteps(given, going)
     own = going.schedule.sigma_to_timestep(np.maximum(going.sigmas, 1e-12))
     inside = (np.array(going.sigmas) >= going.schedule.sigma_min) & (
         np.array(going.sigmas) <= going.schedule.sigma_max
@@ -232,3 +252,12 @@ def _timesteps(going: Course) -> list[str]:
     whole = bool((given == np.round(given)).all())
     how = "rounded to whole numbers" if whole else "that are not quite those of its noise levels"
     return [f"tells the network timesteps {how}, up to {off.max():.2g} off{twice}"]
+
+
+def _flow_timesteps(given: np.ndarray, going: Course) -> list[str]:
+    """Return whether the network is told another time than that of its latents."""
+    own = sigma_to_time(going.sigmas) * going.schedule.num_timesteps
+    off = float(np.abs(given - own).max())
+    if off <= ROUNDED:
+        return []
+    return [f"tells the network other times than those of its latents, up to {off:.2g} off"]

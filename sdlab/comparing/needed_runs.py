@@ -31,7 +31,7 @@ class NeededRuns:
             ValueError: If an entrant takes no number of steps that a budget pays for.
         """
         cells = tuple(comparison.cells(model.config))
-        return cls(comparison, cells, tuple(comparison.references()), model)
+        return cls(comparison, cells, tuple(comparison.references(model.config)), model)
 
     @property
     def id(self) -> str:

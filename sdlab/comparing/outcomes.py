@@ -127,7 +127,7 @@ def gather(comparison: Comparison, runs: "Runs", model: ModelFacts) -> RunOutcom
     cells = comparison.cells(model.config)
     outcomes = tuple(RunOutcome(cell, *_of(cell.experiment, runs, model)) for cell in cells)
     references, lack = {}, ""
-    for prompt, seed, fine, coarse in comparison.references():
+    for prompt, seed, fine, coarse in comparison.references(model.config):
         (made, _, why), (half, _, _) = (_of(x, runs, model) for x in (fine, coarse))
         lack = lack or why
         if made is not None:

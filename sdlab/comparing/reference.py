@@ -1,6 +1,7 @@
 """The reference: the solution of the probability-flow ODE, known at every noise level.
 
-In VE coordinates (x = x0 + sigma n) the ODE is dx/dsigma = (x - x0_pred) / sigma, and both sides
+In VE coordinates (x = x0 + sigma n) the ODE is dx/dsigma = (x - x0_pred) / sigma; with flow
+matching, x_t = (1 - t) x0 + t n, it is the same over the time t in the place of sigma. Both sides
 are recorded at every step. So between two steps the cubic with their values and slopes (Hermite)
 is exact to the fourth order, and x0_pred = x - sigma dx/dsigma of the same cubic to the third. The
 cubic is in sigma, not in ln sigma: where x0_pred is constant the course is a straight line in
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdlab.errors import StoreError
+from sdlab.noise.flow import sigma_to_time
 from sdlab.runs import run_path
 from sdlab.runs.run_folder import open_run
 
@@ -47,13 +49,17 @@ class Trajectory:
     """The course of a run at any noise level.
 
     Args:
-        sigmas: Descending noise levels, all above 0, [K].
-        x: In VE coordinates at those, [K, D].
+        sigmas: Descending noise levels, all above 0, [K]; with flow matching times.
+        x: In VE coordinates at those, [K, D]; with flow matching x_t.
         x0_pred: There, [K, D].
         end: The final latents, at sigma 0, [D].
+        flow: Whether it is flow matching's.
     """
 
-    def __init__(self, sigmas: Array, x: Array, x0_pred: Array, end: Array) -> None:
+    def __init__(
+        self, sigmas: Array, x: Array, x0_pred: Array, end: Array, flow: bool = False
+    ) -> None:
+        self._flow = flow
         slope = (x - x0_pred) / sigmas[:, None]
         self._sigma = np.concatenate((sigmas, [0.0]))[::-1]  # ascending
         self._x = np.concatenate((x, end[None]))[::-1]
@@ -71,21 +77,28 @@ class Trajectory:
         first = first_of_steps(run)
         sigmas = np.array(run.trace.sigmas, dtype=np.float64)[np.array(run.trace.kept)][first]
         x_t, x0_pred = (flat(run.trace.tensor(name))[first] for name in ("x_t", "x0_pred"))
-        x = x_t * np.sqrt(1.0 + sigmas**2)[:, None]
-        return cls(sigmas, x, x0_pred, flat(run.latents)[0])
+        end = flat(run.latents)[0]
+        if is_flow_run(run):
+            return cls(sigma_to_time(sigmas), x_t, x0_pred, end, flow=True)
+        return cls(sigmas, x_t * np.sqrt(1.0 + sigmas**2)[:, None], x0_pred, end)
 
     def x_t(self, sigmas: Array) -> Array:
-        """Return the course in VP coordinates at any noise levels, [len(sigmas), D]."""
-        return self._at(sigmas)[0] / np.sqrt(1.0 + np.square(sigmas))[:, None]
+        """Return the course as the network is given it at any noise levels, [len(sigmas), D]."""
+        x = self._at(self._levels(sigmas))[0]
+        return x if self._flow else x / np.sqrt(1.0 + np.square(sigmas))[:, None]
 
     def x0_pred(self, sigmas: Array) -> Array:
         """Return the clean latents predicted at any noise levels, [len(sigmas), D]."""
-        x, slope = self._at(sigmas)
-        return x - np.asarray(sigmas)[:, None] * slope
+        levels = self._levels(sigmas)
+        x, slope = self._at(levels)
+        return x - levels[:, None] * slope
+
+    def _levels(self, sigmas: Array) -> Array:
+        """Return where noise levels stand on the course's own axis."""
+        return sigma_to_time(sigmas) if self._flow else np.asarray(sigmas, dtype=np.float64)
 
     def _at(self, sigmas: Array) -> tuple[Array, Array]:
         """Return x and dx/dsigma."""
-        sigmas = np.asarray(sigmas, dtype=np.float64)
         top = self._sigma[-1]
         inside = np.minimum(sigmas, top)
         i = np.clip(np.searchsorted(self._sigma, inside), 1, len(self._sigma) - 1)
@@ -105,6 +118,17 @@ def first_of_steps(run: "Run") -> NDArray[np.bool_]:
     first = np.concatenate(([True], np.diff(run.steps["step"].to_numpy()) > 0))
     kept: NDArray[np.bool_] = first[np.array(run.trace.kept)]
     return kept
+
+
+def is_flow_run(run: "Run") -> bool:
+    """Return whether a run's model follows flow matching."""
+    return "flow_time" in run.steps
+
+
+def axis_of(run: "Run") -> Array:
+    """Return a number for every evaluation that falls along its course: sigma, or flow's time."""
+    sigmas = np.array(run.trace.sigmas, dtype=np.float64)
+    return sigma_to_time(sigmas) if is_flow_run(run) else sigmas
 
 
 def flat(tensor: "Tensor") -> Array:

@@ -74,7 +74,8 @@ def made(model: "Model", comparison: Comparison | None, **fields: Any) -> Compar
     for name in ("entrants", "prompts"):
         if name not in fields:
             raise ValueError(f"{name} must be given: compare(model, {name}=[...], ...).")
-    return Comparison.from_dict({"model": model.name, **fields})
+    own = {"curve": None} if model.path == "flow" else {}  # the times that it was trained for
+    return Comparison.from_dict({"model": model.name, **own, **fields})
 
 
 def comparing(

@@ -15,6 +15,7 @@ from sdlab.comparing.outcomes import RunOutcomes, Runs, gather
 from sdlab.comparing.paths import paths
 from sdlab.comparing.result import Result
 from sdlab.comparing.verdict import TARGET, check_target, verdict
+from sdlab.noise.flow import path_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,14 +116,14 @@ def table(name: str, rows: "list[dict[str, Any]] | pd.DataFrame | None") -> "pd.
 
 def _entrants(outcomes: RunOutcomes) -> list[dict[str, Any]]:
     comparison, config = outcomes.comparison, outcomes.model.config
-    rows = []
+    rows, path = [], path_of(config)
     for entrant in comparison.entrants:
         about = profile(comparison, entrant, config)
         rows.append(
             {
                 "entrant": entrant.label,
                 "solver": entrant.solver,
-                "curve": entrant.follows(comparison.curve) or "",
+                "curve": entrant.follows(comparison.curve, path) or "",
                 "eta": entrant.eta,
                 "deterministic": about.deterministic,
                 "num_steps": comparison.steps_for(entrant, comparison.budget, config),

@@ -42,6 +42,11 @@ def is_flow(config: Mapping[str, Any]) -> bool:
     return bool(name.startswith("FlowMatch") or config.get("use_flow_sigmas") or has_shift)
 
 
+def path_of(config: Mapping[str, Any]) -> str:
+    """Return "flow" for a config of flow matching, else "vp"."""
+    return "flow" if is_flow(config) else "vp"
+
+
 def time_to_sigma(time: ArrayLike) -> Array:
     """Return sigma = t / (1 - t), any shape; infinite at t = 1.
 

@@ -90,8 +90,8 @@ def _read(path: Path, changed: int) -> NeededRuns:
         values = json.loads(read_file(path, LIMIT))
         comparison = Comparison.from_dict(values["comparison"])
         cells = tuple(Cell._make([*c[:4], Experiment.from_dict(c[4])]) for c in values["cells"])
-        references = tuple(comparison.references())
         model = ModelFacts(**values["model"], config=values["config"])
+        references = tuple(comparison.references(model.config))
         return NeededRuns(comparison, cells, references, model)
     except (OSError, StoreError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise StoreError(f"{path} cannot be read: {error}. Compare again to replace it.") from error

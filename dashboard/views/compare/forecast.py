@@ -70,6 +70,8 @@ def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]
         ValueError: If a sampler cannot run as it is asked to; names it.
         MemoryLimitError: If not even one run fits into memory.
     """
+    from sdlab.noise.flow import path_of
+
     found = Comparison.from_dict(json.loads(comparison))
     needed = NeededRuns.of(found, ModelFacts(name, model_hash, config))
     pictures = len(found.pictures)
@@ -81,16 +83,16 @@ def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]
         reference_evaluations=pictures * (3 * found.reference_steps - 2),
         bytes=max(_making(needed, nfe, model_hash), _summing(needed, nfe, model_hash)),
         notes=_notes(found, config),
-        power=power(found),
+        power=power(found, path_of(config)),
     )
 
 
-def power(comparison: Comparison) -> str:
+def power(comparison: Comparison, path: str = "vp") -> str:
     """Return which differences the pictures can tell from luck; "" if no sampler is ranked."""
     from sdlab.comparing.fairness import draws_noise
     from sdlab.comparing.significance import PICTURES, resolution
 
-    samplers = sum(not draws_noise(entrant) for entrant in comparison.entrants)
+    samplers = sum(not draws_noise(entrant, path) for entrant in comparison.entrants)
     if samplers < 2:
         return ""
     pictures = len(comparison.pictures)
@@ -106,15 +108,17 @@ def power(comparison: Comparison) -> str:
 
 
 def _nfe(entrant: Entrant, comparison: Comparison, budget: int, config: dict[str, Any]) -> int:
+    from sdlab.noise.flow import path_of
     from sdlab.solvers.course import course
 
+    path = path_of(config)
     try:
         return course(
             entrant.solver,
             comparison.steps_for(entrant, budget, config),
             config=config,
-            options=dict(entrant.options(comparison.curve)),
-            curve=entrant.follows(comparison.curve),
+            options=dict(entrant.options(comparison.curve, path)),
+            curve=entrant.follows(comparison.curve, path),
             curve_options=dict(entrant.curve_options),
             eta=entrant.eta,
         ).nfe
