@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, layered, legend, require
+from dashboard.charts.base import HEIGHT, edged, layered, legend, require, told_tooltip
 
 MEASURES = {"eta_std": "std, VE", "eta_std_vp": "std, VP"}
 LOSSES = {
@@ -21,8 +21,8 @@ def injected(table: pd.DataFrame, measure: str = "eta_std_vp") -> alt.LayerChart
     """Return the standard deviation of the injected noise at each step, a line for each eta."""
     if measure not in MEASURES:
         raise ValueError(f"measure must be one of {', '.join(MEASURES)}, got {measure!r}.")
-    frame = require(
-        table, ("eta", "step", "sigma", "sigma_next", "share", *MEASURES), "injected noise"
+    frame = edged(
+        require(table, ("eta", "step", "sigma", "sigma_next", "share", *MEASURES), "injected noise")
     )
     base = alt.Chart(frame).encode(
         x=alt.X(
@@ -33,7 +33,7 @@ def injected(table: pd.DataFrame, measure: str = "eta_std_vp") -> alt.LayerChart
         tooltip=[
             alt.Tooltip("eta:Q", title="eta", format=".2f"),
             alt.Tooltip("step:Q", title="step", format="d"),
-            alt.Tooltip("sigma:Q", title="from sigma", format=".4g"),
+            told_tooltip(frame, "sigma", "from sigma"),
             alt.Tooltip("sigma_next:Q", title="to sigma", format=".4g"),
             alt.Tooltip(f"{measure}:Q", title=MEASURES[measure], format=".4g"),
             alt.Tooltip("share:Q", title="share of the variance", format=".1%"),
@@ -70,7 +70,7 @@ def way_errors(table: pd.DataFrame) -> alt.LayerChart:
         table: Columns ``method``, ``level``, ``sigma``, ``relative``; zeros are left out.
     """
     frame = require(table, ("method", "level", "sigma", "relative"), "errors")
-    frame = frame[frame["relative"] > 0]
+    frame = edged(frame[frame["relative"] > 0])
     base = alt.Chart(frame).encode(
         x=alt.X(
             "level:Q",
@@ -87,7 +87,7 @@ def way_errors(table: pd.DataFrame) -> alt.LayerChart:
         tooltip=[
             alt.Tooltip("method:N", title="method"),
             alt.Tooltip("level:Q", title="level", format="d"),
-            alt.Tooltip("sigma:Q", title="sigma", format=".4g"),
+            told_tooltip(frame, "sigma", "sigma"),
             alt.Tooltip("relative:Q", title="relative RMSE", format=".3g"),
         ],
     )

@@ -9,7 +9,7 @@ from dashboard.shell.lab import lab
 from dashboard.worker.snapshots import ModelRequest
 from sdlab.shipped import EMBEDDED
 from tests import flow
-from tests.dashboard.conftest import read
+from tests.dashboard.conftest import read, run_until
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +83,25 @@ def test_the_workbench_makes_a_curve_of_times(open_page):
     times = table[table["series"] == "yours"]["flow_time"]
     assert times.iloc[0] == 1 and times.iloc[-1] == 0
     assert not any("ays" in option for option in at.selectbox(key="workbench.baseline").options)
+
+
+@pytest.mark.parametrize("section", ["Eta", "Edit", "Between two noises", "Equations"])
+def test_ddim_opens_on_it(open_page, section):
+    at = sound(open_page("ddim", **{"ddim.section": section, "ddim.eta.steps": "3"}))
+    for frame in frames(at):
+        numbers = frame.select_dtypes("number")
+        assert not numbers.isna().any(axis=None)
+    if section == "Equations":
+        assert any("follows flow matching" in read(c) for c in at.caption)
+    if section == "Edit":
+        assert "Keep the attention of shared words for" not in [s.label for s in at.slider]
+
+
+def test_a_picture_goes_there_and_back_over_the_reversed_ode(open_page):
+    asked = {"ddim.section": "There and back", "ddim.back.steps": "3", "ddim.back.method": "EDICT"}
+    at = sound(open_page("ddim", **asked))
+    next(b for b in at.button if b.label == "Invert and regenerate").click().run()
+    run_until(at, lambda page: page.metric)
+    lost = {m.label: m.value for m in at.metric}["Relative RMSE"]
+    assert float(lost) < 1e-3 and sound(at)
+    assert len(at.get("vega_lite_chart")) >= 1

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.shell.lab import lab
 from dashboard.views.ddim import form
 from dashboard.views.ddim.there_and_back import pictures
 from dashboard.widgets.downloads import file_button
@@ -24,7 +25,8 @@ def show(page: str, model: ModelView) -> None:
     if source is None:
         return
     with right:
-        settings, edited, start, hold = _settings(page, source)
+        plain = lab().ask(lambda held: bool(held.plain), model.hash)
+        settings, edited, start, hold = _settings(page, source, plain)
         found = study_panel(
             page,
             "Edit",
@@ -36,7 +38,7 @@ def show(page: str, model: ModelView) -> None:
             _facts(found, edited)
 
 
-def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
+def _settings(page: str, source: Source, plain: bool) -> tuple[Any, str, int, float]:
     from sdlab.ddim.settings import DdimSettings
 
     text = form.caption(page, source.caption)
@@ -50,14 +52,20 @@ def _settings(page: str, source: Source) -> tuple[Any, str, int, float]:
         help="Regenerate from this step on; the more steps are kept, the more of the layout "
         "stays.",
     )  # fmt: skip
-    hold = bound().slider(
+    hold = _hold(page) if plain else 0
+    settings = DdimSettings(text, negative, scale, method, steps, iterations=rounds)
+    st.caption(f"{settings.evaluations(int(kept)):,} network evaluations.")
+    return settings, edited, int(kept), hold / 100
+
+
+def _hold(page: str) -> int:
+    """Draw how long attention is held, which only Stable Diffusion 1.x and 2.x can do."""
+    hold: int = bound().slider(
         "Keep the attention of shared words for", 0, 100, 40, 5, key=f"{page}.hold", format="%d %%",
         help="Prompt-to-prompt (Hertz et al. 2022): in the first part of the steps, the words that "
         "both captions share look where they looked under the first caption. 0 is a plain edit.",
     )  # fmt: skip
-    settings = DdimSettings(text, negative, scale, method, steps, iterations=rounds)
-    st.caption(f"{settings.evaluations(int(kept)):,} network evaluations.")
-    return settings, edited, int(kept), hold / 100
+    return hold
 
 
 def _suggestion(text: str) -> str:

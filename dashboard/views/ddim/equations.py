@@ -1,6 +1,7 @@
 """Equations (12) and (16) of the DDIM paper, the code that runs, and the numbers of a step."""
 
 import inspect
+import math
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -8,6 +9,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.views.ddim import form
+from dashboard.views.ddim.work import noise_levels
 from dashboard.widgets.csv_table import csv_table
 from dashboard.worker.snapshots import ModelView
 
@@ -56,6 +58,13 @@ def show(page: str, model: ModelView) -> None:
             "eta_std = σ_t / sqrt(alpha_bar) of the next level: "
             f"{row['sigma_t']:.5g} / sqrt({row['alpha_bar_next']:.5g}) = {row['eta_std']:.5g}."
         )
+    if math.isinf(table["sigma"].iloc[0]):
+        st.caption(
+            "This model follows flow matching: its network is given (1 - t) x0 + t n in place of "
+            "the paper's x_t, and sigma is t / (1 - t). At the first step, t = 1, sigma is "
+            "infinite and alpha_bar 0, where the paper's equation divides by 0; that step is "
+            "Euler's over t."
+        )
     st.header("All steps", anchor=False)
     csv_table(
         table, f"ddim-{steps}-steps", f"{page}.csv",
@@ -78,10 +87,11 @@ def _choices(page: str, model: ModelView) -> tuple[int, float, int, "pd.DataFram
 @st.cache_data(max_entries=64, show_spinner=False)
 def _table(model_hash: str, steps: int, curve: str | None, eta: float) -> "pd.DataFrame":
     from sdlab.ddim.eta import coefficients
-    from sdlab.noise import curves
 
-    schedule = lab().ask(lambda model: model.schedule, model_hash)
-    return coefficients(curves.make(curve, schedule, steps, {}).tolist(), schedule, eta)
+    schedule, sigmas = lab().ask(
+        lambda model: (model.schedule, noise_levels(model, steps, curve)), model_hash
+    )
+    return coefficients(sigmas, schedule, eta)
 
 
 def numbers_12(row: Any) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.views.ddim.form import experiment
-from dashboard.views.ddim.work import Pictures, eta_fan
+from dashboard.views.ddim.work import Pictures, eta_fan, noise_levels
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
@@ -97,7 +97,5 @@ def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> No
 @st.cache_data(max_entries=32, show_spinner=False)
 def _injected(model_hash: str, steps: int) -> "pd.DataFrame":
     from sdlab.ddim.eta import injected
-    from sdlab.noise import curves
 
-    schedule = lab().ask(lambda model: model.schedule, model_hash)
-    return injected(curves.make(None, schedule, steps, {}).tolist())
+    return injected(lab().ask(lambda model: noise_levels(model, steps), model_hash))

@@ -44,6 +44,24 @@ def eta_fan(
     return Pictures([_pngs(row) for row in pictures], fan.spread())
 
 
+def noise_levels(model: "Model", steps: int, curve: str | None = None) -> list[float]:
+    """Return the sigmas of a sampler's steps on a model, the 0 included; flow's begins at infinity.
+
+    Raises:
+        ValueError: If the model has no such curve for so many steps.
+    """
+    import torch
+
+    from sdlab.ddim.denoiser import levels
+    from sdlab.ddim.settings import DdimSettings
+    from sdlab.noise.flow import time_to_sigma
+
+    width, height = (side // model.vae_factor for side in model.default_size)
+    settings = DdimSettings(num_steps=steps, curve=curve)
+    found = levels(model, settings, torch.empty(1, 1, height, width))
+    return time_to_sigma(found).tolist() if model.path == "flow" else list(found)
+
+
 def compare(
     model: "Model", latents: "Latents", settings: "DdimSettings", methods: tuple[str, ...],
     steps: tuple[int, ...], guidances: tuple[float, ...],
