@@ -5,12 +5,14 @@ Heavy imports are inside the methods, so that the first page is shown before tor
 
 import gc
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dashboard.worker.model_view import describe
 from dashboard.worker.snapshots import ModelRequest, ModelView
 from sdlab.shipped import EMBEDDED
 
@@ -124,14 +126,14 @@ class HeldModel:
         assert self.model is not None and self.view is not None
         if self.view.decodes_fast:
             return self.model.decode(latents)
-        return self.model.preview(latents)
+        return self._rough(latents)
 
     def sketch(self, latents: "Tensor") -> "Image.Image":
         """Return a rough picture of this model's latents [1, C, h, w], by the quickest method."""
         from PIL import Image
 
         assert self.model is not None
-        image = self.model.preview(latents)
+        image = self._rough(latents)
         coarse = image.resize((latents.shape[3], latents.shape[2]), Image.Resampling.BOX)
         return coarse.resize(image.size, Image.Resampling.BICUBIC)
 
@@ -145,7 +147,7 @@ class HeldModel:
 
         if self.model is None or self.view is None or self.view.hash != model_hash:
             return [("false colour", false_colour)]
-        ways: list[tuple[str, Callable[[Tensor], Image.Image]]] = [("linear", self.model.preview)]
+        ways: list[tuple[str, Callable[[Tensor], Image.Image]]] = [("linear", self._rough)]
         if self.view.decodes_fast:
             ways.append(("decoded", self.model.decode))
         return ways
@@ -173,26 +175,37 @@ class HeldModel:
 
         self.catalogue = sdlab.schedulers(self.model)
 
+    def _rough(self, latents: "Tensor") -> "Image.Image":
+        """Return the linear preview of latents; of a VAE that says too little, in false colours."""
+        from dashboard.worker.frames import false_colour
+        from sdlab.errors import ModelError
+
+        assert self.model is not None
+        try:
+            return self.model.preview(latents, self.model.vae_factor)
+        except ModelError:
+            return false_colour(latents)
+
     def _take(self, model: "Model", request: ModelRequest) -> None:
         from sdlab.sampling.engine import Engine
 
         self.decode_seconds = _decode_seconds(model)
         self._measured, self._pause = time.monotonic(), MEASURE_AGAIN_SECONDS
         decodes_fast = self.decode_seconds < FAST_DECODE_SECONDS
-        if not decodes_fast:
-            _ = model.preview
         self.engine = Engine(model)
         self.model = model
+        if not decodes_fast:
+            self._rough(_zeros(model))  # fitted now, not when it is first looked at
         if self.catalogue is not None:
             self.make_catalogue()
         self.requests[model.name] = request
-        self.view = _describe(model, decodes_fast)  # last: from now on pages see the model
+        self.view = describe(model, decodes_fast)  # last: from now on pages see the model
         gc.collect()
         gc.freeze()
 
 
-def _options(request: ModelRequest) -> dict[str, str]:
-    names = ("device", "dtype", "revision", "variant", "token")
+def _options(request: ModelRequest) -> dict[str, Any]:
+    names = ("device", "dtype", "revision", "variant", "token", "config", "offload", "tiled")
     return {name: getattr(request, name) for name in names if getattr(request, name)}
 
 
@@ -209,43 +222,24 @@ def _leave_a_core_for_the_pages() -> None:
 
 
 def _decode_seconds(model: "Model") -> float:
-    import torch
+    from sdlab.errors import ModelError
 
-    width, height = model.default_size
-    factor = model.vae_factor
-    zeros = torch.zeros(1, model.latent_channels, height // factor, width // factor)
-    seconds = []
+    zeros, seconds = _zeros(model), []
     for _ in range(3):
         start = time.thread_time()  # a busy machine must not make a quick decoder look slow
-        model.decode(zeros)
+        try:
+            model.decode(zeros)
+        except ModelError:  # its VAE does not say how
+            return math.inf
         seconds.append(time.thread_time() - start)
         if seconds[0] > 20 * FAST_DECODE_SECONDS:
             break
     return min(seconds)
 
 
-def _describe(model: "Model", decodes_fast: bool) -> ModelView:
+def _zeros(model: "Model") -> "Tensor":
     import torch
 
-    device = model.device
-    name = "CPU" if device.type == "cpu" else device.type.upper()
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
-    elif device.type == "cpu":
-        threads = torch.get_num_threads()
-        name = f"CPU, {threads} thread{'' if threads == 1 else 's'}"
-    config: Any = model.pipeline.scheduler.config
-    return ModelView(
-        name=model.name,
-        family=model.family,
-        device=str(device),
-        device_name=name,
-        dtype=str(model.dtype).removeprefix("torch."),
-        parameters=model.parameters,
-        memory_bytes=model.memory_bytes,
-        hash=model.hash,
-        default_size=model.default_size,
-        prediction=str(config.get("prediction_type", "epsilon")),
-        decodes_fast=decodes_fast,
-        inputs=model.inputs,
-    )
+    width, height = model.default_size
+    factor = model.vae_factor
+    return torch.zeros(1, model.latent_channels, height // factor, width // factor)

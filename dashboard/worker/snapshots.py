@@ -21,6 +21,9 @@ class ModelRequest:
         dtype: "float32", "float16", "bfloat16", or None for what suits the device.
         device: "cpu", "cuda", "mps", or None for the best there is.
         token: Access token of the hub; never shown or written.
+        config: Folder of configs for a .safetensors file.
+        offload: "model" or "sequential": weights wait in memory for their turn on the device.
+        tiled: Whether large pictures are decoded in tiles.
     """
 
     source: str = EMBEDDED
@@ -29,6 +32,30 @@ class ModelRequest:
     dtype: str | None = None
     device: str | None = None
     token: str | None = field(default=None, repr=False)
+    config: str | None = None
+    offload: str | None = None
+    tiled: bool = False
+
+
+@dataclass(frozen=True)
+class PartView:
+    """One module of a model.
+
+    Attributes:
+        name: As its pipeline calls it, such as "text_encoder_2".
+        kind: Its class.
+        parameters: How many.
+        memory_bytes: Bytes that they take.
+        dtype: Such as "float32".
+        device: Where they are; "offloaded" if they wait elsewhere.
+    """
+
+    name: str
+    kind: str
+    parameters: int
+    memory_bytes: int
+    dtype: str
+    device: str
 
 
 @dataclass(frozen=True)
@@ -37,17 +64,23 @@ class ModelView:
 
     Attributes:
         name: What it was loaded by.
-        family: "sd1" or "sd2".
+        family: Such as "sd1", "sdxl" or "flux".
         device: Such as "cpu" or "cuda:0".
         device_name: The device in words.
         dtype: Such as "float32".
-        parameters: Parameters of U-Net, VAE and text encoder.
+        parameters: Parameters of all its parts.
         memory_bytes: Bytes that its weights take.
         hash: 16 hex digits of the weights.
         default_size: (width, height) in pixels.
         prediction: "epsilon", "v_prediction" or "sample".
         decodes_fast: Whether previews are decoded, not just mapped linearly.
         inputs: Names of the arguments that its pipeline is called with.
+        pipeline: Its pipeline's class.
+        path: How noise is added: "vp", "flow", or "" if it is neither.
+        plain: Whether it runs on the laboratory's own sampling path, not by its pipeline's call.
+        parts: Its modules.
+        draws: What it draws from, in words.
+        unread: Why its attention cannot be read; "" if it can.
     """
 
     name: str
@@ -62,6 +95,12 @@ class ModelView:
     prediction: str
     decodes_fast: bool
     inputs: frozenset[str] = frozenset()
+    pipeline: str = ""
+    path: str = ""
+    plain: bool = True
+    parts: tuple[PartView, ...] = ()
+    draws: tuple[str, ...] = ()
+    unread: str = ""
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,9 @@ def check(
     revision: str | None = None,
     variant: str | None = None,
     token: str | None = None,
+    config: str | None = None,
+    offload: str | None = None,
+    tiled: bool = False,
 ) -> None:
     """Raise what ``load`` would raise that can be found without reading any weights.
 
@@ -119,14 +122,20 @@ def check(
         revision: Branch, tag or commit.
         variant: Which weight files.
         token: The hub's access token.
+        config: A pipeline folder with the configs of a .safetensors file.
+        offload: How weights wait for their turn.
+        tiled: Whether the VAE decodes in tiles; of that nothing is checked.
 
     Raises:
         ValueError: If an argument is of no use for this source, or out of its range.
         ModelError: If the model is not there, pickled, or no pipeline of the installed diffusers.
     """
     kind = _kind(source, hub=revision is not None or token is not None)
-    _check_options(kind, source, revision=revision, variant=variant, token=token, config=None)
-    choose_dtype(dtype, choose_device(device))
+    _check_options(kind, source, revision=revision, variant=variant, token=token, config=config)
+    place = choose_device(device)
+    choose_dtype(dtype, place)
+    if offload is not None:
+        check_way(offload, place)
     if kind == "folder":
         check_folder(Path(str(source)).expanduser(), variant)
     elif kind == "hub":

@@ -3,11 +3,14 @@
 import streamlit as st
 
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import show_error
+from dashboard.shell.messages import plain, show_error
 from dashboard.worker.snapshots import LabView, ModelRequest, ModelView
+from sdlab.models.families import label
 from sdlab.models.memory import readable
 from sdlab.shipped import EMBEDDED
 
+_PATHS = {"vp": "variance preserving", "flow": "flow matching", "": "its scheduler's own"}
+OFFLOADS = ("all on the device", "model", "sequential")
 DTYPES = ("best for the device", "float32", "bfloat16", "float16")
 
 
@@ -38,22 +41,60 @@ def _facts(model: ModelView) -> None:
         st.text(model.name)
         width, height = model.default_size
         facts = {
+            "Family": label(model.family),
+            "Pipeline": model.pipeline,
+            "Noise": _PATHS[model.path],
+            "Predicts": model.prediction,
             "Device": model.device_name,
             "Precision": model.dtype,
             "Memory of the weights": readable(model.memory_bytes),
             "Parameters": f"{model.parameters / 1e6:,.1f} M",
-            "Trained on": f"{width} x {height} px",
-            "Predicts": model.prediction,
-            "Family": {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x"}.get(
-                model.family, model.family
-            ),
+            "Drawn if not told": f"{width} x {height} px",
             "Weights' hash": model.hash,
         }
         with st.grid(4, min_column_width=170):
-            for label, value in facts.items():
+            for name, value in facts.items():
                 with st.container(gap=None):
-                    st.caption(label)
+                    st.caption(name)
                     st.text(value)
+        st.markdown("\n".join(f"- {line}" for line in abilities(model)))
+        _parts(model)
+
+
+def abilities(model: ModelView) -> list[str]:
+    """Return in sentences what a model can do, and what cannot be done with it."""
+    drawing = f"Draws {_listed(model.draws)}." if model.draws else "Draws by its pipeline's call."
+    runs = (
+        "Runs on the laboratory's own sampling path, with every solver."
+        if model.plain
+        else "Runs by its pipeline's own call; steps and statistics are read from it."
+    )
+    attention = (
+        f"Its attention cannot be read: {model.unread}"
+        if model.unread
+        else "Its attention can be read."
+    )
+    return [plain(drawing), runs, plain(attention)]
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _parts(model: ModelView) -> None:
+    rows = [
+        {
+            "Part": part.name,
+            "Class": part.kind,
+            "Parameters": f"{part.parameters:,}",
+            "Memory": readable(part.memory_bytes),
+            "Precision": part.dtype,
+            "Device": part.device,
+        }
+        for part in model.parts
+    ]
+    st.dataframe(rows, hide_index=True, alt="The parts of the model in memory")
 
 
 def load_form() -> None:
@@ -64,8 +105,9 @@ def load_form() -> None:
             "Hub id, folder or .safetensors file",
             key="models.source",
             placeholder="stable-diffusion-v1-5/stable-diffusion-v1-5",
-            help="A hub id is downloaded by this server; folders and files are on the server's "
-            "disk. Weights are read from safetensors only.",
+            help="Any text-to-image pipeline of diffusers. A hub id is downloaded by this server; "
+            "folders and files are on the server's disk. Weights are read from safetensors only, "
+            "and code that comes with a model is never run.",
         )
         first, second, third = st.columns(3)
         revision = first.text_input("Revision", key="models.revision", placeholder="main")
@@ -78,6 +120,13 @@ def load_form() -> None:
             autocomplete="off",
             help="For gated models; it is used once and not stored.",
         )
+        config = st.text_input(
+            "Configs for a file",
+            key="models.config",
+            help="A folder of the pipeline that a .safetensors file is of, with its configs and "
+            "tokenizers: for what is not Stable Diffusion 1.x, 2.x or XL, or of another size.",
+        )
+        offload, tiled = _for_little_memory()
         asked = st.form_submit_button("Load", icon=":material/download:", type="primary")
     if asked and not (source or "").strip():
         st.warning("Name a hub id, a folder or a file first.", icon=":material/edit:")
@@ -88,6 +137,9 @@ def load_form() -> None:
             variant=(variant or "").strip() or None,
             dtype=None if dtype == DTYPES[0] else dtype,
             token=(token or "").strip() or None,
+            config=(config or "").strip() or None,
+            offload=offload,
+            tiled=tiled,
         )
         with st.spinner("Looking for it …"):
             waits = lab().load(request)
@@ -101,6 +153,27 @@ def load_form() -> None:
             icon=":material/undo:",
             on_click=_load_embedded,
         )
+
+
+def _for_little_memory() -> tuple[str | None, bool]:
+    """Draw what saves memory on a device of its own; return (offload, whether to tile)."""
+    view = lab().status().model
+    if view is None or view.device == "cpu":
+        return None, False
+    first, second = st.columns(2)
+    offload = first.selectbox(
+        "Offload",
+        OFFLOADS,
+        key="models.offload",
+        help="For models that do not fit on the device: weights wait in the machine's memory, and "
+        "parts come one at a time (model), or layers (sequential, much slower).",
+    )
+    tiled = second.checkbox(
+        "Decode large pictures in tiles",
+        key="models.tiled",
+        help="Takes less memory; colours may shift a little from tile to tile.",
+    )
+    return (None if offload == OFFLOADS[0] else offload), tiled
 
 
 def _load_embedded() -> None:

@@ -1,0 +1,94 @@
+"""What is shown of a model: its facts, its parts, what it can do and what cannot be read of it."""
+
+from typing import TYPE_CHECKING, Any
+
+from dashboard.worker.snapshots import ModelView, PartView
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from sdlab.models.model import Model
+
+_TASKS = {"text": "from words", "image": "after a picture", "inpaint": "inside a mask"}
+
+
+def describe(model: "Model", decodes_fast: bool) -> ModelView:
+    """Return the view of a model.
+
+    Args:
+        model: The loaded model.
+        decodes_fast: Whether its VAE is quick enough for previews.
+    """
+    config: Any = model.pipeline.scheduler.config
+    predicts = "velocity" if model.path == "flow" else "epsilon"
+    return ModelView(
+        name=model.name,
+        family=model.family,
+        device=str(model.device),
+        device_name=_device_name(model.device),
+        dtype=str(model.dtype).removeprefix("torch."),
+        parameters=model.parameters,
+        memory_bytes=model.memory_bytes,
+        hash=model.hash,
+        default_size=model.default_size,
+        prediction=str(config.get("prediction_type", predicts)),
+        decodes_fast=decodes_fast,
+        inputs=model.inputs,
+        pipeline=type(model.pipeline).__name__,
+        path=model.path or "",
+        plain=model.plain,
+        parts=tuple(_part(name, part) for name, part in model.parts.items()),
+        draws=draws(model),
+        unread=unread(model),
+    )
+
+
+def draws(model: "Model") -> tuple[str, ...]:
+    """Return what a model draws from, in words, such as "from words" and "inside a mask"."""
+    from sdlab.models.pipelines import call_parameters, siblings
+
+    cls = type(model.pipeline)
+    tasks = set(siblings(cls))
+    guided = "controlnet" in model.parts
+    if "image" in call_parameters(cls) and not guided:
+        tasks.add("image")
+    found = [words for task, words in _TASKS.items() if task in tasks]
+    if "prompt" not in model.inputs and "from words" in found:
+        found.remove("from words")
+    return (*found, "with its ControlNet") if guided else tuple(found)
+
+
+def unread(model: "Model") -> str:
+    """Return why the attention of a model's network cannot be read; "" if it can."""
+    from sdlab.attention.planning import unread as why
+
+    try:
+        return why(model.network) or ""
+    except Exception as error:  # a network of a kind that nobody has looked into
+        return f"{type(model.network).__name__}: {error}"
+
+
+def _part(name: str, part: "nn.Module") -> PartView:
+    weights = list(part.parameters())
+    first = weights[0] if weights else None
+    places = sorted({str(weight.device) for weight in weights})
+    return PartView(
+        name=name,
+        kind=type(part).__name__,
+        parameters=sum(weight.numel() for weight in weights),
+        memory_bytes=sum(weight.numel() * weight.element_size() for weight in weights),
+        dtype="" if first is None else str(first.dtype).removeprefix("torch."),
+        device=", ".join("offloaded" if place == "meta" else place for place in places),
+    )
+
+
+def _device_name(device: "torch.device") -> str:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return device.type.upper()
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
