@@ -8,7 +8,7 @@ MENU = {"section": "Words", "title": "Attention", "icon": "visibility", "place":
 
 st.title("Attention", anchor=False)
 st.markdown(
-    "Where each word guides the picture: the U-Net's cross-attention at every step, layer and head "
-    "that was recorded, computed in float32; runs keep it in float16."
+    "Where each word guides the picture: the network's attention to the text at every step, layer "
+    "and head that was recorded, computed in float32; runs keep it in float16."
 )
 attention_page()

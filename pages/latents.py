@@ -8,7 +8,7 @@ MENU = {"section": "Latents", "title": "Latents", "icon": "layers", "place": 210
 
 st.title("Latents", anchor=False)
 st.markdown(
-    "Stable Diffusion does not paint pixels. It works on a small grid of numbers, the latents, "
-    "which the VAE decodes. Look into them, follow them through a run, and change them."
+    "A latent diffusion model does not paint pixels. It works on a small grid of numbers, the "
+    "latents, which the VAE decodes. Look into them, follow them through a run, and change them."
 )
 latents_page("latents")

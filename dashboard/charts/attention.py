@@ -19,9 +19,18 @@ from dashboard.charts.base import (
 )
 from dashboard.charts.names import short_layers
 
-KINDS = ("start", "word", "end", "pad")
-KIND_COLORS = ("#8a90a3", "#6667ff", "#d25200", "#c9cdda")
-KIND_NAMES = {"start": "start", "word": "words", "end": "end", "pad": "pads"}
+KINDS = {
+    "start": ("start", "#8a90a3"),
+    "word": ("words", "#6667ff"),
+    "end": ("end", "#d25200"),
+    "pad": ("pads", "#c9cdda"),
+}
+MORE_KINDS = {
+    "template": ("template", "#9d4700"),
+    "unknown": ("other text", "#6f6500"),
+    "picture": ("the picture", "#009a90"),
+}
+"""What the text of some models has too, and the picture itself in joint attention."""
 MAXIMUM = "largest share of any head"
 NUMBERED = 12
 """So many words at most have their overlap written into the cells."""
@@ -38,7 +47,7 @@ COURSES = {
 
 
 def kind_mass(frame: pd.DataFrame, x: str, whole: bool = True) -> alt.LayerChart:
-    """Return the shares of start, words, end and pads, stacked, against the axis.
+    """Return the shares of start, words, end, pads and what else there is, stacked.
 
     Args:
         frame: Of ``analysis.kind_mass``, with ``timestep``.
@@ -46,12 +55,15 @@ def kind_mass(frame: pd.DataFrame, x: str, whole: bool = True) -> alt.LayerChart
         whole: Whether they add up to 1; else (the heads' maximum) the axis is as long as they are.
     """
     rows = require(frame, where_columns("kind", "mass"), "attention by kind").dropna()
-    rows = placed(rows).assign(name=rows["kind"].map(KIND_NAMES))
+    there = set(rows["kind"])
+    kinds = KINDS | {kind: look for kind, look in MORE_KINDS.items() if kind in there}
+    names = [name for name, _ in kinds.values()]
+    rows = placed(rows).assign(name=rows["kind"].map({kind: kinds[kind][0] for kind in kinds}))
     color = alt.Color(
         "name:N",
         title="attention to",
-        sort=list(KIND_NAMES.values()),
-        scale=alt.Scale(domain=list(KIND_NAMES.values()), range=list(KIND_COLORS)),
+        sort=names,
+        scale=alt.Scale(domain=names, range=[color for _, color in kinds.values()]),
         legend=legend(),
     )
     tips = [alt.Tooltip("name:N", title="to"), value_tooltip("mass", "share")]
@@ -60,7 +72,7 @@ def kind_mass(frame: pd.DataFrame, x: str, whole: bool = True) -> alt.LayerChart
     axis = "share of attention" if whole else MAXIMUM
     y = alt.Y("mass:Q", title=axis, scale=scale, stack=True)
     order = alt.Order("rank:Q")
-    rows["rank"] = rows["kind"].map({kind: place for place, kind in enumerate(KINDS)})
+    rows["rank"] = rows["kind"].map({kind: place for place, kind in enumerate(kinds)})
     base = alt.Chart(rows).encode(x=x_axis(x), y=y, color=color, order=order, tooltip=tips)
     one = rows["evaluation"].nunique() == 1
     area = base.mark_bar(size=48) if one else base.mark_area(opacity=0.85, line=False)
@@ -177,9 +189,10 @@ def words_at(frame: pd.DataFrame, whole: bool = True) -> alt.LayerChart:
     """
     rows = require(frame, ["word", "kind", "share"], "words at a place").copy()
     rows["name"] = rows["word"].where(rows["kind"] == "word", "[" + rows["word"] + "]")
+    every = KINDS | MORE_KINDS
     color = alt.Color(
         "kind:N",
-        scale=alt.Scale(domain=list(KINDS), range=list(KIND_COLORS)),
+        scale=alt.Scale(domain=list(every), range=[color for _, color in every.values()]),
         legend=None,
     )
     base = alt.Chart(rows).encode(

@@ -127,7 +127,7 @@ def _over_steps(subject: Subject, look: Look) -> None:
     right.altair_chart(charts.course(shown, axis, "entropy"))
     left.caption(
         "Places that need no word attend to start or end. Pads carry meaning too, "
-        "because Stable Diffusion does not mask them."
+        "where the model does not mask them, as in Stable Diffusion."
     )
     table = analysis.decided(course)
     right.caption(

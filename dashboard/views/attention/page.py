@@ -12,9 +12,11 @@ from dashboard.views.attention.subject import (
     run_controls,
     shown_subject,
 )
+from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
     from dashboard.views.attention.viewer import Look
+    from sdlab.attention.maps import AttentionMaps
 
 TAUGHT = (
     "The embedded model's cross-attention was trained to find its objects: a loss held each word's "
@@ -45,7 +47,8 @@ def attention_page() -> None:
     show_place(subject, look, place)
     show_findings(subject, look)
     show_files(subject, look)
-    st.caption(TAUGHT)
+    if subject.model == EMBEDDED:
+        st.caption(TAUGHT)
 
 
 def _stage(subject: Subject) -> "tuple[Look | None, tuple[float, float] | None]":
@@ -56,10 +59,18 @@ def _stage(subject: Subject) -> "tuple[Look | None, tuple[float, float] | None]"
     if look is None:
         return None, None
     place = show_viewer(subject, look)
-    heads = subject.maps.record.heads
     st.caption(
         "Each map is the share of a place's attention that goes to the word, after the softmax "
-        f"over all 77 tokens{MAXIMUM if heads == 'max' else ''}. The lightest colour is the "
-        "largest share of any step; the mean has its own scale."
+        f"over {_tokens(subject.maps)}. The lightest colour is the largest share of any step; the "
+        "mean has its own scale."
     )
     return look, place
+
+
+def _tokens(maps: "AttentionMaps") -> str:
+    """Return what the softmax of a run's maps is over, in words."""
+    tokens = maps.tokens["cond"]
+    text = f"all {int((~tokens['cut']).sum())} tokens"
+    if any(layer.joint for layer in maps.cross_layers):
+        text += " of the text and all places of the picture"
+    return text + (MAXIMUM if maps.record.heads == "max" else "")

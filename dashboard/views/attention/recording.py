@@ -83,9 +83,10 @@ def self_layers(model: ModelView) -> tuple[str, ...]:
 
 def usual_self_layers(model: ModelView) -> tuple[str, ...]:
     """Return the self-attention that is recorded unless another is chosen."""
-    share = f"1/{max(1, min(model.default_size) // 8 // ABOUT_CELLS)}"
-    own = (layer for layer in attention_layers(model.hash) if not layer.cross)
-    return (share,) if share in {f"1/{layer.share}" for layer in own} else ()
+    own = [layer for layer in attention_layers(model.hash) if not layer.cross and not layer.of_text]
+    return next(
+        ((f"1/{one.share}",) for one in own if min(one.height, one.width) == ABOUT_CELLS), ()
+    )
 
 
 def estimate(experiment: "Experiment", model: ModelView) -> str:
@@ -106,13 +107,19 @@ def estimate(experiment: "Experiment", model: ModelView) -> str:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def attention_layers(model_hash: str) -> "list[Layer]":
-    """Return the attention layers of the model in memory, at the size it was trained for."""
+    """Return the attention layers of the model in memory, at the size it was trained for.
+
+    Raises:
+        ModelError: If the attention of its network cannot be read.
+    """
 
     def find(model: Any) -> "list[Layer]":
         from sdlab.attention.layers import find_layers
+        from sdlab.attention.planning import check_unet
 
+        check_unet(model.network)
         width, height = (side // model.vae_factor for side in model.default_size)
-        return find_layers(model.pipeline.unet, (height, width))
+        return find_layers(model.network, (height, width))
 
     return lab().ask(find, model_hash, session_id())
 

@@ -52,7 +52,14 @@ def _settings(page: str, source: Source, plain: bool) -> tuple[Any, str, int, fl
         help="Regenerate from this step on; the more steps are kept, the more of the layout "
         "stays.",
     )  # fmt: skip
-    hold = _hold(page) if plain else 0
+    if plain:
+        hold = _hold(page)
+    else:
+        hold = 0
+        st.caption(
+            ":material/info: A plain edit: prompt-to-prompt, which keeps the attention of shared "
+            "words, needs Stable Diffusion 1.x or 2.x (see Models)."
+        )
     settings = DdimSettings(text, negative, scale, method, steps, iterations=rounds)
     st.caption(f"{settings.evaluations(int(kept)):,} network evaluations.")
     return settings, edited, int(kept), hold / 100

@@ -97,6 +97,11 @@ def _table(model_hash: str, steps: int, curve: str | None, eta: float) -> "pd.Da
 def numbers_12(row: Any) -> str:
     """Return equation (12) with a step's numbers."""
     bar, after = row["alpha_bar"], row["alpha_bar_next"]
+    if bar == 0:  # x_t is noise alone
+        return (
+            rf"x_{{t-1}} = \sqrt{{{after:.5f}}}\,\text{{x0\_pred}} + \sqrt{{1 - "
+            rf"{after:.5f}}}\;\epsilon_\theta"
+        )
     return (
         rf"\begin{{aligned}} x_{{t-1}} =\;& \sqrt{{{after:.5f}}} \left(\frac{{x_t - \sqrt{{1 - "
         rf"{bar:.5f}}}\,\epsilon_\theta}}{{\sqrt{{{bar:.5f}}}}}\right) \\ &+ \sqrt{{1 - "
@@ -108,6 +113,8 @@ def numbers_12(row: Any) -> str:
 def numbers_16(row: Any, eta: float) -> str:
     """Return equation (16) with a step's numbers."""
     bar, after = row["alpha_bar"], row["alpha_bar_next"]
+    if bar == 0:
+        return r"\sigma_t = 0 \quad\text{(the step from noise alone injects none)}"
     return (
         rf"\sigma_t = {eta:g} \sqrt{{\frac{{1 - {after:.5f}}}{{1 - {bar:.5f}}}}} \sqrt{{1 - "
         rf"\frac{{{bar:.5f}}}{{{after:.5f}}}}} = {row['sigma_t']:.5f}"
@@ -116,8 +123,9 @@ def numbers_16(row: Any, eta: float) -> str:
 
 def numbers_code(row: Any) -> str:
     """Return the solver's step with its numbers."""
+    sigma = r"\infty" if row["alpha_bar"] == 0 else f"{row['sigma']:.5g}"
     return (
-        rf"\begin{{aligned}} \sigma &= {row['sigma']:.5g} \\ x &\leftarrow \text{{x0\_pred}} + "
+        rf"\begin{{aligned}} \sigma &= {sigma} \\ x &\leftarrow \text{{x0\_pred}} + "
         rf"\sqrt{{{row['sigma_next']:.5g}^2 - {row['eta_std']:.5g}^2}}\;\epsilon_\theta + "
         rf"{row['eta_std']:.5g}\,n \end{{aligned}}"
     )

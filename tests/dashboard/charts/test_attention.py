@@ -121,3 +121,22 @@ def test_short_names_that_would_be_alike_stay_long():
 def test_a_missing_column_is_named(chart, frame, missing):
     with pytest.raises(ValueError, match=missing):
         chart(frame.drop(columns=missing))
+
+
+def test_a_joint_transformer_s_picture_and_template_have_their_share():
+    frame = pd.concat([kinds(3), kinds(3).query("kind == 'pad'").assign(kind="picture")])
+    spec = attention.kind_mass(frame, "step").to_dict()
+    color = spec["layer"][0]["encoding"]["color"]["scale"]
+    assert color["domain"] == ["start", "words", "end", "pads", "the picture"]
+    assert len(color["range"]) == 5
+    (rows,) = spec["datasets"].values()
+    assert {row["name"] for row in rows} == set(color["domain"])
+
+
+def test_layers_of_transformers_have_short_names():
+    names = ["transformer_blocks.3.attn", "transformer_blocks.3.attn.picture"]
+    names += ["transformer_blocks.3.attn2", "single_transformer_blocks.0.attn.text"]
+    names += ["layers.5.attention"]
+    assert short_layers(names) == [
+        "block 3", "block 3, picture", "block 3 attn2", "single 0, text", "layers 5",
+    ]  # fmt: skip

@@ -1,0 +1,85 @@
+"""The pages with models in memory that are not plain Stable Diffusion: none falls over."""
+
+import math
+import time
+
+import pytest
+
+from dashboard.shell.lab import lab
+from dashboard.worker.snapshots import ModelRequest
+from sdlab.shipped import EMBEDDED
+from tests import flow
+from tests.dashboard.conftest import read
+from tests.tracing import pipelines
+
+pytestmark = pytest.mark.slow
+
+BUILT = {"sd3": flow.sd3, "sdxl": lambda: pipelines.xl()[0]}
+
+
+def load(source):
+    assert lab().load(ModelRequest(source)), lab().status().load_error
+    end = time.monotonic() + 240
+    while lab().status().loading or lab().status().model is None:
+        assert time.monotonic() < end, lab().status().load_error
+        time.sleep(0.05)
+    assert lab().status().model.name == source, lab().status().load_error
+
+
+@pytest.fixture(scope="module", params=BUILT)
+def kind(request, runs_folder, tmp_path_factory):
+    """A tiny model of another family in the pages' worker; the embedded one afterwards."""
+    folder = tmp_path_factory.mktemp("models") / request.param
+    BUILT[request.param]().save_pretrained(folder)
+    lab().ask(lambda model: None)
+    load(str(folder))
+    yield request.param
+    load(EMBEDDED)
+
+
+def sound(at):
+    assert not at.exception and not at.error, [read(e) for e in (*at.exception, *at.error)]
+    return at
+
+
+def text(at):
+    return " ".join(read(e) for e in (*at.caption, *at.markdown))
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["experiment", "tokens", "attention", "latents", "noise_schedules", "noised_images"]
+    + ["workbench", "compare", "runs", "models", "home"],
+)
+def test_every_page_opens(kind, open_page, page):
+    sound(open_page(page))
+
+
+def test_the_attention_of_its_layers_is_offered(kind, open_page):
+    at = sound(open_page("attention", **{"attention.steps": "3"}))
+    (layers,) = (box for box in at.multiselect if box.label == "Layers")
+    named = {"sd3": "block 0 (32x32)", "sdxl": "down 0.0 (16x16)"}[kind]
+    assert named in layers.options
+    assert not at.button(key="attention.go").disabled
+
+
+@pytest.mark.parametrize("section", ["Eta", "There and back", "Between two noises"])
+def test_ddim_s_sections_open(kind, open_page, section):
+    sound(open_page("ddim", **{"ddim.section": section}))
+
+
+def test_an_edit_is_a_plain_one_and_says_why(kind, open_page):
+    at = sound(open_page("ddim", **{"ddim.section": "Edit"}))
+    assert "A plain edit" in text(at)
+    assert not [one for one in at.slider if "attention" in one.label]
+
+
+def test_ddim_s_equations_hold_the_levels_of_a_run(kind, open_page):
+    step = {"ddim.section": "Equations", "ddim.eq.steps": "6", "ddim.eq.step_6": "0"}
+    at = sound(open_page("ddim", **step))
+    (table,) = (frame.value for frame in at.dataframe)
+    assert table.notna().all(axis=None)
+    flows = kind == "sd3"
+    assert math.isinf(table["sigma"].iloc[0]) is flows
+    assert ("follows flow matching" in text(at)) is flows
+    assert any(r"\infty" in one.value for one in at.latex) is flows
