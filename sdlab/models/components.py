@@ -5,11 +5,13 @@ pipelines' own modules or from transformers, and is a model, a scheduler, a toke
 or a guider; code that lies beside the weights is never looked at, let alone run.
 """
 
-from collections.abc import Mapping
+import functools
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sdlab.errors import ModelError, nearest, shown
 from sdlab.models.pipelines import PLAIN
@@ -27,6 +29,26 @@ _CHECKERS = ("safety_checker", "feature_extractor", "image_encoder")
 _OPTIONAL = ("text_encoder", "tokenizer", "image_encoder", "feature_extractor", "processor")
 
 
+_IMPORTS = threading.RLock()
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _one_at_a_time(function: Callable[P, R]) -> Callable[P, R]:
+    """Let one thread at a time import: diffusers and transformers import what is asked for by name.
+
+    Two threads that ask for classes of one module at once, as a page and the worker may when the
+    dashboard starts, are told that it has none of them.
+    """
+
+    @functools.wraps(function)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _IMPORTS:
+            return function(*args, **kwargs)
+
+    return alone
+
+
 @dataclass(frozen=True)
 class Component:
     """One component of a pipeline.
@@ -42,6 +64,7 @@ class Component:
     kind: str
 
 
+@_one_at_a_time
 def pipeline_class(index: Mapping[str, Any], name: str) -> Any:
     """Return the class that a ``model_index.json`` names.
 
@@ -74,6 +97,7 @@ def pipeline_class(index: Mapping[str, Any], name: str) -> Any:
     )
 
 
+@_one_at_a_time
 def components(index: Mapping[str, Any], name: str) -> list[Component]:
     """Return the components that a ``model_index.json`` asks for and that are loaded.
 
