@@ -105,8 +105,9 @@ def walking_between_pictures(
 
     def blended(shares: list[float]) -> "Denoise":
         first, last = words
-        both = isinstance(first, Guided) and isinstance(last, Guided)
-        return first.towards(last, shares) if both else first
+        if isinstance(first, Guided) and isinstance(last, Guided):
+            return first.towards(last, shares)
+        return first  # of one caption
 
     return (yield from _drawing(model, settings, blended, ends, count, walk, 2 * each))
 
