@@ -30,13 +30,11 @@ def asked(pipe: Any, given: dict[str, Any]) -> Asked:
     """Return what a pipeline and its call say of their guidance at this evaluation."""
     told = [_numbers(getattr(pipe, name, None), given.get(name)) for name in SCALES]
     scales = tuple(dict.fromkeys(x for each in told for x in each))
-    rescale = getattr(pipe, "guidance_rescale", None)
-    rescale = given.get("guidance_rescale") if rescale is None else rescale
-    guides = getattr(pipe, "do_classifier_free_guidance", None)
-    own = told[1:] if guides is not None else told  # without a word of its own, any scale counts
-    guides = guides or not scales or any(x > 1.0 for each in own for x in each)
     perturbed = bool(getattr(pipe, "do_perturbed_attention_guidance", False))
-    return Asked(scales, float(rescale or 0.0), bool(guides), perturbed)
+    guides = getattr(pipe, "do_classifier_free_guidance", None)
+    if not guides and not (perturbed and guides is not None):  # some say no, and guide
+        guides = not scales or any(scale > 1.0 for scale in scales)
+    return Asked(scales, bool(guides), perturbed)
 
 
 def _numbers(*values: Any) -> list[float]:

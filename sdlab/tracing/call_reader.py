@@ -18,11 +18,8 @@ or the engine, which calls the network itself. Then, for each call of the pipeli
     reader.finish()
 """
 
-import functools
-import inspect
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.attention import planning
@@ -37,7 +34,8 @@ from sdlab.tracing import batch, call_attention
 from sdlab.tracing.call_attention import CallAttention
 from sdlab.tracing.call_record import CallRecord
 from sdlab.tracing.course import timestep_of
-from sdlab.tracing.halves import Halves
+from sdlab.tracing.halves import Halves, tensor_of
+from sdlab.tracing.reading_steps import reading_steps
 from sdlab.tracing.recorder import Recorder, Timer
 from sdlab.tracing.step_reader import Evaluation, StepReader
 
@@ -140,30 +138,14 @@ class CallReader(CallRecord):
         """Keep the latents after a step, as the pipeline's callback has them."""
         self._latents, self._heard = latents.detach(), self._evaluation
 
-    @contextmanager
-    def stepping(self) -> Iterator[None]:
+    def stepping(self) -> AbstractContextManager[None]:
         """Read the steps that the pipeline's scheduler makes inside."""
-        scheduler = self._pipe.scheduler
-        plain, before = scheduler.step, scheduler.__dict__.get("step")
-        names = list(inspect.signature(plain).parameters)
-
-        def step(*args: Any, **kwargs: Any) -> Any:
-            told = {**dict(zip(names, args, strict=False)), **kwargs}
-            timer = self._guarded(self._before_step, None, told)
-            if timer is None:
-                return plain(*args, **kwargs)
-            with timer:
-                result = plain(*args, **kwargs)
-            self._guarded(self._after_step, None, result)
-            return result
-
-        scheduler.step = _ReadStep(scheduler, plain, step)
-        try:
-            yield
-        finally:
-            del scheduler.step
-            if before is not None:
-                scheduler.step = before
+        return reading_steps(
+            self._pipe,
+            lambda told: self._guarded(self._before_step, None, told),
+            lambda result: self._guarded(self._after_step, None, result),
+            self._outputs.clear,
+        )
 
     def finish(self, complete: bool = True) -> None:
         """Make the traces; the call is over.
@@ -172,7 +154,8 @@ class CallReader(CallRecord):
             complete: Whether it came to its end.
         """
         self._guarded(self._finish, None, complete)
-        self._outputs, self._stepped, self._told, self._given = [], None, None, {}
+        self._outputs.clear()
+        self._stepped, self._told, self._given = None, None, {}
 
     def _guarded(self, read: Callable[..., Any], otherwise: Any, *args: Any) -> Any:
         """Return what reading gives; what goes wrong in it ends the record, not the call."""
@@ -189,7 +172,8 @@ class CallReader(CallRecord):
             why = error if isinstance(error, batch.Unread) else f"{type(error).__name__}: {error}"
             at = f"the record ends before evaluation {self._evaluation}"
             self._say(f"{type(self._pipe).__name__} cannot be read further, {at}: {why}.")
-            self._stopped, self._outputs = True, []
+            self._stopped = True
+            self._outputs.clear()
             return otherwise
 
     def _say(self, sentence: str) -> None:
@@ -216,8 +200,8 @@ class CallReader(CallRecord):
         return attention.parts(arguments, step)
 
     def _after(self, output: Any, timer: Timer, samples: int) -> None:
-        self._outputs = self._outputs[1 - MOST_OUTPUTS :]
-        self._outputs.append(_Output(_rows(output), timer, samples))
+        del self._outputs[: 1 - MOST_OUTPUTS]
+        self._outputs.append(_Output(tensor_of(output), timer, samples))
 
     def _before_step(self, told: dict[str, Any]) -> Timer:
         given, sample = told["model_output"].detach(), told["sample"].detach()
@@ -235,9 +219,10 @@ class CallReader(CallRecord):
                 recorder.time("network", output.timer, call=output.samples)
             recorder.time("solver", timer)
             _add(recorder, image, found)
-        self.x0_pred = None if found.x0_pred is None else found.x0_pred[:1]
+        known = found.x0_pred is not None and found.pictures
+        self.x0_pred = found.x0_pred[:1] if known else None  # type: ignore[index]
         self._was_guided |= found.halves.uncond is not None
-        self._outputs = []
+        self._outputs.clear()
         self._evaluation += 1
         return timer
 
@@ -387,7 +372,8 @@ class CallReader(CallRecord):
         for image, recorder in enumerate(self._recorders):
             own = None if laid_out is None else laid_out[image : image + 1]
             self._traces.append(recorder.finish(own, self._tokens[image])[0])
-        self._latents = None if laid_out is None else laid_out.to("cpu", copy=True)
+        shown = laid_out is not None and self._steps.shows
+        self._latents = laid_out.to("cpu", copy=True) if shown else None  # type: ignore[union-attr]
 
     def _end(self, complete: bool) -> "Tensor | None":
         """Return the final latents; None if they are not known for sure."""
@@ -404,24 +390,6 @@ class CallReader(CallRecord):
         return self._stepped if complete and not (self._changed or secretive) else None
 
 
-class _ReadStep:
-    """A scheduler's ``step`` on the object itself; a deep copy of the scheduler gets its own again.
-
-    The scheduler's class stays what it is: some pipelines ask for it.
-    """
-
-    def __init__(self, scheduler: Any, plain: Callable[..., Any], read: Callable[..., Any]) -> None:
-        self._scheduler, self._read = scheduler, read
-        functools.update_wrapper(self, plain)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._read(*args, **kwargs)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        copied = memo.get(id(self._scheduler))
-        return self if copied is None else types.MethodType(type(copied).step, copied)
-
-
 def _add(recorder: Recorder, image: int, found: Evaluation) -> None:
     """Give one picture's recorder its part of an evaluation."""
     if found.x_t is None or found.x0_pred is None:
@@ -432,24 +400,8 @@ def _add(recorder: Recorder, image: int, found: Evaluation) -> None:
         for x in (found.x_t, found.x0_pred, *found.halves[:2], *found.eps)
     )
     query = Query(x_t, found.timestep, found.sigma, found.step)  # type: ignore[arg-type]
-    recorder.add(query, Halves(cond, uncond), x0_pred, (eps[0], eps[1]))  # type: ignore[arg-type]
-
-
-def _rows(output: Any) -> "Tensor | None":
-    """Return the tensor that a network's output holds, [rows, ...]."""
-    import torch
-
-    while not isinstance(output, torch.Tensor):
-        if hasattr(output, "to_tuple"):
-            output = output.to_tuple()
-        if not isinstance(output, (tuple, list)) or not output:
-            return None
-        alike = isinstance(output, list) and all(isinstance(x, torch.Tensor) for x in output)
-        if alike:
-            same = len({x.shape for x in output}) == 1
-            return torch.stack(output).detach() if same else None
-        output = output[0]
-    return output.detach()
+    kept = (eps[0], eps[1]), found.pictures
+    recorder.add(query, Halves(cond, uncond), x0_pred, *kept)  # type: ignore[arg-type]
 
 
 def _same(x: "Tensor", y: "Tensor | None") -> bool:

@@ -2,7 +2,8 @@
 
 Most are pictures already. Transformers' pipelines may pack them, [P, N, D]: their own
 ``_unpack_latents`` lays them out again, for the height and width that the call or the network's
-places (``img_ids``, ``img_shapes``) say. Of videos the frames lie below each other.
+places (``img_ids``, ``img_shapes``) say. Of videos the frames lie below each other. Of all others
+the numbers of a picture stand in one column, [P, 1, N, 1]: enough for statistics over all of them.
 """
 
 import inspect
@@ -29,54 +30,52 @@ class LatentLayout:
 
     Attributes:
         frames: Frames of a video that lie below each other; 1 for a picture.
+        known: Whether they are laid out as pictures; else in one column.
 
     Raises:
-        Unread: If latents of this shape cannot be laid out.
+        Unread: If there are no latents.
     """
 
     def __init__(
         self, pipe: Any, given: Mapping[str, Any], told: Mapping[str, Any], sample: "Tensor"
     ) -> None:
-        self.frames = 1
+        self.frames, self.known = 1, True
         self._shape = tuple(sample.shape)
         self._unpack: Unpack | None = None
-        self._frames_at: int | None = None
+        self._channels_at: int | None = None
         if not sample.numel():
             raise Unread("draws nothing beside what it was given; only timesteps are recorded")
         if sample.ndim == 3:
             self._unpack = _unpacking(pipe, given, told, sample)
-            sample = self._unpack(sample)
+            sample = sample if self._unpack is None else self._unpack(sample)
         if sample.ndim == 5:
-            self._frames_at = 1 if _frames_first(pipe, sample) else 2
-            self.frames = sample.shape[self._frames_at]
+            self._channels_at = _channels_at(pipe, sample)
+            self.frames = sample.shape[2 if self._channels_at == 1 else 1]
         elif sample.ndim != 4:
-            raise Unread(
-                f"has latents of shape {list(self._shape)}, which are no pictures; their tensors"
-                " and statistics are left out"
-            )
+            self.known, self._unpack = False, lambda x: x.flatten(1)[:, None, :, None]
 
     def pictures(self, x: "Tensor") -> "Tensor":
         """Return latents, or anything laid out as they are, as [P, C, h, w]."""
         if self._unpack is not None:
             x = self._unpack(x.contiguous())
-        if self._frames_at is None:
+        if self._channels_at is None:
             return x
-        return (x.transpose(1, 2) if self._frames_at == 1 else x).flatten(2, 3)
+        return x.movedim(self._channels_at, 1).flatten(2, 3)
 
     def fits(self, x: "Tensor") -> bool:
         """Return whether a tensor is laid out as the latents are."""
         return tuple(x.shape[1:]) == self._shape[1:]
 
 
-def _frames_first(pipe: Any, sample: "Tensor") -> bool:
-    """Return whether a video is [P, F, C, h, w] and not [P, C, F, h, w], by the channels."""
+def _channels_at(pipe: Any, sample: "Tensor") -> int:
+    """Return where a video has its channels: [P, C, F, h, w], [P, F, C, h, w], [P, F, h, w, C]."""
     channels = pipelines.latent_channels(pipe)
-    return sample.shape[2] == channels != sample.shape[1]
+    return next((dim for dim in (1, 2, 4) if sample.shape[dim] == channels), 1)
 
 
 def _unpacking(
     pipe: Any, given: Mapping[str, Any], told: Mapping[str, Any], sample: "Tensor"
-) -> Unpack:
+) -> Unpack | None:
     for unpack in _candidates(pipe, given, told, sample):
         try:
             laid_out = unpack(sample)
@@ -84,10 +83,7 @@ def _unpacking(
             continue
         if laid_out.ndim in (4, 5) and laid_out.numel() == sample.numel():
             return unpack
-    raise Unread(
-        f"packs its latents, {list(sample.shape)}, in a way that is not known; their tensors and"
-        " statistics are left out"
-    )
+    return None
 
 
 def _candidates(
@@ -99,7 +95,8 @@ def _candidates(
     if with_ids is not None and ids is not None:
         places = ids if ids.ndim == 3 else ids[None]
         places = places[:1, : sample.shape[1]]
-        yield lambda x: with_ids(x, places.expand(len(x), -1, -1))
+        whole = getattr(pipe, "_unpatchify_latents", lambda x: x)
+        yield lambda x: whole(with_ids(x, places.expand(len(x), -1, -1)))
     if method is None:
         return
     taken = inspect.signature(method).parameters

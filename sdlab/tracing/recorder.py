@@ -106,6 +106,7 @@ class Recorder:
         output: "NetworkOutput | Halves",
         x0_pred: "Tensor",
         eps: "tuple[Tensor | None, Tensor | None]",
+        pictures: bool = True,
     ) -> None:
         """Record one evaluation.
 
@@ -115,13 +116,14 @@ class Recorder:
             x0_pred: After guidance, [1, C, h, w].
             eps: Noise predictions given the prompt and the negative prompt, [1, C, h, w]; None
                 where they are not known.
+            pictures: Whether the tensors are pictures; if not, they are not kept.
         """
         number = len(self.queries)
         self._size = (int(query.x_t.shape[2]), int(query.x_t.shape[3]))
         self.queries.append((query.step, query.timestep, query.sigma))
         if self.record.statistics:
             self._statistics.add(query.x_t, query.sigma, x0_pred, *eps)
-        if self.record.tensors and self.record.keeps(number, self.nfe):
+        if pictures and self.record.tensors and self.record.keeps(number, self.nfe):
             self._keep(
                 x_t=query.x_t,
                 x0_pred=x0_pred,

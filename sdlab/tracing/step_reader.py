@@ -27,10 +27,11 @@ class Evaluation(NamedTuple):
         step: Solver step, from 0.
         timestep: As the scheduler's step is given it.
         sigma: The noise level; NaN where it is not known.
-        x_t: The latents; None where not even their shape or noise level is known.
+        x_t: The latents; None where their noise level is not known.
         x0_pred: The clean latents predicted; None with x_t.
         halves: The network's outputs.
         eps: Noise predictions given the prompt and the negative prompt.
+        pictures: Whether tensors are laid out as pictures; else in one column.
     """
 
     step: int
@@ -40,6 +41,7 @@ class Evaluation(NamedTuple):
     x0_pred: "Tensor | None"
     halves: Halves
     eps: "tuple[Tensor | None, Tensor | None]"
+    pictures: bool = True
 
 
 class StepReader:
@@ -73,6 +75,11 @@ class StepReader:
         return self._known and self._layout is not None
 
     @property
+    def shows(self) -> bool:
+        """Whether latents are laid out as pictures."""
+        return self._layout is not None and self._layout.known
+
+    @property
     def flow(self) -> bool:
         """Whether the pipeline follows flow matching."""
         return self._schedule is not None and self._schedule.path == "flow"
@@ -102,9 +109,7 @@ class StepReader:
         self._known = self._schedule is not None
         try:
             self._layout = LatentLayout(self._pipe, self._given, told, sample)
-            frames = self._layout.frames
-            if frames > 1:
-                self._say(f"draws {frames} frames, recorded as one picture, below each other")
+            self._say_layout(self._layout, sample)
         except batch.Unread as error:
             self._say(error)
 
@@ -146,7 +151,8 @@ class StepReader:
             None if y is None else predictions(schedule, x_t, sigma, y)[1] for y in (cond, uncond)
         ]
         own = halves._replace(cond=cond, uncond=uncond)
-        return Evaluation(step, time, sigma, x_t, x0_pred, own, (eps[0], eps[1]))
+        known = layout.known
+        return Evaluation(step, time, sigma, x_t, x0_pred, own, (eps[0], eps[1]), known)
 
     def pictures(self, latents: "Tensor | None") -> "Tensor | None":
         """Return latents as [P, C, h, w]; None where they are not known or laid out otherwise."""
@@ -158,6 +164,15 @@ class StepReader:
         ):
             return None
         return self._layout.pictures(latents)
+
+    def _say_layout(self, layout: LatentLayout, sample: "Tensor") -> None:
+        if not layout.known:
+            self._say(
+                f"has latents of shape {list(sample.shape)}, which are not known to be laid out as"
+                " pictures; their tensors are left out, and statistics are of all their numbers"
+            )
+        elif layout.frames > 1:
+            self._say(f"draws {layout.frames} pictures in one, recorded below each other")
 
     def _find_course(self, time: float | None) -> None:
         self._schedule = schedule_of(self._pipe.scheduler)

@@ -17,12 +17,29 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning"
 
 RECORD = sdlab.Record(tensors=("x_t", "x0_pred", "output_cond", "output_uncond"))
 # What of a class is left out, in the words of its warning; of all others nothing is.
+GUIDED_OTHERWISE = "is not guidance by one or two outputs"
+NO_PICTURES = "not known to be laid out as pictures"
+SEVERAL = "pictures in one"
 LEFT_OUT = {
+    "DreamLitePipeline": GUIDED_OTHERWISE,  # by two scales
+    "Ideogram4Pipeline": NO_PICTURES,
+    "JoyImageEdit": NO_PICTURES,
+    "Kandinsky5I2IPipeline": "lays its final latents out otherwise",
     "LTXI2VLongMultiPromptPipeline": "lays its final latents out otherwise",
     "LTXImageToVideoPipeline": "draws nothing beside what it was given",
-    "LuminaPipeline": "is not guidance by one or two outputs",  # of three channels alone
-    "SanaSprintImg2ImgPipeline": "runs by a SCMScheduler",
-    "SanaSprintPipeline": "runs by a SCMScheduler",
+    "LuminaPipeline": GUIDED_OTHERWISE,  # of three channels alone
+    "PRXPixelPipeline": GUIDED_OTHERWISE,  # of x0, from which it makes the velocity
+    "QwenImageLayeredPipeline": SEVERAL,
+    "SanaSprint": "runs by a SCMScheduler",
+    "StableCascade": "runs by a DDPMWuerstchenScheduler",
+    "StableDiffusionInpaintPipelineLegacy": "changes its latents after its steps",
+    "StableDiffusionInstructPix2PixPipeline": GUIDED_OTHERWISE,
+    "StableDiffusionLatentUpscalePipeline": GUIDED_OTHERWISE,
+    "StableDiffusionParadigmsPipeline": "makes no steps by its DDIMParallelScheduler",
+    "StableDiffusionPipelineSafe": GUIDED_OTHERWISE,
+    "StableDiffusionPix2PixZeroPipeline": "changes its latents after its steps",
+    "StableDiffusionSAGPipeline": GUIDED_OTHERWISE,
+    "StableDiffusionXLInstructPix2PixPipeline": GUIDED_OTHERWISE,
 }
 # Whose negative half hears of the prompt too: by a ControlNet's answer, or the prompts' length.
 SHARED = ("BriaFibo", "QwenImageControlNet")
@@ -68,24 +85,26 @@ def test_every_pipeline_is_traced(name):
         drawn = draw(pipe, fields)
     assert np.array_equal(np.asarray(drawn[0]), np.asarray(plain[0]))
     assert "step" not in vars(pipe.scheduler)
-    told = [LEFT_OUT[name]] if name in LEFT_OUT else []
-    assert len(traced.warnings) == len(told)
-    assert all(part in sentence for part, sentence in zip(told, traced.warnings, strict=True))
+    left_out = next((what for start, what in LEFT_OUT.items() if name.startswith(start)), "")
+    assert len(traced.warnings) == bool(left_out)
+    assert all(left_out in sentence for sentence in traced.warnings)
+    if not seen:
+        return
     steps, kept = traced.steps, traced.trace()
     assert len(steps) == len(seen) and (steps["ms"] > 0).all()
     if steps["sigma"].isna().all():
-        assert kept.names() == [] and name in LEFT_OUT
+        assert kept.names() == [] and left_out
         return
     assert steps[["sigma", "x_t_std", "x0_pred_std"]].notna().all(axis=None)
-    for place, (given, x) in enumerate(seen):
-        same_numbers(kept.x_t[place], x)
+    for place, (given, x) in enumerate(seen if kept.names() else ()):
         if "flow_time" in steps:
+            same_numbers(kept.x_t[place], x)
             x0 = x - steps["flow_time"][place] * given.float()
             same_numbers(kept.x0_pred[place], x0, atol=1e-5)
-    if name in LEFT_OUT and "final latents" in LEFT_OUT[name]:
-        return
-    if isinstance(plain, torch.Tensor) and plain.shape == traced.latents.shape:
-        assert torch.equal(traced.latents, plain)
+    if "latents" not in left_out and left_out != NO_PICTURES:
+        same = isinstance(plain, torch.Tensor) and plain.shape == traced.latents.shape
+        if same and not name.startswith("Flux2"):  # that takes its latents' normalisation off
+            assert torch.equal(traced.latents, plain)
 
 
 def same_numbers(picture, packed, atol=0.0):
@@ -105,8 +124,7 @@ def test_the_halves_are_those_of_their_prompts(name):
             draw(pipe, given)
         kept.append(traced.trace())
     if "output_cond" not in kept[0].names():
-        assert name in LEFT_OUT
-        return
+        return  # as its warning says
     assert not torch.equal(kept[0].output_cond[0], kept[1].output_cond[0])
     if "output_uncond" in kept[0].names():
         changes = [
