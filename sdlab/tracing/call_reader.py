@@ -33,7 +33,7 @@ from sdlab.solvers.protocol import Query
 from sdlab.tracing import batch, call_attention
 from sdlab.tracing.call_attention import CallAttention
 from sdlab.tracing.call_record import CallRecord
-from sdlab.tracing.course import timestep_of
+from sdlab.tracing.course import timestep_of, timesteps
 from sdlab.tracing.halves import Halves, tensor_of
 from sdlab.tracing.reading_steps import reading_steps
 from sdlab.tracing.recorder import Recorder, Timer
@@ -232,7 +232,7 @@ class CallReader(CallRecord):
     def _begin(self, sample: "Tensor", time: float) -> None:
         """Make a recorder for each picture."""
         self._steps.begin(sample, time, self._told or {})
-        count, nfe = len(sample), self.expected or len(self._pipe.scheduler.timesteps)
+        count, nfe = len(sample), self.expected or len(timesteps(self._pipe.scheduler))
         collectors: list[Any] = [None] * count
         if self._attention is not None and len(self._attention.collectors) == count:
             collectors = self._attention.collectors

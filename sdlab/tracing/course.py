@@ -42,7 +42,7 @@ class CallCourse:
         scheduler = pipe.scheduler
         self._name = type(scheduler).__name__
         steps, chosen = _chosen(pipe, time)
-        times = scheduler.timesteps.tolist()
+        times = timesteps(scheduler)
         self._times = [float(times[i]) for i in chosen]
         sigmas = _flow_sigmas if schedule.path == "flow" else self._sigmas
         found = sigmas(scheduler, schedule)
@@ -125,6 +125,12 @@ def _alpha_bar(scheduler: Any) -> Any:
     return None if bars is None else np.array(bars.tolist())
 
 
+def timesteps(scheduler: Any) -> list[float]:
+    """Return the timesteps that a scheduler has set; none before it has."""
+    times: Any = getattr(scheduler, "timesteps", None)
+    return [] if times is None else [float(time) for time in times.tolist()]
+
+
 def timestep_of(timestep: "Tensor | float") -> float:
     """Return the timestep that a scheduler's step is given.
 
@@ -154,7 +160,7 @@ def _flow_sigmas(scheduler: Any, schedule: NoiseSchedule) -> list[float]:
 def _chosen(pipe: Any, time: float | None) -> tuple[list[int], range]:
     """Return the step of each of the scheduler's evaluations, and which of them the call makes."""
     scheduler = pipe.scheduler
-    times = scheduler.timesteps.tolist()
+    times = timesteps(scheduler)
     if not times:
         raise Unread("has set no timesteps; nothing is recorded")
     first = _first(pipe, times, time)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sdlab.denoisers.network import predictions
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.tracing import batch
-from sdlab.tracing.course import CallCourse, schedule_of
+from sdlab.tracing.course import CallCourse, schedule_of, timesteps
 from sdlab.tracing.halves import UNKNOWN, Halves, HalvesFinder
 from sdlab.tracing.layout import LatentLayout
 
@@ -94,7 +94,7 @@ class StepReader:
         first = time.flatten()[:1].tolist() if hasattr(time, "flatten") else [time]
         at = next(iter(first), None)
         try:
-            self._find_course(at if at in self._pipe.scheduler.timesteps.tolist() else None)
+            self._find_course(at if at in timesteps(self._pipe.scheduler) else None)
         except batch.Unread:  # said at the first step, whose timestep is known for sure
             self._course = None
 
