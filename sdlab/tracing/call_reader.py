@@ -29,7 +29,6 @@ from sdlab.attention.network_text import LATENTS
 from sdlab.errors import MemoryLimitError, ModelError, SdlabError
 from sdlab.experiment.record import Record
 from sdlab.models import memory, pipelines
-from sdlab.solvers.protocol import Query
 from sdlab.tracing import batch, call_attention
 from sdlab.tracing.call_attention import CallAttention
 from sdlab.tracing.call_record import CallRecord
@@ -37,7 +36,7 @@ from sdlab.tracing.course import timestep_of, timesteps
 from sdlab.tracing.halves import Halves, tensor_of
 from sdlab.tracing.reading_steps import reading_steps
 from sdlab.tracing.recorder import Recorder, Timer
-from sdlab.tracing.step_reader import Evaluation, StepReader
+from sdlab.tracing.step_reader import StepReader
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -218,7 +217,7 @@ class CallReader(CallRecord):
             for output in self._outputs:
                 recorder.time("network", output.timer, call=output.samples)
             recorder.time("solver", timer)
-            _add(recorder, image, found)
+            found.give(recorder, image)
         known = found.x0_pred is not None and found.pictures
         self.x0_pred = found.x0_pred[:1] if known else None  # type: ignore[index]
         self._was_guided |= found.halves.uncond is not None
@@ -388,20 +387,6 @@ class CallReader(CallRecord):
                 " not known"
             )
         return self._stepped if complete and not (self._changed or secretive) else None
-
-
-def _add(recorder: Recorder, image: int, found: Evaluation) -> None:
-    """Give one picture's recorder its part of an evaluation."""
-    if found.x_t is None or found.x0_pred is None:
-        recorder.add_unread(found.step, found.timestep)
-        return
-    x_t, x0_pred, cond, uncond, *eps = (
-        None if x is None else x[image : image + 1]
-        for x in (found.x_t, found.x0_pred, *found.halves[:2], *found.eps)
-    )
-    query = Query(x_t, found.timestep, found.sigma, found.step)  # type: ignore[arg-type]
-    kept = (eps[0], eps[1]), found.pictures
-    recorder.add(query, Halves(cond, uncond), x0_pred, *kept)  # type: ignore[arg-type]
 
 
 def _same(x: "Tensor", y: "Tensor | None") -> bool:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.denoisers.network import predictions
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.solvers.protocol import Query
 from sdlab.tracing import batch
 from sdlab.tracing.course import CallCourse, schedule_of, timesteps
 from sdlab.tracing.halves import UNKNOWN, Halves, HalvesFinder
 from sdlab.tracing.layout import LatentLayout
+from sdlab.tracing.recorder import Recorder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +44,18 @@ class Evaluation(NamedTuple):
     halves: Halves
     eps: "tuple[Tensor | None, Tensor | None]"
     pictures: bool = True
+
+    def give(self, recorder: Recorder, image: int) -> None:
+        """Give one picture's recorder its part."""
+        if self.x_t is None or self.x0_pred is None:
+            recorder.add_unread(self.step, self.timestep)
+            return
+        x_t, x0_pred = (x[image : image + 1] for x in (self.x_t, self.x0_pred))
+        cond, uncond, *eps = (
+            None if x is None else x[image : image + 1] for x in (*self.halves[:2], *self.eps)
+        )
+        query = Query(x_t, self.timestep, self.sigma, self.step)
+        recorder.add(query, Halves(cond, uncond), x0_pred, (eps[0], eps[1]), self.pictures)
 
 
 class StepReader:
