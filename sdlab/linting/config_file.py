@@ -33,6 +33,7 @@ def read_config(data: bytes) -> dict[str, Any]:
     text = _without_infinity(data)
     values = read_object(text, "scheduler config")
     if is_flow(values):
+        check_config(values)
         _check_flow(values)
     elif (name := read_scheduler_config(text).name) in FOREIGN:
         raise ValueError(
