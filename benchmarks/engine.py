@@ -7,10 +7,10 @@ from functools import partial
 from statistics import median
 
 import torch
+from full_size import stable_diffusion
 from report import Report, interleaved, ratio
 
 import sdlab
-from sdlab.models.model import Model
 
 PROMPT = "a parrot on a beach"
 
@@ -67,45 +67,6 @@ def diffusers_pipeline(model, experiment):
     )
 
 
-def full_size(device):
-    """Stable Diffusion 1.5's network and text encoder at full size, random weights."""
-    from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    embedded = sdlab.load(device="cpu").pipeline
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    with torch.device("meta"):
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
-        text = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=49408,
-                hidden_size=768,
-                intermediate_size=3072,
-                num_hidden_layers=12,
-                num_attention_heads=12,
-            )
-        )
-    noise = torch.randn(2**20, generator=torch.Generator().manual_seed(0)).to(device, dtype) * 0.02
-    for part in (unet, text):
-        part.to(dtype).to_empty(device=device)
-        for parameter in part.parameters():  # one block of noise over and over: quick to make
-            for block in parameter.data.view(-1).split(len(noise)):
-                block.copy_(noise[: len(block)])
-    for _, buffer in text.named_buffers():  # the position ids
-        buffer.copy_(torch.arange(buffer.numel()).view_as(buffer))
-    pipeline = StableDiffusionPipeline(
-        vae=embedded.vae,
-        text_encoder=text.eval(),
-        tokenizer=embedded.tokenizer,
-        unet=unet.eval(),
-        scheduler=DDIMScheduler.from_config(embedded.scheduler.config),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    return Model(pipeline, "full size, random weights")
-
-
 def measure_embedded(report, device, repeats):
     """Traced run over the bare network, over diffusers, and eight runs in one batch."""
     model = sdlab.load(device=device)
@@ -144,7 +105,7 @@ def measure_embedded(report, device, repeats):
 
 def measure_full_size(report, device, repeats, side):
     """The same at Stable Diffusion 1.5's size, two steps, up to the latents."""
-    model = full_size(device)
+    model = stable_diffusion(device)
     one = sdlab.Experiment(
         prompt=PROMPT, solver="DDIMScheduler", num_steps=2, width=side, height=side
     )

@@ -205,7 +205,7 @@ def _levels(unet: Any) -> dict[str, int]:
 
 def _halved(unet: Any, size: tuple[int, int], times: int) -> tuple[int, int]:
     # A convolution of stride 2 rounds up with padding on both sides, down with one on one side.
-    odd = 1 if unet.config.downsample_padding else 0
+    odd = 1 if unet.config.get("downsample_padding", 1) else 0
     height, width = size
     for _ in range(times):
         height, width = (height + odd) // 2, (width + odd) // 2

@@ -1,20 +1,15 @@
 """Every pipeline of the zoo in the engine: its own picture bit for bit, and every step read."""
 
-import functools
-
 import numpy as np
 import pytest
-import torch
 
 import sdlab
-from sdlab.models import pipelines
-from sdlab.sampling.pipeline_call import fresh
 from sdlab.sampling.plan import plan
 from tests.sampling.test_every_pipeline import CASES
-from tests.zoo.experiments import NotAsked, experiment
+from tests.zoo.experiments import NotAsked, by_hand, experiment
 from tests.zoo.pipelines import build
 
-# What an experiment does not hold, so that its pipeline is called by hand only.
+# What no experiment holds, so that the pipeline is called by hand only.
 BY_HAND = {
     "GlmImagePipeline": "prior_token_ids",
     "IFImg2ImgSuperResolutionPipeline": "original_image",
@@ -45,26 +40,6 @@ SAID = {
     "StableCascadeCombinedPipeline": "the record ends before evaluation 0",
     "StableDiffusionParadigmsPipeline": "makes no steps by its DDIMParallelScheduler",
 }
-
-
-def by_hand(pipe, asked, call):
-    """Return the picture of a call made by hand, and how many steps its scheduler made."""
-    pipe = pipelines.over_parts(pipe, call.cls, fresh(call))
-    step, steps = pipe.scheduler.step, []
-
-    @functools.wraps(step)
-    def counted(*args, **kwargs):
-        steps.append(args)
-        return step(*args, **kwargs)
-
-    pipe.scheduler.step = counted
-    with torch.random.fork_rng():
-        torch.manual_seed(asked.seed)
-        made = pipe(**call.given(asked, torch.Generator().manual_seed(asked.seed)))
-    picture = next(iter(made.values()))
-    while isinstance(picture, (list, tuple)):
-        picture = picture[0]
-    return picture, len(steps)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,5 +1,6 @@
 """Experiments that ask of the engine what a pipeline of the zoo is called with."""
 
+import functools
 import inspect
 from dataclasses import fields
 
@@ -7,6 +8,8 @@ import torch
 from PIL import Image
 
 from sdlab import Experiment
+from sdlab.models import pipelines
+from sdlab.sampling.pipeline_call import fresh
 
 FIELDS = {field.name for field in fields(Experiment)}
 NOT_ASKED = ("num_inference_steps", "output_type", "num_frames", "image_embeds")
@@ -50,3 +53,23 @@ def _held(value):
     """Return whether a value is a tensor or a picture, or holds some."""
     values = value if isinstance(value, (list, tuple)) else [value]
     return any(isinstance(one, (torch.Tensor, Image.Image, list)) for one in values)
+
+
+def by_hand(pipe, asked, call):
+    """Return the picture of a call made by hand, and how many steps its scheduler made."""
+    pipe = pipelines.over_parts(pipe, call.cls, fresh(call))
+    step, steps = pipe.scheduler.step, []
+
+    @functools.wraps(step)
+    def counted(*args, **kwargs):
+        steps.append(args)
+        return step(*args, **kwargs)
+
+    pipe.scheduler.step = counted
+    with torch.random.fork_rng():
+        torch.manual_seed(asked.seed)
+        made = pipe(**call.given(asked, torch.Generator().manual_seed(asked.seed)))
+    picture = next(iter(made.values()))
+    while isinstance(picture, (list, tuple)):
+        picture = picture[0]
+    return picture, len(steps)
