@@ -123,7 +123,7 @@ class Engine:
         waiting = sorted(
             (job for job in self.jobs if job.state == "running"), key=lambda job: job.served
         )
-        if not waiting or not self.mix:
+        if not waiting or not self.mix or not self._shares(waiting[0]):
             return waiting[:1]
         first, rest = waiting[0], waiting[1:]
         cap = self._cap(first)
@@ -133,6 +133,10 @@ class Engine:
                 batch.append(job)
                 rows += job.rows
         return batch
+
+    def _shares(self, job: Job) -> bool:
+        """Return whether a job's network gives in a joint call what it gives alone."""
+        return not isinstance(job, PipelineJob) or self._joint.may_share(job.call.network)
 
     def _cap(self, job: Job) -> int:
         per_sample = memory.sample_bytes(self.model, job.plan.shape)

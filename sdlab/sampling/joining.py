@@ -41,6 +41,7 @@ class Apart(Exception):
 
 
 @cache
+@cache
 def alone_because(pipeline: type) -> str | None:
     """Return why runs of a pipeline's class must not overlap, or None if they may.
 

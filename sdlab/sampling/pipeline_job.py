@@ -39,6 +39,8 @@ class PipelineJob(Job):
         self._call: Call | None = None
         self._parts: list[Part] = []
         self._reader: CallReader | None = None
+        self._key: tuple[Any, ...] = ()
+        self._expected = 0
         self._made: Any = None
         self._heard: list[Reading] = []
         self._timings: list[tuple[str, int | None, Timer, int | None]] = []
@@ -46,8 +48,7 @@ class PipelineJob(Job):
     @property
     def nfe(self) -> int:
         """Evaluations in all: expected, until its scheduler has laid out its steps."""
-        known = None if self._reader is None else self._reader.expected
-        return known or self.plan.nfe
+        return max(self._expected or self.plan.nfe, self.evaluation)
 
     @property
     def exclusive(self) -> bool:
@@ -69,7 +70,7 @@ class PipelineJob(Job):
     @property
     def batch_key(self) -> tuple[Any, ...]:
         """What calls must have in common to be joined."""
-        return (*structure(self.call), self.experiment.fast)
+        return self._key
 
     def attention_parts(self, row: int) -> "list[Part]":
         """Return what the next network call is to record, given the job's first row in it."""
@@ -135,6 +136,7 @@ class PipelineJob(Job):
             with timer:
                 self._call = self._process.send(answer[0] if answer else None)
             self._parts = reader.before(self._call.network, self._call.arguments)
+            self._key = (*structure(self._call), self.experiment.fast)
         except StopIteration as stop:
             self._made, self._call = stop.value, None
             self.state = "decoding"
@@ -146,6 +148,7 @@ class PipelineJob(Job):
         elif self.state == "decoding":
             self._timings.append(("decode", None, timer, None))
         self.evaluation, self.x0_pred = reader.evaluations, reader.x0_pred
+        self._expected = reader.expected
 
     def _close(self) -> None:
         if self._process is not None:
