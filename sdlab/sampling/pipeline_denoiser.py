@@ -20,6 +20,8 @@ from sdlab.sampling.pipeline_process import Call, Process, ask, intercepting, pi
 from sdlab.tracing.layout import LatentLayout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
 MOST_EVALUATIONS = 10_000
@@ -106,6 +108,10 @@ class PipelineDenoiser:
         output = self._laid_out(step.output)
         return predictions(self.schedule, at_least_float32(x_t), sigma, output)
 
+    def compute(self, call: Call, real: "Callable[..., Any]") -> Any:
+        """Return a network's answer to a call, from its own ``forward``."""
+        return real(**call.arguments)
+
     def close(self) -> None:
         """Leave the pipeline's call."""
         if self._process is not None:
@@ -154,7 +160,7 @@ class PipelineDenoiser:
             while isinstance(asked, Call):
                 self._told = asked.arguments
                 with torch.no_grad():
-                    output = reals[asked.network](**asked.arguments)
+                    output = self.compute(asked, reals[asked.network])
                 asked = self._process.send(output)
         assert isinstance(asked, Step)
         return asked

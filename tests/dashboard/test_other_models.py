@@ -9,7 +9,7 @@ from dashboard.shell.lab import lab
 from dashboard.worker.snapshots import ModelRequest
 from sdlab.shipped import EMBEDDED
 from tests import flow
-from tests.dashboard.conftest import read
+from tests.dashboard.conftest import read, run_until
 from tests.tracing import pipelines
 
 pytestmark = pytest.mark.slow
@@ -83,3 +83,17 @@ def test_ddim_s_equations_hold_the_levels_of_a_run(kind, open_page):
     assert math.isinf(table["sigma"].iloc[0]) is flows
     assert ("follows flow matching" in text(at)) is flows
     assert any(r"\infty" in one.value for one in at.latex) is flows
+
+
+def test_a_given_picture_is_looked_at(kind, open_page):
+    at = sound(open_page("attention", **{"attention.of": "A given picture"}))
+    assert any(h.value == "What the maps tell" for h in at.header)
+    over = {"sd3": "places of the picture", "sdxl": "all 77 tokens."}[kind]
+    assert over in text(at)
+
+
+def test_a_run_shows_its_maps(kind, open_page):
+    at = sound(open_page("attention", **{"attention.steps": "2"}))
+    at.button(key="attention.go").click().run()
+    run_until(at, lambda page: any(h.value == "What the maps tell" for h in page.header))
+    sound(at)

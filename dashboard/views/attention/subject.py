@@ -326,16 +326,16 @@ def _given(
     _png: bytes,
 ) -> tuple[Any, bytes, tuple[int, int], tuple[str, ...]]:
     """Return a picture's maps, the picture in the network's size, that size, what fitting took."""
-    from sdlab.attention.image import of_image
     from sdlab.image_files import read_image
     from sdlab.latents.image import encode, fit
+    from sdlab.sampling.picture_attention import picture_attention
 
     def look(model: Any) -> tuple[Any, bytes, tuple[int, int], tuple[str, ...]]:
         width, height = model.default_size
         fitted = fit(read_image(_png), width, height)
         image = fitted.image
         record = AttentionRecord(heads="all", self_layers=self_layers, dtype="float32")
-        maps = of_image(
+        maps = picture_attention(
             model, encode(model, image), caption, timestep=timestep, seed=seed, record=record
         )
         return maps, png(image, side=512), image.size, fitted.notes
