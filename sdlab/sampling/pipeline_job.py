@@ -9,8 +9,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
-from sdlab.models import pipelines
+from sdlab.models import memory, pipelines
 from sdlab.models.model import Model
 from sdlab.runs.run import Run
 from sdlab.runs.trace import Trace
@@ -141,7 +142,7 @@ class PipelineJob(Job):
             self._made, self._call = stop.value, None
             self.state = "decoding"
         except ENDS as error:
-            self.fail(error)
+            self.fail(self._explained(error))
             return
         if not answer:
             self._timings.append(("encode", None, timer, None))
@@ -149,6 +150,19 @@ class PipelineJob(Job):
             self._timings.append(("decode", None, timer, None))
         self.evaluation, self.x0_pred = reader.evaluations, reader.x0_pred
         self._expected = reader.expected
+
+    def _explained(self, error: BaseException) -> BaseException:
+        """Return an error of the pipeline's insides with what it was doing; others as they are."""
+        told = isinstance(error, (SdlabError, ValueError)) or not isinstance(error, Exception)
+        if told or memory.is_out_of_memory(error):
+            return error
+        assert self.plan.call is not None
+        failure = SdlabError(
+            f"{self.plan.call.cls.__name__} failed: {type(error).__name__}: {error}."
+            + (" Leave pipeline_options out." if self.experiment.pipeline_options else "")
+        )
+        failure.__cause__ = error
+        return failure
 
     def _close(self) -> None:
         if self._process is not None:

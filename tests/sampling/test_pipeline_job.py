@@ -255,3 +255,9 @@ def test_a_model_whose_scheduler_is_neither_runs_with_that_one_alone():
         sdlab.plan(model, asked(solver="heun"))
     plan = sdlab.plan(model, asked(solver="SCMScheduler"))
     assert plan.course is None and plan.nfe == 4
+
+
+def test_an_option_that_a_pipeline_breaks_on_is_named():
+    model = sdlab.load(make_pipeline())
+    with pytest.raises(sdlab.SdlabError, match="failed: .*Leave pipeline_options out"):
+        sdlab.run(model, asked(solver="ddim", pipeline_options={"clip_skip": 99}))
