@@ -220,9 +220,9 @@ def _distribute(held: "Sequence[Held]", parts: "Sequence[Part]") -> None:
     """
     groups: dict[Any, list[Held]] = {}
     for layer, scores in held:
-        query, key, scale, keys, mask, texts = scores
+        query, key, scale, keys, mask, texts, total = scores
         alike = query.shape, key.shape, query.dtype, scale, keys.start, keys.stop, texts
-        kind = layer.cross, layer.joint, layer.of_text
+        kind = layer.cross, layer.joint, layer.of_text, total is None
         alone = None if mask is None else (layer.name, id(scores.query))
         for how, takers in _takers(layer, parts).items():
             group = groups.setdefault((how, takers, kind, alone, *alike), [])

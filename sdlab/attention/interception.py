@@ -5,6 +5,10 @@ is ``scaled_dot_product_attention(query, key, value)``, called by itself or by d
 of backends. A torch function mode sees that call and passes it on unchanged. The mode belongs to
 the thread, and is on only while one of the watched modules computes, so other models and other
 threads never meet it.
+
+On a CPU that function is one kernel, which also knows the sum of all keys' exponentials and drops
+it. Where only words are wanted it is asked for both: the same kernel, the same result bit for bit,
+and the scores of the picture's keys, most of the work, need not be computed again.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend
 from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 
@@ -38,6 +43,7 @@ class Heard(NamedTuple):
         scale: Factor of q k^T.
         mask: Broadcast to [B, H, N, L]; true where a query may look, or what is added to a score.
         causal: Whether a query looks only at what is before it.
+        total: The logarithm of the sum of the keys' exponentials, [B, H, N], if it was asked for.
     """
 
     query: Tensor
@@ -45,6 +51,7 @@ class Heard(NamedTuple):
     scale: float
     mask: Tensor | None
     causal: bool
+    total: Tensor | None = None
 
 
 class Listener(TorchFunctionMode):
@@ -53,11 +60,21 @@ class Listener(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.heard: list[Heard] = []
+        self.totals = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Pass a call on; of the attention function, keep what it is given."""
-        if func is scaled_dot_product_attention:
-            self.heard.append(_heard(args, kwargs or {}))
+        if func is not scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        given = {**dict(zip(ARGUMENTS, args, strict=False)), **(kwargs or {})}
+        heard = _heard(given)
+        if self.totals and _has_total(given):
+            output, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+                given["query"], given["key"], given["value"], scale=given.get("scale")
+            )
+            self.heard.append(heard._replace(total=total))
+            return output
+        self.heard.append(heard)
         return func(*args, **(kwargs or {}))
 
 
@@ -106,7 +123,7 @@ class Watch:
                 self._begin(network, *call)
             for name, own in self._by_module().items() if not self._lost else ():
                 module = network.get_submodule(name)
-                handles.append(module.register_forward_pre_hook(self._enter))
+                handles.append(module.register_forward_pre_hook(self._enter(own)))
                 handles.append(module.register_forward_hook(self._leave(own), always_call=True))
             yield
         finally:
@@ -136,11 +153,17 @@ class Watch:
             with self._careful():
                 self._text = text_of_call(self._network, args, kwargs)
 
-    def _enter(self, _: Any, __: Any) -> None:
-        if get_ident() != self._thread:
-            return
-        self._listener.heard.clear()
-        self._listener.__enter__()  # type: ignore[no-untyped-call]
+    def _enter(self, layers: Sequence[Layer]) -> Callable[[Any, Any], None]:
+        only_words = len(layers) == 1 and layers[0].joint and layers[0].cross
+
+        def enter(_: Any, __: Any) -> None:
+            if get_ident() != self._thread:
+                return
+            self._listener.heard.clear()
+            self._listener.totals = only_words
+            self._listener.__enter__()  # type: ignore[no-untyped-call]
+
+        return enter
 
     def _leave(self, layers: Sequence[Layer]) -> Callable[[Any, Any, Any], None]:
         def leave(_: Any, __: Any, output: Any) -> None:
@@ -168,11 +191,34 @@ class Watch:
             found = places(self._network, layer, text, *lengths)
             own = mask if mask is None or mask.shape[2] == 1 else mask[:, :, found.queries]
             query = one.query[:, :, found.queries]
-            self._receive(layer, Scores(query, key, one.scale, found.keys, own, text.given))
+            scores = Scores(query, key, one.scale, found.keys, own, text.given)
+            if one.total is not None:
+                words = slice(0, found.keys.stop - found.keys.start)
+                total = one.total[:, :, found.queries]
+                scores = scores._replace(key=key[:, :, found.keys], keys=words, total=total)
+            self._receive(layer, scores)
 
 
-def _heard(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Heard:
-    given = {**dict(zip(ARGUMENTS, args, strict=False)), **kwargs}
+def _has_total(given: Mapping[str, Any]) -> bool:
+    """Return whether torch would compute a call by the kernel that knows the sums too."""
+    query, key, value = (given[name] for name in ("query", "key", "value"))
+    plain = (
+        query.device.type == "cpu"
+        and query.ndim == 4
+        and query.shape[:2] == key.shape[:2]
+        and given.get("attn_mask") is None
+        and not given.get("dropout_p")
+        and not given.get("is_causal")
+        and not any(x.requires_grad for x in (query, key, value))
+        and not torch._C._len_torch_function_stack()
+    )
+    if not plain:
+        return False
+    choice = torch._fused_sdp_choice(query, key, value, scale=given.get("scale"))
+    return bool(choice == SDPBackend.FLASH_ATTENTION.value)
+
+
+def _heard(given: Mapping[str, Any]) -> Heard:
     query, mask = given["query"].detach(), given.get("attn_mask")
     scale = given.get("scale")
     if mask is not None:

@@ -26,6 +26,8 @@ class Scores(NamedTuple):
         keys: The keys whose probabilities are wanted, among the L of the softmax.
         mask: Broadcast to [B, H, N, L]; true where a query may look, or what is added to a score.
         texts: Positions of each row's text, where they are not those of the sequence.
+        total: The logarithm of the sum of all keys' exponentials, [B, H, N], if the network has
+            computed it; then ``key`` has only those wanted.
     """
 
     query: "Tensor"
@@ -34,13 +36,15 @@ class Scores(NamedTuple):
     keys: slice
     mask: "Tensor | None" = None
     texts: tuple[int, ...] | None = None
+    total: "Tensor | None" = None
 
     def rows(self, rows: list[int]) -> "Scores":
         """Return those of some rows of the batch."""
         mask = self.mask if self.mask is None or len(self.mask) == 1 else _rows(self.mask, rows)
         texts = None if self.texts is None else tuple(self.texts[row] for row in rows)
         query, key = _rows(self.query, rows), _rows(self.key, rows)
-        return self._replace(query=query, key=key, mask=mask, texts=texts)
+        total = None if self.total is None else _rows(self.total, rows)
+        return self._replace(query=query, key=key, mask=mask, texts=texts, total=total)
 
 
 def joined(scores: "list[Scores]") -> Scores:
@@ -50,11 +54,13 @@ def joined(scores: "list[Scores]") -> Scores:
     if len(scores) == 1:
         return scores[0]
     query = torch.cat([one.query for one in scores])
-    return scores[0]._replace(query=query, key=torch.cat([one.key for one in scores]))
+    totals = [one.total for one in scores if one.total is not None]
+    total = torch.cat(totals) if totals else None
+    return scores[0]._replace(query=query, key=torch.cat([one.key for one in scores]), total=total)
 
 
 def chunks(scores: Scores) -> "Iterator[Tensor]":
-    """Yield the probabilities of all keys, [B, H, n, L], for n queries at a time.
+    """Yield the probabilities of all keys given, [B, H, n, L], for n queries at a time.
 
     Keys come last: over another side torch's float32 softmax of 700 keys sums to 1 within 1e-5
     only, over the last within 2e-7, in the same time.
@@ -66,9 +72,13 @@ def chunks(scores: Scores) -> "Iterator[Tensor]":
     for part in scores.query.split(max(1, CHUNK_BYTES // query_bytes), dim=2):
         found = _wide(part).matmul(k)
         stop = start + part.shape[2]
-        _hide(found, scores.mask, slice(start, stop))
+        if scores.total is None:
+            _hide(found, scores.mask, slice(start, stop))
+            torch.softmax(found, -1, out=found)
+        else:
+            found.sub_(scores.total[:, :, start:stop, None]).exp_()
         start = stop
-        yield torch.softmax(found, -1, out=found)
+        yield found
 
 
 def reduce_heads(probabilities: "Tensor", how: str) -> "Tensor":

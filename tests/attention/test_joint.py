@@ -156,6 +156,21 @@ def test_text_and_picture_sum_to_one(made):
     assert len(maps.text_layers) == len(maps.cross_layers)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_words_alone_are_the_same_as_with_the_rest(made, dtype):
+    network, call, _ = made
+    network = network.to(dtype)
+    call = {name: x.to(dtype) if x.is_floating_point() else x for name, x in call.items()}
+    (whole,), output = recorded(network, call)
+    (words,), own = recorded(network, call, EVERYTHING.with_(self_layers=()))
+    assert torch.equal(own, output)
+    assert torch.equal(own, plain(network, call))
+    exact = {"rtol": 0, "atol": 1e-6 if dtype == torch.float32 else 1e-5}
+    for layer in words.cross_layers:
+        torch.testing.assert_close(words.maps(layer), whole.maps(layer), **exact)
+        torch.testing.assert_close(words.text_share(layer), whole.text_share(layer), **exact)
+
+
 def test_the_second_part_of_a_dual_layer_sees_the_picture_only():
     network, call, _ = sd3()
     (maps,), _ = recorded(network, call, EVERYTHING.with_(layers=(), self_layers=("all",)))
