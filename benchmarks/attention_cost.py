@@ -3,7 +3,8 @@
 Run: python benchmarks/attention_cost.py [--quick] [--json] [--device cuda]
      python benchmarks/attention_cost.py --only full      Stable Diffusion 1.5's size, minutes
 
---quick makes fewer steps and leaves the full size out.
+--quick makes fewer steps and leaves the full size out. --only transformers measures tiny joint
+transformers, Stable Diffusion 3's and Flux's, of 1024 places; plain and traced calls in turn.
 
 The peer is attention-map-diffusers, a requirement of this script alone; without it its rows are
 left out. It pins versions that this project does not, so install it without its requirements:
@@ -18,7 +19,9 @@ size memory is read in the timed calls themselves, which are few and long.
 """
 
 import gc
+import sys
 from functools import partial
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -228,7 +231,42 @@ def measure_estimate(report, model, quick):
     )
 
 
-GROUPS = ("embedded", "runs", "estimate", "full")
+def measure_transformers(report, quick):
+    """Traced calls of tiny joint transformers over plain ones."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.flow import FLUX_WORDS, flux, sd3
+
+    steps, repeats = (6, 3) if quick else (28, 9)
+    made = {
+        "tiny SD3": (sd3(), {"prompt": PROMPT, "guidance_scale": 4.0, "height": 64, "width": 64}),
+        "tiny Flux": (flux(), {**FLUX_WORDS, "height": 128, "width": 128}),
+    }
+    for name, (pipe, words) in made.items():
+        call = partial(pipe, num_inference_steps=steps, output_type="latent", **words)
+        whole = partial(inside, pipe, sdlab.Record((), statistics=False), call)
+        attended = sdlab.Record((), statistics=False, attention=MEAN)
+        functions = {"plain": call, "steps": whole, OURS: partial(inside, pipe, attended, call)}
+        for function in functions.values():
+            function()
+        times = interleaved(functions, repeats)
+        report.add(f"{name}: plain pipeline, {steps} steps", median(times["plain"]), unit="s")
+        report.add(
+            f"{name}: {OURS}, attention / plain",
+            ratio(times, OURS, "plain"),
+            goal="<= 1.05",
+            unit="x",
+            note=f"without attention {ratio(times, 'steps', 'plain'):.3f}",
+        )
+
+
+def inside(pipe, record, call):
+    """Make a call inside ``sdlab.trace``; return the trace."""
+    with sdlab.trace(pipe, record) as found:
+        call()
+    return found
+
+
+GROUPS = ("embedded", "runs", "estimate", "transformers", "full")
 
 
 def main():
@@ -247,6 +285,8 @@ def main():
         measure_runs(report, model, quick)
     if "estimate" in wanted and device == "cpu":
         measure_estimate(report, model, quick)
+    if "transformers" in wanted and device == "cpu":
+        measure_transformers(report, quick)
     if "full" in wanted:
         measure_full(report, device)
     report.close()
