@@ -153,6 +153,26 @@ def _is_text(value: Any, count: int) -> bool:
     return several and all(isinstance(one, str) for one in value)
 
 
+def tables(
+    pipe: Any, given: dict[str, Any], told: Mapping[str, Any], pictures: int
+) -> list[dict[str, pd.DataFrame]]:
+    """Return the token tables of every picture by "cond", "uncond", "cond_2" and "uncond_2".
+
+    Args:
+        pipe: The pipeline.
+        given: The call's arguments by name.
+        told: The network's arguments by name.
+        pictures: How many there are.
+    """
+    text: Any = told.get("encoder_hidden_states")
+    length = text.shape[1] if getattr(text, "ndim", 0) == 3 else 0
+    each = prompts(pipe, given, pictures)
+    return [
+        {name: token_table(pipe, words, length, name) for name, words in own.items()}
+        for own in (each if len(each) == pictures else [{"cond": None}] * pictures)
+    ]
+
+
 def token_table(pipe: Any, words: str | None, length: int, name: str) -> pd.DataFrame:
     """Return the token table of a prompt, or one with only positions if it is not known.
 

@@ -240,7 +240,9 @@ class CallReader(CallRecord):
         if self._attention is not None:
             self._tokens = self._attention.tables
         elif len(self._tokens) != count:
-            self._tokens = self._tables(count)
+            self._tokens = batch.tables(self._pipe, self._given, self._told or {}, count)
+        if "sample" not in (self._told or {}):  # no U-Net, whose own tables say all
+            self._texts = self._read_texts(count)
         laid_out = self._steps.pictures(sample)
         if laid_out is not None:
             _, channels, height, width = laid_out.shape
@@ -251,15 +253,13 @@ class CallReader(CallRecord):
             Recorder(self._run, self._record, nfe, collector, flow) for collector in collectors
         ]
 
-    def _tables(self, pictures: int) -> list[dict[str, Any]]:
-        """Return the token tables of every picture."""
-        text: Any = (self._told or {}).get("encoder_hidden_states")
-        length = text.shape[1] if getattr(text, "ndim", 0) == 3 else 0
-        each = batch.prompts(self._pipe, self._given, pictures)
-        return [
-            {name: batch.token_table(self._pipe, word, length, name) for name, word in own.items()}
-            for own in (each if len(each) == pictures else [{"cond": None}] * pictures)
-        ]
+    def _read_texts(self, pictures: int) -> "list[list[PromptText]]":
+        """Return the prompts of every picture by tokenizer; none where they are not known."""
+        try:
+            return batch.texts(self._pipe, self._given, pictures, self.heard)
+        except Exception as error:  # of a foreign tokenizer, not of the call
+            self._say_of_pipe(f"has prompts whose tokens are not read ({error})")
+            return []
 
     def _plan_attention(self, network: str, told: Mapping[str, Any]) -> None:
         attention = self._record.attention
@@ -278,7 +278,7 @@ class CallReader(CallRecord):
             pictures = batch.rows(told) // (2 if guided else 1)
             texts: list[list[PromptText]] = []
             if is_unet(module):
-                self._tokens = self._tables(pictures)
+                self._tokens = batch.tables(self._pipe, self._given, told, pictures)
             else:
                 texts = batch.texts(self._pipe, self._given, pictures, self.heard)
             self._attention = CallAttention(

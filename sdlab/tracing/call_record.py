@@ -6,10 +6,13 @@ import pandas as pd
 
 from sdlab.errors import ModelError
 from sdlab.runs.trace import Trace
+from sdlab.text.pipeline_tokens import token_table
 from sdlab.tracing.recorder import Recorder
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from sdlab.text.pipeline_tokens import PromptText
 
 
 class CallRecord:
@@ -24,6 +27,7 @@ class CallRecord:
         self._recorders: list[Recorder] = []
         self._traces: list[Trace] = []
         self._tokens: list[dict[str, pd.DataFrame]] = []
+        self._texts: list[list[PromptText]] = []
         self._latents: Tensor | None = None
         self._evaluation = 0
         self._was_guided = False
@@ -81,7 +85,8 @@ class CallRecord:
         """Return "steps", "attention" or "tokens" of all pictures, with ``image`` first.
 
         ``tokens`` are those of the prompt, and where they were given, of ``prompt_2``, and of the
-        negative prompts if there was guidance; its column ``prompt`` says which.
+        negative prompts if there was guidance; its column ``prompt`` says which, and ``tokenizer``
+        by which, where there are several.
 
         Raises:
             ValueError: If the call failed before anything was evaluated.
@@ -92,6 +97,8 @@ class CallRecord:
             parts = [recorder.steps().drop(columns="run") for recorder in self._recorders]
         elif name == "attention":
             parts = [self.trace(image).attention.table for image in range(self.images)]
+        elif any(self._texts):
+            parts = [self._by_tokenizer(texts) for texts in self._texts]
         else:
             parts = [self._all_tokens(tables) for tables in self._tokens]
         named = [part.assign(image=image) for image, part in enumerate(parts)]
@@ -105,6 +112,10 @@ class CallRecord:
             raise ValueError(
                 "Nothing was recorded of this call: it ended before its network's first evaluation."
             )
+
+    def _by_tokenizer(self, texts: "list[PromptText]") -> pd.DataFrame:
+        read = [text for text in texts if self._was_guided or not text.negative]
+        return token_table(read, "").drop(columns="run")
 
     def _all_tokens(self, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         named = {"cond": "prompt", "cond_2": "prompt_2"}

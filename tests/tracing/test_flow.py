@@ -116,6 +116,21 @@ def test_a_picture_to_begin_with_begins_later():
     assert np.isfinite(traced.steps["sigma"]).all()
 
 
+def test_the_tokens_are_those_of_each_tokenizer():
+    pipe = sd3()
+    for fields, prompts in (
+        ({"negative_prompt": "rain"}, {"prompt", "negative"}),
+        ({"guidance_scale": 1.0}, {"prompt"}),
+    ):
+        with sdlab.trace(pipe, sdlab.Record(tensors=())) as traced:
+            draw(pipe, prompt=["a red car", "a parrot"], **fields)
+        tokens = traced.tokens
+        assert set(tokens["prompt"]) == prompts
+        assert set(tokens["tokenizer"]) == {"tokenizer", "tokenizer_2"}
+        words = tokens.query("image == 1 and prompt == 'prompt' and kind == 'word'")
+        assert words.groupby("tokenizer")["word"].agg(list).tolist() == [["a", "parrot"]] * 2
+
+
 @pytest.mark.parametrize("size", [(64, 32), (32, 64), (None, None)])
 def test_packed_latents_are_unpacked_by_the_pipeline(size):
     pipe = flux()
