@@ -1,5 +1,6 @@
 """The pages with models in memory that are not plain Stable Diffusion: none falls over."""
 
+import json
 import math
 import time
 
@@ -96,4 +97,18 @@ def test_a_run_shows_its_maps(kind, open_page):
     at = sound(open_page("attention", **{"attention.steps": "2"}))
     at.button(key="attention.go").click().run()
     run_until(at, lambda page: any(h.value == "What the maps tell" for h in page.header))
-    sound(at)
+    run = "".join(sound(at).query_params["run"])
+    left_out(lab().runs / run, "Its attention is not read.")
+    at = sound(open_page("attention", run=run))
+    assert "No attention of this run could be read. Its attention is not read." in [
+        read(e) for e in at.info
+    ]
+
+
+def left_out(folder, why):
+    """Make a run's folder as if its attention could not be read."""
+    (folder / "attention.safetensors").unlink()
+    (folder / "attention.parquet").unlink(missing_ok=True)
+    manifest = folder / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**facts, "warnings": [why]}))

@@ -38,12 +38,14 @@ from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from sdlab.models.memory import readable
+from sdlab.runs.attention import ATTENTION
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from sdlab.attention.maps import AttentionMaps
 
+UNSEEN = ":material/visibility_off:"
 SOURCES = ("A run", "A given picture")
 PROMPT = "a parrot and a red car on a beach"
 
@@ -231,13 +233,17 @@ def _of_run(run: StoredRun) -> Subject | None:
     if experiment.record.attention is None:
         _without(run, experiment)
         return None
+    if not (run.folder / ATTENTION).exists() and run.manifest.get("warnings"):
+        said = " ".join(run.manifest["warnings"])
+        st.info(plain(f"No attention of this run could be read. {said}"), icon=UNSEEN)
+        return None
     changed = run.folder.stat().st_mtime
     maps = open_maps(str(run.folder), changed)
     if not maps.cross_layers:
         st.info(
             "This run recorded self-attention only; words act in the cross-attention. Record that "
             "too to see them here.",
-            icon=":material/visibility_off:",
+            icon=UNSEEN,
         )
         return None
     if maps.facts.truncated:
@@ -259,7 +265,7 @@ def _without(run: StoredRun, experiment: Experiment) -> None:
     st.info(
         "This run recorded no attention. Run again with it: recording changes nothing, so the "
         "picture comes out the same.",
-        icon=":material/visibility_off:",
+        icon=UNSEEN,
     )
     attention = AttentionRecord(self_layers=_usual_self_layers(experiment.model))
     say_swap(experiment.model)
