@@ -25,7 +25,8 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from engine import PROMPT, full_size, synchronized, to_latents
+from engine import PROMPT, synchronized, to_latents
+from full_size import stable_diffusion
 from memory import peak
 from report import Report, interleaved, ratio, seconds
 
@@ -162,7 +163,7 @@ def timed(function, times):
 
 def measure_full(report, device):
     """Time and memory at Stable Diffusion 1.5's size, from the same few calls."""
-    model = full_size(device)
+    model = stable_diffusion(device)
     model.pipeline.set_progress_bar_config(disable=True)
     name, steps, rounds = "SD 1.5 size, 512x512", 2, 3
     found = ways(model.pipeline, steps, 512, 512)

@@ -23,7 +23,8 @@ from statistics import median
 
 import numpy as np
 import torch
-from engine import PROMPT, full_size
+from engine import PROMPT
+from full_size import stable_diffusion
 from memory import peak
 from report import Report, interleaved, ratio
 
@@ -241,7 +242,7 @@ def measure_full(report):
     if report.arguments.device != "cuda":
         print("full: only with --device cuda")
         return
-    model = full_size("cuda")
+    model = stable_diffusion("cuda")
     exact = experiments(FEW if report.arguments.quick else 20, width=512, height=512)
     functions, _ = ways(model, exact, {"batch": exact})
     sdlab.run_many(model, [e.with_(num_steps=FEW) for e in exact])
