@@ -5,11 +5,13 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from diffusers import WanPipeline
 
 import sdlab
 from sdlab.columns import CHANNELS, STEPS
-from tests.flow import FLUX_WORDS, flux, sd3, sd3_img2img
+from tests.flow import FLUX_WORDS, flux, quiet, sd3, sd3_img2img
 from tests.tracing.pipelines import PICTURE
+from tests.zoo.pipelines import build
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +116,30 @@ def test_a_picture_to_begin_with_begins_later():
     np.testing.assert_allclose(traced.steps["flow_time"], times, rtol=1e-7)
     assert traced.steps["step"].tolist() == [0, 1, 2] and len(steps) == 3
     assert np.isfinite(traced.steps["sigma"]).all()
+
+
+def test_two_networks_one_after_the_other():
+    """Wan 2.2 has one for high noise and one for low, each called for both halves."""
+    pipe, fields = build("WanPipeline")
+    torch.manual_seed(9)
+    second = type(pipe.transformer).from_config(pipe.transformer.config).eval()
+    parts = {**pipe.components, "transformer_2": second}
+    pipe = quiet(WanPipeline(**parts, boundary_ratio=0.9))
+    fields |= {"num_inference_steps": 4, "guidance_scale": 4.0}
+    outputs = []
+    hooks = [
+        network.register_forward_hook(lambda *call: outputs.append((call[0], call[-1][0])))
+        for network in (pipe.transformer, second)
+    ]
+    with sdlab.trace(pipe, RECORD) as traced:
+        pipe(**fields, generator=torch.Generator().manual_seed(3))
+    for hook in hooks:
+        hook.remove()
+    assert [network is second for network, _ in outputs] == [False] * 2 + [True] * 6
+    assert traced.warnings == [] and traced.steps["samples"].tolist() == [2] * 4
+    said = torch.cat([out[:, :, 0] for _, out in outputs])
+    assert torch.equal(traced.trace().output_cond, said[::2])
+    assert torch.equal(traced.trace().output_uncond, said[1::2])
 
 
 def test_the_tokens_are_those_of_each_tokenizer():
