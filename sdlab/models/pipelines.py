@@ -5,6 +5,7 @@ pipelines give them, a call's inputs are those of its signature, and the classes
 picture or inside a mask over the same parts are those that diffusers' AutoPipeline names.
 """
 
+import copy
 import inspect
 from collections.abc import Mapping
 from functools import cache
@@ -165,7 +166,9 @@ def inputs(cls: type) -> frozenset[str]:
 
 
 def over_parts(pipeline: Any, cls: type, scheduler: Any) -> Any:
-    """Return a new pipeline of a class over the same parts, with a scheduler of its own.
+    """Return a new pipeline of a class over the same parts, with schedulers of its own.
+
+    A scheduler keeps what step it is at, so a second one (a prior's, an audio's) is copied too.
 
     Args:
         pipeline: Is not changed.
@@ -178,6 +181,8 @@ def over_parts(pipeline: Any, cls: type, scheduler: Any) -> Any:
     parameters = dict(inspect.signature(cls.__init__).parameters)  # type: ignore[misc]
     given = {name: value for name, value in pipeline.config.items() if name in parameters}
     given |= {name: part for name, part in pipeline.components.items() if name in parameters}
+    steppers = {name: part for name, part in given.items() if hasattr(part, "set_timesteps")}
+    given |= {name: copy.deepcopy(part) for name, part in steppers.items()}
     given["scheduler"] = scheduler
     optional = getattr(cls, "_optional_components", [])
     given |= {name: None for name in optional if name in parameters and name not in given}

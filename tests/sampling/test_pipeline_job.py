@@ -15,6 +15,8 @@ from sdlab.sampling.engine import Engine
 from tests import flow
 from tests.conftest import make_pipeline
 from tests.tracing import pipelines as tiny
+from tests.zoo import pipelines as zoo
+from tests.zoo.experiments import experiment as of_call
 
 PICTURE, MASK = tiny.PICTURE.resize((64, 64)), tiny.MASK.resize((64, 64))
 EULER = "FlowMatchEulerDiscreteScheduler"
@@ -261,3 +263,12 @@ def test_an_option_that_a_pipeline_breaks_on_is_named():
     model = sdlab.load(make_pipeline())
     with pytest.raises(sdlab.SdlabError, match="failed: .*Leave pipeline_options out"):
         sdlab.run(model, asked(solver="ddim", pipeline_options={"clip_skip": 99}))
+
+
+def test_a_second_scheduler_is_each_run_s_own_too():
+    pipe, arguments = zoo.build("KandinskyV22CombinedPipeline")
+    model = sdlab.load(pipe)
+    one = of_call(pipe, arguments)
+    alone = sdlab.run(model, one)
+    together = sdlab.run_many(model, [one, one.with_(seed=1)])
+    torch.testing.assert_close(together[0].latents, alone.latents, rtol=0, atol=1e-4)
