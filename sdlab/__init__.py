@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sdlab.runs.run_folder import open_run
     from sdlab.runs.trace import Trace
     from sdlab.sampling.engine import Engine, run, run_many
+    from sdlab.sampling.picture_attention import picture_attention
     from sdlab.sampling.plan import Plan, plan
     from sdlab.solvers.as_diffusers import as_diffusers_scheduler
     from sdlab.solvers.catalogue import schedulers
@@ -67,6 +68,7 @@ _HOMES = {
     "invert": "sdlab.ddim.invert",
     "load": "sdlab.models.load",
     "open_run": "sdlab.runs.run_folder",
+    "picture_attention": "sdlab.sampling.picture_attention",
     "plan": "sdlab.sampling.plan",
     "regenerate": "sdlab.ddim.invert",
     "run": "sdlab.sampling.engine",
@@ -104,6 +106,7 @@ __all__ = [
     "invert",
     "load",
     "open_run",
+    "picture_attention",
     "plan",
     "regenerate",
     "run",

@@ -12,6 +12,7 @@ from sdlab.attention.planning import (
     count_tokens,
     evaluation_bytes,
 )
+from sdlab.errors import ModelError
 from sdlab.experiment.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ def of_image(
     from sdlab.denoisers.network import Sample, evaluate
     from sdlab.text.tokens import tokens
 
+    if not model.plain:
+        raise ModelError(
+            f"{model.name} is not Stable Diffusion 1.x or 2.x; sdlab.picture_attention reads its"
+            " attention through its pipeline."
+        )
     record = record or AttentionRecord()
     _check_latents(model, latents)
     timestep, sigma = _level(model, timestep, sigma)
