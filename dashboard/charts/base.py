@@ -18,6 +18,7 @@ FLOW_AXES = (*AXES, "flow_time")
 BEYOND = 3.0  # how many times the largest sigma above it the edge lies
 MAX_ROWS = 5000
 HEIGHT = 270
+MOST_CHANNELS = 16
 _DECADES = [10.0**power for power in range(-4, 5)]
 
 _X_TITLES = {
@@ -156,6 +157,19 @@ def layered(*layers: alt.Chart | alt.LayerChart) -> alt.LayerChart:
 def legend() -> alt.Legend:
     """Return a legend in one line above the chart."""
     return alt.Legend(orient="top", titleOrient="left", offset=4, symbolOpacity=1)
+
+
+def channel_legend(count: int) -> alt.Legend | None:
+    """Return the legend of latent channels: of many in rows, of more than can be told apart none.
+
+    Args:
+        count: Channels.
+    """
+    if count <= 4:
+        return legend()
+    if count > MOST_CHANNELS:
+        return None
+    return alt.Legend(orient="top", titleOrient="left", offset=4, symbolOpacity=1, columns=4)
 
 
 def where_tooltips(frame: pd.DataFrame) -> list[alt.Tooltip]:

@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, decades, layered, legend, require
+from dashboard.charts.base import HEIGHT, channel_legend, decades, layered, legend, require
 
 ALL = "all"
 NORMAL = "#8a90a3"
@@ -161,7 +161,7 @@ def _channels(frame: pd.DataFrame) -> alt.Color:
     """Return the colours of all channels, so that one keeps its own where another is left out."""
     names = [name for name in dict.fromkeys(frame["channel"]) if name != ALL]
     scale = alt.Scale(domain=names)
-    return alt.Color("channel:N", title="channel", scale=scale, legend=legend())
+    return alt.Color("channel:N", title="channel", scale=scale, legend=channel_legend(len(names)))
 
 
 def _bar() -> alt.Legend:

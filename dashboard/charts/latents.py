@@ -5,8 +5,8 @@ import pandas as pd
 
 from dashboard.charts.base import (
     HEIGHT,
+    channel_legend,
     layered,
-    legend,
     lines,
     placed,
     require,
@@ -25,8 +25,9 @@ def _checked(channels: pd.DataFrame, tensor: str, names: list[str], chart: str) 
     return require(channels, where_columns("channel", *names), chart)
 
 
-def _color() -> alt.Color:
-    return alt.Color("channel:N", title="channel", legend=legend())
+def _color(channels: pd.DataFrame) -> alt.Color:
+    count = channels["channel"].nunique()
+    return alt.Color("channel:N", title="channel", legend=channel_legend(count))
 
 
 def mean(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerChart:
@@ -35,7 +36,7 @@ def mean(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerCh
     frame = _checked(channels, tensor, [field], "latent mean")
     y = alt.Y(f"{field}:Q", title="mean (latent units)")
     title = f"Mean of {tensor} by channel"
-    return lines(frame, x, y, title, value_tooltip(field, "mean"), _color())
+    return lines(frame, x, y, title, value_tooltip(field, "mean"), _color(frame))
 
 
 def std(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerChart:
@@ -44,7 +45,7 @@ def std(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerCha
     frame = _checked(channels, tensor, [field], "latent standard deviation")
     y = alt.Y(f"{field}:Q", title="std. deviation (latent units)")
     title = f"Spread of {tensor} by channel"
-    return lines(frame, x, y, title, value_tooltip(field, "standard deviation"), _color())
+    return lines(frame, x, y, title, value_tooltip(field, "standard deviation"), _color(frame))
 
 
 def span(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerChart:
@@ -58,7 +59,7 @@ def span(channels: pd.DataFrame, x: str, tensor: str = "x0_pred") -> alt.LayerCh
         value_tooltip(high, "greatest"),
         *where_tooltips(frame),
     ]
-    base = alt.Chart(frame).encode(x=x_axis(x), color=_color(), tooltip=tips)
+    base = alt.Chart(frame).encode(x=x_axis(x), color=_color(frame), tooltip=tips)
     y = alt.Y(f"{low}:Q", title="min to max (latent units)")
     band = base.mark_area(opacity=0.09, line=False).encode(y=y, y2=f"{high}:Q")
     edges = [

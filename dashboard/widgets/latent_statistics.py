@@ -18,6 +18,7 @@ ABOUT = {
     "shell": "Norm against that of standard normal noise.",
     "values": "Every value, as the channel maps show them.",
 }
+MOST_CHANNELS = 32  # of a chart
 MOST_ROWS = 5000  # of a table that is shown; all are in its CSV
 
 
@@ -29,15 +30,33 @@ def statistics(page: str, latents: Latents) -> None:
     tables = _tables(latents)
     st.header("Against standard normal noise", anchor=False)
     _shell_line(tables["shell"])
+    drawn = _first_channels(tables, latents.shape[1])
     with st.grid(2, min_column_width=290, gap="medium"):
         for chart in (
-            charts.histogram(tables["histogram"]),
-            charts.spectrum(tables["spectrum"]),
-            charts.correlations(tables["correlations"]),
+            charts.histogram(drawn["histogram"]),
+            charts.spectrum(drawn["spectrum"]),
+            charts.correlations(drawn["correlations"]),
             charts.shell(tables["shell"]),
         ):
             st.altair_chart(chart, width="stretch", alt=title_of(chart))
+    if latents.shape[1] > MOST_CHANNELS:
+        st.caption(
+            f"The first {MOST_CHANNELS} of {latents.shape[1]} channels are drawn; the tables below "
+            "have all."
+        )
     _numbers(page, tables)
+
+
+def _first_channels(tables: dict[str, "pd.DataFrame"], count: int) -> dict[str, "pd.DataFrame"]:
+    """Return the tables without the channels that are too many for a chart."""
+    left_out = list(map(str, range(MOST_CHANNELS, count)))
+    kept = dict(tables)
+    for name in ("histogram", "spectrum", "correlations") if left_out else ():
+        table = tables[name]
+        for column in {"channel", "channel_a", "channel_b"} & {*table}:
+            table = table[~table[column].astype(str).isin(left_out)]
+        kept[name] = table
+    return kept
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

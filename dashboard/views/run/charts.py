@@ -12,7 +12,8 @@ from dashboard.shell.address import bound
 from dashboard.shell.theme import scheduler_color
 
 NO_GUIDANCE = (
-    "Guidance is off (scale 1 or less), so there is no unconditional half to compare with."
+    "There is no unconditional half to compare with: guidance is off (scale 1 or less), the model "
+    "takes its scale as an input, or the halves could not be told apart."
 )
 NO_STATISTICS = (
     "The record kept no statistics of latents, guidance and path, so these are not drawn."

@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 
 from dashboard.charts import base, guidance, latents, noise, path, timing
@@ -132,3 +133,14 @@ def test_hovering_says_all_of_the_nearest_evaluation(steps):
     target = mark(spec, "point")["encoding"]
     assert {"half", "norm", "evaluation"} <= {t["field"] for t in target["tooltip"]}
     assert mark(spec, "rule")["mark"]["tooltip"] is None
+
+
+@pytest.mark.parametrize(("count", "legend"), [(4, True), (16, {"columns": 4}), (17, None)])
+def test_the_legend_of_many_channels_is_whole_or_left_out(channels, count, legend):
+    one = channels[channels["channel"] == 0]
+    many = pd.concat([one.assign(channel=number) for number in range(count)])
+    color = latents.mean(many, "step").to_dict()["layer"][1]["encoding"]["color"]
+    if legend is None:
+        assert color["legend"] is None
+    else:
+        assert color["legend"].get("columns") == (legend["columns"] if count > 4 else None)
