@@ -85,7 +85,7 @@ class JointCalls:
         import torch
 
         name = calls[0].network
-        arguments = calls[0].arguments if len(calls) == 1 else join(calls)
+        arguments = join(calls)
         with torch.no_grad(), precision(self._model, fast), self._recording(name, parts, arguments):
             output = self._reals[name](**arguments)
         return [output] if len(calls) == 1 else part(output, [rows(call) for call in calls])

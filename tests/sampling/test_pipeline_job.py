@@ -272,3 +272,12 @@ def test_a_second_scheduler_is_each_run_s_own_too():
     alone = sdlab.run(model, one)
     together = sdlab.run_many(model, [one, one.with_(seed=1)])
     torch.testing.assert_close(together[0].latents, alone.latents, rtol=0, atol=1e-4)
+
+
+def test_a_list_that_the_network_empties_is_not_the_call_s_own():
+    pipe, arguments = zoo.build("StableDiffusionAdapterPipeline")
+    model, one = sdlab.load(pipe), of_call(pipe, arguments)
+    alone = sdlab.run(model, one)
+    together = sdlab.run_many(model, [one, one.with_(seed=1)])
+    assert together[0].manifest["shared_calls"] > 0
+    torch.testing.assert_close(together[0].latents, alone.latents, rtol=0, atol=1e-4)
