@@ -160,7 +160,7 @@ def legend() -> alt.Legend:
 
 
 def channel_legend(count: int) -> alt.Legend | None:
-    """Return the legend of latent channels: of many in rows, of more than can be told apart none.
+    """Return the legend of latent channels: of many at the side, of too many to tell apart none.
 
     Args:
         count: Channels.
@@ -169,7 +169,7 @@ def channel_legend(count: int) -> alt.Legend | None:
         return legend()
     if count > MOST_CHANNELS:
         return None
-    return alt.Legend(orient="top", titleOrient="left", offset=4, symbolOpacity=1, columns=4)
+    return alt.Legend(orient="right", offset=4, symbolOpacity=1, symbolSize=40, columns=2)
 
 
 def where_tooltips(frame: pd.DataFrame) -> list[alt.Tooltip]:

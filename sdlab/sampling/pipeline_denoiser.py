@@ -10,9 +10,9 @@ import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.denoisers.network import at_least_float32, predictions
-from sdlab.errors import ModelError
+from sdlab.errors import ModelError, SdlabError
 from sdlab.experiment.experiment import Experiment
-from sdlab.models import pipelines
+from sdlab.models import memory, pipelines
 from sdlab.models.model import Model
 from sdlab.noise.flow import sigma_to_time
 from sdlab.sampling.pipeline_call import call_arguments, class_of
@@ -151,6 +151,21 @@ class PipelineDenoiser:
         self._shape, self._count = tuple(x_t.shape), MOST_EVALUATIONS
 
     def _answered(self, move: Any) -> Step:
+        """Let the pipeline go on to its next step, and return what that is given.
+
+        Raises:
+            SdlabError: If the pipeline fails.
+        """
+        try:
+            return self._advanced(move)
+        except Exception as error:
+            told = isinstance(error, (SdlabError, ValueError))
+            if told or memory.is_out_of_memory(error):
+                raise
+            name = type(self.model.pipeline).__name__
+            raise SdlabError(f"{name} failed: {type(error).__name__}: {error}.") from error
+
+    def _advanced(self, move: Any) -> Step:
         """Let the pipeline go on, answer its network calls, and return what its step is given."""
         import torch
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from sdlab.errors import SdlabError
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.models.model import Model
 from sdlab.sampling.picture_attention import picture_attention
@@ -64,3 +65,14 @@ def test_a_layer_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="nowhere"):
         record = AttentionRecord(layers=("nowhere",))
         picture_attention(model, latents_of(model), "a cat", record=record)
+
+
+def test_what_a_pipeline_falls_over_is_a_sentence(monkeypatch):
+    model = Model(flow.sd3(), "sd3")
+
+    def broken(*args, **kwargs):
+        raise IndexError("tuple index out of range")
+
+    monkeypatch.setattr(type(model.pipeline), "encode_prompt", broken)
+    with pytest.raises(SdlabError, match="StableDiffusion3Pipeline failed: IndexError: tuple"):
+        picture_attention(model, latents_of(model), "a cat")

@@ -135,7 +135,7 @@ def test_hovering_says_all_of_the_nearest_evaluation(steps):
     assert mark(spec, "rule")["mark"]["tooltip"] is None
 
 
-@pytest.mark.parametrize(("count", "legend"), [(4, True), (16, {"columns": 4}), (17, None)])
+@pytest.mark.parametrize(("count", "legend"), [(4, True), (16, {"columns": 2}), (17, None)])
 def test_the_legend_of_many_channels_is_whole_or_left_out(channels, count, legend):
     one = channels[channels["channel"] == 0]
     many = pd.concat([one.assign(channel=number) for number in range(count)])
