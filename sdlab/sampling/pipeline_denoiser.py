@@ -134,6 +134,8 @@ class PipelineDenoiser:
             given["num_images_per_prompt"] = len(x_t)
         elif len(x_t) > 1:
             raise ModelError(f"{cls.__name__} draws one picture at a time.")
+        if "use_resolution_binning" in taken:
+            given["use_resolution_binning"] = False  # the latents have a size of their own
         if "generator" in taken:
             given["generator"] = torch.Generator().manual_seed(0)
         self._process = pipeline_process(lambda: pipe(**given))

@@ -7,6 +7,7 @@ import sdlab
 from sdlab.sampling.pipeline_denoiser import PipelineDenoiser
 from tests import flow
 from tests.tracing import pipelines as tiny
+from tests.zoo.pipelines import build
 
 
 def xl():
@@ -46,3 +47,11 @@ def test_at_the_start_of_the_flow_sigma_is_infinite_and_nothing_is_nan():
     x = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     x0_pred, eps = PipelineDenoiser(model, "a red car").at(x, float("inf"))
     assert x0_pred.isfinite().all() and torch.equal(eps, x)
+
+
+def test_a_size_is_not_moved_to_the_nearest_of_the_training():
+    model = sdlab.load(build("PixArtSigmaPipeline")[0])
+    side = model.default_size[0] // model.vae_factor
+    shape = (1, model.latent_channels, side, side)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    assert PipelineDenoiser(model, "a red car")(x, 2.0).shape == shape
