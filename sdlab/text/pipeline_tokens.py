@@ -30,7 +30,8 @@ class PromptText:
         prompt: "prompt" or "negative"; "prompt_2", "negative_2", ... where it has words of its own.
         tokenizer: "tokenizer", "tokenizer_2", ...
         table: As ``sdlab.tokens`` gives it; ``kind`` is "template" for what the pipeline wrote
-            around the prompt, ``mask`` what the encoder was given, or else the tokenizer's own.
+            around the prompt, ``mask`` what the encoder was given, or else the tokenizer's own,
+            ``cut`` also what the encoder read and the network was not given.
         reading: What the encoder was given; None if that was not seen.
     """
 
@@ -185,15 +186,18 @@ def _read_table(
     ids = reading.ids.tolist()
     kinds = _kinds(tokenizer, reading, place, pieces)
     first, last = place or (0, 0)
+    end = len(ids) if reading.end is None else reading.end
+    if "word" not in kinds[end:]:  # what is dropped behind the words is nothing that was asked for
+        end = len(ids)
     rows: list[Row] = [
-        (id_, kind, i - first if kind == "word" else None, False)
+        (id_, kind, i - first if kind == "word" else None, i >= end)
         for i, (id_, kind) in enumerate(zip(ids, kinds, strict=True))
     ]
     if place is not None:
         rows += [(pieces.ids[i], "word", i, True) for i in range(last - first, len(pieces.ids))]
     table = pieces.table(rows)
     if reading.mask is not None:
-        table.loc[: len(ids) - 1, "mask"] = reading.mask
+        table.loc[: end - 1, "mask"] = reading.mask[:end]
     return table
 
 

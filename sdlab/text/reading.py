@@ -8,7 +8,7 @@ text encoders keep ids, mask and answers of every call, and change nothing.
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,10 @@ from sdlab.text.parts import tokenizers
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+SAMPLE = 8
+"""Numbers of a position that are compared: more than enough to tell two positions apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +34,29 @@ class Reading:
         mask: The attention mask, int64 [L]; None if the encoder was given none.
         states: What the encoder answered, each [L, D]: its layers' outputs where it was asked for
             them, and its last.
+        end: Where the network's text ends within it: positions from here on were cut off; None
+            where it does not.
     """
 
     part: str
     ids: np.ndarray
     mask: np.ndarray | None
     states: "tuple[Tensor, ...]"
+    end: int | None = None
+
+    def end_in(self, network_text: "Tensor") -> int | None:
+        """Return ``end`` by a text that a network is given, [L, D]: whose numbers come last."""
+        places = network_text.any(dim=-1).nonzero()
+        if not len(places):
+            return None
+        last = network_text[int(places[-1]), :SAMPLE]
+        ends = [
+            int(found[-1]) + 1
+            for state in self.states
+            if state.shape[1] >= len(last)
+            and len(found := (_sample(state, last) == last).all(dim=-1).nonzero())
+        ]
+        return max(ends, default=None)
 
 
 @contextmanager
@@ -132,6 +153,26 @@ def _hook(part: str, names: Sequence[str], heard: list[Reading]) -> Any:
             )
 
     return keep
+
+
+def note_ends(heard: list[Reading], network_text: Any) -> None:
+    """Note in each reading where the network's text ends within it.
+
+    A pipeline may cut what its encoder answered, as Qwen-Image does at ``max_sequence_length``.
+
+    Args:
+        heard: As ``readings`` gives it; changed in place.
+        network_text: What a network is given, [rows, L, D]; anything else says nothing.
+    """
+    if getattr(network_text, "ndim", 0) != 3:
+        return
+    for place, one in enumerate(heard):
+        ends = [end for row in network_text if (end := one.end_in(row)) is not None]
+        heard[place] = replace(one, end=max([*ends, one.end or 0]) or None)
+
+
+def _sample(state: "Tensor", like: "Tensor") -> "Tensor":
+    return state[:, :SAMPLE].to(like.device, like.dtype)
 
 
 def _last(out: Any) -> "list[Tensor]":

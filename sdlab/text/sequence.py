@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sdlab.text.pipeline_tokens import PromptText
+from sdlab.text.reading import SAMPLE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SAMPLE = 8
-"""Numbers of a row that are compared: more than enough to tell two positions apart."""
 Place = tuple[PromptText, int]  # whose table, and the position in it
 
 

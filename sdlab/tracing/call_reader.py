@@ -18,7 +18,7 @@ or the engine, which calls the network itself. Then, for each call of the pipeli
     reader.finish()
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,6 +29,7 @@ from sdlab.attention.network_text import LATENTS
 from sdlab.errors import MemoryLimitError, ModelError, SdlabError
 from sdlab.experiment.record import Record
 from sdlab.models import memory, pipelines
+from sdlab.text.reading import note_ends
 from sdlab.tracing import batch, call_attention
 from sdlab.tracing.call_attention import CallAttention
 from sdlab.tracing.call_record import CallRecord
@@ -83,7 +84,7 @@ class CallReader(CallRecord):
     ) -> None:
         super().__init__()
         self.x0_pred: Tensor | None = None
-        self.heard: Sequence[Reading] = ()
+        self.heard: list[Reading] = []
         self._pipe, self._record, self._run, self._strict = pipe, record, run, strict
         self._given = dict(arguments)
         self._steps = StepReader(pipe, arguments, self._say_of_pipe)
@@ -187,6 +188,8 @@ class CallReader(CallRecord):
         if first:
             self._steps.expect(arguments)
             self._plan_attention(network, arguments)
+        if self._evaluation == 0:
+            note_ends(self.heard, arguments.get("encoder_hidden_states"))
         attention, points = self._attention, self._steps.points
         if attention is None or attention.name != network or not points:
             return []

@@ -7,7 +7,7 @@ import torch
 import sdlab
 from sdlab.columns import TOKENS
 from sdlab.text.pipeline_tokens import pipeline_tokens, prompt_texts
-from sdlab.text.reading import read, readings
+from sdlab.text.reading import note_ends, read, readings
 from sdlab.text.sequence import text_sequence
 from sdlab.text.tokenized import network_segments
 from sdlab.text.tokens import run_tokens
@@ -142,6 +142,47 @@ def test_qwen_image_drops_its_template():
     assert words(read_by_network) == words(table)
     assert read_by_network["kind"].iloc[0] == "word"
     assert words(text_sequence(texts, embeds[1], negative=True)) == ["blue"]
+
+
+@pytest.mark.parametrize(("length", "kept"), [(3, ["A"]), (512, WORDS)])
+def test_what_qwen_image_cuts_off_behind_its_encoder_is_cut(length, kept):
+    pipe = pipelines.qwen()
+    asked = Asked(PROMPT, "blue", max_sequence_length=length)
+    heard, embeds = heard_of(pipe, asked, max_sequence_length=length)
+    for text in embeds:
+        note_ends(heard, text[None])
+    table = pipeline_tokens(pipe, asked, heard).query("prompt == 'prompt'")
+    assert [word for word in WORDS if word in words(table)][: len(kept)] == kept
+    seen = int((~table["cut"]).sum())
+    assert seen == pipe.prompt_template_encode_start_idx + len(embeds[0])
+    assert not table["cut"].iloc[:seen].any() and table["cut"].iloc[seen:].all()
+    assert table["mask"].tolist() == (~table["cut"]).astype(int).tolist()
+    assert ("beach" in words(table)) == (length > 3)
+
+
+def test_a_run_s_table_says_what_qwen_image_s_network_did_not_get():
+    pipe, _ = zoo.build("QwenImagePipeline")
+    start = pipe.prompt_template_encode.split("{}")[0]
+    before = len(pipe.tokenizer(start)["input_ids"])
+    room = before + 2 - pipe.prompt_template_encode_start_idx
+    model = sdlab.load(pipe)
+    fields = {
+        "prompt": "a red car",
+        "negative_prompt": "rain " * 3,
+        "num_steps": 1,
+        "solver": "euler",
+    }
+    fields |= {"solver": "euler", "width": 64, "height": 64, "true_cfg_scale": 4.0}
+    long, short = (
+        sdlab.run(model, sdlab.Experiment(**fields, max_sequence_length=length)).tokens
+        for length in (256, room)
+    )
+    for name in ("prompt", "negative"):
+        own = short[short["prompt"] == name]
+        assert int((~own["cut"]).sum()) == before + 2
+    assert words(long[long["prompt"] == "prompt"]) == ["a", "red", "car"]
+    assert "car" not in words(short) and not long["cut"].any()
+    assert short["piece"].tolist() == long["piece"].tolist()
 
 
 def test_an_example_in_a_template_is_not_taken_for_the_prompt():
