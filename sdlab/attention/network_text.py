@@ -94,6 +94,8 @@ def network_tokens(
 ) -> "pd.DataFrame":
     """Return the token table of one row of a call: a row for each position of the text.
 
+    The words that were cut are after the last position.
+
     Args:
         texts: The run's prompts, see ``sdlab.text.pipeline_tokens.prompt_texts``.
         network: The transformer.
@@ -109,7 +111,7 @@ def network_tokens(
     from sdlab.text.sequence import text_sequence
 
     tables = [text_sequence(texts, p, negative) for p in network_text(network, arguments, row)]
-    whole = pd.concat(tables, ignore_index=True)
+    whole = pd.concat(tables).sort_values("cut", kind="stable", ignore_index=True)
     whole["position"] = range(len(whole))
     return whole
 

@@ -110,6 +110,13 @@ def _runs(words: list[str], target: str) -> list[tuple[int, int]]:
     return found
 
 
+def _limit(tokens: "pd.DataFrame") -> str:
+    """Return the name of what cut a prompt: of one tokenizer its number, of several none."""
+    kept = tokens[~tokens["cut"]]
+    several = "tokenizer" in tokens and len({*kept["tokenizer"]} - {""}) > 1
+    return "the tokenizers' limits" if several else f"the {len(kept)}-token limit"
+
+
 def _refuse(tokens: "pd.DataFrame", word: str) -> None:
     if (tokens["kind"] == "unknown").all():
         raise ValueError(
@@ -118,12 +125,12 @@ def _refuse(tokens: "pd.DataFrame", word: str) -> None:
         )
     if _occurrences(tokens, word):
         raise ValueError(
-            f"{word!r} lies past the {int((~tokens['cut']).sum())}-token limit and was cut off; the"
-            " network never saw it."
+            f"{word!r} lies past {_limit(tokens)} and was cut off; the network never saw it."
         )
     there = list(dict.fromkeys(listed(tokens)))
     close = nearest(word, there)
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    none = "(none)" if not tokens["cut"].any() else "(all were cut off)"
     raise ValueError(
-        f"The prompt has no word {word!r}.{hint} Its words: {', '.join(there) or '(none)'}."
+        f"The prompt has no word {word!r}.{hint} Its words: {', '.join(there) or none}."
     )

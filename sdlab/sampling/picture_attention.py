@@ -124,7 +124,8 @@ class _Looked(PipelineDenoiser):
         texts = prompt_texts(self.model.pipeline, self._asked, self.heard)
         self._table = _tokens(texts, network, told)
         counts = {"cond": planning.count_tokens(self._table, record)}
-        kept = planning.evaluation_bytes(record, layers, counts, len(self._table))
+        length = int((~self._table["cut"]).sum())
+        kept = planning.evaluation_bytes(record, layers, counts, length)
         planning.check_cap(record, kept)
         return Collector(record, layers, counts, num_steps=1)
 

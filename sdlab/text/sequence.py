@@ -32,9 +32,9 @@ def text_sequence(
         negative: Whether it is the half of the negative prompt.
 
     Returns:
-        As ``sdlab.tokens``, without what was cut, and ``tokenizer``. A word that two tokenizers
-        read of one prompt has one ``word_index``. Positions that hold no encoder's numbers have
-        kind "pad" where they are all zeros, and "unknown" elsewhere.
+        As ``sdlab.tokens``, what was cut after the last position, and ``tokenizer``. A word that
+        two tokenizers read of one prompt has one ``word_index``. Positions that hold no encoder's
+        numbers have kind "pad" where they are all zeros, and "unknown" elsewhere.
     """
     half = [text for text in texts if text.negative == negative]
     places = _matched(half, network_text)
@@ -42,14 +42,18 @@ def text_sequence(
         places = _by_length(half, len(network_text))
     zeros = (network_text == 0).all(dim=-1).tolist()
     numbers = _word_numbers(half)
+    cut = _cut(places, network_text)
+    zeros += [False] * len(cut)
     rows = []
-    for position, (place, zero) in enumerate(zip(places, zeros, strict=True)):
+    for position, (place, zero) in enumerate(zip([*places, *cut], zeros, strict=True)):
         row = dict(_NOTHING, kind="pad" if zero else "unknown", mask=int(not zero))
         if place is not None:
             text, at = place
             row |= {str(name): cell for name, cell in text.table.iloc[at].items()}
             row["tokenizer"] = text.tokenizer
             row["word_index"] = numbers.get((text.tokenizer, row["word_index"]), pd.NA)
+        if position >= len(network_text):
+            row |= {"cut": True, "mask": 0}
         rows.append({**row, "position": position})
     table = pd.DataFrame(rows)
     return table.astype({name: "Int64" for name in ("word_index", "first", "last")})
@@ -95,6 +99,17 @@ _NOTHING: dict[str, Any] = {
     "last": pd.NA,
     "tokenizer": "",
 }
+
+
+def _cut(places: Sequence[Place | None], network_text: "Tensor") -> list[Place]:
+    """Return the words that the network was not given, of the prompts that it was given in part."""
+    out = []
+    for text in dict.fromkeys(place[0] for place in places if place is not None):
+        end = None if text.reading is None else text.reading.end_in(network_text)
+        after = text.table["cut"] | (text.table["position"] >= (end or len(text.table)))
+        words = text.table.loc[after & (text.table["kind"] == "word"), "position"]
+        out += [(text, int(at)) for at in words]
+    return out
 
 
 def _word_numbers(half: Sequence[PromptText]) -> dict[tuple[str, int], int]:

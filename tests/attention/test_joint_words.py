@@ -122,3 +122,35 @@ def test_maps_are_opened_as_they_were_saved(maps, tmp_path):
     save_attention(AttentionMaps(maps.facts, tensors, maps.tokens), path)
     with pytest.raises(StoreError, match="lacks the text's share"):
         open_attention(path)
+
+
+def run(name, **fields):
+    record = sdlab.Record((), attention=AttentionRecord())
+    fields = {"num_steps": 1, "solver": "euler", "width": 64, "height": 64, **fields}
+    model = sdlab.load(build(name)[0])
+    return sdlab.run(model, sdlab.Experiment(**fields, record=record)).trace.attention
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "limit"),
+    [
+        ("StableDiffusion3Pipeline", 90, "the tokenizers' limits"),
+        ("FluxPipeline", 30, "the 16-token limit"),
+        ("QwenImagePipeline", 3, "the 16-token limit"),
+    ],
+)
+def test_a_word_that_was_cut_off_is_said_to_be(name, count, limit):
+    maps = run(name, prompt="word " * count + "zebra", max_sequence_length=16)
+    with pytest.raises(ValueError, match=f"'zebra' lies past {limit} and was cut off"):
+        maps.positions("zebra")
+    there = "word" if name != "QwenImagePipeline" else r"\(all were cut off\)"
+    with pytest.raises(ValueError, match=f"has no word 'dog'.*Its words: {there}"):
+        maps.positions("dog")
+    cut = maps.tokens["cond"]["cut"].tolist()
+    assert cut == sorted(cut) and "zebra" not in maps.words
+    assert maps.tokens["cond"]["position"].tolist() == list(range(len(cut)))
+
+
+def test_a_word_that_one_tokenizer_cut_is_where_the_other_has_it():
+    maps = run("StableDiffusion3Pipeline", prompt="word " * 30 + "zebra", max_sequence_length=16)
+    assert all(place < 77 for place in maps.positions("zebra"))
