@@ -309,7 +309,8 @@ class AttentionMaps:
         first, second = self.tokens[half], self.tokens.get(f"{half}_2")
         if second is None or not isinstance(word, str) or words.holds(first, word):
             return first
-        return second if words.holds(second, word) else first
+        only = words.holds(second, word, cut=True) and not words.holds(first, word, cut=True)
+        return second if only or words.holds(second, word) else first
 
     def _check_half(self, half: str) -> None:
         if half not in self.halves:

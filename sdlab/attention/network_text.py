@@ -91,6 +91,7 @@ def network_tokens(
     arguments: Arguments,
     row: int,
     negative: bool = False,
+    beside: bool = False,
 ) -> "pd.DataFrame":
     """Return the token table of one row of a call: a row for each position of the text.
 
@@ -102,6 +103,7 @@ def network_tokens(
         arguments: Of the call, by name.
         row: Number of the row.
         negative: Whether that row is the negative prompt's half.
+        beside: Whether to return those of another prompt that shares the first's positions.
 
     Raises:
         ModelError: If its class is not known, or the call has no text.
@@ -110,7 +112,8 @@ def network_tokens(
 
     from sdlab.text.sequence import text_sequence
 
-    tables = [text_sequence(texts, p, negative) for p in network_text(network, arguments, row)]
+    parts = network_text(network, arguments, row)
+    tables = [text_sequence(texts, part, negative, beside) for part in parts]
     whole = pd.concat(tables).sort_values("cut", kind="stable", ignore_index=True)
     whole["position"] = range(len(whole))
     return whole

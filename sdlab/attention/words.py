@@ -41,9 +41,9 @@ def labelled(tokens: "pd.DataFrame") -> list[tuple[str, list[int]]]:
     return out
 
 
-def holds(tokens: "pd.DataFrame", phrase: str) -> bool:
-    """Return whether a prompt has a word or phrase that was not cut off."""
-    return bool(_occurrences(tokens[~tokens["cut"]], phrase))
+def holds(tokens: "pd.DataFrame", phrase: str, cut: bool = False) -> bool:
+    """Return whether a prompt has a word or phrase; one that was cut off counts if ``cut``."""
+    return bool(_occurrences(tokens if cut else tokens[~tokens["cut"]], phrase))
 
 
 def positions(

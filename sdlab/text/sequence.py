@@ -22,7 +22,10 @@ Place = tuple[PromptText, int]  # whose table, and the position in it
 
 
 def text_sequence(
-    texts: Sequence[PromptText], network_text: "Tensor", negative: bool = False
+    texts: Sequence[PromptText],
+    network_text: "Tensor",
+    negative: bool = False,
+    beside: bool = False,
 ) -> pd.DataFrame:
     """Return the tokens of the text that a network reads, a row for each of its positions.
 
@@ -30,6 +33,8 @@ def text_sequence(
         texts: The run's prompts, see ``prompt_texts``.
         network_text: What the network was given of one half, [L, D]: ``encoder_hidden_states``.
         negative: Whether it is the half of the negative prompt.
+        beside: Whether to return those of another prompt that shares its positions, side by side
+            with the first, as Stable Diffusion 3's ``prompt_2`` does; no words if there is none.
 
     Returns:
         As ``sdlab.tokens``, what was cut after the last position, and ``tokenizer``. A word that
@@ -40,6 +45,10 @@ def text_sequence(
     places = _matched(half, network_text)
     if all(text.reading is None for text in half):
         places = _by_length(half, len(network_text))
+    if beside:
+        given = {place[0].prompt for place in places if place is not None}
+        others = [text for text in half if text.prompt not in given]
+        places = _matched(others, network_text, _starts(half))
     zeros = (network_text == 0).all(dim=-1).tolist()
     numbers = _word_numbers(half)
     cut = _cut(places, network_text)

@@ -181,9 +181,11 @@ class CallAttention:
         tables = {}
         for half, (told, row) in zip(order, blocks, strict=True):
             if half:
-                texts = self._texts[image]
-                negative = half == "uncond"
-                tables[half] = network_tokens(texts, self.network, told, row + image, negative)
+                given = (self._texts[image], self.network, told, row + image, half == "uncond")
+                tables[half] = network_tokens(*given)
+                second = network_tokens(*given, beside=True)
+                if (second["kind"] == "word").any():
+                    tables[f"{half}_2"] = second
         return tables
 
 

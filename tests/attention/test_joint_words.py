@@ -124,8 +124,8 @@ def test_maps_are_opened_as_they_were_saved(maps, tmp_path):
         open_attention(path)
 
 
-def run(name, **fields):
-    record = sdlab.Record((), attention=AttentionRecord())
+def run(name, tokens="prompt", **fields):
+    record = sdlab.Record((), attention=AttentionRecord(tokens=tokens))
     fields = {"num_steps": 1, "solver": "euler", "width": 64, "height": 64, **fields}
     model = sdlab.load(build(name)[0])
     return sdlab.run(model, sdlab.Experiment(**fields, record=record)).trace.attention
@@ -154,3 +154,29 @@ def test_a_word_that_was_cut_off_is_said_to_be(name, count, limit):
 def test_a_word_that_one_tokenizer_cut_is_where_the_other_has_it():
     maps = run("StableDiffusion3Pipeline", prompt="word " * 30 + "zebra", max_sequence_length=16)
     assert all(place < 77 for place in maps.positions("zebra"))
+
+
+@pytest.mark.parametrize("tokens", ["prompt", "all"])
+def test_a_word_of_the_prompt_beside_the_first_is_found(tokens, tmp_path):
+    prompts = {"prompt": "a red car", "prompt_2": "green dog " + "leaf " * 80 + "zebra"}
+    fields = {"prompt_3": "yellow cat on a mat", "max_sequence_length": 16}
+    maps = run("StableDiffusion3Pipeline", tokens, **prompts, **fields)
+    assert maps.positions("car") == [3]
+    first = maps.tokens["cond_2"].query("word == 'dog'")["position"].tolist()
+    assert maps.positions("dog") == first and max(first) < 77
+    assert min(maps.positions("mat")) >= 77
+    assert np.isfinite(maps.heatmap("dog")).all()
+    for word in ("zebra", "leaf zebra"):
+        with pytest.raises(ValueError, match=f"'{word}' lies past .* was cut off"):
+            maps.positions(word)
+    with pytest.raises(ValueError, match="has no word 'bird'"):
+        maps.positions("bird")
+    save_attention(maps, tmp_path / "attention.safetensors")
+    assert open_attention(tmp_path / "attention.safetensors").positions("dog") == first
+
+
+def test_another_prompt_that_the_network_is_not_given_has_no_words():
+    maps = run("FluxPipeline", prompt="a red car", prompt_2="green dog", max_sequence_length=16)
+    assert maps.positions("dog") and "cond_2" not in maps.tokens
+    with pytest.raises(ValueError, match="has no word 'car'"):
+        maps.positions("car")
