@@ -8,6 +8,7 @@ import pandas as pd
 from sdlab.errors import SchedulerError, check_keywords
 from sdlab.linting.inspected_course import InspectedCourse, Request
 from sdlab.linting.registry import SEVERITIES, Finding, Rule, all_rules
+from sdlab.solvers.flow_catalogue import handed_times
 from sdlab.solvers.from_diffusers import SD_CONFIG
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def lint(
         sdlab.lint("DDIMScheduler", 10, options={"timestep_spacing": "linspace"})
     """
     check_keywords(lint, asked, LintOptions.__annotations__)
+    if model is not None and model.path == "flow" and asked.get("curve") is None:
+        asked.setdefault("sigmas", handed_times(type(model.pipeline), num_steps))
     request = Request(
         name,
         num_steps,

@@ -184,7 +184,8 @@ class Job(ABC):
         from sdlab.text.notes import ignored_negative, unparsed_note
 
         asked, guided = self.experiment, self.plan.guided
-        out = [ignored_negative(asked.negative_prompt, asked.guidance_scale, guided)]
+        by_true_cfg = "true_cfg_scale" in self.model.inputs
+        out = [ignored_negative(asked.negative_prompt, asked.guidance_scale, guided, by_true_cfg)]
         out += unparsed_note(asked.prompt)
         out += unparsed_note(asked.negative_prompt, "negative prompt") if guided else []
         return [*filter(None, out), *self._unknown_words()]

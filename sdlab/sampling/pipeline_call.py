@@ -9,18 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sdlab.denoisers.network import uses_guidance
 from sdlab.errors import unknown
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import pipelines
 from sdlab.models.model import Model
 from sdlab.solvers.as_diffusers import as_diffusers_scheduler
 from sdlab.solvers.course import Course, course
+from sdlab.solvers.flow_catalogue import handed_times, hands_sigmas, not_laid_out, takes_times
 from sdlab.solvers.from_diffusers import (
     check_options,
     compatible_classes,
     native_curves,
     refusing,
 )
+from sdlab.solvers.probing import scheduler_classes
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
@@ -82,7 +85,7 @@ def pipeline_call(model: Model, experiment: Experiment, found: Course | None) ->
         if "eta" not in taken:
             raise ValueError(f"{cls.__name__} passes its scheduler no eta, got {x.eta}.")
         given["eta"] = x.eta
-    if found is not None and _follows(type(scheduler), x):
+    if found is not None and found.schedule.path == "vp" and _follows(type(scheduler), x):
         if "sigmas" not in taken:
             raise ValueError(
                 f"{cls.__name__} passes its scheduler no sigmas, so {x.solver} cannot follow the"
@@ -110,6 +113,20 @@ def call_arguments(model: Model, experiment: Experiment, cls: type) -> dict[str,
     if "num_inference_steps" in taken:
         given["num_inference_steps"] = x.num_steps
     return given
+
+
+def is_guided(model: Model, experiment: Experiment) -> bool:
+    """Return whether a pipeline evaluates an unconditional half too, as far as can be foreseen.
+
+    Where ``true_cfg_scale`` is an argument it decides, together with a negative prompt.
+    """
+    x, cls = experiment, class_of(model, experiment)
+    taken = pipelines.call_parameters(cls)
+    if "true_cfg_scale" in taken:
+        given = call_arguments(model, x, cls)
+        scale = given.get("true_cfg_scale", taken["true_cfg_scale"].default)
+        return "negative_prompt" in given and isinstance(scale, (int, float)) and scale > 1
+    return "guidance_scale" in taken and uses_guidance(model, x.guidance_scale)
 
 
 def class_of(model: Model, experiment: Experiment) -> type:
@@ -157,9 +174,13 @@ def scheduler_of(model: Model, experiment: Experiment, found: Course | None) -> 
             **dict(x.solver_options),
             **eta,
         )
-    if found is not None:
-        return found.scheduler
-    return own_scheduler(model, x)
+    if found is None:
+        return own_scheduler(model, x)
+    if found.schedule.path == "flow":
+        cls = class_of(model, x)
+        if reason := not_laid_out(found.scheduler, cls, x.num_steps):
+            raise ValueError(f"{x.solver} cannot drive {cls.__name__}: {reason}.")
+    return found.scheduler
 
 
 def own_scheduler(model: Model, experiment: Experiment) -> Any:
@@ -203,7 +224,22 @@ def plan_course(model: Model, experiment: Experiment, tokens: int) -> Course | N
         eta=x.eta,
         seed=x.seed,
         tokens=tokens,
+        handed={"sigmas": _handed(model, x)},
     )
+
+
+def _handed(model: Model, experiment: Experiment) -> list[float] | None:
+    """Return the times that the pipeline will hand to its scheduler, as far as they are known."""
+    if model.path != "flow" or experiment.curve is not None:
+        return None
+    cls, x = class_of(model, experiment), experiment
+    scheduler = None if x.solver in solvers() else scheduler_classes().get(x.solver)
+    if scheduler is not None and hands_sigmas(cls) and not takes_times(scheduler):
+        raise ValueError(
+            f"{x.solver} cannot drive {cls.__name__}: the pipeline hands sigmas over, which its"
+            " set_timesteps does not take. Take a solver of sdlab's, such as euler."
+        )
+    return handed_times(cls, x.num_steps)
 
 
 def _unheard_of(model: Model, x: Experiment) -> bool:

@@ -20,6 +20,7 @@ from sdlab.sampling.pipeline_call import (
     NUMBERS,
     TEXTS,
     PipelineCall,
+    is_guided,
     pipeline_call,
     plan_course,
 )
@@ -137,8 +138,7 @@ def _plan_pipeline(model: Model, experiment: Experiment) -> Plan:
     if experiment.strength is not None:
         nfe = math.ceil(nfe * experiment.strength)
     steps = range(nfe) if found is None else found.steps[-nfe:]
-    guided = uses_guidance(model, experiment.guidance_scale)
-    guided |= (experiment.true_cfg_scale or 0.0) > 1
+    guided = is_guided(model, experiment)
     attention = plan_attention(model, experiment, shape, steps, guided)
     record, activation = _bytes(model, experiment, nfe, shape, guided, attention)
     _check_memory(model, experiment, record, activation)

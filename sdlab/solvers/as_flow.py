@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.configuration_utils import register_to_config
@@ -110,6 +111,7 @@ class FlowSolverScheduler(SteppedSolver):
         device: "str | torch.device | None" = None,
         sigmas: Sequence[float] | None = None,
         mu: float | None = None,
+        timesteps: Sequence[float] | None = None,
     ) -> None:
         """Lay out the evaluations of the solver's steps.
 
@@ -118,12 +120,14 @@ class FlowSolverScheduler(SteppedSolver):
             device: Where ``timesteps`` goes.
             sigmas: The times at which the steps begin, before the shift, descending in (0, 1].
             mu: The logarithm of the shift, where the config asks for dynamic shifting.
+            timesteps: What the network is told at those times (CogView4); 1000 t if left out.
 
         Raises:
             ValueError: If ``mu`` is missing, the times do not fall, or the solver does not ask at
                 its start point first (EDM's churn).
         """
-        self._grid.set_timesteps(num_inference_steps, sigmas=sigmas, mu=mu)
+        told = None if timesteps is None else [float(t) for t in timesteps]
+        self._grid.set_timesteps(num_inference_steps, sigmas=sigmas, mu=mu, timesteps=told)
         times = self._along_curve(self._grid.sigmas.tolist(), mu)
         if not all(a > b for a, b in zip(times, times[1:], strict=False)):
             raise ValueError(
@@ -133,9 +137,13 @@ class FlowSolverScheduler(SteppedSolver):
         self._layout = Layout.of(self._form(self._solver), tuple(times), self._options)
         self.num_inference_steps = len(times) - 1
         asked = torch.tensor(self._layout.asked)
-        timesteps = asked * self.config.num_train_timesteps
-        self._times = timesteps.tolist()
-        self.timesteps = timesteps.to(device)
+        laid_out = asked * self.config.num_train_timesteps
+        if told is not None:  # along with the times; between two of them on a line
+            grid = self._grid.sigmas.tolist()[::-1]
+            between = np.interp(self._layout.asked, grid, [0.0, *told[::-1]])
+            laid_out = torch.tensor(between, dtype=torch.float32)
+        self._times = laid_out.tolist()
+        self.timesteps = laid_out.to(device)
         self.sigmas = torch.cat([asked, torch.zeros(1)])
         self._reset()
 
@@ -176,6 +184,10 @@ class FlowSolverScheduler(SteppedSolver):
         level = torch.tensor(levels, dtype=torch.float64).to(sample.device, sample.dtype)
         level = level.view(-1, *[1] * (sample.ndim - 1))
         return level * noise + (1.0 - level) * sample
+
+    def scale_model_input(self, sample: "Tensor", timestep: Any = None) -> "Tensor":
+        """Return the sample unchanged: it is in the network's own coordinates."""
+        return sample
 
     def __len__(self) -> int:
         return int(self.config.num_train_timesteps)

@@ -5,11 +5,14 @@ of diffusers' classes can is measured by ``probe_flow``; whether one can with th
 config, by making it.
 """
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from inspect import getsource, signature
 from typing import Any
+
+import numpy as np
 
 from sdlab.noise.curves import names as curve_names
 from sdlab.noise.flow import is_flow
@@ -51,8 +54,10 @@ def flow_rows(
         rows.append(row | _of_solver(found, counts))
     for name, cls in sorted(scheduler_classes().items()):
         reason = probe_flow(name).reason or _refusal(name, config)
-        if not reason and hands and "sigmas" not in signature(cls.set_timesteps).parameters:  # type: ignore[attr-defined]
-            reason = "the pipeline hands sigmas over, which its set_timesteps does not take"
+        if not reason and hands and pipeline is not None:
+            with quiet():
+                made = make_flow_scheduler(name, COUNTED[0], config, {})
+                reason = not_laid_out(made, pipeline, COUNTED[0])
         row = blank(name, "diffusers", reason)
         row |= {"stages": getattr(cls, "order", None)}
         rows.append(row if probe_flow(name).reason else row | _of_class(name, cls, counts))
@@ -65,6 +70,50 @@ def hands_sigmas(pipeline: type) -> bool:
     lines = getsource(pipeline.__call__).splitlines()
     code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
     return re.search(r"\bsigmas = .*linspace\(", code) is not None and "sigmas=sigmas" in code
+
+
+def handed_times(pipeline: type, num_steps: int) -> list[float] | None:
+    """Return the times before the shift that a pipeline hands to its scheduler, by its source.
+
+    None where it hands none, or others than those evenly from 1 to 1 / N or to 0.
+    """
+    if not hands_sigmas(pipeline):
+        return None
+    code = getsource(pipeline.__call__)
+    if re.search(r"linspace\(1\.0, 1(\.0)? / num_inference_steps, num_inference_steps\)", code):
+        return [float(t) for t in np.linspace(1.0, 1.0 / num_steps, num_steps)]
+    if re.search(r"linspace\(1\.0, 0(\.0)?, num_inference_steps \+ 1\)\[:-1\]", code):
+        return [float(t) for t in np.linspace(1.0, 0.0, num_steps + 1)[:-1]]
+    return None
+
+
+def takes_times(scheduler: Any) -> bool:
+    """Return whether a scheduler class takes times from outside."""
+    return "sigmas" in signature(scheduler.set_timesteps).parameters
+
+
+def not_laid_out(scheduler: Any, pipeline: type, num_steps: int) -> str:
+    """Return why a scheduler cannot be given what a pipeline hands to it, or ''.
+
+    Args:
+        scheduler: Of the model's config.
+        pipeline: A class.
+        num_steps: Solver steps.
+    """
+    times = handed_times(pipeline, num_steps)
+    if hands_sigmas(pipeline) and not takes_times(type(scheduler)):
+        return "the pipeline hands sigmas over, which its set_timesteps does not take"
+    if times is None:
+        return ""
+    given: dict[str, Any] = {"sigmas": np.array(times)}
+    if "mu=mu" in getsource(pipeline.__call__):
+        given["mu"] = 0.5
+    try:
+        copy.deepcopy(scheduler).set_timesteps(device="cpu", **given)
+    except Exception as error:  # whatever a foreign class makes of it is the reason
+        said = str(error).strip() or type(error).__name__
+        return f"its set_timesteps fails on what the pipeline hands over ({said:.120})"
+    return ""
 
 
 def _refusal(name: str, config: Mapping[str, Any]) -> str:

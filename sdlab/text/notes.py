@@ -48,7 +48,9 @@ def unparsed_note(prompt: str, what: str = "prompt") -> list[str]:
     ]
 
 
-def ignored_negative(negative_prompt: str, guidance_scale: float, guided: bool = False) -> str:
+def ignored_negative(
+    negative_prompt: str, guidance_scale: float, guided: bool = False, by_true_cfg: bool = False
+) -> str:
     """Return the sentence for a negative prompt that does nothing; "" if it acts or is empty.
 
     It replaces the empty prompt in guidance, so without guidance it is not used.
@@ -57,9 +59,12 @@ def ignored_negative(negative_prompt: str, guidance_scale: float, guided: bool =
         negative_prompt: The text.
         guidance_scale: Of the experiment.
         guided: Whether the network uses guidance; a distilled one does not at any scale.
+        by_true_cfg: Whether ``true_cfg_scale`` is what guides this model by a negative prompt.
     """
     if not negative_prompt.strip() or guided:
         return ""
+    if by_true_cfg:
+        return "The negative prompt is ignored: it acts through true_cfg_scale; set that above 1."
     if guidance_scale > 1:
         return "The negative prompt is ignored: this model has its guidance within and needs none."
     return (

@@ -17,6 +17,7 @@ from tests.conftest import make_pipeline
 from tests.tracing import pipelines as tiny
 from tests.zoo import pipelines as zoo
 from tests.zoo.experiments import experiment as of_call
+from tests.zoo.pipelines import build
 
 PICTURE, MASK = tiny.PICTURE.resize((64, 64)), tiny.MASK.resize((64, 64))
 EULER = "FlowMatchEulerDiscreteScheduler"
@@ -281,3 +282,58 @@ def test_a_list_that_the_network_empties_is_not_the_call_s_own():
     together = sdlab.run_many(model, [one, one.with_(seed=1)])
     assert together[0].manifest["shared_calls"] > 0
     torch.testing.assert_close(together[0].latents, alone.latents, rtol=0, atol=1e-4)
+
+
+def run_of(name, **fields):
+    pipe, arguments = build(name)
+    model = sdlab.load(pipe)
+    asked = {"num_steps": 4, "width": 64, "height": 64, **fields}
+    return model, sdlab.Experiment("a red car", **asked)
+
+
+@pytest.mark.parametrize("name", ["FluxPipeline", "Lumina2Pipeline"])
+def test_the_plan_of_a_pipeline_that_lays_out_its_own_times_is_what_runs(name):
+    model, experiment = run_of(name, solver="euler")
+    run, planned = sdlab.run(model, experiment), sdlab.plan(model, experiment)
+    np.testing.assert_allclose(planned.timesteps[1:], run.steps["timestep"][1:], rtol=0.1)
+    assert run.steps["flow_time"].iloc[-1] > 0.2  # 1 / 4, shifted
+
+
+def test_lint_knows_the_times_that_a_pipeline_hands_over():
+    model, _ = run_of("FluxPipeline")
+    assert "end-shifted-twice" not in set(sdlab.lint("euler", 10, model=model)["rule"])
+
+
+@pytest.mark.parametrize("solver", ["euler", "heun"])
+def test_ours_drive_a_pipeline_that_hands_timesteps_over(solver):
+    model, experiment = run_of("CogView4Pipeline", solver=solver)
+    ours = sdlab.run(model, experiment)
+    assert ours.latents.isfinite().all() and np.isinf(ours.steps["sigma"][0])
+    if solver == "euler":
+        theirs = sdlab.run(model, experiment.with_(solver=EULER))
+        torch.testing.assert_close(ours.latents, theirs.latents, rtol=1e-3, atol=1e-3)
+        assert np.allclose(ours.steps["timestep"], theirs.steps["timestep"], atol=0.01)
+
+
+def test_a_curve_of_diffusers_own_over_t_is_laid_out_by_its_class():
+    model, experiment = run_of("StableDiffusion3Pipeline", solver=EULER, curve="beta")
+    assert "sigmas" not in sdlab.plan(model, experiment).call.arguments
+    assert np.isfinite(sdlab.run(model, experiment).steps["timestep"]).all()
+
+
+def test_a_class_that_fails_on_what_a_pipeline_hands_over_is_refused_before_it_runs():
+    model, experiment = run_of("FluxPipeline", solver="FlowMatchHeunDiscreteScheduler")
+    with pytest.raises(ValueError, match="hands sigmas over"):
+        sdlab.plan(model, experiment)
+
+
+def test_true_cfg_guides_by_a_negative_prompt():
+    model, plain = run_of("QwenImagePipeline", solver="euler")
+    assert not sdlab.plan(model, plain).guided
+    guided = plain.with_(negative_prompt="a dog", guidance_scale=1.0)
+    assert sdlab.plan(model, guided).guided
+    run = sdlab.run(model, guided)
+    assert not any("ignored" in warning for warning in run.manifest["warnings"])
+    assert run.steps["samples"].iloc[0] == 2
+    off = sdlab.run(model, guided.with_(true_cfg_scale=1.0))
+    assert any("true_cfg_scale" in warning for warning in off.manifest["warnings"])
