@@ -209,12 +209,19 @@ def autoencoder(pipeline: Any) -> Any:
 
 
 def is_patched(pipeline: Any) -> bool:
-    """Return whether its latents are patches of 2 x 2 latent pixels of the VAE (Flux.2)."""
+    """Return whether its latents are patches of 2 x 2 latent pixels of the VAE (Ernie-Image).
+
+    Where they are packed too (Flux.2), they are recorded as the VAE has them.
+    """
     vae = autoencoder(pipeline)
-    if not hasattr(vae, "bn"):
+    if not hasattr(vae, "bn") or hasattr(pipeline, "_unpatchify_latents") and _packs(pipeline):
         return False
     channels = getattr(next(iter(networks(pipeline).values())), "config", {}).get("in_channels")
     return bool(channels == 4 * vae.config.latent_channels)
+
+
+def _packs(pipeline: Any) -> bool:
+    return hasattr(pipeline, "_unpack_latents_with_ids")
 
 
 def vae_factor(pipeline: Any) -> int:

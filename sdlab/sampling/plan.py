@@ -180,7 +180,8 @@ def _check_steps(model: Model, experiment: Experiment, found: Course) -> None:
     """Raise before the first step what a scheduler would raise in a later one; tried once each."""
     if found.scheduler is None:
         return
-    if str(found.scheduler.config.get("variance_type")).startswith("learned"):
+    learned = str(found.scheduler.config.get("variance_type")).startswith("learned")
+    if learned and not model.plain:
         return  # it asks the network for more than noise; the pipeline knows how to hand it on
     x, tried = experiment, _TRIED.setdefault(model, set())
     settings = (x.solver, x.solver_options, x.curve, x.curve_options, x.num_steps, x.eta)

@@ -59,7 +59,7 @@ def test_a_broken_model_is_explained_and_the_old_one_serves_on(new_page, open_fo
     page.get_by_label("Hub id, folder or .safetensors file", exact=True).fill(
         str(tmp_path / "broken.safetensors")
     )
-    page.get_by_role("button", name="Load").click()
+    page.get_by_role("button", name="Load", exact=True).click()
     expect(page.get_by_text("could not be loaded")).to_be_visible(timeout=SECONDS)
     healthy(page)
     form = open_form(steps=2, seed=33)

@@ -35,7 +35,6 @@ CLASSES = (
     "PixArtSigmaPipeline",
     "HunyuanImagePipeline",
     "ZImagePipeline",
-    "StableCascadeCombinedPipeline",
 )
 
 

@@ -37,7 +37,6 @@ BY_HAND = {
 }
 # What is recorded of a run otherwise than step by step, as a warning of the run says.
 SAID = {
-    "StableCascadeCombinedPipeline": "the record ends before evaluation 0",
     "StableDiffusionParadigmsPipeline": "makes no steps by its DDIMParallelScheduler",
 }
 
