@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: run test check lint types unit e2e bench clean
+.PHONY: run test check lint types unit every e2e bench clean
 
 run: $(VENV)/.run-stamp
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
@@ -13,7 +13,7 @@ run: $(VENV)/.run-stamp
 test: lint types unit
 
 check: lint types
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m 'not slow and not every'
 
 lint: $(VENV)/.dev-stamp
 	$(BIN)/ruff check .
@@ -26,7 +26,10 @@ types: $(VENV)/.dev-stamp
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev-stamp
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m 'not every'
+
+every: $(VENV)/.dev-stamp
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m every
 
 e2e: $(VENV)/.dev-stamp
 	$(BIN)/python -m pytest tests/e2e

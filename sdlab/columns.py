@@ -37,12 +37,12 @@ STATISTICS: Columns = {
     "x0_pred_max": ("latent", "greatest value of the predicted clean latent"),
     "eps_cond_norm": (
         "latent",
-        "Euclidean norm of the predicted noise given the prompt; missing where a pipeline's halves"
-        " cannot be told",
+        "Euclidean norm of the predicted noise given the prompt, with flow matching of the"
+        " velocity; missing where a pipeline's halves cannot be told",
     ),
     "eps_uncond_norm": (
         "latent",
-        "Euclidean norm of the predicted noise given the negative prompt; missing without CFG",
+        "the same given the negative prompt; missing without CFG",
     ),
     "guidance_norm": ("latent", "norm of eps_cond - eps_uncond; missing without CFG"),
     "cosine": ("", "cosine between eps_cond and eps_uncond; missing without CFG"),

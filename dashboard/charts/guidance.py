@@ -1,4 +1,7 @@
-"""What guidance does: the norms of both noise predictions, of their difference, their cosine."""
+"""What guidance does: the norms of both noise predictions, of their difference, their cosine.
+
+With flow matching they are velocities.
+"""
 
 import altair as alt
 import pandas as pd
@@ -16,7 +19,7 @@ def eps_norms(steps: pd.DataFrame, x: str) -> alt.LayerChart:
     long["half"] = long["half"].map(HALVES)
     color = alt.Color("half:N", title="eps", sort=list(HALVES.values()), legend=legend())
     y = alt.Y("norm:Q", title="norm (latent units)", scale=alt.Scale(zero=False))
-    return lines(long, x, y, "Norm of the predicted noise", value_tooltip("norm", "norm"), color)
+    return lines(long, x, y, _what(steps), value_tooltip("norm", "norm"), color)
 
 
 def guidance_norm(steps: pd.DataFrame, x: str) -> alt.LayerChart:
@@ -32,3 +35,8 @@ def cosine(steps: pd.DataFrame, x: str) -> alt.LayerChart:
     frame = require(steps, where_columns("cosine"), "cosine").dropna()
     y = alt.Y("cosine:Q", title="cosine (no unit)", scale=alt.Scale(zero=False))
     return lines(frame, x, y, "Cosine of cond and uncond", value_tooltip("cosine", "cosine"))
+
+
+def _what(steps: pd.DataFrame) -> str:
+    kind = "velocity" if "flow_time" in steps else "noise"
+    return f"Norm of the predicted {kind}"

@@ -32,7 +32,8 @@ class Evaluation(NamedTuple):
         x_t: The latents; None where their noise level is not known.
         x0_pred: The clean latents predicted; None with x_t.
         halves: The network's outputs.
-        eps: Noise predictions given the prompt and the negative prompt.
+        eps: Noise predictions given the prompt and the negative prompt; with flow matching the
+            velocities, because at t = 1 the noise is x_t whatever the network says.
         pictures: Whether tensors are laid out as pictures; else in one column.
     """
 
@@ -161,9 +162,9 @@ class StepReader:
         x_t, output = layout.pictures(x), layout.pictures(given)
         cond, uncond = (None if y is None else layout.pictures(y) for y in halves[:2])
         x0_pred, _ = predictions(schedule, x_t, sigma, output)
-        eps = [
-            None if y is None else predictions(schedule, x_t, sigma, y)[1] for y in (cond, uncond)
-        ]
+        eps = [cond, uncond]
+        if not self.flow:
+            eps = [None if y is None else predictions(schedule, x_t, sigma, y)[1] for y in eps]
         own = halves._replace(cond=cond, uncond=uncond)
         known = layout.known
         return Evaluation(step, time, sigma, x_t, x0_pred, own, (eps[0], eps[1]), known)

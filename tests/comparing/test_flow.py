@@ -26,11 +26,11 @@ def result(model):
         model,
         entrants=["euler", "heun", EULER],
         prompts=["a red car"],
-        seeds=(0, 1),
+        seeds=(0,),
         budget=4,
         more_budgets=(8,),
         guidance_scale=3.0,
-        reference_steps=32,
+        reference_steps=16,
         width=64,
         height=64,
     )

@@ -7,6 +7,7 @@ import torch
 
 from sdlab.sampling.joining import Apart, alone_because, join, part, rows
 from sdlab.sampling.pipeline_process import intercepting, pipeline_process
+from tests.zoo.chosen import cases
 from tests.zoo.pipelines import NETWORKS, RUNS, build
 
 PROMPTS = ("a red car", "a red bench", "a red beach")  # of one length
@@ -17,12 +18,6 @@ APART = {
 }
 TOLERANCE = 1e-4  # of the largest number
 LOOSE = {"Kandinsky3Img2ImgPipeline": 1e-3}  # by rounding: 5e-13 in float64
-# What makes pictures of a million pixels whatever it is asked for, or has gradients to find.
-SLOW = ("QwenImageEdit", "QwenImageLayered", "JoyImageEditPipeline", "HiDream", "Kandinsky5I2I")
-SLOW += ("Kandinsky5T2I", "LongCatImageEdit", "StableDiffusionAttend", "StableDiffusionPix2PixZero")
-CASES = [
-    pytest.param(name, marks=pytest.mark.slow) if name.startswith(SLOW) else name for name in RUNS
-]
 
 
 def own(pipe):
@@ -81,7 +76,7 @@ def drive(processes, reals):
     return [ends[number] for number in range(len(processes))], joined, apart
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", cases(RUNS))
 def test_alone_bit_for_bit_and_together_within_rounding(name):
     pipe, arguments = build(name)
     want = [plain(pipe, arguments, number) for number in range(3)]

@@ -5,9 +5,8 @@ import pytest
 
 import sdlab
 from sdlab.sampling.plan import plan
-from tests.sampling.test_every_pipeline import CASES
 from tests.zoo.experiments import NotAsked, by_hand, experiment
-from tests.zoo.pipelines import build
+from tests.zoo.pipelines import RUNS, build
 
 # What no experiment holds, so that the pipeline is called by hand only.
 BY_HAND = {
@@ -35,6 +34,13 @@ BY_HAND = {
     "WanVideoToVideoPipeline": "prompt_embeds",
     "StableDiffusionPix2PixZeroPipeline": "source_embeds",
 }
+# What makes pictures of a million pixels whatever it is asked for, or has gradients to find.
+LARGE = ("QwenImageEdit", "QwenImageLayered", "JoyImageEditPipeline", "HiDream", "Kandinsky5I2I")
+LARGE += ("Kandinsky5T2I", "LongCatImageEdit", "StableDiffusionAttend")
+LARGE += ("StableDiffusionPix2PixZero",)
+CASES = [
+    pytest.param(name, marks=pytest.mark.every) if name.startswith(LARGE) else name for name in RUNS
+]
 # What is recorded of a run otherwise than step by step, as a warning of the run says.
 SAID = {
     "StableDiffusionParadigmsPipeline": "makes no steps by its DDIMParallelScheduler",

@@ -1,0 +1,64 @@
+"""Which classes of the zoo are tried whenever the tests run; the others are marked ``every``."""
+
+import pytest
+
+# The most used, and one of each way of guiding, packing, noising and reading words.
+OFTEN = {
+    "AuraFlowPipeline",
+    "BriaPipeline",
+    "ChromaPipeline",
+    "CogView3PlusPipeline",
+    "CogView4Pipeline",
+    "ErnieImagePipeline",
+    "Flux2KleinPipeline",
+    "Flux2Pipeline",
+    "FluxControlNetPipeline",
+    "FluxFillPipeline",
+    "FluxImg2ImgPipeline",
+    "FluxInpaintPipeline",
+    "FluxKontextPipeline",
+    "FluxPipeline",
+    "HunyuanDiTPipeline",
+    "HunyuanImagePipeline",
+    "IFPipeline",
+    "Kandinsky3Pipeline",
+    "KandinskyV22CombinedPipeline",
+    "KandinskyV22Pipeline",
+    "KolorsPipeline",
+    "LTXPipeline",
+    "LatentConsistencyModelPipeline",
+    "Lumina2Pipeline",
+    "LuminaPipeline",
+    "PixArtAlphaPipeline",
+    "PixArtSigmaPipeline",
+    "QwenImageControlNetPipeline",
+    "QwenImageImg2ImgPipeline",
+    "QwenImagePipeline",
+    "SanaPipeline",
+    "SanaSprintPipeline",
+    "StableCascadeCombinedPipeline",
+    "StableDiffusion3ControlNetPipeline",
+    "StableDiffusion3Img2ImgPipeline",
+    "StableDiffusion3InpaintPipeline",
+    "StableDiffusion3PAGPipeline",
+    "StableDiffusion3Pipeline",
+    "StableDiffusionControlNetPipeline",
+    "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
+    "StableDiffusionInstructPix2PixPipeline",
+    "StableDiffusionPAGPipeline",
+    "StableDiffusionPipeline",
+    "StableDiffusionXLControlNetPipeline",
+    "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLInpaintPipeline",
+    "StableDiffusionXLPipeline",
+    "WanPipeline",
+    "ZImagePipeline",
+}
+
+
+def cases(names):
+    """Return test parameters of classes, those not in ``OFTEN`` marked."""
+    return [
+        name if name in OFTEN else pytest.param(name, marks=pytest.mark.every) for name in names
+    ]
