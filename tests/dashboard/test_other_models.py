@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import time
 
 import pytest
@@ -103,6 +104,7 @@ def test_a_run_shows_its_maps(kind, open_page):
     assert "No attention of this run could be read. Its attention is not read." in [
         read(e) for e in at.info
     ]
+    shutil.rmtree(lab().runs / run)  # other tests open all runs of this folder
 
 
 def left_out(folder, why):
