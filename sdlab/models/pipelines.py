@@ -214,14 +214,10 @@ def is_patched(pipeline: Any) -> bool:
     Where they are packed too (Flux.2), they are recorded as the VAE has them.
     """
     vae = autoencoder(pipeline)
-    if not hasattr(vae, "bn") or hasattr(pipeline, "_unpatchify_latents") and _packs(pipeline):
+    if not hasattr(vae, "bn") or hasattr(pipeline, "_unpack_latents_with_ids"):
         return False
     channels = getattr(next(iter(networks(pipeline).values())), "config", {}).get("in_channels")
     return bool(channels == 4 * vae.config.latent_channels)
-
-
-def _packs(pipeline: Any) -> bool:
-    return hasattr(pipeline, "_unpack_latents_with_ids")
 
 
 def vae_factor(pipeline: Any) -> int:

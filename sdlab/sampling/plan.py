@@ -103,7 +103,8 @@ def plan(model: Model, experiment: Experiment) -> Plan:
     check_size(experiment)
     if experiment.fast:
         check_fast(model)
-    wanted = experiment.pictures or any(getattr(experiment, name) for name in (*TEXTS, *NUMBERS))
+    further = [getattr(experiment, name) for name in (*TEXTS, *NUMBERS)]
+    wanted = experiment.pictures or any(value is not None for value in further)  # 0 is a wish too
     if not model.plain or wanted or experiment.pipeline_options:
         return _plan_pipeline(model, experiment)
     shape = _shape(model, experiment)

@@ -234,6 +234,8 @@ REFUSED = [
     (flow.sd3, {"pipeline_options": {"generator": 2}}, "experiment field 'seed'"),
     (flow.sd3, {"solver": "DEISMultistepScheduler"}, "cannot sample flow matching"),
     (make_pipeline, {"prompt_2": "a dog"}, "no prompt_2"),
+    (make_pipeline, {"prompt_2": ""}, "no prompt_2"),
+    (make_pipeline, {"true_cfg_scale": 0.0}, "no true_cfg_scale"),
     (tiny.inpaint_nine, {}, "image="),
     (tiny.controlnet, {}, "control_image="),
     (make_pipeline, {"image": PICTURE, "width": 64}, "takes the size of its picture"),
