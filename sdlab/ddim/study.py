@@ -5,7 +5,6 @@ It is a computation that can be watched and cancelled (``sdlab.work``).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -81,7 +80,6 @@ def there_and_back(
     start: int = 0,
     inject: float = 0.0,
     by_step: bool = False,
-    denoisers: "Callable[[str], Denoise] | None" = None,
 ) -> Work[ThereAndBack]:
     """Invert latents and regenerate them; yields after every network evaluation.
 
@@ -94,7 +92,6 @@ def there_and_back(
         inject: With ``edit``: part of the steps, 0 ... 1, in which the attention of the words that
             both captions share is held (see ``prompt_to_prompt``).
         by_step: Whether to measure each step by itself too, one more evaluation for each.
-        denoisers: A caption -> (x, level) -> x0_pred; by default the model under it.
 
     Raises:
         ValueError: If an option is not valid, the latents do not fit, or ``start`` is no step.
@@ -106,7 +103,7 @@ def there_and_back(
         raise ValueError(f"start must be a step, from 0 to {steps - 1}, got {start}.")
     total = settings.evaluations(start, by_step)
     x0 = latents.to(model.device).float()
-    words = denoisers or _guided(model, settings)
+    words = _guided(model, settings)
     denoise = words(settings.prompt)
     up = inverting(denoise, x0, sigmas, settings.method, ways)
     inversion = yield from counted(up, 0, total)
@@ -140,7 +137,6 @@ def round_trips(
     methods: Sequence[str],
     steps: Sequence[int],
     guidances: Sequence[float],
-    denoisers: "Callable[[DdimSettings, str], Denoise] | None" = None,
 ) -> Work[pd.DataFrame]:
     """Go there and back by every method; yields after every network evaluation.
 
@@ -151,7 +147,6 @@ def round_trips(
         methods: Of ``schemes.METHODS``.
         steps: Numbers of steps, each with each method.
         guidances: Guidance scales, each with each of these.
-        denoisers: Settings and a caption -> (x, level) -> x0_pred; see ``there_and_back``.
 
     Returns:
         Columns ``method``, ``num_steps``, ``guidance_scale``, ``rmse`` (of the latents, relative),
@@ -165,8 +160,7 @@ def round_trips(
     trips = [settings.with_(**dict(zip(names, case, strict=True))) for case in cases]
     total, done, rows = sum(trip.evaluations() for trip in trips), 0, []
     for case, trip in zip(cases, trips, strict=True):
-        words = partial(denoisers, trip) if denoisers else None
-        going = there_and_back(model, latents, trip, denoisers=words)
+        going = there_and_back(model, latents, trip)
         outcome = yield from counted(going, done, total)
         done += trip.evaluations()
         rows.append((*case, outcome.rmse, outcome.likeness.psnr, outcome.likeness.ssim))

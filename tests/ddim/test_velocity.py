@@ -148,22 +148,12 @@ class TestOnATinyStableDiffusion3:
         model = Model(pipe, name="tiny")
         x0 = 0.5 * torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(1))
         settings = DdimSettings("a car", method="fixed_point", num_steps=4)
-        asked = []
-
-        def denoisers(caption):
-            asked.append(caption)
-            return denoiser_of(self.velocity(pipe, len(asked)))
-
-        outcome = finish(there_and_back(model, x0, settings, denoisers=denoisers), None)
-        assert outcome.rmse < 1e-3 and asked == ["a car"]
+        outcome = finish(there_and_back(model, x0, settings), None)
+        assert outcome.rmse < 1e-3
         assert outcome.errors["flow_time"].iloc[0] == 1
-        edited = finish(
-            there_and_back(model, x0, settings, edit="a bus", by_step=True, denoisers=denoisers),
-            None,
-        )
-        assert edited.rmse > outcome.rmse and asked[1:] == ["a car", "a bus"]
+        edited = finish(there_and_back(model, x0, settings, edit="a bus", by_step=True), None)
+        assert edited.rmse > outcome.rmse
         assert len(edited.step_errors) == 4
-        assert finish(there_and_back(model, x0, settings), None).rmse < 1e-3  # by its pipeline
 
 
 def test_a_path_that_is_none_is_named():
