@@ -2,11 +2,11 @@
 and what the engine costs over the plain call.
 
 Run: python benchmarks/pipelines.py [--quick] [--json] [--device cuda] [--write]
-     [--only table gain overhead large]
+     [--only table gain own overhead large]
 
 The table is made with tiny pipelines of random weights, on the CPU; --write puts it into
 docs/pipelines.md. --quick tries each fourth class, times Stable Diffusion 1.5's size at 64x64 only,
-and leaves out SDXL's.
+and leaves out SDXL's. "own" is why Stable Diffusion 1 and 2 keep a loop of sdlab's own.
 """
 
 import resource
@@ -28,7 +28,7 @@ from sdlab.sampling.plan import plan
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/pipelines.md"
-PARTS = ("table", "gain", "overhead", "large")
+PARTS = ("table", "gain", "own", "overhead", "large")
 HEAD = """# Pipelines
 
 Every pipeline class of diffusers {version} that draws pictures from words, from a picture or inside
@@ -194,6 +194,36 @@ def measure_gain(report, quick):
         )
 
 
+def by_pipeline(asked):
+    """Return a plain Stable Diffusion experiment that is run by its pipeline's own call."""
+    return asked.with_(pipeline_options={"clip_skip": None})
+
+
+def measure_own(report, quick):
+    """The embedded model's runs by its pipeline's call over sdlab's own loop, alone and eight."""
+    model = sdlab.load()
+    asked = sdlab.Experiment(
+        prompt="a red car on grass",
+        solver="DDIMScheduler",
+        num_steps=5 if quick else 20,
+        guidance_scale=4.0,
+    )
+    for count in (1, 8):
+        many = [asked.with_(seed=seed) for seed in range(count)]
+        turned = [by_pipeline(one) for one in many]
+        assert plan(model, turned[0]).call is not None
+        functions = {
+            "own": partial(sdlab.run_many, model, many),
+            "pipeline": partial(sdlab.run_many, model, turned),
+        }
+        pairs = zip(*(make() for make in functions.values()), strict=True)
+        apart = sum(not np.array_equal(np.asarray(a.image), np.asarray(b.image)) for a, b in pairs)
+        times = interleaved(functions, 1 if quick else 7)
+        name = f"embedded model, {count} at once"
+        report.add(f"{name}: pipeline's call / own loop", ratio(times, "pipeline", "own"))
+        report.add(f"{name}: pictures that differ", apart, goal="<= 0")
+
+
 def plain(model, asked):
     """Call a model's pipeline as people do."""
     pipe = model.pipeline
@@ -218,7 +248,7 @@ def measure_overhead(report, device, quick):
         width=side,
         height=side,
     )
-    turned = asked.with_(pipeline_options={"clip_skip": None})  # by the pipeline's own call
+    turned = by_pipeline(asked)
     assert plan(model, turned).call is not None
     functions = {
         "plain": partial(plain, model, asked),
@@ -273,13 +303,15 @@ def main():
     report = Report(__doc__, options)
     report.head()
     given = report.arguments
-    parts = given.only or (PARTS[:3] if given.quick else PARTS)
+    parts = given.only or (PARTS[:-1] if given.quick else PARTS)
     if "large" in parts:  # first, so that its peak is its own
         measure_large(report, given.device)
     if "table" in parts:
         measure_table(report, given.quick, given.write)
     if "gain" in parts:
         measure_gain(report, given.quick)
+    if "own" in parts:
+        measure_own(report, given.quick)
     if "overhead" in parts:
         measure_overhead(report, given.device, given.quick)
     report.close()
