@@ -18,7 +18,7 @@ from dashboard.charts.base import (
 )
 from dashboard.charts.many import legend_height, many_lines
 
-HEIGHTS = {"level": 460, "ratio": 260}
+HEIGHTS = {"level": 420, "ratio": 300}
 Y_AXES = ("sigma", "log-SNR", "alpha_bar", "timestep")
 X_AXES = ("step", "timestep", "NFE")
 TIME = "flow time"
@@ -54,6 +54,11 @@ def dash(curve: str | None) -> list[int]:
         return [1, 0]
     known = _CURVES.index(curve) if curve in _CURVES else crc32(curve.encode()) % len(_DASHES)
     return list(_DASHES[known])
+
+
+def drawn_columns(x: str, y: str) -> tuple[str, str, str]:
+    """Return the columns that the charts draw on these axes, the step ratio's the last."""
+    return _PLACES[x][0], _FIELDS[y][0], "ratio"
 
 
 def levels(

@@ -13,6 +13,7 @@ from dashboard.widgets.lint_choice import wants_lint
 from dashboard.widgets.sampler_rows import Row, parse_row
 
 SEVERITIES = ("error", "warning", "note")
+NAMED = 3
 _COLORS = {
     "error": "light-dark(#c01c28, #ff8a8a)",
     "warning": "light-dark(#9a5b00, #ffb454)",
@@ -75,7 +76,7 @@ def lint_panel(
             default=["error", "warning"],
             key=f"{page}.severity",
         )
-        grouped = bound().segmented_control("By", ("sampler", "rule"), key=f"{page}.by")
+        grouped = bound().segmented_control("By", ("rule", "sampler"), key=f"{page}.by")
         csv_button(table, "lint", f"{page}.csv_lint", "Findings (CSV)")
     told = [f"{counts.get(k, 0)} {k}{'' if counts.get(k, 0) == 1 else 's'}" for k in SEVERITIES]
     st.caption(f"Found: {', '.join(told)}. Open one for its reason, what to do, and the source.")
@@ -104,15 +105,29 @@ def _by_rule(table: pd.DataFrame, labels: dict[str, str], colors: dict[str, str]
     out = []
     for rank in SEVERITIES:
         for _, rows in table[table["severity"] == rank].groupby("rule", sort=False):
-            first = _findings(rows)[0]
-            where = "".join(
-                f'<li><span class="dot" style="background:{colors[labels[row.sampler]]}"></span>'
-                f"{html.escape(labels[row.sampler])}: {html.escape(row.message)}</li>"
-                for row in _findings(rows)
+            said = "".join(
+                f"<li>{_dotted(same, labels, colors)}: {html.escape(str(message))}</li>"
+                for message, same in rows.groupby("message", sort=False)
             )
-            said = f"{first.explanation} ({len(rows)})"
-            out.append(_finding(first, said, details, f"<ul>{where}</ul>"))
+            first = _findings(rows)[0]
+            names = [labels[text] for text in rows["sampler"].unique()]
+            what = f"{first.explanation} {_some(names)}"
+            out.append(_finding(first, what, details, f"<ul>{said}</ul>"))
     return f'<div class="lint">{"".join(out)}</div>'
+
+
+def _dotted(rows: pd.DataFrame, labels: dict[str, str], colors: dict[str, str]) -> str:
+    """Return the samplers of findings, each with its colour."""
+    names = [labels[text] for text in rows["sampler"].unique()]
+    return ", ".join(
+        f'<span class="dot" style="background:{colors[name]}"></span>{html.escape(name)}'
+        for name in names
+    )
+
+
+def _some(names: list[str]) -> str:
+    """Return which samplers a rule found, of many how many."""
+    return f"({', '.join(names)})" if len(names) <= NAMED else f"({len(names)} samplers)"
 
 
 def _findings(rows: pd.DataFrame) -> list[Any]:

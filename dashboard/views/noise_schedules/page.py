@@ -1,5 +1,6 @@
 """The Noise schedules page: which samplers, on which axes; charts, findings, table."""
 
+import html
 from typing import Any
 
 import pandas as pd
@@ -7,9 +8,15 @@ import streamlit as st
 
 from dashboard.charts import schedules as charts
 from dashboard.charts.base import MAX_ROWS
+from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, plain, sentence, show_error
+from dashboard.views.noise_schedules.coinciding import (
+    coinciding,
+    first_of_each_step,
+    one_line_each,
+)
 from dashboard.views.noise_schedules.config import (
     IN_FORCE,
     chosen_config,
@@ -25,6 +32,13 @@ from dashboard.widgets.sampler_rows import Row
 from sdlab.noise.flow import is_flow
 
 MOST_ROWS = 60
+TABS = ("What lint says", "Step ratio", "Table")
+HOW_TO_READ = (
+    "With Shift, several names. A sampler has the same colour on every page; dashes show the "
+    "curve. Samplers share a line if their noise levels agree to four figures. Grey is the "
+    "training schedule in even steps. Names in small letters are sdlab's solvers; Euler is "
+    "diffusers' EulerDiscreteScheduler, and so on."
+)
 _COLUMNS = [
     "sampler", "step", "evaluation", "timestep", "sigma", "log_snr", "alpha_bar", "ratio",
 ]  # fmt: skip
@@ -43,29 +57,42 @@ def noise_schedules(page: str) -> None:
         tokens = chosen_tokens(page, config)
         with place:
             texts, num_steps = _who(page, _fitting(catalogue, config), is_flow(config))
-        x, y, log, behind = _axes(page, is_flow(config))
+        x, y, log, behind, every = _axes(page, is_flow(config))
     rows, frame = _courses(texts, num_steps, config, tokens)
     if not rows:
         st.info("Choose a sampler above, or press a preset.", icon=":material/show_chart:")
         return
-    colors, dashes = rows_.styles(rows)
     with explained():
+        drawn = frame if every else first_of_each_step(frame)
+        groups = coinciding(drawn, charts.drawn_columns(x, y))
+        looks = rows_.styles(rows)
         training = training_table(behind, config, num_steps)
-        drawn = rows_.thinned(frame, MAX_ROWS - len(training) - 2 * len(rows))
-        _chart(charts.levels(drawn, training, x, y, log, colors, dashes), f"{y} against {x}")
-        if len(drawn) < len(frame):
-            st.caption(f"{len(drawn):,} of {len(frame):,} points are drawn; the table has all.")
-        _chart(charts.ratios(drawn, x, colors, dashes), f"Step ratio against {x}")
-        st.caption(
-            "Hover to bring one line forward; click names in the legend (with Shift, several) to "
-            "see only those. A sampler has the same colour on every page; dashes show the curve. "
-            "Grey is the training schedule in even steps. Names in small letters are sdlab's "
-            "solvers; Euler is diffusers' EulerDiscreteScheduler, and so on."
-        )
-        st.header("What lint says", anchor=False)
-        lint_panel(page, rows, num_steps, config, colors, tokens)
-        st.header("Table", anchor=False)
-        _table(page, frame)
+        lines, *own = one_line_each(drawn, groups, *looks)
+        thin = rows_.thinned(lines, MAX_ROWS - len(training) - 2 * len(groups))
+        _chart(charts.levels(thin, training, x, y, log, *own), f"{y} against {x}")
+        _say_same(groups, looks[0])
+        if len(thin) < len(lines):
+            st.caption(f"{len(thin):,} of {len(lines):,} points are drawn; the table has all.")
+        lint, ratio, table = st.tabs(TABS)
+        with lint:
+            lint_panel(page, rows, num_steps, config, looks[0], tokens)
+        with ratio:
+            _chart(charts.ratios(thin, x, *own), f"Step ratio against {x}")
+        with table:
+            _table(page, frame)
+
+
+def _say_same(groups: list[list[str]], colors: dict[str, str]) -> None:
+    """Say which samplers share a line, and how to read the chart."""
+    shared = [
+        f'<div><span class="dot" style="background:{colors[names[0]]}"></span>'
+        f"<b>These {len(names)} are the same:</b> {html.escape(', '.join(names))}</div>"
+        for names in groups
+        if len(names) > 1
+    ]
+    if shared:
+        st.html(style(__file__) + f'<div class="same">{"".join(shared)}</div>')
+    st.caption("Hover to bring a line forward; click names to see only those.", help=HOW_TO_READ)
 
 
 def _fitting(catalogue: pd.DataFrame, config: dict[str, Any]) -> pd.DataFrame:
@@ -117,7 +144,7 @@ def _take(key: str, name: str, catalogue: pd.DataFrame, own: list[str]) -> None:
     st.session_state[key] = rows_.preset(name, catalogue, solver)
 
 
-def _axes(page: str, flow: bool) -> tuple[str, str, bool, list[str]]:
+def _axes(page: str, flow: bool) -> tuple[str, str, bool, list[str], bool]:
     own = (charts.TIME,) * flow
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         y = bound().segmented_control("Show", (*own, *charts.Y_AXES), key=f"{page}.y")
@@ -131,7 +158,14 @@ def _axes(page: str, flow: bool) -> tuple[str, str, bool, list[str]]:
             [IN_FORCE],
             key=f"{page}.training",
         )
-    return x, y, log, behind
+        every = bound().toggle(
+            "Every evaluation",
+            False,
+            key=f"{page}.evaluations",
+            help="Solvers such as Heun evaluate the network twice a step, at two noise levels. "
+            "Off, each step shows the level at which it starts; the table has all.",
+        )
+    return x, y, log, behind, bool(every)
 
 
 def _courses(

@@ -6,6 +6,12 @@ import pytest
 
 import sdlab
 from dashboard.charts import schedules
+from dashboard.views.noise_schedules.coinciding import (
+    coinciding,
+    first_of_each_step,
+    group_name,
+    one_line_each,
+)
 from dashboard.views.noise_schedules.config import IN_FORCE, training_names, training_table
 from dashboard.widgets import sampler_rows as schedule_rows
 from dashboard.widgets.sampler_rows import styles
@@ -164,3 +170,22 @@ def test_rows_are_written_as_they_are_read():
 def test_what_is_no_row_is_said(text, message):
     with pytest.raises(ValueError, match=message):
         schedule_rows.parse_row(text)
+
+
+def test_schedules_that_are_the_same_share_a_line():
+    rows, frame = rows_of("DDIMScheduler", "heun + karras", "euler + karras", "DDPMScheduler")
+    starts = first_of_each_step(frame)
+    assert (starts.groupby("series").size() == 9).all()  # one sigma a step, and the end
+    groups = coinciding(starts, schedules.drawn_columns("step", "sigma"))
+    assert ["heun + karras", "euler + karras"] in groups
+    lines, colors, dashes = one_line_each(starts, groups, *styles(rows))
+    assert set(lines["series"]) == set(colors) == set(dashes)
+    assert "heun + karras = euler + karras" in colors
+    assert len(coinciding(frame, schedules.drawn_columns("step", "sigma"))) > len(groups)
+    moved = starts.assign(sigma=starts["sigma"].where(starts["series"] != "DDIM", 1.001))
+    assert ["DDIM"] in coinciding(moved, ["at", "sigma"])
+
+
+def test_a_line_of_many_names_the_first_and_counts_the_rest():
+    assert group_name(["a"]) == "a" and group_name(["a", "b"]) == "a = b"
+    assert group_name(["a", "b", "c", "d"]) == "a = 3 others"

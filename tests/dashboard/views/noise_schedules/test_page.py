@@ -1,6 +1,7 @@
 """The Noise schedules page by AppTest."""
 
 import json
+import re
 
 import pytest
 
@@ -34,7 +35,7 @@ def two(open_page):
 def test_it_opens_with_charts_findings_and_table(page):
     assert [t.value for t in page.title] == ["Noise schedules"]
     assert len(page.get("vega_lite_chart")) == 2
-    assert [h.value for h in page.header] == ["What lint says", "Table"]
+    assert [t.label for t in page.tabs] == ["What lint says", "Step ratio", "Table"]
     assert set(page.dataframe[0].value["sampler"]) == set(DEFAULT)
     assert len(page.get("download_button")) == 2
 
@@ -46,7 +47,7 @@ def test_the_address_holds_every_choice(open_page):
         "schedules.y": "log-SNR",
         "schedules.x": "NFE",
         "schedules.severity": ["note"],
-        "schedules.by": "rule",
+        "schedules.by": "sampler",
         "schedules.config": "zero terminal SNR (v-prediction, trailing)",
     }
     at = open_page("noise_schedules", **params)
@@ -56,6 +57,18 @@ def test_the_address_holds_every_choice(open_page):
     assert table["step"].max() == 9 and table["sigma"].max() > 4000
     assert at.segmented_control(key="schedules.y").value == "log-SNR"
     assert at.pills(key="schedules.severity").value == ["note"]
+
+
+def test_what_coincides_is_one_line_with_its_names(page, open_page):
+    page.button(key="schedules.preset_0").click().run()
+    said = re.findall(r"<b>These (\d+) are the same:</b> ([^<]*)", findings(page))
+    assert said and all(int(count) == len(names.split(", ")) for count, names in said)
+    assert any("EulerDiscrete" not in names and "Euler, " in names for _, names in said)
+    other = ["euler + karras", "heun + karras", "euler + exponential"]
+    at = open_page("noise_schedules", **{ROWS: other})
+    assert "These 2 are the same:</b> euler + karras, heun + karras<" in findings(at)
+    at.toggle(key="schedules.evaluations").set_value(True).run()
+    assert "are the same" not in findings(at) and not at.exception
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -91,8 +104,9 @@ def test_lint_shows_and_hides_kinds_and_groups(two):
     assert "amplitude is left" not in findings(two)
     two.pills(key="schedules.severity").set_value(["note"]).run()
     assert "amplitude is left" in findings(two) and "training went up to" not in findings(two)
-    two.segmented_control(key="schedules.by").set_value("rule").run()
-    assert "(2)" in findings(two) and "arXiv 2305.08891" in findings(two)
+    assert "(DDIM, euler + karras)" in findings(two) and "arXiv 2305.08891" in findings(two)
+    two.segmented_control(key="schedules.by").set_value("sampler").run()
+    assert "(DDIM, " not in findings(two) and findings(two).count("<h4>") == 2
     two.pills(key="schedules.severity").set_value(["error"]).run()
     assert any("Nothing of this kind" in c.value for c in two.caption)
     assert not two.exception
