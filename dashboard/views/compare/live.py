@@ -4,34 +4,26 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from dashboard.components.tiles import Tile, show_tiles
+from dashboard.components.tiles import show_tiles
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, show_error
 from dashboard.shell.model_choice import say_swap
-from dashboard.shell.routes import page_url, picture_url
 from dashboard.shell.state import come_back, session_id, watches
 from dashboard.views.compare.asked_comparisons import ask
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.rows import looks, short_names
-from dashboard.views.compare.run_states import RunState, progress, states
+from dashboard.views.compare.run_states import states
+from dashboard.widgets.run_states import RunState, progress
+from dashboard.widgets.run_tile import run_tile
 from dashboard.widgets.task_panel import cancel_button, readable_seconds
 from dashboard.widgets.ticking_panel import ticking_panel
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.needed_runs import NeededRuns
-from sdlab.experiment.experiment import Experiment
 
 OTHERS = "Others wait for these runs, so they go on without you."
 REFERENCE_COLOR = "#8a90a3"
-_WORDS = {
-    "queued": "waiting",
-    "decoding": "decoding",
-    "saving": "saving",
-    "cancelled": "cancelled",
-    "interrupted": "interrupted: the server stopped",
-    "missing": "not run",
-}
 
 
 def live_panel(page: str, needed: NeededRuns) -> None:
@@ -54,7 +46,7 @@ def _draw(page: str, needed: NeededRuns) -> bool:
         for run in live:
             lab().touch(run, session_id())
     with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_progress"):
-        done, total = progress(found, needed)
+        done, total = progress(found, needed.experiments)
         st.progress(min(1.0, done / max(1, total)), text=_progress_text(found, done, total))
         cancel_button(
             page, needed.id, OTHERS, live, "What is done is kept, and the results are shown for it."
@@ -70,34 +62,12 @@ def draw_tiles(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> 
     labels = [entrant.label for entrant in comparison.entrants]
     names, (colors, _) = short_names(labels), looks(comparison.entrants)
     fine = next(r.fine for r in needed.references if (r.prompt, r.seed) == (prompt, seed))
-    tiles = [_tile("reference", REFERENCE, REFERENCE_COLOR, fine, found[fine.id])]
+    tiles = [run_tile("reference", REFERENCE, REFERENCE_COLOR, fine, found[fine.id])]
     for cell in needed.cells_of(prompt, seed, comparison.budget):
         name, run = names[cell.entrant], cell.experiment
-        tiles.append(_tile(cell.entrant, name, colors[name], run, found[run.id]))
+        tiles.append(run_tile(cell.entrant, name, colors[name], run, found[run.id]))
     label = f"{prompt}, seed {seed}, by sampler"
     show_tiles(tiles, picture_size(comparison), label, f"{page}.tiles")
-
-
-def _tile(id: str, name: str, color: str, run: Experiment, state: RunState) -> Tile:
-    seen = "done" if state.state == "done" else state.preview
-    share = state.evaluation / state.nfe if state.nfe else 0.0
-    at = f"{state.evaluation} of {state.nfe} evaluations"
-    line = at if state.state == "running" else _WORDS.get(state.state, "")
-    if state.state == "done":
-        line = f"{state.nfe} evaluations"
-    what = "Picture" if state.state == "done" else "Preview"
-    return Tile(
-        id=f"{run.id} {id}",
-        name=name,
-        color=color,
-        state=state.state,
-        src=picture_url(run.id, seen) if seen else "",
-        alt=f"{what} by {name} of: {run.prompt}" if seen else "",
-        line=line,
-        error=state.error,
-        share=1.0 if state.state == "done" else share,
-        href=page_url(f"run?id={run.id}") if state.state == "done" else "",
-    )
 
 
 def picture_size(comparison: Comparison) -> tuple[int, int]:

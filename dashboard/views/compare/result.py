@@ -18,11 +18,11 @@ from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.files import files
 from dashboard.views.compare.live import REFERENCE_COLOR, picture_size
 from dashboard.views.compare.rows import looks, short_names
-from dashboard.views.compare.run_states import made_by
 from dashboard.views.compare.sections import show_sections
 from dashboard.views.compare.unfair import say_unfair
 from dashboard.views.compare.viewer import difference_viewer
 from dashboard.widgets.run_stage import SHARED
+from dashboard.widgets.run_states import made_by
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result, open_result, result_path
 from sdlab.runs.reading import MANIFEST
