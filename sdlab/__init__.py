@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sdlab.errors import MemoryLimitError, ModelError, SdlabError, StoreError
     from sdlab.experiment.attention_record import AttentionRecord
     from sdlab.experiment.experiment import Experiment
+    from sdlab.experiment.grid import Grid
     from sdlab.experiment.record import Record
     from sdlab.linting.report import lint
     from sdlab.models.load import load
@@ -49,6 +50,7 @@ _HOMES = {
     "Engine": "sdlab.sampling.engine",
     "Entrant": "sdlab.comparing.entrant",
     "Experiment": "sdlab.experiment.experiment",
+    "Grid": "sdlab.experiment.grid",
     "MemoryLimitError": "sdlab.errors",
     "Model": "sdlab.models.model",
     "ModelError": "sdlab.errors",
@@ -86,6 +88,7 @@ __all__ = [
     "Engine",
     "Entrant",
     "Experiment",
+    "Grid",
     "MemoryLimitError",
     "Model",
     "ModelError",

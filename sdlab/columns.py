@@ -144,6 +144,43 @@ JOINT_ATTENTION: Columns = {
     ),
 }
 
+# One row for each picture of a grid.
+GRID: Columns = {
+    "run": ("", "id of the run"),
+    "column": ("", "place along the first axis, from 0"),
+    "row": ("", "place along the second axis, from 0; 0 if there is none"),
+    "table": ("", "place along the third axis, from 0; 0 if there is none"),
+    "prompt": ("", "what was to be drawn"),
+    "negative_prompt": ("", "what was steered away from"),
+    "seed": ("", "of the start noise"),
+    "solver": ("", "name of `sdlab schedulers`"),
+    "solver_options": ("", "its options as JSON; empty for none"),
+    "curve": ("", "how sigma falls; missing for what the model's config says"),
+    "curve_options": ("", "its options as JSON; empty for none"),
+    "num_steps": ("", "solver steps"),
+    "guidance_scale": ("", "uncond + s (cond - uncond)"),
+    "guidance_rescale": ("", "0 ... 1"),
+    "eta": ("", "share of fresh noise; missing for the solver's own"),
+    "width": ("px", "of the picture"),
+    "height": ("px", "of the picture"),
+    "fast": ("", "whether the network of a float32 model computed in bfloat16"),
+    "strength": ("", "how much of the source picture is drawn anew; missing without one"),
+    "controlnet_conditioning_scale": ("", "the ControlNet's weight; missing without one"),
+    "prompt_2": ("", "the second text encoder's prompt; missing where none was given"),
+    "prompt_3": ("", "the third text encoder's"),
+    "negative_prompt_2": ("", "the second text encoder's negative prompt"),
+    "negative_prompt_3": ("", "the third text encoder's"),
+    "true_cfg_scale": ("", "guidance by a second evaluation; missing for the pipeline's own"),
+    "max_sequence_length": ("", "tokens that are read; missing for the pipeline's own"),
+    "pipeline_options": ("", "further arguments of the pipeline as JSON; empty for none"),
+    "model": ("", "the name under which the model was loaded"),
+    "model_hash": ("", "16 hex digits of its weights; empty while there is no picture"),
+    "nfe": ("", "network evaluations; missing while there is no picture"),
+    "seconds": ("s", "wall time of the run, in which others may have been served too"),
+    "shared": ("", "whether other runs shared its network calls; missing without a picture"),
+    "error": ("", "why there is no picture; empty if there is one"),
+}
+
 TABLES: dict[str, Columns] = {
     "steps": STEPS,
     "channels": CHANNELS,

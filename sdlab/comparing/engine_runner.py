@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdlab.comparing.reference import stored
+from sdlab.runs.manifest import was_shared
 from sdlab.sampling.engine import Engine
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Runs = dict[str, Run | Exception]
 
 
-def engine_runner(model: "Model", save: str | Path | None = None) -> "Runner":
+def engine_runner(model: "Model", save: str | Path | None = None, *, mix: bool = True) -> "Runner":
     """Return a runner that makes runs in one engine, yielding the evaluations done and in all.
 
     A run that fails has its exception in the place of its run.
@@ -28,19 +29,23 @@ def engine_runner(model: "Model", save: str | Path | None = None) -> "Runner":
         model: The loaded model.
         save: The folder of all runs: each run is written there as soon as it is done, and what is
             there already, made by these weights, is not made again. None keeps all in memory.
+        mix: False gives each run its own network calls (see ``Engine``), and makes what is stored
+            from shared ones again.
 
     Raises:
         ValueError: (While it runs) if no run at all can start on this model.
         StoreError: (While it runs) if ``save`` cannot be written to.
     """
-    return partial(_make, model, save)
+    return partial(_make, model, save, mix)
 
 
 def _make(
-    model: "Model", save: str | Path | None, experiments: "Sequence[Experiment]"
+    model: "Model", save: str | Path | None, mix: bool, experiments: "Sequence[Experiment]"
 ) -> "Work[Runs]":
     runs: Runs = {} if save is None else _stored(experiments, save, model.hash)
-    engine = Engine(model)
+    if not mix:
+        runs = {key: run for key, run in runs.items() if not was_shared(run.manifest)}
+    engine = Engine(model, mix=mix)
     jobs = _submit(engine, (x for x in experiments if x.id not in runs), runs)
     if not jobs and not any(not isinstance(run, Exception) for run in runs.values()):
         raise next(error for error in runs.values() if isinstance(error, Exception))

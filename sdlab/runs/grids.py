@@ -1,0 +1,91 @@
+"""Stored grids: which pictures belong together; their runs lie beside them, as any others do."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdlab.columns import GRID
+from sdlab.errors import StoreError
+from sdlab.experiment.grid import Grid
+from sdlab.experiment.spec import OPTIONS
+from sdlab.runs import RUN_ID
+from sdlab.runs.atomic import write_file
+from sdlab.runs.manifest import was_shared
+from sdlab.runs.reading import read_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = ".grids"
+LIMIT = 2**24
+
+
+def save_grid(grid: Grid, root: str | Path) -> Path:
+    """Note a grid in the folder of all runs and return the file; its runs are saved on their own.
+
+    Raises:
+        StoreError: If the disk cannot be written.
+    """
+    text = grid.to_json().encode()
+    path = Path(root).expanduser() / FOLDER / f"{grid.id}.json"
+    return write_file(path, lambda stream: stream.write(text))
+
+
+def open_grid(root: str | Path, grid: str) -> Grid | None:
+    """Return a stored grid by its id, or None if there is none.
+
+    Raises:
+        StoreError: If its file is damaged.
+    """
+    path = Path(root).expanduser() / FOLDER / f"{grid}.json"
+    if not RUN_ID.fullmatch(grid) or not path.is_file():
+        return None
+    try:
+        return Grid.from_dict(json.loads(read_file(path, LIMIT)))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise StoreError(f"{path} cannot be read: {error}. Run the grid again.") from error
+
+
+def grid_table(
+    grid: Grid, manifests: Mapping[str, Mapping[str, Any]], errors: Mapping[str, str] | None = None
+) -> "pd.DataFrame":
+    """Return a table with a row for each picture of a grid, in the grid's order.
+
+    Args:
+        grid: The grid.
+        manifests: Those of its runs, by id; may lack some.
+        errors: Why runs are missing, by id.
+    """
+    import pandas as pd
+
+    rows = [_row(cell.place, cell.experiment, manifests, errors or {}) for cell in grid.cells]
+    return pd.DataFrame(rows, columns=list(GRID))
+
+
+def _row(
+    place: tuple[int, ...],
+    experiment: Any,
+    manifests: Mapping[str, Mapping[str, Any]],
+    errors: Mapping[str, str],
+) -> dict[str, Any]:
+    facts = manifests.get(experiment.id, {})
+    column, row, table = (*place, 0, 0)[:3]
+    fields = experiment.to_dict()
+    model = facts.get("model", {})
+    return {
+        "run": experiment.id,
+        "column": column,
+        "row": row,
+        "table": table,
+        **{name: value for name, value in fields.items() if name in GRID},
+        **{name: json.dumps(fields[name]) if fields.get(name) else "" for name in OPTIONS},
+        "width": facts.get("width", experiment.width),
+        "height": facts.get("height", experiment.height),
+        "fast": experiment.fast,
+        "model_hash": model.get("hash", ""),
+        "nfe": facts.get("nfe"),
+        "seconds": facts["total_ms"] / 1000 if "total_ms" in facts else None,
+        "shared": was_shared(facts) if facts else None,
+        "error": errors.get(experiment.id, ""),
+    }
