@@ -79,8 +79,7 @@ class SolverScheduler(SteppedSolver):
         self._solver.check_options(solver_options or {})
         self._read_config()
         self.order = self._solver.stages
-        steps = curves.fixed_steps(curve, curve_options or {}) or 1
-        curves.make(curve, self.schedule, steps, curve_options or {})  # an invalid curve fails now
+        curves.check_curve(curve, self.schedule, curve_options or {})
         self.num_inference_steps: int | None = None
         self.init_noise_sigma = 1.0
         self.timesteps = torch.arange(num_train_timesteps - 1, -1, -1)

@@ -19,7 +19,6 @@ from diffusers.schedulers.scheduling_utils import (
 
 from sdlab.denoisers.network import at_least_float32
 from sdlab.noise import curves
-from sdlab.noise.curves import fixed_steps
 from sdlab.noise.schedule import FlowTimes
 from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.flow import flow_form
@@ -85,8 +84,8 @@ class FlowSolverScheduler(SteppedSolver):
             raise ValueError(unknown_solver(solver, solvers()))
         self._solver.check_options(solver_options or {})
         self._grid = self._new_grid()
-        if fixed_steps(curve, curve_options or {}) is None:
-            self._along_curve([1.0, 0.1, 0.0], None)  # an invalid curve fails now
+        if curve is not None:
+            curves.check_curve(curve, self._path(None), curve_options or {})
         self.order = self._solver.stages
         self.num_inference_steps: int | None = None
         self.init_noise_sigma = 1.0
@@ -205,17 +204,17 @@ class FlowSolverScheduler(SteppedSolver):
         """Return as many times over the curve, laid over the model's own from 1 down."""
         if self.config.curve is None:
             return times
-        path = FlowTimes(self.config.num_train_timesteps, self._shift(mu))
         options = self.config.curve_options or {}
-        made = curves.make(self.config.curve, path, len(times) - 1, options)
+        made = curves.make(self.config.curve, self._path(mu), len(times) - 1, options)
         found: list[float] = made.tolist()
         return found
 
-    def _shift(self, mu: float | None) -> float:
-        """Return the shift in force."""
-        if not self.config.use_dynamic_shifting or mu is None:
-            return self.shift
-        return mu if self.config.time_shift_type == "linear" else math.exp(mu)
+    def _path(self, mu: float | None) -> FlowTimes:
+        """Return the model's times under the shift in force."""
+        shift = self.shift
+        if self.config.use_dynamic_shifting and mu is not None:
+            shift = mu if self.config.time_shift_type == "linear" else math.exp(mu)
+        return FlowTimes(self.config.num_train_timesteps, shift)
 
     def _scale(self, index: int) -> float:
         return 1.0

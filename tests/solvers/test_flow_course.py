@@ -16,6 +16,7 @@ from sdlab.errors import SchedulerError
 from sdlab.noise.flow import dynamic_mu, is_flow, shifted, sigma_to_time, time_to_sigma
 from sdlab.solvers.course import try_out
 from sdlab.solvers.flow_course import SD3_CONFIG, flow_classes, probe_flow
+from sdlab.solvers.from_diffusers import SD_CONFIG
 from sdlab.solvers.registry import solvers
 
 FLUX_CONFIG = {**SD3_CONFIG, "use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
@@ -133,3 +134,24 @@ def test_times_and_sigmas_are_each_others_inverse():
 def test_what_is_wrong_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("config", [SD3_CONFIG, SD_CONFIG])
+def test_a_formula_is_judged_at_the_steps_that_are_asked_for(config):
+    def along(text):
+        return sdlab.course(
+            "euler", 4, config=config, curve="formula", curve_options={"formula": text}
+        )
+
+    with pytest.raises(ValueError, match="At step 0 of 4"):
+        along("1e5 - u")
+    four_only = "1 - (n - 3)*0.9*u"  # rises for n below 3
+    assert along(four_only).nfe == 4
+    scheduler = sdlab.as_diffusers_scheduler(
+        "euler", curve="formula", curve_options={"formula": four_only}, config=config
+    )
+    scheduler.set_timesteps(4)
+    with pytest.raises(ValueError, match="formula is empty"):
+        sdlab.as_diffusers_scheduler(
+            "euler", curve="formula", curve_options={"formula": ""}, config=config
+        )

@@ -9,7 +9,7 @@ by name: ``curves.karras(10, 0.03, 14.6)``.
 from typing import Any
 
 from sdlab.discovery import import_registering
-from sdlab.noise.curves.making import fixed_steps, make
+from sdlab.noise.curves.making import check_curve, fixed_steps, make
 from sdlab.noise.curves.registry import CURVES, Curve, arrange, curve, describe, find, names
 from sdlab.noise.spacings import SPACINGS, spaced_timesteps
 
@@ -18,6 +18,7 @@ __all__ = [
     "OWN",
     "SPACINGS",
     "Curve",
+    "check_curve",
     "curve",
     "describe",
     "find",

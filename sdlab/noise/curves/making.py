@@ -11,6 +11,7 @@ from sdlab.bounds import check, check_steps
 from sdlab.errors import unknown
 from sdlab.noise import custom
 from sdlab.noise.curves.registry import GIVEN, Curve, find
+from sdlab.noise.formula import parse
 from sdlab.noise.schedule import Array, FlowTimes, NoiseSchedule
 from sdlab.plain import plain
 
@@ -19,6 +20,21 @@ def fixed_steps(name: str | None, options: Mapping[str, Any]) -> int | None:
     """Return the only number of steps that a curve can have, or None if any will do."""
     values = options.get("sigmas") if name == "sigmas" else None
     return len(values) - 1 if isinstance(values, (list, tuple, np.ndarray)) else None
+
+
+def check_curve(name: str | None, schedule: NoiseSchedule, options: Mapping[str, Any]) -> None:
+    """Refuse a curve that is wrong in any number of steps.
+
+    A formula may have ``n``, so its values are judged by ``make``, of as many steps as are asked.
+
+    Raises:
+        ValueError: As ``make``.
+    """
+    if name != "formula":
+        make(name, schedule, fixed_steps(name, options) or 2, options)
+        return
+    _check_options(name, find(name), options)
+    parse(options[name])
 
 
 def make(
