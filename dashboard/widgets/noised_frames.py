@@ -120,4 +120,4 @@ def _picture(x: "Tensor", room: Darkroom) -> Image.Image:
         return to_picture(x)
     if room.decoded:
         return lab().ask(lambda model: model.decode(x), room.model, session_id())
-    return lab().ask(lambda model: model.preview(x, model.vae_factor), room.model, session_id())
+    return lab().ask(lambda model: model.preview(x), room.model, session_id())

@@ -182,7 +182,7 @@ class HeldModel:
 
         assert self.model is not None
         try:
-            return self.model.preview(latents, self.model.vae_factor)
+            return self.model.preview(latents)
         except ModelError:
             return false_colour(latents)
 

@@ -27,18 +27,21 @@ class LinearPreview:
     Attributes:
         weight: float64 [C + 1, 3]; the last row is the offset. RGB in [-1, 1].
         r2: Share of the decoder's variance that the map explains, on the pictures it was fitted to.
+        factor: The VAE's pixels per latent pixel, per side.
     """
 
     weight: NDArray[np.float64]
     r2: float
+    factor: int = 8
 
-    def __call__(self, latents: "Tensor", scale: int = 8) -> Image.Image:
+    def __call__(self, latents: "Tensor", scale: int | None = None) -> Image.Image:
         """Return the preview of one latent, enlarged by ``scale`` with nearest neighbour.
 
         Args:
             latents: [1, C, h, w] or [C, h, w], after the VAE's scaling.
-            scale: Pixels per latent pixel; 8 gives the picture's own size.
+            scale: Pixels per latent pixel; the picture's own size if not given.
         """
+        scale = self.factor if scale is None else scale
         values = latents.detach().float().cpu().numpy().astype(np.float64)
         values = values.reshape(values.shape[-3:])
         rgb = np.moveaxis(values, 0, -1) @ self.weight[:-1] + self.weight[-1]
@@ -72,4 +75,5 @@ def fit_preview(vae: "Vae", factor: int) -> LinearPreview:
     inputs = np.column_stack([inputs, np.ones(len(inputs))])
     weight, *_ = np.linalg.lstsq(inputs, targets, rcond=None)
     residual = ((targets - inputs @ weight) ** 2).sum()
-    return LinearPreview(weight, float(1 - residual / ((targets - targets.mean(0)) ** 2).sum()))
+    spread = ((targets - targets.mean(0)) ** 2).sum()
+    return LinearPreview(weight, float(1 - residual / spread), factor)

@@ -77,7 +77,8 @@ def test_the_latents_page_works_with_it(name):
     assert (found.scaling_factor is None) == (name in ("Flux2Pipeline", "WanPipeline"))
     assert len(channel_maps(trip.latents)) == model.latent_channels
     assert model.preview.weight.shape == (model.latent_channels + 1, 3)
-    assert model.preview(trip.latents, model.vae_factor).size == (side, side)
+    assert model.preview(trip.latents).size == (side, side)
+    assert model.preview(trip.latents, 1).size == (4, 4)
 
 
 def scales():
