@@ -25,14 +25,6 @@ PROMPTS = {
 }
 ENCODERS = "For the model's {} text encoder; empty: the same as the first."
 STRENGTH = 0.6
-# Arguments that an experiment has in fields of its own, or that the engine decides.
-OTHERWISE = frozenset(
-    "callback callback_on_step_end callback_on_step_end_tensor_inputs callback_steps eta generator "
-    "guidance_rescale guidance_scale height mu negative_prompt num_images_per_prompt "
-    "num_inference_steps num_videos_per_prompt output_type prompt return_dict sigmas timesteps "
-    "width".split()
-)
-NO_PLAIN_VALUES = ("embeds", "image", "kwargs", "latents")
 _OWN = "the pipeline's own"
 
 
@@ -75,13 +67,14 @@ def pipeline_controls(
         ValueError: If what was typed is no option.
     """
     named = {name for name in PipelineFields.LATER if given(f"{page}.{name}")}
-    takes = model.inputs if model else frozenset(named)
-    _say_left_out(named - taken(takes), model)
-    if not taken(takes):
+    takes = model.inputs & set(PipelineFields.LATER) if model else frozenset(named)
+    _say_left_out(named - takes, model)
+    if not takes:
         return {}
-    with st.expander(_label(taken(takes)), key=f"{page}.pipeline", expanded=bool(named)):
-        form = Form(page, taken(takes), _size(page, takes, model, width, height))
-        return {**_pictures(form), **_control(form), **_words(form), **_rest(form, takes)}
+    with st.expander(_label(takes), key=f"{page}.pipeline", expanded=bool(named)):
+        form = Form(page, takes, _size(page, takes, model, width, height))
+        further = model.options if model else ()
+        return {**_pictures(form), **_control(form), **_words(form), **_rest(form, further)}
 
 
 def address_of(spec: PipelineFields) -> dict[str, str]:
@@ -100,20 +93,6 @@ def address_of(spec: PipelineFields) -> dict[str, str]:
     if spec.source_pictures:
         texts["fit"] = "false"
     return {name: text for name, text in texts.items() if text}
-
-
-def taken(inputs: frozenset[str]) -> frozenset[str]:
-    """Return which of the experiment's fields a pipeline with these arguments takes."""
-    found = inputs & set(PipelineFields.LATER)
-    if "controlnet_conditioning_scale" in inputs:
-        found |= {"control_image"}
-    return frozenset(found | {"pipeline_options"} if further(inputs) else found)
-
-
-def further(inputs: frozenset[str]) -> list[str]:
-    """Return the plain arguments of a pipeline that an experiment has no field for."""
-    rest = inputs - OTHERWISE - set(PipelineFields.LATER)
-    return sorted(name for name in rest if not any(part in name for part in NO_PLAIN_VALUES))
 
 
 def _label(takes: frozenset[str]) -> str:
@@ -213,7 +192,7 @@ def _words(form: Form) -> dict[str, Any]:
     return values
 
 
-def _rest(form: Form, inputs: frozenset[str]) -> dict[str, Any]:
+def _rest(form: Form, further: tuple[str, ...]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if form.has("true_cfg_scale"):
         values["true_cfg_scale"] = bound().number_input(
@@ -238,7 +217,7 @@ def _rest(form: Form, inputs: frozenset[str]) -> dict[str, Any]:
             placeholder=_OWN,
         )
     if form.has("pipeline_options"):
-        names = ", ".join(further(inputs))
+        names = ", ".join(further)
         text = bound().text_input(
             "Pipeline options",
             key=form.key("pipeline_options"),

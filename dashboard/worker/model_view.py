@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from sdlab.models.model import Model
 
-_TASKS = {"text": "from words", "image": "after a picture", "inpaint": "inside a mask"}
-
 
 def describe(model: "Model", decodes_fast: bool) -> ModelView:
     """Return the view of a model.
@@ -20,6 +18,8 @@ def describe(model: "Model", decodes_fast: bool) -> ModelView:
         model: The loaded model.
         decodes_fast: Whether its VAE is quick enough for previews.
     """
+    from sdlab.attention.planning import unread
+
     config: Any = model.pipeline.scheduler.config
     predicts = "velocity" if model.path == "flow" else "epsilon"
     return ModelView(
@@ -35,38 +35,14 @@ def describe(model: "Model", decodes_fast: bool) -> ModelView:
         prediction=str(config.get("prediction_type", predicts)),
         decodes_fast=decodes_fast,
         inputs=model.inputs,
+        options=model.options,
         pipeline=type(model.pipeline).__name__,
         path=model.path or "",
         plain=model.plain,
         parts=tuple(_part(name, part) for name, part in model.parts.items()),
-        draws=draws(model),
-        unread=unread(model),
+        draws=model.draws,
+        unread=unread(model.network) or "",
     )
-
-
-def draws(model: "Model") -> tuple[str, ...]:
-    """Return what a model draws from, in words, such as "from words" and "inside a mask"."""
-    from sdlab.models.pipelines import call_parameters, siblings
-
-    cls = type(model.pipeline)
-    tasks = set(siblings(cls))
-    guided = "controlnet" in model.parts
-    if "image" in call_parameters(cls) and not guided:
-        tasks.add("image")
-    found = [words for task, words in _TASKS.items() if task in tasks]
-    if "prompt" not in model.inputs and "from words" in found:
-        found.remove("from words")
-    return (*found, "with its ControlNet") if guided else tuple(found)
-
-
-def unread(model: "Model") -> str:
-    """Return why the attention of a model's network cannot be read; "" if it can."""
-    from sdlab.attention.planning import unread as why
-
-    try:
-        return why(model.network) or ""
-    except Exception as error:  # a network of a kind that nobody has looked into
-        return f"{type(model.network).__name__}: {error}"
 
 
 def _part(name: str, part: "nn.Module") -> PartView:

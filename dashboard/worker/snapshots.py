@@ -74,7 +74,8 @@ class ModelView:
         default_size: (width, height) in pixels.
         prediction: "epsilon", "v_prediction" or "sample".
         decodes_fast: Whether previews are decoded, not just mapped linearly.
-        inputs: Names of the arguments that its pipeline is called with.
+        inputs: The experiment's fields that its pipeline takes.
+        options: Further arguments of its pipeline's call.
         pipeline: Its pipeline's class.
         path: How noise is added: "vp", "flow", or "" if it is neither.
         plain: Whether it runs on the laboratory's own sampling path, not by its pipeline's call.
@@ -95,6 +96,7 @@ class ModelView:
     prediction: str
     decodes_fast: bool
     inputs: frozenset[str] = frozenset()
+    options: tuple[str, ...] = ()
     pipeline: str = ""
     path: str = ""
     plain: bool = True

@@ -50,11 +50,17 @@ def check_unet(network: Any) -> None:
 
 
 def unread(network: Any) -> str | None:
-    """Return why a network's attention cannot be read, as a sentence; None if it can."""
+    """Return why a network's attention cannot be read, as a sentence; None if it can.
+
+    Example:
+        sdlab.attention.planning.unread(model.network)
+    """
     try:
         check_unet(network)
     except ModelError as error:
         return str(error)
+    except Exception as error:  # a network of a kind that nobody has looked into
+        return f"{type(network).__name__}: {error}"
     return None
 
 

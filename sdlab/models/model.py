@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError
-from sdlab.models import pipelines
+from sdlab.models import inputs, pipelines
 from sdlab.models.scheduler_config import config_in_force
 from sdlab.models.vae import Vae
 from sdlab.models.waiting_weights import weights
@@ -67,9 +67,23 @@ class Model:
 
     @cached_property
     def inputs(self) -> frozenset[str]:
-        """Names of the arguments that its pipeline, or a sibling over its parts, is called with."""
+        """Fields of an experiment that its pipeline, or a sibling over its parts, takes.
+
+        Of those that not every model takes: seed, steps, solver and curve are not listed.
+        """
         cls: type = type(self.pipeline)
-        return pipelines.inputs(cls)
+        return inputs.fields(cls)
+
+    @cached_property
+    def options(self) -> tuple[str, ...]:
+        """Further arguments of the pipeline's call, for an experiment's ``pipeline_options``."""
+        cls: type = type(self.pipeline)
+        return inputs.options(cls)
+
+    @cached_property
+    def draws(self) -> tuple[str, ...]:
+        """What it draws from: "from words", "after a picture", "inside a mask", and so on."""
+        return inputs.draws(type(self.pipeline), "controlnet" in self.parts)
 
     @cached_property
     def path(self) -> str | None:

@@ -8,7 +8,6 @@ picture or inside a mask over the same parts are those that diffusers' AutoPipel
 import copy
 import inspect
 from collections.abc import Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError
@@ -157,12 +156,6 @@ def call_parameters(cls: type) -> Mapping[str, inspect.Parameter]:
     found = dict(inspect.signature(cls.__call__).parameters)
     found.pop("self", None)
     return found
-
-
-@cache
-def inputs(cls: type) -> frozenset[str]:
-    """Return the names of all arguments that a class and its siblings take in a call."""
-    return frozenset(name for one in siblings(cls).values() for name in call_parameters(one))
 
 
 def over_parts(pipeline: Any, cls: type, scheduler: Any) -> Any:

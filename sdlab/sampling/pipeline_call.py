@@ -13,6 +13,7 @@ from sdlab.denoisers.network import uses_guidance
 from sdlab.errors import unknown
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import pipelines
+from sdlab.models.inputs import OURS, control_name
 from sdlab.models.model import Model
 from sdlab.solvers.as_diffusers import as_diffusers_scheduler
 from sdlab.solvers.course import Course, course
@@ -33,12 +34,6 @@ TEXTS = ("prompt_2", "prompt_3", "negative_prompt_2", "negative_prompt_3")
 NUMBERS = (
     "strength", "controlnet_conditioning_scale", "true_cfg_scale", "max_sequence_length",
 )  # fmt: skip
-OURS = (
-    "generator", "latents", "num_inference_steps", "timesteps", "sigmas", "output_type",
-    "return_dict", "callback", "callback_steps", "callback_on_step_end",
-    "callback_on_step_end_tensor_inputs", "num_images_per_prompt", "num_videos_per_prompt",
-)  # fmt: skip
-"""Arguments that the engine decides, or that would make more than one picture."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +135,7 @@ def class_of(model: Model, experiment: Experiment) -> type:
     image, mask = x.image is not None, x.mask_image is not None
     cls = own if _own_only(model) else pipelines.class_for(own, image=image, mask=mask)
     taken = pipelines.call_parameters(cls)
-    control = _control_name(cls)
+    control = control_name(cls)
     for name, there in (("image", image), ("mask_image", mask)):
         needs = name in taken and taken[name].default in (taken[name].empty, None)
         if there and name not in taken or there and name == control:
@@ -314,17 +309,8 @@ def _pictures(cls: type, x: Experiment) -> dict[str, Any]:
     if x.mask_image is not None:
         given["mask_image"] = x.mask_image.image
     if x.control_image is not None:
-        given[_control_name(cls)] = x.control_image.image
+        given[control_name(cls)] = x.control_image.image
     return given
-
-
-def _control_name(cls: type) -> str:
-    """Return the argument that a ControlNet's picture is passed by; "" without a ControlNet."""
-    taken = pipelines.call_parameters(cls)
-    if "control_image" in taken:
-        return "control_image"
-    led = "ControlNet" in cls.__name__ or "controlnet_conditioning_scale" in taken
-    return "image" if led and "image" in taken else ""
 
 
 def _must(cls: type, name: str) -> bool:

@@ -8,10 +8,10 @@ from PIL import Image
 
 import sdlab
 from dashboard.shell.lab import lab
-from dashboard.widgets.pipeline_controls import further, taken
 from dashboard.worker.worker import Worker
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.picture import Picture
+from sdlab.experiment.pipeline_fields import PipelineFields
 from tests.dashboard.conftest import read
 from tests.dashboard.forms import FORM, errors
 from tests.dashboard.views.compare.filled_in import QUICK
@@ -66,8 +66,8 @@ def run(at):
         ({"prompt", "prompt_2", "negative_prompt_2"}, {"prompt_2", "negative_prompt_2"}),
         ({"image"}, {"image", "fit"}),
         ({"image", "strength", "mask_image"}, {"image", "fit"}),
-        ({"image", "controlnet_conditioning_scale"}, {"image", "control_image", "fit"}),
-        ({"clip_skip"}, {"pipeline_options"}),
+        ({"image", "control_image"}, {"image", "control_image", "fit"}),
+        ({"pipeline_options"}, {"pipeline_options"}),
         (FLUX, set(FLUX) - {"prompt", "width", "height", "guidance_scale"} | {"fit"}),
     ],
     ids=lambda value: " ".join(sorted(value))[:40],
@@ -76,7 +76,7 @@ def test_a_field_is_shown_if_the_model_has_it(open_page, takes, inputs, shown):
     takes(frozenset(inputs))
     at = open_page("experiment")
     found = {key.removeprefix("experiment.") for key in keys(at)}
-    later = {*taken(FLUX), "prompt_3", "negative_prompt_3", "pipeline_options", "fit"}
+    later = {*PipelineFields.LATER, "fit"}
     without_picture = {"strength", "mask_image", "controlnet_conditioning_scale"}
     assert found & later == shown - without_picture and not at.exception
 
@@ -153,7 +153,7 @@ def test_what_a_link_has_and_the_model_does_not_take_is_said(open_page, takes, a
 
 
 def test_a_plain_value_in_the_address_fills_its_field(open_page, takes, asked):
-    takes(FLUX | {"clip_skip"})
+    takes(FLUX | {"pipeline_options"})
     link = {
         "experiment.true_cfg_scale": "3",
         "experiment.max_sequence_length": "128",
@@ -166,15 +166,10 @@ def test_a_plain_value_in_the_address_fills_its_field(open_page, takes, asked):
 
 
 def test_an_option_that_is_a_field_is_refused(open_page, takes):
-    takes(frozenset({"clip_skip"}))
+    takes(frozenset({"pipeline_options"}))
     at = open_page("experiment")
     at.text_input(key="experiment.pipeline_options").set_value("width=8").run()
     assert any("which is the experiment field 'width'" in said for said in errors(at))
-
-
-def test_further_arguments_are_plain_ones():
-    inputs = {"clip_skip", "prompt_embeds", "ip_adapter_image", "image", "width", "latents"}
-    assert further(frozenset(inputs)) == ["clip_skip"]
 
 
 def test_the_picture_of_a_run_is_one_to_start_from(open_page, takes, asked, runs_folder):
