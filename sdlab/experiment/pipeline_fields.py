@@ -128,7 +128,10 @@ class PipelineFields(Spec):
         for name, needed in NEEDS.items():
             if getattr(self, name) is not None and getattr(self, needed) is None:
                 what = "a picture" if name in PICTURES else shown(getattr(self, name))
-                raise ValueError(f"{name} needs {needed}, which is None; got {what}.")
+                raise ValueError(
+                    f"{name} needs {needed}, which is None; got {what}. Give {needed}, or leave"
+                    f" {name} out."
+                )
 
     def _check_numbers(self) -> None:
         for name, (low, high) in RANGES.items():

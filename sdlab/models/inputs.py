@@ -28,10 +28,15 @@ _TASKS = {"text": "from words", "image": "after a picture", "inpaint": "inside a
 def fields(cls: type) -> frozenset[str]:
     """Return the fields of an experiment that a class or a sibling takes, of ``FIELDS``."""
     found = {"pipeline_options"} if options(cls) else set()
-    for one in siblings(cls).values():
-        taken, control = set(call_parameters(one)), control_name(one)
-        found |= taken - {control} | ({"control_image"} if control else set())
-    return frozenset(found & set(FIELDS))
+    return frozenset(found.union(*(own_fields(one) for one in siblings(cls).values())))
+
+
+@cache
+def own_fields(cls: type) -> frozenset[str]:
+    """Return those that the class itself takes."""
+    taken, control = set(call_parameters(cls)), control_name(cls)
+    taken = taken - {control} | ({"control_image"} if control else set())
+    return frozenset(taken & set(FIELDS))
 
 
 @cache

@@ -147,8 +147,15 @@ def class_for(cls: type, *, image: bool, mask: bool) -> type:
     taken = {"image": "image" in own, "mask": "mask_image" in own}
     if (not image or taken["image"]) and (not mask or taken["mask"]):
         return cls
-    what = {"inpaint": "a mask", "image": "a source picture", "text": "words alone"}[task]
-    raise ValueError(f"{cls.__name__} draws from no {what}, and diffusers has no class that does.")
+    what, fix = {
+        "inpaint": ("a mask", "leave mask_image out"),
+        "image": ("a source picture", "leave image out"),
+        "text": ("words alone", "give image=..."),
+    }[task]
+    raise ValueError(
+        f"{cls.__name__} does not draw from {what}, and diffusers has no class that does over the"
+        f" same parts; {fix}."
+    )
 
 
 def call_parameters(cls: type) -> Mapping[str, inspect.Parameter]:

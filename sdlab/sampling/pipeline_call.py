@@ -7,6 +7,7 @@ an experiment asks for and its pipeline does not take is an error, never silentl
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 from sdlab.denoisers.network import uses_guidance
@@ -75,6 +76,7 @@ def pipeline_call(model: Model, experiment: Experiment, found: Course | None) ->
     x = experiment
     cls = class_of(model, x)
     taken, given = pipelines.call_parameters(cls), call_arguments(model, x, cls)
+    _check_needed(cls, given)
     scheduler = scheduler_of(model, x, found)
     if x.eta is not None and x.solver not in solvers():
         if "eta" not in taken:
@@ -311,6 +313,25 @@ def _pictures(cls: type, x: Experiment) -> dict[str, Any]:
     if x.control_image is not None:
         given[control_name(cls)] = x.control_image.image
     return given
+
+
+def _check_needed(cls: type, given: Mapping[str, Any]) -> None:
+    """Raise if a class cannot be called without what no experiment holds."""
+    pictures = {"image", "mask_image", control_name(cls)}
+    any_number = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    needed = [
+        name
+        for name, parameter in pipelines.call_parameters(cls).items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in any_number
+        and name not in {*given, *pictures, *OURS}
+    ]
+    if needed:
+        raise ValueError(
+            f"{cls.__name__} cannot be called without {', '.join(needed)}, which no field of an"
+            " experiment is. Give plain values in pipeline_options; for others call the pipeline"
+            " yourself inside sdlab.trace."
+        )
 
 
 def _must(cls: type, name: str) -> bool:

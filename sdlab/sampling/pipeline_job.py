@@ -9,15 +9,15 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
-from sdlab.models import memory, pipelines
+from sdlab.models import pipelines
 from sdlab.models.model import Model
 from sdlab.runs.run import Run
 from sdlab.runs.trace import Trace
 from sdlab.sampling.job import ENDS, Job
 from sdlab.sampling.joining import alone_because, rows, structure
 from sdlab.sampling.pipeline_call import fresh
+from sdlab.sampling.pipeline_failure import explained
 from sdlab.sampling.pipeline_process import Call, Process, pipeline_process
 from sdlab.sampling.plan import Plan
 from sdlab.text.pipeline_tokens import pipeline_tokens
@@ -142,7 +142,8 @@ class PipelineJob(Job):
             self._made, self._call = stop.value, None
             self.state = "decoding"
         except ENDS as error:
-            self.fail(self._explained(error))
+            assert self.plan.call is not None
+            self.fail(explained(error, self.model, self.experiment, self.plan.call.cls))
             return
         if not answer:
             self._timings.append(("encode", None, timer, None))
@@ -150,19 +151,6 @@ class PipelineJob(Job):
             self._timings.append(("decode", None, timer, None))
         self.evaluation, self.x0_pred = reader.evaluations, reader.x0_pred
         self._expected = reader.expected
-
-    def _explained(self, error: BaseException) -> BaseException:
-        """Return an error of the pipeline's insides with what it was doing; others as they are."""
-        told = isinstance(error, (SdlabError, ValueError)) or not isinstance(error, Exception)
-        if told or memory.is_out_of_memory(error):
-            return error
-        assert self.plan.call is not None
-        failure = SdlabError(
-            f"{self.plan.call.cls.__name__} failed: {type(error).__name__}: {error}."
-            + (" Leave pipeline_options out." if self.experiment.pipeline_options else "")
-        )
-        failure.__cause__ = error
-        return failure
 
     def _close(self) -> None:
         if self._process is not None:

@@ -148,7 +148,10 @@ def test_defaults_are_left_out(given):
     ("given", "message"),
     [
         ({"strength": 0.5}, "strength needs image, which is None; got 0.5"),
-        ({"mask_image": COLOURS}, "mask_image needs image, which is None; got a picture"),
+        (
+            {"mask_image": COLOURS},
+            "mask_image needs image, which is None; got a picture. Give image, or",
+        ),
         ({"controlnet_conditioning_scale": 1}, "scale needs control_image, which is None; got 1"),
         ({"image": COLOURS, "strength": 0}, "strength must be above 0, got 0"),
         ({"image": COLOURS, "strength": 1.5}, "strength must be from 0 to 1, got 1.5"),
