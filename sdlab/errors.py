@@ -94,3 +94,35 @@ def check_keywords(
                 if parameter.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
             }
             raise TypeError(unknown(f"argument of {function.__name__}()", word, named | further))
+
+
+_MADE_BY = {
+    "Model": "sdlab.load",
+    "Experiment": "sdlab.Experiment",
+    "Inversion": "sdlab.invert",
+    "Tensor": "sdlab.latents.image.encode",
+}
+"""What a user makes an argument of a class with."""
+
+
+def check_types(function: Callable[..., Any], **given: tuple[object, Any]) -> None:
+    """Refuse arguments of another type than a function takes, such as two that are swapped.
+
+    Args:
+        function: What the user called; a class for its making.
+        **given: Each argument's value and its class, or classes, by its name.
+
+    Raises:
+        TypeError: It names the argument, what was given and the order of the arguments.
+    """
+    for name, (value, kinds) in given.items():
+        if isinstance(value, kinds):
+            continue
+        listed = kinds if isinstance(kinds, tuple) else (kinds,)
+        names = [kind.__name__ for kind in listed if kind is not type(None)]
+        called, order = function.__name__, ", ".join(inspect.signature(function).parameters)
+        makes = [f" {_MADE_BY[kind]}(...) makes one." for kind in names if kind in _MADE_BY]
+        raise TypeError(
+            f"{name} of {called}() must be of the type {' or '.join(names)}, got"
+            f" {type(value).__name__}; call it as {called}({order}).{''.join(makes)}"
+        )

@@ -13,6 +13,7 @@ from sdlab.comparing.outcomes import Runs
 from sdlab.comparing.result import Result
 from sdlab.comparing.summary import summarise
 from sdlab.comparing.verdict import TARGET, check_target
+from sdlab.errors import check_types
 from sdlab.experiment.experiment import Experiment
 from sdlab.work import Progress, Work, finish
 
@@ -53,7 +54,11 @@ def compare(
     Raises:
         ValueError: If a field or ``target`` is not valid, or no run at all can start on this model.
         StoreError: If ``save`` cannot be written to.
+        TypeError: If an argument is of another type, as when two are swapped.
     """
+    from sdlab.models.model import Model
+
+    check_types(compare, model=(model, Model), comparison=(comparison, (Comparison, type(None))))
     comparison = made(model, comparison, **fields)
     runner = engine_runner(model, save)
     return finish(comparing(comparison, ModelFacts.of(model), runner, save, target), on_progress)

@@ -15,7 +15,7 @@ import pandas as pd
 from sdlab.ddim.denoiser import denoiser, levels
 from sdlab.ddim.schemes import Scheme, solving
 from sdlab.ddim.settings import DdimSettings, InvertOptions
-from sdlab.errors import check_keywords
+from sdlab.errors import check_keywords, check_types
 from sdlab.latents.files import check_latents
 from sdlab.models.model import Model
 from sdlab.noise.flow import time_to_sigma
@@ -97,8 +97,11 @@ def invert(
 
     Raises:
         ValueError: If an option is not valid or the latents do not fit the model.
-        TypeError: If there is no such setting.
+        TypeError: If there is no such setting, or an argument is of another type.
     """
+    import torch
+
+    check_types(invert, model=(model, Model), latents=(latents, torch.Tensor), prompt=(prompt, str))
     check_keywords(invert, settings, InvertOptions.__annotations__)
     asked = DdimSettings(prompt, num_steps=num_steps, **settings)
     ways = asked.scheme(model.path or "vp")
@@ -157,7 +160,11 @@ def regenerate(
 
     Raises:
         ValueError: If ``start`` is not a step of the inversion.
+        TypeError: If an argument is of another type, as when two are swapped.
     """
+    check_types(
+        regenerate, model=(model, Model), inversion=(inversion, Inversion), prompt=(prompt, str)
+    )
     denoise = denoiser(model, prompt, negative_prompt, guidance_scale)
     return regenerate_with(denoise, inversion, start, on_progress)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import pandas as pd
 
-from sdlab.errors import SchedulerError, check_keywords
+from sdlab.errors import SchedulerError, check_keywords, check_types
 from sdlab.linting.inspected_course import InspectedCourse, Request
 from sdlab.linting.registry import SEVERITIES, Finding, Rule, all_rules
 from sdlab.solvers.flow_catalogue import handed_times
@@ -72,12 +72,15 @@ def lint(
 
     Raises:
         ValueError: If a name, an option, the curve or the number of steps is not valid.
-        TypeError: If there is no such argument.
+        TypeError: If there is no such argument, or one is of another type.
 
     Example:
         sdlab.lint("DDIMScheduler", 10, options={"timestep_spacing": "linspace"})
     """
+    from sdlab.models.model import Model
+
     check_keywords(lint, asked, LintOptions.__annotations__)
+    check_types(lint, name=(name, str), model=(model, (Model, type(None))))
     if model is not None and model.path == "flow" and asked.get("curve") is None:
         asked.setdefault("sigmas", handed_times(type(model.pipeline), num_steps))
     request = Request(

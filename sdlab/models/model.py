@@ -40,9 +40,15 @@ class Model:
 
     Raises:
         ModelError: If no denoising network is found in it.
+        TypeError: If it is no pipeline.
     """
 
     def __init__(self, pipeline: Any, name: str) -> None:
+        if not hasattr(pipeline, "components"):
+            raise TypeError(
+                f"pipeline of Model() must be a diffusers pipeline, got {type(pipeline).__name__};"
+                " sdlab.load(...) makes a Model of a folder or a name."
+            )
         self.pipeline = pipeline
         self.name = name
         self.networks = pipelines.networks(pipeline)

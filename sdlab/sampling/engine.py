@@ -9,10 +9,12 @@ other threads.
 
 import itertools
 import logging
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from sdlab.denoisers.network import evaluate
+from sdlab.errors import check_types
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import memory
 from sdlab.models.model import Model
@@ -50,9 +52,11 @@ class Engine:
 
     Raises:
         ValueError: If ``max_samples`` is below 2.
+        TypeError: If ``model`` is no ``Model``.
     """
 
     def __init__(self, model: Model, *, mix: bool = True, max_samples: int | None = None) -> None:
+        check_types(Engine, model=(model, Model))
         if max_samples is not None and max_samples < 2:
             raise ValueError(f"max_samples must be at least 2, got {max_samples}.")
         self.model = model
@@ -228,7 +232,9 @@ def run(
     Raises:
         ValueError: If the experiment is not valid for this model.
         SdlabError: If memory runs out, before or while it runs.
+        TypeError: If an argument is of another type, as when two are swapped.
     """
+    check_types(run, model=(model, Model), experiment=(experiment, Experiment))
     finished: Run
     (finished,) = run_many(model, [experiment], on_progress, mix=False)
     return finished
@@ -254,9 +260,11 @@ def run_many(
 
     Raises:
         ValueError: If an experiment is not valid for this model.
+        TypeError: If an argument is of another type, as when two are swapped.
         Exception: The first failed run's own error, once every other run has finished. Its note
             names the run.
     """
+    check_types(run_many, model=(model, Model), experiments=(experiments, Iterable))
     engine = Engine(model, mix=mix)
     jobs = [engine.submit(experiment) for experiment in experiments]
     seen = dict.fromkeys(jobs, 0)

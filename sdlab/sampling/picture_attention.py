@@ -12,7 +12,7 @@ from sdlab.attention.hooks import Part, recording
 from sdlab.attention.image import DEFAULT_TIMESTEP, of_image
 from sdlab.attention.layers import is_unet
 from sdlab.attention.network_text import latents_size, network_tokens
-from sdlab.errors import ModelError
+from sdlab.errors import ModelError, check_types
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.noise.flow import time_to_sigma
 from sdlab.noise.forward import add_noise
@@ -57,9 +57,18 @@ def picture_attention(
         ModelError: If the network's attention cannot be read, or its pipeline calls it more than
             once, or with more than one row, for an evaluation.
         MemoryLimitError: If the maps would pass the record's cap.
+        TypeError: If an argument is of another type, as when two are swapped.
     """
     import torch
 
+    from sdlab.models.model import Model
+
+    check_types(
+        picture_attention,
+        model=(model, Model),
+        latents=(latents, torch.Tensor),
+        caption=(caption, str),
+    )
     record = record or AttentionRecord()
     if model.plain:
         return of_image(model, latents, caption, timestep=timestep, seed=seed, record=record)

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from sdlab.attention.planning import AttentionPlan, plan_attention
 from sdlab.denoisers.network import check_fast, uses_guidance
-from sdlab.errors import MemoryLimitError, ModelError
+from sdlab.errors import MemoryLimitError, ModelError, check_types
 from sdlab.experiment.experiment import Experiment, check_size
 from sdlab.models import memory
 from sdlab.models.model import Model
@@ -99,7 +99,9 @@ def plan(model: Model, experiment: Experiment) -> Plan:
         ModelError: If its attention cannot be read (an IP-Adapter, a compiled U-Net).
         MemoryLimitError: If it cannot fit into memory, or the attention maps into their cap; with
             the figures.
+        TypeError: If an argument is of another type, as when two are swapped.
     """
+    check_types(plan, model=(model, Model), experiment=(experiment, Experiment))
     check_size(experiment)
     if experiment.fast:
         check_fast(model)

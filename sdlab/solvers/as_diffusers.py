@@ -16,6 +16,7 @@ from diffusers.schedulers.scheduling_utils import (
 )
 
 from sdlab.denoisers.network import predictions
+from sdlab.errors import check_types
 from sdlab.noise import curves
 from sdlab.noise.flow import is_flow
 from sdlab.noise.schedule import NoiseSchedule
@@ -192,12 +193,16 @@ def as_diffusers_scheduler(
 
     Raises:
         ValueError: If a name or an option is not valid.
+        TypeError: If ``solver`` is no name or ``config`` no mapping.
 
     Example:
         pipe.scheduler = sdlab.as_diffusers_scheduler(
             "heun", curve="karras", config=pipe.scheduler.config
         )
     """
+    check_types(
+        as_diffusers_scheduler, solver=(solver, str), config=(config, (Mapping, type(None)))
+    )
     cls = _scheduler_class(config or {})
     names = cls._get_init_keys(cls)
     kept = {key: value for key, value in (config or {}).items() if key in names}

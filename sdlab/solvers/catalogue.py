@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from sdlab.errors import check_types
 from sdlab.models.scheduler_config import completed
 from sdlab.noise.curves import names as curve_names
 from sdlab.noise.flow import is_flow
@@ -49,6 +50,9 @@ def schedulers(
         types it understands; ``compatible`` with Stable Diffusion or the model, and the
         ``reason`` if not. For flow matching ``coordinates`` are "flow", (1 - t) x0 + t n.
     """
+    from sdlab.models.model import Model
+
+    check_types(schedulers, model=(model, (Model, type(None))))
     if model is not None:
         config = model.scheduler_config
     if config is not None and is_flow(config):

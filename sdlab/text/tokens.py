@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sdlab.columns import TOKENS
+from sdlab.errors import check_types
 from sdlab.text.parts import positions_of, tokenizer_of
 from sdlab.text.pieces import in_bytes, piece_text, whole, words_of, writes_bytes
 from sdlab.text.spelling import written_out
@@ -47,7 +48,12 @@ def tokens(source: "Model | Any", prompt: str, part: str | None = None) -> pd.Da
         ``first`` and ``last``, the characters of the prompt that the piece was made from, last
         excluded, missing for special tokens. A ``word`` of more than ``LONGEST_WORD`` characters
         ends in an ellipsis there: each of its pieces repeats it.
+
+    Raises:
+        ModelError: If the source has no tokenizer.
+        TypeError: If ``prompt`` is no text, as when the two are swapped.
     """
+    check_types(tokens, prompt=(prompt, str))
     return cut_tokens(tokenizer_of(source, part), prompt, positions_of(source, part))
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sdlab.attention.views import HeatmapOptions
-from sdlab.errors import ModelError, check_keywords
+from sdlab.errors import ModelError, check_keywords, check_types
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.record import Record
 from sdlab.models import pipelines
@@ -118,7 +118,9 @@ def trace(pipe: Any, record: Record | None = None) -> Iterator[PipelineTrace]:
             be read; the message says why and, where it can, what to switch off.
         ValueError: In a call, if the record names an attention layer that is not there.
         MemoryLimitError: At a call's first evaluation, if its record cannot fit.
+        TypeError: If ``record`` is no ``Record``.
     """
+    check_types(trace, record=(record, (Record, type(None))))
     pipe = getattr(pipe, "pipeline", pipe)
     _check_pipeline(pipe)
     found = PipelineTrace(record or Record(tensors=(), attention=AttentionRecord()))
