@@ -20,7 +20,11 @@ def lint(
     schedule: Annotated[dict[str, Any], Fields(Experiment, SCHEDULE, guidance_scale=None)],
     option: Texts = None,
     config: Annotated[
-        Path | None, typer.Option(help="scheduler_config.json of the model; else SD 1.x's.")
+        Path | None,
+        typer.Option(
+            help="scheduler_config.json of the model, in its pipeline's folder if the times that"
+            " the pipeline hands over are to count; else SD 1.x's."
+        ),
     ] = None,
     tokens: Annotated[
         int | None, typer.Option(help="Latent tokens of the picture, for flow matching.")
@@ -32,10 +36,15 @@ def lint(
 ) -> None:
     """Say what is wrong or worth knowing about a schedule; exit code 1 if there are errors."""
     import sdlab
+    from sdlab.linting.config_file import handed_around
     from sdlab.solvers.from_diffusers import SD_CONFIG
 
     judged = read_config_file(config) if config else SD_CONFIG
     given = pairs("option", option)
+    if config and schedule.get("curve") is None:
+        schedule["sigmas"], note = handed_around(config, judged, schedule["num_steps"])
+        if note:
+            typer.echo(f"sdlab: note: {note}", err=True)
     table = sdlab.lint(name, config=judged, options=given, tokens=tokens, mu=mu, **schedule)
     if csv:
         show(table, csv)

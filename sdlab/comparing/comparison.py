@@ -16,13 +16,13 @@ from typing import Any, ClassVar, NamedTuple
 from sdlab.bounds import MAX_STEPS, check_whole
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.entrant import Entrant
+from sdlab.comparing.entrant_course import entrant_course
 from sdlab.errors import shown, unknown
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.pipeline_fields import PipelineFields
 from sdlab.experiment.record import Record
 from sdlab.noise.flow import is_flow, path_of
 from sdlab.shipped import EMBEDDED
-from sdlab.solvers.course import course
 
 ALIGNMENTS = ("steps", "nfe")
 REFERENCE_STEPS = 100
@@ -231,18 +231,8 @@ class Comparison(PipelineFields):
 @cache
 def _evaluations(entrant: Entrant, curve: str | None, num_steps: int, config: str) -> int | None:
     """Return the evaluations of so many steps, or None if the sampler does not take that number."""
-    values = json.loads(config)
-    path = path_of(values)
     try:
-        return course(
-            entrant.solver,
-            num_steps,
-            config=values,
-            options=dict(entrant.options(curve, path)),
-            curve=entrant.follows(curve, path),
-            curve_options=dict(entrant.curve_options),
-            eta=entrant.eta,
-        ).nfe
+        return entrant_course(entrant, num_steps, curve, json.loads(config)).nfe
     except ValueError:
         return None
 

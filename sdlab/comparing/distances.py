@@ -31,9 +31,10 @@ def runs(outcomes: RunOutcomes, fidelity: Mapping[str, float]) -> Rows:
         outcomes: The runs.
         fidelity: Share of its prompt's statements that a run's picture fulfils, by run id.
     """
-    comparison = outcomes.comparison
+    comparison, model = outcomes.comparison, outcomes.model
+    pipeline = model.drawn_by(comparison)
     planned = {
-        entrant.label: profile(comparison, entrant, outcomes.model.config).nfe
+        entrant.label: profile(comparison, entrant, model.config, pipeline).nfe
         for entrant in comparison.entrants
     }
     rows = []

@@ -16,6 +16,7 @@ import numpy as np
 from sdlab.bench.ready_solver import is_stochastic
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
+from sdlab.comparing.entrant_course import entrant_course
 from sdlab.noise import curves
 from sdlab.noise.flow import is_flow, path_of, sigma_to_time
 from sdlab.noise.schedule import NoiseSchedule
@@ -28,6 +29,8 @@ from sdlab.work import drive
 
 SAME_LEVEL = 0.01
 """Start levels within this share of each other count as equal: diffusers' tables are float32."""
+SAME_TIME = 1e-3
+"""Flow matching's start times this near to each other count as equal: x_t differs by as much."""
 SAME_SCALE = 1e-3
 ROUNDED = 0.05
 """Timesteps farther than this from their sigma's own are rounded (training timesteps)."""
@@ -60,48 +63,54 @@ class Profile(NamedTuple):
     notes: tuple[str, ...]
 
 
-def notes(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any]) -> list[str]:
+def notes(
+    comparison: Comparison,
+    entrant: Entrant,
+    config: Mapping[str, Any],
+    pipeline: type | None = None,
+) -> list[str]:
     """Return why an entrant cannot be compared fairly; empty if it can.
 
     Args:
         comparison: Gives budget, curve and alignment.
         entrant: The entrant.
         config: The model's scheduler config.
+        pipeline: The class that draws, which may hand over times of its own; None if unknown.
     """
-    return list(profile(comparison, entrant, config).notes)
+    return list(profile(comparison, entrant, config, pipeline).notes)
 
 
-def profile(comparison: Comparison, entrant: Entrant, config: Mapping[str, Any]) -> Profile:
+def profile(
+    comparison: Comparison,
+    entrant: Entrant,
+    config: Mapping[str, Any],
+    pipeline: type | None = None,
+) -> Profile:
     """Return the profile of an entrant in a comparison, at the first budget.
 
     Args:
         comparison: Gives budget, curve and alignment.
         entrant: The entrant.
         config: The model's scheduler config.
+        pipeline: The class that draws, which may hand over times of its own; None if unknown.
     """
     frozen = json.dumps(dict(config), sort_keys=True, default=str)
     try:
         num_steps = comparison.steps_for(entrant, comparison.budget, config)
     except ValueError as error:
         return _refused(entrant, config, str(error))
-    return _profile(entrant, comparison.curve, num_steps, frozen)
+    return _profile(entrant, comparison.curve, num_steps, frozen, pipeline)
 
 
 @cache
-def _profile(entrant: Entrant, curve: str | None, num_steps: int, frozen: str) -> Profile:
+def _profile(
+    entrant: Entrant, curve: str | None, num_steps: int, frozen: str, pipeline: type | None
+) -> Profile:
     config = json.loads(frozen)
     path = path_of(config)
     follows = entrant.follows(curve, path)
     try:
-        going = course(
-            entrant.solver,
-            num_steps,
-            config=config,
-            options=dict(entrant.options(curve, path)),
-            curve=follows,
-            curve_options=dict(entrant.curve_options),
-            eta=entrant.eta,
-        )
+        going = entrant_course(entrant, num_steps, curve, config, pipeline)
     except ValueError as error:
         return _refused(entrant, config, str(error))
     deterministic = not draws_noise(entrant, path)
@@ -173,14 +182,24 @@ def _reference_start(config: Mapping[str, Any]) -> float:
 def _levels(going: Course, reference: float) -> list[str]:
     """Return how its start and its end differ from the reference's."""
     against = []
-    start = going.sigmas[0]
-    if not math.isclose(start, reference, rel_tol=SAME_LEVEL):
-        against.append(f"starts at sigma {start:.4g}, the reference at {reference:.4g}")
+    if elsewhere := _other_start(going, reference):
+        against.append(elsewhere)
     elif not math.isclose(scale := _start_scale(going), 1.0, rel_tol=SAME_SCALE):
         against.append(f"scales its start noise to {scale:.4f} times the reference's")
     if going.end > 0:
         against.append(f"ends at sigma {going.end:.4g}, the reference at 0: some noise is left")
     return against
+
+
+def _other_start(going: Course, reference: float) -> str:
+    """Return that it starts at another level than the reference, or ""."""
+    start = going.sigmas[0]
+    if going.schedule.path == "flow":
+        time, own = (float(t) for t in sigma_to_time([start, reference]))
+        same = abs(time - own) <= SAME_TIME
+        return "" if same else f"starts at t {time:.4g}, the reference at {own:.4g}"
+    same = math.isclose(start, reference, rel_tol=SAME_LEVEL)
+    return "" if same else f"starts at sigma {start:.4g}, the reference at {reference:.4g}"
 
 
 def _start_scale(going: Course) -> float:

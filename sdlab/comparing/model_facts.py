@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sdlab.models.pipelines import class_for
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
+    from sdlab.comparing.comparison import Comparison
     from sdlab.models.model import Model
 
 
@@ -19,21 +21,36 @@ class ModelFacts:
         name: The name under which it was loaded.
         hash: Of its weights; a run made with others is not used.
         config: Its scheduler config.
+        pipeline: The name of its pipeline's class; "" if it is not known.
     """
 
     name: str
     hash: str
     config: Mapping[str, Any] = field(repr=False, hash=False)
+    pipeline: str = ""
 
     @classmethod
     def of(cls, model: "Model") -> "ModelFacts":
         """Return what it needs to know of a loaded model."""
-        return cls(model.name, model.hash, model.scheduler_config)
+        return cls(model.name, model.hash, model.scheduler_config, type(model.pipeline).__name__)
 
     @property
     def schedule(self) -> NoiseSchedule:
         """Its noise schedule."""
         return NoiseSchedule.from_config(self.config)
+
+    def drawn_by(self, comparison: "Comparison") -> type | None:
+        """Return the class of diffusers that draws a comparison's pictures; None if unknown."""
+        import diffusers
+
+        own = getattr(diffusers, self.pipeline or "?", None)
+        if not isinstance(own, type):
+            return None
+        source, mask = comparison.image is not None, comparison.mask_image is not None
+        try:
+            return class_for(own, image=source, mask=mask)
+        except ValueError:
+            return None  # each run says so, as it fails
 
     @property
     def judged(self) -> bool:

@@ -25,7 +25,8 @@ def paths(outcomes: RunOutcomes) -> "pd.DataFrame | None":
     import pandas as pd
 
     comparison, config = outcomes.comparison, outcomes.model.config
-    ends = {e.label: profile(comparison, e, config).end for e in comparison.entrants}
+    pipeline = outcomes.model.drawn_by(comparison)
+    ends = {e.label: profile(comparison, e, config, pipeline).end for e in comparison.entrants}
     frames = []
     for prompt, seed in comparison.pictures:
         here = {o.cell.entrant: o.run for o in outcomes.at((prompt, seed)) if o.run is not None}

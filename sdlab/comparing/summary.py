@@ -117,8 +117,9 @@ def table(name: str, rows: "list[dict[str, Any]] | pd.DataFrame | None") -> "pd.
 def _entrants(outcomes: RunOutcomes) -> list[dict[str, Any]]:
     comparison, config = outcomes.comparison, outcomes.model.config
     rows, path = [], path_of(config)
+    pipeline = outcomes.model.drawn_by(comparison)
     for entrant in comparison.entrants:
-        about = profile(comparison, entrant, config)
+        about = profile(comparison, entrant, config, pipeline)
         rows.append(
             {
                 "entrant": entrant.label,

@@ -6,6 +6,7 @@ diffusers, which trusts it, so ``sdlab.bounds`` checks every entry.
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 from sdlab.errors import unknown
@@ -42,6 +43,45 @@ def read_config(data: bytes) -> dict[str, Any]:
         )
     check_config(values)
     return {key: value for key, value in values.items() if value is not None}
+
+
+def handed_around(
+    path: Path, config: dict[str, Any], num_steps: int
+) -> tuple[list[float] | None, str]:
+    """Return the times that the pipeline around a config hands over, and what is to be said of it.
+
+    A config names no pipeline; the model_index.json beside its folder does.
+
+    Args:
+        path: The scheduler_config.json.
+        config: What it holds.
+        num_steps: Solver steps.
+    """
+    if not is_flow(config):
+        return None, ""
+    from sdlab.errors import ModelError
+    from sdlab.models.components import INDEX, pipeline_class
+    from sdlab.models.folder import read_json
+    from sdlab.solvers.flow_catalogue import handed_times, hands_sigmas
+
+    index = path.absolute().parent.parent / INDEX
+    if not index.is_file():
+        return None, (
+            f"{path} is not in a pipeline's folder (with {INDEX}), so it is judged as if no times"
+            " were handed over. Some pipelines, such as Flux's, hand times of their own."
+        )
+    try:
+        cls = pipeline_class(read_json(index), str(index.parent))
+    except ModelError as error:
+        return None, f"judged as if no times were handed over, as its pipeline is unknown: {error}"
+    times = handed_times(cls, num_steps)
+    if hands_sigmas(cls) and times is None:
+        return None, (
+            f"judged as if no times were handed over; {cls.__name__} hands times of its own, which"
+            " its source does not tell."
+        )
+    told = "with the times that it hands over" if times else "it hands over no times of its own"
+    return times, f"judged as of {cls.__name__}, {told}."
 
 
 def _check_flow(values: dict[str, Any]) -> None:

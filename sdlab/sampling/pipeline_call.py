@@ -18,14 +18,13 @@ from sdlab.models.inputs import OURS, control_name
 from sdlab.models.model import Model
 from sdlab.solvers.as_diffusers import as_diffusers_scheduler
 from sdlab.solvers.course import Course, course
-from sdlab.solvers.flow_catalogue import handed_times, hands_sigmas, not_laid_out, takes_times
+from sdlab.solvers.flow_catalogue import not_laid_out, times_for
 from sdlab.solvers.from_diffusers import (
     check_options,
     compatible_classes,
     native_curves,
     refusing,
 )
-from sdlab.solvers.probing import scheduler_classes
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
@@ -227,16 +226,10 @@ def plan_course(model: Model, experiment: Experiment, tokens: int) -> Course | N
 
 def _handed(model: Model, experiment: Experiment) -> list[float] | None:
     """Return the times that the pipeline will hand to its scheduler, as far as they are known."""
-    if model.path != "flow" or experiment.curve is not None:
+    x = experiment
+    if model.path != "flow":
         return None
-    cls, x = class_of(model, experiment), experiment
-    scheduler = None if x.solver in solvers() else scheduler_classes().get(x.solver)
-    if scheduler is not None and hands_sigmas(cls) and not takes_times(scheduler):
-        raise ValueError(
-            f"{x.solver} cannot drive {cls.__name__}: the pipeline hands sigmas over, which its"
-            " set_timesteps does not take. Take a solver of sdlab's, such as euler."
-        )
-    return handed_times(cls, x.num_steps)
+    return times_for(x.solver, x.num_steps, class_of(model, x), x.curve)
 
 
 def _unheard_of(model: Model, x: Experiment) -> bool:

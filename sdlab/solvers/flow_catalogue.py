@@ -87,6 +87,31 @@ def handed_times(pipeline: type, num_steps: int) -> list[float] | None:
     return None
 
 
+def times_for(
+    solver: str, num_steps: int, pipeline: type, curve: str | None = None
+) -> list[float] | None:
+    """Return the times that a pipeline will hand to a solver, as far as they are known.
+
+    Args:
+        solver: A solver's short name or a diffusers class.
+        num_steps: Solver steps.
+        pipeline: The class that draws.
+        curve: How sigma falls; a curve takes the place of the pipeline's times.
+
+    Raises:
+        ValueError: If the pipeline hands times over, and the class takes none.
+    """
+    if curve is not None:
+        return None
+    scheduler = None if solver in solvers() else scheduler_classes().get(solver)
+    if scheduler is not None and hands_sigmas(pipeline) and not takes_times(scheduler):
+        raise ValueError(
+            f"{solver} cannot drive {pipeline.__name__}: the pipeline hands sigmas over, which its"
+            " set_timesteps does not take. Take a solver of sdlab's, such as euler."
+        )
+    return handed_times(pipeline, num_steps)
+
+
 def takes_times(scheduler: Any) -> bool:
     """Return whether a scheduler class takes times from outside."""
     return "sigmas" in signature(scheduler.set_timesteps).parameters

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sdlab import bounds
 from sdlab.denoisers.network import at_least_float32
 from sdlab.errors import unknown
@@ -164,6 +166,8 @@ def make_flow_scheduler(
         given = {"mu": dynamic_mu(TOKENS, config), **(handed or {})}
         if not scheduler.config.get("use_dynamic_shifting"):
             del given["mu"]
+        if "sigmas" in given:  # an array, as pipelines make them: UniPC fails on a list
+            given["sigmas"] = np.array(given["sigmas"])
         scheduler.set_timesteps(num_steps, device=device, **given)
     return scheduler
 

@@ -194,6 +194,27 @@ def test_lint_knows_flow_matching(tmp_path):
     assert "mu-assumed" in call(*asked).stdout
 
 
+def test_lint_knows_the_times_that_the_pipeline_around_a_config_hands_over(tmp_path):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    file = tmp_path / "scheduler" / "scheduler_config.json"
+    FlowMatchEulerDiscreteScheduler(shift=3.0).save_config(file.parent)
+    asked = ("lint", "FlowMatchEulerDiscreteScheduler", "--num-steps", "8", "--config", str(file))
+    alone = call(*asked)
+    assert "not in a pipeline's folder" in alone.stderr and "large-last-jump" not in alone.stdout
+    index = tmp_path / "model_index.json"
+    index.write_text('{"_class_name": "FluxPipeline"}')
+    within = call(*asked)
+    assert "of FluxPipeline, with the times that it hands over" in within.stderr
+    assert "large-last-jump: The last step goes from t 0.3 to 0 at once." in within.stdout
+    assert call(*asked, "--curve", "karras").stderr == ""
+    index.write_text('{"_class_name": "StableDiffusion3Pipeline"}')
+    own = call(*asked)
+    assert "hands over no times of its own" in own.stderr and own.stdout == alone.stdout
+    index.write_text('{"_class_name": "NoSuchPipeline"}')
+    assert "its pipeline is unknown" in call(*asked).stderr
+
+
 def test_lint_reads_a_config_and_a_curve(tmp_path):
     from diffusers import DPMSolverMultistepScheduler
 

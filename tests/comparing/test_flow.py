@@ -77,6 +77,13 @@ def test_a_class_that_cannot_drive_it_says_so(model):
     assert known.nfe is None and "cannot sample flow matching" in known.notes[-1]
 
 
+def test_starts_are_compared_as_times(model):
+    asked = Comparison([Entrant("UniPCMultistepScheduler"), Entrant("euler")], ["a"], curve=None)
+    known = profile(asked, asked.entrants[0], model.scheduler_config)
+    assert 1000 < known.start < np.inf  # t 0.999 and more: noise alone within a thousandth
+    assert not any("starts at" in note for note in known.notes)
+
+
 def test_stochastic_entrants_are_told_apart(model):
     asked = Comparison([Entrant("euler_ancestral"), Entrant("euler")], ["a"], curve=None)
     drawn, plain = (profile(asked, e, model.scheduler_config) for e in asked.entrants)

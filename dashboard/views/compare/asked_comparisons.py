@@ -79,6 +79,7 @@ def _to_dict(needed: NeededRuns) -> dict[str, Any]:
     return {
         "comparison": needed.comparison.to_dict(),
         "model": {"name": needed.model.name, "hash": needed.model.hash},
+        "pipeline": needed.model.pipeline,
         "config": dict(needed.model.config),
         "cells": [[*cell[:4], cell.experiment.to_dict()] for cell in needed.cells],
     }
@@ -90,7 +91,8 @@ def _read(path: Path, changed: int) -> NeededRuns:
         values = json.loads(read_file(path, LIMIT))
         comparison = Comparison.from_dict(values["comparison"])
         cells = tuple(Cell._make([*c[:4], Experiment.from_dict(c[4])]) for c in values["cells"])
-        model = ModelFacts(**values["model"], config=values["config"])
+        pipeline = values.get("pipeline", "")  # notes of earlier versions do not tell
+        model = ModelFacts(**values["model"], config=values["config"], pipeline=pipeline)
         references = tuple(comparison.references(model.config))
         return NeededRuns(comparison, cells, references, model)
     except (OSError, StoreError, ValueError, LookupError, TypeError, RecursionError) as error:

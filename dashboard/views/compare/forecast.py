@@ -48,7 +48,7 @@ def model_facts(model: ModelView) -> ModelFacts:
     Raises:
         ModelError: If another model has been loaded in the meantime.
     """
-    return ModelFacts(model.name, model.hash, _config(model.hash))
+    return ModelFacts(model.name, model.hash, _config(model.hash), model.pipeline)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -57,7 +57,9 @@ def _config(model_hash: str) -> dict[str, Any]:
 
 
 @st.cache_data(max_entries=64, show_spinner="Counting the evaluations …")
-def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]) -> Forecast:
+def forecast(
+    comparison: str, name: str, model_hash: str, config: dict[str, Any], pipeline: str = ""
+) -> Forecast:
     """Return what a comparison will take.
 
     Args:
@@ -65,6 +67,7 @@ def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]
         name: Of the model in memory.
         model_hash: Of its weights.
         config: Its scheduler config.
+        pipeline: The name of its pipeline's class; "" if it is not known.
 
     Raises:
         ValueError: If a sampler cannot run as it is asked to; names it.
@@ -73,16 +76,17 @@ def forecast(comparison: str, name: str, model_hash: str, config: dict[str, Any]
     from sdlab.noise.flow import path_of
 
     found = Comparison.from_dict(json.loads(comparison))
-    needed = NeededRuns.of(found, ModelFacts(name, model_hash, config))
+    model = ModelFacts(name, model_hash, config, pipeline)
+    needed = NeededRuns.of(found, model)
     pictures = len(found.pictures)
-    nfe = {(e.label, b): _nfe(e, found, b, config) for e in found.entrants for b in found.budgets}
+    nfe = {(e.label, b): _nfe(e, found, b, model) for e in found.entrants for b in found.budgets}
     return Forecast(
         runs=len(needed.cells),
         evaluations=pictures * sum(nfe.values()),
         references=2 * pictures,
         reference_evaluations=pictures * (3 * found.reference_steps - 2),
         bytes=max(_making(needed, nfe, model_hash), _summing(needed, nfe, model_hash)),
-        notes=_notes(found, config),
+        notes=_notes(found, model),
         power=power(found, path_of(config)),
     )
 
@@ -107,31 +111,24 @@ def power(comparison: Comparison, path: str = "vp") -> str:
     )
 
 
-def _nfe(entrant: Entrant, comparison: Comparison, budget: int, config: dict[str, Any]) -> int:
-    from sdlab.noise.flow import path_of
-    from sdlab.solvers.course import course
+def _nfe(entrant: Entrant, comparison: Comparison, budget: int, model: ModelFacts) -> int:
+    from sdlab.comparing.entrant_course import entrant_course
 
-    path = path_of(config)
     try:
-        return course(
-            entrant.solver,
-            comparison.steps_for(entrant, budget, config),
-            config=config,
-            options=dict(entrant.options(comparison.curve, path)),
-            curve=entrant.follows(comparison.curve, path),
-            curve_options=dict(entrant.curve_options),
-            eta=entrant.eta,
-        ).nfe
+        num_steps = comparison.steps_for(entrant, budget, model.config)
+        pipeline = model.drawn_by(comparison)
+        return entrant_course(entrant, num_steps, comparison.curve, model.config, pipeline).nfe
     except ValueError as error:
         if f"budget {budget}" in str(error):
             raise
         raise ValueError(f"{entrant.label}, budget {budget}: {error}") from None
 
 
-def _notes(comparison: Comparison, config: dict[str, Any]) -> dict[str, list[str]]:
+def _notes(comparison: Comparison, model: ModelFacts) -> dict[str, list[str]]:
     from sdlab.comparing.fairness import notes
 
-    found = {e.label: list(notes(comparison, e, config)) for e in comparison.entrants}
+    pipeline = model.drawn_by(comparison)
+    found = {e.label: notes(comparison, e, model.config, pipeline) for e in comparison.entrants}
     return {label: said for label, said in found.items() if said}
 
 

@@ -198,25 +198,25 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
         try:
             known = model_facts(model)
             text = draft.comparison.to_json()
-            expected = forecast(text, known.name, known.hash, dict(known.config))
+            config = dict(known.config)
+            expected = forecast(text, known.name, known.hash, config, known.pipeline)
             needed = NeededRuns.of(draft.comparison, known)
         except (ValueError, SdlabError) as error:
             show_error(error)
     elif not draft.problems:
         st.caption("Choose at least one sampler, or press a preset.")
-    button, words = st.columns([2, 7], gap="medium", vertical_alignment="center")
-    with words:
-        if expected is not None:
-            st.caption(_in_words(expected, model))
     ready = needed is not None and expected is not None and expected.runs <= MANY_RUNS
-    pressed = button.button(  # not by on_click, whose arguments are those of the script before
-        "Compare",
-        key=f"{page}.go",
-        type="primary",
-        icon=":material/compare:",
-        width="stretch",
-        disabled=not ready,
-    )
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        pressed = st.button(  # not by on_click, whose arguments are those of the script before
+            "Compare",
+            key=f"{page}.go",
+            type="primary",
+            icon=":material/compare:",
+            width=185,
+            disabled=not ready,
+        )
+        if expected is not None:
+            st.caption(_in_words(expected, model), width="stretch")
     if pressed and needed is not None and ready:
         _go(page, needed)
         st.rerun()  # what is on show stands above the form
