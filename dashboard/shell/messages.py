@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 import streamlit as st
 
 from sdlab.errors import SdlabError, brief
+from sdlab.models.guidance import Guidance
 
 JOINER = "\u2060"
 
@@ -37,11 +38,23 @@ def plain(text: str) -> str:
     return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|$:~&=" else c for c in text)
 
 
-def say_ignored_negative(negative_prompt: str, guidance_scale: float) -> None:
-    """Draw a note if a negative prompt does nothing at this guidance scale."""
-    from sdlab.text.notes import ignored_negative
+def say_ignored_negative(
+    negative_prompt: str,
+    guidance_scale: float,
+    guidance: Guidance,
+    true_cfg_scale: float | None = None,
+) -> None:
+    """Draw a note if a negative prompt does nothing.
 
-    note = ignored_negative(negative_prompt, guidance_scale, guidance_scale > 1)
+    Args:
+        negative_prompt: The text.
+        guidance_scale: Of the form.
+        guidance: What makes it act on the model that is to draw.
+        true_cfg_scale: Of the form, if it has one.
+    """
+    from sdlab.text.notes import negative_note
+
+    note = negative_note(negative_prompt, guidance, guidance_scale, true_cfg_scale)
     if note:
         st.info(plain(note), icon=":material/info:")
 

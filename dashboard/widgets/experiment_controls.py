@@ -14,6 +14,7 @@ from dashboard.widgets.pipeline_controls import pipeline_controls
 from dashboard.widgets.typed import parse_options, parse_seed
 from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import Experiment
+from sdlab.models.guidance import Guidance
 from sdlab.noise.curves import OWN, fixed_steps
 from sdlab.runs.curves import curve_names, load_curve
 
@@ -85,9 +86,12 @@ def experiment_controls(choices: Choices) -> Experiment:
         key="experiment.cfg",
         help="uncond + s (cond - uncond). At 1 or less the unconditional half is not computed.",
     )
-    say_ignored_negative(negative or "", float(cfg))
+    note = st.container()
     tuned, curve_options = _more(own, solver)
     further = pipeline_controls("experiment", own, tuned["width"], tuned["height"])
+    guidance = own.guidance if own else Guidance()
+    with note:
+        say_ignored_negative(negative or "", float(cfg), guidance, further.get("true_cfg_scale"))
     return Experiment(
         model=model,
         prompt=prompt or "",

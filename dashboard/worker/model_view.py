@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from dashboard.worker.snapshots import ModelView, PartView
+from sdlab.models.guidance import guidance_of
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +42,7 @@ def describe(model: "Model", decodes_fast: bool) -> ModelView:
         plain=model.plain,
         parts=tuple(_part(name, part) for name, part in model.parts.items()),
         draws=model.draws,
+        guidance=guidance_of(model),
         unread=unread(model.network) or "",
     )
 

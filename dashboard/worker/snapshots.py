@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sdlab.experiment.experiment import Experiment
+from sdlab.models.guidance import Guidance
 from sdlab.shipped import EMBEDDED
 
 LIVE = frozenset({"queued", "running", "decoding", "saving"})
@@ -81,6 +82,7 @@ class ModelView:
         plain: Whether it runs on the laboratory's own sampling path, not by its pipeline's call.
         parts: Its modules.
         draws: What it draws from, in words.
+        guidance: What makes a negative prompt act.
         unread: Why its attention cannot be read; "" if it can.
     """
 
@@ -102,6 +104,7 @@ class ModelView:
     plain: bool = True
     parts: tuple[PartView, ...] = ()
     draws: tuple[str, ...] = ()
+    guidance: Guidance = Guidance()
     unread: str = ""
 
 

@@ -87,8 +87,8 @@ def compare(
 ) -> None:
     """Compare samplers on the same noise; print error against cost, and a verdict."""
     import sdlab
-    from sdlab.denoisers.network import uses_guidance
-    from sdlab.text.notes import ignored_negative
+    from sdlab.models.guidance import guidance_of
+    from sdlab.text.notes import negative_note
 
     costs, to = Costs(**cost), Output(**output)
     if preset and samplers:
@@ -102,8 +102,8 @@ def compare(
     with progress() as advance:
         loaded = sdlab.load(spec.model, **loading)
         result = sdlab.compare(loaded, spec, on_progress=advance, save=place, target=costs.target)
-    guided = uses_guidance(loaded, spec.guidance_scale)
-    note = ignored_negative(spec.negative_prompt, spec.guidance_scale, guided)
+    scales = (spec.guidance_scale, spec.true_cfg_scale)
+    note = negative_note(spec.negative_prompt, guidance_of(loaded), *scales)
     if note:
         typer.echo(f"sdlab: warning: {note}", err=True)
     _print(result, to.csv)

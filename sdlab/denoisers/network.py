@@ -14,6 +14,7 @@ left out: on a CPU its group norm loses more than its convolutions gain.
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sdlab.models.guidance import is_distilled
 from sdlab.models.model import Model
 from sdlab.noise.flow import sigma_to_time
 from sdlab.noise.schedule import NoiseSchedule
@@ -60,12 +61,9 @@ class NetworkOutput(NamedTuple):
 def uses_guidance(model: Model, guidance_scale: float) -> bool:
     """Return whether the unconditional half is needed, decided as the pipeline does.
 
-    A network distilled with its guidance as an input (``time_cond_proj_dim`` of a U-Net,
-    ``guidance_embeds`` of a transformer) never needs it.
+    A network distilled with its guidance as an input never needs it.
     """
-    config = getattr(model.network, "config", {})
-    distilled = config.get("time_cond_proj_dim") is not None or config.get("guidance_embeds")
-    return guidance_scale > 1 and not distilled
+    return guidance_scale > 1 and not is_distilled(model)
 
 
 def evaluate(model: Model, samples: list[Sample]) -> list[NetworkOutput]:

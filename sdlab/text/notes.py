@@ -5,11 +5,13 @@ Some programs read weights and commands in a prompt: ``(word:1.2)``, ``((word))`
 dynamic prompts). Neither CLIP nor sdlab does: brackets and digits are tokens like any other.
 """
 
+import math
 import re
 
 import pandas as pd
 
 from sdlab.embedded import known_words
+from sdlab.models.guidance import TRUE, Guidance
 from sdlab.text.spelling import spelled
 
 _SYNTAX = {
@@ -71,6 +73,25 @@ def ignored_negative(
         f"The negative prompt is ignored: it acts through guidance, and at guidance_scale"
         f" {guidance_scale:g} there is none. Set it above 1."
     )
+
+
+def negative_note(
+    negative_prompt: str,
+    guidance: Guidance,
+    guidance_scale: float,
+    true_cfg_scale: float | None = None,
+) -> str:
+    """Return the sentence for a negative prompt that does nothing on a model; "" if it acts.
+
+    Args:
+        negative_prompt: The text.
+        guidance: What makes it act on that model.
+        guidance_scale: Of the experiment.
+        true_cfg_scale: Of the experiment.
+    """
+    acts = guidance.acts(guidance_scale, true_cfg_scale)
+    scale = guidance_scale if guidance.by else math.inf  # no scale would help
+    return ignored_negative(negative_prompt, scale, acts, guidance.by == TRUE)
 
 
 def cut_off(prompt: str, table: pd.DataFrame) -> str:

@@ -15,7 +15,7 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import find, lab
-from dashboard.shell.messages import explained, opening, plain, show_error
+from dashboard.shell.messages import explained, opening, plain, say_ignored_negative, show_error
 from dashboard.shell.model_choice import say_model, say_swap
 from dashboard.shell.navigation import page_path
 from dashboard.shell.state import come_back, show_run, shown_run
@@ -63,6 +63,7 @@ class Subject:
         model: The name of the model whose attention it is.
         maps: The maps.
         folder: The run's folder, or None.
+        flow: Whether its model is one of flow matching, whose noise levels are times.
     """
 
     key: str
@@ -73,6 +74,7 @@ class Subject:
     model: str
     maps: "AttentionMaps"
     folder: Path | None
+    flow: bool = False
 
     @property
     def given(self) -> bool:
@@ -176,7 +178,7 @@ def given_subject() -> Subject | None:
         st.caption(f"As the network sees it: {' '.join(notes)}")
     key = f"given {args}"
     name = f"given-{chosen.digest}"
-    return Subject(key, name, picture, size, caption, model.name, maps, None)
+    return Subject(key, name, picture, size, caption, model.name, maps, None, model.path == "flow")
 
 
 def _model() -> ModelView | None:
@@ -202,6 +204,7 @@ def _new_run(solvers: list[str], model: ModelView) -> Experiment | None:
     steps = bound(right).number_input("Steps", 1, 1000, 25, key=f"{PAGE}.steps")
     cfg = bound(left).number_input("CFG", 0.0, 20.0, 4.0, 0.5, key=f"{PAGE}.cfg")
     seed = bound(right).number_input("Seed", 0, 2**32 - 1, 7, key=f"{PAGE}.seed")
+    say_ignored_negative(negative or "", float(cfg), model.guidance)
     try:
         with st.expander("What to record", key=f"{PAGE}.record"):
             attention = record_controls(model)
@@ -257,7 +260,9 @@ def _of_run(run: StoredRun) -> Subject | None:
     model = experiment.model
     # The same experiment is another run once other weights go by the model's name.
     key = f"{run.id} {run.manifest['model'].get('hash')} {changed}"
-    return Subject(key, run.id, picture, size, experiment.prompt, model, maps, run.folder)
+    flow = _is_of_flow(str(run.folder), changed)
+    of = (picture, size, experiment.prompt, model, maps, run.folder, flow)
+    return Subject(key, run.id, *of)
 
 
 def _without(run: StoredRun, experiment: Experiment) -> None:
@@ -319,6 +324,13 @@ def open_maps(folder: str, changed: float) -> "AttentionMaps":
     import sdlab
 
     return sdlab.open_run(folder).trace.attention
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _is_of_flow(folder: str, changed: float) -> bool:
+    import sdlab
+
+    return "flow_time" in sdlab.open_run(folder).steps.columns
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

@@ -16,6 +16,7 @@ from dashboard.widgets.sampler_adder import sampler_adder
 from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
 from sdlab.experiment.pipeline_fields import PipelineFields
+from sdlab.shipped import EMBEDDED
 
 DEFAULTS: dict[str, object] = {
     "samplers": list(FIRST),
@@ -86,7 +87,8 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Com
         further = pipeline_controls(page, model, given["width"], given["height"])
     except ValueError as error:
         return ComparisonDraft(None, (str(error),))
-    say_ignored_negative(str(given["negative_prompt"]), float(cfg))
+    true_cfg = further.get("true_cfg_scale")
+    say_ignored_negative(str(given["negative_prompt"]), float(cfg), model.guidance, true_cfg)
     return _draft(
         texts, prompts or "", seeds or "", budget, more, align, float(cfg), given | further
     )
@@ -112,6 +114,8 @@ def as_parameters(page: str, comparison: Comparison) -> dict[str, str | list[str
         "reference": comparison.reference_steps,
     }
     changed = {name: values[name] for name, own in DEFAULTS.items() if values[name] != own}
+    if comparison.model != EMBEDDED:
+        changed["curve"] = values["curve"]  # flow-matching models begin with another
     further = address_of(comparison)
     return {f"{page}.{name}": _as_text(value) for name, value in {**changed, **further}.items()}
 
@@ -206,11 +210,12 @@ def _more(page: str, model: ModelView) -> dict[str, Any]:
             curve = bound().selectbox(
                 "Sigma curve for all",
                 curves,
-                curves.index("karras"),
+                curves.index(OWN_CURVE if model.path == "flow" else "karras"),
                 key=f"{page}.curve",
                 help="For samplers without a curve of their own. A fair comparison needs all to "
                 "start at the same noise level, as they do over one curve; a sampler that cannot "
-                "follow it takes the nearest one it can.",
+                "follow it takes the nearest one it can. A flow-matching model begins with the "
+                "times that it was trained for.",
             )
             negative = bound().text_input("Negative prompt", key=f"{page}.negative")
         with two:
@@ -224,7 +229,8 @@ def _more(page: str, model: ModelView) -> dict[str, Any]:
                 REFERENCE_STEPS,
                 2,
                 key=f"{page}.reference",
-                help="Steps of the reference, the converged picture: Heun over karras. It also "
+                help="Steps of the reference, the converged picture: Heun over karras, with flow "
+                "matching over the model's own times. It also "
                 "runs at half as many steps; the change between the two estimates its own error.",
             )
             rescale = bound().slider("Guidance rescale", 0.0, 1.0, 0.0, 0.05, key=f"{page}.rescale")

@@ -3,11 +3,13 @@
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.shell.lab import lab
 from dashboard.shell.messages import say_ignored_negative
 from dashboard.widgets.experiment_controls import PROMPT
 from dashboard.widgets.typed import parse_seed
 from sdlab.ddim.schemes import METHODS
 from sdlab.experiment.experiment import Experiment
+from sdlab.models.guidance import Guidance
 
 ABOUT_METHODS = {
     "naive": "Naive (Song et al. 2020): eps is taken one level too early. First order.",
@@ -28,7 +30,8 @@ def experiment(page: str, cfg: float = 4.0, steps: int = 20) -> Experiment:
         number = num_steps(page, steps)
         scale = guidance(page, cfg)
         given = seed(page)
-    say_ignored_negative(negative or "", scale)
+    model = lab().status().model
+    say_ignored_negative(negative or "", scale, model.guidance if model else Guidance())
     return Experiment(
         prompt=prompt or "", negative_prompt=negative or "", seed=given, num_steps=number,
         guidance_scale=scale,

@@ -11,6 +11,7 @@ from dashboard.shell.messages import plain, sentence
 from dashboard.worker.held_model import HeldModel
 from dashboard.worker.snapshots import ModelRequest
 from sdlab.errors import ModelError, SdlabError
+from sdlab.models.guidance import TRUE, Guidance
 
 HARMLESS = set("\"'%,/;?@\\") | {"\\"}  # no Markdown begins with these alone
 
@@ -57,3 +58,28 @@ def test_an_unexpected_error_goes_to_the_log_and_not_to_the_screen(caplog):
         said = sentence(error)
     assert "secret" not in said and "KeyError" in said
     assert "secret detail" in caplog.text and "Traceback" in caplog.text
+
+
+FLUX, WITHIN = Guidance(TRUE), Guidance("")
+
+
+@pytest.mark.parametrize(
+    ("guidance", "scale", "true_cfg", "note"),
+    [
+        (Guidance(), 4.0, None, ""),
+        (Guidance(), 1.0, None, "Set it above 1"),
+        (FLUX, 4.0, None, "acts through true\\_cfg\\_scale"),
+        (FLUX, 1.0, 2.0, ""),
+        (Guidance(TRUE, 4.0), 1.0, None, ""),
+        (WITHIN, 4.0, 2.0, "guidance within"),
+        (WITHIN, 1.0, None, "guidance within"),
+    ],
+)
+def test_a_negative_prompt_that_does_nothing_on_this_model_is_told(guidance, scale, true_cfg, note):
+    def page(*given):
+        from dashboard.shell.messages import say_ignored_negative
+
+        say_ignored_negative("fog", *given)
+
+    at = AppTest.from_function(page, args=(scale, guidance, true_cfg)).run()
+    assert [note in info.value for info in at.info] == ([True] if note else [])
