@@ -6,12 +6,12 @@ from dashboard.views.home.page import picture_of_now, ways_on
 
 MENU = {"section": "Run", "title": "Home", "icon": "home", "place": 10}
 
-st.title("sdlab, the laboratory for Stable Diffusion", anchor=False)
+st.title("sdlab, the laboratory for diffusion models", anchor=False)
 st.markdown(
     "Run a diffusion experiment and see, measure and export every step of it: how the noise "
     "falls, what the latents hold, what guidance changes, where the time goes. It runs at once "
-    "on a small embedded model of the true Stable Diffusion architecture, and with a GPU on any "
-    "Stable Diffusion checkpoint."
+    "on a small embedded model of the true Stable Diffusion architecture, and with a GPU on "
+    "what you load: Stable Diffusion, SDXL, SD3, Flux and nearly any other diffusers pipeline."
 )
 ways_on()
 picture_of_now()

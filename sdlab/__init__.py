@@ -1,4 +1,4 @@
-"""The laboratory for Stable Diffusion: run, trace, measure and export every step.
+"""The laboratory for diffusion models: run, trace, measure and export every step.
 
 ``import sdlab`` is light: what a name needs (torch, diffusers) is imported when the name is first
 used. So is every module: ``sdlab.text.similar`` can be used without importing it.

@@ -13,7 +13,7 @@ from sdlab.cli.terminal import any_letter, clean
 Command = Callable[..., None]
 
 app = typer.Typer(
-    help="The laboratory for Stable Diffusion: run, trace, measure and export every step.",
+    help="The laboratory for diffusion models: run, trace, measure and export every step.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -25,7 +25,7 @@ def everywhere(
         Path | None, typer.Option(help="Folder of solver plug-ins; else SDLAB_SOLVERS.")
     ] = None,
 ) -> None:
-    """The laboratory for Stable Diffusion: run, trace, measure and export every step."""
+    """The laboratory for diffusion models: run, trace, measure and export every step."""
     any_letter()
     if solvers is not None:
         os.environ["SDLAB_SOLVERS"] = str(solvers)

@@ -74,7 +74,7 @@ def test_the_installed_dashboard_starts_away_from_the_repository(wheel, browser,
         page = context.new_page()
         page.set_default_timeout(SECONDS)
         page.goto(url)
-        title = page.get_by_role("heading", name="sdlab, the laboratory for Stable Diffusion")
+        title = page.get_by_role("heading", name="sdlab, the laboratory for diffusion models")
         expect(title).to_be_visible(timeout=SECONDS)
         assert page.title() == "sdlab"
         assert "/media/" in page.locator("link[rel*=icon]").first.get_attribute("href")

@@ -9,7 +9,8 @@ from tests.dashboard.forms import titles
 
 def test_home_makes_a_picture(open_page):
     at = open_page("home")
-    assert titles(at) == ["sdlab, the laboratory for Stable Diffusion"]
+    assert titles(at) == ["sdlab, the laboratory for diffusion models"]
+    assert "Stable Diffusion, SDXL, SD3, Flux and nearly any other" in at.markdown[0].value
     run_until(at, lambda a: any("px" in c.value for c in a.caption))
     assert not at.exception
 
