@@ -18,7 +18,7 @@ from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 KIND, FORMAT = "sdlab.curve", 1
 MAX_BYTES = 500_000
 SD_MODEL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-FLOW_MODEL = "stabilityai/stable-diffusion-3.5-medium"
+FLOW_MODEL = "your/flow-matching-model"
 FLAGS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
 
 
@@ -112,7 +112,7 @@ def diffusers_curve(
     options: Mapping[str, Any],
     config: Mapping[str, Any],
     num_steps: int,
-    model: str = SD_MODEL,
+    model: str | None = None,
 ) -> DiffusersCurve:
     """Return a curve as a config of diffusers' EulerDiscreteScheduler, with its Python.
 
@@ -124,7 +124,8 @@ def diffusers_curve(
         options: Its options.
         config: The model's ``scheduler.config``.
         num_steps: Solver steps.
-        model: What the snippet loads: a hub id or a folder.
+        model: What the snippet loads: a hub id or a folder; else Stable Diffusion 1.5, or with
+            flow matching a placeholder.
 
     Of flow matching the config is one of FlowMatchEulerDiscreteScheduler without a shift of its
     own, and the times go to the pipeline.
@@ -133,7 +134,7 @@ def diffusers_curve(
         ValueError: If it is no valid curve.
     """
     if is_flow(config):
-        return _flow_curve(name, options, config, num_steps)
+        return _flow_curve(name, options, config, num_steps, model or FLOW_MODEL)
     sigmas = tuple(make(name, NoiseSchedule.from_config(config), num_steps, options).tolist())
     # diffusers' spacings and curves of a single step start at the schedule's other end.
     own = _flags(name, options) if num_steps > 1 else None
@@ -142,11 +143,11 @@ def diffusers_curve(
     kept = {key: value for key, value in config.items() if not key.startswith("_")}
     out = {"_class_name": "EulerDiscreteScheduler", **kept, **changes}
     passed = None if own is not None else sigmas
-    return DiffusersCurve(out, passed, _snippet(changes, passed, num_steps, model))
+    return DiffusersCurve(out, passed, _snippet(changes, passed, num_steps, model or SD_MODEL))
 
 
 def _flow_curve(
-    name: str, options: Mapping[str, Any], config: Mapping[str, Any], num_steps: int
+    name: str, options: Mapping[str, Any], config: Mapping[str, Any], num_steps: int, model: str
 ) -> DiffusersCurve:
     path = FlowTimes.of_config(config, 4096)
     times = tuple(make(name, path, num_steps, options).tolist())
@@ -161,7 +162,7 @@ def _flow_curve(
         "from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler\n\n"
         f"sigmas = [{_wrapped(times[:-1])}]\n\n"
         "pipe = DiffusionPipeline.from_pretrained(\n"
-        f"    {FLOW_MODEL!r},\n    torch_dtype=torch.bfloat16,\n)\n"
+        f"    {model!r},\n    torch_dtype=torch.bfloat16,\n)\n"
         "pipe.scheduler = FlowMatchEulerDiscreteScheduler.from_config(\n"
         f"    pipe.scheduler.config{arguments},\n)\n"
         'image = pipe("a parrot on a beach", sigmas=sigmas).images[0]\n'
@@ -223,9 +224,9 @@ def _snippet(
     steps = f"num_inference_steps={num_steps}" if sigmas is None else "sigmas=sigmas"
     return (
         "import torch\n"
-        "from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline\n\n"
+        "from diffusers import DiffusionPipeline, EulerDiscreteScheduler\n\n"
         f"{listed}"
-        "pipe = StableDiffusionPipeline.from_pretrained(\n"
+        "pipe = DiffusionPipeline.from_pretrained(\n"
         f"    {model!r},\n    torch_dtype=torch.float32,\n)\n"
         "pipe.scheduler = EulerDiscreteScheduler.from_config(\n"
         f"    pipe.scheduler.config{arguments},\n)\n"

@@ -12,6 +12,7 @@ from sdlab.noise import NoiseSchedule, curves
 from sdlab.noise.diffusers_config import read_scheduler_config
 from sdlab.noise.exchange import curve_json, diffusers_curve, read_curve, sigma_list
 from sdlab.shipped import FOLDER as EMBEDDED
+from sdlab.solvers.flow_course import SD3_CONFIG
 
 SD = {
     "beta_start": 0.00085,
@@ -77,6 +78,16 @@ def test_what_diffusers_has_itself_needs_no_sigmas():
     made = diffusers_curve("beta", shape, SD, 20)
     assert made.sigmas is None and made.config["use_beta_sigmas"]
     assert diffusers_curve("beta", {**shape, "alpha": 0.5}, SD, 20).sigmas
+
+
+@pytest.mark.parametrize(
+    ("config", "own"),
+    [(SD, "stable-diffusion-v1-5/stable-diffusion-v1-5"), (SD3_CONFIG, "your/flow-matching-model")],
+)
+def test_the_snippet_names_the_model(config, own):
+    named = diffusers_curve("karras", {}, config, 3, model="my/folder").snippet
+    assert "'my/folder'" in named and "stabilityai" not in named
+    assert f"'{own}'" in diffusers_curve("karras", {}, config, 3).snippet
 
 
 @pytest.mark.parametrize(("name", "options"), [("karras", {}), ("points", OWN["points"])])

@@ -39,7 +39,7 @@ def workbench() -> None:
     """Draw the page below its title."""
     with opening(), explained():
         catalogue = lab().catalogue()
-        config: dict[str, Any] = lab().ask(lambda model: dict(model.scheduler_config))
+        config, name = lab().ask(lambda model: (dict(model.scheduler_config), model.name))
     assert catalogue is not None  # it comes with the model
     schedule = schedule_of(config)
     left, right = st.columns([3, 7], gap="large")
@@ -67,7 +67,7 @@ def workbench() -> None:
             _show_trials(draft, baseline, trial, is_times(schedule))
     with explained():
         st.header("Save and export", anchor=False)
-        keep_controls(draft, schedule, config)
+        keep_controls(draft, schedule, config, name)
 
 
 def problem_table(draft: Draft) -> pd.DataFrame:

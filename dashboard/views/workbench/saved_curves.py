@@ -25,6 +25,7 @@ from sdlab.noise.exchange import (
 )
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.runs.curves import curve_names, delete_curve, list_curves, load_curve, save_curve
+from sdlab.shipped import EMBEDDED, FOLDER
 
 _SAID = f"{PAGE}.said"
 
@@ -58,8 +59,10 @@ def saved_controls(schedule: NoiseSchedule) -> None:
         _show_config(found)
 
 
-def keep_controls(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any]) -> None:
-    """Draw Save, and the exports of a valid draft."""
+def keep_controls(
+    draft: Draft, schedule: NoiseSchedule, config: dict[str, Any], model: str
+) -> None:
+    """Draw Save, and the exports of a valid draft for a model by its name."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
             "Name", key=f"{PAGE}.name", placeholder="slow start", max_chars=60, width=260
@@ -76,7 +79,7 @@ def keep_controls(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any])
             st.rerun()  # the list of saved ones stands above
         _use(draft)
     _say("save")
-    _exports(draft, schedule, config)
+    _exports(draft, schedule, config, model)
 
 
 def _use(draft: Draft) -> None:
@@ -95,8 +98,16 @@ def _use(draft: Draft) -> None:
     )
 
 
-def _exports(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any]) -> None:
-    made = diffusers_curve(draft.curve, draft.options, config, draft.num_steps)
+def loaded_from(model: str) -> str:
+    """Return what ``from_pretrained`` takes for a model by its name."""
+    if model == EMBEDDED:
+        return str(FOLDER)
+    return "your/model" if model.endswith(".safetensors") else model
+
+
+def _exports(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any], model: str) -> None:
+    place = loaded_from(model)
+    made = diffusers_curve(draft.curve, draft.options, config, draft.num_steps, place)
     listed = sigma_list(draft.sigmas.tolist())
     json_text = curve_json(draft.curve, draft.options, schedule, draft.num_steps)
     files = {
