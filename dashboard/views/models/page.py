@@ -11,6 +11,7 @@ from sdlab.shipped import EMBEDDED
 
 _PATHS = {"vp": "variance preserving", "flow": "flow matching", "": "its scheduler's own"}
 OFFLOADS = ("all on the device", "model", "sequential")
+NO_OFFLOAD = "needs CUDA; this is the CPU"
 DTYPES = ("best for the device", "float32", "bfloat16", "float16")
 
 
@@ -156,24 +157,37 @@ def load_form() -> None:
 
 
 def _for_little_memory() -> tuple[str | None, bool]:
-    """Draw what saves memory on a device of its own; return (offload, whether to tile)."""
-    view = lab().status().model
-    if view is None or view.device == "cpu":
-        return None, False
-    first, second = st.columns(2)
+    """Draw what saves memory; return (offload, whether to tile)."""
+    apart = _device() != "cpu"
+    first, second = st.columns(2, vertical_alignment="center")
     offload = first.selectbox(
         "Offload",
-        OFFLOADS,
-        key="models.offload",
-        help="For models that do not fit on the device: weights wait in the machine's memory, and "
-        "parts come one at a time (model), or layers (sequential, much slower).",
+        OFFLOADS if apart else (NO_OFFLOAD,),
+        key="models.offload" if apart else "models.no_offload",
+        disabled=not apart,
+        help="For a model whose weights do not fit on the GPU: they wait in the machine's memory. "
+        "**model**: one part at a time is on the GPU, so the largest part must fit; a little "
+        "slower. **sequential**: one layer at a time, for a part that does not fit even alone; "
+        "many times slower. Pictures are the same, bit for bit.",
     )
     tiled = second.checkbox(
         "Decode large pictures in tiles",
         key="models.tiled",
-        help="Takes less memory; colours may shift a little from tile to tile.",
+        help="For a run that has its steps but no memory left to decode: the VAE then needs that "
+        "of one tile, not of the whole picture. Only pictures larger than the VAE's own size "
+        "are tiled; colours may shift a little from tile to tile.",
     )
-    return (None if offload == OFFLOADS[0] else offload), tiled
+    return (offload if offload in OFFLOADS[1:] else None), tiled
+
+
+def _device() -> str:
+    """Return where the model in memory computes; without one, where the next will."""
+    view = lab().status().model
+    if view is not None:
+        return view.device
+    from sdlab.models.devices import choose_device
+
+    return choose_device(None).type
 
 
 def _load_embedded() -> None:

@@ -31,6 +31,38 @@ def test_a_model_that_cannot_be_loaded_is_explained(open_page, source, message):
     run_until(at, lambda a: any(t.value == "embedded" for t in a.text))
 
 
+def asked_for(at, monkeypatch):
+    """Press Load and return what the worker is asked for, which it does not get."""
+    asked = []
+    monkeypatch.setattr(lab(), "load", asked.append)
+    at.text_input(key="models.source").set_value("a/model")
+    next(b for b in at.button if b.label == "Load").click().run()
+    assert not at.exception
+    return asked[0]
+
+
+def test_the_cpu_has_no_offload_and_says_why(open_page, monkeypatch):
+    at = run_until(open_page("models"), holds("embedded"))
+    offload = at.selectbox(key="models.no_offload")
+    assert offload.disabled and "needs CUDA" in offload.value
+    plain = asked_for(at, monkeypatch)
+    assert (plain.offload, plain.tiled) == (None, False)
+    at.checkbox(key="models.tiled").check()
+    tiled = asked_for(at, monkeypatch)
+    assert (tiled.offload, tiled.tiled) == (None, True)
+
+
+@pytest.mark.parametrize("way", ["model", "sequential"])
+def test_a_gpu_can_be_offloaded(open_page, monkeypatch, way):
+    run_until(open_page("models"), holds("embedded"))
+    monkeypatch.setattr("dashboard.views.models.page._device", lambda: "cuda:0")
+    at = open_page("models")
+    assert at.selectbox(key="models.offload").value == "all on the device"
+    assert asked_for(at, monkeypatch).offload is None
+    at.selectbox(key="models.offload").set_value(way)
+    assert asked_for(at, monkeypatch).offload == way
+
+
 @pytest.fixture(scope="module")
 def folder():
     from sdlab.shipped import FOLDER
