@@ -17,7 +17,8 @@ def eps_norms(steps: pd.DataFrame, x: str) -> alt.LayerChart:
     places = [name for name in frame.columns if name not in HALVES]
     long = frame.melt(places, list(HALVES), "half", "norm").dropna(subset=["norm"])
     long["half"] = long["half"].map(HALVES)
-    color = alt.Color("half:N", title="eps", sort=list(HALVES.values()), legend=legend())
+    title = "velocity" if "flow_time" in steps else "eps"
+    color = alt.Color("half:N", title=title, sort=list(HALVES.values()), legend=legend())
     y = alt.Y("norm:Q", title="norm (latent units)", scale=alt.Scale(zero=False))
     return lines(long, x, y, _what(steps), value_tooltip("norm", "norm"), color)
 

@@ -85,6 +85,37 @@ def test_the_workbench_makes_a_curve_of_times(open_page):
     assert not any("ays" in option for option in at.selectbox(key="workbench.baseline").options)
 
 
+def test_the_workbench_exports_for_the_model_in_memory(open_page):
+    at = sound(open_page("workbench", **{"workbench.steps": "6"}))
+    (snippet,) = [code.value for code in at.code if "from_pretrained" in code.value]
+    assert f"    {lab().status().model.name!r},\n" in snippet
+
+
+def test_compare_begins_with_the_models_own_times(open_page):
+    at = sound(open_page("compare", **{"compare.prompts": "a cat"}))
+    assert at.selectbox(key="compare.curve").value == "as trained"
+    assert any("cannot be compared fairly: 1 sampler" in e.label for e in at.expander)
+    other = open_page("compare", **{"compare.curve": "karras", "compare.prompts": "a cat"})
+    assert sound(other).selectbox(key="compare.curve").value == "karras"
+
+
+def test_attention_over_the_steps_can_be_drawn_against_the_time(open_page):
+    asked = {
+        "attention.steps": "3",
+        "attention.prompt": "a cat",
+        "attention.view": "Over the steps",
+    }
+    at = sound(open_page("attention", **asked))
+    at.button(key="attention.go").click().run()
+    run_until(at, lambda page: any(s.key == "attention.axis" for s in page.segmented_control))
+    axis = at.segmented_control(key="attention.axis")
+    assert "flow_time" in axis.options
+    axis.set_value("flow_time").run()
+    sound(at)
+    drawn = [str(chart.proto).replace("\\", "") for chart in at.get("vega_lite_chart")]
+    assert sum('"title": "flow time t"' in chart for chart in drawn) == 4
+
+
 @pytest.mark.parametrize("section", ["Eta", "Edit", "Between two noises", "Equations"])
 def test_ddim_opens_on_it(open_page, section):
     at = sound(open_page("ddim", **{"ddim.section": section, "ddim.eta.steps": "3"}))

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import attention as charts
-from dashboard.charts.base import AXES, MAX_ROWS
+from dashboard.charts.base import MAX_ROWS, axes_of, with_time
 from dashboard.charts.names import short_layers
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
@@ -103,15 +103,14 @@ def _looks_at(subject: Subject, look: Look, place: tuple[float, float]) -> None:
 
 def _over_steps(subject: Subject, look: Look) -> None:
     maps = subject.maps
+    kinds, course = (_placed(table(subject, look), subject) for table in (_kinds, _course))
     if len(maps) < 2:
         st.info("A single evaluation shows no change over the steps: choose a run.")
-        shares = _placed(_kinds(subject, look), maps)
-        st.altair_chart(charts.kind_mass(shares, "step", _whole(subject)))
-        csv_buttons(subject, shares=shares, words=_placed(_course(subject, look), maps))
+        st.altair_chart(charts.kind_mass(kinds, "step", _whole(subject)))
+        csv_buttons(subject, shares=kinds, words=course)
         return
-    axis = bound().segmented_control("Against", AXES, key=f"{PAGE}.axis")
-    kinds = _placed(_kinds(subject, look), maps)
-    course = _placed(_course(subject, look), maps)
+    axis = bound().segmented_control("Against", axes_of(kinds), key=f"{PAGE}.axis")
+    every_kind = kinds
     names = [label for label, _ in look.words]
     shown = course[course["word"].isin(names)]
     if shown.empty:
@@ -146,7 +145,6 @@ def _over_steps(subject: Subject, look: Look) -> None:
         },
         alt="When each word is decided",
     )
-    every_kind = _placed(_kinds(subject, look), maps)
     csv_buttons(subject, shares=every_kind, words=course, decided=table)
 
 
@@ -311,7 +309,9 @@ def _table(
     return make(_maps, **_choice)
 
 
-def _placed(frame: pd.DataFrame, maps: "AttentionMaps") -> pd.DataFrame:
-    """Return the table with the timestep of each evaluation, for the charts' axes."""
+def _placed(frame: pd.DataFrame, subject: Subject) -> pd.DataFrame:
+    """Return the table with the timestep of each evaluation, of flow matching also the time."""
+    maps = subject.maps
     timesteps = dict(zip(maps.evaluations, maps.facts.timesteps, strict=True))
-    return frame.assign(timestep=frame["evaluation"].map(timesteps))
+    frame = frame.assign(timestep=frame["evaluation"].map(timesteps))
+    return with_time(frame) if subject.flow else frame

@@ -37,7 +37,8 @@ _ABOUT_IDS = (
     "One number a position, {count} of them: this is all that the text encoder reads. "
     "Hover a cell for its piece."
 )
-_ALWAYS = {"CLIP": "always 77"}
+ALWAYS = ("CLIP",)
+"""Tokenizers that fill up every prompt to the same number of positions."""
 SHOWN = 77
 _ABOUT_MASK = {
     False: "1 on start, words and end, 0 on pads. The tokenizer makes it, but this model's "
@@ -202,11 +203,12 @@ def _tensors(encoding: "Tokenized", model: ModelView, reader: Reader) -> None:
     first = max(SHOWN, encoding.end + 1)
     cells = table[table["position"] < first]
     rest = f" Shown are the first {first}; the rest are pads." if count > first else ""
+    always = f"always {count}" if reader.name in ALWAYS else str(count)
     ids, mask = st.columns(2, gap="medium")
     with ids:
         st.markdown(f"**Token ids**, int64 [1, {count}]")
         st.html(grid_html(cells, "id", "Token ids by position, eleven a row"))
-        st.caption(_ABOUT_IDS.format(count=_ALWAYS.get(reader.name, count)) + rest)
+        st.caption(_ABOUT_IDS.format(count=always) + rest)
     with mask:
         st.markdown(f"**Attention mask**, int64 [1, {count}]")
         st.html(grid_html(cells, "mask", "Attention mask by position, eleven a row"))
