@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.shell.state import shown_run
 from dashboard.views.experiment.form import run_form
+from dashboard.views.experiment.grid_view import grid_panel, shown_grid
 from dashboard.views.run.page import show_details
 from dashboard.widgets.run_stage import show_stage
 
@@ -16,9 +17,12 @@ form, stage = st.columns([3, 7], gap="large")
 with form:
     run_form("experiment")
 with stage:
-    run = shown_run("experiment")
+    grid = shown_grid("experiment")
+    run = "" if grid else shown_run("experiment")
+    if grid:
+        grid_panel("experiment", grid)
     stored = show_stage(run, "experiment") if run else None
-    if not run:
+    if not run and not grid:
         st.info("Press **Run**: the picture takes shape here.", icon=":material/science:")
 if stored is not None:
     show_details(stored)

@@ -5,6 +5,8 @@ export default function (component) {
   const root = parentElement.querySelector(".tiles");
   root.setAttribute("aria-label", data.label);
   root.style.setProperty("--ratio", data.ratio);
+  root.classList.toggle("fixed", data.columns > 0);
+  root.style.setProperty("--columns", data.columns);
   const made = new Map([...root.children].map((tile) => [tile.dataset.id, tile]));
   const make = (tile) => {
     const node = document.createElement("figure");
@@ -30,14 +32,29 @@ export default function (component) {
     element("div", "error", node);
     return node;
   };
+  const head = (part) => {
+    const node = document.createElement("div");
+    node.dataset.id = part.id;
+    node.setAttribute("role", "listitem");
+    node.className = "heading";
+    element("span", "word", node);
+    return node;
+  };
   const set = (node, name, text) => {
     const found = node.querySelector(`.${name}`);
     if (found.textContent !== text) found.textContent = text;
   };
-  data.tiles.forEach((tile, index) => {
-    const node = made.get(tile.id) ?? make(tile);
+  const parts = data.tiles.flatMap((tile) =>
+    tile.heading ? [{ id: `above ${tile.id}`, above: tile.heading }, tile] : [tile],
+  );
+  parts.forEach((tile, index) => {
+    const node = made.get(tile.id) ?? (tile.above ? head(tile) : make(tile));
     made.delete(tile.id);
     if (root.children[index] !== node) root.insertBefore(node, root.children[index] ?? null);
+    if (tile.above) {
+      set(node, "word", tile.above);
+      return;
+    }
     node.className = `tile ${tile.look}`;
     node.dataset.state = tile.state;
     node.style.setProperty("--tone", tile.color);

@@ -29,6 +29,7 @@ class Tile:
         share: Of its evaluations that are done, 0 to 1.
         href: Where a click leads; "" for nowhere.
         first: Whether it stands out.
+        heading: What stands above it and those after it, over the whole width; "" for nothing.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Tile:
     share: float = 0.0
     href: str = ""
     first: bool = False
+    heading: str = ""
 
     @property
     def look(self) -> str:
@@ -61,7 +63,9 @@ class Tile:
         )
 
 
-def show_tiles(tiles: Sequence[Tile], size: tuple[int, int], label: str, key: str) -> None:
+def show_tiles(
+    tiles: Sequence[Tile], size: tuple[int, int], label: str, key: str, columns: int = 0
+) -> None:
     """Draw tiles in a grid.
 
     Args:
@@ -69,9 +73,9 @@ def show_tiles(tiles: Sequence[Tile], size: tuple[int, int], label: str, key: st
         size: (width, height) of the pictures, for the frames' shape.
         label: What they are, for who cannot see them.
         key: The widget's.
+        columns: How many stand in a row, scrolled where they do not fit; 0 for as many as fit.
     """
     rows = [asdict(tile) | {"look": tile.look, "mark": tile.mark} for tile in tiles]
     ratio = f"{size[0]} / {size[1]}"
-    component("tiles")(
-        data={"tiles": rows, "ratio": ratio, "label": label, "sharp": SHARP}, key=key
-    )
+    sheet = {"tiles": rows, "ratio": ratio, "label": label, "sharp": SHARP, "columns": columns}
+    component("tiles")(data=sheet, key=key)

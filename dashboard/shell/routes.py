@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BLOCK = 2**20
 _PATH = "/export/{run}.zip"
 _COMPARISON = "/export/comparison/{comparison}.zip"
+_SHEET = "/export/grid/{grid}.png"
 _PICTURE = "/picture/{run}.png"
 
 
@@ -26,6 +27,7 @@ def routes() -> "list[BaseRoute]":
     return [
         Route(_base() + _PATH, _export),
         Route(_base() + _COMPARISON, _export_comparison),
+        Route(_base() + _SHEET, _sheet),
         Route(_base() + _PICTURE, _picture),
     ]
 
@@ -38,6 +40,11 @@ def zip_url(run: str) -> str:
 def comparison_zip_url(comparison: str, runs: bool = False) -> str:
     """Return where the zip of a comparison is served, with or without its run folders."""
     return _base() + _COMPARISON.format(comparison=comparison) + "?runs=1" * runs
+
+
+def sheet_url(grid: str) -> str:
+    """Return where the contact sheet of a grid is served."""
+    return _base() + _SHEET.format(grid=grid)
 
 
 def picture_url(run: str, version: object = "") -> str:
@@ -99,6 +106,28 @@ def _export_comparison(request: "Request") -> "Response":
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
     kind = "comparison-runs" if runs else "comparison"
     return _download(archive, f"sdlab-{kind}-{name}.zip")
+
+
+def _sheet(request: "Request") -> "Response":
+    """Answer with the contact sheet of a grid's stored pictures."""
+    from starlette.responses import PlainTextResponse, Response
+
+    from dashboard.shell.lab import lab
+    from sdlab.errors import StoreError
+    from sdlab.runs.contact_sheet import stored_sheet
+    from sdlab.runs.grids import open_grid
+
+    name = request.path_params["grid"]
+    try:
+        grid = open_grid(lab().runs, name)
+    except StoreError:
+        grid = None
+    if grid is None:
+        text = f"No grid {name[:40]!r} is stored here."
+        return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
+    data, _ = stored_sheet(lab().runs, grid)
+    shown = {"Content-Disposition": f'inline; filename="sdlab-grid-{name}.png"'}
+    return Response(data, media_type="image/png", headers={**FILE_HEADERS, **shown})
 
 
 def _download(archive: "ZipStream", name: str) -> "Response":

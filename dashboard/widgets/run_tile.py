@@ -15,7 +15,9 @@ _WORDS = {
 }
 
 
-def run_tile(id: str, name: str, color: str, run: Experiment, state: RunState) -> Tile:
+def run_tile(
+    id: str, name: str, color: str, run: Experiment, state: RunState, heading: str = ""
+) -> Tile:
     """Return the tile of a run.
 
     Args:
@@ -24,6 +26,7 @@ def run_tile(id: str, name: str, color: str, run: Experiment, state: RunState) -
         color: Its dot's.
         run: What is run.
         state: Where it stands.
+        heading: What stands above it and those after it.
     """
     seen = "done" if state.state == "done" else state.preview
     share = state.evaluation / state.nfe if state.nfe else 0.0
@@ -43,4 +46,5 @@ def run_tile(id: str, name: str, color: str, run: Experiment, state: RunState) -
         error=state.error,
         share=1.0 if state.state == "done" else share,
         href=page_url(f"run?id={run.id}") if state.state == "done" else "",
+        heading=heading,
     )

@@ -42,9 +42,7 @@ def engine_runner(model: "Model", save: str | Path | None = None, *, mix: bool =
 def _make(
     model: "Model", save: str | Path | None, mix: bool, experiments: "Sequence[Experiment]"
 ) -> "Work[Runs]":
-    runs: Runs = {} if save is None else _stored(experiments, save, model.hash)
-    if not mix:
-        runs = {key: run for key, run in runs.items() if not was_shared(run.manifest)}
+    runs: Runs = {} if save is None else _stored(experiments, save, model.hash, mix)
     engine = Engine(model, mix=mix)
     jobs = _submit(engine, (x for x in experiments if x.id not in runs), runs)
     if not jobs and not any(not isinstance(run, Exception) for run in runs.values()):
@@ -68,9 +66,11 @@ def _make(
     return runs
 
 
-def _stored(experiments: "Iterable[Experiment]", root: str | Path, model_hash: str) -> "Runs":
+def _stored(
+    experiments: "Iterable[Experiment]", root: str | Path, model_hash: str, mix: bool
+) -> "Runs":
     found = ((x.id, stored(x, root, model_hash)) for x in experiments)
-    return {key: run for key, run in found if run is not None}
+    return {key: run for key, run in found if run and (mix or not was_shared(run.manifest))}
 
 
 def _submit(engine: Engine, wanted: "Iterable[Experiment]", runs: "Runs") -> "dict[str, Job]":

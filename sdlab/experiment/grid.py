@@ -53,7 +53,7 @@ class Grid(Spec):
     CALLED: ClassVar[str] = "field of a grid"
 
     base: Experiment
-    axes: tuple[Axis, ...] | Mapping[str, Any] | Any
+    axes: tuple[Axis, ...] | Any
 
     def __post_init__(self) -> None:
         if isinstance(self.base, Mapping):

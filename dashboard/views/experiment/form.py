@@ -3,12 +3,15 @@
 import streamlit as st
 
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import opening, show_error
+from dashboard.shell.messages import explained, opening, show_error
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.state import come_back, show_run
+from dashboard.views.experiment.grid_form import grid_fields, named, say_cost
+from dashboard.views.experiment.grid_view import ask_grid, show_grid
 from dashboard.widgets.experiment_controls import Choices, experiment_controls
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.grid import Grid
 
 
 def run_form(page: str) -> None:
@@ -27,10 +30,18 @@ def run_form(page: str) -> None:
             experiment = None
         if experiment is not None:
             say_swap(experiment.model)
+        axes, grid = grid_fields(page, catalogue), None
+        if experiment is not None and axes:
+            try:
+                grid = Grid(experiment, [named(*axis) for axis in axes])
+                say_cost(grid)
+            except ValueError as error:
+                show_error(error)
+                experiment = None
         # Not by on_click: a callback gets the arguments of the script before, and so would not know
         # of a prompt that is left by this very click.
         pressed = st.button(
-            "Run",
+            f"Run {len(grid.experiments)} pictures" if grid else "Run",
             key=f"{page}.go",
             type="primary",
             icon=":material/play_arrow:",
@@ -38,9 +49,15 @@ def run_form(page: str) -> None:
             disabled=experiment is None,
         )
         if pressed and experiment is not None:
-            _run(page, experiment)
+            _run(page, experiment, grid)
 
 
-def _run(page: str, experiment: Experiment) -> None:
+def _run(page: str, experiment: Experiment, grid: Grid | None) -> None:
+    show_grid(page, grid.id if grid else "")
+    if grid is not None:
+        show_run(page, "")
+        with explained():
+            ask_grid(grid)
+        return
     come_back(experiment.id)
     show_run(page, lab().submit(experiment))

@@ -1,0 +1,128 @@
+"""The fields of the Experiment page that make a grid: seeds, and what varies along its sides."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.lab import lab
+from dashboard.widgets.experiment_controls import OWN_CURVE
+from dashboard.widgets.run_states import evaluations_of
+from dashboard.widgets.task_panel import readable_seconds
+from sdlab.experiment.axis import EXAMPLES, axis_fields
+from sdlab.experiment.grid import Grid
+from sdlab.experiment.pipeline_fields import PipelineFields
+from sdlab.noise.curves import OWN
+
+NOTHING = "nothing"
+NAMES = {
+    "num_steps": "Steps",
+    "guidance_scale": "Guidance scale (CFG)",
+    "solver": "Solver or scheduler",
+    "curve": "Sigma curve",
+    "seed": "Seed",
+    "words": "Words of the prompt",
+    "prompt": "Prompt",
+    "negative_prompt": "Negative prompt",
+    "guidance_rescale": "Guidance rescale",
+    "eta": "Eta",
+    "width": "Width (px)",
+    "height": "Height (px)",
+    "fast": "Fast (bfloat16)",
+    "solver_options": "Solver option",
+    "curve_options": "Curve option",
+}
+FIRST = {
+    "num_steps": "5, 10, 25",
+    "guidance_scale": "1, 4, 8",
+    "seed": "1-4",
+    "guidance_rescale": "0, 0.7",
+    "eta": "0, 0.5, 1",
+    "fast": "no, yes",
+    "strength": "0.3, 0.6, 0.9",
+}
+"""What a field's values are until others are typed."""
+WRITTEN = (
+    "1-4, 7 is 1, 2, 3, 4, 7 · 10-30 (+10) is 10, 20, 30 · 1-8 [3] is 1, 4.5, 8 · none is the "
+    "model's own · text with a comma goes in quotes."
+)
+
+
+def grid_fields(page: str, catalogue: pd.DataFrame) -> list[tuple[str, Any]]:
+    """Draw the fields and return the axes that were chosen: fields and values.
+
+    Args:
+        page: For the widget keys.
+        catalogue: The table of ``sdlab.schedulers``.
+    """
+    with st.expander("Seeds and grid", key=f"{page}.grid_fields", icon=":material/grid_view:"):
+        seeds = bound().text_input(
+            "Seeds",
+            key=f"{page}.seeds",
+            placeholder="one, that above; or 1-4, 7",
+            help="A picture for each, instead of the seed above. " + WRITTEN,
+        )
+        axes = []
+        for side, letter in (("Columns", "x"), ("Rows", "y")):
+            field = _field(side, f"{page}.{letter}")
+            if field:
+                key = f"{page}.{letter}_{field}"
+                axes.append((field, _values(side, key, field, catalogue)))
+    return [*axes, ("seed", seeds)] if (seeds or "").strip() else axes
+
+
+def say_cost(grid: Grid) -> None:
+    """Draw how many pictures a grid has and what they will take."""
+    count, pace = len(grid.experiments), lab().status().pace
+    evaluations = sum(map(evaluations_of, grid.experiments))
+    time = f" · about {readable_seconds(pace * evaluations)}" if pace else ""
+    sides = " x ".join(str(side) for side in grid.sides if side > 1) or "1"
+    st.caption(f"{sides} = {count} pictures · {evaluations:,} evaluations{time}")
+
+
+def _field(side: str, key: str) -> str:
+    model = lab().status().model
+    inputs = model.inputs if model else frozenset()
+    known = [name for name in axis_fields() if name not in PipelineFields.LATER or name in inputs]
+    names = {name: NAMES.get(name, name.replace("_", " ")) for name in (*NAMES, *known)}
+    chosen = bound().selectbox(f"{side}: what varies", [NOTHING, *names.values()], key=key)
+    return next((field for field, name in names.items() if name == chosen), "")
+
+
+def _values(side: str, key: str, field: str, catalogue: pd.DataFrame) -> Any:
+    label = f"{side}: values"
+    fits = catalogue[catalogue["compatible"]].set_index("name", drop=False)
+    if field == "solver":
+        names = list(fits.sort_values("origin", ascending=False, kind="stable")["name"])
+        first = [name for name in ("ddim", "heun") if name in names]
+        return tuple(bound().multiselect(label, names, first, key=key))
+    if field == "curve":
+        solver = st.session_state.get("experiment.solver", "ddim")  # the form's, drawn above
+        curves = [OWN_CURVE, *(c for c in fits.loc[solver]["curves"] if c not in OWN)]
+        chosen = bound().multiselect(label, curves, curves[:2], key=key)
+        return tuple(None if curve == OWN_CURVE else curve for curve in chosen)
+    example = {"words": "parrot, owl: the first is replaced", "curve_options": "rho = 3, 5, 7"}
+    example["solver_options"] = "solver_order = 1, 2, 3"
+    text = bound().text_input(
+        label,
+        FIRST.get(field, ""),
+        key=key,
+        placeholder=example.get(field, EXAMPLES[str]),
+        help=WRITTEN,
+    )
+    return text or ""
+
+
+def named(field: str, values: Any) -> tuple[str, Any]:
+    """Return an axis; the name of an option is typed before its values.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if field not in ("curve_options", "solver_options"):
+        return field, values
+    name, equals, rest = values.partition("=")
+    if not equals or not name.strip():
+        raise ValueError(f"{NAMES[field]}: write name = values, such as rho = 3, 5, 7.")
+    return f"{field}.{name.strip()}", rest

@@ -1,0 +1,174 @@
+"""A grid on the Experiment page: tiles that fill while it runs, then its sheet and its table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from dashboard.components.tiles import Tile, show_tiles
+from dashboard.shell.address import given, keep
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import explained, plain
+from dashboard.shell.model_choice import say_swap
+from dashboard.shell.routes import sheet_url
+from dashboard.shell.state import come_back, session_id, watches
+from dashboard.shell.theme import scheduler_color
+from dashboard.widgets.downloads import csv_button
+from dashboard.widgets.run_states import RunState, progress, run_state
+from dashboard.widgets.run_tile import run_tile
+from dashboard.widgets.task_panel import cancel_button, readable_seconds
+from dashboard.widgets.ticking_panel import ticking_panel
+from dashboard.worker.stored_runs import stored_run
+from sdlab.experiment.grid import Grid
+from sdlab.runs.contact_sheet import in_common
+from sdlab.runs.grids import open_grid, save_grid
+from sdlab.runs.manifest import was_shared
+
+OTHERS = "Others wait for these pictures, so they go on without you."
+SHARED = (
+    "Pictures that shared network calls are those of the run alone up to rounding, not bit for "
+    "bit. `sdlab grid --alone` on the command line makes each bit for bit."
+)
+
+
+def shown_grid(page: str) -> str:
+    """Return the id of the grid that a page shows, or ""; a run in the address goes before."""
+    key = f"{page}.grid"
+    grid = given("grid") or ("" if given("run") else st.session_state.get(key, ""))
+    show_grid(page, grid)
+    return grid
+
+
+def show_grid(page: str, grid: str) -> None:
+    """Make a page show a grid, also after a reload; "" shows none."""
+    st.session_state[f"{page}.grid"] = grid
+    keep("grid", grid)
+
+
+def ask_grid(grid: Grid) -> None:
+    """Note a grid on disk and ask for each of its pictures that is not stored.
+
+    Raises:
+        StoreError: If the disk cannot be written.
+    """
+    come_back(grid.id)
+    save_grid(grid, lab().runs)
+    for experiment in grid.experiments:
+        lab().submit(experiment, frames=False)
+
+
+def grid_panel(page: str, name: str) -> None:
+    """Draw a grid by its id; keeps itself up to date while anything of it runs."""
+    with explained():
+        grid = open_grid(lab().runs, name)
+        if grid is None:
+            st.info(
+                f"No grid {plain(repr(name[:40]))} is stored here. If its fields are in the "
+                "address, press **Run** to make it.",
+                icon=":material/search_off:",
+            )
+            return
+        st.markdown(f"**{plain(in_common(grid))}**")
+        if any(state.live for state in _states(grid).values()):
+            ticking_panel(lambda: _draw_live(page, grid))
+        else:
+            _ended(page, grid)
+
+
+def _states(grid: Grid) -> dict[str, RunState]:
+    return {x.id: run_state(lab(), x.id) for x in grid.experiments}
+
+
+def _draw_live(page: str, grid: Grid) -> bool:
+    found = _states(grid)
+    live = [run for run, state in found.items() if state.live]
+    if not live:
+        return False
+    if watches(grid.id):
+        for run in live:
+            lab().touch(run, session_id())
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_grid_progress"):
+        done, total = progress(found, grid.experiments)
+        st.progress(min(1.0, done / max(1, total)), text=_progress_text(found, done, total))
+        cancel_button(page, grid.id, OTHERS, live, "Pictures that are done are kept.")
+    _tiles(page, grid, found)
+    return True
+
+
+def _progress_text(found: Mapping[str, RunState], done: int, total: int) -> str:
+    status = lab().status()
+    if status.loading:
+        return f"Loading {status.loading.rpartition('/')[2]} …"
+    ended = sum(not state.live for state in found.values())
+    parts = [f"{ended} of {len(found)} pictures", f"{done:,} of {total:,} evaluations"]
+    if status.pace and done:
+        parts.append(f"about {readable_seconds(status.pace * (total - done))} left")
+    return " · ".join(parts)
+
+
+def _ended(page: str, grid: Grid) -> None:
+    found = _states(grid)
+    stored = [stored_run(lab().runs, run) for run, state in found.items() if state.state == "done"]
+    facts = {run.id: run.manifest for run in stored if run}
+    lacking = len(found) - len(facts)
+    if lacking:
+        say_swap(grid.base.model)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if facts:
+            st.link_button("Contact sheet", sheet_url(grid.id), icon=":material/image:")
+        _table_button(page, grid, found, facts)
+        if lacking:
+            st.button(
+                f"Make the {lacking} missing" if facts else "Run again",
+                key=f"{page}.grid_again",
+                icon=":material/replay:",
+                on_click=_again,
+                args=(grid,),
+            )
+    _tiles(page, grid, found)
+    shared = sum(was_shared(manifest) for manifest in facts.values())
+    if shared:
+        st.caption(
+            f"{shared} of {len(found)} shared network calls: as alone up to rounding.", help=SHARED
+        )
+
+
+def _table_button(
+    page: str, grid: Grid, found: Mapping[str, RunState], facts: Mapping[str, dict[str, Any]]
+) -> None:
+    from sdlab.runs.grids import grid_table
+
+    errors = {
+        run: state.error or state.state for run, state in found.items() if state.state != "done"
+    }
+    about = "A row for each picture: its settings, its run and what it took."
+    csv_button(grid_table(grid, facts, errors), f"grid-{grid.id}", f"{page}.grid_csv", about=about)
+
+
+def _again(grid: Grid) -> None:
+    with explained():
+        ask_grid(grid)
+
+
+def _tiles(page: str, grid: Grid, found: Mapping[str, RunState]) -> None:
+    """Draw the pictures: one axis in as many columns as fit, two in the rows that they have."""
+    columns, single = grid.sides[0], len(grid.axes) == 1
+    tiles: list[Tile] = []
+    for number, cell in enumerate(grid.cells):
+        run, first = cell.experiment, not single and number % columns == 0
+        heading = " · ".join(cell.labels[1:]) if first else ""
+        id, color = ".".join(map(str, cell.place)), scheduler_color(run.solver)
+        tiles.append(run_tile(id, cell.labels[0], color, run, found[run.id], heading))
+    show_tiles(
+        tiles,
+        _picture_size(grid),
+        f"{in_common(grid)}, by {' and '.join(axis.field for axis in grid.axes)}",
+        f"{page}.grid_tiles",
+        columns=0 if single else columns,
+    )
+
+
+def _picture_size(grid: Grid) -> tuple[int, int]:
+    model, base = lab().status().model, grid.base
+    own = model.default_size if model else (1, 1)
+    return base.width or own[0], base.height or own[1]

@@ -1,0 +1,154 @@
+"""Seeds and a grid on the Experiment page: from the fields to the sheet, and what it refuses."""
+
+import io
+
+import pandas as pd
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from dashboard.shell.lab import lab
+from dashboard.shell.routes import routes, sheet_url
+from sdlab.columns import GRID
+from sdlab.experiment.grid import Grid
+from sdlab.runs.grids import open_grid, save_grid
+from tests.dashboard.conftest import run_until
+from tests.dashboard.forms import FORM, errors
+
+SMALL = {"experiment.steps": "2", "experiment.width": "64", "experiment.height": "64"}
+AXES = {
+    "experiment.x": "Guidance scale (CFG)",
+    "experiment.x_guidance_scale": "1, 4",
+    "experiment.y": "Solver or scheduler",
+    "experiment.seeds": "1-2",
+}
+
+
+def captions(at) -> str:
+    return " ".join(c.value for c in at.caption)
+
+
+def linked(at) -> list[str]:
+    return [button.proto.url for button in at.get("link_button")]
+
+
+def given(at, name) -> str:
+    return "".join(at.query_params.get(name, ""))
+
+
+def done(at):
+    return any("/export/grid/" in url for url in linked(at))
+
+
+@pytest.fixture
+def started(open_page):
+    at = open_page("experiment", **SMALL, **AXES)
+    assert "2 x 2 x 2 = 8 pictures" in captions(at) and not errors(at)
+    return at.button(key=FORM).click().run()
+
+
+def test_a_grid_from_the_address_to_the_sheet_and_the_table(started):
+    at = run_until(started, done)
+    assert not at.exception and not errors(at)
+    grid = open_grid(lab().runs, given(at, "grid"))
+    assert [axis.field for axis in grid.axes] == ["guidance_scale", "solver", "seed"]
+    assert grid.axes[1].values == ("ddim", "heun") and not given(at, "run")
+    assert all((lab().runs / run.id / "manifest.json").is_file() for run in grid.experiments)
+    assert any("4 steps" in m.value or "2 steps" in m.value for m in at.markdown)
+    with TestClient(Starlette(routes=routes())) as client:
+        answer = client.get(sheet_url(grid.id))
+        assert answer.status_code == 200 and answer.headers["content-type"] == "image/png"
+        assert Image.open(io.BytesIO(answer.content)).width > 512
+        assert client.get(sheet_url("0" * 16)).status_code == 404
+
+
+def test_a_stored_grid_opens_by_its_address_alone(started, open_page):
+    grid = given(run_until(started, done), "grid")
+    at = open_page("experiment", grid=grid)
+    assert done(at) and not at.exception
+    assert "8 pictures" not in captions(at)  # the form is another's own
+
+
+def test_one_run_takes_the_place_of_a_grid_and_back(started):
+    at = run_until(started, done)
+    at.text_input(key="experiment.seeds").set_value("").run()
+    for side in "xy":
+        at.selectbox(key=f"experiment.{side}").set_value("nothing").run()
+    at.button(key=FORM).click().run()
+    assert given(at, "run") and not given(at, "grid") and not done(at)
+
+
+def test_a_run_in_the_address_goes_before_the_grid_shown_last(started, open_page):
+    at = run_until(started, done)
+    run = open_grid(lab().runs, given(at, "grid")).experiments[0].id
+    at.query_params.clear()
+    at.query_params["run"] = run
+    at.run()
+    assert not done(at) and given(at, "run") == run
+
+
+def test_the_table_has_all_pictures_also_those_not_made(runs_folder, open_page):
+    grid = Grid(lab_experiment(), {"seed": "900-901"})
+    save_grid(grid, runs_folder)
+    at = open_page("experiment", grid=grid.id)
+    assert [b.label for b in at.button if b.key == "experiment.grid_again"] == ["Run again"]
+    assert not done(at)
+    from sdlab.runs.grids import grid_table
+
+    assert list(pd.DataFrame(grid_table(grid, {})).columns) == list(GRID)
+    at.button(key="experiment.grid_again").click().run()
+    assert done(run_until(at, done))
+
+
+def lab_experiment():
+    from sdlab.experiment.experiment import Experiment
+
+    return Experiment(prompt="a cat", num_steps=2, width=64, height=64)
+
+
+def test_an_unknown_grid_is_said(open_page):
+    at = open_page("experiment", grid="nothing")
+    assert any("No grid" in i.value for i in at.info) and not at.exception
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"experiment.seeds": "one"}, "seed: 'one' is no whole number; write for example 1-4"),
+        ({"experiment.seeds": "1-400"}, "1 to 64 are possible"),
+        ({"experiment.x": "Steps", "experiment.x_num_steps": "5, ten"}, "num_steps: 'ten' is no"),
+        ({"experiment.x": "Prompt"}, "prompt: give values"),
+        ({"experiment.x": "Curve option"}, "write name = values"),
+        ({"experiment.x": "Seed", "experiment.seeds": "1-2"}, "seed is an axis twice"),
+        (
+            {"experiment.x": "Seed", "experiment.y": "Steps", "experiment.y_num_steps": "1-20"},
+            "at most 64 pictures, got 4 x 20 = 80",
+        ),
+    ],
+)
+def test_what_a_grid_refuses_is_said_at_once(open_page, changes, message):
+    at = open_page("experiment", **SMALL, **changes)
+    assert len(errors(at)) == 1 and message in errors(at)[0]
+    assert at.button(key=FORM).disabled and not at.exception
+
+
+def test_every_field_that_is_offered_makes_an_axis_or_says_what_it_needs(open_page):
+    at = open_page("experiment", **SMALL)
+    for name in at.selectbox(key="experiment.x").options[1:]:
+        at.selectbox(key="experiment.x").set_value(name).run()
+        assert not at.exception, name
+        assert errors(at) or "pictures" in captions(at), name
+
+
+def test_cancel_ends_all_pictures(open_page, unhurried):
+    at = open_page(
+        "experiment", **{**SMALL, "experiment.steps": "9"}, **{"experiment.seeds": "70-73"}
+    )
+    at.button(key=FORM).click().run()
+    grid = open_grid(lab().runs, given(at, "grid"))
+    at.button(key="experiment.cancel").click().run()
+    unhurried()
+    at = run_until(at, lambda at: any(b.key == "experiment.grid_again" for b in at.button))
+    states = {view.state for run in grid.experiments if (view := lab().get_run(run.id))}
+    assert states == {"cancelled"} and not at.exception
