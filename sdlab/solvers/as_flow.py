@@ -53,6 +53,7 @@ class FlowSolverScheduler(SteppedSolver):
         use_exponential_sigmas: Whether they are spaced evenly in their logarithm.
         use_beta_sigmas: Whether they are spaced by the beta distribution.
         time_shift_type: "exponential" or "linear".
+        invert_sigmas: Must be False: times that rise, as Mochi's, no solver runs over.
 
     Raises:
         ValueError: If a name or option is not valid.
@@ -79,7 +80,14 @@ class FlowSolverScheduler(SteppedSolver):
         use_exponential_sigmas: bool = False,
         use_beta_sigmas: bool = False,
         time_shift_type: str = "exponential",
+        invert_sigmas: bool = False,
     ) -> None:
+        if invert_sigmas:
+            raise ValueError(
+                f"solver {solver!r} runs over times that fall from 1 to 0, and this config's"
+                " invert_sigmas lets them rise (Mochi, whose network predicts the velocity the"
+                " other way round); take solver='FlowMatchEulerDiscreteScheduler'."
+            )
         if solver not in solvers():
             raise ValueError(unknown_solver(solver, solvers()))
         self._solver.check_options(solver_options or {})

@@ -7,6 +7,7 @@ config, by making it.
 
 import copy
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from inspect import getsource, signature
@@ -27,6 +28,10 @@ PREDICTIONS = ("flow_prediction",)
 COORDINATES = "flow"
 NO_TIMES = ("ays_sd15", "ays_sdxl")
 """Curves that are tables of sigmas above 1, which are no times."""
+
+_LINEAR_QUADRATIC = re.compile(
+    r"threshold_noise = ([\d.]+)\s+sigmas = linear_quadratic_schedule\(num_inference_steps, thr"
+)
 
 
 def flow_rows(
@@ -69,13 +74,16 @@ def hands_sigmas(pipeline: type) -> bool:
     """Return whether a pipeline's call makes the times itself, by its source."""
     lines = getsource(pipeline.__call__).splitlines()
     code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    if _LINEAR_QUADRATIC.search(code):
+        return True
     return re.search(r"\bsigmas = .*linspace\(", code) is not None and "sigmas=sigmas" in code
 
 
 def handed_times(pipeline: type, num_steps: int) -> list[float] | None:
     """Return the times before the shift that a pipeline hands to its scheduler, by its source.
 
-    None where it hands none, or others than those evenly from 1 to 1 / N or to 0.
+    None where it hands none, or others than those evenly from 1 to 1 / N or to 0, and Mochi's:
+    half of the steps over the first ``threshold_noise``, the others over a parabola.
     """
     if not hands_sigmas(pipeline):
         return None
@@ -84,6 +92,9 @@ def handed_times(pipeline: type, num_steps: int) -> list[float] | None:
         return [float(t) for t in np.linspace(1.0, 1.0 / num_steps, num_steps)]
     if re.search(r"linspace\(1\.0, 0(\.0)?, num_inference_steps \+ 1\)\[:-1\]", code):
         return [float(t) for t in np.linspace(1.0, 0.0, num_steps + 1)[:-1]]
+    if (found := _LINEAR_QUADRATIC.search(code)) and num_steps > 1:  # it fails on 1 itself
+        laid_out = sys.modules[pipeline.__module__].linear_quadratic_schedule
+        return [float(t) for t in laid_out(num_steps, float(found[1]))]
     return None
 
 
