@@ -91,12 +91,15 @@ def pipeline_tokens(
 
 
 def token_table(texts: Sequence[PromptText], run: str) -> pd.DataFrame:
-    """Return the ``tokens`` table of a run.
+    """Return the ``tokens`` table of a run, without negative prompts that were not encoded.
 
     Args:
         texts: Its prompts, see ``prompt_texts``.
         run: Its id.
     """
+    heard = [text for text in texts if text.reading is not None]
+    if heard and not any(text.negative for text in heard):
+        texts = [text for text in texts if not text.negative]
     several = len({text.tokenizer for text in texts}) > 1
     columns = ["tokenizer", *TOKENS] if several else list(TOKENS)
     frames = [

@@ -310,3 +310,25 @@ def test_a_template_that_is_dropped_shows_in_where_the_text_begins():
     start = pipe.prompt_template_encode_start_idx
     assert list(table.itertuples(index=False, name=None)) == [("tokenizer", 0, count, start)]
     assert network_segments(object(), PROMPT) is None
+
+
+@pytest.mark.parametrize("name", ["FluxPipeline", "HunyuanImagePipeline"])
+def test_a_negative_prompt_that_is_not_encoded_has_no_rows(name):
+    model = sdlab.load(zoo.build(name)[0])
+    asked = sdlab.Experiment("a red car", num_steps=1, width=64, height=64, negative_prompt="rain")
+    assert not sdlab.plan(model, asked).guided
+    table = sdlab.run(model, asked).tokens
+    assert set(table["prompt"]) == {"prompt"} and len(set(table["tokenizer"])) == 2
+
+
+def test_a_negative_prompt_that_is_encoded_has_rows():
+    pipe = zoo.build("FluxPipeline")[0]
+    asked = sdlab.Experiment(
+        "a red car", num_steps=1, width=64, height=64, negative_prompt="rain", true_cfg_scale=3
+    )
+    tables = {"ours": sdlab.run(sdlab.load(pipe), asked).tokens}
+    with sdlab.trace(pipe) as traced:
+        pipe("a red car", negative_prompt="rain", num_inference_steps=1, width=64, height=64)
+    tables["traced"] = traced.tokens
+    assert set(tables["ours"]["prompt"]) == {"prompt", "negative"}
+    assert set(tables["traced"]["prompt"]) == {"prompt"}
