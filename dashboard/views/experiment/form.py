@@ -6,7 +6,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, show_error
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.state import come_back, show_run
-from dashboard.views.experiment.grid_form import grid_fields, named, say_cost
+from dashboard.views.experiment.grid_form import grid_fields, named, pictures, say_cost
 from dashboard.views.experiment.grid_view import ask_grid, show_grid
 from dashboard.widgets.experiment_controls import Choices, experiment_controls
 from sdlab.errors import SdlabError
@@ -41,7 +41,7 @@ def run_form(page: str) -> None:
         # Not by on_click: a callback gets the arguments of the script before, and so would not know
         # of a prompt that is left by this very click.
         pressed = st.button(
-            f"Run {len(grid.experiments)} pictures" if grid else "Run",
+            f"Run {pictures(len(grid.experiments))}" if grid else "Run",
             key=f"{page}.go",
             type="primary",
             icon=":material/play_arrow:",

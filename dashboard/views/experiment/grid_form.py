@@ -77,8 +77,14 @@ def say_cost(grid: Grid) -> None:
     count, pace = len(grid.experiments), lab().status().pace
     evaluations = sum(map(evaluations_of, grid.experiments))
     time = f" · about {readable_seconds(pace * evaluations)}" if pace else ""
-    sides = " x ".join(str(side) for side in grid.sides if side > 1) or "1"
-    st.caption(f"{sides} = {count} pictures · {evaluations:,} evaluations{time}")
+    sides = [str(side) for side in grid.sides if side > 1]
+    product = f"{' x '.join(sides)} = " if len(sides) > 1 else ""
+    st.caption(f"{product}{pictures(count)} · {evaluations:,} evaluations{time}")
+
+
+def pictures(count: int) -> str:
+    """Return how many pictures, in words."""
+    return "1 picture" if count == 1 else f"{count} pictures"
 
 
 def _field(side: str, key: str) -> str:
