@@ -64,12 +64,12 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Com
         model: The model in memory.
     """
     texts = _samplers(page, catalogue)
-    left, middle, right = st.columns([8, 4, 7], gap="medium")
-    with left:
+    row = st.container(horizontal=True, gap="medium")
+    with row.container(width="stretch"):
         prompts = bound().text_area(
             "Prompts, one a line", DEFAULTS["prompts"], key=f"{page}.prompts", height=122
         )
-    with middle:
+    with row.container(width=160):
         seeds = bound().text_input(
             "Seeds",
             DEFAULTS["seeds"],
@@ -80,7 +80,7 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Com
             "three show only very large ones.",
         )
         cfg = bound().number_input("Guidance scale (CFG)", 0.0, 20.0, 4.0, 0.5, key=f"{page}.cfg")
-    with right:
+    with row.container(width=325):
         budget, more, align = _budgets(page)
     given = _more(page, model)
     try:

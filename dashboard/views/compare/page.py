@@ -216,7 +216,7 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
             disabled=not ready,
         )
         if expected is not None:
-            st.caption(_in_words(expected, model), width="stretch")
+            st.container(width="stretch").caption(_in_words(expected, model))
     if pressed and needed is not None and ready:
         _go(page, needed)
         st.rerun()  # what is on show stands above the form
