@@ -7,9 +7,10 @@ export default function (component) {
   root.style.setProperty("--ratio", data.ratio);
   root.classList.toggle("fixed", data.columns > 0);
   root.style.setProperty("--columns", data.columns);
+  if (data.columns > 0) root.tabIndex = 0; // it may scroll, also by keyboard
   const made = new Map([...root.children].map((tile) => [tile.dataset.id, tile]));
   const make = (tile) => {
-    const node = document.createElement("figure");
+    const node = document.createElement("div");
     node.dataset.id = tile.id;
     node.setAttribute("role", "listitem");
     const frame = element("a", "frame", node);
@@ -25,7 +26,7 @@ export default function (component) {
     };
     element("span", "badge", frame);
     element("i", "", element("div", "bar", node));
-    const name = element("figcaption", "name", node);
+    const name = element("div", "name", node);
     element("span", "dot", name);
     element("span", "word", name);
     element("div", "line", node);
