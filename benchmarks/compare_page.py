@@ -48,6 +48,8 @@ def address(samplers: int, steps: int, reference: int) -> str:
 
     chosen = [("compare.samplers", entrant.solver) for entrant in of_number(samplers)]
     rest = [
+        ("compare.seeds", "0"),
+        ("compare.align", "Steps"),
         ("compare.budget", str(steps)),
         ("compare.more", ""),
         ("compare.reference", str(reference)),

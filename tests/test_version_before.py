@@ -26,7 +26,11 @@ RUNS = DATA / "runs"
 
 
 REWORDED = {
-    "Whether by more than luck is open.": "Whether this is more than luck is not known yet.",
+    "At a budget of 4 evaluations, euler": "With 4 evaluations each, euler",
+    "the converged picture: 0.897": (
+        "the converged picture; with 1 picture that may be luck.\nIt ends 0.897"
+    ),
+    " Whether by more than luck is open.": "",
     "By the clock no other run is both quicker": "Measured in seconds, no other run is both faster",
 }
 """Words of the stored comparison's verdict, and what later versions say in their place."""

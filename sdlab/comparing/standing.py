@@ -45,10 +45,27 @@ def standing(entrants: Frame, cost: Frame) -> Standing:
     return Standing(rows[whole & ~beside], rows[whole & beside], rows[~whole])
 
 
-def unsettled(ties: Frame, best: str) -> bool:
-    """Return whether there are too few pictures to tell some sampler from the nearest."""
+def certainty(ties: Frame, best: str, pictures: int) -> str:
+    """Return the end of the sentence that names the nearest: whether it may be luck.
+
+    Args:
+        ties: The comparison's ``ties``, of those that are ranked.
+        best: Who is nearest.
+        pictures: How many were compared.
+    """
     own = _against(ties, best)
-    return bool((own["p"].isna() | own["open"].fillna(False)).any())
+    if own.empty or own["p"].isna().any():
+        return f"; with {counted(pictures, 'picture')} that may be luck."
+    alike = [_other(row, best)[0] for row in own[own["tied"]].itertuples()]
+    unknown = [_other(row, best)[0] for row in own[own["open"]].itertuples()]
+    parts = [f"{_are(alike)} about as near"] if alike else []
+    if unknown:
+        parts.append(f"{pictures} pictures cannot tell whether {_are(unknown)} as near")
+    if not parts:
+        return ", and by more than luck."
+    rest = len(own) - len(alike) - len(unknown)
+    parts += ["the rest is farther off by more than luck"] if rest else []
+    return f"; {listed(parts)}."
 
 
 def differences(ties: Frame, best: str) -> list[str]:
@@ -84,6 +101,10 @@ def differences(ties: Frame, best: str) -> list[str]:
         who = "The one other is" if nearer == 1 else f"The other {nearer} are"
         sentences.append(f"{who} farther off by more than luck.")
     return sentences
+
+
+def _are(names: list[str]) -> str:
+    return f"{listed(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def _against(ties: Frame, best: str) -> Frame:

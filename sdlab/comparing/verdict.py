@@ -14,7 +14,7 @@ import numpy as np
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.significance import PICTURES
-from sdlab.comparing.standing import Standing, differences, standing, unsettled
+from sdlab.comparing.standing import Standing, certainty, differences, standing
 from sdlab.comparing.words import counted, listed
 
 TARGET = 0.05
@@ -101,7 +101,7 @@ def _ranks(tables: Tables) -> Standing:
 
 
 def _nearest(comparison: Comparison, tables: Tables, ranks: Standing) -> list[str]:
-    """Say which sampler is nearest at the first budget, and which cannot be told from it."""
+    """Say which sampler is nearest at the first budget, then how near, and who may be as near."""
     unit = "evaluations" if comparison.align == "nfe" else "steps"
     budget = f"{comparison.budget} {unit if comparison.budget > 1 else unit[:-1]}"
     fair, beside = (_at_first(comparison, rows) for rows in (ranks.fair, ranks.beside))
@@ -121,17 +121,13 @@ def _nearest(comparison: Comparison, tables: Tables, ranks: Standing) -> list[st
     ties = ties[ties["a"].isin(fair["entrant"]) & ties["b"].isin(fair["entrant"])]
     pictures = int(best["pictures"])
     mean = f", on average over {pictures} pictures" if pictures > 1 else ""
-    doubt = (
-        " Whether this is more than luck is not known yet."
-        if unsettled(ties, best["entrant"])
-        else ""
-    )
-    sentence = (
-        f"At a budget of {budget}, {best['entrant']} comes nearest to the converged picture{mean}:"
-        f" {_error(best)} away ({counted(best['nfe'], 'evaluation')}); then"
-        f" {listed([f'{r.entrant} {r.error:.3g}' for r in here.iloc[1:].itertuples()])}.{doubt}"
-    )
-    return [sentence, *differences(ties, best["entrant"])]
+    return [
+        f"With {budget} each, {best['entrant']} comes nearest to the converged picture"
+        f"{certainty(ties, best['entrant'], pictures)}",
+        f"It ends {_error(best)} away{mean} ({counted(best['nfe'], 'evaluation')}); then"
+        f" {listed([f'{r.entrant} {r.error:.3g}' for r in here.iloc[1:].itertuples()])}.",
+        *differences(ties, best["entrant"]),
+    ]
 
 
 def _at_first(comparison: Comparison, rows: Frame) -> Frame:

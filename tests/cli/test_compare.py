@@ -37,7 +37,7 @@ def test_it_prints_the_costs_and_the_verdict(made):
     assert [line.split()[0] for line in lines[1:7]] == ["euler"] * 2 + ["heun"] * 2 + [
         "DDIMScheduler"
     ] * 2
-    assert "At a budget of 3 evaluations," in done.stdout
+    assert "With 3 evaluations each," in done.stdout
     assert "with one picture luck cannot be told from skill" in done.stdout
 
 

@@ -55,10 +55,12 @@ def test_evaluations_are_interpolated_log_against_log():
 
 def test_who_is_first_and_what_the_others_need():
     said = verdict(SPEC, tables(ROWS), target=0.1)
-    assert said[0].startswith("At a budget of 10 evaluations, a comes nearest to the converged")
-    assert "0.05 standard deviations (95 %: 0.0455 to 0.055) away (10 evaluations)" in said[0]
-    assert said[0].endswith("then b 0.2.")
+    assert said[0].startswith("With 10 evaluations each, a comes nearest to the converged picture")
     assert said[1] == (
+        "It ends 0.05 standard deviations (95 %: 0.0455 to 0.055) away, on average over 8 pictures"
+        " (10 evaluations); then b 0.2."
+    )
+    assert said[2] == (
         "An error of 0.1 is reached first by a, with about 7 evaluations; b needs about 20 (2.8"
         " times as many)."
     )
@@ -66,11 +68,11 @@ def test_who_is_first_and_what_the_others_need():
 
 def test_who_does_not_get_there_and_who_always_was():
     said = verdict(SPEC, tables(ROWS), target=0.07)
-    assert said[1].endswith("with about 8 evaluations. Not reached with what was tried: b.")
+    assert said[2].endswith("with about 8 evaluations. Not reached with what was tried: b.")
     said = verdict(SPEC, tables(ROWS), target=0.01)
-    assert said[1] == "None reaches an error of 0.01 within 20 evaluations; they need more."
+    assert said[2] == "None reaches an error of 0.01 within 20 evaluations; they need more."
     said = verdict(SPEC, tables(ROWS), target=0.3)
-    assert said[1] == (
+    assert said[2] == (
         "An error of 0.3 is reached with the fewest evaluations tried by a (5); b needs about 7."
     )
 
@@ -123,18 +125,20 @@ def test_ties_are_named_with_ratio_and_p():
         "Statistically tied with a, to within a factor of 1.5: b (1.1 times its distance, p = 0.2)."
         in said
     )
-    assert "not known yet" not in said and "cannot be told" not in said
+    assert "converged picture; b is about as near." in said and "cannot be told" not in said
     ties = [("a", "b", 0.25, 0.1, False, True, 5.2, 11)]
     said = " ".join(verdict(SPEC, tables(ROWS, ties=ties)))
-    assert "then b 0.2. Whether this is more than luck is not known yet. With 8 pictures it" in said
+    assert "picture; 8 pictures cannot tell whether b is as near. It ends" in said
+    assert "then b 0.2. With 8 pictures it" in said
     assert (
         "cannot be told whether a is nearer than b (4 times its distance, p = 0.1; a difference"
         " would show only above 5.2 times or with about 11 pictures)."
     ) in said
     assert "tied" not in said
     ties = [("a", "b", 0.25, 0.001, False, False, 1.5, math.nan)]
-    said = " ".join(verdict(SPEC, tables(ROWS, ties=ties)))
-    assert "All others are farther from it than a, by more than luck" in said
+    said = verdict(SPEC, tables(ROWS, ties=ties))
+    assert said[0].endswith(" comes nearest to the converged picture, and by more than luck.")
+    assert "All others are farther from it than a, by more than luck" in " ".join(said)
 
 
 def test_an_unconverged_reference_and_unfair_entrants_are_told():
@@ -147,6 +151,7 @@ def test_an_unconverged_reference_and_unfair_entrants_are_told():
 def test_one_picture_is_luck(mixture):
     spec = comparison("euler", "heun", seeds=[0], budget=4, reference_steps=8)
     said = summarise(spec, exact_runs(spec, mixture), EXACT_MODEL).verdict
+    assert said[0].endswith("; with 1 picture that may be luck.") and len(said[0]) < 120
     assert "Add seeds or prompts: with one picture luck cannot be told from skill." in said
 
 
@@ -195,6 +200,21 @@ def test_luck_alone_seldom_makes_a_winner():
     rng = np.random.default_rng(0)
     found = [paired(rng.normal(size=6)) < 0.05 for _ in range(400)]
     assert 0.02 < np.mean(found) < 0.09
+
+
+def test_the_first_sentence_names_at_most_three_sorts_of_others():
+    rows = [*ROWS, ("c", 10, 0.06), ("d", 10, 0.3)]
+    others = [
+        ("a", "b", 0.8, 0.3, False, True, 2.0, 20),
+        ("a", "c", 0.9, 0.4, True, False, 1.2, 40),
+        ("a", "d", 0.2, 0.001, False, False, 1.5, math.nan),
+    ]
+    said = verdict(SPEC, tables(rows, ties=others))
+    assert said[0] == (
+        "With 10 evaluations each, a comes nearest to the converged picture; c is about as near,"
+        " 8 pictures cannot tell whether b is as near and the rest is farther off by more than"
+        " luck."
+    )
 
 
 def test_who_has_an_objection_standing_is_never_the_winner():

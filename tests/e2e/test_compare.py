@@ -10,6 +10,7 @@ from tests.e2e.conftest import LONG, SECONDS, settle
 
 
 def open_compare(new_page, **choices: str | list[str]) -> Page:
+    choices = {"seeds": "0", "align": "Steps", **choices}
     pairs = [(k, v) for k, vs in choices.items() for v in ([vs] if isinstance(vs, str) else vs)]
     page = new_page("/compare?" + "&".join(f"compare.{k}={v}" for k, v in pairs))
     expect(go_button(page)).to_be_enabled(timeout=LONG)

@@ -14,17 +14,18 @@ from dashboard.widgets.experiment_controls import OWN_CURVE
 from dashboard.widgets.pipeline_controls import address_of, pipeline_controls
 from dashboard.widgets.sampler_adder import sampler_adder
 from dashboard.worker.snapshots import ModelView
-from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
+from sdlab.comparing.comparison import Comparison
 from sdlab.experiment.pipeline_fields import PipelineFields
 from sdlab.shipped import EMBEDDED
 
+FIRST_REFERENCE = 50
 DEFAULTS: dict[str, object] = {
     "samplers": list(FIRST),
     "prompts": "a parrot on a beach",
-    "seeds": "0",
+    "seeds": "0-2",
     "budget": 20,
-    "more": "5, 10",
-    "align": "Steps",
+    "more": "10",
+    "align": "Evaluations",
     "cfg": 4.0,
     "curve": "karras",
     "negative": "",
@@ -32,9 +33,9 @@ DEFAULTS: dict[str, object] = {
     "width": None,
     "height": None,
     "fast": False,
-    "reference": REFERENCE_STEPS,
+    "reference": FIRST_REFERENCE,
 }
-COUNTED = {"Steps": "steps", "Evaluations": "nfe"}
+COUNTED = {"Evaluations": "nfe", "Steps": "steps"}
 FAST = (
     "bfloat16 autocast for the compared runs, not for the reference: about two thirds of their "
     "time on a recent server CPU, at an error of its own that the distances then contain (about "
@@ -176,7 +177,6 @@ def _budgets(page: str) -> tuple[int, str, str]:
         counted = bound().segmented_control(
             "Counted in",
             list(COUNTED),
-            default="Steps",
             key=f"{page}.align",
             help="Evaluations make it fair: Heun, which makes two a step, then takes half as many "
             "steps. A CFG pair counts as one.",
@@ -226,7 +226,7 @@ def _more(page: str, model: ModelView) -> dict[str, Any]:
                 "Reference steps",
                 4,
                 1000,
-                REFERENCE_STEPS,
+                FIRST_REFERENCE,
                 2,
                 key=f"{page}.reference",
                 help="Steps of the reference, the converged picture: Heun over karras, with flow "

@@ -27,7 +27,6 @@ from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result, open_result, result_path
 from sdlab.runs.reading import MANIFEST
 
-HEADLINES = 1
 _REPLACED = "its picture was removed, or made again by other weights"
 
 
@@ -150,12 +149,13 @@ def _facts(result: Result) -> None:
 
 
 def _verdict(result: Result) -> None:
+    """Draw the verdict: its first sentence, the others folded away."""
     with st.container(border=True, key="compare_verdict", gap="small"):
-        said = [plain(sentence) for sentence in result.verdict]
-        for sentence in said[:HEADLINES]:
-            st.markdown(f":material/gavel: **{sentence}**")
-        if said[HEADLINES:]:
-            st.markdown("\n".join(f"- {sentence}" for sentence in said[HEADLINES:]))
+        first, *others = [plain(sentence) for sentence in result.verdict]
+        st.markdown(f":material/gavel: **{first}**")
+        if others:
+            with st.expander("The figures behind it, and what is not ranked", type="compact"):
+                st.markdown("\n".join(f"- {sentence}" for sentence in others))
 
 
 def _missing(page: str, result: Result, again: Callable[[], None] | None) -> None:

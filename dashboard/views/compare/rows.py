@@ -13,8 +13,8 @@ from typing import Any
 from dashboard.widgets.sampler_rows import Row, parse_row, styles, write_row
 from sdlab.comparing.entrant import Entrant
 
-FIRST = ("euler", "heun", "dpmpp_2m", "unipc", "ddim", "euler_ancestral")
-"""The form's samplers at first: all follow the form's curve, so they can be compared fairly."""
+FIRST = ("ddim", "heun", "dpmpp_2m", "unipc")
+"""The form's samplers at first: all follow the form's curve and draw no noise, which is fair."""
 MOST = 60
 MOST_NUMBERS = 200
 _NAMED = re.compile(r"(?:(?P<label>[^{}\[\]:]{1,60}):\s+)?(?P<row>.*)", re.DOTALL)

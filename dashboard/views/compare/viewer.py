@@ -57,7 +57,9 @@ def difference_viewer(page: str, result: Result) -> None:
             st.info("Fewer than two runs of this picture are stored.", icon=":material/info:")
             return
         names = list(runs)
-        first, second = opening(names, steady)
+        short = short_names(entrant.label for entrant in result.comparison.entrants)
+        first, second = opening(names, steady, list(short.values()))
+        _open_anew(page, result.comparison.id, names[first], names[second])
         a = _choose(page, "First", names, first, "a")
         b = _choose(page, "Second", names, second, "b")
     with explained():
@@ -66,19 +68,31 @@ def difference_viewer(page: str, result: Result) -> None:
         _draw(page, *pair, prompt, found, result.created)
 
 
-def opening(names: Sequence[str], last: int) -> tuple[int, int]:
+def opening(names: Sequence[str], last: int, chosen: Sequence[str] = ()) -> tuple[int, int]:
     """Return the places of the two that are shown at first: the nearest and the last in the order.
 
-    The reference is one of them only where there is no second sampler.
+    Where just two samplers were chosen it is these. The reference is one of them only where there
+    is no second sampler.
 
     Args:
         names: Of all that can be chosen, at least two, samplers in their order.
         last: How many of them lead up to the last that is ranked.
+        chosen: The comparison's samplers.
     """
+    if len(chosen) == 2 and set(chosen) <= set(names):
+        return names.index(chosen[0]), names.index(chosen[1])
     own = [place for place, name in enumerate(names) if name != REFERENCE]
     if len(own) < 2:
         return own[0], 1 - own[0]
     return own[0], max(own[1], last - 1)
+
+
+def _open_anew(page: str, comparison: str, a: str, b: str) -> None:
+    """Show these two where another comparison was shown before, whatever was chosen there."""
+    key = f"{page}.pair_of"
+    if st.session_state.get(key, comparison) != comparison:
+        st.session_state[f"{page}.a"], st.session_state[f"{page}.b"] = a, b
+    st.session_state[key] = comparison
 
 
 def difference(a: str, b: str) -> Difference:

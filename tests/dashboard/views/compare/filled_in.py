@@ -7,6 +7,8 @@ GO = "compare.go"
 
 QUICK = {
     "compare.samplers": ["euler", "heun"],
+    "compare.seeds": "0",
+    "compare.align": "Steps",
     "compare.budget": "3",
     "compare.more": "2",
     "compare.reference": "4",

@@ -11,7 +11,7 @@ from dashboard.views.compare import asked_comparisons as notes
 from dashboard.views.compare import chart_tables
 from dashboard.views.compare.files import python_code
 from dashboard.views.compare.forecast import power
-from dashboard.views.compare.form import DEFAULTS, as_parameters
+from dashboard.views.compare.form import COUNTED, DEFAULTS, as_parameters
 from dashboard.views.compare.result import ranked
 from dashboard.views.compare.rows import FIRST, entrant_of, short_names, text_of, whole_numbers
 from dashboard.views.compare.viewer import opening
@@ -21,7 +21,7 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.fairness import profile
 from sdlab.comparing.needed_runs import NeededRuns
-from sdlab.comparing.significance import resolution
+from sdlab.comparing.significance import PICTURES, resolution
 from sdlab.errors import StoreError
 from sdlab.experiment.picture import Picture
 from tests.dashboard.compare_tables import comparison_tables
@@ -96,11 +96,14 @@ def test_what_so_many_pictures_can_tell_is_said_before_they_are_made():
 
 def test_nothing_stands_against_the_samplers_of_the_untouched_form(model):
     entrants = tuple(map(Entrant, FIRST))
-    comparison = Comparison(entrants, ("a sun",), curve=DEFAULTS["curve"])
+    seeds = whole_numbers(DEFAULTS["seeds"], "seeds")
+    align = COUNTED[DEFAULTS["align"]]
+    comparison = Comparison(entrants, ("a sun",), seeds, align=align, curve=DEFAULTS["curve"])
+    assert align == "nfe" and len(comparison.pictures) >= PICTURES
     for entrant in entrants:
         assert entrant.follows(comparison.curve) == comparison.curve
         found = profile(comparison, entrant, model.config)
-        assert not found.notes or not found.deterministic, entrant.label
+        assert found.deterministic and not found.notes, entrant.label
 
 
 def test_two_samplers_are_shown_against_each_other_and_not_the_reference():
@@ -108,6 +111,8 @@ def test_two_samplers_are_shown_against_each_other_and_not_the_reference():
     assert opening(["reference", "heun", "euler", "lcm"], 2) == (1, 2)  # one is ranked
     assert opening(["heun", "euler"], 2) == (0, 1)
     assert opening(["reference", "heun"], 2) == (1, 0)
+    two = ["reference", "heun", "lcm", "heun, 5 steps", "lcm, 5 steps"]
+    assert opening(two, 2, ["lcm", "heun"]) == (2, 1)  # those that were chosen
 
 
 def test_who_has_a_note_stands_beside_the_order_of_a_picture():
