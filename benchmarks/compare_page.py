@@ -9,6 +9,7 @@ each once more, as somebody who has been here before. The goal is the fresh brow
     python benchmarks/compare_page.py [--quick] [--json]
 """
 
+import re
 import statistics
 import tempfile
 import time
@@ -42,19 +43,28 @@ WATCH = (
 )
 
 
-def address(samplers: int, steps: int, reference: int) -> str:
+def address(samplers: int, steps: int, reference: int, seed: int = 0) -> str:
     """Return the page's address with so many samplers chosen, one picture, one budget."""
     from sdlab.comparing.presets import of_number
 
     chosen = [("compare.samplers", entrant.solver) for entrant in of_number(samplers)]
     rest = [
-        ("compare.seeds", "0"),
+        ("compare.seeds", str(seed)),
         ("compare.align", "Steps"),
         ("compare.budget", str(steps)),
         ("compare.more", ""),
         ("compare.reference", str(reference)),
     ]
     return "/compare?" + urllib.parse.urlencode([*chosen, *rest])
+
+
+def forecast_of(page) -> float:
+    """Return the seconds that the page says beforehand; it must say so."""
+    words = page.get_by_text(re.compile("as busy as it is")).first
+    words.wait_for()
+    found = re.search(r"about ((?:\d+ \w+ ?)+), as busy", words.inner_text())
+    parts = re.findall(r"(\d+) (h|min|s)", found[1])
+    return sum(int(number) * {"h": 3600, "min": 60, "s": 1}[unit] for number, unit in parts)
 
 
 def first_time(browser, url: str, path: str, samplers: int) -> dict[str, float | str]:
@@ -66,6 +76,7 @@ def first_time(browser, url: str, path: str, samplers: int) -> dict[str, float |
     button.wait_for()
     button.click(trial=True)  # waits until it can be pressed
     page.wait_for_timeout(2000)  # what the first visit imports is not the comparison's
+    forecast = forecast_of(page)
     page.evaluate(WATCH)
     begin = time.perf_counter()
     button.click()
@@ -82,7 +93,7 @@ def first_time(browser, url: str, path: str, samplers: int) -> dict[str, float |
     page.close()
     return {
         "tiles": tiles, "preview": preview, "done": done, "changes": changes, "url": found,
-        "failed": failed,
+        "failed": failed, "forecast": max(forecast / done, done / forecast),
     }  # fmt: skip
 
 
@@ -125,6 +136,7 @@ def main() -> None:
         try:
             wait_for_server(server, port)
             found = first_time(browser, url, address(samplers, steps, reference), samplers)
+            later = first_time(browser, url, address(6, steps, reference, seed=1), 6)
             link = urllib.parse.urlsplit(str(found["url"]))
             one = urllib.parse.parse_qs(link.query)["id"][0]
             opened = [twice(browser, f"{url}/compare?id={one}") for _ in range(1 if quick else 5)]
@@ -139,6 +151,9 @@ def main() -> None:
     each = found["changes"] / (samplers + 1)
     report.add("pictures shown by each tile on the way", each, goal=">= 3")
     report.add("samplers that failed", found["failed"], goal="<= 0")
+    what = "forecast off by a factor, before anything ran"
+    report.add(what, found["forecast"], goal="<= 1.5")
+    report.add("forecast off by a factor, afterwards", later["forecast"], goal="<= 1.5")
     fresh, known = (statistics.median(seconds) for seconds in zip(*opened, strict=True))
     report.add("the finished page from its address, new browser", fresh, goal="<= 2", unit="s")
     report.add("the same, browser that was here before", known, unit="s")

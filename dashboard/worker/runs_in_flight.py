@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 PREVIEW_SHARE = 10  # a preview waits this many times as long as making all of them takes
 CROWDED_SECONDS = 3.0  # where decoded previews would take longer, quick sketches are drawn
 PACED = 64  # rounds from which the pace is estimated
-LEAST_SHARE = 0.1  # the quickest of those, which other load has slowed least
 UNSAVED = 8  # pictures that could not be written are kept in memory
 
 
@@ -48,7 +47,7 @@ class RunsInFlight:
     held: "HeldModel"
     runs: Path
     done: "Callable[[str, Run], None]"
-    _paces: deque[float] = field(default_factory=lambda: deque(maxlen=PACED))
+    _rounds: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACED))
     _sketch_seconds: float = 0.0
 
     def __len__(self) -> int:
@@ -56,17 +55,17 @@ class RunsInFlight:
 
     @property
     def pace(self) -> float | None:
-        """Seconds that an evaluation of one run takes; None before the first.
+        """Seconds that an evaluation of one run takes, with all its run needs; None before any.
 
-        A low quantile of the latest rounds: other load makes some of them slower, and none
-        quicker. Summed over many rounds it is the least time that they will take.
+        It is the mean of the latest rounds, decoding, previews and saving among them: what the
+        next many evaluations will take if the machine stays as busy as it is.
         """
-        paces = sorted(self._paces)
-        return paces[int(LEAST_SHARE * len(paces))] if paces else None
+        evaluations = sum(count for count, _ in self._rounds)
+        return sum(seconds for _, seconds in self._rounds) / evaluations if evaluations else None
 
     def forget_pace(self) -> None:
         """Forget the pace: another model will have another."""
-        self._paces.clear()
+        self._rounds.clear()
 
     def made(self, experiment: "Experiment") -> bool:
         """Return whether a run is stored, and by the weights that would make it again."""
@@ -98,11 +97,12 @@ class RunsInFlight:
         except BaseException as error:
             self.fail_all(error)
             return True
-        self._measure(sum(job.evaluation for job in jobs) - before, time.monotonic() - started)
+        evaluations = sum(job.evaluation for job in jobs) - before
         for task in self.tasks.line(Priority.RUN):
             task.advance(self.held.model)
             if not task.live:
                 self.tasks.withdraw(task)
+        self._measure(evaluations, time.monotonic() - started)
         return True
 
     def save_again(self, task: RunTask) -> None:
@@ -181,9 +181,12 @@ class RunsInFlight:
             task.set(unsaved=False)
 
     def _measure(self, evaluations: int, seconds: float) -> None:
-        """Count a round for the pace, unless it only decoded."""
+        """Count a round for the pace; one without an evaluation belongs to the one before."""
         if evaluations:
-            self._paces.append(seconds / evaluations)
+            self._rounds.append((evaluations, seconds))
+        elif self._rounds:
+            count, before = self._rounds.pop()
+            self._rounds.append((count, before + seconds))
 
     def _preview(self, task: RunTask, job: "Job") -> None:
         draw, pause = self._means()

@@ -14,6 +14,7 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.needed_runs import NeededRuns
+from sdlab.errors import SdlabError
 
 Evaluations = dict[tuple[str, int], int]  # by entrant and budget
 
@@ -54,6 +55,31 @@ def model_facts(model: ModelView) -> ModelFacts:
 @st.cache_data(max_entries=8, show_spinner=False)
 def _config(model_hash: str) -> dict[str, Any]:
     return lab().ask(lambda model: dict(model.scheduler_config), model_hash)
+
+
+def seconds_of(needed: NeededRuns, model: ModelView, evaluations: int) -> float | None:
+    """Return how long so many evaluations will take; None if that is not known.
+
+    By the pace of what ran of late. Before anything has run two calls of the network are timed, if
+    the model is quick: nobody should wait for that of a large one.
+    """
+    pace = lab().status().pace
+    if pace is None and model.decodes_fast:
+        first = needed.cells[0].experiment
+        shape = (first.width, first.height, first.fast, first.guidance_scale > 1)
+        try:
+            pace = _pace(shape, len(needed.cells), model.hash, needed)
+        except (ValueError, SdlabError):
+            return None  # what cannot run says so when it is asked to
+    return None if pace is None else pace * evaluations
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _pace(shape: tuple[Any, ...], count: int, model_hash: str, _needed: NeededRuns) -> float:
+    from sdlab.comparing.pace import TOGETHER, evaluation_seconds
+
+    runs = [cell.experiment for cell in _needed.cells[:TOGETHER]]
+    return lab().ask(lambda model: evaluation_seconds(model, runs), model_hash, session_id())
 
 
 @st.cache_data(max_entries=64, show_spinner="Counting the evaluations …")

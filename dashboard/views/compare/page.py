@@ -13,10 +13,11 @@ from dashboard.shell.navigation import page_path
 from dashboard.shell.state import come_back
 from dashboard.views.compare.asked_comparisons import ask, asked, asked_at
 from dashboard.views.compare.earlier import earlier
-from dashboard.views.compare.forecast import Forecast, forecast, model_facts
+from dashboard.views.compare.forecast import Forecast, forecast, model_facts, seconds_of
 from dashboard.views.compare.form import ComparisonDraft, as_parameters, comparison_form, touched
 from dashboard.views.compare.live import live_panel
 from dashboard.views.compare.result_maker import summaries
+from dashboard.views.compare.run_states import states
 from dashboard.views.compare.unfair import say_unfair
 from dashboard.widgets.task_panel import readable_seconds
 from dashboard.worker.snapshots import ModelView
@@ -215,13 +216,13 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
             width=185,
             disabled=not ready,
         )
-        if expected is not None:
-            st.container(width="stretch").caption(_in_words(expected, model))
+        words = st.container(width="stretch")
     if pressed and needed is not None and ready:
         _go(page, needed)
         st.rerun()  # what is on show stands above the form
-    if expected is None:
+    if expected is None or needed is None:
         return
+    words.caption(_in_words(expected, needed, model))  # which may take a moment
     if expected.notes:
         say_unfair(page, {label: " ".join(said) for label, said in expected.notes.items()})
     else:
@@ -230,16 +231,20 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
         st.caption(f":material/casino: {plain(expected.power)}")
 
 
-def _in_words(expected: Forecast, model: ModelView) -> str:
+def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> str:
     evaluations = expected.evaluations + expected.reference_evaluations
+    found = states(lab(), needed).values()
+    stored = sum(state.nfe for state in found if state.state == "done")
+    left = max(0, evaluations - stored)
     parts = [
         f"**{expected.runs + expected.references:,} runs**,"
         f" {expected.references} of them for references",
-        f"**{evaluations:,} evaluations** of the network, less those of stored runs",
+        f"**{evaluations:,} evaluations** of the network"
+        + (f", {min(stored, evaluations):,} of them made already" if stored else ""),
     ]
-    pace = lab().status().pace
-    if pace:
-        parts.append(f"**{readable_seconds(pace * evaluations)}** or more, as busy as it is")
+    seconds = seconds_of(needed, model, left)
+    if seconds:
+        parts.append(f"about **{readable_seconds(seconds)}**, as busy as it is")
     parts.append(f"up to {readable(expected.bytes)} of memory")
     said = " · ".join(parts) + f" · on {plain(model.device_name)}"
     if expected.runs > MANY_RUNS:
