@@ -69,7 +69,8 @@ def convergence(errors: pd.DataFrame, cost: str, colors: dict[str, str]) -> alt.
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5)
     bars = bars.encode(y=alt.Y("low:Q"), y2="high:Q", opacity=shown)
     target = base.mark_point(size=200).encode(opacity=alt.value(0)).add_params(hover, pick)
-    return layered(*_guides(rows, cost, x, y), bars, line, dots, target).properties(
+    behind = [*_guides(rows, cost, x, y), *[bars] * bool(rows["low"].notna().any())]
+    return layered(*behind, line, dots, target).properties(
         title=alt.TitleParams("Error against cost", anchor="start", fontSize=14),
         height=HEIGHT + 60,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),

@@ -83,18 +83,20 @@ def sigma(frame: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
         .mark_point(shape="cross", angle=45, size=140, filled=True, color=WRONG)
         .encode(x=_x(), y=alt.Y("sigma:Q"), tooltip=_problem_tooltips())
     )
-    return _finished([*marks, *_lines(rows, y), cross], "Noise level")
+    return _finished([*marks, *_lines(rows, y), *[cross] * bool(len(shown))], "Noise level")
 
 
 def _times(rows: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:
     rows = edged(rows[np.isfinite(rows["flow_time"])])
     y = alt.Y("flow_time:Q", title="flow time t", scale=alt.Scale(zero=True))
+    shown = problems[np.isfinite(problems["sigma"])]
     cross = (
-        alt.Chart(problems[np.isfinite(problems["sigma"])])
+        alt.Chart(shown)
         .mark_point(shape="cross", angle=45, size=140, filled=True, color=WRONG)
         .encode(x=_x(), y=alt.Y("sigma:Q"), tooltip=_problem_tooltips())
     )
-    return _finished([*_marks(problems), *_lines(rows, y), cross], "Time of each step")
+    layers = [*_marks(problems), *_lines(rows, y), *[cross] * bool(len(shown))]
+    return _finished(layers, "Time of each step")
 
 
 def log_snr(frame: pd.DataFrame, problems: pd.DataFrame) -> alt.LayerChart:

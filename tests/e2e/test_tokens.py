@@ -7,9 +7,7 @@ from tests.e2e.conftest import SECONDS, settle, type_prompt
 
 def test_from_words_to_vectors(new_page):
     page = new_page("/tokens")
-    expect(page.get_by_role("heading", name="How the positions look")).to_be_visible(
-        timeout=SECONDS
-    )
+    expect(page.get_by_role("tab", name="How the positions look")).to_be_visible(timeout=SECONDS)
     expect(page.get_by_role("listitem", name="id 23565")).to_be_visible()
     type_prompt(page, "a frog near a xylophonist")
     frog = page.get_by_role("listitem", name="position 2, id 11438")
@@ -21,6 +19,7 @@ def test_from_words_to_vectors(new_page):
     settle(page)
     expect(page.locator(".pieces")).to_have_count(2)
     expect(page.get_by_text("the first at position 3")).to_be_visible()
+    page.get_by_role("tab", name="The vector of each position").click()
     expect(page.locator("[data-testid=stVegaLiteChart]").first).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Difference (CSV)").click()

@@ -13,7 +13,7 @@ POINTS = "0 14, 0.5 2, 1 0.05"
 def open_bench(new_page, **settings: str) -> Page:
     query = "&".join(f"workbench.{name}={value}" for name, value in settings.items())
     page = new_page(f"/workbench?{query}")
-    expect(page.get_by_role("heading", name="Save and export")).to_be_visible(timeout=3 * SECONDS)
+    expect(page.get_by_role("tab", name="Save and export")).to_be_visible(timeout=3 * SECONDS)
     settle(page)
     return page
 
@@ -64,7 +64,7 @@ def test_points_are_dragged_added_removed_and_kept(new_page):
     expect(field(page)).to_have_value(heard, timeout=SECONDS)  # the server has heard of it
     settle(page)
     page.reload()
-    expect(page.get_by_role("heading", name="Save and export")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_role("tab", name="Save and export")).to_be_visible(timeout=SECONDS)
     assert points(page) == kept
     assert page.locator("[data-testid=stException]").count() == 0
 
@@ -100,6 +100,7 @@ def test_a_table_is_uploaded_and_the_curve_downloaded(new_page):
     upload.set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": b"14;2.5;0.1;0"})
     expect(table).to_have_value("14\n2.5\n0.1\n0")
     settle(page)
+    page.get_by_role("tab", name="Save and export").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Curve (JSON)").click()
     values = json.loads(download.value.path().read_text())

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import attention as charts
-from dashboard.charts.base import MAX_ROWS, axes_of, with_time
+from dashboard.charts.base import MAX_ROWS, axes_of, title_of, with_time
 from dashboard.charts.names import short_layers
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
@@ -76,7 +76,7 @@ def show_place(subject: Subject, look: Look, place: tuple[float, float] | None) 
     left, right = st.columns([3, 2], gap="large")
     with explained():
         frame = analysis.words_at(subject.maps, x, y, **look.choice)
-        left.altair_chart(charts.words_at(frame, _whole(subject)))
+        left.altair_chart(charts.words_at(frame, _whole(subject)), alt=f"Words at {where}")
         with left:
             csv_buttons(subject, words_at_this_place=frame.assign(x=x, y=y))
         with right:
@@ -106,7 +106,7 @@ def _over_steps(subject: Subject, look: Look) -> None:
     kinds, course = (_placed(table(subject, look), subject) for table in (_kinds, _course))
     if len(maps) < 2:
         st.info("A single evaluation shows no change over the steps: choose a run.")
-        st.altair_chart(charts.kind_mass(kinds, "step", _whole(subject)))
+        _draw(st, charts.kind_mass(kinds, "step", _whole(subject)))
         csv_buttons(subject, shares=kinds, words=course)
         return
     axis = bound().segmented_control("Against", axes_of(kinds), key=f"{PAGE}.axis")
@@ -120,10 +120,10 @@ def _over_steps(subject: Subject, look: Look) -> None:
         kinds, shown = (frame[frame["evaluation"] % every == 0] for frame in (kinds, shown))
         st.caption(f"One evaluation in {every} is drawn.")
     left, right = st.columns(2)
-    left.altair_chart(charts.kind_mass(kinds, axis, _whole(subject)))
-    right.altair_chart(charts.course(shown, axis, "mass"))
-    left.altair_chart(charts.course(shown, axis, "likeness"))
-    right.altair_chart(charts.course(shown, axis, "entropy"))
+    _draw(left, charts.kind_mass(kinds, axis, _whole(subject)))
+    _draw(right, charts.course(shown, axis, "mass"))
+    _draw(left, charts.course(shown, axis, "likeness"))
+    _draw(right, charts.course(shown, axis, "entropy"))
     left.caption(
         "Places that need no word attend to start or end. Pads carry meaning too, "
         "where the model does not mask them, as in Stable Diffusion."
@@ -231,7 +231,7 @@ def _overlap(subject: Subject, look: Look) -> None:
     left, right = st.columns([3, 2], gap="large")
     shown = names[: math.isqrt(MAX_ROWS)]
     drawn = frame[frame["word"].isin(shown) & frame["other"].isin(shown)]
-    left.altair_chart(charts.overlap(drawn, value))
+    _draw(left, charts.overlap(drawn, value))
     if len(shown) < len(names):
         left.caption(f"The first {len(shown)} of {len(names)} are drawn; the CSV has all.")
     with left:
@@ -260,7 +260,7 @@ def _ranking(subject: Subject, look: Look) -> None:
     choice = {**look.choice, "layer": None, "head": None}
     frame = analysis.ranking(subject.maps, list(dict(look.words)[label]), by, **choice)
     left, right = st.columns([3, 2], gap="large")
-    left.altair_chart(charts.ranking(frame, by, faint=analysis.FAINT))
+    _draw(left, charts.ranking(frame, by, faint=analysis.FAINT))
     with left:
         csv_buttons(subject, ranking=frame.assign(word=label))
     right.dataframe(
@@ -315,3 +315,7 @@ def _placed(frame: pd.DataFrame, subject: Subject) -> pd.DataFrame:
     timesteps = dict(zip(maps.evaluations, maps.facts.timesteps, strict=True))
     frame = frame.assign(timestep=frame["evaluation"].map(timesteps))
     return with_time(frame) if subject.flow else frame
+
+
+def _draw(place: Any, chart: Any) -> None:
+    place.altair_chart(chart, alt=title_of(chart))

@@ -214,15 +214,14 @@ def _show_numbers(page: str, picture: ChosenPicture, strips: _Strips) -> None:
             st.altair_chart(drawn, width="stretch", alt=title_of(drawn))
     if np.isinf(table["psnr_db"]).any():
         st.caption("A frame without noise equals the picture, so it has no PSNR to draw.")
-    st.header("Table", anchor=False)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"One row a noise level. {len(table)} rows.", width="stretch")
+    with st.container(horizontal=True):
         strip = _strip_png(picture, strips)
         file_button("Strip (PNG)", strip, "noised-strip.png", f"{page}.png", "image")
         csv_button(table, "noised", f"{page}.csv")
-    st.dataframe(
-        table, hide_index=True, height=330, column_config=_columns(), alt="Table of noise levels"
-    )
+    with st.expander(f"The numbers: {len(table)} rows, one a noise level"):
+        st.dataframe(
+            table, hide_index=True, height=330, column_config=_columns(), alt="Noise levels"
+        )
 
 
 def _strip_png(picture: ChosenPicture, strips: _Strips) -> bytes:
@@ -250,8 +249,8 @@ def _columns() -> "dict[str, ColumnConfig]":
 
 
 def _show_meaning() -> None:
-    st.header("What you see", anchor=False)
-    st.markdown(_MEANING)
+    with st.expander("Why do they differ?", icon=":material/help:"):
+        st.markdown(_MEANING)
 
 
 _MEANING = """

@@ -30,14 +30,16 @@ def solver_bench(page: str) -> None:
     with explained():
         errors = _measured(settings)
     _spoken(settings)
-    _convergence(errors, settings)
-    _floors(errors, settings)
-    st.header("Orders", anchor=False)
-    _orders(page, errors, settings)
-    st.header("Paths", anchor=False)
-    _paths(page, settings)
-    st.header("Table", anchor=False)
-    _table(page, errors)
+    cost, orders, paths, table = st.tabs(["Error against cost", "Orders", "Paths", "Table"])
+    with cost:
+        _convergence(errors, settings)
+        _floors(errors, settings)
+    with orders:
+        _orders(page, errors, settings)
+    with paths:
+        _paths(page, settings)
+    with table:
+        _table(page, errors)
 
 
 def _measured(settings: BenchSettings) -> pd.DataFrame:

@@ -37,6 +37,7 @@ _ABOUT_IDS = (
     "One number a position, {count} of them: this is all that the text encoder reads. "
     "Hover a cell for its piece."
 )
+VECTORS, ATTENTION = "The vector of each position", "How the positions look at each other"
 ALWAYS = ("CLIP",)
 """Tokenizers that fill up every prompt to the same number of positions."""
 SHOWN = 77
@@ -71,16 +72,18 @@ def tokens_page() -> None:
         encoding = read(reader, prompt)
         second = read(reader, other) if other else None
         _pieces(encoding, second, model)
-        st.header("What the text encoder reads", anchor=False)
-        _tensors(encoding, model, reader)
-        _network(reader, prompt)
+        names = ["What the text encoder reads"] + [VECTORS, ATTENTION] * reader.readable
+        tabs = dict(zip(names, st.tabs(names), strict=True))
+        with tabs[names[0]]:
+            _tensors(encoding, model, reader)
+            _network(reader, prompt)
         if not reader.readable:
             st.info(_UNREAD)
             return
-        st.header("The vector of each position", anchor=False)
-        vectors_section(reader, prompt, other)
-        st.header("How the positions look at each other", anchor=False)
-        attention_section(reader, prompt)
+        with tabs[VECTORS]:
+            vectors_section(reader, prompt, other)
+        with tabs[ATTENTION]:
+            attention_section(reader, prompt)
 
 
 def _reader(model: ModelView) -> Reader:

@@ -62,11 +62,14 @@ def workbench() -> None:
         _show_lint(draft, trial, config)
     if baseline.sigmas is None:
         st.warning(plain(baseline.reason), icon=":material/warning:")
-    else:
-        with explained():
-            _show_trials(draft, baseline, trial, is_times(schedule))
-    with explained():
-        st.header("Save and export", anchor=False)
+    names = ["A noised image", "Pictures"] * (baseline.sigmas is not None) + ["Save and export"]
+    *tried, kept = st.tabs(names)
+    if tried:
+        with tried[0], explained():
+            show_strip(draft, baseline, trial, is_times(schedule))
+        with tried[1], explained():
+            show_pictures(draft, baseline, trial)
+    with kept, explained():
         keep_controls(draft, schedule, config, name)
 
 
@@ -148,11 +151,3 @@ def _findings(
     import sdlab
 
     return sdlab.lint(solver, num_steps, config=config, curve=curve, curve_options=options)
-
-
-def _show_trials(draft: Draft, baseline: Baseline, trial: CurveTrial, flow: bool) -> None:
-    st.header("An image noised along both", anchor=False)
-    st.caption("The same image and the same noise; only sigma at each step differs.")
-    show_strip(draft, baseline, trial, flow)
-    st.header("One picture with each", anchor=False)
-    show_pictures(draft, baseline, trial)

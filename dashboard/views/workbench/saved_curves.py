@@ -123,7 +123,7 @@ def _exports(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any], mode
             file_button(label, text.encode(), file, f"{PAGE}.{file}")
     left, right = st.columns([3, 2], gap="medium")
     left.caption("In diffusers. The config cannot hold sigmas, so they go to the pipeline's call:")
-    left.code(made.snippet, language="python")
+    left.code(made.snippet, language="python", wrap_lines=True)
     right.caption("For tools that take a list of sigmas, such as ComfyUI and k-diffusion:")
     right.code(listed, language=None, wrap_lines=True)
 

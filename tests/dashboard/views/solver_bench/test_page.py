@@ -33,7 +33,7 @@ def page(open_page):
 
 def test_opens_with_errors_orders_and_paths(page):
     assert [title.value for title in page.title] == ["Solver bench"]
-    assert [h.value for h in page.header] == ["Orders", "Paths", "Table"]
+    assert [t.label for t in page.tabs] == ["Error against cost", "Orders", "Paths", "Table"]
     orders, errors = frames(page)
     assert list(orders["solver"]) == list(page.multiselect(key=SOLVERS).value)
     assert len(errors) == 6 * 3 and set(errors["num_steps"]) == {8, 16, 32}

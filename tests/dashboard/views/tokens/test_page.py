@@ -10,6 +10,7 @@ import torch
 from transformers import CLIPTokenizer
 
 from dashboard.shell.lab import lab
+from dashboard.views.tokens.page import ATTENTION, VECTORS
 from dashboard.worker.snapshots import LabView
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
@@ -31,11 +32,8 @@ def pieces(at) -> list[str]:
 
 
 def test_the_whole_page_at_first_sight(page):
-    assert [h.value for h in page.header] == [
-        "What the text encoder reads",
-        "The vector of each position",
-        "How the positions look at each other",
-    ]
+    named = [tab.label for tab in page.tabs]
+    assert named[0] == "What the text encoder reads" and VECTORS in named and ATTENTION in named
     (shown,) = pieces(page)
     assert "parrot" in shown and "pad &times; 70" in shown and ">49406<" in shown
     assert len(page.get("vega_lite_chart")) == 8
@@ -253,6 +251,7 @@ def test_a_language_models_tokens_are_shown_with_their_template(page, monkeypatc
     assert "another kind than CLIP" in page.info[0].value
     start = pipelines.qwen().prompt_template_encode_start_idx
     assert any(f"the first's, from its position {start} on." in m.value for m in page.markdown)
-    assert [h.value for h in page.header] == ["What the text encoder reads"]
+    named = [tab.label for tab in page.tabs]
+    assert "What the text encoder reads" in named and VECTORS not in named
     page.text_area(key="tokens.other").set_value("a dog").run()
     assert not page.exception and not page.error

@@ -1,0 +1,34 @@
+"""Every page's first state: accessible in both themes, usable on a phone, no longer than it must.
+
+One walk through all pages, which these tests share.
+"""
+
+import pytest
+
+from tests.e2e.survey import AXE, PHONE, STREAMLITS_OWN, Face, survey
+
+LONGEST = 2000
+
+
+@pytest.fixture(scope="module")
+def faces(browser, server) -> list[Face]:
+    if not AXE.is_file():
+        pytest.skip("needs axe-core, which `npm ci` installs")
+    return list(survey(browser, server))
+
+
+def test_axe_finds_nothing_that_is_ours(faces):
+    assert {face.name: face.ours for face in faces if face.ours} == {}
+
+
+def test_what_is_streamlits_own_is_still_there(faces):
+    assert set.union(*(face.own for face in faces)) == set(STREAMLITS_OWN)
+
+
+def test_a_phone_shows_every_page_without_scrolling_sideways(faces):
+    assert {f.name: f.phone_width for f in faces if f.phone_width > PHONE} == {}
+    assert {face.name: face.cut for face in faces if face.cut} == {}
+
+
+def test_no_page_is_longer_than_two_screens(faces):
+    assert {face.name: face.length for face in faces if face.length > LONGEST} == {}
