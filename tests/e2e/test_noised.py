@@ -82,7 +82,7 @@ def test_scrubbing_the_strip_asks_the_server_nothing(new_page):
     page.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(data)))
     page.goto(page.url.rstrip("/") + f"/noised_images?{QUICK}")
     film = drawn(page)
-    expect(page.get_by_role("heading", name="What you see")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_text("Why do they differ?")).to_be_visible(timeout=SECONDS)
     settle(page)
     assert sent, "the page's socket was not heard"
     before = len(sent)

@@ -95,7 +95,7 @@ def _by_sampler(table: pd.DataFrame, labels: dict[str, str], colors: dict[str, s
     for text, rows in table.groupby("sampler", sort=False):
         label = labels[str(text)]
         dot = f'<span class="dot" style="background:{colors[label]}"></span>'
-        out.append(f"<h4>{dot}{html.escape(str(text)[:200])}</h4>")
+        out.append(f"<h2>{dot}{html.escape(str(text)[:200])}</h2>")
         out += [_finding(row, row.message, details) for row in _findings(rows)]
     return f'<div class="lint">{"".join(out)}</div>'
 

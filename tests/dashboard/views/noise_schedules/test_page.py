@@ -106,7 +106,7 @@ def test_lint_shows_and_hides_kinds_and_groups(two):
     assert "amplitude is left" in findings(two) and "training went up to" not in findings(two)
     assert "(DDIM, euler + karras)" in findings(two) and "arXiv 2305.08891" in findings(two)
     two.segmented_control(key="schedules.by").set_value("sampler").run()
-    assert "(DDIM, " not in findings(two) and findings(two).count("<h4>") == 2
+    assert "(DDIM, " not in findings(two) and findings(two).count("<h2>") == 2
     two.pills(key="schedules.severity").set_value(["error"]).run()
     assert any("Nothing of this kind" in c.value for c in two.caption)
     assert not two.exception
