@@ -67,9 +67,9 @@ def noise_schedules(page: str) -> None:
         groups = coinciding(drawn, charts.drawn_columns(x, y))
         looks = rows_.styles(rows)
         training = training_table(behind, config, num_steps)
-        lines, *own = one_line_each(drawn, groups, *looks)
+        lines, ink, dashes = one_line_each(drawn, groups, *looks)
         thin = rows_.thinned(lines, MAX_ROWS - len(training) - 2 * len(groups))
-        _chart(charts.levels(thin, training, x, y, log, *own), f"{y} against {x}")
+        _chart(charts.levels(thin, training, x, y, log, ink, dashes), f"{y} against {x}")
         _say_same(groups, looks[0])
         if len(thin) < len(lines):
             st.caption(f"{len(thin):,} of {len(lines):,} points are drawn; the table has all.")
@@ -77,7 +77,7 @@ def noise_schedules(page: str) -> None:
         with lint:
             lint_panel(page, rows, num_steps, config, looks[0], tokens)
         with ratio:
-            _chart(charts.ratios(thin, x, *own), f"Step ratio against {x}")
+            _chart(charts.ratios(thin, x, ink, dashes), f"Step ratio against {x}")
         with table:
             _table(page, frame)
 
