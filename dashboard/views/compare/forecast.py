@@ -19,6 +19,13 @@ from sdlab.errors import SdlabError
 Evaluations = dict[tuple[str, int], int]  # by entrant and budget
 
 
+BESIDES = 1.2
+"""Decodings and previews take about a fifth of the network's time."""
+RUN_SECONDS = 0.35
+"""Saving a run, and reading it again for the summing up."""
+ONCE_SECONDS = 1.0
+
+
 @dataclass(frozen=True)
 class Forecast:
     """What a comparison will take.
@@ -57,24 +64,25 @@ def _config(model_hash: str) -> dict[str, Any]:
     return lab().ask(lambda model: dict(model.scheduler_config), model_hash)
 
 
-def seconds_of(needed: NeededRuns, model: ModelView, evaluations: int) -> float | None:
-    """Return how long so many evaluations will take; None if that is not known.
+def seconds_of(needed: NeededRuns, model: ModelView, evaluations: int, runs: int) -> float | None:
+    """Return how long so many evaluations of so many runs will take; None if not known.
 
-    By the pace of what ran of late. Before anything has run two calls of the network are timed, if
-    the model is quick: nobody should wait for that of a large one.
+    Two calls of the network are timed where the model is quick and at rest: what ran before may
+    have run while the machine was busier. Otherwise the pace of late counts.
     """
-    pace = lab().status().pace
-    if pace is None and model.decodes_fast:
+    status = lab().status()
+    pace = status.pace
+    if model.decodes_fast and not (status.running or status.queued):
         first = needed.cells[0].experiment
         shape = (first.width, first.height, first.fast, first.guidance_scale > 1)
         try:
-            pace = _pace(shape, len(needed.cells), model.hash, needed)
+            pace = BESIDES * _pace(shape, len(needed.cells), model.hash, needed)
         except (ValueError, SdlabError):
             return None  # what cannot run says so when it is asked to
-    return None if pace is None else pace * evaluations
+    return None if pace is None else pace * evaluations + RUN_SECONDS * runs + ONCE_SECONDS
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_data(max_entries=8, ttl=60, show_spinner=False)
 def _pace(shape: tuple[Any, ...], count: int, model_hash: str, _needed: NeededRuns) -> float:
     from sdlab.comparing.pace import TOGETHER, evaluation_seconds
 

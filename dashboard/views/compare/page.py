@@ -234,7 +234,8 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
 def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> str:
     evaluations = expected.evaluations + expected.reference_evaluations
     found = states(lab(), needed).values()
-    stored = sum(state.nfe for state in found if state.state == "done")
+    made = [state.nfe for state in found if state.state == "done"]
+    stored = sum(made)
     left = max(0, evaluations - stored)
     parts = [
         f"**{expected.runs + expected.references:,} runs**,"
@@ -242,7 +243,7 @@ def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> str:
         f"**{evaluations:,} evaluations** of the network"
         + (f", {min(stored, evaluations):,} of them made already" if stored else ""),
     ]
-    seconds = seconds_of(needed, model, left)
+    seconds = seconds_of(needed, model, left, len(found) - len(made))
     if seconds:
         parts.append(f"about **{readable_seconds(seconds)}**, as busy as it is")
     parts.append(f"up to {readable(expected.bytes)} of memory")
