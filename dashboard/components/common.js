@@ -46,3 +46,32 @@ export function player(state, play, range, what, wait, draw) {
   };
   return stop;
 }
+
+/**
+ * Hang up a strip of small pictures, in as many lines of one length as they need.
+ *
+ * @param state Remembers who watches the strip's width.
+ * @param marks What stands below each picture.
+ * @param labels What each is called, for who cannot see it.
+ * @param make Puts the picture into its button; called with the button and its place.
+ */
+export function hangStrip(state, strip, marks, labels, make) {
+  const buttons = marks.map((mark, index) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.tabIndex = -1; // the slider reaches all of them
+    button.setAttribute("aria-label", labels[index]);
+    make(button, index);
+    button.append(mark);
+    return button;
+  });
+  strip.replaceChildren(...buttons);
+  const lines = () => {
+    const fit = Math.max(1, Math.floor(strip.clientWidth / 48));
+    const columns = Math.ceil(marks.length / Math.ceil(marks.length / fit));
+    strip.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 120px))`;
+  };
+  state.resized?.disconnect();
+  state.resized = new ResizeObserver(lines);
+  if (marks.length) state.resized.observe(strip);
+}

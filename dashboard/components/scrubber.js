@@ -1,4 +1,4 @@
-import { element, player } from "./common.js";
+import { element, hangStrip, player } from "./common.js";
 
 export default function (component) {
   const { data, parentElement } = component;
@@ -42,36 +42,19 @@ export default function (component) {
     });
     root.dataset.drawn = state.sheet ? "yes" : "no";
   };
-  const lines = () => {
-    const count = strip.children.length;
-    const fit = Math.max(1, Math.floor(strip.clientWidth / 58));
-    const columns = Math.ceil(count / Math.ceil(count / fit));
-    strip.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 120px))`;
-  };
-  const hang = () => {
-    strip.replaceChildren(
-      ...(data.marks ?? []).map((mark, index) => {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.setAttribute("aria-label", data.labels[index]);
-        data.names.forEach((_, row) => {
-          const small = element("canvas", "", button);
-          [small.width, small.height] = data.size;
-          paint(small, row, index);
-        });
-        button.append(mark);
-        button.onclick = () => {
-          stop();
-          range.value = index;
-          draw();
-        };
-        return button;
-      }),
-    );
-    state.resized?.disconnect();
-    state.resized = new ResizeObserver(lines);
-    if (data.marks) state.resized.observe(strip);
-  };
+  const hang = () =>
+    hangStrip(state, strip, data.marks ?? [], data.labels, (button, index) => {
+      data.names.forEach((_, row) => {
+        const small = element("canvas", "", button);
+        [small.width, small.height] = data.size;
+        paint(small, row, index);
+      });
+      button.onclick = () => {
+        stop();
+        range.value = index;
+        draw();
+      };
+    });
   const wait = Math.max(60, 2500 / data.labels.length);
   const stop = player(state, play, range, `${data.unit.toLowerCase()}s`, wait, draw);
   if (state.id !== data.id) {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from zipstream import ZipStream
 
 BLOCK = 2**20
+_KEPT = {**FILE_HEADERS, "Cache-Control": "private, max-age=600"}
 _PATH = "/export/{run}.zip"
 _COMPARISON = "/export/comparison/{comparison}.zip"
 _SHEET = "/export/grid/{grid}.png"
 _PICTURE = "/picture/{run}.png"
+_FRAMES = "/frames/{run}.webp"
 
 
 def routes() -> "list[BaseRoute]":
@@ -29,6 +32,7 @@ def routes() -> "list[BaseRoute]":
         Route(_base() + _COMPARISON, _export_comparison),
         Route(_base() + _SHEET, _sheet),
         Route(_base() + _PICTURE, _picture),
+        Route(_base() + _FRAMES, _frames),
     ]
 
 
@@ -54,7 +58,12 @@ def picture_url(run: str, version: object = "") -> str:
         run: The run's id.
         version: Changes when the picture does, so that the browser asks again.
     """
-    return f"{_base()}{_PICTURE.format(run=run)}?v={version}"
+    return f"{_base()}{_PICTURE.format(run=run)}?v={quote(str(version))}"
+
+
+def frames_url(run: str, version: object = "") -> str:
+    """Return where the sheet of a run's frames is served; ``version`` as in ``picture_url``."""
+    return f"{_base()}{_FRAMES.format(run=run)}?v={quote(str(version))}"
 
 
 def page_url(path: str) -> str:
@@ -81,6 +90,9 @@ def _export(request: "Request") -> "Response":
     except StoreError:
         text = f"No run {run[:40]!r} is stored here."
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
+    if (sheet := lab().sheet(run)) is not None:
+        for name, data in sheet.frames():
+            archive.add(data, f"{run}/frames/{name}")
     return _download(archive, f"sdlab-{run}.zip")
 
 
@@ -169,7 +181,7 @@ def _picture(request: "Request") -> "Response":
 
     run = request.path_params["run"]
     view = lab().get_run(run)
-    headers = {**FILE_HEADERS, "Cache-Control": "private, max-age=600"}
+    headers = _KEPT
     if view is not None and view.state != "done" and view.preview:
         return Response(view.preview, media_type="image/png", headers=headers)
     try:
@@ -178,3 +190,18 @@ def _picture(request: "Request") -> "Response":
     except StoreError:
         text = f"No picture of {run[:40]!r} is here."
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
+
+
+def _frames(request: "Request") -> "Response":
+    """Answer with the sheet of a run's frames."""
+    from starlette.responses import PlainTextResponse, Response
+
+    from dashboard.shell.lab import lab
+    from sdlab.runs import RUN_ID
+
+    run = request.path_params["run"]
+    sheet = lab().sheet(run) if RUN_ID.fullmatch(run) else None
+    if sheet is None:
+        text = f"No frames of {run[:40]!r} are here."
+        return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
+    return Response(sheet.webp, media_type="image/webp", headers=_KEPT)

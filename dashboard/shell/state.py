@@ -27,8 +27,12 @@ def shown_run(page: str) -> str:
 
 def show_run(page: str, run: str) -> None:
     """Make a page show a run, also after a reload; "" shows none."""
+    before = st.session_state.get(f"{page}.run", run)
     st.session_state[f"{page}.run"] = run
     keep("run", run)
+    if run != before:  # where the viewer of the other one stood
+        keep("layer", "")
+        keep("step", "")
 
 
 def leave(run: str) -> None:

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.shell.lab import lab
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.state import come_back, watches
+from dashboard.widgets.run_film import live_film
 from dashboard.widgets.task_panel import (
     cancel_button,
     progress_bar,
@@ -28,7 +29,7 @@ def job_panel(run: str, page: str) -> None:
     def draw(view: Snapshot) -> None:
         assert isinstance(view, RunSnapshot)
         with st.container(key=f"{page}_live"):
-            _preview(view)
+            live_film(page, view)
             progress_bar(view, progress_text(view))
             _buttons(view, page)
 
@@ -55,14 +56,6 @@ def progress_text(view: RunSnapshot) -> str:
     return " · ".join(parts)
 
 
-def _preview(view: RunSnapshot) -> None:
-    if view.preview:
-        alt = f"Preview of x0_pred after evaluation {view.done} of {view.total}"
-        st.image(view.preview, output_format="PNG", alt=alt)
-    else:
-        st.container(height=180, border=True).caption("The preview appears with the first step.")
-
-
 def _buttons(view: RunSnapshot, page: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         cancel_button(page, view.id, OTHERS)
@@ -75,7 +68,7 @@ def _buttons(view: RunSnapshot, page: str) -> None:
 def _ended(view: RunSnapshot, page: str) -> None:
     show_end(view)
     if view.preview:
-        st.image(view.preview, output_format="PNG", alt="The last preview of this run")
+        live_film(page, view)
     if not view.unsaved:
         say_swap(view.experiment.model)
     with st.container(horizontal=True):

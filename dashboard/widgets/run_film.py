@@ -1,13 +1,18 @@
-"""The frames of a run to scrub through: x_t beside x0_pred at every kept evaluation."""
+"""The viewer of a run: its picture, and its tensors at every kept evaluation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.components.scrubber import Film, show_film
-from dashboard.widgets.pictures import data_url
-from dashboard.worker.frames import Sheet
+from dashboard.components.layer_viewer import Layer, Layers, Place, show_layers
+from dashboard.shell.address import given, keep
+from dashboard.shell.lab import lab
+from dashboard.shell.routes import frames_url, picture_url
+from dashboard.worker.frames import CHANNELS, Sheet
+from dashboard.worker.snapshots import RunSnapshot
+from dashboard.worker.stored_runs import StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,36 +22,120 @@ MEANINGS = {
     "x0_pred": "x0_pred, the picture it predicts",
     "eps_pred": "eps_pred, the noise it sees",
 }
+WAYS = {
+    "decoded": "Frames are decoded by the VAE.",
+    "linear": "Frames are a linear map from latents to colours; decoding them all takes long.",
+    "false colour": "False colours (latent channels 0 to 2): another model is loaded.",
+}
+LAYER_NAMES = {CHANNELS: "Latents"}
+PICTURE = "Picture"
+MOST_MARKS = 120
+HOME = "home"
 
 
-def run_film(run: str, sheet: Sheet, steps: "pd.DataFrame", explain: bool = True) -> None:
-    """Draw the scrubber of a run.
+def run_film(page: str, run: StoredRun, sheet: Sheet | None, steps: "pd.DataFrame") -> None:
+    """Draw the viewer of a stored run; on most pages the address has where it stands.
 
     Args:
-        run: The run's id.
-        sheet: Its frames.
+        page: For the widget key: the page's name.
+        run: The run.
+        sheet: Its frames; None while there are none.
         steps: Its steps table, for the captions.
-        explain: Whether to say how the frames were drawn.
     """
-    film = Film(
-        id=f"{run} {sheet.how} {len(sheet.webp)}",
-        subject=run,
-        sheet=data_url(sheet.webp, "webp"),
-        size=sheet.size,
-        columns=sheet.columns,
-        labels=frame_labels(steps, sheet.kept),
-        names=sheet.names,
-        captions=[MEANINGS[name] for name in sheet.names],
-        unit="Evaluation",
+    facts = run.manifest
+    version = f"{facts['created']}"
+    words = f"The picture of: {facts['experiment']['prompt']}"
+    picture = Layer(PICTURE, picture_url(run.id, version), "The finished picture.", alt=words)
+    aspect = (facts["width"], facts["height"])
+    layers = Layers(
+        id=f"{run.id} {version}", subject=run.id, name=run.id, layers=[picture], aspect=aspect,
+        small=page == HOME,
+    )  # fmt: skip
+    if sheet is not None:
+        layers = _with_frames(layers, sheet, steps)
+    _shown(page, layers)
+
+
+def _with_frames(layers: Layers, sheet: Sheet, steps: "pd.DataFrame") -> Layers:
+    """Return the layers of a run with those that are on the sheet of its frames."""
+    source = frames_url(layers.name, f"{sheet.how} {len(sheet.webp)}")
+    films = [
+        Layer(LAYER_NAMES.get(name, name), source, _meaning(name), row)
+        for row, name in enumerate(sheet.names)
+    ]
+    labels = frame_labels(steps, sheet.kept)
+    marks = [str(k) for k in sheet.kept] if len(sheet.kept) <= MOST_MARKS else None
+    return replace(
+        layers, id=source, layers=[*layers.layers, *films], size=sheet.size, columns=sheet.columns,
+        rows=len(sheet.names), numbers=sheet.kept, labels=labels, marks=marks,
+    )  # fmt: skip
+
+
+def live_film(page: str, view: RunSnapshot) -> None:
+    """Draw the viewer of a run that is not done: its latest preview.
+
+    Args:
+        page: For the widget key: the page's name.
+        view: The run.
+    """
+    words = f"Preview of x0_pred after evaluation {view.done} of {view.total}"
+    source = picture_url(view.id, f"{view.done}-{view.state}") if view.preview else ""
+    caption = f"{MEANINGS['x0_pred']}." if source else ""
+    marks = [str(k) for k in range(view.total)] if view.total <= MOST_MARKS else None
+    show_layers(
+        Layers(
+            id=f"{view.id} live {view.total}",
+            subject=f"{view.id} live",
+            name=view.id,
+            layers=[Layer("Preview", source, caption, alt=words)],
+            aspect=_size(view),
+            small=page == HOME,
+            labels=[f"evaluation {mark}" for mark in marks or ()],
+            marks=marks,
+            empty="The preview appears with the first step.",
+            live=view.done,
+        ),
+        f"{page}.viewer",
     )
-    show_film(film, "run.scrubber")
-    words = {
-        "decoded": "Frames are decoded by the VAE.",
-        "linear": "Frames are a linear map from latents to colours; decoding them all takes long.",
-        "false colour": "False colours (latent channels 0 to 2): another model is loaded.",
-    }
-    if explain:
-        st.caption(words.get(sheet.how, sheet.how))
+
+
+def _size(view: RunSnapshot) -> tuple[int, int]:
+    """Return (width, height) that a run's picture will have, or a square until that is known."""
+    model, asked = lab().status().model, view.experiment
+    width, height = model.default_size if model is not None else (1, 1)
+    return asked.width or width, asked.height or height
+
+
+@st.fragment
+def _shown(page: str, layers: Layers) -> None:
+    """Draw the viewer; once it rests the address says where."""
+
+    def rested(place: Place) -> None:
+        keep("layer", place.layer if place.layer != PICTURE else "")
+        keep("step", "" if place.frame is None else str(layers.numbers[place.frame]))
+
+    if page == HOME:
+        show_layers(layers, f"{page}.viewer")
+    else:
+        show_layers(replace(layers, start=_asked(layers)), f"{page}.viewer", rested)
+
+
+def _asked(layers: Layers) -> Place:
+    """Return where the address says that the viewer stands; what is not there is left out."""
+    layer, step = given("layer"), given("step")
+    names = [found.name for found in layers.layers]
+    kept = [str(number) for number in layers.numbers]
+    if step not in kept:
+        return Place(layer)
+    best = "x0_pred" if "x0_pred" in names else names[-1]
+    return Place(layer if layer in names else best, kept.index(step))
+
+
+def _meaning(name: str) -> str:
+    """Return what a layer shows."""
+    if name == CHANNELS:
+        return "Every channel of x_t, in grey: the middle is 0, black and white the largest values."
+    return f"{MEANINGS[name]}."
 
 
 def frame_labels(steps: "pd.DataFrame", kept: Sequence[int]) -> list[str]:

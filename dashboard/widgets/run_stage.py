@@ -19,7 +19,7 @@ from dashboard.shell.model_choice import in_words
 from dashboard.shell.theme import scheduler_color
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged, png
-from dashboard.widgets.run_film import run_film
+from dashboard.widgets.run_film import WAYS, run_film
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.columns import TABLES
@@ -69,7 +69,7 @@ def show_stage(run: str, page: str) -> StoredRun | None:
         job_panel(run, page)
         return None
     with explained():
-        _done(found)
+        _done(found, page)
     return found
 
 
@@ -109,24 +109,17 @@ def facts_line(experiment: dict[str, Any], nfe: int | None = None) -> None:
     )
 
 
-def _done(run: StoredRun) -> None:
+def _done(run: StoredRun, page: str) -> None:
     facts = run.manifest
     facts_line(facts["experiment"], facts.get("nfe"))
     for warning in facts.get("warnings", ()):
         st.warning(warning, icon=":material/warning:")
-    _cut_words(read_tables(run)["tokens"])
-    picture, way = st.columns([1, 2], gap="small")
-    with picture:
-        st.image(
-            enlarged(run.picture),
-            output_format="PNG",
-            width="stretch",
-            alt=f"The picture of: {facts['experiment']['prompt']}",
-        )
-        st.caption(_made(facts), help=SHARED if was_shared(facts) else None)
-        _sources(facts["experiment"])
-    with way:
-        _scrubber(run)
+    tables = read_tables(run)
+    _cut_words(tables["tokens"])
+    run.check()
+    _viewer(run, page, tables["steps"])
+    st.caption(_made(facts), help=SHARED if was_shared(facts) else None)
+    _sources(facts["experiment"])
 
 
 def _sources(experiment: dict[str, Any]) -> None:
@@ -176,19 +169,20 @@ def _cut_words(tokens: "pd.DataFrame") -> None:
         )
 
 
-def _scrubber(run: StoredRun) -> None:
+def _viewer(run: StoredRun, page: str, steps: "pd.DataFrame") -> None:
     sheet = lab().sheet(run.id)
-    if sheet is None or sheet.how != "decoded":
+    if sheet is None or not sheet.best:
         lab().want_frames(run.id)
     waiting = lab().paints(run.id)
-    if sheet is not None:
-        run_film(run.id, sheet, read_tables(run)["steps"], explain=not waiting)
+    run_film(page, run, sheet, steps)
     if waiting:
         ticking_panel(lambda: _await_frames(run.id, sheet is None))
     elif sheet is None:
         st.caption("This run kept no tensors, so there is nothing to scrub through.")
-    elif sheet.how == "linear":
-        _offer_decoding(run)
+    else:
+        st.caption(WAYS.get(sheet.how, sheet.how))
+        if sheet.how == "linear":
+            _offer_decoding(run)
 
 
 def _offer_decoding(run: StoredRun) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.worker.frames import SheetPainter, read_sheet, write_sheet
+from dashboard.worker.frames import SheetPainter, grey_channels, read_sheet, write_sheet
 from dashboard.worker.snapshots import Snapshot
 from dashboard.worker.stored_runs import open_stored
 from dashboard.worker.task import NO_MODEL, Priority, Task
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REMEMBERED = 1000
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 30.0
+DECODED = 3  # frames an evaluation
 
 
 @dataclass(eq=False)
@@ -100,10 +101,13 @@ class FramePainter:
 
     def _drawing(self, task: Task, run: str, at_hand: "Run | None") -> "Work[None]":
         """Draw a run's sheet by the quickest means at once, then at leisure by the best."""
-        if at_hand is None and self._decoded(run):
+        before = read_sheet(self.folder, run) if at_hand is None else None
+        if before is not None and before.best:
             return
         opened = at_hand or open_stored(self.runs, run)
         means = self.held.means(opened.manifest["model"]["hash"])
+        if before is not None and before.how == "decoded" != means[-1][0]:
+            return  # of an earlier version, with fewer rows, but better than what can be drawn now
         for _ in self._sheet(opened, means[0]):
             pass
         if len(means) > 1 and self._affordable(opened):
@@ -114,17 +118,16 @@ class FramePainter:
     def _sheet(self, run: "Run", means: "Means") -> "Work[None]":
         how, picture = means
         facts = run.manifest
-        painter = SheetPainter(run.trace, (facts["width"], facts["height"]), picture)
+        size, flow = (facts["width"], facts["height"]), "flow_time" in run.steps.columns
+        if how != "decoded" and "x_t" in run.trace.names():  # no finer than the latents
+            size = grey_channels(run.trace.x_t[:1], 1.0).size
+        painter = SheetPainter(run.trace, size, picture, flow)
         for done in painter.paint():
             yield done, len(painter.kept)
         write_sheet(self.folder, run.id, painter.sheet(how))
 
-    def _decoded(self, run: str) -> bool:
-        sheet = read_sheet(self.folder, run)
-        return sheet is not None and sheet.how == "decoded"
-
     def _affordable(self, run: "Run") -> bool:
-        return 2 * len(run.trace.kept) * self.held.decode_seconds < PATIENCE_SECONDS
+        return DECODED * len(run.trace.kept) * self.held.decode_seconds < PATIENCE_SECONDS
 
     def _settle(self, run: str, state: str, error: BaseException | None, result: Any) -> None:
         if error is not None and not self.tasks.closed:

@@ -1,15 +1,17 @@
-"""The frames of a run's scrubber: x_t and x0_pred of every kept evaluation on one sheet.
+"""The frames of a run's viewer: its tensors at every kept evaluation on one sheet.
 
-The sheet is a picture of two rows, x_t above x0_pred (or one, if only that was recorded), one
-column an evaluation, wrapped into bands where it would grow too wide. It is derived from the
-tensors and stored beside the runs, not in them, so it may be lossy and can be made again.
+The sheet is a picture with a row for each of ``ROWS`` that was recorded, one column an evaluation,
+wrapped into bands where it would grow too wide. It is derived from the tensors and stored beside
+the runs, not in them, so it may be lossy and can be made again.
 """
 
+import io
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,6 +19,7 @@ from PIL import Image
 
 from sdlab.errors import StoreError
 from sdlab.runs.atomic import write_file
+from sdlab.runs.png import png_bytes
 from sdlab.runs.reading import read_file
 
 if TYPE_CHECKING:
@@ -26,9 +29,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROWS = ("x_t", "x0_pred")
-MAX_SIDE = 256
-MAX_PIXELS = 12_000_000
+CHANNELS = "channels"
+ROWS = ("x_t", "x0_pred", "eps_pred", CHANNELS)
+EARLIER_ROWS = ("x_t", "x0_pred")  # of sheets that do not say it
+MAX_SIDE = 512
+MAX_PIXELS = 16_000_000
 MAX_WIDTH = 8192
 LIMIT = 4 * MAX_PIXELS
 
@@ -51,7 +56,12 @@ class Sheet:
     size: tuple[int, int]
     columns: int
     how: str
-    names: tuple[str, ...] = ROWS
+    names: tuple[str, ...] = EARLIER_ROWS
+
+    @property
+    def best(self) -> bool:
+        """Whether it cannot be drawn better: decoded, with all rows there are today."""
+        return self.how == "decoded" and (CHANNELS in self.names or "x_t" not in self.names)
 
     def corner(self, name: str, index: int) -> tuple[int, int]:
         """Return (left, top) of a tensor's frame at a place among ``kept``, in pixels."""
@@ -59,11 +69,21 @@ class Sheet:
         row = len(self.names) * band + self.names.index(name)
         return column * self.size[0], row * self.size[1]
 
+    def frames(self) -> Iterator[tuple[str, bytes]]:
+        """Yield a file's name, such as "x0_pred-005.png", and its bytes for each frame."""
+        whole = Image.open(io.BytesIO(self.webp)).convert("RGB")
+        width, height = self.size
+        for name in self.names:
+            for index, number in enumerate(self.kept):
+                left, top = self.corner(name, index)
+                frame = whole.crop((left, top, left + width, top + height))
+                yield f"{name}-{number:03}.png", png_bytes(frame, quick=True)
+
 
 def frame_size(width: int, height: int, count: int) -> tuple[int, int]:
     """Return the pixels of one frame: as large as the picture, within the sheet's limits."""
     scale = min(1.0, MAX_SIDE / max(width, height))
-    scale = min(scale, (MAX_PIXELS / (2 * count * width * height)) ** 0.5)
+    scale = min(scale, (MAX_PIXELS / (len(ROWS) * count * width * height)) ** 0.5)
     return max(8, round(width * scale)), max(8, round(height * scale))
 
 
@@ -78,6 +98,27 @@ def false_colour(latents: "Tensor") -> Image.Image:
     return Image.fromarray(np.moveaxis(pixels, 0, -1))
 
 
+def grey_channels(latents: "Tensor", reach: float) -> Image.Image:
+    """Return all channels of latents [1, C, h, w] in a square of grey maps; 0 is middle grey.
+
+    Args:
+        latents: The latents.
+        reach: The magnitude that is black or white.
+    """
+    import numpy as np
+
+    maps = latents.detach().float().cpu().numpy()
+    maps = maps.reshape(-1, *maps.shape[-2:])
+    grey = np.nan_to_num(128 + 127 * np.clip(maps / max(reach, 1e-6), -1, 1)).astype(np.uint8)
+    columns = math.ceil(math.sqrt(len(grey)))
+    rows = -(-len(grey) // columns)
+    square = np.zeros((rows * columns, *grey.shape[1:]), np.uint8)
+    square[: len(grey)] = grey
+    height, width = grey.shape[1:]
+    square = square.reshape(rows, columns, height, width).swapaxes(1, 2)
+    return Image.fromarray(square.reshape(rows * height, columns * width)).convert("RGB")
+
+
 class SheetPainter:
     """Paints a sheet frame by frame, so that runs in flight go on in between.
 
@@ -85,6 +126,7 @@ class SheetPainter:
         trace: What the run kept.
         size: (width, height) of the picture, in pixels.
         picture: Latents [1, C, h, w] -> picture.
+        flow: Whether it is a run of flow matching.
     """
 
     def __init__(
@@ -92,10 +134,14 @@ class SheetPainter:
         trace: "Trace",
         size: tuple[int, int],
         picture: Callable[["Tensor"], Image.Image],
+        flow: bool = False,
     ) -> None:
         self._trace = trace
         self._picture = picture
-        self.names = tuple(name for name in ROWS if name in trace.names())
+        self._flow = flow
+        recorded = set(trace.names())
+        needs = {"eps_pred": {"x_t", "x0_pred"}, CHANNELS: {"x_t"}}
+        self.names = tuple(name for name in ROWS if needs.get(name, {name}) <= recorded)
         self.kept = tuple(int(k) for k in trace.kept) if self.names else ()
         self.size = frame_size(*size, max(1, len(self.kept)))
         self.columns = max(1, min(len(self.kept), MAX_WIDTH // self.size[0]))
@@ -108,16 +154,26 @@ class SheetPainter:
         for index in range(len(self.kept)):
             band, column = divmod(index, self.columns)
             for row, name in enumerate(self.names):
-                frame = self._picture(self._trace.tensor(name)[index][None].float())
+                frame = self._frame(name, index)
                 where = (column * width, (len(self.names) * band + row) * height)
                 canvas.paste(_fit(frame, self.size), where)
             yield index + 1
         self._canvas = canvas
 
+    def _frame(self, name: str, index: int) -> Image.Image:
+        from sdlab.latents.film import quantity
+
+        if name == CHANNELS:
+            return grey_channels(quantity(self._trace, "x_t", index), self._reach)
+        return self._picture(quantity(self._trace, name, index, self._flow))
+
+    @cached_property
+    def _reach(self) -> float:
+        """The largest magnitude of x_t in the whole run."""
+        return float(self._trace.tensor("x_t").float().nan_to_num().abs().max())
+
     def sheet(self, how: str) -> Sheet:
         """Return the painted sheet; ``how`` says by what means."""
-        import io
-
         buffer = io.BytesIO()
         self._canvas.save(buffer, "WEBP", quality=88, method=2)
         return Sheet(buffer.getvalue(), self.kept, self.size, self.columns, how, self.names)
@@ -145,7 +201,7 @@ def read_sheet(folder: Path, run: str) -> Sheet | None:
             (facts["size"][0], facts["size"][1]),
             facts["columns"],
             facts["how"],
-            tuple(facts.get("names", ROWS)),  # sheets of earlier versions have both
+            tuple(facts.get("names", EARLIER_ROWS)),
         )
     except FileNotFoundError:
         return None

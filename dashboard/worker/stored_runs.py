@@ -38,8 +38,16 @@ class StoredRun:
         Raises:
             StoreError: If it cannot be read, to its end.
         """
-        open_picture(self.folder)
+        self.check()
         return read_picture(self.folder)
+
+    def check(self) -> None:
+        """Read the picture to its end.
+
+        Raises:
+            StoreError: If it cannot be read.
+        """
+        open_picture(self.folder)
 
 
 def read_picture(folder: Path) -> bytes:

@@ -46,6 +46,8 @@ def quantity(trace: "Trace", name: str, index: int, flow: bool = False) -> "Tens
         return trace.tensor(name)[index][None].float()
     sigma = trace.sigmas[trace.kept[index]]
     x_t, x0_pred = (trace.tensor(n)[index][None].float() for n in ("x_t", "x0_pred"))
+    if math.isinf(sigma):
+        return x_t  # noise alone
     if flow:
         time = float(sigma_to_time(sigma))
         return (x_t - (1.0 - time) * x0_pred) / time

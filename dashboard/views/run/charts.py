@@ -1,6 +1,8 @@
-"""The charts of a run, in groups, all against the one axis that is chosen above them."""
+"""The charts of a run, in tabs, all against the one axis that is chosen above them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 
 import altair as alt
 import pandas as pd
@@ -20,14 +22,23 @@ NO_STATISTICS = (
 )
 
 
+Draw = Callable[[], None]
+
+
 @st.fragment
-def chart_panel(steps: pd.DataFrame, channels: pd.DataFrame, solver: str) -> None:
-    """Draw all charts of a run; choosing another axis redraws only them.
+def chart_panel(
+    steps: pd.DataFrame,
+    channels: pd.DataFrame,
+    solver: str,
+    more: Mapping[str, Draw] = MappingProxyType({}),
+) -> None:
+    """Draw all charts of a run in tabs; choosing another axis redraws only them.
 
     Args:
         steps: The run's steps table.
         channels: Its channels table; empty if no statistics were recorded.
         solver: Whose colour its noise level has.
+        more: Further tabs, each with what draws it.
     """
     every = _stride(max(len(steps), len(channels)))
     if every > 1:
@@ -38,34 +49,55 @@ def chart_panel(steps: pd.DataFrame, channels: pd.DataFrame, solver: str) -> Non
         channels = with_time(channels)
     with st.container(horizontal=True, gap="medium"):
         axis = bound().segmented_control("Against", axes, key="run.axis")
+        tensor = ""
         if not channels.empty:
             tensor = bound().segmented_control("Latents of", latents.TENSORS, key="run.tensor")
-    color = scheduler_color(solver)
-    _group(
-        "Noise and time",
+    tabs = _noise_and_time(steps, axis, scheduler_color(solver))
+    if not channels.empty:
+        tabs |= _statistics(steps, channels, axis, tensor)
+    tabs |= more
+    for tab, draw in zip(st.tabs(list(tabs)), tabs.values(), strict=True):
+        with tab:
+            draw()
+    if channels.empty:
+        st.caption(NO_STATISTICS)
+
+
+def _noise_and_time(steps: pd.DataFrame, axis: str, color: str) -> dict[str, Draw]:
+    charts = (
         lambda: noise.sigma(steps, axis, color),
         lambda: noise.log_snr(steps, axis, color),
         lambda: timing.evaluation_ms(steps, axis),
     )
-    if channels.empty:
-        st.caption(NO_STATISTICS)
-        return
-    _group(
-        "Latents",
+    return {"Noise and time": partial(_group, *charts)}
+
+
+def _statistics(
+    steps: pd.DataFrame, channels: pd.DataFrame, axis: str, tensor: str
+) -> dict[str, Draw]:
+    of_latents = (
         lambda: latents.mean(channels, axis, tensor),
         lambda: latents.std(channels, axis, tensor),
         lambda: latents.span(channels, axis, tensor),
     )
-    guided = steps["eps_uncond_norm"].notna().any()
     of_guidance = (
         lambda: guidance.eps_norms(steps, axis),
         lambda: guidance.guidance_norm(steps, axis),
         lambda: guidance.cosine(steps, axis),
     )
-    _group("Guidance", *(of_guidance if guided else of_guidance[:1]))
-    if not guided:
-        st.caption(NO_GUIDANCE)
-    _group("Path", lambda: path.displacement(steps, axis), lambda: path.angle(steps, axis))
+    of_path = lambda: path.displacement(steps, axis), lambda: path.angle(steps, axis)
+
+    def draw_guidance() -> None:
+        guided = steps["eps_uncond_norm"].notna().any()
+        _group(*(of_guidance if guided else of_guidance[:1]))
+        if not guided:
+            st.caption(NO_GUIDANCE)
+
+    return {
+        "Latents": partial(_group, *of_latents),
+        "Guidance": draw_guidance,
+        "Path": partial(_group, *of_path),
+    }
 
 
 def _stride(rows: int) -> int:
@@ -77,8 +109,7 @@ def _thinned(frame: pd.DataFrame, every: int) -> pd.DataFrame:
     return frame[frame["evaluation"] % every == 0]
 
 
-def _group(heading: str, *charts: Callable[[], alt.LayerChart]) -> None:
-    st.markdown(f"### {heading}")
+def _group(*charts: Callable[[], alt.LayerChart]) -> None:
     with st.grid(3, min_column_width=290, gap="medium"):
         for make in charts:
             chart = make()

@@ -23,11 +23,11 @@ def show_details(run: StoredRun) -> None:
         tables = read_tables(run)
         solver = run.manifest["experiment"]["solver"]
         st.header("Measurements", anchor=False)
-        chart_panel(tables["steps"], tables["channels"], solver)
-        st.header("Tables", anchor=False)
-        show_tables(run.id, tables)
-        st.header("Files and link", anchor=False)
-        _files(run)
+        more = {
+            "Tables": lambda: show_tables(run.id, tables),
+            "Files": lambda: _files(run),
+        }
+        chart_panel(tables["steps"], tables["channels"], solver, more)
 
 
 def ask_for_run() -> None:
@@ -46,7 +46,8 @@ def _files(run: StoredRun) -> None:
             zip_url(run.id),
             key="run.zip",
             icon=":material/folder_zip:",
-            help="The run folder with tensors and tables, and every table as CSV.",
+            help="The run folder with tensors and tables, every table as CSV, and every frame "
+            "of the viewer as PNG.",
         )
         about = "As stored, with the parameters as text inside."
         file_button("Picture (PNG)", run.picture, f"{run.id}.png", "run.png", "image", about)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from dashboard.shell.headers import HEADERS, middleware
 from dashboard.shell.lab import lab
-from dashboard.shell.routes import comparison_zip_url, picture_url, routes, zip_url
+from dashboard.shell.routes import comparison_zip_url, frames_url, picture_url, routes, zip_url
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.model_facts import ModelFacts
@@ -22,6 +23,7 @@ from sdlab.errors import StoreError
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.export import zip_of
 from sdlab.runs.run_folder import open_run
+from tests.dashboard.worker.waiting import until
 
 
 def run_of(experiment, runs_folder):
@@ -47,6 +49,27 @@ def test_the_route_streams_the_whole_run(stored):
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
         assert {n.rpartition("/")[2] for n in archive.namelist()} >= {"manifest.json", "steps.csv"}
+
+
+def test_the_zip_has_the_frames_of_the_viewer(stored):
+    until(lambda: not lab().paints(stored.name))
+    client = TestClient(Starlette(routes=routes()))
+    answer = client.get(zip_url(stored.name))
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        frames = [name for name in archive.namelist() if "/frames/" in name]
+        assert f"{stored.name}/frames/x0_pred-001.png" in frames and len(frames) == 8
+        with Image.open(io.BytesIO(archive.read(frames[0]))) as frame:
+            assert (frame.format, frame.size) == ("PNG", (128, 128))
+
+
+def test_the_sheet_of_frames_is_served(stored):
+    until(lambda: lab().sheet(stored.name))
+    client = TestClient(Starlette(routes=routes()))
+    answer = client.get(frames_url(stored.name, "decoded 1"))
+    assert answer.headers["content-type"] == "image/webp"
+    assert answer.content == lab().sheet(stored.name).webp
+    for name in ("0" * 16, ".."):
+        assert client.get(frames_url(name)).status_code == 404
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,13 @@ from PIL import Image
 
 from dashboard.worker.frames import (
     MAX_PIXELS,
+    MAX_SIDE,
+    ROWS,
     Sheet,
     SheetPainter,
     false_colour,
     frame_size,
+    grey_channels,
     read_sheet,
     write_sheet,
 )
@@ -27,8 +30,8 @@ RUN = Experiment(prompt="x").id
 @pytest.mark.parametrize("count", [1, 25, 1999])
 def test_a_sheet_stays_within_its_limits(size, count):
     width, height = frame_size(*size, count)
-    assert 8 <= width <= 256 and 8 <= height <= 256
-    assert 2 * count * width * height <= MAX_PIXELS * 1.1 or min(width, height) == 8
+    assert 8 <= width <= MAX_SIDE and 8 <= height <= MAX_SIDE
+    assert len(ROWS) * count * width * height <= MAX_PIXELS * 1.1 or min(width, height) == 8
 
 
 def test_a_painted_sheet_holds_each_frame_in_its_place():
@@ -41,12 +44,14 @@ def test_a_painted_sheet_holds_each_frame_in_its_place():
     painter = SheetPainter(trace, (16, 16), picture)
     assert list(painter.paint()) == [1, 2, 3]
     pixels = np.asarray(painter._canvas)
-    assert pixels.shape == (32, 48, 3)
+    assert painter.names == ROWS and pixels.shape == (64, 48, 3)
     assert [pixels[8, 8 + 16 * i, 0] for i in range(3)] == [0, 10, 20]
     assert [pixels[24, 8 + 16 * i, 0] for i in range(3)] == [100, 110, 120]
     sheet = painter.sheet("linear")
     assert sheet.kept == (0, 2, 3)
     assert pixels[sheet.corner("x0_pred", 1)[::-1]][0] == 110
+    left, top = sheet.corner("channels", 2)
+    assert (pixels[top : top + 16, left : left + 16] == 255).all()  # the largest of the run
 
 
 def test_a_sheet_has_rows_for_what_was_recorded_only():
@@ -69,6 +74,13 @@ def test_a_sheet_is_read_as_written(tmp_path):
     assert read_sheet(tmp_path, RUN) == sheet
     (tmp_path / f"{RUN}.json").write_text(json.dumps({"kept": []}))
     assert read_sheet(tmp_path, RUN) is None
+
+
+def test_channels_lie_in_a_square_around_grey():
+    latents = torch.tensor([0.0, 2.0, -2.0]).reshape(1, 3, 1, 1).expand(1, 3, 2, 4)
+    maps = np.asarray(grey_channels(latents, 2.0))
+    assert maps.shape == (4, 8, 3)
+    assert [maps[y, x, 0] for y, x in ((0, 0), (0, 4), (2, 0), (2, 4))] == [128, 255, 1, 0]
 
 
 def test_false_colours_survive_values_that_are_no_numbers():
