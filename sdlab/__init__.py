@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 moved.install()
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _HOMES = {
     "AttentionRecord": "sdlab.experiment.attention_record",

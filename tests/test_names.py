@@ -15,29 +15,34 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 NAME = re.compile(r"(?<![\w./-])sdlab(?:\.[A-Za-z_]\w*)+(?![\w/]*\.\w)")
 
-# One process that has imported what others made, and nothing of sdlab, forks once a name: each
-# name is looked up in a Python that knows of sdlab only what `import sdlab` gives.
+# One process that has imported what others made, and nothing of sdlab, forks once a room or other
+# first part, such as `sdlab.noise`: its names, the deepest first, are looked up in a Python that
+# knows of sdlab only what `import sdlab` gives.
 LOOK_UP = """
 import os, sys
 from importlib import import_module
+from itertools import groupby
 for other in ("numpy", "pandas", "torch", "diffusers", "transformers", "PIL.Image", "scipy"):
     import_module(other)
 assert not [name for name in sys.modules if name.partition(".")[0] == "sdlab"]
-for name in sys.argv[1:]:
+for first, names in groupby(sys.argv[1:], lambda name: name.split(".")[1]):
+    names = sorted(names, key=lambda name: -name.count("."))
     child = os.fork()
     if not child:
-        found = False
+        ended = False
         try:
-            value = import_module("sdlab")
-            for part in name.split(".")[1:]:
-                value = getattr(value, part)
-            found = True
-        except AttributeError as error:
-            print(f"{name}: {error}", flush=True)
+            for name in names:
+                try:
+                    value = import_module("sdlab")
+                    for part in name.split(".")[1:]:
+                        value = getattr(value, part)
+                except AttributeError as error:
+                    print(f"{name}: {error}", flush=True)
+            ended = True
         finally:
-            os._exit(not found)
+            os._exit(not ended)
     if os.waitpid(child, 0)[1]:
-        print(f"{name}: not there", flush=True)
+        print(f"{names[-1]}: it or one below it cannot be looked up", flush=True)
 """
 
 

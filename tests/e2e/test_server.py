@@ -30,6 +30,7 @@ def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
         expect(page.get_by_role("button", name="Run again")).to_be_visible()
         page.goto(f"{url}/experiment?experiment.steps=2")
         page.get_by_role("button", name="Run", exact=True).click(timeout=SECONDS)
+        page.get_by_role("tab", name="Files").click(timeout=SECONDS)
         with page.expect_download(timeout=SECONDS) as waiting:
             page.get_by_role("link", name="Download all (zip)").click(timeout=SECONDS)
         assert waiting.value.path().read_bytes().startswith(b"PK")

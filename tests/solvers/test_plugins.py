@@ -167,8 +167,8 @@ def test_typed_code_where_it_is_allowed(fresh, monkeypatch):
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("while True:\n    pass", "does not end within 5 seconds"),
-        ("import time\ntime.sleep(1000)", "does not end within 5 seconds"),
+        ("while True:\n    pass", "does not end within 2 seconds"),
+        ("import time\ntime.sleep(1000)", "does not end within 2 seconds"),
         ("import os\nos._exit(7)", "ends the process that tries it, with exit code 7"),
     ],
 )
@@ -177,7 +177,7 @@ def test_code_that_hangs_or_crashes_ends_elsewhere(tmp_path, code, reason):
     bad, good = tmp_path / "bad.py", tmp_path / "good.py"
     bad.write_text(code)
     good.write_text("print('not an answer')\n" + GOOD)
-    assert reason in trial.attempt(("file", "bad", str(bad)), 5.0)["error"]
+    assert reason in trial.attempt(("file", "bad", str(bad)), 2.0)["error"]
     assert trial.attempt(("file", "good", str(good)), 5.0) == {"reasons": {"mine": ""}}
 
 
