@@ -24,6 +24,8 @@ from importlib import import_module
 from itertools import groupby
 for other in ("numpy", "pandas", "torch", "diffusers", "transformers", "PIL.Image", "scipy"):
     import_module(other)
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+from transformers import CLIPTextModel
 assert not [name for name in sys.modules if name.partition(".")[0] == "sdlab"]
 for first, names in groupby(sys.argv[1:], lambda name: name.split(".")[1]):
     names = sorted(names, key=lambda name: -name.count("."))
