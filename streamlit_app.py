@@ -1,5 +1,7 @@
-"""The entry that ``streamlit run`` finds: the pages, the zip route, and the worker's end."""
+"""The entry that ``streamlit run`` finds: the pages, the zip route, the worker's start and end."""
 
+import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,15 +10,32 @@ import streamlit as st
 
 import dashboard
 from dashboard.shell.headers import middleware
-from dashboard.shell.lab import stop_worker
+from dashboard.shell.lab import lab, stop_worker
 from dashboard.shell.routes import routes
+from dashboard.shell.watching import spare_packages
 
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
-    """Stop the worker when the server ends, so that runs in flight are noted as interrupted."""
+    """Begin what the first page needs, and stop the worker when the server ends.
+
+    So runs in flight are noted as interrupted.
+    """
+    threading.Thread(target=begin, name="sdlab-begin", daemon=True).start()
     yield
     stop_worker()
+
+
+def begin() -> None:
+    """Import Home and start the worker while the browser still fetches its scripts."""
+    spare_packages()
+    # Half a millisecond, not five: pages and the model share one interpreter, and each network
+    # call asks for it some thousand times.
+    sys.setswitchinterval(0.0005)
+    from dashboard.shell import sidebar  # noqa: F401
+    from dashboard.views.home import page  # noqa: F401
+
+    lab()
 
 
 # Found by the package: in a wheel this script is somewhere else.

@@ -8,7 +8,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ class HeldModel:
         self.loading = EMBEDDED
         self.load_error = ""
         self._began = False  # a load that failed leaves something in memory too
+        self._collected = True
         self.model: Model | None = None
         self.engine: Engine | None = None
         self.view: ModelView | None = None
@@ -99,15 +101,15 @@ class HeldModel:
         """
         self.release()
         self._began = True
-        load = self._load
-        if load is None:
-            import sdlab
-
-            _leave_a_core_for_the_pages()
-            load = sdlab.load
         source = None if request.source == EMBEDDED else request.source
-        model = load(source, **_options(request))
-        self._take(model, request)
+        with _no_collecting():
+            load = self._load
+            if load is None:
+                import sdlab
+
+                _leave_a_core_for_the_pages()
+                load = sdlab.load
+            self._take(load(source, **_options(request)), request)
 
     def release(self) -> None:
         """Release the model in memory and what its device cached."""
@@ -169,6 +171,14 @@ class HeldModel:
         self.view = replace(self.view, decodes_fast=True)
         return True
 
+    def collect(self) -> None:
+        """Collect what loading left over, once; takes a quarter of a second of everybody's."""
+        if not self._collected:
+            self._collected = True
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+
     def make_catalogue(self) -> None:
         """Make the table of every solver and scheduler for the model in memory."""
         import sdlab
@@ -200,8 +210,18 @@ class HeldModel:
             self.make_catalogue()
         self.requests[model.name] = request
         self.view = describe(model, decodes_fast)  # last: from now on pages see the model
-        gc.collect()
         gc.freeze()
+        self._collected = False
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Look for no garbage meanwhile: what is imported and loaded stays, and is looked at often."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _options(request: ModelRequest) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The runs in flight: driven one network call at a time, previewed if watched, saved when done."""
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -49,6 +50,7 @@ class RunsInFlight:
     done: "Callable[[str, Run], None]"
     _rounds: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACED))
     _sketch_seconds: float = 0.0
+    _latest: float = -math.inf
 
     def __len__(self) -> int:
         return len(self.tasks.line(Priority.RUN))
@@ -62,6 +64,10 @@ class RunsInFlight:
         """
         evaluations = sum(count for count, _ in self._rounds)
         return sum(seconds for _, seconds in self._rounds) / evaluations if evaluations else None
+
+    def seconds_since(self) -> float:
+        """Return the seconds since the latest round; infinity before the first."""
+        return time.monotonic() - self._latest
 
     def forget_pace(self) -> None:
         """Forget the pace: another model will have another."""
@@ -91,6 +97,7 @@ class RunsInFlight:
         if engine is None or not engine.jobs:
             return False
         jobs, started = list(engine.jobs), time.monotonic()
+        self._latest = started
         before = sum(job.evaluation for job in jobs)
         try:
             engine.round()

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 IN_FLIGHT = 32
 IDLE_SECONDS = 0.5
 LONGEST_PAINT_SECONDS = 5.0
+# After a run what nobody waits for leaves the interpreter to the page that shows its picture.
+BREATH_SECONDS = 1.5
 
 
 @dataclass(eq=False)
@@ -104,14 +106,20 @@ class Scheduler:
         for task in dropped:
             task.end("cancelled")
         self._admit()
-        worked = False
+        worked, now_done = False, self.flight.seconds_since() < BREATH_SECONDS
         for priority in Priority:
             if priority is Priority.RUN:
                 worked |= self.flight.round()
-            else:
+            elif not (now_done and priority is Priority.CATALOGUE):
                 worked |= self.tasks.step(priority, *self.held.at_hand())
             if worked and priority >= Priority.RUN:
                 return True
+        if now_done:
+            with self.tasks.lock:
+                if not (self._stopping or self.queue):
+                    self.tasks.lock.wait(BREATH_SECONDS / 15)
+            return False
+        self.held.collect()
         if self.held.measure_again():
             self.painter.forget_settled()  # what was settled can be drawn better now
         return False

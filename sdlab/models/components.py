@@ -201,23 +201,32 @@ def _class(module: ModuleType, name: object) -> type | None:
 
 
 def _kind(cls: type) -> str | None:
+    """Return what a class is; the rarer bases, slow to import, are looked at last."""
     from diffusers import SchedulerMixin
-    from diffusers.guiders.guider_utils import BaseGuidance
     from torch import nn
-    from transformers import FeatureExtractionMixin, PreTrainedTokenizerBase, ProcessorMixin
-    from transformers.image_processing_base import ImageProcessingMixin
+    from transformers import PreTrainedTokenizerBase
 
+    if not hasattr(cls, "from_pretrained"):
+        return None
     kinds: tuple[tuple[str, Any], ...] = (
         ("module", nn.Module),
         ("scheduler", SchedulerMixin),
         ("tokenizer", PreTrainedTokenizerBase),
-        ("processor", (FeatureExtractionMixin, ImageProcessingMixin, ProcessorMixin)),
-        ("guider", BaseGuidance),
     )
-    if not hasattr(cls, "from_pretrained"):
-        return None
     found = next((kind for kind, base in kinds if issubclass(cls, base)), None)
-    return found or ("tokenizer" if cls.__name__ == "AutoTokenizer" else None)
+    return found or _rare_kind(cls)
+
+
+def _rare_kind(cls: type) -> str | None:
+    from diffusers.guiders.guider_utils import BaseGuidance
+    from transformers import FeatureExtractionMixin, ProcessorMixin
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    if issubclass(cls, (FeatureExtractionMixin, ImageProcessingMixin, ProcessorMixin)):
+        return "processor"
+    if issubclass(cls, BaseGuidance):
+        return "guider"
+    return "tokenizer" if cls.__name__ == "AutoTokenizer" else None
 
 
 def _check_packages(found: Any, name: str, what: str) -> None:

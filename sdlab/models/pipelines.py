@@ -29,6 +29,12 @@ NETWORKS = (
 AUTOENCODERS = ("vae", "vqvae", "movq", "vqgan")
 """Names of what turns latents into pixels."""
 PLAIN = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+STABLE_DIFFUSION = {
+    "text": "StableDiffusionPipeline",
+    "image": "StableDiffusionImg2ImgPipeline",
+    "inpaint": "StableDiffusionInpaintPipeline",
+}
+"""What AutoPipeline says of these; to ask it is to import forty families' pipelines: seconds."""
 SD2_WIDTH = 1024
 SIDE = 1024  # pixels, where a pipeline says nothing of its size
 _BEGINNINGS = {  # of class names: what they are called here, where the lower-cased name is not it
@@ -119,6 +125,16 @@ def siblings(cls: type) -> dict[str, type]:
 
     A class that diffusers names no siblings of stands for itself alone, by what it takes.
     """
+    found = {task: sibling for task, sibling in _named(cls).items() if _fits(sibling, cls)}
+    return {**found, _task(cls): cls}
+
+
+def _named(cls: type) -> dict[str, type]:
+    """Return the siblings that diffusers' AutoPipeline names, by task."""
+    if cls.__name__ in STABLE_DIFFUSION.values() and cls.__module__.startswith("diffusers."):
+        import diffusers
+
+        return {task: getattr(diffusers, name) for task, name in STABLE_DIFFUSION.items()}
     from diffusers.pipelines import auto_pipeline as auto
 
     found = {}
@@ -128,9 +144,9 @@ def siblings(cls: type) -> dict[str, type]:
         ("inpaint", auto.AUTO_INPAINT_PIPELINES_MAPPING),
     ):
         sibling = auto._get_task_class(mapping, cls.__name__, throw_error_if_not_exist=False)
-        if sibling is not None and _fits(sibling, cls):
+        if sibling is not None:
             found[task] = sibling
-    return {**found, _task(cls): cls}
+    return found
 
 
 def class_for(cls: type, *, image: bool, mask: bool) -> type:

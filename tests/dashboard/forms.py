@@ -13,6 +13,14 @@ def errors(at) -> list[str]:
     return [read(e) for e in at.error]
 
 
+def open_tab(at, name):
+    """Open one of a run's tabs, which alone is drawn."""
+    at.session_state["run.tab"] = name
+    at.run()
+    assert not at.exception
+    return at
+
+
 def start(at):
     at.button(key=FORM).click().run()
     return run_until(at, lambda a: any(s.value == "Measurements" for s in a.header))

@@ -38,3 +38,13 @@ def test_a_model_is_loaded_while_another_is_looked_at(tmp_path):
     command = [sys.executable, "-c", AT_ONCE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_shipped_model_needs_no_other_familys_pipelines():
+    code = (
+        "import sys, sdlab\n"
+        "model = sdlab.load(device='cpu')\n"
+        "assert len(model.draws) == 3 and model.inputs\n"
+        "sys.exit('diffusers.pipelines.auto_pipeline' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=240).returncode == 0

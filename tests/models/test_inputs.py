@@ -2,9 +2,11 @@
 
 import diffusers
 import pytest
+from diffusers.pipelines import auto_pipeline
 
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import inputs
+from sdlab.models.pipelines import STABLE_DIFFUSION
 
 
 def test_inputs_are_fields_of_an_experiment(embedded):
@@ -27,6 +29,17 @@ def test_inputs_are_fields_of_an_experiment(embedded):
 def test_a_class_takes_what_its_call_has(name, takes, lacks):
     found = inputs.fields(getattr(diffusers, name))
     assert takes <= found and lacks not in found
+
+
+@pytest.mark.parametrize("cls", STABLE_DIFFUSION.values())
+def test_what_is_known_of_stable_diffusion_is_what_autopipeline_says(cls):
+    said = {
+        "text": auto_pipeline.AUTO_TEXT2IMAGE_PIPELINES_MAPPING,
+        "image": auto_pipeline.AUTO_IMAGE2IMAGE_PIPELINES_MAPPING,
+        "inpaint": auto_pipeline.AUTO_INPAINT_PIPELINES_MAPPING,
+    }
+    named = {task: auto_pipeline._get_task_class(of, cls).__name__ for task, of in said.items()}
+    assert named == STABLE_DIFFUSION
 
 
 def test_draws_in_words():

@@ -6,7 +6,7 @@ import sdlab
 from dashboard.shell.lab import lab
 from sdlab.runs.run_folder import open_run
 from tests.dashboard.conftest import run_until
-from tests.dashboard.forms import FORM, errors, start, titles
+from tests.dashboard.forms import FORM, errors, open_tab, start, titles
 
 
 def test_experiment_from_form_to_tables(quick):
@@ -15,8 +15,10 @@ def test_experiment_from_form_to_tables(quick):
     at = start(quick)
     assert not at.exception and not at.error
     assert len(at.query_params["run"]) in (1, 16)
-    assert [len(d.value) for d in at.dataframe][:2] == [3, 12]
-    assert len(at.get("download_button")) == 5
+    assert not at.dataframe
+    assert [len(d.value) for d in open_tab(at, "Tables").dataframe][:2] == [3, 12]
+    assert len(at.get("download_button")) == 4
+    assert len(open_tab(at, "Files").get("download_button")) == 1
 
 
 def test_a_prompt_left_by_the_click_itself_is_what_runs(quick):
@@ -30,13 +32,13 @@ def test_axis_choice_redraws_the_charts(quick):
     assert at.segmented_control(key="run.axis").value == "step"
     at.segmented_control(key="run.axis").set_value("sigma").run()
     assert not at.exception
-    assert len(at.get("vega_lite_chart")) == 11
+    assert len(at.get("vega_lite_chart")) == 3
 
 
 def test_without_guidance_a_sentence_stands_for_the_charts(quick):
     quick.number_input(key="experiment.cfg").set_value(1.0).run()
-    at = start(quick)
-    assert len(at.get("vega_lite_chart")) == 9
+    at = open_tab(start(quick), "Guidance")
+    assert len(at.get("vega_lite_chart")) == 1
     assert any("no unconditional half" in c.value for c in at.caption)
 
 
@@ -121,7 +123,7 @@ def test_own_curves_are_offered_to_own_solvers_and_run(quick, runs_folder):
     quick.number_input(key="experiment.steps").set_value(4).run()
     assert errors(quick) == ["the curve is a table of 3 steps, so Steps must be 3, got 4."]
     quick.number_input(key="experiment.steps").set_value(3).run()
-    at = start(quick)
+    at = open_tab(start(quick), "Tables")
     assert at.dataframe[0].value["sigma"].tolist() == [14.0, 3.0, 0.5]
     (runs_folder / "curves" / "for the form.json").write_text("{")
     at.run()
@@ -135,7 +137,7 @@ def test_a_formula_is_typed_as_a_curve_option(quick):
     quick.selectbox(key="experiment.curve").set_value("formula").run()
     typed = quick.text_input(key="experiment.curve_options")
     typed.set_value("formula=max(10 - 9*u, sigma_min)").run()
-    at = start(quick)
+    at = open_tab(start(quick), "Tables")
     assert at.dataframe[0].value["sigma"].tolist() == [10.0, 5.5, 1.0]
 
 
