@@ -20,7 +20,7 @@ from sdlab.models.components import (
     pipeline_class,
 )
 from sdlab.models.families import check_scheduler, check_words_only
-from sdlab.models.quiet import quiet
+from sdlab.models.quiet import building
 from sdlab.models.weights import CONVERT, PICKLED, check_complete, read_header
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read as JSON: {error}.") from None
     if not isinstance(value, dict):
         raise ModelError(f"{path} must hold a JSON object, not a {type(value).__name__}.")
@@ -183,7 +183,7 @@ def load_part(folder: Path, part: Component, dtype: "torch.dtype") -> Any:
     cls: Any = part.cls
     number = "dtype" if cls.__module__.startswith("transformers.") else "torch_dtype"
     options: dict[str, Any] = {number: dtype, "variant": variant, "use_safetensors": True}
-    with quiet():
+    with building():
         loaded = cls.from_pretrained(place, local_files_only=True, **options)
     check_complete(loaded, _keys(folder, part, variant), f"{place}", place, variant)
     return loaded
@@ -247,7 +247,7 @@ def _check_own_code(place: Path) -> None:
 
 
 def _from_pretrained(folder: Path, dtype: "torch.dtype", variant: str | None) -> Any:
-    with quiet():
+    with building():
         index = read_json(folder / INDEX)
         cls = pipeline_class(index, str(folder))
         given = {**absent(index, cls), **own_scheduler(folder), **left_out(cls)}

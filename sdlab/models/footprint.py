@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import ModelError
 from sdlab.models.components import INDEX, Component, components, pipeline_class
-from sdlab.models.quiet import quiet
+from sdlab.models.quiet import building, quiet
 
 if TYPE_CHECKING:
     import torch
@@ -108,7 +108,7 @@ def weightless(cls: Any, config: Mapping[str, Any]) -> "nn.Module":
     from transformers.initialization import meta_device_safe_creation_ops
 
     try:
-        with quiet(), torch.device("meta"), meta_device_safe_creation_ops():
+        with building(), torch.device("meta"), meta_device_safe_creation_ops():
             if issubclass(cls, PreTrainedModel):
                 module: nn.Module = cls._from_config(_transformers_config(cls, config))
             else:

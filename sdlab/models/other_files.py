@@ -22,7 +22,7 @@ from sdlab.models.folder import (
     read_json,
 )
 from sdlab.models.pipelines import NETWORKS
-from sdlab.models.quiet import quiet
+from sdlab.models.quiet import building
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,7 @@ def load_other(
         raise ModelError(
             f"{path}: diffusers reads no single file of a {cls.__name__}. Load the whole folder."
         )
-    with quiet(), TemporaryDirectory() as place:
+    with building(), TemporaryDirectory() as place:
         link = Path(place) / "model.safetensors"  # diffusers goes by the suffix, and its case
         link.symlink_to(path.resolve())
         nothing = {**absent(index, cls), **left_out(cls)}

@@ -1,7 +1,13 @@
-"""A context in which diffusers and transformers show no progress bars and no warnings."""
+"""A context in which diffusers and transformers show no progress bars and no warnings.
 
+In another one they also build networks, which one thread may do at a time.
+"""
+
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_BUILDING = threading.RLock()
 
 
 @contextmanager
@@ -25,3 +31,15 @@ def quiet() -> Iterator[None]:
             log.set_verbosity(verbosity)
             if bar:
                 log.enable_progress_bar()
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Silence both libraries while they build networks, in this thread and no other.
+
+    For as long as that takes they change ``torch.nn.Module.register_parameter``, so that weights
+    are made on the meta device, and PyTorch's default dtype: for all threads. Two that build at
+    once would each put back what the other had changed, and the change would stay for good.
+    """
+    with _BUILDING, quiet():
+        yield

@@ -24,7 +24,7 @@ from sdlab.models.families import check_checkpoint, class_of_channels, refuse_ad
 from sdlab.models.folder import check_configs, read_json
 from sdlab.models.other_files import load_other, misfit, place_of_configs
 from sdlab.models.pipelines import PLAIN, parts
-from sdlab.models.quiet import quiet
+from sdlab.models.quiet import building, quiet
 from sdlab.models.weights import check_materialized, read_header
 from sdlab.shipped import FOLDER
 
@@ -169,7 +169,7 @@ def _from_single_file(
     path: Path, folder: Path, dtype: "torch.dtype", tokenizer: Any, channels: int
 ) -> Any:
     name = class_of_channels(channels, str(path))
-    with quiet():
+    with building():
         import diffusers
 
         cls = getattr(diffusers, name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from sdlab.errors import ModelError
+from sdlab.models.quiet import building
 from sdlab.models.vae import Vae
 from sdlab.shipped import EMBEDDED, FOLDER
 
@@ -55,9 +56,10 @@ def tiny_preview(model: "Model") -> TinyPreview | None:
     from diffusers import AutoencoderTiny
 
     try:
-        tiny = AutoencoderTiny.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, torch_dtype=model.dtype
-        )
+        with building():
+            tiny = AutoencoderTiny.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, torch_dtype=model.dtype
+            )
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"The tiny autoencoder in {folder} cannot be loaded: {reason}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sdlab.errors import ModelError
-from sdlab.models.quiet import quiet
+from sdlab.models.quiet import building
 
 PICKLED = (".ckpt", ".bin", ".pt", ".pth", ".pkl", ".pickle")
 CONVERT = (
@@ -116,7 +116,7 @@ def check_complete(
 
 
 def _missing_by_transformers(module: Any, folder: Path, variant: str | None) -> list[str]:
-    with quiet():
+    with building():
         _, found = type(module).from_pretrained(
             folder,
             device_map="meta",

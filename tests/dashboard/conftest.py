@@ -12,6 +12,7 @@ import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from dashboard.shell import lab as shell_lab
 from dashboard.shell.lab import lab, stop_worker
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
@@ -38,6 +39,20 @@ def scanned_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", once)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled() -> Iterator[None]:
+    """Let no file of tests end while a worker still loads a model.
+
+    Until it has, whatever network another test builds has its weights on the meta device: the
+    libraries change ``torch.nn.Module`` for all threads while they load.
+    """
+    yield
+    end = time.monotonic() + 240
+    while any(w.status().loading and not w.status().stopped for w in shell_lab._started):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @contextmanager
