@@ -24,7 +24,7 @@ OWN_SCHEDULERS = (
 """Schedulers of this package as ``save_pretrained`` writes them."""
 _ON_TRUST = "only components of diffusers and transformers are loaded, never code that comes with"
 # Not needed for a picture; left out, diffusers neither loads them nor warns of them.
-_CHECKERS = ("safety_checker", "feature_extractor", "image_encoder")
+CHECKERS = ("safety_checker", "feature_extractor", "image_encoder")
 # What a pipeline may do without whatever its signature says: prompts can come as embeddings.
 _OPTIONAL = ("text_encoder", "tokenizer", "image_encoder", "feature_extractor", "processor")
 
@@ -128,7 +128,7 @@ def left_out(cls: Any) -> dict[str, Any]:
     if "safety_checker" not in expected:
         return {}
     optional = set(cls._optional_components)
-    given: dict[str, Any] = {part: None for part in _CHECKERS if part in optional}
+    given: dict[str, Any] = {part: None for part in CHECKERS if part in optional}
     if "requires_safety_checker" in options:
         given["requires_safety_checker"] = False
     return given
