@@ -37,6 +37,7 @@ class HeldModel:
     Args:
         sentence: Returns what to tell a person about an exception.
         load: As ``sdlab.load``; that one by default.
+        noted: Called with how a model was asked for and its view, once it is in memory.
 
     Attributes:
         loading: The name of the model being loaded, or of the next that will be; "" if none is.
@@ -47,9 +48,11 @@ class HeldModel:
         self,
         sentence: Callable[[BaseException], str],
         load: Callable[..., "Model"] | None = None,
+        noted: Callable[[ModelRequest, ModelView], None] = lambda request, view: None,
     ) -> None:
         self._sentence = sentence
         self._load = load
+        self._noted = noted
         self.loading = EMBEDDED
         self.load_error = ""
         self._began = False  # a load that failed leaves something in memory too
@@ -210,6 +213,7 @@ class HeldModel:
             self.make_catalogue()
         self.requests[model.name] = request
         self.view = describe(model, decodes_fast)  # last: from now on pages see the model
+        self._noted(request, self.view)
         gc.freeze()
         self._collected = False
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sdlab.work import Work
 
 GRACE_SECONDS = 20.0  # a reload comes back in seconds
-KEPT = {Priority.RUN: 300, Priority.STUDY: 24}
+KEPT = {Priority.RUN: 300, Priority.STUDY: 24, Priority.CATALOGUE: 200}
 """Of tasks that have ended, how many are remembered."""
 
 

@@ -19,6 +19,7 @@ from dashboard.worker.frames import Sheet, read_sheet
 from dashboard.worker.held_model import HeldModel
 from dashboard.worker.interrupted_runs import InterruptedRuns
 from dashboard.worker.kept_pictures import KeptPictures
+from dashboard.worker.loaded_before import LoadedBefore, LoadedModel
 from dashboard.worker.questions import Answer
 from dashboard.worker.run_queue import RunQueue
 from dashboard.worker.run_task import RunTask
@@ -71,7 +72,8 @@ class Worker:
         self.pictures = KeptPictures(runs)
         self._tasks = Tasks(sentence, connected)
         self._queue = RunQueue()
-        self._held = HeldModel(sentence, load)
+        self._loaded = LoadedBefore(runs / ".dashboard" / "models.json")
+        self._held = HeldModel(sentence, load, self._loaded.note)
         self._painter = FramePainter(self._tasks, self._held, runs)
         self._flight = RunsInFlight(self._tasks, self._held, runs, self._painter.want)
         self._interrupted = InterruptedRuns(runs / ".dashboard")
@@ -209,6 +211,29 @@ class Worker:
             self._held.loading = request.source
             self._tasks.lock.notify()
         return True
+
+    def loaded_before(self) -> tuple[LoadedModel, ...]:
+        """Return the models that were loaded, also before the server's last start; latest first."""
+        return self._loaded.all()
+
+    def in_spare_time(self, key: str, function: "Callable[[], Any]") -> Snapshot:
+        """Return how far a computation is that needs no model; it is done when nothing else is.
+
+        It has the worker's thread to itself: what builds networks, even without weights, changes
+        PyTorch for all threads while it does so.
+
+        Args:
+            key: Identifies what decides the result; one that is known is not done again.
+            function: What to compute; called in the worker's thread.
+        """
+        known = self.get(key)
+        if known is None:
+            known = Snapshot(key)
+            make = once(lambda model: function())
+            words = self._tasks.sentence
+            task = Task(known, Priority.CATALOGUE, make, words, model_hash=NO_MODEL)
+            self._tasks.begin(task)
+        return known
 
     def ask(
         self,

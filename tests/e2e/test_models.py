@@ -22,7 +22,6 @@ def models_page(new_page):
     """The Models page; the embedded model is in memory again after."""
     page = new_page("/models")
     yield page
-    page.reload()  # the button is drawn with the form, not with the panel
     back = page.get_by_role("button", name="Back to the embedded model")
     expect(back).to_be_visible(timeout=LONG)
     back.click()
@@ -48,5 +47,8 @@ def test_a_folder_of_another_family_is_loaded(models_page, tmp_path, make, famil
     expect(facts.get_by_text("Draws from words, after a picture and inside a mask.")).to_be_visible(
         timeout=SECONDS
     )
+    for page_name in ("Experiment with this model", "Its noise schedule"):
+        expect(facts.get_by_role("link", name=page_name)).to_be_visible(timeout=SECONDS)
+    facts.get_by_text("parts", exact=False).last.click()
     expect(facts.get_by_test_id("stDataFrame")).to_be_visible(timeout=SECONDS)
     assert page.locator("[data-testid=stException]").count() == 0

@@ -4,10 +4,11 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
+from dashboard.views.models.listing import load
+from dashboard.views.models.way_on import way_on
 from dashboard.worker.snapshots import LabView, ModelRequest, ModelView
 from sdlab.models.families import label
 from sdlab.models.memory import readable
-from sdlab.shipped import EMBEDDED
 
 _PATHS = {"vp": "variance preserving", "flow": "flow matching", "": "its scheduler's own"}
 OFFLOADS = ("all on the device", "model", "sequential")
@@ -53,13 +54,15 @@ def _facts(model: ModelView) -> None:
             "Drawn if not told": f"{width} x {height} px",
             "Weights' hash": model.hash,
         }
-        with st.grid(4, min_column_width=170):
+        with st.grid(5, min_column_width=170):
             for name, value in facts.items():
                 with st.container(gap=None):
                     st.caption(name)
                     st.text(value)
         st.markdown("\n".join(f"- {line}" for line in abilities(model)))
-        _parts(model)
+        way_on(model)
+        with st.expander(f"Its {len(model.parts)} parts", icon=":material/account_tree:"):
+            _parts(model)
 
 
 def abilities(model: ModelView) -> list[str]:
@@ -110,24 +113,26 @@ def load_form() -> None:
             "folders and files are on the server's disk. Weights are read from safetensors only, "
             "and code that comes with a model is never run.",
         )
-        first, second, third = st.columns(3)
-        revision = first.text_input("Revision", key="models.revision", placeholder="main")
-        variant = second.text_input("Variant", key="models.variant", placeholder="fp16")
-        dtype = third.selectbox("Precision", DTYPES, key="models.dtype")
-        token = st.text_input(
-            "Access token",
-            type="password",
-            key="models.token",
-            autocomplete="off",
-            help="For gated models; it is used once and not stored.",
-        )
-        config = st.text_input(
-            "Configs for a file",
-            key="models.config",
-            help="A folder of the pipeline that a .safetensors file is of, with its configs and "
-            "tokenizers: for what is not Stable Diffusion 1.x, 2.x or XL, or of another size.",
-        )
-        offload, tiled = _for_little_memory()
+        with st.expander("Revision, precision, token, little memory", icon=":material/tune:"):
+            first, second, third = st.columns(3)
+            revision = first.text_input("Revision", key="models.revision", placeholder="main")
+            variant = second.text_input("Variant", key="models.variant", placeholder="fp16")
+            dtype = third.selectbox("Precision", DTYPES, key="models.dtype")
+            token = st.text_input(
+                "Access token",
+                type="password",
+                key="models.token",
+                autocomplete="off",
+                help="For gated models; it is used once and not stored.",
+            )
+            config = st.text_input(
+                "Configs for a file",
+                key="models.config",
+                help="A folder of the pipeline that a .safetensors file is of, with its configs "
+                "and tokenizers: for what is not Stable Diffusion 1.x, 2.x or XL, or of another "
+                "size.",
+            )
+            offload, tiled = _for_little_memory()
         asked = st.form_submit_button("Load", icon=":material/download:", type="primary")
     if asked and not (source or "").strip():
         st.warning("Name a hub id, a folder or a file first.", icon=":material/edit:")
@@ -142,18 +147,7 @@ def load_form() -> None:
             offload=offload,
             tiled=tiled,
         )
-        with st.spinner("Looking for it …"):
-            waits = lab().load(request)
-        if waits:
-            st.toast(f"{request.source} is next.", icon=":material/hourglass_top:")
-    model = lab().status().model
-    if model and model.name != EMBEDDED:
-        st.button(
-            "Back to the embedded model",
-            key="models.embedded",
-            icon=":material/undo:",
-            on_click=_load_embedded,
-        )
+        load(request)
 
 
 def _for_little_memory() -> tuple[str | None, bool]:
@@ -188,7 +182,3 @@ def _device() -> str:
     from sdlab.models.devices import choose_device
 
     return choose_device(None).type
-
-
-def _load_embedded() -> None:
-    lab().load(ModelRequest())

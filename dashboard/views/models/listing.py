@@ -1,0 +1,162 @@
+"""The list of models: a row each, with what it takes and a button that loads it."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from dashboard.components.browser_files import style
+from dashboard.shell.address import bound
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import plain
+from dashboard.shell.model_choice import in_words
+from dashboard.views.models.needs import Needs, free_bytes, needs
+from dashboard.views.models.rows import Row, known_rows
+from dashboard.worker.snapshots import LabView, ModelRequest
+from sdlab.models.found import Listing, in_cache
+from sdlab.models.memory import readable
+
+SHOWN = 8
+CACHE_SECONDS = 20  # for which the cache is taken to be as it was
+_COMMIT = 7
+
+
+def model_list() -> None:
+    """Draw what was loaded before and what the Hugging Face cache holds, as one list."""
+    from huggingface_hub import constants
+
+    st.header("On this machine", anchor=False)
+    cache = _cache(str(constants.HF_HUB_CACHE))
+    draw_rows("known", lambda: known_rows(lab().loaded_before(), cache), _empty(cache))
+    show_problems(cache.problems)
+
+
+def show_problems(problems: Sequence[str]) -> None:
+    """Draw what could not be read, folded."""
+    if problems:
+        one = "One entry" if len(problems) == 1 else f"{len(problems)} entries"
+        with st.expander(f"{one} could not be read", icon=":material/warning:"):
+            for problem in problems[:20]:
+                st.text(problem)
+
+
+@st.fragment(run_every=2)
+def draw_rows(place: str, make: Callable[[], list[Row]], empty: str) -> None:
+    """Draw rows and keep them up to date.
+
+    Args:
+        place: Of the list, for the keys of its widgets.
+        make: Returns the rows.
+        empty: What to say if there are none.
+    """
+    rows = make()
+    if not rows:
+        st.caption(empty)
+        return
+    view = lab().status()
+    free = free_bytes(view)
+    chosen = _chosen(place, rows)
+    st.html(style(__file__))
+    with st.container(border=True, gap="small", key=f"models_{place}"):
+        for row in chosen:
+            _draw(place, row, view, free)
+        if not chosen:
+            st.caption(f"None of {len(rows)} is called so.")
+
+
+def _chosen(place: str, rows: list[Row]) -> list[Row]:
+    """Draw the search, where the list is long, and return the rows to show."""
+    if len(rows) <= SHOWN:
+        return rows
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        words = bound().text_input(
+            "Search", key=f"models.{place}_search", icon=":material/search:", width=320
+        )
+        every = bound().toggle(f"All {len(rows)}", key=f"models.{place}_all")
+    wanted = (words or "").casefold().split()
+    found = [row for row in rows if all(word in row.words for word in wanted)]
+    return found if every else found[:SHOWN]
+
+
+def _draw(place: str, row: Row, view: LabView, free: int) -> None:
+    name = row.request.source
+    told = needs(row.request, row.configs if row.loadable else None, view, free)
+    mark = hashlib.sha256(repr((place, name, row.request.revision)).encode()).hexdigest()[:12]
+    with st.container(horizontal=True, vertical_alignment="center", key=f"models_row_{mark}"):
+        with st.container(width="stretch", gap=None):
+            st.markdown(f"**{plain(name)}**")
+            st.caption(plain(" · ".join(filter(None, _facts(row, told)))))
+            if row.note:
+                st.caption(f":material/info: {plain(row.note)}")
+        _action(f"models.load_{mark}", row, told, view)
+
+
+def _facts(row: Row, told: Needs) -> list[str]:
+    revision = row.request.revision or ("main" if row.commit else "")
+    commit = row.commit[:_COMMIT] if not (revision or "").startswith(row.commit[:_COMMIT]) else ""
+    revision = revision[:40] if len(revision) < 40 else revision[:_COMMIT]
+    return [
+        row.kind,
+        " ".join(filter(None, (revision, commit))),
+        f"{readable(row.disk_bytes)} on disk" if row.disk_bytes else "",
+        told.text if row.loadable else "",
+        f"{'loaded' if row.loaded else 'used' if row.commit else 'written'} {_ago(row.used)}",
+    ]
+
+
+def _action(key: str, row: Row, told: Needs, view: LabView) -> None:
+    """Draw the button that loads a model, or why there is none."""
+    name = row.request.source
+    if _in_memory(row.request, view):
+        st.badge("In memory", icon=":material/memory:", color="green")
+    elif view.loading == name:
+        st.badge("Loading", icon=":material/hourglass_top:", color="blue")
+    elif row.loadable and st.button(
+        f"Load {in_words(name)}",
+        key=key,
+        icon=":material/download:",
+        disabled=told.fits is False,
+    ):
+        load(told.request)
+        st.rerun()
+
+
+def load(request: ModelRequest) -> None:
+    """Ask the worker for a model; what speaks against it is told by the panel above."""
+    with st.spinner("Looking for it …"):
+        waits = lab().load(request)
+    if waits:
+        st.toast(f"{request.source} is next.", icon=":material/hourglass_top:")
+
+
+def _in_memory(request: ModelRequest, view: LabView) -> bool:
+    if view.model is None or view.model.name != request.source:
+        return False
+    past = (one.request for one in lab().loaded_before())
+    own = next((one for one in past if one.source == request.source), request)
+    return own.revision == request.revision
+
+
+def _ago(then: float) -> str:
+    """Return how long ago something was, in the largest unit that fits."""
+    minutes = max(0.0, time.time() - then) / 60
+    for unit, size in (("day", 1440), ("hour", 60), ("minute", 1)):
+        count = int(minutes / size)
+        if count:
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
+
+
+def _empty(cache: Listing) -> str:
+    return plain(
+        f"Nothing yet: models that you load are listed here, and those in the Hugging Face cache,"
+        f" {cache.place}, which holds none."
+    )
+
+
+@st.cache_data(ttl=CACHE_SECONDS, show_spinner=False)
+def _cache(place: str) -> Listing:
+    from pathlib import Path
+
+    return in_cache(Path(place))
