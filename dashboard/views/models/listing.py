@@ -17,7 +17,7 @@ from dashboard.worker.snapshots import LabView, ModelRequest
 from sdlab.models.found import Listing, in_cache
 from sdlab.models.memory import readable
 
-SHOWN = 8
+SHOWN = 6
 CACHE_SECONDS = 20  # for which the cache is taken to be as it was
 _COMMIT = 7
 
