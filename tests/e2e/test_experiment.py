@@ -5,6 +5,7 @@ import re
 import zipfile
 
 import pandas as pd
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import SECONDS, run_button, run_id, settle, type_prompt, wait_done
@@ -82,6 +83,26 @@ def test_scrubbing_asks_the_server_nothing(open_form):
     }""")
     page.wait_for_timeout(300)
     assert len(sent) - before <= 2, "only the sidebar may ask in between"
+
+
+def test_the_address_has_the_step_and_a_frame_can_be_saved(open_form, new_page):
+    page = open_form(steps=6, seed=17)
+    run_button(page).click()
+    wait_done(page)
+    expect(page.get_by_text("Frames are decoded by the VAE.")).to_be_visible(timeout=SECONDS)
+    drawn(page, "x_t")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**step=1**")
+    run = run_id(page)
+    page = new_page(f"/run?id={run}&layer=x_t&step=1")
+    viewer = page.locator(".viewer[data-layer=x_t][data-frame='1'][data-drawn=yes]")
+    expect(viewer).to_be_visible(timeout=SECONDS)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Save this frame").click()
+    assert waiting.value.suggested_filename == f"{run}-x_t-1.png"
+    with Image.open(waiting.value.path()) as saved:
+        assert (saved.format, saved.size) == ("PNG", (128, 128))
 
 
 def test_downloads_hold_what_they_say(open_form, runs):
