@@ -45,7 +45,8 @@ SDLAB = {
     "comparing": ("bench denoisers embedded experiment latents models noise runs sampling solvers"),
     "training": "embedded models",
     "cli": (
-        "bench comparing denoisers experiment linting models runs sampling solvers text training"
+        "bench comparing denoisers experiment latents linting models runs sampling solvers text"
+        " training"
     ),
 }
 """What each room of the library may import, beside the ground and itself."""

@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.worker.frames import SheetPainter, grey_channels, read_sheet, write_sheet
+from dashboard.worker.frames import SheetPainter, read_sheet, write_sheet
 from dashboard.worker.snapshots import Snapshot
 from dashboard.worker.stored_runs import open_stored
 from dashboard.worker.task import NO_MODEL, Priority, Task
 from dashboard.worker.tasks import Tasks
+from sdlab.latents.frames import grey_channels
 
 if TYPE_CHECKING:
     from PIL import Image

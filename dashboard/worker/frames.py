@@ -8,16 +8,16 @@ the runs, not in them, so it may be lossy and can be made again.
 import io
 import json
 import logging
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
 from sdlab.errors import StoreError
+from sdlab.latents.frames import CHANNELS, FRAMES, RunFrames
 from sdlab.runs.atomic import write_file
 from sdlab.runs.png import png_bytes
 from sdlab.runs.reading import read_file
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHANNELS = "channels"
-ROWS = ("x_t", "x0_pred", "eps_pred", CHANNELS)
+ROWS = FRAMES
 EARLIER_ROWS = ("x_t", "x0_pred")  # of sheets that do not say it
 MAX_SIDE = 512
 MAX_PIXELS = 16_000_000
@@ -69,15 +68,19 @@ class Sheet:
         row = len(self.names) * band + self.names.index(name)
         return column * self.size[0], row * self.size[1]
 
-    def frames(self) -> Iterator[tuple[str, bytes]]:
-        """Yield a file's name, such as "x0_pred-005.png", and its bytes for each frame."""
+    def pictures(self, name: str, places: Sequence[int]) -> list[Image.Image]:
+        """Return a tensor's frames at some places among ``kept``."""
         whole = Image.open(io.BytesIO(self.webp)).convert("RGB")
         width, height = self.size
+        corners = [self.corner(name, place) for place in places]
+        return [whole.crop((x, y, x + width, y + height)) for x, y in corners]
+
+    def frames(self) -> Iterator[tuple[str, bytes]]:
+        """Yield a file's name, such as "x0_pred-005.png", and its bytes for each frame."""
         for name in self.names:
-            for index, number in enumerate(self.kept):
-                left, top = self.corner(name, index)
-                frame = whole.crop((left, top, left + width, top + height))
-                yield f"{name}-{number:03}.png", png_bytes(frame, quick=True)
+            pictures = self.pictures(name, range(len(self.kept)))
+            for number, picture in zip(self.kept, pictures, strict=True):
+                yield f"{name}-{number:03}.png", png_bytes(picture, quick=True)
 
 
 def frame_size(width: int, height: int, count: int) -> tuple[int, int]:
@@ -85,38 +88,6 @@ def frame_size(width: int, height: int, count: int) -> tuple[int, int]:
     scale = min(1.0, MAX_SIDE / max(width, height))
     scale = min(scale, (MAX_PIXELS / (len(ROWS) * count * width * height)) ** 0.5)
     return max(8, round(width * scale)), max(8, round(height * scale))
-
-
-def false_colour(latents: "Tensor") -> Image.Image:
-    """Return the first three latent channels as red, green and blue, each over its own range."""
-    import numpy as np
-
-    values = latents.detach().float().cpu().numpy().reshape(latents.shape[-3:])[:3]
-    low = values.min(axis=(1, 2), keepdims=True)
-    span = np.maximum(values.max(axis=(1, 2), keepdims=True) - low, 1e-6)
-    pixels = np.nan_to_num((values - low) / span * 255).astype(np.uint8)
-    return Image.fromarray(np.moveaxis(pixels, 0, -1))
-
-
-def grey_channels(latents: "Tensor", reach: float) -> Image.Image:
-    """Return all channels of latents [1, C, h, w] in a square of grey maps; 0 is middle grey.
-
-    Args:
-        latents: The latents.
-        reach: The magnitude that is black or white.
-    """
-    import numpy as np
-
-    maps = latents.detach().float().cpu().numpy()
-    maps = maps.reshape(-1, *maps.shape[-2:])
-    grey = np.nan_to_num(128 + 127 * np.clip(maps / max(reach, 1e-6), -1, 1)).astype(np.uint8)
-    columns = math.ceil(math.sqrt(len(grey)))
-    rows = -(-len(grey) // columns)
-    square = np.zeros((rows * columns, *grey.shape[1:]), np.uint8)
-    square[: len(grey)] = grey
-    height, width = grey.shape[1:]
-    square = square.reshape(rows, columns, height, width).swapaxes(1, 2)
-    return Image.fromarray(square.reshape(rows * height, columns * width)).convert("RGB")
 
 
 class SheetPainter:
@@ -136,13 +107,8 @@ class SheetPainter:
         picture: Callable[["Tensor"], Image.Image],
         flow: bool = False,
     ) -> None:
-        self._trace = trace
-        self._picture = picture
-        self._flow = flow
-        recorded = set(trace.names())
-        needs = {"eps_pred": {"x_t", "x0_pred"}, CHANNELS: {"x_t"}}
-        self.names = tuple(name for name in ROWS if needs.get(name, {name}) <= recorded)
-        self.kept = tuple(int(k) for k in trace.kept) if self.names else ()
+        self._frames = RunFrames(trace, picture, flow)
+        self.names, self.kept = self._frames.names, self._frames.kept
         self.size = frame_size(*size, max(1, len(self.kept)))
         self.columns = max(1, min(len(self.kept), MAX_WIDTH // self.size[0]))
 
@@ -154,23 +120,11 @@ class SheetPainter:
         for index in range(len(self.kept)):
             band, column = divmod(index, self.columns)
             for row, name in enumerate(self.names):
-                frame = self._frame(name, index)
+                frame = self._frames.draw(name, index)
                 where = (column * width, (len(self.names) * band + row) * height)
                 canvas.paste(_fit(frame, self.size), where)
             yield index + 1
         self._canvas = canvas
-
-    def _frame(self, name: str, index: int) -> Image.Image:
-        from sdlab.latents.film import quantity
-
-        if name == CHANNELS:
-            return grey_channels(quantity(self._trace, "x_t", index), self._reach)
-        return self._picture(quantity(self._trace, name, index, self._flow))
-
-    @cached_property
-    def _reach(self) -> float:
-        """The largest magnitude of x_t in the whole run."""
-        return float(self._trace.tensor("x_t").float().nan_to_num().abs().max())
 
     def sheet(self, how: str) -> Sheet:
         """Return the painted sheet; ``how`` says by what means."""

@@ -148,7 +148,7 @@ class HeldModel:
         Args:
             model_hash: Of the model that made them; another decoder would draw them wrongly.
         """
-        from dashboard.worker.frames import false_colour
+        from sdlab.latents.frames import false_colour
 
         if self.model is None or self.view is None or self.view.hash != model_hash:
             return [("false colour", false_colour)]
@@ -190,8 +190,8 @@ class HeldModel:
 
     def _rough(self, latents: "Tensor") -> "Image.Image":
         """Return the linear preview of latents; of a VAE that says too little, in false colours."""
-        from dashboard.worker.frames import false_colour
         from sdlab.errors import ModelError
+        from sdlab.latents.frames import false_colour
 
         assert self.model is not None
         try:

@@ -26,15 +26,18 @@ from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.scheduler import Scheduler
 from dashboard.worker.snapshots import LabView, ModelRequest, RunSnapshot, Snapshot
+from dashboard.worker.stored_runs import open_stored
 from dashboard.worker.task import ENDED, NO_MODEL, Priority, Task, once
 from dashboard.worker.tasks import Tasks
 from dashboard.worker.watchers import Watchers
+from dashboard.worker.zipped_frames import add_frames
 from sdlab.errors import ModelError
 from sdlab.experiment.experiment import Experiment
 from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
     import pandas as pd
+    from zipstream import ZipStream
 
     from sdlab.models.model import Model
     from sdlab.work import Work
@@ -286,6 +289,16 @@ class Worker:
     def sheet(self, run: str) -> Sheet | None:
         """Return the best frames of a run that there are by now."""
         return read_sheet(self._painter.folder, run)
+
+    def add_frames(self, run: str, archive: "ZipStream") -> None:
+        """Add the frames of a stored run to its zip, drawn anew when the zip comes to them.
+
+        Raises:
+            StoreError: If the run is gone or damaged.
+        """
+        opened = open_stored(self.runs, run)
+        how = self._held.means(opened.manifest["model"]["hash"])[-1][0]
+        add_frames(archive, opened, how, self.ask, self.sheet(run))
 
     def _run(self, run: str) -> RunTask | None:
         task = self._tasks.find(run)

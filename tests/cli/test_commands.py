@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -264,7 +265,10 @@ def test_export(saved, root, tmp_path):
     for kind, table in run.tables.items():
         pd.testing.assert_frame_equal(pd.read_parquet(out / f"{name}-{kind}.parquet"), table)
         assert len(pd.read_csv(out / f"{name}-{kind}.csv")) == len(table)
-    assert zipfile.ZipFile(out / f"{name}.zip").testzip() is None
+    with zipfile.ZipFile(out / f"{name}.zip") as archive:
+        assert archive.testzip() is None
+        inside = {n.rpartition("/")[2] for n in archive.namelist() if "/frames/" in n}
+        assert {"README.txt", "x0_pred-000.png"} <= inside
     assert len(list(out.iterdir())) == 2 * len(run.tables) + 1
 
 
@@ -282,6 +286,22 @@ def test_export_of_nothing(args, code, message, saved, root):
     done = call("export", *args, "--root", str(root))
     assert done.exit_code == code
     assert re.search(message, done.stderr)
+
+
+def test_a_zip_says_why_it_has_no_frames(saved, root, tmp_path, monkeypatch):
+    name = saved.stdout.strip()[-16:]
+    asked = ("export", name, "--zip", str(tmp_path), "--root", str(root))
+
+    def frames():
+        with zipfile.ZipFile(tmp_path / f"{name}.zip") as archive:
+            return [n for n in archive.namelist() if "/frames/" in n]
+
+    assert (call(*asked, "--no-frames").stderr, frames()) == ("", [])
+    monkeypatch.setattr("sdlab.cli.export.EMBEDDED", "another")
+    assert "--frames loads it" in call(*asked).stderr and not frames()
+    monkeypatch.undo()
+    monkeypatch.setattr("sdlab.load", lambda source: SimpleNamespace(hash="0" * 16))
+    assert "has other weights now" in call(*asked).stderr and not frames()
 
 
 def test_export_needs_one_run(tmp_path):

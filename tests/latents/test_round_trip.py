@@ -1,6 +1,7 @@
 """The VAE's round trip, tiles, tiny previews, maps and films."""
 
 import io
+import math
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ from sdlab.latents.maps import channel_maps, heat_map
 from sdlab.latents.round_trip import likeness, round_trip
 from sdlab.models.model import Model
 from sdlab.models.tiny import tiny_preview
+from sdlab.runs.trace import Trace
 
 
 def noise_picture(side=32, seed=0):
@@ -187,3 +189,16 @@ def test_eps_follows_from_what_was_recorded(small):
         quantity(trace, "x_t", 3)
     with pytest.raises(ValueError, match="'noise'"):
         quantity(trace, "noise", 0)
+
+
+@pytest.mark.parametrize("flow", [False, True])
+def test_noise_alone_is_its_own_eps(flow):
+    """At infinite sigma x_t holds nothing but the noise: VP's alpha_bar is 0, flow's t is 1."""
+    noise, picture = torch.randn(2, 1, 4, 2, 2, generator=torch.Generator().manual_seed(0))
+    sigmas = [math.inf, 1e6]
+    shares = [(0.0, 1.0), (1 / 1e6, 1.0)]  # of the picture and the noise, on either path
+    x_t = torch.cat([a * picture + b * noise for a, b in shares])
+    tensors = {"x_t": x_t, "x0_pred": picture.expand(2, -1, -1, -1)}
+    trace = Trace([0, 1], sigmas, tensors)
+    assert torch.equal(quantity(trace, "eps_pred", 0, flow), noise)
+    torch.testing.assert_close(quantity(trace, "eps_pred", 1, flow), noise, atol=1e-5, rtol=1e-5)

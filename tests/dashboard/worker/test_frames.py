@@ -13,13 +13,12 @@ from dashboard.worker.frames import (
     ROWS,
     Sheet,
     SheetPainter,
-    false_colour,
     frame_size,
-    grey_channels,
     read_sheet,
     write_sheet,
 )
 from sdlab.experiment.experiment import Experiment
+from sdlab.latents.frames import false_colour, grey_channels
 from sdlab.runs.trace import Trace
 from tests.dashboard.worker.waiting import LONG, SHORT, ended, until
 
