@@ -75,3 +75,42 @@ export function hangStrip(state, strip, marks, labels, make) {
   state.resized = new ResizeObserver(lines);
   if (marks.length) state.resized.observe(strip);
 }
+
+const HEAT_STOPS = [
+  [0, 0, 4],
+  [28, 16, 68],
+  [79, 18, 123],
+  [129, 37, 129],
+  [181, 54, 122],
+  [229, 80, 100],
+  [251, 135, 97],
+  [254, 194, 135],
+  [252, 253, 191],
+];
+const heatColour = (share) => {
+  const place = clamp(share, 0, 0.9999) * (HEAT_STOPS.length - 1);
+  const low = Math.floor(place);
+  const rest = place - low;
+  return HEAT_STOPS[low].map((value, i) =>
+    Math.round(value + rest * (HEAT_STOPS[low + 1][i] - value)),
+  );
+};
+const HEAT = Array.from({ length: 256 }, (_, i) => heatColour(i / 255));
+
+/**
+ * Return a heat map as a canvas with one pixel a cell.
+ *
+ * @param share Returns a cell's share of the largest value, 0 ... 1.
+ * @param cut Cells below this share are clear.
+ */
+export function heatPicture(width, height, share, cut = 0) {
+  const image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    const part = share(i);
+    const [r, g, b] = HEAT[Math.min(255, Math.round(part * 255))];
+    image.data.set([r, g, b, part < cut ? 0 : 255], 4 * i);
+  }
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}

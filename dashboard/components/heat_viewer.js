@@ -1,23 +1,5 @@
-import { clamp, element, player } from "./common.js";
+import { clamp, element, heatPicture, player } from "./common.js";
 
-const STOPS = [
-  [0, 0, 4],
-  [28, 16, 68],
-  [79, 18, 123],
-  [129, 37, 129],
-  [181, 54, 122],
-  [229, 80, 100],
-  [251, 135, 97],
-  [254, 194, 135],
-  [252, 253, 191],
-];
-const colour = (share) => {
-  const place = clamp(share, 0, 0.9999) * (STOPS.length - 1);
-  const low = Math.floor(place);
-  const rest = place - low;
-  return STOPS[low].map((value, i) => Math.round(value + rest * (STOPS[low + 1][i] - value)));
-};
-const LUT = Array.from({ length: 256 }, (_, i) => colour(i / 255));
 const unpack = (text) => {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   return new Uint16Array(bytes.buffer);
@@ -25,11 +7,11 @@ const unpack = (text) => {
 const digits = (value) => (value === 0 ? "0" : value.toPrecision(3));
 const paintScale = (canvas) => {
   [canvas.width, canvas.height] = [128, 1];
-  const line = canvas.getContext("2d");
-  for (let i = 0; i < 128; i++) {
-    line.fillStyle = `rgb(${LUT[2 * i].join()})`;
-    line.fillRect(i, 0, 1, 1);
-  }
+  canvas.getContext("2d").drawImage(
+    heatPicture(128, 1, (i) => i / 127),
+    0,
+    0,
+  );
 };
 
 export default function (component) {
@@ -58,15 +40,8 @@ export default function (component) {
       top = 0;
       for (let i = 0; i < size; i++) top = Math.max(top, value(map, index, i));
     }
-    const image = new ImageData(width, height);
-    const cut = Number(threshold.value);
-    for (let i = 0; i < size; i++) {
-      const share = top ? value(map, index, i) / top : 0;
-      const [r, g, b] = LUT[Math.min(255, Math.round(share * 255))];
-      image.data.set([r, g, b, share < cut ? 0 : 255], 4 * i);
-    }
-    const small = new OffscreenCanvas(width, height);
-    small.getContext("2d").putImageData(image, 0, 0);
+    const share = (cell) => (top ? value(map, index, cell) / top : 0);
+    const small = heatPicture(width, height, share, Number(threshold.value));
     const canvas = map.canvas;
     const draw = canvas.getContext("2d");
     draw.clearRect(0, 0, canvas.width, canvas.height);

@@ -14,6 +14,27 @@ from dashboard.components.browser_files import component
 
 
 @dataclass(frozen=True)
+class Heat:
+    """Heat maps of words, to be drawn over the still picture.
+
+    The sheet has the maps of the first word, then those of the next, row by row, in grey.
+
+    Attributes:
+        words: What to choose from.
+        places: For each frame, which of a word's maps is its own; None where there is none.
+        count: Maps a word.
+        size: (width, height) of one map, in cells.
+        columns: Maps in a row of the sheet.
+    """
+
+    words: Sequence[str]
+    places: Sequence[int | None]
+    count: int
+    size: tuple[int, int]
+    columns: int
+
+
+@dataclass(frozen=True)
 class Layer:
     """One thing to see in the viewer.
 
@@ -21,7 +42,8 @@ class Layer:
         name: What it is, in a word.
         source: Address of its picture, or of the sheet that its frames are on; "" if none is yet.
         caption: What it shows, in a sentence.
-        row: Its row in each band of the sheet; None for one still picture.
+        row: Its row in each band of the sheet; None for what is not on it.
+        heat: How its heat maps lie on their sheet; with neither it is one still picture.
         alt: What the still picture is, for who cannot see it.
     """
 
@@ -29,14 +51,16 @@ class Layer:
     source: str
     caption: str
     row: int | None = None
+    heat: Heat | None = None
     alt: str = ""
 
 
 class Place(NamedTuple):
-    """Where the viewer stands: the layer's name, and which frame of it, None for a still."""
+    """Where the viewer stands: the layer's name, frame (None for a still) and word."""
 
     layer: str = ""
     frame: int | None = None
+    word: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +114,7 @@ def show_layers(layers: Layers, key: str, rested: Callable[[Place], None] | None
     def heard() -> None:
         place = st.session_state[key].place
         if rested is not None and place["subject"] == layers.subject:
-            rested(Place(place["layer"], place["frame"]))
+            rested(Place(place["layer"], place["frame"], place["word"]))
 
     data = asdict(layers) | {"start": layers.start._asdict()}
     component("layer_viewer")(data=data, key=key, on_place_change=heard)

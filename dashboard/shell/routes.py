@@ -1,6 +1,7 @@
 """What the server serves beside the pages: zips of runs and comparisons, streamed; pictures."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ _COMPARISON = "/export/comparison/{comparison}.zip"
 _SHEET = "/export/grid/{grid}.png"
 _PICTURE = "/picture/{run}.png"
 _FRAMES = "/frames/{run}.webp"
+_WORDS = "/attention/{run}.png"
 
 
 def routes() -> "list[BaseRoute]":
@@ -33,6 +35,7 @@ def routes() -> "list[BaseRoute]":
         Route(_base() + _SHEET, _sheet),
         Route(_base() + _PICTURE, _picture),
         Route(_base() + _FRAMES, _frames),
+        Route(_base() + _WORDS, _words),
     ]
 
 
@@ -66,6 +69,11 @@ def frames_url(run: str, version: object = "") -> str:
     return f"{_base()}{_FRAMES.format(run=run)}?v={quote(str(version))}"
 
 
+def words_url(run: str, version: object = "") -> str:
+    """Return where the heat maps of a run's words are served; ``version`` as in ``picture_url``."""
+    return f"{_base()}{_WORDS.format(run=run)}?v={quote(str(version))}"
+
+
 def page_url(path: str) -> str:
     """Return the address of a page, for links that Streamlit does not draw."""
     return f"{_base()}/{path}"
@@ -90,9 +98,8 @@ def _export(request: "Request") -> "Response":
     except StoreError:
         text = f"No run {run[:40]!r} is stored here."
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
-    if (sheet := lab().sheet(run)) is not None:
-        for name, data in sheet.frames():
-            archive.add(data, f"{run}/frames/{name}")
+    with suppress(StoreError):  # what is damaged comes as it is, without frames
+        lab().add_frames(run, archive)
     return _download(archive, f"sdlab-{run}.zip")
 
 
@@ -205,3 +212,20 @@ def _frames(request: "Request") -> "Response":
         text = f"No frames of {run[:40]!r} are here."
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
     return Response(sheet.webp, media_type="image/webp", headers=_KEPT)
+
+
+def _words(request: "Request") -> "Response":
+    """Answer with the heat maps of a run's words."""
+    from starlette.responses import PlainTextResponse, Response
+
+    from dashboard.shell.lab import lab
+    from dashboard.worker.stored_runs import stored_run
+    from dashboard.worker.word_maps import word_sheet
+
+    run = request.path_params["run"]
+    found = stored_run(lab().runs, run)
+    sheet = found and word_sheet(found.folder, found.manifest["experiment"]["model"])
+    if sheet is None:
+        text = f"No attention of {run[:40]!r} is here."
+        return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
+    return Response(sheet, media_type="image/png", headers=_KEPT)

@@ -31,8 +31,8 @@ def show_run(page: str, run: str) -> None:
     st.session_state[f"{page}.run"] = run
     keep("run", run)
     if run != before:  # where the viewer of the other one stood
-        keep("layer", "")
-        keep("step", "")
+        for name in ("layer", "step", "word"):
+            keep(name, "")
 
 
 def leave(run: str) -> None:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.components.layer_viewer import Layer, Layers, Place, show_layers
+from dashboard.components.layer_viewer import Heat, Layer, Layers, Place, show_layers
 from dashboard.shell.address import given, keep
 from dashboard.shell.lab import lab
-from dashboard.shell.routes import frames_url, picture_url
-from dashboard.worker.frames import CHANNELS, Sheet
+from dashboard.shell.routes import frames_url, picture_url, words_url
+from dashboard.worker.frames import Sheet
 from dashboard.worker.snapshots import RunSnapshot
 from dashboard.worker.stored_runs import StoredRun
+from dashboard.worker.word_maps import WordMaps, read_word_maps
+from sdlab.latents.frames import CHANNELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,15 @@ WAYS = {
 }
 LAYER_NAMES = {CHANNELS: "Latents"}
 PICTURE = "Picture"
+ATTENTION = "Attention"
+WHERE_A_WORD_ACTS = (
+    "Where the word acts: its share of each place's attention, over the finished picture. The "
+    "lightest is the word's largest share of any evaluation."
+)
+# Words without a place of their own; the viewer begins with another, if there is one.
+PLAIN = frozenset(
+    "a an the of on in at and or to with by from , . ; : left right above below".split()
+)
 MOST_MARKS = 120
 HOME = "home"
 
@@ -52,13 +63,23 @@ def run_film(page: str, run: StoredRun, sheet: Sheet | None, steps: "pd.DataFram
         small=page == HOME,
     )  # fmt: skip
     if sheet is not None:
-        layers = _with_frames(layers, sheet, steps)
-    _shown(page, layers)
+        source = frames_url(run.id, f"{sheet.how} {len(sheet.webp)}")
+        layers = with_frames(layers, sheet, source, steps)
+        maps = read_word_maps(run.folder, facts["experiment"]["model"])
+        if maps is not None:
+            layers = _with_words(layers, maps)
+    show_frames(page, layers)
 
 
-def _with_frames(layers: Layers, sheet: Sheet, steps: "pd.DataFrame") -> Layers:
-    """Return the layers of a run with those that are on the sheet of its frames."""
-    source = frames_url(layers.name, f"{sheet.how} {len(sheet.webp)}")
+def with_frames(layers: Layers, sheet: Sheet, source: str, steps: "pd.DataFrame") -> Layers:
+    """Return the layers of a run with those that are on a sheet of its frames.
+
+    Args:
+        layers: Of the run.
+        sheet: The frames.
+        source: The sheet's address.
+        steps: The run's steps table, for the captions.
+    """
     films = [
         Layer(LAYER_NAMES.get(name, name), source, _meaning(name), row)
         for row, name in enumerate(sheet.names)
@@ -66,9 +87,28 @@ def _with_frames(layers: Layers, sheet: Sheet, steps: "pd.DataFrame") -> Layers:
     labels = frame_labels(steps, sheet.kept)
     marks = [str(k) for k in sheet.kept] if len(sheet.kept) <= MOST_MARKS else None
     return replace(
-        layers, id=source, layers=[*layers.layers, *films], size=sheet.size, columns=sheet.columns,
-        rows=len(sheet.names), numbers=sheet.kept, labels=labels, marks=marks,
+        layers, id=f"{layers.id} {sheet.how} {len(sheet.webp)}", layers=[*layers.layers, *films],
+        size=sheet.size, columns=sheet.columns, rows=len(sheet.names), numbers=sheet.kept,
+        labels=labels, marks=marks,
     )  # fmt: skip
+
+
+def _with_words(layers: Layers, words: WordMaps) -> Layers:
+    """Return the layers of a run with the heat maps of its words."""
+    source = words_url(layers.name, layers.id)
+    own = {number: place for place, number in enumerate(words.evaluations)}
+    places = [own.get(number) for number in layers.numbers]
+    heat = Heat(words.words, places, len(words.evaluations), words.size, words.columns)
+    layer = Layer(ATTENTION, source, WHERE_A_WORD_ACTS, heat=heat)
+    return replace(
+        layers, id=f"{layers.id} words", layers=[*layers.layers, layer],
+        start=Place(word=(telling(words.words) or words.words)[0]),
+    )  # fmt: skip
+
+
+def telling(words: Sequence[str]) -> list[str]:
+    """Return the words that say what is in the picture."""
+    return [label for label in words if label.split(" (")[0].casefold() not in PLAIN]
 
 
 def live_film(page: str, view: RunSnapshot) -> None:
@@ -107,12 +147,18 @@ def _size(view: RunSnapshot) -> tuple[int, int]:
 
 
 @st.fragment
-def _shown(page: str, layers: Layers) -> None:
-    """Draw the viewer; once it rests the address says where."""
+def show_frames(page: str, layers: Layers) -> None:
+    """Draw the viewer; once it rests the address says where, but on the Home page.
+
+    Args:
+        page: For the widget key: the page's name.
+        layers: What there is to see.
+    """
 
     def rested(place: Place) -> None:
         keep("layer", place.layer if place.layer != PICTURE else "")
         keep("step", "" if place.frame is None else str(layers.numbers[place.frame]))
+        keep("word", place.word)
 
     if page == HOME:
         show_layers(layers, f"{page}.viewer")
@@ -123,12 +169,13 @@ def _shown(page: str, layers: Layers) -> None:
 def _asked(layers: Layers) -> Place:
     """Return where the address says that the viewer stands; what is not there is left out."""
     layer, step = given("layer"), given("step")
+    word = given("word") or layers.start.word
     names = [found.name for found in layers.layers]
     kept = [str(number) for number in layers.numbers]
     if step not in kept:
-        return Place(layer)
+        return Place(layer or layers.start.layer, word=word)
     best = "x0_pred" if "x0_pred" in names else names[-1]
-    return Place(layer if layer in names else best, kept.index(step))
+    return Place(layer if layer in names else layers.start.layer or best, kept.index(step), word)
 
 
 def _meaning(name: str) -> str:

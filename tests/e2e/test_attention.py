@@ -1,11 +1,12 @@
 """The Attention page in a real browser: maps are scrubbed without the server; a click asks it."""
 
+import re
 from urllib.parse import quote
 
 import pandas as pd
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import SECONDS, settle
+from tests.e2e.conftest import SECONDS, run_id, settle
 
 QUERY = "attention.steps=5&attention.prompt=a+red+car+on+a+beach"
 
@@ -50,6 +51,19 @@ def test_maps_are_scrubbed_and_asked(new_page):
         page.get_by_role("button", name="CSV", exact=True).click()
     text = download.value.path().read_text("utf-8-sig")
     assert text.startswith("run,step,evaluation") and "car" in text
+
+    run = run_id(page)
+    page = new_page(f"/run?id={run}&layer=Attention&step=3&word=beach")
+    viewer = page.locator(".viewer[data-layer=Attention][data-frame='3'][data-drawn=yes]")
+    expect(viewer).to_be_visible(timeout=SECONDS)
+    word = page.get_by_label("Word", exact=True)
+    expect(word).to_have_value("beach")
+    canvas = viewer.locator("canvas.frame")
+    of_beach = canvas.evaluate("c => c.toDataURL()")
+    word.select_option("car")
+    assert canvas.evaluate("c => c.toDataURL()") != of_beach
+    expect(canvas).to_have_attribute("aria-label", re.compile("^Attention to car, evaluation 3"))
+    page.wait_for_url("**word=car**")
 
 
 def test_what_the_address_brings_is_shown_letter_by_letter(new_page):

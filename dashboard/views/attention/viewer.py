@@ -11,7 +11,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
 from dashboard.views.attention.recording import PAGE
 from dashboard.views.attention.subject import Subject
-from dashboard.widgets.run_film import frame_label
+from dashboard.widgets.run_film import frame_label, telling
 from sdlab.attention import views
 from sdlab.attention.words import labelled
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from sdlab.attention.maps import AttentionMaps
 
 ALL = "all layers"
-# Words without a place of their own; the others are chosen at first.
-PLAIN = frozenset(
-    "a an the of on in at and or to with by from , . ; : left right above below".split()
-)
 FIRST = 3
 MOST = 6
 
@@ -67,8 +63,7 @@ def look_controls(subject: Subject) -> Look | None:
         which = "The prompt" if half == "cond" else "The negative prompt"
         st.info(f"{which} has no words, so there is nothing to look for.")
         return None
-    telling = [label for label in found if label.split(" (")[0].casefold() not in PLAIN]
-    first = telling[:FIRST] or list(found)[:1]
+    first = telling(list(found))[:FIRST] or list(found)[:1]
     picked = st.pills(
         "Words",
         list(found),

@@ -52,7 +52,7 @@ def test_python_holds_no_script_and_no_style():
     assert not found
 
 
-@pytest.mark.parametrize("name", ["heat_viewer.js", "scrubber.css"])
+@pytest.mark.parametrize("name", ["heat_viewer.js", "heat_viewer.css"])
 def test_what_a_file_imports_stands_in_its_place(name):
     text, common = whole(FOLDER / name), whole(FOLDER / f"common{Path(name).suffix}")
     assert text.startswith(common.replace("export ", ""))

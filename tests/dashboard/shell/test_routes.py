@@ -6,6 +6,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from PIL import Image
@@ -14,13 +15,24 @@ from starlette.testclient import TestClient
 
 from dashboard.shell.headers import HEADERS, middleware
 from dashboard.shell.lab import lab
-from dashboard.shell.routes import comparison_zip_url, frames_url, picture_url, routes, zip_url
+from dashboard.shell.routes import (
+    comparison_zip_url,
+    frames_url,
+    picture_url,
+    routes,
+    words_url,
+    zip_url,
+)
+from dashboard.worker.task import BusyError
+from dashboard.worker.word_maps import read_word_maps
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.summary import summarise
 from sdlab.errors import StoreError
+from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.record import Record
 from sdlab.runs.export import zip_of
 from sdlab.runs.run_folder import open_run
 from tests.dashboard.worker.waiting import until
@@ -51,15 +63,61 @@ def test_the_route_streams_the_whole_run(stored):
         assert {n.rpartition("/")[2] for n in archive.namelist()} >= {"manifest.json", "steps.csv"}
 
 
-def test_the_zip_has_the_frames_of_the_viewer(stored):
-    until(lambda: not lab().paints(stored.name))
-    client = TestClient(Starlette(routes=routes()))
-    answer = client.get(zip_url(stored.name))
+def frames_in(answer):
+    """The frames in a zip by name, and what its README says of them."""
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-        frames = [name for name in archive.namelist() if "/frames/" in name]
-        assert f"{stored.name}/frames/x0_pred-001.png" in frames and len(frames) == 8
-        with Image.open(io.BytesIO(archive.read(frames[0]))) as frame:
-            assert (frame.format, frame.size) == ("PNG", (128, 128))
+        inside = {n.rpartition("/")[2]: n for n in archive.namelist() if "/frames/" in n}
+        about = archive.read(inside.pop("README.txt")).decode()
+        frames = {name: Image.open(io.BytesIO(archive.read(n))) for name, n in inside.items()}
+    return frames, about
+
+
+def test_the_zip_has_every_frame_without_loss(stored):
+    client = TestClient(Starlette(routes=routes()))
+    frames, about = frames_in(client.get(zip_url(stored.name)))
+    assert len(frames) == 8 and frames["channels-001.png"].size == (32, 32)
+    x0_pred = open_run(stored).trace.x0_pred[1:]
+    decoded = lab().ask(lambda model: model.decode(x0_pred))
+    assert frames["x0_pred-001.png"].tobytes() == decoded.tobytes()
+    assert frames["x0_pred-001.png"].format == "PNG" and "decoded by the VAE of embedded" in about
+
+
+def test_the_zip_says_what_its_frames_are(stored, monkeypatch):
+    until(lambda: (sheet := lab().sheet(stored.name)) and sheet.how == "decoded")
+    client = TestClient(Starlette(routes=routes()))
+    ways = [("false colour", None)]
+    monkeypatch.setattr(lab()._held, "means", lambda model_hash: ways)
+    frames, about = frames_in(client.get(zip_url(stored.name)))
+    assert len(frames) == 8 and "stored as WebP" in about and "128 x 128 pixels" in about
+    monkeypatch.setattr(lab(), "sheet", lambda run: None)
+    frames, about = frames_in(client.get(zip_url(stored.name)))
+    assert frames["x0_pred-001.png"].size == (16, 16) and "in false colours" in about
+
+    def busy(*args):
+        raise BusyError("busy")
+
+    ways[0] = ("linear", None)
+    monkeypatch.setattr(lab(), "ask", busy)
+    _, about = frames_in(client.get(zip_url(stored.name)))
+    assert "a linear map" in about and "From picture 1 on they are in false colours" in about
+
+
+def test_the_heat_maps_of_words_are_served(stored, runs_folder):
+    asked = Experiment(prompt="a sun", num_steps=2, record=Record(attention=AttentionRecord()))
+    folder = run_of(asked, runs_folder)
+    facts = read_word_maps(folder, "embedded")
+    assert facts.words == ("a", "sun") and facts.evaluations == (0, 1) and facts.columns == 4
+    client = TestClient(Starlette(routes=routes()))
+    answer = client.get(words_url(folder.name))
+    sheet = np.asarray(Image.open(io.BytesIO(answer.content)))
+    width, height = facts.size
+    assert sheet.shape == (height, 4 * width)
+    own = open_run(folder).trace.attention
+    heat = own.heatmap("sun", evaluation=1, layer=facts.layers)
+    top = max(own.heatmap("sun", evaluation=e, layer=facts.layers).max() for e in (0, 1))
+    np.testing.assert_allclose(sheet[:, 3 * width :], 255 * heat / top, atol=0.51)
+    assert client.get(words_url(stored.name)).status_code == 404  # it recorded none
+    assert client.get(words_url("0" * 16)).status_code == 404
 
 
 def test_the_sheet_of_frames_is_served(stored):
