@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard.shell.state import shown_run
 from dashboard.views.experiment.form import run_form
 from dashboard.views.experiment.grid_view import grid_panel, shown_grid
-from dashboard.views.run.page import show_details
+from dashboard.views.run.page import show_details, show_so_far
 from dashboard.widgets.run_stage import show_stage
 
 MENU = {"section": "Run", "title": "Experiment", "icon": "science", "place": 20}
@@ -26,3 +26,5 @@ with stage:
         st.info("Press **Run**: the picture takes shape here.", icon=":material/science:")
 if stored is not None:
     show_details(stored)
+elif run:
+    show_so_far(run)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.shell.address import given
-from dashboard.views.run.page import ask_for_run, show_details
+from dashboard.views.run.page import ask_for_run, show_details, show_so_far
 from dashboard.widgets.run_stage import show_stage
 
 MENU = {"section": "Run", "title": "Run", "icon": "frame_inspect", "place": 50}
@@ -16,3 +16,5 @@ if not run:
     ask_for_run()
 elif (stored := show_stage(run, "run")) is not None:
     show_details(stored)
+else:
+    show_so_far(run)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.components.browser_files import style
 from dashboard.shell.lab import lab
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.state import come_back, watches
@@ -28,10 +29,13 @@ def job_panel(run: str, page: str) -> None:
 
     def draw(view: Snapshot) -> None:
         assert isinstance(view, RunSnapshot)
-        with st.container(key=f"{page}_live"):
-            live_film(page, view)
-            progress_bar(view, progress_text(view))
-            _buttons(view, page)
+        st.html(style(__file__))
+        live_film(page, view)
+        with st.container(key=f"{page}_run_progress", gap="xsmall"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                progress_bar(view, progress_text(view))
+                cancel_button(page, view.id, OTHERS)
+            _others(view)
 
     view = lab().get_run(run)
     if view is not None and view.live:
@@ -56,13 +60,11 @@ def progress_text(view: RunSnapshot) -> str:
     return " · ".join(parts)
 
 
-def _buttons(view: RunSnapshot, page: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        cancel_button(page, view.id, OTHERS)
-        others = view.shared - watches(view.id)
-        if others > 0:
-            who = "one other session waits" if others == 1 else f"{others} other sessions wait"
-            st.caption(f":material/group: {who} for this run too")
+def _others(view: RunSnapshot) -> None:
+    others = view.shared - watches(view.id)
+    if others > 0:
+        who = "one other session waits" if others == 1 else f"{others} other sessions wait"
+        st.caption(f":material/group: {who} for this run too")
 
 
 def _ended(view: RunSnapshot, page: str) -> None:

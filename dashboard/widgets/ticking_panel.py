@@ -8,22 +8,22 @@ POLL_SECONDS = 0.4
 HEARTBEAT_SECONDS = 5.0
 
 
-def ticking_panel(draw: Callable[[], bool]) -> None:
+def ticking_panel(draw: Callable[[], bool], seconds: float = POLL_SECONDS) -> None:
     """Draw what changes by itself, and the whole page anew once it does so no longer.
 
     Args:
         draw: Draws it as it is; returns False, and draws nothing, once it has ended.
+        seconds: From one drawing to the next.
     """
-    _wound_up(draw)
+    _wound_up(draw, seconds)
 
 
 @st.fragment(run_every=HEARTBEAT_SECONDS)
-def _wound_up(draw: Callable[[], bool]) -> None:
+def _wound_up(draw: Callable[[], bool], seconds: float) -> None:
     """Draw what ticks, and wind it up anew now and then: a browser may lose a timer."""
-    _ticking(draw)
+    st.fragment(_ticking, run_every=seconds)(draw)
 
 
-@st.fragment(run_every=POLL_SECONDS)
 def _ticking(draw: Callable[[], bool]) -> None:
     if not draw():
         st.rerun()

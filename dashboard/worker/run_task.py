@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sdlab.sampling.job import Job
 
 PREVIEW_SECONDS = 0.3
+TABLES_SECONDS = 1.5  # a run that takes less has them when it is done
 
 
 @dataclass(eq=False)
@@ -31,6 +32,7 @@ class RunTask(Task):
     frames: bool = True
     run: "Run | None" = None
     _shown: float = 0.0
+    _measured: float = 0.0
 
     @property
     def experiment(self) -> "Experiment":
@@ -56,13 +58,24 @@ class RunTask(Task):
         self.set(preview=png(picture))
         self._shown = time.monotonic()
 
+    def wants_tables(self) -> bool:
+        """Return whether somebody watches, and has seen no new tables for a while."""
+        now = time.monotonic()
+        since = max(self._measured, self.started or now)
+        return now - since > TABLES_SECONDS and bool(self.watchers.count())
+
+    def measure(self, job: "Job") -> None:
+        """Keep the tables of the evaluations so far."""
+        self.set(tables=job.so_far())
+        self._measured = time.monotonic()
+
     def unwanted(self) -> bool:
         """Return whether it was cancelled before its picture was whole."""
         return self.cancelled and self.run is None
 
     def end(self, state: str, error: BaseException | None = None, result: Any = None) -> None:
         """Note how the run ended, and release everything it held but an unsaved picture."""
-        self.set(position=0, **({"preview": None} if state == "done" else {}))
+        self.set(position=0, **({"preview": None, "tables": {}} if state == "done" else {}))
         super().end(state, error, result)
 
     def stop(self) -> None:

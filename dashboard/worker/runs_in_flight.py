@@ -151,6 +151,7 @@ class RunsInFlight:
             while not job.over:
                 task.follow(job)
                 self._preview(task, job)
+                self._tables(task, job)
                 yield job.evaluation, job.nfe
         finally:
             job.cancel()
@@ -206,6 +207,14 @@ class RunsInFlight:
                 self._sketch_seconds = time.monotonic() - started
         except Exception as error:  # the run itself may well go on
             log.warning("no preview of %s: %s", task.id, self.tasks.sentence(error))
+
+    def _tables(self, task: RunTask, job: "Job") -> None:
+        if not task.wants_tables():
+            return
+        try:
+            task.measure(job)
+        except Exception as error:  # the run itself may well go on
+            log.warning("no charts of %s so far: %s", task.id, self.tasks.sentence(error))
 
     def _means(self) -> "tuple[Callable[[Tensor], Image], float]":
         """Return how previews are made, and how long each waits: they get a tenth of the time."""

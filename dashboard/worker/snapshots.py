@@ -1,11 +1,15 @@
 """Frozen snapshots of the worker, its model and its runs, safe to read from any thread."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.guidance import Guidance
 from sdlab.shipped import EMBEDDED
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LIVE = frozenset({"queued", "running", "decoding", "saving"})
 ENDED = frozenset({"done", "failed", "cancelled", "interrupted"})
@@ -149,12 +153,14 @@ class RunSnapshot(Snapshot):
         position: Place in the queue, from 1; 0 once it runs.
         rate: Solver steps per second; None before the first.
         preview: PNG of the latest x0_pred or of the picture.
+        tables: ``steps`` and ``channels`` so far, of a run that takes a while.
     """
 
     experiment: Experiment = field(kw_only=True)
     position: int = 0
     rate: float | None = None
     preview: bytes | None = None
+    tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sdlab.models.model import Model
 from sdlab.runs.run import Run
 from sdlab.sampling.plan import Plan
 from sdlab.shipped import EMBEDDED
-from sdlab.tracing.recorder import Timer
+from sdlab.tracing.recorder import Recorder, Timer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +95,21 @@ class Job(ABC):
     @abstractmethod
     def batch_key(self) -> tuple[Any, ...]:
         """What jobs must have in common to share a call; only while running."""
+
+    @property
+    @abstractmethod
+    def recording(self) -> "Recorder | None":
+        """What records it; None before its first evaluation, and once it is over."""
+
+    def so_far(self) -> "Tables":
+        """Return the tables ``steps`` and ``channels`` of the evaluations done, if there are any.
+
+        How far an evaluation moves is known, and in the tables, only once the next is done.
+        """
+        recorder = self.recording
+        if recorder is None or not recorder.queries:
+            return {}
+        return {"steps": recorder.steps(), "channels": recorder.channels()}
 
     @abstractmethod
     def attention_parts(self, row: int) -> "list[Part]":

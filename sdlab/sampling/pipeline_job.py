@@ -73,6 +73,11 @@ class PipelineJob(Job):
         """What calls must have in common to be joined."""
         return self._key
 
+    @property
+    def recording(self) -> Recorder | None:
+        """What records it; None before its first evaluation, and once it is over."""
+        return next(iter(self._reader.recorders), None) if self._reader else None
+
     def attention_parts(self, row: int) -> "list[Part]":
         """Return what the next network call is to record, given the job's first row in it."""
         shifted = ({half: row + own for half, own in part.rows.items()} for part in self._parts)

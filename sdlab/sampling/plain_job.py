@@ -60,6 +60,11 @@ class PlainJob(Job):
         assert self._embeds is not None
         return (*self.query.x_t.shape[1:], *self._embeds[0].shape[1:], self.experiment.fast)
 
+    @property
+    def recording(self) -> Recorder:
+        """What records it."""
+        return self.recorder
+
     def attention_parts(self, row: int) -> "list[Part]":
         """Return what the next network call is to record, given the job's first row in it."""
         collector = self.recorder.attention

@@ -109,7 +109,11 @@ class Statistics:
         self._point = point
 
     def _read(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return _stacked(self._rows, 11), _stacked(self._paths, 2)
+        """Return the rows, and the paths, which are not known of an evaluation before the next."""
+        rows, paths = _stacked(self._rows, 11), _stacked(self._paths, 2)
+        known = np.full((*rows.shape[:2], 2), np.nan)
+        known[: len(paths)] = paths
+        return rows, known
 
     def _relations(self, gram: NDArray[np.float64], paths: NDArray[np.float64]) -> Columns:
         """Return norms and angles from inner products; arrays [..., 3] and [..., 2]."""

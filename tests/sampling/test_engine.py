@@ -1,5 +1,6 @@
 """Runs share network calls, fairly and within the cap, and none changes by more than rounding."""
 
+import pandas as pd
 import pytest
 import torch
 
@@ -147,6 +148,23 @@ def test_a_run_joins_and_leaves_between_evaluations(small):
     for job in (first, late):
         alone = sdlab.run(small, job.experiment)
         torch.testing.assert_close(job.result.latents, alone.latents, rtol=1e-5, atol=1e-5)
+
+
+def test_the_tables_so_far_are_the_beginning_of_the_final_ones(small):
+    engine = sdlab.Engine(small)
+    job = engine.submit(experiment(num_steps=4))
+    assert job.so_far() == {}
+    while job.evaluation < 3:
+        engine.round()
+    so_far = job.so_far()
+    finish(engine)
+    for name, table in so_far.items():
+        final = job.result.tables[name].iloc[: len(table)]
+        ends = table["evaluation"] == 2  # the last one's way is known once the next is made
+        ways = ["displacement", "angle_deg"]
+        assert table.loc[ends, ways].isna().all(axis=None)
+        pd.testing.assert_frame_equal(table[~ends], final[~ends.to_numpy()], check_exact=True)
+        pd.testing.assert_frame_equal(table.drop(columns=ways), final.drop(columns=ways))
 
 
 def test_cancel_ends_at_the_next_evaluation(small):

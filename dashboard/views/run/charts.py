@@ -42,9 +42,9 @@ def chart_panel(
         solver: Whose colour its noise level has.
         more: Further tabs, each with what draws it.
     """
-    every = _stride(max(len(steps), len(channels)))
+    every = _stride(max(len(steps), len(channels)), MAX_ROWS)
     if every > 1:
-        steps, channels = (_thinned(frame, every) for frame in (steps, channels))
+        steps, channels = (_every(frame, every) for frame in (steps, channels))
         st.caption(f"One evaluation in {every} is drawn; the tables below have all of them.")
     axes = axes_of(steps)
     if "flow_time" in axes and not channels.empty:
@@ -104,12 +104,17 @@ def _statistics(
     }
 
 
-def _stride(rows: int) -> int:
+def thinned(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return a table with one evaluation in so many that it has about ``most`` rows."""
+    return _every(frame, _stride(len(frame), most))
+
+
+def _stride(rows: int, most: int) -> int:
     """Return the least whole number by which to thin so many rows to what a chart can hold."""
-    return -(-rows // MAX_ROWS)
+    return max(1, -(-rows // most))
 
 
-def _thinned(frame: pd.DataFrame, every: int) -> pd.DataFrame:
+def _every(frame: pd.DataFrame, every: int) -> pd.DataFrame:
     return frame[frame["evaluation"] % every == 0]
 
 

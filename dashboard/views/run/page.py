@@ -4,14 +4,19 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained
 from dashboard.shell.navigation import page_path
 from dashboard.shell.routes import zip_url
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.keywords import as_keywords
 from dashboard.widgets.run_stage import read_tables
+from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.shipped import EMBEDDED
+
+CHART_SECONDS = 2.0
+LIVE_ROWS = 400  # of a table, so that a chart that is drawn again and again costs little
 
 
 def show_details(run: StoredRun) -> None:
@@ -28,6 +33,30 @@ def show_details(run: StoredRun) -> None:
             "Files": lambda: _files(run),
         }
         chart_panel(tables["steps"], tables["channels"], solver, more)
+
+
+def show_so_far(run: str) -> None:
+    """Draw the charts of a run that is not stored, as far as it is; new ones while it goes."""
+    view = lab().get_run(run)
+    if view is not None and view.live:
+        ticking_panel(lambda: _so_far(run), CHART_SECONDS)
+    elif view is not None:
+        _so_far(run)
+
+
+def _so_far(run: str) -> bool:
+    """Draw the charts there are; return whether more will come."""
+    view = lab().get_run(run)
+    if view is None or view.state == "done":
+        return False
+    if view.tables:
+        from dashboard.views.run.charts import chart_panel, thinned
+
+        steps, channels = (thinned(view.tables[name], LIVE_ROWS) for name in ("steps", "channels"))
+        st.header("So far", anchor=False)
+        later = dict.fromkeys(("Tables", "Files"), lambda: st.caption("Once the run is done."))
+        chart_panel(steps, channels, view.experiment.solver, later)
+    return view.live
 
 
 def ask_for_run() -> None:

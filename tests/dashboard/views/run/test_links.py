@@ -33,6 +33,8 @@ def test_run_page_without_an_id(open_page):
 def test_run_page_of_a_live_run_and_cancel(open_page, slow_run):
     at = open_page("run", id=slow_run)
     run_until(at, lambda a: any(b.key == "run.cancel" for b in a.button))
+    run_until(at, lambda a: [h.value for h in a.header] == ["So far"])
+    assert len(at.get("vega_lite_chart")) == 3 and not at.exception
     at.button(key="run.cancel").click().run()
     run_until(at, lambda a: any("Cancelled" in i.value for i in a.info))
     assert any(b.key == "run.again" for b in at.button)
