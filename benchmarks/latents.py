@@ -29,7 +29,7 @@ from sdlab.latents.round_trip import likeness, round_trip
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("previews", "losses", "strips", "page", "browser")
 GOAL = "<= 1.5"  # seconds to a strip of 50 steps
-DRAWN = ".scrubber[data-drawn=yes]"
+DRAWN = ".viewer[data-drawn=yes]"
 
 
 def preview(report, model, repeats):

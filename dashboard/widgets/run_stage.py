@@ -182,19 +182,22 @@ def _viewer(run: StoredRun, page: str, steps: "pd.DataFrame") -> None:
     else:
         st.caption(WAYS.get(sheet.how, sheet.how))
         if sheet.how == "linear":
-            _offer_decoding(run)
+            offer_decoding(run.id, run.manifest)
 
 
-def _offer_decoding(run: StoredRun) -> None:
-    """Offer to decode the frames of a run of the model in memory, between other network calls."""
+def offer_decoding(run: str, facts: dict[str, Any]) -> None:
+    """Offer to decode the frames of a run of the model in memory, between other network calls.
+
+    Args:
+        run: The run's id.
+        facts: Its manifest.
+    """
     from dashboard.widgets.study_panel import study_panel
 
-    facts, model = run.manifest, lab().status().model
+    model = lab().status().model
     if model is not None and model.hash == facts["model"]["hash"]:
-        about = run.id, facts["created"]
-        study_panel(
-            "run.frames", "Decode all frames", about, lab().decoding(run.id), kind="secondary"
-        )
+        about = run, facts["created"]
+        study_panel("run.frames", "Decode all frames", about, lab().decoding(run), kind="secondary")
 
 
 def _await_frames(run: str, first: bool) -> bool:

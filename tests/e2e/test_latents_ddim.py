@@ -37,7 +37,9 @@ def test_a_run_becomes_a_film(open_form, new_page):
     page = new_page(f"/latents?latents.from=Run&latents.run={run}&latents.section=Through+a+run")
     film = page.get_by_role("button", name="Film (WEBP)")
     expect(film).to_be_visible(timeout=LONG)
-    expect(page.locator(".scrubber[data-drawn=yes]")).to_be_visible(timeout=SECONDS)
+    expect(page.locator(".viewer[data-layer=x0_pred][data-drawn=yes]")).to_be_visible(
+        timeout=SECONDS
+    )
     settle(page)
     with page.expect_download() as waiting:
         film.click()

@@ -1,25 +1,25 @@
 """Through a run: x_t, x0_pred and eps_pred at any evaluation, as a film strip and as a film."""
 
 import hashlib
-import io
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from PIL import Image
 
-from dashboard.components.scrubber import Film, show_film
-from dashboard.shell.address import bound
+from dashboard.components.layer_viewer import Layers, Place
+from dashboard.shell.address import bound, given
 from dashboard.shell.lab import lab
+from dashboard.shell.routes import frames_url
 from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.latent_source import Latents, Source
 from dashboard.widgets.latent_statistics import statistics
 from dashboard.widgets.pictures import data_url, png
-from dashboard.widgets.run_film import MEANINGS, frame_labels
+from dashboard.widgets.run_film import MEANINGS, frame_labels, show_frames, with_frames
+from dashboard.widgets.run_stage import offer_decoding
 from dashboard.widgets.ticking_panel import ticking_panel
-from dashboard.worker.frames import ROWS
+from dashboard.worker.frames import Sheet, SheetPainter
 from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from sdlab.models.preview import LinearPreview
     from sdlab.runs.run import Run
+    from sdlab.runs.trace import Trace
 
-CHUNK = 6  # frames a question to the model, so that runs in flight wait for a moment only
 MOST_FRAMES = 120
 SIDE = 192
 
@@ -47,37 +47,32 @@ def show(page: str, source: Source, model: ModelView) -> None:
     if not {"x_t", "x0_pred"} <= set(run.trace.names()):
         st.info("This run kept no x_t or x0_pred, so its steps cannot be shown.")
         return
-    name, means = _choices(page, model)
-    kept = _kept(run)
+    means = _choices(page, model)
     with st.container(key=f"{page}_film"):
-        frames = _frames(run, name, means, kept, model)
-    sheet = _sheet(frames)
-    _film(page, run, name, frames, kept, sheet)
-    _downloads(page, run.id, name, frames, hashlib.sha256(sheet).hexdigest())
+        sheet, address = _sheet(run, means, model)
+        facts = run.manifest
+        layers = Layers(
+            id=f"{run.id} {facts['created']}", subject=run.id, name=run.id, layers=[],
+            aspect=(facts["width"], facts["height"]),
+            start=Place(given(f"{page}.quantity") or "x0_pred"),
+        )  # fmt: skip
+        show_frames(page, with_frames(layers, sheet, address, run.steps))
+    _downloads(page, run, sheet)
     _one(page, run, means, model)
 
 
-def _choices(page: str, model: ModelView) -> tuple[str, str]:
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        name = bound().segmented_control(
-            "Show",
-            list(MEANINGS),
-            default="x0_pred",
-            key=f"{page}.quantity",
-            help="eps_pred = (x_t sqrt(1 + sigma^2) - x0_pred) / sigma, from what was recorded; "
-            "with flow matching (x_t - (1 - t) x0_pred) / t.",
-        )
-        ways = _ways(model.hash)
-        means = bound().segmented_control(
-            "Drawn by",
-            list(ways),
-            default="VAE" if model.decodes_fast else "Linear map",
-            key=f"{page}.means",
-            help="The linear map from latents to colours is fitted to this model's own decoder.",
-        )
+def _choices(page: str, model: ModelView) -> str:
+    ways = _ways(model.hash)
+    means: str = bound().segmented_control(
+        "Drawn by",
+        list(ways),
+        default="VAE" if model.decodes_fast else "Linear map",
+        key=f"{page}.means",
+        help="The linear map from latents to colours is fitted to this model's own decoder.",
+    )
     if ways[means]:
         st.caption(ways[means])
-    return name, means
+    return means
 
 
 @st.cache_data(max_entries=8, show_spinner="Fitting the linear preview …")
@@ -98,28 +93,23 @@ def _ways(model_hash: str) -> dict[str, str]:
     return ways
 
 
-def _kept(run: "Run") -> list[int]:
-    """Return indices of the trace, thinned evenly to what a strip can show, with both ends."""
-    count = len(run.trace.kept)
-    if count <= MOST_FRAMES:
-        return list(range(count))
-    st.caption(f"{MOST_FRAMES} of {count} evaluations, evenly chosen.")
-    return sorted({round(i * (count - 1) / (MOST_FRAMES - 1)) for i in range(MOST_FRAMES)})
-
-
-def _frames(
-    run: "Run", name: str, means: str, kept: list[int], model: ModelView
-) -> list[Image.Image]:
-    if means == "VAE" and name in ROWS:
-        if there := _from_sheet(run, name, kept):
-            return there
+def _sheet(run: "Run", means: str, model: ModelView) -> tuple[Sheet, str]:
+    """Return the frames of a run and their address: those that its viewer has, or new ones."""
+    if means == "VAE":
+        there = lab().sheet(run.id)
+        if there is not None and there.best:
+            return there, frames_url(run.id, f"{there.how} {len(there.webp)}")
         lab().want_frames(run.id)
         if lab().paints(run.id):  # something to look at in the meantime
             ticking_panel(lambda: _await_frames(run.id))
-            means = "Linear map"
+        else:
+            offer_decoding(run.id, run.manifest)
+        means = "Linear map"
     changed = (lab().runs / run.id).stat().st_mtime
-    made = _made(run.id, changed, name, means, tuple(kept), model.hash, run)
-    return [Image.open(io.BytesIO(data)) for data in made]
+    if len(run.trace.kept) > MOST_FRAMES:
+        st.caption(f"{MOST_FRAMES} of {len(run.trace.kept)} evaluations, evenly chosen.")
+    sheet = _made(run.id, changed, means, model.hash, MOST_FRAMES, run)
+    return sheet, data_url(sheet.webp, "webp")
 
 
 def _await_frames(run: str) -> bool:
@@ -129,40 +119,36 @@ def _await_frames(run: str) -> bool:
     return True
 
 
-def _from_sheet(run: "Run", name: str, kept: list[int]) -> list[Image.Image]:
-    """Return the frames that the run's scrubber has decoded already, or none."""
-    sheet = lab().sheet(run.id)
-    if sheet is None or sheet.how != "decoded":
-        return []
-    if name not in sheet.names or list(sheet.kept) != run.trace.kept:
-        return []
-    whole = Image.open(io.BytesIO(sheet.webp)).convert("RGB")
-    width, height = sheet.size
-    frames = []
-    for index in kept:
-        left, top = sheet.corner(name, index)
-        frames.append(whole.crop((left, top, left + width, top + height)))
-    return frames
-
-
 @st.cache_data(max_entries=24, show_spinner="Drawing the frames …")
-def _made(
-    run: str, changed: float, name: str, means: str, kept: tuple[int, ...], model_hash: str,
-    _run: "Run",
-) -> list[bytes]:  # fmt: skip
-    from sdlab.latents.film import quantity
+def _made(run: str, changed: float, means: str, model_hash: str, most: int, _run: "Run") -> Sheet:
+    facts = _run.manifest
+    shrink = min(1.0, SIDE / max(facts["width"], facts["height"]))
+    size = round(facts["width"] * shrink), round(facts["height"] * shrink)
+    painter = SheetPainter(
+        _thinned(_run.trace, most),
+        size,
+        lambda latents: _drawn([latents], means, model_hash)[0],
+        _is_flow(_run),
+    )
+    for _ in painter.paint():
+        pass
+    return painter.sheet(means)
 
-    def chunks() -> Iterator[tuple[int, ...]]:
-        for start in range(0, len(kept), CHUNK):
-            yield kept[start : start + CHUNK]
 
-    frames = []
-    for chunk in chunks():
-        rows = [quantity(_run.trace, name, index, _is_flow(_run)) for index in chunk]
-        frames += _drawn(rows, means, model_hash)
-    for frame in frames:
-        frame.thumbnail((SIDE, SIDE))
-    return [png(frame) for frame in frames]
+def _thinned(trace: "Trace", most: int) -> "Trace":
+    """Return a trace with evaluations evenly chosen, both ends among them."""
+    from sdlab.runs.trace import Trace
+
+    places = _chosen(len(trace.kept), most)
+    tensors = {name: trace.tensor(name)[places] for name in ("x_t", "x0_pred")}
+    return Trace([trace.kept[place] for place in places], trace.sigmas, tensors)
+
+
+def _chosen(count: int, most: int) -> list[int]:
+    """Return up to ``most`` of so many places, with both ends."""
+    if count <= most:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
 def _drawn(rows: "list[Tensor]", means: str, model_hash: str) -> list[Image.Image]:
@@ -182,43 +168,20 @@ def _preview(model_hash: str) -> "LinearPreview":
     return lab().ask(lambda model: model.preview, model_hash)
 
 
-def _film(
-    page: str, run: "Run", name: str, frames: list[Image.Image], kept: list[int], sheet: bytes
-) -> None:
-    evaluations = [run.trace.kept[index] for index in kept]
-    show_film(
-        Film(
-            id=hashlib.sha256(sheet).hexdigest(),
-            subject=f"{page} {run.id}",
-            sheet=data_url(sheet),
-            size=frames[0].size,
-            columns=_columns(frames),
-            labels=frame_labels(run.steps, evaluations),
-            names=[name],
-            captions=[MEANINGS[name]],
-            unit="Evaluation",
-            marks=[str(k) for k in evaluations],
-        ),
-        f"{page}.film",
-    )
-
-
-def _columns(frames: list[Image.Image]) -> int:
-    return max(1, min(len(frames), 8192 // frames[0].width))
-
-
-def _sheet(frames: list[Image.Image]) -> bytes:
-    from sdlab.latents.film import strip
-
-    return png(strip(frames, _columns(frames), gap=0).convert("RGB"))
-
-
-def _downloads(page: str, run: str, name: str, frames: list[Image.Image], digest: str) -> None:
+def _downloads(page: str, run: "Run", sheet: Sheet) -> None:
     from sdlab.latents.film import FILMS
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = bound().segmented_control(
+            "Film of",
+            list(MEANINGS),
+            default="x0_pred",
+            key=f"{page}.quantity",
+            help="eps_pred = (x_t sqrt(1 + sigma^2) - x0_pred) / sigma, from what was recorded; "
+            "with flow matching (x_t - (1 - t) x0_pred) / t.",
+        )
         kind = st.segmented_control(
-            "Film",
+            "As",
             list(FILMS),
             default="webp",
             required=True,
@@ -226,11 +189,12 @@ def _downloads(page: str, run: str, name: str, frames: list[Image.Image], digest
             format_func=str.upper,
             help="GIF has 256 colours; WebP and MP4 have all. MP4 is H.264.",
         )
+        frames = sheet.pictures(name, _chosen(len(sheet.kept), MOST_FRAMES))
+        digest = f"{run.id} {name} {hashlib.sha256(sheet.webp).hexdigest()}"
         film, strip = _film_bytes(digest, kind, frames), _strip_bytes(digest, frames)
-        file_button(
-            f"Film ({kind.upper()})", film, f"{run}-{name}.{kind}", f"{page}.film_file", "movie"
-        )
-        file_button("Strip (PNG)", strip, f"{run}-{name}.png", f"{page}.strip_file", "image")
+        file = f"{run.id}-{name}"
+        file_button(f"Film ({kind.upper()})", film, f"{file}.{kind}", f"{page}.film_file", "movie")
+        file_button("Strip (PNG)", strip, f"{file}.png", f"{page}.strip_file", "image")
 
 
 @st.cache_data(max_entries=16, show_spinner="Making the film …")

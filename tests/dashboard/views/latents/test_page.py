@@ -81,11 +81,13 @@ def test_any_evaluation_can_be_chosen_though_the_strip_is_thinned(open_page, run
 
     monkeypatch.setattr(run_steps, "MOST_FRAMES", 2)
     films = []
-    monkeypatch.setattr(run_steps, "show_film", lambda film, key: films.append(film))
-    at = section(open_page, "Through a run", **{"latents.from": "Run", "latents.run": run})
+    monkeypatch.setattr(run_steps, "show_frames", lambda page, layers: films.append(layers))
+    chosen = {"latents.from": "Run", "latents.run": run, "latents.means": "Linear map"}
+    at = section(open_page, "Through a run", **chosen)
     assert any("2 of 4 evaluations" in c.value for c in at.caption)
     assert list(at.select_slider[0].options) == ["0", "1", "2", "3"]
     assert films[0].marks == ["0", "3"] and films[0].labels[1].startswith("evaluation 3 ·")
+    assert [layer.name for layer in films[0].layers] == ["x_t", "x0_pred", "eps_pred", "Latents"]
     at.select_slider[0].set_value(2).run()
     assert any("evaluation 2 · step 2" in c.value for c in at.caption) and not at.exception
 
@@ -224,7 +226,7 @@ def test_a_latents_file_is_read_and_hostile_ones_refused(open_page, noise):
         lab().ask(lambda model: read_file(big, model, False))
 
 
-def test_frames_that_the_scrubber_has_are_not_decoded_again(open_page, run, monkeypatch):
+def test_frames_that_the_viewer_has_are_not_decoded_again(open_page, run):
     import time
 
     from dashboard.views.latents import run_steps
@@ -235,8 +237,10 @@ def test_frames_that_the_scrubber_has_are_not_decoded_again(open_page, run, monk
         assert time.monotonic() < end
         time.sleep(0.1)
     stored = open_run(lab().runs / run)
-    frames = run_steps._from_sheet(stored, "x0_pred", [0, 3])
+    there, address = run_steps._sheet(stored, "VAE", lab().status().model)
+    assert there == sheet and address.startswith(f"/frames/{run}.webp")
+    frames = there.pictures("x0_pred", [0, 3])
     assert [f.size for f in frames] == [sheet.size] * 2
     last = np.asarray(frames[1], float)
     assert np.abs(last - np.asarray(stored.image, float)).mean() < 12  # lossy, and x0_pred's
-    assert run_steps._from_sheet(stored, "x_t", [0])[0].tobytes() != frames[0].tobytes()
+    assert there.pictures("x_t", [0])[0].tobytes() != frames[0].tobytes()
