@@ -54,9 +54,13 @@ def _so_far(run: str) -> bool:
 
         steps, channels = (thinned(view.tables[name], LIVE_ROWS) for name in ("steps", "channels"))
         st.header("So far", anchor=False)
-        later = dict.fromkeys(("Tables", "Files"), lambda: st.caption("Once the run is done."))
+        later = dict.fromkeys(("Tables", "Files"), _later)
         chart_panel(steps, channels, view.experiment.solver, later)
     return view.live
+
+
+def _later() -> None:
+    st.caption("Once the run is done.")
 
 
 def ask_for_run() -> None:
