@@ -1,5 +1,6 @@
 """The list of models: a row each, with what it takes and a button that loads it."""
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +29,8 @@ def model_list() -> None:
 
     st.header("On this machine", anchor=False)
     cache = _cache(str(constants.HF_HUB_CACHE))
-    draw_rows("known", lambda: known_rows(lab().loaded_before(), cache), _empty(cache))
+    rows = functools.cache(lambda past: known_rows(past, cache))  # asks the disk
+    draw_rows("known", lambda: rows(lab().loaded_before()), _empty(cache))
     show_problems(cache.problems)
 
 
