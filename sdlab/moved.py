@@ -40,6 +40,7 @@ MOVED = {
     "sdlab.sampling.run": "sdlab.runs.run",
     "sdlab.sampling.work": "sdlab.work",
     "sdlab.solvers.diffusers_adapter": "sdlab.solvers.from_diffusers",
+    "sdlab.solvers.everyday": "sdlab.sampler_names",
     "sdlab.solvers.law": "sdlab.solvers.gaussian_law",
     "sdlab.solvers.model_config": "sdlab.models.scheduler_config",
     "sdlab.store": "sdlab.runs",

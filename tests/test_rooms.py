@@ -18,6 +18,7 @@ GROUND = {
     "image_files",
     "moved",
     "plain",
+    "sampler_names",
     "shipped",
     "submodules",
     "work",

@@ -15,10 +15,10 @@ from sdlab.errors import unknown
 from sdlab.noise import curves
 from sdlab.noise.flow import sigma_to_time
 from sdlab.noise.schedule import FlowTimes, NoiseSchedule
+from sdlab.sampler_names import unknown_solver
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.course import Course, course
-from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.flow import flow_form
 from sdlab.solvers.probing import Probed
 from sdlab.solvers.protocol import Answer, Query

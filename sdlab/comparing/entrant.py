@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from sdlab.experiment.spec import Options, Spec, options_of
 from sdlab.models.scheduler_config import parameters
 from sdlab.noise.spacings import SPACINGS
+from sdlab.sampler_names import unknown_solver
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import valid_names
-from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.registry import solvers
 
 FALLBACKS = ("trailing", "linspace")

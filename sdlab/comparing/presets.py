@@ -6,8 +6,8 @@ from typing import NamedTuple
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.fairness import draws_noise
 from sdlab.errors import unknown
+from sdlab.sampler_names import WEB_UIS, everyday
 from sdlab.solvers.catalogue import valid_names
-from sdlab.solvers.everyday import WEB_UIS, everyday
 
 DEFAULT = "two orders"
 

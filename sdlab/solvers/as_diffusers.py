@@ -20,7 +20,7 @@ from sdlab.errors import check_types
 from sdlab.noise import curves
 from sdlab.noise.flow import is_flow
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.solvers.everyday import unknown_solver
+from sdlab.sampler_names import unknown_solver
 from sdlab.solvers.layout import Layout
 from sdlab.solvers.registry import solvers
 from sdlab.solvers.stepping import SteppedSolver

@@ -20,7 +20,7 @@ from diffusers.schedulers.scheduling_utils import (
 from sdlab.denoisers.network import at_least_float32
 from sdlab.noise import curves
 from sdlab.noise.schedule import FlowTimes
-from sdlab.solvers.everyday import unknown_solver
+from sdlab.sampler_names import unknown_solver
 from sdlab.solvers.flow import flow_form
 from sdlab.solvers.layout import Layout
 from sdlab.solvers.registry import Solver, solvers

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sdlab.denoisers.gaussian import denoise
 from sdlab.noise import curves
-from sdlab.solvers.everyday import unknown_solver
+from sdlab.sampler_names import unknown_solver
 from sdlab.solvers.gaussian_law import law
 from sdlab.solvers.randomness import Noise, Silence
 from sdlab.solvers.registry import Solver, solvers

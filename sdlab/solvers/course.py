@@ -20,10 +20,10 @@ from sdlab.noise import curves
 from sdlab.noise.flow import is_flow, sigma_to_time
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.plain import plain
+from sdlab.sampler_names import unknown_solver
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers import plugins
 from sdlab.solvers.catalogue import valid_names
-from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.protocol import Process, solver_process
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import solvers

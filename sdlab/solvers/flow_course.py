@@ -19,10 +19,10 @@ from sdlab.models.scheduler_config import parameters
 from sdlab.noise.exchange import FLAGS
 from sdlab.noise.flow import check_flow_config, dynamic_mu, flow_shift, time_to_sigma
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.sampler_names import unknown_solver
 from sdlab.solvers.as_flow import FlowSolverScheduler
 from sdlab.solvers.course import Course
 from sdlab.solvers.driving import evaluation_steps, failure, words
-from sdlab.solvers.everyday import unknown_solver
 from sdlab.solvers.flow import flow_form
 from sdlab.solvers.from_diffusers import check_options, refusing, takes_eta
 from sdlab.solvers.probing import (

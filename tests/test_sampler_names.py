@@ -5,7 +5,7 @@ import pytest
 import sdlab
 from sdlab.comparing.presets import preset
 from sdlab.noise.curves import names
-from sdlab.solvers.everyday import everyday, unknown_solver
+from sdlab.sampler_names import everyday, unknown_solver
 from sdlab.solvers.registry import solvers
 
 # The menus of AUTOMATIC1111 and ComfyUI, and how InvokeAI and others spell them.
