@@ -72,7 +72,7 @@ def first_time(browser, url: str, path: str, samplers: int) -> dict[str, float |
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.set_default_timeout(PATIENCE)
     page.goto(url + path)
-    button = page.get_by_role("button", name="Compare", exact=True)
+    button = page.get_by_role("button").filter(has=page.get_by_text("Compare", exact=True))
     button.wait_for()
     button.click(trial=True)  # waits until it can be pressed
     page.wait_for_timeout(2000)  # what the first visit imports is not the comparison's

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.views.compare.page import compare_page
 
-MENU = {"section": "Run", "title": "Compare", "icon": "compare", "place": 30}
+MENU = {"section": "Pictures", "title": "Compare", "icon": "compare", "place": 30}
 
 st.title("Compare", anchor=False)
 st.markdown(

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.views.ddim.page import ddim_page
 
-MENU = {"section": "Latents", "title": "DDIM", "icon": "swap_horiz", "place": 220}
+MENU = {"section": "Latent space", "title": "DDIM", "icon": "swap_horiz", "place": 220}
 
 st.title("DDIM", anchor=False)
 st.markdown(

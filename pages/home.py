@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.views.home.page import picture_of_now, ways_on
 
-MENU = {"section": "Run", "title": "Home", "icon": "home", "place": 10}
+MENU = {"section": "Pictures", "title": "Home", "icon": "home", "place": 10}
 
 st.title("sdlab, the laboratory for diffusion models", anchor=False)
 st.markdown(

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.views.latents.page import latents_page
 
-MENU = {"section": "Latents", "title": "Latents", "icon": "layers", "place": 210}
+MENU = {"section": "Latent space", "title": "Latents", "icon": "layers", "place": 210}
 
 st.title("Latents", anchor=False)
 st.markdown(

@@ -1,4 +1,4 @@
-"""Run: one run by its id, in the URL as ``/run?id=...``; also while it is still running."""
+"""One run: that of an id, in the URL as ``/run?id=...``; also while it is still running."""
 
 import streamlit as st
 
@@ -6,10 +6,10 @@ from dashboard.shell.address import given
 from dashboard.views.run.page import ask_for_run, show_details, show_so_far
 from dashboard.widgets.run_stage import show_stage
 
-MENU = {"section": "Run", "title": "Run", "icon": "frame_inspect", "place": 50}
+MENU = {"section": "Pictures", "title": "One run", "icon": "frame_inspect", "place": 50}
 
-st.title("Run", anchor=False)
-st.markdown("One run, from its first noise to its picture; the address of this page links to it.")
+st.title("One run", anchor=False)
+st.markdown("From its first noise to its picture; the address of this page links to it.")
 
 run = given("id") or given("run")  # other pages write the latter
 if not run:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.views.runs.page import show_runs
 
-MENU = {"section": "Run", "title": "Runs", "icon": "grid_view", "place": 40}
+MENU = {"section": "Pictures", "title": "Runs", "icon": "grid_view", "place": 40}
 
 st.title("Runs", anchor=False)
 st.markdown("Everything that was run here, the latest first. Select a row to open it.")

@@ -1,13 +1,15 @@
 """AUTOMATIC1111's and ComfyUI's names of samplers, translated to a solver and a curve.
 
-There a name often means both ("DPM++ 2M Karras"); here they are two choices. The names are compared
-without case, spaces and marks, so that ComfyUI's ``dpmpp_2m_sde_gpu`` and InvokeAI's ``k_euler_a``
-are found as well. ``unknown_solver`` is the message for a name that no solver has.
+There a name often means both ("DPM++ 2M Karras"); here they are two choices. ``NAMES`` are those
+that may be given in the place of a solver, as they are written there. In messages any spelling is
+found, without case, spaces and marks, so that ComfyUI's ``dpmpp_2m_sde_gpu`` and InvokeAI's
+``k_euler_a`` are known as well. ``unknown_solver`` is the message for a name that no solver has.
 """
 
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from sdlab.errors import unknown
 
@@ -90,11 +92,28 @@ _ABSENT = {
 }
 
 
+# What a solver's own default is not, by the plain name: both programs take UniPC's order 3.
+_OPTIONS = {
+    "unipc": {"order": 3, "variant": "bh1"},
+    "unipcbh2": {"order": 3, "variant": "bh2"},
+}
+
+
 class Everyday(NamedTuple):
-    """What a web UI's name of a sampler means here: a solver, and a curve or None for any."""
+    """What a web UI's name of a sampler means here.
+
+    Attributes:
+        solver: A solver of sdlab.
+        curve: How sigma falls; None for the model's own spacing.
+        options: Of the solver, where they are not its defaults.
+        settled: Whether the name itself says the curve, as "DPM++ 2M Karras" does; else it is what
+            the program takes by default.
+    """
 
     solver: str
     curve: str | None
+    options: Mapping[str, Any] = MappingProxyType({})
+    settled: bool = False
 
 
 def everyday(name: str) -> Everyday | None:
@@ -104,11 +123,33 @@ def everyday(name: str) -> Everyday | None:
         sampler, curve = plain.removesuffix(ending), _CURVES.get(ending) or None
         if not plain.endswith(ending):
             continue
+        options = MappingProxyType(_OPTIONS.get(sampler, {}))
         if sampler in _OF_K_DIFFUSION:
-            return Everyday(_OF_K_DIFFUSION[sampler], curve or "linspace")
+            found = _OF_K_DIFFUSION[sampler]
+            return Everyday(found, curve or "linspace", options, curve is not None)
         if sampler in _OTHERS:
-            return Everyday(_OTHERS[sampler], curve or ("lcm" if sampler == "lcm" else None))
+            usual = "lcm" if sampler == "lcm" else None
+            return Everyday(_OTHERS[sampler], curve or usual, options, curve is not None)
     return None
+
+
+def translated(
+    solver: str, curve: str | None, options: Mapping[str, Any]
+) -> tuple[str, str | None, dict[str, Any]]:
+    """Return solver, curve and solver options; the solver may be given as one of ``NAMES``.
+
+    Raises:
+        ValueError: If that name says another curve than the one given.
+    """
+    found = NAMES.get(solver)
+    if found is None:
+        return solver, curve, dict(options)
+    if found.settled and curve not in (None, found.curve):
+        raise ValueError(
+            f"{solver!r} is solver {found.solver!r} with curve {found.curve!r}, got curve"
+            f" {curve!r}; name the solver to choose another curve."
+        )
+    return found.solver, curve or found.curve, {**found.options, **options}
 
 
 def unknown_solver(name: str, allowed: Iterable[str]) -> str:
@@ -129,3 +170,39 @@ def _plain(name: str) -> str:
     return (
         plain.removeprefix("k") if plain.startswith(("keuler", "kdpm", "klms", "kheun")) else plain
     )
+
+
+NAMES: Mapping[str, Everyday] = MappingProxyType(
+    {
+        name: found
+        for name in (
+            "DPM++ 2M Karras",
+            "DPM++ SDE Karras",
+            "DPM++ 2M SDE Karras",
+            "DPM++ 2M SDE Exponential",
+            "DPM++ 3M SDE Karras",
+            "DPM++ 3M SDE Exponential",
+            "DPM++ 2S a Karras",
+            "Euler a",
+            "Euler",
+            "DDIM",
+            "UniPC",
+            "LMS",
+            "Heun",
+            "DPM2",
+            "DPM2 a",
+            "DPM++ 2S a",
+            "DPM++ 2M",
+            "DPM++ SDE",
+            "DPM++ 2M SDE",
+            "DPM++ 3M SDE",
+            "LMS Karras",
+            "DPM2 Karras",
+            "DPM2 a Karras",
+            "PLMS",
+            "LCM",
+        )
+        if (found := everyday(name)) is not None
+    }
+)
+"""The names that may be given in the place of a solver, in the order of menus."""

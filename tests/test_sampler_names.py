@@ -1,12 +1,19 @@
 """Everyday names of samplers lead to a solver and a curve, wherever a solver is asked for."""
 
+import json
+from pathlib import Path
+
+import numpy as np
 import pytest
+import torch
 
 import sdlab
 from sdlab.comparing.presets import preset
 from sdlab.noise.curves import names
-from sdlab.sampler_names import everyday, unknown_solver
+from sdlab.sampler_names import NAMES, everyday, unknown_solver
+from sdlab.solvers.registry import solver as register
 from sdlab.solvers.registry import solvers
+from tests.solvers import parity
 
 # The menus of AUTOMATIC1111 and ComfyUI, and how InvokeAI and others spell them.
 MEANT = {
@@ -44,7 +51,7 @@ MEANT = {
 
 @pytest.mark.parametrize("name", MEANT)
 def test_everyday_names_are_solver_and_curve(name):
-    assert everyday(name) == MEANT[name]
+    assert everyday(name)[:2] == MEANT[name]
     solver, curve = MEANT[name]
     assert solver in solvers() and curve in (None, *names())
     told = unknown_solver(name, ["x"])
@@ -69,7 +76,6 @@ def test_other_names_are_none_of_them(name):
     "ask",
     [
         lambda name: sdlab.course(name, 4),
-        lambda name: sdlab.Entrant(name),
         lambda name: sdlab.bench.errors([name], steps=[4]),
         lambda name: sdlab.check_solver(name),
         lambda name: sdlab.as_diffusers_scheduler(name),
@@ -89,3 +95,65 @@ def test_the_preset_is_made_of_the_same_table():
     assert len(found) == 18
     assert found["DPM++ 2M Karras"] == ("dpmpp_2m", "karras")
     assert found["DDIM"] == ("ddim", "linspace")
+
+
+ENDS = json.loads((Path(__file__).parent / "data" / "k_diffusion.json").read_text())
+TRAINED = np.sqrt(1 / np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2) - 1)
+"""Stable Diffusion's noise levels; the curves over them are written as in k-diffusion."""
+K_CURVES = {
+    "karras": lambda low, high, n: np.linspace(high ** (1 / 7), low ** (1 / 7), n) ** 7,
+    "exponential": lambda low, high, n: np.exp(np.linspace(np.log(high), np.log(low), n)),
+    "linspace": lambda low, high, n: np.exp(
+        np.interp(np.linspace(999, 0, n), np.arange(1000), np.log(TRAINED))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_has_k_diffusions_noise_levels_and_ends_where_it_does(name):
+    found = NAMES[name]
+    course = sdlab.course(found.solver, 10, curve=found.curve, options=found.options)
+    if found.curve not in K_CURVES:
+        assert name in ("DDIM", "PLMS", "UniPC", "LCM") and len(course.sigmas) >= 10
+        return
+    theirs = K_CURVES[found.curve](TRAINED[0], TRAINED[-1], 10)
+    ours = course.table().groupby("step")["sigma"].first()[:10]
+    np.testing.assert_allclose(ours, theirs, rtol=2e-6)  # the schedule's betas are float32
+    if (key := f"{found.solver} {found.curve} 10") in ENDS:
+        options = {**found.options, **parity.K_DIFFUSION[found.solver][1]}
+        sigmas = (*theirs.tolist(), 0.0)
+        end, _ = solvers()[found.solver].solve(
+            parity.start() * sigmas[0], sigmas, parity.noise(), parity.mixture().denoise, options
+        )
+        expected = torch.tensor(ENDS[key], dtype=torch.float64)
+        torch.testing.assert_close(end.flatten(), expected, rtol=0, atol=1e-4)
+
+
+def test_an_experiment_and_an_entrant_take_a_name_as_what_it_means():
+    meant = sdlab.Experiment(solver="dpmpp_2m", curve="karras")
+    assert sdlab.Experiment(solver="DPM++ 2M Karras") == meant
+    assert sdlab.Experiment(solver="DDIM").id == sdlab.Experiment().id
+    assert sdlab.Experiment(solver="Euler a", curve="karras").curve == "karras"
+    unipc = sdlab.Experiment(solver="UniPC", solver_options={"order": 2})
+    assert dict(unipc.solver_options) == {"order": 2, "variant": "bh1"}
+    with pytest.raises(ValueError, match="with curve 'karras', got curve 'beta'; name the solver"):
+        sdlab.Experiment(solver="DPM++ 2M Karras", curve="beta")
+    named = sdlab.Entrant("DPM++ 2M Karras")
+    assert named == sdlab.Entrant("dpmpp_2m", "karras", label="DPM++ 2M Karras")
+    assert sdlab.Entrant("Euler a", "karras").label == "euler_ancestral, karras"
+
+
+def test_a_grid_takes_names_whatever_the_curve_of_the_others():
+    base = sdlab.Experiment(curve="beta", curve_options={"alpha": 0.5})
+    grid = sdlab.Grid(base, {"sampler": "DPM++ 2M Karras, DDIM, heun"})
+    made = [(e.solver, e.curve, dict(e.curve_options)) for e in grid.experiments]
+    own = {"alpha": 0.5}
+    assert made == [("dpmpp_2m", "karras", {}), ("ddim", "beta", own), ("heun", "beta", own)]
+    assert [cell.labels for cell in grid.cells] == [("DPM++ 2M Karras",), ("DDIM",), ("heun",)]
+    both = sdlab.Grid(base, {"curve": "exponential, beta", "sampler": "DPM++ 2M Karras"})
+    assert [e.curve for e in both.experiments] == ["exponential", "beta"]
+
+
+def test_no_solver_may_be_called_as_web_uis_call_another():
+    with pytest.raises(ValueError, match="'DDIM' is what web UIs call 'ddim'; choose another"):
+        register("DDIM")

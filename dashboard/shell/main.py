@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.components.browser_files import style
 from dashboard.shell.address import arrive
+from dashboard.shell.keyboard import keys
 from dashboard.shell.lab import lab
 from dashboard.shell.navigation import menu
 from dashboard.shell.sidebar import device_panel
@@ -17,6 +18,7 @@ st.html(style(__file__))
 page = st.navigation(menu(), expanded=True)
 with st.sidebar:
     device_panel()
+    keys()
 arrive(page.url_path or "home")
 try:
     page.run()

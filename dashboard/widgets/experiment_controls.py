@@ -11,12 +11,14 @@ from dashboard.shell.address import bound
 from dashboard.shell.messages import say_ignored_negative
 from dashboard.shell.model_choice import model_choice
 from dashboard.widgets.pipeline_controls import pipeline_controls
+from dashboard.widgets.solver_menu import GROUPS, in_words, meaning, offered
 from dashboard.widgets.typed import parse_options, parse_seed
 from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.guidance import Guidance
 from sdlab.noise.curves import OWN, fixed_steps
 from sdlab.runs.curves import curve_names, load_curve
+from sdlab.sampler_names import Everyday
 
 PROMPT = "a parrot on a beach"
 OWN_CURVE = "as trained"
@@ -71,9 +73,9 @@ def experiment_controls(choices: Choices) -> Experiment:
         help="Replaces the empty prompt in guidance; used when CFG is above 1.",
     )
     seed = _seed()
-    solver = _solver(choices.catalogue)
+    chosen, solver = _solver(choices.catalogue)
     left, right = st.columns(2)
-    curve = _curve(left, solver)
+    curve = _curve(left, solver, chosen)
     steps = bound(right).number_input(
         "Steps", 1, 1000, 25, key="experiment.steps", help="Solver steps."
     )
@@ -87,7 +89,7 @@ def experiment_controls(choices: Choices) -> Experiment:
         help="uncond + s (cond - uncond). At 1 or less the unconditional half is not computed.",
     )
     note = st.container()
-    tuned, curve_options = _more(own, solver)
+    tuned, curve_options = _more(own, solver, chosen)
     further = pipeline_controls("experiment", own, tuned["width"], tuned["height"])
     guidance = own.guidance if own else Guidance()
     with note:
@@ -148,35 +150,51 @@ def _roll() -> None:
     st.session_state["experiment.seed"] = str(random.randrange(2**32))
 
 
-def _solver(catalogue: pd.DataFrame) -> pd.Series:
-    fits = catalogue[catalogue["compatible"]]
-    fits = fits.sort_values("origin", ascending=False, kind="stable").set_index("name", drop=False)
-    names = list(fits["name"])
-    default = names.index("ddim") if "ddim" in names else 0
+def _solver(catalogue: pd.DataFrame) -> tuple[Everyday, pd.Series]:
+    """Return what the chosen name means, and the solver's row of the catalogue."""
+    names = offered(catalogue)
     name = bound().selectbox(
         "Solver or scheduler",
         names,
-        default,
+        names.index("ddim") if "ddim" in names else 0,
         key="experiment.solver",
-        help="sdlab's solvers by short name, diffusers' schedulers by class.",
+        help=GROUPS,
     )
-    return fits.loc[name]
+    chosen = meaning(name)
+    if name != chosen.solver:
+        st.caption(f"Here: {in_words(chosen)}.")
+    fits = catalogue[catalogue["compatible"]].set_index("name", drop=False)
+    row: Any = fits.loc[chosen.solver]
+    return chosen, row
 
 
-def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series) -> str:
+def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series, chosen: Everyday) -> str:
+    """Draw the curve; a name such as DPM++ 2M Karras has one, others what its program takes."""
+    if chosen.curve and chosen.settled:
+        place.selectbox(
+            "Sigma curve",
+            [chosen.curve],
+            key=f"experiment.curve_{chosen.curve}_only",
+            disabled=True,
+            help=f"The name says it; choose {chosen.solver} to choose another.",
+        )
+        return chosen.curve
+    first = chosen.curve or OWN_CURVE
     options = [OWN_CURVE, *solver["curves"]]
     if solver["custom_sigmas"]:
         options += [*OWN, *(SAVED + name for name in curve_names())]
     return bound(place).selectbox(
         "Sigma curve",
         options,
-        key="experiment.curve",
+        options.index(first),
+        # a curve chosen beside one default is none beside another
+        key="experiment.curve" if first == OWN_CURVE else f"experiment.curve_{first}",
         help="How the noise level falls; 'as trained' is what the model's config says. On the"
         " Workbench page you can make your own.",
     )
 
 
-def _more(model: ModelView | None, solver: pd.Series) -> tuple[FineTuning, str]:
+def _more(model: ModelView | None, solver: pd.Series, chosen: Everyday) -> tuple[FineTuning, str]:
     """Return what is chosen, and the curve's options as they are typed."""
     with st.expander("Size, fine tuning", key="experiment.more"):
         width, height = _size(model)
@@ -208,7 +226,7 @@ def _more(model: ModelView | None, solver: pd.Series) -> tuple[FineTuning, str]:
         height=height,
         guidance_rescale=float(rescale),
         eta=eta,
-        solver_options=parse_options(options or ""),
+        solver_options={**chosen.options, **parse_options(options or "")},
     )
     return tuned, curve_options or ""
 

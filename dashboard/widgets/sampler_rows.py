@@ -4,6 +4,7 @@
     DDIMScheduler {eta=0.5, timestep_spacing=linspace}
     heun + karras
     dpmpp_2m {order=1} + karras [rho=5, sigma_max=12]
+    DPM++ 2M Karras
 
 The text is what the menu shows, what a user can type, and what the address holds.
 """
@@ -18,7 +19,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.theme import scheduler_color
+from dashboard.widgets.solver_menu import known_names
 from dashboard.widgets.typed import parse_options
+from sdlab.sampler_names import NAMES
 
 DEFAULT = (
     "DDIMScheduler",
@@ -90,6 +93,8 @@ def parse_row(text: str) -> Row:
     Raises:
         ValueError: If the text has another form.
     """
+    if (known := NAMES.get(text.strip())) is not None:
+        return Row(text.strip(), known.solver, known.curve, dict(known.options))
     if len(text) > MAX_TEXT:
         raise ValueError(f"a row has at most {MAX_TEXT} characters, got {len(text)}.")
     found = _FORM.fullmatch(text.strip())
@@ -115,12 +120,12 @@ def write_row(name: str, options: str, curve: str | None, curve_options: str) ->
 
 
 def offers(catalogue: pd.DataFrame) -> list[str]:
-    """Return every sampler alone and with each curve that it takes without options."""
+    """Return web UIs' names, then every sampler alone and with each curve it takes by name."""
     from sdlab.noise.curves import OWN as NEED_OPTIONS
 
     fits = catalogue[catalogue["compatible"]]
     fits = fits.sort_values("origin", kind="stable")
-    return [
+    return known_names(catalogue) + [
         text
         for name, curves in zip(fits["name"], fits["curves"], strict=True)
         for text in (name, *(f"{name} + {c}" for c in curves if c not in NEED_OPTIONS))

@@ -132,7 +132,7 @@ def _run(page: str) -> ChosenPicture | None:
         "Run id",
         key=key,
         placeholder="16 digits of 0-9 and a-f",
-        help="As in the address of the Run page; or take one of the latest below.",
+        help="As in the address of the page One run; or take one of the latest below.",
     )
     if latest:
         with st.popover("Latest runs", icon=":material/grid_view:", width="stretch"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.state import come_back, session_id
 from dashboard.widgets.task_panel import (
@@ -45,7 +46,7 @@ def study_panel(
         about: Everything that decides the result, with a telling ``repr``.
         make: Returns the generator; called in the worker's thread with the model.
         at_once: Start without being asked, where it takes a second or two.
-        kind: Of the button that starts it.
+        kind: Of the button that starts it; a page has one primary, which has the shortcut.
     """
     model = lab().status().model
     if model is None:
@@ -68,6 +69,7 @@ def study_panel(
         key=f"{page}.start",
         type=kind,
         icon=":material/play_arrow:",
+        shortcut=RUN if kind == "primary" else None,
     )
     if pressed:
         come_back(key)

@@ -73,7 +73,8 @@ class Output:
 def compare(
     *,
     samplers: Annotated[
-        list[str] | None, typer.Argument(help="Names of `sdlab schedulers`, or --preset.")
+        list[str] | None,
+        typer.Argument(help="Names of `sdlab schedulers`, such as 'Euler a', or --preset."),
     ] = None,
     prompt: Annotated[list[str] | None, typer.Option(help="Again for another.")] = None,
     preset: Annotated[

@@ -75,7 +75,9 @@ TYPED = {
     (Experiment, "prompt"): Typed(
         help="What to draw; after -- if it looks like an option.", argument=True
     ),
-    (Experiment, "solver"): Typed(help="A name of `sdlab schedulers`."),
+    (Experiment, "solver"): Typed(
+        help="A name of `sdlab schedulers`, or such as 'DPM++ 2M Karras'."
+    ),
     (Experiment, "fast"): Typed(help="Compute in bfloat16: quicker, a little different."),
     (Experiment, "image"): Typed(help="File of the picture to start from.", kind=Path),
     (Experiment, "mask_image"): Typed(

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from sdlab.experiment.spec import Options, Spec, options_of
 from sdlab.models.scheduler_config import parameters
 from sdlab.noise.spacings import SPACINGS
-from sdlab.sampler_names import unknown_solver
+from sdlab.sampler_names import NAMES, translated, unknown_solver
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.registry import solvers
@@ -28,7 +28,8 @@ class Entrant(Spec):
     """A sampler in a comparison.
 
     Attributes:
-        solver: A solver's short name or a diffusers class.
+        solver: A solver's short name or a diffusers class; or a name of
+            ``sdlab.sampler_names.NAMES``, which then is the label.
         curve: How sigma falls; None for the comparison's curve, or the nearest that it can follow.
         curve_options: Arguments of the curve.
         solver_options: Arguments of the solver or scheduler.
@@ -50,10 +51,12 @@ class Entrant(Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.solver not in valid_names() and not _drives_flow(self.solver):
+        if self.solver not in [*valid_names(), *NAMES] and not _drives_flow(self.solver):
             raise ValueError(unknown_solver(self.solver, valid_names()))
         for name in ("curve_options", "solver_options"):
             self._set(name, options_of(name, getattr(self, name)))
+        if self.solver in NAMES:
+            self._translate()
         if not self.label:
             self._set("label", self._described())
 
@@ -91,6 +94,16 @@ class Entrant(Spec):
         if follows in ("karras", "exponential") and "timestep_spacing" in valid:
             given["timestep_spacing"] = WHOLE
         return options_of("solver_options", given)
+
+    def _translate(self) -> None:
+        """Put solver, curve and options in the place of a web UI's name of all three."""
+        alone = (self.curve, self.curve_options, self.solver_options) == (None, (), ())
+        if alone and self.eta is None and not self.label:
+            self._set("label", self.solver)
+        found = translated(self.solver, self.curve, dict(self.solver_options))
+        self._set("solver", found[0])
+        self._set("curve", found[1])
+        self._set("solver_options", options_of("solver_options", found[2]))
 
     def _described(self) -> str:
         parts = [self.solver]

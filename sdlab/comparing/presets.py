@@ -70,7 +70,12 @@ def _web_uis() -> tuple[Entrant, ...]:
     """Return the web UIs' samplers; those with an own spacing there also over k-diffusion's."""
     meant = [(label, everyday(label)) for label in WEB_UIS]
     return tuple(
-        Entrant(found.solver, curve=found.curve or "linspace", label=label)
+        Entrant(
+            found.solver,
+            curve=found.curve or "linspace",
+            solver_options=found.options,
+            label=label,
+        )
         for label, found in meant
         if found is not None
     )

@@ -18,6 +18,7 @@ from sdlab.errors import shown, unknown
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.pipeline_fields import PICTURES
 from sdlab.experiment.spec import OPTIONS, Spec
+from sdlab.sampler_names import NAMES
 
 MOST_VALUES = 64
 MAX_TEXT = 10_000
@@ -99,6 +100,8 @@ class Axis(Spec):
         name, dot, option = self.field.partition(".")
         if dot:
             return experiment.with_(**{name: {**dict(getattr(experiment, name)), option: value}})
+        if name == "solver" and value in NAMES and NAMES[value].curve:
+            return experiment.with_(solver=value, curve=NAMES[value].curve, curve_options=())
         if self.field != WORDS:
             return experiment.with_(**{name: value})
         prompts = {"prompt": experiment.prompt, "negative_prompt": experiment.negative_prompt}

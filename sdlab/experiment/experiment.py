@@ -23,6 +23,7 @@ from sdlab.experiment.spec import (
     options_of,
     real,
 )
+from sdlab.sampler_names import translated
 from sdlab.shipped import EMBEDDED
 
 SEED_MAX = 2**64 - 1
@@ -41,7 +42,9 @@ class Experiment(PipelineFields):
         prompt: What to draw. Words past CLIP's 77 tokens are cut (the tokens table shows them).
         negative_prompt: What to steer away from; used when ``guidance_scale`` > 1.
         seed: 0 ... 2**64 - 1, as in ``torch.Generator().manual_seed``.
-        solver: A solver's short name ("heun") or a diffusers class ("HeunDiscreteScheduler").
+        solver: A solver's short name ("heun") or a diffusers class ("HeunDiscreteScheduler"). A
+            name of ``sdlab.sampler_names.NAMES`` ("DPM++ 2M Karras") is taken as the solver, curve
+            and options that it means.
         solver_options: Arguments of that solver or scheduler class, by name.
         curve: How sigma falls: a name of ``sdlab.curves.names()`` such as "karras"; "formula",
             "sigmas" or "points" for your own; None for what the model's scheduler config says.
@@ -92,6 +95,10 @@ class Experiment(PipelineFields):
                 check_text(name, getattr(self, name))
         for name in OPTIONS:
             self._set(name, options_of(name, getattr(self, name)))
+        solver, curve, options = translated(self.solver, self.curve, dict(self.solver_options))
+        self._set("solver", solver)
+        self._set("curve", curve)
+        self._set("solver_options", options_of("solver_options", options))
         check_integer("seed", self.seed, low=0, high=SEED_MAX)
         check_integer("num_steps", self.num_steps, low=1, high=MAX_STEPS)
         self._set("guidance_scale", real("guidance_scale", self.guidance_scale))

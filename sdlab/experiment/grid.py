@@ -18,6 +18,8 @@ from sdlab.experiment.spec import Spec
 
 MOST_CELLS = 64
 MOST_AXES = 3
+ORDER = {"solver": 0, WORDS: 2}
+"""A solver's name may bring a curve, so it comes before that; words are replaced in the prompt."""
 
 
 class GridCell(NamedTuple):
@@ -97,7 +99,7 @@ class Grid(Spec):
     def _cell(self, place: tuple[int, ...]) -> GridCell:
         chosen = [(axis, axis.values[at]) for axis, at in zip(self.axes, place, strict=True)]
         experiment = self.base
-        for axis, value in sorted(chosen, key=lambda pair: pair[0].field == WORDS):
+        for axis, value in sorted(chosen, key=lambda pair: ORDER.get(pair[0].field, 1)):
             experiment = axis.applied(experiment, value)
         labels = tuple(axis.labels[at] for axis, at in zip(self.axes, place, strict=True))
         return GridCell(place, tuple(value for _, value in chosen), labels, experiment)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.bounds import check_option
 from sdlab.discovery import import_registering
 from sdlab.errors import unknown
+from sdlab.sampler_names import NAMES
 from sdlab.work import drive
 
 if TYPE_CHECKING:
@@ -161,11 +162,15 @@ def solver(
         warmup: Evaluations that the first step makes on top, at least 0.
 
     Raises:
-        ValueError: If the name is no identifier, ``stages`` or ``warmup`` is too small, or the
-            function is not a generator function.
+        ValueError: If the name is no identifier or a web UI's, ``stages`` or ``warmup`` is too
+            small, or the function is not a generator function.
     """
     if not name.isidentifier():
         raise ValueError(f"a solver's name must be an identifier such as 'mine', got {name!r}.")
+    if name in NAMES:
+        raise ValueError(
+            f"{name!r} is what web UIs call {NAMES[name].solver!r}; choose another name."
+        )
     if stages < 1:
         raise ValueError(f"stages must be at least 1, got {stages}.")
     if warmup < 0:

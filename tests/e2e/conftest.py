@@ -130,8 +130,13 @@ def open_form(new_page) -> Callable[..., Page]:
     return opened
 
 
+def button(page: Page, label: str):
+    """A button by its label, beside which its shortcut may stand."""
+    return page.get_by_role("button").filter(has=page.get_by_text(label, exact=True))
+
+
 def run_button(page: Page):
-    return page.get_by_role("button", name="Run", exact=True)
+    return button(page, "Run")
 
 
 def settle(page: Page) -> None:
@@ -145,7 +150,7 @@ def settle(page: Page) -> None:
 def type_prompt(page: Page, text: str) -> None:
     field = page.get_by_label("Prompt", exact=True)
     field.fill(text)
-    field.press("Control+Enter")
+    field.press("Tab")
     settle(page)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from tests.e2e.conftest import FLAGS, ROOT, SECONDS, settle, start_server
+from tests.e2e.conftest import FLAGS, ROOT, SECONDS, button, settle, start_server
 
 RUN = {
     "experiment": {"experiment.prompt": "a penguin in the snow", "experiment.seed": 2},
@@ -44,7 +44,7 @@ def take(page: Page, url: str, name: str) -> None:
     """Make a run on a page, wait for all that it shows, and save the page's upper part."""
     page.goto(f"{url}/{name}?{urlencode(RUN[name], doseq=True)}")
     settle(page)
-    page.get_by_role("button", name=START[name], exact=True).click()
+    button(page, START[name]).click()
     if name == "compare":
         page.get_by_role("heading", name="Measurements").wait_for(timeout=PATIENCE)
     elif name == "attention":

@@ -50,6 +50,9 @@ _CUT = """() => [...document.querySelectorAll(
   .filter((e) => e.clientWidth && e.scrollWidth > e.clientWidth + 1
     && getComputedStyle(e).overflowX !== 'visible')
   .map((e) => e.textContent.trim())"""
+_KEYS = """() => ['[data-testid=stElementContainer]:has([data-has-shortcut=true])',
+  ':is([class*="_form"], [data-testid=stForm]) :is(.stTextInput, .stNumberInput) input']
+  .map((what) => document.querySelectorAll(what).length)"""
 _WIDTH = """() => Math.max(document.documentElement.scrollWidth,
   document.querySelector('[data-testid=stMain]').scrollWidth)"""
 
@@ -65,6 +68,8 @@ class Face:
         own: What it found that is Streamlit's own, as keys of ``STREAMLITS_OWN``.
         phone_width: Pixels that the page takes at 420 wide.
         cut: Texts of buttons and labels that are cut off at 420 wide.
+        runs: How many buttons answer to Ctrl+Enter.
+        fields: How many fields of one line Enter would press them from.
     """
 
     name: str
@@ -73,6 +78,8 @@ class Face:
     own: set[tuple[str, str]] = field(default_factory=set)
     phone_width: int = 0
     cut: list[str] = field(default_factory=list)
+    runs: int = 0
+    fields: int = 0
 
 
 def survey(browser: Browser, url: str) -> Iterator[Face]:
@@ -94,6 +101,7 @@ def look(page: Page, name: str) -> Face:
     """Return what is seen of the page that is open; its width and theme are as before then."""
     face = Face(name)
     still(page)
+    face.runs, face.fields = page.evaluate(_KEYS)
     face.length = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     for theme, rules in THEMES.items():
         page.emulate_media(color_scheme=theme)

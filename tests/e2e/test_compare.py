@@ -6,7 +6,7 @@ import zipfile
 import pandas as pd
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import LONG, SECONDS, settle
+from tests.e2e.conftest import LONG, SECONDS, button, settle
 
 
 def open_compare(new_page, **choices: str | list[str]) -> Page:
@@ -19,7 +19,7 @@ def open_compare(new_page, **choices: str | list[str]) -> Page:
 
 
 def go_button(page: Page):
-    return page.get_by_role("button", name="Compare", exact=True)
+    return button(page, "Compare")
 
 
 def tile(page: Page, name: str):

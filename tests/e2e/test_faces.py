@@ -32,3 +32,9 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(faces):
 
 def test_no_page_is_longer_than_two_screens(faces):
     assert {face.name: face.length for face in faces if face.length > LONGEST} == {}
+
+
+def test_at_most_one_button_of_a_page_answers_to_the_shortcut(faces):
+    found = {face.name: (face.runs, face.fields > 0) for face in faces if face.runs}
+    pages = ("experiment", "compare", "models", "workbench", "ddim", "attention")
+    assert found == dict.fromkeys(pages, (1, True))

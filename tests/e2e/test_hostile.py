@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import SECONDS, run_button, settle, type_prompt, wait_done
+from tests.e2e.conftest import SECONDS, button, run_button, settle, type_prompt, wait_done
 
 SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
@@ -59,7 +59,7 @@ def test_a_broken_model_is_explained_and_the_old_one_serves_on(new_page, open_fo
     page.get_by_label("Hub id, folder or .safetensors file", exact=True).fill(
         str(tmp_path / "broken.safetensors")
     )
-    page.get_by_role("button", name="Load", exact=True).click()
+    button(page, "Load").click()
     expect(page.get_by_text("could not be loaded")).to_be_visible(timeout=SECONDS)
     healthy(page)
     form = open_form(steps=2, seed=33)

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import flow
-from tests.e2e.conftest import LONG, SECONDS, settle
+from tests.e2e.conftest import LONG, SECONDS, button, settle
 from tests.tracing import pipelines
 
 
@@ -14,7 +14,7 @@ def load(page, source):
     settle(page)
     field.fill(str(source))
     field.press("Tab")
-    page.get_by_role("button", name="Load", exact=True).click()
+    button(page, "Load").click()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def test_an_uploaded_picture_stays_in_the_link_beside_other_fields(new_page):
     page.get_by_text("Pictures, pipeline options").click()
     steps = page.get_by_label("Steps", exact=True)
     steps.fill("7")
-    steps.press("Enter")
+    steps.press("Tab")
     expect(page).to_have_url(re.compile("experiment.steps=7"))
     scene = png(Image.linear_gradient("L").resize((200, 100)).convert("RGB"))
     field = page.locator("input[type=file]").first

@@ -6,7 +6,7 @@ import signal
 from playwright.sync_api import expect
 
 from dashboard.shell.headers import HEADERS
-from tests.e2e.conftest import SECONDS, start_server
+from tests.e2e.conftest import SECONDS, run_button, start_server
 
 
 def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
@@ -15,7 +15,7 @@ def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
     page = context.new_page()
     process, url = start_server(runs, tmp_path / "first.log")
     page.goto(f"{url}/experiment?experiment.steps=900")
-    page.get_by_role("button", name="Run", exact=True).click(timeout=SECONDS)
+    run_button(page).click(timeout=SECONDS)
     expect(page.get_by_text(re.compile(r"Evaluation \d+ of 900"))).to_be_visible(timeout=SECONDS)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
@@ -29,7 +29,7 @@ def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
         expect(page.get_by_text("Interrupted: the server stopped")).to_be_visible(timeout=SECONDS)
         expect(page.get_by_role("button", name="Run again")).to_be_visible()
         page.goto(f"{url}/experiment?experiment.steps=2")
-        page.get_by_role("button", name="Run", exact=True).click(timeout=SECONDS)
+        run_button(page).click(timeout=SECONDS)
         page.get_by_role("tab", name="Files").click(timeout=SECONDS)
         with page.expect_download(timeout=SECONDS) as waiting:
             page.get_by_role("link", name="Download all (zip)").click(timeout=SECONDS)

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dashboard.shell.navigation import entries
-from tests.e2e.conftest import ROOT, SECONDS, settle, start_server
+from tests.e2e.conftest import ROOT, SECONDS, run_button, settle, start_server
 
 # What a clone has that no package is made of, and what is only there after work in it.
 TOP = {"tests", "docs", "benchmarks", "runs", "build", "dist", "node_modules"}
@@ -79,7 +79,7 @@ def test_the_installed_dashboard_starts_away_from_the_repository(wheel, browser,
         assert page.title() == "sdlab"
         assert "/media/" in page.locator("link[rel*=icon]").first.get_attribute("href")
         page.goto(f"{url}/experiment")
-        button = page.get_by_role("button", name="Run", exact=True)
+        button = run_button(page)
         expect(button).to_be_enabled(timeout=SECONDS)
         settle(page)
         titles = [entry.title for entry in entries().values()]

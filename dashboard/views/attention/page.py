@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dashboard.views.attention.recording import PAGE
 from dashboard.views.attention.subject import (
     SOURCES,
     Subject,
@@ -32,7 +33,8 @@ def attention_page() -> None:
     with left:
         of = choose_subject()
         if of == SOURCES[0]:
-            run_controls()
+            with st.container(key=f"{PAGE}_form"):
+                run_controls()
         else:
             subject = given_subject()
     with right:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import explained, opening, plain, say_ignored_negative, show_error
 from dashboard.shell.model_choice import say_model, say_swap
@@ -29,6 +30,7 @@ from dashboard.views.attention.recording import (
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged, png
 from dashboard.widgets.run_stage import facts_line
+from dashboard.widgets.solver_menu import GROUPS, offered
 from dashboard.widgets.source_picture import choose_picture, latest_runs, run_gallery
 from dashboard.worker.snapshots import ModelView
 from dashboard.worker.stored_runs import StoredRun
@@ -103,13 +105,14 @@ def run_controls() -> None:
         show_error("The list of solvers could not be made; the server's log says why.")
         return
     say_model(model.name)
-    experiment = _new_run(list(catalogue[catalogue["compatible"]]["name"]), model)
+    experiment = _new_run(offered(catalogue), model)
     pressed = st.button(  # not by on_click, whose arguments are those of the script before
         "Run and record",
         key=f"{PAGE}.go",
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
+        shortcut=RUN,
         disabled=experiment is None,
     )
     if pressed and experiment is not None:
@@ -200,7 +203,7 @@ def _new_run(solvers: list[str], model: ModelView) -> Experiment | None:
     )
     left, right = st.columns(2)
     default = solvers.index("ddim") if "ddim" in solvers else 0
-    solver = bound(left).selectbox("Solver", solvers, default, key=f"{PAGE}.solver")
+    solver = bound(left).selectbox("Solver", solvers, default, key=f"{PAGE}.solver", help=GROUPS)
     steps = bound(right).number_input("Steps", 1, 1000, 25, key=f"{PAGE}.steps")
     cfg = bound(left).number_input("CFG", 0.0, 20.0, 4.0, 0.5, key=f"{PAGE}.cfg")
     seed = bound(right).number_input("Seed", 0, 2**32 - 1, 7, key=f"{PAGE}.seed")

@@ -158,9 +158,10 @@ def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
         accept_new_options=True,
         max_selections=MOST,
         wrap=True,
-        help="A solver or scheduler, alone (then it follows the curve for all) or + curve of its "
-        "own. You may also type one: `heun {option=value} + karras [rho=5]`, with a name of "
-        "yours before it if you like: `mine: heun + karras`.",
+        help="First what A1111, ComfyUI and Civitai call them, the curve included; then solvers "
+        "and schedulers, alone (then they follow the curve for all) or + curve of their own. You "
+        "may also type one: `heun {option=value} + karras [rho=5]`, with a name of yours before "
+        "it if you like: `mine: heun + karras`.",
     )
     return list(dict.fromkeys(texts))
 

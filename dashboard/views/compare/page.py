@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.shell.address import given, keep
+from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import opening, plain, show_error
 from dashboard.shell.model_choice import say_model, say_swap
@@ -66,7 +67,7 @@ def compare_page(page: str) -> None:
         with stage:  # before the form, whose forecast takes a moment
             _show(page, shown)
     if form.open:  # a finished page opens sooner without two dozen controls that nobody sees
-        with form:
+        with form, st.container(key=f"{page}_form"):
             draft = _form(page, catalogue)
     if not shown:
         with stage:
@@ -213,7 +214,8 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
             key=f"{page}.go",
             type="primary",
             icon=":material/compare:",
-            width=185,
+            width=225,
+            shortcut=RUN,
             disabled=not ready,
         )
         words = st.container(width="stretch")

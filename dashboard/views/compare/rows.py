@@ -3,6 +3,7 @@
 heun
 heun {option=value} + karras [rho=5]
 my name: dpmpp_2m + exponential
+DPM++ 2M Karras
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any
 
 from dashboard.widgets.sampler_rows import Row, parse_row, styles, write_row
 from sdlab.comparing.entrant import Entrant
+from sdlab.sampler_names import NAMES
 
 FIRST = ("ddim", "heun", "dpmpp_2m", "unipc")
 """The form's samplers at first: all follow the form's curve and draw no noise, which is fair."""
@@ -27,6 +29,8 @@ def entrant_of(text: str) -> Entrant:
     Raises:
         ValueError: If the text has another form, or the solver is not known.
     """
+    if text.strip() in NAMES:
+        return Entrant(text.strip())
     found = _NAMED.fullmatch(text.strip())
     assert found is not None  # the second group takes anything
     row = parse_row(found["row"])
@@ -44,6 +48,8 @@ def entrant_of(text: str) -> Entrant:
 
 def text_of(entrant: Entrant) -> str:
     """Return the text of an entrant; ``entrant_of`` of it gives the entrant again."""
+    if entrant.label in NAMES and Entrant(entrant.label) == entrant:
+        return entrant.label
     eta = {} if entrant.eta is None else {"eta": entrant.eta}
     options = _written({**eta, **dict(entrant.solver_options)})
     text = write_row(entrant.solver, options, entrant.curve, _written(dict(entrant.curve_options)))

@@ -1,5 +1,7 @@
 """The DDIM page as a whole: one section at a time."""
 
+import streamlit as st
+
 from dashboard.shell.messages import explained
 from dashboard.views.ddim import edit, equations, eta, there_and_back, walk
 from dashboard.widgets.latent_source import model_in_hand
@@ -18,5 +20,5 @@ def ddim_page(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
     model = model_in_hand()
     chosen = choose_section(page, SECTIONS)
-    with explained():
+    with st.container(key=f"{page}_form"), explained():
         SECTIONS[chosen](page, model)

@@ -156,6 +156,7 @@ def _comparison(page: str, source: Source, settings: "DdimSettings") -> None:
             steps=chosen[0],
             guidances=chosen[1],
         ),  # fmt: skip
+        kind="secondary",
     )
     if table is None:
         total = sum(

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, show_error
 from dashboard.shell.model_choice import say_swap
@@ -46,6 +47,7 @@ def run_form(page: str) -> None:
             type="primary",
             icon=":material/play_arrow:",
             width="stretch",
+            shortcut=RUN,
             disabled=experiment is None,
         )
         if pressed and experiment is not None:

@@ -9,6 +9,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.widgets.experiment_controls import OWN_CURVE
 from dashboard.widgets.run_states import evaluations_of
+from dashboard.widgets.solver_menu import GROUPS, meaning, offered
 from dashboard.widgets.task_panel import readable_seconds
 from sdlab.experiment.axis import EXAMPLES, axis_fields
 from sdlab.experiment.grid import Grid
@@ -100,11 +101,12 @@ def _values(side: str, key: str, field: str, catalogue: pd.DataFrame) -> Any:
     label = f"{side}: values"
     fits = catalogue[catalogue["compatible"]].set_index("name", drop=False)
     if field == "solver":
-        names = list(fits.sort_values("origin", ascending=False, kind="stable")["name"])
+        names = offered(catalogue)
         first = [name for name in ("ddim", "heun") if name in names]
-        return tuple(bound().multiselect(label, names, first, key=key))
+        return tuple(bound().multiselect(label, names, first, key=key, help=GROUPS))
     if field == "curve":
-        solver = st.session_state.get("experiment.solver", "ddim")  # the form's, drawn above
+        form = st.session_state.get("experiment.solver", "ddim")  # drawn above
+        solver = meaning(form).solver
         curves = [OWN_CURVE, *(c for c in fits.loc[solver]["curves"] if c not in OWN)]
         chosen = bound().multiselect(label, curves, curves[:2], key=key)
         return tuple(None if curve == OWN_CURVE else curve for curve in chosen)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.views.models.listing import load
@@ -133,7 +134,9 @@ def load_form() -> None:
                 "size.",
             )
             offload, tiled = _for_little_memory()
-        asked = st.form_submit_button("Load", icon=":material/download:", type="primary")
+        asked = st.form_submit_button(
+            "Load", icon=":material/download:", type="primary", shortcut=RUN
+        )
     if asked and not (source or "").strip():
         st.warning("Name a hub id, a folder or a file first.", icon=":material/edit:")
     elif asked:

@@ -131,7 +131,8 @@ def _who(page: str, catalogue: pd.DataFrame, flow: bool) -> tuple[list[str], int
         accept_new_options=True,
         max_selections=MOST_ROWS,
         wrap=True,
-        help="A solver or scheduler, alone or + curve. You may also type one: "
+        help="First what A1111, ComfyUI and Civitai call them; then solvers and schedulers, alone "
+        "or + curve. You may also type one: "
         "`heun {option=value} + karras [rho=5]`.",
     )
     steps = bound(right).number_input("Steps", 1, 1000, 20, key=f"{page}.steps")

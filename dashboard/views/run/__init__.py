@@ -1,1 +1,1 @@
-"""The Run page: one run, from its first noise to its picture, charts, tables and files."""
+"""The page One run: from its first noise to its picture, charts, tables and files."""

@@ -1,4 +1,4 @@
-"""The Run page: charts, tables and files below the picture; without a run, a field for its id."""
+"""The page One run: charts, tables and files below the picture; without a run, a field for one."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def _later() -> None:
 
 
 def ask_for_run() -> None:
-    """Draw what the Run page shows without an id: a field for one and a link to the list."""
+    """Draw what the page shows without an id: a field for one and a link to the list."""
     st.info("Name a run by its id, or choose one from the list.", icon=":material/frame_inspect:")
     given = st.text_input("Run id", key="run.id", placeholder="16 digits of 0-9 and a-f")
     if given:

@@ -12,6 +12,7 @@ from dashboard.shell.messages import plain, sentence
 from dashboard.views.solver_bench.data import problems
 from dashboard.widgets.experiment_controls import SAVED
 from dashboard.widgets.sampler_rows import Row, parse_row
+from sdlab.sampler_names import NAMES
 
 OWN_CURVE = "as trained"
 FIRST = ("euler", "heun", "dpm_2", "dpmpp_2m", "unipc", "DDIMScheduler")
@@ -19,7 +20,7 @@ MOST = 60
 PATHS = {"vp": "Diffusion", "flow": "Flow matching"}
 STEPS = (4, 8, 16, 32, 64, 128, 256, 512)
 _MORE = {
-    "pictures": ": every particle ends on one of them, so the error counts those that a solver "
+    "pictures": "Every particle ends on one of them, so the error counts those that a solver "
     "leads to another picture than the true path does.",
 }
 _COSTS = {"evaluations": "nfe", "steps": "num_steps"}
@@ -85,12 +86,13 @@ def bench_controls(page: str, catalogue: pd.DataFrame, path: str) -> BenchSettin
     _preset_buttons(page, catalogue, all_names)
     texts = bound().multiselect(
         "Solvers and schedulers",
-        all_names,
+        [*all_names, *(name for name, found in NAMES.items() if found.solver in all_names)],
         [name for name in FIRST if name in all_names],
         key=f"{page}.solvers",
         accept_new_options=True,
         max_selections=MOST,
-        help="sdlab's solvers and plug-ins by short name, diffusers' schedulers by class. You can "
+        help="sdlab's solvers and plug-ins by short name, diffusers' schedulers by class, and what "
+        "A1111, ComfyUI and Civitai call them, the curve included. You can "
         "also type one with options and a curve: `ddim {eta=1} + karras [rho=5]`.",
     )
     left, middle, right = st.columns([2, 1, 2], gap="medium")
@@ -182,7 +184,7 @@ def _problem(page: str, place: st.delta_generator.DeltaGenerator) -> str:
         key=f"{page}.problem",
         help="Data whose exact denoiser is known; it replaces the network.",
     )
-    place.caption(titles[chosen] + _MORE.get(chosen, "."))
+    place.caption(f"{titles[chosen]}.", help=_MORE.get(chosen))
     return chosen
 
 

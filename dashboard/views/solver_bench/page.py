@@ -12,6 +12,7 @@ from dashboard.views.solver_bench import data
 from dashboard.views.solver_bench.controls import BenchSettings, bench_controls, path_choice
 from dashboard.widgets.downloads import csv_button
 
+NAMED = 3
 _PATH_STEPS = (4, 6, 8, 10, 12, 16, 20, 25, 32, 50, 64)
 
 
@@ -63,11 +64,11 @@ def _measured(settings: BenchSettings) -> pd.DataFrame:
 
 def _spoken(settings: BenchSettings) -> None:
     if settings.apart:
+        names, many = ", ".join(settings.apart), len(settings.apart) > NAMED
+        who = f"{len(settings.apart)} of these" if many else names
         goes = "uses its" if len(settings.apart) == 1 else "use their"
-        st.caption(
-            f"{', '.join(settings.apart)} cannot follow {settings.curve} and {goes} own spacing, "
-            "which the tables show."
-        )
+        said = f"{who} cannot follow {settings.curve} and {goes} own spacing."
+        st.caption(said, help=f"The tables show it. {names if many else ''}")
 
 
 def _convergence(errors: pd.DataFrame, settings: BenchSettings) -> None:
@@ -83,15 +84,17 @@ def _convergence(errors: pd.DataFrame, settings: BenchSettings) -> None:
     exact = int((drawn["error"] <= charts.NOTHING).sum())
     weak = (drawn["measure"] == "weak").any()
     st.caption(
-        "Hover to bring one line forward; click names in the legend (with Shift, several) to see "
-        "only those. Dashed grey lines show the slopes of orders 1, 2 and 3."
+        "Dashed grey: the slopes of orders 1, 2 and 3."
+        + (" Diamonds are weak errors: do not compare them with dots." if weak else ""),
+        help="Hover to bring one line forward; click names in the legend (with Shift, several) to "
+        "see only those."
         + (
-            " Diamonds are weak errors: a stochastic solver is judged by the mean and covariance "
-            "of its samples, not particle by particle, so do not compare diamonds with dots."
+            " Weak: a stochastic solver is judged by the mean and covariance of its samples, not "
+            "particle by particle."
             if weak
             else ""
         )
-        + (f" Left out: {exact} results that are exact up to rounding." if exact else "")
+        + (f" Left out: {exact} results that are exact up to rounding." if exact else ""),
     )
 
 
@@ -154,12 +157,12 @@ def _orders(page: str, errors: pd.DataFrame, settings: BenchSettings) -> None:
             "note": column.TextColumn("Why not"),
         },
     )
+    cleaner = "" if settings.end == "sigma_min" else " Leave out the last jump for cleaner ones."
     st.caption(
-        "A straight line through the points on log axes: only those more than ten times above the "
-        "floor, from the finest upwards as long as the slope stays the same. With few points the "
-        "interval is wide, and where it is wider than half an order on either side none is "
-        "claimed."
-        + ("" if settings.end == "sigma_min" else " Leave out the last jump for cleaner orders.")
+        f"The slope of error against steps on log axes.{cleaner}",
+        help="A straight line through the points: only those more than ten times above the floor, "
+        "from the finest upwards as long as the slope stays the same. With few points the interval "
+        "is wide, and where it is wider than half an order on either side none is claimed.",
     )
     _csv(page, table, "orders")
 
@@ -231,7 +234,7 @@ def _paths(page: str, settings: BenchSettings) -> None:
     at = f"t {sigma / (1 + sigma) if sigma < math.inf else 1:.4g}" if flow else f"sigma {sigma:.4g}"
     scale = "x_t itself is drawn" if flow else "Everything is divided by sqrt(1 + sigma²)"
     st.caption(
-        f"At {at}. The cloud is the true density of data with that much noise; grey "
-        f"rings are where each particle should be, dots where the solver took it. {scale}, as the "
-        "network would see it."
+        f"At {at}. Dots are where the solver took each particle, grey rings where it should be.",
+        help="The cloud is the true density of data with that much noise. "
+        f"{scale}, as the network would see it.",
     )

@@ -20,6 +20,15 @@ _COMPUTED = (
     "The weights are computed from the encoder's queries and keys in float32; its result is not "
     "changed."
 )
+_SEEN = {
+    True: "Each row: how much a position looks at itself and at those before it.",
+    False: "Each row: how much a position looks at every other.",
+}
+_EQUATION = {
+    True: r"\mathrm{softmax}_j\left(q_i \cdot k_j / \sqrt{d}\right), \quad j \le i",
+    False: r"\mathrm{softmax}_j\left(q_i \cdot k_j + b_{i - j}\right)",
+}
+"""The weight with which position i looks at j; T5 does not divide by the root of the size."""
 _ABOUT = {
     True: "Each position looks at itself and at the positions before it, with weights that sum to "
     "1 along a row. The upper triangle is empty: the **causal mask** hides the future. ",
@@ -39,13 +48,22 @@ _PADS = {
 }
 
 
+_ABOUT_START = (
+    "The start token means nothing; a head attends to it where no word matters (Xiao et al. 2024, "
+    "arXiv 2309.17453)."
+)
+
+
 @st.fragment
 def attention_section(reader: Reader, prompt: str) -> None:
     """Draw the self-attention; choosing another layer or head redraws only this."""
     with explained():
         encoding = encoded(reader, prompt)
         pads = _PADS[encoding.causal, bool(encoding.masks_pads)]
-        st.markdown(f"{_ABOUT[encoding.causal]}{_COMPUTED} {pads}")
+        st.caption(_SEEN[encoding.causal])
+        with st.expander("Why, and what the masks hide", icon=":material/help:"):
+            st.latex(_EQUATION[encoding.causal])
+            st.markdown(f"{_ABOUT[encoding.causal]}{_COMPUTED} {pads}")
         layer, head, every = _choices(encoding)
         left, right = st.columns([3, 2], gap="large")
         with left:
@@ -90,7 +108,8 @@ def _map(encoding: "Encoding", layer: int, head: int | str, every: bool) -> None
     )
     st.altair_chart(chart, width="stretch", alt=f"Self-attention map of layer {layer}, {which}")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(_said(encoding, layer, head), width="stretch")
+        about = _ABOUT_START if encoding.causal else None
+        st.caption(_said(encoding, layer, head), width="stretch", help=about)
         csv_of(attention_table(encoding, layer, head), f"attention_layer{layer}_{head}")
 
 
@@ -106,11 +125,7 @@ def _said(encoding: "Encoding", layer: int, head: int | str) -> str:
             f"token and {max(0.0, 1 - own - end):.0%} to the pads."
         )
     start = shares["word", "start"]
-    return (
-        f"Here the words give {start:.0%} of their attention to the start token and "
-        f"{1 - start:.0%} to words up to themselves. The start token means nothing; a head attends "
-        "to it where no word matters (Xiao et al. 2024, arXiv 2309.17453)."
-    )
+    return f"The words give the start token {start:.0%} and words up to themselves {1 - start:.0%}."
 
 
 def _shares(encoding: "Encoding", layer: int, head: int | str) -> "pd.DataFrame":

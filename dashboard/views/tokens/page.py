@@ -27,29 +27,34 @@ _PLACES = {
     "text_encoder_3": "the third",
     "text_encoder_4": "the fourth",
 }
-_LEGEND = (
-    "A box is a word; a dashed line in it separates two of its pieces; below each piece is its id. "
-    "Bytes in hex are part of one letter."
+_LEGEND = "A box is a word, with its pieces and their ids."
+_UNSEEN = "Wavy: the model never saw them in training."
+_DIFFERS = "Red bar: the other prompt holds another token there."
+_HOW_TO_READ = (
+    "A dashed line in a box separates two pieces of its word; below each piece is its id. Bytes in "
+    "hex are part of one letter."
 )
-_UNSEEN = "Words with a wavy line: the embedded model never saw them in training."
-_DIFFERS = "Pieces under a red bar: the other prompt holds another token at that position."
-_ABOUT_IDS = (
-    "One number a position, {count} of them: this is all that the text encoder reads. "
-    "Hover a cell for its piece."
-)
+_ABOUT_IDS = "This is all that the text encoder reads. Hover a cell for its piece."
 VECTORS, ATTENTION = "The vector of each position", "How the positions look at each other"
 ALWAYS = ("CLIP",)
 """Tokenizers that fill up every prompt to the same number of positions."""
 SHOWN = 77
 _ABOUT_MASK = {
-    False: "1 on start, words and end, 0 on pads. The tokenizer makes it, but this model's "
-    "pipeline does not use it: the pads take part like any other token, and their vectors guide "
-    "the picture too (Toker et al. 2025, arXiv 2501.06751).",
-    True: "1 on start, words and end, 0 on pads. This model's pipeline passes it to the encoder, "
-    "which then never looks at the pads.",
-    None: "1 on all but the pads, as the tokenizer makes it. Whether this model's pipeline uses it "
-    "could not be seen.",
+    False: (
+        "0 on pads; not used by this model's pipeline.",
+        "1 on start, words and end. The tokenizer makes it, but the pads take part like any other "
+        "token, and their vectors guide the picture too (Toker et al. 2025, arXiv 2501.06751).",
+    ),
+    True: (
+        "0 on pads, which the encoder then never looks at.",
+        "1 on start, words and end. This model's pipeline passes it to the encoder.",
+    ),
+    None: (
+        "0 on pads, as the tokenizer makes it.",
+        "Whether this model's pipeline uses it could not be seen.",
+    ),
 }
+"""What the mask is, and why, by whether the pads are masked."""
 _UNREAD = (
     "The vectors of this text encoder are not read here: it is a language model of another kind "
     "than CLIP's and T5's. Its tokens above are what this model's pipeline gives it."
@@ -127,7 +132,7 @@ def _pieces(encoding: "Tokenized", second: "Tokenized | None", model: ModelView)
         with place:
             unseen |= _one_prompt(one, differs, model)
     captions = [_LEGEND, _UNSEEN if unseen else "", _DIFFERS if differs else ""]
-    st.caption(" ".join(filter(None, captions)))
+    st.caption(" ".join(filter(None, captions)), help=_HOW_TO_READ)
     if second is not None:
         st.markdown(_compared(encoding, second, differs))
 
@@ -205,17 +210,18 @@ def _tensors(encoding: "Tokenized", model: ModelView, reader: Reader) -> None:
     table, count = encoding.tokens, len(encoding.ids)
     first = max(SHOWN, encoding.end + 1)
     cells = table[table["position"] < first]
-    rest = f" Shown are the first {first}; the rest are pads." if count > first else ""
+    rest = f"; shown are the first {first}, the rest are pads" if count > first else ""
     always = f"always {count}" if reader.name in ALWAYS else str(count)
     ids, mask = st.columns(2, gap="medium")
     with ids:
         st.markdown(f"**Token ids**, int64 [1, {count}]")
         st.html(grid_html(cells, "id", "Token ids by position, eleven a row"))
-        st.caption(_ABOUT_IDS.format(count=always) + rest)
+        st.caption(f"One number a position, {always}{rest}.", help=_ABOUT_IDS)
     with mask:
         st.markdown(f"**Attention mask**, int64 [1, {count}]")
         st.html(grid_html(cells, "mask", "Attention mask by position, eleven a row"))
-        st.caption(_ABOUT_MASK[encoding.masks_pads])
+        seen, why = _ABOUT_MASK[encoding.masks_pads]
+        st.caption(seen, help=why)
     every, unique = st.tabs(["By position", "Unique tokens"])
     with every:
         shown = table.assign(unseen=unseen(table)) if model.name == EMBEDDED else table

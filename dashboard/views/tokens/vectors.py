@@ -9,10 +9,16 @@ from dashboard.views.tokens.tables import csv_of
 
 LONGEST = 98  # positions of a triangle: a chart takes 5,000 cells
 SPACES = {"contextual": "contextual embedding", "token": "token embedding"}
+_SEEN = "Two vectors a position: its row of a table (token), and what the encoder makes of it."
 _ROW = (
     "A **token embedding** is a row of a table: the same for a word at any position. The "
     "**contextual embedding** is the encoder's output, one vector a position; "
 )
+_EQUATION = {
+    True: r"h_i = \mathrm{encoder}(e_1 + p_1, \dots, e_i + p_i)",
+    False: r"h_i = \mathrm{encoder}(e_1, \dots, e_n)",
+}
+"""The contextual embedding h of position i: e are token embeddings, p those of the places."""
 _ALL = "the network is given all {count} of them. "
 _POOLED = (
     "this model's network is given none of these {count}, only **one vector of the whole prompt**, "
@@ -26,10 +32,10 @@ _DIRECTION = {
     "no start token and no vector of the whole prompt; where a word stands it learns in the "
     "attention alone.",
 }
+_NEAREST = "By cosine with the rows of the token table."
 _ABOUT_NEAREST = (
-    "By cosine with the rows of the token embedding table, the only vectors that every vocabulary "
-    "entry has. The encoder was never trained to return to these rows, so expect low cosines for "
-    "contextual embeddings."
+    "These are the only vectors that every vocabulary entry has. The encoder was never trained to "
+    "return to them, so expect low cosines for contextual embeddings."
 )
 
 
@@ -56,7 +62,10 @@ def _about(reader: Reader, prompt: str) -> None:
     encoding = encoded(reader, prompt)
     use = _POOLED if encoding.pooled else _ALL
     count = len(encoding.ids)
-    st.markdown(f"{_ROW}{use.format(count=count)}{_DIRECTION[encoding.causal]}")
+    st.caption(_SEEN)
+    with st.expander("Why two, and what they have seen", icon=":material/help:"):
+        st.latex(_EQUATION[encoding.causal])
+        st.markdown(f"{_ROW}{use.format(count=count)}{_DIRECTION[encoding.causal]}")
 
 
 def _norms(reader: Reader, prompt: str, other: str) -> None:
@@ -75,7 +84,10 @@ def _norms(reader: Reader, prompt: str, other: str) -> None:
         ):
             st.altair_chart(chart, width="stretch", alt=alt)
     equal = int(against["same_so_far"].sum())
-    st.caption(_compared(equal, len(against), name, encoding.causal))
+    pads = "The pads differ too: each has seen the words before it."
+    same = equal == len(against) or not encoding.causal
+    said = _compared(equal, len(against), name, encoding.causal)
+    st.caption(said, help=None if same else pads)
     with st.container(horizontal=True):
         csv_of(table, "norms", "Norms (CSV)")
         csv_of(against, "difference", "Difference (CSV)")
@@ -87,10 +99,7 @@ def _compared(equal: int, count: int, name: str, causal: bool) -> str:
     if not causal:
         return f"Compared with {name}: any position may differ, since each has seen all words."
     which = "position 0 is" if equal == 1 else f"positions 0 to {equal - 1} are"
-    return (
-        f"Compared with {name}: {which} equal by causality, whatever follows. The pads differ too: "
-        "each has seen the words before it."
-    )
+    return f"Compared with {name}: {which} equal by causality, whatever follows."
 
 
 def _cosines(reader: Reader, prompt: str) -> None:
@@ -142,7 +151,7 @@ def _nearest(reader: Reader, prompt: str) -> None:
         alt=f"Vocabulary entries nearest to position {position}",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(_ABOUT_NEAREST, width="stretch")
+        st.caption(_NEAREST, width="stretch", help=_ABOUT_NEAREST)
         csv_of(table, "nearest")
 
 

@@ -26,11 +26,13 @@ from dashboard.views.workbench.draft import (
     table_text,
 )
 from dashboard.widgets.experiment_controls import SAVED
+from dashboard.widgets.solver_menu import known_names, meaning
 from dashboard.widgets.typed import parse_seed
 from sdlab.noise import custom
 from sdlab.noise.curves import describe, make, names
 from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 from sdlab.runs.curves import curve_names, load_curve
+from sdlab.sampler_names import NAMES
 
 PAGE = "workbench"
 _NAMES = """
@@ -144,17 +146,19 @@ def trial_controls(catalogue: pd.DataFrame) -> CurveTrial:
         ValueError: If the seed is no whole number.
     """
     own = list(catalogue[catalogue["origin"] == "sdlab"]["name"])
+    known = [name for name in known_names(catalogue) if not NAMES[name].settled]
     solver = bound().selectbox(
         "Solver",
-        own,
+        [*own, *known],
         own.index("dpmpp_2m"),
         key=f"{PAGE}.solver",
-        help="Follows both curves. sdlab's solvers follow any curve.",
+        help="Follows both curves. sdlab's solvers follow any curve; below them what A1111, "
+        "ComfyUI and Civitai call them.",
     )
     prompt = bound().text_input("Prompt", "a parrot on a beach", key=f"{PAGE}.prompt")
     seed = bound().text_input("Seed", "7", key=f"{PAGE}.seed")
     say_model(lab().status().at_hand)
-    return CurveTrial(solver, prompt or "", parse_seed(seed or ""))
+    return CurveTrial(meaning(solver).solver, prompt or "", parse_seed(seed or ""))
 
 
 def _steps(schedule: NoiseSchedule) -> int:

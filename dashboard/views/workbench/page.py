@@ -43,7 +43,7 @@ def workbench() -> None:
     assert catalogue is not None  # it comes with the model
     schedule = schedule_of(config)
     left, right = st.columns([3, 7], gap="large")
-    with left, explained():
+    with left, st.container(key=f"{PAGE}_form"), explained():
         saved_controls(schedule)
         draft = draft_controls(schedule)
         steps = draft.num_steps if draft else int(st.session_state.get(f"{PAGE}.steps", 20))

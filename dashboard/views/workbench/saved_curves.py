@@ -11,6 +11,7 @@ from dashboard.shell.navigation import page_path
 from dashboard.views.workbench.controls import PAGE
 from dashboard.views.workbench.draft import Draft, as_settings
 from dashboard.widgets.downloads import file_button
+from dashboard.widgets.solver_menu import meaning
 from sdlab.errors import SdlabError
 from sdlab.noise.curves import make
 from sdlab.noise.diffusers_config import SchedulerConfig, read_scheduler_config
@@ -90,7 +91,7 @@ def _use(draft: Draft) -> None:
         label="Use it in an experiment",
         icon=":material/science:",
         query_params={
-            "experiment.solver": st.session_state[f"{PAGE}.solver"],
+            "experiment.solver": meaning(st.session_state[f"{PAGE}.solver"]).solver,
             "experiment.curve": draft.curve,
             "experiment.curve_options": f"{draft.curve}={typed}",
             "experiment.steps": str(draft.num_steps),

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
+from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import page_path
@@ -57,6 +58,7 @@ def show_pictures(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
             key=f"{PAGE}.go",
             type="primary",
             icon=":material/play_arrow:",
+            shortcut=RUN,
             help="Same prompt, seed, solver and steps; only the curve differs.",
         )
         if pressed:

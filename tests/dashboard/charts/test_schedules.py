@@ -140,6 +140,8 @@ def test_training_schedules_fall_to_the_picture():
         ("e + points [points=[[0, 14], [1, 0.03]]]", "e", "points", {},
          {"points": ((0, 14), (1, 0.03))}),
         ('e + formula [formula="max(1, 2)*u"]', "e", "formula", {}, {"formula": "max(1, 2)*u"}),
+        (" DPM++ 2M Karras", "dpmpp_2m", "karras", {}, {}),
+        ("UniPC", "unipc", None, {"order": 3, "variant": "bh1"}, {}),
     ],
 )  # fmt: skip
 def test_rows_are_read(text, name, curve, options, curve_options):

@@ -31,7 +31,8 @@ from tests.dashboard.compare_tables import comparison_tables
 
 @pytest.mark.parametrize(
     "text",
-    ["heun", "heun + karras [rho=5]", "ddim {eta=0.5}", "mine: euler + exponential", "A+B: heun"],
+    ["heun", "heun + karras [rho=5]", "ddim {eta=0.5}", "mine: euler + exponential", "A+B: heun"]
+    + ["DPM++ 2M Karras", "Euler a", "UniPC"],
 )
 def test_a_text_and_its_entrant_are_one(text):
     entrant = entrant_of(text)

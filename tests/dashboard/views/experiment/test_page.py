@@ -5,6 +5,7 @@ import pytest
 import sdlab
 from dashboard.shell.lab import lab
 from sdlab.runs.run_folder import open_run
+from sdlab.sampler_names import NAMES
 from tests.dashboard.conftest import run_until
 from tests.dashboard.forms import FORM, errors, open_tab, start, titles
 
@@ -76,11 +77,28 @@ def test_eta_stands_at_the_solvers_own_and_can_be_zero(quick, runs_folder):
 def test_every_scheduler_can_be_chosen(quick):
     table = sdlab.schedulers()
     names = quick.selectbox(key="experiment.solver").options
-    assert set(names) == set(table.loc[table["compatible"], "name"])
-    for name in names:
+    assert set(names) == {*table.loc[table["compatible"], "name"], *NAMES}
+    for name in [name for name in names if name not in NAMES]:
         quick.selectbox(key="experiment.solver").set_value(name).run()
         assert not quick.exception and not quick.error, name
         assert quick.selectbox(key="experiment.solver").value == name
+
+
+@pytest.mark.parametrize(
+    ("name", "solver", "curve", "settled"),
+    [
+        ("DPM++ 2M Karras", "dpmpp_2m", "karras", True),
+        ("Euler a", "euler_ancestral", "linspace", False),
+    ],
+)
+def test_a_web_uis_name_sets_solver_and_curve(quick, name, solver, curve, settled):
+    quick.selectbox(key="experiment.solver").set_value(name).run()
+    (field,) = [box for box in quick.selectbox if box.label == "Sigma curve"]
+    assert (field.value, field.disabled) == (curve, settled)
+    assert any(f"Here: {solver} over {curve}." == c.value for c in quick.caption)
+    at = start(quick)
+    made = open_run(lab().runs / "".join(at.query_params["run"])).experiment
+    assert (made.solver, made.curve, made.solver_options) == (solver, curve, ())
 
 
 def test_the_dice_give_another_seed(quick):

@@ -14,14 +14,14 @@ from tests.dashboard.forms import titles
 def test_run_page_by_link(open_page, quick, name):
     run = lab().submit(Experiment(prompt="a sun", seed=3, num_steps=2))
     at = run_until(open_page("run", **{name: run, "run.tab": "Tables"}), lambda a: a.header)
-    assert titles(at) == ["Run"] and not at.exception
+    assert titles(at) == ["One run"] and not at.exception
     assert len(at.dataframe) == 4
 
 
 @pytest.mark.parametrize("given", ["0" * 16, "../../etc", "x", "'; drop", "0123456789ABCDEF"])
 def test_run_page_with_an_unknown_id(open_page, given):
     at = open_page("run", id=given)
-    assert titles(at) == ["Run"] and not at.exception
+    assert titles(at) == ["One run"] and not at.exception
     assert "is stored here" in at.info[0].value
 
 

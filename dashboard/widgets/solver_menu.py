@@ -1,0 +1,44 @@
+"""What a choice of solvers offers: sdlab's, web UIs' names for them, diffusers' classes."""
+
+import pandas as pd
+
+from sdlab.sampler_names import NAMES, Everyday
+
+GROUPS = (
+    "First sdlab's solvers by short name; then what A1111, ComfyUI and Civitai call them, the "
+    "curve included; then diffusers' schedulers by class."
+)
+
+
+def offered(catalogue: pd.DataFrame) -> list[str]:
+    """Return the names of a menu in their groups.
+
+    Args:
+        catalogue: The table of ``sdlab.schedulers``; what is not compatible is left out.
+    """
+    fits = catalogue[catalogue["compatible"]]
+    own = fits["origin"] == "sdlab"
+    return [*fits.loc[own, "name"], *known_names(catalogue), *fits.loc[~own, "name"]]
+
+
+def known_names(catalogue: pd.DataFrame) -> list[str]:
+    """Return the web UIs' names whose solver and curve a model can follow, in their order."""
+    fits = catalogue[catalogue["compatible"]]
+    curves = dict(zip(fits["name"], fits["curves"], strict=True))
+    return [
+        name
+        for name, found in NAMES.items()
+        if found.solver in curves and (found.curve is None or found.curve in curves[found.solver])
+    ]
+
+
+def meaning(name: str) -> Everyday:
+    """Return what a name of the menu means: a solver, and a curve if the name has one."""
+    return NAMES.get(name, Everyday(name, None))
+
+
+def in_words(meant: Everyday) -> str:
+    """Return what a web UI's name means, in words."""
+    options = ", ".join(f"{key} {value}" for key, value in meant.options.items())
+    curve = f" over {meant.curve}" if meant.curve else ""
+    return meant.solver + (f" ({options})" if options else "") + curve
