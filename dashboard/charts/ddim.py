@@ -9,7 +9,11 @@ import pandas as pd
 
 from dashboard.charts.base import HEIGHT, edged, layered, legend, require, told_tooltip
 
-MEASURES = {"eta_std": "std, VE", "eta_std_vp": "std, VP"}
+MEASURES = {
+    "eta_std_vp": "std, VP",
+    "eta_std_flow": "std of x_t, flow matching",
+    "eta_std": "std, VE",
+}
 LOSSES = {
     "rmse": ("relative RMSE of the latents", "relative RMSE (log scale)"),
     "psnr": ("PSNR of the pictures", "PSNR (dB)"),
@@ -17,12 +21,22 @@ LOSSES = {
 }
 
 
+def measures(table: pd.DataFrame) -> list[str]:
+    """Return the columns that say how much noise is injected, the model's own coordinates first."""
+    return [name for name in MEASURES if name in table]
+
+
 def injected(table: pd.DataFrame, measure: str = "eta_std_vp") -> alt.LayerChart:
-    """Return the standard deviation of the injected noise at each step, a line for each eta."""
+    """Return the standard deviation of the injected noise at each step, a line for each eta.
+
+    Args:
+        table: As ``sdlab.ddim.eta.injected`` makes it.
+        measure: Which of its columns, see ``measures``.
+    """
     if measure not in MEASURES:
         raise ValueError(f"measure must be one of {', '.join(MEASURES)}, got {measure!r}.")
     frame = edged(
-        require(table, ("eta", "step", "sigma", "sigma_next", "share", *MEASURES), "injected noise")
+        require(table, ("eta", "step", "sigma", "sigma_next", "share", measure), "injected noise")
     )
     base = alt.Chart(frame).encode(
         x=alt.X(

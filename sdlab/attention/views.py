@@ -213,7 +213,8 @@ def self_map(
 ) -> "np.ndarray":
     """Return where a place of the picture looks (self-attention), float32 [h, w].
 
-    At the layer's own size it sums to 1.
+    At the layer's own size it sums to 1; in a joint transformer, where a place looks at words too,
+    to what the words leave.
 
     Args:
         maps: The picture's maps, with self-attention.

@@ -7,7 +7,8 @@ noise of standard deviation
 
 in the paper's VP coordinates eta_std sqrt(alpha_bar'). Eta 0 injects none: the picture is a
 function of the start noise. Eta 1 is DDPM's posterior. With flow matching the same holds with
-sigma = t / (1 - t); the step from t = 1, where sigma is infinite, injects none.
+sigma = t / (1 - t), in its own coordinates eta_std (1 - t'); the step from t = 1, where sigma is
+infinite, injects none.
 """
 
 import math
@@ -66,16 +67,20 @@ class Fan:
         return pd.DataFrame(rows | {"distance": gap.tolist()})
 
 
-def injected(sigmas: Sequence[float], etas: Sequence[float] = ETAS) -> pd.DataFrame:
+def injected(
+    sigmas: Sequence[float], etas: Sequence[float] = ETAS, path: str = "vp"
+) -> pd.DataFrame:
     """Return the noise that each step injects, in closed form.
 
     Args:
         sigmas: Descending, ending in 0; the first may be infinite.
         etas: Each from 0 to 1.
+        path: The model's: "vp" or "flow".
 
     Returns:
         Columns ``eta``, ``step``, ``sigma``, ``sigma_next``, ``eta_std`` (VE), ``eta_std_vp`` (the
-        paper's sigma_t) and ``share``: the injected part of the variance at the next level.
+        paper's sigma_t) or, with flow matching, ``eta_std_flow`` (of x_t), and ``share``: the
+        injected part of the variance at the next level.
 
     Raises:
         ValueError: If an eta lies outside 0 ... 1.
@@ -87,6 +92,9 @@ def injected(sigmas: Sequence[float], etas: Sequence[float] = ETAS) -> pd.DataFr
         with np.errstate(invalid="ignore"):
             std = eta * low / high * np.sqrt(high**2 - low**2)
         std = np.where(np.isinf(high), 0.0, std)
+        own = {"eta_std_vp": std / np.sqrt(1.0 + low**2)}
+        if path == "flow":
+            own = {"eta_std_flow": std / (1.0 + low)}
         share = np.divide(std**2, low**2, out=np.zeros_like(std), where=low > 0)
         frames.append(
             pd.DataFrame(
@@ -96,7 +104,7 @@ def injected(sigmas: Sequence[float], etas: Sequence[float] = ETAS) -> pd.DataFr
                     "sigma": high,
                     "sigma_next": low,
                     "eta_std": std,
-                    "eta_std_vp": std / np.sqrt(1.0 + low**2),
+                    **own,
                     "share": share,
                 }
             )

@@ -39,7 +39,8 @@ class Experiment(PipelineFields):
     It also has the fields of ``PipelineFields``: pictures, further prompts, pipeline options.
 
     Attributes:
-        prompt: What to draw. Words past CLIP's 77 tokens are cut (the tokens table shows them).
+        prompt: What to draw. Words past the tokenizer's limit, 77 tokens with CLIP, are cut; the
+            tokens table shows them.
         negative_prompt: What to steer away from; used when ``guidance_scale`` > 1.
         seed: 0 ... 2**64 - 1, as in ``torch.Generator().manual_seed``.
         solver: A solver's short name ("heun") or a diffusers class ("HeunDiscreteScheduler"). A
@@ -139,7 +140,7 @@ def check_size(experiment: Experiment) -> None:
         if length > MAX_PROMPT:
             raise ValueError(
                 f"{which} must be at most {MAX_PROMPT:,} characters, got {length:,}; of those the"
-                " network sees the first 77 tokens."
+                " network sees the first tokens only, 77 with CLIP."
             )
     length = len(experiment.to_json())
     if length > MAX_JSON:

@@ -187,5 +187,8 @@ def test_eta_over_times():
     sigmas = (math.inf, 3.0, 1.0, 0.0)
     table = eta.injected(sigmas, (1.0,))
     assert table["eta_std"].tolist() == pytest.approx([0.0, math.sqrt(8) / 3, 0.0])
+    of_x = eta.injected(sigmas, (1.0,), "flow")["eta_std_flow"]  # t 0.75 to 0.5: x_t has (1 - t) x0
+    assert of_x.tolist() == pytest.approx([0.0, math.sqrt(8) / 6, 0.0])
+    assert "eta_std_vp" not in eta.injected(sigmas, (1.0,), "flow")
     terms = eta.coefficients(sigmas, NoiseSchedule.flow_matching(), 1.0)
     assert terms.notna().all(axis=None) and terms["timestep"].iloc[0] == 1000

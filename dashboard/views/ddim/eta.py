@@ -17,6 +17,12 @@ from sdlab.ddim.eta import ETAS
 if TYPE_CHECKING:
     import pandas as pd
 
+COORDINATES = {
+    "eta_std_vp": "VP, as in the paper",
+    "eta_std_flow": "Flow matching's own",
+    "eta_std": "VE",
+}
+
 
 def show(page: str, model: ModelView) -> None:
     """Draw the section."""
@@ -75,12 +81,13 @@ def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> No
 
     st.header("What a step injects", anchor=False)
     table = _injected(model.hash, steps)
+    offered = charts.measures(table)
     measure = bound().segmented_control(
         "Coordinates",
-        list(charts.MEASURES),
-        default="eta_std_vp",
+        offered,
+        default=offered[0],
         key=f"{page}.eta.measure",
-        format_func=lambda name: "VP, as in the paper" if name.endswith("vp") else "VE",
+        format_func=COORDINATES.get,
     )
     drawn: list[Any] = [charts.injected(table, measure)]
     if fan is not None:
@@ -98,4 +105,5 @@ def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> No
 def _injected(model_hash: str, steps: int) -> "pd.DataFrame":
     from sdlab.ddim.eta import injected
 
-    return injected(lab().ask(lambda model: noise_levels(model, steps), model_hash))
+    sigmas, path = lab().ask(lambda m: (noise_levels(m, steps), m.path or "vp"), model_hash)
+    return injected(sigmas, path=path)

@@ -152,6 +152,9 @@ class TestCharts:
         assert chart["title"]["text"] == "Noise that a step injects"
         with pytest.raises(ValueError, match="measure must be one of"):
             charts.injected(injected(self.SIGMAS), "variance")
+        flow = injected(self.SIGMAS, path="flow")
+        assert charts.measures(flow) == ["eta_std_flow", "eta_std"]
+        assert "x_t" in str(charts.injected(flow, "eta_std_flow").to_dict())
 
     def test_spread_and_losses(self):
         spread = pd.DataFrame({"eta": [0.0, 1.0], "std": [0.0, 0.5], "distance": [0.0, 0.7]})
