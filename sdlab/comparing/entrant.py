@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from sdlab.errors import check_types
 from sdlab.experiment.spec import Options, Spec, options_of
 from sdlab.models.scheduler_config import parameters
 from sdlab.noise.spacings import SPACINGS
@@ -50,6 +51,7 @@ class Entrant(Spec):
     label: str = ""
 
     def __post_init__(self) -> None:
+        check_types(Entrant, solver=(self.solver, str))
         super().__post_init__()
         if self.solver not in [*valid_names(), *NAMES] and not _drives_flow(self.solver):
             raise ValueError(unknown_solver(self.solver, valid_names()))

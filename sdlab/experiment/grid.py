@@ -58,6 +58,8 @@ class Grid(Spec):
     axes: tuple[Axis, ...] | Any
 
     def __post_init__(self) -> None:
+        if isinstance(self.axes, Experiment):
+            raise TypeError("axes of Grid() is an Experiment; call it as Grid(base, axes).")
         if isinstance(self.base, Mapping):
             self._set("base", Experiment.from_dict(self.base))
         if not isinstance(self.base, Experiment):

@@ -8,7 +8,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from sdlab.errors import ModelError
+from sdlab.errors import ModelError, check_types
 from sdlab.models import inputs, pipelines
 from sdlab.models.scheduler_config import config_in_force
 from sdlab.models.vae import Vae
@@ -240,7 +240,13 @@ class Model:
             tiled: Decode in overlapping tiles of the VAE's own training size, whose seams are
                 blended: for sizes that memory does not hold at once. Each tile is normalised by
                 itself, so colours may shift a little from tile to tile.
+
+        Raises:
+            TypeError: If ``latents`` is no tensor.
         """
+        import torch
+
+        check_types(Model.decode, latents=(latents, torch.Tensor))
         image, notes = self.decode_with_notes(latents, tiled)
         for note in notes:
             warnings.warn(note, stacklevel=2)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdlab.columns import OPTIONAL_TABLES, TABLES
-from sdlab.errors import StoreError
+from sdlab.errors import StoreError, check_types
 from sdlab.runs import run_path
 from sdlab.runs.atomic import recover, write_folder
 from sdlab.runs.attention import ATTENTION, open_attention, save_attention
@@ -104,7 +104,9 @@ def open_run(path: str | Path) -> "Run":
 
     Raises:
         StoreError: If there is none, or a file of it is missing or damaged; the message names it.
+        TypeError: If ``path`` is no path.
     """
+    check_types(open_run, path=(path, (str, Path)))
     from sdlab.runs.run import Run
     from sdlab.runs.trace import Trace
 

@@ -73,7 +73,9 @@ class Engine:
         Raises:
             ValueError: If the experiment is not valid for this model.
             MemoryLimitError: If it cannot fit into memory.
+            TypeError: If it is no ``Experiment``.
         """
+        check_types(Engine.submit, experiment=(experiment, Experiment))
         planned = plan(self.model, experiment)
         job: Job
         if planned.call is None:

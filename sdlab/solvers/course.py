@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sdlab.bounds import check_steps
+from sdlab.errors import check_types
 from sdlab.models.scheduler_config import completed
 from sdlab.noise import curves
 from sdlab.noise.flow import is_flow, sigma_to_time
@@ -127,7 +128,9 @@ def course(
 
     Raises:
         ValueError: If a name, an option, the curve or the number of steps is not valid.
+        TypeError: If ``solver`` is no name.
     """
+    check_types(course, solver=(solver, str))
     num_steps, eta, seed = plain(num_steps), plain(eta), plain(seed)
     options = {key: plain(value) for key, value in (options or {}).items()}
     curve_options = dict(curve_options or {})
