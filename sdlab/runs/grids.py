@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.columns import GRID
 from sdlab.errors import StoreError
@@ -19,6 +20,22 @@ if TYPE_CHECKING:
 
 FOLDER = ".grids"
 LIMIT = 2**24
+
+
+class StoredGrid(NamedTuple):
+    """A grid in the folder of all runs.
+
+    Attributes:
+        id: The grid's.
+        asked: When it was asked for last.
+        grid: The grid; None if its file is damaged.
+        problem: Why it cannot be read.
+    """
+
+    id: str
+    asked: datetime
+    grid: Grid | None
+    problem: str = ""
 
 
 def save_grid(grid: Grid, root: str | Path) -> Path:
@@ -45,6 +62,21 @@ def open_grid(root: str | Path, grid: str) -> Grid | None:
         return Grid.from_dict(json.loads(read_file(path, LIMIT)))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise StoreError(f"{path} cannot be read: {error}. Run the grid again.") from error
+
+
+def list_grids(root: str | Path) -> list[StoredGrid]:
+    """Return the stored grids, the latest first; one that cannot be read says why."""
+    paths = (Path(root).expanduser() / FOLDER).glob("*.json")
+    found = [_stored(path) for path in paths if RUN_ID.fullmatch(path.stem)]
+    return sorted(found, key=lambda grid: grid.asked, reverse=True)
+
+
+def _stored(path: Path) -> StoredGrid:
+    asked = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    try:
+        return StoredGrid(path.stem, asked, open_grid(path.parents[1], path.stem))
+    except StoreError as error:
+        return StoredGrid(path.stem, asked, None, str(error))
 
 
 def grid_table(

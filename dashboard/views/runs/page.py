@@ -10,18 +10,34 @@ from dashboard.shell.navigation import page_path
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.pictures import thumbnail
 from dashboard.worker.snapshots import RunSnapshot
+from sdlab.experiment.axis import Axis
+from sdlab.runs.contact_sheet import in_common
+from sdlab.runs.grids import StoredGrid, list_grids
 from sdlab.runs.listing import list_runs
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
 
 SHOWN = 200
+AXIS_VALUES = 6
 _EMPTY = "No run is stored yet. The Experiment page makes the first one."
 
 
 def show_runs() -> None:
-    """Draw the unfinished runs and the table of stored ones; a selected row opens its run."""
+    """Draw the unfinished runs and the tables of stored runs and grids; a selected row opens."""
     _unfinished()
+    grids = list_grids(lab().runs)
+    if not grids:
+        _runs()
+        return
+    runs, other = st.tabs(["Runs", f"Grids ({len(grids)})"])
+    with runs:
+        _runs()
+    with other:
+        _grids(grids)
+
+
+def _runs() -> None:
     stored = list_runs(lab().runs)
     problems = stored[stored["problem"] != ""]["problem"].tolist()
     stored = stored[stored["problem"] == ""].head(SHOWN)
@@ -71,6 +87,53 @@ def runs_table(stored: pd.DataFrame) -> pd.DataFrame:
             "id": stored["run"],
         }
     ).reset_index(drop=True)
+
+
+def _grids(grids: list[StoredGrid]) -> None:
+    """Draw the stored grids; a selected row opens on the Experiment page."""
+    _damaged([grid.problem for grid in grids if grid.grid is None], "grid", "grids")
+    frame = grids_table(grids).head(SHOWN)
+    event = st.dataframe(
+        frame,
+        key="runs.grids",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "varied": st.column_config.TextColumn("What varies", width="medium"),
+            "common": st.column_config.TextColumn("In common", width="large"),
+            "pictures": st.column_config.NumberColumn("Pictures", width="small"),
+            "asked": st.column_config.DatetimeColumn("Asked for", format="YYYY-MM-DD HH:mm"),
+            "id": st.column_config.TextColumn("Id"),
+        },
+        alt="Stored grids, latest first",
+    )
+    if event.selection.rows:
+        chosen = str(frame.iloc[event.selection.rows[0]]["id"])
+        st.switch_page(page_path("experiment"), query_params={"grid": chosen})
+
+
+def grids_table(grids: list[StoredGrid]) -> pd.DataFrame:
+    """Return what the list shows of the grids that can be read."""
+    rows = [
+        {
+            "varied": " x ".join(_axis(axis) for axis in stored.grid.axes),
+            "common": in_common(stored.grid),
+            "pictures": len(stored.grid.experiments),
+            "asked": stored.asked,
+            "id": stored.id,
+        }
+        for stored in grids
+        if stored.grid is not None
+    ]
+    return pd.DataFrame(rows, columns=["varied", "common", "pictures", "asked", "id"])
+
+
+def _axis(axis: Axis) -> str:
+    """Return an axis as it would be typed: its field and its first values."""
+    shown = [str(value) for value in axis.values[:AXIS_VALUES]]
+    more = ", …" if len(axis.values) > AXIS_VALUES else ""
+    return f"{axis.field.replace('_', ' ')} {', '.join(shown)}{more}"
 
 
 def _columns() -> "dict[str, ColumnConfig]":

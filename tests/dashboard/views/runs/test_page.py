@@ -6,6 +6,8 @@ import shutil
 
 from dashboard.shell.lab import lab
 from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.grid import Grid
+from sdlab.runs.grids import FOLDER, save_grid
 from tests.dashboard.conftest import run_until
 from tests.dashboard.forms import titles
 
@@ -18,6 +20,24 @@ def test_runs_lists_the_stored_and_the_unfinished(open_page, slow_run):
     table = at.dataframe[0].value
     assert done in set(table["id"])
     assert "Not stored" in [h.value for h in at.header]
+
+
+def test_grids_are_found_again(open_page, runs_folder):
+    grid = Grid(Experiment(prompt="a star", num_steps=2), {"cfg": "1, 4", "seed": "1-8"})
+    save_grid(grid, runs_folder)
+    damaged = runs_folder / FOLDER / ("f" * 16 + ".json")
+    damaged.write_text("{")
+    try:
+        at = open_page("runs")
+        assert not at.exception and "Grids (2)" in [tab.label for tab in at.tabs]
+        table = next(d.value for d in at.dataframe if "varied" in d.value)
+        row = table[table["id"] == grid.id].iloc[0]
+        assert row["varied"] == "guidance scale 1.0, 4.0 x seed 1, 2, 3, 4, 5, 6, …"
+        assert row["pictures"] == 16 and "a star" in row["common"]
+        assert "1 damaged grid" in [e.label for e in at.expander]
+    finally:
+        damaged.unlink()
+        (runs_folder / FOLDER / f"{grid.id}.json").unlink()
 
 
 def test_a_spoilt_run_is_named_and_the_others_are_shown(open_page, runs_folder):
