@@ -9,7 +9,7 @@ choice it accepts, or breaks on. Those are removed from the address before the f
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -33,7 +33,7 @@ def arrive(page: str) -> None:
     """
     state = _state()
     if state["page"] != page:
-        state.update(page=page, read={}, notes={}, names={})
+        state.update(page=page, read={}, notes={}, names={}, met=set())
     if state["notes"]:
         said = [plain(note) for note, _ in state["notes"].values()]
         st.warning("  \n".join(said), icon=":material/link_off:")
@@ -56,6 +56,12 @@ def keep(name: str, value: str) -> None:
         st.query_params[name] = value
     else:
         st.query_params.pop(name, None)
+
+
+def fill(values: Mapping[str, Any]) -> None:
+    """Set fields by their keys, drawn or not; those drawn only from a callback."""
+    for key, value in values.items():
+        st.session_state[key] = value
 
 
 def bound(place: Any = st) -> "Bound":
@@ -169,15 +175,21 @@ def _rename(key: str, options: Sequence[Any], names: Sequence[str]) -> None:
 
 
 def _state() -> dict[str, Any]:
-    return st.session_state.setdefault(_STATE, {"page": "", "read": {}, "notes": {}, "names": {}})
+    first = {"page": "", "read": {}, "notes": {}, "names": {}, "met": set()}
+    return st.session_state.setdefault(_STATE, first)
 
 
 def _read(key: str, check: Check) -> None:
     """Read a field's value in the address before the field is drawn; remove it if it is not valid.
 
-    Only what the address held on arrival is checked: later the field itself writes it.
+    Only what the address held on arrival is checked: later the field itself writes it. There it
+    goes before what the session remembers of an earlier visit, also where it says the default.
     """
     state, texts = _state(), st.query_params.get_all(key)
+    arriving = key not in state["met"]
+    state["met"].add(key)
+    if arriving and texts and key in st.session_state:
+        del st.session_state[key]
     if not texts or key in st.session_state or state["read"].get(key, texts) != texts:
         return
     state["read"][key] = texts

@@ -8,7 +8,8 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import plain
+from dashboard.shell.messages import plain, show_error
+from dashboard.shell.navigation import link_to
 from sdlab.shipped import EMBEDDED
 
 _KEY = "experiment.model"
@@ -41,6 +42,12 @@ def say_model(name: str) -> None:
     """Draw the model that a form uses, where it can only be the one in memory."""
     st.caption(f":material/deployed_code: On **{plain(name)}**, the model in memory.")
     say_swap(name)  # another one may wait to be loaded
+
+
+def say_no_model() -> None:
+    """Say that no model is in memory, why, and where one can be loaded."""
+    show_error(lab().status().load_error or "No model could be loaded.")
+    link_to("models", "Load a model")
 
 
 def say_swap(name: str) -> None:

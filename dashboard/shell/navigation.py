@@ -24,17 +24,32 @@ class Entry(NamedTuple):
         title: What it is called.
         icon: A name of Material Symbols.
         place: The smaller, the higher.
+        answers: The question that a person would come with, for Home; "" if there is none.
     """
 
     section: str
     title: str
     icon: str
     place: int
+    answers: str = ""
 
 
 def page_path(name: str) -> Path:
     """Return the file of a page, as ``st.page_link`` and ``st.switch_page`` take it."""
     return _FOLDER / f"{name}.py"
+
+
+def link_to(name: str, label: str = "", **fields: str | list[str]) -> None:
+    """Draw a link to a page.
+
+    Args:
+        name: The page's.
+        label: Its words; the page's title if not given.
+        fields: What the address is to hold.
+    """
+    _, title, icon, *_ = entries()[name]
+    icon = f":material/{icon}:"
+    st.page_link(page_path(name), label=label or title, icon=icon, query_params=fields or None)
 
 
 def entries() -> dict[str, Entry]:
@@ -68,5 +83,5 @@ def _entry(path: Path, changed: float) -> Entry:
     for node in ast.parse(path.read_text("utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MENU":
             return Entry(**ast.literal_eval(node.value))
-    example = dict(zip(Entry._fields, ("Noise", "Workbench", "architecture", 140), strict=True))
+    example = dict(zip(Entry._fields, ("Noise", "Workbench", "architecture", 140), strict=False))
     raise ValueError(f"pages/{path.name} must say its place in the menu, such as MENU = {example}.")

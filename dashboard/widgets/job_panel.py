@@ -7,6 +7,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.state import come_back, watches
 from dashboard.widgets.run_film import live_film
+from dashboard.widgets.run_ways import change_button
 from dashboard.widgets.task_panel import (
     cancel_button,
     progress_bar,
@@ -90,6 +91,7 @@ def _ended(view: RunSnapshot, page: str) -> None:
                 on_click=_again,
                 args=(view,),
             )
+            change_button(view.id, view.experiment, page)
 
 
 def _again(view: RunSnapshot) -> None:

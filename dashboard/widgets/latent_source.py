@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import opening, plain, show_error
+from dashboard.shell.model_choice import say_no_model
 from dashboard.shell.state import session_id
 from dashboard.widgets.pictures import png
 from dashboard.widgets.source_picture import ChosenPicture, choose_picture
@@ -66,7 +67,7 @@ def model_in_hand() -> ModelView:
         lab().catalogue()
     model = lab().status().model
     if model is None:
-        show_error(lab().status().load_error or "No model could be loaded.")
+        say_no_model()
         st.stop()
     return model
 

@@ -14,15 +14,20 @@ import streamlit as st
 
 from dashboard.components.browser_files import style
 from dashboard.shell.lab import find, lab
-from dashboard.shell.messages import explained, plain
+from dashboard.shell.messages import plain, show_error
 from dashboard.shell.model_choice import in_words
+from dashboard.shell.navigation import link_to
+from dashboard.shell.state import come_back
 from dashboard.shell.theme import scheduler_color
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged, png
-from dashboard.widgets.run_film import WAYS, run_film
+from dashboard.widgets.run_film import HOME, WAYS, run_film
+from dashboard.widgets.run_ways import change_button, run_ways
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.columns import TABLES
+from sdlab.errors import SdlabError
+from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.pipeline_fields import FURTHER_PROMPTS
 from sdlab.experiment.spec import OPTIONS
 from sdlab.runs.manifest import was_shared
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OPTION_LIMIT = 60
+_FROM_STORE = "from_store"  # of the session: the run asked for last, if it was stored already
 SOURCES = {
     "image": "source picture",
     "mask_image": "mask",
@@ -58,19 +64,42 @@ def show_stage(run: str, page: str) -> StoredRun | None:
     """
     found = find(run)
     if found is None:
-        st.info(
-            f"No run {plain(repr(run[:40]))} is stored here. It may have been made on another "
-            "computer, or its folder was removed.",
-            icon=":material/search_off:",
-        )
+        say_unknown_run(run)
         return None
     if not isinstance(found, StoredRun):
         facts_line(found.experiment.to_dict())
         job_panel(run, page)
         return None
-    with explained():
+    try:
         _done(found, page)
+    except (ValueError, SdlabError) as error:
+        show_error(error)
+        experiment = Experiment.from_dict(found.manifest["experiment"])
+        with st.container(horizontal=True):
+            change_button(run, experiment, page)
+            link_to("runs", "All runs")
+        st.stop()
     return found
+
+
+def say_unknown_run(run: str) -> None:
+    """Say that a run is not stored here, and which ways there are."""
+    st.info(
+        f"No run {plain(repr(run[:40]))} is stored here. It may have been made on another "
+        "computer, or its folder was removed.",
+        icon=":material/search_off:",
+    )
+    with st.container(horizontal=True):
+        link_to("runs", "All runs")
+        link_to("experiment", "Make one")
+
+
+def ask_run(experiment: Experiment) -> str:
+    """Ask for a run, watch it and return its id; one that is stored is not made again."""
+    come_back(experiment.id)
+    run = lab().submit(experiment)
+    st.session_state[_FROM_STORE] = run if lab().get_run(run) is None else ""
+    return run
 
 
 def facts_line(experiment: dict[str, Any], nfe: int | None = None) -> None:
@@ -109,6 +138,15 @@ def facts_line(experiment: dict[str, Any], nfe: int | None = None) -> None:
     )
 
 
+def say_if_from_store(run: StoredRun) -> None:
+    """Say of a run that was just asked for, but was stored already, when it was made."""
+    if st.session_state.get(_FROM_STORE) == run.id:
+        st.caption(
+            f":material/inventory_2: **From the store**, made on {_when(run.manifest)}: the same "
+            "experiment gives the same picture, so nothing was computed again."
+        )
+
+
 def _done(run: StoredRun, page: str) -> None:
     facts = run.manifest
     facts_line(facts["experiment"], facts.get("nfe"))
@@ -118,6 +156,7 @@ def _done(run: StoredRun, page: str) -> None:
     _cut_words(tables["tokens"])
     run.check()
     _viewer(run, page, tables["steps"])
+    say_if_from_store(run)
     st.caption(_made(facts), help=SHARED if was_shared(facts) else None)
     _sources(facts["experiment"])
 
@@ -141,14 +180,17 @@ def _sources(experiment: dict[str, Any]) -> None:
 
 def _made(facts: dict[str, Any]) -> str:
     seconds = facts.get("total_ms", 0) / 1000
-    when = datetime.fromisoformat(facts["created"]).astimezone()
     model, name = facts["model"], plain(in_words(facts["experiment"]["model"]))
     return (
         f"{facts['width']} x {facts['height']} px · {seconds:.3g} s on {model['device']} "
-        f"({model['dtype']}) · {name} · {when:%d %b %Y, %H:%M}"
+        f"({model['dtype']}) · {name} · {_when(facts)}"
         + " · made in shared calls"
         * was_shared(facts)
     )
+
+
+def _when(facts: dict[str, Any]) -> str:
+    return f"{datetime.fromisoformat(facts['created']).astimezone():%d %b %Y, %H:%M}"
 
 
 def _cut_words(tokens: "pd.DataFrame") -> None:
@@ -175,11 +217,13 @@ def _viewer(run: StoredRun, page: str, steps: "pd.DataFrame") -> None:
         lab().want_frames(run.id)
     waiting = lab().paints(run.id)
     run_film(page, run, sheet, steps)
+    if page != HOME:
+        run_ways(run.id, Experiment.from_dict(run.manifest["experiment"]), page)
     if waiting:
         ticking_panel(lambda: _await_frames(run.id, sheet is None))
     elif sheet is None:
         st.caption("This run kept no tensors, so there is nothing to scrub through.")
-    else:
+    elif page != HOME or sheet.how != "decoded":
         st.caption(WAYS.get(sheet.how, sheet.how))
         if sheet.how == "linear":
             offer_decoding(run.id, run.manifest)

@@ -12,6 +12,7 @@ import streamlit as st
 
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
+from dashboard.shell.model_choice import say_no_model
 from dashboard.shell.state import come_back, session_id
 from dashboard.widgets.task_panel import (
     cancel_button,
@@ -49,6 +50,9 @@ def study_panel(
         kind: Of the button that starts it; a page has one primary, which has the shortcut.
     """
     model = lab().status().model
+    if model is None and lab().status().load_error:
+        say_no_model()
+        return None
     if model is None:
         st.info("The model is still being loaded.", icon=":material/hourglass_top:")
         return None

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = 32
 IDLE_SECONDS = 0.5
-LONGEST_PAINT_SECONDS = 8.0
+LONGEST_PAINT_SECONDS = 5.0
 # After a run what nobody waits for leaves the interpreter to the page that shows its picture.
 BREATH_SECONDS = 1.5
 

@@ -33,7 +33,7 @@ def test_type_run_watch_cancel_and_see_the_picture(open_form):
     expect(page.get_by_text("1 run going")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text(re.compile("^Cancelled"))).to_be_visible()
-    expect(page.get_by_role("button", name="Run again")).to_be_visible()
+    expect(page.get_by_role("button", name="Run again", exact=True)).to_be_visible()
     expect(page.get_by_text("idle")).to_be_visible()
 
     page = open_form(steps=4)
@@ -185,3 +185,27 @@ def test_page_switch_and_back_keeps_the_run(open_form):
     expect(page.get_by_text(re.compile(r"Evaluation \d+ of 900"))).to_be_visible(timeout=SECONDS)
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text(re.compile("^Cancelled"))).to_be_visible(timeout=SECONDS)
+
+
+def test_from_a_run_onwards(open_form):
+    page = open_form(steps=3, seed=31, negative="rain")
+    run_button(page).click()
+    wait_done(page)
+    run = run_id(page)
+    steps = page.get_by_role("spinbutton", name="Steps")
+    steps.fill("9")
+    steps.press("Enter")
+    page.wait_for_url("**experiment.steps=9**")
+    page.get_by_role("button", name="Change and run again").click()
+    page.wait_for_url("**experiment.steps=3**")
+    expect(steps).to_have_value("3")
+    run_button(page).click()
+    expect(page.get_by_text("From the store")).to_be_visible()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator(".copy-link .said")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()").endswith(f"/run?id={run}")
+    page.get_by_role("button", name="Compare with dpmpp_2m").click()
+    expect(page.get_by_text("can be compared fairly")).to_be_visible()
+    assert page.get_by_role("textbox", name="Negative prompt").input_value() == "rain"
+    assert page.get_by_label("Seeds", exact=True).input_value() == "31"

@@ -27,7 +27,7 @@ def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
         expect(page.get_by_text("interrupted")).to_be_visible(timeout=SECONDS)
         page.get_by_role("link", name="Open").click()
         expect(page.get_by_text("Interrupted: the server stopped")).to_be_visible(timeout=SECONDS)
-        expect(page.get_by_role("button", name="Run again")).to_be_visible()
+        expect(page.get_by_role("button", name="Run again", exact=True)).to_be_visible()
         page.goto(f"{url}/experiment?experiment.steps=2")
         run_button(page).click(timeout=SECONDS)
         page.get_by_role("tab", name="Files").click(timeout=SECONDS)

@@ -17,9 +17,9 @@ from dashboard.shell.address import bound
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import explained, opening, plain, say_ignored_negative, show_error
-from dashboard.shell.model_choice import say_model, say_swap
-from dashboard.shell.navigation import page_path
-from dashboard.shell.state import come_back, show_run, shown_run
+from dashboard.shell.model_choice import say_model, say_no_model, say_swap
+from dashboard.shell.navigation import link_to
+from dashboard.shell.state import show_run, shown_run
 from dashboard.views.attention.recording import (
     PAGE,
     estimate,
@@ -29,7 +29,7 @@ from dashboard.views.attention.recording import (
 )
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged, png
-from dashboard.widgets.run_stage import facts_line
+from dashboard.widgets.run_stage import ask_run, facts_line, say_if_from_store, say_unknown_run
 from dashboard.widgets.solver_menu import GROUPS, offered
 from dashboard.widgets.source_picture import choose_picture, latest_runs, run_gallery
 from dashboard.worker.snapshots import ModelView
@@ -134,7 +134,7 @@ def shown_subject() -> Subject | None:
         return None
     found = find(run)
     if found is None:
-        st.info(f"No run {plain(repr(run[:40]))} is stored here.", icon=":material/search_off:")
+        say_unknown_run(run)
         return None
     if not isinstance(found, StoredRun):
         facts_line(found.experiment.to_dict())
@@ -190,7 +190,7 @@ def _model() -> ModelView | None:
         lab().catalogue()
     view = lab().status()
     if view.model is None:
-        show_error(view.load_error or "No model could be loaded.")
+        say_no_model()
     return view.model
 
 
@@ -229,19 +229,20 @@ def _new_run(solvers: list[str], model: ModelView) -> Experiment | None:
 
 
 def _start(experiment: Experiment) -> None:
-    come_back(experiment.id)
-    show_run(PAGE, lab().submit(experiment))
+    show_run(PAGE, ask_run(experiment))
 
 
 def _of_run(run: StoredRun) -> Subject | None:
     experiment = Experiment.from_dict(run.manifest["experiment"])
     facts_line(run.manifest["experiment"], run.manifest.get("nfe"))
+    say_if_from_store(run)
     if experiment.record.attention is None:
         _without(run, experiment)
         return None
     if not (run.folder / ATTENTION).exists() and run.manifest.get("warnings"):
         said = " ".join(run.manifest["warnings"])
         st.info(plain(f"No attention of this run could be read. {said}"), icon=UNSEEN)
+        link_to("run", "This run", id=run.id)
         return None
     changed = run.folder.stat().st_mtime
     maps = open_maps(str(run.folder), changed)
@@ -251,6 +252,7 @@ def _of_run(run: StoredRun) -> Subject | None:
             "too to see them here.",
             icon=UNSEEN,
         )
+        _offer_recording(experiment)
         return None
     if maps.facts.truncated:
         st.warning(
@@ -275,6 +277,11 @@ def _without(run: StoredRun, experiment: Experiment) -> None:
         "picture comes out the same.",
         icon=UNSEEN,
     )
+    _offer_recording(experiment)
+    link_to("run", "This run", id=run.id)
+
+
+def _offer_recording(experiment: Experiment) -> None:
     attention = AttentionRecord(self_layers=_usual_self_layers(experiment.model))
     say_swap(experiment.model)
     again = experiment.with_(record=replace(experiment.record, attention=attention))
@@ -284,12 +291,6 @@ def _without(run: StoredRun, experiment: Experiment) -> None:
         icon=":material/replay:",
         on_click=_start,
         args=(again,),
-    )
-    st.page_link(
-        page_path("run"),
-        label="This run",
-        icon=":material/frame_inspect:",
-        query_params={"id": run.id},
     )
 
 

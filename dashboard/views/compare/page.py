@@ -9,7 +9,7 @@ from dashboard.shell.address import given, keep
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import opening, plain, show_error
-from dashboard.shell.model_choice import say_model, say_swap
+from dashboard.shell.model_choice import say_model, say_no_model, say_swap
 from dashboard.shell.navigation import page_path
 from dashboard.shell.state import come_back
 from dashboard.views.compare.asked_comparisons import ask, asked, asked_at
@@ -84,8 +84,9 @@ def _arrived(page: str) -> bool:
 
 def _shown(page: str) -> str:
     """Return the id of the comparison on show, or ""."""
-    key = f"{page}.id"
-    shown = given("id") or st.session_state.get(key, "")
+    key, shown = f"{page}.id", given("id")
+    if not shown and not any(name.startswith(f"{page}.") for name in st.query_params):
+        shown = st.session_state.get(key, "")  # an address of choices goes before what was on show
     if shown:
         _set_shown(page, shown)
     return shown
@@ -183,7 +184,7 @@ def _is_known(comparison: str) -> bool:
 def _form(page: str, catalogue: "pd.DataFrame | None") -> ComparisonDraft | None:
     model = lab().status().model
     if catalogue is None or model is None:
-        show_error(lab().status().load_error or "No model could be loaded.")
+        say_no_model()
         return None
     draft = comparison_form(page, catalogue, model)
     for problem in draft.problems:

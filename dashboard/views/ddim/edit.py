@@ -23,6 +23,7 @@ def show(page: str, model: ModelView) -> None:
     with left:
         source = choose_source(page, model)
     if source is None:
+        right.info("Choose a picture or a latents file on the left.", icon=":material/image:")
         return
     with right:
         plain = lab().ask(lambda held: bool(held.plain), model.hash)

@@ -64,6 +64,7 @@ def _pictures(page: str, walk: str, count: int, model: ModelView) -> Any:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         steps, scale = form.num_steps(page), form.guidance(page, 1.0)
     if len(sources) < 2:
+        st.info("Choose a picture or a latents file for both ends.", icon=":material/image:")
         return None
     if sources[0].shape != sources[1].shape:
         raise ValueError("both pictures must have one size; choose two of the same.")

@@ -5,11 +5,12 @@ import streamlit as st
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, show_error
-from dashboard.shell.model_choice import say_swap
-from dashboard.shell.state import come_back, show_run
+from dashboard.shell.model_choice import say_no_model, say_swap
+from dashboard.shell.state import show_run
 from dashboard.views.experiment.grid_form import grid_fields, named, pictures, say_cost
 from dashboard.views.experiment.grid_view import ask_grid, show_grid
 from dashboard.widgets.experiment_controls import Choices, experiment_controls
+from dashboard.widgets.run_stage import ask_run
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
@@ -22,7 +23,7 @@ def run_form(page: str) -> None:
             catalogue = lab().catalogue()
         view = lab().status()
         if catalogue is None:
-            show_error(view.load_error or "No model could be loaded.")
+            say_no_model()
             return
         try:
             experiment = experiment_controls(Choices(catalogue, view.known, view.model))
@@ -61,5 +62,4 @@ def _run(page: str, experiment: Experiment, grid: Grid | None) -> None:
         with explained():
             ask_grid(grid)
         return
-    come_back(experiment.id)
-    show_run(page, lab().submit(experiment))
+    show_run(page, ask_run(experiment))

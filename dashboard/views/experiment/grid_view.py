@@ -10,6 +10,7 @@ from dashboard.shell.address import given, keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
 from dashboard.shell.model_choice import say_swap
+from dashboard.shell.navigation import link_to
 from dashboard.shell.routes import sheet_url
 from dashboard.shell.state import come_back, session_id, watches
 from dashboard.shell.theme import scheduler_color
@@ -67,6 +68,7 @@ def grid_panel(page: str, name: str) -> None:
                 "address, press **Run** to make it.",
                 icon=":material/search_off:",
             )
+            link_to("runs", "All runs and grids")
             return
         st.markdown(f"**{plain(in_common(grid))}**")
         if any(state.live for state in _states(grid).values()):
@@ -125,6 +127,7 @@ def _ended(page: str, grid: Grid) -> None:
                 on_click=_again,
                 args=(grid,),
             )
+        link_to("runs", "All runs and grids")
     _tiles(page, grid, found)
     shared = sum(was_shared(manifest) for manifest in facts.values())
     if shared:

@@ -7,8 +7,9 @@ import streamlit as st
 from PIL import Image
 
 from dashboard.components.layer_viewer import Layers, Place
-from dashboard.shell.address import bound, given
+from dashboard.shell.address import bound, fill, given
 from dashboard.shell.lab import lab
+from dashboard.shell.navigation import link_to
 from dashboard.shell.routes import frames_url
 from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.csv_table import csv_table
@@ -42,10 +43,22 @@ def show(page: str, source: Source, model: ModelView) -> None:
             "Choose a stored run of this model as the picture: only a run has steps to follow.",
             icon=":material/route:",
         )
+        with st.container(horizontal=True):
+            st.button(
+                "Take a stored run",
+                key=f"{page}.take_run",
+                icon=":material/grid_view:",
+                on_click=fill,
+                args=({f"{page}.from": "Run"},),
+            )
+            link_to("experiment", "Make one")
         return
     run = sdlab.open_run(lab().runs / source.run)
     if not {"x_t", "x0_pred"} <= set(run.trace.names()):
         st.info("This run kept no x_t or x0_pred, so its steps cannot be shown.")
+        with st.container(horizontal=True):
+            link_to("run", "This run", id=source.run)
+            link_to("experiment", "Make one that keeps them")
         return
     means = _choices(page, model)
     with st.container(key=f"{page}_film"):

@@ -32,6 +32,7 @@ def show(page: str, source: Source, model: ModelView) -> None:
             "**noises** only the great circle does (see DDIM)."
         )
     if other is None:
+        st.info("Choose another picture or latents file above.", icon=":material/image:")
         return
     if other.latents.shape != source.latents.shape:
         raise ValueError(

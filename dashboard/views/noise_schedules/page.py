@@ -11,7 +11,9 @@ from dashboard.charts.base import MAX_ROWS
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import explained, opening, plain, sentence, show_error
+from dashboard.shell.messages import explained, opening, plain, sentence
+from dashboard.shell.model_choice import say_no_model
+from dashboard.shell.navigation import link_to
 from dashboard.views.noise_schedules.coinciding import (
     coinciding,
     first_of_each_step,
@@ -49,7 +51,7 @@ def noise_schedules(page: str) -> None:
     with opening():
         catalogue = lab().catalogue()
     if catalogue is None:
-        show_error(lab().status().load_error or "No model could be loaded.")
+        say_no_model()
         return
     with explained():
         place = st.container()
@@ -71,6 +73,7 @@ def noise_schedules(page: str) -> None:
         thin = rows_.thinned(lines, MAX_ROWS - len(training) - 2 * len(groups))
         _chart(charts.levels(thin, training, x, y, log, ink, dashes), f"{y} against {x}")
         _say_same(groups, looks[0])
+        link_to("compare", "Compare their pictures", **{"compare.samplers": texts})
         if len(thin) < len(lines):
             st.caption(f"{len(thin):,} of {len(lines):,} points are drawn; the table has all.")
         lint, ratio, table = st.tabs(TABS)

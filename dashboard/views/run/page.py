@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained
-from dashboard.shell.navigation import page_path
+from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import zip_url
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.keywords import as_keywords
@@ -69,7 +69,9 @@ def ask_for_run() -> None:
     given = st.text_input("Run id", key="run.id", placeholder="16 digits of 0-9 and a-f")
     if given:
         st.switch_page(page_path("run"), query_params={"id": given.strip()})
-    st.page_link(page_path("runs"), label="All runs", icon=":material/grid_view:")
+    with st.container(horizontal=True):
+        link_to("runs", "All runs")
+        link_to("experiment", "Make one")
 
 
 def _files(run: StoredRun) -> None:
@@ -84,22 +86,8 @@ def _files(run: StoredRun) -> None:
         )
         about = "As stored, with the parameters as text inside."
         file_button("Picture (PNG)", run.picture, f"{run.id}.png", "run.png", "image", about)
-        st.page_link(
-            page_path("run"), label="Link to this run", icon=":material/link:",
-            query_params={"id": run.id},
-        )  # fmt: skip
-        st.page_link(
-            page_path("tokens"), label="How its words are read", icon=":material/text_fields:",
-            query_params=_words(run.manifest["experiment"]),
-        )  # fmt: skip
     with st.expander("Make it again in Python", key="run.code"):
         st.code(python_code(run.manifest["experiment"]), language="python")
-
-
-def _words(experiment: dict[str, Any]) -> dict[str, str]:
-    """Return what makes the Tokens page show a run's prompt, beside its negative one."""
-    prompts = {"prompt": experiment["prompt"], "other": experiment["negative_prompt"]}
-    return {f"tokens.{name}": text for name, text in prompts.items() if text}
 
 
 def python_code(experiment: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, opening
+from dashboard.shell.navigation import link_to
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.solver_bench import data
 from dashboard.views.solver_bench.controls import BenchSettings, bench_controls, path_choice
@@ -31,6 +32,8 @@ def solver_bench(page: str) -> None:
     with explained():
         errors = _measured(settings)
     _spoken(settings)
+    rows = [row.text for row in settings.rows]
+    link_to("compare", "Compare their pictures", **{"compare.samplers": rows})
     cost, orders, paths, table = st.tabs(["Error against cost", "Orders", "Paths", "Table"])
     with cost:
         _convergence(errors, settings)

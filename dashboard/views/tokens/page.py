@@ -6,6 +6,8 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, opening, plain
+from dashboard.shell.model_choice import say_no_model
+from dashboard.shell.navigation import link_to
 from dashboard.views.tokens.data import (
     Reader,
     model_in_memory,
@@ -71,12 +73,13 @@ def tokens_page() -> None:
         with opening():
             model = model_in_memory()
         if model is None:
-            st.warning("No model is in memory; load one on the Models page.")
+            say_no_model()
             return
         reader = _reader(model)
         encoding = read(reader, prompt)
         second = read(reader, other) if other else None
         _pieces(encoding, second, model)
+        link_to("experiment", "Make a picture of this prompt", **{"experiment.prompt": prompt})
         names = ["What the text encoder reads"] + [VECTORS, ATTENTION] * reader.readable
         tabs = dict(zip(names, st.tabs(names), strict=True))
         with tabs[names[0]]:

@@ -145,7 +145,7 @@ def test_a_run_links_to_its_words(open_page):
     run = lab().submit(Experiment(prompt="a sun", negative_prompt="rain", seed=31, num_steps=2))
     at = run_until(open_page("run", id=run), lambda a: a.header)
     links = [link.proto for link in at.get("page_link")]
-    (words,) = [link for link in links if link.label == "How its words are read"]
+    (words,) = [link for link in links if link.label == "Words"]
     assert parse_qs(words.query_string) == {"tokens.prompt": ["a sun"], "tokens.other": ["rain"]}
 
 
