@@ -4,7 +4,13 @@ import streamlit as st
 
 from dashboard.views.attention.page import attention_page
 
-MENU = {"section": "Words", "title": "Attention", "icon": "visibility", "place": 320}
+MENU = {
+    "section": "Words",
+    "title": "Attention",
+    "icon": "visibility",
+    "place": 320,
+    "answers": "Which word made which part of the picture?",
+}
 
 st.title("Attention", anchor=False)
 st.markdown(

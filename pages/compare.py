@@ -4,7 +4,13 @@ import streamlit as st
 
 from dashboard.views.compare.page import compare_page
 
-MENU = {"section": "Pictures", "title": "Compare", "icon": "compare", "place": 30}
+MENU = {
+    "section": "Pictures",
+    "title": "Compare",
+    "icon": "compare",
+    "place": 30,
+    "answers": "Which sampler is best at the same cost?",
+}
 
 st.title("Compare", anchor=False)
 st.markdown(

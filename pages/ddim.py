@@ -4,7 +4,13 @@ import streamlit as st
 
 from dashboard.views.ddim.page import ddim_page
 
-MENU = {"section": "Latent space", "title": "DDIM", "icon": "swap_horiz", "place": 220}
+MENU = {
+    "section": "Latent space",
+    "title": "DDIM",
+    "icon": "swap_horiz",
+    "place": 220,
+    "answers": "Can a picture go back to its noise?",
+}
 
 st.title("DDIM", anchor=False)
 st.markdown(

@@ -8,7 +8,13 @@ from dashboard.views.experiment.grid_view import grid_panel, shown_grid
 from dashboard.views.run.page import show_details, show_so_far
 from dashboard.widgets.run_stage import show_stage
 
-MENU = {"section": "Pictures", "title": "Experiment", "icon": "science", "place": 20}
+MENU = {
+    "section": "Pictures",
+    "title": "Experiment",
+    "icon": "science",
+    "place": 20,
+    "answers": "What does the model draw for my words?",
+}
 
 st.title("Experiment", anchor=False)
 st.markdown("Choose everything that decides a picture, run it, and look at every step.")

@@ -4,7 +4,13 @@ import streamlit as st
 
 from dashboard.views.latents.page import latents_page
 
-MENU = {"section": "Latent space", "title": "Latents", "icon": "layers", "place": 210}
+MENU = {
+    "section": "Latent space",
+    "title": "Latents",
+    "icon": "layers",
+    "place": 210,
+    "answers": "What do the latents hold?",
+}
 
 st.title("Latents", anchor=False)
 st.markdown(

@@ -6,7 +6,13 @@ from dashboard.views.models.folders import model_folders
 from dashboard.views.models.listing import model_list
 from dashboard.views.models.page import load_form, model_panel
 
-MENU = {"section": "Pictures", "title": "Models", "icon": "deployed_code", "place": 60}
+MENU = {
+    "section": "Pictures",
+    "title": "Models",
+    "icon": "deployed_code",
+    "place": 60,
+    "answers": "How do I use my own model?",
+}
 
 st.title("Models", anchor=False)
 st.markdown("One model is in memory at a time; runs wait for each other when they need another.")

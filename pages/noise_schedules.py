@@ -4,7 +4,13 @@ import streamlit as st
 
 from dashboard.views.noise_schedules.page import noise_schedules
 
-MENU = {"section": "Noise", "title": "Noise schedules", "icon": "show_chart", "place": 110}
+MENU = {
+    "section": "Noise",
+    "title": "Noise schedules",
+    "icon": "show_chart",
+    "place": 110,
+    "answers": "How does the noise fall, sampler by sampler?",
+}
 
 st.title("Noise schedules", anchor=False)
 st.markdown(

@@ -4,7 +4,13 @@ import streamlit as st
 
 from dashboard.views.noised_images.page import noised_images
 
-MENU = {"section": "Noise", "title": "Noised images", "icon": "blur_on", "place": 120}
+MENU = {
+    "section": "Noise",
+    "title": "Noised images",
+    "icon": "blur_on",
+    "place": 120,
+    "answers": "What does each noise level leave of a picture?",
+}
 
 st.title("Noised images", anchor=False)
 st.markdown(

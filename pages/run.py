@@ -6,7 +6,13 @@ from dashboard.shell.address import given
 from dashboard.views.run.page import ask_for_run, show_details, show_so_far
 from dashboard.widgets.run_stage import show_stage
 
-MENU = {"section": "Pictures", "title": "One run", "icon": "frame_inspect", "place": 50}
+MENU = {
+    "section": "Pictures",
+    "title": "One run",
+    "icon": "frame_inspect",
+    "place": 50,
+    "answers": "How was one picture made, step by step?",
+}
 
 st.title("One run", anchor=False)
 st.markdown("From its first noise to its picture; the address of this page links to it.")

@@ -4,7 +4,13 @@ import streamlit as st
 
 from dashboard.views.runs.page import show_runs
 
-MENU = {"section": "Pictures", "title": "Runs", "icon": "grid_view", "place": 40}
+MENU = {
+    "section": "Pictures",
+    "title": "Runs",
+    "icon": "grid_view",
+    "place": 40,
+    "answers": "What was made here before?",
+}
 
 st.title("Runs", anchor=False)
 st.markdown("Everything that was run here, the latest first. Select a row to open it.")

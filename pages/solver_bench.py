@@ -4,7 +4,13 @@ import streamlit as st
 
 from dashboard.views.solver_bench.page import solver_bench
 
-MENU = {"section": "Noise", "title": "Solver bench", "icon": "speed", "place": 130}
+MENU = {
+    "section": "Noise",
+    "title": "Solver bench",
+    "icon": "speed",
+    "place": 130,
+    "answers": "Which solver is most exact for its steps?",
+}
 
 st.title("Solver bench", anchor=False)
 st.markdown(

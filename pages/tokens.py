@@ -4,7 +4,13 @@ import streamlit as st
 
 from dashboard.views.tokens.page import tokens_page
 
-MENU = {"section": "Words", "title": "Tokens", "icon": "text_fields", "place": 310}
+MENU = {
+    "section": "Words",
+    "title": "Tokens",
+    "icon": "text_fields",
+    "place": 310,
+    "answers": "How are my words read?",
+}
 
 st.title("Tokens", anchor=False)
 st.markdown("How a prompt is cut into tokens, and which vectors the network is given for them.")

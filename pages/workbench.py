@@ -4,7 +4,13 @@ import streamlit as st
 
 from dashboard.views.workbench.page import workbench
 
-MENU = {"section": "Noise", "title": "Workbench", "icon": "architecture", "place": 140}
+MENU = {
+    "section": "Noise",
+    "title": "Workbench",
+    "icon": "architecture",
+    "place": 140,
+    "answers": "Can I draw a noise schedule of my own?",
+}
 
 st.title("Workbench", anchor=False)
 st.markdown(

@@ -1,86 +1,131 @@
-"""What Home shows: links to the other pages, and a picture that the worker makes meanwhile."""
+"""What Home shows: a picture that the worker makes meanwhile, and the pages by what they answer."""
 
 import streamlit as st
 
+from dashboard.components.browser_files import style
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import plain
-from dashboard.shell.navigation import entries, page_path
-from dashboard.widgets.run_stage import show_stage
+from dashboard.shell.messages import explained, plain
+from dashboard.shell.navigation import entries, link_to
+from dashboard.views.home.six_pictures import six_pictures
+from dashboard.widgets.run_stage import ask_run, show_stage
+from dashboard.widgets.run_ways import change_button
+from dashboard.worker.stored_runs import StoredRun
+from sdlab.attention import views
+from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.record import Record
 from sdlab.shipped import EMBEDDED
 
 PAGE = "home"
+CHOSEN = ("a parrot on a beach", 4)
+"""Words and seed of the first picture: of 30 seeds of the embedded model, the best to the eye."""
 SCENES = (
-    "a parrot on a beach",
     "a penguin in the snow",
     "a sun in the sky",
     "an apple on a white background",
     "a tree on a blue background",
     "a rocket in the night",
 )
+SEED = 7
+EVERY = 4  # steps between those whose attention is kept: it costs time
 
 
 def scene(number: int, model: str = EMBEDDED) -> Experiment:
     """Return the experiment behind Home's picture number ``number``, from 0."""
+    if number == 0:
+        return drawn(*CHOSEN, model)
+    return drawn(SCENES[(number - 1) % len(SCENES)], number, model)
+
+
+def drawn(words: str, seed: int, model: str) -> Experiment:
+    """Return Home's experiment for some words; the embedded model's keeps a little attention."""
+    attention = None
+    if model == EMBEDDED:
+        attention = AttentionRecord(layers=(views.best(model).layers or "all",), steps=EVERY)
     return Experiment(
-        prompt=SCENES[number % len(SCENES)],
-        seed=1 + number,
+        prompt=words,
+        seed=seed,
         solver="dpmpp_2m",
         num_steps=20,
         model=model,
+        record=Record(attention=attention),
     )
 
 
-def ways_on() -> None:
-    """Draw the links to the other pages, each with what it is for."""
-    ways = {
-        "experiment": "Choose words, noise and scheduler; watch it run.",
-        "compare": "Samplers side by side, with a verdict in numbers.",
-        "runs": "Every run made here, to open, measure and download.",
-        "models": "Load a checkpoint: hub id, folder or file.",
-    }
-    pages = entries()
-    with st.grid(4, min_column_width=200):
-        for name, text in ways.items():
-            _, title, icon, _ = pages[name]
-            with st.container(border=True, key=f"home_{name}", gap="xsmall", height="stretch"):
-                st.page_link(page_path(name), label=f"**{title}**", icon=f":material/{icon}:")
-                st.caption(text)
+def home_page() -> None:
+    """Draw the page below its title."""
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        stored = picture_of_now()
+    with right:
+        six_pictures(stored)
+    questions()
 
 
-def picture_of_now() -> None:
+def questions() -> None:
+    """Draw links to all other pages, each by the question that it answers."""
+    st.header("What do you want to know?", anchor=False)
+    st.html(style(__file__))
+    with st.container(key="home_questions"), st.grid(4, min_column_width=210, gap="small"):
+        for name, entry in entries().items():
+            if name == PAGE:
+                continue
+            with st.container(border=True, key=f"home_{name}", gap=None, height="stretch"):
+                link_to(name, entry.answers or entry.title)
+                st.caption(entry.title)
+
+
+def picture_of_now() -> StoredRun | None:
     """Draw Home's picture, or its progress; the embedded model makes one without being asked."""
     own, run = lab().status().at_hand, st.session_state.get("home.asked", "")
-    heading, button = st.columns([4, 1], vertical_alignment="bottom")
-    heading.header("Made on this machine", anchor=False)
-    pressed = button.button(
-        "Another",
-        key="home.another",
-        icon=":material/refresh:",
-        width="stretch",
-        help="Make another picture, with the model in memory",
-    )
-    if pressed or (not run and own == EMBEDDED):  # once: what was cancelled stays cancelled
-        run = _ask(own)
+    st.header("Made on this machine", anchor=False)
+    asked = _asked(own)
+    if asked is None and not run and own == EMBEDDED:  # once: what was cancelled stays cancelled
+        asked = _next(own)
+    if asked is not None:
+        run = st.session_state["home.asked"] = ask_run(asked)
     if not run:
         st.info(
             f"Press **Another**: {plain(own)}, the model in memory, makes a picture here.",
             icon=":material/deployed_code:",
         )
-        return
+        return None
     stored = show_stage(run, PAGE)
     if stored is not None:
-        st.page_link(
-            page_path("run"),
-            label="See how it was made, step by step",
-            icon=":material/query_stats:",
-            query_params={"id": run},
+        experiment = Experiment.from_dict(stored.manifest["experiment"])
+        if (experiment.prompt, experiment.seed) == CHOSEN:
+            st.caption("This seed was chosen by eye among 30; those of the others were not.")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            link_to("run", "See how it was made, step by step", id=run)
+            change_button(run, experiment, PAGE)
+    return stored
+
+
+def _asked(model: str) -> Experiment | None:
+    """Draw the field for words and the buttons; return what was asked for by them just now."""
+    with (
+        st.form("home.form", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
+    ):
+        words = st.text_input(
+            "Your words", key="home.words", placeholder="a red car under a tree", width="stretch"
         )
+        pressed = st.form_submit_button("Draw", key="home.draw", icon=":material/brush:")
+        another = st.form_submit_button(
+            "Another",
+            key="home.another",
+            icon=":material/refresh:",
+            help="Another of our pictures, made with the model in memory",
+        )
+    if another or (pressed and not words.strip()):
+        return _next(model)
+    if not pressed:
+        return None
+    with explained():
+        return drawn(words.strip(), SEED, model)
 
 
-def _ask(model: str) -> str:
-    """Ask for the next scene, show that run from now on, and return its id."""
+def _next(model: str) -> Experiment:
     number = st.session_state.get("home.number", 0)
     st.session_state["home.number"] = number + 1
-    st.session_state["home.asked"] = lab().submit(scene(number, model))
-    return st.session_state["home.asked"]
+    return scene(number, model)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dashboard.shell.lab import lab
+from dashboard.shell.lab import find, lab
+from dashboard.shell.navigation import entries
 from tests.dashboard.conftest import run_until
 from tests.dashboard.forms import titles
 
@@ -12,7 +13,26 @@ def test_home_makes_a_picture(open_page):
     assert titles(at) == ["sdlab, the laboratory for diffusion models"]
     assert "Stable Diffusion, SDXL, SD3, Flux and nearly any other" in at.markdown[0].value
     run_until(at, lambda a: any("px" in c.value for c in a.caption))
+    run_until(at, lambda a: "6. The picture" in labels(a))
+    told = [label for label in labels(at) if label[:1].isdigit()]
+    assert [label[:2] for label in told] == ["1.", "2.", "3.", "4.", "5.", "6."]
+    assert any("acts" in label for label in told)
+    answers = [entry.answers for name, entry in entries().items() if name != "home"]
+    assert all(answers) and set(answers) <= set(labels(at))
     assert not at.exception
+
+
+def test_home_draws_the_words_that_are_typed(open_page):
+    at = open_page("home")
+    at.text_input(key="home.words").set_value("a red star")
+    at.button(key="home.draw").click().run()
+    run = at.session_state["home.asked"]
+    made = run_until(at, lambda a: find(run) and getattr(find(run), "manifest", None))
+    assert find(run).manifest["experiment"]["prompt"] == "a red star" and not made.exception
+
+
+def labels(at) -> list[str]:
+    return [link.proto.label for link in at.get("page_link")]
 
 
 def test_home_does_not_ask_again_for_what_was_cancelled(open_page):

@@ -1,0 +1,182 @@
+"""What happened between the words and the picture, in six pictures made of the stored run."""
+
+import html
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import streamlit as st
+
+from dashboard.components.browser_files import style
+from dashboard.shell.lab import lab
+from dashboard.shell.navigation import link_to
+from dashboard.widgets.pictures import enlarged, png
+from dashboard.widgets.run_stage import read_tables
+from dashboard.widgets.run_ways import latents_of, words_of
+from dashboard.widgets.ticking_panel import ticking_panel
+from dashboard.worker.frames import Sheet
+from dashboard.worker.stored_runs import StoredRun
+from sdlab.experiment.experiment import Experiment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EARLY, LATE = 0.2, 0.5
+"""How far the run is in the two predictions, as shares of its evaluations."""
+MOST_PIECES = 12
+
+
+class Station(NamedTuple):
+    """One of the pictures.
+
+    Attributes:
+        title: What happens there.
+        draw: Draws the picture.
+        page: The page that shows it.
+        fields: What that page's address holds.
+    """
+
+    title: str
+    draw: Callable[[], object]
+    page: str
+    fields: dict[str, str]
+
+
+def six_pictures(run: StoredRun | None) -> None:
+    """Draw the six pictures of a run, once it is stored and its frames are drawn."""
+    st.header("Between your words and this picture", anchor=False)
+    if run is None:
+        st.caption("Six pictures tell it here, once the picture is made.")
+        return
+    if not lab().paints(run.id) and lab().sheet(run.id) is None:
+        st.caption("This run kept nothing to tell it by.")
+        return
+    if not _ready(run):
+        ticking_panel(lambda: _wait(run))
+        return
+    with st.grid(2, min_column_width=130, gap="medium"):
+        for number, station in enumerate(_stations(run), 1):
+            with st.container(gap="xsmall", key=f"home_station_{number}"):
+                station.draw()
+                link_to(station.page, f"{number}. {station.title}", **station.fields)
+
+
+def _ready(run: StoredRun) -> bool:
+    """Return whether all can be drawn at once: reading attention needs what the model imports."""
+    status = lab().status()
+    return lab().sheet(run.id) is not None and bool(status.model or status.load_error)
+
+
+def _wait(run: StoredRun) -> bool:
+    if _ready(run):
+        return False
+    st.caption(":material/hourglass_top: Drawing them …")
+    return True
+
+
+def _stations(run: StoredRun) -> Iterator[Station]:
+    experiment, sheet = Experiment.from_dict(run.manifest["experiment"]), lab().sheet(run.id)
+    assert sheet is not None
+    changed = str(run.manifest["created"])
+    pieces = _pieces(read_tables(run)["tokens"])
+    yield Station(
+        f"Your words, {len(pieces)} tokens",
+        lambda: st.html(_pieces_html(pieces)),
+        "tokens",
+        dict(words_of(experiment)),
+    )
+    last = len(sheet.kept) - 1
+    frames = (
+        ("x_t", 0, "The start: noise", "run"),
+        ("x0_pred", round(EARLY * last), "First guess", "latents"),
+        ("x0_pred", round(LATE * last), "Half way", "run"),
+    )
+    noise, early, late = (
+        Station(
+            title, _frame(run.id, changed, sheet, name, index), page,
+            dict(latents_of(run.id)) if page == "latents" else _at(run.id, name, sheet.kept[index]),
+        )
+        for name, index, title, page in frames
+        if name in sheet.names
+    )  # fmt: skip
+    yield noise
+    yield early
+    found = _attention(str(run.folder), changed, experiment.model)
+    if found is not None:
+        word, picture = found
+        yield Station(
+            f"Where “{word}” acts",
+            lambda: _image(picture, f"Where the word {word} acts in the picture"),
+            "attention",
+            {"run": run.id, "attention.of": "A run"},
+        )
+    yield late
+    words = f"The finished picture of: {experiment.prompt}"
+    yield Station(
+        "The picture", lambda: _image(enlarged(run.picture), words), "run", {"id": run.id}
+    )
+
+
+def _at(run: str, layer: str, evaluation: int) -> dict[str, str]:
+    """Return the address parameters of the Run page at a frame."""
+    return {"id": run, "layer": layer, "step": str(evaluation)}
+
+
+def _frame(run: str, changed: str, sheet: Sheet, name: str, index: int) -> Callable[[], object]:
+    words = f"{name} at evaluation {sheet.kept[index]}"
+    return lambda: _image(_frame_png(run, f"{changed} {sheet.how}", name, index, sheet), words)
+
+
+@st.cache_data(max_entries=96, show_spinner=False)
+def _frame_png(run: str, version: str, name: str, index: int, _sheet: Sheet) -> bytes:
+    return png(_sheet.pictures(name, [index])[0], 256)
+
+
+def _image(picture: bytes, words: str) -> None:
+    st.image(picture, output_format="PNG", width="stretch", alt=words)
+
+
+def _pieces(tokens: "pd.DataFrame") -> list[tuple[str, int]]:
+    """Return the pieces of the prompt's words, each with its id."""
+    rows = tokens[(tokens["prompt"] == "prompt") & (tokens["kind"] == "word") & ~tokens["cut"]]
+    if "tokenizer" in rows:
+        rows = rows[rows["tokenizer"] == rows["tokenizer"].iloc[0]] if len(rows) else rows
+    texts = rows["piece"].str.replace(r"</w>|^\u2581|^\u0120", "", regex=True)
+    return list(zip(texts, rows["id"].astype(int), strict=True))
+
+
+def _pieces_html(pieces: list[tuple[str, int]]) -> str:
+    """Return the pieces as a square of boxes, each over its id."""
+    boxes = "".join(
+        f"<li>{html.escape(text)}<small>{number}</small></li>"
+        for text, number in pieces[:MOST_PIECES]
+    )
+    more = "<li>…</li>" if len(pieces) > MOST_PIECES else ""
+    return f'{style(__file__)}<ul class="home-pieces">{boxes}{more}</ul>'
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _attention(folder: str, changed: str, model: str) -> tuple[str, bytes] | None:
+    """Return the word with the clearest place in the picture, and its map over the picture."""
+    from PIL import Image
+
+    import sdlab
+    from sdlab.attention import views
+    from sdlab.attention.pictures import overlay
+    from sdlab.attention.words import labelled
+    from sdlab.runs.run_folder import open_picture
+
+    trace = sdlab.open_run(folder).trace
+    if not trace.has_attention or not trace.attention.cross_layers:
+        return None
+    maps = trace.attention
+    heats = {
+        word: views.heatmap(maps, places, layer=views.best(model).layers)
+        for word, places in labelled(maps.tokens["cond"])
+    }
+    if not heats:
+        return None
+    word = max(heats, key=lambda name: float(heats[name].max() - heats[name].mean()))
+    picture = Image.open(io.BytesIO(enlarged(png(open_picture(Path(folder))))))
+    return word, png(overlay(picture, heats[word], opacity=0.6), 256)
