@@ -22,7 +22,7 @@ def model_folders() -> None:
     if root is None:
         st.caption(
             f"To look through a folder of models here, name it when you start the server: "
-            f"`{ROOT_VARIABLE}=/path/to/models`. Nothing outside of it is shown."
+            f"**{ROOT_VARIABLE}=/path/to/models**. Nothing outside of it is shown."
         )
         return
     inside = given(_ADDRESS)
