@@ -21,6 +21,8 @@ TARGET = 0.05
 TENTH = 0.1
 USELESS = 1.0
 """An error as large as the distance to another picture: useless however quick."""
+EQUAL = 1e-4
+"""Errors that differ by less, as a share, are one: shared network calls round so."""
 NO_FIDELITY = (
     "Nothing here judges whether the pictures show what the prompt says, so no quality is claimed."
 )
@@ -121,9 +123,12 @@ def _nearest(comparison: Comparison, tables: Tables, ranks: Standing) -> list[st
     ties = ties[ties["a"].isin(fair["entrant"]) & ties["b"].isin(fair["entrant"])]
     pictures = int(best["pictures"])
     mean = f", on average over {pictures} pictures" if pictures > 1 else ""
+    equal = fair["entrant"][fair["error"] <= best["error"] * (1 + EQUAL)].tolist()
+    others = ties[~(ties["a"].isin(equal) & ties["b"].isin(equal))]
+    who = f"{listed(equal)} come equally near" if len(equal) > 1 else f"{equal[0]} comes nearest"
+    sure = "." if len(equal) == len(fair) else certainty(others, best["entrant"], pictures)
     return [
-        f"With {budget} each, {best['entrant']} comes nearest to the converged picture"
-        f"{certainty(ties, best['entrant'], pictures)}",
+        f"With {budget} each, {who} to the converged picture{sure}",
         f"It ends {_error(best)} away{mean} ({counted(best['nfe'], 'evaluation')}); then"
         f" {listed([f'{r.entrant} {r.error:.3g}' for r in here.iloc[1:].itertuples()])}.",
         *differences(ties, best["entrant"]),

@@ -66,6 +66,17 @@ def test_who_is_first_and_what_the_others_need():
     )
 
 
+def test_equals_are_not_called_one_winner():
+    rows = [("a", 10, 0.195203), ("b", 10, 0.195203), ("c", 10, 0.4)]
+    assert verdict(SPEC, tables(rows))[0] == (
+        "With 10 evaluations each, a and b come equally near to the converged picture;"
+        " with 8 pictures that may be luck."
+    )
+    assert verdict(SPEC, tables(rows[:2]))[0].endswith(
+        "a and b come equally near to the converged picture."
+    )
+
+
 def test_who_does_not_get_there_and_who_always_was():
     said = verdict(SPEC, tables(ROWS), target=0.07)
     assert said[2].endswith("with about 8 evaluations. Not reached with what was tried: b.")
