@@ -183,7 +183,8 @@ export default function (component) {
     if (!state.placed) {
       const asked = data.layers.some((layer) => layer.name === data.start.layer);
       state.layer = asked ? data.start.layer : data.layers[0].name;
-      range.value = data.start.frame ?? Math.floor(0.4 * (count - 1));
+      const share = chosen().row === null ? 1 : 0.4; // a still picture is the end of the way
+      range.value = data.start.frame ?? Math.floor(share * (count - 1));
       state.placed = count > 0; // without frames there is no place yet
     } else if (data.numbers.includes(number)) range.value = data.numbers.indexOf(number);
     root.classList.toggle("small", data.small);
