@@ -194,7 +194,7 @@ def test_from_a_run_onwards(open_form):
     run = run_id(page)
     steps = page.get_by_role("spinbutton", name="Steps")
     steps.fill("9")
-    steps.press("Enter")
+    steps.press("Tab")
     page.wait_for_url("**experiment.steps=9**")
     page.get_by_role("button", name="Change and run again").click()
     page.wait_for_url("**experiment.steps=3**")
