@@ -36,13 +36,13 @@ def lint(
 ) -> None:
     """Say what is wrong or worth knowing about a schedule; exit code 1 if there are errors."""
     import sdlab
-    from sdlab.linting.config_file import handed_around
+    from sdlab.linting.config_file import pipeline_around
     from sdlab.solvers.from_diffusers import SD_CONFIG
 
     judged = read_config_file(config) if config else SD_CONFIG
     given = pairs("option", option)
-    if config and schedule.get("curve") is None:
-        schedule["sigmas"], note = handed_around(config, judged, schedule["num_steps"])
+    if config:
+        schedule["pipeline"], note = pipeline_around(config, judged, schedule["num_steps"])
         if note:
             typer.echo(f"sdlab: note: {note}", err=True)
     table = sdlab.lint(name, config=judged, options=given, tokens=tokens, mu=mu, **schedule)

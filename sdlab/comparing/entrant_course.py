@@ -29,11 +29,11 @@ def entrant_course(
     """
     path = path_of(config)
     follows = entrant.follows(curve, path)
-    times = None
+    handed: dict[str, Any] = {}
     if pipeline is not None and path == "flow":
-        from sdlab.solvers.flow_catalogue import times_for  # imports diffusers
+        from sdlab.solvers.flow_catalogue import handed_by  # imports diffusers
 
-        times = times_for(entrant.solver, num_steps, pipeline, follows)
+        handed = handed_by(pipeline, entrant.solver, num_steps, config, follows)
     return course(
         entrant.solver,
         num_steps,
@@ -42,5 +42,5 @@ def entrant_course(
         curve=follows,
         curve_options=dict(entrant.curve_options),
         eta=entrant.eta,
-        handed={"sigmas": times},
+        handed=handed,
     )

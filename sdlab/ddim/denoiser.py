@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING
 
 from sdlab.denoisers.guided import Guided
+from sdlab.models.activations import latent_tokens
 from sdlab.noise.flow import sigma_to_time, time_to_sigma
 from sdlab.noise.schedule import FlowTimes
 from sdlab.sampling.pipeline_denoiser import PipelineDenoiser
 from sdlab.solvers.course import course
+from sdlab.solvers.flow_catalogue import handed_by
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,8 +60,11 @@ def levels(model: "Model", settings: "DdimSettings", latents: "Tensor") -> tuple
     """
     if model.path != "flow":
         return settings.sigmas(model.schedule)
-    tokens = max(1, latents.shape[-2] * latents.shape[-1] // 4)  # patches of 2 x 2
+    config, steps = model.scheduler_config, settings.num_steps
+    shape = (latents.shape[1], *latents.shape[-2:])
+    tokens = latent_tokens(model.network, shape)
+    handed = handed_by(type(model.pipeline), "euler", steps, config, settings.curve, tokens)
     if settings.curve is not None:
-        return settings.sigmas(FlowTimes.of_config(model.scheduler_config, tokens))
-    laid_out = course("euler", settings.num_steps, config=model.scheduler_config, tokens=tokens)
+        return settings.sigmas(FlowTimes.of_config(config, tokens, handed["mu"]))
+    laid_out = course("euler", steps, config=config, tokens=tokens, handed=handed)
     return tuple(sigma_to_time([*laid_out.sigmas, laid_out.end]).tolist())

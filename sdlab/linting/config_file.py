@@ -45,10 +45,8 @@ def read_config(data: bytes) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def handed_around(
-    path: Path, config: dict[str, Any], num_steps: int
-) -> tuple[list[float] | None, str]:
-    """Return the times that the pipeline around a config hands over, and what is to be said of it.
+def pipeline_around(path: Path, config: dict[str, Any], num_steps: int) -> tuple[type | None, str]:
+    """Return the class of the pipeline around a config, and what is to be said of its times.
 
     A config names no pipeline; the model_index.json beside its folder does.
 
@@ -62,7 +60,7 @@ def handed_around(
     from sdlab.errors import ModelError
     from sdlab.models.components import INDEX, pipeline_class
     from sdlab.models.folder import read_json
-    from sdlab.solvers.flow_catalogue import handed_times, hands_sigmas
+    from sdlab.solvers.pipeline_times import are_known, handed_times
 
     index = path.absolute().parent.parent / INDEX
     if not index.is_file():
@@ -74,14 +72,14 @@ def handed_around(
         cls = pipeline_class(read_json(index), str(index.parent))
     except ModelError as error:
         return None, f"judged as if no times were handed over, as its pipeline is unknown: {error}"
-    times = handed_times(cls, num_steps)
-    if hands_sigmas(cls) and times is None:
+    times = handed_times(cls, num_steps, config)
+    if not are_known(cls, num_steps, config):
         return None, (
             f"judged as if no times were handed over; {cls.__name__} hands times of its own, which"
             " its source does not tell."
         )
     told = "with the times that it hands over" if times else "it hands over no times of its own"
-    return times, f"judged as of {cls.__name__}, {told}."
+    return cls, f"judged as of {cls.__name__}, {told}."
 
 
 def _check_flow(values: dict[str, Any]) -> None:

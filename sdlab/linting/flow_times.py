@@ -14,7 +14,7 @@ import numpy as np
 from sdlab.errors import SchedulerError
 from sdlab.linting.inspected_course import InspectedCourse
 from sdlab.linting.registry import Finding, rule
-from sdlab.noise.flow import dynamic_mu, shifted, sigma_to_time
+from sdlab.noise.flow import shifted, sigma_to_time
 from sdlab.noise.schedule import Array
 from sdlab.solvers.flow_course import TOKENS
 
@@ -115,7 +115,8 @@ def shift_unused(subject: InspectedCourse) -> Iterator[Finding]:
         "The shift exp(mu) goes by the latent tokens, because more of them keep more of the "
         "picture at the same noise. With a mu of another size the steps lie where a picture of "
         "that size would need them: too much structure or too little detail is left to few steps. "
-        "Some pipelines (Flux.2) have a formula of their own, which goes by the steps too."
+        "Some pipelines (Flux.2) have a formula of their own, which goes by the steps too; it "
+        "counts where the pipeline is told."
     ),
     fix="Leave mu to the pipeline, or take sdlab.noise.flow.dynamic_mu of the size.",
     source=f"{ESSER}; diffusers calculate_shift of the Flux pipeline",
@@ -126,7 +127,7 @@ def mu_unlike_size(subject: InspectedCourse) -> Iterator[Finding]:
     mu, tokens = subject.request.mu, subject.request.tokens
     if not _is_dynamic(subject) or mu is None or tokens is None:
         return
-    right = dynamic_mu(tokens, subject.request.config)
+    right = subject.request.mu_by_size
     if abs(mu - right) > SAME_MU:
         yield Finding(
             f"mu is {mu:.3g}, and {tokens:,} tokens have {right:.3g}: a shift of"
@@ -150,7 +151,7 @@ def mu_assumed(subject: InspectedCourse) -> Iterator[Finding]:
     """Look whether the size or mu is told."""
     asked = subject.request
     if _is_dynamic(subject) and asked.mu is None and asked.tokens is None:
-        mu, shift = dynamic_mu(TOKENS, asked.config), _shift(subject)
+        mu, shift = asked.mu_by_size, _shift(subject)
         yield Finding(f"{TOKENS:,} tokens are taken: mu {mu:.3g}, a shift of {shift:.3g}.")
 
 
@@ -193,7 +194,7 @@ def size_beyond_shift(subject: InspectedCourse) -> Iterator[Finding]:
         return
     low, high = config.get("base_image_seq_len") or 256, config.get("max_image_seq_len") or TOKENS
     if not low <= tokens <= high:
-        mu = dynamic_mu(tokens, config)
+        mu = subject.request.mu_by_size
         yield Finding(
             f"{tokens:,} tokens lie outside {low:,} to {high:,}: mu {mu:.3g}, a shift of"
             f" {math.exp(mu):.3g}."
@@ -345,7 +346,7 @@ def _is_linear(subject: InspectedCourse) -> bool:
 
 def _mu(subject: InspectedCourse) -> float:
     asked = subject.request
-    return dynamic_mu(asked.tokens or TOKENS, asked.config) if asked.mu is None else asked.mu
+    return asked.mu_by_size if asked.mu is None else asked.mu
 
 
 def _shift(subject: InspectedCourse) -> float:

@@ -10,10 +10,12 @@ import numpy as np
 
 from sdlab.linting.rehearsal import Rehearsal, rehearse
 from sdlab.noise import curves
-from sdlab.noise.flow import sigma_to_time
+from sdlab.noise.flow import dynamic_mu, is_flow, sigma_to_time
 from sdlab.noise.schedule import Array, NoiseSchedule
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.course import Course, course, try_out
+from sdlab.solvers.flow_course import TOKENS
+from sdlab.solvers.pipeline_times import handed_mu
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Request:
         mu: The logarithm of flow matching's shift, or None for that of the tokens.
         sigmas: Flow matching's times as they are handed to ``set_timesteps``, or None.
         timesteps: What the network is told, as it is handed to ``set_timesteps``, or None.
+        pipeline: The class that draws and may have a formula of its own for mu, or None.
     """
 
     name: str
@@ -66,6 +69,20 @@ class Request:
     mu: float | None = None
     sigmas: Sequence[float] | None = None
     timesteps: Sequence[float] | None = None
+    pipeline: type | None = None
+
+    @property
+    def _mu(self) -> float | None:
+        """The given mu, or the one that the pipeline hands over."""
+        if self.mu is not None or self.pipeline is None or not is_flow(self.config):
+            return self.mu
+        return handed_mu(self.pipeline, self.num_steps, self.config, self.tokens)
+
+    @property
+    def mu_by_size(self) -> float:
+        """The mu that the pipeline hands over; where that is not known, the usual one."""
+        mu = replace(self, mu=None)._mu
+        return dynamic_mu(self.tokens or TOKENS, self.config) if mu is None else mu
 
     @property
     def takes_eta(self) -> bool:
@@ -91,7 +108,7 @@ class Request:
             curve_options=self.curve_options,
             eta=self.eta if self.takes_eta else None,
             tokens=self.tokens,
-            handed={name: getattr(self, name) for name in ("sigmas", "timesteps", "mu")},
+            handed={"sigmas": self.sigmas, "timesteps": self.timesteps, "mu": self._mu},
         )
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SIGNAL = 30.0
+ROUNDING = 16 * 2.0**-23 * SIGNAL
+"""Noise up to this may be float32's rounding of the signal in a step's few operations."""
 SIDE = 64  # 4,096 elements: fresh noise shows its standard deviation to about 1 %
 
 
@@ -101,7 +103,7 @@ class _Pattern:
         rest = x - signal * self.mu
         total = float(rest.square().mean())
         along = float((rest * self.noise).mean())
-        fresh = max(0.0, 1.0 - along**2 / total) if total > 1e-12 else 0.0
+        fresh = max(0.0, 1.0 - along**2 / total) if total > ROUNDING**2 else 0.0
         sigma = SIGNAL * math.sqrt(total) / abs(signal) if signal else math.inf
         return sigma, fresh
 

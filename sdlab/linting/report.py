@@ -8,8 +8,9 @@ import pandas as pd
 from sdlab.errors import SchedulerError, check_keywords, check_types
 from sdlab.linting.inspected_course import InspectedCourse, Request
 from sdlab.linting.registry import SEVERITIES, Finding, Rule, all_rules
-from sdlab.solvers.flow_catalogue import handed_times
+from sdlab.noise.flow import is_flow
 from sdlab.solvers.from_diffusers import SD_CONFIG
+from sdlab.solvers.pipeline_times import handed_times
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
@@ -30,6 +31,7 @@ class LintOptions(TypedDict, total=False):
             ``tokens``.
         sigmas: Flow matching's times, as they are handed to ``set_timesteps``.
         timesteps: What the network is told, as it is handed to ``set_timesteps``.
+        pipeline: The class that draws, whose times and formula of mu count; the model's own.
     """
 
     curve: str | None
@@ -40,6 +42,7 @@ class LintOptions(TypedDict, total=False):
     mu: float | None
     sigmas: Sequence[float] | None
     timesteps: Sequence[float] | None
+    pipeline: type | None
 
 
 def lint(
@@ -64,7 +67,7 @@ def lint(
         **asked: ``curve``: how sigma falls; None for what the config says. ``eta``: share of
             injected noise; one that is ignored is a finding, not an error. ``guidance_scale``, if
             it is known, and ``guidance_rescale``, 0 ... 1. Of flow matching ``tokens``, ``mu``,
-            ``sigmas`` and ``timesteps``. See ``LintOptions``.
+            ``sigmas``, ``timesteps`` and ``pipeline``. See ``LintOptions``.
 
     Returns:
         One row a finding: ``rule``, ``severity`` ("error", "warning", "note"), ``step`` (Int64, NA
@@ -81,12 +84,16 @@ def lint(
 
     check_keywords(lint, asked, LintOptions.__annotations__)
     check_types(lint, name=(name, str), model=(model, (Model, type(None))))
-    if model is not None and model.path == "flow" and asked.get("curve") is None:
-        asked.setdefault("sigmas", handed_times(type(model.pipeline), num_steps))
+    judged = dict(model.scheduler_config if model else config)
+    if model is not None and model.path == "flow":
+        asked.setdefault("pipeline", type(model.pipeline))
+    cls = asked.get("pipeline")
+    if cls is not None and is_flow(judged) and asked.get("curve") is None:
+        asked.setdefault("sigmas", handed_times(cls, num_steps, judged, name))
     request = Request(
         name,
         num_steps,
-        dict(model.scheduler_config if model else config),
+        judged,
         model.schedule if model else None,
         dict(options or {}),
         curve_options=dict(curve_options or {}),

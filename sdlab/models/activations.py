@@ -34,11 +34,23 @@ def network_bytes(network: Any, shape: Sequence[int], item: int, text: int = 0) 
         text: Tokens of the text that go through a transformer with the picture's.
     """
     config = getattr(network, "config", {}) or {}
-    channels, height, width = shape
+    _, height, width = shape
     if config.get("block_out_channels"):
         return int(UNET_MAPS * config["block_out_channels"][0] * height * width * item)
-    tokens = max(1, height * width // _packing(config, channels)) + text
+    tokens = latent_tokens(network, shape) + text
     return int(TRANSFORMER_MAPS * tokens * transformer_width(network) * item)
+
+
+def latent_tokens(network: Any, shape: Sequence[int]) -> int:
+    """Return the tokens that a transformer makes of latents, at least 1.
+
+    Args:
+        network: With weights or without.
+        shape: (C, h, w) of the latents.
+    """
+    channels, height, width = shape
+    config = getattr(network, "config", {}) or {}
+    return max(1, height * width // _packing(config, channels))
 
 
 def decoding_bytes(vae: Any, pixels: int, dtype: "torch.dtype", tiled: bool = False) -> int:
@@ -81,11 +93,13 @@ def transformer_width(network: Any) -> int:
 
 
 def _packing(config: Mapping[str, Any], channels: int) -> int:
-    """Return how many latent pixels make a token: a patch, or latents packed into channels."""
-    patch = config.get("patch_size") or 1
-    height, width = patch[-2:] if isinstance(patch, Sequence) else (patch, patch)
+    """Return how many latent pixels make a token: latents packed into channels, or a patch."""
     packed = channels and (config.get("in_channels") or 0) >= 4 * channels
-    return int(max(1, height * width * (4 if packed else 1)))
+    if packed or config.get("block_out_channels"):
+        return 4  # Qwen-Image's config names its patch of 2 x 2 too
+    patch = config.get("patch_size") or (config.get("all_patch_size") or [1])[0]
+    height, width = patch[-2:] if isinstance(patch, Sequence) else (patch, patch)
+    return int(max(1, height * width))
 
 
 def _linear_width(module: Any) -> int:

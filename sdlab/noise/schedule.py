@@ -277,12 +277,15 @@ class FlowTimes(NoiseSchedule):
         object.__setattr__(self, "_log_sigma", np.log(times))  # every view follows from it
 
     @classmethod
-    def of_config(cls, config: Mapping[str, Any], tokens: int) -> "FlowTimes":
+    def of_config(
+        cls, config: Mapping[str, Any], tokens: int, mu: float | None = None
+    ) -> "FlowTimes":
         """Return the times of a flow-matching config.
 
         Args:
             config: ``scheduler.config``.
             tokens: Latent tokens of the picture, for a shift that goes by them.
+            mu: The logarithm of that shift, if not the usual one of the tokens.
 
         Raises:
             ValueError: If an entry is out of its bounds.
@@ -290,7 +293,7 @@ class FlowTimes(NoiseSchedule):
         check_config(config)
         shift = flow_shift(config)
         if config.get("use_dynamic_shifting"):
-            mu = dynamic_mu(tokens, config)
+            mu = dynamic_mu(tokens, config) if mu is None else mu
             shift = mu if config.get("time_shift_type") == "linear" else float(np.exp(mu))
         return cls(config.get("num_train_timesteps") or 1000, shift)
 

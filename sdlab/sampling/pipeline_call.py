@@ -18,13 +18,14 @@ from sdlab.models.inputs import OURS, control_name
 from sdlab.models.model import Model
 from sdlab.solvers.as_diffusers import as_diffusers_scheduler
 from sdlab.solvers.course import Course, course
-from sdlab.solvers.flow_catalogue import not_laid_out, times_for
+from sdlab.solvers.flow_catalogue import handed_by, not_laid_out
 from sdlab.solvers.from_diffusers import (
     check_options,
     compatible_classes,
     native_curves,
     refusing,
 )
+from sdlab.solvers.pipeline_times import are_known
 from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
@@ -200,6 +201,14 @@ def own_scheduler(model: Model, experiment: Experiment) -> Any:
         return own.from_config(dict(model.scheduler_config), **options)
 
 
+def times_known(model: Model, experiment: Experiment) -> bool:
+    """Return whether it is known over which times the pipeline will draw an experiment."""
+    x = experiment
+    if model.path != "flow":
+        return True
+    return are_known(class_of(model, x), x.num_steps, model.scheduler_config, x.curve)
+
+
 def plan_course(model: Model, experiment: Experiment, tokens: int) -> Course | None:
     """Return the course of an experiment's solver; None where noise levels are not known.
 
@@ -220,16 +229,16 @@ def plan_course(model: Model, experiment: Experiment, tokens: int) -> Course | N
         eta=x.eta,
         seed=x.seed,
         tokens=tokens,
-        handed={"sigmas": _handed(model, x)},
+        handed=_handed(model, x, tokens),
     )
 
 
-def _handed(model: Model, experiment: Experiment) -> list[float] | None:
-    """Return the times that the pipeline will hand to its scheduler, as far as they are known."""
-    x = experiment
+def _handed(model: Model, x: Experiment, tokens: int) -> dict[str, Any]:
+    """Return what the pipeline will hand to its scheduler, as far as it is known."""
     if model.path != "flow":
-        return None
-    return times_for(x.solver, x.num_steps, class_of(model, x), x.curve)
+        return {}
+    config, cls = model.scheduler_config, class_of(model, x)
+    return handed_by(cls, x.solver, x.num_steps, config, x.curve, tokens)
 
 
 def _unheard_of(model: Model, x: Experiment) -> bool:

@@ -14,6 +14,7 @@ from sdlab.denoisers.network import check_fast, uses_guidance
 from sdlab.errors import MemoryLimitError, ModelError, check_types
 from sdlab.experiment.experiment import Experiment, check_size
 from sdlab.models import memory
+from sdlab.models.activations import latent_tokens
 from sdlab.models.model import Model
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling.pipeline_call import (
@@ -23,6 +24,7 @@ from sdlab.sampling.pipeline_call import (
     is_guided,
     pipeline_call,
     plan_course,
+    times_known,
 )
 from sdlab.solvers.course import Course, course, try_out
 
@@ -133,7 +135,7 @@ def plan(model: Model, experiment: Experiment) -> Plan:
 def _plan_pipeline(model: Model, experiment: Experiment) -> Plan:
     """Return the plan of an experiment that the model's own pipeline runs."""
     shape = _pipeline_shape(model, experiment)
-    found = plan_course(model, experiment, max(1, shape[1] * shape[2] // 4))
+    found = plan_course(model, experiment, latent_tokens(model.network, shape))
     if found is not None:
         _check_steps(model, experiment, found)
     call = pipeline_call(model, experiment, found)
@@ -145,7 +147,8 @@ def _plan_pipeline(model: Model, experiment: Experiment) -> Plan:
     attention = plan_attention(model, experiment, shape, steps, guided)
     record, activation = _bytes(model, experiment, nfe, shape, guided, attention)
     _check_memory(model, experiment, record, activation)
-    return Plan(found, shape, guided, record, activation, nfe, attention, call)
+    told = found if times_known(model, experiment) else None
+    return Plan(told, shape, guided, record, activation, nfe, attention, call)
 
 
 def _bytes(

@@ -6,11 +6,9 @@ config, by making it.
 """
 
 import copy
-import re
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
-from inspect import getsource, signature
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from sdlab.noise.flow import is_flow
 from sdlab.solvers.course import Course, course
 from sdlab.solvers.flow_course import SD3_CONFIG, flow_curves, make_flow_scheduler, probe_flow
 from sdlab.solvers.from_diffusers import takes_eta
+from sdlab.solvers.pipeline_times import handed_mu, handed_over, handed_times, hands_sigmas
 from sdlab.solvers.probing import quiet, scheduler_classes
 from sdlab.solvers.registry import Solver, solvers
 
@@ -28,10 +27,6 @@ PREDICTIONS = ("flow_prediction",)
 COORDINATES = "flow"
 NO_TIMES = ("ays_sd15", "ays_sdxl")
 """Curves that are tables of sigmas above 1, which are no times."""
-
-_LINEAR_QUADRATIC = re.compile(
-    r"threshold_noise = ([\d.]+)\s+sigmas = linear_quadratic_schedule\(num_inference_steps, thr"
-)
 
 
 def flow_rows(
@@ -69,58 +64,37 @@ def flow_rows(
     return [row | {"compatible": not row["reason"]} for row in rows]
 
 
-@cache
-def hands_sigmas(pipeline: type) -> bool:
-    """Return whether a pipeline's call makes the times itself, by its source."""
-    lines = getsource(pipeline.__call__).splitlines()
-    code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
-    if _LINEAR_QUADRATIC.search(code):
-        return True
-    return re.search(r"\bsigmas = .*linspace\(", code) is not None and "sigmas=sigmas" in code
-
-
-def handed_times(pipeline: type, num_steps: int) -> list[float] | None:
-    """Return the times before the shift that a pipeline hands to its scheduler, by its source.
-
-    None where it hands none, or others than those evenly from 1 to 1 / N or to 0, and Mochi's:
-    half of the steps over the first ``threshold_noise``, the others over a parabola.
-    """
-    if not hands_sigmas(pipeline):
-        return None
-    code = getsource(pipeline.__call__)
-    if re.search(r"linspace\(1\.0, 1(\.0)? / num_inference_steps, num_inference_steps\)", code):
-        return [float(t) for t in np.linspace(1.0, 1.0 / num_steps, num_steps)]
-    if re.search(r"linspace\(1\.0, 0(\.0)?, num_inference_steps \+ 1\)\[:-1\]", code):
-        return [float(t) for t in np.linspace(1.0, 0.0, num_steps + 1)[:-1]]
-    if (found := _LINEAR_QUADRATIC.search(code)) and num_steps > 1:  # it fails on 1 itself
-        laid_out = sys.modules[pipeline.__module__].linear_quadratic_schedule
-        return [float(t) for t in laid_out(num_steps, float(found[1]))]
-    return None
-
-
-def times_for(
-    solver: str, num_steps: int, pipeline: type, curve: str | None = None
-) -> list[float] | None:
-    """Return the times that a pipeline will hand to a solver, as far as they are known.
+def handed_by(
+    pipeline: type,
+    solver: str,
+    num_steps: int,
+    config: Mapping[str, Any],
+    curve: str | None = None,
+    tokens: int | None = None,
+) -> dict[str, Any]:
+    """Return the ``handed`` of a course: what a pipeline will hand to a solver, as far as is known.
 
     Args:
+        pipeline: The class that draws.
         solver: A solver's short name or a diffusers class.
         num_steps: Solver steps.
-        pipeline: The class that draws.
+        config: The model's scheduler config.
         curve: How sigma falls; a curve takes the place of the pipeline's times.
+        tokens: Latent tokens of the picture; those of 1024 x 1024 pixels if not given.
 
     Raises:
         ValueError: If the pipeline hands times over, and the class takes none.
     """
-    if curve is not None:
-        return None
     scheduler = None if solver in solvers() else scheduler_classes().get(solver)
+    handed: dict[str, Any] = {"mu": handed_mu(pipeline, num_steps, config, tokens)}
+    if curve is not None:
+        return handed
     if scheduler is not None and hands_sigmas(pipeline) and not takes_times(scheduler):
         raise ValueError(
             f"{solver} cannot drive {pipeline.__name__}: the pipeline hands sigmas over, which its"
             " set_timesteps does not take. Take a solver of sdlab's, such as euler."
         )
-    return handed_times(pipeline, num_steps)
+    return {**handed, "sigmas": handed_times(pipeline, num_steps, config, solver)}
 
 
 def takes_times(scheduler: Any) -> bool:
@@ -136,13 +110,13 @@ def not_laid_out(scheduler: Any, pipeline: type, num_steps: int) -> str:
         pipeline: A class.
         num_steps: Solver steps.
     """
-    times = handed_times(pipeline, num_steps)
     if hands_sigmas(pipeline) and not takes_times(type(scheduler)):
         return "the pipeline hands sigmas over, which its set_timesteps does not take"
+    times = handed_times(pipeline, num_steps, scheduler.config)
     if times is None:
         return ""
     given: dict[str, Any] = {"sigmas": np.array(times)}
-    if "mu=mu" in getsource(pipeline.__call__):
+    if handed_over(pipeline, num_steps, scheduler.config)["mu"] is not None:
         given["mu"] = 0.5
     try:
         copy.deepcopy(scheduler).set_timesteps(device="cpu", **given)

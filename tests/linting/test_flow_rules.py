@@ -188,3 +188,13 @@ def test_what_is_handed_over_is_checked(asked, message):
 def test_a_solver_of_ours_takes_no_timesteps():
     with pytest.raises(ValueError, match="solver 'euler' takes no timesteps of its own"):
         sdlab.lint("euler", 2, config=SD3_CONFIG, timesteps=[900, 500])
+
+
+@pytest.mark.parametrize("shift", [1, 1.15, 2, 2.5, 3, 4, 5, 7, 12])
+@pytest.mark.parametrize("steps", [2, 4, 10, 19])
+def test_rounding_is_no_fresh_noise(shift, steps):
+    config = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": float(shift)}
+    for name in ("FlowMatchEulerDiscreteScheduler", "euler"):
+        assert "noise-with-few-steps" not in set(sdlab.lint(name, steps, config=config)["rule"])
+    told = sdlab.lint("euler_ancestral", steps, config=config)["rule"]
+    assert steps < 3 or "noise-with-few-steps" in set(told)
