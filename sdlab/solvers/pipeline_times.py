@@ -137,7 +137,7 @@ def handed_over(
     return scheduler.told
 
 
-class _Noting(FlowMatchEulerDiscreteScheduler):
+class _Noting(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc]
     """A scheduler that notes what it is given."""
 
     config: Any = None
