@@ -12,6 +12,8 @@ from pathlib import Path
 from dashboard.worker.snapshots import LIVE
 from dashboard.worker.stored_runs import stored_run
 from dashboard.worker.worker import Worker
+from sdlab.comparing.model_facts import ModelFacts
+from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 
 
@@ -45,23 +47,48 @@ def made_by(runs: Path, run: str) -> str | None:
     return stored[1] if stored else None
 
 
-def progress(found: Mapping[str, RunState], experiments: Iterable[Experiment]) -> tuple[int, int]:
-    """Return the evaluations done and in all of some runs, as far as they are known."""
+def progress(
+    found: Mapping[str, RunState],
+    experiments: Iterable[Experiment],
+    model: ModelFacts | None = None,
+) -> tuple[int, int]:
+    """Return the evaluations done and in all of some runs, as far as they are known.
+
+    Args:
+        found: States by id.
+        experiments: The runs.
+        model: That makes them; see ``evaluations_of``.
+    """
     done = total = 0
     for experiment in experiments:
         state = found[experiment.id]
-        nfe = state.nfe or evaluations_of(experiment)
+        nfe = state.nfe or evaluations_of(experiment, model)
         total += nfe
         done += state.evaluation if state.live else nfe
     return done, total
 
 
-def evaluations_of(experiment: Experiment) -> int:
-    """Return how many evaluations a run will likely take, before the worker knows."""
-    from sdlab.solvers.registry import solvers
+def evaluations_of(experiment: Experiment, model: ModelFacts | None = None) -> int:
+    """Return how many evaluations a run will take, before the worker knows.
 
-    known = solvers().get(experiment.solver)
-    return experiment.num_steps * (known.stages if known else 1)
+    Args:
+        experiment: The run.
+        model: That makes it; None for one with the schedule of Stable Diffusion 1.x.
+    """
+    return _counted(experiment.with_(prompt="", negative_prompt="", seed=0), model)
+
+
+@lru_cache(maxsize=1024)
+def _counted(experiment: Experiment, model: ModelFacts | None) -> int:
+    from sdlab.sampling.evaluations import expected_evaluations
+    from sdlab.solvers.from_diffusers import SD_CONFIG
+
+    try:
+        if model is None:
+            return expected_evaluations(experiment, SD_CONFIG)
+        return expected_evaluations(experiment, model.config, model.drawn_by(experiment))
+    except (ValueError, SdlabError):
+        return experiment.num_steps  # what cannot run says so when it is asked to
 
 
 def run_state(worker: Worker, run: str) -> RunState:

@@ -9,7 +9,7 @@ from sdlab.noise.schedule import NoiseSchedule
 from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
-    from sdlab.comparing.comparison import Comparison
+    from sdlab.experiment.pipeline_fields import PipelineFields
     from sdlab.models.model import Model
 
 
@@ -39,14 +39,18 @@ class ModelFacts:
         """Its noise schedule."""
         return NoiseSchedule.from_config(self.config)
 
-    def drawn_by(self, comparison: "Comparison") -> type | None:
-        """Return the class of diffusers that draws a comparison's pictures; None if unknown."""
+    def drawn_by(self, asked: "PipelineFields") -> type | None:
+        """Return the class of diffusers that draws what is asked; None if unknown.
+
+        Args:
+            asked: A comparison or an experiment.
+        """
         import diffusers
 
         own = getattr(diffusers, self.pipeline or "?", None)
         if not isinstance(own, type):
             return None
-        source, mask = comparison.image is not None, comparison.mask_image is not None
+        source, mask = asked.image is not None, asked.mask_image is not None
         try:
             return class_for(own, image=source, mask=mask)
         except ValueError:

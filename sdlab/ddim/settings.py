@@ -86,13 +86,15 @@ class DdimSettings:
         options = self.curve_options or {}
         return tuple(curves.make(self.curve, schedule, self.num_steps, options).tolist())
 
-    def evaluations(self, start: int = 0, by_step: bool = False) -> int:
+    def evaluations(self, start: int = 0, by_step: bool = False, asked: int = 0) -> int:
         """Return the network evaluations of a way up and down, as ``there_and_back`` makes them.
 
         Args:
             start: The level to go down from.
             by_step: Whether each step is measured by itself too.
+            asked: Captions that a pipeline is asked with; each begins with one evaluation more, to
+                find out how it lays out its latents. None on the model's own plain path.
         """
         ways = self.scheme()
         down = self.num_steps - start + by_step * self.num_steps
-        return ways.evaluations_up * self.num_steps + ways.evaluations_down * down
+        return asked + ways.evaluations_up * self.num_steps + ways.evaluations_down * down

@@ -1,6 +1,6 @@
 """What makes a negative prompt act on a model: its guidance scale, another scale, or nothing."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.models.pipelines import call_parameters
 
@@ -36,6 +36,18 @@ def is_distilled(model: "Model") -> bool:
     """
     config = getattr(model.network, "config", {})
     return config.get("time_cond_proj_dim") is not None or bool(config.get("guidance_embeds"))
+
+
+def reads_scale(model: "Model") -> bool:
+    """Return whether ``guidance_scale`` does anything on a model.
+
+    Where ``true_cfg_scale`` guides, it is only an input of networks distilled with it; Flux schnell
+    and Qwen-Image were not.
+    """
+    configs: list[Any] = [getattr(part, "config", {}) for part in model.parts.values()]
+    embeds = [x.get("guidance_embeds") for x in configs if hasattr(x, "get")]
+    told = [value for value in embeds if value is not None]
+    return not told or any(told) or guidance_of(model).by != TRUE
 
 
 def guidance_of(model: "Model") -> Guidance:

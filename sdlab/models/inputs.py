@@ -4,9 +4,11 @@ All by the signatures of its call and of its siblings' over the same parts.
 """
 
 from functools import cache
+from typing import Any
 
+from sdlab.experiment.pipeline_fields import FURTHER_PROMPTS as PROMPTS
 from sdlab.experiment.pipeline_fields import PipelineFields
-from sdlab.models.pipelines import call_parameters, siblings
+from sdlab.models.pipelines import call_parameters, networks, siblings
 
 OURS = (
     "generator", "latents", "num_inference_steps", "timesteps", "sigmas", "output_type",
@@ -22,6 +24,12 @@ FIELDS = (
 _NO_OPTIONS = ("eta", "mu")  # a field for every model; what the scheduler is told of the size
 _NO_PLAIN_VALUES = ("embeds", "image", "kwargs", "latents")  # no JSON holds them
 _TASKS = {"text": "from words", "image": "after a picture", "inpaint": "inside a mask"}
+_MASKED_CHANNELS = {
+    "StableDiffusionInpaintPipeline": (4, 9),
+    "StableDiffusionXLInpaintPipeline": (4, 9),
+    "StableDiffusion3InpaintPipeline": (16, 33),
+}
+"""Of the classes that draw inside a mask: what channels of its network each lets pass."""
 
 
 @cache
@@ -50,14 +58,49 @@ def options(cls: type) -> tuple[str, ...]:
     return tuple(sorted(n for n in names if not any(part in n for part in _NO_PLAIN_VALUES)))
 
 
-def draws(cls: type, guided: bool) -> tuple[str, ...]:
+def without_effect(pipeline: Any) -> frozenset[str]:
+    """Return the fields that a pipeline's classes take and its own parts cannot use.
+
+    They are the prompts of a text encoder that it lacks, and a mask where the class for that
+    refuses its network's channels.
+    """
+    found = {name for name in PROMPTS if lacked_encoder(pipeline, name)}
+    if not _masks(pipeline):
+        found.add("mask_image")
+    return frozenset(found)
+
+
+def lacked_encoder(pipeline: Any, name: str) -> str:
+    """Return the text encoder that a further prompt is for, if a pipeline was loaded without it.
+
+    Args:
+        pipeline: A diffusers pipeline.
+        name: One of ``PROMPTS``.
+    """
+    part = f"text_encoder_{name[-1]}"
+    return part if pipeline.components.get(part, pipeline) is None else ""
+
+
+def _masks(pipeline: Any) -> bool:
+    """Return whether the class that draws inside a mask takes a pipeline's network."""
+    cls = siblings(type(pipeline)).get("inpaint")
+    passed = _MASKED_CHANNELS.get(cls.__name__) if cls is not None else None
+    network = next(iter(networks(pipeline).values()))
+    config = getattr(network, "config", {})
+    return passed is None or config.get("in_channels", passed[0]) in passed
+
+
+def draws(cls: type, guided: bool, masked: bool = True) -> tuple[str, ...]:
     """Return what a class and its siblings draw from, in words.
 
     Args:
         cls: A pipeline's class.
         guided: Whether there is a ControlNet among its parts.
+        masked: Whether its network can draw inside a mask.
     """
     tasks = set(siblings(cls))
+    if not masked:
+        tasks.discard("inpaint")
     if "image" in call_parameters(cls) and not guided:
         tasks.add("image")
     if "prompt" not in fields(cls):

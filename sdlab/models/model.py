@@ -78,7 +78,7 @@ class Model:
         Of those that not every model takes: seed, steps, solver and curve are not listed.
         """
         cls: type = type(self.pipeline)
-        return inputs.fields(cls)
+        return inputs.fields(cls) - inputs.without_effect(self.pipeline)
 
     @cached_property
     def options(self) -> tuple[str, ...]:
@@ -89,7 +89,8 @@ class Model:
     @cached_property
     def draws(self) -> tuple[str, ...]:
         """What it draws from: "from words", "after a picture", "inside a mask", and so on."""
-        return inputs.draws(type(self.pipeline), "controlnet" in self.parts)
+        masked = "mask_image" not in inputs.without_effect(self.pipeline)
+        return inputs.draws(type(self.pipeline), "controlnet" in self.parts, masked)
 
     @cached_property
     def path(self) -> str | None:

@@ -16,6 +16,7 @@ import numpy as np
 from sdlab.errors import MemoryLimitError, SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import memory
+from sdlab.models.guidance import reads_scale
 from sdlab.models.model import Model
 from sdlab.runs.run import Run
 from sdlab.sampling.plan import Plan
@@ -196,11 +197,13 @@ class Job(ABC):
 
     def _of_the_prompts(self) -> list[str]:
         """Return warnings about the prompts: what is ignored, not parsed, or not known."""
-        from sdlab.text.notes import ignored_negative, unparsed_note
+        from sdlab.text.notes import ignored_negative, ignored_scale, unparsed_note
 
         asked, guided = self.experiment, self.plan.guided
         by_true_cfg = "true_cfg_scale" in self.model.inputs
         out = [ignored_negative(asked.negative_prompt, asked.guidance_scale, guided, by_true_cfg)]
+        if not reads_scale(self.model):
+            out.append(ignored_scale(asked.guidance_scale, Experiment().guidance_scale))
         out += unparsed_note(asked.prompt)
         out += unparsed_note(asked.negative_prompt, "negative prompt") if guided else []
         return [*filter(None, out), *self._unknown_words()]

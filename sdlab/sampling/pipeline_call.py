@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sdlab.denoisers.network import uses_guidance
 from sdlab.errors import unknown
 from sdlab.experiment.experiment import Experiment
-from sdlab.models import pipelines
+from sdlab.models import inputs, pipelines
+from sdlab.models.guidance import reads_scale
 from sdlab.models.inputs import OURS, control_name
 from sdlab.models.model import Model
 from sdlab.solvers.as_diffusers import as_diffusers_scheduler
@@ -82,7 +83,7 @@ def pipeline_call(model: Model, experiment: Experiment, found: Course | None) ->
         if "eta" not in taken:
             raise ValueError(f"{cls.__name__} passes its scheduler no eta, got {x.eta}.")
         given["eta"] = x.eta
-    if found is not None and found.schedule.path == "vp" and _follows(type(scheduler), x):
+    if found is not None and found.schedule.path == "vp" and follows(type(scheduler), x):
         if "sigmas" not in taken:
             raise ValueError(
                 f"{cls.__name__} passes its scheduler no sigmas, so {x.solver} cannot follow the"
@@ -100,8 +101,8 @@ def call_arguments(model: Model, experiment: Experiment, cls: type) -> dict[str,
     """
     x, taken = experiment, pipelines.call_parameters(cls)
     given: dict[str, Any] = {}
-    _texts(given, x, taken)
-    _numbers(given, x, cls)
+    _texts(given, model, x, taken)
+    _numbers(given, model, x, cls)
     given |= _size(model, x, cls)
     given |= _further(x, cls)
     for name, value in (("output_type", "pil"), ("num_frames", 1), ("return_dict", True)):
@@ -248,7 +249,7 @@ def _unheard_of(model: Model, x: Experiment) -> bool:
     return theirs and model.path == "vp" and own.__name__ not in compatible_classes()
 
 
-def _texts(given: dict[str, Any], x: Experiment, taken: Mapping[str, Any]) -> None:
+def _texts(given: dict[str, Any], model: Model, x: Experiment, taken: Mapping[str, Any]) -> None:
     if "prompt" in taken:
         given["prompt"] = x.prompt
     true_cfg = x.true_cfg_scale is not None and x.true_cfg_scale > 1
@@ -258,12 +259,18 @@ def _texts(given: dict[str, Any], x: Experiment, taken: Mapping[str, Any]) -> No
         value = getattr(x, name)
         if value is not None:
             _check_taken(name, value, taken)
+            if part := inputs.lacked_encoder(model.pipeline, name):
+                raise ValueError(
+                    f"{model.name} was loaded without {part}, which {name} is for, got {value!r};"
+                    f" leave {name} out."
+                )
             given[name] = value
 
 
-def _numbers(given: dict[str, Any], x: Experiment, cls: type) -> None:
+def _numbers(given: dict[str, Any], model: Model, x: Experiment, cls: type) -> None:
     taken = pipelines.call_parameters(cls)
-    if "guidance_scale" in taken:
+    scale = taken.get("guidance_scale")
+    if scale is not None and (scale.default is not None or reads_scale(model)):
         given["guidance_scale"] = x.guidance_scale
     if "guidance_rescale" in taken:
         given["guidance_rescale"] = x.guidance_rescale
@@ -301,7 +308,8 @@ def _further(x: Experiment, cls: type) -> dict[str, Any]:
         if name in OURS:
             raise ValueError(f"{name} is not for pipeline_options: the engine decides it.")
         if name not in taken:
-            raise ValueError(unknown(f"argument of {cls.__name__}", name, taken))
+            listed = [option for option in inputs.options(cls) if option in taken]
+            raise ValueError(unknown(f"argument of {cls.__name__}", name, listed))
         given[name] = list(value) if isinstance(value, tuple) else value
     return given
 
@@ -355,8 +363,8 @@ def _check_taken(name: str, value: Any, taken: Mapping[str, Any]) -> None:
         raise ValueError(f"this model takes no {name}, got {value!r}; leave it out.")
 
 
-def _follows(cls: type, x: Experiment) -> bool:
-    """Return whether a diffusers class is to follow a curve of sdlab's."""
+def follows(cls: type, x: Experiment) -> bool:
+    """Return whether a diffusers class is to follow a curve of sdlab's, handed to it as sigmas."""
     if x.solver in solvers() or x.curve is None:
         return False
     return x.curve not in native_curves(cls) or bool(x.curve_options)

@@ -4,7 +4,6 @@ What can only be checked with the model is checked here: the solver and its opti
 against the schedule, the size against the VAE, the memory against the machine.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,6 +16,7 @@ from sdlab.models import memory
 from sdlab.models.activations import latent_tokens
 from sdlab.models.model import Model
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.sampling.evaluations import after_picture
 from sdlab.sampling.pipeline_call import (
     NUMBERS,
     TEXTS,
@@ -36,8 +36,8 @@ class Plan:
     """What an experiment will do.
 
     Attributes:
-        course: The noise levels it visits, and the process that visits them; None where the
-            scheduler's noise levels are not known.
+        course: The noise levels it visits, and the process that visits them; after a picture only
+            the last ``nfe`` of them. None where the scheduler's noise levels are not known.
         shape: (C, h, w) of the latents.
         guided: Whether each evaluation is a CFG pair.
         record_bytes: Bytes of the tensors to keep.
@@ -71,17 +71,17 @@ class Plan:
     @property
     def sigmas(self) -> tuple[float, ...]:
         """Noise level of every evaluation."""
-        return self._known.sigmas
+        return self._known.sigmas[-self.nfe :]
 
     @property
     def timesteps(self) -> tuple[float, ...]:
         """Training timestep of every evaluation."""
-        return self._known.timesteps
+        return self._known.timesteps[-self.nfe :]
 
     @property
     def steps(self) -> tuple[int, ...]:
         """Solver step of every evaluation."""
-        return self._known.steps
+        return _last_steps(self._known, self.nfe)
 
     @property
     def _known(self) -> Course:
@@ -139,16 +139,20 @@ def _plan_pipeline(model: Model, experiment: Experiment) -> Plan:
     if found is not None:
         _check_steps(model, experiment, found)
     call = pipeline_call(model, experiment, found)
-    nfe = experiment.num_steps if found is None else found.nfe
-    if experiment.strength is not None:
-        nfe = math.ceil(nfe * experiment.strength)
-    steps = range(nfe) if found is None else found.steps[-nfe:]
+    nfe = after_picture(call.cls, experiment, found, getattr(call.scheduler, "order", 1))
+    steps = range(nfe) if found is None else _last_steps(found, nfe)
     guided = is_guided(model, experiment)
     attention = plan_attention(model, experiment, shape, steps, guided)
     record, activation = _bytes(model, experiment, nfe, shape, guided, attention)
     _check_memory(model, experiment, record, activation)
     told = found if times_known(model, experiment) else None
     return Plan(told, shape, guided, record, activation, nfe, attention, call)
+
+
+def _last_steps(found: Course, nfe: int) -> tuple[int, ...]:
+    """Return the solver steps of a course's last evaluations, counted from their first."""
+    steps = found.steps[-nfe:]
+    return tuple(step - steps[0] for step in steps)
 
 
 def _bytes(

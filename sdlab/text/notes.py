@@ -94,6 +94,21 @@ def negative_note(
     return ignored_negative(negative_prompt, scale, acts, guidance.by == TRUE)
 
 
+def ignored_scale(guidance_scale: float, default: float) -> str:
+    """Return the sentence for a guidance scale that was set on a model that reads none; else "".
+
+    Args:
+        guidance_scale: Of the experiment.
+        default: What it is if nobody sets it.
+    """
+    if guidance_scale == default or guidance_scale <= 1:  # 1 is none, which is what there is
+        return ""
+    return (
+        f"guidance_scale {guidance_scale:g} is ignored: this network was not distilled with one"
+        " (guidance_embeds is False). true_cfg_scale above 1 guides it."
+    )
+
+
 def cut_off(prompt: str, table: pd.DataFrame) -> str:
     """Return the end of the prompt that the 77-token limit cut off; "" if all of it fits.
 

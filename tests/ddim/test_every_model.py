@@ -9,6 +9,7 @@ from sdlab.ddim.eta import drawing_fan
 from sdlab.ddim.settings import DdimSettings
 from sdlab.ddim.study import there_and_back
 from sdlab.ddim.walks import start_noise, walking_between_pictures, walking_between_seeds
+from sdlab.sampling.pipeline_denoiser import PipelineDenoiser
 from sdlab.work import finish
 from tests import flow
 from tests.tracing import pipelines as tiny
@@ -42,6 +43,23 @@ def test_edict_comes_back_and_the_naive_way_does_not(make):
     assert exact.rmse < 1e-4 < naive.rmse
     if model.path == "flow":
         assert exact.errors["flow_time"][0] == 1.0
+
+
+@pytest.mark.parametrize("method", ["naive", "fixed_point", "edict"])
+def test_every_evaluation_is_counted_beforehand(method, monkeypatch):
+    made, compute = [], PipelineDenoiser.compute
+
+    def counting(*given):
+        made.append(1)
+        return compute(*given)
+
+    monkeypatch.setattr(PipelineDenoiser, "compute", counting)
+    model, settings = sd3(), DdimSettings("a red car", method=method, num_steps=3)
+    finish(there_and_back(model, latents(model), settings, by_step=True))
+    assert len(made) == settings.evaluations(by_step=True, asked=1)
+    made.clear()
+    finish(there_and_back(model, latents(model), settings, edit="a blue car", start=1))
+    assert len(made) == settings.evaluations(1, asked=2)
 
 
 @pytest.mark.parametrize("make", [sd3, xl])

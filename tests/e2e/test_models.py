@@ -31,22 +31,25 @@ def models_page(new_page):
 
 
 @pytest.mark.parametrize(
-    "make, family, noise",
+    "make, family, noise, draws",
     [
-        (lambda: pipelines.xl()[0], "Stable Diffusion XL", "variance preserving"),
-        (flow.sd3, "Stable Diffusion 3", "flow matching"),
+        (
+            lambda: pipelines.xl()[0],
+            "Stable Diffusion XL",
+            "variance preserving",
+            "from words, after a picture and inside a mask",
+        ),
+        (flow.sd3, "Stable Diffusion 3", "flow matching", "from words and after a picture"),
     ],
 )
-def test_a_folder_of_another_family_is_loaded(models_page, tmp_path, make, family, noise):
+def test_a_folder_of_another_family_is_loaded(models_page, tmp_path, make, family, noise, draws):
     page, pipe = models_page, make()
     pipe.save_pretrained(tmp_path)
     load(page, tmp_path)
     facts = page.locator(".st-key-models_facts")
     for told in (str(tmp_path), family, noise, type(pipe).__name__):
         expect(facts.get_by_text(told, exact=True)).to_be_visible(timeout=LONG)
-    expect(facts.get_by_text("Draws from words, after a picture and inside a mask.")).to_be_visible(
-        timeout=SECONDS
-    )
+    expect(facts.get_by_text(f"Draws {draws}.")).to_be_visible(timeout=SECONDS)
     for page_name in ("Experiment with this model", "Its noise schedule"):
         expect(facts.get_by_role("link", name=page_name)).to_be_visible(timeout=SECONDS)
     facts.get_by_text("parts", exact=False).last.click()

@@ -50,20 +50,6 @@ class Forecast:
     power: str = ""
 
 
-def model_facts(model: ModelView) -> ModelFacts:
-    """Return what a comparison needs to know of the model in memory.
-
-    Raises:
-        ModelError: If another model has been loaded in the meantime.
-    """
-    return ModelFacts(model.name, model.hash, _config(model.hash), model.pipeline)
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _config(model_hash: str) -> dict[str, Any]:
-    return lab().ask(lambda model: dict(model.scheduler_config), model_hash)
-
-
 def seconds_of(needed: NeededRuns, model: ModelView, evaluations: int, runs: int) -> float | None:
     """Return how long so many evaluations of so many runs will take; None if not known.
 

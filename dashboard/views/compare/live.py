@@ -14,6 +14,7 @@ from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.rows import looks, short_names
 from dashboard.views.compare.run_states import states
+from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import RunState, progress
 from dashboard.widgets.run_tile import run_tile
 from dashboard.widgets.task_panel import cancel_button, readable_seconds
@@ -46,7 +47,7 @@ def _draw(page: str, needed: NeededRuns) -> bool:
         for run in live:
             lab().touch(run, session_id())
     with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_progress"):
-        done, total = progress(found, needed.experiments)
+        done, total = progress(found, needed.experiments, facts_in_memory())
         st.progress(min(1.0, done / max(1, total)), text=_progress_text(found, done, total))
         cancel_button(
             page, needed.id, OTHERS, live, "What is done is kept, and the results are shown for it."

@@ -14,12 +14,13 @@ from dashboard.shell.navigation import page_path
 from dashboard.shell.state import come_back
 from dashboard.views.compare.asked_comparisons import ask, asked, asked_at
 from dashboard.views.compare.earlier import earlier
-from dashboard.views.compare.forecast import Forecast, forecast, model_facts, seconds_of
+from dashboard.views.compare.forecast import Forecast, forecast, seconds_of
 from dashboard.views.compare.form import ComparisonDraft, as_parameters, comparison_form, touched
 from dashboard.views.compare.live import live_panel
 from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.run_states import states
 from dashboard.views.compare.unfair import say_unfair
+from dashboard.widgets.model_facts import model_facts
 from dashboard.widgets.task_panel import readable_seconds
 from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.needed_runs import NeededRuns

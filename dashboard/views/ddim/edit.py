@@ -62,7 +62,8 @@ def _settings(page: str, source: Source, plain: bool) -> tuple[Any, str, int, fl
             "words, needs Stable Diffusion 1.x or 2.x (see Models)."
         )
     settings = DdimSettings(text, negative, scale, method, steps, iterations=rounds)
-    st.caption(f"{settings.evaluations(int(kept)):,} network evaluations.")
+    count = settings.evaluations(int(kept), asked=0 if plain else 2)
+    st.caption(f"{count:,} network evaluations.")
     return settings, edited, int(kept), hold / 100
 
 

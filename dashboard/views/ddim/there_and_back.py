@@ -41,7 +41,7 @@ def show(page: str, model: ModelView) -> None:
         right.info("Choose a picture or a latents file on the left.", icon=":material/image:")
         return
     with right:
-        settings = _settings(page, source)
+        settings = _settings(page, source, model.plain)
         outcome = study_panel(
             page,
             "Invert and regenerate",
@@ -54,10 +54,10 @@ def show(page: str, model: ModelView) -> None:
     if outcome is not None:
         _errors(page, outcome, settings.method)
         _noise(page, outcome)
-    _comparison(page, source, settings)
+    _comparison(page, source, settings, model.plain)
 
 
-def _settings(page: str, source: Source) -> "DdimSettings":
+def _settings(page: str, source: Source, plain: bool) -> "DdimSettings":
     from sdlab.ddim.settings import DdimSettings
 
     text = form.caption(page, source.caption)
@@ -66,7 +66,8 @@ def _settings(page: str, source: Source) -> "DdimSettings":
         negative = form.negative(page, scale)
     method, rounds = form.method(page)
     settings = DdimSettings(text, negative, scale, method, steps, iterations=rounds)
-    st.caption(f"{settings.evaluations(by_step=True):,} network evaluations.")
+    count = settings.evaluations(by_step=True, asked=not plain)
+    st.caption(f"{count:,} network evaluations.")
     return settings
 
 
@@ -135,7 +136,7 @@ def _noise(page: str, outcome: "ThereAndBack") -> None:
     statistics(page, noise)
 
 
-def _comparison(page: str, source: Source, settings: "DdimSettings") -> None:
+def _comparison(page: str, source: Source, settings: "DdimSettings", plain: bool) -> None:
     from dashboard.charts import ddim as charts
     from dashboard.charts.base import title_of
 
@@ -161,7 +162,7 @@ def _comparison(page: str, source: Source, settings: "DdimSettings") -> None:
     )
     if table is None:
         total = sum(
-            settings.with_(method=method, num_steps=count).evaluations()
+            settings.with_(method=method, num_steps=count).evaluations(asked=not plain)
             for method in METHODS
             for count in chosen[0]
         )

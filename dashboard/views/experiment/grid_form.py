@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.widgets.experiment_controls import OWN_CURVE
+from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import evaluations_of
 from dashboard.widgets.solver_menu import GROUPS, meaning, offered
 from dashboard.widgets.task_panel import readable_seconds
@@ -76,7 +77,8 @@ def grid_fields(page: str, catalogue: pd.DataFrame) -> list[tuple[str, Any]]:
 def say_cost(grid: Grid) -> None:
     """Draw how many pictures a grid has and what they will take."""
     count, pace = len(grid.experiments), lab().status().pace
-    evaluations = sum(map(evaluations_of, grid.experiments))
+    model = facts_in_memory()
+    evaluations = sum(evaluations_of(experiment, model) for experiment in grid.experiments)
     time = f" · about {readable_seconds(pace * evaluations)}" if pace else ""
     sides = [str(side) for side in grid.sides if side > 1]
     product = f"{' x '.join(sides)} = " if len(sides) > 1 else ""

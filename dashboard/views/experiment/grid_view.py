@@ -15,6 +15,7 @@ from dashboard.shell.routes import sheet_url
 from dashboard.shell.state import come_back, session_id, watches
 from dashboard.shell.theme import scheduler_color
 from dashboard.widgets.downloads import csv_button
+from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import RunState, progress, run_state
 from dashboard.widgets.run_tile import run_tile
 from dashboard.widgets.task_panel import cancel_button, readable_seconds
@@ -90,7 +91,7 @@ def _draw_live(page: str, grid: Grid) -> bool:
         for run in live:
             lab().touch(run, session_id())
     with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_grid_progress"):
-        done, total = progress(found, grid.experiments)
+        done, total = progress(found, grid.experiments, facts_in_memory())
         st.progress(min(1.0, done / max(1, total)), text=_progress_text(found, done, total))
         cancel_button(page, grid.id, OTHERS, live, "Pictures that are done are kept.")
     _tiles(page, grid, found)

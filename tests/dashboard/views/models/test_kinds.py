@@ -12,7 +12,7 @@ from tests.tracing import pipelines
 ALL = "from words, after a picture and inside a mask"
 KINDS = {
     "xl": (lambda: pipelines.xl()[0], "Stable Diffusion XL", "variance preserving", ALL),
-    "sd3": (flow.sd3, "Stable Diffusion 3", "flow matching", ALL),
+    "sd3": (flow.sd3, "Stable Diffusion 3", "flow matching", "from words and after a picture"),
     "flux": (flow.flux, "Flux", "flow matching", ALL),
     "inpaint": (
         lambda: pipelines.inpaint_nine()[0],
