@@ -9,6 +9,7 @@ import pytest
 from streamlit.elements.widgets.button import ButtonMixin
 
 from tests.dashboard.conftest import run_until, server_over
+from tests.dashboard.forms import open_tab
 
 DATA = Path(__file__).parents[1] / "data" / "version_0_2"
 LINKS = json.loads((DATA / "links.json").read_text(encoding="utf-8"))
@@ -44,9 +45,11 @@ def offered(monkeypatch) -> dict[str, str]:
 @pytest.mark.parametrize("link", LINKS, ids=lambda link: link["page"])
 def test_a_link_opens_as_it_did(open_page, offered, link):
     at = open_page(link["page"], **link["params"])
+    if link["page"] in ("run", "experiment") and link["csv"]:
+        open_tab(at, "Tables")  # which all stood below each other
     for key in link["press"]:
         at.button(key=key).click().run()
-    run_until(at, lambda at: set(link["csv"]) <= set(offered))
+    run_until(at, lambda at: set(link["csv"]) <= set(offered), seconds=60)
     assert [said.value for said in (*at.exception, *at.error, *at.warning)] == []
     kept = {name: at.query_params[name] for name in link["params"] if name in at.query_params}
     for name in NOW_DEFAULT.keys() & link["kept"].keys() - kept.keys():
