@@ -32,6 +32,16 @@ def style(module: str) -> str:
     return f"<style>\n{whole(Path(module).with_suffix('.css'))}</style>"
 
 
+@cache
+def script(module: str) -> str:
+    """Return the script that lies beside a module, as an element for ``st.html``.
+
+    Args:
+        module: The module's ``__file__``.
+    """
+    return f"<script>{whole(Path(module).with_suffix('.js'))}</script>"
+
+
 def whole(path: Path) -> str:
     """Return a file's text with what it imports from beside it in place of the import."""
 

@@ -6,14 +6,13 @@ one line, in a container whose key ends in ``_form``; Tab passes the "?" beside 
 opens the one of the field.
 """
 
-from pathlib import Path
-
 import streamlit as st
 
+from dashboard.components.browser_files import script
+
 RUN = "Ctrl+Enter"
-_SCRIPT = Path(__file__).with_suffix(".js").read_text("utf-8")
 
 
 def keys() -> None:
     """Add the keys to the page."""
-    st.html(f"<script>{_SCRIPT}</script>", unsafe_allow_javascript=True)
+    st.html(script(__file__), unsafe_allow_javascript=True)

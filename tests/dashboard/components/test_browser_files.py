@@ -23,7 +23,7 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def asked_for() -> Iterator[Path]:
-    """The files that a call of ``component`` or of ``style`` names."""
+    """The files that a call of ``component``, ``style`` or ``script`` names."""
     for path, tree in trees():
         for node in ast.walk(tree):
             match node:
@@ -31,6 +31,8 @@ def asked_for() -> Iterator[Path]:
                     yield from (FOLDER / f"{name}.{kind}" for kind in KINDS)
                 case ast.Call(func=ast.Name("style"), args=[ast.Name("__file__")]):
                     yield path.with_suffix(".css")
+                case ast.Call(func=ast.Name("script"), args=[ast.Name("__file__")]):
+                    yield path.with_suffix(".js")
 
 
 def test_every_file_for_the_browser_is_used():

@@ -80,7 +80,7 @@ def test_no_address_breaks_what_a_page_shows_only_if_chosen(open_page, page):
         ("experiment", "experiment.cfg", "nan", "is no number from 0.0 to 20.0"),
         ("experiment", "experiment.solver", "NoSuchScheduler", "NoSuchScheduler"),
         ("experiment", "experiment.cfg", "21", "is no number from 0.0 to 20.0"),
-        ("experiment", "experiment.solver", "eula", "did you mean 'euler'"),
+        ("experiment", "experiment.solver", "eula", "did you mean 'Euler"),
         ("experiment", "experiment.model", "evil/model", "valid: embedded"),
         ("ddim", "ddim.section", "", "valid: Eta, There and back"),
         ("tokens", "tokens.cosines_all", "2", "must be true or false"),
