@@ -43,7 +43,7 @@ def lint(
     given = pairs("option", option)
     if config:
         schedule["pipeline"], note = pipeline_around(config, judged, schedule["num_steps"])
-        if note:
+        if note and schedule.get("curve") is None:  # a curve goes before times handed over
             typer.echo(f"sdlab: note: {note}", err=True)
     table = sdlab.lint(name, config=judged, options=given, tokens=tokens, mu=mu, **schedule)
     if csv:
