@@ -106,6 +106,9 @@ def look(page: Page, name: str) -> Face:
     for theme, rules in THEMES.items():
         page.emulate_media(color_scheme=theme)
         page.wait_for_function(_SHOWS, arg=theme)
+        # While a script runs, Streamlit draws what it has not come to yet pale.
+        page.wait_for_function("!document.querySelector('[data-stale=true]')")
+        page.wait_for_timeout(500)
         for rule, own, html in page.evaluate(_AXE, [list(STREAMLITS_OWN), rules]):
             if own:
                 face.own.add((rule, own))
