@@ -167,7 +167,11 @@ def _defaults() -> dict[str, Any]:
 @cache
 def _lines(pipeline: type) -> list[tuple[Any, set[str]]]:
     """Return the lines that lead to ``set_timesteps``, compiled, and what names each sets."""
-    tree = ast.parse(dedent(inspect.getsource(pipeline.__call__))).body[0]
+    try:
+        source = inspect.getsource(pipeline.__call__)
+    except (OSError, TypeError):  # a class that was typed, not read from a file
+        return []
+    tree = ast.parse(dedent(source)).body[0]
     body: list[ast.stmt] = tree.body  # type: ignore[attr-defined]
     last = next((i for i, line in enumerate(body) if _lays_out(line)), -1)
     wanted: set[str] = set()

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 import sdlab
-from sdlab.models import memory
 from sdlab.runs.manifest import was_shared
 from sdlab.sampling import engine as engine_module
 from sdlab.sampling import plain_job
@@ -229,46 +228,6 @@ def test_a_network_that_raises_on_one_run_fails_that_run(small, picky):
     assert str(jobs[1].error) == "bad sample"
 
 
-def test_out_of_memory_lowers_the_cap_and_goes_on(small, monkeypatch):
-    evaluate, sizes = engine_module.evaluate, []
-
-    def tight(model, samples):
-        sizes.append(len(samples))
-        if len(samples) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return evaluate(model, samples)
-
-    monkeypatch.setattr(engine_module, "evaluate", tight)
-    engine = sdlab.Engine(small)
-    jobs = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(4)]
-    finish(engine)
-    assert all(job.state == "done" for job in jobs)
-    assert sizes[0] == 4
-    assert max(sizes[1:]) == 2
-
-
-def test_a_failed_call_is_let_go_before_the_retry(small, monkeypatch):
-    """What the failed call held must be free when its halves are tried, or they fail as well."""
-    import weakref
-
-    evaluate, held, alive = engine_module.evaluate, [], []
-
-    def tight(model, samples):
-        alive.append(any(reference() is not None for reference in held))
-        if len(samples) > 1:
-            activations = torch.zeros(1000)
-            held.append(weakref.ref(activations))
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return evaluate(model, samples)
-
-    monkeypatch.setattr(engine_module, "evaluate", tight)
-    engine = sdlab.Engine(small)
-    jobs = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(2)]
-    finish(engine)
-    assert all(job.state == "done" for job in jobs)
-    assert not any(alive)
-
-
 def test_a_lowered_cap_is_for_its_shape_and_its_time(small, monkeypatch, calls):
     evaluate = engine_module.evaluate
 
@@ -289,27 +248,6 @@ def test_a_lowered_cap_is_for_its_shape_and_its_time(small, monkeypatch, calls):
         engine.submit(experiment(seed=seed, guidance_scale=1.0))
     finish(engine)
     assert calls == [3] * 4
-
-
-@pytest.mark.parametrize("place", ["encode_prompt", "decode_with_notes", "preview_of_the_solver"])
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory"),
-        RuntimeError("CUDA error: out of memory"),
-        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
-    ],
-)
-def test_memory_running_out_anywhere_says_what_to_lower(small, monkeypatch, place, error):
-    def full(*args, **kwargs):
-        raise error
-
-    if place == "preview_of_the_solver":
-        monkeypatch.setattr("sdlab.tracing.recorder.Recorder.add", full)
-    else:
-        monkeypatch.setattr(type(small), place, full)
-    with pytest.raises(sdlab.MemoryLimitError, match="128x128 pixels. Lower width or height"):
-        sdlab.run(small, experiment())
 
 
 def test_an_error_in_one_answer_fails_one_run(small, monkeypatch):
@@ -334,28 +272,6 @@ def test_failures_can_be_returned_in_place(small, picky):
     bad, good = sdlab.run_many(small, wanted, return_exceptions=True)
     assert str(bad) == "bad sample"
     assert good.experiment == wanted[1]
-
-
-def test_out_of_memory_alone_says_what_to_lower(small, monkeypatch):
-    def full(model, samples):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(engine_module, "evaluate", full)
-        with pytest.raises(sdlab.MemoryLimitError, match="128x128 pixels. Lower width or height"):
-            sdlab.run(small, experiment())
-    assert sdlab.run(small, experiment()).image.size == (128, 128)
-
-
-def test_records_that_do_not_fit_together_wait(small, monkeypatch):
-    engine = sdlab.Engine(small)
-    first, second = (engine.submit(experiment(seed=s)) for s in range(2))
-    room = (1.5 * first.plan.record_bytes + first.plan.activation_bytes) / memory.USABLE
-    monkeypatch.setattr(memory, "available_bytes", lambda device: room)
-    engine.round()
-    assert (first.state, second.state) == ("running", "queued")
-    finish(engine)
-    assert (first.state, second.state) == ("done", "done")
 
 
 def test_progress_is_reported(small):

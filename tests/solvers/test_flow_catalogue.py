@@ -11,6 +11,7 @@ from sdlab.models.model import Model
 from sdlab.solvers.course import try_out
 from sdlab.solvers.flow_catalogue import hands_sigmas
 from sdlab.solvers.flow_course import SD3_CONFIG, flow_classes
+from sdlab.solvers.pipeline_times import are_known
 from sdlab.solvers.registry import solvers
 from tests import flow
 
@@ -104,3 +105,11 @@ def test_the_shift_of_a_size_is_in_the_course():
     theirs.set_timesteps(5, mu=0.5)
     assert found.timesteps == pytest.approx(theirs.timesteps.tolist())
     assert math.isinf(found.sigmas[0])
+
+
+def test_a_pipeline_typed_in_a_notebook_has_times_that_are_not_known():
+    names = {"StableDiffusion3Pipeline": StableDiffusion3Pipeline}
+    body = "class Mine(StableDiffusion3Pipeline):\n    def __call__(self, prompt): ..."
+    exec(body, names)
+    assert not hands_sigmas(names["Mine"]) and not are_known(names["Mine"], 4, SD3_CONFIG)
+    assert are_known(StableDiffusion3Pipeline, 4, SD3_CONFIG)
