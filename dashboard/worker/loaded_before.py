@@ -5,7 +5,6 @@ One small JSON file beside the stored runs. Access tokens are never written.
 
 import json
 import logging
-import os
 import threading
 import time
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.worker.snapshots import ModelRequest, ModelView
+from sdlab.errors import StoreError
+from sdlab.runs.atomic import write_file
 from sdlab.runs.reading import read_file
 from sdlab.shipped import EMBEDDED
 
@@ -86,12 +87,9 @@ class LoadedBefore:
 
     def _write(self) -> None:
         text = json.dumps([_told(one) for one in self._models], indent=1)
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(text, "utf-8")
-            draft.replace(self._path)
-        except OSError as error:
+            write_file(self._path, lambda stream: stream.write(text.encode()))
+        except StoreError as error:
             log.warning("cannot note the models loaded before: %s", error)
 
 
