@@ -14,6 +14,8 @@ from dashboard.shell.navigation import entries
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 WIDE, PHONE, HIGH = 1400, 420, 900
+LOOKS = 5
+"""Times that a page is looked at before what is found counts."""
 THEMES = {"light": [], "dark": ["color-contrast"]}  # the rules; in dark, what a theme can change
 # What Streamlit draws and we cannot mend: the rule, what it is about, and where it comes from.
 STREAMLITS_OWN = {
@@ -106,10 +108,15 @@ def look(page: Page, name: str) -> Face:
     for theme, rules in THEMES.items():
         page.emulate_media(color_scheme=theme)
         page.wait_for_function(_SHOWS, arg=theme)
-        # While a script runs, Streamlit draws what it has not come to yet pale.
-        page.wait_for_function("!document.querySelector('[data-stale=true]')")
-        page.wait_for_timeout(500)
-        for rule, own, html in page.evaluate(_AXE, [list(STREAMLITS_OWN), rules]):
+        for _ in range(LOOKS):
+            found = page.evaluate(_AXE, [list(STREAMLITS_OWN), rules])
+            if all(own for _, own, _ in found):
+                break
+            # A script may have begun: Streamlit draws what it has not come to yet pale.
+            still(page)
+            page.wait_for_function("!document.querySelector('[data-stale=true]')")
+            page.wait_for_timeout(500)
+        for rule, own, html in found:
             if own:
                 face.own.add((rule, own))
             else:
