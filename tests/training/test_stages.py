@@ -73,7 +73,10 @@ def loss_of_one_batch(stage):
         return float(stage.loss(1, torch.Generator().manual_seed(0))[0])
 
 
-@pytest.mark.parametrize("name", ["vae", "text", "compose", "unet", "checker"])
+LONG = [pytest.param(name, marks=pytest.mark.every) for name in ("vae", "unet", "checker")]
+
+
+@pytest.mark.parametrize("name", ["text", "compose", *LONG])
 def test_the_loss_falls_and_a_resumed_run_is_the_same(name, world, tmp_path):
     whole_plan = TrainingPlan(steps=8, seed=1, warmup=2, average=0.9)
     whole = Trainer(make_stage(name, world), whole_plan, tmp_path / "whole")
