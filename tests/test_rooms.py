@@ -29,6 +29,7 @@ SDLAB = {
     "experiment": "",
     "noise": "",
     "embedded": "",
+    "reference": "",
     "models": "experiment noise",
     "denoisers": "models noise",
     "text": "embedded experiment models",
