@@ -45,7 +45,7 @@ SDLAB = {
     # for the type of ``lint(model=...)`` alone: a course is judged by a model's own schedule
     "linting": "models noise solvers",
     "comparing": ("bench denoisers embedded experiment latents models noise runs sampling solvers"),
-    "training": "embedded models",
+    "training": "embedded models reference",
     "cli": (
         "bench comparing denoisers experiment latents linting models runs sampling solvers text"
         " training"

@@ -23,6 +23,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from sdlab.reference.losses import update_average
 from sdlab.training.optimizer import MuonAdamW
 
 
@@ -121,10 +122,7 @@ class Trainer:
         self.stage.optimizer.step(self.plan.scale(self.step))
         self.step += 1
         if self.plan.average:
-            decay = min(self.plan.average, (1 + self.step) / (10 + self.step))
-            with torch.no_grad():
-                for name, parameter in self.stage.module.named_parameters():
-                    self.average[name].lerp_(parameter, 1 - decay)
+            update_average(self.average, self.stage.module, self.plan.average, self.step)
         return {"loss": float(loss.detach()), **figures}
 
     def validate(self) -> None:

@@ -1,16 +1,16 @@
 """Stage 4: the U-Net, trained to predict the noise in scenes' latents from their captions.
 
-The loss is weighted with 1 / alpha_bar, clipped at 30 (which makes it the v-prediction loss,
-Salimans and Ho 2022, arXiv 2202.00512, while the network still predicts epsilon); one caption in
-ten is empty, for guidance. Watch ``gap`` in the log: how much the loss at timestep 700 rises when
-captions are shuffled. A U-Net that ignores the prompt has no gap although its loss falls.
+The loss is made of the parts of ``sdlab.reference.losses``. It is weighted with 1 / alpha_bar,
+clipped at 30 (which makes it the v-prediction loss, Salimans and Ho 2022, arXiv 2202.00512, while
+the network still predicts epsilon); one caption in ten is empty, for guidance. Watch ``gap`` in the
+log: how much the loss at timestep 700 rises when captions are shuffled. A U-Net that ignores the
+prompt has no gap although its loss falls.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
@@ -19,6 +19,15 @@ from transformers import CLIPTextModel
 from sdlab.embedded.pictures import grid
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.world import World
+from sdlab.reference.losses import (
+    drop_captions,
+    eps_between,
+    noised,
+    squared_error,
+    stratified,
+    timesteps_at,
+    v_weight,
+)
 from sdlab.training.attention_loss import grounding_loss, keep_maps
 from sdlab.training.latent_scenes import Block, make_block
 from sdlab.training.nets import make_scheduler
@@ -42,13 +51,6 @@ KINDS = (
     ("triple", 0.03),
 )
 """Shares of scenes: pairs are learned last, and colours that no scene shows on an object."""
-
-
-def spread_timesteps(shares: torch.Tensor) -> torch.Tensor:
-    """Return timesteps int64 of shares in 0..1, spread as SPREAD says."""
-    reach, last = np.array(SPREAD).T
-    timesteps = np.interp(shares.numpy(), reach, last)
-    return torch.from_numpy(timesteps).long().clamp(0, 999)
 
 
 def faint_signal(timesteps: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -130,15 +132,14 @@ class UnetStage:
         """Return the weighted noise loss of one batch (plus grounding, if asked for)."""
         block, rows = self.block_at(step)
         count, device = len(rows), self.world.device
-        spread = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-        timesteps = spread_timesteps(spread).to(device)
+        timesteps = timesteps_at(stratified(count, generator), SPREAD).to(device)
         noise = torch.randn((count, *block.latents.shape[1:]), generator=generator).to(device)
-        empty = torch.rand(count, generator=generator).to(device) < EMPTY_SHARE
-        ids = torch.where(empty[:, None], self.vocabulary.empty.to(device), block.ids[rows])
+        captions = block.ids[rows], self.vocabulary.empty
+        ids, empty = drop_captions(*captions, EMPTY_SHARE, generator)
         with keep_maps(self.module) as maps:
             signal = faint_signal(timesteps, generator)
             error = self._error(block.latents[rows], ids, timesteps, noise, signal)
-        loss = (error * self._weight(timesteps)).mean()
+        loss = (error * v_weight(self.alpha_bar[timesteps], WEIGHT_CLIP)).mean()
         figures = {"error": float(error.detach().mean())}
         if self.settings.grounding:
             seen = (~empty).float()  # in the strongest noise too: only the caption places a pair
@@ -146,10 +147,6 @@ class UnetStage:
             figures["ground"] = float(ground.detach())
             loss = loss + self.settings.grounding * ground
         return loss, figures
-
-    def _weight(self, timesteps: torch.Tensor) -> torch.Tensor:
-        weight: torch.Tensor = (1 / self.alpha_bar[timesteps]).clamp(max=WEIGHT_CLIP)
-        return weight
 
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the text encoder's last hidden state, [B, 77, 128]."""
@@ -172,14 +169,12 @@ class UnetStage:
         """
         alpha_bar = self.alpha_bar[timesteps].view(-1, 1, 1, 1)
         shown = torch.as_tensor(signal, device=latents.device).view(-1, 1, 1, 1) * latents
-        x_t = alpha_bar.sqrt() * shown + (1 - alpha_bar).sqrt() * noise
+        x_t = noised(shown, noise, alpha_bar)
         with torch.autocast(self.world.device.type, torch.bfloat16):
             eps_pred = self.module(
                 x_t.contiguous(memory_format=torch.channels_last), timesteps, self.hidden(ids)
             ).sample
-        eps = (x_t - alpha_bar.sqrt() * latents) / (1 - alpha_bar).sqrt()
-        error: torch.Tensor = (eps_pred.float() - eps).square().mean((1, 2, 3))
-        return error
+        return squared_error(eps_pred, eps_between(x_t, latents, alpha_bar))
 
     def validate(self) -> tuple[dict[str, float], Image.Image | None]:
         """Return held-out losses at some timesteps, the caption gap at 700, and a grid."""

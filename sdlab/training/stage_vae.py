@@ -1,13 +1,13 @@
 """Stage 1: the VAE, trained to give back scenes; three of four steps on crops of 64 x 64 pixels.
 
-The loss is mean squared error plus a tenth of mean absolute error and a trace of KL; the latents
-get a little noise on the way, so that the decoder forgives the U-Net's small errors.
+The loss is that of ``sdlab.reference.losses``: mean squared error plus a tenth of mean absolute
+error and a trace of KL; the latents get a little noise on the way, so that the decoder forgives the
+U-Net's small errors.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
 
@@ -16,6 +16,7 @@ from sdlab.embedded.catalogue import CORE
 from sdlab.embedded.pictures import grid
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.world import World
+from sdlab.reference.losses import vae_loss
 from sdlab.training.optimizer import MuonAdamW
 
 CROP = 64
@@ -64,8 +65,8 @@ class VaeStage:
             scale = latents.detach().float().std() * LATENT_NOISE
             noise = torch.randn(latents.shape, generator=generator).to(latents.device)
             restored = self.module.decode(latents + scale * noise).sample.float()
-        mse = F.mse_loss(restored, pictures)
-        loss = mse + 0.1 * F.l1_loss(restored, pictures) + KL_WEIGHT * posterior.kl().mean()
+        moments = posterior.mean, posterior.logvar
+        loss, mse = vae_loss(restored, pictures, *moments, kl_weight=KL_WEIGHT)
         return loss, {"mse": float(mse.detach())}
 
     def _pictures(self, step: int, generator: torch.Generator) -> torch.Tensor:

@@ -12,6 +12,7 @@ from sdlab.embedded.catalogue import CORE
 from sdlab.embedded.checker import Checker
 from sdlab.embedded.scenes import SceneSampler, held_out
 from sdlab.embedded.world import World
+from sdlab.reference.losses import timesteps_at
 from sdlab.training.attention_loss import grounding_loss, keep_maps
 from sdlab.training.loop import Trainer, TrainingPlan
 from sdlab.training.nets import (
@@ -31,7 +32,6 @@ from sdlab.training.stage_unet import (
     UnetSettings,
     UnetStage,
     faint_signal,
-    spread_timesteps,
 )
 from sdlab.training.stage_vae import VaeStage
 from sdlab.training.vocabulary import Vocabulary
@@ -128,7 +128,7 @@ def test_composing_exchanges_two_facts_within_the_training_split():
 
 
 def test_timesteps_are_spread_as_said_and_only_the_noisiest_pictures_are_faint():
-    timesteps = spread_timesteps((torch.arange(10_000) + 0.5) / 10_000)
+    timesteps = timesteps_at((torch.arange(10_000) + 0.5) / 10_000, SPREAD)
     assert timesteps.min() == 0 and timesteps.max() == 999
     for share, last in SPREAD:
         assert abs((timesteps < last).float().mean() - share) < 1e-3
