@@ -14,6 +14,7 @@ from sdlab.denoisers.network import uses_guidance
 from sdlab.errors import unknown
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import inputs, pipelines
+from sdlab.models.clip_skip import NAME, check_clip_skip
 from sdlab.models.guidance import reads_scale
 from sdlab.models.inputs import OURS, control_name
 from sdlab.models.model import Model
@@ -105,6 +106,7 @@ def call_arguments(model: Model, experiment: Experiment, cls: type) -> dict[str,
     _numbers(given, model, x, cls)
     given |= _size(model, x, cls)
     given |= _further(x, cls)
+    check_clip_skip(model.pipeline, given.get(NAME))
     for name, value in (("output_type", "pil"), ("num_frames", 1), ("return_dict", True)):
         if name in taken:
             given.setdefault(name, value)

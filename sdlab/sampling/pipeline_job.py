@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import pipelines
+from sdlab.models.clip_skip import lending_level
 from sdlab.models.model import Model
 from sdlab.runs.run import Run
 from sdlab.runs.trace import Trace
@@ -108,7 +109,7 @@ class PipelineJob(Job):
 
             self._process = pipeline_process(called, seed=self.experiment.seed)
             self.state = "running"
-            with readings(pipe) as self._heard:
+            with readings(pipe) as self._heard, lending_level(pipe):
                 reader.heard = self._heard
                 self._go_on()
         except ENDS as error:

@@ -265,7 +265,7 @@ def test_a_model_whose_scheduler_is_neither_runs_with_that_one_alone():
 def test_an_option_that_a_pipeline_breaks_on_is_named():
     model = sdlab.load(make_pipeline())
     with pytest.raises(sdlab.SdlabError, match="failed: .*Leave pipeline_options out"):
-        sdlab.run(model, asked(solver="ddim", pipeline_options={"clip_skip": 99}))
+        sdlab.run(model, asked(solver="ddim", pipeline_options={"cross_attention_kwargs": 5}))
 
 
 def test_a_second_scheduler_is_each_run_s_own_too():
