@@ -1,6 +1,8 @@
-"""How many evaluations a run makes, counted before it: after a picture, some of the first are left.
+"""Which evaluations a run makes of its solver's course, known before it.
 
-A pipeline's ``get_timesteps`` says which; each family has its own, so the class's own is asked.
+After a picture some of the first are left out. A pipeline's ``get_timesteps`` says which; each
+family has its own, so the class's own is asked. With ``denoising_end`` some of the last are left
+out, at whose noise levels a refiner goes on.
 """
 
 import inspect
@@ -16,6 +18,11 @@ from sdlab.solvers.course import Course, course
 from sdlab.solvers.flow_catalogue import handed_by
 from sdlab.solvers.pipeline_times import hands_sigmas
 from sdlab.solvers.registry import solvers
+
+CUTOFF = "discrete_timestep_cutoff"
+"""What the classes that end at ``denoising_end`` call the last timestep that they make."""
+SAME = 1e-4
+"""Timesteps this near to each other are one, rounded otherwise."""
 
 
 def expected_evaluations(
@@ -45,23 +52,51 @@ def expected_evaluations(
         seed=x.seed,
         handed=handed,
     )
-    return found.nfe if pipeline is None else after_picture(pipeline, x, found)
+    return found.nfe if pipeline is None else len(evaluations_made(pipeline, x, found))
 
 
-def after_picture(cls: type, experiment: Experiment, found: Course | None, order: int = 1) -> int:
-    """Return the evaluations that a class makes of a course, as its ``strength`` leaves some out.
+def evaluations_made(
+    cls: type, experiment: Experiment, found: Course | None, order: int = 1
+) -> range:
+    """Return which evaluations of a course a class makes, counted from 0.
 
     Args:
         cls: The pipeline's class.
-        experiment: With the strength; where it has none, the class's own default counts.
+        experiment: With strength and options; where it has none, the class's own defaults count.
         found: The course of its solver; None for one evaluation a step.
         order: Of the scheduler, where the course is not known.
 
     Raises:
         ValueError: If none is left.
     """
-    x, taken = experiment, call_parameters(cls)
+    x = experiment
     times = [float(n) for n in range(x.num_steps, 0, -1)] if found is None else found.timesteps
+    first = len(times) - _after_picture(cls, x, found, times, order)
+    if found is None or CUTOFF not in _names(cls):
+        return range(first, len(times))
+    end = dict(x.pipeline_options).get("denoising_end")
+    if not isinstance(end, float) or not 0 < end < 1:  # what diffusers leaves unheeded
+        return range(first, len(times))
+    trained = found.schedule.num_timesteps
+    least = round(trained - end * trained) - SAME
+    count = sum(time >= least for time in times[first:])
+    if not count:
+        raise ValueError(
+            f"denoising_end {end:g} leaves none of {x.num_steps} steps, whose first is at timestep"
+            f" {times[first]:g} of {trained}; give more than {1 - times[first] / trained:.3g}."
+        )
+    return range(first, first + count)
+
+
+def _after_picture(
+    cls: type, x: Experiment, found: Course | None, times: Sequence[float], order: int
+) -> int:
+    """Return how many of the evaluations are left after a picture, as ``strength`` says.
+
+    Raises:
+        ValueError: If none is left.
+    """
+    taken = call_parameters(cls)
     if x.image is None or "strength" not in taken or not _leaves_some(cls):
         return len(times)
     own = solvers().get(x.solver)
@@ -90,8 +125,13 @@ def after_picture(cls: type, experiment: Experiment, found: Course | None, order
 
 def _leaves_some(cls: Any) -> bool:
     """Return whether a class's call asks its ``get_timesteps``: LCM's has one and does not."""
-    called = inspect.unwrap(cls.__call__).__code__.co_names
-    return hasattr(cls, "get_timesteps") and "get_timesteps" in called
+    return hasattr(cls, "get_timesteps") and "get_timesteps" in _names(cls)
+
+
+def _names(cls: Any) -> set[str]:
+    """Return the names that a class's call reads and sets."""
+    code = getattr(inspect.unwrap(cls.__call__), "__code__", None)
+    return {*code.co_names, *code.co_varnames, *code.co_cellvars} if code else set()
 
 
 def _hands(cls: type, x: Experiment, found: Course | None) -> bool:

@@ -16,7 +16,7 @@ from sdlab.models import memory
 from sdlab.models.activations import latent_tokens
 from sdlab.models.model import Model
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.sampling.evaluations import after_picture
+from sdlab.sampling.evaluations import evaluations_made
 from sdlab.sampling.pipeline_call import (
     NUMBERS,
     TEXTS,
@@ -36,8 +36,8 @@ class Plan:
     """What an experiment will do.
 
     Attributes:
-        course: The noise levels it visits, and the process that visits them; after a picture only
-            the last ``nfe`` of them. None where the scheduler's noise levels are not known.
+        course: The noise levels it visits, and the process that visits them; of them ``nfe`` from
+            ``first`` on. None where the scheduler's noise levels are not known.
         shape: (C, h, w) of the latents.
         guided: Whether each evaluation is a CFG pair.
         record_bytes: Bytes of the tensors to keep.
@@ -45,6 +45,7 @@ class Plan:
         attention: What is kept of the attention, counted in ``record_bytes``; None for nothing.
         call: How its pipeline is called; None for plain Stable Diffusion, which sdlab runs itself.
         nfe: Network evaluations expected; a CFG pair counts as one.
+        first: The course's evaluation that it begins with; after a picture, not the first.
     """
 
     course: Course | None
@@ -55,6 +56,7 @@ class Plan:
     nfe: int
     attention: AttentionPlan | None = None
     call: PipelineCall | None = None
+    first: int = 0
 
     @property
     def scheduler(self) -> Any:
@@ -71,17 +73,21 @@ class Plan:
     @property
     def sigmas(self) -> tuple[float, ...]:
         """Noise level of every evaluation."""
-        return self._known.sigmas[-self.nfe :]
+        return self._known.sigmas[self._made]
 
     @property
     def timesteps(self) -> tuple[float, ...]:
         """Training timestep of every evaluation."""
-        return self._known.timesteps[-self.nfe :]
+        return self._known.timesteps[self._made]
 
     @property
     def steps(self) -> tuple[int, ...]:
         """Solver step of every evaluation."""
-        return _last_steps(self._known, self.nfe)
+        return _steps(self._known, self._made)
+
+    @property
+    def _made(self) -> slice:
+        return slice(self.first, self.first + self.nfe)
 
     @property
     def _known(self) -> Course:
@@ -139,19 +145,20 @@ def _plan_pipeline(model: Model, experiment: Experiment) -> Plan:
     if found is not None:
         _check_steps(model, experiment, found)
     call = pipeline_call(model, experiment, found)
-    nfe = after_picture(call.cls, experiment, found, getattr(call.scheduler, "order", 1))
-    steps = range(nfe) if found is None else _last_steps(found, nfe)
+    made = evaluations_made(call.cls, experiment, found, getattr(call.scheduler, "order", 1))
+    nfe = len(made)
+    steps = range(nfe) if found is None else _steps(found, slice(made.start, made.stop))
     guided = is_guided(model, experiment)
     attention = plan_attention(model, experiment, shape, steps, guided)
     record, activation = _bytes(model, experiment, nfe, shape, guided, attention)
     _check_memory(model, experiment, record, activation)
     told = found if times_known(model, experiment) else None
-    return Plan(told, shape, guided, record, activation, nfe, attention, call)
+    return Plan(told, shape, guided, record, activation, nfe, attention, call, made.start)
 
 
-def _last_steps(found: Course, nfe: int) -> tuple[int, ...]:
-    """Return the solver steps of a course's last evaluations, counted from their first."""
-    steps = found.steps[-nfe:]
+def _steps(found: Course, made: slice) -> tuple[int, ...]:
+    """Return the solver steps of some of a course's evaluations, counted from their first."""
+    steps = found.steps[made]
     return tuple(step - steps[0] for step in steps)
 
 

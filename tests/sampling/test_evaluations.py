@@ -91,6 +91,40 @@ def test_where_a_refiner_begins_counts_and_not_its_strength(models):
     assert sdlab.plan(models["sdxl"], asked).nfe == len(sdlab.run(models["sdxl"], asked).steps) > 3
 
 
+ENDS = [
+    ("EulerDiscreteScheduler", {"denoising_end": 0.6}, None),
+    ("HeunDiscreteScheduler", {"denoising_end": 0.75}, None),
+    ("heun", {"denoising_end": 0.5}, None),
+    ("DDIMScheduler", {"denoising_end": 0.8, "denoising_start": 0.4}, SCENE),
+    ("ddim", {"denoising_end": 0.9}, SCENE),
+    ("DDIMScheduler", {"denoising_end": 1.0}, None),
+]
+
+
+@pytest.mark.parametrize(("solver", "options", "image"), ENDS)
+def test_what_is_left_to_a_refiner_is_not_counted(models, solver, options, image):
+    model = models["sdxl"]
+    asked = sdlab.Experiment(
+        "a parrot", solver=solver, num_steps=8, image=image, pipeline_options=options
+    )
+    plan, steps = sdlab.plan(model, asked), sdlab.run(model, asked).steps
+    whole = sdlab.plan(model, asked.with_(pipeline_options={})).course.nfe
+    assert plan.nfe == len(steps) and (plan.nfe < whole or options["denoising_end"] == 1)
+    assert list(plan.timesteps) == pytest.approx(steps["timestep"].tolist(), rel=1e-5)
+    assert list(plan.steps) == steps["step"].tolist()
+    assert expected_evaluations(asked, model.scheduler_config, plan.call.cls) == plan.nfe
+
+
+def test_an_end_before_the_first_step_is_refused_with_one_behind_it(models):
+    asked = sdlab.Experiment(solver="DDIMScheduler", num_steps=4, image=SCENE)
+    options = {"denoising_start": 0.6, "denoising_end": 0.5}
+    with pytest.raises(ValueError, match=r"denoising_end 0.5 leaves none of 4 steps") as said:
+        sdlab.plan(models["sdxl"], asked.with_(pipeline_options=options))
+    least = float(str(said.value).rstrip(".").split()[-1])
+    enough = {**options, "denoising_end": least + 0.01}
+    assert sdlab.plan(models["sdxl"], asked.with_(pipeline_options=enough)).nfe == 1
+
+
 def test_a_class_that_leaves_out_no_steps_makes_all():
     cls = diffusers.LatentConsistencyModelImg2ImgPipeline
     asked = sdlab.Experiment("a parrot", solver="euler", num_steps=4, image=SCENE, strength=0.5)
