@@ -134,3 +134,16 @@ def flow_shift(config: Mapping[str, Any]) -> float:
     if config.get("use_dynamic_shifting"):
         return 1.0
     return float(config.get("shift") or config.get("flow_shift") or 1.0)
+
+
+def shift_in_force(config: Mapping[str, Any], mu: float) -> float:
+    """Return the shift of a flow-matching config, which may go by the picture's size.
+
+    Args:
+        config: Of the scheduler.
+        mu: The logarithm of the shift, or the shift itself where ``time_shift_type`` is "linear";
+            read only with ``use_dynamic_shifting``.
+    """
+    if not config.get("use_dynamic_shifting"):
+        return flow_shift(config)
+    return mu if config.get("time_shift_type") == "linear" else float(np.exp(mu))

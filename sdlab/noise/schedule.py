@@ -20,7 +20,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from sdlab.bounds import MAX_TIMESTEPS, check_config, check_whole
 from sdlab.errors import unknown
-from sdlab.noise.flow import dynamic_mu, flow_shift, is_flow, shifted, sigma_to_time
+from sdlab.noise.flow import (
+    dynamic_mu,
+    flow_shift,
+    is_flow,
+    shift_in_force,
+    shifted,
+    sigma_to_time,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -291,11 +298,9 @@ class FlowTimes(NoiseSchedule):
             ValueError: If an entry is out of its bounds.
         """
         check_config(config)
-        shift = flow_shift(config)
-        if config.get("use_dynamic_shifting"):
-            mu = dynamic_mu(tokens, config) if mu is None else mu
-            shift = mu if config.get("time_shift_type") == "linear" else float(np.exp(mu))
-        return cls(config.get("num_train_timesteps") or 1000, shift)
+        if mu is None and config.get("use_dynamic_shifting"):
+            mu = dynamic_mu(tokens, config)
+        return cls(config.get("num_train_timesteps") or 1000, shift_in_force(config, mu or 0.0))
 
     @cached_property
     def sigma(self) -> Array:

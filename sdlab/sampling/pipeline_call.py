@@ -209,7 +209,8 @@ def times_known(model: Model, experiment: Experiment) -> bool:
     x = experiment
     if model.path != "flow":
         return True
-    return are_known(class_of(model, x), x.num_steps, model.scheduler_config, x.curve)
+    over = x.curve if x.solver in solvers() else None  # a class bends the times that it is handed
+    return are_known(class_of(model, x), x.num_steps, model.scheduler_config, over)
 
 
 def plan_course(model: Model, experiment: Experiment, tokens: int) -> Course | None:

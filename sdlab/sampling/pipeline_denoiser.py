@@ -7,20 +7,24 @@ evaluation only finds out how the pipeline lays out its latents.
 """
 
 import copy
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.denoisers.network import at_least_float32, predictions
 from sdlab.errors import ModelError, SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import memory, pipelines
+from sdlab.models.activations import latent_tokens
 from sdlab.models.model import Model
-from sdlab.noise.flow import sigma_to_time
+from sdlab.noise.flow import dynamic_mu, shift_in_force, shifted, sigma_to_time
 from sdlab.sampling.pipeline_call import call_arguments, class_of
 from sdlab.sampling.pipeline_process import Call, Process, ask, intercepting, pipeline_process
+from sdlab.solvers.as_flow import WHOLE
+from sdlab.solvers.pipeline_times import handed_mu, handed_timesteps
 from sdlab.tracing.layout import LatentLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -70,6 +74,7 @@ class PipelineDenoiser:
         self._places: Tensor | None = None
         self._kind: Tensor | None = None
         self._count = 0
+        self._unshifted: float | None = None
 
     def __call__(self, x: "Tensor", sigma: float) -> "Tensor":
         """Return x0_pred, float32, of x = x0 + sigma n, both [B, C, h, w].
@@ -89,13 +94,9 @@ class PipelineDenoiser:
             x_t: VP coordinates; for flow matching (1 - t) x0 + t eps.
             sigma: Its noise level; infinite for flow matching's t = 1.
         """
-        timestep = (
-            float(sigma_to_time(sigma)) * self.schedule.num_timesteps
-            if self.schedule.path == "flow"
-            else float(self.schedule.sigma_to_timestep(sigma))
-        )
         if self._process is None or tuple(x_t.shape) != self._shape or self._count < 2:
             self._begin(x_t)
+        timestep = self._timestep(sigma)
         step = self._answered((self._packed(x_t), timestep))
         self._count -= 1
         if abs(step.timestep - timestep) > 1e-3:
@@ -151,6 +152,27 @@ class PipelineDenoiser:
             )
         self._kind, self._places = first.sample, places.to(first.sample.device)
         self._shape, self._count = tuple(x_t.shape), MOST_EVALUATIONS
+        self._unshifted = self._shift(cls, self._shape[1:])
+
+    def _timestep(self, sigma: float) -> float:
+        """Return what the pipeline tells its network at a noise level."""
+        if self.schedule.path != "flow":
+            return float(self.schedule.sigma_to_timestep(sigma))
+        time, trained = float(sigma_to_time(sigma)), self.schedule.num_timesteps
+        if self._unshifted is None:
+            return time * trained
+        return math.floor(float(shifted(time, 1.0 / self._unshifted)) * trained + WHOLE)
+
+    def _shift(self, cls: type, shape: "Sequence[int]") -> float | None:
+        """Return the shift of the times where the timesteps are whole and not shifted; else None.
+
+        So it is where a pipeline hands both over (CogView4).
+        """
+        config, tokens = self.model.scheduler_config, latent_tokens(self.model.network, shape)
+        if self.schedule.path != "flow" or handed_timesteps(cls, 4, config) is None:
+            return None
+        mu = handed_mu(cls, 4, config, tokens)
+        return shift_in_force(config, dynamic_mu(tokens, config) if mu is None else mu)
 
     def _answered(self, move: Any) -> Step:
         """Let the pipeline go on to its next step, and return what that is given.

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+WHOLE = 1e-3
+"""What a timestep may lack to a whole number by rounding."""
+
+
 class FlowSolverScheduler(SteppedSolver):
     """A diffusers scheduler for flow-matching pipelines that runs one of our solvers.
 
@@ -127,7 +131,8 @@ class FlowSolverScheduler(SteppedSolver):
             device: Where ``timesteps`` goes.
             sigmas: The times at which the steps begin, before the shift, descending in (0, 1].
             mu: The logarithm of the shift, where the config asks for dynamic shifting.
-            timesteps: What the network is told at those times (CogView4); 1000 t if left out.
+            timesteps: What the network is told at those times (CogView4); 1000 t if left out. Where
+                all are whole numbers, so is what it is told in between.
 
         Raises:
             ValueError: If ``mu`` is missing, the times do not fall, or the solver does not ask at
@@ -145,31 +150,36 @@ class FlowSolverScheduler(SteppedSolver):
         self.num_inference_steps = len(times) - 1
         asked = torch.tensor(self._layout.asked)
         laid_out = asked * self.config.num_train_timesteps
-        if told is not None:  # along with the times; between two of them on a line
-            grid = self._grid.sigmas.tolist()[::-1]
-            between = np.interp(self._layout.asked, grid, [0.0, *told[::-1]])
-            laid_out = torch.tensor(between, dtype=torch.float32)
+        if told is not None:
+            laid_out = torch.tensor(self._told(self._layout.asked, told), dtype=torch.float32)
         self._times = laid_out.tolist()
         self.timesteps = laid_out.to(device)
         self.sigmas = torch.cat([asked, torch.zeros(1)])
         self._reset()
 
     def course(
-        self, num_steps: int, mu: float | None, sigmas: Sequence[float] | None = None
+        self,
+        num_steps: int,
+        mu: float | None,
+        sigmas: Sequence[float] | None = None,
+        timesteps: Sequence[float] | None = None,
     ) -> tuple[tuple[float, ...], ...]:
-        """Return the times at which steps begin and end, and those of the evaluations.
+        """Return the times at which steps begin and end, those of the evaluations, what is told.
 
         Args:
             num_steps: Solver steps.
             mu: The logarithm of the shift, where the config asks for dynamic shifting.
             sigmas: As ``set_timesteps`` takes them.
+            timesteps: As ``set_timesteps`` takes them.
 
         Raises:
             ValueError: As ``set_timesteps``.
         """
-        self.set_timesteps(num_steps, mu=mu, sigmas=sigmas)
+        self.set_timesteps(num_steps, mu=mu, sigmas=sigmas, timesteps=timesteps)
         layout = self._laid_out()
-        return layout.curve, layout.asked
+        trained = self.config.num_train_timesteps
+        told = tuple(time * trained for time in layout.asked) if timesteps is None else self._times
+        return layout.curve, layout.asked, tuple(told)
 
     def scale_noise(
         self, sample: "Tensor", timestep: "Tensor | float", noise: "Tensor"
@@ -207,6 +217,16 @@ class FlowSolverScheduler(SteppedSolver):
         return FlowMatchEulerDiscreteScheduler(
             **{name: value for name, value in self.config.items() if name in names}
         )
+
+    def _told(self, asked: Sequence[float], told: list[float]) -> "np.ndarray":
+        """Return what the network is told at each evaluation: between two times on a line.
+
+        A pipeline that cuts its timesteps to whole numbers (CogView4) has those in between cut too.
+        """
+        grid = self._grid.sigmas.tolist()[::-1]
+        between = np.interp(asked, grid, [0.0, *told[::-1]])
+        whole = all(time.is_integer() for time in told)
+        return np.floor(between + WHOLE) if whole else between
 
     def _along_curve(self, times: list[float], mu: float | None) -> list[float]:
         """Return as many times over the curve, laid over the model's own from 1 down."""

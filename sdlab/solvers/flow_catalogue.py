@@ -18,7 +18,13 @@ from sdlab.noise.flow import is_flow
 from sdlab.solvers.course import Course, course
 from sdlab.solvers.flow_course import SD3_CONFIG, flow_curves, make_flow_scheduler, probe_flow
 from sdlab.solvers.from_diffusers import takes_eta
-from sdlab.solvers.pipeline_times import handed_mu, handed_over, handed_times, hands_sigmas
+from sdlab.solvers.pipeline_times import (
+    handed_mu,
+    handed_over,
+    handed_times,
+    handed_timesteps,
+    hands_sigmas,
+)
 from sdlab.solvers.probing import quiet, scheduler_classes
 from sdlab.solvers.registry import Solver, solvers
 
@@ -79,7 +85,7 @@ def handed_by(
         solver: A solver's short name or a diffusers class.
         num_steps: Solver steps.
         config: The model's scheduler config.
-        curve: How sigma falls; a curve takes the place of the pipeline's times.
+        curve: How sigma falls; for a solver of sdlab's it takes the place of the pipeline's times.
         tokens: Latent tokens of the picture; those of 1024 x 1024 pixels if not given.
 
     Raises:
@@ -87,19 +93,22 @@ def handed_by(
     """
     scheduler = None if solver in solvers() else scheduler_classes().get(solver)
     handed: dict[str, Any] = {"mu": handed_mu(pipeline, num_steps, config, tokens)}
-    if curve is not None:
+    handed["timesteps"] = handed_timesteps(pipeline, num_steps, config)
+    if curve is not None and scheduler is None and handed["timesteps"] is None:
         return handed
-    if scheduler is not None and hands_sigmas(pipeline) and not takes_times(scheduler):
-        raise ValueError(
-            f"{solver} cannot drive {pipeline.__name__}: the pipeline hands sigmas over, which its"
-            " set_timesteps does not take. Take a solver of sdlab's, such as euler."
-        )
+    over = {"sigmas": hands_sigmas(pipeline), "timesteps": handed["timesteps"] is not None}
+    for what in (name for name, hands in over.items() if hands):
+        if scheduler is not None and not takes(scheduler, what):
+            raise ValueError(
+                f"{solver} cannot drive {pipeline.__name__}: the pipeline hands {what} over, which"
+                " its set_timesteps does not take. Take a solver of sdlab's, such as euler."
+            )
     return {**handed, "sigmas": handed_times(pipeline, num_steps, config, solver)}
 
 
-def takes_times(scheduler: Any) -> bool:
-    """Return whether a scheduler class takes times from outside."""
-    return "sigmas" in signature(scheduler.set_timesteps).parameters
+def takes(scheduler: Any, what: str = "sigmas") -> bool:
+    """Return whether a scheduler class takes times, or timesteps, from outside."""
+    return what in signature(scheduler.set_timesteps).parameters
 
 
 def not_laid_out(scheduler: Any, pipeline: type, num_steps: int) -> str:
@@ -110,7 +119,7 @@ def not_laid_out(scheduler: Any, pipeline: type, num_steps: int) -> str:
         pipeline: A class.
         num_steps: Solver steps.
     """
-    if hands_sigmas(pipeline) and not takes_times(type(scheduler)):
+    if hands_sigmas(pipeline) and not takes(type(scheduler)):
         return "the pipeline hands sigmas over, which its set_timesteps does not take"
     times = handed_times(pipeline, num_steps, scheduler.config)
     if times is None:
@@ -118,6 +127,9 @@ def not_laid_out(scheduler: Any, pipeline: type, num_steps: int) -> str:
     given: dict[str, Any] = {"sigmas": np.array(times)}
     if handed_over(pipeline, num_steps, scheduler.config)["mu"] is not None:
         given["mu"] = 0.5
+    told = handed_timesteps(pipeline, num_steps, scheduler.config)
+    if told is not None:
+        given["timesteps"] = np.array(told)
     try:
         copy.deepcopy(scheduler).set_timesteps(device="cpu", **given)
     except Exception as error:  # whatever a foreign class makes of it is the reason

@@ -208,20 +208,20 @@ def _of_solver(
         curve_options=dict(along[1]),
     )
     bounds.check_steps(num_steps, laid_out.config.num_train_timesteps)
-    if "timesteps" in handed:
+    if "timesteps" in handed and "sigmas" not in handed:
         raise ValueError(
             f"solver {name!r} takes no timesteps of its own, got {handed['timesteps']!r:.60}; hand"
             " it the times as sigmas."
         )
     mu = handed["mu"] if config.get("use_dynamic_shifting") else None
-    times, asked = laid_out.course(num_steps, mu, handed.get("sigmas"))
+    given = {name: handed.get(name) for name in ("sigmas", "timesteps")}
+    times, asked, told = laid_out.course(num_steps, mu, **given)
     form, schedule = flow_form(solver, options), NoiseSchedule.from_config(config)
 
     def make_process(start: "Tensor", generator: "torch.Generator") -> Process:
-        return _solver_process(form, options, start, times, Noise(generator), schedule)
+        return _solver_process(form, options, start, times, Noise(generator), told)
 
     steps = tuple(solver.step_of(e, num_steps) for e in range(len(asked)))
-    told = tuple(time * schedule.num_timesteps for time in asked)
     sigmas = tuple(time_to_sigma(asked).tolist())
     end = float(time_to_sigma(times[-1]))
     return Course(name, num_steps, schedule, sigmas, told, steps, end, None, make_process)
@@ -290,7 +290,7 @@ def _solver_process(
     start: "Tensor",
     times: Sequence[float],
     noise: Noise,
-    schedule: NoiseSchedule,
+    told: Sequence[float],
 ) -> Process:
     """Run a solver of ours from noise at the first time, which ``start`` is."""
     generator = solver.function(at_least_float32(start), tuple(times), noise, **options)
@@ -299,8 +299,8 @@ def _solver_process(
         x, time = next(generator)
         while True:
             step = solver.step_of(evaluation, num_steps)
-            told, sigma = time * schedule.num_timesteps, float(time_to_sigma(time))
-            answer = yield Query(x, told, sigma, step)
+            sigma = float(time_to_sigma(time))
+            answer = yield Query(x, told[evaluation], sigma, step)
             evaluation += 1
             x, time = generator.send(answer.x0_pred)
     except StopIteration as stop:

@@ -66,6 +66,26 @@ def handed_times(
     return laid_out if len(laid_out) == num_steps and 0 < min(laid_out) <= 1 else None
 
 
+def handed_timesteps(
+    pipeline: type, num_steps: int, config: Mapping[str, Any] = SD3_CONFIG
+) -> list[float] | None:
+    """Return what a pipeline lets the network be told in the place of 1000 t, by its source.
+
+    CogView4 and GLM-Image tell it whole numbers, which the shift of the times does not move. None
+    where a pipeline hands none, or they are not known, or come without times.
+
+    Args:
+        pipeline: A class.
+        num_steps: Solver steps.
+        config: The model's scheduler config.
+    """
+    handed = handed_over(pipeline, num_steps, config)
+    told = handed["timesteps"]
+    if told is None or told is UNKNOWN or handed_times(pipeline, num_steps, config) is None:
+        return None
+    return [float(time) for time in told]
+
+
 def handed_mu(
     pipeline: type, num_steps: int, config: Mapping[str, Any], tokens: int | None = None
 ) -> float | None:

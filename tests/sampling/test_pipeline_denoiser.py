@@ -32,6 +32,18 @@ def test_it_says_what_a_run_was_told(make):
     assert "forward" not in vars(model.network)
 
 
+def test_it_is_told_whole_timesteps_where_the_pipeline_s_are():
+    model = sdlab.load(build("CogView4Pipeline")[0])
+    asked = {"solver": "dpm_2", "num_steps": 3, "width": 64, "height": 64, "guidance_scale": 3.0}
+    run = sdlab.run(model, sdlab.Experiment("a red car", **asked))
+    denoise = PipelineDenoiser(model, "a red car", "", 3.0)
+    for number in (0, 2, 4):  # at the beginning of a step, where the pipeline itself would ask
+        x_t, want = run.trace.x_t[[number]], run.trace.x0_pred[[number]]
+        x0_pred, _ = denoise.at(x_t, run.steps["sigma"][number])
+        torch.testing.assert_close(x0_pred, want, rtol=1e-5, atol=1e-5 * float(want.abs().max()))
+    denoise.close()
+
+
 def test_a_batch_is_each_of_its_rows():
     model = sdlab.load(flow.sd3())
     x = torch.randn(2, 4, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -306,15 +306,25 @@ def test_lint_knows_the_times_that_a_pipeline_hands_over():
     assert "end-shifted-twice" not in set(sdlab.lint("euler", 10, model=model)["rule"])
 
 
-@pytest.mark.parametrize("solver", ["euler", "heun"])
+@pytest.mark.parametrize("solver", ["euler", "heun", "dpm_2"])
 def test_ours_drive_a_pipeline_that_hands_timesteps_over(solver):
     model, experiment = run_of("CogView4Pipeline", solver=solver)
     ours = sdlab.run(model, experiment)
+    told = ours.steps["timestep"].tolist()
+    assert all(time.is_integer() for time in told)  # as the pipeline's own, between steps too
+    assert list(sdlab.plan(model, experiment).timesteps) == told
     assert ours.latents.isfinite().all() and np.isinf(ours.steps["sigma"][0])
     if solver == "euler":
         theirs = sdlab.run(model, experiment.with_(solver=EULER))
         torch.testing.assert_close(ours.latents, theirs.latents, rtol=1e-3, atol=1e-3)
         assert np.allclose(ours.steps["timestep"], theirs.steps["timestep"], atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["FlowMatchHeunDiscreteScheduler", "UniPCMultistepScheduler"])
+def test_a_class_that_takes_no_timesteps_is_refused_before_it_runs(name):
+    model, experiment = run_of("CogView4Pipeline", solver=name)
+    with pytest.raises(ValueError, match=f"{name} cannot drive CogView4Pipeline"):
+        sdlab.plan(model, experiment)
 
 
 def test_a_curve_of_diffusers_own_over_t_is_laid_out_by_its_class():
