@@ -7,7 +7,8 @@ those of the others, which only show error against cost, record x0_pred alone.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -19,6 +20,7 @@ from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.entrant_course import entrant_course
 from sdlab.errors import shown, unknown
 from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.picture import Picture
 from sdlab.experiment.pipeline_fields import PipelineFields
 from sdlab.experiment.record import Record
 from sdlab.noise.flow import is_flow, path_of
@@ -26,6 +28,8 @@ from sdlab.shipped import EMBEDDED
 
 ALIGNMENTS = ("steps", "nfe")
 REFERENCE_STEPS = 100
+SLACK = 3
+"""Evaluations by which a sampler's cost may part from so many a step."""
 RECORDED = Record()
 PREDICTED = Record(tensors=("x0_pred",), statistics=False)  # enough to tell where two part
 UNRECORDED = Record(tensors=(), statistics=False)
@@ -77,7 +81,8 @@ class Comparison(PipelineFields):
         seeds: At least one, each once; every prompt is made with every seed.
         budget: Solver steps, or evaluations, of the runs looked at in detail; at least 1.
         more_budgets: Further ones for error against cost.
-        align: "steps" or "nfe": what a budget counts. A CFG pair is one evaluation.
+        align: "steps" or "nfe": what a budget counts. A CFG pair is one evaluation; those that
+            ``strength`` or ``denoising_end`` leaves out are none.
         curve: How sigma falls for entrants that name no curve, as far as they can follow it; None
             for the spacing of the model's scheduler config.
         negative_prompt: What to steer away from.
@@ -148,17 +153,25 @@ class Comparison(PipelineFields):
         """Every prompt with every seed."""
         return tuple(product(self.prompts, self.seeds))
 
-    def cells(self, config: Mapping[str, Any]) -> list[Cell]:
+    @property
+    def drawn(self) -> Experiment:
+        """What decides, beside the sampler, which evaluations are made; without pixels."""
+        image = None if self.image is None else Picture.from_dict(self.image.to_dict())
+        options = self.pipeline_options
+        return Experiment(image=image, strength=self.strength, pipeline_options=options)
+
+    def cells(self, config: Mapping[str, Any], pipeline: type | None = None) -> list[Cell]:
         """Return all runs, those of the first budget first.
 
         Args:
             config: The model's scheduler config.
+            pipeline: The class that draws; None if unknown.
 
         Raises:
             ValueError: If an entrant takes no number of steps that a budget pays for.
         """
         budgets = (self.budget, *(b for b in self.budgets if b != self.budget))
-        return [cell for budget in budgets for cell in self._cells_of(budget, config)]
+        return [cell for budget in budgets for cell in self._cells_of(budget, config, pipeline)]
 
     def references(self, config: Mapping[str, Any] | None = None) -> list[Reference]:
         """Return the runs of the references, one a picture.
@@ -174,10 +187,12 @@ class Comparison(PipelineFields):
             references.append(Reference(prompt, seed, fine, coarse))
         return references
 
-    def _cells_of(self, budget: int, config: Mapping[str, Any]) -> Iterator[Cell]:
+    def _cells_of(
+        self, budget: int, config: Mapping[str, Any], pipeline: type | None
+    ) -> Iterator[Cell]:
         path = path_of(config)
         for entrant in self.entrants:
-            num_steps = self.steps_for(entrant, budget, config)
+            num_steps = self.steps_for(entrant, budget, config, pipeline)
             for prompt, seed in self.pictures:
                 experiment = self._experiment(prompt, seed).with_(
                     solver=entrant.solver,
@@ -191,13 +206,20 @@ class Comparison(PipelineFields):
                 )
                 yield Cell(entrant.label, prompt, seed, budget, experiment)
 
-    def steps_for(self, entrant: Entrant, budget: int, config: Mapping[str, Any]) -> int:
-        """Return the solver steps that a budget pays for.
+    def steps_for(
+        self,
+        entrant: Entrant,
+        budget: int,
+        config: Mapping[str, Any],
+        pipeline: type | None = None,
+    ) -> int:
+        """Return the most solver steps that a budget pays for.
 
         Args:
             entrant: Whose.
             budget: Steps or evaluations, as ``align`` says.
             config: The model's scheduler config.
+            pipeline: The class that draws; None if unknown.
 
         Raises:
             ValueError: If one step costs more than the budget.
@@ -205,10 +227,19 @@ class Comparison(PipelineFields):
         if self.align == "steps":
             return budget
         frozen = json.dumps(dict(config), sort_keys=True, default=str)
-        for num_steps in range(budget, 0, -1):
-            cost = _evaluations(entrant, self.curve, num_steps, frozen)
-            if cost is not None and cost <= budget:
+        drawn = self.drawn
+
+        def cost(num_steps: int) -> int | None:
+            return _evaluations(entrant, self.curve, num_steps, frozen, pipeline, drawn)
+
+        most = int(config.get("num_train_timesteps") or 1000)
+        num_steps = budget if drawn == Experiment() else _enough(cost, budget, most)
+        while num_steps > 0:
+            taken = cost(num_steps)
+            if taken is not None and taken <= budget:
                 return num_steps
+            nearer = num_steps if taken is None else num_steps * (budget + SLACK) / (taken + SLACK)
+            num_steps = min(num_steps - 1, math.ceil(nearer) + 1)
         raise ValueError(
             f"budget {budget}: {entrant.label} takes no number of steps with so few evaluations;"
             " raise the budget or leave this sampler out."
@@ -228,11 +259,26 @@ class Comparison(PipelineFields):
         )
 
 
+def _enough(cost: Callable[[int], int | None], budget: int, most: int) -> int:
+    """Return steps that cost more than a budget though some evaluations are left out."""
+    num_steps = min(budget, most)
+    while num_steps < most and (cost(num_steps) or 0) <= budget:
+        num_steps = min(2 * num_steps, most)
+    return num_steps
+
+
 @cache
-def _evaluations(entrant: Entrant, curve: str | None, num_steps: int, config: str) -> int | None:
+def _evaluations(
+    entrant: Entrant,
+    curve: str | None,
+    num_steps: int,
+    config: str,
+    pipeline: type | None,
+    drawn: Experiment,
+) -> int | None:
     """Return the evaluations of so many steps, or None if the sampler does not take that number."""
     try:
-        return entrant_course(entrant, num_steps, curve, json.loads(config)).nfe
+        return entrant_course(entrant, num_steps, curve, json.loads(config), pipeline, drawn).nfe
     except ValueError:
         return None
 

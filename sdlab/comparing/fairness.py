@@ -2,6 +2,7 @@
 
 In a fair comparison all samplers solve the same probability-flow ODE, from the same noise at the
 same level, down to sigma 0. A sampler that does not is still compared, but the difference is noted.
+Where only the call of a pipeline tells its times, the runs themselves are asked for their start.
 """
 
 import json
@@ -9,23 +10,26 @@ import math
 from collections.abc import Mapping
 from functools import cache
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from sdlab.bench.ready_solver import is_stochastic
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.entrant_course import entrant_course
-from sdlab.noise import curves
+from sdlab.comparing.entrant_course import entrant_course, knows_times
+from sdlab.experiment.experiment import Experiment
 from sdlab.noise.flow import is_flow, path_of, sigma_to_time
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.noise.spacings import SPACINGS
 from sdlab.solvers import from_diffusers as adapter
-from sdlab.solvers.course import Course, course
+from sdlab.solvers.course import Course
 from sdlab.solvers.protocol import Answer, Query
 from sdlab.solvers.registry import solvers
 from sdlab.work import drive
+
+if TYPE_CHECKING:
+    from sdlab.runs.run import Run
 
 SAME_LEVEL = 0.01
 """Start levels within this share of each other count as equal: diffusers' tables are float32."""
@@ -43,6 +47,9 @@ EXTRAPOLATES = (
     "its last step, to sigma 0, weighs earlier predictions too, where the reference takes the last"
     " one as it is: a few thousandths of its distance stay however many steps it takes"
 )
+UNKNOWN_TIMES = (
+    "only its run tells over which times this pipeline draws, so that its start is not known before"
+)
 
 
 class Profile(NamedTuple):
@@ -50,8 +57,8 @@ class Profile(NamedTuple):
 
     Attributes:
         nfe: Network evaluations; None if it does not run.
-        start: The level at which it starts, NaN if it does not run.
-        end: The level at which it ends, NaN if it does not run.
+        start: The level at which it starts; NaN if it does not run, or that is not known.
+        end: The level at which it ends; NaN if it does not run, or that is not known.
         deterministic: Whether it draws no noise after the start.
         notes: Why it cannot be compared fairly; empty if it can.
     """
@@ -96,31 +103,60 @@ def profile(
     """
     frozen = json.dumps(dict(config), sort_keys=True, default=str)
     try:
-        num_steps = comparison.steps_for(entrant, comparison.budget, config)
+        num_steps = comparison.steps_for(entrant, comparison.budget, config, pipeline)
     except ValueError as error:
         return _refused(entrant, config, str(error))
-    return _profile(entrant, comparison.curve, num_steps, frozen, pipeline)
+    going = (entrant, comparison.curve, num_steps, frozen, pipeline)
+    return _profile(*going, comparison.drawn, comparison.reference_steps)
+
+
+def seen(about: Profile, run: "Run", reference: "Run") -> Profile:
+    """Return a profile whose start was not known, with what two runs tell of it.
+
+    Args:
+        about: The entrant's.
+        run: One of its runs.
+        reference: The reference of the same picture.
+    """
+    start, own = (float(one.trace.sigmas[0]) for one in (run, reference))
+    if UNKNOWN_TIMES not in about.notes or math.isnan(start) or math.isnan(own):
+        return about
+    notes = [note for note in about.notes if note != UNKNOWN_TIMES]
+    elsewhere = _elsewhere(start, own, flow=True)
+    return about._replace(start=start, notes=(*notes, *([elsewhere] if elsewhere else ())))
 
 
 @cache
 def _profile(
-    entrant: Entrant, curve: str | None, num_steps: int, frozen: str, pipeline: type | None
+    entrant: Entrant,
+    curve: str | None,
+    num_steps: int,
+    frozen: str,
+    pipeline: type | None,
+    drawn: Experiment,
+    reference_steps: int,
 ) -> Profile:
     config = json.loads(frozen)
     path = path_of(config)
     follows = entrant.follows(curve, path)
     try:
-        going = entrant_course(entrant, num_steps, curve, config, pipeline)
+        going = entrant_course(entrant, num_steps, curve, config, pipeline, drawn)
     except ValueError as error:
         return _refused(entrant, config, str(error))
     deterministic = not draws_noise(entrant, path)
     against = [] if deterministic else [STOCHASTIC]
     against += _understanding(entrant, going, config)
-    against += _levels(going, _reference_start(config))
+    if known := knows_times(entrant, num_steps, curve, config, pipeline):
+        reference = _reference(frozen, reference_steps, pipeline, drawn)
+        against += _levels(going, reference, drawn) if reference else []
+    else:
+        against.append(UNKNOWN_TIMES)
     against += [EXTRAPOLATES] if deterministic and _extrapolates(going) else []
     against += _curve(entrant, curve, follows)
-    against += _timesteps(going)
-    return Profile(going.nfe, going.sigmas[0], going.end, deterministic, tuple(against))
+    against += _timesteps(going) if known else []
+    start = going.sigmas[0] if known else math.nan
+    end = going.end if known or going.end == 0 else math.nan
+    return Profile(going.nfe, start, end, deterministic, tuple(against))
 
 
 def draws_noise(entrant: Entrant, path: str = "vp") -> bool:
@@ -172,29 +208,44 @@ def _understanding(entrant: Entrant, going: Course | None, config: Mapping[str, 
     return against
 
 
-def _reference_start(config: Mapping[str, Any]) -> float:
-    """Return the level at which the reference starts."""
-    if is_flow(config):
-        return course("heun", 2, config=config).sigmas[0]
-    return float(curves.make("karras", NoiseSchedule.from_config(config), 2, {})[0])
+@cache
+def _reference(
+    frozen: str, num_steps: int, pipeline: type | None, drawn: Experiment
+) -> Course | None:
+    """Return the reference's course, in two steps if the number is no matter; None for none."""
+    config = json.loads(frozen)
+    curve = None if is_flow(config) else "karras"
+    steps = 2 if drawn == Experiment() else num_steps
+    try:
+        return entrant_course(Entrant("heun"), steps, curve, config, pipeline, drawn)
+    except ValueError:
+        return None  # its run says so, as it fails
 
 
-def _levels(going: Course, reference: float) -> list[str]:
+def _levels(going: Course, reference: Course, drawn: Experiment) -> list[str]:
     """Return how its start and its end differ from the reference's."""
     against = []
-    if elsewhere := _other_start(going, reference):
+    if elsewhere := _elsewhere(*(c.sigmas[0] for c in (going, reference)), flow=_is_flow(going)):
         against.append(elsewhere)
-    elif not math.isclose(scale := _start_scale(going), 1.0, rel_tol=SAME_SCALE):
+    elif drawn.image is None and not math.isclose(
+        scale := _start_scale(going), 1.0, rel_tol=SAME_SCALE
+    ):
         against.append(f"scales its start noise to {scale:.4f} times the reference's")
-    if going.end > 0:
-        against.append(f"ends at sigma {going.end:.4g}, the reference at 0: some noise is left")
+    if going.end > 0 and not math.isclose(going.end, reference.end, rel_tol=SAME_LEVEL):
+        stays = ": some noise is left" if reference.end == 0 else ""
+        against.append(
+            f"ends at sigma {going.end:.4g}, the reference at {reference.end:.4g}{stays}"
+        )
     return against
 
 
-def _other_start(going: Course, reference: float) -> str:
-    """Return that it starts at another level than the reference, or ""."""
-    start = going.sigmas[0]
-    if going.schedule.path == "flow":
+def _is_flow(going: Course) -> bool:
+    return going.schedule.path == "flow"
+
+
+def _elsewhere(start: float, reference: float, flow: bool) -> str:
+    """Return that one starts at another level than the reference, or ""."""
+    if flow:
         time, own = (float(t) for t in sigma_to_time([start, reference]))
         same = abs(time - own) <= SAME_TIME
         return "" if same else f"starts at t {time:.4g}, the reference at {own:.4g}"

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
 
 
+class UnknownPipeline:
+    """Stands for a class that is not diffusers': nothing is known of how it draws."""
+
+    def __call__(self) -> None:
+        """Draw."""
+
+
 @dataclass(frozen=True)
 class ModelFacts:
     """What a comparison needs to know of a model.
@@ -21,18 +28,21 @@ class ModelFacts:
         name: The name under which it was loaded.
         hash: Of its weights; a run made with others is not used.
         config: Its scheduler config.
-        pipeline: The name of its pipeline's class; "" if it is not known.
+        pipeline: The name of its pipeline's class; "" for none: a scheduler's own times.
+        cls: That class, if it is at hand; else diffusers' one of the name.
     """
 
     name: str
     hash: str
     config: Mapping[str, Any] = field(repr=False, hash=False)
     pipeline: str = ""
+    cls: type | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, model: "Model") -> "ModelFacts":
         """Return what it needs to know of a loaded model."""
-        return cls(model.name, model.hash, model.scheduler_config, type(model.pipeline).__name__)
+        kind = type(model.pipeline)
+        return cls(model.name, model.hash, model.scheduler_config, kind.__name__, kind)
 
     @property
     def schedule(self) -> NoiseSchedule:
@@ -40,16 +50,20 @@ class ModelFacts:
         return NoiseSchedule.from_config(self.config)
 
     def drawn_by(self, asked: "PipelineFields") -> type | None:
-        """Return the class of diffusers that draws what is asked; None if unknown.
+        """Return the class that draws what is asked; None if there is none.
+
+        ``UnknownPipeline`` where there is one, but it is not at hand.
 
         Args:
             asked: A comparison or an experiment.
         """
         import diffusers
 
-        own = getattr(diffusers, self.pipeline or "?", None)
-        if not isinstance(own, type):
+        if not self.pipeline:
             return None
+        own = self.cls or getattr(diffusers, self.pipeline, None)
+        if not isinstance(own, type):
+            return UnknownPipeline
         source, mask = asked.image is not None, asked.mask_image is not None
         try:
             return class_for(own, image=source, mask=mask)

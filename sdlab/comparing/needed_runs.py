@@ -30,7 +30,7 @@ class NeededRuns:
         Raises:
             ValueError: If an entrant takes no number of steps that a budget pays for.
         """
-        cells = tuple(comparison.cells(model.config))
+        cells = tuple(comparison.cells(model.config, model.drawn_by(comparison)))
         return cls(comparison, cells, tuple(comparison.references(model.config)), model)
 
     @property

@@ -124,7 +124,7 @@ def gather(comparison: Comparison, runs: "Runs", model: ModelFacts) -> RunOutcom
     Raises:
         ValueError: If an entrant takes no number of steps that a budget pays for.
     """
-    cells = comparison.cells(model.config)
+    cells = comparison.cells(model.config, model.drawn_by(comparison))
     outcomes = tuple(RunOutcome(cell, *_of(cell.experiment, runs, model)) for cell in cells)
     references, lack = {}, ""
     for prompt, seed, fine, coarse in comparison.references(model.config):

@@ -9,7 +9,7 @@ import numpy as np
 from sdlab.comparing import costs, distances, quality, significance
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.comparison import Comparison
-from sdlab.comparing.fairness import profile
+from sdlab.comparing.fairness import Profile, profile, seen
 from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.outcomes import RunOutcomes, Runs, gather
 from sdlab.comparing.paths import paths
@@ -119,7 +119,7 @@ def _entrants(outcomes: RunOutcomes) -> list[dict[str, Any]]:
     rows, path = [], path_of(config)
     pipeline = outcomes.model.drawn_by(comparison)
     for entrant in comparison.entrants:
-        about = profile(comparison, entrant, config, pipeline)
+        about = _seen(profile(comparison, entrant, config, pipeline), entrant.label, outcomes)
         rows.append(
             {
                 "entrant": entrant.label,
@@ -127,7 +127,7 @@ def _entrants(outcomes: RunOutcomes) -> list[dict[str, Any]]:
                 "curve": entrant.follows(comparison.curve, path) or "",
                 "eta": entrant.eta,
                 "deterministic": about.deterministic,
-                "num_steps": comparison.steps_for(entrant, comparison.budget, config),
+                "num_steps": comparison.steps_for(entrant, comparison.budget, config, pipeline),
                 "nfe": about.nfe,
                 "start": about.start,
                 "end": about.end,
@@ -136,3 +136,12 @@ def _entrants(outcomes: RunOutcomes) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _seen(about: Profile, entrant: str, outcomes: RunOutcomes) -> Profile:
+    """Return a profile with what the first run that has a reference tells of it."""
+    for picture, reference in outcomes.references.items():
+        for outcome in outcomes.at(picture):
+            if outcome.cell.entrant == entrant and outcome.run is not None:
+                return seen(about, outcome.run, reference.fine)
+    return about

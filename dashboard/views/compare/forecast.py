@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
+from dashboard.widgets.run_states import evaluations_of
 from dashboard.worker.scheduler import IN_FLIGHT
 from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.comparison import Comparison
@@ -104,7 +105,7 @@ def forecast(
         runs=len(needed.cells),
         evaluations=pictures * sum(nfe.values()),
         references=2 * pictures,
-        reference_evaluations=pictures * (3 * found.reference_steps - 2),
+        reference_evaluations=sum(evaluations_of(run, model) for run in needed.of_references),
         bytes=max(_making(needed, nfe, model_hash), _summing(needed, nfe, model_hash)),
         notes=_notes(found, model),
         power=power(found, path_of(config)),
@@ -135,9 +136,10 @@ def _nfe(entrant: Entrant, comparison: Comparison, budget: int, model: ModelFact
     from sdlab.comparing.entrant_course import entrant_course
 
     try:
-        num_steps = comparison.steps_for(entrant, budget, model.config)
-        pipeline = model.drawn_by(comparison)
-        return entrant_course(entrant, num_steps, comparison.curve, model.config, pipeline).nfe
+        pipeline, config = model.drawn_by(comparison), model.config
+        num_steps = comparison.steps_for(entrant, budget, config, pipeline)
+        curve, drawn = comparison.curve, comparison.drawn
+        return entrant_course(entrant, num_steps, curve, config, pipeline, drawn).nfe
     except ValueError as error:
         if f"budget {budget}" in str(error):
             raise
@@ -178,7 +180,7 @@ def _making(needed: NeededRuns, nfe: Evaluations, model_hash: str) -> int:
 def _summing(needed: NeededRuns, nfe: Evaluations, model_hash: str) -> int:
     """Return what summing up all stored runs takes."""
     asked = [(cell.experiment, nfe[cell.entrant, cell.budget]) for cell in needed.cells]
-    asked += [(run, 2 * run.num_steps - 1) for run in needed.of_references]
+    asked += [(run, evaluations_of(run, needed.model)) for run in needed.of_references]
 
     def weigh(model: Any) -> int:
         from sdlab.comparing.memory import summary_bytes
