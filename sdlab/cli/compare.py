@@ -100,7 +100,7 @@ def compare(
         raise ValueError("--with-runs needs --zip FILE, to which the runs are added.")
     spec = _comparison(_entrants(samplers, preset), prompt, costs, picture)
     place = root or runs_root()
-    with progress() as advance:
+    with progress(lines=True) as advance:
         loaded = sdlab.load(spec.model, **loading)
         result = sdlab.compare(loaded, spec, on_progress=advance, save=place, target=costs.target)
     scales = (spec.guidance_scale, spec.true_cfg_scale)

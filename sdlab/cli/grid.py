@@ -48,7 +48,7 @@ def grid(
 
     asked = Grid(Experiment(**spec), _axes(vary, seeds))
     place = root or runs_root()
-    with progress() as advance:
+    with progress(lines=True) as advance:
         loaded = sdlab.load(asked.base.model, **loading)
         for experiment in asked.experiments:  # what this model refuses is said before the first run
             sdlab.plan(loaded, experiment)

@@ -92,20 +92,27 @@ def show(table: "pd.DataFrame", csv: bool) -> None:
     Console(width=None if sys.stdout.isatty() else 240, markup=False).print(grid)
 
 
+LINES = 20
+"""Lines of progress at most, where there is no terminal for a bar."""
+
+
 class progress:
-    """A progress bar on stderr, gone when the work is done; silent where nobody watches.
+    """A progress bar on stderr, gone when the work is done.
 
     Args:
         total: Evaluations in all, if that is known.
+        lines: Whether to print lines, one each twentieth of the work, where stderr is no terminal;
+            else nothing is said there.
     """
 
-    def __init__(self, total: int | None = None) -> None:
+    def __init__(self, total: int | None = None, *, lines: bool = False) -> None:
         from rich.console import Console
         from rich.progress import Progress
 
         console = Console(stderr=True)
         self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("evaluations", total=total)
+        self._lines, self._said = lines and not console.is_terminal, -1
 
     def __enter__(self) -> Callable[..., None]:
         """Return what takes (done) or (done, total)."""
@@ -117,3 +124,7 @@ class progress:
 
     def _advance(self, done: int, total: int | None = None) -> None:
         self._bar.update(self._task, completed=done, total=total)
+        share = LINES * done // total if total else 0
+        if self._lines and total and share > self._said:
+            self._said = share
+            typer.echo(f"sdlab: {done:,} of {total:,} evaluations", err=True)

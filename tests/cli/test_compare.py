@@ -41,6 +41,14 @@ def test_it_prints_the_costs_and_the_verdict(made):
     assert "with one picture luck cannot be told from skill" in done.stdout
 
 
+def test_where_there_is_no_terminal_it_says_how_far_it_is_line_by_line(made):
+    lines = made[0].stderr.splitlines()
+    total = 3 + 3 + 3 + 2 + 1 + 2 + 7 + 3
+    assert 2 < len(lines) <= 21 and lines[-1] == f"sdlab: {total} of {total} evaluations"
+    counts = [int(line.split()[1]) for line in lines]
+    assert counts == sorted(set(counts)) and "evaluations" not in made[0].stdout.splitlines()[0]
+
+
 def test_it_writes_tables_zip_and_runs(made):
     done, place = made
     assert {path.stem for path in (place / "tables").glob("*.csv")} == set(TABLES)
