@@ -36,7 +36,10 @@ a mask, built tiny with random weights and run by the engine on the CPU. {counts
 `python benchmarks/pipelines.py --write` makes this page; `tests/sampling/test_every_pipeline.py`
 and `test_every_pipeline_in_the_engine.py` hold it.
 
-- **Path**: how noise is added: vp (Stable Diffusion), flow (x_t = (1 - t) x0 + t n), or neither.
+- **Path**: how the scheduler that the class was built with adds noise: vp (Stable Diffusion), flow
+  (x_t = (1 - t) x0 + t n), or neither. It is of the kind that the class names first; Sana's,
+  which can do both, has the released model's options. A model that you load goes by the config of
+  its own scheduler: `model.path` tells.
 - **Same**: the engine's picture is that of the pipeline called by hand, bit for bit.
 - **Shared**: network calls of two runs made together, of all their calls.
 - **Halves**: both halves of guidance are read; a pipeline that guides by an input of the network

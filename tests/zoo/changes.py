@@ -85,6 +85,9 @@ FIBO = {
 PIXELS = {"in_channels": 3, "out_channels": 6, "encoder_hid_dim": WIDTH}
 UPSCALED = {"in_channels": 6, "class_embed_type": "timestep"}
 PRIOR = {"clip_text_in_channels": WIDTH, "clip_image_in_channels": WIDTH}
+SANA = {  # as released: flow matching by a class that is Stable Diffusion's without them
+    "prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0
+}  # fmt: skip
 IDEOGRAM = {"llm_features_dim": 13 * WIDTH}  # the words of 13 layers
 # By the beginning of a class's name: {part: changes of its config}, {call's argument: value}.
 CHANGES = {
@@ -165,6 +168,8 @@ CHANGES = {
     "HunyuanDiTPAG": ({"transformer": {"num_layers": 4}}, {}),
     "PixArtSigmaPAG": ({"transformer": {"num_layers": 2}}, {}),
     "QwenImageControlNetInpaint": ({"controlnet": {"extra_condition_channels": 4}}, {}),
+    "SanaPipeline": ({"scheduler": SANA}, {}),
+    "SanaControlNet": ({"scheduler": SANA}, {}),
     "SanaSprint": (
         {"transformer": {"guidance_embeds": True}, "scheduler": "SCMScheduler"},
         {"num_inference_steps": 2},
