@@ -1,5 +1,7 @@
 """Every pipeline of the zoo in the engine: its own picture bit for bit, and every step read."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -47,10 +49,14 @@ SAID = {
 }
 
 
+PAGE = (Path(__file__).parents[2] / "docs/pipelines.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_the_pipeline_s_own_picture_and_every_step_is_read(name):
     pipe, arguments = build(name)
     model = sdlab.load(pipe)
+    assert f"| {name} | {model.path or 'neither'} |" in PAGE
     try:
         asked = experiment(pipe, arguments)
     except NotAsked as reason:
