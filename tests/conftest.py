@@ -1,5 +1,11 @@
 """Models that all tests share, what is slow, and which worker runs which file."""
 
+import os
+
+# Small tensors gain nothing from more threads, and the test workers share the cores: read by
+# torch when it is imported, here and in the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -11,7 +17,6 @@ import sdlab
 from sdlab.models.model import Model
 from sdlab.shipped import FOLDER as EMBEDDED
 
-# Small tensors gain nothing from more threads, and the test workers share the cores.
 torch.set_num_threads(1)
 
 # How long an example takes says how busy the machine is; a test that minds sets its own deadline.
