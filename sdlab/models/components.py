@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from sdlab.errors import ModelError, nearest, shown
 from sdlab.models.pipelines import PLAIN
+from sdlab.models.quiet import quiet
 
 INDEX = "model_index.json"
 OWN_SCHEDULERS = (
@@ -38,12 +39,13 @@ def _one_at_a_time(function: Callable[P, R]) -> Callable[P, R]:
     """Let one thread at a time import: diffusers and transformers import what is asked for by name.
 
     Two threads that ask for classes of one module at once, as a page and the worker may when the
-    dashboard starts, are told that it has none of them.
+    dashboard starts, are told that it has none of them. Imports are quiet: transformers warns of
+    a missing torchvision, which nothing here needs.
     """
 
     @functools.wraps(function)
     def alone(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _IMPORTS:
+        with _IMPORTS, quiet():
             return function(*args, **kwargs)
 
     return alone

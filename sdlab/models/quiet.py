@@ -8,29 +8,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _BUILDING = threading.RLock()
+_COUNTING = threading.Lock()
+_loud: list[tuple[int, bool]] = []
+_inside = 0
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence both libraries' bars and warnings for the block, then put them back.
 
-    What matters of them is found by checks of our own and raised as one sentence.
+    Of threads that are inside at once the first silences and the last puts back. What matters of
+    the warnings is found by checks of our own and raised as one sentence.
     """
+    global _inside
     from diffusers.utils import logging as diffusers_log
     from transformers.utils import logging as transformers_log
 
     logs = (diffusers_log, transformers_log)
-    before = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
+    with _COUNTING:
+        _inside += 1
+        if _inside == 1:
+            _loud[:] = [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
+            for log in logs:
+                log.set_verbosity_error()
+                log.disable_progress_bar()
     try:
-        for log in logs:
-            log.set_verbosity_error()
-            log.disable_progress_bar()
         yield
     finally:
-        for log, (verbosity, bar) in zip(logs, before, strict=True):
-            log.set_verbosity(verbosity)
-            if bar:
-                log.enable_progress_bar()
+        with _COUNTING:
+            _inside -= 1
+            if _inside == 0:
+                for log, (verbosity, bar) in zip(logs, _loud, strict=True):
+                    log.set_verbosity(verbosity)
+                    if bar:
+                        log.enable_progress_bar()
 
 
 @contextmanager

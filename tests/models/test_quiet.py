@@ -5,8 +5,9 @@ import threading
 import torch
 from accelerate import init_empty_weights
 from torch import nn
+from transformers.utils import logging
 
-from sdlab.models.quiet import building
+from sdlab.models.quiet import building, quiet
 
 
 def test_two_threads_that_build_leave_pytorch_as_it_was():
@@ -32,3 +33,14 @@ def test_two_threads_that_build_leave_pytorch_as_it_was():
     assert built == ["first", "second"]
     assert nn.Module.register_parameter is before
     assert nn.Linear(1, 1).weight.device == torch.device("cpu")
+
+
+def test_the_last_of_two_that_are_quiet_puts_the_warnings_back():
+    before = logging.get_verbosity()
+    first, second = quiet(), quiet()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert logging.get_verbosity() == logging.ERROR != before
+    second.__exit__(None, None, None)
+    assert logging.get_verbosity() == before
