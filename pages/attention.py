@@ -14,7 +14,7 @@ MENU = {
 
 st.title("Attention", anchor=False)
 st.markdown(
-    "Where each word guides the picture: the network's attention to the text at every step, layer "
-    "and head that was recorded, computed in float32; runs keep it in float16."
+    "Where each word guides the picture: the network's attention to the text, at every step, "
+    "layer and head that was recorded."
 )
 attention_page()

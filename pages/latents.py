@@ -14,7 +14,7 @@ MENU = {
 
 st.title("Latents", anchor=False)
 st.markdown(
-    "A latent diffusion model does not paint pixels. It works on a small grid of numbers, the "
-    "latents, which the VAE decodes. Look into them, follow them through a run, and change them."
+    "The small grid of numbers that the network works on, and the VAE decodes: look into it, "
+    "follow it through a run, and change it."
 )
 latents_page("latents")

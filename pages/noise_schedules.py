@@ -14,7 +14,7 @@ MENU = {
 
 st.title("Noise schedules", anchor=False)
 st.markdown(
-    "Every sampler goes from noise to picture through its own noise levels. Here all of them share "
-    "one axis and one definition of sigma, and lint says what is wrong with each."
+    "Every sampler's noise levels on one axis, by one definition of sigma, and what lint finds "
+    "wrong with each."
 )
 noise_schedules("schedules")

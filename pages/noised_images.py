@@ -14,7 +14,7 @@ MENU = {
 
 st.title("Noised images", anchor=False)
 st.markdown(
-    "A sampler visits many noise levels. Here is one picture at all of them, for two schedules "
-    "side by side at the same step."
+    "One picture at all the noise levels that a sampler visits, for two schedules side by side at "
+    "the same step."
 )
 noised_images("noised")

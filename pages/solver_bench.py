@@ -14,7 +14,7 @@ MENU = {
 
 st.title("Solver bench", anchor=False)
 st.markdown(
-    "How far from the true result does a solver end? Here simple data replace the network, so the "
-    "true result is known, and every error is the solver's own."
+    "How far from the true result does a solver end? On simple data in the network's place the "
+    "truth is known, so every error is the solver's own."
 )
 solver_bench("bench")

@@ -50,8 +50,8 @@ def points_editor(
     }
     component("points_editor")(data=data, key=key, on_points_change=changed)
     st.caption(
-        "Drag a point. Double-click to add one, double-click a point to remove it. With the"
-        " keyboard: Tab to a point, arrows move it (Shift: faster), + adds one, Delete removes it."
+        "Drag a point; double-click adds or removes one. By keyboard: Tab to a point, arrows move"
+        " it (Shift: faster), + adds one, Delete removes it."
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.figure import figure, why
 from dashboard.widgets.latent_source import Latents
 
 if TYPE_CHECKING:
@@ -18,27 +19,55 @@ ABOUT = {
     "shell": "Norm against that of standard normal noise.",
     "values": "Every value, as the channel maps show them.",
 }
+SEEN = {
+    "histogram": "How often each value occurs; noise would follow the dashed line.",
+    "spectrum": "How strong coarse shapes (left) and fine detail (right) are; noise is the same at "
+    "all.",
+    "correlations": "Red pairs of channels rise and fall together, blue ones against each other.",
+}
+EQUATIONS = (
+    r"x \sim \mathcal{N}(0, I_D) \;\Rightarrow\; \lVert x \rVert \approx "
+    r"\sqrt{D - \tfrac{1}{2}} \pm 0.71, \qquad P(f) = \frac{|\mathrm{FFT}(x)|^2}{h\,w}",
+)
+WHY = (
+    "A run starts from standard normal noise: each value by itself, mean 0, spread 1, no channel "
+    "like another, the same power at every size of detail. The norm of D such values hardly "
+    "varies, so noise lies on a **thin shell**, and the network was trained on what lies there. "
+    "Latents of pictures are elsewhere: neighbours are alike, so coarse shapes have most of the "
+    "power. Where *inverted* noise is off the shell or has such a spectrum, it still holds "
+    "something of the picture."
+)
 MOST_CHANNELS = 32  # of a chart
+SHELL = (
+    r"\text{linear: } (1 - s)\,a + s\,b, \qquad \text{spherical: } "
+    r"\frac{\sin((1 - s)\,\omega)}{\sin \omega}\,a + \frac{\sin(s\,\omega)}{\sin \omega}\,b",
+)
+WHY_SHELL = (
+    "Noise lies on a thin shell. Two noises are nearly at right angles, so the straight line "
+    "between them cuts through the inside, to 0.71 of the norm in the middle, where the network "
+    "never saw noise: pictures turn grey there. The great circle stays on the shell. "
+    "Between latents of pictures both work."
+)
 MOST_ROWS = 5000  # of a table that is shown; all are in its CSV
 
 
 def statistics(page: str, latents: Latents) -> None:
     """Draw charts and tables of what latents hold."""
     from dashboard.charts import latent_statistics as charts
-    from dashboard.charts.base import title_of
 
     tables = _tables(latents)
     st.header("Against standard normal noise", anchor=False)
-    _shell_line(tables["shell"])
     drawn = _first_channels(tables, latents.shape[1])
     with st.grid(2, min_column_width=290, gap="medium"):
-        for chart in (
-            charts.histogram(drawn["histogram"]),
-            charts.spectrum(drawn["spectrum"]),
-            charts.correlations(drawn["correlations"]),
-            charts.shell(tables["shell"]),
+        for chart, seen in (
+            (charts.histogram(drawn["histogram"]), SEEN["histogram"]),
+            (charts.spectrum(drawn["spectrum"]), SEEN["spectrum"]),
+            (charts.correlations(drawn["correlations"]), SEEN["correlations"]),
+            (charts.shell(tables["shell"]), _shell_line(tables["shell"])),
         ):
-            st.altair_chart(chart, width="stretch", alt=title_of(chart))
+            with st.container(gap="xsmall"):
+                figure(chart, seen)
+    why(WHY, *EQUATIONS)
     if latents.shape[1] > MOST_CHANNELS:
         st.caption(
             f"The first {MOST_CHANNELS} of {latents.shape[1]} channels are drawn; the tables below "
@@ -66,13 +95,14 @@ def _tables(latents: Latents) -> dict[str, "pd.DataFrame"]:
     return {name: getattr(of, name)(latents) for name in ABOUT}
 
 
-def _shell_line(row: "pd.DataFrame") -> None:
+def _shell_line(row: "pd.DataFrame") -> str:
+    """Return where the norm lies against that of noise."""
     facts: Any = row.iloc[0]
     inside = facts["low"] <= facts["norm"] <= facts["high"]
     word = "on the shell that noise lies on" if inside else "off the shell that noise lies on"
-    st.markdown(
+    return (
         f"The norm is **{facts['norm']:.2f}**, {word}: {facts['expected']:.2f} ± "
-        f"{facts['expected_std']:.2f} for {int(facts['dimensions']):,} standard normal values "
+        f"{facts['expected_std']:.2f} for {int(facts['dimensions']):,} values "
         f"({facts['z']:+.1f} standard deviations)."
     )
 
@@ -105,6 +135,12 @@ def norms(page: str, first: Latents, second: Latents) -> None:
     from sdlab.latents.edit import norms_between
 
     table = norms_between(torch.from_numpy(first), torch.from_numpy(second))
-    chart = path_norm(table)
-    st.altair_chart(chart, width="stretch", alt="Norm along the way")
+    lowest = table.groupby("walk")["norm"].min()
+    figure(
+        path_norm(table),
+        "Least norm on the way: "
+        + ", ".join(f"{norm:.3g} on the {walk} one" for walk, norm in lowest.items())
+        + ".",
+    )
+    why(WHY_SHELL, *SHELL)
     csv_table(table, "latents-walk", f"{page}.csv_walk", "Norm along both ways.", shown=False)

@@ -42,8 +42,8 @@ def show_files(subject: Subject, look: Look) -> None:
     table = _summaries(subject.key, threshold, _maps=subject.maps)
     with left:
         st.caption(
-            f"One row an evaluation, layer, head and token: {len(table):,} rows. Here and in the "
-            "files, evaluations and steps count from 0."
+            f"One row an evaluation, layer, head and token: {len(table):,} rows.",
+            help="Here and in the files, evaluations and steps count from 0.",
         )
         _csv(table, subject, threshold)
     st.dataframe(

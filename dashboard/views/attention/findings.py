@@ -7,14 +7,16 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import attention as charts
-from dashboard.charts.base import MAX_ROWS, axes_of, title_of, with_time
+from dashboard.charts.base import MAX_ROWS, axes_of, with_time
 from dashboard.charts.names import short_layers
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
+from dashboard.views.attention import seen
 from dashboard.views.attention.recording import PAGE
 from dashboard.views.attention.subject import Subject
 from dashboard.views.attention.viewer import Look, mean_in_words
 from dashboard.widgets.downloads import csv_button
+from dashboard.widgets.figure import figure, why
 from dashboard.widgets.pictures import png
 from sdlab.attention import analysis, pictures, views
 from sdlab.attention.words import labelled
@@ -76,8 +78,9 @@ def show_place(subject: Subject, look: Look, place: tuple[float, float] | None) 
     left, right = st.columns([3, 2], gap="large")
     with explained():
         frame = analysis.words_at(subject.maps, x, y, **look.choice)
-        left.altair_chart(charts.words_at(frame, _whole(subject)), alt=f"Words at {where}")
         with left:
+            chart = charts.words_at(frame, _whole(subject))
+            figure(chart, "The share of this place's attention by word.", alt=f"Words at {where}")
             csv_buttons(subject, words_at_this_place=frame.assign(x=x, y=y))
         with right:
             _looks_at(subject, look, place)
@@ -97,7 +100,8 @@ def _looks_at(subject: Subject, look: Look, place: tuple[float, float]) -> None:
         alt="Where this place looks",
     )
     st.caption(
-        f"Where this place looks: self-attention, mean of the recorded layers ({grids} cells)."
+        "Where this place looks: self-attention.",
+        help=f"The mean of the recorded layers ({grids} cells).",
     )
 
 
@@ -106,7 +110,7 @@ def _over_steps(subject: Subject, look: Look) -> None:
     kinds, course = (_placed(table(subject, look), subject) for table in (_kinds, _course))
     if len(maps) < 2:
         st.info("A single evaluation shows no change over the steps: choose a run.")
-        _draw(st, charts.kind_mass(kinds, "step", _whole(subject)))
+        figure(charts.kind_mass(kinds, "step", _whole(subject)), seen.COURSES["kinds"])
         csv_buttons(subject, shares=kinds, words=course)
         return
     axis = bound().segmented_control("Against", axes_of(kinds), key=f"{PAGE}.axis")
@@ -119,22 +123,22 @@ def _over_steps(subject: Subject, look: Look) -> None:
     if every > 1:
         kinds, shown = (frame[frame["evaluation"] % every == 0] for frame in (kinds, shown))
         st.caption(f"One evaluation in {every} is drawn.")
-    left, right = st.columns(2)
-    _draw(left, charts.kind_mass(kinds, axis, _whole(subject)))
-    _draw(right, charts.course(shown, axis, "mass"))
-    _draw(left, charts.course(shown, axis, "likeness"))
-    _draw(right, charts.course(shown, axis, "entropy"))
-    left.caption(
-        "Places that need no word attend to start or end. Pads carry meaning too, "
-        "where the model does not mask them, as in Stable Diffusion."
-    )
     table = analysis.decided(course)
-    right.caption(
-        "A word counts as decided at the first evaluation from which its map stays correlated with "
-        f"its last map by at least {analysis.DECIDED}. Entropy is highest for a map that is "
-        "the same everywhere."
-    )
-    right.dataframe(
+    left, right = st.columns(2)
+    with left:
+        figure(charts.kind_mass(kinds, axis, _whole(subject)), seen.COURSES["kinds"])
+        figure(charts.course(shown, axis, "likeness"), seen.COURSES["likeness"])
+        why(seen.WHY_COURSE, *seen.COURSE)
+    with right:
+        figure(charts.course(shown, axis, "mass"), seen.COURSES["mass"])
+        figure(charts.course(shown, axis, "entropy"), seen.COURSES["entropy"])
+        _decided(table)
+    csv_buttons(subject, shares=every_kind, words=course, decided=table)
+
+
+def _decided(table: pd.DataFrame) -> None:
+    st.caption("From when on each word's map stays what it is.")
+    st.dataframe(
         table,
         hide_index=True,
         column_config={
@@ -145,7 +149,6 @@ def _over_steps(subject: Subject, look: Look) -> None:
         },
         alt="When each word is decided",
     )
-    csv_buttons(subject, shares=every_kind, words=course, decided=table)
 
 
 def _side_by_side(subject: Subject, look: Look) -> None:
@@ -228,21 +231,15 @@ def _overlap(subject: Subject, look: Look) -> None:
     if len(names) < 2:
         st.info("One word has nothing to overlap with.")
         return
-    left, right = st.columns([3, 2], gap="large")
     shown = names[: math.isqrt(MAX_ROWS)]
     drawn = frame[frame["word"].isin(shown) & frame["other"].isin(shown)]
-    _draw(left, charts.overlap(drawn, value))
-    if len(shown) < len(names):
-        left.caption(f"The first {len(shown)} of {len(names)} are drawn; the CSV has all.")
+    left, _ = st.columns([3, 1])
     with left:
+        figure(charts.overlap(drawn, value), seen.OVERLAPS[value])
+        if len(shown) < len(names):
+            st.caption(f"The first {len(shown)} of {len(names)} are drawn; the CSV has all.")
+        why(seen.WHY_OVERLAP, seen.OVERLAP)
         csv_buttons(subject, **{f"{by}_overlap": frame})
-    right.markdown(
-        "An attribute leaks if it acts where another word's object is, such as the *red* of *a red "
-        "car and a blue bird* on the bird: its row is high in that word's column, and low in its "
-        "own noun's.\n\n"
-        "**Correlation** compares the shapes of two maps; a common background does not count. "
-        "**Overlap** is the sum of the smaller of the two maps, each scaled to sum 1."
-    )
 
 
 def _ranking(subject: Subject, look: Look) -> None:
@@ -260,8 +257,9 @@ def _ranking(subject: Subject, look: Look) -> None:
     choice = {**look.choice, "layer": None, "head": None}
     frame = analysis.ranking(subject.maps, list(dict(look.words)[label]), by, **choice)
     left, right = st.columns([3, 2], gap="large")
-    _draw(left, charts.ranking(frame, by, faint=analysis.FAINT))
     with left:
+        figure(charts.ranking(frame, by, faint=analysis.FAINT), seen.RANKED[by])
+        why(seen.WHY_RANKING, seen.FOCUS)
         csv_buttons(subject, ranking=frame.assign(word=label))
     right.dataframe(
         frame,
@@ -274,11 +272,7 @@ def _ranking(subject: Subject, look: Look) -> None:
         },
         alt=f"Layers by the {by} of {label}",
     )
-    right.caption(
-        "Focus is 1 - entropy / ln(cells): 1 for a map in one cell, 0 for one that is the same "
-        "everywhere. Grids of different sizes can be compared by it. Maps whose peak is below "
-        f"{analysis.FAINT:g} come last: hardly any attention goes to the word there."
-    )
+    right.caption("Every layer's figures for this word.")
 
 
 def _kinds(subject: Subject, look: Look) -> pd.DataFrame:
@@ -315,7 +309,3 @@ def _placed(frame: pd.DataFrame, subject: Subject) -> pd.DataFrame:
     timesteps = dict(zip(maps.evaluations, maps.facts.timesteps, strict=True))
     frame = frame.assign(timestep=frame["evaluation"].map(timesteps))
     return with_time(frame) if subject.flow else frame
-
-
-def _draw(place: Any, chart: Any) -> None:
-    place.altair_chart(chart, alt=title_of(chart))

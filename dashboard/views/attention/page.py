@@ -13,6 +13,7 @@ from dashboard.views.attention.subject import (
     run_controls,
     shown_subject,
 )
+from dashboard.widgets.figure import why
 from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ TAUGHT = (
     "map to the word's true place. Maps of models trained without that are less sharp."
 )
 
-MAXIMUM = ", the largest of any head for each token: shares of all tokens do not add up to 1"
+MAXIMUM = " The largest share of any head is shown: those of all tokens do not add up to 1."
 
 
 def attention_page() -> None:
@@ -49,8 +50,6 @@ def attention_page() -> None:
     show_place(subject, look, place)
     show_findings(subject, look)
     show_files(subject, look)
-    if subject.model == EMBEDDED:
-        st.caption(TAUGHT)
 
 
 def _stage(subject: Subject) -> "tuple[Look | None, tuple[float, float] | None]":
@@ -61,12 +60,22 @@ def _stage(subject: Subject) -> "tuple[Look | None, tuple[float, float] | None]"
     if look is None:
         return None, None
     place = show_viewer(subject, look)
-    st.caption(
-        "Each map is the share of a place's attention that goes to the word, after the softmax "
-        f"over {_tokens(subject.maps)}. The lightest colour is the largest share of any step; the "
-        "mean has its own scale."
-    )
+    largest = MAXIMUM * (subject.maps.record.heads == "max")
+    st.caption(f"Light: the place looks at the word.{largest}")
+    _say_why(subject)
     return look, place
+
+
+def _say_why(subject: Subject) -> None:
+    taught = f" {TAUGHT}" if subject.model == EMBEDDED else ""
+    why(
+        "Each map is the share a of a place's attention that goes to the word, after the softmax "
+        f"over {_tokens(subject.maps)}. The lightest colour is the largest share of any step; the "
+        "mean has its own scale. Maps are computed in float32; runs keep them in float16. "
+        "Attention decides what a place is told of the words, not what it makes of it."
+        f"{taught}",
+        r"a_{ij} = \mathrm{softmax}_j \left( \frac{q_i \cdot k_j}{\sqrt{d}} \right)",
+    )
 
 
 def _tokens(maps: "AttentionMaps") -> str:
@@ -75,4 +84,4 @@ def _tokens(maps: "AttentionMaps") -> str:
     text = f"all {int((~tokens['cut']).sum())} tokens"
     if any(layer.joint for layer in maps.cross_layers):
         text += " of the text and all places of the picture"
-    return text + (MAXIMUM if maps.record.heads == "max" else "")
+    return text

@@ -5,9 +5,30 @@ import streamlit as st
 from dashboard.charts import compare_cost
 from dashboard.shell.address import bound
 from dashboard.shell.messages import plain
-from dashboard.views.compare.section_tools import LINES, Shown, draw_chart, draw_tables, say_nothing
+from dashboard.views.compare.section_tools import LINES, Shown, draw_tables, say_nothing
+from dashboard.widgets.figure import figure, why
 from sdlab.comparing.verdict import TARGET, reached
 
+_DISTANCE = (
+    r"d = \frac{\lVert z - z_\text{ref} \rVert / \sqrt{D}}{\mathrm{std}(z_\text{ref})}, \qquad "
+    r"\text{error} = \exp \big( \mathrm{mean} \ln d \big)"
+)
+_WHY_RANKING = (
+    "d is the distance of the final latents z to those of the converged picture; 1 is as far as "
+    "another picture. The error is its geometric mean over the pictures. A dashed line, where "
+    "there is one, is the reference's own error: smaller distances are not measured.\n\n"
+    "- **Diamonds** are not ranked, because they cannot be compared fairly; their notes say why.\n"
+    "- **Rings** are stochastic samplers, which are not ranked by distance: they are allowed to "
+    "differ. Quality and Pictures judge those."
+)
+_POWER_LAW = r"\text{error} \approx C \cdot \text{evaluations}^{-p}"
+_WHY_COST = (
+    "A straight line on log axes is a power law: the wide faint line is the fit, and its slope p "
+    "is the order of convergence. With order 2, twice the evaluations give a quarter of the error. "
+    "Bars are 95 % intervals. Seconds are a run's own share of the network calls it shared, its "
+    "solver, encoding and decoding. On the Pareto front no other run is both quicker and nearer: "
+    "what is not on it can be replaced by what is."
+)
 _NOTHING = "No run is finished whose reference is finished too, so nothing can be ranked yet."
 
 
@@ -21,21 +42,14 @@ def ranking(shown: Shown) -> None:
     entrants = shown.tables["entrants"]
     noisy = entrants.loc[~entrants["deterministic"].fillna(False).astype(bool), "entrant"]
     objected = entrants.loc[entrants["notes"] != "", "entrant"]
-    draw_chart(compare_cost.ranking(cost, budget, shown.colors, list(noisy), list(objected)))
     pictures = int(cost["pictures"].max())
-    st.caption(
-        "Distance of the final latents to the converged picture's, geometric mean over "
-        f"{pictures} picture{'s' * (pictures > 1)}"
-        + (
-            ", with its 95 % interval. "
-            if pictures > 1
-            else ". One picture has no interval, and cannot tell a difference from luck. "
-        )
-        + "A dashed line, where there is one, is the reference's own error: smaller distances "
-        "are not measured. Diamonds are not ranked, because they cannot be compared fairly; their "
-        "notes say why. Rings are stochastic samplers, which are not ranked by distance: they are "
-        "allowed to differ. Quality and Pictures judge those."
+    figure(
+        compare_cost.ranking(cost, budget, shown.colors, list(noisy), list(objected)),
+        f"Further left is nearer to the converged picture: mean of {pictures} pictures, 95 % bars."
+        if pictures > 1
+        else "Further left is nearer; one picture cannot tell a difference from luck.",
     )
+    why(_WHY_RANKING, _DISTANCE)
     draw_tables(shown, "cost")
 
 
@@ -69,18 +83,17 @@ def cost(shown: Shown) -> None:
     left, right = st.columns(2, gap="medium")
     colors, dashes = shown.colors, shown.dashes
     with left:
-        draw_chart(compare_cost.error_against(cost, slopes, "nfe", colors, dashes))
-        st.caption(
-            "A straight line on log axes is a power law: the wide faint line is the fit, and its "
-            f"slope is the order of convergence. Bars are 95 % intervals. {LINES}"
+        figure(
+            compare_cost.error_against(cost, slopes, "nfe", colors, dashes),
+            "Lower is nearer; the steeper a line, the more another evaluation gains.",
+            more=LINES,
         )
     with right:
-        draw_chart(compare_cost.error_against(cost, slopes, "seconds", colors, dashes))
-        st.caption(
-            "Rings and the golden line mark the Pareto front: no other run is both quicker and "
-            "nearer. Seconds are a run's own share of the network calls it shared, its solver, "
-            "encoding and decoding."
+        figure(
+            compare_cost.error_against(cost, slopes, "seconds", colors, dashes),
+            "Rings on the golden line: no other run is both quicker and nearer.",
         )
+    why(_WHY_COST, _POWER_LAW)
     _asked(shown)
     draw_tables(shown, "slopes", drawn=True)
     draw_tables(shown, "cost")

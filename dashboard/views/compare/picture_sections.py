@@ -8,10 +8,10 @@ from dashboard.views.compare.section_tools import (
     LINES,
     Shown,
     choose,
-    draw_chart,
     draw_tables,
     say_nothing,
 )
+from dashboard.widgets.figure import figure, why
 
 
 def over_pictures(shown: Shown) -> None:
@@ -25,11 +25,12 @@ def over_pictures(shown: Shown) -> None:
     measure = measures[choose(shown, "Measured by", list(measures), "measure")]
     runs = shown.tables["runs"]
     runs = chart_tables.even(runs[runs["budget"] == shown.comparison.budget])
-    draw_chart(compare_seeds.over_pictures(runs, spread, measure, shown.colors))
-    st.caption(
-        f"{_ABOUT[measure]} A dot is a picture, the upright mark is the mean"
-        + (" (geometric)" if measure == "distance" else "")
-        + ", and the bar is its 95 % interval (Student's), from three pictures on."
+    mean = "geometric mean" if measure == "distance" else "mean"
+    figure(
+        compare_seeds.over_pictures(runs, spread, measure, shown.colors),
+        f"{_ABOUT[measure]} A dot is a picture.",
+        more=f"The upright mark is the {mean}, and the bar is its 95 % interval (Student's), from "
+        f"three pictures on. {_OTHER * (measure in _OF_REFERENCE)}".strip(),
     )
     draw_tables(shown, "spread", "runs")
 
@@ -42,15 +43,27 @@ _MEASURED = {
     "fidelity": "Fidelity",
     "spread": "Between seeds",
 }
-_OTHER = "Stochastic samplers are allowed to differ from it: judge those by Fidelity."
+_OTHER = "Stochastic samplers are allowed to differ from the reference: judge those by Fidelity."
+_OF_REFERENCE = ("distance", "image_rmse", "psnr", "ssim")
 _ABOUT = {
-    "distance": f"Final latents against the reference's, in its standard deviations. {_OTHER}",
-    "image_rmse": f"Decoded pictures against the reference's, values of 0 to 255. {_OTHER}",
-    "psnr": f"Decoded pictures against the reference's, decibels: more is nearer. {_OTHER}",
-    "ssim": f"Structural similarity to the reference's picture: 1 is alike. {_OTHER}",
+    "distance": "Final latents against the reference's, in its standard deviations.",
+    "image_rmse": "Decoded pictures against the reference's, values of 0 to 255.",
+    "psnr": "Decoded pictures against the reference's, decibels: more is nearer.",
+    "ssim": "Structural similarity to the reference's picture: 1 is alike.",
     "fidelity": "Share of the prompt's statements that the checker finds in the picture.",
     "spread": "How far pictures of one prompt with different seeds are from each other: variety.",
 }
+
+
+_RATIO = r"r = \exp \Big( \mathrm{mean} \ln \frac{d_\text{row}}{d_\text{column}} \Big)"
+_WHY_TIES = (
+    "d are the distances of both to the converged picture, mean over the pictures.\n\n"
+    "- **=** marks ties: the two are known to differ by less than a factor of 1.5.\n"
+    "- **?** marks pairs for which there are too few pictures to tell; hover for the ratio that "
+    "would show.\n\n"
+    "Paired test over the pictures, Holm's correction, 5 %: what one picture makes hard it makes "
+    "hard for both, so pairs tell more than the bars of each."
+)
 
 
 def each_other(shown: Shown) -> None:
@@ -61,10 +74,10 @@ def each_other(shown: Shown) -> None:
         return
     left, right = st.columns(2, gap="medium")
     with left:
-        draw_chart(compare_pairs.distances(pairs))
-        st.caption(
-            "How far apart the pictures of two samplers are; similar samplers are side by side. "
-            "Two implementations of one method show as a dark pair."
+        figure(
+            compare_pairs.distances(pairs),
+            "Dark: the pictures of two samplers are alike; similar ones are side by side.",
+            more="Two implementations of one method show as a dark pair.",
         )
         draw_tables(shown, "pairs")
     with right:
@@ -76,13 +89,11 @@ def each_other(shown: Shown) -> None:
         else:
             cost = shown.tables["cost"]
             first = cost[cost["budget"] == shown.comparison.budget].sort_values("error")
-            draw_chart(compare_pairs.ties(ties, list(first["entrant"])))
-            st.caption(
-                "Blue: the row's sampler is nearer to the converged picture than the column's. "
-                "= marks ties: the two are known to differ by less than a factor of 1.5. ? marks "
-                "pairs for which there are too few pictures to tell; hover for the ratio that "
-                "would show. Paired test over the pictures, Holm's correction, 5 %."
+            figure(
+                compare_pairs.ties(ties, list(first["entrant"])),
+                "Blue: the row's sampler is nearer to the converged picture than the column's.",
             )
+            why(_WHY_TIES, _RATIO)
         draw_tables(shown, "ties")
 
 
@@ -101,13 +112,16 @@ def quality(shown: Shown) -> None:
     kinds = list(dict.fromkeys(known["what"]))
     kinds = ["all", *(k for k in kinds if k != "all")] if "all" in kinds else kinds
     what = choose(shown, "Statements", kinds, "what")
-    draw_chart(compare_quality.quality(known, what, shown.colors, shown.dashes))
     count = int(known.loc[known["what"] == what, "statements"].max())
-    st.caption(
+    figure(
+        compare_quality.quality(known, what, shown.colors, shown.dashes),
+        f"How many of the prompt's statements hold in the pictures: {count} for each point.",
+        more=LINES,
+    )
+    why(
         "A network that knows the embedded model's world looks at each picture and says which of "
-        f"the prompt's statements hold: {count} here for each point. Bars are 95 % intervals "
-        "(Wilson, each picture counted once); where they overlap widely, add prompts and seeds. "
-        f"{LINES}"
+        "the prompt's statements hold. Bars are 95 % intervals (Wilson, each picture counted "
+        "once); where they overlap widely, add prompts and seeds."
     )
     draw_tables(shown, "quality")
 
@@ -118,10 +132,15 @@ def reference(shown: Shown) -> None:
     if table["change"].notna().sum() == 0:
         say_nothing("No reference is done, so no distance could be measured.")
     else:
-        draw_chart(compare_quality.references(table.head(60)))
-        st.caption(
-            "The reference is Heun over karras at many steps. It is also run at half as many: the "
-            "method is of second order, so a third of the change between the two estimates its own "
-            "error. A sampler nearer than that cannot be distinguished from a converged one."
+        figure(
+            compare_quality.references(table.head(60)),
+            "How far each reference still moves with twice the steps, and the error left in it.",
+        )
+        why(
+            "The reference is Heun over karras at many steps, N. It is also run at half as many: "
+            "the method is of second order, so half the steps make four times the error e, and a "
+            "third of the change between the two is what is left. A sampler nearer than that "
+            "cannot be distinguished from a converged one.",
+            r"\lVert z_N - z_{N/2} \rVert \approx e_{N/2} - e_N = 4 e_N - e_N = 3 e_N",
         )
     draw_tables(shown, "references", drawn=True)

@@ -108,11 +108,11 @@ def tiles(page: str, result: Result) -> None:
     label = f"{prompt}, seed {seed}, the nearest to the reference first"
     show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles")
     st.caption(
-        "In the order of distance to the reference, in standard deviations of its latents: 1 is as "
-        "far as another picture. Stochastic samplers are not ranked by distance: they are allowed "
-        "to differ. Samplers marked *with care* are not ranked either; their notes say why. "
-        + ("Percent: of the prompt's statements. " if rows["fidelity"].notna().any() else "")
-        + "Click a picture to open its run."
+        "The nearest to the reference first; click a picture to open its run.",
+        help="Distances are in standard deviations of the reference's latents: 1 is as far as "
+        "another picture. Stochastic samplers are not ranked by distance: they are allowed to "
+        "differ. Samplers marked *with care* are not ranked either; their notes say why."
+        + (" Percent: of the prompt's statements." if rows["fidelity"].notna().any() else ""),
     )
 
 

@@ -1,18 +1,14 @@
 """What every section of a comparison's measurements draws from, and with."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts.base import title_of
 from dashboard.shell.address import bound
 from dashboard.widgets.csv_table import csv_table
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.comparison import Comparison
-
-if TYPE_CHECKING:
-    import altair as alt
 
 ABOUT = {
     "entrants": "One row a sampler.",
@@ -65,11 +61,6 @@ def draw_tables(shown: Shown, *names: str, drawn: bool = False) -> None:
 def choose(shown: Shown, label: str, options: list[str], key: str) -> str:
     """Draw a choice between words, and return the chosen one."""
     return bound().segmented_control(label, options, key=f"{shown.page}.{key}")
-
-
-def draw_chart(chart: "alt.LayerChart") -> None:
-    """Draw a chart, described by its title."""
-    st.altair_chart(chart, width="stretch", alt=title_of(chart))
 
 
 def say_nothing(text: str) -> None:

@@ -12,24 +12,41 @@ from dashboard.views.compare.section_tools import (
     LINES,
     Shown,
     choose,
-    draw_chart,
     draw_tables,
     say_nothing,
 )
+from dashboard.widgets.figure import figure, why
 from sdlab.comparing.columns import REFERENCE
+
+_DISTANCE = r"d = \frac{\lVert x - x_\text{ref} \rVert / \sqrt{D}}{\mathrm{std}(z_\text{ref})}"
+_WHY_DISTANCES = (
+    "Distances are root mean squares over the latents, divided by the standard deviation of the "
+    "reference's final latents z, so 1 is about as far as an unrelated picture. All x_t are "
+    "compared in the network's coordinates (VP) at the same sigma, whatever a solver works in; "
+    "between two evaluations of the reference its path is interpolated."
+)
+_MIXED = r"x_t = \sqrt{\bar\alpha}\,x_0 + \sqrt{1 - \bar\alpha}\;\epsilon"
+_WHY_STATISTICS = (
+    "Noise alone has mean 0 and spread 1; at the end x_t has those of the picture. x0_pred is the "
+    "mean over all pictures that the noise leaves possible, so its spread is small at first. "
+    "A sampler whose spread runs away from the others' makes its steps too large."
+)
 
 
 def steps(shown: Shown) -> None:
     """Draw each step's distance to the reference."""
-    _by_step(shown, steps_.DISTANCES, "Distance", "distance")
+    _by_step(shown, steps_.DISTANCES, "Distance", "distance", _WHY_DISTANCES, _DISTANCE)
 
 
 def statistics(shown: Shown) -> None:
     """Draw each step's statistics of the latents."""
-    _by_step(shown, (*steps_.STATISTICS, "sigma"), "Show", "statistic")
+    measures = (*steps_.STATISTICS, "sigma")
+    _by_step(shown, measures, "Show", "statistic", _WHY_STATISTICS, _MIXED)
 
 
-def _by_step(shown: Shown, measures: tuple[str, ...], label: str, key: str) -> None:
+def _by_step(
+    shown: Shown, measures: tuple[str, ...], label: str, key: str, words: str, equation: str
+) -> None:
     steps = shown.tables["steps"]
     if steps.empty:
         say_nothing("No run recorded its steps.")
@@ -44,8 +61,10 @@ def _by_step(shown: Shown, measures: tuple[str, ...], label: str, key: str) -> N
     if drawn.empty:
         say_nothing("Nothing can be measured for this picture yet: its reference is not finished.")
         return
-    draw_chart(steps_.per_step(drawn, measure, x, shown.colors, shown.dashes))
-    st.caption(f"{_HOW[measure]} {LINES}")
+    figure(
+        steps_.per_step(drawn, measure, x, shown.colors, shown.dashes), _HOW[measure], more=LINES
+    )
+    why(words, equation)
     draw_tables(shown, "steps")
 
 
@@ -60,11 +79,11 @@ _SHORT = {
     "sigma": "Noise level",
 }
 _HOW = {
-    "x0_to_end": "How far the picture predicted at each step is from the converged one: the line "
-    "ends at the sampler's error.",
+    "x0_to_end": "How far each step's predicted picture is from the converged one, to the error at "
+    "the end.",
     "x0_distance": "Distance to the reference's prediction at the same noise level: 0 on its path.",
-    "x_t_distance": "How far the noisy latents are from the reference's path at the same noise "
-    "level. All start from the same noise.",
+    "x_t_distance": "How far the noisy latents are from the reference's path at the same noise; "
+    "all begin as one.",
     "x_t_std": "Noisy latents as the network is given them; noise alone has 1.",
     "x0_pred_std": "Guidance and large steps widen it; it ends at the spread of the data.",
     "x_t_mean": "Noise alone has 0; the emerging picture moves it.",
@@ -94,9 +113,16 @@ def paths(shown: Shown) -> None:
     if rows.empty:
         say_nothing("No run of this picture is done.")
         return
-    draw_chart(compare_paths.trajectories(rows, shown.colors, shown.dashes))
-    st.caption(
-        "All runs of the picture in the two directions in which they differ most, from the shared "
-        f"noise to the diamonds at their ends. Wide and grey is the {REFERENCE}. {LINES}"
+    figure(
+        compare_paths.trajectories(rows, shown.colors, shown.dashes),
+        "Every run's way from the shared noise to the diamond at its end.",
+        more=LINES,
+    )
+    why(
+        "The plane is that of the two directions in which the runs of this picture differ most, "
+        "the principal components of their x_t; the axes say what share of all differences each "
+        f"explains. Wide and grey is the {REFERENCE}. Ways that part early give other layouts, "
+        "those that part at the end other details.",
+        r"x_t \approx \bar x + c_1 u_1 + c_2 u_2",
     )
     draw_tables(shown, "paths")

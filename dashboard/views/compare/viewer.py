@@ -163,8 +163,7 @@ def _draw(
         )
         rms = float(np.sqrt(np.mean(found.picture.astype(np.float64) ** 2)))
         st.caption(
-            f"Second minus first, pixel by pixel: grey is equal, bright is more in the second. "
-            f"RMS {rms:.3g} of 255."
+            f"Second minus first: grey is equal, bright more in the second. RMS {rms:.3g} of 255."
         )
     with right:
         if found.latents is None:

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.views.ddim import form
+from dashboard.views.ddim.eta import EQUATION_16
 from dashboard.views.ddim.work import noise_levels
 from dashboard.widgets.csv_table import csv_table
 from dashboard.worker.snapshots import ModelView
@@ -24,10 +25,6 @@ x_{t-1} =\;& \sqrt{\bar\alpha_{t-1}}
 \right)}_{\text{x0\_pred}} \\
 &+ \sqrt{1 - \bar\alpha_{t-1} - \sigma_t^2}\;\epsilon_\theta + \sigma_t\,\epsilon_t
 \end{aligned}
-"""
-EQUATION_16 = r"""
-\sigma_t(\eta) = \eta \sqrt{\frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}}
-\sqrt{1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}}}
 """
 
 
@@ -60,10 +57,10 @@ def show(page: str, model: ModelView) -> None:
         )
     if math.isinf(table["sigma"].iloc[0]):
         st.caption(
-            "This model follows flow matching: its network is given (1 - t) x0 + t n in place of "
-            "the paper's x_t, and sigma is t / (1 - t). At the first step, t = 1, sigma is "
-            "infinite and alpha_bar 0, where the paper's equation divides by 0; that step is "
-            "Euler's over t."
+            "Flow matching: the first step, from noise alone, is Euler's over t.",
+            help="Its network is given (1 - t) x0 + t n in place of the paper's x_t, and sigma is "
+            "t / (1 - t). At the first step, t = 1, sigma is infinite and alpha_bar 0, where the "
+            "paper's equation divides by 0.",
         )
     st.header("All steps", anchor=False)
     csv_table(

@@ -10,6 +10,7 @@ from dashboard.shell.lab import lab
 from dashboard.views.ddim.form import experiment
 from dashboard.views.ddim.work import Pictures, eta_fan, noise_levels
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.figure import figure, why
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
 from sdlab.ddim.eta import ETAS
@@ -17,6 +18,17 @@ from sdlab.ddim.eta import ETAS
 if TYPE_CHECKING:
     import pandas as pd
 
+SPREAD = "How far the final latents lie apart: by the noise seed alone, and from eta 0."
+EQUATION_16 = r"""
+\sigma_t(\eta) = \eta \sqrt{\frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}}
+\sqrt{1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}}}
+"""
+WHY = (
+    "Equation (16) of Song et al. 2020 (arXiv 2010.02502), in VP coordinates; the Equations "
+    "section puts in the numbers of a step. Eta 0 injects none, so the start noise alone decides "
+    "the picture; eta 1 is DDPM's posterior. What is injected late changes fine detail, what is "
+    "injected early the layout."
+)
 COORDINATES = {
     "eta_std_vp": "VP, as in the paper",
     "eta_std_flow": "Flow matching's own",
@@ -70,14 +82,13 @@ def _pictures(fan: Pictures) -> None:
                     alt=f"eta {eta:g}, noise seed {seed}",
                 )
     st.caption(
-        "All start from the same noise; a column is a seed of the injected noise. At eta 0 nothing "
-        "is injected, so that row has one picture."
+        "All start from the same noise; a column is a seed of the injected noise.",
+        help="At eta 0 nothing is injected, so that row has one picture.",
     )
 
 
 def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> None:
     from dashboard.charts import ddim as charts
-    from dashboard.charts.base import title_of
 
     st.header("What a step injects", anchor=False)
     table = _injected(model.hash, steps)
@@ -89,16 +100,24 @@ def _charts(page: str, steps: int, fan: Pictures | None, model: ModelView) -> No
         key=f"{page}.eta.measure",
         format_func=COORDINATES.get,
     )
-    drawn: list[Any] = [charts.injected(table, measure)]
+    drawn: list[tuple[Any, str]] = [(charts.injected(table, measure), _most(table, measure))]
     if fan is not None:
-        drawn.append(charts.spread(fan.table))
+        drawn.append((charts.spread(fan.table), SPREAD))
     with st.grid(len(drawn), min_column_width=330, gap="medium"):
-        for chart in drawn:
-            st.altair_chart(chart, width="stretch", alt=title_of(chart))
+        for chart, seen in drawn:
+            with st.container(gap="xsmall"):
+                figure(chart, seen)
+    why(WHY, EQUATION_16)
     about = "Injected standard deviation of each step and eta, in closed form (eq. 16)."
     csv_table(table, "ddim-injected", f"{page}.csv_injected", about, shown=False)
     if fan is not None:
         csv_table(fan.table, "ddim-spread", f"{page}.csv_spread", "Spread over the noise seeds.")
+
+
+def _most(table: "pd.DataFrame", measure: str) -> str:
+    """Return at which step eta 1 injects most."""
+    row = table[table["eta"] == table["eta"].max()].nlargest(1, measure).iloc[0]
+    return f"Eta {row['eta']:g} injects most at step {int(row['step'])}: {row[measure]:.3g}."
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -11,6 +11,7 @@ from dashboard.views.ddim import form
 from dashboard.views.ddim.work import compare
 from dashboard.widgets.channel_pictures import channel_grid, scale_bar
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.figure import figure, why
 from dashboard.widgets.latent_source import Source, choose_source
 from dashboard.widgets.latent_statistics import statistics
 from dashboard.widgets.pictures import png
@@ -23,6 +24,22 @@ if TYPE_CHECKING:
     from sdlab.ddim.study import ThereAndBack
 
 SIDE = 384
+EQUATION = (
+    r"x_\sigma = x_{\sigma'} + (\sigma - \sigma')\,\epsilon_\theta(x_\sigma, \sigma) \;\approx\; "
+    r"x_{\sigma'} + (\sigma - \sigma')\,\epsilon_\theta(x_{\sigma'}, \sigma)"
+)
+WHY = (
+    "To undo a step from sigma to sigma', eps is needed at the noisier end, which is not known "
+    "yet. **Naive** inversion takes it at the cleaner state, an error of first order: half as "
+    "long steps, half the loss. **Fixed point** puts the result back in until both sides agree. "
+    "**EDICT** couples two states so that every step can be undone exactly. Guidance makes eps "
+    "change faster, and so every loss larger."
+)
+LOSSES = {
+    "rmse": "Lower is nearer: of the latents, over their own size.",
+    "psnr": "Higher is nearer, in decibels.",
+    "ssim": "1 is equal in structure.",
+}
 AGAINST = {
     "Steps": ((10, 20, 40), None),
     "Guidance": (None, (1.0, 2.0, 4.0)),
@@ -109,20 +126,20 @@ def measures(outcome: "ThereAndBack") -> None:
 
 def _errors(page: str, outcome: "ThereAndBack", method: str) -> None:
     from dashboard.charts import ddim as charts
-    from dashboard.charts.base import title_of
 
     st.header("Error along both ways", anchor=False)
     alone = outcome.step_errors
     table = outcome.errors.assign(method="the whole way")
     both = [table] if alone is None else [table, alone.assign(method="each step by itself")]
     shown = pd.concat(both, ignore_index=True)
-    chart = charts.way_errors(shown)
-    st.altair_chart(chart, width="stretch", alt=title_of(chart))
-    st.caption(
-        "Left is the noise, right is the picture. *The whole way* compares the states of inversion "
-        "and regeneration at each level. *Each step by itself* undoes every inversion step at "
-        "once. Errors of 0 cannot be drawn on a log scale."
+    figure(
+        charts.way_errors(shown),
+        "How far the way back misses the way there, from the noise (left) to the picture (right).",
+        more="*The whole way* compares the states of inversion and regeneration at each level. "
+        "*Each step by itself* undoes every inversion step at once. Errors of 0 cannot be drawn on "
+        "a log scale.",
     )
+    why(WHY, EQUATION)
     csv_table(
         shown.rename(columns={"method": "what"}), f"ddim-errors-{method}", f"{page}.csv_errors",
         "Error at every level.", shown=False,
@@ -138,7 +155,6 @@ def _noise(page: str, outcome: "ThereAndBack") -> None:
 
 def _comparison(page: str, source: Source, settings: "DdimSettings", plain: bool) -> None:
     from dashboard.charts import ddim as charts
-    from dashboard.charts.base import title_of
 
     st.header("All methods compared", anchor=False)
     against = bound().segmented_control(
@@ -174,7 +190,8 @@ def _comparison(page: str, source: Source, settings: "DdimSettings", plain: bool
     with st.grid(len(charts.LOSSES), min_column_width=250, gap="medium"):
         for measure in charts.LOSSES:
             chart = charts.losses(table, "num_steps" if steps else "guidance_scale", measure)
-            st.altair_chart(chart, width="stretch", alt=title_of(chart))
+            with st.container(gap="xsmall"):
+                figure(chart, LOSSES[measure])
     csv_table(
         table, "ddim-methods", f"{page}.csv_methods",
         "Loss of every method; the PSNR of equal pictures is infinite, and not drawn.",

@@ -89,8 +89,8 @@ def _show(page: str, pictures: Any, ends: Any, walk: str) -> None:
                 )  # fmt: skip
                 st.caption(f"{share:.0%}")
     st.caption(
-        "Each picture is sampled with DDIM, eta 0, from a noise between the two; between two "
-        "captions the text embedding is mixed in the same proportion."
+        "Each picture is sampled with DDIM, eta 0, from a noise between the two.",
+        help="Between two captions the text embedding is mixed in the same proportion.",
     )
     norms(page, ends[:1], ends[1:])
     table: pd.DataFrame = pictures.table

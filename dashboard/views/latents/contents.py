@@ -2,7 +2,9 @@
 
 import streamlit as st
 
+from dashboard.views.latents import seen
 from dashboard.widgets.channel_pictures import channel_grid
+from dashboard.widgets.figure import why
 from dashboard.widgets.latent_source import Source, decoded, in_tiles
 from dashboard.widgets.latent_statistics import statistics
 from dashboard.worker.snapshots import ModelView
@@ -23,4 +25,6 @@ def show(page: str, source: Source, model: ModelView) -> None:
         st.caption(f"Decoded by the VAE{tiles}")
     with maps:
         channel_grid(source.latents, source.label)
+        st.caption("Every latent channel as a map, all on one scale.")
+        why(seen.WHY_CHANNELS, seen.CODED)
     statistics(page, source.latents)

@@ -11,9 +11,11 @@ from dashboard.shell.address import bound, fill, given
 from dashboard.shell.lab import lab
 from dashboard.shell.navigation import link_to
 from dashboard.shell.routes import frames_url
+from dashboard.views.latents import seen
 from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.downloads import file_button
+from dashboard.widgets.figure import why
 from dashboard.widgets.latent_source import Latents, Source
 from dashboard.widgets.latent_statistics import statistics
 from dashboard.widgets.pictures import data_url, png
@@ -242,6 +244,7 @@ def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
             alt=f"{name} decoded at evaluation {number}",
         )  # fmt: skip
         column.caption(MEANINGS[name])
+    why(seen.WHY_SPLIT, *seen.SPLIT)
     name = bound().segmented_control(
         "Channels of", list(MEANINGS), default="x_t", key=f"{page}.channels_of"
     )

@@ -9,8 +9,10 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
+from dashboard.views.latents import seen
 from dashboard.widgets.channel_pictures import scale_bar
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.figure import why
 from dashboard.widgets.latent_source import Source
 from dashboard.widgets.pictures import png
 from dashboard.worker.snapshots import ModelView
@@ -31,14 +33,12 @@ def show(page: str, source: Source, model: ModelView) -> None:
         return
     image = source.image
     trip = _round_trip(png(image), model.hash)
-    st.markdown(
-        "The picture is encoded and decoded again. The VAE keeps only a few numbers for each patch "
-        "of pixels, so what is lost here no sampler can draw."
-    )
+    st.markdown("The picture, encoded and decoded again: what is lost here no sampler can draw.")
     for note in trip.notes:
         st.warning(note, icon=":material/warning:")
     _measures(trip)
     _three(image, trip)
+    why(seen.WHY_LOSS, seen.LOSS)
     _tiles(page, trip, model)
     csv_table(
         _table(source, trip), "latents-round-trip", f"{page}.csv_round_trip",

@@ -14,6 +14,7 @@ from dashboard.widgets.pictures import png
 from dashboard.worker.snapshots import ModelView
 
 SIDE = 160
+WAYS = {"spherical": "along the great circle", "linear": "straight through"}
 CHUNK = 4
 
 
@@ -26,11 +27,7 @@ def show(page: str, source: Source, model: ModelView) -> None:
         other = choose_source(f"{page}.second", model)
     with way:
         count = bound().slider("Pictures along the way", 3, 15, 7, key=f"{page}.walk_count")
-        st.markdown(
-            "Noise lies on a shell. A straight line between two points cuts through its inside; "
-            "the great circle stays on it. For the latents of pictures both work; between two "
-            "**noises** only the great circle does (see DDIM)."
-        )
+        st.markdown("From one picture's latents to another's, on two ways.")
     if other is None:
         st.info("Choose another picture or latents file above.", icon=":material/image:")
         return
@@ -42,7 +39,7 @@ def show(page: str, source: Source, model: ModelView) -> None:
     shares = tuple(np.linspace(0, 1, int(count)).tolist())
     for walk in ("spherical", "linear"):
         strip = _strip(source.latents, other.latents, shares, walk, model.hash)
-        st.markdown(f"**{walk.title()}**")
+        st.markdown(f"**{walk.title()}**, {WAYS[walk]}")
         st.image(
             strip, output_format="PNG", width="stretch",
             alt=f"{count} pictures on the {walk} way from {source.label} to {other.label}",

@@ -14,6 +14,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, plain, sentence
 from dashboard.shell.model_choice import say_no_model
 from dashboard.shell.navigation import link_to
+from dashboard.views.noise_schedules import seen
 from dashboard.views.noise_schedules.coinciding import (
     coinciding,
     first_of_each_step,
@@ -29,18 +30,13 @@ from dashboard.views.noise_schedules.config import (
 from dashboard.views.noise_schedules.lint import lint_panel
 from dashboard.widgets import sampler_rows as rows_
 from dashboard.widgets.downloads import csv_button
+from dashboard.widgets.figure import figure, why
 from dashboard.widgets.sampler_adder import sampler_adder
 from dashboard.widgets.sampler_rows import Row
 from sdlab.noise.flow import is_flow
 
 MOST_ROWS = 60
 TABS = ("What lint says", "Step ratio", "Table")
-HOW_TO_READ = (
-    "With Shift, several names. A sampler has the same colour on every page; dashes show the "
-    "curve. Samplers share a line if their noise levels agree to four figures. Grey is the "
-    "training schedule in even steps. Names in small letters are sdlab's solvers; Euler is "
-    "diffusers' EulerDiscreteScheduler, and so on."
-)
 _COLUMNS = [
     "sampler", "step", "evaluation", "timestep", "sigma", "log_snr", "alpha_bar", "ratio",
 ]  # fmt: skip
@@ -71,8 +67,10 @@ def noise_schedules(page: str) -> None:
         training = training_table(behind, config, num_steps)
         lines, ink, dashes = one_line_each(drawn, groups, *looks)
         thin = rows_.thinned(lines, MAX_ROWS - len(training) - 2 * len(groups))
-        _chart(charts.levels(thin, training, x, y, log, ink, dashes), f"{y} against {x}")
+        levels = charts.levels(thin, training, x, y, log, ink, dashes)
+        figure(levels, seen.span(drawn), alt=f"{y} against {x}", more=seen.HOW_TO_READ)
         _say_same(groups, looks[0])
+        why(seen.WHY, seen.EQUATION)
         link_to("compare", "Compare their pictures", **{"compare.samplers": texts})
         if len(thin) < len(lines):
             st.caption(f"{len(thin):,} of {len(lines):,} points are drawn; the table has all.")
@@ -80,13 +78,18 @@ def noise_schedules(page: str) -> None:
         with lint:
             lint_panel(page, rows, num_steps, config, looks[0], tokens)
         with ratio:
-            _chart(charts.ratios(thin, x, ink, dashes), f"Step ratio against {x}")
+            figure(
+                charts.ratios(thin, x, ink, dashes),
+                "How much of the noise each step leaves; 0 is the jump to the clean picture.",
+                alt=f"Step ratio against {x}",
+            )
+            why(seen.WHY_RATIO, seen.RATIO)
         with table:
             _table(page, frame)
 
 
 def _say_same(groups: list[list[str]], colors: dict[str, str]) -> None:
-    """Say which samplers share a line, and how to read the chart."""
+    """Say which samplers share a line."""
     shared = [
         f'<div><span class="dot" style="background:{colors[names[0]]}"></span>'
         f"<b>These {len(names)} are the same:</b> {html.escape(', '.join(names))}</div>"
@@ -95,7 +98,6 @@ def _say_same(groups: list[list[str]], colors: dict[str, str]) -> None:
     ]
     if shared:
         st.html(style(__file__) + f'<div class="same">{"".join(shared)}</div>')
-    st.caption("Hover to bring a line forward; click names to see only those.", help=HOW_TO_READ)
 
 
 def _fitting(catalogue: pd.DataFrame, config: dict[str, Any]) -> pd.DataFrame:
@@ -198,16 +200,12 @@ def _table(page: str, frame: pd.DataFrame) -> None:
     table = frame[[*_COLUMNS, *(name for name in ("flow_time",) if name in frame)]]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            f"One row an evaluation, and one for the end. {len(table):,} rows. The address of this "
-            "page holds every choice: copy it to share.",
+            f"One row an evaluation, and one for the end. {len(table):,} rows.",
             width="stretch",
+            help="The address of this page holds every choice: copy it to share.",
         )
         csv_button(table, "noise-schedules", f"{page}.csv")
     st.dataframe(table, hide_index=True, height=330, alt="Table of the noise schedules")
-
-
-def _chart(chart: Any, alt: str) -> None:
-    st.altair_chart(chart, width="stretch", alt=alt)
 
 
 def _brief(said: str) -> str:

@@ -10,15 +10,16 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import noised as charts
-from dashboard.charts.base import title_of
 from dashboard.components.scrubber import Film, show_film
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening
 from dashboard.shell.theme import scheduler_color
+from dashboard.views.noised_images import seen
 from dashboard.views.noised_images.controls import Settings, fit_choice, noised_controls
 from dashboard.views.noised_images.schedules import levels
 from dashboard.views.noised_images.strips import labelled_strip, sheet
 from dashboard.widgets.downloads import csv_button, file_button
+from dashboard.widgets.figure import figure, why
 from dashboard.widgets.noised_frames import Darkroom, Frame, develop
 from dashboard.widgets.pictures import data_url
 from dashboard.widgets.source_picture import ChosenPicture, choose_picture
@@ -87,7 +88,6 @@ def noised_images(page: str) -> None:
         _say(settings, tables[0], note)
     with explained():
         _show_numbers(page, picture, strips)
-    _show_meaning()
 
 
 def _facts(model: Any) -> _Model:
@@ -209,11 +209,16 @@ def _show_numbers(page: str, picture: ChosenPicture, strips: _Strips) -> None:
     table = strips.table()
     st.header("Signal and noise", anchor=False)
     with st.grid(2, min_column_width=320, gap="medium"):
-        for chart in (charts.snr, charts.psnr):
-            drawn = chart(table, strips.colors)
-            st.altair_chart(drawn, width="stretch", alt=title_of(drawn))
-    if np.isinf(table["psnr_db"]).any():
-        st.caption("A frame without noise equals the picture, so it has no PSNR to draw.")
+        with st.container(gap="xsmall"):
+            figure(charts.snr(table, strips.colors), seen.SNR_SEEN)
+        with st.container(gap="xsmall"):
+            equal = np.isinf(table["psnr_db"]).any()
+            figure(
+                charts.psnr(table, strips.colors),
+                seen.PSNR_SEEN,
+                more=seen.EQUAL if equal else None,
+            )
+    why(seen.WHY, *seen.EQUATIONS, label="Why do they differ?")
     with st.container(horizontal=True):
         strip = _strip_png(picture, strips)
         file_button("Strip (PNG)", strip, "noised-strip.png", f"{page}.png", "image")
@@ -246,33 +251,3 @@ def _columns() -> "dict[str, ColumnConfig]":
         "psnr_db": number("PSNR (dB)", format="%.2f", help="Of the frame as shown, 8 bits"),
         "flow_time": number("t", format="%.5g", help="Flow matching's time, sigma / (1 + sigma)"),
     }
-
-
-def _show_meaning() -> None:
-    with st.expander("Why do they differ?", icon=":material/help:"):
-        st.markdown(_MEANING)
-
-
-_MEANING = """
-**One picture, one noise.** Every frame is the same picture with the same noise, mixed as
-`x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps`, in a flow-matching model as
-`x_t = (1 - t) x0 + t eps`, which is noise alone at t = 1. Only the shares change from step to
-step. A sampler goes from left to right; it must guess what the noise hides.
-
-**Where steps are spent.** Follow one step number in both rows. A schedule whose picture appears
-early spends its remaining steps on fine detail; one whose picture appears late spends them on
-layout. The last frame of some schedules still holds a little noise: their last step ends above
-sigma 0.
-
-**Why latents look different.** Pixel noise is the grain of a camera: each pixel is wrong by
-itself, while its neighbours say nearly the same about the picture, so the eye averages the grain
-away. A latent value describes a whole patch of pixels (8 x 8 in Stable Diffusion), so there is
-little left to average: noise changes whole patches, and the VAE, which never saw such latents,
-draws blotches, wrong colours and invented texture. At the same SNR the layout therefore survives
-longer in pixels. For the same reason larger pictures need more noise (Hoogeboom et al. 2023,
-arXiv 2301.11093).
-
-**SNR and PSNR.** SNR compares signal and noise before anything is drawn: 0 dB is sigma 1, and each
-factor of ten in sigma is 20 dB. PSNR compares the frame as shown with the picture. In latents it
-cannot exceed what the VAE itself keeps: that is the flat top of the curve.
-"""

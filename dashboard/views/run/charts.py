@@ -1,7 +1,6 @@
 """The charts of a run, in tabs, all against the one axis that is chosen above them."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 
 import altair as alt
@@ -9,9 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import guidance, latents, noise, path, timing
-from dashboard.charts.base import MAX_ROWS, axes_of, title_of, with_time
+from dashboard.charts.base import MAX_ROWS, axes_of, with_time
 from dashboard.shell.address import bound
 from dashboard.shell.theme import scheduler_color
+from dashboard.views.run import seen
+from dashboard.widgets.figure import figure, why
 
 NO_GUIDANCE = (
     "There is no unconditional half to compare with: guidance is off (scale 1 or less), the model "
@@ -68,40 +69,50 @@ def chart_panel(
 
 
 def _noise_and_time(steps: pd.DataFrame, axis: str, color: str) -> dict[str, Draw]:
-    charts = (
-        lambda: noise.sigma(steps, axis, color),
-        lambda: noise.log_snr(steps, axis, color),
-        lambda: timing.evaluation_ms(steps, axis),
-    )
-    return {"Noise and time": partial(_group, *charts)}
+    def draw() -> None:
+        _group(
+            (lambda: noise.sigma(steps, axis, color), seen.noise_level(steps["sigma"])),
+            (lambda: noise.log_snr(steps, axis, color), seen.LOG_SNR),
+            (lambda: timing.evaluation_ms(steps, axis), seen.pace(steps["ms"])),
+        )
+        why(seen.WHY_NOISE, *seen.NOISE)
+
+    return {"Noise and time": draw}
 
 
 def _statistics(
     steps: pd.DataFrame, channels: pd.DataFrame, axis: str, tensor: str
 ) -> dict[str, Draw]:
-    of_latents = (
-        lambda: latents.mean(channels, axis, tensor),
-        lambda: latents.std(channels, axis, tensor),
-        lambda: latents.span(channels, axis, tensor),
-    )
-    of_guidance = (
-        lambda: guidance.eps_norms(steps, axis),
-        lambda: guidance.guidance_norm(steps, axis),
-        lambda: guidance.cosine(steps, axis),
-    )
-    of_path = lambda: path.displacement(steps, axis), lambda: path.angle(steps, axis)
+    def draw_latents() -> None:
+        _group(
+            (lambda: latents.mean(channels, axis, tensor), seen.MEAN[tensor]),
+            (lambda: latents.std(channels, axis, tensor), seen.SPREAD[tensor]),
+            (lambda: latents.span(channels, axis, tensor), seen.RANGE),
+        )
+        why(seen.WHY_LATENTS, *seen.LATENTS)
 
     def draw_guidance() -> None:
         guided = steps["eps_uncond_norm"].notna().any()
-        _group(*(of_guidance if guided else of_guidance[:1]))
+        halves = (
+            (lambda: guidance.guidance_norm(steps, axis), seen.PUSH),
+            (lambda: guidance.cosine(steps, axis), seen.COSINE),
+        )
+        _group(
+            (lambda: guidance.eps_norms(steps, axis), seen.NORMS[bool(guided)]),
+            *(halves if guided else ()),
+        )
         if not guided:
             st.caption(NO_GUIDANCE)
+        why(seen.WHY_GUIDANCE, seen.GUIDANCE)
 
-    return {
-        "Latents": partial(_group, *of_latents),
-        "Guidance": draw_guidance,
-        "Path": partial(_group, *of_path),
-    }
+    def draw_path() -> None:
+        _group(
+            (lambda: path.displacement(steps, axis), seen.MOVED),
+            (lambda: path.angle(steps, axis), seen.TURNED),
+        )
+        why(seen.WHY_PATH, *seen.PATH)
+
+    return {"Latents": draw_latents, "Guidance": draw_guidance, "Path": draw_path}
 
 
 def thinned(frame: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -118,8 +129,9 @@ def _every(frame: pd.DataFrame, every: int) -> pd.DataFrame:
     return frame[frame["evaluation"] % every == 0]
 
 
-def _group(*charts: Callable[[], alt.LayerChart]) -> None:
+def _group(*charts: tuple[Callable[[], alt.LayerChart], str]) -> None:
+    """Draw charts side by side, each with what is seen in it."""
     with st.grid(3, min_column_width=290, gap="medium"):
-        for make in charts:
-            chart = make()
-            st.altair_chart(chart, width="stretch", alt=title_of(chart))
+        for make, said in charts:
+            with st.container(gap="xsmall"):
+                figure(make(), said)

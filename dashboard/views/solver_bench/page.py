@@ -9,9 +9,10 @@ from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, opening
 from dashboard.shell.navigation import link_to
 from dashboard.shell.theme import scheduler_color
-from dashboard.views.solver_bench import data
+from dashboard.views.solver_bench import data, seen
 from dashboard.views.solver_bench.controls import BenchSettings, bench_controls, path_choice
 from dashboard.widgets.downloads import csv_button
+from dashboard.widgets.figure import figure, why
 
 NAMED = 3
 _PATH_STEPS = (4, 6, 8, 10, 12, 16, 20, 25, 32, 50, 64)
@@ -82,14 +83,15 @@ def _convergence(errors: pd.DataFrame, settings: BenchSettings) -> None:
         st.info("No solver took any of these step counts; the table says why.")
         return
     colors = {name: scheduler_color(name) for name in drawn["solver"].unique()}
-    chart = charts.convergence(drawn, settings.cost, colors)
-    st.altair_chart(chart, width="stretch", alt="Error against cost on log axes")
     exact = int((drawn["error"] <= charts.NOTHING).sum())
     weak = (drawn["measure"] == "weak").any()
-    st.caption(
-        "Dashed grey: the slopes of orders 1, 2 and 3."
+    figure(
+        charts.convergence(drawn, settings.cost, colors),
+        "Lower is nearer to the truth; the steeper a line, the higher the order."
         + (" Diamonds are weak errors: do not compare them with dots." if weak else ""),
-        help="Hover to bring one line forward; click names in the legend (with Shift, several) to "
+        alt="Error against cost on log axes",
+        more="Dashed grey: the slopes of orders 1, 2 and 3. Hover to bring one line forward; "
+        "click names in the legend (with Shift, several) to "
         "see only those."
         + (
             " Weak: a stochastic solver is judged by the mean and covariance of its samples, not "
@@ -103,29 +105,12 @@ def _convergence(errors: pd.DataFrame, settings: BenchSettings) -> None:
 
 def _floors(errors: pd.DataFrame, settings: BenchSettings) -> None:
     floors = errors["floor"].dropna()
-    with st.expander("Why lines go flat: floors", icon=":material/horizontal_rule:"):
-        if len(floors):
-            low, high = floors.min(), floors.max()
-            range_ = f"{low:.1e}" if high < 1.2 * low else f"from {low:.1e} to {high:.1e}"
-            st.markdown(f"Here the last jump alone leaves an error of **{range_}**.")
-        st.markdown(
-            "A solver goes down to the smallest sigma of its curve, 0.029 for Stable Diffusion "
-            "(0.003 for Stable Diffusion 3, whose floor is lower by a hundred), "
-            "and from there **jumps to 0** by taking the last prediction as the result. That jump "
-            "is one first-order step whatever the solver. On a Gaussian of spread s it shrinks "
-            "the result by sqrt(1 + sigma² / s²): an error of about sigma² / (2 s²), some 1.5e-3 "
-            "here. More steps do not reduce it, because the smallest sigma stays; so a line bends "
-            "and becomes flat at its floor. Before that it sometimes dips below, where the jump's "
-            "error and the steps' have opposite signs.\n\n"
-            "- **Leave out the last jump** to see the order itself.\n"
-            "- lms and plms extrapolate to 0 instead of jumping, and have no such floor.\n"
-            "- Spacings such as leading or trailing end at a sigma that depends on the number of "
-            "steps, so their floor moves, and the slope is not due to the solver alone.\n"
-            "- diffusers keeps its tables in float32: its lines cannot fall much below 1e-6.\n"
-            "- The weak error of samples has a floor of chance, some hundredths here; the bars are "
-            "95 % intervals. On the Gaussian it is computed exactly for sdlab's solvers, and has "
-            "no such floor."
-        )
+    here = ""
+    if len(floors):
+        low, high = floors.min(), floors.max()
+        range_ = f"{low:.1e}" if high < 1.2 * low else f"from {low:.1e} to {high:.1e}"
+        here = f"Here the last jump alone leaves an error of **{range_}**. "
+    why(here + seen.WHY_FLOORS, seen.FLOOR, label="Why lines go flat: floors")
 
 
 def _orders(page: str, errors: pd.DataFrame, settings: BenchSettings) -> None:
@@ -161,12 +146,8 @@ def _orders(page: str, errors: pd.DataFrame, settings: BenchSettings) -> None:
         },
     )
     cleaner = "" if settings.end == "sigma_min" else " Leave out the last jump for cleaner ones."
-    st.caption(
-        f"The slope of error against steps on log axes.{cleaner}",
-        help="A straight line through the points: only those more than ten times above the floor, "
-        "from the finest upwards as long as the slope stays the same. With few points the interval "
-        "is wide, and where it is wider than half an order on either side none is claimed.",
-    )
+    st.caption(f"The slope of error against steps on log axes.{cleaner}")
+    why(seen.WHY_ORDERS, seen.ORDER)
     _csv(page, table, "orders")
 
 
@@ -231,13 +212,17 @@ def _paths(page: str, settings: BenchSettings) -> None:
             icon=":material/casino:",
         )
     else:
-        chart = charts.drift(drawn, step, color)
-        right.altair_chart(chart, width="stretch", alt="Distance from the truth at each step")
+        with right:
+            figure(
+                charts.drift(drawn, step, color),
+                "How far the particles are from where they should be: median and largest.",
+                alt="Distance from the truth at each step",
+            )
     flow = settings.path == "flow"
     at = f"t {sigma / (1 + sigma) if sigma < math.inf else 1:.4g}" if flow else f"sigma {sigma:.4g}"
     scale = "x_t itself is drawn" if flow else "Everything is divided by sqrt(1 + sigma²)"
-    st.caption(
-        f"At {at}. Dots are where the solver took each particle, grey rings where it should be.",
-        help="The cloud is the true density of data with that much noise. "
-        f"{scale}, as the network would see it.",
+    left.caption(
+        f"At {at}: dots are where the solver took each particle, grey rings where it should be.",
+        help=f"{scale}, as the network would see it.",
     )
+    why(seen.WHY_PATHS, seen.FLOW)

@@ -8,6 +8,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
 from dashboard.views.tokens.data import Reader, encoded
 from dashboard.views.tokens.tables import csv_of
+from dashboard.widgets.figure import figure, why
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,9 +62,8 @@ def attention_section(reader: Reader, prompt: str) -> None:
         encoding = encoded(reader, prompt)
         pads = _PADS[encoding.causal, bool(encoding.masks_pads)]
         st.caption(_SEEN[encoding.causal])
-        with st.expander("Why, and what the masks hide", icon=":material/help:"):
-            st.latex(_EQUATION[encoding.causal])
-            st.markdown(f"{_ABOUT[encoding.causal]}{_COMPUTED} {pads}")
+        words = f"{_ABOUT[encoding.causal]}{_COMPUTED} {pads}"
+        why(words, _EQUATION[encoding.causal], label="Why, and what the masks hide")
         layer, head, every = _choices(encoding)
         left, right = st.columns([3, 2], gap="large")
         with left:
@@ -143,15 +143,15 @@ def _around(encoding: "Encoding", layer: int, head: int | str) -> None:
 
     masks, shared, heads = st.tabs(["Masks", "Where it goes", "All heads"])
     with masks:
-        st.altair_chart(
+        figure(
             charts.masks(mask_table(encoding)),
-            width="stretch",
+            "A row is a position; what is drawn in it is what it sees, and what is hidden from it.",
             alt="What each query position may see",
         )
     with shared:
-        st.altair_chart(
+        figure(
             charts.mass(_shares(encoding, layer, head), "Attention by kind of position"),
-            width="stretch",
+            "How each kind of position shares its attention out.",
             alt="Share of attention that falls on start, words, end and pads",
         )
         csv_of(mass_table(encoding), "attention_mass")
@@ -163,5 +163,9 @@ def _around(encoding: "Encoding", layer: int, head: int | str) -> None:
             key="tokens.measure" if encoding.causal else "tokens.measure_of_t5",
         )
         table = heads_table(encoding)
-        st.altair_chart(charts.heads(table, measure), width="stretch", alt="All heads, one measure")
+        figure(
+            charts.heads(table, measure),
+            "A cell is a head: heads of one layer do different things.",
+            alt="All heads, one measure",
+        )
         csv_of(table, "attention_heads")

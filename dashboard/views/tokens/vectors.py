@@ -1,15 +1,23 @@
 """The Tokens page: vectors. Norms, the difference from another prompt, cosines, nearest entries."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
 from dashboard.views.tokens.data import Reader, encoded, nearest_entries
 from dashboard.views.tokens.tables import csv_of
+from dashboard.widgets.figure import figure, why
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LONGEST = 98  # positions of a triangle: a chart takes 5,000 cells
 SPACES = {"contextual": "contextual embedding", "token": "token embedding"}
 _SEEN = "Two vectors a position: its row of a table (token), and what the encoder makes of it."
+_TOKEN = "The length of each token's row of the table; equal tokens have equal ones."
+_WORD = "The length of each vector that the encoder makes."
 _ROW = (
     "A **token embedding** is a row of a table: the same for a word at any position. The "
     "**contextual embedding** is the encoder's output, one vector a position; "
@@ -63,9 +71,8 @@ def _about(reader: Reader, prompt: str) -> None:
     use = _POOLED if encoding.pooled else _ALL
     count = len(encoding.ids)
     st.caption(_SEEN)
-    with st.expander("Why two, and what they have seen", icon=":material/help:"):
-        st.latex(_EQUATION[encoding.causal])
-        st.markdown(f"{_ROW}{use.format(count=count)}{_DIRECTION[encoding.causal]}")
+    words = f"{_ROW}{use.format(count=count)}{_DIRECTION[encoding.causal]}"
+    why(words, _EQUATION[encoding.causal], label="Why two, and what they have seen")
 
 
 def _norms(reader: Reader, prompt: str, other: str) -> None:
@@ -77,20 +84,25 @@ def _norms(reader: Reader, prompt: str, other: str) -> None:
     against = compare(encoding, encoded(reader, other))
     name = "the other prompt" if other else "the empty prompt"
     with st.grid(3, min_column_width=290, gap="medium"):
-        for chart, alt in (
-            (charts.norms(table, "token"), "Norm of each position's token embedding"),
-            (charts.norms(table, "contextual"), "Norm of each contextual embedding"),
-            (charts.difference(against, name), f"Difference of each position from {name}"),
+        for chart, seen, alt, more in (
+            (charts.norms(table, "token"), _TOKEN, "Norm of each position's token embedding", None),
+            (charts.norms(table, "contextual"), _WORD, "Norm of each contextual embedding", None),
+            (charts.difference(against, name), *_difference(against, name, encoding.causal)),
         ):
-            st.altair_chart(chart, width="stretch", alt=alt)
-    equal = int(against["same_so_far"].sum())
-    pads = "The pads differ too: each has seen the words before it."
-    same = equal == len(against) or not encoding.causal
-    said = _compared(equal, len(against), name, encoding.causal)
-    st.caption(said, help=None if same else pads)
+            with st.container(gap="xsmall"):
+                figure(chart, seen, alt=alt, more=more)
     with st.container(horizontal=True):
         csv_of(table, "norms", "Norms (CSV)")
         csv_of(against, "difference", "Difference (CSV)")
+
+
+def _difference(against: "pd.DataFrame", name: str, causal: bool) -> tuple[str, str, str | None]:
+    """Return what is seen of the difference, what the chart is, and more if there is more."""
+    equal = int(against["same_so_far"].sum())
+    pads = "The pads differ too: each has seen the words before it."
+    same = equal == len(against) or not causal
+    seen = _compared(equal, len(against), name, causal)
+    return seen, f"Difference of each position from {name}", None if same else pads
 
 
 def _compared(equal: int, count: int, name: str, causal: bool) -> str:

@@ -1,12 +1,11 @@
 """The Workbench: making, seeing, trying and saving a curve."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.charts import workbench as charts
-from dashboard.charts.base import title_of
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, plain
 from dashboard.views.workbench.controls import (
@@ -23,15 +22,21 @@ from dashboard.views.workbench.draft import Draft
 from dashboard.views.workbench.saved_curves import keep_controls, saved_controls
 from dashboard.views.workbench.trial import show_pictures, show_strip
 from dashboard.widgets.downloads import csv_button
+from dashboard.widgets.figure import figure, why
 from dashboard.widgets.lint_choice import wants_lint
 from sdlab.noise.flow import is_flow
 from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 
-if TYPE_CHECKING:
-    import altair as alt
-
 _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
 MOST_SAID = 3
+SNR_SEEN = "A straight line spends its steps evenly from noise to picture."
+RATIO_SEEN = "Near 1 is a short step; the last one jumps to 0, the clean picture."
+EQUATION = r"\log \mathrm{SNR} = -2 \ln \sigma, \qquad \text{ratio}_i = \sigma_{i+1} / \sigma_i"
+WHY = (
+    "A solver errs most where a step is long in log-SNR, that is where the ratio is small. Steps "
+    "at high noise decide the layout, those at low noise the fine detail: a curve shares them out. "
+    "With flow matching a curve is one of the times t, and sigma = t / (1 - t)."
+)
 TOKENS = 4096  # of 1024 x 1024 pixels, for a shift that goes by the size
 
 
@@ -99,15 +104,24 @@ def show_curve(draft: Draft, baseline: Baseline, flow: bool = False) -> None:
         curves[baseline.label] = baseline.sigmas
     frame, problems = charts.curve_table(curves), problem_table(draft)
     frame = charts.of_times(frame) if flow else frame
-    _chart(charts.sigma(frame, problems))
+    figure(charts.sigma(frame, problems), _longest(draft))
     with st.grid(2, min_column_width=290, gap="medium"):
-        _chart(charts.log_snr(frame, problems))
-        _chart(charts.ratio(frame, problems))
+        with st.container(gap="xsmall"):
+            figure(charts.log_snr(frame, problems), SNR_SEEN)
+        with st.container(gap="xsmall"):
+            figure(charts.ratio(frame, problems), RATIO_SEEN)
+    why(WHY, EQUATION)
     _table(frame)
 
 
-def _chart(chart: "alt.LayerChart") -> None:
-    st.altair_chart(chart, width="stretch", alt=title_of(chart))
+def _longest(draft: Draft) -> str:
+    """Return at which step a curve without problems goes furthest; of others what is drawn."""
+    sigmas = draft.sigmas
+    if draft.problems or len(sigmas) < 3:
+        return "The noise level at which each step begins."
+    ratios = sigmas[1:-1] / sigmas[:-2]
+    step = int(ratios.argmin())
+    return f"Yours goes furthest in step {step}, to {ratios[step]:.2g} of what it was."
 
 
 def _table(frame: pd.DataFrame) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from dashboard.charts import ddim as charts
 from dashboard.views.ddim.edit import _suggestion
+from dashboard.views.ddim.eta import _most
 from sdlab.ddim.eta import coefficients, injected
 from tests.dashboard.conftest import run_until
 
@@ -193,3 +194,10 @@ class TestCharts:
     def test_a_missing_column_is_named(self, chart):
         with pytest.raises(ValueError, match="needs the column"):
             chart(pd.DataFrame({"eta": [0.0]}))
+
+
+def test_where_most_noise_is_injected_is_the_greatest_of_its_table():
+    table = injected([4.0, 2.0, 1.0, 0.0], (0.0, 0.5, 1.0))
+    last = table[table["eta"] == 1.0].set_index("step")["eta_std_vp"]
+    assert _most(table, "eta_std_vp") == f"Eta 1 injects most at step 0: {last[0]:.3g}."
+    assert last[0] == last.max() > 0

@@ -9,7 +9,7 @@ from dashboard.charts import workbench as charts
 from dashboard.components.points_editor import _pairs
 from dashboard.shell.lab import lab
 from dashboard.views.workbench import draft as drafts
-from dashboard.views.workbench.page import problem_table
+from dashboard.views.workbench.page import _longest, problem_table
 from sdlab.noise import NoiseSchedule, curves
 from sdlab.noise.exchange import NamedCurve
 from sdlab.runs.curves import delete_curve, list_curves, load_curve
@@ -296,3 +296,10 @@ def test_the_same_pictures_are_found_again(open_page):
     at = open_page("workbench", **{"workbench.steps": "2", "workbench.seed": "11"})
     assert lab().status().model is not None
     assert not any(b.key == "workbench.go" for b in at.button) and links_to_runs(at) == 2
+
+
+def test_the_longest_step_of_a_sound_curve_is_named():
+    sound = drafts.Draft("sigmas", {}, 3, np.array([10.0, 8.0, 2.0, 0.0]))
+    assert _longest(sound) == "Yours goes furthest in step 1, to 0.25 of what it was."
+    short = drafts.Draft("sigmas", {}, 1, np.array([10.0, 0.0]))
+    assert _longest(short) == "The noise level at which each step begins."

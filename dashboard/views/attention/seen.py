@@ -1,0 +1,44 @@
+"""What is seen in the charts of attention, a line each, and the theory behind them."""
+
+from sdlab.attention import analysis
+
+COURSES = {
+    "kinds": "How the attention of all places is shared out at each evaluation.",
+    "mass": "How much attention each word receives.",
+    "likeness": "How near each word's map is to its last one; 1 is the same.",
+    "entropy": "Lower is sharper: the word acts in fewer places.",
+}
+COURSE = (
+    r"H = -\sum_i p_i \ln p_i, \quad p_i = \frac{a_i}{\sum_k a_k}, \qquad "
+    r"\text{likeness} = \mathrm{corr}(a, a_\text{last})",
+)
+WHY_COURSE = (
+    "a is a word's map. Its entropy H is highest, ln of the number of cells, where the map is the "
+    "same everywhere. A word counts as **decided** at the first evaluation from which its map "
+    f"stays correlated with its last map by at least {analysis.DECIDED}. Places that need "
+    "no word attend to start or end. Pads carry meaning too, where the model does not mask "
+    "them, as in Stable Diffusion."
+)
+RANKED = {
+    "focus": "The sharpest layer first; the pale ones hardly see the word.",
+    "mass": "The layer that gives the word most attention first.",
+    "peak": "The layer with the word's largest share at one place first.",
+}
+FOCUS = r"\text{focus} = 1 - \frac{H}{\ln(\text{cells})}"
+OVERLAPS = {
+    "correlation": "Orange: the two act in the same places; an attribute should with its own noun.",
+    "overlap": "Dark: the two act in the same places; an attribute should with its own noun.",
+}
+OVERLAP = r"\text{overlap} = \sum_i \min(p_i, q_i)"
+WHY_OVERLAP = (
+    "An attribute **leaks** if it acts where another word's object is, such as the *red* of *a red "
+    "car and a blue bird* on the bird: its row is high in that word's column, and low in its own "
+    "noun's.\n\n"
+    "**Correlation** compares the shapes of two maps; a common background does not count. "
+    "**Overlap** is the sum of the smaller of the two maps, each scaled to sum 1."
+)
+WHY_RANKING = (
+    "Focus is 1 for a map in one cell and 0 for one that is the same everywhere, so grids of "
+    "different sizes can be compared by it. Pale layers have a peak below "
+    f"{analysis.FAINT:g}: hardly any attention goes to the word there, so by focus they come last."
+)

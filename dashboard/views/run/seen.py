@@ -1,0 +1,82 @@
+"""What is seen in the charts of a run, a line each, and the theory behind them."""
+
+import math
+
+import pandas as pd
+
+LOG_SNR = "Below 0 the noise outweighs the picture, above it the picture the noise."
+MEAN = {
+    "x0_pred": "Roughly the brightness and tint of the predicted picture.",
+    "x_t": "Noise alone has 0; the emerging picture moves it.",
+}
+SPREAD = {
+    "x0_pred": "How far the predicted values lie apart; it ends at the picture's own spread.",
+    "x_t": "Noise alone has 1; the emerging picture changes it.",
+}
+RANGE = "From the least to the greatest value of each channel."
+NORMS = {
+    True: "How long the prediction is, with your words and without.",
+    False: "How long the prediction is.",
+}
+PUSH = "How far your words push the prediction; 0 is not at all."
+COSINE = "1 is one direction: there the words change nothing."
+MOVED = "How far the latents move from one evaluation to the next."
+TURNED = "How sharply the path turns; 0 is straight on."
+
+NOISE = (
+    r"x_t = \sqrt{\bar\alpha}\,x_0 + \sqrt{1 - \bar\alpha}\;\epsilon, \qquad "
+    r"\sigma = \sqrt{\frac{1 - \bar\alpha}{\bar\alpha}}, \qquad "
+    r"\log \mathrm{SNR} = -2 \ln \sigma",
+)
+WHY_NOISE = (
+    "Sigma is the noise against the picture in what the network is given; with flow matching, "
+    "where x_t = (1 - t) x0 + t eps, it is t / (1 - t). Evaluations at high noise decide the "
+    "layout, those at low noise the fine detail, so a line tells what the steps are spent on. The "
+    "time is that of the network call that served an evaluation, also where other runs shared it; "
+    "making attention maps counts too. With guidance, the pair with and without your words counts "
+    "as one evaluation."
+)
+LATENTS = (
+    r"\mathrm{var}(x_t) = \bar\alpha\,\mathrm{var}(x_0) + 1 - \bar\alpha, \qquad "
+    r"\text{x0\_pred} \approx \mathrm{E}[x_0 \mid x_t]",
+)
+WHY_LATENTS = (
+    "x_t begins as noise, with mean 0 and spread 1 in each channel, and ends as the picture's "
+    "latents. x0_pred is the network's guess of them: a mean over all pictures that the noise "
+    "leaves possible. The mean of many is grey and blurred, so its spread is small at first and "
+    "grows as fewer are possible. Guidance and large steps widen it further."
+)
+GUIDANCE = (
+    r"\hat\epsilon = \epsilon_\text{uncond} + s\,(\epsilon_\text{cond} - \epsilon_\text{uncond})"
+)
+WHY_GUIDANCE = (
+    "With a scale s, guidance goes s times the way from the prediction without your words to that "
+    "with them. At s = 1 it is the latter, and nothing else is computed. Norms are Euclidean, over "
+    "all latent values: noise alone of d values has about the root of d. Where the difference is "
+    "near 0, guidance hardly changes the picture. With flow matching the "
+    "predictions are velocities."
+)
+PATH = (
+    r"\delta_i = \lVert x_{i+1} - x_i \rVert, \qquad \cos \theta_i = "
+    r"\frac{(x_{i+1} - x_i) \cdot (x_i - x_{i-1})}{\delta_i\,\delta_{i-1}}",
+)
+WHY_PATH = (
+    "In the coordinates x_t sqrt(1 + sigma²), with flow matching those of x_t itself, the path is "
+    "straight as long as x0_pred stays the same. So a turn is a change of the predicted picture, "
+    "or fresh noise of a stochastic solver; a straight piece could be gone in one step."
+)
+
+
+def noise_level(sigmas: pd.Series) -> str:
+    """Return from which noise level to which a run goes, in its order."""
+    first, last = (float(sigmas.iloc[place]) for place in (0, -1))
+    begin = f"sigma {first:.3g}" if math.isfinite(first) else "noise alone"
+    return f"A dot is an evaluation: from {begin} to {last:.3g}."
+
+
+def pace(ms: pd.Series) -> str:
+    """Return what an evaluation takes, and the slowest."""
+    known = ms.dropna()
+    if known.empty:
+        return "No time was kept."
+    return f"An evaluation took {known.median():.3g} ms (median), the slowest {known.max():.3g} ms."

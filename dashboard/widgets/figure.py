@@ -1,0 +1,27 @@
+"""What stands below a chart: one line that says what is seen, and the theory in a fold."""
+
+import altair as alt
+import streamlit as st
+
+from dashboard.charts.base import title_of
+
+
+def figure(chart: alt.TopLevelMixin, seen: str, *, alt: str = "", more: str | None = None) -> None:
+    """Draw a chart in the width there is, and below it one line that says what is seen.
+
+    Args:
+        chart: The chart.
+        seen: A sentence.
+        alt: What the chart is, for those who cannot see it; its title if not given.
+        more: How to read it or use it, behind a "?".
+    """
+    st.altair_chart(chart, width="stretch", alt=alt or title_of(chart))
+    st.caption(seen, help=more)
+
+
+def why(words: str, *equations: str, label: str = "Why?") -> None:
+    """Draw theory folded away: its equations in LaTeX, then the words."""
+    with st.expander(label, icon=":material/help:", type="compact"):
+        for equation in equations:
+            st.latex(equation)
+        st.markdown(words)
