@@ -14,7 +14,7 @@ MENU = {
 
 st.title("Compare", anchor=False)
 st.markdown(
-    "Samplers side by side, on the same prompts and noise: how far each is from the converged "
-    "picture, at what cost, and whether the difference is more than luck."
+    "Samplers on the same prompts and noise: how near each comes to the converged picture, at what "
+    "cost, and what is luck."
 )
 compare_page("compare")

@@ -14,7 +14,7 @@ MENU = {
 
 st.title("DDIM", anchor=False)
 st.markdown(
-    "The start noise alone decides the picture, so DDIM can be run backwards, from a picture to "
-    "the noise that gives it; with eta, each step adds fresh noise again."
+    "The start noise alone decides the picture, so DDIM also runs backwards; with eta, each step "
+    "adds fresh noise."
 )
 ddim_page("ddim")

@@ -1,10 +1,11 @@
 """Many named lines on one chart: hovering brings one forward, the legend picks some."""
 
-from collections.abc import Mapping, Sized
+from collections.abc import Collection, Mapping
 
 import altair as alt
 
 LEGEND_LINE = 20
+SHORT = 20  # letters of a name that fits half the legend
 
 
 def many_lines(
@@ -74,11 +75,11 @@ def line_legend(names: list[str]) -> alt.Legend:
     )
 
 
-def legend_columns(names: Sized) -> int:
-    """Return the number of the legend's columns."""
-    return 2 if len(names) > 8 else 1
+def legend_columns(names: Collection[str]) -> int:
+    """Return the number of the legend's columns: two of many names, or of a few short ones."""
+    return 2 if len(names) > (3 if max(map(len, names), default=0) <= SHORT else 8) else 1
 
 
-def legend_height(names: Sized) -> int:
+def legend_height(names: Collection[str]) -> int:
     """Return the pixels that the legend takes."""
     return LEGEND_LINE * -(-len(names) // legend_columns(names))

@@ -20,10 +20,9 @@ ABOUT = {
     "values": "Every value, as the channel maps show them.",
 }
 SEEN = {
-    "histogram": "How often each value occurs; noise would follow the dashed line.",
-    "spectrum": "How strong coarse shapes (left) and fine detail (right) are; noise is the same at "
-    "all.",
-    "correlations": "Red pairs of channels rise and fall together, blue ones against each other.",
+    "histogram": "Noise would follow the dashed line.",
+    "spectrum": "Coarse shapes are left, fine detail right.",
+    "correlations": "Red: they rise together; blue: one falls.",
 }
 EQUATIONS = (
     r"x \sim \mathcal{N}(0, I_D) \;\Rightarrow\; \lVert x \rVert \approx "
@@ -59,14 +58,14 @@ def statistics(page: str, latents: Latents) -> None:
     st.header("Against standard normal noise", anchor=False)
     drawn = _first_channels(tables, latents.shape[1])
     with st.grid(2, min_column_width=290, gap="medium"):
-        for chart, seen in (
-            (charts.histogram(drawn["histogram"]), SEEN["histogram"]),
-            (charts.spectrum(drawn["spectrum"]), SEEN["spectrum"]),
-            (charts.correlations(drawn["correlations"]), SEEN["correlations"]),
-            (charts.shell(tables["shell"]), _shell_line(tables["shell"])),
+        for chart, seen, more in (
+            (charts.histogram(drawn["histogram"]), SEEN["histogram"], None),
+            (charts.spectrum(drawn["spectrum"]), SEEN["spectrum"], None),
+            (charts.correlations(drawn["correlations"]), SEEN["correlations"], None),
+            (charts.shell(tables["shell"]), *_shell_lines(tables["shell"])),
         ):
             with st.container(gap="xsmall"):
-                figure(chart, seen)
+                figure(chart, seen, more=more)
     why(WHY, *EQUATIONS)
     if latents.shape[1] > MOST_CHANNELS:
         st.caption(
@@ -95,15 +94,15 @@ def _tables(latents: Latents) -> dict[str, "pd.DataFrame"]:
     return {name: getattr(of, name)(latents) for name in ABOUT}
 
 
-def _shell_line(row: "pd.DataFrame") -> str:
-    """Return where the norm lies against that of noise."""
+def _shell_lines(row: "pd.DataFrame") -> tuple[str, str]:
+    """Return where the norm lies against that of noise, and more about it."""
     facts: Any = row.iloc[0]
     inside = facts["low"] <= facts["norm"] <= facts["high"]
-    word = "on the shell that noise lies on" if inside else "off the shell that noise lies on"
-    return (
-        f"The norm is **{facts['norm']:.2f}**, {word}: {facts['expected']:.2f} ± "
-        f"{facts['expected_std']:.2f} for {int(facts['dimensions']):,} values "
-        f"({facts['z']:+.1f} standard deviations)."
+    near, far = f"{facts['norm']:.2f}", f"{facts['expected']:.2f} ± {facts['expected_std']:.2f}"
+    seen = f"Norm **{near}**, {'on' if inside else 'off'} the shell of {far}."
+    return seen, (
+        f"Noise of {int(facts['dimensions']):,} values has a norm of {far}; these are "
+        f"{facts['z']:+.1f} standard deviations from it."
     )
 
 

@@ -50,6 +50,7 @@ def show_files(subject: Subject, look: Look) -> None:
         table.drop(columns="run", errors="ignore"),
         hide_index=True,
         height=330,
+        placeholder="",
         alt="Table of attention",
     )
     _pictures(subject, look)

@@ -76,7 +76,7 @@ def each_other(shown: Shown) -> None:
     with left:
         figure(
             compare_pairs.distances(pairs),
-            "Dark: the pictures of two samplers are alike; similar ones are side by side.",
+            "Dark: the two make like pictures; similar ones are side by side.",
             more="Two implementations of one method show as a dark pair.",
         )
         draw_tables(shown, "pairs")
@@ -91,7 +91,7 @@ def each_other(shown: Shown) -> None:
             first = cost[cost["budget"] == shown.comparison.budget].sort_values("error")
             figure(
                 compare_pairs.ties(ties, list(first["entrant"])),
-                "Blue: the row's sampler is nearer to the converged picture than the column's.",
+                "Blue: the row's is nearer to the converged picture than the column's.",
             )
             why(_WHY_TIES, _RATIO)
         draw_tables(shown, "ties")

@@ -162,9 +162,7 @@ def _draw(
             label_visibility="collapsed",
         )
         rms = float(np.sqrt(np.mean(found.picture.astype(np.float64) ** 2)))
-        st.caption(
-            f"Second minus first: grey is equal, bright more in the second. RMS {rms:.3g} of 255."
-        )
+        st.caption(f"Second minus first; grey is equal. RMS {rms:.3g} of 255.")
     with right:
         if found.latents is None:
             st.info("The two have latents of different sizes.", icon=":material/info:")

@@ -4,24 +4,24 @@ import math
 
 import pandas as pd
 
-LOG_SNR = "Below 0 the noise outweighs the picture, above it the picture the noise."
+LOG_SNR = "Below 0 noise prevails, above 0 the picture."
 MEAN = {
-    "x0_pred": "Roughly the brightness and tint of the predicted picture.",
-    "x_t": "Noise alone has 0; the emerging picture moves it.",
+    "x0_pred": "Roughly the brightness and tint of the guess.",
+    "x_t": "Noise alone has 0; the picture moves it.",
 }
 SPREAD = {
-    "x0_pred": "How far the predicted values lie apart; it ends at the picture's own spread.",
-    "x_t": "Noise alone has 1; the emerging picture changes it.",
+    "x0_pred": "It ends at the picture's own spread.",
+    "x_t": "Noise alone has 1; the picture changes it.",
 }
-RANGE = "From the least to the greatest value of each channel."
+RANGE = "Least to greatest value of each channel."
 NORMS = {
-    True: "How long the prediction is, with your words and without.",
-    False: "How long the prediction is.",
+    True: "Its length with your words and without.",
+    False: "The length of the prediction.",
 }
-PUSH = "How far your words push the prediction; 0 is not at all."
-COSINE = "1 is one direction: there the words change nothing."
-MOVED = "How far the latents move from one evaluation to the next."
-TURNED = "How sharply the path turns; 0 is straight on."
+PUSH = "How far your words push it; 0: not at all."
+COSINE = "1: there your words change nothing."
+MOVED = "How far each evaluation moves the latents."
+TURNED = "How sharply the path turns; 0 is straight."
 
 NOISE = (
     r"x_t = \sqrt{\bar\alpha}\,x_0 + \sqrt{1 - \bar\alpha}\;\epsilon, \qquad "
@@ -70,8 +70,9 @@ WHY_PATH = (
 def noise_level(sigmas: pd.Series) -> str:
     """Return from which noise level to which a run goes, in its order."""
     first, last = (float(sigmas.iloc[place]) for place in (0, -1))
-    begin = f"sigma {first:.3g}" if math.isfinite(first) else "noise alone"
-    return f"A dot is an evaluation: from {begin} to {last:.3g}."
+    if math.isinf(first):
+        return f"From noise alone to sigma {last:.3g}."
+    return f"From sigma {first:.3g} to {last:.3g}."
 
 
 def pace(ms: pd.Series) -> str:
@@ -79,4 +80,4 @@ def pace(ms: pd.Series) -> str:
     known = ms.dropna()
     if known.empty:
         return "No time was kept."
-    return f"An evaluation took {known.median():.3g} ms (median), the slowest {known.max():.3g} ms."
+    return f"{known.median():.3g} ms an evaluation (median), {known.max():.3g} at most."

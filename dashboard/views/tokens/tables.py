@@ -35,6 +35,7 @@ def show_table(frame: "pd.DataFrame", name: str, about: str) -> None:
     st.dataframe(
         frame,
         hide_index=True,
+        placeholder="",
         height=min(300, 38 + 35 * len(frame)),
         column_config={
             name: st.column_config.Column(name, help=_MEANINGS[name]) for name in map(str, frame)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 LONGEST = 98  # positions of a triangle: a chart takes 5,000 cells
 SPACES = {"contextual": "contextual embedding", "token": "token embedding"}
 _SEEN = "Two vectors a position: its row of a table (token), and what the encoder makes of it."
-_TOKEN = "The length of each token's row of the table; equal tokens have equal ones."
-_WORD = "The length of each vector that the encoder makes."
+_TOKEN = "Length of each token's row of the table."
+_WORD = "Length of what the encoder makes of it."
 _ROW = (
     "A **token embedding** is a row of a table: the same for a word at any position. The "
     "**contextual embedding** is the encoder's output, one vector a position; "
@@ -107,11 +107,11 @@ def _difference(against: "pd.DataFrame", name: str, causal: bool) -> tuple[str, 
 
 def _compared(equal: int, count: int, name: str, causal: bool) -> str:
     if equal == count:
-        return f"This is {name}: every position holds the same token."
+        return f"This is {name}: all tokens are equal."
     if not causal:
-        return f"Compared with {name}: any position may differ, since each has seen all words."
-    which = "position 0 is" if equal == 1 else f"positions 0 to {equal - 1} are"
-    return f"Compared with {name}: {which} equal by causality, whatever follows."
+        return "Any may differ: each has seen all words."
+    which = "Position 0 is" if equal == 1 else f"Positions 0 to {equal - 1} are"
+    return f"{which} equal by causality."
 
 
 def _cosines(reader: Reader, prompt: str) -> None:

@@ -29,8 +29,8 @@ from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 
 _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
 MOST_SAID = 3
-SNR_SEEN = "A straight line spends its steps evenly from noise to picture."
-RATIO_SEEN = "Near 1 is a short step; the last one jumps to 0, the clean picture."
+SNR_SEEN = "Straight: even steps from noise to picture."
+RATIO_SEEN = "Near 1 is a short step, 0 the last jump."
 EQUATION = r"\log \mathrm{SNR} = -2 \ln \sigma, \qquad \text{ratio}_i = \sigma_{i+1} / \sigma_i"
 WHY = (
     "A solver errs most where a step is long in log-SNR, that is where the ratio is small. Steps "

@@ -43,7 +43,7 @@ def test_what_they_hold(open_page):
     assert headers(at) == ["Channels", "Against standard normal noise", "Tables"]
     assert len(at.get("vega_lite_chart")) == 4
     assert [len(d.value) for d in at.dataframe] == [5, 250, 16, 40, 1, 1024]
-    assert any("1,024 standard normal values" in m.value for m in at.markdown)
+    assert any("Noise of 1,024 values" in (c.help or "") for c in at.caption)
 
 
 def test_what_is_large_is_decoded_in_tiles_and_says_so(open_page, monkeypatch):
@@ -150,7 +150,7 @@ def test_experiments(open_page, name):
 def test_one_latent_pixel_is_drawn_and_counted(open_page):
     size = {"latents.height": "1", "latents.width": "1"}
     at = section(open_page, "Experiments", **{"latents.experiment": "Crop"}, **size)
-    assert not at.error and any("4 standard normal values" in m.value for m in at.markdown)
+    assert not at.error and any("Noise of 4 values" in (c.help or "") for c in at.caption)
 
 
 def test_a_crop_beyond_the_latents_is_explained(open_page):

@@ -33,9 +33,9 @@ def test_a_short_run_is_drawn_whole():
 
 def test_what_is_said_of_noise_and_time_is_in_the_table():
     sigma, ms = pd.Series([14.61, 3.0, 0.0292]), pd.Series([12.0, 9.0, float("nan")])
-    assert seen.noise_level(sigma) == "A dot is an evaluation: from sigma 14.6 to 0.0292."
-    assert "from noise alone to 3." in seen.noise_level(pd.Series([float("inf"), 3.0]))
-    assert seen.pace(ms) == "An evaluation took 10.5 ms (median), the slowest 12 ms."
+    assert seen.noise_level(sigma) == "From sigma 14.6 to 0.0292."
+    assert seen.noise_level(pd.Series([float("inf"), 3.0])) == "From noise alone to sigma 3."
+    assert seen.pace(ms) == "10.5 ms an evaluation (median), 12 at most."
     assert seen.pace(ms[2:]) == "No time was kept."
 
 
