@@ -26,7 +26,8 @@ SEEN = {
 }
 EQUATIONS = (
     r"x \sim \mathcal{N}(0, I_D) \;\Rightarrow\; \lVert x \rVert \approx "
-    r"\sqrt{D - \tfrac{1}{2}} \pm 0.71, \qquad P(f) = \frac{|\mathrm{FFT}(x)|^2}{h\,w}",
+    r"\sqrt{D - \tfrac{1}{2}} \pm 0.71",
+    r"P(f) = \frac{|\mathrm{FFT}(x)|^2}{h\,w}",
 )
 WHY = (
     "A run starts from standard normal noise: each value by itself, mean 0, spread 1, no channel "
@@ -38,8 +39,9 @@ WHY = (
 )
 MOST_CHANNELS = 32  # of a chart
 SHELL = (
-    r"\text{linear: } (1 - s)\,a + s\,b, \qquad \text{spherical: } "
-    r"\frac{\sin((1 - s)\,\omega)}{\sin \omega}\,a + \frac{\sin(s\,\omega)}{\sin \omega}\,b",
+    r"\text{linear: } (1 - s)\,a + s\,b",
+    r"\text{spherical: } \frac{\sin((1 - s)\,\omega)}{\sin \omega}\,a + "
+    r"\frac{\sin(s\,\omega)}{\sin \omega}\,b",
 )
 WHY_SHELL = (
     "Noise lies on a thin shell. Two noises are nearly at right angles, so the straight line "

@@ -9,7 +9,8 @@ COURSES = {
     "entropy": "Lower is sharper: the word acts in fewer places.",
 }
 COURSE = (
-    r"H = -\sum_i p_i \ln p_i, \quad p_i = \frac{a_i}{\sum_k a_k}, \qquad "
+    r"H = -\sum_i p_i \ln p_i",
+    r"p_i = \frac{a_i}{\sum_k a_k}",
     r"\text{likeness} = \mathrm{corr}(a, a_\text{last})",
 )
 WHY_COURSE = (

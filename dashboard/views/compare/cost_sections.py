@@ -10,8 +10,8 @@ from dashboard.widgets.figure import figure, why
 from sdlab.comparing.verdict import TARGET, reached
 
 _DISTANCE = (
-    r"d = \frac{\lVert z - z_\text{ref} \rVert / \sqrt{D}}{\mathrm{std}(z_\text{ref})}, \qquad "
-    r"\text{error} = \exp \big( \mathrm{mean} \ln d \big)"
+    r"d = \frac{\lVert z - z_\text{ref} \rVert / \sqrt{D}}{\mathrm{std}(z_\text{ref})}",
+    r"\text{error} = \exp \big( \mathrm{mean} \ln d \big)",
 )
 _WHY_RANKING = (
     "d is the distance of the final latents z to those of the converged picture; 1 is as far as "
@@ -49,7 +49,7 @@ def ranking(shown: Shown) -> None:
         if pictures > 1
         else "Further left is nearer; one picture cannot tell a difference from luck.",
     )
-    why(_WHY_RANKING, _DISTANCE)
+    why(_WHY_RANKING, *_DISTANCE)
     draw_tables(shown, "cost")
 
 

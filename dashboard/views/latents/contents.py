@@ -26,5 +26,5 @@ def show(page: str, source: Source, model: ModelView) -> None:
     with maps:
         channel_grid(source.latents, source.label)
         st.caption("Every latent channel as a map, all on one scale.")
-        why(seen.WHY_CHANNELS, seen.CODED)
+        why(seen.WHY_CHANNELS, *seen.CODED)
     statistics(page, source.latents)

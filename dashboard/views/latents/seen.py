@@ -1,7 +1,8 @@
 """The theory behind what is seen on the Latents page."""
 
 CODED = (
-    r"z = s\,(\mathrm{E}(\text{picture}) - b), \qquad \mathrm{D}(z / s + b) \approx \text{picture}"
+    r"z = s\,(\mathrm{E}(\text{picture}) - b)",
+    r"\mathrm{D}(z / s + b) \approx \text{picture}",
 )
 WHY_CHANNELS = (
     "The VAE's encoder E makes a few numbers of each patch of pixels, 4 of 8 x 8 in Stable "
@@ -10,7 +11,7 @@ WHY_CHANNELS = (
     "of them together, with their surroundings."
 )
 SPLIT = (
-    r"x_t = \sqrt{\bar\alpha}\,\text{x0\_pred} + \sqrt{1 - \bar\alpha}\;\text{eps\_pred}, \qquad "
+    r"x_t = \sqrt{\bar\alpha}\,\text{x0\_pred} + \sqrt{1 - \bar\alpha}\;\text{eps\_pred}",
     r"\text{eps\_pred} = \frac{x_t \sqrt{1 + \sigma^2} - \text{x0\_pred}}{\sigma}",
 )
 WHY_SPLIT = (
@@ -19,8 +20,8 @@ WHY_SPLIT = (
     "sharp late. With flow matching x_t = (1 - t) x0_pred + t eps_pred."
 )
 LOSS = (
-    r"\mathrm{PSNR} = 20 \log_{10} \frac{255}{\mathrm{RMSE}}, \qquad \mathrm{RMSE} = "
-    r"\sqrt{\mathrm{mean}\,(\mathrm{D}(\mathrm{E}(x)) - x)^2}"
+    r"\mathrm{PSNR} = 20 \log_{10} \frac{255}{\mathrm{RMSE}}",
+    r"\mathrm{RMSE} = \sqrt{\mathrm{mean}\,(\mathrm{D}(\mathrm{E}(x)) - x)^2}",
 )
 WHY_LOSS = (
     "The VAE keeps only a few numbers for each patch of pixels, 48 times fewer in Stable "

@@ -38,7 +38,7 @@ def show(page: str, source: Source, model: ModelView) -> None:
         st.warning(note, icon=":material/warning:")
     _measures(trip)
     _three(image, trip)
-    why(seen.WHY_LOSS, seen.LOSS)
+    why(seen.WHY_LOSS, *seen.LOSS)
     _tiles(page, trip, model)
     csv_table(
         _table(source, trip), "latents-round-trip", f"{page}.csv_round_trip",

@@ -70,7 +70,7 @@ def noise_schedules(page: str) -> None:
         levels = charts.levels(thin, training, x, y, log, ink, dashes)
         figure(levels, seen.span(drawn), alt=f"{y} against {x}", more=seen.HOW_TO_READ)
         _say_same(groups, looks[0])
-        why(seen.WHY, seen.EQUATION)
+        why(seen.WHY, *seen.EQUATIONS)
         link_to("compare", "Compare their pictures", **{"compare.samplers": texts})
         if len(thin) < len(lines):
             st.caption(f"{len(thin):,} of {len(lines):,} points are drawn; the table has all.")

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-EQUATION = (
-    r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\;\epsilon, \qquad "
-    r"\sigma_t = \sqrt{\frac{1 - \bar\alpha_t}{\bar\alpha_t}}"
+EQUATIONS = (
+    r"x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1 - \bar\alpha_t}\;\epsilon",
+    r"\sigma_t = \sqrt{\frac{1 - \bar\alpha_t}{\bar\alpha_t}}",
 )
 WHY = (
     "**Training** knows a noise level for each of its timesteps (grey); a **sampler** visits a few "

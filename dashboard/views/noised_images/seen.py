@@ -4,8 +4,8 @@ SNR_SEEN = "At 0 dB, sigma 1, the noise is as strong as the picture."
 PSNR_SEEN = "How near each frame comes to the picture; higher is nearer."
 EQUAL = "A frame without noise equals the picture, so it has no PSNR to draw."
 EQUATIONS = (
-    r"x_t = \sqrt{\bar\alpha}\,x_0 + \sqrt{1 - \bar\alpha}\;\epsilon, \qquad "
-    r"\mathrm{SNR} = -20 \log_{10} \sigma\;\mathrm{dB}, \qquad "
+    r"x_t = \sqrt{\bar\alpha}\,x_0 + \sqrt{1 - \bar\alpha}\;\epsilon",
+    r"\mathrm{SNR} = -20 \log_{10} \sigma\;\mathrm{dB}",
     r"\mathrm{PSNR} = 20 \log_{10} \frac{255}{\mathrm{RMSE}}\;\mathrm{dB}",
 )
 WHY = """

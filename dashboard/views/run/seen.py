@@ -24,8 +24,8 @@ MOVED = "How far each evaluation moves the latents."
 TURNED = "How sharply the path turns; 0 is straight."
 
 NOISE = (
-    r"x_t = \sqrt{\bar\alpha}\,x_0 + \sqrt{1 - \bar\alpha}\;\epsilon, \qquad "
-    r"\sigma = \sqrt{\frac{1 - \bar\alpha}{\bar\alpha}}, \qquad "
+    r"x_t = \sqrt{\bar\alpha}\,x_0 + \sqrt{1 - \bar\alpha}\;\epsilon",
+    r"\sigma = \sqrt{\frac{1 - \bar\alpha}{\bar\alpha}}",
     r"\log \mathrm{SNR} = -2 \ln \sigma",
 )
 WHY_NOISE = (
@@ -37,7 +37,7 @@ WHY_NOISE = (
     "as one evaluation."
 )
 LATENTS = (
-    r"\mathrm{var}(x_t) = \bar\alpha\,\mathrm{var}(x_0) + 1 - \bar\alpha, \qquad "
+    r"\mathrm{var}(x_t) = \bar\alpha\,\mathrm{var}(x_0) + 1 - \bar\alpha",
     r"\text{x0\_pred} \approx \mathrm{E}[x_0 \mid x_t]",
 )
 WHY_LATENTS = (
@@ -57,8 +57,8 @@ WHY_GUIDANCE = (
     "predictions are velocities."
 )
 PATH = (
-    r"\delta_i = \lVert x_{i+1} - x_i \rVert, \qquad \cos \theta_i = "
-    r"\frac{(x_{i+1} - x_i) \cdot (x_i - x_{i-1})}{\delta_i\,\delta_{i-1}}",
+    r"\delta_i = \lVert x_{i+1} - x_i \rVert",
+    r"\cos \theta_i = \frac{(x_{i+1} - x_i) \cdot (x_i - x_{i-1})}{\delta_i\,\delta_{i-1}}",
 )
 WHY_PATH = (
     "In the coordinates x_t sqrt(1 + sigma²), with flow matching those of x_t itself, the path is "

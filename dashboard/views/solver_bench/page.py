@@ -110,7 +110,7 @@ def _floors(errors: pd.DataFrame, settings: BenchSettings) -> None:
         low, high = floors.min(), floors.max()
         range_ = f"{low:.1e}" if high < 1.2 * low else f"from {low:.1e} to {high:.1e}"
         here = f"Here the last jump alone leaves an error of **{range_}**. "
-    why(here + seen.WHY_FLOORS, seen.FLOOR, label="Why lines go flat: floors")
+    why(here + seen.WHY_FLOORS, *seen.FLOOR, label="Why lines go flat: floors")
 
 
 def _orders(page: str, errors: pd.DataFrame, settings: BenchSettings) -> None:

@@ -1,8 +1,9 @@
 """The theory behind what is seen on the Solver bench page."""
 
 FLOOR = (
-    r"\text{floor} \approx \frac{\sigma_\text{min}^2}{2\,s^2}, \qquad \text{since } "
-    r"\sqrt{1 + \sigma_\text{min}^2 / s^2} \approx 1 + \frac{\sigma_\text{min}^2}{2\,s^2}"
+    r"\text{floor} \approx \frac{\sigma_\text{min}^2}{2\,s^2}",
+    r"\text{since } \sqrt{1 + \sigma_\text{min}^2 / s^2} "
+    r"\approx 1 + \frac{\sigma_\text{min}^2}{2\,s^2}",
 )
 WHY_FLOORS = (
     "A solver goes down to the smallest sigma of its curve, 0.029 for Stable Diffusion (0.003 for "

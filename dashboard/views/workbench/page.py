@@ -31,7 +31,10 @@ _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": 
 MOST_SAID = 3
 SNR_SEEN = "Straight: even steps from noise to picture."
 RATIO_SEEN = "Near 1 is a short step, 0 the last jump."
-EQUATION = r"\log \mathrm{SNR} = -2 \ln \sigma, \qquad \text{ratio}_i = \sigma_{i+1} / \sigma_i"
+EQUATIONS = (
+    r"\log \mathrm{SNR} = -2 \ln \sigma",
+    r"\text{ratio}_i = \sigma_{i+1} / \sigma_i",
+)
 WHY = (
     "A solver errs most where a step is long in log-SNR, that is where the ratio is small. Steps "
     "at high noise decide the layout, those at low noise the fine detail: a curve shares them out. "
@@ -110,7 +113,7 @@ def show_curve(draft: Draft, baseline: Baseline, flow: bool = False) -> None:
             figure(charts.log_snr(frame, problems), SNR_SEEN)
         with st.container(gap="xsmall"):
             figure(charts.ratio(frame, problems), RATIO_SEEN)
-    why(WHY, EQUATION)
+    why(WHY, *EQUATIONS)
     _table(frame)
 
 
