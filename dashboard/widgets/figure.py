@@ -6,7 +6,9 @@ import streamlit as st
 from dashboard.charts.base import title_of
 
 
-def figure(chart: alt.TopLevelMixin, seen: str, *, alt: str = "", more: str | None = None) -> None:
+def figure(
+    chart: alt.Chart | alt.LayerChart, seen: str, *, alt: str = "", more: str | None = None
+) -> None:
     """Draw a chart in the width there is, and below it one line that says what is seen.
 
     Args:
