@@ -69,6 +69,8 @@ FOREIGN = {
     "dashboard.charts": {"sdlab", "streamlit", "torch"},
     "dashboard.components": {"altair", "sdlab"},
     "dashboard.worker": {"altair", "streamlit"},
+    # it is read alone, so nothing happens elsewhere: PyTorch and Python's own library are all
+    "sdlab.reference": {"diffusers", "transformers", "safetensors", "tokenizers", "numpy", "PIL"},
 }
 """What must not be imported in a room: charts are pure, and the worker never draws."""
 
