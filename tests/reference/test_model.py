@@ -28,12 +28,9 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def pipeline():
-    pipe = StableDiffusionPipeline.from_pretrained(
-        FOLDER, dtype=torch.float32, local_files_only=True
-    )
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+def pipeline(embedded):
+    embedded.pipeline.set_progress_bar_config(disable=True)
+    return embedded.pipeline
 
 
 def theirs(pipe, prompt, seed=0, **options):

@@ -51,14 +51,14 @@ def different(ours, theirs, prompts):
 
 def test_ids_are_those_of_transformers(shipped):
     theirs = CLIPTokenizer.from_pretrained(FOLDER / "tokenizer", local_files_only=True)
-    assert not different(shipped, theirs, [*WORDS, *odd_prompts(1000)])
+    assert not different(shipped, theirs, [*WORDS, *odd_prompts(400)])
 
 
 def test_ids_with_the_settings_of_2_1(tmp_path):
     folder = folder_like_2_1(tmp_path)
     theirs = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     ours = read_tokenizer(folder)
-    assert not different(ours, theirs, ["", "hello! !! wow!", *WORDS, *odd_prompts(300)])
+    assert not different(ours, theirs, ["", "hello! !! wow!", *WORDS, *odd_prompts(150)])
     assert ours([""])[0, 2:].unique().tolist() == [0]
 
 
