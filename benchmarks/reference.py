@@ -208,7 +208,7 @@ def size(report):
     lines = {name: code_lines(paths[name].read_text(encoding="utf-8")) for name in READ}
     each = ", ".join(f"{name} {count}" for name, count in lines.items())
     report.add("lines of code in all", sum(lines.values()), goal="<= 800", note=each)
-    report.add("tokenizer: lines of code", lines["tokenizer"], goal="<= 60")
+    report.add("tokenizer: lines of code", lines["tokenizer"], goal="<= 59")
     longest = max(count for name in READ for count, _ in functions_of(paths[name]))
     report.add("longest function, lines", longest, goal="<= 29")
 

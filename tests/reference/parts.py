@@ -9,7 +9,7 @@ from sdlab.reference.unet import UNet
 from sdlab.reference.vae import VAE
 from sdlab.reference.weights import load_into
 
-# Stable Diffusion 1.5 and 2.1, an eighth as wide: what differs between them is as in theirs.
+# Stable Diffusion 1.5 and 2.1, a tenth as wide: what differs between them is as in theirs.
 FAMILIES = {
     "1.5": {
         "unet": {"attention_head_dim": 2},
