@@ -77,7 +77,7 @@ def _pace(shape: tuple[Any, ...], count: int, model_hash: str, _needed: NeededRu
     return lab().ask(lambda model: evaluation_seconds(model, runs), model_hash, session_id())
 
 
-@st.cache_data(max_entries=64, show_spinner="Counting the evaluations …")
+@st.cache_data(max_entries=64, show_spinner=False)
 def forecast(
     comparison: str, name: str, model_hash: str, config: dict[str, Any], pipeline: str = ""
 ) -> Forecast:

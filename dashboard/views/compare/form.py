@@ -35,6 +35,13 @@ DEFAULTS: dict[str, object] = {
     "fast": False,
     "reference": FIRST_REFERENCE,
 }
+TWO = {
+    "samplers": ["ddim", "dpmpp_2m"],
+    "seeds": "0",
+    "budget": 20,
+    "more": "",
+    "align": "Steps",
+}
 COUNTED = {"Evaluations": "nfe", "Steps": "steps"}
 FAST = (
     "bfloat16 autocast for the compared runs, not for the reference: about two thirds of their "
@@ -149,6 +156,15 @@ def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
                 on_click=_take,
                 args=(key, name),
             )
+        st.button(
+            "Two at 20 steps",
+            key=f"{page}.two",
+            type="tertiary",
+            icon=":material/bolt:",
+            help="DDIM and DPM++ 2M at 20 steps each, one seed: change them below.",
+            on_click=_take_two,
+            args=(page,),
+        )
         sampler_adder(page, key, catalogue, FIRST)
     texts = bound().multiselect(
         "Samplers",
@@ -170,6 +186,11 @@ def _take(key: str, name: str) -> None:
     from sdlab.comparing.presets import preset
 
     st.session_state[key] = [text_of(entrant) for entrant in preset(name)][:MOST]
+
+
+def _take_two(page: str) -> None:
+    """Fill the form with the smallest comparison."""
+    st.session_state.update({f"{page}.{name}": value for name, value in TWO.items()})
 
 
 def _budgets(page: str) -> tuple[int, str, str]:

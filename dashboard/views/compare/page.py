@@ -23,6 +23,7 @@ from dashboard.views.compare.unfair import say_unfair
 from dashboard.widgets.model_facts import model_facts
 from dashboard.widgets.task_panel import readable_seconds
 from dashboard.worker.snapshots import ModelView
+from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.comparing.result import Result
 from sdlab.errors import SdlabError
@@ -68,7 +69,7 @@ def compare_page(page: str) -> None:
         with stage:  # before the form, whose forecast takes a moment
             _show(page, shown)
     if form.open:  # a finished page opens sooner without two dozen controls that nobody sees
-        with form, st.container(key=f"{page}_form"):
+        with form, st.container(key=f"{page}_choices"):
             draft = _form(page, catalogue)
     if not shown:
         with stage:
@@ -197,30 +198,27 @@ def _form(page: str, catalogue: "pd.DataFrame | None") -> ComparisonDraft | None
 
 def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
     """Draw what the comparison will take, what is unfair about it, and the button."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        place, words = st.container(width=225), st.container(width="stretch")
     needed = expected = None
     if draft.comparison is not None:
         try:
-            known = model_facts(model)
-            text = draft.comparison.to_json()
-            config = dict(known.config)
-            expected = forecast(text, known.name, known.hash, config, known.pipeline)
-            needed = NeededRuns.of(draft.comparison, known)
+            with words, st.spinner("Counting the evaluations …", show_time=False):
+                expected, needed = _counted(draft.comparison, model)
         except (ValueError, SdlabError) as error:
             show_error(error)
     elif not draft.problems:
-        st.caption("Choose at least one sampler, or press a preset.")
+        words.caption("Choose at least one sampler, or press a preset.")
     ready = needed is not None and expected is not None and expected.runs <= MANY_RUNS
-    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        pressed = st.button(  # not by on_click, whose arguments are those of the script before
-            "Compare",
-            key=f"{page}.go",
-            type="primary",
-            icon=":material/compare:",
-            width=225,
-            shortcut=RUN,
-            disabled=not ready,
-        )
-        words = st.container(width="stretch")
+    pressed = place.button(  # not by on_click, whose arguments are those of the script before
+        "Compare",
+        key=f"{page}.go",
+        type="primary",
+        icon=":material/compare:",
+        width="stretch",
+        shortcut=RUN,
+        disabled=not ready,
+    )
     if pressed and needed is not None and ready:
         _go(page, needed)
         st.rerun()  # what is on show stands above the form
@@ -233,6 +231,13 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
         st.caption(":material/balance: All of these can be compared fairly.")
     if expected.power:
         st.caption(f":material/casino: {plain(expected.power)}")
+
+
+def _counted(comparison: Comparison, model: ModelView) -> tuple[Forecast, NeededRuns]:
+    known = model_facts(model)
+    config = dict(known.config)
+    expected = forecast(comparison.to_json(), known.name, known.hash, config, known.pipeline)
+    return expected, NeededRuns.of(comparison, known)
 
 
 def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> str:

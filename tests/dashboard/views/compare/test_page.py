@@ -49,6 +49,14 @@ def test_presets_choose(page):
     assert not page.exception and not page.error
 
 
+def test_the_smallest_comparison_is_one_press(page):
+    page.button(key="compare.two").click().run()
+    assert page.multiselect(key="compare.samplers").value == ["ddim", "dpmpp_2m"]
+    said = [read(caption) for caption in page.caption]
+    assert any("**4 runs**, 2 of them for references" in text for text in said)
+    assert not page.exception and not page.error
+
+
 @pytest.mark.parametrize(
     "name, value, said",
     [
