@@ -30,6 +30,7 @@ SDLAB = {
     "noise": "",
     "embedded": "",
     "reference": "",
+    "playground": "reference",
     "models": "experiment noise",
     "denoisers": "models noise",
     "text": "embedded experiment models",

@@ -69,6 +69,7 @@ def stratified(count: int, generator: torch.Generator) -> Tensor:
     """Return ``count`` shares in 0 ... 1, one drawn in each of as many equal parts, ascending.
 
     Each alone is uniform; together they cover the range evenly, so that a batch's loss jumps less.
+    What goes with them must be in random order: else a network reads from the time which it is.
     """
     return (torch.arange(count) + torch.rand(count, generator=generator)) / count
 
