@@ -55,7 +55,16 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+ONE_OF_EACH = ("inpaint", "two controlnets", "xl img2img", "sd3 with T5", "flux")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind if kind in ONE_OF_EACH else pytest.param(kind, marks=pytest.mark.every)
+        for kind in KINDS
+    ],
+)
 def test_a_folder_loads_again(kind, tmp_path, no_network):
     pipe = KINDS[kind]()
     pipe.save_pretrained(tmp_path)
@@ -78,7 +87,9 @@ def test_variants_of_every_part_are_read(variant, tmp_path):
     assert load(tmp_path, device="cpu", variant=variant).hash == Model(pipe, "").hash
 
 
-@pytest.mark.parametrize("part", ["text_encoder_2", "transformer"])
+@pytest.mark.parametrize(
+    "part", ["transformer", pytest.param("text_encoder_2", marks=pytest.mark.every)]
+)
 def test_a_weight_that_no_file_has_is_told(part, tmp_path):
     flow.sd3().save_pretrained(tmp_path)
     (path,) = (tmp_path / part).glob("*.safetensors")
@@ -109,7 +120,14 @@ def test_code_beside_any_part_is_never_run(tmp_path):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("make", [flow.sd3, flow.flux, KINDS["xl"]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        KINDS["xl"],
+        flow.flux,
+        pytest.param(flow.sd3, marks=pytest.mark.every),
+    ],
+)
 def test_our_schedulers_are_saved_and_loaded(make, tmp_path):
     import sdlab
 

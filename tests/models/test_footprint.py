@@ -30,14 +30,15 @@ KNOWN = {
     "CLIPTextModel": (configs.CLIP_L, 123_060_480),
     "CLIPTextModelWithProjection": (configs.CLIP_BIG_G, 694_659_840),
 }
-SAVED = (
-    "StableDiffusionPipeline",
-    "StableDiffusionXLPipeline",
-    "PixArtSigmaPipeline",
-    "QwenImagePipeline",
-    "WanPipeline",
-    "Lumina2Pipeline",
-)
+SAVED = {
+    "StableDiffusionPipeline": torch.bfloat16,
+    "StableDiffusionXLPipeline": torch.float16,
+    "PixArtSigmaPipeline": torch.float32,
+    "QwenImagePipeline": torch.bfloat16,
+    "WanPipeline": torch.float16,
+    "Lumina2Pipeline": torch.float32,
+}
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -62,8 +63,18 @@ def saved(tmp_path_factory):
     return save
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("name", SAVED)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *SAVED.items(),
+        *(
+            pytest.param(name, dtype, marks=pytest.mark.every)
+            for name in SAVED
+            for dtype in DTYPES
+            if dtype != SAVED[name]
+        ),
+    ],
+)
 def test_bytes_are_exactly_those_of_the_loaded_pipeline(name, dtype, saved):
     folder = saved(name)
     found = footprint(folder, dtype)

@@ -137,8 +137,19 @@ OFFLOADS = {
 }
 
 
-@pytest.mark.parametrize("way", ["model", "group"])
-@pytest.mark.parametrize("make", [make_pipeline, lambda: pipelines.xl()[0]])
+def xl():
+    return pipelines.xl()[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "way"),
+    [
+        (xl, "model"),
+        (make_pipeline, "group"),
+        pytest.param(make_pipeline, "model", marks=pytest.mark.every),
+        pytest.param(xl, "group", marks=pytest.mark.every),
+    ],
+)
 def test_an_offloaded_model_draws_the_same(way, make):
     whole, pipe = load(make()), make()
     OFFLOADS[way](pipe)
@@ -150,8 +161,13 @@ def test_an_offloaded_model_draws_the_same(way, make):
     assert torch.equal(run(model), run(whole))
 
 
-@pytest.mark.parametrize("way", OFFLOADS)
-@pytest.mark.parametrize("make", [make_pipeline, lambda: pipelines.xl()[0]])
+@pytest.mark.parametrize(
+    ("make", "way"),
+    [
+        *((make_pipeline, way) for way in OFFLOADS),
+        *(pytest.param(xl, way, marks=pytest.mark.every) for way in OFFLOADS),
+    ],
+)
 def test_an_offloaded_model_is_the_same_model(way, make):
     """Its weights are counted and hashed where they wait, also if the modules hold none."""
     whole, pipe = Model(make(), "whole"), make()

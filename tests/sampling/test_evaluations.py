@@ -23,24 +23,27 @@ def models():
 
 CASES = [
     ("sd1", "DDIMScheduler", 5, 0.5),
-    ("sd1", "heun", 4, 0.5),
-    ("sd1", "HeunDiscreteScheduler", 5, 0.5),
-    ("sd1", "KDPM2DiscreteScheduler", 5, 0.7),
     ("sd1", "PNDMScheduler", 6, 0.5),
     ("sd1", "dpmpp_2m", 10, 0.33),
-    ("sd1", "ddim", 5, None),
-    ("sdxl", "ddim", 5, 0.5),
     ("sdxl", "heun", 5, 0.5),
     ("sdxl", "HeunDiscreteScheduler", 5, None),
-    ("sd3", "heun", 4, 0.5),
     ("sd3", "euler", 5, 0.1),
     ("sd3", "FlowMatchHeunDiscreteScheduler", 5, 0.5),
-    ("sd3", "dpmpp_2m", 5, None),
-    ("flux", "euler", 5, 0.5),
-    ("flux", "heun", 5, 0.5),
     ("flux", "heun", 4, 0.9),
     ("flux", "FlowMatchEulerDiscreteScheduler", 5, None),
 ]
+MORE = [
+    ("sd1", "heun", 4, 0.5),
+    ("sd1", "HeunDiscreteScheduler", 5, 0.5),
+    ("sd1", "KDPM2DiscreteScheduler", 5, 0.7),
+    ("sd1", "ddim", 5, None),
+    ("sdxl", "ddim", 5, 0.5),
+    ("sd3", "heun", 4, 0.5),
+    ("sd3", "dpmpp_2m", 5, None),
+    ("flux", "euler", 5, 0.5),
+    ("flux", "heun", 5, 0.5),
+]
+CASES += [pytest.param(*case, marks=pytest.mark.every) for case in MORE]
 
 
 @pytest.mark.parametrize(("name", "solver", "num_steps", "strength"), CASES)

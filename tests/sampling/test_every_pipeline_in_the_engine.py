@@ -7,6 +7,7 @@ import pytest
 
 import sdlab
 from sdlab.sampling.plan import plan
+from tests.zoo.chosen import FEW, cases
 from tests.zoo.experiments import NotAsked, by_hand, experiment
 from tests.zoo.pipelines import RUNS, build
 
@@ -36,13 +37,6 @@ BY_HAND = {
     "WanVideoToVideoPipeline": "prompt_embeds",
     "StableDiffusionPix2PixZeroPipeline": "source_embeds",
 }
-# What makes pictures of a million pixels whatever it is asked for, or has gradients to find.
-LARGE = ("QwenImageEdit", "QwenImageLayered", "JoyImageEditPipeline", "HiDream", "Kandinsky5I2I")
-LARGE += ("Kandinsky5T2I", "LongCatImageEdit", "StableDiffusionAttend")
-LARGE += ("StableDiffusionPix2PixZero",)
-CASES = [
-    pytest.param(name, marks=pytest.mark.every) if name.startswith(LARGE) else name for name in RUNS
-]
 # What is recorded of a run otherwise than step by step, as a warning of the run says.
 SAID = {
     "StableDiffusionParadigmsPipeline": "makes no steps by its DDIMParallelScheduler",
@@ -52,7 +46,7 @@ SAID = {
 PAGE = (Path(__file__).parents[2] / "docs/pipelines.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", cases(RUNS, FEW))
 def test_it_is_the_pipeline_s_own_picture_and_every_step_is_read(name):
     pipe, arguments = build(name)
     model = sdlab.load(pipe)

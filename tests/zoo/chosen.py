@@ -56,9 +56,37 @@ OFTEN = {
     "ZImagePipeline",
 }
 
+# One of each kind, for what takes seconds a class.
+FEW = {
+    "AuraFlowPipeline",
+    "CogView4Pipeline",
+    "Flux2Pipeline",
+    "FluxFillPipeline",
+    "FluxPipeline",
+    "HunyuanDiTPipeline",
+    "IFPipeline",
+    "KandinskyV22CombinedPipeline",
+    "KolorsPipeline",
+    "LTXPipeline",
+    "LatentConsistencyModelPipeline",
+    "Lumina2Pipeline",
+    "PixArtSigmaPipeline",
+    "QwenImagePipeline",
+    "SanaPipeline",
+    "StableCascadeCombinedPipeline",
+    "StableDiffusion3Pipeline",
+    "StableDiffusionControlNetPipeline",
+    "StableDiffusionInpaintPipeline",
+    "StableDiffusionPipeline",
+    "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLPipeline",
+    "WanPipeline",
+    "ZImagePipeline",
+}
 
-def cases(names):
-    """Return test parameters of classes, those not in ``OFTEN`` marked."""
+
+def cases(names, chosen=OFTEN):
+    """Return test parameters of classes, those not in `chosen` marked."""
     return [
-        name if name in OFTEN else pytest.param(name, marks=pytest.mark.every) for name in names
+        name if name in chosen else pytest.param(name, marks=pytest.mark.every) for name in names
     ]
