@@ -41,6 +41,7 @@ def test_a_model_is_loaded_while_another_is_looked_at(tmp_path):
     assert "torchvision" not in done.stderr  # nothing here needs it; transformers would warn
 
 
+@pytest.mark.every
 def test_the_shipped_model_needs_no_other_familys_pipelines():
     code = (
         "import sys, sdlab\n"

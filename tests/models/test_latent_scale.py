@@ -64,7 +64,15 @@ def test_final_latents_are_decoded_as_the_pipeline_does(name):
         assert image.size == (width * model.vae_factor, height * model.vae_factor)
 
 
-@pytest.mark.parametrize("name", ["Flux2Pipeline", "WanPipeline", "SanaPipeline", "FluxPipeline"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Flux2Pipeline",
+        "SanaPipeline",
+        pytest.param("WanPipeline", marks=pytest.mark.every),
+        pytest.param("FluxPipeline", marks=pytest.mark.every),
+    ],
+)
 def test_the_latents_page_works_with_it(name):
     """Round trip, file, maps and a preview that is fitted to the model's own decoder."""
     model = Model(built(name)[0], name)

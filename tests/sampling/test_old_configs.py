@@ -73,7 +73,12 @@ def latents_of(pipeline, **extra):
     ).images
 
 
-@pytest.mark.parametrize(("name", "key"), CASES)
+# KDPM2 takes a second to make, which is done several times.
+OFTEN = [case for case in CASES if "KDPM2" not in case[0] or case[1] in COMPLETED]
+SELDOM = [pytest.param(*case, marks=pytest.mark.every) for case in CASES if case not in OFTEN]
+
+
+@pytest.mark.parametrize(("name", "key"), [*OFTEN, *SELDOM])
 def test_the_scheduler_is_the_pipelines(small, name, key):
     """The same class with the same config makes the same picture, as test_parity shows."""
     pipeline = pipeline_with(small, lacking(name, key))

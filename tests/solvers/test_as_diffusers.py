@@ -29,8 +29,17 @@ def generate(pipeline, seed=3, **arguments):
     ).images
 
 
-@pytest.mark.parametrize("name", sorted(set(solvers()) - {"edm_stochastic"}))
-@pytest.mark.parametrize("curve", [None, "karras"])
+OURS = sorted(set(solvers()) - {"edm_stochastic"})
+
+
+@pytest.mark.parametrize(
+    ("name", "curve"),
+    [
+        *((name, None) for name in OURS),
+        ("heun", "karras"),
+        *(pytest.param(name, "karras", marks=pytest.mark.every) for name in OURS if name != "heun"),
+    ],
+)
 def test_pipeline_gives_what_the_laboratory_gives(small, name, curve):
     scheduler = sdlab.as_diffusers_scheduler(
         name, curve=curve, config=small.pipeline.scheduler.config
