@@ -1,8 +1,8 @@
 """A hub on this machine: serves one folder as a repository, over the hub's own HTTP interface.
 
-`acme/parrot` is there; `acme/secret` asks for the token "right"; `acme/bare` and `acme/later` have
-no pipeline and one of a later diffusers; `acme/gated` and `acme/absent` answer as the hub does for
-such.
+`acme/parrot` is there, and so is `acme/sizes`, for its configs alone; `acme/secret` asks for the
+token "right"; `acme/bare` and `acme/later` have no pipeline and one of a later diffusers;
+`acme/gated` and `acme/absent` answer as the hub does for such.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
             return 401, "RepoNotFound"
         if name == "acme/gated":
             return 403, "GatedRepo"
-        if name not in ("acme/parrot", "acme/secret", "acme/bare", "acme/later"):
+        if name not in ("acme/parrot", "acme/secret", "acme/bare", "acme/later", "acme/sizes"):
             return 404, "RepoNotFound"
         if rest[:1] in (["resolve"], ["revision"], ["tree"]) and rest[1] not in REVISIONS:
             return 404, "RevisionNotFound"

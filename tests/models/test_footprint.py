@@ -1,9 +1,6 @@
 """Sizes from configs are those of the loaded weights, and of models whose size is well known."""
 
 import json
-import os
-import subprocess
-import sys
 
 import diffusers
 import pytest
@@ -15,9 +12,7 @@ import sdlab
 from sdlab.errors import ModelError
 from sdlab.models.footprint import footprint, weightless
 from sdlab.models.quiet import quiet
-from sdlab.shipped import FOLDER
 from tests.models import real_configs as configs
-from tests.models.hub_server import serve
 from tests.zoo import pipelines as zoo
 
 KNOWN = {
@@ -129,21 +124,3 @@ def test_a_name_that_is_neither_folder_nor_on_the_hub_is_refused(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(sdlab.ModelError, match="is no pipeline folder, and its configs cannot"):
         footprint("nobody/nothing")
-
-
-@pytest.mark.slow
-def test_of_a_hub_id_only_the_configs_are_fetched(tmp_path):
-    """Its address is read when the hub's client is imported, so this runs apart."""
-    server = serve(FOLDER)
-    try:
-        host, port = server.server_address
-        env = {**os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": f"http://{host}:{port}"}
-        env.pop("HF_HUB_OFFLINE", None)
-        command = [sys.executable, "-m", "sdlab.cli", "plan", "acme/parrot", "--csv"]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
-    finally:
-        server.shutdown()
-    assert done.returncode == 0, done.stderr
-    assert "unet,UNet2DConditionModel,11461284" in done.stdout
-    asked = [path for path in server.asked if "/resolve/" in path]
-    assert asked and all(path.split("?")[0].endswith(".json") for path in asked)

@@ -15,13 +15,26 @@ from .hub_server import COMMIT, serve
 pytestmark = pytest.mark.slow
 
 # The hub's address and offline mode are read when its client is imported, so it runs apart. Each
-# case is (source, options); the answer is the model's hash or the error.
+# case is (source, options); the answer is the model's hash or the error. The option "offline" is
+# what the variable HF_HUB_OFFLINE sets; after "gone" nobody answers; "plan" asks for sizes.
 ASK = """
-import json, sys
+import contextlib, io, json, sys
 import sdlab
-out = []
+from huggingface_hub import constants
+NOBODY, out = "http://127.0.0.1:9", []
 for source, options in json.loads(sys.argv[1]):
+    constants.HF_HUB_OFFLINE = options.pop("offline", False)
+    if options.pop("gone", False):
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE
+        constants.HUGGINGFACE_CO_URL_TEMPLATE = template.replace(constants.ENDPOINT, NOBODY)
     try:
+        if options.pop("plan", False):
+            from sdlab.cli import app
+            with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())) as said:
+                app(["plan", source, "--csv"], standalone_mode=False)
+                said.flush()
+            out.append(["ok", said.buffer.getvalue().decode(), source])
+            continue
         model = sdlab.load(source, device="cpu", **options)
         out.append(["ok", model.hash, model.name])
     except Exception as error:
@@ -55,11 +68,21 @@ def hub(tmp_path_factory):
     server.shutdown()
 
 
+def by_hand(home):
+    """Make a cache of a model by copying it where the hub's client would."""
+    place = home / "hub" / "models--acme--byhand"
+    shutil.copytree(EMBEDDED, place / "snapshots" / COMMIT)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(COMMIT)
+
+
 @pytest.fixture(scope="module")
 def answers(hub, tmp_path_factory):
     """Every case that needs the server, asked in one process."""
     home = tmp_path_factory.mktemp("home")
+    by_hand(home)
     cases = {
+        "sizes": ("acme/sizes", {"plan": True}),
         "plain": ("acme/parrot", {}),
         "revision": ("acme/parrot", {"revision": "v1"}),
         "variant": ("acme/parrot", {"variant": "fp16"}),
@@ -72,6 +95,11 @@ def answers(hub, tmp_path_factory):
         "later": ("acme/later", {}),
         "no revision": ("acme/parrot", {"revision": "v2"}),
         "no variant": ("acme/parrot", {"variant": "fp8"}),
+        "fetched": ("acme/parrot", {"offline": True}),
+        "by hand": ("acme/byhand", {"offline": True}),
+        "never fetched": ("acme/absent", {"offline": True}),
+        "never fetched revision": ("acme/parrot", {"revision": "v9", "offline": True}),
+        "unreachable": ("acme/unreachable", {"gone": True}),
     }
     endpoint = f"http://127.0.0.1:{hub.server_port}"
     return dict(zip(cases, ask(list(cases.values()), home, endpoint), strict=True)) | {"home": home}
@@ -110,20 +138,33 @@ def test_hub_trouble_names_the_id_and_the_fix(answers, case, words):
     assert "misfit" not in message
 
 
-def test_offline_takes_the_cache(answers, embedded):
-    """What was fetched once loads again with no network, and so does a cache made by hand."""
-    place = answers["home"] / "hub" / "models--acme--byhand"
-    shutil.copytree(EMBEDDED, place / "snapshots" / COMMIT)
-    (place / "refs").mkdir()
-    (place / "refs" / "main").write_text(COMMIT)
-    cases = ["acme/parrot", "acme/byhand", "acme/absent"]
-    cases = [*((name, {}) for name in cases), ("acme/parrot", {"revision": "v9"})]
-    there, by_hand, absent, revision = ask(cases, answers["home"], HF_HUB_OFFLINE="1")
+def test_of_a_hub_id_only_the_configs_are_fetched_for_its_sizes(answers, hub):
+    status, said, _ = answers["sizes"]
+    assert status == "ok" and "unet,UNet2DConditionModel,11461284" in said
+    asked = [path for path in hub.asked if path.startswith("/acme/sizes/resolve/")]
+    assert asked and all(path.split("?")[0].endswith(".json") for path in asked)
+
+
+def offline_is_the_cache(there, by_hand, absent, revision, embedded):
     assert there == ["ok", embedded.hash, "acme/parrot"]
     assert by_hand == ["ok", embedded.hash, "acme/byhand"]
     for status, message, _ in (absent, revision):
         assert status == "ModelError"
         assert "not in the local cache and the hub cannot be reached" in message
+
+
+def test_offline_takes_the_cache(answers, embedded):
+    """What was fetched once loads again with no network, and so does a cache made by hand."""
+    names = ("fetched", "by hand", "never fetched", "never fetched revision")
+    offline_is_the_cache(*(answers[name] for name in names), embedded)
+
+
+@pytest.mark.every
+def test_offline_is_set_by_the_hubs_own_variable(answers, embedded):
+    cases = ["acme/parrot", "acme/byhand", "acme/absent"]
+    cases = [*((name, {}) for name in cases), ("acme/parrot", {"revision": "v9"})]
+    found = ask(cases, answers["home"], HF_HUB_OFFLINE="1")
+    offline_is_the_cache(*found, embedded)
 
 
 def test_an_unknown_class_is_told_before_its_weights_are_fetched(answers, hub):
@@ -133,7 +174,14 @@ def test_an_unknown_class_is_told_before_its_weights_are_fetched(answers, hub):
     assert not any(path.startswith("/acme/later") and "safetensors" in path for path in hub.asked)
 
 
-def test_unreachable_hub(tmp_path):
+def test_unreachable_hub(answers):
+    status, message, _ = answers["unreachable"]
+    assert status == "ModelError"
+    assert "'acme/unreachable' is not in the local cache and the hub cannot be reached" in message
+
+
+@pytest.mark.every
+def test_a_hub_that_was_never_reached(tmp_path):
     (answer,) = ask([("acme/parrot", {})], tmp_path, "http://127.0.0.1:9")
     assert answer[0] == "ModelError"
     assert "'acme/parrot' is not in the local cache and the hub cannot be reached" in answer[1]
