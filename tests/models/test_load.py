@@ -120,10 +120,10 @@ def test_an_xl_pipeline_in_memory_loads_and_is_traced():
     )
 
 
-def test_pipeline_in_memory_can_change_its_dtype(embedded):
-    rounded = load(deepcopy(embedded.pipeline), dtype="bf16").pipeline
+def test_pipeline_in_memory_can_change_its_dtype(small):
+    rounded = load(deepcopy(small.pipeline), dtype="bf16").pipeline
     for part in ("unet", "vae", "text_encoder"):
-        before = getattr(embedded.pipeline, part).parameters()
+        before = getattr(small.pipeline, part).parameters()
         for weight, exact in zip(getattr(rounded, part).parameters(), before, strict=True):
             assert weight.dtype == torch.bfloat16 and torch.equal(weight, exact.bfloat16())
 

@@ -77,7 +77,15 @@ def test_a_long_word_is_cut_and_a_missing_picture_says_why():
     assert (np.asarray(sheet.convert("L")) < 120).any()
 
 
-def test_a_large_sheet_is_made_smaller():
+def test_a_large_sheet_is_made_smaller(monkeypatch):
+    grid = Grid(BASE, {"seed": "1-12"})
+    monkeypatch.setattr("sdlab.runs.contact_sheet.MOST_PIXELS", 8 * 10**6)
+    sheet = contact_sheet(grid, colours(grid, (2048, 1024)))
+    assert 6.3e6 < sheet.width * sheet.height < 11.2e6
+
+
+@pytest.mark.every
+def test_the_largest_sheet_is_made_smaller():
     grid = Grid(BASE, {"seed": "1-64"})
     sheet = contact_sheet(grid, colours(grid, (2048, 1024)))
     assert 50e6 < sheet.width * sheet.height < 90e6
