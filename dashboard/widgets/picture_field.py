@@ -8,12 +8,14 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dashboard.shell.address import given, keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.widgets.pictures import enlarged, png
 from dashboard.widgets.source_picture import latest_runs, run_gallery
+from dashboard.widgets.uploads import take_upload
 from dashboard.worker.stored_runs import stored_run
 
 if TYPE_CHECKING:
@@ -34,9 +36,10 @@ def picture_field(
         mode: "RGB", or "L" for a mask.
         size: (width, height) that it is cropped and resized to; None keeps its own.
     """
+    take_upload(_uploader(key), partial(_take_upload, key, mode=mode))
     picture = _shown(key, label)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        _upload(key, label, about, mode)
+        _upload(key, label, about)
         _from_a_run(key, label, mode)
     if picture is None:
         return None
@@ -81,38 +84,43 @@ def _shown(key: str, label: str) -> "Picture | None":
     return picture
 
 
-def _upload(key: str, label: str, about: str, mode: str) -> None:
+def _uploader(key: str) -> str:
+    """Return the uploader's key; a new one empties it."""
+    return f"{key}.file_{st.session_state.get(f'{key}.turn', 0)}"
+
+
+def _upload(key: str, label: str, about: str) -> None:
     from sdlab.image_files import SUFFIXES
 
-    turn = st.session_state.get(f"{key}.turn", 0)  # a new key empties the uploader
-    st.file_uploader(
+    uploader = _uploader(key)
+    held = st.file_uploader(
         label,
         type=list(SUFFIXES),
-        key=f"{key}.file_{turn}",
+        key=uploader,
         help=f"{about} More than {KEPT_SIDE} px a side are reduced to that.",
-        on_change=partial(_take_upload, key, turn, mode),
+        on_change=partial(_take_back, key, uploader),
     )
-    if error := st.session_state.get(f"{key}.error"):
+    if held is not None and (error := st.session_state.get(f"{key}.error")):
         show_error(error)
 
 
-def _take_upload(key: str, turn: int, mode: str) -> None:
+def _take_upload(key: str, file: UploadedFile, mode: str) -> None:
     """Read an upload; if it cannot be read, the picture before stays in use."""
     from sdlab.experiment.picture import Picture
 
-    file = st.session_state.get(f"{key}.file_{turn}")
-    before = st.session_state.get(f"{key}.error")
-    st.session_state[f"{key}.error"] = ""
-    if file is None:
-        if not before:  # else it was no picture that was taken back
-            _set(key, "")
-        return
     try:
         image = Picture.of(file.getvalue(), mode).image
         image.thumbnail((KEPT_SIDE, KEPT_SIDE))
         _take(key, Picture.of(image, mode))
+        st.session_state[f"{key}.error"] = ""
     except ValueError as error:
         st.session_state[f"{key}.error"] = f"{file.name}: {error}"
+
+
+def _take_back(key: str, uploader: str) -> None:
+    """Remove the picture with its upload, unless what was uploaded was none."""
+    if st.session_state.get(uploader) is None and not st.session_state.get(f"{key}.error"):
+        _set(key, "")
 
 
 def _from_a_run(key: str, label: str, mode: str) -> None:

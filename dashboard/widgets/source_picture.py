@@ -13,12 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import page_path
 from dashboard.widgets.pictures import enlarged, png, thumbnail
+from dashboard.widgets.uploads import take_upload
 from dashboard.worker.stored_runs import stored_run
 from sdlab.errors import SdlabError
 
@@ -198,11 +200,12 @@ def _upload(page: str) -> ChosenPicture | None:
     from sdlab.image_files import MAX_BYTES, MAX_PIXELS, SUFFIXES
 
     key = f"{page}.file"
+    take_upload(key, partial(_take_upload, key))
     held = st.file_uploader(
         "Upload a picture",
         type=list(SUFFIXES),
         key=key,
-        on_change=_take_upload,
+        on_change=_take_back,
         args=(key,),
         help=f"PNG, JPEG, WebP, BMP, TIFF or GIF; up to {MAX_BYTES / 1e6:.0f} MB and "
         f"{MAX_PIXELS / 1e6:.0f} million pixels. Of an animation the first frame is used, and "
@@ -216,15 +219,16 @@ def _upload(page: str) -> ChosenPicture | None:
     return kept
 
 
-def _take_upload(key: str) -> None:
+def _take_back(key: str) -> None:
+    if st.session_state.get(key) is None:
+        st.session_state.pop(_UPLOAD, None)
+
+
+def _take_upload(key: str, file: UploadedFile) -> None:
     """Read an upload; if it cannot be read, the previous picture stays in use."""
     from sdlab.image_files import read_image
 
-    file = st.session_state.get(key)
     st.session_state[f"{key}.error"] = ""
-    if file is None:
-        st.session_state.pop(_UPLOAD, None)
-        return
     try:
         read = read_image(file.getvalue())
     except ValueError as error:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dashboard.components.points_editor import points_editor
 from dashboard.shell.address import bound
@@ -28,6 +29,7 @@ from dashboard.views.workbench.draft import (
 from dashboard.widgets.experiment_controls import SAVED
 from dashboard.widgets.solver_menu import known_names, meaning
 from dashboard.widgets.typed import parse_seed
+from dashboard.widgets.uploads import take_upload
 from sdlab.noise import custom
 from sdlab.noise.curves import describe, make, names
 from sdlab.noise.schedule import FlowTimes, NoiseSchedule
@@ -198,6 +200,8 @@ def _formula(steps: int, schedule: NoiseSchedule) -> Draft:
 
 
 def _table(schedule: NoiseSchedule) -> Draft:
+    file = f"{PAGE}.file"
+    take_upload(file, _take_table)
     text = bound().text_area(
         "Sigmas, the last one 0",
         table_text(make("linspace" if is_times(schedule) else "ays_sd15", schedule, 10, {})),
@@ -211,10 +215,7 @@ def _table(schedule: NoiseSchedule) -> Draft:
         key=f"{PAGE}.zero",
         help="For tables that end above 0, as k-diffusion's and published ones often do.",
     )
-    file = f"{PAGE}.file"
-    held = st.file_uploader(
-        "Or upload a file", type=["csv", "txt", "json"], key=file, on_change=_upload, args=(file,)
-    )
+    held = st.file_uploader("Or upload a file", type=["csv", "txt", "json"], key=file)
     if held is not None and (problem := st.session_state.get(f"{file}.error")):
         st.error(plain(problem), icon=":material/error:")
     draft = of_table(text or "", bool(zero), schedule)
@@ -240,15 +241,13 @@ def _put(name: str, value: str) -> None:
     st.session_state[f"{PAGE}.{name}"] = value
 
 
-def _upload(key: str) -> None:
+def _take_table(file: UploadedFile) -> None:
     """Put an uploaded table into the text field; what cannot be read leaves the field alone."""
-    file = st.session_state.get(key)
-    st.session_state[f"{key}.error"] = ""
-    if file is None:
-        return
+    error = f"{PAGE}.file.error"
     try:
         table = custom.parse_table(file.getvalue())
-    except ValueError as error:
-        st.session_state[f"{key}.error"] = f"{file.name}: {error}"
+    except ValueError as problem:
+        st.session_state[error] = f"{file.name}: {problem}"
         return
+    st.session_state[error] = ""
     _put("table", table_text(table.sigmas))

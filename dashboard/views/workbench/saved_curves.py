@@ -1,10 +1,12 @@
 """Saving, opening, exporting and importing a curve."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dashboard.shell.messages import plain
 from dashboard.shell.navigation import page_path
@@ -12,6 +14,7 @@ from dashboard.views.workbench.controls import PAGE
 from dashboard.views.workbench.draft import Draft, as_settings
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.solver_menu import meaning
+from dashboard.widgets.uploads import take_upload
 from sdlab.errors import SdlabError
 from sdlab.noise.curves import make
 from sdlab.noise.diffusers_config import SchedulerConfig, read_scheduler_config
@@ -33,6 +36,8 @@ _SAID = f"{PAGE}.said"
 
 def saved_controls(schedule: NoiseSchedule) -> None:
     """Draw the saved curves, to load or delete, and the import of a file."""
+    key = f"{PAGE}.import"
+    take_upload(key, partial(_import, schedule=schedule))
     _say("open")
     with st.popover("Open a curve", icon=":material/folder_open:", width="stretch"):
         names = curve_names()
@@ -47,16 +52,11 @@ def saved_controls(schedule: NoiseSchedule) -> None:
             st.caption("Nothing is saved yet; Save below stores a curve under a name.")
         for damaged in (saved for saved in list_curves() if saved.problem):
             st.warning(plain(damaged.problem), icon=":material/warning:")
-        key = f"{PAGE}.import"
-        st.file_uploader(
-            "A curve's JSON, or a diffusers scheduler_config.json",
-            type=["json"],
-            key=key,
-            on_change=_import,
-            args=(key, schedule),
+        held = st.file_uploader(
+            "A curve's JSON, or a diffusers scheduler_config.json", type=["json"], key=key
         )
     found: SchedulerConfig | None = st.session_state.get(f"{PAGE}.config")
-    if found is not None:
+    if held is not None and found is not None:
         _show_config(found)
 
 
@@ -144,11 +144,8 @@ def _show_config(found: SchedulerConfig) -> None:
         st.dataframe(table, hide_index=True, height=210, alt="Entries of the scheduler config")
 
 
-def _import(key: str, schedule: NoiseSchedule) -> None:
-    file = st.session_state.get(key)
+def _import(file: UploadedFile, schedule: NoiseSchedule) -> None:
     st.session_state.pop(f"{PAGE}.config", None)
-    if file is None:
-        return
     try:
         data = file.getvalue()
         if read_object(data, "file").get("kind") == KIND:
