@@ -1,7 +1,8 @@
 """What CONTRIBUTING says of adding a thing: one new file, nothing else, and it is found and used.
 
-A copy of the project gets one file of each kind, and a fresh interpreter looks for them there. No
-other file of the project names what is there already.
+A copy of the project gets one file of each kind, and fresh interpreters look for them there, one
+for the library, one for the command and one for the dashboard. No other file of the project names
+what is there already.
 """
 
 import ast
@@ -191,12 +192,14 @@ def copy(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_one_file_is_enough(copy, kind):
+@pytest.mark.parametrize(
+    "kinds", [("solver", "curve", "lint rule"), ("command",), ("chart", "page")], ids=" ".join
+)
+def test_one_file_is_enough(copy, kinds):
     env = {**os.environ, "PYTHONPATH": str(copy), "SDLAB_RUNS": str(copy / "runs")}
-    command = [sys.executable, "-c", KINDS[kind].use]
+    command = [sys.executable, "-c", "\n".join(KINDS[kind].use for kind in kinds)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=copy, env=env)
-    assert done.stdout == "found\n", done.stderr
+    assert done.stdout == "found\n" * len(kinds), done.stderr
 
 
 @pytest.mark.parametrize("kind", KINDS)
