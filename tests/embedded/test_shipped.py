@@ -44,6 +44,16 @@ def followed(pipeline):
 
 
 @pytest.fixture(scope="module")
+def reconstructed(pipeline):
+    return evaluate.reconstruction(pipeline, 12)
+
+
+@pytest.fixture(scope="module")
+def attended(pipeline):
+    return evaluate.attention(pipeline, 24)
+
+
+@pytest.fixture(scope="module")
 def held_out():
     samples = SceneSampler(404, evaluate.trained_objects(), split="test").batch(0, 256)
     return World().render([scene for scene, _ in samples])[0], samples
@@ -69,8 +79,8 @@ def test_everything_shipped_stays_under_45_mebibytes():
     assert evaluate.bytes_on_disk() <= 45 * 2**20
 
 
-def test_the_vae_gives_held_out_scenes_back(pipeline):
-    assert evaluate.reconstruction(pipeline, 12).value > 29
+def test_the_vae_gives_held_out_scenes_back(reconstructed):
+    assert reconstructed.value > 29
 
 
 def test_the_checker_reads_held_out_scenes(held_out):
@@ -114,11 +124,10 @@ ON_THE_CARD = {
 }
 
 
-def test_a_small_sample_agrees_with_the_card(pipeline, followed):
+def test_a_small_sample_agrees_with_the_card(followed, attended, reconstructed):
     """The 95 % intervals of card and sample meet, and the size is the one stated."""
     rows = CARD_ROW.findall((FOLDER / "README.md").read_text(encoding="utf-8"))
-    attention = evaluate.attention(pipeline, 24)
-    sample = {**followed, **attention, "vae": evaluate.reconstruction(pipeline, 12)}
+    sample = {**followed, **attended, "vae": reconstructed}
     for name, label in ON_THE_CARD.items():
         stated = next(row for row in rows if label in row[0])
         low, high = float(stated[2]), float(stated[3])
@@ -167,9 +176,8 @@ def test_more_held_out_captions_than_there_are_is_refused():
         evaluate.held_out_captions("single", 400)
 
 
-def test_attention_finds_its_objects(pipeline):
-    figures = evaluate.attention(pipeline, 12)
-    assert figures["pointing"].value >= 0.9
+def test_attention_finds_its_objects(attended):
+    assert attended["pointing"].value >= 0.9
 
 
 def test_unknown_words_are_named_in_any_script():
@@ -178,17 +186,16 @@ def test_unknown_words_are_named_in_any_script():
     assert unknown_words("a 猫, a cat!") == ["猫"]
 
 
-def test_a_run_warns_of_unknown_words():
-    model = sdlab.load(device="cpu")
+def test_a_run_warns_of_unknown_words(embedded):
     size = {"num_steps": 1, "width": 64, "height": 64}
-    odd = sdlab.run(model, sdlab.Experiment(prompt="a dragon on a café, a cat", **size))
+    odd = sdlab.run(embedded, sdlab.Experiment(prompt="a dragon on a café, a cat", **size))
     (warning,) = odd.manifest["warnings"]
     assert warning == "The embedded model does not know these words of the prompt: dragon, café."
     assert odd.id == odd.experiment.id
-    plain = sdlab.run(model, sdlab.Experiment(prompt="a cat on a beach", **size))
+    plain = sdlab.run(embedded, sdlab.Experiment(prompt="a cat on a beach", **size))
     assert plain.manifest["warnings"] == []
     many = " ".join(f"word{number}" for number in range(25))
-    long = sdlab.run(model, sdlab.Experiment(prompt=many, **size))
+    long = sdlab.run(embedded, sdlab.Experiment(prompt=many, **size))
     assert long.manifest["warnings"][0].endswith("word19 and 5 more.")
 
 
