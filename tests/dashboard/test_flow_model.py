@@ -128,6 +128,7 @@ def test_ddim_opens_on_it(open_page, section):
         assert "Keep the attention of shared words for" not in [s.label for s in at.slider]
 
 
+@pytest.mark.every  # the section opens in test_other_models.py; tests/ddim holds the way there
 def test_a_picture_goes_there_and_back_over_the_reversed_ode(open_page):
     asked = {"ddim.section": "There and back", "ddim.back.steps": "3", "ddim.back.method": "EDICT"}
     at = sound(open_page("ddim", **asked))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,18 @@ DATA = Path(__file__).parents[1] / "data" / "version_0_2"
 LINKS = json.loads((DATA / "links.json").read_text(encoding="utf-8"))
 # A default is not in the address: these became defaults later.
 NOW_DEFAULT = {"compare.align": "Evaluations", "schedules.by": "rule"}
+
+# These compute longest, and their pages' other links and tests are like them.
+LONGEST = {"compare15", "ddim1", "ddim3", "noised_images1", "noised_images2"}
+
+
+def of_links() -> Iterator:
+    """Each link, named by its page and its number among that page's."""
+    seen: Counter[str] = Counter()
+    for link in LINKS:
+        name = f"{link['page']}{seen[link['page']]}"
+        seen[link["page"]] += 1
+        yield pytest.param(link, id=name, marks=[pytest.mark.every] * (name in LONGEST))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +55,7 @@ def offered(monkeypatch) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("link", LINKS, ids=lambda link: link["page"])
+@pytest.mark.parametrize("link", of_links())
 def test_a_link_opens_as_it_did(open_page, offered, link):
     at = open_page(link["page"], **link["params"])
     if link["page"] in ("run", "experiment") and link["csv"]:

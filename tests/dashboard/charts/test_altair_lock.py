@@ -23,7 +23,15 @@ def written(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "page", ["workbench", "noised_images", "noise_schedules", "solver_bench", "tokens", "latents"]
+    "page",
+    [
+        "workbench",
+        "noise_schedules",
+        "tokens",
+        "latents",
+        pytest.param("noised_images", marks=pytest.mark.every),
+        pytest.param("solver_bench", marks=pytest.mark.every),
+    ],
 )
 def test_a_page_writes_its_charts_under_streamlits_lock_only(open_page, written, page):
     assert not open_page(page).exception

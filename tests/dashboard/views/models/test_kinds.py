@@ -35,7 +35,16 @@ def _embedded_after():
     lab().load(ModelRequest())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "sd3",
+        "inpaint",
+        pytest.param("xl", marks=pytest.mark.every),  # which the browser's test loads too
+        pytest.param("flux", marks=pytest.mark.every),
+        pytest.param("controlnet", marks=pytest.mark.every),
+    ],
+)
 def test_a_folder_of_each_kind_is_loaded_and_told(open_page, tmp_path, kind):
     make, family, noise, draws = KINDS[kind]
     pipe = make()
