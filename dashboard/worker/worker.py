@@ -263,7 +263,7 @@ class Worker:
         self.wake()
         self._tasks.study(key, make, model_hash, session)
 
-    def catalogue(self, timeout: float = 120.0) -> "pd.DataFrame | None":
+    def catalogue(self, timeout: float = 600.0) -> "pd.DataFrame | None":
         """Return the table of ``sdlab.schedulers``; waits for it, None if it does not come."""
         self.wake()
         with self._tasks.lock:

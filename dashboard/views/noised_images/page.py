@@ -13,6 +13,7 @@ from dashboard.charts import noised as charts
 from dashboard.components.scrubber import Film, show_film
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening
+from dashboard.shell.model_choice import say_no_model
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.noised_images import seen
 from dashboard.views.noised_images.controls import Settings, fit_choice, noised_controls
@@ -69,7 +70,9 @@ def noised_images(page: str) -> None:
     with opening(), explained():
         catalogue = lab().catalogue()
         model = lab().ask(_facts)
-    assert catalogue is not None  # it comes with the model
+    if catalogue is None:
+        say_no_model()
+        return
     view = lab().status().model
     left, right = st.columns([3, 8], gap="medium")
     with left:

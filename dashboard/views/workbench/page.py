@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.charts import workbench as charts
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, plain
+from dashboard.shell.model_choice import say_no_model
 from dashboard.views.workbench.controls import (
     PAGE,
     Baseline,
@@ -48,7 +49,9 @@ def workbench() -> None:
     with opening(), explained():
         catalogue = lab().catalogue()
         config, name = lab().ask(lambda model: (dict(model.scheduler_config), model.name))
-    assert catalogue is not None  # it comes with the model
+    if catalogue is None:
+        say_no_model()
+        return
     schedule = schedule_of(config)
     left, right = st.columns([3, 7], gap="large")
     with left, st.container(key=f"{PAGE}_form"), explained():

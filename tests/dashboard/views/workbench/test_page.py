@@ -303,3 +303,11 @@ def test_the_longest_step_of_a_sound_curve_is_named():
     assert _longest(sound) == "Yours goes furthest in step 1, to 0.25 of what it was."
     short = drafts.Draft("sigmas", {}, 1, np.array([10.0, 0.0]))
     assert _longest(short) == "The noise level at which each step begins."
+
+
+@pytest.mark.parametrize("page", ["workbench", "noised_images"])
+def test_without_a_list_of_samplers_the_page_says_so(open_page, monkeypatch, page):
+    open_page(page)
+    monkeypatch.setattr(lab(), "catalogue", lambda: None)
+    at = open_page(page)
+    assert errors(at) == ["No model could be loaded."] and not at.exception
