@@ -252,6 +252,10 @@ def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> str:
         f"**{evaluations:,} evaluations** of the network"
         + (f", {min(stored, evaluations):,} of them made already" if stored else ""),
     ]
+    curve = needed.comparison.curve
+    parts.append(
+        f"over the curve **{plain(curve)}**" if curve else "over the model's own noise levels"
+    )
     seconds = seconds_of(needed, model, left, len(found) - len(made))
     if seconds:
         parts.append(f"about **{readable_seconds(seconds)}**, as busy as it is")

@@ -36,6 +36,7 @@ def test_says_before_what_it_takes_and_what_is_unfair(page):
     said = [read(caption) for caption in page.caption]
     assert any("**6 runs**, 2 of them for references" in text for text in said)
     assert any("of memory" in text for text in said)
+    assert any("over the curve **karras**" in text for text in said)
     page.multiselect(key="compare.samplers").set_value(["euler", "euler_ancestral"]).run()
     assert any("cannot be compared fairly: 1 sampler" in e.label for e in page.expander)
 
