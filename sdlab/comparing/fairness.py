@@ -225,7 +225,7 @@ def _reference(
 def _levels(going: Course, reference: Course, drawn: Experiment) -> list[str]:
     """Return how its start and its end differ from the reference's."""
     against = []
-    if elsewhere := _elsewhere(*(c.sigmas[0] for c in (going, reference)), flow=_is_flow(going)):
+    if elsewhere := _elsewhere(going.sigmas[0], reference.sigmas[0], flow=_is_flow(going)):
         against.append(elsewhere)
     elif drawn.image is None and not math.isclose(
         scale := _start_scale(going), 1.0, rel_tol=SAME_SCALE
