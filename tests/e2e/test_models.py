@@ -39,7 +39,13 @@ def models_page(new_page):
             "variance preserving",
             "from words, after a picture and inside a mask",
         ),
-        (flow.sd3, "Stable Diffusion 3", "flow matching", "from words and after a picture"),
+        pytest.param(  # which the page's own tests load too
+            flow.sd3,
+            "Stable Diffusion 3",
+            "flow matching",
+            "from words and after a picture",
+            marks=pytest.mark.every,
+        ),
     ],
 )
 def test_a_folder_of_another_family_is_loaded(models_page, tmp_path, make, family, noise, draws):

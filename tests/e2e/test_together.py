@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import SECONDS, run_button, run_id, wait_done
@@ -27,6 +28,7 @@ def test_two_browsers_run_at_once(open_form, runs):
     expect(first.get_by_text(re.compile("^Cancelled"))).to_be_visible()
 
 
+@pytest.mark.every  # as the worker's tests, by itself, and the run page's
 def test_the_same_experiment_is_computed_once_and_cancel_leaves_it_to_the_other(open_form):
     first, second = open_form(steps=900, seed=23), open_form(steps=900, seed=23)
     run_button(first).click()
@@ -46,7 +48,7 @@ def test_the_same_experiment_is_computed_once_and_cancel_leaves_it_to_the_other(
 
 
 def test_a_closed_browser_does_not_lose_the_run(open_form, new_page):
-    page = open_form(steps=40, seed=24)
+    page = open_form(steps=20, seed=24)
     run_button(page).click()
     run = run_id(page)
     page.context.close()
