@@ -17,6 +17,6 @@ MENU = {
 st.title("Models", anchor=False)
 st.markdown("One model is in memory at a time; runs wait for each other when they need another.")
 model_panel()
+load_form()
 model_list()
 model_folders()
-load_form()

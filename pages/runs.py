@@ -13,5 +13,5 @@ MENU = {
 }
 
 st.title("Runs", anchor=False)
-st.markdown("Everything that was run here, the latest first. Select a row to open it.")
+st.markdown("Everything that was run here, the latest first. Tick the box of a row to open it.")
 show_runs()

@@ -67,6 +67,7 @@ export default function (component) {
     canvas.hidden = !film;
     find("empty").textContent = film || layer.source ? "" : data.empty;
     find("caption").textContent = layer.caption;
+    find("frames").textContent = data.marks ? (shown() ?? layer).frames : "";
     where.textContent = label;
     range.setAttribute("aria-valuetext", data.labels[index] ?? "");
     range.style.setProperty("--done", `${(100 * index) / Math.max(1, range.max)}%`);

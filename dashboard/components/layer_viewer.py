@@ -45,6 +45,7 @@ class Layer:
         row: Its row in each band of the sheet; None for what is not on it.
         heat: How its heat maps lie on their sheet; with neither it is one still picture.
         alt: What the still picture is, for who cannot see it.
+        frames: What the strip of its small frames shows, in a sentence.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Layer:
     row: int | None = None
     heat: Heat | None = None
     alt: str = ""
+    frames: str = ""
 
 
 class Place(NamedTuple):

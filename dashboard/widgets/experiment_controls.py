@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.messages import say_ignored_negative
 from dashboard.shell.model_choice import model_choice
+from dashboard.widgets.known_words import say_unknown
 from dashboard.widgets.pipeline_controls import pipeline_controls
 from dashboard.widgets.solver_menu import GROUPS, in_words, meaning, offered
 from dashboard.widgets.typed import parse_options, parse_seed
@@ -19,6 +20,7 @@ from sdlab.models.guidance import Guidance
 from sdlab.noise.curves import OWN, fixed_steps
 from sdlab.runs.curves import curve_names, load_curve
 from sdlab.sampler_names import Everyday
+from sdlab.shipped import EMBEDDED
 
 PROMPT = "a parrot on a beach"
 OWN_CURVE = "as trained"
@@ -67,6 +69,8 @@ def experiment_controls(choices: Choices) -> Experiment:
     model = model_choice(choices.models)
     own = choices.model if choices.model and choices.model.name == model else None
     prompt = bound().text_area("Prompt", PROMPT, key="experiment.prompt", height=84)
+    if model == EMBEDDED:
+        say_unknown(prompt or "")
     negative = bound().text_input(
         "Negative prompt",
         key="experiment.negative",

@@ -24,6 +24,8 @@ PROMPTS = {
     "negative_prompt_3": "Third negative prompt",
 }
 ENCODERS = "For the model's {} text encoder; empty: the same as the first."
+KINDS = {"image": "img2img", "mask_image": "inpainting", "control_image": "ControlNet"}
+"""What others call drawing from a picture, by the field that it takes."""
 STRENGTH = 0.6
 _OWN = "the pipeline's own"
 
@@ -96,12 +98,14 @@ def address_of(spec: PipelineFields) -> dict[str, str]:
 
 
 def _label(takes: frozenset[str]) -> str:
+    kinds = [name for field, name in KINDS.items() if field in takes]
     parts = {
-        "pictures": takes & set(PICTURES),
+        f"pictures ({', '.join(kinds)})" if kinds else "pictures": takes & set(PICTURES),
         "further words": takes & set(PROMPTS),
         "pipeline options": takes - set(PICTURES) - set(PROMPTS) - {"strength"},
     }
-    return ", ".join(name for name, found in parts.items() if found).capitalize()
+    label = ", ".join(name for name, found in parts.items() if found)
+    return label[:1].upper() + label[1:]
 
 
 def _say_left_out(names: set[str], model: ModelView | None) -> None:
@@ -137,7 +141,7 @@ def _size(
 def _pictures(form: Form) -> dict[str, Any]:
     if not form.has("image"):
         return {}
-    about = "The picture to start from, or to change."
+    about = "The picture to start from, or to change: img2img."
     image = picture_field(form.key("image"), "Source picture", about, size=form.size)
     if image is None:
         return {}

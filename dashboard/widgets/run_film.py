@@ -24,14 +24,21 @@ MEANINGS = {
     "x0_pred": "x0_pred, the picture it predicts",
     "eps_pred": "eps_pred, the noise it sees",
 }
+PICTURE = "Picture"
+ATTENTION = "Attention"
+STRIPS = {
+    "x_t": "What the model is given",
+    "x0_pred": "What the model guesses the picture to be",
+    "eps_pred": "The noise that the model sees",
+    CHANNELS: "The latents",
+    ATTENTION: "Where the word acts",
+}
 WAYS = {
     "decoded": "Frames are decoded by the VAE.",
     "linear": "Frames are a linear map from latents to colours; decoding them all takes long.",
     "false colour": "False colours (latent channels 0 to 2): another model is loaded.",
 }
 LAYER_NAMES = {CHANNELS: "Latents"}
-PICTURE = "Picture"
-ATTENTION = "Attention"
 WHERE_A_WORD_ACTS = (
     "Where the word acts: its share of each place's attention, over the finished picture. The "
     "lightest is the word's largest share of any evaluation."
@@ -81,7 +88,7 @@ def with_frames(layers: Layers, sheet: Sheet, source: str, steps: "pd.DataFrame"
         steps: The run's steps table, for the captions.
     """
     films = [
-        Layer(LAYER_NAMES.get(name, name), source, _meaning(name), row)
+        Layer(LAYER_NAMES.get(name, name), source, _meaning(name), row, frames=_strip(name))
         for row, name in enumerate(sheet.names)
     ]
     labels = frame_labels(steps, sheet.kept)
@@ -99,7 +106,7 @@ def _with_words(layers: Layers, words: WordMaps) -> Layers:
     own = {number: place for place, number in enumerate(words.evaluations)}
     places = [own.get(number) for number in layers.numbers]
     heat = Heat(words.words, places, len(words.evaluations), words.size, words.columns)
-    layer = Layer(ATTENTION, source, WHERE_A_WORD_ACTS, heat=heat)
+    layer = Layer(ATTENTION, source, WHERE_A_WORD_ACTS, heat=heat, frames=_strip(ATTENTION))
     return replace(
         layers, id=f"{layers.id} words", layers=[*layers.layers, layer],
         start=Place(word=(telling(words.words) or words.words)[0]),
@@ -127,7 +134,7 @@ def live_film(page: str, view: RunSnapshot) -> None:
             id=f"{view.id} live {view.total}",
             subject=f"{view.id} live",
             name=view.id,
-            layers=[Layer("Preview", source, caption, alt=words)],
+            layers=[Layer("Preview", source, caption, alt=words, frames=_strip("x0_pred"))],
             aspect=_size(view),
             small=page == HOME,
             labels=[f"evaluation {mark}" for mark in marks or ()],
@@ -183,6 +190,11 @@ def _meaning(name: str) -> str:
     if name == CHANNELS:
         return "Every channel of x_t, in grey: the middle is 0, black and white the largest values."
     return f"{MEANINGS[name]}."
+
+
+def _strip(name: str) -> str:
+    """Return what the small frames of a layer show."""
+    return f"{STRIPS[name]} at each evaluation, counted from 0."
 
 
 def frame_labels(steps: "pd.DataFrame", kept: Sequence[int]) -> list[str]:

@@ -14,7 +14,7 @@ def png(image) -> bytes:
 
 def test_an_uploaded_picture_stays_in_the_link_beside_other_fields(new_page):
     page = new_page("/experiment")
-    page.get_by_text("Pictures, pipeline options").click()
+    page.get_by_text("Pictures (img2img").click()
     steps = page.get_by_label("Steps", exact=True)
     steps.fill("7")
     steps.press("Tab")

@@ -6,14 +6,16 @@ from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, show_error
 from dashboard.shell.model_choice import say_no_model, say_swap
-from dashboard.shell.state import show_run
+from dashboard.shell.state import show_run, shown_run
 from dashboard.views.experiment.grid_form import grid_fields, named, pictures, say_cost
-from dashboard.views.experiment.grid_view import ask_grid, show_grid
+from dashboard.views.experiment.grid_view import ask_grid, live_pictures, show_grid, shown_grid
 from dashboard.widgets.experiment_controls import Choices, experiment_controls
 from dashboard.widgets.run_stage import ask_run
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
+
+_THERE = "beside this form, at the top of the page."
 
 
 def run_form(page: str) -> None:
@@ -53,6 +55,19 @@ def run_form(page: str) -> None:
         )
         if pressed and experiment is not None:
             _run(page, experiment, grid)
+        _say_where(page)
+
+
+def _say_where(page: str) -> None:
+    """Say where the pictures appear: the button is at the end of the form, they at its head."""
+    grid = shown_grid(page)
+    view = None if grid else lab().get_run(shown_run(page))
+    many = live_pictures(grid) if grid else int(view is not None and view.live)
+    if many:
+        verb = "is" if many == 1 else "are"
+        st.caption(f":material/hourglass_top: {pictures(many)} {verb} being made {_THERE}")
+    else:
+        st.caption(f"What is made appears {_THERE}")
 
 
 def _run(page: str, experiment: Experiment, grid: Grid | None) -> None:
@@ -61,5 +76,7 @@ def _run(page: str, experiment: Experiment, grid: Grid | None) -> None:
         show_run(page, "")
         with explained():
             ask_grid(grid)
-        return
-    show_run(page, ask_run(experiment))
+    else:
+        show_run(page, ask_run(experiment))
+    made = pictures(len(grid.experiments)) if grid else "The picture"
+    st.toast(f"{made}: see {_THERE}", icon=":material/arrow_upward:")

@@ -58,7 +58,8 @@ def grid_fields(page: str, catalogue: pd.DataFrame) -> list[tuple[str, Any]]:
         page: For the widget keys.
         catalogue: The table of ``sdlab.schedulers``.
     """
-    with st.expander("Seeds and grid", key=f"{page}.grid_fields", icon=":material/grid_view:"):
+    label = "Seeds and grid (sweep, X/Y plot)"
+    with st.expander(label, key=f"{page}.grid_fields", icon=":material/grid_view:"):
         seeds = bound().text_input(
             "Seeds",
             key=f"{page}.seeds",

@@ -21,6 +21,7 @@ from dashboard.widgets.run_tile import run_tile
 from dashboard.widgets.task_panel import cancel_button, readable_seconds
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import stored_run
+from sdlab.errors import SdlabError
 from sdlab.experiment.grid import Grid
 from sdlab.runs.contact_sheet import in_common
 from sdlab.runs.grids import open_grid, save_grid
@@ -28,8 +29,9 @@ from sdlab.runs.manifest import was_shared
 
 OTHERS = "Others wait for these pictures, so they go on without you."
 SHARED = (
-    "Pictures that shared network calls are those of the run alone up to rounding, not bit for "
-    "bit. `sdlab grid --alone` on the command line makes each bit for bit."
+    "{} of these {} pictures were computed together, in one call of the network, which is quicker. "
+    "Each is the picture that its run makes alone, but for rounding: no eye sees it, yet the files "
+    "are not the same bit for bit. `sdlab grid --alone` on the command line makes each alone."
 )
 
 
@@ -57,6 +59,15 @@ def ask_grid(grid: Grid) -> None:
     save_grid(grid, lab().runs)
     for experiment in grid.experiments:
         lab().submit(experiment, frames=False)
+
+
+def live_pictures(name: str) -> int:
+    """Return how many pictures of a stored grid are still being made; 0 if it cannot be read."""
+    try:
+        grid = open_grid(lab().runs, name)
+    except (ValueError, SdlabError):  # which the panel says
+        return 0
+    return sum(state.live for state in _states(grid).values()) if grid else 0
 
 
 def grid_panel(page: str, name: str) -> None:
@@ -132,9 +143,7 @@ def _ended(page: str, grid: Grid) -> None:
     _tiles(page, grid, found)
     shared = sum(was_shared(manifest) for manifest in facts.values())
     if shared:
-        st.caption(
-            f"{shared} of {len(found)} shared network calls: as alone up to rounding.", help=SHARED
-        )
+        st.caption("Made together.", help=SHARED.format(shared, len(found)))
 
 
 def _table_button(

@@ -7,6 +7,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
 from dashboard.shell.navigation import entries, link_to
 from dashboard.views.home.six_pictures import six_pictures
+from dashboard.widgets.known_words import say_known
 from dashboard.widgets.run_stage import ask_run, show_stage
 from dashboard.widgets.run_ways import change_button
 from dashboard.worker.stored_runs import StoredRun
@@ -86,7 +87,7 @@ def picture_of_now() -> StoredRun | None:
         run = st.session_state["home.asked"] = ask_run(asked)
     if not run:
         st.info(
-            f"Press **Another**: {plain(own)}, the model in memory, makes a picture here.",
+            f"Press **Draw**: {plain(own)}, the model in memory, makes a picture here.",
             icon=":material/deployed_code:",
         )
         return None
@@ -103,20 +104,20 @@ def picture_of_now() -> StoredRun | None:
 
 def _asked(model: str) -> Experiment | None:
     """Draw the field for words and the buttons; return what was asked for by them just now."""
-    with (
-        st.form("home.form", border=False),
-        st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
-    ):
+    with st.form("home.form", border=False):
         words = st.text_input(
-            "Your words", key="home.words", placeholder="a red car under a tree", width="stretch"
+            "Your words", key="home.words", placeholder="a red car below a tree", width="stretch"
         )
-        pressed = st.form_submit_button("Draw", key="home.draw", icon=":material/brush:")
-        another = st.form_submit_button(
-            "Another",
-            key="home.another",
-            icon=":material/refresh:",
-            help="Another of our pictures, made with the model in memory",
-        )
+        with st.container(horizontal=True, gap="small"):
+            pressed = st.form_submit_button("Draw", key="home.draw", icon=":material/brush:")
+            another = st.form_submit_button(
+                "Another",
+                key="home.another",
+                icon=":material/refresh:",
+                help="Another of our pictures, made with the model in memory",
+            )
+    if model == EMBEDDED:
+        say_known(words)
     if another or (pressed and not words.strip()):
         return _next(model)
     if not pressed:

@@ -22,8 +22,8 @@ from sdlab.experiment.experiment import Experiment
 if TYPE_CHECKING:
     import pandas as pd
 
-EARLY, LATE = 0.2, 0.5
-"""How far the run is in the two predictions, as shares of its evaluations."""
+LATE = 0.5
+"""How far the run is in the second prediction, as a share of its evaluations."""
 MOST_PIECES = 12
 
 
@@ -89,7 +89,7 @@ def _stations(run: StoredRun) -> Iterator[Station]:
     last = len(sheet.kept) - 1
     frames = (
         ("x_t", 0, "The start: noise", "run"),
-        ("x0_pred", round(EARLY * last), "First guess", "latents"),
+        ("x0_pred", 0, "First guess", "latents"),
         ("x0_pred", round(LATE * last), "Half way", "run"),
     )
     noise, early, late = (

@@ -1,15 +1,15 @@
-"""The list of runs: those in progress or ended early, and those stored."""
+"""The list of runs: those stored, and below them those in progress or ended early."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.navigation import page_path
+from dashboard.views.runs.unfinished import unfinished
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.pictures import thumbnail
-from dashboard.worker.snapshots import RunSnapshot
 from sdlab.experiment.axis import Axis
 from sdlab.runs.contact_sheet import in_common
 from sdlab.runs.grids import StoredGrid, list_grids
@@ -24,8 +24,13 @@ _EMPTY = "No run is stored yet. The Experiment page makes the first one."
 
 
 def show_runs() -> None:
-    """Draw the unfinished runs and the tables of stored runs and grids; a selected row opens."""
-    _unfinished()
+    """Draw the tables of stored runs and grids, whose rows open, then the unfinished runs."""
+    st.header("Stored", anchor=False)
+    _stored()
+    unfinished()
+
+
+def _stored() -> None:
     grids = list_grids(lab().runs)
     if not grids:
         _runs()
@@ -57,7 +62,7 @@ def _runs() -> None:
         row_height=64,
         height=min(720, 45 + 64 * len(frame)),
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="single-row",  # a cell would be chosen, and open, by Tab alone
         column_config=_columns(),
         alt="Stored runs, latest first",
     )
@@ -74,6 +79,7 @@ def runs_table(stored: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "picture": [thumbnail(*key) for key in zip(stored["path"], created, strict=True)],
+            "made": created,
             "prompt": stored["prompt"],
             "solver": stored["solver"],
             "steps": stored["num_steps"].astype("Int64"),
@@ -83,7 +89,6 @@ def runs_table(stored: pd.DataFrame) -> pd.DataFrame:
                 f"{w:g} x {h:g}" for w, h in zip(stored["width"], stored["height"], strict=True)
             ],
             "model": stored["model"],
-            "made": created,
             "id": stored["run"],
         }
     ).reset_index(drop=True)
@@ -103,7 +108,7 @@ def _grids(grids: list[StoredGrid]) -> None:
             "varied": st.column_config.TextColumn("What varies", width="medium"),
             "common": st.column_config.TextColumn("In common", width="large"),
             "pictures": st.column_config.NumberColumn("Pictures", width="small"),
-            "asked": st.column_config.DatetimeColumn("Asked for", format="YYYY-MM-DD HH:mm"),
+            "asked": _made("Asked for"),
             "id": st.column_config.TextColumn("Id"),
         },
         alt="Stored grids, latest first",
@@ -147,9 +152,15 @@ def _columns() -> "dict[str, ColumnConfig]":
         "seed": column.TextColumn("Seed"),
         "size": column.TextColumn("Size (px)"),
         "model": column.TextColumn("Model"),
-        "made": column.DatetimeColumn("Made", format="YYYY-MM-DD HH:mm"),
+        "made": _made("Made"),
         "id": column.TextColumn("Id"),
     }
+
+
+def _made(label: str) -> "ColumnConfig":
+    """Return a column of times that reads "Today at 2:03 PM", by the browser's clock."""
+    zone = st.context.timezone
+    return st.column_config.DatetimeColumn(label, format="calendar", timezone=zone)
 
 
 def _damaged(problems: list[str], one: str, many: str) -> None:
@@ -158,34 +169,3 @@ def _damaged(problems: list[str], one: str, many: str) -> None:
         with st.expander(f"{len(problems)} damaged {what}", icon=":material/warning:"):
             for problem in problems[:20]:
                 st.text(problem)
-
-
-@st.fragment(run_every=3)
-def _unfinished() -> None:
-    jobs = lab().jobs()
-    if jobs:
-        with st.container(key="runs_unfinished", gap="small"):
-            st.header("Not stored", anchor=False)
-            for job in jobs[:20]:
-                _row(job)
-
-
-def _row(job: RunSnapshot) -> None:
-    colors: dict[str, Literal["red", "gray", "orange", "green"]]
-    colors = {"failed": "red", "cancelled": "gray", "interrupted": "orange"}
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.badge(job.state, color=colors.get(job.state, "green"))
-        st.text(job.experiment.prompt[:120] or "(no prompt)", width="stretch")
-        st.page_link(
-            page_path("run"), label="Open", icon=":material/open_in_new:",
-            query_params={"id": job.id},
-        )  # fmt: skip
-        if not job.live and not job.unsaved:
-            st.button(
-                "Dismiss",
-                key=f"runs.dismiss_{job.id}",
-                icon=":material/close:",
-                type="tertiary",
-                on_click=lab().dismiss,
-                args=(job.id,),
-            )

@@ -1,10 +1,14 @@
 """Home makes a picture by itself, and not again once that was cancelled."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from dashboard.shell.lab import find, lab
 from dashboard.shell.navigation import entries
-from tests.dashboard.conftest import run_until
+from dashboard.views.home import six_pictures
+from sdlab.experiment.experiment import Experiment
+from tests.dashboard.conftest import read, run_until
 from tests.dashboard.forms import titles
 
 
@@ -29,6 +33,31 @@ def test_home_draws_the_words_that_are_typed(open_page):
     run = at.session_state["home.asked"]
     made = run_until(at, lambda a: find(run) and getattr(find(run), "manifest", None))
     assert find(run).manifest["experiment"]["prompt"] == "a red star" and not made.exception
+
+
+def test_home_says_before_the_run_what_the_model_knows_and_what_it_does_not(open_page, monkeypatch):
+    monkeypatch.setattr("dashboard.views.home.page.ask_run", lambda experiment: "")
+    at = open_page("home")
+    assert any("knows 20 objects (cat, elephant, panda, …)" in c.value for c in at.caption)
+    at.text_input(key="home.words").set_value("a dragon on a beach")
+    at.button(key="home.draw").click().run()
+    assert "does not know “dragon”" in read(at.info[0])
+    assert any("20 objects: cat, elephant" in c.value for c in at.caption) and not at.exception
+
+
+def test_the_first_guess_is_the_first_evaluations():
+    sheet = SimpleNamespace(kept=list(range(20)), names=["x_t", "x0_pred"], how="decoded")
+    drawn = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(six_pictures, "_frame", lambda *frame: drawn.append(frame[3:]))
+        patch.setattr(six_pictures, "read_tables", lambda run: {"tokens": None})
+        patch.setattr(six_pictures, "_pieces", lambda tokens: [])
+        patch.setattr(six_pictures, "_attention", lambda *run: None)
+        patch.setattr(lab(), "sheet", lambda run: sheet)
+        manifest = {"experiment": Experiment().to_dict(), "created": ""}
+        run = SimpleNamespace(id="x", folder="", manifest=manifest, picture=None)
+        titles = [station.title for station in six_pictures._stations(run)]
+    assert drawn == [("x_t", 0), ("x0_pred", 0), ("x0_pred", 10)] and "First guess" in titles
 
 
 def labels(at) -> list[str]:

@@ -111,7 +111,7 @@ def test_the_model_in_memory_is_what_every_form_runs_on(loaded, open_page, folde
     bench.number_input(key="workbench.steps").set_value(2).run()
     bench.button(key="workbench.go").click().run()
     home = open_page("home")
-    assert "Press **Another**" in read(home.info[0])  # a large model may take minutes: asked first
+    assert "Press **Draw**" in read(home.info[0])  # a large model may take minutes: asked first
     home.button(key="home.another").click().run()
     run_until(home, lambda a: any("px" in c.value for c in a.caption))
     for page, button in (("attention", "attention.go"), ("compare", "compare.go")):

@@ -5,6 +5,8 @@ import os
 import shutil
 
 from dashboard.shell.lab import lab
+from dashboard.views.runs.unfinished import alike, in_short
+from dashboard.worker.snapshots import RunSnapshot
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
 from sdlab.runs.grids import FOLDER, save_grid
@@ -19,7 +21,31 @@ def test_runs_lists_the_stored_and_the_unfinished(open_page, slow_run):
     assert titles(at) == ["Runs"] and not at.exception
     table = at.dataframe[0].value
     assert done in set(table["id"])
-    assert "Not stored" in [h.value for h in at.header]
+    assert [h.value for h in at.header] == ["Stored", "Not stored"]
+
+
+def test_equal_ended_runs_are_one_row_that_is_dismissed_at_once(open_page, monkeypatch):
+    asked = [Experiment(prompt="a parrot", seed=seed, num_steps=900) for seed in range(12)]
+    jobs = [RunSnapshot(run.id, "cancelled", experiment=run) for run in asked]
+    gone = []
+    monkeypatch.setattr(lab(), "jobs", lambda: [job for job in jobs if job.id not in gone])
+    monkeypatch.setattr(lab(), "dismiss", gone.append)
+    at = open_page("runs")
+    assert "12 runs cancelled · a parrot" in [text.value for text in at.text]
+    links = [link.proto.label for link in at.get("page_link") if "seed" in link.proto.label]
+    assert len(links) == 12
+    next(button for button in at.button if button.label == "Dismiss all").click().run()
+    assert gone == [run.id for run in asked] and not at.exception
+    assert "Not stored" not in [h.value for h in at.header]
+
+
+def test_many_rows_that_are_not_stored_are_folded():
+    jobs = [
+        RunSnapshot(str(n), state, experiment=Experiment(prompt=f"picture {n // 2}"))
+        for n, state in enumerate(["failed", "failed", "cancelled", "failed"])
+    ]
+    assert [len(group) for group in alike(jobs)] == [2, 1, 1]
+    assert in_short(jobs) == "3 failed, 1 cancelled"
 
 
 def test_grids_are_found_again(open_page, runs_folder):

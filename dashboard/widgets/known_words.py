@@ -1,0 +1,70 @@
+"""What the embedded model knows, and which words of a prompt it does not."""
+
+import streamlit as st
+
+from dashboard.shell.messages import plain
+from sdlab.embedded import known_words, unknown_words
+from sdlab.embedded.catalogue import DRAWN, GLYPHS, PLAIN, TINTS
+
+MOST_WORDS = 10
+_SHOWN = 3
+
+
+def say_known(prompt: str) -> None:
+    """Draw which words of a prompt the embedded model does not know, and what it does know."""
+    if unknown_words(prompt):
+        say_unknown(prompt)
+        return
+    objects, colours, places = _objects(), _colours(), _places()
+    st.caption(
+        f"The embedded model knows {len(objects)} objects ({_some(objects)}), {len(colours)} "
+        f"colours ({_some(colours)}) and {len(places)} places ({_some(places)}).",
+        help=_all(),
+    )
+
+
+def say_unknown(prompt: str) -> None:
+    """Draw which words of a prompt the embedded model does not know; nothing if it knows all."""
+    words = unknown_words(prompt)
+    if not words:
+        return
+    more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
+    named = ", ".join(f"“{word}”" for word in words[:MOST_WORDS]) + more
+    st.info(f"The embedded model does not know {plain(named)}.", icon=":material/dictionary:")
+    st.caption(_all())
+
+
+def _all() -> str:
+    tints = [colour for colour in _colours() if colour in TINTS]
+    return (
+        f"It knows {len(_objects())} objects: {', '.join(_objects())}. Things can be "
+        f"{_listed(tints)}, a plain background also {_listed(_but(_colours(), tints))}. "
+        f"Places: {', '.join(_places())}."
+    )
+
+
+def _objects() -> list[str]:
+    known = known_words()  # which has "orange" too, but as a colour
+    return [glyph.name for glyph in GLYPHS if {glyph.name, glyph.plural} <= known]
+
+
+def _colours() -> list[str]:
+    return [colour for colour in PLAIN if colour in known_words()]
+
+
+def _places() -> list[str]:
+    return [words for name, words in DRAWN.items() if name in known_words()]
+
+
+def _but(names: list[str], others: list[str]) -> list[str]:
+    return [name for name in names if name not in others]
+
+
+def _listed(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _some(names: list[str]) -> str:
+    more = ", …" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
