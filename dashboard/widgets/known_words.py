@@ -12,26 +12,24 @@ _SHOWN = 3
 
 def say_known(prompt: str) -> None:
     """Draw which words of a prompt the embedded model does not know, and what it does know."""
-    if unknown_words(prompt):
-        say_unknown(prompt)
-        return
+    words = unknown_words(prompt)
+    if words:
+        more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
+        named = ", ".join(f"“{word}”" for word in words[:MOST_WORDS]) + more
+        st.info(f"The embedded model does not know {plain(named)}.", icon=":material/dictionary:")
     objects, colours, places = _objects(), _colours(), _places()
     st.caption(
-        f"The embedded model knows {len(objects)} objects ({_some(objects)}), {len(colours)} "
-        f"colours ({_some(colours)}) and {len(places)} places ({_some(places)}).",
+        f"{'It' if words else 'The embedded model'} knows {len(objects)} objects "
+        f"({_some(objects)}), {len(colours)} colours ({_some(colours)}) and {len(places)} places "
+        f"({_some(places)}).",
         help=_all(),
     )
 
 
 def say_unknown(prompt: str) -> None:
-    """Draw which words of a prompt the embedded model does not know; nothing if it knows all."""
-    words = unknown_words(prompt)
-    if not words:
-        return
-    more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
-    named = ", ".join(f"“{word}”" for word in words[:MOST_WORDS]) + more
-    st.info(f"The embedded model does not know {plain(named)}.", icon=":material/dictionary:")
-    st.caption(_all())
+    """Draw the same, but nothing if the embedded model knows every word of a prompt."""
+    if unknown_words(prompt):
+        say_known(prompt)
 
 
 def _all() -> str:

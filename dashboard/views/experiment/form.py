@@ -15,7 +15,7 @@ from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
 
-_THERE = "beside this form, at the top of the page."
+_THERE = "beside the form, at the top of the page."
 
 
 def run_form(page: str) -> None:
@@ -79,4 +79,4 @@ def _run(page: str, experiment: Experiment, grid: Grid | None) -> None:
     else:
         show_run(page, ask_run(experiment))
     made = pictures(len(grid.experiments)) if grid else "The picture"
-    st.toast(f"{made}: see {_THERE}", icon=":material/arrow_upward:")
+    st.toast(f"{made}: look {_THERE}", icon=":material/arrow_upward:")

@@ -42,7 +42,8 @@ def test_home_says_before_the_run_what_the_model_knows_and_what_it_does_not(open
     at.text_input(key="home.words").set_value("a dragon on a beach")
     at.button(key="home.draw").click().run()
     assert "does not know “dragon”" in read(at.info[0])
-    assert any("20 objects: cat, elephant" in c.value for c in at.caption) and not at.exception
+    told = next(c for c in at.caption if c.value.startswith("It knows 20 objects (cat, "))
+    assert "mushroom, fish, flower." in told.help and not at.exception
 
 
 def test_the_first_guess_is_the_first_evaluations():
