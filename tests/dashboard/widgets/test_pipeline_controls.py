@@ -81,6 +81,13 @@ def test_a_field_is_shown_if_the_model_has_it(open_page, takes, inputs, shown):
     assert found & later == shown - without_picture and not at.exception
 
 
+def test_the_fold_says_what_others_call_its_pictures(open_page, takes):
+    takes(FLUX)
+    labels = [fold.label for fold in open_page("experiment").expander]
+    assert "Pictures (img2img, inpainting, ControlNet), further words, pipeline options" in labels
+    assert "Seeds and grid (sweep, X/Y plot)" in labels
+
+
 def test_an_upload_is_what_runs_and_the_link_names_it(open_page, takes, asked):
     takes(FLUX)
     at = open_page("experiment")

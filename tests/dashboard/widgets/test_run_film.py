@@ -2,7 +2,9 @@
 
 import pytest
 
-from dashboard.widgets.run_film import frame_labels
+from dashboard.components.layer_viewer import Layers
+from dashboard.widgets.run_film import frame_labels, with_frames
+from dashboard.worker.frames import Sheet
 
 
 def test_frame_labels_name_the_evaluation(steps):
@@ -10,3 +12,12 @@ def test_frame_labels_name_the_evaluation(steps):
     assert labels[0] == "evaluation 0 · step 0 · timestep 999 · sigma 14.6"
     with pytest.raises(ValueError, match="no evaluation 25"):
         frame_labels(steps, [25])
+
+
+def test_the_strip_says_what_its_small_pictures_show(steps):
+    sheet = Sheet(b"", (0, 24), (1, 1), 2, "decoded")
+    layers = with_frames(Layers("", "", "", [], (1, 1)), sheet, "", steps).layers
+    assert [layer.frames for layer in layers] == [
+        "What the model is given at each evaluation, counted from 0.",
+        "What the model guesses the picture to be at each evaluation, counted from 0.",
+    ]
