@@ -43,6 +43,7 @@ COURSES = {
     "mass": ("Share of attention of each word", "share of attention", "mass"),
     "entropy": ("Spread of each word's map", "entropy (nats)", "entropy"),
     "likeness": ("Likeness to the word's last map", "correlation (no unit)", "correlation"),
+    "share": ("Words at this place", "share of the place's attention", "share"),
 }
 
 
@@ -82,7 +83,7 @@ def kind_mass(frame: pd.DataFrame, x: str, whole: bool = True) -> alt.LayerChart
 
 
 def course(frame: pd.DataFrame, x: str, value: str) -> alt.LayerChart:
-    """Return one line a word: its ``mass``, ``entropy`` or ``likeness`` against the axis.
+    """Return one line a word: one of ``COURSES`` against the axis.
 
     Raises:
         ValueError: If the value is another.
@@ -93,7 +94,7 @@ def course(frame: pd.DataFrame, x: str, value: str) -> alt.LayerChart:
     rows = require(frame, where_columns("word", value), title).dropna()
     words = list(dict.fromkeys(rows["word"]))
     color = alt.Color("word:N", title="word", sort=words, legend=legend())
-    y = alt.Y(f"{value}:Q", title=axis, scale=alt.Scale(zero=value == "mass"))
+    y = alt.Y(f"{value}:Q", title=axis, scale=alt.Scale(zero=value in ("mass", "share")))
     return lines(rows, x, y, title, value_tooltip(value, name), color)
 
 
@@ -189,6 +190,7 @@ def words_at(frame: pd.DataFrame, whole: bool = True) -> alt.LayerChart:
     """
     rows = require(frame, ["word", "kind", "share"], "words at a place").copy()
     rows["name"] = rows["word"].where(rows["kind"] == "word", "[" + rows["word"] + "]")
+    rows.loc[rows["kind"] == "pad", "name"] = "padding"
     every = KINDS | MORE_KINDS
     color = alt.Color(
         "kind:N",

@@ -16,8 +16,9 @@ export function element(kind, name, parent) {
  * @param what What the frames are, such as "steps".
  * @param wait Milliseconds a frame.
  * @param draw Called when the slider was moved.
+ * @param settled Called when the slider has come to rest.
  */
-export function player(state, play, range, what, wait, draw) {
+export function player(state, play, range, what, wait, draw, settled = () => {}) {
   const stop = () => {
     clearInterval(state.timer);
     state.timer = null;
@@ -28,11 +29,14 @@ export function player(state, play, range, what, wait, draw) {
   const advance = () => {
     range.value = Number(range.value) + 1;
     draw();
-    if (atEnd()) stop();
+    if (!atEnd()) return;
+    stop();
+    settled();
   };
   play.onclick = () => {
     if (state.timer) {
       stop();
+      settled();
       return;
     }
     if (atEnd()) range.value = 0;
@@ -44,6 +48,7 @@ export function player(state, play, range, what, wait, draw) {
     stop();
     draw();
   };
+  range.onchange = settled;
   return stop;
 }
 

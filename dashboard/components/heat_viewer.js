@@ -76,7 +76,13 @@ export default function (component) {
     root.dataset.frame = String(index);
     root.dataset.subject = data.subject;
   };
-  const ask = () => setTriggerValue("place", { ...state.place, at: Date.now() });
+  const ask = () => {
+    const looked = mean.checked ? null : Number(range.value);
+    setTriggerValue("place", { ...state.place, frame: looked, at: Date.now() });
+  };
+  const askAgain = () => {
+    if (state.place) ask();
+  };
   const build = () => {
     state.maps = data.words.map((word) => {
       const figure = document.createElement("figure");
@@ -139,13 +145,16 @@ export default function (component) {
     });
     find("maps").replaceChildren(...state.maps.map((map) => map.figure));
   };
-  const stop = player(state, play, range, "evaluations", Math.max(33, 1650 / count), draw);
+  const wait = Math.max(33, 1650 / count);
+  const stop = player(state, play, range, "evaluations", wait, draw, askAgain);
+  mean.onchange = askAgain;
   [mean, own, cells, opacity, threshold].forEach((input) => {
     input.oninput = draw;
   });
   if (state.id !== data.id) {
+    const isNew = state.id === null;
     stop();
-    if (state.id === null) {
+    if (isNew) {
       opacity.value = 0.7;
       threshold.value = 0;
       mean.checked = true;
@@ -154,6 +163,11 @@ export default function (component) {
     if (state.subject !== data.subject) {
       state.place = null;
       range.value = Math.floor(0.4 * (count - 1));
+    }
+    if (isNew && data.place) {
+      state.place = { x: data.place.x, y: data.place.y };
+      mean.checked = data.place.frame === null;
+      range.value = data.place.frame ?? range.value;
     }
     range.setAttribute("aria-label", "Evaluation");
     state.id = data.id;

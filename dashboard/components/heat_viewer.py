@@ -1,12 +1,13 @@
 """The heat viewer: heat maps over a picture, one for each word, moved in the browser.
 
 All frames go to the browser once, 16 bits a cell; moving the slider, the opacity or the threshold
-needs no request. A click sends the place back, as shares of the picture's width and height.
+needs no request. A click sends the place back, as shares of the picture's width and height, with
+the frame that was looked at; so does choosing another frame once a place was clicked.
 """
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dashboard.components.browser_files import component
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
     import numpy as np
 
 LEVELS = 65535
+
+
+@dataclass(frozen=True)
+class HeatPlace:
+    """A place that was clicked, and what was looked at there.
+
+    Attributes:
+        x: 0 ... 1 from the left.
+        y: 0 ... 1 from the top.
+        frame: The frame, from 0; None for the mean.
+    """
+
+    x: float
+    y: float
+    frame: int | None = None
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,7 @@ class HeatFilm:
         means: For each map float32 [h, w], the mean of the chosen frames.
         labels: The text below each frame.
         mean_label: The text below the mean.
+        place: What a viewer that is drawn anew shows, or None.
     """
 
     id: str
@@ -42,10 +59,11 @@ class HeatFilm:
     means: "Sequence[np.ndarray]"
     labels: Sequence[str]
     mean_label: str
+    place: HeatPlace | None = None
 
 
-def heat_viewer(film: HeatFilm, key: str) -> tuple[float, float] | None:
-    """Draw the viewer; return the place that was just clicked, (x, y) in 0 ... 1, or None."""
+def heat_viewer(film: HeatFilm, key: str) -> HeatPlace | None:
+    """Draw the viewer; return the place that was just clicked, or None."""
     pairs = zip(film.words, film.frames, film.means, strict=True)
     data = {
         "id": film.id,
@@ -56,9 +74,17 @@ def heat_viewer(film: HeatFilm, key: str) -> tuple[float, float] | None:
         "words": [_packed(*pair) for pair in pairs],
         "labels": list(film.labels),
         "mean": film.mean_label,
+        "place": None if film.place is None else asdict(film.place),
     }
     place = component("heat_viewer")(data=data, key=key, on_place_change=_heard).place
-    return None if not place else (float(place["x"]), float(place["y"]))
+    return _place(place, len(film.labels)) if place else None
+
+
+def _place(sent: dict[str, Any], count: int) -> HeatPlace:
+    """Return the place that the browser sent, of ``count`` frames."""
+    frame = sent["frame"]
+    known = None if frame is None else min(max(int(frame), 0), count - 1)
+    return HeatPlace(float(sent["x"]), float(sent["y"]), known)
 
 
 def _heard() -> None:

@@ -45,7 +45,7 @@ def kind_mass(maps: "AttentionMaps", **choice: Unpack[views.ChoiceOptions]) -> p
         picture ("picture").
     """
     chosen = views.Choice.of(kind_mass, choice)
-    found, whole = _kinds(maps, chosen.half), _kinds(maps, chosen.half, kept=False)
+    found, whole = kinds_of(maps, chosen.half), kinds_of(maps, chosen.half, kept=False)
     kinds = list(dict.fromkeys([*KINDS, *found]))
     exact = maps.record.heads != "max"
     rows = []
@@ -56,7 +56,7 @@ def kind_mass(maps: "AttentionMaps", **choice: Unpack[views.ChoiceOptions]) -> p
             shares["pad"] = text - sum(shares.values()) if exact else math.nan
         if any(layer.joint for layer in maps.choose(chosen.layer)):
             shares["picture"] = 1.0 - text if exact else math.nan
-        rows += [{**_where(maps, place), "kind": kind, "mass": shares[kind]} for kind in shares]
+        rows += [{**where_of(maps, place), "kind": kind, "mass": shares[kind]} for kind in shares]
     return pd.DataFrame(rows)
 
 
@@ -80,7 +80,7 @@ def text_share(maps: "AttentionMaps", **choice: Unpack[views.ChoiceOptions]) -> 
         for place, heads in zip(places, shares.tolist(), strict=True):
             first = chosen.head or 0
             for number, share in enumerate(heads, first):
-                where = {**_where(maps, place), "layer": layer.name}
+                where = {**where_of(maps, place), "layer": layer.name}
                 rows.append({**where, "head": number if every else None, "share": share})
     frame = pd.DataFrame(rows).astype({"head": "Int64"})
     return frame.sort_values("evaluation", kind="stable", ignore_index=True)
@@ -108,7 +108,7 @@ def word_course(
         places = maps.places(
             choice.get("step"), choice.get("evaluation"), choice.get("half", "cond")
         )
-        frame = pd.DataFrame([_where(maps, place) for place in places])
+        frame = pd.DataFrame([where_of(maps, place) for place in places])
         frame["log_snr"] = -2.0 * np.log(frame["sigma"])
         frame["word"] = label
         frame["mass"], frame["entropy"] = values["mass"], values["entropy"]
@@ -244,47 +244,6 @@ def ranking(
     )
 
 
-def words_at(
-    maps: "AttentionMaps", x: float, y: float, **choice: Unpack[views.ChoiceOptions]
-) -> pd.DataFrame:
-    """Return the words by the share of attention that a place of the picture gives them.
-
-    Args:
-        maps: The picture's maps.
-        x: 0 ... 1 from the left; each layer's cell that holds the place is taken.
-        y: 0 ... 1 from the top.
-        choice: Fields of ``views.Choice``.
-
-    Returns:
-        Columns ``word``, ``kind``, ``share``, the greatest first. Start, end and kept pads have
-        a row each, with their kind as the word.
-    """
-    chosen = views.Choice.of(words_at, choice)
-    places = maps.places(chosen.step, chosen.evaluation, chosen.half)
-    shares = []
-    for layer in maps.choose(chosen.layer):
-        row, column = views.cell(layer, x, y)
-        own = maps.maps(layer, chosen.half)[places][..., row, column].float()
-        shares.append(views.pick_head(own, chosen.head, layer).mean((0, 1)).numpy())
-    share = np.mean(shares, axis=0)
-    kinds = _kinds(maps, chosen.half)
-    rows = [
-        {
-            "word": label,
-            "kind": "word",
-            "share": float(share[maps.indices(positions, chosen.half)].sum()),
-        }
-        for label, positions in labelled(maps.tokens[chosen.half])
-    ]
-    rows += [
-        {"word": kind, "kind": kind, "share": float(share[kinds == kind].sum())}
-        for kind in dict.fromkeys(("start", "end", "pad", *kinds))
-        if kind != "word"
-        if (kinds == kind).any()
-    ]
-    return pd.DataFrame(rows).sort_values("share", ascending=False, ignore_index=True)
-
-
 def _token_mass(maps: "AttentionMaps", place: int, chosen: views.Choice) -> np.ndarray:
     """Return each kept token's share of attention at one evaluation, the mean over layers."""
     masses = [
@@ -306,14 +265,15 @@ def _text_mass(maps: "AttentionMaps", place: int, chosen: views.Choice) -> float
     return sum(float(views.share_of(maps, layer, one).mean()) for layer in layers) / len(layers)
 
 
-def _kinds(maps: "AttentionMaps", half: str, kept: bool = True) -> np.ndarray:
+def kinds_of(maps: "AttentionMaps", half: str, kept: bool = True) -> np.ndarray:
     """Return the kind of every token that was kept, or of all that the network was given."""
     table = maps.tokens[half]
     chosen = table["position"].isin(maps.kept_positions(half)) if kept else ~table["cut"]
     return table.loc[chosen, "kind"].to_numpy()
 
 
-def _where(maps: "AttentionMaps", place: int) -> dict[str, Any]:
+def where_of(maps: "AttentionMaps", place: int) -> dict[str, Any]:
+    """Return step, evaluation and sigma of a kept evaluation, by its place among those kept."""
     facts = maps.facts
     return {
         "step": facts.steps[place],

@@ -110,14 +110,3 @@ def test_ranking_puts_what_hardly_looks_at_the_word_last(text):
         assert analysis.ranking(maps, 2, by)[by].is_monotonic_decreasing
     with pytest.raises(ValueError, match="Unknown by 'size'"):
         analysis.ranking(maps, 2, "size")
-
-
-def test_words_at_a_place(text):
-    whole = analysis.words_at(make(text, kept="all"), 0.3, 0.9, evaluation=1)
-    assert whole["share"].sum() == pytest.approx(1.0, abs=1e-6)
-    assert whole["share"].is_monotonic_decreasing
-    maps = make(text)
-    share = analysis.words_at(maps, 0.3, 0.9, layer="8x4").set_index("word")["share"]
-    expected = maps.tensors[key_of("cond", FINE)][..., 3, 2].mean((0, 1))
-    assert share["red"] == pytest.approx(float(expected[2]), rel=1e-6)
-    assert share["start"] == pytest.approx(float(expected[0]), rel=1e-6)

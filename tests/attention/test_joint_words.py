@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import sdlab
-from sdlab.attention import analysis, planning, views
+from sdlab.attention import analysis, places, planning, views
 from sdlab.attention.collector import Collector
 from sdlab.attention.hooks import Part, recording
 from sdlab.attention.maps import AttentionMaps
@@ -104,10 +104,11 @@ def test_the_table_has_the_share(call, maps):
 
 
 def test_words_at_a_place(maps):
-    found = analysis.words_at(maps, 0.3, 0.7).set_index("word")["share"]
+    found = places.words_at(maps, 0.3, 0.7).set_index("word")["share"]
     place = maps.maps(maps.cross_layers[0])[..., 2, 1].mean((0, 1))
     expected = place[maps.indices(maps.positions("car"))].sum()
     assert found["car"] == pytest.approx(float(expected), rel=1e-5)
+    assert found["picture"] > 0 and found.sum() == pytest.approx(1)
 
 
 def test_maps_are_opened_as_they_were_saved(maps, tmp_path):

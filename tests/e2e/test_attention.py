@@ -44,7 +44,11 @@ def test_maps_are_scrubbed_and_asked(new_page):
         page.get_by_role("button", name="Words at this place (CSV)").click()
     ranked = pd.read_csv(download.value.path())
     assert {"red", "car", "beach", "start"} <= set(ranked["word"])
-    assert ranked["share"].is_monotonic_decreasing and 0 < ranked["share"].sum() <= 1.001
+    words = ranked[ranked["kind"] == "word"]["share"]
+    assert words.is_monotonic_decreasing and abs(ranked["share"].sum() - 1) < 0.01
+    expect(page.get_by_text("evaluation 3, one of 5")).to_be_visible()
+    page.get_by_role("slider", name="Evaluation", exact=True).fill("1")
+    expect(page.get_by_text("evaluation 1, one of 5")).to_be_visible(timeout=SECONDS)
     assert ranked["x"].between(0.05, 0.6).all() and ranked["y"].between(0.05, 0.6).all()
 
     with page.expect_download() as download:

@@ -1,4 +1,4 @@
-"""What the maps show: courses over the steps, small multiples, overlaps, rankings, a place."""
+"""What the maps show: courses over the steps, small multiples, overlaps, rankings."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from dashboard.shell.messages import explained
 from dashboard.views.attention import seen
 from dashboard.views.attention.recording import PAGE
 from dashboard.views.attention.subject import Subject
-from dashboard.views.attention.viewer import Look, mean_in_words
+from dashboard.views.attention.viewer import Look
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.figure import figure, why
 from dashboard.widgets.pictures import png
@@ -49,7 +49,7 @@ def csv_buttons(subject: Subject, **tables: pd.DataFrame) -> None:
 def show_findings(subject: Subject, look: Look) -> None:
     """Draw the chosen view of what the maps show; only that one is computed."""
     st.header("What the maps tell", anchor=False)
-    if not _whole(subject):
+    if not whole(subject):
         st.caption(MAXIMUM)
     chosen = bound().segmented_control(
         "View", VIEWS, key=f"{PAGE}.view", label_visibility="collapsed"
@@ -64,53 +64,12 @@ def show_findings(subject: Subject, look: Look) -> None:
         draw(subject, look)
 
 
-def show_place(subject: Subject, look: Look, place: tuple[float, float] | None) -> None:
-    """Draw which words a clicked place attends to, and where that place itself looks."""
-    if place is None:
-        st.caption(
-            ":material/ads_click: Click in a map: the words ranked at that place, and where the "
-            "place itself looks."
-        )
-        return
-    x, y = place
-    where = f"{x:.0%} from the left, {y:.0%} from the top"
-    st.markdown(f"**At {where}**, {mean_in_words(subject.maps, look.evaluations)}")
-    left, right = st.columns([3, 2], gap="large")
-    with explained():
-        frame = analysis.words_at(subject.maps, x, y, **look.choice)
-        with left:
-            chart = charts.words_at(frame, _whole(subject))
-            figure(chart, "The share of this place's attention by word.", alt=f"Words at {where}")
-            csv_buttons(subject, words_at_this_place=frame.assign(x=x, y=y))
-        with right:
-            _looks_at(subject, look, place)
-
-
-def _looks_at(subject: Subject, look: Look, place: tuple[float, float]) -> None:
-    maps = subject.maps
-    if not maps.self_layers:
-        st.caption("Self-attention was not recorded, so where the place looks is not known.")
-        return
-    heat = views.self_map(maps, *place, half=look.half, evaluation=look.evaluations)
-    grids = ", ".join(dict.fromkeys(layer.size for layer in maps.self_layers))
-    st.image(
-        png(pictures.overlay(subject.image(), heat)),
-        output_format="PNG",
-        width=260,
-        alt="Where this place looks",
-    )
-    st.caption(
-        "Where this place looks: self-attention.",
-        help=f"The mean of the recorded layers ({grids} cells).",
-    )
-
-
 def _over_steps(subject: Subject, look: Look) -> None:
     maps = subject.maps
-    kinds, course = (_placed(table(subject, look), subject) for table in (_kinds, _course))
+    kinds, course = (placed(table(subject, look), subject) for table in (_kinds, _course))
     if len(maps) < 2:
         st.info("A single evaluation shows no change over the steps: choose a run.")
-        figure(charts.kind_mass(kinds, "step", _whole(subject)), seen.COURSES["kinds"])
+        figure(charts.kind_mass(kinds, "step", whole(subject)), seen.COURSES["kinds"])
         csv_buttons(subject, shares=kinds, words=course)
         return
     axis = bound().segmented_control("Against", axes_of(kinds), key=f"{PAGE}.axis")
@@ -123,32 +82,39 @@ def _over_steps(subject: Subject, look: Look) -> None:
     if every > 1:
         kinds, shown = (frame[frame["evaluation"] % every == 0] for frame in (kinds, shown))
         st.caption(f"One evaluation in {every} is drawn.")
-    table = analysis.decided(course)
+    settled = analysis.decided(course)
+    _settled(settled)
     left, right = st.columns(2)
     with left:
-        figure(charts.kind_mass(kinds, axis, _whole(subject)), seen.COURSES["kinds"])
+        figure(charts.kind_mass(kinds, axis, whole(subject)), seen.COURSES["kinds"])
         figure(charts.course(shown, axis, "likeness"), seen.COURSES["likeness"])
-        why(seen.WHY_COURSE, *seen.COURSE)
     with right:
         figure(charts.course(shown, axis, "mass"), seen.COURSES["mass"])
         figure(charts.course(shown, axis, "entropy"), seen.COURSES["entropy"])
-        _decided(table)
-    csv_buttons(subject, shares=every_kind, words=course, decided=table)
+    csv_buttons(subject, shares=every_kind, words=course, settled=settled)
 
 
-def _decided(table: pd.DataFrame) -> None:
-    st.caption("From when on each word's map stays what it is.")
-    st.dataframe(
+def _settled(table: pd.DataFrame) -> None:
+    """Draw from when on each word's map stays what it is, and what counts as that."""
+    left, right = st.columns(2)
+    left.dataframe(
         table,
         hide_index=True,
+        height=min(250, 38 + 35 * len(table)),
+        column_order=("word", "evaluation", "step", "sigma"),
         column_config={
-            "word": "decided word",
-            "step": "step (from 0)",
-            "evaluation": "evaluation (from 0)",
-            "sigma": st.column_config.NumberColumn("at sigma", format="%.4g"),
+            "evaluation": "settled at evaluation",
+            "step": "step",
+            "sigma": st.column_config.NumberColumn("sigma", format="%.4g"),
         },
-        alt="When each word is decided",
+        alt="When each word's map has settled",
     )
+    with right:
+        st.caption(
+            "From when on each word's map stays what it is at the end. Evaluations and steps count "
+            "from 0."
+        )
+        why(seen.WHY_COURSE, *seen.COURSE)
 
 
 def _side_by_side(subject: Subject, look: Look) -> None:
@@ -290,7 +256,7 @@ def _phrases(subject: Subject, look: Look) -> tuple[tuple[str, tuple[int, ...]],
     return tuple((label, places) for label, places in look.words if label not in known)
 
 
-def _whole(subject: Subject) -> bool:
+def whole(subject: Subject) -> bool:
     """Return whether the shares of a place add up to 1: not where heads were reduced to the max."""
     return subject.maps.record.heads != "max"
 
@@ -303,7 +269,7 @@ def _table(
     return make(_maps, **_choice)
 
 
-def _placed(frame: pd.DataFrame, subject: Subject) -> pd.DataFrame:
+def placed(frame: pd.DataFrame, subject: Subject) -> pd.DataFrame:
     """Return the table with the timestep of each evaluation, of flow matching also the time."""
     maps = subject.maps
     timesteps = dict(zip(maps.evaluations, maps.facts.timesteps, strict=True))

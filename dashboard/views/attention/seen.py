@@ -15,7 +15,7 @@ COURSE = (
 )
 WHY_COURSE = (
     "a is a word's map. Its entropy H is highest, ln of the number of cells, where the map is the "
-    "same everywhere. A word counts as **decided** at the first evaluation from which its map "
+    "same everywhere. A word's map has **settled** at the first evaluation from which it "
     f"stays correlated with its last map by at least {analysis.DECIDED}. Places that need "
     "no word attend to start or end. Pads carry meaning too, where the model does not mask "
     "them, as in Stable Diffusion."

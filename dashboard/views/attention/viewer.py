@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard.charts.names import short_layers
-from dashboard.components.heat_viewer import HeatFilm, heat_viewer
+from dashboard.components.heat_viewer import HeatFilm, HeatPlace, heat_viewer
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
 from dashboard.views.attention.recording import PAGE
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sdlab.attention.maps import AttentionMaps
 
 ALL = "all layers"
+PLACE = f"{PAGE}.place"
 FIRST = 3
 MOST = 6
 
@@ -95,8 +96,8 @@ def look_controls(subject: Subject) -> Look | None:
     return Look(tuple(words[:MOST]), layer, head, half, evaluations)
 
 
-def show_viewer(subject: Subject, look: Look) -> tuple[float, float] | None:
-    """Draw the maps; return the place that was clicked last, (x, y) in 0 ... 1, or None."""
+def show_viewer(subject: Subject, look: Look) -> HeatPlace | None:
+    """Draw the maps; return the place that was clicked last, or None."""
     maps = subject.maps
     found = [look_frames(subject, look, places) for _, places in look.words]
     count, used = len(maps), look.evaluations
@@ -110,12 +111,16 @@ def show_viewer(subject: Subject, look: Look) -> tuple[float, float] | None:
         means=[mean for _, mean in found],
         labels=frame_labels(maps),
         mean_label=frame_labels(maps)[0] if count < 2 else mean_in_words(maps, used),
+        place=_kept_place(subject),
     )
     clicked = heat_viewer(film, f"{PAGE}.viewer")
-    place_key = f"{PAGE}.place"
     if clicked is not None:
-        st.session_state[place_key] = (subject.key, clicked)
-    kept = st.session_state.get(place_key)
+        st.session_state[PLACE] = (subject.key, clicked)
+    return _kept_place(subject)
+
+
+def _kept_place(subject: Subject) -> HeatPlace | None:
+    kept = st.session_state.get(PLACE)
     return kept[1] if kept and kept[0] == subject.key else None
 
 
@@ -211,18 +216,25 @@ def _evaluations(subject: Subject) -> tuple[int, ...]:
     every = subject.maps.evaluations
     if len(every) < 2:
         return every
-    count = len(every)
-    kept = views.span_places(count, views.best(subject.model).span)
     first, last = bound().select_slider(
         "Mean over kept evaluations",
         every,
-        (every[kept.start], every[kept.stop - 1]),
-        key=f"{PAGE}.mean_from_0_of_{count}",
+        (every[0], every[-1]),
+        key=f"{PAGE}.mean_from_0_of_{len(every)}",
         help="Counted from 0, as in the tables. Everything below that does not name an evaluation "
-        "is the mean of these. At first, for the embedded model, those that find its "
-        "objects best.",
+        f"is the mean of these. At first all.{_sharpest(subject)}",
     )
     return every[every.index(first) : every.index(last) + 1]
+
+
+def _sharpest(subject: Subject) -> str:
+    """Return which evaluations find the model's objects best, where that was measured."""
+    if subject.model not in views.BEST:
+        return ""
+    every = subject.maps.evaluations
+    best = every[views.span_places(len(every), views.best(subject.model).span)]
+    which = f"evaluations {best[0]} to {best[-1]}" if len(best) > 1 else f"evaluation {best[0]}"
+    return f" This model's objects are found best by {which}."
 
 
 def _head(

@@ -15,6 +15,7 @@ from dashboard.views.tokens.data import (
     read,
     readers,
 )
+from dashboard.views.tokens.padding import PADS_ACT, padding_in_words
 from dashboard.views.tokens.tables import show_table
 from dashboard.widgets.experiment_controls import PROMPT
 from dashboard.worker.snapshots import ModelView
@@ -41,22 +42,7 @@ VECTORS, ATTENTION = "The vector of each position", "How the positions look at e
 ALWAYS = ("CLIP",)
 """Tokenizers that fill up every prompt to the same number of positions."""
 SHOWN = 77
-_ABOUT_MASK = {
-    False: (
-        "0 on pads; not used by this model's pipeline.",
-        "1 on start, words and end. The tokenizer makes it, but the pads take part like any other "
-        "token, and their vectors guide the picture too (Toker et al. 2025, arXiv 2501.06751).",
-    ),
-    True: (
-        "0 on pads, which the encoder then never looks at.",
-        "1 on start, words and end. This model's pipeline passes it to the encoder.",
-    ),
-    None: (
-        "0 on pads, as the tokenizer makes it.",
-        "Whether this model's pipeline uses it could not be seen.",
-    ),
-}
-"""What the mask is, and why, by whether the pads are masked."""
+_MASK = "1 on start, words and end, 0 on pads, as the tokenizer makes it."
 _UNREAD = (
     "The vectors of this text encoder are not read here: it is a language model of another kind "
     "than CLIP's and T5's. Its tokens above are what this model's pipeline gives it."
@@ -223,8 +209,11 @@ def _tensors(encoding: "Tokenized", model: ModelView, reader: Reader) -> None:
     with mask:
         st.markdown(f"**Attention mask**, int64 [1, {count}]")
         st.html(grid_html(cells, "mask", "Attention mask by position, eleven a row"))
-        seen, why = _ABOUT_MASK[encoding.masks_pads]
-        st.caption(seen, help=why)
+        seen, more = padding_in_words(encoding)
+        st.caption(seen, help=f"{_MASK} {more}".strip())
+        if PADS_ACT in seen:
+            words = {"attention.prompt": encoding.prompt}
+            link_to("attention", "How much attention the pads get", **words)
     every, unique = st.tabs(["By position", "Unique tokens"])
     with every:
         shown = table.assign(unseen=unseen(table)) if model.name == EMBEDDED else table

@@ -20,11 +20,19 @@ _MEANINGS = {
     "mask": "1 where the attention mask is on",
     "cut": "Whether the length limit cut it off",
     "first": "First character of the prompt that it was made from",
-    "last": "The character after the last one",
+    "last": "Where it ends in the prompt: the character after its last one",
     "unseen": "Whether the embedded model never saw the word in training",
     "count": "How often it is in the sequence",
     "kinds": "As what",
 }
+
+_LABELS = {
+    "first": "from character",
+    "last": "up to character",
+    "cut": "cut off",
+    "unseen": "unseen in training",
+}
+"""What a column is called on the page, where its name in the CSV alone does not say it."""
 
 
 def show_table(frame: "pd.DataFrame", name: str, about: str) -> None:
@@ -33,15 +41,22 @@ def show_table(frame: "pd.DataFrame", name: str, about: str) -> None:
         st.caption(f"{about} {len(frame):,} rows.", width="stretch")
         csv_of(frame, name)
     st.dataframe(
-        frame,
+        _in_words(frame),
         hide_index=True,
         placeholder="",
         height=min(300, 38 + 35 * len(frame)),
         column_config={
-            name: st.column_config.Column(name, help=_MEANINGS[name]) for name in map(str, frame)
+            name: st.column_config.Column(_LABELS.get(name, name), help=_MEANINGS[name])
+            for name in map(str, frame)
         },
         alt=f"Table of {name}",
     )
+
+
+def _in_words(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the table with "yes" or nothing for what is true or not: boxes look like choices."""
+    flags = frame.select_dtypes(bool).columns
+    return frame.assign(**{name: frame[name].map({True: "yes", False: ""}) for name in flags})
 
 
 def csv_of(frame: "pd.DataFrame", name: str, label: str = "CSV") -> None:

@@ -27,7 +27,7 @@ def kinds(count: int) -> pd.DataFrame:
 def course() -> pd.DataFrame:
     frames = [kinds(5).query("kind == 'word'").assign(word=word) for word in ("red", "car")]
     frame = pd.concat(frames, ignore_index=True)
-    return frame.assign(entropy=3.0, likeness=np.linspace(0, 1, len(frame)))
+    return frame.assign(entropy=3.0, share=0.1, likeness=np.linspace(0, 1, len(frame)))
 
 
 @pytest.mark.parametrize(("count", "mark"), [(5, "area"), (1, "bar")])
@@ -97,10 +97,10 @@ def test_the_ranking_names_layers_in_short_and_heads():
 
 def test_what_is_no_word_stands_in_brackets():
     frame = pd.DataFrame(
-        {"word": ["start", "parrot"], "kind": ["start", "word"], "share": [0.7, 0.3]}
+        {"word": ["parrot", "start", "pad"], "kind": ["word", "start", "pad"], "share": 0.3}
     )
     (rows,) = attention.words_at(frame).to_dict()["datasets"].values()
-    assert [row["name"] for row in rows] == ["[start]", "parrot"]
+    assert [row["name"] for row in rows] == ["parrot", "[start]", "padding"]
 
 
 def test_short_names_that_would_be_alike_stay_long():

@@ -3,12 +3,14 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
+from dashboard.components.heat_viewer import HeatPlace
 from dashboard.shell.lab import find, lab
-from sdlab.attention import analysis, views
+from sdlab.attention import places, views
 from sdlab.attention.layers import Layer
 from sdlab.attention.maps import AttentionMaps, MapsSource, key_of
 from sdlab.experiment.attention_record import AttentionRecord
@@ -29,11 +31,11 @@ def recorded(open_page, **params):
     return run_until(at, shows_maps)
 
 
-def click(at, x, y):
+def click(at, x, y, frame=None):
     """Have the page know a place as clicked; a browser test really clicks."""
     run = find(shown_run_of(at).id)
     key = f"{run.id} {run.manifest['model'].get('hash')} {run.folder.stat().st_mtime}"
-    at.session_state["attention.place"] = (key, (x, y))
+    at.session_state["attention.place"] = (key, HeatPlace(x, y, frame))
     at.run()
     assert not at.exception and not at.error
 
@@ -71,8 +73,6 @@ def made(heads=(2, 4)):
     )
     facts = MapsSource(AttentionRecord(heads="all"), (4, 4), layers, (0,), (0,), (9.0,), (1.0,))
     tensors = {key_of("cond", layer): torch.rand(1, layer.heads, 3, 4, 4) for layer in layers}
-    import pandas as pd
-
     words = {"position": [0, 1, 2], "word": ["", "cat", ""], "kind": ["start", "word", "end"]}
     text = pd.DataFrame({**words, "word_index": [None, 0, None], "cut": False})
     return AttentionMaps(facts, tensors, {"cond": text})
@@ -99,14 +99,62 @@ def test_a_clicked_place_ranks_the_words_and_tells_where_it_looks(open_page):
     assert any("25% from the left, 75% from the top" in m.value for m in at.markdown)
     assert "Words at this place (CSV)" in downloads(at)
     assert "Where this place looks: self-attention" in captions(at)
-    chart = str(at.get("vega_lite_chart")[0].proto)
     maps = run.trace.attention
-    span = views.span_places(len(maps), views.best("embedded").span)
-    expected = analysis.words_at(
-        maps, 0.25, 0.75, layer=views.best("embedded").layers, evaluation=maps.evaluations[span]
-    )
-    names = expected["word"].where(expected["kind"] == "word", "[" + expected["word"] + "]")
-    assert len(names) == 8 and "".join(names) in chart  # the words in the chart's data, ranked
+    layer = views.best("embedded").layers
+    every = ranked(maps, layer, maps.evaluations)
+    assert every[0] in said_here(at) and "".join(every) in chart(at)
+    assert "mean of 3 evaluations" in "".join(m.value for m in at.markdown)
+
+
+def ranked(maps, layer, evaluations):
+    """The labels of the bars at the clicked place, words first."""
+    found = places.words_at(maps, 0.25, 0.75, layer=layer, evaluation=evaluations)
+    names = found["word"].where(found["kind"] == "word", "[" + found["word"] + "]")
+    assert len(names) == 9 and found["share"].sum() == pytest.approx(1, abs=0.01)
+    return names.replace("[pad]", "padding").tolist()
+
+
+def chart(at) -> str:
+    return str(at.get("vega_lite_chart")[0].proto)
+
+
+def said_here(at) -> str:
+    return next(m.value for m in at.markdown if m.value.startswith("Here: "))
+
+
+def test_the_bars_are_of_the_evaluation_that_the_viewer_shows(open_page):
+    at = recorded(open_page)
+    click(at, 0.25, 0.75, frame=1)
+    maps = shown_run_of(at).trace.attention
+    assert "evaluation 1, one of 3" in "".join(m.value for m in at.markdown)
+    found = places.words_at(maps, 0.25, 0.75, layer=views.best("embedded").layers, evaluation=1)
+    assert f"({found['share'].iloc[0]:.2f})" in said_here(at)
+    assert "".join(ranked(maps, views.best("embedded").layers, 1)) in chart(at)
+
+
+@pytest.mark.parametrize(
+    ("cat", "kept", "said"),
+    [
+        ((0.5, 0.5, 0.5), (0, 1, 2), "the first of the words at every evaluation"),
+        ((0.1, 0.5, 0.5), (0, 1, 2), "the first of the words from evaluation 1 on"),
+        ((0.1, 0.5, 0.5), (0, 5, 9), "the first of the words from kept evaluation 5 on"),
+        ((0.5, 0.1, 0.5), (0, 1, 2), "the first of the words at 2 of the 3 evaluations, 0 to 2"),
+        ((0.1, 0.5, 0.1), (0, 1, 2), "the first of the words at 1 of the 3 evaluations, 1"),
+        ((0.1, 0.1, 0.1), (0, 1, 2), "at no single evaluation the first of the words"),
+    ],
+)
+def test_when_a_word_acts_at_a_place_is_said_truly(cat, kept, said):
+    from dashboard.views.attention.place import in_words
+
+    rows = [
+        {"evaluation": e, "word": word, "kind": kind, "share": share}
+        for e, own in zip(kept, cat, strict=True)
+        for word, kind, share in (("cat", "word", own), ("mat", "word", 0.2), ("pad", "pad", 0.9))
+    ]
+    course = pd.DataFrame(rows)
+    top = pd.DataFrame({"word": ["cat", "mat", "pad"], "kind": ["word", "word", "pad"]})
+    sentence = in_words(top.assign(share=[0.37, 0.2, 0.9]), course)
+    assert sentence == f"Here: **cat** (0.37), {said}, next **mat** (0.20)."
 
 
 def test_a_phrase_has_its_own_line_and_row(open_page):

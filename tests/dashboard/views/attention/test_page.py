@@ -49,7 +49,7 @@ def test_a_run_shows_its_maps_and_tables(recorded):
 @pytest.mark.parametrize(
     ("view", "tables"),
     [
-        ("Over the steps", {"Shares (CSV)", "Words (CSV)", "Decided (CSV)"}),
+        ("Over the steps", {"Shares (CSV)", "Words (CSV)", "Settled (CSV)"}),
         ("Words against words", {"Word overlap (CSV)"}),
         ("Layers and heads", {"Ranking (CSV)"}),
     ],
@@ -262,14 +262,16 @@ def test_markdown_from_the_address_stays_text(recorded):
     assert r"\*\*b\*\* \!\[x\]\(y\)" in recorded.error[0].value
 
 
-def test_the_page_starts_from_the_best_layers_and_steps(open_page, monkeypatch):
+def test_the_page_starts_from_the_best_layers_and_all_steps(open_page, monkeypatch):
     layer = "up_blocks.2.attentions.0.transformer_blocks.0.attn2"
     best = views.Best(layer, (0.5, 1.0), "1/2", 300)
     monkeypatch.setitem(views.BEST, "embedded", best)
     at = open_page("attention", **{**FAST, "attention.steps": "4"})
     at.button(key="attention.go").click().run()
     run_until(at, shows_maps)
-    assert at.select_slider(key="attention.mean_from_0_of_4").value == (2, 3)
+    assert at.select_slider(key="attention.mean_from_0_of_4").value == (0, 3)
+    about = at.select_slider(key="attention.mean_from_0_of_4").help
+    assert about.endswith("found best by evaluations 2 to 3.")
     assert at.selectbox(key="attention.layer").value == layer
     at.select_slider(key="attention.mean_from_0_of_4").set_value((1, 1)).run()
     assert not at.exception and not at.error

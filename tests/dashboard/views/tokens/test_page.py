@@ -41,6 +41,14 @@ def test_the_whole_page_at_first_sight(page):
     assert table["id"].tolist()[:7] == [49406, 320, 23565, 525, 320, 2117, 49407]
     assert len(table) == 77
     assert len(page.get("download_button")) == 9
+    assert "the 70 pads are read like words and help to guide" in captions(page)
+    (link,) = [one.proto for one in page.get("page_link") if "pads" in one.proto.label]
+    assert "attention" in link.page
+    assert set(table["cut"]) == {""}  # no boxes, which look like choices
+
+
+def captions(at) -> str:
+    return "\n".join(c.value for c in at.caption)
 
 
 def test_two_prompts_beside_each_other(page):
@@ -242,6 +250,8 @@ def test_a_clip_of_which_only_one_vector_is_used_says_so(page, monkeypatch):
     holding(page, monkeypatch, pipelines.flux())
     assert not page.exception and not page.error
     assert any("one vector of the whole prompt" in m.value for m in page.markdown)
+    assert "The padding does nothing" in captions(page)
+    assert not any("pads" in one.proto.label for one in page.get("page_link"))
 
 
 def test_a_language_models_tokens_are_shown_with_their_template(page, monkeypatch):

@@ -1,0 +1,135 @@
+"""A clicked place: which words act there and when, and where the place itself looks."""
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import attention as charts
+from dashboard.charts.base import MAX_ROWS
+from dashboard.components.heat_viewer import HeatPlace
+from dashboard.shell.messages import explained, plain
+from dashboard.views.attention.findings import csv_buttons, placed, whole
+from dashboard.views.attention.subject import Subject
+from dashboard.views.attention.viewer import Look, mean_in_words
+from dashboard.widgets.figure import figure
+from dashboard.widgets.pictures import png
+from sdlab.attention import pictures, places, views
+
+DRAWN = 4
+"""So many words are drawn over the evaluations: those with the largest share at any of them."""
+SHARES = "The share of this place's attention by word."
+START = "[start] is not a word: attention with nowhere to go rests there."
+OVER = "The words with the largest shares here, at each evaluation."
+HINT = (
+    ":material/ads_click: Click in a map: the words ranked at that place, and where the place "
+    "itself looks."
+)
+
+
+def say_place(subject: Subject, look: Look, place: HeatPlace | None) -> None:
+    """Say in one sentence which word acts most at a clicked place, and when."""
+    if place is None:
+        st.caption(HINT)
+        return
+    look = _looked_at(subject, look, place)
+    with explained():
+        ranked = places.words_at(subject.maps, place.x, place.y, **look.choice)
+        course = places.words_over(subject.maps, place.x, place.y, **look.every)
+        st.markdown(in_words(ranked, course))
+
+
+def in_words(ranked: pd.DataFrame, course: pd.DataFrame) -> str:
+    """Return the sentence about a place, as Markdown.
+
+    Args:
+        ranked: Of ``places.words_at``, over the evaluations that are looked at.
+        course: Of ``places.words_over``, over all that were kept.
+    """
+    words = ranked[ranked["kind"] == "word"]
+    named = [f"**{plain(word)}** ({share:.2f})" for word, share in words[["word", "share"]].values]
+    said = [named[0], _when(course, words["word"].iloc[0])]
+    if len(named) > 1:
+        said.append(f"next {named[1]}")
+    return f"Here: {', '.join(filter(None, said))}."
+
+
+def _when(course: pd.DataFrame, word: str) -> str:
+    """Return at which evaluations a word has more of a place's attention than any other word."""
+    every = sorted(int(number) for number in course["evaluation"].unique())
+    first = places.first_when(course, word)
+    if len(every) < 2:
+        return ""
+    kept = "" if every == list(range(len(every))) else "kept "
+    if not first:
+        return f"at no single {kept}evaluation the first of the words"
+    if len(first) == len(every):
+        return f"the first of the words at every {kept}evaluation"
+    start = every.index(first[0])
+    if first == every[start:]:
+        return f"the first of the words from {kept}evaluation {first[0]} on"
+    which = f", {first[0]} to {first[-1]}" if len(first) > 1 else f", {first[0]}"
+    return f"the first of the words at {len(first)} of the {len(every)} {kept}evaluations{which}"
+
+
+def show_place(subject: Subject, look: Look, place: HeatPlace | None) -> None:
+    """Draw which words a clicked place attends to, also over time, and where it itself looks."""
+    if place is None:
+        return
+    look = _looked_at(subject, look, place)
+    where = f"{place.x:.0%} from the left, {place.y:.0%} from the top"
+    st.markdown(f"**At {where}**, {mean_in_words(subject.maps, look.evaluations)}")
+    left, middle, right = st.columns([4, 4, 2], gap="medium")
+    with explained():
+        at = {"x": place.x, "y": place.y}
+        ranked = places.words_at(subject.maps, **at, **look.choice)
+        course = places.words_over(subject.maps, **at, **look.every)
+        with left:
+            seen = START if "start" in set(ranked["kind"]) else SHARES
+            figure(charts.words_at(ranked, whole(subject)), seen, alt=f"Words at {where}")
+        with middle:
+            _over_steps(subject, course)
+        with right:
+            _looks_at(subject, look, place)
+        csv_buttons(
+            subject,
+            words_at_this_place=ranked.assign(**at),
+            words_here_over_the_steps=course.assign(**at),
+        )
+
+
+def _looked_at(subject: Subject, look: Look, place: HeatPlace) -> Look:
+    """Return the look with the evaluations that the viewer shows: one, or those of the mean."""
+    if place.frame is None:
+        return look
+    return replace(look, evaluations=(subject.maps.evaluations[place.frame],))
+
+
+def _over_steps(subject: Subject, course: pd.DataFrame) -> None:
+    if len(subject.maps) < 2:
+        return
+    words = course[course["kind"] == "word"]
+    largest = words.groupby("word", sort=False)["share"].max().nlargest(DRAWN)
+    shown = words[words["word"].isin(largest.index)]
+    every = -(-len(shown) // MAX_ROWS)
+    shown = placed(shown[shown["evaluation"] % every == 0], subject)
+    figure(charts.course(shown, "step", "share"), OVER)
+
+
+def _looks_at(subject: Subject, look: Look, place: HeatPlace) -> None:
+    maps = subject.maps
+    if not maps.self_layers:
+        st.caption("Self-attention was not recorded, so where the place looks is not known.")
+        return
+    heat = views.self_map(maps, place.x, place.y, half=look.half, evaluation=look.evaluations)
+    grids = ", ".join(dict.fromkeys(layer.size for layer in maps.self_layers))
+    st.image(
+        png(pictures.overlay(subject.image(), heat)),
+        output_format="PNG",
+        width=260,
+        alt="Where this place looks",
+    )
+    st.caption(
+        "Where this place looks: self-attention.",
+        help=f"The mean of the recorded layers ({grids} cells).",
+    )
