@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sdlab.text.tokenized import Tokenized
 
-PADS_ACT = "help to guide the picture"
+PADS_ACT = "to guide the picture"
 
 
 def padding_in_words(encoding: "Tokenized") -> tuple[str, str]:
@@ -32,7 +32,8 @@ def padding_in_words(encoding: "Tokenized") -> tuple[str, str]:
         )
     if not getattr(encoding, "causal", True):
         return f"The padding is not masked: {pads} read like words. This mask is ignored.", ""
+    guide = f"{'helps' if count == 1 else 'help'} {PADS_ACT}"
     return (
-        f"The padding is not masked: {pads} read like words and {PADS_ACT}. This mask is ignored.",
+        f"The padding is not masked: {pads} read like words and {guide}. This mask is ignored.",
         "See Toker et al. 2025, arXiv 2501.06751.",
     )
