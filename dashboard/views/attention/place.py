@@ -81,9 +81,8 @@ def show_place(subject: Subject, look: Look, place: HeatPlace | None) -> None:
     st.markdown(f"**At {where}**, {mean_in_words(subject.maps, look.evaluations)}")
     left, middle, right = st.columns([4, 4, 2], gap="medium")
     with explained():
-        at = {"x": place.x, "y": place.y}
-        ranked = places.words_at(subject.maps, **at, **look.choice)
-        course = places.words_over(subject.maps, **at, **look.every)
+        ranked = places.words_at(subject.maps, place.x, place.y, **look.choice)
+        course = places.words_over(subject.maps, place.x, place.y, **look.every)
         with left:
             seen = START if "start" in set(ranked["kind"]) else SHARES
             figure(charts.words_at(ranked, whole(subject)), seen, alt=f"Words at {where}")
@@ -93,8 +92,8 @@ def show_place(subject: Subject, look: Look, place: HeatPlace | None) -> None:
             _looks_at(subject, look, place)
         csv_buttons(
             subject,
-            words_at_this_place=ranked.assign(**at),
-            words_here_over_the_steps=course.assign(**at),
+            words_at_this_place=ranked.assign(x=place.x, y=place.y),
+            words_here_over_the_steps=course.assign(x=place.x, y=place.y),
         )
 
 
