@@ -206,3 +206,16 @@ NAMES: Mapping[str, Everyday] = MappingProxyType(
     }
 )
 """The names that may be given in the place of a solver, in the order of menus."""
+
+
+def titled(solver: str) -> str:
+    """Return a solver's name for headings and lists, with what web UIs call it before its own.
+
+    "dpmpp_2m" is "DPM++ 2M (dpmpp_2m)"; what they have no name for stays as it is.
+    """
+    name = next((n for n, found in NAMES.items() if _is_plain(found, solver)), "")
+    return f"{name} ({solver})" if name else solver
+
+
+def _is_plain(found: Everyday, solver: str) -> bool:
+    return found.solver == solver and not found.settled

@@ -48,7 +48,7 @@ export default function (component) {
   const say = (index) => {
     const [u, sigma] = state.points[index];
     const place = `point ${index + 1} of ${state.points.length}`;
-    return `${place} · u ${u.toFixed(3)} · sigma ${sigma.toPrecision(4)}`;
+    return `${place} · u ${u.toFixed(3)} · ${data.level} ${sigma.toPrecision(4)}`;
   };
   const send = () => {
     clearTimeout(state.timer);
@@ -109,7 +109,7 @@ export default function (component) {
     make(
       "text",
       { class: "label", x: size.width - PAD.right - 4, y: PAD.top + 12, "text-anchor": "end" },
-      "sigma (log) over u",
+      `${data.level} (log) over u, 0 first step to 1 last`,
     );
     if (data.baseline.length) make("path", { class: "base", d: path(data.baseline, size) });
     make("path", { class: "line", d: path(state.points, size) });

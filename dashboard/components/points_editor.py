@@ -19,6 +19,7 @@ def points_editor(
     sigma_range: tuple[float, float],
     most: int,
     take: Callable[[list[list[float]]], None],
+    level: str = "sigma",
 ) -> None:
     """Draw the editor.
 
@@ -29,6 +30,7 @@ def points_editor(
         sigma_range: Least and greatest sigma that a point can have.
         most: Points at most.
         take: Called with the new points when they were changed in the browser.
+        level: What a noise level is called: "sigma", or "t" of flow matching.
     """
     number = f"{key}.number"
 
@@ -46,6 +48,7 @@ def points_editor(
         "range": [low, high],
         "ticks": [tick for tick in (0.001, 0.01, 0.1, 1, 10, 100, 1000) if low < tick < high],
         "most": most,
+        "level": level,
         "number": st.session_state.get(number, 0),
     }
     component("points_editor")(data=data, key=key, on_points_change=changed)

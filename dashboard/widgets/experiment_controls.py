@@ -8,8 +8,15 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
-from dashboard.shell.messages import say_ignored_negative
+from dashboard.shell.messages import plain, say_ignored_negative
 from dashboard.shell.model_choice import model_choice
+from dashboard.widgets.curve_choice import (
+    OPTIONS,
+    chosen_curve,
+    curve_field,
+    say_curve,
+    solver_changed,
+)
 from dashboard.widgets.known_words import say_unknown
 from dashboard.widgets.pipeline_controls import pipeline_controls
 from dashboard.widgets.solver_menu import GROUPS, in_words, meaning, offered
@@ -17,14 +24,10 @@ from dashboard.widgets.typed import parse_options, parse_seed
 from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.guidance import Guidance
-from sdlab.noise.curves import OWN, fixed_steps
-from sdlab.runs.curves import curve_names, load_curve
-from sdlab.sampler_names import Everyday
+from sdlab.sampler_names import Everyday, titled
 from sdlab.shipped import EMBEDDED
 
 PROMPT = "a parrot on a beach"
-OWN_CURVE = "as trained"
-SAVED = "saved: "
 
 
 class FineTuning(TypedDict):
@@ -36,13 +39,6 @@ class FineTuning(TypedDict):
     eta: float | None
     solver_options: dict[str, Any]
     fast: bool
-
-
-class CurveChoice(TypedDict):
-    """An experiment's curve."""
-
-    curve: str | None
-    curve_options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -80,10 +76,11 @@ def experiment_controls(choices: Choices) -> Experiment:
     seed = _seed()
     chosen, solver = _solver(choices.catalogue)
     left, right = st.columns(2)
-    curve = _curve(left, solver, chosen)
+    curve = curve_field(left, solver, chosen)
     steps = bound(right).number_input(
         "Steps", 1, 1000, 25, key="experiment.steps", help="Solver steps."
     )
+    curve_note = st.container()
     cfg = bound().number_input(
         "Guidance scale (CFG)",
         0.0,
@@ -95,6 +92,9 @@ def experiment_controls(choices: Choices) -> Experiment:
     )
     note = st.container()
     tuned, curve_options = _more(own, solver, chosen)
+    of_curve = chosen_curve(curve, curve_options, int(steps))
+    with curve_note:
+        say_curve(of_curve)
     further = pipeline_controls("experiment", own, tuned["width"], tuned["height"])
     guidance = own.guidance if own else Guidance()
     with note:
@@ -109,28 +109,8 @@ def experiment_controls(choices: Choices) -> Experiment:
         guidance_scale=float(cfg),
         **tuned,
         **further,
-        **chosen_curve(curve, curve_options, int(steps)),
+        **of_curve,
     )
-
-
-def chosen_curve(choice: str, typed: str, num_steps: int) -> CurveChoice:
-    """Return the experiment's ``curve`` and ``curve_options`` for what was chosen and typed.
-
-    Raises:
-        ValueError: If the options are no options, or the curve is a table of other length.
-        StoreError: If a saved curve is gone or damaged.
-    """
-    options = parse_options(typed, "curve options")
-    curve = None if choice == OWN_CURVE else choice
-    if choice.startswith(SAVED):
-        saved = load_curve(choice.removeprefix(SAVED))
-        curve, options = saved.curve, {**saved.options, **options}
-    steps = fixed_steps(curve, options)
-    if steps not in (None, num_steps):
-        raise ValueError(
-            f"the curve is a table of {steps} steps, so Steps must be {steps}, got {num_steps}."
-        )
-    return {"curve": curve, "curve_options": options}
 
 
 def _seed() -> str:
@@ -164,39 +144,17 @@ def _solver(catalogue: pd.DataFrame) -> tuple[Everyday, pd.Series]:
         names.index("ddim") if "ddim" in names else 0,
         key="experiment.solver",
         help=GROUPS,
+        on_change=solver_changed,
+        args=("experiment.solver", dict(catalogue.set_index("name")["custom_sigmas"])),
     )
     chosen = meaning(name)
     if name != chosen.solver:
         st.caption(f"Here: {in_words(chosen)}.")
+    elif titled(name) != name:
+        st.caption(f"{plain(titled(name))} in web UIs' menus.")
     fits = catalogue[catalogue["compatible"]].set_index("name", drop=False)
     row: Any = fits.loc[chosen.solver]
     return chosen, row
-
-
-def _curve(place: st.delta_generator.DeltaGenerator, solver: pd.Series, chosen: Everyday) -> str:
-    """Draw the curve; a name such as DPM++ 2M Karras has one, others what its program takes."""
-    if chosen.curve and chosen.settled:
-        place.selectbox(
-            "Sigma curve",
-            [chosen.curve],
-            key=f"experiment.curve_{chosen.curve}_only",
-            disabled=True,
-            help=f"The name says it; choose {chosen.solver} to choose another.",
-        )
-        return chosen.curve
-    first = chosen.curve or OWN_CURVE
-    options = [OWN_CURVE, *solver["curves"]]
-    if solver["custom_sigmas"]:
-        options += [*OWN, *(SAVED + name for name in curve_names())]
-    return bound(place).selectbox(
-        "Sigma curve",
-        options,
-        options.index(first),
-        # a curve chosen beside one default is none beside another
-        key="experiment.curve" if first == OWN_CURVE else f"experiment.curve_{first}",
-        help="How the noise level falls; 'as trained' is what the model's config says. On the"
-        " Workbench page you can make your own.",
-    )
 
 
 def _more(model: ModelView | None, solver: pd.Series, chosen: Everyday) -> tuple[FineTuning, str]:
@@ -222,7 +180,7 @@ def _more(model: ModelView | None, solver: pd.Series, chosen: Everyday) -> tuple
         )
         curve_options = bound().text_input(
             "Curve options",
-            key="experiment.curve_options",
+            key=OPTIONS,
             placeholder="rho=5, or formula=sigma_max*(1-u)+0.1",
             help="Parameters of the sigma curve, for sdlab's solvers.",
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dashboard.shell.lab import lab
-from dashboard.widgets.experiment_controls import OWN_CURVE
+from dashboard.widgets.curve_choice import OWN_CURVE
 from dashboard.widgets.pipeline_controls import PROMPTS, STRENGTH, address_of
 from dashboard.widgets.run_states import evaluations_of
 from dashboard.widgets.sampler_rows import write_row

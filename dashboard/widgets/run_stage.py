@@ -4,23 +4,20 @@ Tables need pandas, which takes half a second to import, so they are read only w
 and the first page is shown before.
 """
 
-import html
 from datetime import datetime
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard.components.browser_files import style
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.model_choice import in_words
 from dashboard.shell.navigation import link_to
 from dashboard.shell.state import come_back
-from dashboard.shell.theme import scheduler_color
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged, png
+from dashboard.widgets.run_facts import SOURCES, facts_line
 from dashboard.widgets.run_film import HOME, WAYS, run_film
 from dashboard.widgets.run_ways import change_button, run_ways
 from dashboard.widgets.ticking_panel import ticking_panel
@@ -28,27 +25,12 @@ from dashboard.worker.stored_runs import StoredRun
 from sdlab.columns import TABLES
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
-from sdlab.experiment.pipeline_fields import FURTHER_PROMPTS
-from sdlab.experiment.spec import OPTIONS
 from sdlab.runs.manifest import was_shared
-from sdlab.runs.png import exact
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OPTION_LIMIT = 60
 _FROM_STORE = "from_store"  # of the session: the run asked for last, if it was stored already
-SOURCES = {
-    "image": "source picture",
-    "mask_image": "mask",
-    "control_image": "ControlNet picture",
-}
-FIGURES = {
-    "strength": "strength",
-    "controlnet_conditioning_scale": "ControlNet's weight",
-    "true_cfg_scale": "true CFG",
-    "max_sequence_length": "sequence length",
-}
 SHARED = (
     "Other runs shared its network calls. The picture is the same as that of the run alone up to "
     "rounding, not bit for bit. To have it bit for bit, run it alone."
@@ -100,42 +82,6 @@ def ask_run(experiment: Experiment) -> str:
     run = lab().submit(experiment)
     st.session_state[_FROM_STORE] = run if lab().get_run(run) is None else ""
     return run
-
-
-def facts_line(experiment: dict[str, Any], nfe: int | None = None) -> None:
-    """Draw all settings that decide the picture in one line, the scheduler in its colour."""
-    solver = experiment["solver"]
-    steps = f"{experiment['num_steps']} steps"
-    parts = [
-        steps if nfe in (None, experiment["num_steps"]) else f"{steps}, {nfe} evaluations",
-        f"CFG {exact(experiment['guidance_scale'])}",
-        f"seed {experiment['seed']}",
-        experiment["curve"] and f"{experiment['curve']} curve",
-        experiment["eta"] is not None and f"eta {exact(experiment['eta'])}",
-        experiment["guidance_rescale"] and f"rescale {exact(experiment['guidance_rescale'])}",
-        experiment.get("fast") and "fast",
-        *(label for name, label in SOURCES.items() if name in experiment),
-        *(f"{label} {exact(experiment[n])}" for n, label in FIGURES.items() if n in experiment),
-        *(
-            shorten(f"{name} {value}", OPTION_LIMIT, placeholder=" ...")
-            for options in OPTIONS
-            for name, value in experiment.get(options, {}).items()
-        ),
-    ]
-    dot = f'<span class="dot" style="background:{scheduler_color(solver)}"></span>'
-    prompt = html.escape(experiment["prompt"]) or "(no prompt)"
-    if experiment["negative_prompt"]:
-        negative = html.escape(experiment["negative_prompt"])
-        prompt += f' <span class="negative">not: {negative}</span>'
-    for name in FURTHER_PROMPTS:
-        if experiment.get(name):
-            words = f"{name.replace('_', ' ')}: {html.escape(experiment[name])}"
-            prompt += f' <span class="negative">{words}</span>'
-    rest = html.escape(" · ".join(str(p) for p in parts if p))
-    st.html(
-        f'{style(__file__)}<div class="facts"><div class="prompt">{prompt}</div>'
-        f'<div class="settings">{dot}{html.escape(solver)} · {rest}</div></div>'
-    )
 
 
 def say_if_from_store(run: StoredRun) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.shell.messages import plain, sentence
 from dashboard.widgets import sampler_rows as rows_
-from dashboard.widgets.experiment_controls import OWN_CURVE, SAVED
+from dashboard.widgets.curve_choice import OWN_CURVE, SAVED
 
 
 def sampler_adder(page: str, key: str, catalogue: pd.DataFrame, default: Sequence[str]) -> None:

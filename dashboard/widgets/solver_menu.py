@@ -5,8 +5,8 @@ import pandas as pd
 from sdlab.sampler_names import NAMES, Everyday
 
 GROUPS = (
-    "First sdlab's solvers by short name; then what A1111, ComfyUI and Civitai call them, the "
-    "curve included; then diffusers' schedulers by class."
+    "First what A1111, ComfyUI and Civitai call them, the curve included; then sdlab's solvers by "
+    "short name; then diffusers' schedulers by class."
 )
 
 
@@ -18,7 +18,7 @@ def offered(catalogue: pd.DataFrame) -> list[str]:
     """
     fits = catalogue[catalogue["compatible"]]
     own = fits["origin"] == "sdlab"
-    return [*fits.loc[own, "name"], *known_names(catalogue), *fits.loc[~own, "name"]]
+    return [*known_names(catalogue), *fits.loc[own, "name"], *fits.loc[~own, "name"]]
 
 
 def known_names(catalogue: pd.DataFrame) -> list[str]:

@@ -44,7 +44,18 @@ def describe(model: "Model", decodes_fast: bool) -> ModelView:
         draws=model.draws,
         guidance=guidance_of(model),
         unread=unread(model.network) or "",
+        levels=_levels(model),
     )
+
+
+def _levels(model: "Model") -> tuple[float, float]:
+    """Return the range of noise levels, (0, 0) for a config that gives none."""
+    try:
+        if model.path == "vp":
+            return model.schedule.sigma_min, model.schedule.sigma_max
+        return (1 / model.schedule.num_timesteps, 1.0) if model.path == "flow" else (0.0, 0.0)
+    except ValueError:
+        return 0.0, 0.0  # a run says what is wrong with it
 
 
 def _part(name: str, part: "nn.Module") -> PartView:

@@ -88,6 +88,8 @@ class ModelView:
         draws: What it draws from, in words.
         guidance: What makes a negative prompt act.
         unread: Why its attention cannot be read; "" if it can.
+        levels: The least and the greatest noise level that a curve can have: sigma, of flow
+            matching the time t; (0, 0) where it is not known.
     """
 
     name: str
@@ -110,6 +112,7 @@ class ModelView:
     draws: tuple[str, ...] = ()
     guidance: Guidance = Guidance()
     unread: str = ""
+    levels: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ def stored_run(runs: Path, run: str) -> StoredRun | None:
     """Return a stored run, or None if there is none of that id that can be read."""
     try:
         recover(run_path(runs, run))
+        if not run_path(runs, run).is_dir():
+            return None  # as every run is before it is made
         folder = run_folder(runs, run)
         return StoredRun(run, folder, read_facts(folder)[0])
     except StoreError as error:

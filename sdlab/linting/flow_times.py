@@ -265,7 +265,7 @@ def curve_over_time(subject: InspectedCourse) -> Iterator[Finding]:
     if abs(ours - theirs) > MOVED * subject.num_steps:
         low, before = (one.num_steps - _above(one, LOW) for one in (subject, plain))
         yield Finding(
-            f"With {name} {ours} of {subject.num_steps} steps begin above t {HALF:g} and {low}"
+            f"With {name}, {ours} of {subject.num_steps} steps begin above t {HALF:g} and {low}"
             f" below t {LOW:g}; the times without it have {theirs} and {before}."
         )
 
@@ -370,7 +370,7 @@ def _without_curve(subject: InspectedCourse) -> tuple[str, InspectedCourse | Non
     try:
         if subject.scheduler is None and curve is not None:
             plain = replace(subject.request, curve=None, curve_options={})
-            return f"the curve {curve}", InspectedCourse(plain)
+            return f"the curve {curve!r}", InspectedCourse(plain)
         if flag and subject.scheduler is None:
             return FLAGS[flag], subject.variant(config={flag: False})
         if flag:

@@ -29,7 +29,8 @@ from dashboard.views.attention.recording import (
 )
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged, png
-from dashboard.widgets.run_stage import ask_run, facts_line, say_if_from_store, say_unknown_run
+from dashboard.widgets.run_facts import facts_line
+from dashboard.widgets.run_stage import ask_run, say_if_from_store, say_unknown_run
 from dashboard.widgets.solver_menu import GROUPS, offered
 from dashboard.widgets.source_picture import choose_picture, latest_runs, run_gallery
 from dashboard.worker.snapshots import ModelView

@@ -10,7 +10,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.messages import say_ignored_negative
 from dashboard.views.compare.rows import FIRST, MOST, entrant_of, text_of, whole_numbers
 from dashboard.widgets import sampler_rows as schedule_rows
-from dashboard.widgets.experiment_controls import OWN_CURVE
+from dashboard.widgets.curve_choice import OWN_CURVE
 from dashboard.widgets.pipeline_controls import address_of, pipeline_controls
 from dashboard.widgets.sampler_adder import sampler_adder
 from dashboard.worker.snapshots import ModelView

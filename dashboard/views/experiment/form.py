@@ -9,6 +9,7 @@ from dashboard.shell.model_choice import say_no_model, say_swap
 from dashboard.shell.state import show_run, shown_run
 from dashboard.views.experiment.grid_form import grid_fields, named, pictures, say_cost
 from dashboard.views.experiment.grid_view import ask_grid, live_pictures, show_grid, shown_grid
+from dashboard.widgets.curve_choice import can_follow
 from dashboard.widgets.experiment_controls import Choices, experiment_controls
 from dashboard.widgets.run_stage import ask_run
 from sdlab.errors import SdlabError
@@ -34,6 +35,8 @@ def run_form(page: str) -> None:
             experiment = None
         if experiment is not None:
             say_swap(experiment.model)
+            if not can_follow(experiment, view.model):
+                experiment = None
         axes, grid = grid_fields(page, catalogue), None
         if experiment is not None and axes:
             try:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.widgets.experiment_controls import OWN_CURVE
+from dashboard.widgets.curve_choice import OWN_CURVE
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import evaluations_of
 from dashboard.widgets.solver_menu import GROUPS, meaning, offered

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.views.noised_images.schedules import FLOW_TRAININGS, TRAININGS, ShownSchedule
-from dashboard.widgets.experiment_controls import OWN_CURVE, SAVED, chosen_curve
+from dashboard.widgets.curve_choice import OWN_CURVE, SAVED, chosen_curve
 from dashboard.widgets.typed import parse_seed
 from sdlab.noise.curves import OWN
 from sdlab.runs.curves import curve_names

@@ -14,6 +14,7 @@ from sdlab.experiment.axis import Axis
 from sdlab.runs.contact_sheet import in_common
 from sdlab.runs.grids import StoredGrid, list_grids
 from sdlab.runs.listing import list_runs
+from sdlab.sampler_names import titled
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
@@ -81,7 +82,7 @@ def runs_table(stored: pd.DataFrame) -> pd.DataFrame:
             "picture": [thumbnail(*key) for key in zip(stored["path"], created, strict=True)],
             "made": created,
             "prompt": stored["prompt"],
-            "solver": stored["solver"],
+            "solver": stored["solver"].map(titled),
             "steps": stored["num_steps"].astype("Int64"),
             "CFG": stored["guidance_scale"].astype(float),
             "seed": stored["seed"].astype(str),

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.messages import plain, sentence
 from dashboard.views.solver_bench.data import problems
-from dashboard.widgets.experiment_controls import SAVED
+from dashboard.widgets.curve_choice import SAVED
 from dashboard.widgets.sampler_rows import Row, parse_row
 from sdlab.sampler_names import NAMES
 

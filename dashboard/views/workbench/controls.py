@@ -26,7 +26,7 @@ from dashboard.views.workbench.draft import (
     read_points,
     table_text,
 )
-from dashboard.widgets.experiment_controls import SAVED
+from dashboard.widgets.curve_choice import SAVED
 from dashboard.widgets.solver_menu import known_names, meaning
 from dashboard.widgets.typed import parse_seed
 from dashboard.widgets.uploads import take_upload
@@ -114,6 +114,7 @@ def points_controls(draft: Draft, baseline: Baseline, schedule: NoiseSchedule) -
         (schedule.sigma_min, schedule.sigma_max),
         custom.MAX_POINTS,
         _take_points,
+        "t" if is_times(schedule) else "sigma",
     )
 
 
@@ -224,11 +225,12 @@ def _table(schedule: NoiseSchedule) -> Draft:
 
 
 def _points(steps: int, schedule: NoiseSchedule) -> Draft:
+    level = "t" if is_times(schedule) else "sigma"
     text = bound().text_input(
-        "Points: u sigma, u sigma, …",
+        f"Points: u {level}, u {level}, …",
         points_text(first_points(schedule)),
         key=f"{PAGE}.points",
-        help="The points of the editor as text; u runs from 0 to 1.",
+        help="The points of the editor as text; u runs from 0 at the first step to 1 at the last.",
     )
     return of_points(read_points(text or ""), steps, schedule)
 

@@ -1,7 +1,7 @@
 """Makes the sigmas of a curve from its name, its options and a model's schedule."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -31,14 +31,24 @@ def check_curve(name: str | None, schedule: NoiseSchedule, options: Mapping[str,
         ValueError: As ``make``.
     """
     if name != "formula":
-        make(name, schedule, fixed_steps(name, options) or 2, options)
+        fixed = fixed_steps(name, options)
+        make(name, schedule, fixed or 2, options, None if fixed else _of_any_number)
         return
     _check_options(name, find(name), options)
     parse(options[name])
 
 
+def _of_any_number(index: int) -> str:
+    """Return what a step of two is in a curve of any number of steps: its ends stay its ends."""
+    return ("the first step", "the last step", "the end")[index]
+
+
 def make(
-    name: str | None, schedule: NoiseSchedule, num_steps: int, options: Mapping[str, Any]
+    name: str | None,
+    schedule: NoiseSchedule,
+    num_steps: int,
+    options: Mapping[str, Any],
+    where: Callable[[int], str] | None = None,
 ) -> Array:
     """Return the sigmas of a named curve over a model's schedule, float64 [num_steps + 1].
 
@@ -47,6 +57,7 @@ def make(
         schedule: Gives the range of sigma, and the timesteps of the spacings.
         num_steps: Solver steps.
         options: Arguments of the curve; ``sigma_min`` and ``sigma_max`` replace the range.
+        where: Names a step in a message; by default "step 3 of 10".
 
     Raises:
         ValueError: If the name, an option or the number of steps is not valid, or the curve is not
@@ -71,7 +82,7 @@ def make(
     except OverflowError:
         sigmas = np.full(num_steps + 1, np.nan)
     if curve.example:
-        problems = custom.check(sigmas.tolist(), schedule)
+        problems = custom.check(sigmas.tolist(), schedule, where)
         if problems:
             raise ValueError(f"curve {name!r}: {problems[0].sentence}")
     elif isinstance(schedule, FlowTimes) and sigmas[0] > 1:

@@ -6,7 +6,7 @@ import sdlab
 from dashboard.shell.lab import lab
 from sdlab.runs.run_folder import open_run
 from sdlab.sampler_names import NAMES
-from tests.dashboard.conftest import run_until
+from tests.dashboard.conftest import read, run_until
 from tests.dashboard.forms import FORM, errors, open_tab, start, titles
 
 
@@ -149,6 +149,32 @@ def test_own_curves_are_offered_to_own_solvers_and_run(quick, runs_folder):
     delete_curve("for the form", runs_folder)
     quick.selectbox(key="experiment.solver").set_value("DDIMScheduler").run()
     assert "formula" not in quick.selectbox(key="experiment.curve").options
+
+
+def test_a_curve_of_another_model_is_noticed_and_left(open_page):
+    drawn = "points=[[0.0, 20.5], [1.0, 0.05]]"
+    fields = {"curve": "points", "curve_options": drawn, "steps": "3"}
+    at = open_page("experiment", **{f"experiment.{name}": v for name, v in fields.items()})
+    (said,) = [read(w) for w in at.warning]
+    assert said.startswith("Your drawn curve belongs to another model (sigma up to 20.5);")
+    assert at.button(key=FORM).disabled and "Drawn curve of 2 points." in map(read, at.caption)
+    at.button(key="experiment.curve_own").click().run()
+    assert at.selectbox(key="experiment.curve").value == "as trained"
+    assert at.text_input(key="experiment.curve_options").value == ""
+    assert not at.warning and not at.button(key=FORM).disabled
+
+
+def test_the_options_of_a_curve_go_with_it(quick):
+    quick.selectbox(key="experiment.curve").set_value("points").run()
+    typed = quick.text_input(key="experiment.curve_options")
+    typed.set_value("points=[[0, 10], [1, 0.05]]").run()
+    assert not errors(quick)
+    quick.selectbox(key="experiment.curve").set_value("as trained").run()
+    assert quick.text_input(key="experiment.curve_options").value == ""
+    quick.selectbox(key="experiment.curve").set_value("points").run()
+    typed.set_value("points=[[0, 10], [1, 0.05]]").run()
+    quick.selectbox(key="experiment.solver").set_value("DDIMScheduler").run()
+    assert quick.text_input(key="experiment.curve_options").value == "" and not errors(quick)
 
 
 def test_a_formula_is_typed_as_a_curve_option(quick):

@@ -17,7 +17,7 @@ PICTURE = {"hash": "0123456789abcdef", "width": 8, "height": 8}
 
 def _line(fields):
     import sdlab
-    from dashboard.widgets.run_stage import facts_line
+    from dashboard.widgets.run_facts import facts_line
 
     facts_line(sdlab.Experiment(**fields).to_dict())
 
