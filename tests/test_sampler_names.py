@@ -10,7 +10,7 @@ import torch
 import sdlab
 from sdlab.comparing.presets import preset
 from sdlab.noise.curves import names
-from sdlab.sampler_names import NAMES, everyday, unknown_solver
+from sdlab.sampler_names import NAMES, everyday, titled, unknown_solver
 from sdlab.solvers.registry import solver as register
 from sdlab.solvers.registry import solvers
 from tests.solvers import parity
@@ -157,3 +157,9 @@ def test_a_grid_takes_names_whatever_the_curve_of_the_others():
 def test_no_solver_may_be_called_as_web_uis_call_another():
     with pytest.raises(ValueError, match="'DDIM' is what web UIs call 'ddim'; choose another"):
         register("DDIM")
+
+
+def test_a_heading_has_both_names():
+    assert titled("dpmpp_2m") == "DPM++ 2M (dpmpp_2m)"
+    assert titled("euler_ancestral") == "Euler a (euler_ancestral)"
+    assert titled("DDIMScheduler") == "DDIMScheduler"  # no name of a web UI means it

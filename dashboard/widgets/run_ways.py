@@ -12,6 +12,7 @@ from dashboard.shell.address import fill
 from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import page_url
 from sdlab.experiment.experiment import Experiment
+from sdlab.sampler_names import titled
 
 EXPERIMENT = "experiment"
 
@@ -71,7 +72,7 @@ def _compare_button(experiment: Experiment, page: str) -> None:
     from dashboard.widgets.run_fields import address_for, comparison_fields, partner
 
     pressed = st.button(
-        f"Compare with {partner(experiment)}",
+        f"Compare with {titled(partner(experiment))}",
         key=f"{page}.compare",
         icon=":material/compare:",
         type="tertiary",

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard.shell.messages import plain, sentence
 from dashboard.widgets import sampler_rows as rows_
 from dashboard.widgets.curve_choice import OWN_CURVE, SAVED
+from sdlab.sampler_names import titled
 
 
 def sampler_adder(page: str, key: str, catalogue: pd.DataFrame, default: Sequence[str]) -> None:
@@ -25,7 +26,9 @@ def sampler_adder(page: str, key: str, catalogue: pd.DataFrame, default: Sequenc
 
     fits = catalogue[catalogue["compatible"]].set_index("name", drop=False)
     with st.popover("Add with options", icon=":material/add:"):
-        name = st.selectbox("Sampler", list(fits["name"]), key=f"{page}.add_name")
+        name = st.selectbox(
+            "Sampler", list(fits["name"]), format_func=titled, key=f"{page}.add_name"
+        )
         curves = [c for c in fits.loc[name]["curves"] if c not in OWN]
         if fits.loc[name].get("custom_sigmas", fits.loc[name]["origin"] == "sdlab"):
             curves += [*OWN, *(SAVED + saved for saved in curve_names())]

@@ -205,7 +205,7 @@ def test_from_a_run_onwards(open_form):
     page.get_by_role("button", name="Copy link").click()
     expect(page.locator(".copy-link .said")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()").endswith(f"/run?id={run}")
-    page.get_by_role("button", name="Compare with dpmpp_2m").click()
+    page.get_by_role("button", name="Compare with DPM++ 2M (dpmpp_2m)").click()
     expect(page.get_by_text("can be compared fairly")).to_be_visible()
     page.get_by_text("Curve, size, reference, fast mode").click()
     assert page.get_by_role("textbox", name="Negative prompt").input_value() == "rain"

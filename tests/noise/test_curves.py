@@ -10,6 +10,7 @@ from diffusers.schedulers.scheduling_utils import AysSchedules
 from scipy.stats import beta as beta_distribution
 
 from sdlab.noise import NoiseSchedule, curves
+from sdlab.noise.schedule import FlowTimes
 
 SD = {
     "beta_start": 0.00085,
@@ -220,3 +221,8 @@ def test_a_curve_must_have_a_name_and_steps():
 def test_what_is_no_curve_is_no_attribute():
     with pytest.raises(AttributeError, match="has no attribute 'carras'"):
         curves.carras  # noqa: B018
+
+
+def test_a_curve_of_any_number_of_steps_is_refused_without_a_number():
+    with pytest.raises(ValueError, match="At the first step: t 14.6 is above 1"):
+        curves.check_curve("points", FlowTimes(), {"points": ((0.0, 14.6), (1.0, 0.05))})

@@ -86,13 +86,13 @@ def bench_controls(page: str, catalogue: pd.DataFrame, path: str) -> BenchSettin
     _preset_buttons(page, catalogue, all_names)
     texts = bound().multiselect(
         "Solvers and schedulers",
-        [*all_names, *(name for name, found in NAMES.items() if found.solver in all_names)],
+        [*(name for name, found in NAMES.items() if found.solver in all_names), *all_names],
         [name for name in FIRST if name in all_names],
         key=f"{page}.solvers",
         accept_new_options=True,
         max_selections=MOST,
-        help="sdlab's solvers and plug-ins by short name, diffusers' schedulers by class, and what "
-        "A1111, ComfyUI and Civitai call them, the curve included. You can "
+        help="First what A1111, ComfyUI and Civitai call them, the curve included; then sdlab's "
+        "solvers and plug-ins by short name, diffusers' schedulers by class. You can "
         "also type one with options and a curve: `ddim {eta=1} + karras [rho=5]`.",
     )
     left, middle, right = st.columns([2, 1, 2], gap="medium")

@@ -9,15 +9,16 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dashboard.components.points_editor import points_editor
-from dashboard.shell.address import bound
+from dashboard.shell.address import bound, given, keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.model_choice import say_model
 from dashboard.views.workbench.draft import (
+    DRAW,
     EXAMPLES,
-    FORMULA,
     WAYS,
     Draft,
+    first_formula,
     first_points,
     of_formula,
     of_points,
@@ -88,6 +89,9 @@ def is_times(schedule: NoiseSchedule) -> bool:
 
 def draft_controls(schedule: NoiseSchedule) -> Draft | None:
     """Draw how the curve is made and return the draft; None if there is none, after saying why."""
+    if given(f"{PAGE}.way") == "Points":  # its name in links of before
+        keep(f"{PAGE}.way", DRAW)
+        st.rerun()
     way = bound().segmented_control("Make the curve by", WAYS, key=f"{PAGE}.way", width="stretch")
     steps = _steps(schedule) if way != "Table" else 0
     try:
@@ -152,11 +156,11 @@ def trial_controls(catalogue: pd.DataFrame) -> CurveTrial:
     known = [name for name in known_names(catalogue) if not NAMES[name].settled]
     solver = bound().selectbox(
         "Solver",
-        [*own, *known],
-        own.index("dpmpp_2m"),
+        [*known, *own],
+        len(known) + own.index("dpmpp_2m"),
         key=f"{PAGE}.solver",
-        help="Follows both curves. sdlab's solvers follow any curve; below them what A1111, "
-        "ComfyUI and Civitai call them.",
+        help="Follows both curves. First what A1111, ComfyUI and Civitai call sdlab's solvers, "
+        "which follow any curve; then their own names.",
     )
     prompt = bound().text_input("Prompt", "a parrot on a beach", key=f"{PAGE}.prompt")
     seed = bound().text_input("Seed", "7", key=f"{PAGE}.seed")
@@ -178,10 +182,14 @@ def _steps(schedule: NoiseSchedule) -> int:
 
 
 def _formula(steps: int, schedule: NoiseSchedule) -> Draft:
+    key, first = f"{PAGE}.formula", first_formula(schedule)
+    if st.session_state.get(key) == st.session_state.get(f"{key}.first", first):
+        st.session_state[key] = first  # untouched, as the model before began with it
+    st.session_state[f"{key}.first"] = first
     text = bound().text_area(
         "t =" if is_times(schedule) else "sigma =",
-        FORMULA,
-        key=f"{PAGE}.formula",
+        first,
+        key=key,
         height=84,
         help="An expression in u, n, sigma_min, sigma_max.",
     )

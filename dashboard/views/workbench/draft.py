@@ -16,9 +16,10 @@ from sdlab.noise.curves import CURVES, make
 from sdlab.noise.curves.builtin import own
 from sdlab.noise.exchange import NamedCurve
 from sdlab.noise.formula import evaluate
-from sdlab.noise.schedule import NoiseSchedule
+from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 
-WAYS = ("Formula", "Table", "Points")
+DRAW = "Draw (points)"
+WAYS = ("Formula", "Table", DRAW)
 FORMULA = "sigma_max * (sigma_min / sigma_max) ** (u ** 0.8)"
 EXAMPLES = {
     "Even in ln sigma": "sigma_max * (sigma_min / sigma_max) ** u",
@@ -132,11 +133,28 @@ def read_points(text: str) -> list[tuple[float, float]]:
     return custom.read_points(pairs)
 
 
+def first_formula(schedule: NoiseSchedule) -> str:
+    """Return the formula to begin with; of flow matching even times, shifted as the model's are."""
+    if not isinstance(schedule, FlowTimes):
+        return FORMULA
+    even, shift = "(1 - u * (n - 1) / n)", _shift(schedule)
+    if f"{shift:.4g}" == "1":
+        return even.strip("()")
+    return f"{shift:.4g} * {even} / (1 + {shift - 1:.4g} * {even})"
+
+
 def first_points(schedule: NoiseSchedule) -> list[tuple[float, float]]:
-    """Return points to begin with: a gentle bend between the ends of the range."""
-    low, high = schedule.sigma_min, schedule.sigma_max
-    middle = [(u, high * (low / high) ** (u**0.8)) for u in (0.3, 0.7)]
-    return [(0.0, high), *middle, (1.0, low)]
+    """Return points to begin with: those of the first formula, a gentle bend."""
+    levels = evaluate(first_formula(schedule), 21, schedule.sigma_min, schedule.sigma_max)[0]
+    return [(place / 20, float(levels[place])) for place in (0, 6, 14, 20)]
+
+
+def _shift(schedule: FlowTimes) -> float:
+    """Return the shift of flow matching's times, from where it moves the middle one."""
+    count = schedule.num_timesteps
+    even = (count // 2) / count
+    time = float(schedule.sigma[count // 2 - 1])
+    return time * (1 - even) / (even * (1 - time))
 
 
 def as_settings(named: NamedCurve, schedule: NoiseSchedule) -> dict[str, Any]:
@@ -153,7 +171,7 @@ def as_settings(named: NamedCurve, schedule: NoiseSchedule) -> dict[str, Any]:
         return settings | {"way": "Formula", "formula": str(named.options["formula"])}
     if named.curve == "points":
         text = points_text(custom.read_points(named.options.get("points", ())))
-        return settings | {"way": "Points", "points": text}
+        return settings | {"way": DRAW, "points": text}
     sigmas = make(named.curve, schedule, named.num_steps, named.options)
     return settings | {"way": "Table", "table": table_text(sigmas)}
 

@@ -20,16 +20,18 @@ from dashboard.views.workbench.controls import (
     trial_controls,
 )
 from dashboard.views.workbench.draft import Draft
-from dashboard.views.workbench.saved_curves import keep_controls, saved_controls
+from dashboard.views.workbench.saved_curves import keep_controls, saved_controls, use_in_experiment
 from dashboard.views.workbench.trial import show_pictures, show_strip
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.figure import figure, why
 from dashboard.widgets.lint_choice import wants_lint
 from sdlab.noise.flow import is_flow
 from sdlab.noise.schedule import FlowTimes, NoiseSchedule
+from sdlab.sampler_names import titled
 
 _ICONS = {"error": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
 MOST_SAID = 3
+_U = "u runs from 0 at the first step to 1 at the last."
 SNR_SEEN = "Straight: even steps from noise to picture."
 RATIO_SEEN = "Near 1 is a short step, 0 the last jump."
 EQUATIONS = (
@@ -73,6 +75,7 @@ def workbench() -> None:
         _show_lint(draft, trial, config)
     if baseline.sigmas is None:
         st.warning(plain(baseline.reason), icon=":material/warning:")
+    use_in_experiment(draft)
     names = ["A noised image", "Pictures"] * (baseline.sigmas is not None) + ["Save and export"]
     *tried, kept = st.tabs(names)
     if tried:
@@ -81,7 +84,7 @@ def workbench() -> None:
         with tried[1], explained():
             show_pictures(draft, baseline, trial)
     with kept, explained():
-        keep_controls(draft, schedule, config, name)
+        keep_controls(draft, schedule, config, name, trial)
 
 
 def problem_table(draft: Draft) -> pd.DataFrame:
@@ -140,12 +143,12 @@ def _say_range(schedule: NoiseSchedule) -> None:
     if is_times(schedule):
         st.caption(
             f"The model follows flow matching: a curve is one of its times t, from 1 to"
-            f" {schedule.sigma_min:.3g}; sigma stands for t in a formula."
+            f" {schedule.sigma_min:.3g}; sigma stands for t in a formula. {_U}"
         )
         return
     st.caption(
         f"The model's noise levels: sigma {schedule.sigma_min:.4g} to {schedule.sigma_max:.4g},"
-        f" {schedule.num_timesteps} timesteps."
+        f" {schedule.num_timesteps} timesteps. {_U}"
     )
 
 
@@ -155,7 +158,9 @@ def _show_lint(draft: Draft, trial: CurveTrial, config: dict[str, Any]) -> None:
     with st.spinner("Making every step …", show_time=False):
         found = _findings(trial.solver, draft.num_steps, config, draft.curve, draft.options)
     if found.empty:
-        st.caption(f":material/check: Lint finds nothing on this curve with {trial.solver}.")
+        st.caption(
+            f":material/check: Lint finds nothing on this curve with {plain(titled(trial.solver))}."
+        )
     row: Any  # its fields are known to pandas alone
     for row in found.itertuples():
         where = "" if pd.isna(row.step) else f"Step {row.step}: "

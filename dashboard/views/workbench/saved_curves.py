@@ -8,14 +8,16 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.navigation import page_path
-from dashboard.views.workbench.controls import PAGE
+from dashboard.views.workbench.controls import PAGE, CurveTrial
 from dashboard.views.workbench.draft import Draft, as_settings
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.solver_menu import meaning
 from dashboard.widgets.uploads import take_upload
 from sdlab.errors import SdlabError
+from sdlab.experiment.experiment import Experiment
 from sdlab.noise.curves import make
 from sdlab.noise.diffusers_config import SchedulerConfig, read_scheduler_config
 from sdlab.noise.exchange import (
@@ -29,6 +31,7 @@ from sdlab.noise.exchange import (
 )
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.runs.curves import curve_names, delete_curve, list_curves, load_curve, save_curve
+from sdlab.sampler_names import titled
 from sdlab.shipped import EMBEDDED, FOLDER
 
 _SAID = f"{PAGE}.said"
@@ -61,7 +64,7 @@ def saved_controls(schedule: NoiseSchedule) -> None:
 
 
 def keep_controls(
-    draft: Draft, schedule: NoiseSchedule, config: dict[str, Any], model: str
+    draft: Draft, schedule: NoiseSchedule, config: dict[str, Any], model: str, trial: CurveTrial
 ) -> None:
     """Draw Save, and the exports of a valid draft for a model by its name."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -78,12 +81,12 @@ def keep_controls(
         if pressed and name and name.strip():
             _save(name, draft.named, schedule)
             st.rerun()  # the list of saved ones stands above
-        _use(draft)
     _say("save")
-    _exports(draft, schedule, config, model)
+    _exports(draft, schedule, config, model, trial)
 
 
-def _use(draft: Draft) -> None:
+def use_in_experiment(draft: Draft) -> None:
+    """Draw the way to the Experiment page, its form filled with a draft."""
     value = draft.options[draft.curve]
     typed = value if isinstance(value, str) else json.dumps(value)
     st.page_link(
@@ -106,7 +109,39 @@ def loaded_from(model: str) -> str:
     return "your/model" if model.endswith(".safetensors") else model
 
 
-def _exports(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any], model: str) -> None:
+def solver_code(draft: Draft, trial: CurveTrial, place: str, dtype: str = "float32") -> str:
+    """Return the Python that makes the picture of a draft with sdlab's solver in a pipeline.
+
+    Args:
+        draft: A valid draft.
+        trial: Solver, prompt and seed.
+        place: What ``from_pretrained`` takes.
+        dtype: Of the pipeline, a name in torch.
+    """
+    guidance = Experiment().guidance_scale
+    return (
+        "import torch\n"
+        "from diffusers import DiffusionPipeline\n\n"
+        "import sdlab\n\n"
+        "pipe = DiffusionPipeline.from_pretrained(\n"
+        f"    {place!r},\n    torch_dtype=torch.{dtype},\n)\n"
+        "pipe.scheduler = sdlab.as_diffusers_scheduler(\n"
+        f"    {trial.solver!r},\n    curve={draft.curve!r},\n"
+        f"    curve_options={draft.options!r},\n    config=pipe.scheduler.config,\n)\n"
+        "image = pipe(\n"
+        f"    {trial.prompt!r},\n    num_inference_steps={draft.num_steps},\n"
+        f"    guidance_scale={guidance!r},\n"
+        f"    generator=torch.Generator().manual_seed({trial.seed}),\n).images[0]\n"
+    )
+
+
+def _exports(
+    draft: Draft,
+    schedule: NoiseSchedule,
+    config: dict[str, Any],
+    model: str,
+    trial: CurveTrial,
+) -> None:
     place = loaded_from(model)
     made = diffusers_curve(draft.curve, draft.options, config, draft.num_steps, place)
     listed = sigma_list(draft.sigmas.tolist())
@@ -123,8 +158,17 @@ def _exports(draft: Draft, schedule: NoiseSchedule, config: dict[str, Any], mode
         for label, (file, text) in files.items():
             file_button(label, text.encode(), file, f"{PAGE}.{file}")
     left, right = st.columns([3, 2], gap="medium")
-    left.caption("In diffusers. The config cannot hold sigmas, so they go to the pipeline's call:")
-    left.code(made.snippet, language="python", wrap_lines=True)
+    with left:
+        name = plain(titled(trial.solver))
+        st.caption(f"The picture of the tab Pictures, by {name} in a diffusers pipeline:")
+        code = solver_code(draft, trial, place, lab().status().model.dtype)
+        st.code(code, language="python", wrap_lines=True)
+        with st.expander("Without sdlab: diffusers' own Euler over this curve"):
+            st.caption(
+                f"Another solver than {name}, so another picture. The config cannot hold"
+                " sigmas, so they go to the pipeline's call."
+            )
+            st.code(made.snippet, language="python", wrap_lines=True)
     right.caption("For tools that take a list of sigmas, such as ComfyUI and k-diffusion:")
     right.code(listed, language=None, wrap_lines=True)
 

@@ -46,7 +46,7 @@ def test_a_run_has_its_ways(open_page):
     assert run in links["Latents"].query_string and run in links["Attention"].query_string
     assert "a+parrot+on+a+beach" in links["Words"].query_string
     labels = [button.label for button in at.button]
-    assert "Change and run again" in labels and "Compare with dpmpp_2m" in labels
+    assert "Change and run again" in labels and "Compare with DPM++ 2M (dpmpp_2m)" in labels
     assert not at.exception
 
 

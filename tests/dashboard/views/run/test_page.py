@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 import sdlab
 from dashboard.views.run.page import python_code
+from dashboard.widgets.curve_words import curve_values
 from dashboard.widgets.run_stage import _made
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.pictures import save_pictures
@@ -28,6 +29,18 @@ def line(**fields):
     return re.sub(
         "(?s)<style>.*</style>|<[^>]*>", "", "".join(node.proto.body for node in at.get("html"))
     )
+
+
+def test_a_curve_of_ones_own_is_headed_in_words():
+    points = {"curve": "points", "curve_options": {"points": ((0.0, 14.0), (1.0, 0.05))}}
+    said = line(solver="dpmpp_2m", **points)
+    assert "DPM++ 2M (dpmpp_2m) · " in said and "drawn curve of 2 points" in said
+    assert "14.0" not in said
+    assert curve_values(points["curve"], points["curve_options"]).endswith("0 14, 1 0.05")
+    table = {"curve": "sigmas", "curve_options": {"sigmas": (14.0, 1.0, 0.0)}, "num_steps": 2}
+    assert "table of 3 sigmas" in line(**table)
+    formula = {"curve": "formula", "curve_options": {"formula": "12 - 11*u"}}
+    assert "formula 12 - 11*u" in line(**formula)
 
 
 def test_the_line_of_facts_tells_experiments_apart():

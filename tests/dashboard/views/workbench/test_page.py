@@ -5,15 +5,20 @@ import json
 import numpy as np
 import pytest
 
+import sdlab
 from dashboard.charts import workbench as charts
 from dashboard.components.points_editor import _pairs
 from dashboard.shell.lab import lab
 from dashboard.views.workbench import draft as drafts
+from dashboard.views.workbench.controls import CurveTrial
 from dashboard.views.workbench.page import _longest, problem_table
+from dashboard.views.workbench.saved_curves import loaded_from, solver_code
 from sdlab.noise import NoiseSchedule, curves
 from sdlab.noise.exchange import NamedCurve
+from sdlab.noise.schedule import FlowTimes
 from sdlab.runs.curves import delete_curve, list_curves, load_curve
 from sdlab.runs.run_folder import open_run
+from sdlab.shipped import EMBEDDED
 from tests.dashboard.conftest import read, run_until
 
 SCHEDULE = NoiseSchedule.from_config(
@@ -100,7 +105,7 @@ def test_any_curve_can_be_opened(named):
     by_way = {
         "Formula": lambda: drafts.of_formula(settings["formula"], settings["steps"], SCHEDULE),
         "Table": lambda: drafts.of_table(settings["table"], False, SCHEDULE),
-        "Points": lambda: drafts.of_points(
+        drafts.DRAW: lambda: drafts.of_points(
             drafts.read_points(settings["points"]), settings["steps"], SCHEDULE
         ),
     }
@@ -296,6 +301,43 @@ def test_the_same_pictures_are_found_again(open_page):
     at = open_page("workbench", **{"workbench.steps": "2", "workbench.seed": "11"})
     assert lab().status().model is not None
     assert not any(b.key == "workbench.go" for b in at.button) and links_to_runs(at) == 2
+
+
+def test_the_code_shown_makes_the_picture_of_its_solver():
+    draft = drafts.of_points([(0.0, 14.0), (1.0, 0.05)], 2, SCHEDULE)
+    trial = CurveTrial("dpmpp_2m", "a parrot", 3)
+    made = {}
+    exec(solver_code(draft, trial, loaded_from(EMBEDDED)), made)
+    asked = sdlab.Experiment(
+        prompt="a parrot",
+        seed=3,
+        solver="dpmpp_2m",
+        curve="points",
+        curve_options=draft.options,
+        num_steps=2,
+    )
+    want = sdlab.run(sdlab.load(), asked).image
+    difference = np.abs(np.asarray(made["image"], int) - np.asarray(want, int))
+    assert difference.max() <= 1  # the pipeline decodes in a batch of its own
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+@pytest.mark.parametrize("way", ["formula", "points"])
+def test_what_flow_matching_begins_with_has_no_warning(shift, way):
+    config = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": shift}
+    times = FlowTimes.of_config(config, 4096)
+    draft = (
+        drafts.of_formula(drafts.first_formula(times), 20, times)
+        if way == "formula"
+        else drafts.of_points(drafts.first_points(times), 20, times)
+    )
+    assert not draft.problems
+    found = sdlab.lint("dpmpp_2m", 20, config=config, curve=way, curve_options=draft.options)
+    assert "curve-over-time" not in set(found["rule"])
+    old = {"formula": drafts.FORMULA}
+    found = sdlab.lint("dpmpp_2m", 20, config=config, curve="formula", curve_options=old)
+    (said,) = found.loc[found["rule"] == "curve-over-time", "message"]
+    assert said.startswith("With the curve 'formula', ")
 
 
 def test_the_longest_step_of_a_sound_curve_is_named():
