@@ -151,7 +151,7 @@ def _solver(catalogue: pd.DataFrame) -> tuple[Everyday, pd.Series]:
     if name != chosen.solver:
         st.caption(f"Here: {in_words(chosen)}.")
     elif titled(name) != name:
-        st.caption(f"{plain(titled(name))} in web UIs' menus.")
+        st.caption(f"Web UIs call it {plain(titled(name).partition(' (')[0])}.")
     fits = catalogue[catalogue["compatible"]].set_index("name", drop=False)
     row: Any = fits.loc[chosen.solver]
     return chosen, row
