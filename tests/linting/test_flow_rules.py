@@ -55,7 +55,7 @@ FIRES = {
         {**PLAIN, "shift": 17.0},
     ),
     "curve-over-time": case(
-        EULER, 20, "Karras' curve, 4 of 20 steps .* above t 0.5 and 9 below t 0.1; .* have 15 and 1",
+        EULER, 20, "Karras' curve, 4 of 20 st.* .* above t 0.5 and 9 below t 0.1; .* have 15 and 1",
         options={"use_karras_sigmas": True},
     ),
     "terminal-shift": case(
