@@ -204,5 +204,5 @@ def test_flow_matching_is_measured_over_its_times(open_page):
     assert list(orders["solver"]) == ["heun", "FlowMatchEulerDiscreteScheduler"]
     assert errors["start"].map(math.isinf).all() and errors["error"].notna().all()
     assert errors["error"].max() < 0.4
-    assert any("At t 1." in c.value for c in at.caption)
+    assert any("At t 1:" in c.value for c in at.caption)
     assert charts(at) == 3
