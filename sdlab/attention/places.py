@@ -34,7 +34,7 @@ def words_at(
     """
     views.Choice.of(words_at, choice)
     course = words_over(maps, x, y, **choice)
-    frame = course.groupby(["word", "kind"], sort=False, as_index=False)["share"].mean()
+    frame = course.groupby(["word", "kind"], sort=False, as_index=False)[["share"]].mean()
     frame["no_word"] = frame["kind"] != "word"
     ranked = frame.sort_values(["no_word", "share"], ascending=[True, False], ignore_index=True)
     return ranked[["word", "kind", "share"]]

@@ -161,7 +161,8 @@ def _exports(
     with left:
         name = plain(titled(trial.solver))
         st.caption(f"The picture of the tab Pictures, by {name} in a diffusers pipeline:")
-        code = solver_code(draft, trial, place, lab().status().model.dtype)
+        held = lab().status().model
+        code = solver_code(draft, trial, place, held.dtype if held else "float32")
         st.code(code, language="python", wrap_lines=True)
         with st.expander("Without sdlab: diffusers' own Euler over this curve"):
             st.caption(
