@@ -211,10 +211,10 @@ NAMES: Mapping[str, Everyday] = MappingProxyType(
 def titled(solver: str) -> str:
     """Return a solver's name for headings and lists, with what web UIs call it before its own.
 
-    "dpmpp_2m" is "DPM++ 2M (dpmpp_2m)"; what they have no name for stays as it is.
+    "dpmpp_2m" is "DPM++ 2M (dpmpp_2m)"; what they have no name for, or the same, stays as it is.
     """
     name = next((n for n, found in NAMES.items() if _is_plain(found, solver)), "")
-    return f"{name} ({solver})" if name else solver
+    return f"{name} ({solver})" if name and name.casefold() != solver else solver
 
 
 def _is_plain(found: Everyday, solver: str) -> bool:

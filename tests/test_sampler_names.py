@@ -162,4 +162,5 @@ def test_no_solver_may_be_called_as_web_uis_call_another():
 def test_a_heading_has_both_names():
     assert titled("dpmpp_2m") == "DPM++ 2M (dpmpp_2m)"
     assert titled("euler_ancestral") == "Euler a (euler_ancestral)"
+    assert titled("heun") == "heun"
     assert titled("DDIMScheduler") == "DDIMScheduler"  # no name of a web UI means it

@@ -89,7 +89,7 @@ def test_ddim_s_equations_hold_the_levels_of_a_run(kind, open_page):
     assert table.notna().all(axis=None)
     flows = kind == "sd3"
     assert math.isinf(table["sigma"].iloc[0]) is flows
-    assert ("follows flow matching" in text(at)) is flows
+    assert ("Flow matching: the first step" in text(at)) is flows
     assert any(r"\infty" in one.value for one in at.latex) is flows
 
 

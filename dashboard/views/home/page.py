@@ -55,9 +55,11 @@ def drawn(words: str, seed: int, model: str) -> Experiment:
 
 def home_page() -> None:
     """Draw the page below its title."""
+    own = lab().status().at_hand
+    asked = _asked(own)
     left, right = st.columns([5, 6], gap="large")
     with left:
-        stored = picture_of_now()
+        stored = picture_of_now(own, asked)
     with right:
         six_pictures(stored)
     questions()
@@ -76,11 +78,15 @@ def questions() -> None:
                 st.caption(entry.title)
 
 
-def picture_of_now() -> StoredRun | None:
-    """Draw Home's picture, or its progress; the embedded model makes one without being asked."""
-    own, run = lab().status().at_hand, st.session_state.get("home.asked", "")
+def picture_of_now(own: str, asked: Experiment | None) -> StoredRun | None:
+    """Draw Home's picture, or its progress; the embedded model makes one without being asked.
+
+    Args:
+        own: The model in memory.
+        asked: What was asked for just now, if anything.
+    """
+    run = st.session_state.get("home.asked", "")
     st.header("Made on this machine", anchor=False)
-    asked = _asked(own)
     if asked is None and not run and own == EMBEDDED:  # once: what was cancelled stays cancelled
         asked = _next(own)
     if asked is not None:
@@ -95,27 +101,27 @@ def picture_of_now() -> StoredRun | None:
     if stored is not None:
         experiment = Experiment.from_dict(stored.manifest["experiment"])
         if (experiment.prompt, experiment.seed) == CHOSEN:
-            st.caption("This seed was chosen by eye among 30; those of the others were not.")
+            st.caption("This seed was chosen by eye among 30.", help="Other pictures' were not.")
         with st.container(horizontal=True, vertical_alignment="center"):
-            link_to("run", "See how it was made, step by step", id=run)
+            link_to("run", "See every step", id=run)
             change_button(run, experiment, PAGE)
     return stored
 
 
 def _asked(model: str) -> Experiment | None:
     """Draw the field for words and the buttons; return what was asked for by them just now."""
-    with st.form("home.form", border=False):
+    form = st.form("home.form", border=False)
+    with form, st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         words = st.text_input(
             "Your words", key="home.words", placeholder="a red car below a tree", width="stretch"
         )
-        with st.container(horizontal=True, gap="small"):
-            pressed = st.form_submit_button("Draw", key="home.draw", icon=":material/brush:")
-            another = st.form_submit_button(
-                "Another",
-                key="home.another",
-                icon=":material/refresh:",
-                help="Another of our pictures, made with the model in memory",
-            )
+        pressed = st.form_submit_button("Draw", key="home.draw", icon=":material/brush:")
+        another = st.form_submit_button(
+            "Another",
+            key="home.another",
+            icon=":material/refresh:",
+            help="Another of our pictures, made with the model in memory",
+        )
     if model == EMBEDDED:
         say_known(words)
     if another or (pressed and not words.strip()):

@@ -18,7 +18,7 @@ from sdlab.noise.exchange import NamedCurve
 from sdlab.noise.formula import evaluate
 from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 
-DRAW = "Draw (points)"
+DRAW = "Draw"
 WAYS = ("Formula", "Table", DRAW)
 FORMULA = "sigma_max * (sigma_min / sigma_max) ** (u ** 0.8)"
 EXAMPLES = {

@@ -237,7 +237,7 @@ def test_a_moved_threshold_keeps_the_run_s_column(open_page):
     ("kept", "evaluations", "said"),
     [
         ("last", (2,), "evaluation 2"),
-        ("every k-th", (0, 2), "evaluation 2, one of 2 that were kept"),
+        ("every k-th", (0, 2), "mean of the 2 kept evaluations, 0 to 2"),
     ],
 )
 def test_what_was_left_out_is_not_counted(open_page, kept, evaluations, said):
