@@ -28,7 +28,7 @@ PICTURE = "Picture"
 ATTENTION = "Attention"
 STRIPS = {
     "x_t": "What the model is given",
-    "x0_pred": "What the model guesses the picture to be",
+    "x0_pred": "The model's guess",
     "eps_pred": "The noise that the model sees",
     CHANNELS: "The latents",
     ATTENTION: "Where the word acts",

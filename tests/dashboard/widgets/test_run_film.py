@@ -19,5 +19,5 @@ def test_the_strip_says_what_its_small_pictures_show(steps):
     layers = with_frames(Layers("", "", "", [], (1, 1)), sheet, "", steps).layers
     assert [layer.frames for layer in layers] == [
         "What the model is given at each evaluation, counted from 0.",
-        "What the model guesses the picture to be at each evaluation, counted from 0.",
+        "The model's guess at each evaluation, counted from 0.",
     ]
