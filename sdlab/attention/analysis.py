@@ -6,6 +6,7 @@ to 1 unless the heads' maximum was kept.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
@@ -301,3 +302,13 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 def _empty(columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(columns=columns)
+
+
+def __getattr__(name: str) -> Any:
+    """Return ``words_at``, which had this address before 0.5."""
+    if name != "words_at":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from sdlab.attention.places import words_at
+
+    warnings.warn(f"{__name__}.{name} is sdlab.attention.places.{name}", DeprecationWarning, 2)
+    return words_at

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from sdlab.attention import places
+from sdlab.attention import analysis, places
 from sdlab.attention.maps import key_of
 from tests.attention.made_by_hand import FINE, make
 
@@ -48,3 +48,10 @@ def test_when_a_word_is_the_first_of_the_words():
     course = pd.DataFrame(rows, columns=["evaluation", "word", "kind", "share"])
     assert places.first_when(course, "cat") == [0, 2]
     assert places.first_when(course, "sat") == [1]
+
+
+def test_words_at_is_still_found_where_it_was():
+    with pytest.warns(DeprecationWarning, match="sdlab.attention.places.words_at"):
+        assert analysis.words_at is places.words_at
+    with pytest.raises(AttributeError, match="no attribute 'word_at'"):
+        _ = analysis.word_at
