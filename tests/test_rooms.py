@@ -71,7 +71,7 @@ FOREIGN = {
     "dashboard.components": {"altair", "sdlab"},
     "dashboard.worker": {"altair", "streamlit"},
     # it is read alone, so nothing happens elsewhere: PyTorch and Python's own library are all
-    "sdlab.reference": {"diffusers", "transformers", "safetensors", "tokenizers", "numpy", "PIL"},
+    "sdlab.reference": {"diffusers", "transformers", "tokenizers", "numpy", "PIL"},
 }
 """What must not be imported in a room: charts are pure, and the worker never draws."""
 

@@ -60,10 +60,8 @@ def words_over(
     chosen = views.Choice.of(words_over, choice)
     places = maps.places(chosen.step, chosen.evaluation, chosen.half)
     share, text = _shares_at(maps, x, y, chosen, places)
-    kinds, whole = (
-        analysis.kinds_of(maps, chosen.half),
-        analysis.kinds_of(maps, chosen.half, kept=False),
-    )
+    kinds = analysis.kinds_of(maps, chosen.half)
+    whole = analysis.kinds_of(maps, chosen.half, kept=False)
     found = {
         (label, "word"): share[:, maps.indices(positions, chosen.half)].sum(1)
         for label, positions in labelled(maps.tokens[chosen.half])
@@ -77,15 +75,11 @@ def words_over(
             found["pad", "pad"] = found.get(("pad", "pad"), 0.0) + rest
         if any(layer.joint for layer in maps.choose(chosen.layer)):
             found["picture", "picture"] = 1.0 - text
+    where = [analysis.where_of(maps, place) for place in places]
     return pd.DataFrame(
-        {
-            **analysis.where_of(maps, place),
-            "word": word,
-            "kind": kind,
-            "share": float(values[number]),
-        }
-        for (word, kind), values in found.items()
-        for number, place in enumerate(places)
+        {**at, "word": word, "kind": kind, "share": float(share)}
+        for (word, kind), shares in found.items()
+        for at, share in zip(where, shares, strict=True)
     )
 
 

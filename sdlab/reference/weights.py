@@ -1,26 +1,18 @@
 """Weights: a file of tensors, and the names that diffusers and transformers give them.
 
-A .safetensors file is a length (8 bytes, little endian), a JSON header that says of each tensor its
-type, shape and place, and then the numbers. Our networks are built alike, so a short map of names
-is all that parts a checkpoint from them.
-
-Reference:
-    https://github.com/huggingface/safetensors, section "Format".
+Our networks are built as theirs are, so a short map of names is all that parts a checkpoint from
+them.
 """
 
-import json
 import re
-import struct
 from collections.abc import Callable
-from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 
-import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sdlab.errors import ModelError
-
-TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+from sdlab.errors import ModelError, shown
 
 # What stands in a diffusers or transformers name, and what it is called here; in this order.
 NAMES: dict[str, str | Callable[[re.Match[str]], str]] = {
@@ -58,19 +50,16 @@ def our_name(theirs: str) -> str:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a .safetensors file by name, as float32; whole numbers are left out."""
-    with path.open("rb") as file:
-        held = mmap(file.fileno(), 0, access=ACCESS_COPY)
-    (length,) = struct.unpack("<Q", held[:8])
-    tensors = {}
-    for name, said in json.loads(held[8 : 8 + length]).items():
-        if name != "__metadata__" and said["dtype"] in TYPES:
-            begin, end = said["data_offsets"]
-            kind = TYPES[said["dtype"]]
-            count = (end - begin) // kind.itemsize
-            flat = torch.frombuffer(held, dtype=kind, count=count, offset=8 + length + begin)
-            tensors[name] = flat.to(torch.float32, copy=True).view(said["shape"])
-    return tensors
+    """Return the tensors of a .safetensors file by name, as float32; whole numbers are left out.
+
+    Raises:
+        ModelError: If the file is damaged.
+    """
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ModelError(f"{shown(str(path))} is no whole .safetensors file: {error}.") from error
+    return {name: value.float() for name, value in tensors.items() if value.is_floating_point()}
 
 
 def load_into(network: nn.Module, tensors: dict[str, Tensor], what: str = "network") -> nn.Module:

@@ -130,6 +130,13 @@ def test_a_network_of_another_kind(copy):
         sdlab.reference.load(copy)
 
 
+def test_damaged_weights(copy):
+    path = copy / "vae/diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="is no whole .safetensors file"):
+        sdlab.reference.load(copy)
+
+
 def test_a_part_without_weights(copy):
     (copy / "vae/diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(ModelError, match="No .safetensors file in .*vae"):
