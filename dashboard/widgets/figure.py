@@ -1,13 +1,13 @@
 """What stands below a chart: one line that says what is seen, and the theory in a fold."""
 
-import altair as alt
+import altair
 import streamlit as st
 
 from dashboard.charts.base import title_of
 
 
 def figure(
-    chart: alt.Chart | alt.LayerChart, seen: str, *, alt: str = "", more: str | None = None
+    chart: altair.Chart | altair.LayerChart, seen: str, *, alt: str = "", more: str | None = None
 ) -> None:
     """Draw a chart in the width there is, and below it one line that says what is seen.
 

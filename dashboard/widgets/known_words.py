@@ -34,9 +34,10 @@ def say_unknown(prompt: str) -> None:
 
 def _all() -> str:
     tints = [colour for colour in _colours() if colour in TINTS]
+    others = [colour for colour in _colours() if colour not in TINTS]
     return (
         f"It knows {len(_objects())} objects: {', '.join(_objects())}. Things can be "
-        f"{_listed(tints)}, a plain background also {_listed(_but(_colours(), tints))}. "
+        f"{_listed(tints)}, a plain background also {_listed(others)}. "
         f"Places: {', '.join(_places())}."
     )
 
@@ -52,10 +53,6 @@ def _colours() -> list[str]:
 
 def _places() -> list[str]:
     return [words for name, words in DRAWN.items() if name in known_words()]
-
-
-def _but(names: list[str], others: list[str]) -> list[str]:
-    return [name for name in names if name not in others]
 
 
 def _listed(names: list[str]) -> str:
