@@ -1,9 +1,11 @@
 # Two commands: `make run` starts the dashboard, `make test` checks everything.
-# A stamp file remembers what was installed, so running either again installs nothing. Of thousands of
-# files only those that are imported are compiled, once, which halves the work of installing.
+# A stamp file remembers what was installed, so running either again installs nothing. What is
+# installed is compiled by all cores at once; pip would take one. It must be compiled here: where
+# Python may not write bytecode, each process would otherwise compile torch and diffusers again.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 PORT ?= 8501
 
 .PHONY: run test check lint types unit every e2e bench clean
@@ -45,10 +47,12 @@ $(VENV)/bin/python:
 $(VENV)/.run-stamp: requirements.txt pyproject.toml setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --no-compile -r requirements.txt
 	$(BIN)/python -m pip install --no-deps -e .
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.dev-stamp: requirements-dev.txt $(VENV)/.run-stamp
 	$(BIN)/python -m pip install --no-compile -r requirements-dev.txt
+	$(COMPILE)
 	touch $@
 
 clean:

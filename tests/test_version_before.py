@@ -99,13 +99,15 @@ def test_a_run_made_again_is_the_same(embedded, name):
     """To the bit where the processor is the same; elsewhere sums run in another order.
 
     A float32 sum of n products is off by n * 2^-24 of their size at most; thousands of them in a
-    row leave 1e-3 of latents whose spread is about 1.
+    row leave 1e-3 of latents whose spread is about 1, and 1e-4 of those that a formula let grow to
+    44. A guidance scale that is off by a thousandth moves these by 0.12.
     """
     before = sdlab.open_run(RUNS / IDS[name])
     after = sdlab.run(embedded, before.experiment)
     assert after.id == before.id
     assert after.manifest["model"] == before.manifest["model"]
-    torch.testing.assert_close(after.latents, before.latents, rtol=0, atol=1e-3)
+    allowed = max(1e-3, 1e-4 * float(before.latents.abs().max()))
+    torch.testing.assert_close(after.latents, before.latents, rtol=0, atol=allowed)
     assert set(after.tables) == set(before.tables)
     for table, frame in after.tables.items():
         assert list(frame) == list(before.tables[table])

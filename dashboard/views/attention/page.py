@@ -17,7 +17,7 @@ from dashboard.widgets.figure import why
 from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
-    from dashboard.components.heat_viewer import HeatPlace
+    from dashboard.views.attention.place import ClickedPlace
     from dashboard.views.attention.viewer import Look
     from sdlab.attention.maps import AttentionMaps
 
@@ -42,32 +42,32 @@ def attention_page() -> None:
     with right:
         if of == SOURCES[0]:
             subject = shown_subject()
-        look, place = _stage(subject) if subject else (None, None)
+        look, clicked = _stage(subject) if subject else (None, None)
     if subject is None or look is None:
         return
     from dashboard.views.attention.files import show_files
     from dashboard.views.attention.findings import show_findings
     from dashboard.views.attention.place import show_place
 
-    show_place(subject, look, place)
+    if clicked is not None:
+        show_place(subject, clicked)
     show_findings(subject, look)
     show_files(subject, look)
 
 
-def _stage(subject: Subject) -> "tuple[Look | None, HeatPlace | None]":
-    """Draw the viewer; return what is looked at, and the place that was clicked last."""
+def _stage(subject: Subject) -> "tuple[Look | None, ClickedPlace | None]":
+    """Draw the viewer; return what is looked at, and what is at the place clicked last."""
     from dashboard.views.attention.place import say_place
     from dashboard.views.attention.viewer import look_controls, show_viewer
 
     look = look_controls(subject)
     if look is None:
         return None, None
-    place = show_viewer(subject, look)
-    say_place(subject, look, place)
+    clicked = say_place(subject, look, show_viewer(subject, look))
     largest = MAXIMUM * (subject.maps.record.heads == "max")
     st.caption(f"Light: the place looks at the word.{largest}")
     _say_why(subject)
-    return look, place
+    return look, clicked
 
 
 def _say_why(subject: Subject) -> None:

@@ -1,6 +1,6 @@
 """A clicked place: which words act there and when, and where the place itself looks."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import streamlit as st
@@ -27,16 +27,35 @@ HINT = (
 )
 
 
-def say_place(subject: Subject, look: Look, place: HeatPlace | None) -> None:
-    """Say in one sentence which word acts most at a clicked place, and when."""
+@dataclass(frozen=True)
+class ClickedPlace:
+    """A clicked place and what was found there.
+
+    Attributes:
+        place: Where.
+        look: What is looked at, with the evaluations that the viewer shows.
+        ranked: Of ``places.words_at``, over these.
+        course: Of ``places.words_over``, over all that were kept.
+    """
+
+    place: HeatPlace
+    look: Look
+    ranked: pd.DataFrame
+    course: pd.DataFrame
+
+
+def say_place(subject: Subject, look: Look, place: HeatPlace | None) -> ClickedPlace | None:
+    """Say in one sentence which word acts most at a clicked place, and when; return the tables."""
     if place is None:
         st.caption(HINT)
-        return
+        return None
     look = _looked_at(subject, look, place)
     with explained():
         ranked = places.words_at(subject.maps, place.x, place.y, **look.choice)
         course = places.words_over(subject.maps, place.x, place.y, **look.every)
         st.markdown(in_words(ranked, course))
+        return ClickedPlace(place, look, ranked, course)
+    return None
 
 
 def in_words(ranked: pd.DataFrame, course: pd.DataFrame) -> str:
@@ -72,28 +91,24 @@ def _when(course: pd.DataFrame, word: str) -> str:
     return f"the first of the words at {len(first)} of the {len(every)} {kept}evaluations{which}"
 
 
-def show_place(subject: Subject, look: Look, place: HeatPlace | None) -> None:
+def show_place(subject: Subject, clicked: ClickedPlace) -> None:
     """Draw which words a clicked place attends to, also over time, and where it itself looks."""
-    if place is None:
-        return
-    look = _looked_at(subject, look, place)
+    place, look = clicked.place, clicked.look
     where = f"{place.x:.0%} from the left, {place.y:.0%} from the top"
     st.markdown(f"**At {where}**, {mean_in_words(subject.maps, look.evaluations)}")
     left, middle, right = st.columns([4, 4, 2], gap="medium")
     with explained():
-        ranked = places.words_at(subject.maps, place.x, place.y, **look.choice)
-        course = places.words_over(subject.maps, place.x, place.y, **look.every)
         with left:
-            seen = START if "start" in set(ranked["kind"]) else SHARES
-            figure(charts.words_at(ranked, whole(subject)), seen, alt=f"Words at {where}")
+            seen = START if "start" in set(clicked.ranked["kind"]) else SHARES
+            figure(charts.words_at(clicked.ranked, whole(subject)), seen, alt=f"Words at {where}")
         with middle:
-            _over_steps(subject, course)
+            _over_steps(subject, clicked.course)
         with right:
             _looks_at(subject, look, place)
         csv_buttons(
             subject,
-            words_at_this_place=ranked.assign(x=place.x, y=place.y),
-            words_here_over_the_steps=course.assign(x=place.x, y=place.y),
+            words_at_this_place=clicked.ranked.assign(x=place.x, y=place.y),
+            words_here_over_the_steps=clicked.course.assign(x=place.x, y=place.y),
         )
 
 

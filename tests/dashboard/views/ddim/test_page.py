@@ -20,7 +20,7 @@ def section(open_page, name, **params):
 
 def press(at, label, met):
     next(b for b in at.button if b.label == label).click().run()
-    return run_until(at, met, seconds=120)
+    return run_until(at, met)
 
 
 def metrics(at):
