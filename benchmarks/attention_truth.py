@@ -25,15 +25,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from report import Report
 
 import sdlab
 from sdlab.attention import of_image, views
-from sdlab.embedded.captions import Item, Scene, text_of
-from sdlab.embedded.catalogue import SIZES
+from sdlab.embedded.captions import text_of
 from sdlab.embedded.checker import Checker
-from sdlab.embedded.scenes import SIDE, SceneSampler
+from sdlab.embedded.scenes import SceneSampler
+from sdlab.embedded.silhouettes import on_grid, outline
 from sdlab.embedded.world import World, word_mask
 from sdlab.training.evaluate import trained_objects
 from sdlab.training.latent_scenes import encode_pictures
@@ -60,11 +59,6 @@ class Example(NamedTuple):
     caption: str
     picture: torch.Tensor
     named: list[Named]
-
-
-def on_grid(pixels):
-    """Return a mask [128, 128] on 16 x 16 cells: those that it covers by more than half."""
-    return (F.avg_pool2d(pixels[None].float(), SIDE // GRID[0])[0] > 0.5).numpy()
 
 
 def scenes(model, world, count):
@@ -161,21 +155,6 @@ def silhouettes(world, picture, words, checker):
         if names.count(thing.name) == 1 and words.count(thing.name) == 1:
             out.append(Named(thing.name, 0, on_grid(outline(world, thing, picture))))
     return [named for named in out if named.mask.any()]
-
-
-def outline(world, thing, picture):
-    """Return the outline [128, 128] of a found object, flipped as it suits the picture better."""
-    size = SIZES[thing.size]
-    x, y = (min(max(round(c * SIDE - size / 2), 0), SIDE - size) for c in (thing.x, thing.y))
-    tint = None if thing.colour == "natural" else thing.colour
-    kinds = [Item(thing.name, size, x, y, tint, flip) for flip in (False, True)]
-    try:
-        drawn, cover = world.render([Scene((item,), "white") for item in kinds])
-    except KeyError:  # a colour that the object never has
-        drawn, cover = world.render([Scene((i._replace(tint=None),), "white") for i in kinds])
-    inside = cover[:, 0] >= 0.5
-    errors = [float(((d - picture) ** 2)[:, m].mean()) for d, m in zip(drawn, inside, strict=True)]
-    return inside[int(np.argmin(errors))]
 
 
 def stand_in(world, examples, checker):

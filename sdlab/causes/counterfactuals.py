@@ -1,0 +1,300 @@
+r"""Counterfactuals: the same seed and the same noise, one thing changed, the difference measured.
+
+The difference of two predictions or latents is the root mean square over all their values,
+
+    RMS(a, b) = \sqrt{ mean_i (a_i - b_i)^2 },
+
+in the latents' own unit, whose standard deviation is near 1, and in pixels of 0 ... 255. A
+difference map is the same over the channels alone, place by place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sdlab.causes.change import NOTHING, Change
+from sdlab.causes.switches import Switch
+from sdlab.causes.switching import switched
+from sdlab.denoisers.network import uses_guidance
+from sdlab.errors import ModelError, check_types
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.record import Record
+from sdlab.models.model import Model
+from sdlab.sampling.engine import Engine
+from sdlab.shipped import EMBEDDED
+from sdlab.work import Work
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+    from sdlab.runs.run import Run
+
+RECORD = Record(("x0_pred",), statistics=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one change led to.
+
+    Attributes:
+        change: What was changed.
+        image: The picture.
+        latents: Final latents, [1, C, h, w], on the CPU.
+        x0_pred: The prediction at every evaluation, [K, C, h, w], on the CPU.
+        verdict: On the embedded model each statement of the plain run's prompt and whether the
+            picture fulfils it, as the world's checker sees it; None elsewhere.
+    """
+
+    change: Change
+    image: "Image.Image"
+    latents: "Tensor"
+    x0_pred: "Tensor"
+    verdict: dict[str, bool] | None
+
+    @property
+    def score(self) -> float | None:
+        """The share of the statements that the picture fulfils; None where nothing is known."""
+        return sum(self.verdict.values()) / len(self.verdict) if self.verdict else None
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The picture's pixels, float64 in 0 ... 255, [H, W, 3]."""
+        return np.asarray(self.image.convert("RGB"), dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Counterfactuals:
+    """A plain run beside the same with one thing changed, for several changes.
+
+    Attributes:
+        experiment: The plain one.
+        sigmas: Noise level of each evaluation.
+        plain: The plain run's outcome; bit-identical to ``sdlab.run``'s.
+        changed: One for each change, in their order.
+    """
+
+    experiment: Experiment
+    sigmas: tuple[float, ...]
+    plain: Outcome
+    changed: tuple[Outcome, ...]
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The plain one and the changed ones."""
+        return (self.plain, *self.changed)
+
+    def x0_map(self, outcome: Outcome, evaluation: int | None = None) -> np.ndarray:
+        """Return where x0_pred differs from the plain run's, float64 [h, w]: RMS over channels.
+
+        Args:
+            outcome: One of ``changed``.
+            evaluation: From 0; None for the final latents.
+
+        Raises:
+            ValueError: If there is no such evaluation.
+        """
+        if evaluation is None:
+            return rms_map(outcome.latents, self.plain.latents)
+        self.check(evaluation)
+        return rms_map(outcome.x0_pred[evaluation, None], self.plain.x0_pred[evaluation, None])
+
+    def pixel_map(self, outcome: Outcome) -> np.ndarray:
+        """Return where the picture differs, float64 in 0 ... 255, [H, W]: RMS over colours."""
+        gap = outcome.pixels - self.plain.pixels
+        return np.asarray(np.sqrt((gap**2).mean(-1)))
+
+    def check(self, evaluation: int) -> None:
+        """Raise if there is no such evaluation.
+
+        Raises:
+            ValueError: Naming those that there are.
+        """
+        if not 0 <= evaluation < len(self.sigmas):
+            raise ValueError(
+                f"evaluation must be from 0 to {len(self.sigmas) - 1}, got {evaluation}."
+            )
+
+    def table(self) -> pd.DataFrame:
+        """Return how far each outcome is from the plain run.
+
+        Returns:
+            Columns ``change``, ``rms_latents`` and ``largest_latents`` (of the final latents),
+            ``rms_pixels`` and ``largest_pixels`` (0 ... 255), ``score`` (NaN where nothing is
+            known) and ``lost`` (the statements that the plain picture fulfils and this does not).
+        """
+        rows = []
+        for outcome in self.outcomes:
+            gap = (outcome.latents.double() - self.plain.latents.double()).abs()
+            pixels = np.abs(outcome.pixels - self.plain.pixels)
+            score = outcome.score
+            rows.append(
+                {
+                    "change": outcome.change.name,
+                    "rms_latents": float(gap.square().mean().sqrt()),
+                    "largest_latents": float(gap.max()),
+                    "rms_pixels": float(np.sqrt((pixels**2).mean())),
+                    "largest_pixels": float(pixels.max()),
+                    "score": np.nan if score is None else score,
+                    "lost": ", ".join(self.lost(outcome)),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def lost(self, outcome: Outcome) -> list[str]:
+        """Return the statements that the plain picture fulfils and this one does not."""
+        before, after = self.plain.verdict or {}, outcome.verdict or {}
+        return [claim for claim, held in before.items() if held and not after.get(claim, held)]
+
+    def course(self) -> pd.DataFrame:
+        """Return how far x0_pred is from the plain run's at every evaluation.
+
+        Returns:
+            Columns ``change``, ``evaluation``, ``sigma``, ``rms`` and ``largest``.
+        """
+        frames = []
+        for outcome in self.changed:
+            gap = (outcome.x0_pred.double() - self.plain.x0_pred.double()).flatten(1).abs()
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "change": outcome.change.name,
+                        "evaluation": range(len(gap)),
+                        "sigma": self.sigmas,
+                        "rms": gap.square().mean(1).sqrt().numpy(),
+                        "largest": gap.amax(1).numpy(),
+                    }
+                )
+            )
+        names = ["change", "evaluation", "sigma", "rms", "largest"]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=names)
+
+
+def counterfactuals(
+    model: Model, experiment: Experiment, changes: Sequence[Change]
+) -> Work[Counterfactuals]:
+    """Draw a picture plainly and with each change; yields after every network evaluation.
+
+    Every run starts from the same noise and draws the same noise on its way. Each has its network
+    calls to itself, so that the plain one is bit-identical to ``sdlab.run``'s.
+
+    Args:
+        model: Plain Stable Diffusion (1.x or 2.x, drawing from words).
+        experiment: The plain run; what it records does not matter.
+        changes: Any number.
+
+    Raises:
+        ValueError: If the experiment or a change does not fit the model; before anything runs.
+        ModelError: If the model is not plain Stable Diffusion.
+        SdlabError: If memory runs out.
+        TypeError: If an argument is of another type.
+    """
+    check_types(counterfactuals, model=(model, Model), experiment=(experiment, Experiment))
+    check_plain(model)
+    plain = experiment.with_(record=RECORD)
+    cases = [(NOTHING, plain), *((change, change.applied(plain)) for change in changes)]
+    for change in changes:
+        for switch in change.switches:
+            switch.check(model)
+    outcomes: list[Outcome] = []
+    done, sigmas = 0, tuple[float, ...]()
+    for change, spec in cases:
+        work = running(model, spec, change.switches)
+        run = yield from _of_all(work, done, len(cases))
+        sigmas = sigmas or tuple(run.trace.sigmas)
+        outcomes.append(outcome(model, change, run, experiment.prompt))
+        done += 1
+    return Counterfactuals(experiment, sigmas, outcomes[0], tuple(outcomes[1:]))
+
+
+def running(model: Model, experiment: Experiment, switches: Sequence[Switch] = ()) -> "Work[Run]":
+    """Run an experiment with parts of its network switched; yields after every evaluation.
+
+    The switches are in the network during this run's calls alone: whoever else uses it between two
+    of them never sees them.
+
+    Args:
+        model: Plain Stable Diffusion.
+        experiment: What to run.
+        switches: What to switch.
+
+    Raises:
+        ValueError: If the experiment or a switch does not fit the model.
+        ModelError: If the model is not plain Stable Diffusion.
+        SdlabError: If memory runs out.
+    """
+    check_plain(model)
+    guided = uses_guidance(model, experiment.guidance_scale)
+    engine = Engine(model, mix=False)
+    job = engine.submit(experiment)
+    seen, going = 0, True
+    try:
+        while going:
+            with switched(model, switches, begin=job.evaluation, guided=guided):
+                going = engine.round()
+            if job.evaluation > seen:
+                seen = job.evaluation
+                yield seen, job.nfe
+    finally:
+        if not job.over:
+            job.stop()
+    if job.error is not None:
+        raise job.error
+    assert job.result is not None
+    return job.result
+
+
+def outcome(model: Model, change: Change, run: "Run", prompt: str) -> Outcome:
+    """Return what a run with a change led to, judged by the plain run's prompt."""
+    return Outcome(change, run.image, run.latents, run.trace.x0_pred, _judged(model, run, prompt))
+
+
+def rms_map(one: "Tensor", other: "Tensor") -> np.ndarray:
+    """Return the root mean square difference over the channels, float64 [h, w].
+
+    Args:
+        one: [1, C, h, w].
+        other: Likewise.
+    """
+    gap = (one.double() - other.double()).cpu()
+    return np.asarray(gap.square().mean((0, 1)).sqrt().numpy())
+
+
+def check_plain(model: Model) -> None:
+    """Raise if a model's runs cannot be switched step by step.
+
+    Raises:
+        ModelError: If it is not plain Stable Diffusion.
+    """
+    if not model.plain:
+        raise ModelError(
+            f"{model.name} is not Stable Diffusion 1.x or 2.x drawing from words, whose runs can be"
+            " changed step by step. To switch parts of another network for a whole call of its"
+            " pipeline, use sdlab.causes.switching.switched."
+        )
+
+
+def _judged(model: Model, run: "Run", prompt: str) -> dict[str, bool] | None:
+    if model.name != EMBEDDED:
+        return None
+    from sdlab.embedded.checker import judge, shipped
+    from sdlab.embedded.claims import parse
+
+    claims = parse(prompt, shipped().objects)
+    return judge(shipped().look([run.image])[0], claims)
+
+
+def _of_all(work: "Work[Run]", before: int, cases: int) -> "Work[Run]":
+    """Return one of several runs, each as long, as a part of all of them."""
+    try:
+        while True:
+            done, total = next(work)
+            yield before * total + done, cases * total
+    except StopIteration as stop:
+        run: Run = stop.value
+        return run
+    finally:
+        work.close()

@@ -1,0 +1,373 @@
+"""What can be switched inside a denoising network, each during a range of its evaluations.
+
+A switch is a frozen description; ``sdlab.causes.switching.switched`` puts it into a network by
+hooks and takes these out again, so neither weights nor modules are ever changed.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sdlab.attention.network_text import bound
+from sdlab.causes.parts import ALL, activations, attentions, blocks, chosen_up_blocks
+from sdlab.errors import ModelError, unknown
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from sdlab.models.model import Model
+
+ACTIVATIONS = ("silu", "relu", "gelu", "mish", "tanh", "sigmoid", "identity")
+"""What an activation can be replaced by."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a switch is put in.
+
+    Attributes:
+        model: Whose network.
+        on: Switch -> whether it acts in the network call under way.
+        guided: Whether the batch is [uncond, cond]: what is said of the prompt's text is done to
+            the second half alone. An odd batch has no halves.
+    """
+
+    model: "Model"
+    on: "Callable[[Switch], bool]"
+    guided: bool
+
+    @property
+    def network(self) -> "nn.Module":
+        """The denoising network."""
+        return self.model.network
+
+    def with_prompt(self, rows: int) -> slice:
+        """Return which of a batch's rows are given the prompt."""
+        return slice(rows // 2, rows) if self.guided and rows % 2 == 0 else slice(0, rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """Something switched during the evaluations ``first`` to ``last``.
+
+    Attributes:
+        first: The first evaluation in which it acts, from 0.
+        last: The last one, included; None for all that follow.
+    """
+
+    first: int = 0
+    last: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.first < 0 or (self.last is not None and self.last < self.first):
+            raise ValueError(
+                f"a switch acts from first to last, from 0 on, got first={self.first} and"
+                f" last={self.last}."
+            )
+
+    def acts(self, evaluation: int) -> bool:
+        """Return whether it acts in an evaluation."""
+        return self.first <= evaluation and (self.last is None or evaluation <= self.last)
+
+    def check(self, model: "Model") -> None:
+        """Raise if a model has nothing of the kind.
+
+        Raises:
+            ValueError: If the block or a number does not fit; the message lists what there is.
+            ModelError: If the network is not of a kind that can be switched so.
+        """
+        raise NotImplementedError
+
+    def attach(self, place: Place) -> Iterator[Any]:
+        """Hook into the network; yields the handles that undo it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SkipScaled(Switch):
+    """A skip connection of a U-Net's up block multiplied; 0 switches it off.
+
+    Attributes:
+        block: "up_blocks.0", ..., or "all".
+        factor: What it is multiplied by.
+        which: Its number in the block, in the order of use, from 0; None for all of the block.
+    """
+
+    block: str
+    factor: float = 0.0
+    which: int | None = None
+
+    def check(self, model: "Model") -> None:
+        """Raise if the network has no such skip connection; see ``Switch.check``."""
+        for name in chosen_up_blocks(model.network, self.block):
+            there = len(model.network.get_submodule(name).resnets)  # type: ignore[arg-type]
+            if self.which is not None and not 0 <= self.which < there:
+                raise ValueError(
+                    f"which of {name} must be from 0 to {there - 1}, its skip connections, got"
+                    f" {self.which}."
+                )
+
+    def attach(self, place: Place) -> Iterator[Any]:
+        """Hook into the network; yields the handles that undo it."""
+
+        def enter(_: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+            if not place.on(self):
+                return None
+            skips = kwargs["res_hidden_states_tuple"]
+            taken = range(len(skips)) if self.which is None else [len(skips) - 1 - self.which]
+            scaled = tuple(x * self.factor if i in taken else x for i, x in enumerate(skips))
+            return args, {**kwargs, "res_hidden_states_tuple": scaled}
+
+        for name in chosen_up_blocks(place.network, self.block):
+            module = place.network.get_submodule(name)
+            yield module.register_forward_pre_hook(enter, with_kwargs=True)
+
+
+@dataclass(frozen=True)
+class AttentionScaled(Switch):
+    """A block's attention multiplied; 0 switches it off, and the block's input passes beside it.
+
+    Attributes:
+        block: "mid_block", "up_blocks.1", ..., the beginning of a layer's name, or "all".
+        kind: "cross", how the picture looks at the text, or "self". In a joint transformer both
+            are one: either word means that.
+        factor: What its output is multiplied by.
+    """
+
+    block: str
+    kind: str = "cross"
+    factor: float = 0.0
+
+    def check(self, model: "Model") -> None:
+        """Raise if the network has no such attention; see ``Switch.check``."""
+        attentions(model.network, self.block, self.kind)
+
+    def attach(self, place: Place) -> Iterator[Any]:
+        """Hook into the network; yields the handles that undo it."""
+
+        def leave(_: Any, __: Any, output: Any) -> Any:
+            if not place.on(self):
+                return None
+            if isinstance(output, tuple):
+                return tuple(x if x is None else x * self.factor for x in output)
+            return output * self.factor
+
+        for module in attentions(place.network, self.block, self.kind):
+            yield module.register_forward_hook(leave)
+
+
+@dataclass(frozen=True)
+class AttentionSwapped(Switch):
+    """A block's cross-attention given another prompt; the other blocks read the run's own.
+
+    Attributes:
+        block: As of ``AttentionScaled``.
+        prompt: What it reads in the place of the run's prompt.
+    """
+
+    block: str
+    prompt: str = ""
+
+    def check(self, model: "Model") -> None:
+        """Raise if the network has no such attention; see ``Switch.check``."""
+        _plain(model, "another prompt for one block")
+        attentions(model.network, self.block, "cross")
+
+    def attach(self, place: Place) -> Iterator[Any]:
+        """Hook into the network; yields the handles that undo it."""
+        other, _ = place.model.encode_prompt(self.prompt)
+
+        def enter(_: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+            if not place.on(self):
+                return None
+            text = kwargs["encoder_hidden_states"].clone()
+            text[place.with_prompt(len(text))] = other.to(text)
+            return args, {**kwargs, "encoder_hidden_states": text}
+
+        for module in attentions(place.network, self.block, "cross"):
+            yield module.register_forward_pre_hook(enter, with_kwargs=True)
+
+
+@dataclass(frozen=True)
+class ChannelsOff(Switch):
+    """Channels of a U-Net block's output set to 0, also in the skip connection made of it.
+
+    Attributes:
+        block: "down_blocks.0", "mid_block", "up_blocks.1", ...
+        channels: Their numbers, from 0.
+    """
+
+    block: str
+    channels: tuple[int, ...] = (0,)
+
+    def check(self, model: "Model") -> None:
+        """Raise if the network has no such channel; see ``Switch.check``."""
+        names = blocks(model.network)
+        if self.block not in names:
+            raise ValueError(unknown("block", self.block, names))
+        module: Any = model.network.get_submodule(self.block)
+        count = module.resnets[-1].out_channels
+        wrong = [one for one in self.channels if not 0 <= one < count]
+        if wrong or not self.channels:
+            raise ValueError(
+                f"channels of {self.block} must be from 0 to {count - 1}, at least one, got"
+                f" {list(self.channels)}."
+            )
+
+    def attach(self, place: Place) -> Iterator[Any]:
+        """Hook into the network; yields the handles that undo it."""
+        chosen = list(self.channels)
+
+        def leave(_: Any, __: Any, output: Any) -> Any:
+            if not place.on(self):
+                return None
+            first = output[0] if isinstance(output, tuple) else output
+            changed = first.clone()
+            changed[:, chosen] = 0.0
+            if not isinstance(output, tuple):
+                return changed
+            skips = tuple(changed if x is first else x for x in output[1])
+            return (changed, skips, *output[2:])
+
+        yield place.network.get_submodule(self.block).register_forward_hook(leave)
+
+
+@dataclass(frozen=True)
+class ActivationReplaced(Switch):
+    """Every activation of a block computed by another function.
+
+    Attributes:
+        by: One of ``ACTIVATIONS``.
+        block: A dotted name or its beginning, "time_embedding" too; "all" for the whole network.
+    """
+
+    by: str
+    block: str = ALL
+
+    def check(self, model: "Model") -> None:
+        """Raise if there is no such function or block; see ``Switch.check``."""
+        if self.by not in ACTIVATIONS:
+            raise ValueError(unknown("activation", self.by, ACTIVATIONS))
+        activations(model.network, self.block)
+
+    def attach(self, place: Place) -> Iterator[Any]:
+        """Hook into the network; yields the handles that undo it."""
+        function = _function(self.by)
+
+        def leave(_: Any, args: Any, __: Any) -> Any:
+            return function(args[0]) if place.on(self) else None
+
+        for module in activations(place.network, self.block):
+            yield module.register_forward_hook(leave)
+
+
+@dataclass(frozen=True)
+class TimestepShifted(Switch):
+    """The network told another timestep than the noise in its input has.
+
+    Attributes:
+        by: Added to the timestep, in the unit that the network is told (of Stable Diffusion
+            training timesteps, 0 ... 999); it may lead outside of the training's range.
+    """
+
+    by: float = 100.0
+
+    def check(self, model: "Model") -> None:
+        """Raise if the network is told no timestep; see ``Switch.check``."""
+        if "timestep" not in inspect.signature(type(model.network).forward).parameters:
+            raise ModelError(f"The {type(model.network).__name__} is told no timestep.")
+
+    def attach(self, place: Place) -> Iterator[Any]:
+        """Hook into the network; yields the handles that undo it."""
+
+        def enter(network: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+            if not place.on(self):
+                return None
+            given = by_name(network, args, kwargs)
+            return (), {**given, "timestep": given["timestep"] + self.by}
+
+        yield place.network.register_forward_pre_hook(enter, with_kwargs=True)
+
+
+@dataclass(frozen=True)
+class TextChanged(Switch):
+    """Positions of the prompt's text hidden from the network, or taken from another prompt.
+
+    Attributes:
+        positions: Token positions, from 0.
+        prompt: Whose vectors stand there instead; None hides them from all cross-attention.
+    """
+
+    positions: tuple[int, ...]
+    prompt: str | None = None
+
+    def check(self, model: "Model") -> None:
+        """Raise if the text has no such position; see ``Switch.check``."""
+        _plain(model, "a change of single positions of the text")
+        length = int(model.encode_prompt("")[0].shape[1])
+        wrong = [one for one in self.positions if not 0 <= one < length]
+        if wrong or not self.positions:
+            raise ValueError(
+                f"positions must be from 0 to {length - 1}, at least one, got"
+                f" {list(self.positions)}."
+            )
+        if self.prompt is None and len(set(self.positions)) == length:
+            raise ValueError("positions must leave one that is not hidden; these are all.")
+
+    def attach(self, place: Place) -> Iterator[Any]:
+        """Hook into the network; yields the handles that undo it."""
+        chosen = list(self.positions)
+
+        def enter(network: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+            if not place.on(self):
+                return None
+            given = by_name(network, args, kwargs)
+            change = self._hidden if self.prompt is None else self._replaced
+            return (), {**given, **change(place, given, chosen)}
+
+        yield place.network.register_forward_pre_hook(enter, with_kwargs=True)
+
+    @staticmethod
+    def _hidden(place: Place, given: dict[str, Any], chosen: list[int]) -> "dict[str, Tensor]":
+        import torch
+
+        text, mask = given["encoder_hidden_states"], given.get("encoder_attention_mask")
+        seen = torch.ones(text.shape[:2], dtype=torch.bool, device=text.device)
+        seen = seen if mask is None else mask.bool().clone()
+        rows = place.with_prompt(len(text))
+        seen[rows] = seen[rows].index_fill(1, torch.tensor(chosen, device=text.device), False)
+        return {"encoder_attention_mask": seen}
+
+    def _replaced(
+        self, place: Place, given: dict[str, Any], chosen: list[int]
+    ) -> "dict[str, Tensor]":
+        assert self.prompt is not None
+        text = given["encoder_hidden_states"].clone()
+        other = place.model.encode_prompt(self.prompt)[0].to(text)
+        rows = text[place.with_prompt(len(text))]  # a view: what is set in it is set in the text
+        rows[:, chosen] = other[:, chosen]
+        return {"encoder_hidden_states": text}
+
+
+def by_name(network: Any, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a network's call by name."""
+    given = dict(bound(network, args, kwargs))
+    return {name: value for name, value in given.items() if name not in ("self", "kwargs")}
+
+
+def _function(name: str) -> "Callable[[Tensor], Tensor]":
+    from torch.nn import functional
+
+    if name == "identity":
+        return lambda x: x
+    function: Callable[[Tensor], Tensor] = getattr(functional, name)
+    return function
+
+
+def _plain(model: "Model", what: str) -> None:
+    if not model.plain:
+        raise ModelError(
+            f"{model.name} is not Stable Diffusion 1.x or 2.x drawing from words, which"
+            f" {what} needs."
+        )
