@@ -44,6 +44,7 @@ SDLAB = {
     # the code of the reference is shown beside the blocks of the network
     "anatomy": "attention denoisers experiment latents models reference runs sampling",
     "causes": ("attention denoisers embedded experiment models noise runs sampling solvers text"),
+    "objective": "denoisers models noise reference sampling",
     # its problems are exact denoisers of known data; one is made of the embedded world's scenes
     "bench": "denoisers embedded noise solvers",
     # for the type of ``lint(model=...)`` alone: a course is judged by a model's own schedule
