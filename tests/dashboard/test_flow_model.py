@@ -138,3 +138,14 @@ def test_a_picture_goes_there_and_back_over_the_reversed_ode(open_page):
     lost = {m.label: m.value for m in at.metric}["Relative RMSE"]
     assert float(lost) < 1e-3 and sound(at)
     assert len(at.get("vega_lite_chart")) >= 1
+
+
+def test_training_is_told_for_the_velocity(open_page):
+    at = sound(open_page("training", **{"training.section": "The step back", "training.t": "200"}))
+    if not at.latex:  # where decoding looked slow, the network waits to be asked
+        next(b for b in at.button if b.label == "Ask the network").click().run()
+        at = sound(run_until(at, lambda at: at.latex))
+    assert r"u &= \epsilon - x_0" in at.latex[0].value
+    at.segmented_control(key="training.section").set_value("eps, x0, v, velocity").run()
+    (table,) = frames(sound(at))
+    assert list(table["quantity"]) == ["eps", "x0", "v", "velocity u (predicted)"]
