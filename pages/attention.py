@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.attention.page import attention_page
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Words",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("Attention", anchor=False)
-st.markdown(
+lead(
     "Where each word guides the picture: the network's attention to the text, at every step, "
     "layer and head that was recorded."
 )

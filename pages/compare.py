@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.compare.page import compare_page
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Pictures",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("Compare", anchor=False)
-st.markdown(
+lead(
     "Samplers on the same prompts and noise: how near each comes to the converged picture, at what "
     "cost, and what is luck."
 )

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.ddim.page import ddim_page
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Latent space",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("DDIM", anchor=False)
-st.markdown(
+lead(
     "The start noise alone decides the picture, so DDIM also runs backwards; with eta, each step "
     "adds fresh noise."
 )

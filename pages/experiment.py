@@ -6,6 +6,7 @@ from dashboard.shell.state import shown_run
 from dashboard.views.experiment.form import run_form
 from dashboard.views.experiment.grid_view import grid_panel, shown_grid
 from dashboard.views.run.page import show_details, show_so_far
+from dashboard.widgets.lead import lead
 from dashboard.widgets.run_stage import show_stage
 
 MENU = {
@@ -17,7 +18,7 @@ MENU = {
 }
 
 st.title("Experiment", anchor=False)
-st.markdown("Choose everything that decides a picture, run it, and look at every step.")
+lead("Choose everything that decides a picture, run it, and look at every step.")
 
 form, stage = st.columns([3, 7], gap="large")
 with form:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.latents.page import latents_page
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Latent space",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("Latents", anchor=False)
-st.markdown(
+lead(
     "The small grid of numbers that the network works on, and the VAE decodes: look into it, "
     "follow it through a run, and change it."
 )

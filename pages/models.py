@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.views.models.folders import model_folders
 from dashboard.views.models.listing import model_list
 from dashboard.views.models.page import load_form, model_panel
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Pictures",
@@ -15,7 +16,7 @@ MENU = {
 }
 
 st.title("Models", anchor=False)
-st.markdown("One model is in memory at a time; runs wait for each other when they need another.")
+lead("One model is in memory at a time; runs wait for each other when they need another.")
 model_panel()
 load_form()
 model_list()

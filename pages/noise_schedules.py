@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.noise_schedules.page import noise_schedules
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Noise",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("Noise schedules", anchor=False)
-st.markdown(
+lead(
     "Every sampler's noise levels on one axis, by one definition of sigma, and what lint finds "
     "wrong with each."
 )

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.noised_images.page import noised_images
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Noise",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("Noised images", anchor=False)
-st.markdown(
+lead(
     "One picture at all the noise levels that a sampler visits, for two schedules side by side at "
     "the same step."
 )

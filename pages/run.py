@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.shell.address import given
 from dashboard.views.run.page import ask_for_run, show_details, show_so_far
+from dashboard.widgets.lead import lead
 from dashboard.widgets.run_stage import show_stage
 
 MENU = {
@@ -15,7 +16,7 @@ MENU = {
 }
 
 st.title("One run", anchor=False)
-st.markdown("From its first noise to its picture; the address of this page links to it.")
+lead("From its first noise to its picture; the address of this page links to it.")
 
 run = given("id") or given("run")  # other pages write the latter
 if not run:

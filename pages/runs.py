@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.runs.page import show_runs
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Pictures",
@@ -13,5 +14,5 @@ MENU = {
 }
 
 st.title("Runs", anchor=False)
-st.markdown("Everything that was run here, the latest first. Tick the box of a row to open it.")
+lead("Everything that was run here, the latest first. Tick the box of a row to open it.")
 show_runs()

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.solver_bench.page import solver_bench
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Noise",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("Solver bench", anchor=False)
-st.markdown(
+lead(
     "How far from the true result does a solver end? On simple data in the network's place the "
     "truth is known, so every error is the solver's own."
 )

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.tokens.page import tokens_page
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Words",
@@ -13,5 +14,5 @@ MENU = {
 }
 
 st.title("Tokens", anchor=False)
-st.markdown("How a prompt is cut into tokens, and which vectors the network is given for them.")
+lead("How a prompt is cut into tokens, and which vectors the network is given for them.")
 tokens_page()

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.workbench.page import workbench
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Noise",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("Workbench", anchor=False)
-st.markdown(
+lead(
     "Make a sigma curve of your own by formula, table or dragging; see what is wrong with it, "
     "try it beside another, save it and export it."
 )

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.shell.glossary import definition
 from dashboard.shell.messages import plain, say_ignored_negative
 from dashboard.shell.model_choice import model_choice
 from dashboard.widgets.curve_choice import (
@@ -78,7 +79,7 @@ def experiment_controls(choices: Choices) -> Experiment:
     left, right = st.columns(2)
     curve = curve_field(left, solver, chosen)
     steps = bound(right).number_input(
-        "Steps", 1, 1000, 25, key="experiment.steps", help="Solver steps."
+        "Steps", 1, 1000, 25, key="experiment.steps", help=definition("step")
     )
     curve_note = st.container()
     cfg = bound().number_input(
@@ -88,7 +89,7 @@ def experiment_controls(choices: Choices) -> Experiment:
         4.0,
         0.5,
         key="experiment.cfg",
-        help="uncond + s (cond - uncond). At 1 or less the unconditional half is not computed.",
+        help=definition("guidance"),
     )
     note = st.container()
     tuned, curve_options = _more(own, solver, chosen)
@@ -168,8 +169,7 @@ def _more(model: ModelView | None, solver: pd.Series, chosen: Everyday) -> tuple
             0.0,
             0.05,
             key="experiment.rescale",
-            help="Reduces the spread of the guided prediction to that of the prediction with the "
-            "prompt alone (Lin et al. 2023, section 3.4).",
+            help=definition("guidance rescale"),
         )
         eta = _eta(float(solver["eta"])) if solver["takes_eta"] else None
         options = bound().text_input(
@@ -210,7 +210,7 @@ def _eta(own: float) -> float | None:
         own,
         0.05,
         key=f"experiment.eta_{own:g}",  # a value chosen for one default is none for another
-        help="Share of fresh noise a step: 0 is DDIM, 1 is DDPM.",
+        help=definition("eta"),
     )
     return None if eta == own else eta
 

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.shell.messages import plain
 from sdlab.embedded import known_words, unknown_words
 from sdlab.embedded.catalogue import DRAWN, GLYPHS, PLAIN, TINTS
+from sdlab.errors import brief
 
 MOST_WORDS = 10
 _SHOWN = 3
@@ -16,7 +17,9 @@ def say_known(prompt: str) -> None:
     if words:
         more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
         named = ", ".join(f"“{word}”" for word in words[:MOST_WORDS]) + more
-        st.info(f"The embedded model does not know {plain(named)}.", icon=":material/dictionary:")
+        st.info(
+            f"The embedded model does not know {plain(brief(named))}.", icon=":material/dictionary:"
+        )
     objects, colours, places = _objects(), _colours(), _places()
     st.caption(
         f"{'It' if words else 'The embedded model'} knows {len(objects)} objects "

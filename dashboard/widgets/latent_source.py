@@ -46,6 +46,8 @@ class Source:
         caption: What the picture shows, for prompts; "" if unknown.
         image: The picture they were encoded from or became; None for a file.
         run: The run's id if they are a run's own; "" else.
+        notes: What was done to the picture, sentences.
+        encoded: Whether they were encoded from the image; else it was decoded from them.
     """
 
     latents: Latents
@@ -54,6 +56,7 @@ class Source:
     image: "Image.Image | None" = None
     run: str = ""
     notes: tuple[str, ...] = field(default=())
+    encoded: bool = False
 
     @property
     def digest(self) -> str:
@@ -155,7 +158,7 @@ def _of_picture(page: str, picture: ChosenPicture, model: ModelView) -> Source:
         notes = (*notes, f"A sample of the encoder's posterior, seed {seed}.")
     caption = "" if picture.source == "upload" else picture.label
     run = "" if own is None else own.run
-    return Source(latents, picture.label, caption, image, run, notes)
+    return Source(latents, picture.label, caption, image, run, notes, encoded=True)
 
 
 def _of_run(picture: ChosenPicture, model: ModelView) -> Source | None:

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.shell.address import bound, given
+from dashboard.shell.glossary import definition
 from dashboard.widgets.picture_field import picture_field
 from dashboard.widgets.typed import parse_options
 from dashboard.worker.snapshots import ModelView
@@ -154,8 +155,7 @@ def _pictures(form: Form) -> dict[str, Any]:
             STRENGTH,
             0.01,
             key=form.key("strength"),
-            help="How much is drawn anew: of the steps, this share is made. At 1 hardly anything "
-            "of the picture is left.",
+            help=definition("img2img strength") + " At 1 hardly anything of the picture is left.",
         )
     if form.has("mask_image"):
         about = "White is painted anew, black stays. Grey in between, where the model knows it."

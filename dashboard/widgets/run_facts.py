@@ -7,8 +7,11 @@ from typing import Any
 import streamlit as st
 
 from dashboard.components.browser_files import style
+from dashboard.shell.glossary import definition
 from dashboard.shell.theme import scheduler_color
 from dashboard.widgets.curve_words import curve_values, curve_words, further_options
+from dashboard.widgets.run_states import evaluations_of, why_evaluations
+from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.pipeline_fields import FURTHER_PROMPTS
 from sdlab.experiment.spec import OPTIONS
 from sdlab.runs.png import exact
@@ -49,9 +52,7 @@ def facts_line(experiment: dict[str, Any], nfe: int | None = None) -> None:
 
 def _settings(experiment: dict[str, Any], nfe: int | None) -> list[str]:
     """Return the settings but the solver, each as HTML."""
-    steps = f"{experiment['num_steps']} steps"
     before = [
-        steps if nfe in (None, experiment["num_steps"]) else f"{steps}, {nfe} evaluations",
         f"CFG {exact(experiment['guidance_scale'])}",
         f"seed {experiment['seed']}",
     ]
@@ -69,7 +70,19 @@ def _settings(experiment: dict[str, Any], nfe: int | None) -> list[str]:
     ]
     plain_parts = [[html.escape(str(part)) for part in parts if part] for parts in (before, after)]
     curve = _curve_html(experiment)
-    return plain_parts[0] + ([curve] if curve else []) + plain_parts[1]
+    steps = _steps_html(experiment, nfe)
+    return [steps, *plain_parts[0], *([curve] if curve else []), *plain_parts[1]]
+
+
+def _steps_html(experiment: dict[str, Any], nfe: int | None) -> str:
+    """Return steps and evaluations, where they differ; the sum shows where the pointer rests."""
+    steps = f"{experiment['num_steps']} steps"
+    if nfe in (None, experiment["num_steps"]):
+        return steps
+    asked = Experiment.from_dict(experiment)
+    known = why_evaluations(asked) if evaluations_of(asked) == nfe else ""
+    told = html.escape(known or definition("evaluation"), quote=True)
+    return f'{steps}, <span class="evaluations" title="{told}">{nfe} evaluations</span>'
 
 
 def _options(experiment: dict[str, Any], name: str) -> dict[str, Any]:

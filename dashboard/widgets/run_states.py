@@ -91,6 +91,24 @@ def _counted(experiment: Experiment, model: ModelFacts | None) -> int:
         return experiment.num_steps  # what cannot run says so when it is asked to
 
 
+def why_evaluations(experiment: Experiment, model: ModelFacts | None = None) -> str:
+    """Return why a run takes as many evaluations, with the sum; "" if that is not known."""
+    return _why(experiment.with_(prompt="", negative_prompt="", seed=0), model)
+
+
+@lru_cache(maxsize=256)
+def _why(experiment: Experiment, model: ModelFacts | None) -> str:
+    from sdlab.sampling.evaluation_sum import evaluation_sum
+    from sdlab.solvers.from_diffusers import SD_CONFIG
+
+    try:
+        if model is None:
+            return evaluation_sum(experiment, SD_CONFIG)
+        return evaluation_sum(experiment, model.config, model.drawn_by(experiment))
+    except (ValueError, SdlabError):
+        return ""
+
+
 def run_state(worker: Worker, run: str) -> RunState:
     """Return the state of a run by its id; reads from disk only what the worker lacks."""
     view = worker.get_run(run)

@@ -38,10 +38,22 @@ def expected_evaluations(
     Raises:
         ValueError: If its solver cannot run so.
     """
+    found = course_of(experiment, config, pipeline)
+    return found.nfe if pipeline is None else len(evaluations_made(pipeline, experiment, found))
+
+
+def course_of(
+    experiment: Experiment, config: Mapping[str, Any], pipeline: type | None = None
+) -> Course:
+    """Return the course of an experiment's solver; the arguments are as above.
+
+    Raises:
+        ValueError: If its solver cannot run so.
+    """
     x, handed = experiment, dict[str, Any]()
     if pipeline is not None and path_of(config) == "flow":
         handed = handed_by(pipeline, x.solver, x.num_steps, config, x.curve)
-    found = course(
+    return course(
         x.solver,
         x.num_steps,
         config=config,
@@ -52,7 +64,6 @@ def expected_evaluations(
         seed=x.seed,
         handed=handed,
     )
-    return found.nfe if pipeline is None else len(evaluations_made(pipeline, x, found))
 
 
 def evaluations_made(

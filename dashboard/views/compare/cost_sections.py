@@ -43,11 +43,17 @@ def ranking(shown: Shown) -> None:
     noisy = entrants.loc[~entrants["deterministic"].fillna(False).astype(bool), "entrant"]
     objected = entrants.loc[entrants["notes"] != "", "entrant"]
     pictures = int(cost["pictures"].max())
+    at_budget = cost[(cost["budget"] == budget) & (cost["error"] > 0)]
+    dashed = compare_cost.near_floor(at_budget) is not None
     figure(
         compare_cost.ranking(cost, budget, shown.colors, list(noisy), list(objected)),
-        f"Further left is nearer to the converged picture: mean of {pictures} pictures, 95 % bars."
-        if pictures > 1
-        else "Further left is nearer; one picture cannot tell a difference from luck.",
+        (
+            f"Further left is nearer to the converged picture: mean of {pictures} pictures, "
+            "95 % bars."
+            if pictures > 1
+            else "Further left is nearer; one picture cannot tell a difference from luck."
+        )
+        + " Dashed: the reference's own error." * dashed,
     )
     why(_WHY_RANKING, *_DISTANCE)
     draw_tables(shown, "cost")

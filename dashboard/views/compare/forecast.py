@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -16,6 +16,9 @@ from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.errors import SdlabError
+
+if TYPE_CHECKING:
+    from sdlab.solvers.course import Course
 
 Evaluations = dict[tuple[str, int], int]  # by entrant and budget
 
@@ -40,6 +43,7 @@ class Forecast:
             estimated.
         notes: Why entrants cannot be compared fairly, sentences by entrant.
         power: Which differences so many pictures can tell from luck, a sentence.
+        sums: Why each sampler takes so many evaluations at the first budget, sentences.
     """
 
     runs: int
@@ -49,6 +53,7 @@ class Forecast:
     bytes: int
     notes: dict[str, list[str]] = field(default_factory=dict)
     power: str = ""
+    sums: tuple[str, ...] = ()
 
 
 def seconds_of(needed: NeededRuns, model: ModelView, evaluations: int, runs: int) -> float | None:
@@ -109,6 +114,7 @@ def forecast(
         bytes=max(_making(needed, nfe, model_hash), _summing(needed, nfe, model_hash)),
         notes=_notes(found, model),
         power=power(found, path_of(config)),
+        sums=tuple(_sum(entrant, found, model) for entrant in found.entrants),
     )
 
 
@@ -133,13 +139,25 @@ def power(comparison: Comparison, path: str = "vp") -> str:
 
 
 def _nfe(entrant: Entrant, comparison: Comparison, budget: int, model: ModelFacts) -> int:
+    return _course(entrant, comparison, budget, model).nfe
+
+
+def _sum(entrant: Entrant, comparison: Comparison, model: ModelFacts) -> str:
+    from sdlab.sampling.evaluation_sum import by_step, told
+
+    found = _course(entrant, comparison, comparison.budget, model)
+    counts = by_step(found.steps)
+    return told(entrant.label, counts, found.num_steps - len(counts), found.end == 0)
+
+
+def _course(entrant: Entrant, comparison: Comparison, budget: int, model: ModelFacts) -> "Course":
     from sdlab.comparing.entrant_course import entrant_course
 
     try:
         pipeline, config = model.drawn_by(comparison), model.config
         num_steps = comparison.steps_for(entrant, budget, config, pipeline)
         curve, drawn = comparison.curve, comparison.drawn
-        return entrant_course(entrant, num_steps, curve, config, pipeline, drawn).nfe
+        return entrant_course(entrant, num_steps, curve, config, pipeline, drawn)
     except ValueError as error:
         if f"budget {budget}" in str(error):
             raise

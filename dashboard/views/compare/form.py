@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.shell.glossary import definition
 from dashboard.shell.messages import say_ignored_negative
 from dashboard.views.compare.rows import FIRST, MOST, entrant_of, text_of, whole_numbers
 from dashboard.widgets import sampler_rows as schedule_rows
@@ -201,7 +202,7 @@ def _budgets(page: str) -> tuple[int, str, str]:
             list(COUNTED),
             key=f"{page}.align",
             help="Evaluations make it fair: Heun, which makes two a step, then takes half as many "
-            "steps. A CFG pair counts as one.",
+            "steps. " + definition("evaluation"),
         )
     budget = bound(left).number_input(
         "Budget",
@@ -255,7 +256,15 @@ def _more(page: str, model: ModelView) -> dict[str, Any]:
                 "matching over the model's own times. It also "
                 "runs at half as many steps; the change between the two estimates its own error.",
             )
-            rescale = bound().slider("Guidance rescale", 0.0, 1.0, 0.0, 0.05, key=f"{page}.rescale")
+            rescale = bound().slider(
+                "Guidance rescale",
+                0.0,
+                1.0,
+                0.0,
+                0.05,
+                key=f"{page}.rescale",
+                help=definition("guidance rescale"),
+            )
         with four:
             fast = bound().toggle("Fast mode", key=f"{page}.fast", help=FAST)
             if fast:

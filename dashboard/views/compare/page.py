@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.shell.address import given, keep
+from dashboard.shell.glossary import definition
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import opening, plain, show_error
@@ -224,7 +225,9 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
         st.rerun()  # what is on show stands above the form
     if expected is None or needed is None:
         return
-    words.caption(_in_words(expected, needed, model))  # which may take a moment
+    sums = "\n".join(f"- {plain(told)}" for told in expected.sums)
+    more = f"{definition('evaluation')} A picture at budget {needed.comparison.budget}:\n\n{sums}"
+    words.caption(_in_words(expected, needed, model), help=more)  # which may take a moment
     if expected.notes:
         say_unfair(page, {label: " ".join(said) for label, said in expected.notes.items()})
     else:

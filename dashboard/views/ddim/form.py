@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.shell.glossary import definition
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import say_ignored_negative
 from dashboard.widgets.experiment_controls import PROMPT
@@ -90,7 +91,7 @@ def guidance(page: str, default: float) -> float:
     return float(
         bound().number_input(
             "Guidance", 0.0, 20.0, default, 0.5, key=f"{page}.cfg", width=130,
-            help="uncond + s (cond - uncond); 1 or less is the exact model, without guidance.",
+            help=definition("guidance"),
         )
     )  # fmt: skip
 

@@ -7,7 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.shell.glossary import definition, definitions
 from dashboard.views.ddim import form
+from dashboard.views.ddim.whose_loss import whose_loss
 from dashboard.views.ddim.work import compare
 from dashboard.widgets.channel_pictures import channel_grid, scale_bar
 from dashboard.widgets.csv_table import csv_table
@@ -68,6 +70,8 @@ def show(page: str, model: ModelView) -> None:
         if outcome is not None:
             pictures(outcome.before, outcome.after, "Before", "There and back", outcome.likeness)
             measures(outcome)
+            said = whose_loss(source.image, outcome.before, outcome.after, not source.encoded)
+            st.caption(said, help=definitions(said))
     if outcome is not None:
         _errors(page, outcome, settings.method)
         _noise(page, outcome)
@@ -117,11 +121,11 @@ def measures(outcome: "ThereAndBack") -> None:
     with st.container(horizontal=True):
         st.metric(
             "Relative RMSE", f"{outcome.rmse:.2e}", border=True,
-            help="Root mean square error of the latents, over their own root mean square.",
+            help=f"{definition('RMSE')} Here of the latents.",
         )  # fmt: skip
         psnr = "equal" if alike.psnr == float("inf") else f"{alike.psnr:.2f} dB"
-        st.metric("PSNR", psnr, border=True, help="Of the decoded pictures.")
-        st.metric("SSIM", f"{alike.ssim:.4f}", border=True)
+        st.metric("PSNR", psnr, border=True, help=definition("PSNR"))
+        st.metric("SSIM", f"{alike.ssim:.4f}", border=True, help=definition("SSIM"))
 
 
 def _errors(page: str, outcome: "ThereAndBack", method: str) -> None:

@@ -2,16 +2,19 @@
 
 import streamlit as st
 
+from dashboard.shell.glossary import definition
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import explained, opening, show_error
+from dashboard.shell.messages import explained, opening, plain, show_error
 from dashboard.shell.model_choice import say_no_model, say_swap
 from dashboard.shell.state import show_run, shown_run
 from dashboard.views.experiment.grid_form import grid_fields, named, pictures, say_cost
 from dashboard.views.experiment.grid_view import ask_grid, live_pictures, show_grid, shown_grid
 from dashboard.widgets.curve_choice import can_follow
 from dashboard.widgets.experiment_controls import Choices, experiment_controls
+from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_stage import ask_run
+from dashboard.widgets.run_states import evaluations_of, why_evaluations
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
@@ -35,6 +38,7 @@ def run_form(page: str) -> None:
             experiment = None
         if experiment is not None:
             say_swap(experiment.model)
+            _say_evaluations(experiment)
             if not can_follow(experiment, view.model):
                 experiment = None
         axes, grid = grid_fields(page, catalogue), None
@@ -59,6 +63,18 @@ def run_form(page: str) -> None:
         if pressed and experiment is not None:
             _run(page, experiment, grid)
         _say_where(page)
+
+
+def _say_evaluations(experiment: Experiment) -> None:
+    """Say how many evaluations the run takes, and behind the "?" why."""
+    model = facts_in_memory()
+    if model is None or model.name != experiment.model:
+        return
+    count, why = evaluations_of(experiment, model), why_evaluations(experiment, model)
+    if why:
+        steps = f"{experiment.num_steps} step{'' if experiment.num_steps == 1 else 's'}"
+        more = f"**Why {count}?** {plain(why)}\n\n{plain(definition('evaluation'))}"
+        st.caption(f"{steps}, {count} evaluation{'' if count == 1 else 's'}", help=more)
 
 
 def _say_where(page: str) -> None:

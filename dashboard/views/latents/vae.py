@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.shell.glossary import definition
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
 from dashboard.views.latents import seen
@@ -61,10 +62,15 @@ def _round_trip(picture: bytes, model_hash: str) -> Any:
 def _measures(trip: Any) -> None:
     alike = trip.likeness
     with st.container(horizontal=True):
-        st.metric("PSNR", f"{alike.psnr:.2f} dB", border=True, help="Of all pixels; peak 255.")
+        st.metric("PSNR", f"{alike.psnr:.2f} dB", border=True, help=definition("PSNR"))
         ssim = "none below 11 px" if np.isnan(alike.ssim) else f"{alike.ssim:.4f}"
-        st.metric("SSIM", ssim, border=True, help="Wang et al. 2004, Gaussian window of 11 px.")
-        st.metric("RMSE", f"{alike.rmse:.2f}", border=True, help="Of pixel values 0 to 255.")
+        st.metric("SSIM", ssim, border=True, help=definition("SSIM"))
+        st.metric(
+            "RMSE",
+            f"{alike.rmse:.2f}",
+            border=True,
+            help=f"{definition('RMSE')} Of pixel values 0 to 255.",
+        )
         st.metric("Largest error", f"{alike.error.max():.0f}", border=True, help="Of a pixel.")
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.shell.glossary import definition
 from dashboard.views.noised_images.schedules import FLOW_TRAININGS, TRAININGS, ShownSchedule
 from dashboard.widgets.curve_choice import OWN_CURVE, SAVED, chosen_curve
 from dashboard.widgets.typed import parse_seed
@@ -76,7 +77,7 @@ def noised_controls(page: str, catalogue: pd.DataFrame, decodes_fast: bool) -> S
             20,
             key=f"{page}.steps",
             width=105,
-            help="Solver steps; the same for both schedules.",
+            help=f"{definition('step')} The same for both schedules.",
         )
         seed = bound().text_input(
             "Seed",
