@@ -28,11 +28,18 @@ FLOW: Columns = {
 
 STATISTICS: Columns = {
     "x_t_mean": ("latent", "mean of x_t"),
-    "x_t_std": ("latent", "population standard deviation of x_t"),
+    "x_t_std": (
+        "latent",
+        "population standard deviation of the values of x_t (in `channels` of one channel's), as"
+        " the network is given it (VP, whatever the solver works in): noise alone has 1",
+    ),
     "x_t_min": ("latent", "least value of x_t"),
     "x_t_max": ("latent", "greatest value of x_t"),
     "x0_pred_mean": ("latent", "mean of the predicted clean latent"),
-    "x0_pred_std": ("latent", "population standard deviation of the predicted clean latent"),
+    "x0_pred_std": (
+        "latent",
+        "population standard deviation of the values of the predicted clean latent",
+    ),
     "x0_pred_min": ("latent", "least value of the predicted clean latent"),
     "x0_pred_max": ("latent", "greatest value of the predicted clean latent"),
     "eps_cond_norm": (

@@ -106,15 +106,20 @@ def ranking(
     layers = [
         bars.encode(x=alt.X("low:Q"), x2="high:Q"), cared.encode(x=x), rings.encode(x=x), dots
     ]  # fmt: skip
-    floor = rows["floor"].max()
-    if len(rows) and np.isfinite(floor) and floor > rows["error"].min() / 30:
-        mark = alt.Chart(pd.DataFrame({"error": [float(floor)]}))
+    if (floor := near_floor(rows)) is not None:
+        mark = alt.Chart(pd.DataFrame({"error": [floor]}))
         rule = mark.mark_rule(color=_GREY, strokeDash=[3, 3], strokeWidth=1.5)
         tip = [alt.Tooltip("error:Q", title="the reference's own error", format=".2g")]
         layers.insert(0, rule.encode(x=x, tooltip=tip))
     return layered(*layers).properties(
         title=titled("Order of finish"), height=_ROW * len(names) + AROUND
     )
+
+
+def near_floor(rows: pd.DataFrame) -> float | None:
+    """Return the reference's own error, which is drawn dashed; None if it is far below all."""
+    floor = float(rows["floor"].max()) if len(rows) else float("nan")
+    return floor if np.isfinite(floor) and floor > rows["error"].min() / 30 else None
 
 
 def fit_lines(cost: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
@@ -202,10 +207,9 @@ def _front(rows: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.LayerChart:
 
 def _floors(rows: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
     """Return a line where the reference's own error begins to count, if it is near the points."""
-    floor = rows["floor"].max()
-    if not (len(rows) and np.isfinite(floor) and floor > rows["error"].min() / 30):
+    if (floor := near_floor(rows)) is None:
         return []
-    mark = alt.Chart(pd.DataFrame({"error": [float(floor)], "name": ["reference's own error"]}))
+    mark = alt.Chart(pd.DataFrame({"error": [floor], "name": ["reference's own error"]}))
     rule = mark.mark_rule(color=_GREY, strokeDash=[3, 3], strokeWidth=1.5).encode(y=y)
     words = mark.mark_text(align="left", dx=4, dy=-7, fontSize=11, color=_GREY, clip=True)
     return [rule, words.encode(y=y, x=alt.value(0), text="name:N")]

@@ -66,9 +66,12 @@ STEPS: Columns = {
     "x0_distance": ("std", "of x0_pred to the reference's at the same sigma"),
     "x0_to_end": ("std", "of x0_pred to the reference's final latents"),
     "x_t_mean": ("latent", "mean of x_t"),
-    "x_t_std": ("latent", "population standard deviation of x_t"),
+    "x_t_std": (
+        "latent",
+        "population standard deviation of the values of x_t (VP); noise alone has 1",
+    ),
     "x0_pred_mean": ("latent", "mean of x0_pred"),
-    "x0_pred_std": ("latent", "population standard deviation of x0_pred"),
+    "x0_pred_std": ("latent", "population standard deviation of the values of x0_pred"),
 }
 
 PAIRS: Columns = {

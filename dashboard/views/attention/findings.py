@@ -14,7 +14,7 @@ from dashboard.shell.messages import explained
 from dashboard.views.attention import seen
 from dashboard.views.attention.recording import PAGE
 from dashboard.views.attention.subject import Subject
-from dashboard.views.attention.viewer import Look
+from dashboard.views.attention.viewer import Look, look_frames
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.figure import figure, why
 from dashboard.widgets.pictures import png
@@ -90,8 +90,14 @@ def _over_steps(subject: Subject, look: Look) -> None:
         figure(charts.course(shown, axis, "likeness"), seen.COURSES["likeness"])
     with right:
         figure(charts.course(shown, axis, "mass"), seen.COURSES["mass"])
-        figure(charts.course(shown, axis, "entropy"), seen.COURSES["entropy"])
+        figure(charts.course(shown, axis, "entropy"), seen.entropy(_cells(subject, look)))
     csv_buttons(subject, shares=every_kind, words=course, settled=settled)
+
+
+def _cells(subject: Subject, look: Look) -> int:
+    """Return how many places a word's map has."""
+    frames, _ = look_frames(subject, look, look.words[0][1])
+    return frames[0].size
 
 
 def _settled(table: pd.DataFrame) -> None:

@@ -1,13 +1,21 @@
 """What is seen in the charts of attention, a line each, and the theory behind them."""
 
+import math
+
 from sdlab.attention import analysis
 
 COURSES = {
     "kinds": "How the attention of all places is shared out at each evaluation.",
     "mass": "How much attention each word receives.",
     "likeness": "How near each word's map is to its last one; 1 is the same.",
-    "entropy": "Lower is sharper: the word acts in fewer places.",
 }
+
+
+def entropy(cells: int) -> str:
+    """Return what is seen of the entropy of maps of so many cells."""
+    return f"Lower is sharper; at most {math.log(cells):.2f}, where all {cells:,} places are alike."
+
+
 COURSE = (
     r"H = -\sum_i p_i \ln p_i",
     r"p_i = \frac{a_i}{\sum_k a_k}",

@@ -10,8 +10,8 @@ MEAN = {
     "x_t": "Noise alone has 0; the picture moves it.",
 }
 SPREAD = {
-    "x0_pred": "It ends at the picture's own spread.",
-    "x_t": "Noise alone has 1; the picture changes it.",
+    "x0_pred": "It ends at the picture's own spread; far more is too much guidance.",
+    "x_t": "Noise alone has 1 (in VP, as here); the picture changes it.",
 }
 RANGE = "Least to greatest value of each channel."
 NORMS = {
@@ -80,4 +80,12 @@ def pace(ms: pd.Series) -> str:
     known = ms.dropna()
     if known.empty:
         return "No time was kept."
-    return f"{known.median():.3g} ms an evaluation (median), {known.max():.3g} at most."
+    return f"{duration(known.median())} an evaluation (median), {duration(known.max())} at most."
+
+
+def duration(ms: float) -> str:
+    """Return milliseconds as a person writes them: '10.5 ms', '250 ms', '2.48 s'."""
+    if ms < 999.5:
+        return f"{ms:.3g} ms"
+    seconds = ms / 1000
+    return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:,.0f} s"

@@ -10,6 +10,7 @@ from dashboard.shell.messages import explained, opening
 from dashboard.shell.navigation import link_to
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.solver_bench import data, seen
+from dashboard.views.solver_bench.bent import say_bent
 from dashboard.views.solver_bench.controls import BenchSettings, bench_controls, path_choice
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.figure import figure, why
@@ -38,6 +39,7 @@ def solver_bench(page: str) -> None:
     cost, orders, paths, table = st.tabs(["Error against cost", "Orders", "Paths", "Table"])
     with cost:
         _convergence(errors, settings)
+        say_bent(errors, settings.rows, settings.path)
         _floors(errors, settings)
     with orders:
         _orders(page, errors, settings)
