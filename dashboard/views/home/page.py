@@ -7,19 +7,16 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
 from dashboard.shell.navigation import entries, link_to
 from dashboard.views.home.six_pictures import six_pictures
+from dashboard.widgets.first_picture import CHOSEN
+from dashboard.widgets.first_picture import first_picture as drawn
 from dashboard.widgets.known_words import say_known
 from dashboard.widgets.run_stage import ask_run, show_stage
 from dashboard.widgets.run_ways import change_button
 from dashboard.worker.stored_runs import StoredRun
-from sdlab.attention import views
-from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.experiment import Experiment
-from sdlab.experiment.record import Record
 from sdlab.shipped import EMBEDDED
 
 PAGE = "home"
-CHOSEN = ("a parrot on a beach", 4)
-"""Words and seed of the first picture: of 30 seeds of the embedded model, the best to the eye."""
 SCENES = (
     "a penguin in the snow",
     "a sun in the sky",
@@ -28,7 +25,6 @@ SCENES = (
     "a rocket in the night",
 )
 SEED = 7
-EVERY = 4  # steps between those whose attention is kept: it costs time
 
 
 def scene(number: int, model: str = EMBEDDED) -> Experiment:
@@ -36,21 +32,6 @@ def scene(number: int, model: str = EMBEDDED) -> Experiment:
     if number == 0:
         return drawn(*CHOSEN, model)
     return drawn(SCENES[(number - 1) % len(SCENES)], number, model)
-
-
-def drawn(words: str, seed: int, model: str) -> Experiment:
-    """Return Home's experiment for some words; the embedded model's keeps a little attention."""
-    attention = None
-    if model == EMBEDDED:
-        attention = AttentionRecord(layers=(views.best(model).layers or "all",), steps=EVERY)
-    return Experiment(
-        prompt=words,
-        seed=seed,
-        solver="dpmpp_2m",
-        num_steps=20,
-        model=model,
-        record=Record(attention=attention),
-    )
 
 
 def home_page() -> None:

@@ -1,17 +1,18 @@
 """What happened between the words and the picture, in six pictures made of the stored run."""
 
-import html
-import io
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import streamlit as st
 
-from dashboard.components.browser_files import style
 from dashboard.shell.lab import lab
 from dashboard.shell.navigation import link_to
-from dashboard.widgets.pictures import enlarged, png
+from dashboard.widgets.clearest_word import clearest_word as _attention
+from dashboard.widgets.pictures import enlarged
+from dashboard.widgets.prompt_pieces import pieces_html as _pieces_html
+from dashboard.widgets.prompt_pieces import pieces_of as _pieces
+from dashboard.widgets.run_frame import frame_png as _frame_png
+from dashboard.widgets.run_frame import picture as _image
 from dashboard.widgets.run_stage import read_tables
 from dashboard.widgets.run_ways import latents_of, words_of
 from dashboard.widgets.ticking_panel import ticking_panel
@@ -19,12 +20,8 @@ from dashboard.worker.frames import Sheet
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.experiment.experiment import Experiment
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 LATE = 0.5
 """How far the run is in the second prediction, as a share of its evaluations."""
-MOST_PIECES = 12
 
 
 class Station(NamedTuple):
@@ -126,57 +123,3 @@ def _at(run: str, layer: str, evaluation: int) -> dict[str, str]:
 def _frame(run: str, changed: str, sheet: Sheet, name: str, index: int) -> Callable[[], object]:
     words = f"{name} at evaluation {sheet.kept[index]}"
     return lambda: _image(_frame_png(run, f"{changed} {sheet.how}", name, index, sheet), words)
-
-
-@st.cache_data(max_entries=96, show_spinner=False)
-def _frame_png(run: str, version: str, name: str, index: int, _sheet: Sheet) -> bytes:
-    return png(_sheet.pictures(name, [index])[0], 256)
-
-
-def _image(picture: bytes, words: str) -> None:
-    st.image(picture, output_format="PNG", width="stretch", alt=words)
-
-
-def _pieces(tokens: "pd.DataFrame") -> list[tuple[str, int]]:
-    """Return the pieces of the prompt's words, each with its id."""
-    rows = tokens[(tokens["prompt"] == "prompt") & (tokens["kind"] == "word") & ~tokens["cut"]]
-    if "tokenizer" in rows:
-        rows = rows[rows["tokenizer"] == rows["tokenizer"].iloc[0]] if len(rows) else rows
-    texts = rows["piece"].str.replace(r"</w>|^\u2581|^\u0120", "", regex=True)
-    return list(zip(texts, rows["id"].astype(int), strict=True))
-
-
-def _pieces_html(pieces: list[tuple[str, int]]) -> str:
-    """Return the pieces as a square of boxes, each over its id."""
-    boxes = "".join(
-        f"<li>{html.escape(text)}<small>{number}</small></li>"
-        for text, number in pieces[:MOST_PIECES]
-    )
-    more = "<li>…</li>" if len(pieces) > MOST_PIECES else ""
-    return f'{style(__file__)}<ul class="home-pieces">{boxes}{more}</ul>'
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _attention(folder: str, changed: str, model: str) -> tuple[str, bytes] | None:
-    """Return the word with the clearest place in the picture, and its map over the picture."""
-    from PIL import Image
-
-    import sdlab
-    from sdlab.attention import views
-    from sdlab.attention.pictures import overlay
-    from sdlab.attention.words import labelled
-    from sdlab.runs.run_folder import open_picture
-
-    trace = sdlab.open_run(folder).trace
-    if not trace.has_attention or not trace.attention.cross_layers:
-        return None
-    maps = trace.attention
-    heats = {
-        word: views.heatmap(maps, places, layer=views.best(model).layers)
-        for word, places in labelled(maps.tokens["cond"])
-    }
-    if not heats:
-        return None
-    word = max(heats, key=lambda name: float(heats[name].max() - heats[name].mean()))
-    picture = Image.open(io.BytesIO(enlarged(png(open_picture(Path(folder))))))
-    return word, png(overlay(picture, heats[word], opacity=0.6), 256)
