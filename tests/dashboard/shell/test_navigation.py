@@ -12,7 +12,7 @@ def test_the_menu_holds_every_page_in_order_home_first():
     assert list(found)[0] == "home"
     assert set(found) == {path.stem for path in navigation._FOLDER.glob("*.py")}
     assert list(dict.fromkeys(entry.section for entry in found.values())) == [
-        "Pictures", "Learn", "Noise", "Latent space", "Words",
+        "Pictures", "Learn", "Noise", "Latent space", "Words", "Network",
     ]  # fmt: skip
     places = [entry.place for entry in found.values()]
     assert places == sorted(set(places))

@@ -1,0 +1,1 @@
+"""The page Learn: Stable Diffusion, from words to picture, in twelve stations."""
