@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.training.page import training_page
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Network",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("Training", anchor=False)
-st.markdown(
+lead(
     "One step of training without its learning: hide a picture under noise, ask the network what "
     "is noise, and compare with the noise that was put in."
 )

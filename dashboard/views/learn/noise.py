@@ -132,10 +132,13 @@ def training_equations(lesson: Lesson) -> Equations:
 def try_training(lesson: Lesson) -> Way:
     """Return the way to the run's picture with noise, as the network is trained on it."""
     if "training" in entries():
+        fields = {"training.from": "Run", "training.run": lesson.run.id}
+        if not lesson.flow:
+            fields["training.t"] = str(round(float(lesson.row["timestep"])))
         return Way(
-            "Choose a timestep; see the noise that was mixed in, what the network takes for it, "
-            "and the difference.",
-            "training", "Training, one timestep at a time", {},
+            "Hide your picture under noise at a timestep, and see what the network takes for it: "
+            "one step of training.",
+            "training", "Training on your picture", fields,
         )  # fmt: skip
     return Way(
         "Your picture at every noise level: from such, and the caption, the network learnt to "
