@@ -1,5 +1,7 @@
 """What stands below a chart: one line that says what is seen, and the theory in a fold."""
 
+from collections.abc import Callable
+
 import altair
 import streamlit as st
 
@@ -8,7 +10,12 @@ from dashboard.shell.glossary import definitions
 
 
 def figure(
-    chart: altair.Chart | altair.LayerChart, seen: str, *, alt: str = "", more: str | None = None
+    chart: altair.Chart | altair.LayerChart,
+    seen: str,
+    *,
+    alt: str = "",
+    more: str | None = None,
+    picked: tuple[str, Callable[[], None]] | None = None,
 ) -> None:
     """Draw a chart in the width there is, and below it one line that says what is seen.
 
@@ -20,9 +27,16 @@ def figure(
         seen: A sentence.
         alt: What the chart is, for those who cannot see it; its title if not given.
         more: How to read it or use it.
+        picked: A key, under which the session then holds what was clicked, and what is called after
+            a click; of a chart with a selection of its own.
     """
     title = title_of(chart)
-    st.altair_chart(chart, width="stretch", alt=alt or title)
+    alt = alt or title
+    if picked is None:
+        st.altair_chart(chart, width="stretch", alt=alt)
+    else:
+        key, call = picked
+        st.altair_chart(chart, width="stretch", alt=alt, key=key, on_select=call)
     st.caption(seen, help="\n\n".join(filter(None, (more, definitions(title, seen)))) or None)
 
 

@@ -1,0 +1,116 @@
+"""The page Inside the network with the real embedded model and a stored run."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+import streamlit as st
+
+from dashboard.shell.lab import lab
+from dashboard.views.network import blocks
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.record import Record
+from tests.dashboard.conftest import run_until
+
+SPEC = Experiment(prompt="a red car on a beach", seed=3, num_steps=3)
+
+
+@pytest.fixture(scope="module")
+def run(runs_folder):
+    return made(SPEC)
+
+
+def made(spec):
+    run, end = lab().submit(spec), time.monotonic() + 240
+    while (view := lab().get(run)) is not None and view.live:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return run
+
+
+def section(open_page, name, **params):
+    at = open_page("network", **{"network.section": name}, **params)
+    assert not at.exception, at.exception
+    assert [t.value for t in at.title] == ["Inside the network"]
+    return at
+
+
+def captions(at):
+    return " ".join(c.value for c in at.caption)
+
+
+def test_map_and_block_of_a_stored_run(open_page, run):
+    at = section(open_page, "Map", **{"network.run": run, "network.evaluation": "2"})
+    at = run_until(at, lambda at: at.header)
+    assert not at.error
+    assert at.header[0].value == "mid_block.attentions.0: attention, 192 channels, 4x4 places"
+    said = captions(at)
+    assert "11.5 million parameters; a call takes 797 million multiply-adds" in said
+    assert "Three colours for 192 channels: they carry " in said
+    assert "sdlab/reference/unet.py, line " in said
+    assert len(at.get("vega_lite_chart")) == 2
+    at.selectbox(key="network.block").set_value("time_embedding").run()
+    assert any("This block has no places" in i.value for i in at.info) and not at.exception
+    at.segmented_control(key="network.colour").set_value("ms").run()
+    assert not at.exception
+
+
+def test_a_run_that_kept_nothing_is_drawn_again(open_page):
+    run = made(SPEC.with_(record=Record(tensors=())))
+    at = section(open_page, "Map", **{"network.run": run, "network.block": "conv_out"})
+    at = run_until(at, lambda at: [b for b in at.button if "again" in b.label])
+    next(b for b in at.button if "again" in b.label).click().run()
+    at = run_until(at, lambda at: "Three colours for 4 channels" in captions(at))
+    assert not at.exception and not at.error
+
+
+def test_a_click_on_the_map_chooses_the_block(monkeypatch):
+    clicked = {"key": {"selection": {"pick": [{"block": "conv_in"}]}}}
+    filled = {}
+    monkeypatch.setattr(blocks, "fill", filled.update)
+    monkeypatch.setattr(blocks, "st", SimpleNamespace(session_state=clicked))
+    blocks._picked("network", "key")
+    assert filled == {"network.block": "conv_in"}
+    clicked["key"]["selection"]["pick"] = []  # beside the blocks
+    filled.clear()
+    blocks._picked("network", "key")
+    assert filled == {} and blocks.st is not st
+
+
+def test_without_a_run_the_page_says_where_to_make_one(open_page, run, monkeypatch):
+    from dashboard.views.network import subject
+
+    monkeypatch.setattr(subject, "latest_runs", list)
+    at = run_until(section(open_page, "Map"), lambda at: at.header)
+    assert any("No run of this model is stored here yet" in i.value for i in at.info)
+
+
+def test_an_unknown_run_is_refused(open_page, run):
+    at = section(open_page, "Map", **{"network.run": "0" * 16})
+    assert "is stored here" in at.error[0].value
+
+
+def test_the_time(open_page, run):
+    at = section(open_page, "Time", **{"network.timestep": "250"})
+    assert not at.error and len(at.get("vega_lite_chart")) == 3
+    assert "96 numbers a timestep" in captions(at)
+    assert "A timestep 100 away from 250 is told with a cosine of 0.9" in captions(at)
+
+
+def test_activations(open_page, run):
+    at = section(open_page, "Activations", **{"network.run": run})
+    assert not at.error and len(at.get("vega_lite_chart")) == 4
+    assert "inputs lie where SiLU falls, below -1.278" in captions(at)
+    at.button(key="network.silus.start").click().run()
+    at = run_until(at, lambda at: "105 rows" in captions(at))  # 3 evaluations of 35 SiLUs
+    at.multiselect(key="network.functions").set_value([]).run()
+    assert any("at least one activation" in i.value for i in at.info)
+
+
+def test_the_vae(open_page, run):
+    at = section(open_page, "VAE")
+    at = run_until(at, lambda at: "Channel 3 with -2, -1, +1, +2 added" in captions(at))
+    assert not at.error
+    heads = [h.value for h in at.header]
+    assert heads[:2] == ["From the picture to its latents", "From the latents to the picture"]
+    assert "down 3: 128 x 16 x 16" in captions(at)
