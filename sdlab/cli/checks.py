@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sdlab.cli import gpu
 from sdlab.models.memory import readable
 from sdlab.shipped import FOLDER
 
 CHECKSUMS = "sha256.txt"
+TROUBLE = "docs/troubleshooting.md"
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pandas", "pyarrow")
 PYTHON = ((3, 11), (3, 13))
 MEMORY_BYTES = 2 * 2**30
@@ -48,6 +50,7 @@ def examine(root: Path) -> list[Check]:
         "python": _python,
         "packages": _packages,
         "device": _device,
+        "gpu": lambda: check_gpu(gpu.look()),
         "memory": _memory,
         "embedded model": check_weights,
         "run folder": lambda: check_root(root),
@@ -141,11 +144,19 @@ def _device() -> Check:
         card = torch.cuda.get_device_properties(device)
         room = readable(card.total_memory)
         return Check("device", "ok", f"{card.name}, {room}, runs in {number}")
-    detail = f"{device.type}, {torch.get_num_threads()} threads, runs in {number}"
-    if device.type == "cpu" and shutil.which("nvidia-smi"):
-        fix = "There is an NVIDIA driver, but this torch has no CUDA; install torch's CUDA build."
-        return Check("device", "warn", detail, fix)
-    return Check("device", "ok", detail)
+    return Check(
+        "device", "ok", f"{device.type}, {torch.get_num_threads()} threads, runs in {number}"
+    )
+
+
+def check_gpu(facts: gpu.Facts) -> Check:
+    """Return whether CUDA can be used, and every cause that was found why it cannot."""
+    found = gpu.causes(facts)
+    if not found:
+        return Check("gpu", "ok", gpu.seen(facts))
+    detail = " ".join([f"{gpu.seen(facts)}.", *(cause.what for cause in found)])
+    fixes = [cause.fix for cause in found]
+    return Check("gpu", "warn", detail, " ".join([*fixes, f"More: {TROUBLE}."]))
 
 
 def _memory() -> Check:

@@ -10,6 +10,7 @@ NAMES = [
     "python",
     "packages",
     "device",
+    "gpu",
     "memory",
     "embedded model",
     "run folder",
