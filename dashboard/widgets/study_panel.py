@@ -38,6 +38,8 @@ def study_panel(
     *,
     at_once: bool = False,
     kind: Literal["primary", "secondary"] = "primary",
+    unit: str = "Evaluation",
+    below: Callable[[], None] | None = None,
 ) -> Any | None:
     """Return the result of a study, or draw how to start it or how far it is and return None.
 
@@ -48,6 +50,8 @@ def study_panel(
         make: Returns the generator; called in the worker's thread with the model.
         at_once: Start without being asked, where it takes a second or two.
         kind: Of the button that starts it; a page has one primary, which has the shortcut.
+        unit: What its progress counts.
+        below: Draws what there is to see meanwhile.
     """
     model = lab().status().model
     if model is None and lab().status().load_error:
@@ -64,7 +68,7 @@ def study_panel(
     if view is not None and view.state == "done":
         return view.result
     if view is not None and view.live:
-        task_panel(key, lambda view: _draw(page, view))
+        task_panel(key, lambda view: _draw(page, view, unit, below))
         return None
     if view is not None:
         show_end(view)
@@ -82,16 +86,18 @@ def study_panel(
     return None
 
 
-def _draw(page: str, view: Snapshot) -> None:
+def _draw(page: str, view: Snapshot, unit: str, below: Callable[[], None] | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_study"):
-        progress_bar(view, _progress(view))
+        progress_bar(view, _progress(view, unit))
         cancel_button(page, view.id, OTHERS)
+    if below is not None:
+        below()
 
 
-def _progress(view: Snapshot) -> str:
+def _progress(view: Snapshot, unit: str) -> str:
     if not view.done:
         return "Waiting for the model …"
-    text = f"Evaluation {view.done:,} of {view.total:,}"
+    text = f"{unit} {view.done:,} of {view.total:,}"
     if view.seconds_left:
         text += f" · {readable_seconds(view.seconds_left)} left"
     return text
