@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.network.page import network_page
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Network",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("Inside the network", anchor=False)
-st.markdown(
+lead(
     "The network that predicts the noise, block by block: what each is given, what it makes of it "
     "in your own run, and what the picture becomes without it."
 )

@@ -72,7 +72,7 @@ TERMS = (
         "timestep", NOISE, "t",
         "The noise level as the network is told it: a number from 999, nearly noise alone, to 0, "
         "nearly the picture. It is not the step of a solver: 20 steps visit 20 of the 1,000.",
-        ("noise_schedules", "run"), (r"timesteps?",),
+        ("noise_schedules", "training"), (r"timesteps?",),
     ),
     Term(
         "alpha_bar", NOISE, r"\bar\alpha_t",
@@ -113,19 +113,19 @@ TERMS = (
         "v", NETWORK, r"v = \sqrt{\bar\alpha}\,\epsilon - \sqrt{1 - \bar\alpha}\,x_0",
         "A mixture of noise and picture that some networks predict in place of eps, Stable "
         "Diffusion 2.1 for one. With x_t it tells both.",
-        ("noise_schedules",), (r"v[- ]prediction",),
+        ("training", "noise_schedules"), (r"v[- ]prediction",),
     ),
     Term(
         "velocity", NETWORK, r"\frac{dx_t}{dt} = \epsilon - x_0",
         "What a flow-matching network predicts: the direction from the picture to the noise, in "
         "which x_t moves as t grows.",
-        ("run", "compare"), (r"velocit(?:y|ies)",),
+        ("training", "run"), (r"velocit(?:y|ies)",),
     ),
     Term(
         "prediction type", NETWORK, "",
         "What the network was trained to output: eps, x0, v or a velocity. With x_t and sigma "
         "each gives all others.",
-        ("noise_schedules",), (r"prediction types?",),
+        ("training", "noise_schedules"), (r"prediction types?",),
     ),
     Term(
         "evaluation", NETWORK, r"\mathrm{NFE}",
@@ -157,13 +157,13 @@ TERMS = (
         "U-Net", NETWORK, "",
         "The network of Stable Diffusion 1.x to XL: convolutions that shrink the latents in some "
         "levels and widen them again, with skips between levels of one size.",
-        ("models",), (r"U-Net",),
+        ("network", "models"), (r"U-Net",),
     ),
     Term(
         "skip", NETWORK, "",
         "A connection in a U-Net that hands what a level on the way down has made to the level "
         "of the same size on the way up, so that fine detail is not lost.",
-        (), (),
+        ("network",), (r"skips?",),
     ),
     Term(
         "transformer", NETWORK, "",
@@ -175,7 +175,32 @@ TERMS = (
         "time embedding", NETWORK, r"\gamma(t)",
         "The timestep as a vector: sines and cosines of many frequencies, then two layers. Every "
         "block of the network is told the noise level by it.",
-        (), (r"time embeddings?",),
+        ("network",), (r"time embeddings?",),
+    ),
+    Term(
+        "SiLU", NETWORK, r"x\,\mathrm{sigmoid}(x)",
+        "The activation of the network's blocks: about x where x is large, about 0 where it is far "
+        "below 0, and smooth between, so that gradients pass.",
+        ("network",), (r"SiLUs?",),
+    ),
+    Term(
+        "loss", NETWORK, r"\mathcal{L}",
+        "What training makes smaller: the mean squared difference between what the network "
+        "predicts and what it should, over pictures, noises and timesteps.",
+        ("training",), (r"(?:simple )?loss",),
+    ),
+    Term(
+        "ELBO", NETWORK, "",
+        "Evidence lower bound, with its sign turned the variational bound: a sum over timesteps "
+        "that is never below the true -log likelihood of the data. It weighs timesteps otherwise "
+        "than the simple loss.",
+        ("training",), (r"ELBO", r"variational bound"),
+    ),
+    Term(
+        "posterior mean", NETWORK, r"\tilde\mu_t",
+        "Where DDPM's step back goes on average, if the picture were known: a weighted sum of x0 "
+        "and x_t. Its variance is beta_tilde.",
+        ("training",), (r"posterior mean",),
     ),
     Term(
         "step", SOLVERS, "N",
@@ -354,7 +379,7 @@ TERMS = (
         "min-SNR weight", MEASURES, r"\min(\mathrm{SNR}, \gamma)",
         "A weight of the training loss that keeps easy, little noised pictures from counting more "
         "than others (Hang et al. 2023).",
-        (), (r"min-SNR",),
+        ("training",), (r"min-SNR",),
     ),
 )  # fmt: skip
 """All terms."""

@@ -20,8 +20,8 @@ ABOUT = {
     "values": "Every value, as the channel maps show them.",
 }
 SEEN = {
-    "histogram": "Noise would follow the dashed line.",
-    "spectrum": "Coarse shapes are left, fine detail right.",
+    "histogram": "Noise would follow the dashed line; a picture need not.",
+    "spectrum": "Coarse shapes are left, fine detail right; noise would be level.",
     "correlations": "Red: they rise together; blue: one falls.",
 }
 EQUATIONS = (

@@ -35,6 +35,7 @@ def run_ways(run: str, experiment: Experiment, page: str) -> None:
             ("latents", "Latents", latents_of(run)),
             ("tokens", "Words", words_of(experiment)),
             ("ddim", "DDIM", ddim_of(run)),
+            ("learn", "Learn", {"run": run}),
         ):
             link_to(name, label, **fields)
         copy_link(page_url(f"run?id={run}"), f"{page}.copy_link")

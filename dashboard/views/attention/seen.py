@@ -5,9 +5,9 @@ import math
 from sdlab.attention import analysis
 
 COURSES = {
-    "kinds": "How the attention of all places is shared out at each evaluation.",
-    "mass": "How much attention each word receives.",
-    "likeness": "How near each word's map is to its last one; 1 is the same.",
+    "kinds": "How all places share out their attention; what start and end take needs no word.",
+    "mass": "How much attention each word receives; with hardly any it changes hardly anything.",
+    "likeness": "How near each word's map is to its last one; once near 1, its place is settled.",
 }
 
 

@@ -88,7 +88,7 @@ _HOW = {
     "x0_pred_std": "Guidance and large steps widen it; it ends at the spread of the data.",
     "x_t_mean": "Noise alone has 0; the emerging picture moves it.",
     "x0_pred_mean": "Roughly the brightness and tint of the predicted picture.",
-    "sigma": "The noise level at which each evaluation is made.",
+    "sigma": "The noise level at which each evaluation is made; only where they agree is it fair.",
 }
 
 

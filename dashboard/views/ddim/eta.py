@@ -18,7 +18,10 @@ from sdlab.ddim.eta import ETAS
 if TYPE_CHECKING:
     import pandas as pd
 
-SPREAD = "How far the final latents lie apart: by the noise seed alone, and from eta 0."
+SPREAD = (
+    "How far the final latents lie apart, by the noise seed alone and from eta 0: the higher, the "
+    "less the start noise decides."
+)
 EQUATION_16 = r"""
 \sigma_t(\eta) = \eta \sqrt{\frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}}
 \sqrt{1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}}}

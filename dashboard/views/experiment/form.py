@@ -74,7 +74,8 @@ def _say_evaluations(experiment: Experiment) -> None:
     if why:
         steps = f"{experiment.num_steps} step{'' if experiment.num_steps == 1 else 's'}"
         more = f"**Why {count}?** {plain(why)}\n\n{plain(definition('evaluation'))}"
-        st.caption(f"{steps}, {count} evaluation{'' if count == 1 else 's'}", help=more)
+        asks = f" Why {count}?" if count != experiment.num_steps else ""
+        st.caption(f"{steps}, {count} evaluation{'' if count == 1 else 's'}.{asks}", help=more)
 
 
 def _say_where(page: str) -> None:

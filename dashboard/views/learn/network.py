@@ -54,9 +54,11 @@ def network_equations(lesson: Lesson) -> Equations:
 def try_network(lesson: Lesson) -> Way:
     """Return the way into the network, or to its answers step by step."""
     if "network" in entries():
+        fields = {"network.run": lesson.run.id, "network.evaluation": str(lesson.number)}
         return Way(
-            "Switch a skip or an attention off, and see what it had given to the picture.",
-            "network", "Inside the network", {},
+            "Go from block to block: what each makes of your picture at this evaluation, and how "
+            "coarse the deepest sees it.",
+            "network", "Inside the network, at this evaluation", fields,
         )  # fmt: skip
     return Way(
         "Go through the run: x0_pred is blurred early, when many pictures are possible, and sharp "

@@ -13,15 +13,15 @@ SPREAD = {
     "x0_pred": "It ends at the picture's own spread; far more is too much guidance.",
     "x_t": "Noise alone has 1 (in VP, as here); the picture changes it.",
 }
-RANGE = "Least to greatest value of each channel."
+RANGE = "Least to greatest value of each channel; too much guidance widens it."
 NORMS = {
-    True: "Its length with your words and without.",
+    True: "With your words and without; the lengths are near, the difference is what counts.",
     False: "The length of the prediction.",
 }
-PUSH = "How far your words push it; 0: not at all."
+PUSH = "How far your words push it: where it is high, they decide; 0: not at all."
 COSINE = "1: there your words change nothing."
-MOVED = "How far each evaluation moves the latents."
-TURNED = "How sharply the path turns; 0 is straight."
+MOVED = "How far each evaluation moves the latents; long moves are far guesses."
+TURNED = "How sharply the path turns: straight pieces (0) would need fewer steps."
 
 NOISE = (
     r"x_t = \sqrt{\bar\alpha}\,x_0 + \sqrt{1 - \bar\alpha}\;\epsilon",

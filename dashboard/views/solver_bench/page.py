@@ -217,7 +217,8 @@ def _paths(page: str, settings: BenchSettings) -> None:
         with right:
             figure(
                 charts.drift(drawn, step, color),
-                "How far the particles are from where they should be: median and largest.",
+                "How far the particles are from where they should be, median and largest: where it "
+                "grows, steps are too long.",
                 alt="Distance from the truth at each step",
             )
     flow = settings.path == "flow"

@@ -248,3 +248,10 @@ def test_a_picture_that_equals_the_reference_has_no_dot_of_psnr(tables):
     runs = tables["runs"].query("budget == 20").assign(psnr=np.inf)
     rows = drawn(compare_seeds.over_pictures(runs, tables["spread"], "psnr", COLORS))
     assert not any("seed" in row for row in rows)
+
+
+def test_the_references_error_is_told_only_if_it_is_near():
+    rows = pd.DataFrame({"error": [0.1, 0.02], "floor": 0.01})
+    assert compare_cost.near_floor(rows) == 0.01
+    assert compare_cost.near_floor(rows.assign(floor=1e-4)) is None
+    assert compare_cost.near_floor(rows.iloc[:0]) is None

@@ -234,6 +234,10 @@ def test_the_forecast_counts_the_evaluations_that_are_made(open_page, model):
     found = opened(lab().runs, one, made_at(lab().runs, one))
     told = forecast(found.comparison.to_json(), model.name, model.hash, dict(model.config))
     assert told.evaluations == found.runs["nfe"].sum()
+    assert len(told.sums) == len(found.comparison.entrants)
+    for said, entrant in zip(told.sums, found.comparison.entrants, strict=True):
+        nfe = int(found.runs.query("entrant == @entrant.label")["nfe"].iloc[0])
+        assert said.startswith(entrant.label) and said.endswith(f" {nfe}.")
     assert told.runs == len(found.runs)
     many = found.comparison.with_(seeds=tuple(range(300))).to_json()
     asked = forecast(many, model.name, model.hash, dict(model.config))

@@ -251,3 +251,13 @@ def test_a_run_starts_from_an_uploaded_picture(quick):
     made = open_run(lab().runs / "".join(at.query_params["run"]))
     assert made.experiment.image.has_pixels and len(made.steps) == 2
     assert "Source picture" in {caption.value for caption in at.caption}
+
+
+def test_the_form_says_why_a_run_takes_more_evaluations_than_steps(open_page):
+    at = open_page("experiment", **{"experiment.solver": "heun", "experiment.steps": "20"})
+    run_until(at, lambda a: any("39 evaluations" in c.value for c in a.caption))
+    (told,) = [c for c in at.caption if "39 evaluations" in c.value]
+    assert told.value == "20 steps, 39 evaluations. Why 39?"
+    assert "19 x 2 + 1 = 39" in told.help.replace("\\", "")
+    at.selectbox(key="experiment.solver").set_value("ddim").run()
+    assert any(c.value == "20 steps, 20 evaluations." for c in at.caption) and not at.exception
