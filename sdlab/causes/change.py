@@ -57,7 +57,7 @@ class Change:
         return experiment.with_(**dict(self.fields))
 
 
-NOTHING = Change("nothing changed")
+NOTHING = Change("as it is")
 
 
 def word_left_out(

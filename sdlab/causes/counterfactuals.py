@@ -24,6 +24,7 @@ from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from sdlab.models.model import Model
 from sdlab.sampling.engine import Engine
+from sdlab.sampling.plan import plan
 from sdlab.shipped import EMBEDDED
 from sdlab.work import Work
 
@@ -150,13 +151,14 @@ class Counterfactuals:
         return [claim for claim, held in before.items() if held and not after.get(claim, held)]
 
     def course(self) -> pd.DataFrame:
-        """Return how far x0_pred is from the plain run's at every evaluation.
+        """Return how far x0_pred is from the plain run's at every evaluation, the plain one first.
 
         Returns:
-            Columns ``change``, ``evaluation``, ``sigma``, ``rms`` and ``largest``.
+            Columns ``change``, ``evaluation``, ``sigma``, ``rms``, ``largest`` and ``spread`` (the
+            standard deviation of x0_pred over all its values).
         """
         frames = []
-        for outcome in self.changed:
+        for outcome in self.outcomes:
             gap = (outcome.x0_pred.double() - self.plain.x0_pred.double()).flatten(1).abs()
             frames.append(
                 pd.DataFrame(
@@ -166,11 +168,11 @@ class Counterfactuals:
                         "sigma": self.sigmas,
                         "rms": gap.square().mean(1).sqrt().numpy(),
                         "largest": gap.amax(1).numpy(),
+                        "spread": outcome.x0_pred.double().flatten(1).std(1).numpy(),
                     }
                 )
             )
-        names = ["change", "evaluation", "sigma", "rms", "largest"]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=names)
+        return pd.concat(frames, ignore_index=True)
 
 
 def counterfactuals(
@@ -193,8 +195,8 @@ def counterfactuals(
         TypeError: If an argument is of another type.
     """
     check_types(counterfactuals, model=(model, Model), experiment=(experiment, Experiment))
-    check_plain(model)
     plain = experiment.with_(record=RECORD)
+    check_plain(model, plain)
     cases = [(NOTHING, plain), *((change, change.applied(plain)) for change in changes)]
     for change in changes:
         for switch in change.switches:
@@ -226,7 +228,7 @@ def running(model: Model, experiment: Experiment, switches: Sequence[Switch] = (
         ModelError: If the model is not plain Stable Diffusion.
         SdlabError: If memory runs out.
     """
-    check_plain(model)
+    check_plain(model, experiment)
     guided = uses_guidance(model, experiment.guidance_scale)
     engine = Engine(model, mix=False)
     job = engine.submit(experiment)
@@ -263,17 +265,28 @@ def rms_map(one: "Tensor", other: "Tensor") -> np.ndarray:
     return np.asarray(gap.square().mean((0, 1)).sqrt().numpy())
 
 
-def check_plain(model: Model) -> None:
+def check_plain(model: Model, experiment: Experiment | None = None) -> None:
     """Raise if a model's runs cannot be switched step by step.
 
+    Args:
+        model: The loaded model.
+        experiment: The run that is meant, if it matters.
+
     Raises:
-        ModelError: If it is not plain Stable Diffusion.
+        ModelError: If the model is not plain Stable Diffusion, or the run goes by the call of a
+            pipeline, as one after a picture does.
+        ValueError: If the experiment does not fit the model.
     """
     if not model.plain:
         raise ModelError(
             f"{model.name} is not Stable Diffusion 1.x or 2.x drawing from words, whose runs can be"
             " changed step by step. To switch parts of another network for a whole call of its"
             " pipeline, use sdlab.causes.switching.switched."
+        )
+    if experiment is not None and plan(model, experiment).call is not None:
+        raise ModelError(
+            "This run starts from a picture or has options of its pipeline; only runs from words"
+            " alone can be changed step by step."
         )
 
 

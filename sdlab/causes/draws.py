@@ -120,7 +120,7 @@ def draws(
         TypeError: If an argument is of another type.
     """
     check_types(draws, model=(model, Model), experiment=(experiment, Experiment))
-    check_plain(model)
+    check_plain(model, experiment)
     planned = plan(model, experiment)
     if not 0 <= evaluation < planned.nfe:
         raise ValueError(f"evaluation must be from 0 to {planned.nfe - 1}, got {evaluation}.")

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from sdlab.attention.image import of_image
-from sdlab.attention.views import best, span_places
+from sdlab.attention.views import best
 from sdlab.attention.words import positions
 from sdlab.causes.change import NOTHING, Change, word_left_out
 from sdlab.causes.counterfactuals import (
@@ -109,7 +109,7 @@ def word_check(
     occurrence: int | None = None,
     how: str = "removed",
     layers: str | Sequence[str] | None = None,
-    span: tuple[float, float] | None = None,
+    evaluations: Sequence[int] | None = None,
 ) -> Work[WordCheck]:
     """Check a word's attention map by leaving the word out; yields after every evaluation.
 
@@ -121,10 +121,10 @@ def word_check(
         how: "removed" or "masked"; see ``sdlab.causes.change.word_left_out``.
         layers: Whose map is looked at, named as in ``AttentionRecord``; None for those that find
             the model's objects best (``sdlab.attention.views.best``).
-        span: First and last of the evaluations looked at, as shares of all; None likewise.
+        evaluations: Those of which map and prediction are the mean, from 0; None for all.
 
     Raises:
-        ValueError: If the prompt has no such word, or there are no such layers.
+        ValueError: If the prompt has no such word, or there are no such layers or evaluations.
         ModelError: If the model is not plain Stable Diffusion or its attention cannot be read.
         TypeError: If an argument is of another type.
     """
@@ -133,24 +133,24 @@ def word_check(
     )
     check_plain(model)
     change = word_left_out(model, experiment, word, occurrence=occurrence, how=how)
-    start = best(model.name)
-    chosen = layers or start.layers or "all"
+    chosen = layers or best(model.name).layers or "all"
     named = (chosen,) if isinstance(chosen, str) else tuple(chosen)
     spec = experiment.with_(record=ASKED.with_(attention=AttentionRecord(layers=named)))
     nfe = plan(model, spec).nfe
-    looked = span_places(nfe, span or start.span)
-    evaluations = tuple(range(nfe)[looked])
-    total = 2 * nfe + len(evaluations)
+    looked = tuple(range(nfe) if evaluations is None else sorted(set(evaluations)))
+    if not looked or looked[0] < 0 or looked[-1] >= nfe:
+        raise ValueError(f"evaluations must be from 0 to {nfe - 1}, at least one, got {looked}.")
+    total = 2 * nfe + len(looked)
     run = yield from counted(running(model, spec), 0, total)
     bare = change.applied(experiment.with_(record=RECORD))
     other = yield from counted(running(model, bare, change.switches), nfe, total)
     told = []
-    for number, differs in enumerate(_told(model, spec, run, change, evaluations)):
+    for number, differs in enumerate(_told(model, spec, run, change, looked)):
         told.append(differs)
-        yield total - len(evaluations) + number + 1, total
+        yield total - len(looked) + number + 1, total
     h, w = (int(side) for side in run.latents.shape[-2:])
     places = positions(run.tokens[run.tokens["prompt"] == "prompt"], word, occurrence)
-    heat = run.heatmap(places, evaluation=evaluations, size=(h, w))
+    heat = run.heatmap(places, evaluation=looked, size=(h, w))
     runs = Counterfactuals(
         experiment,
         tuple(run.trace.sigmas),
@@ -160,7 +160,7 @@ def word_check(
     return WordCheck(
         word,
         how,
-        evaluations,
+        looked,
         heat.astype(np.float64),
         np.mean(told, axis=0),
         rms_map(other.latents, run.latents),

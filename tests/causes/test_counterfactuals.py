@@ -57,6 +57,9 @@ def test_differences_are_what_they_say(small):
     assert np.sqrt((where**2).mean()) == pytest.approx(row["rms_latents"])
     assert np.sqrt((found.pixel_map(outcome) ** 2).mean()) == pytest.approx(row["rms_pixels"])
     course = found.course()
+    plain, course = course[:3], course[3:]
+    assert (plain["change"] == "as it is").all() and (plain["rms"] == 0).all()
+    assert plain["spread"].tolist() == pytest.approx(found.plain.x0_pred.flatten(1).std(1).tolist())
     assert course["rms"].iloc[0] == 0 and (course["rms"].iloc[1:] > 0).all()
     assert course["sigma"].tolist() == list(found.sigmas)
     assert not found.x0_map(outcome, 0).any() and found.x0_map(outcome, 2).all()
@@ -124,6 +127,9 @@ def test_a_model_that_is_not_plain_is_refused(small):
     other = Other(small.pipeline, "other")
     with pytest.raises(ModelError, match="changed step by step"):
         next(counterfactuals(other, ASKED, []))
+    picture = sdlab.experiment.picture.Picture.of(sdlab.run(small, ASKED).image)
+    with pytest.raises(ModelError, match="from words alone"):
+        next(counterfactuals(small, ASKED.with_(image=picture), []))
     with pytest.raises(ModelError, match="words and pads"):
         change.pads(other, ASKED, "empty")
 

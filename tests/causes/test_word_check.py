@@ -16,7 +16,7 @@ ASKED = sdlab.Experiment(prompt="a red car on a beach", seed=7, num_steps=5)
 
 @pytest.fixture(scope="module")
 def found(embedded):
-    return finish(word_check(embedded, ASKED, "car", span=(0.0, 1.0)))
+    return finish(word_check(embedded, ASKED, "car"))
 
 
 def test_map_and_predictions_find_the_object(found):
@@ -44,7 +44,7 @@ def test_the_picture_is_the_plain_runs(embedded, found):
 
 def test_progress_is_counted_to_its_end(small):
     asked = ASKED.with_(model="small", num_steps=2)
-    steps = list(word_check(small, asked, "car", how="masked", span=(0.5, 1.0)))
+    steps = list(word_check(small, asked, "car", how="masked", evaluations=[1]))
     assert steps == [(i, 5) for i in range(1, 6)]
 
 
@@ -77,6 +77,8 @@ def test_a_given_picture_is_held_against_its_true_mask(embedded):
 def test_a_word_that_is_not_there_is_refused(small):
     with pytest.raises(ValueError, match="no word 'boat'"):
         next(word_check(small, ASKED, "boat"))
+    with pytest.raises(ValueError, match="evaluations must be from 0 to 4, at least one, got .9"):
+        next(word_check(small, ASKED, "car", evaluations=[9]))
     with pytest.raises(TypeError, match="word"):
         next(word_check(small, ASKED, 3))
 

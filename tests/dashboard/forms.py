@@ -1,5 +1,9 @@
 """What a page shows, and how a run is started from the form."""
 
+import time
+
+from dashboard.shell.lab import lab
+from dashboard.worker.task import Priority
 from tests.dashboard.conftest import read, run_until
 
 FORM = "experiment.go"
@@ -18,6 +22,18 @@ def open_tab(at, name):
     at.session_state["run.tab"] = name
     at.run()
     assert not at.exception
+    return at
+
+
+def study(at, button):
+    """Start a study and run the page again once it has ended: a polling page holds it up."""
+    at.button(key=button).click().run()
+    end = time.monotonic() + 240
+    while any(task.live for task in lab()._tasks.all(Priority.STUDY)):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    at.run()
+    assert not at.exception and not at.error
     return at
 
 

@@ -12,6 +12,7 @@ from dashboard.charts.names import short_layers
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
 from dashboard.views.attention import seen
+from dashboard.views.attention.causes import show_word_effect
 from dashboard.views.attention.recording import PAGE
 from dashboard.views.attention.subject import Subject
 from dashboard.views.attention.viewer import Look, look_frames
@@ -24,7 +25,13 @@ from sdlab.attention.words import labelled
 if TYPE_CHECKING:
     from sdlab.attention.maps import AttentionMaps
 
-VIEWS = ("Over the steps", "Side by side", "Words against words", "Layers and heads")
+VIEWS = (
+    "Over the steps",
+    "Side by side",
+    "Words against words",
+    "Layers and heads",
+    "Does it act there?",
+)
 SHEET_MOST = 60
 SHEET_SIDE = 96
 MAXIMUM = (
@@ -59,6 +66,7 @@ def show_findings(subject: Subject, look: Look) -> None:
         "Side by side": _side_by_side,
         "Words against words": _overlap,
         "Layers and heads": _ranking,
+        "Does it act there?": show_word_effect,
     }[chosen]
     with explained():
         draw(subject, look)

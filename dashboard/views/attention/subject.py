@@ -67,6 +67,8 @@ class Subject:
         maps: The maps.
         folder: The run's folder, or None.
         flow: Whether its model is one of flow matching, whose noise levels are times.
+        run: The run's experiment, plain values; None of a given picture.
+        weights: The hash of the weights that made it, if it is a run and they are known.
     """
 
     key: str
@@ -78,6 +80,8 @@ class Subject:
     maps: "AttentionMaps"
     folder: Path | None
     flow: bool = False
+    run: "dict[str, Any] | None" = None
+    weights: str | None = None
 
     @property
     def given(self) -> bool:
@@ -268,7 +272,8 @@ def _of_run(run: StoredRun) -> Subject | None:
     key = f"{run.id} {run.manifest['model'].get('hash')} {changed}"
     flow = _is_of_flow(str(run.folder), changed)
     of = (picture, size, experiment.prompt, model, maps, run.folder, flow)
-    return Subject(key, run.id, *of)
+    made_of = run.manifest["experiment"], run.manifest["model"].get("hash")
+    return Subject(key, run.id, *of, *made_of)
 
 
 def _without(run: StoredRun, experiment: Experiment) -> None:

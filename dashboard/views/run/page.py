@@ -21,6 +21,7 @@ LIVE_ROWS = 400  # of a table, so that a chart that is drawn again and again cos
 
 def show_details(run: StoredRun) -> None:
     """Draw what there is below the picture: charts, tables, files."""
+    from dashboard.views.run.causes import show_causes
     from dashboard.views.run.charts import chart_panel
     from dashboard.views.run.tables import show_tables
 
@@ -29,6 +30,7 @@ def show_details(run: StoredRun) -> None:
         solver = run.manifest["experiment"]["solver"]
         st.header("Measurements", anchor=False)
         more = {
+            "Causes": lambda: show_causes(run, tables["steps"]["sigma"].tolist()),
             "Tables": lambda: show_tables(run.id, tables),
             "Files": lambda: _files(run),
         }
@@ -54,7 +56,7 @@ def _so_far(run: str) -> bool:
 
         steps, channels = (thinned(view.tables[name], LIVE_ROWS) for name in ("steps", "channels"))
         st.header("So far", anchor=False)
-        later = dict.fromkeys(("Tables", "Files"), _later)
+        later = dict.fromkeys(("Causes", "Tables", "Files"), _later)
         chart_panel(steps, channels, view.experiment.solver, later)
     return view.live
 

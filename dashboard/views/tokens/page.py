@@ -39,6 +39,7 @@ _HOW_TO_READ = (
 )
 _ABOUT_IDS = "This is all that the text encoder reads. Hover a cell for its piece."
 VECTORS, ATTENTION = "The vector of each position", "How the positions look at each other"
+CAUSES = "What a word does"
 ALWAYS = ("CLIP",)
 """Tokenizers that fill up every prompt to the same number of positions."""
 SHOWN = 77
@@ -52,6 +53,7 @@ _UNREAD = (
 def tokens_page() -> None:
     """Draw the prompts, their pieces and tensors, and what the text encoder makes of them."""
     from dashboard.views.tokens.attention import attention_section
+    from dashboard.views.tokens.causes import causes_section
     from dashboard.views.tokens.vectors import vectors_section
 
     prompt, other = _prompts()
@@ -66,8 +68,8 @@ def tokens_page() -> None:
         second = read(reader, other) if other else None
         _pieces(encoding, second, model)
         link_to("experiment", "Make a picture of this prompt", **{"experiment.prompt": prompt})
-        names = ["What the text encoder reads"] + [VECTORS, ATTENTION] * reader.readable
-        tabs = dict(zip(names, st.tabs(names), strict=True))
+        names = ["What the text encoder reads"] + [VECTORS, ATTENTION, CAUSES] * reader.readable
+        tabs = dict(zip(names, st.tabs(names, key="tokens.tab", bind="query-params"), strict=True))
         with tabs[names[0]]:
             _tensors(encoding, model, reader)
             _network(reader, prompt)
@@ -78,6 +80,9 @@ def tokens_page() -> None:
             vectors_section(reader, prompt, other)
         with tabs[ATTENTION]:
             attention_section(reader, prompt)
+        if tabs[CAUSES].open:
+            with tabs[CAUSES]:
+                causes_section(encoding, model)
 
 
 def _reader(model: ModelView) -> Reader:

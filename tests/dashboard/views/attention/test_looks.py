@@ -16,6 +16,7 @@ from sdlab.attention.maps import AttentionMaps, MapsSource, key_of
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.conftest import run_until
+from tests.dashboard.forms import study
 from tests.dashboard.views.attention.test_page import FAST, downloads, shown_run_of, shows_maps
 
 SHARP = "up_blocks.2.attentions.0.transformer_blocks.0.attn2"
@@ -245,3 +246,14 @@ def test_what_was_left_out_is_not_counted(open_page, kept, evaluations, said):
     assert shown_run_of(at).trace.attention.evaluations == evaluations
     click(at, 0.5, 0.5)
     assert any(m.value.endswith(f"from the top**, {said}") for m in at.markdown)
+
+
+def test_a_word_is_left_out_and_its_map_held_against_what_changes(open_page):
+    at = recorded(open_page, **{"attention.view": "Does it act there?"})
+    study(at, "attention.cause.start")
+    assert "Map and change of x0_pred are means of evaluations 0 to 2." in captions(at)
+    assert "So what:" in captions(at) and "by chance" in captions(at)
+    headed = {m.value for m in at.markdown}
+    assert {"**with the word**", "**without it**", "**its attention map**"} <= headed
+    at.segmented_control(key="attention.cause_how").set_value("masked").run()
+    assert not at.exception and at.button(key="attention.cause.start").label == "Leave it out"

@@ -1,0 +1,144 @@
+"""Causes on the page One run: guidance on shared axes, and why an early x0_pred is blurred."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.messages import explained
+from dashboard.widgets.causes_panel import can_switch, causes_panel
+from dashboard.widgets.causes_work import ShownDraws, show_draws
+from dashboard.widgets.figure import why
+from dashboard.widgets.study_panel import study_panel
+from sdlab.experiment.experiment import Experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dashboard.worker.stored_runs import StoredRun
+    from sdlab.causes.change import Change
+    from sdlab.models.model import Model
+
+SCALES = (1.0, 4.0, 10.0)
+COUNT = 20
+STEPS = 15
+SETTLED = 0.1
+"""RMS from x0_pred to a draw below which the picture is as good as decided."""
+WIDTH = 84
+SECTIONS = ("Why is it blurred?", "Guidance 1, 4, 10")
+PROMISE_GUIDANCE = (
+    "The same run with guidance 1, 4 and 10 beside it: pictures, x0_pred, and its spread over the "
+    "evaluations on shared axes."
+)
+SO_WHAT_GUIDANCE = (
+    "guidance pushes every prediction further the way of the prompt, from the first evaluation on: "
+    "objects get surer, and the values spread wider than those of any picture."
+)
+PROMISE_DRAWS = (
+    f"{COUNT} pictures drawn from this run's x_t at one evaluation, each with other noise from "
+    "there on, and their mean beside x0_pred."
+)
+WHY_BLURRED = (
+    "The network was trained by squared error, so what it predicts is the **mean** of all pictures "
+    "that its noisy input allows. Early there are many, and the mean of many sharp pictures is "
+    "blurred; late one is left, and x0_pred is sharp. A blurred x0_pred is no unfinished picture: "
+    "it is the average of finished ones. Drawn at guidance 1, where this holds: guidance makes "
+    "x0_pred the mean of no set of pictures. The draws go on by DDIM with eta 1 (DDPM) in "
+    f"{STEPS} steps. The mean of n draws lies, of a perfect network and perfect steps, the root of "
+    "variance over n from the true mean; what is more is their error."
+)
+EQUATIONS = (
+    r"\hat x_0(x_t) = \mathbb{E}[x_0 \mid x_t] = "
+    r"\arg\min_f \mathbb{E} \lVert x_0 - f(x_t) \rVert^2",
+    r"\mathrm{RMS}\big(\tfrac{1}{n} \textstyle\sum_k x_0^{(k)}, \hat x_0\big) \approx "
+    r"\sqrt{\operatorname{Var}(x_0 \mid x_t) / n}",
+)
+
+
+def show_causes(run: "StoredRun", sigmas: "Sequence[float]") -> None:
+    """Draw the choice of a question about a stored run, and its answer.
+
+    Args:
+        run: The run.
+        sigmas: The noise level of each of its evaluations.
+    """
+    with explained():
+        spec = Experiment.from_dict(run.manifest["experiment"])
+        if not can_switch(spec, run.manifest["model"].get("hash")):
+            return
+        chosen = bound().segmented_control("Question", SECTIONS, key="run.cause")
+        if chosen == SECTIONS[0]:
+            _blurred(spec, sigmas)
+        else:
+            causes_panel(
+                "run",
+                "Draw them",
+                spec,
+                SCALES,
+                _scales,
+                promise=PROMISE_GUIDANCE,
+                so_what=lambda table: SO_WHAT_GUIDANCE,
+                measure="spread",
+                plain_name=f"guidance {spec.guidance_scale:g} (this run)",
+            )
+
+
+def _scales(model: "Model", spec: Experiment) -> "Sequence[Change]":
+    from sdlab.causes.change import guidance
+
+    return [guidance(scale) for scale in SCALES if scale != spec.guidance_scale]
+
+
+def _blurred(spec: Experiment, sigmas: "Sequence[float]") -> None:
+    last = len(sigmas) - 1
+    evaluation = 0
+    if last:
+        evaluation = bound().slider(
+            "At evaluation", 0, last, last // 5, key="run.blurred_at",
+            help="Whose x_t the pictures are drawn from; 0 is noise alone.",
+        )  # fmt: skip
+    st.caption(f"Noise level sigma {sigmas[evaluation]:.3g}.")
+    work = partial(show_draws, spec=spec, evaluation=evaluation, count=COUNT, steps=STEPS)
+    about = (spec.to_json(), evaluation, COUNT, STEPS)
+    found = study_panel("run.draws", f"Draw {COUNT} pictures", about, work, kind="secondary")
+    if found is None:
+        st.caption(PROMISE_DRAWS)
+    else:
+        _draws(found, evaluation)
+    why(WHY_BLURRED, *EQUATIONS, label="Why is it blurred?")
+
+
+def _draws(found: ShownDraws, evaluation: int) -> None:
+    with st.container(horizontal=True, gap="small"):
+        for name, picture in (
+            ("x_t", found.x_t),
+            ("x0_pred", found.x0_pred),
+            (f"mean of {len(found.draws)}", found.mean),
+        ):
+            with st.container(width=180, gap="xsmall"):
+                st.markdown(f"**{name}**")
+                alt = f"{name} at evaluation {evaluation}"
+                st.image(picture, output_format="PNG", width=180, alt=alt)
+    st.caption(
+        f"x0_pred lies {found.distance:.2g} (RMS) from the mean of the {len(found.draws)} and "
+        f"{found.single:.2g} from a single one; of a perfect network the first would be about "
+        f"{found.expected:.2g}."
+    )
+    st.caption(f"**So what:** {_so_what(found)}")
+    with st.container(horizontal=True, gap="xsmall"):
+        for number, picture in enumerate(found.draws, start=1):
+            alt = f"Draw {number} from evaluation {evaluation}"
+            st.image(picture, output_format="PNG", width=WIDTH, alt=alt)
+    st.caption("The draws: each is what the noise of this evaluation still allows.")
+
+
+def _so_what(found: ShownDraws) -> str:
+    if found.single < SETTLED:
+        return "the draws hardly differ: one picture is left, and x0_pred is sharp."
+    if found.distance < found.single:
+        return (
+            "x0_pred is nearer to the mean than to a picture. It is blurred where many pictures "
+            "are still possible."
+        )
+    return "here the error of network and steps outweighs what the noise leaves open."

@@ -1,0 +1,50 @@
+"""The causes of a stored run: why it is blurred, and guidance on shared axes."""
+
+import pytest
+
+from dashboard.shell.lab import lab
+from dashboard.views.run.causes import _so_what
+from dashboard.widgets.causes_work import ShownDraws
+from sdlab.experiment.experiment import Experiment
+from tests.dashboard.conftest import read
+from tests.dashboard.forms import study
+
+
+@pytest.fixture(scope="module")
+def run(runs_folder):
+    import time
+
+    spec = Experiment(prompt="a red car", num_steps=2, seed=5)
+    lab().submit(spec)
+    end = time.monotonic() + 240
+    while lab().get_run(spec.id).live:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return spec.id
+
+
+def test_pictures_are_drawn_from_one_x_t(open_page, run, monkeypatch):
+    monkeypatch.setattr("dashboard.views.run.causes.COUNT", 2)
+    monkeypatch.setattr("dashboard.views.run.causes.STEPS", 2)
+    at = open_page("run", **{"id": run, "run.tab": "Causes", "run.blurred_at": "1"})
+    assert not at.exception and not at.error
+    study(at, "run.draws.start")
+    assert any("The draws: each" in c.value for c in at.caption)
+    assert {"**x_t**", "**x0_pred**", "**mean of 2**"} <= {m.value for m in at.markdown}
+    assert any("from the mean of the 2" in c.value for c in at.caption)
+
+
+def test_guidance_is_drawn_on_shared_axes(open_page, run):
+    at = open_page("run", **{"id": run, "run.tab": "Causes", "run.cause": "Guidance 1, 4, 10"})
+    study(at, "run.causes.start")
+    named = {read(m) for m in at.markdown}
+    assert {"**guidance 4 (this run)**", "**guidance 1**", "**guidance 10**"} <= named
+    assert any("At evaluation 0 x0_pred spreads" in c.value for c in at.caption)
+
+
+@pytest.mark.parametrize(
+    ("distance", "single", "said"),
+    [(0.2, 0.4, "nearer to the mean"), (0.05, 0.06, "one picture is left"), (0.5, 0.4, "error")],
+)
+def test_what_follows_is_said_of_the_figures(distance, single, said):
+    assert said in _so_what(ShownDraws(1.0, b"", b"", b"", (), distance, single, 0.1))
