@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
+COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib sdlab dashboard tests >/dev/null || true
 PORT ?= 8501
 
 .PHONY: run test check lint types unit every e2e bench clean

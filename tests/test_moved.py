@@ -28,6 +28,7 @@ def test_every_module_of_the_version_before_is_found(name):
     importlib.import_module(name)
 
 
+@pytest.mark.every
 @pytest.mark.parametrize("name, said", [("sdlab.embedded.train", "--device"), ("sdlab.doctor", "")])
 def test_python_m_runs_an_old_address(name, said):
     command = [sys.executable, "-W", "error::RuntimeWarning", "-m", name, "--help"]

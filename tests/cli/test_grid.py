@@ -27,6 +27,7 @@ def made(place, *args):
     return grid_of(place / "s.png")
 
 
+@pytest.mark.every
 def test_shared_it_is_the_run_alone_within_rounding_and_alone_bit_for_bit(tmp_path, embedded):
     grid = made(tmp_path, "--vary", "cfg=1, 4", "--vary", "solver=ddim, heun", "--seeds", "1-2")
     assert open_grid(tmp_path / "runs", grid.id) == grid and grid.sides == (2, 2, 2)

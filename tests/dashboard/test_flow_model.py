@@ -100,6 +100,7 @@ def test_compare_begins_with_the_models_own_times(open_page):
     assert sound(other).selectbox(key="compare.curve").value == "karras"
 
 
+@pytest.mark.every
 def test_attention_over_the_steps_can_be_drawn_against_the_time(open_page):
     asked = {
         "attention.steps": "3",

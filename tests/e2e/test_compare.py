@@ -4,6 +4,7 @@ import io
 import zipfile
 
 import pandas as pd
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import LONG, SECONDS, button, settle
@@ -77,6 +78,7 @@ def test_from_the_choice_to_the_zip_with_a_sampler_that_falls_over(new_page, bro
         assert shown.locator("[data-testid=stException]").count() == 0
 
 
+@pytest.mark.every
 def test_a_second_browser_joins_and_cancel_keeps_what_is_done(new_page):
     page = open_compare(
         new_page, samplers=["euler", "heun"], budget="4", more="", reference="1000", seeds="3"

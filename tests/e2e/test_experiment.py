@@ -5,6 +5,7 @@ import re
 import zipfile
 
 import pandas as pd
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -153,6 +154,7 @@ def test_reload_in_mid_run_goes_on(open_form):
     expect(page.get_by_text(re.compile("^Cancelled"))).to_be_visible(timeout=SECONDS)
 
 
+@pytest.mark.every
 def test_the_url_brings_back_the_settings(open_form):
     page = open_form(steps=7, seed=18446744073709551615, cfg="2.5", solver="heun", prompt="a%20sun")
     expect(page.get_by_label("Seed", exact=True)).to_have_value("18446744073709551615")
@@ -162,6 +164,7 @@ def test_the_url_brings_back_the_settings(open_form):
     expect(page.get_by_text("heun · 7 steps, 13 evaluations")).to_be_visible()
 
 
+@pytest.mark.every
 def test_typed_text_survives_the_end_of_a_run(open_form):
     page = open_form(steps=25, seed=15)
     run_button(page).click()
@@ -175,6 +178,7 @@ def test_typed_text_survives_the_end_of_a_run(open_form):
     expect(field).to_have_value("a parrot on a beach and more to come")
 
 
+@pytest.mark.every
 def test_page_switch_and_back_keeps_the_run(open_form):
     page = open_form(steps=900, seed=16)
     run_button(page).click()

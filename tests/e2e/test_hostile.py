@@ -1,5 +1,6 @@
 """Hostile input through the browser: nothing breaks, nothing runs, something is said."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import SECONDS, button, run_button, settle, type_prompt, wait_done
@@ -22,6 +23,7 @@ def test_markup_in_a_prompt_stays_text(open_form):
     expect(page.locator(".facts")).to_contain_text("<script>")
 
 
+@pytest.mark.every
 def test_odd_letters_run(open_form):
     page = open_form(steps=2, seed=32)
     type_prompt(page, "שלום \u202e🦜 ﷽ é\u0301 中文 " * 20)

@@ -3,6 +3,7 @@
 import io
 import re
 
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -29,6 +30,7 @@ def test_latents_are_saved_opened_and_refused(new_page, tmp_path):
     assert page.locator("[data-testid=stException]").count() == 0
 
 
+@pytest.mark.every
 def test_a_run_becomes_a_film(open_form, new_page):
     page = open_form(steps=4, seed=21)
     run_button(page).click()

@@ -6,6 +6,7 @@ import struct
 import zlib
 
 import pandas as pd
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -76,6 +77,7 @@ def test_sample_scheduler_hostile_upload_and_on(new_page):
     expect(page.get_by_text("Transparent parts laid on white.")).to_be_visible(timeout=SECONDS)
 
 
+@pytest.mark.every
 def test_scrubbing_the_strip_asks_the_server_nothing(new_page):
     sent = []
     page = new_page("/")

@@ -3,12 +3,14 @@
 import re
 import signal
 
+import pytest
 from playwright.sync_api import expect
 
 from dashboard.shell.headers import HEADERS
 from tests.e2e.conftest import SECONDS, run_button, start_server
 
 
+@pytest.mark.every
 def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
     runs = tmp_path / "runs"
     context = browser.new_context(accept_downloads=True)

@@ -47,6 +47,7 @@ def test_the_same_experiment_is_computed_once_and_cancel_leaves_it_to_the_other(
     expect(first.get_by_text(re.compile("^Cancelled"))).to_be_visible(timeout=SECONDS)
 
 
+@pytest.mark.every
 def test_a_closed_browser_does_not_lose_the_run(open_form, new_page):
     page = open_form(steps=20, seed=24)
     run_button(page).click()

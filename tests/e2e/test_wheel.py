@@ -51,6 +51,7 @@ def test_the_wheel_holds_what_the_repository_does(wheel):
     assert held == wanted | start
 
 
+@pytest.mark.every
 def test_the_installed_dashboard_starts_away_from_the_repository(wheel, browser, tmp_path):
     target, away = tmp_path / "site", tmp_path / "away"
     away.mkdir()

@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SECONDS, settle
@@ -90,6 +91,7 @@ def test_points_are_moved_by_keyboard_and_the_focus_stays(new_page):
     expect(page.locator("circle.hit")).to_have_count(3)
 
 
+@pytest.mark.every
 def test_a_table_is_uploaded_and_the_curve_downloaded(new_page):
     page = open_bench(new_page, way="Table")
     upload = page.locator("input[type=file]").first

@@ -40,7 +40,7 @@ def pipeline():
 
 @pytest.fixture(scope="module")
 def followed(pipeline):
-    return evaluate.fidelity(pipeline, Checker.load(), 4)
+    return evaluate.fidelity(pipeline, Checker.load(), 2)
 
 
 @pytest.fixture(scope="module")

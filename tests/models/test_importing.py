@@ -32,6 +32,7 @@ sys.exit("; ".join(failed) or 0)
 """
 
 
+@pytest.mark.every
 def test_a_model_is_loaded_while_another_is_looked_at(tmp_path):
     with quiet():
         flow.sd3().save_pretrained(tmp_path)

@@ -50,12 +50,16 @@ def test_train_makes_a_pipeline_that_diffusers_loads(tmp_path, capsys):
     assert (folder / CHECKSUMS).read_text() == checksums(folder)
     assert len(Checker.load(folder / "checker.safetensors").objects) == 20
 
-    again = ["--out", str(tmp_path / "more"), "--start", str(folder), "--steps", "1"]
+
+@pytest.mark.every
+def test_training_goes_on_from_a_folder(tmp_path):
+    """Only the stage that is asked for changes it."""
+    again = ["--out", str(tmp_path / "more"), "--start", str(FOLDER), "--steps", "1"]
     more = tmp_path / "more-pipeline"
     rest = ["--stages", "unet", "--block", "16", "--batch", "4", "--export", str(more)]
     assert main([*again, *rest]) == 0
     for part in ("vae/diffusion_pytorch_model", "text_encoder/model"):
-        a, b = (load_file(f / f"{part}.safetensors") for f in (folder, more))
+        a, b = (load_file(f / f"{part}.safetensors") for f in (FOLDER, more))
         for name in a:
             torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=1e-4)
 
@@ -83,6 +87,7 @@ def train(*arguments):
     return CliRunner().invoke(app, ["train", *arguments])
 
 
+@pytest.mark.every
 def test_stopped_by_minutes_the_command_ends_with_code_3(tmp_path):
     small = ["--out", str(tmp_path), "--stages", "vae", "--steps", "2"]
     stopped = train(*small, "--minutes", "0")

@@ -80,6 +80,7 @@ def test_never_two_models_in_memory(make_worker, model):
     assert worker.status().model.name == "b"
 
 
+@pytest.mark.every
 def test_a_model_that_fails_is_explained_and_the_embedded_one_is_back(make_worker, model):
     def load(source=None, **options):
         if source == "bad":

@@ -199,7 +199,7 @@ def test_cancel_keeps_what_is_done_and_shows_it(open_page, unhurried):
 
 
 def test_cancel_in_the_middle_of_a_samplers_run(open_page, unhurried):
-    choices = {"compare.budget": "30", "compare.more": "", "compare.reference": "4"}
+    choices = {"compare.budget": "10", "compare.more": "", "compare.reference": "4"}
     at = open_page("compare", **{**QUICK, **choices, "compare.seeds": "7"})
     at.button(key=GO).click().run()
     run = shown(at)

@@ -56,6 +56,7 @@ def test_there_and_back_by_the_exact_scheme(open_page):
     assert at.metric and not at.exception
 
 
+@pytest.mark.every
 def test_all_methods_are_compared_by_three_measures(open_page, monkeypatch):
     from dashboard.views.ddim import there_and_back
 

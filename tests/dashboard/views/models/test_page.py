@@ -134,6 +134,7 @@ def test_a_form_that_nobody_touched_follows_the_model_in_memory(open_page, loade
     run_until(form, holds(folder))
 
 
+@pytest.mark.every
 def test_a_link_and_a_stored_run_say_what_they_take_out(loaded, open_page, folder):
     form = open_page("experiment", **{"experiment.model": "embedded"})
     assert form.selectbox(key="experiment.model").value == "embedded"

@@ -217,6 +217,7 @@ def holding(page, monkeypatch, pipeline):
     return page.run()
 
 
+@pytest.mark.every
 def test_the_third_tokenizer_of_stable_diffusion_3_is_t5s(page, monkeypatch):
     holding(page, monkeypatch, pipelines.sd3())
     which = page.segmented_control(key="tokens.part")
