@@ -11,6 +11,7 @@ from sdlab.sampling.pipeline_process import Call, intercepting, pipeline_process
 from tests import flow
 from tests.conftest import make_pipeline
 from tests.tracing import pipelines as tiny
+from tests.zoo.chosen import cases
 
 SEEDS = (0, 1, 2)
 SMALL = {"height": 64, "width": 64}
@@ -70,7 +71,11 @@ def drive(process, reals):
         return stop.value, calls
 
 
-@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+# Of Stable Diffusion 3 and XL one, for the others differ by what is done before the first call.
+SOON = [make for make in MAKERS if not make.__name__.startswith(("sd3_", "xl_"))]
+
+
+@pytest.mark.parametrize("make", cases(MAKERS, SOON), ids=lambda make: make.__name__)
 def test_alone_bit_for_bit_and_together_within_rounding(make):
     pipe, arguments = make()
     want = [call(own(pipe), arguments, seed) for seed in SEEDS]

@@ -13,6 +13,7 @@ from sdlab.errors import ModelError
 from tests.conftest import make_pipeline
 from tests.tracing.every_pipeline import build, every_class
 from tests.tracing.pipelines import xl_components
+from tests.zoo.chosen import cases
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
@@ -80,7 +81,17 @@ def spying(pipe):
         del unet.forward, scheduler.step
 
 
-@pytest.mark.parametrize("name", sorted(CLASSES))
+# One of each kind of call; the rest, which differ by what they add to it, are for `make every`.
+CHOSEN = {
+    f"StableDiffusion{kind}Pipeline"
+    for kind in (
+        "", "Img2Img", "Inpaint", "ControlNet", "XL", "XLImg2Img", "SAG", "PAG", "Upscale",
+        "InstructPix2Pix", "Panorama", "GLIGEN",
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", cases(sorted(CLASSES), CHOSEN))
 def test_every_class_is_traced_right(name, parts):
     if name == "StableDiffusionXLControlNetXSPipeline":
         pytest.skip("not built tiny: its network's class wants sizes that XL's words have not")
