@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.shell import lab as shell_lab
 from dashboard.shell.lab import lab, stop_worker
+from dashboard.worker import frame_painter
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
 from sdlab.sampling.engine import Engine
@@ -39,6 +40,21 @@ def scanned_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", once)
         yield
+
+
+@pytest.fixture(autouse=True)
+def sketches_do(request, monkeypatch) -> None:
+    """Leave frames at their sketches: decoding all of every run took a third of the pages' tests.
+
+    Where frames are what is tested, ``usefixtures("decoded_frames")`` has them decoded.
+    """
+    if "decoded_frames" not in request.fixturenames:
+        monkeypatch.setattr(frame_painter, "PATIENCE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def decoded_frames() -> None:
+    """Have the frames of runs decoded, as for a person."""
 
 
 @pytest.fixture(scope="module", autouse=True)

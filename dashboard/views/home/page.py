@@ -43,6 +43,8 @@ def home_page() -> None:
         stored = picture_of_now(own, asked)
     with right:
         six_pictures(stored)
+        if stored is not None:
+            _ways_on(stored)
     questions()
 
 
@@ -78,15 +80,17 @@ def picture_of_now(own: str, asked: Experiment | None) -> StoredRun | None:
             icon=":material/deployed_code:",
         )
         return None
-    stored = show_stage(run, PAGE)
-    if stored is not None:
-        experiment = Experiment.from_dict(stored.manifest["experiment"])
-        if (experiment.prompt, experiment.seed) == CHOSEN:
-            st.caption("This seed was chosen by eye among 30.", help="Other pictures' were not.")
-        with st.container(horizontal=True, vertical_alignment="center"):
-            link_to("run", "See every step", id=run)
-            change_button(run, experiment, PAGE)
-    return stored
+    return show_stage(run, PAGE)
+
+
+def _ways_on(stored: StoredRun) -> None:
+    """Say how the picture's seed was chosen, and lead on from its run."""
+    experiment = Experiment.from_dict(stored.manifest["experiment"])
+    if (experiment.prompt, experiment.seed) == CHOSEN:
+        st.caption("This seed was chosen by eye among 30.", help="Other pictures' were not.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        link_to("run", "See every step", id=stored.id)
+        change_button(stored.id, experiment, PAGE)
 
 
 def _asked(model: str) -> Experiment | None:
