@@ -47,6 +47,9 @@ def run_of(experiment, runs_folder):
     raise TimeoutError
 
 
+pytestmark = pytest.mark.usefixtures("decoded_frames")
+
+
 @pytest.fixture(scope="module")
 def stored(runs_folder):
     return run_of(Experiment(prompt="a sun", seed=41, num_steps=2), runs_folder)

@@ -22,6 +22,8 @@ from sdlab.latents.frames import false_colour, grey_channels
 from sdlab.runs.trace import Trace
 from tests.dashboard.worker.waiting import LONG, SHORT, ended, until
 
+pytestmark = pytest.mark.usefixtures("decoded_frames")
+
 RUN = Experiment(prompt="x").id
 
 

@@ -226,7 +226,7 @@ def test_a_latents_file_is_read_and_hostile_ones_refused(open_page, noise):
         lab().ask(lambda model: read_file(big, model, False))
 
 
-def test_frames_that_the_viewer_has_are_not_decoded_again(open_page, run):
+def test_frames_that_the_viewer_has_are_not_decoded_again(open_page, run, decoded_frames):
     import time
 
     from dashboard.views.latents import run_steps
