@@ -47,6 +47,7 @@ def test_type_run_watch_cancel_and_see_the_picture(open_form):
     assert page.locator("[data-testid=stException]").count() == 0
 
 
+@pytest.mark.every
 def test_scrubbing_asks_the_server_nothing(open_form):
     page = open_form(steps=8, seed=12)
     run_button(page).click()
@@ -106,6 +107,7 @@ def test_the_address_has_the_step_and_a_frame_can_be_saved(open_form, new_page):
         assert (saved.format, saved.size) == ("PNG", (128, 128))
 
 
+@pytest.mark.every
 def test_downloads_hold_what_they_say(open_form, runs):
     page = open_form(steps=4, seed=13, prompt="%3DHYPERLINK(1)%20a%20cat")
     run_button(page).click()

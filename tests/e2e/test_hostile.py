@@ -55,6 +55,7 @@ def test_the_zip_route_serves_runs_only(server, new_page):
     assert page.request.get(f"{server}/export/{'0' * 16}.zip").status == 404
 
 
+@pytest.mark.every
 def test_a_broken_model_is_explained_and_the_old_one_serves_on(new_page, open_form, tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0not json at all")
     page = new_page("/models")

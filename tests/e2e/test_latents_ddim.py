@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import LONG, SECONDS, run_button, run_id, settle, wait_done
 
 
+@pytest.mark.every
 def test_latents_are_saved_opened_and_refused(new_page, tmp_path):
     page = new_page("/latents?latents.section=Experiments")
     save = page.get_by_role("button", name="Save latents (safetensors)")
