@@ -18,10 +18,10 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
-from dashboard.shell.navigation import page_path
+from dashboard.shell.navigation import link_to
 from dashboard.widgets.pictures import enlarged, png, thumbnail
 from dashboard.widgets.uploads import take_upload
-from dashboard.worker.stored_runs import stored_run
+from dashboard.worker.stored_runs import StoredRun, stored_run
 from sdlab.errors import SdlabError
 
 if TYPE_CHECKING:
@@ -123,11 +123,30 @@ def _sample_png(name: str | int) -> tuple[bytes, str]:
 def _run(page: str) -> ChosenPicture | None:
     from sdlab.image_files import read_image
 
-    key = f"{page}.run"
-    latest = latest_runs()
+    found = choose_stored_run(f"{page}.run", latest_runs(), _NO_RUN)
+    if found is None:
+        return None
+    image = read_image(found.picture).image
+    prompt = found.manifest["experiment"]["prompt"] or "(no prompt)"
+    return ChosenPicture(png(image), prompt, "run", found.id)
+
+
+def choose_stored_run(
+    key: str, latest: list[tuple[str, str, str, str]], empty: str
+) -> StoredRun | None:
+    """Draw the choice of a stored run; None while there is none.
+
+    Args:
+        key: Of the field for its id, also in the address.
+        latest: Those of ``latest_runs`` that are offered; the first is the default.
+        empty: What is said, with the way to a first one, while there are none.
+
+    Raises:
+        ValueError: If no run of that id is stored.
+    """
     if not latest:
-        st.info(_NO_RUN, icon=":material/grid_view:")
-        st.page_link(page_path("experiment"), label="Experiment", icon=":material/science:")
+        st.info(empty, icon=":material/grid_view:")
+        link_to("experiment")
     elif key not in st.session_state and key not in st.query_params:
         st.session_state[key] = latest[0][0]
     given = bound().text_input(
@@ -145,9 +164,7 @@ def _run(page: str) -> ChosenPicture | None:
     found = stored_run(lab().runs, run)
     if found is None:
         raise ValueError(f"No run {run[:40]!r} is stored here; take one of the latest.")
-    image = read_image(found.picture).image
-    prompt = found.manifest["experiment"]["prompt"] or "(no prompt)"
-    return ChosenPicture(png(image), prompt, "run", run)
+    return found
 
 
 def latest_runs() -> list[tuple[str, str, str, str]]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard.shell.address import bound, fill
+from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.navigation import link_to
 from dashboard.shell.state import session_id
 from dashboard.widgets.pictures import enlarged
-from dashboard.widgets.source_picture import latest_runs, run_gallery
+from dashboard.widgets.source_picture import choose_stored_run, latest_runs
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
 from dashboard.worker.stored_runs import StoredRun, stored_run
@@ -59,29 +59,10 @@ def choose_run(page: str, model: ModelView) -> Subject | None:
         page: For the widget keys and the address.
         model: The model in memory, whose runs can be looked into.
     """
-    key = f"{page}.run"
-    latest = latest_runs()
-    own = [row for row in latest if _is_of(row[0], model)]
-    if not own:
-        st.info(NO_RUN, icon=":material/grid_view:")
-        link_to("experiment")
-    elif key not in st.session_state and key not in st.query_params:
-        st.session_state[key] = own[0][0]
-    given = bound().text_input(
-        "Run id",
-        key=key,
-        placeholder="16 digits of 0-9 and a-f",
-        help="As in the address of the page One run; or take one of the latest below.",
-    )
-    if own:
-        with st.popover("Latest runs", icon=":material/grid_view:", width="stretch"):
-            run_gallery(own, key, partial(_take, key))
-    run = (given or "").strip()
-    if not run:
-        return None
-    found = stored_run(lab().runs, run)
+    own = [row for row in latest_runs() if _is_of(row[0], model)]
+    found = choose_stored_run(f"{page}.run", own, NO_RUN)
     if found is None:
-        raise ValueError(f"No run {run[:40]!r} is stored here; take one of the latest.")
+        return None
     experiment = Experiment.from_dict(found.manifest["experiment"])
     prompt = experiment.prompt or "(no prompt)"
     st.image(enlarged(found.picture), output_format="PNG", width="stretch", alt=prompt)
@@ -203,7 +184,3 @@ def _hash_of(run: str, folder: str, changed: float) -> str:
 def _is_of(run: str, model: ModelView) -> bool:
     folder = lab().runs / run
     return folder.is_dir() and _hash_of(run, str(folder), folder.stat().st_mtime) == model.hash
-
-
-def _take(key: str, run: str) -> None:
-    fill({key: run})
