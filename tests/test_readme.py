@@ -22,11 +22,13 @@ PAGES = {
 }
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 BLOCKS = [(page, block) for page, text in PAGES.items() for block in PYTHON.findall(text)]
+FENCED = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 COMMANDS = {
     line.removeprefix("sdlab ")
     for text in PAGES.values()
-    for line in text.splitlines()
-    if line.startswith("sdlab ") and not line.startswith("sdlab is ")
+    for block in FENCED.findall(text)
+    for line in block.splitlines()
+    if line.startswith("sdlab ")
 }
 
 
