@@ -43,9 +43,9 @@ def show(page: str, asked: Asked, model: ModelView) -> None:
 
     numbers = step_numbers(asked.schedule, asked.level.timestep)
     _place(found.look)
-    st.subheader("Forward: noise is added", anchor=False)
+    st.header("Forward: noise is added", anchor=False)
     st.latex(aligned(forward(numbers, found.look)))
-    st.subheader("Back: the mean", anchor=False)
+    st.header("Back: the mean", anchor=False)
     back = reverse_step(asked.schedule, found.look)
     st.latex(aligned(backward(numbers, found.look, back)))
     _variances(page, asked, numbers, found.look)
@@ -106,7 +106,7 @@ def _variances(page: str, asked: Asked, n: "StepNumbers", look: "Look") -> None:
     from dashboard.charts import training as charts
     from sdlab.objective.chain import chain, reverse_step
 
-    st.subheader("Back: the variance", anchor=False)
+    st.header("Back: the variance", anchor=False)
     v = bound().slider(
         "v of a learned variance", 0.0, 1.0, 0.5, 0.05, key=f"{page}.v",
         help="0 is beta_tilde, 1 is beta. Stable Diffusion learned none; here it is tried.",
