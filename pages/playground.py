@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.views.playground.page import playground_page
+from dashboard.widgets.lead import lead
 
 MENU = {
     "section": "Network",
@@ -13,7 +14,7 @@ MENU = {
 }
 
 st.title("Playground", anchor=False)
-st.markdown(
+lead(
     "A diffusion model of points in the plane: choose what it learns and how, train it in a few "
     "seconds, and see how near it comes to the truth."
 )

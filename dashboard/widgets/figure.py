@@ -19,8 +19,8 @@ def figure(
 ) -> None:
     """Draw a chart in the width there is, and below it one line that says what is seen.
 
-    Behind the line's "?" stand ``more`` and what the words of title and line mean, if the
-    Glossary has them.
+    Behind the line's "?" stand ``more`` and what the words of line and alternative mean, if
+    the Glossary has them.
 
     Args:
         chart: The chart.
@@ -30,14 +30,13 @@ def figure(
         picked: A key, under which the session then holds what was clicked, and what is called after
             a click; of a chart with a selection of its own.
     """
-    title = title_of(chart)
-    alt = alt or title
+    alt = alt or title_of(chart)
     if picked is None:
         st.altair_chart(chart, width="stretch", alt=alt)
     else:
         key, call = picked
         st.altair_chart(chart, width="stretch", alt=alt, key=key, on_select=call)
-    st.caption(seen, help="\n\n".join(filter(None, (more, definitions(title, seen)))) or None)
+    st.caption(seen, help="\n\n".join(filter(None, (more, definitions(alt, seen)))) or None)
 
 
 def why(words: str, *equations: str, label: str = "Why?") -> None:

@@ -88,7 +88,7 @@ def _settings(page: str, source: Source, plain: bool) -> "DdimSettings":
     method, rounds = form.method(page)
     settings = DdimSettings(text, negative, scale, method, steps, iterations=rounds)
     count = settings.evaluations(by_step=True, asked=not plain)
-    st.caption(f"{count:,} network evaluations.")
+    st.caption(f"{count:,} network evaluations.", help=definition("evaluation"))
     return settings
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.address import bound
+from dashboard.shell.glossary import definition
 from dashboard.shell.lab import lab
 from dashboard.widgets.curve_choice import OWN_CURVE
 from dashboard.widgets.model_facts import facts_in_memory
@@ -83,7 +84,8 @@ def say_cost(grid: Grid) -> None:
     time = f" · about {readable_seconds(pace * evaluations)}" if pace else ""
     sides = [str(side) for side in grid.sides if side > 1]
     product = f"{' x '.join(sides)} = " if len(sides) > 1 else ""
-    st.caption(f"{product}{pictures(count)} · {evaluations:,} evaluations{time}")
+    said = f"{product}{pictures(count)} · {evaluations:,} evaluations{time}"
+    st.caption(said, help=definition("evaluation"))
 
 
 def pictures(count: int) -> str:

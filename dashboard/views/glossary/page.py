@@ -3,8 +3,9 @@
 import streamlit as st
 
 from dashboard.shell.address import bound
-from dashboard.shell.glossary import TERMS, Term, by_id
+from dashboard.shell.glossary import by_name
 from dashboard.shell.navigation import entries, link_to
+from dashboard.shell.terms import TERMS, Term
 from dashboard.widgets.downloads import csv_button
 
 FIRST = "sigma"
@@ -12,7 +13,7 @@ FIRST = "sigma"
 
 def glossary_page() -> None:
     """Draw the page below its title; ``term=`` in the address names the word."""
-    terms = by_id()
+    terms = by_name()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = bound().selectbox(
             "Word",

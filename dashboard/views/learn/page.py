@@ -1,5 +1,7 @@
 """The page Learn: one station at a time, with the numbers of a run of yours."""
 
+from functools import partial
+
 import streamlit as st
 
 from dashboard.shell.address import bound, fill
@@ -74,16 +76,14 @@ def _steps(page: str, titles: list[str], place: int, seen: int) -> None:
                 on_click=fill,
                 args=({f"{page}.station": titles[to] if there else ""},),
             )
-        with st.popover("Another run", icon=":material/grid_view:"):
-            latest = latest_runs()
-            if latest:
-                run_gallery(latest, f"{page}.take", lambda run: _take(page, run))
-            link_to("experiment", "Make one")
+        others = st.popover(
+            "Another run", icon=":material/grid_view:", key=f"{page}.others", on_change="rerun"
+        )
+        if others.open:  # looking through all runs takes a moment
+            with others:
+                run_gallery(latest_runs(), f"{page}.take", partial(show_run, page))
+                link_to("experiment", "Make one")
         st.caption(f"Station {place + 1} of {len(titles)} · {seen} seen", width="stretch")
-
-
-def _take(page: str, run: str) -> None:
-    show_run(page, run)
 
 
 def _run(page: str) -> str:

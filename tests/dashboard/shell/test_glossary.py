@@ -6,8 +6,7 @@ import pytest
 
 from dashboard.shell.glossary import (
     MOST,
-    TERMS,
-    by_id,
+    by_name,
     definition,
     definitions,
     found_in,
@@ -15,10 +14,11 @@ from dashboard.shell.glossary import (
     term_url,
 )
 from dashboard.shell.navigation import entries
+from dashboard.shell.terms import TERMS
 
 
 def test_each_word_is_defined_once_in_at_most_three_sentences():
-    assert len(by_id()) == len(TERMS) >= 40
+    assert len(by_name()) == len(TERMS) >= 40
     for term in TERMS:
         assert re.fullmatch(r"[A-Z0-9a-z].*\.", term.meaning), term.name
         assert len(re.findall(r"[.:](?= [A-Z])|\.$", term.meaning)) <= 3, term.name
@@ -29,7 +29,7 @@ def test_each_word_is_defined_once_in_at_most_three_sentences():
 def test_what_is_shown_behind_fields_is_the_glossarys(name):
     term = next(term for term in TERMS if term.name == name)
     assert definition(name) == term.meaning
-    assert term.id in by_id() and term_url(term).endswith(f"/glossary?term={term.id}")
+    assert by_name()[name] is term and term_url(term).endswith(f"/glossary?term={name}")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,10 @@ def test_definitions_are_few_and_none_where_no_word_stands():
     text = definitions("sigma, timestep", "SNR, alpha_bar, VP and VE")
     assert text.count("/glossary?term=") == MOST
     assert text.startswith("[**sigma**](/glossary?term=sigma): The noise level: how strong")
+
+
+def test_a_name_of_two_words_is_quoted_in_the_address():
+    assert term_url(by_name()["flow matching"]).endswith("/glossary?term=flow%20matching")
 
 
 def test_a_definition_is_plain_markdown():

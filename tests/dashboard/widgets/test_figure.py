@@ -16,6 +16,23 @@ def page() -> None:
     why("A turn is a change.", r"\theta = 0")
 
 
+def untitled() -> None:
+    import altair as alt
+    import pandas as pd
+
+    from dashboard.widgets.figure import figure
+
+    chart = alt.Chart(pd.DataFrame({"x": [1.0]})).mark_point().encode(x="x:Q")
+    figure(chart, "It falls with sigma.", alt="A chart without a title")
+
+
+def test_a_chart_without_a_title_is_told_by_its_alternative():
+    at = AppTest.from_function(untitled, default_timeout=60).run()
+    assert not at.exception
+    assert at.get("vega_lite_chart")[0].proto.alt == "A chart without a title"
+    assert at.caption[0].help.startswith("[**sigma**](/glossary?term=sigma): The noise level")
+
+
 def test_a_line_is_seen_and_the_theory_is_folded():
     at = AppTest.from_function(page, default_timeout=60).run()
     assert not at.exception

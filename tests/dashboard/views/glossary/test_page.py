@@ -1,6 +1,7 @@
 """The Glossary opens at the word of its address, and shows all others."""
 
-from dashboard.shell.glossary import TERMS, definition
+from dashboard.shell.glossary import definition
+from dashboard.shell.terms import TERMS
 from tests.dashboard.forms import titles
 
 
