@@ -42,7 +42,9 @@ SDLAB = {
     "latents": "models noise runs solvers",
     "ddim": "denoisers latents models noise sampling solvers text",
     # the code of the reference is shown beside the blocks of the network
-    "anatomy": "attention denoisers experiment latents models reference runs sampling",
+    "anatomy": (
+        "attention causes denoisers embedded experiment latents models reference runs sampling"
+    ),
     "causes": ("attention denoisers embedded experiment models noise runs sampling solvers text"),
     "objective": "denoisers models noise reference sampling",
     # its problems are exact denoisers of known data; one is made of the embedded world's scenes

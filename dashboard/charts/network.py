@@ -330,25 +330,34 @@ def falling(table: pd.DataFrame) -> alt.Chart:
     )
 
 
-def effects(table: pd.DataFrame, measure: str) -> alt.Chart:
-    """Return what switching off each block's part does, the largest first.
+def effects(table: pd.DataFrame, measure: str, title: str) -> alt.LayerChart:
+    """Return what switching off each part does, the largest first.
 
     Args:
-        table: Columns ``what``, ``part`` and ``measure``.
+        table: Columns ``what``, ``part`` and ``measure``; where it has ``measure`` with "_low" and
+            "_high", these are drawn as an interval.
         measure: What was measured.
+        title: What it means, for the axis.
     """
-    frame = require(table, ["what", "part", measure], "effects of the blocks")
-    chart = (
-        alt.Chart(frame)
-        .mark_circle(size=80, opacity=1)
-        .encode(
-            x=alt.X(f"{measure}:Q", title=measure.replace("_", " ")),
-            y=alt.Y("what:N", sort=None, title=None, axis=alt.Axis(labelLimit=300)),
-            color=alt.Color("part:N", title="switched off", legend=legend()),
-            tooltip=[alt.Tooltip("what:N", title="switched off"), value_tooltip(measure, measure)],
-        )
+    low, high = f"{measure}_low", f"{measure}_high"
+    spans = [low, high] if {low, high} <= {*table.columns} else []
+    frame = require(table, ["what", "part", measure, *spans], "effects of the parts")
+    frame = frame.dropna(subset=[measure]).sort_values(measure, ascending=False)
+    axis = alt.Axis(labelLimit=300, labelOverlap=False)
+    y = alt.Y("what:N", sort=list(frame["what"]), title=None, axis=axis)
+    base = alt.Chart(frame).encode(y=y)
+    tips = [
+        alt.Tooltip("what:N", title="switched off"),
+        *(value_tooltip(name, name.replace("_", " ")) for name in (measure, *spans)),
+    ]
+    dots = base.mark_circle(size=80, opacity=1).encode(
+        x=alt.X(f"{measure}:Q", title=title),
+        color=alt.Color("part:N", title="switched off", legend=legend()),
+        tooltip=tips,
     )
-    return _titled(chart, "What each part does to the picture", 60 + 19 * len(frame))
+    bars = [base.mark_rule(color=TEXT).encode(x=f"{low}:Q", x2=high)] if spans else []
+    heading = "What each part does, the largest first"
+    return _titled(layered(*bars, dots), heading, 70 + 20 * len(frame))
 
 
 def _skips(frame: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:

@@ -35,6 +35,7 @@ def run_ways(run: str, experiment: Experiment, page: str) -> None:
             ("latents", "Latents", latents_of(run)),
             ("tokens", "Words", words_of(experiment)),
             ("ddim", "DDIM", ddim_of(run)),
+            ("network", "Network", {"network.run": run}),
             ("learn", "Learn", {"run": run}),
         ):
             link_to(name, label, **fields)

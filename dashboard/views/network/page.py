@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.shell.messages import explained
-from dashboard.views.network import activations, blocks, time, vae
+from dashboard.views.network import activations, blocks, switches, time, vae
 from dashboard.widgets.latent_source import model_in_hand
 from dashboard.widgets.section_choice import choose_section
 
@@ -12,6 +12,7 @@ SECTIONS = {
     "Time": time.show,
     "Activations": activations.show,
     "VAE": vae.show,
+    "Switches": switches.show,
 }
 
 

@@ -83,3 +83,11 @@ def test_shares_of_one_evaluation_are_points_of_many_a_heat_map():
     assert (
         charts.falling(twice)["mark"] == "rect" or charts.falling(twice)["mark"]["type"] == "rect"
     )
+
+
+def test_effects_are_sorted_with_their_interval():
+    table = pd.DataFrame({"what": ["a", "b", "c"], "part": "skip", "moved": [0.1, np.nan, 0.3]})
+    chart = charts.effects(table, "moved", "moved")
+    assert list(chart.data["what"]) == ["c", "a"] and len(chart["layer"]) == 1
+    spans = table.assign(moved_low=0.0, moved_high=1.0)
+    assert len(charts.effects(spans, "moved", "moved")["layer"]) == 2

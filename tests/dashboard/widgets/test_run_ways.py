@@ -40,9 +40,12 @@ def texts(at) -> list[str]:
 
 def test_a_run_has_its_ways(open_page):
     run = lab().submit(PLAIN.with_(num_steps=2))
-    at = run_until(open_page("run", id=run), lambda a: a.header)
+    # while it goes, another heading stands there
+    at = run_until(
+        open_page("run", id=run), lambda a: "Measurements" in [h.value for h in a.header]
+    )
     links = {link.proto.label: link.proto for link in at.get("page_link")}
-    assert {"Attention", "Latents", "Words", "DDIM", "Learn"} <= set(links)
+    assert {"Attention", "Latents", "Words", "DDIM", "Network", "Learn"} <= set(links)
     assert run in links["Latents"].query_string and run in links["Attention"].query_string
     assert "a+parrot+on+a+beach" in links["Words"].query_string
     labels = [button.label for button in at.button]

@@ -3,11 +3,12 @@
 import time
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import streamlit as st
 
 from dashboard.shell.lab import lab
-from dashboard.views.network import blocks
+from dashboard.views.network import blocks, every_block, switches
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from tests.dashboard.conftest import run_until
@@ -114,3 +115,85 @@ def test_the_vae(open_page, run):
     heads = [h.value for h in at.header]
     assert heads[:2] == ["From the picture to its latents", "From the latents to the picture"]
     assert "down 3: 128 x 16 x 16" in captions(at)
+
+
+def test_one_switch_and_the_attention_before_and_after(open_page, run):
+    fields = {"network.run": run, "network.part": "Self-attention", "network.last": "1"}
+    at = run_until(
+        section(open_page, "Switches", **fields), lambda at: "network.causes" in keys(at)
+    )
+    assert not at.error
+    at.button(key="network.causes.start").click().run()
+    at = run_until(at, lambda at: "So what" in captions(at))
+    assert "Top to bottom: the picture, x0_pred at evaluation" in captions(at)
+    at.selectbox(key="network.word").set_value("car").run()
+    at.button(key="network.maps.start").click().run()
+    at = run_until(at, lambda at: "The two maps agree with a correlation of " in captions(at))
+    assert not at.exception and not at.error
+
+
+def keys(at):
+    return " ".join(str(button.key) for button in at.button)
+
+
+@pytest.mark.parametrize("part", ["Skip", "Cross-attention", "Activation", "Timestep", "Channels"])
+def test_every_kind_of_switch_makes_its_change(embedded, part):
+    settings = {
+        "Skip": ("up_blocks.0", 0.5),
+        "Cross-attention": ("all", 0.0),
+        "Activation": ("mid_block", "relu"),
+        "Timestep": (100,),
+        "Channels": ("mid_block", (0, 1)),
+    }[part]
+    changes = switches._changes(part, settings, 1, 2, embedded, SPEC)
+    assert len(changes) == (2 if part == "Timestep" else 1)
+    for change in changes:
+        (switch,) = change.switches
+        switch.check(embedded)
+        assert (switch.first, switch.last) == (1, 2)
+
+
+def test_what_was_typed_wrongly_is_said(open_page, run):
+    fields = {"network.run": run, "network.part": "Channels", "network.channels": "a few"}
+    at = run_until(section(open_page, "Switches", **fields), lambda at: at.error)
+    assert "Channels must be whole numbers such as 0, 1, 2, got 'a few'" in at.error[0].value
+    fields = {"network.run": run, "network.first": "2", "network.last": "1"}
+    at = run_until(section(open_page, "Switches", **fields), lambda at: at.error)
+    assert "To evaluation must be at least From evaluation, got 2 to 1" in at.error[0].value
+
+
+@pytest.mark.every
+def test_every_part_in_turn(open_page, run):
+    fields = {"network.run": run, "network.switching": "Every block in turn"}
+    at = section(open_page, "Switches", **fields, **{"network.steps": "1", "network.seeds": "1"})
+    at.button(key="network.every.start").click().run()
+    at = run_until(at, lambda at: "The picture changes most without " in captions(at))
+    assert "without up_blocks.2 skip 0" in captions(at) and "16 rows" in captions(at)
+    assert not at.exception and not at.error
+
+
+def test_what_follows_is_said_of_what_was_measured():
+    table = pd.DataFrame(
+        {"rms_pixels": [0, 2.0], "lost": ["", ""], "score": [1.0, 1.0], "change": ["as it is", "x"]}
+    )
+    assert switches._so_what("Skip", table).startswith("The picture hardly changes")
+    lost = table.assign(rms_pixels=[0, 50.0], lost=["", "red car"])
+    assert switches._so_what("Skip", lost).startswith("The picture loses “red car”: ")
+
+
+def test_the_roles_of_the_parts_are_said_in_a_sentence():
+    table = pd.DataFrame(
+        {
+            "what": ["a skip", "b cross-attention", "c self-attention"],
+            "rms_pixels": [9.0, 5.0, 7.0],
+            "missing": [1.0, 0.0, 0.5],
+            "moved": [float("nan"), 0.1, 0.2],
+            "recoloured": [float("nan"), 1.0, 0.0],
+        }
+    )
+    assert every_block._roles(table) == (
+        "The picture changes most without a skip; the object moves most without c self-attention; "
+        "it changes its colour most without b cross-attention; it is gone without a skip."
+    )
+    nothing_known = table.assign(missing=float("nan"), moved=float("nan"))
+    assert every_block._roles(nothing_known) == "The picture changes most without a skip."

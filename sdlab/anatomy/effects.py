@@ -1,0 +1,237 @@
+"""What each part of a U-Net does to a picture: every skip and every attention off, in turn.
+
+With each part off the same noise is drawn again, for several seeds. How far latents and pixels then
+are from the plain run's says how much the part matters; on the embedded model the world's checker
+says for what: whether the objects of the prompt are still there (a part that places them), where
+(how far their centres moved) and in which colour (a part that colours them).
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from sdlab.causes.change import Change
+from sdlab.causes.counterfactuals import Counterfactuals, check_plain, counterfactuals
+from sdlab.causes.parts import attention_blocks, up_blocks
+from sdlab.causes.switches import AttentionScaled, SkipScaled
+from sdlab.experiment.experiment import Experiment
+from sdlab.shipped import EMBEDDED
+from sdlab.work import Work
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from sdlab.embedded.checker import Found
+    from sdlab.models.model import Model
+
+PARTS = {"skip": "skip", "cross": "cross-attention", "self": "self-attention"}
+"""What of a block can be off, in words."""
+MEASURES = {
+    "rms_pixels": "change of the picture (RMS, 0 to 255)",
+    "rms_latents": "change of the latents (RMS)",
+    "missing": "share of the objects that are gone",
+    "moved": "how far the others' centres moved (share of the side)",
+    "recoloured": "share of the others that have another colour",
+    "background": "share of the pictures with another background",
+}
+"""What is measured of each part; the last four on the embedded model alone."""
+
+
+class Part(NamedTuple):
+    """Something of a network that can be off.
+
+    Attributes:
+        block: "up_blocks.1", "mid_block", ...
+        part: A name of ``PARTS``.
+        which: Of a skip its number in the block, in order of use; else None.
+    """
+
+    block: str
+    part: str
+    which: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is, in words."""
+        number = "" if self.which is None else f" {self.which}"
+        return f"{self.block} {PARTS[self.part]}{number}"
+
+    def off(self, first: int = 0, last: int | None = None) -> Change:
+        """Return the change that switches it off during some evaluations."""
+        if self.part == "skip":
+            skip = SkipScaled(self.block, 0.0, self.which, first=first, last=last)
+            return Change(self.name, switches=(skip,))
+        attention = AttentionScaled(self.block, self.part, 0.0, first=first, last=last)
+        return Change(self.name, switches=(attention,))
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What each part does.
+
+    Attributes:
+        table: One row a part: ``what``, ``block``, ``part`` in words, and of each of ``MEASURES``
+            the mean over the seeds; NaN where it is not known. ``rms_pixels_low`` and
+            ``rms_pixels_high`` are its 95 % interval by Student's t.
+        seeds: Of the pictures.
+        pictures: By part the picture of the first seed; "" is the plain one.
+    """
+
+    table: pd.DataFrame
+    seeds: tuple[int, ...]
+    pictures: "dict[str, Image.Image]"
+
+
+def parts_of(model: "Model") -> list[Part]:
+    """Return the skips and the attention blocks of a U-Net, in order of computation.
+
+    Raises:
+        ModelError: If it is no U-Net.
+    """
+    network: Any = model.network
+    with_cross, with_self = attention_blocks(network, "cross"), attention_blocks(network, "self")
+    skips = {name: len(network.get_submodule(name).resnets) for name in up_blocks(network)}
+    found: list[Part] = []
+    for block in dict.fromkeys([*with_self, *with_cross, *skips]):
+        found += [Part(block, "skip", number) for number in range(skips.get(block, 0))]
+        found += [Part(block, "self")] * (block in with_self)
+        found += [Part(block, "cross")] * (block in with_cross)
+    order = {name: at for at, name in enumerate(("down_blocks", "mid_block", "up_blocks"))}
+    return sorted(found, key=lambda p: (order[p.block.split(".")[0]], p.block))
+
+
+def effects(
+    model: "Model",
+    experiment: Experiment,
+    seeds: Sequence[int],
+    first: int = 0,
+    last: int | None = None,
+) -> Work[Effects]:
+    """Switch every part off in turn and measure; yields after every network evaluation.
+
+    Args:
+        model: Plain Stable Diffusion.
+        experiment: What to draw; its seed does not matter.
+        seeds: Of the pictures, at least one.
+        first: The first evaluation in which a part is off, from 0.
+        last: The last one, included; None for all that follow.
+
+    Raises:
+        ValueError: If there is no seed, or the experiment does not fit the model.
+        ModelError: If the model is not plain Stable Diffusion.
+    """
+    check_plain(model)
+    if not seeds:
+        raise ValueError("effects needs at least one seed.")
+    parts = parts_of(model)
+    changes = [part.off(first, last) for part in parts]
+    rows: list[dict[str, Any]] = []
+    pictures: dict[str, Image.Image] = {}
+    for number, seed in enumerate(seeds):
+        work = counterfactuals(model, experiment.with_(seed=seed), changes)
+        found = yield from _as_part(work, number, len(seeds))
+        if not number:
+            names = ["", *(part.name for part in parts)]
+            pictures = {n: o.image for n, o in zip(names, found.outcomes, strict=True)}
+        rows += _measured(model, found, parts)
+    return Effects(_summary(pd.DataFrame(rows), parts), tuple(seeds), pictures)
+
+
+class Seen(NamedTuple):
+    """What the world's checker sees of a picture without one part, against the plain one.
+
+    Attributes:
+        missing: Share of the prompt's objects in the plain picture that are gone; NaN if none was.
+        moved: Mean distance of the others' centres, in shares of the side; NaN without any.
+        recoloured: Share of the others with another colour; NaN without any.
+        background: Whether the background is another.
+    """
+
+    missing: float
+    moved: float
+    recoloured: float
+    background: float
+
+
+def seen_change(plain: "Image.Image", other: "Image.Image", prompt: str) -> Seen:
+    """Return what the checker sees of one picture against another.
+
+    Of several objects of one name the surest is meant.
+
+    Args:
+        plain: A picture of the embedded world.
+        other: The same without something.
+        prompt: Names the objects.
+    """
+    from sdlab.embedded.checker import shipped
+    from sdlab.embedded.claims import parse
+
+    before, after = shipped().look([plain, other])
+    names = dict.fromkeys(t.name for t in parse(prompt, shipped().objects).things)
+    pairs = [(_named(before.objects, n), _named(after.objects, n)) for n in names]
+    there = [(a, b) for a, b in pairs if a is not None]
+    both = [(a, b) for a, b in there if b is not None]
+
+    def share(values: list[float]) -> float:
+        return sum(values) / len(values) if values else float("nan")
+
+    return Seen(
+        share([float(b is None) for _, b in there]),
+        share([((a.x - b.x) ** 2 + (a.y - b.y) ** 2) ** 0.5 for a, b in both]),
+        share([float(a.colour != b.colour) for a, b in both]),
+        float(before.background != after.background),
+    )
+
+
+def _named(objects: "Sequence[Found]", name: str) -> "Found | None":
+    return next((found for found in objects if found.name == name), None)
+
+
+def _measured(model: "Model", found: Counterfactuals, parts: list[Part]) -> list[dict[str, Any]]:
+    table = found.table().iloc[1:]
+    rows = []
+    for part, outcome, row in zip(parts, found.changed, table.to_dict("records"), strict=True):
+        measured = {name: row[name] for name in ("rms_pixels", "rms_latents")}
+        if model.name == EMBEDDED:
+            prompt = found.experiment.prompt
+            measured |= seen_change(found.plain.image, outcome.image, prompt)._asdict()
+        rows.append({"what": part.name, **measured})
+    return rows
+
+
+def _summary(rows: pd.DataFrame, parts: list[Part]) -> pd.DataFrame:
+    """Return the means over the seeds, in the order of the parts."""
+    means = rows.reindex(columns=["what", *MEASURES]).groupby("what", sort=False).mean()
+    spans = {what: t_interval(list(own)) for what, own in rows.groupby("what")["rms_pixels"]}
+    table = means.reset_index()
+    table.insert(1, "block", [part.block for part in parts])
+    table.insert(2, "part", [PARTS[part.part] for part in parts])
+    table["rms_pixels_low"] = [max(0.0, spans[what][0]) for what in table["what"]]
+    table["rms_pixels_high"] = [spans[what][1] for what in table["what"]]
+    return table
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % interval of a mean by Student's t; of one value that value itself."""
+    from scipy.stats import t
+
+    middle = statistics.fmean(values)
+    if len(values) < 2:
+        return middle, middle
+    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+    return middle - half, middle + half
+
+
+def _as_part(work: "Work[Counterfactuals]", before: int, of: int) -> "Work[Counterfactuals]":
+    try:
+        while True:
+            done, total = next(work)
+            yield before * total + done, of * total
+    except StopIteration as stop:
+        found: Counterfactuals = stop.value
+        return found
+    finally:
+        work.close()
