@@ -175,27 +175,24 @@ def given_check(
     caption: str,
     word: str,
     *,
-    occurrence: int | None = None,
     how: str = "removed",
     timestep: float = 400.0,
     seed: int = 0,
-    layers: str | Sequence[str] | None = None,
     object: np.ndarray | None = None,
 ) -> WordCheck:
     """Return the check of a word's map on a given picture, noised to one level.
 
-    The caption is read without guidance, in one evaluation.
+    The caption is read without guidance, in one evaluation; the map is that of the layers that find
+    the model's objects best.
 
     Args:
         model: Plain Stable Diffusion.
         latents: Clean latents of the picture, [1, C, h, w].
         caption: What it shows.
-        word: A word of the caption.
-        occurrence: Which one of a repeated word, from 0; None for all together.
+        word: A word of the caption; all of them, if it is there several times.
         how: "removed" or "masked".
         timestep: To which the picture is noised.
         seed: Of the noise.
-        layers: As of ``word_check``.
         object: The word's true mask, bool [h, w].
 
     Raises:
@@ -206,12 +203,10 @@ def given_check(
     from diffusers.utils.torch_utils import randn_tensor
 
     check_plain(model)
-    start = best(model.name)
     spec = Experiment(prompt=caption, guidance_scale=1.0, model=model.name)
-    change = word_left_out(model, spec, word, occurrence=occurrence, how=how)
-    chosen = layers or start.given_layers or "all"
-    named = (chosen,) if isinstance(chosen, str) else tuple(chosen)
-    record = AttentionRecord(layers=named, dtype="float32")
+    change = word_left_out(model, spec, word, how=how)
+    layers = (best(model.name).given_layers or "all",)
+    record = AttentionRecord(layers=layers, dtype="float32")
     maps = of_image(model, latents, caption, timestep=timestep, seed=seed, record=record)
     sigma = float(model.schedule.timestep_to_sigma(timestep))
     x0 = latents.to(model.device, torch.float32)
@@ -221,7 +216,7 @@ def given_check(
     with_word = _predicted(model, spec, NOTHING, x_t, timestep, sigma)
     without = _predicted(model, spec, change, x_t, timestep, sigma)
     h, w = (int(side) for side in latents.shape[-2:])
-    places = positions(tokens(model, caption), word, occurrence)
+    places = positions(tokens(model, caption), word)
     heat = maps.heatmap(places, size=(h, w)).astype(np.float64)
     return WordCheck(word, how, (0,), heat, rms_map(without, with_word), None, object, None)
 
