@@ -261,7 +261,7 @@ def rms_map(one: "Tensor", other: "Tensor") -> np.ndarray:
         one: [1, C, h, w].
         other: Likewise.
     """
-    gap = (one.double() - other.double()).cpu()
+    gap = one.cpu().double() - other.cpu().double()  # of two devices, and MPS has no float64
     return np.asarray(gap.square().mean((0, 1)).sqrt().numpy())
 
 
