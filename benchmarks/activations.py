@@ -3,7 +3,6 @@
     python benchmarks/activations.py            trains what docs/activations.csv lacks, then tells
     python benchmarks/activations.py --quick    three activations, short trainings, nothing stored
     python benchmarks/activations.py --table    writes the tables of docs/activations.md anew
-    python benchmarks/activations.py --unet     the embedded U-Net at a quarter of its width instead
     python benchmarks/activations.py --json     the last line is one JSON object
 
 The 2-D networks are the playground's, with its usual settings: 1,500 steps of 256 points, epsilon.
