@@ -201,7 +201,7 @@ def quick_rows() -> list[dict[str, str]]:
 def main() -> None:
     """Print the table."""
     options = {
-        "--seeds": {"type": int, "default": 10, "help": "trainings of each network"},
+        "--seeds": {"type": int, "default": 8, "help": "trainings of each network"},
         "--csv": {"type": Path, "default": STORED, "help": "where the trainings are kept"},
         "--table": {"action": "store_true", "help": "only write the tables of the docs"},
     }
