@@ -4,8 +4,8 @@ python docs/train_one.py "a red car" picture.png
 
 It learns six things in six colours, each centred on white: pictures of the embedded world. VAE and
 text encoder are the embedded model's; the U-Net starts from chance. After 600 steps it draws what
-it was shown, on a mottled ground. A sixth of the pairs it never sees: of two tried, a blue star came
-out blue and a green car nearly black. Other words mean nothing to it.
+it was shown, on a mottled ground. A sixth of the pairs it never sees: of two tried, a blue star
+came out blue and a green car nearly black. Other words mean nothing to it.
 """
 
 import sys
