@@ -29,7 +29,7 @@ types: $(VENV)/.dev-stamp
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev-stamp
-	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m 'not every'
+	$(BIN)/python -m pytest -n 4 --no-loadscope-reorder -m 'not every'
 
 every: $(VENV)/.dev-stamp
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m every

@@ -38,6 +38,7 @@ def printed(name, folder, checks):
     return done.stdout.splitlines()
 
 
+@pytest.mark.every
 @pytest.mark.slow
 def test_a_sampler_is_written(tmp_path):
     checks = (

@@ -57,6 +57,7 @@ def test_no_distance_along_the_way_is_nan(result):
     assert steps[steps["evaluation"] == 0]["x_t_distance"].max() < 1e-3
 
 
+@pytest.mark.every
 def test_a_course_is_known_at_every_time(model):
     asked = {"num_steps": 12, "solver": "heun", "guidance_scale": 3.0, "width": 64, "height": 64}
     record = sdlab.Record(tensors=("x_t", "x0_pred"))

@@ -13,6 +13,7 @@ from sdlab.shipped import EMBEDDED
 from tests import flow
 from tests.dashboard.conftest import read, run_until
 from tests.tracing import pipelines
+from tests.zoo.chosen import cases
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,7 @@ def load(source):
     assert lab().status().model.name == source, lab().status().load_error
 
 
-@pytest.fixture(scope="module", params=BUILT)
+@pytest.fixture(scope="module", params=cases(BUILT, {"sd3"}))
 def kind(request, runs_folder, tmp_path_factory):
     """A tiny model of another family in the pages' worker; the embedded one afterwards."""
     folder = tmp_path_factory.mktemp("models") / request.param

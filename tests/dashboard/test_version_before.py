@@ -19,7 +19,7 @@ NOW_DEFAULT = {"compare.align": "Evaluations", "schedules.by": "rule"}
 NOW_CALLED = {"workbench.way": {"Points": "Draw"}}  # the old word is still taken
 
 # These compute longest, and their pages' other links and tests are like them.
-LONGEST = {"compare15", "ddim1", "ddim3", "noised_images1", "noised_images2"}
+LONGEST = {"compare15", "ddim0", "ddim1", "ddim3", "noised_images1", "noised_images2"}
 
 
 def of_links() -> Iterator:

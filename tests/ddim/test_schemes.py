@@ -131,6 +131,7 @@ class TestOnTheEmbeddedModel:
         assert table["relative"].iloc[-1] < 1e-3
         assert table["rmse"].iloc[0] == 0
 
+    @pytest.mark.every
     def test_each_scheme_is_closer_than_the_one_before(self, embedded, latents):
         gaps = []
         for method in schemes.METHODS:

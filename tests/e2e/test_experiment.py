@@ -193,6 +193,7 @@ def test_page_switch_and_back_keeps_the_run(open_form):
     expect(page.get_by_text(re.compile("^Cancelled"))).to_be_visible(timeout=SECONDS)
 
 
+@pytest.mark.every
 def test_from_a_run_onwards(open_form):
     page = open_form(steps=3, seed=31, negative="rain")
     run_button(page).click()

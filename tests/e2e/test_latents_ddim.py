@@ -50,6 +50,7 @@ def test_a_run_becomes_a_film(open_form, new_page):
         assert (movie.format, movie.n_frames, movie.size) == ("WEBP", 4, (128, 128))
 
 
+@pytest.mark.every
 def test_a_picture_goes_there_and_back(new_page):
     page = new_page("/ddim?ddim.section=There+and+back&ddim.back.method=EDICT&ddim.back.steps=2")
     start = page.get_by_role("button", name="Invert and regenerate")

@@ -30,6 +30,7 @@ def models_page(new_page):
     )
 
 
+@pytest.mark.every
 @pytest.mark.parametrize(
     "make, family, noise, draws",
     [

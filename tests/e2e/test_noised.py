@@ -41,6 +41,7 @@ def upload(page, name: str, data: bytes) -> None:
     )
 
 
+@pytest.mark.every
 def test_sample_scheduler_hostile_upload_and_on(new_page):
     page = new_page(f"/noised_images?{QUICK}")
     drawn(page)

@@ -3,6 +3,7 @@
 import io
 import re
 
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -12,6 +13,7 @@ def png(image) -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.every
 def test_an_uploaded_picture_stays_in_the_link_beside_other_fields(new_page):
     page = new_page("/experiment")
     page.get_by_text("Pictures (img2img").click()

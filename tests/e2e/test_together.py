@@ -13,6 +13,7 @@ def counting(page, total: int):
     return page.get_by_text(re.compile(rf"Evaluation \d+ of {total}"))
 
 
+@pytest.mark.every
 def test_two_browsers_run_at_once(open_form, runs):
     first, second = open_form(steps=900, seed=21), open_form(steps=9, seed=22)
     run_button(first).click()

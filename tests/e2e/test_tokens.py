@@ -1,10 +1,12 @@
 """The Tokens page in a browser: type a prompt, see its pieces; hover, compare, download."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import SECONDS, settle, type_prompt
 
 
+@pytest.mark.every
 def test_from_words_to_vectors(new_page):
     page = new_page("/tokens")
     expect(page.get_by_role("tab", name="How the positions look")).to_be_visible(timeout=SECONDS)

@@ -30,6 +30,7 @@ from sdlab.training.vocabulary import Vocabulary
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.every
 def test_train_makes_a_pipeline_that_diffusers_loads(tmp_path, capsys):
     out, folder = tmp_path / "run", tmp_path / "pipeline"
     arguments = ["--out", str(out), "--steps", "2", "--block", "16", "--batch", "4"]

@@ -25,10 +25,10 @@ def written(monkeypatch):
 @pytest.mark.parametrize(
     "page",
     [
-        "workbench",
         "noise_schedules",
         "tokens",
-        "latents",
+        pytest.param("workbench", marks=pytest.mark.every),
+        pytest.param("latents", marks=pytest.mark.every),
         pytest.param("noised_images", marks=pytest.mark.every),
         pytest.param("solver_bench", marks=pytest.mark.every),
     ],

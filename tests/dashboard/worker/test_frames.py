@@ -142,6 +142,7 @@ def test_a_crowd_is_sketched_and_a_few_are_decoded(make_worker, monkeypatch):
     assert held.sketch(latents).size == held.model.preview(latents).size
 
 
+@pytest.mark.every
 def test_a_decoder_that_looked_slow_under_load_is_measured_again(make_worker, monkeypatch):
     seconds = iter((9.0, 0.5, 0.01))
     monkeypatch.setattr("dashboard.worker.held_model._decode_seconds", lambda model: next(seconds))
