@@ -3,8 +3,15 @@ export default function (component) {
   const root = parentElement.querySelector(".copy-link");
   const said = root.querySelector(".said");
   const address = root.querySelector(".address");
-  const link = new URL(data.path, window.location.href).href;
   root.querySelector("button").onclick = async () => {
+    const here = new URL(window.location.href);
+    const there = new URL(data.path, here);
+    for (const name of data.kept) {
+      if (here.searchParams.has(name)) {
+        there.searchParams.set(name, here.searchParams.get(name));
+      }
+    }
+    const link = there.href;
     try {
       await navigator.clipboard.writeText(link);
       said.textContent = "Copied";

@@ -3,11 +3,12 @@
 from dashboard.components.browser_files import component
 
 
-def copy_link(path: str, key: str) -> None:
+def copy_link(path: str, key: str, kept: tuple[str, ...] = ()) -> None:
     """Draw the button.
 
     Args:
         path: From the server's root, such as "/run?id=...".
         key: The widget's.
+        kept: Fields that the copied address takes from that of the page, where it has them.
     """
-    component("copy_link")(data={"path": path}, key=key)
+    component("copy_link")(data={"path": path, "kept": list(kept)}, key=key)

@@ -15,6 +15,8 @@ from sdlab.experiment.experiment import Experiment
 from sdlab.sampler_names import titled
 
 EXPERIMENT = "experiment"
+PLACE = ("layer", "step", "word", "run.tab")
+"""What the address says of the place in a run that is looked at."""
 
 
 def run_ways(run: str, experiment: Experiment, page: str) -> None:
@@ -39,7 +41,7 @@ def run_ways(run: str, experiment: Experiment, page: str) -> None:
             ("learn", "Learn", {"run": run}),
         ):
             link_to(name, label, **fields)
-        copy_link(page_url(f"run?id={run}"), f"{page}.copy_link")
+        copy_link(page_url(f"run?id={run}"), f"{page}.copy_link", PLACE)
 
 
 def change_button(run: str, experiment: Experiment, page: str) -> None:

@@ -75,7 +75,7 @@ class Effects:
     Attributes:
         table: One row a part: ``what``, ``block``, ``part`` in words, and of each of ``MEASURES``
             the mean over the seeds; NaN where it is not known. ``rms_pixels_low`` and
-            ``rms_pixels_high`` are its 95 % interval by Student's t.
+            ``rms_pixels_high`` are its 95 % interval by Student's t, within 0 and 255.
         seeds: Of the pictures.
         pictures: By part the picture of the first seed; "" is the plain one.
     """
@@ -210,7 +210,7 @@ def _summary(rows: pd.DataFrame, parts: list[Part]) -> pd.DataFrame:
     table.insert(1, "block", [part.block for part in parts])
     table.insert(2, "part", [PARTS[part.part] for part in parts])
     table["rms_pixels_low"] = [max(0.0, spans[what][0]) for what in table["what"]]
-    table["rms_pixels_high"] = [spans[what][1] for what in table["what"]]
+    table["rms_pixels_high"] = [min(255.0, spans[what][1]) for what in table["what"]]
     return table
 
 

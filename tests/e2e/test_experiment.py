@@ -100,6 +100,11 @@ def test_the_address_has_the_step_and_a_frame_can_be_saved(open_form, new_page):
     page = new_page(f"/run?id={run}&layer=x_t&step=1")
     viewer = page.locator(".viewer[data-layer=x_t][data-frame='1'][data-drawn=yes]")
     expect(viewer).to_be_visible(timeout=SECONDS)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator(".copy-link .said")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert f"id={run}" in copied and "layer=x_t" in copied and "step=1" in copied
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Save this frame").click()
     assert waiting.value.suggested_filename == f"{run}-x_t-1.png"

@@ -95,8 +95,9 @@ def _map(page: str, mapped: "NetworkMap") -> str:
 def _facts(mapped: "NetworkMap") -> str:
     height, width = mapped.size
     return (
-        f"{mapped.name} at {width} x {height} latents: {mapped.parameters / 1e6:,.3g} million "
-        f"parameters; a call takes {_short(mapped.macs)} multiply-adds and {mapped.ms:,.3g} ms. "
+        f"{mapped.name} at {width} x {height} latents: {len(mapped.blocks)} blocks, "
+        f"{mapped.parameters / 1e6:,.3g} million parameters; a call takes "
+        f"{_short(mapped.macs)} multiply-adds and {mapped.ms:,.3g} ms. "
         f"Click a block{'; dashed: skips' if mapped.unet else ''}."
     )
 

@@ -217,8 +217,8 @@ def _tensors(encoding: "Tokenized", model: ModelView, reader: Reader) -> None:
         seen, more = padding_in_words(encoding)
         st.caption(seen, help=f"{_MASK} {more}".strip())
         if PADS_ACT in seen:
-            words = {"attention.prompt": encoding.prompt}
-            link_to("attention", "How much attention the pads get", **words)
+            words = {"attention.prompt": encoding.prompt, "attention.view": "Over the steps"}
+            link_to("attention", "Record how much attention the pads get", **words)
     every, unique = st.tabs(["By position", "Unique tokens"])
     with every:
         shown = table.assign(unseen=unseen(table)) if model.name == EMBEDDED else table

@@ -35,6 +35,8 @@ from sdlab.sampler_names import titled
 from sdlab.shipped import EMBEDDED, FOLDER
 
 _SAID = f"{PAGE}.said"
+NO_GRID = {"experiment.seeds": "", "experiment.x": "nothing", "experiment.y": "nothing"}
+"""One picture, though the form was left with a sweep: it lies in a fold that is closed."""
 
 
 def saved_controls(schedule: NoiseSchedule) -> None:
@@ -98,6 +100,7 @@ def use_in_experiment(draft: Draft) -> None:
             "experiment.curve": draft.curve,
             "experiment.curve_options": f"{draft.curve}={typed}",
             "experiment.steps": str(draft.num_steps),
+            **NO_GRID,
         },
     )
 

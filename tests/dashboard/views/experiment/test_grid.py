@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from dashboard.shell.lab import lab
 from dashboard.shell.routes import routes, sheet_url
+from dashboard.views.workbench.saved_curves import NO_GRID
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
 from sdlab.runs.grids import open_grid, save_grid
@@ -38,6 +39,17 @@ def given(at, name) -> str:
 
 def done(at):
     return any("/export/grid/" in url for url in linked(at))
+
+
+def test_the_workbench_s_link_ends_a_sweep(open_page):
+    """The fold that holds it is closed; whoever comes with a curve wants one picture."""
+    at = open_page("experiment", **SMALL, **AXES)
+    assert at.selectbox(key="experiment.x").value == AXES["experiment.x"]
+    at = open_page("experiment", **SMALL, **NO_GRID)
+    assert not at.exception and not at.error and not at.warning
+    assert at.selectbox(key="experiment.x").value == at.selectbox(key="experiment.y").value
+    assert at.selectbox(key="experiment.x").value == "nothing"
+    assert not any("pictures" in button.label for button in at.button)
 
 
 @pytest.fixture
