@@ -135,6 +135,7 @@ def test_a_token_is_in_no_view_and_on_no_disk(make_worker, tmp_path):
     until(lambda: worker.status().model and worker.status().model.name == "gated/model")
     assert ended(worker, worker.submit(SHORT.with_(model="gated/model"))).state == "done"
     assert "hf_secret" not in repr(worker.status())
+    worker.stop()  # which may still write frames
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
     assert files and not [p for p in files if b"hf_secret" in p.read_bytes()]
 

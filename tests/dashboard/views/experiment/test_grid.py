@@ -61,9 +61,8 @@ def started(open_page):
 
 def test_a_grid_from_the_address_to_the_sheet_and_the_table(started):
     assert "8 pictures: look beside the form" in started.toast[0].value
-    at = run_until(started, done)
+    at = run_until(started, lambda at: done(at) and "What is made appears" in captions(at))
     assert not at.exception and not errors(at)
-    assert "What is made appears beside the form" in captions(at)
     grid = open_grid(lab().runs, given(at, "grid"))
     assert [axis.field for axis in grid.axes] == ["guidance_scale", "solver", "seed"]
     assert grid.axes[1].values == ("ddim", "heun") and not given(at, "run")

@@ -13,6 +13,8 @@ from sdlab.latents.edit import norms_between
 from sdlab.runs.run_folder import open_run
 from tests.dashboard.conftest import run_until
 
+pytestmark = pytest.mark.usefixtures("decoded_frames")
+
 
 @pytest.fixture(scope="module")
 def run(runs_folder):
@@ -226,7 +228,7 @@ def test_a_latents_file_is_read_and_hostile_ones_refused(open_page, noise):
         lab().ask(lambda model: read_file(big, model, False))
 
 
-def test_frames_that_the_viewer_has_are_not_decoded_again(open_page, run, decoded_frames):
+def test_frames_that_the_viewer_has_are_not_decoded_again(open_page, run):
     import time
 
     from dashboard.views.latents import run_steps
