@@ -79,3 +79,16 @@ def counted(work: Work[Result], before: int, total: int) -> Work[Result]:
         return result
     finally:
         work.close()
+
+
+def one_of(work: Work[Result], before: int, count: int) -> Work[Result]:
+    """Return one of ``count`` computations, each as long, as part of all: ``before`` are done."""
+    try:
+        while True:
+            done, total = next(work)
+            yield before * total + done, count * total
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    finally:
+        work.close()

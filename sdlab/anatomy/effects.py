@@ -19,7 +19,7 @@ from sdlab.causes.parts import attention_blocks, up_blocks
 from sdlab.causes.switches import AttentionScaled, SkipScaled
 from sdlab.experiment.experiment import Experiment
 from sdlab.shipped import EMBEDDED
-from sdlab.work import Work
+from sdlab.work import Work, one_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -132,7 +132,7 @@ def effects(
     pictures: dict[str, Image.Image] = {}
     for number, seed in enumerate(seeds):
         work = counterfactuals(model, experiment.with_(seed=seed), changes)
-        found = yield from _as_part(work, number, len(seeds))
+        found = yield from one_of(work, number, len(seeds))
         if not number:
             names = ["", *(part.name for part in parts)]
             pictures = {n: o.image for n, o in zip(names, found.outcomes, strict=True)}
@@ -223,15 +223,3 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
         return middle, middle
     half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
     return middle - half, middle + half
-
-
-def _as_part(work: "Work[Counterfactuals]", before: int, of: int) -> "Work[Counterfactuals]":
-    try:
-        while True:
-            done, total = next(work)
-            yield before * total + done, of * total
-    except StopIteration as stop:
-        found: Counterfactuals = stop.value
-        return found
-    finally:
-        work.close()

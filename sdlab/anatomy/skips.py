@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sdlab.anatomy.watching import hooked
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -40,16 +42,9 @@ def finding_skips(blocks: "Mapping[str, nn.Module]") -> Iterator[dict[str, str]]
 
         return hook
 
-    handles: list[Any] = []
-    try:
-        for name, block in blocks.items():
-            handles.append(block.register_forward_pre_hook(before(name)))
-            handles.append(block.register_forward_hook(after(name)))
+    with hooked(blocks, before, after):
         yield skips
-    finally:
-        for handle in handles:
-            handle.remove()
-        outputs.clear()
+    outputs.clear()
 
 
 def _source(x: Any, outputs: "dict[str, Tensor]") -> str | None:

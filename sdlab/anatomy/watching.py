@@ -75,12 +75,29 @@ def timing(blocks: "Mapping[str, nn.Module]", device: "torch.device") -> Iterato
 
         return hook
 
+    with hooked(blocks, before, after):
+        yield spent
+
+
+@contextmanager
+def hooked(
+    blocks: "Mapping[str, nn.Module]",
+    before: Callable[[str], Callable[..., None]],
+    after: Callable[[str], Callable[..., None]],
+) -> Iterator[None]:
+    """Hook into each block within the ``with``; whatever happens, the hooks are gone after it.
+
+    Args:
+        blocks: By name.
+        before: Of a block's name, the hook for what it is given.
+        after: Likewise for what it puts out.
+    """
     handles: list[Any] = []
     try:
         for name, block in blocks.items():
             handles.append(block.register_forward_pre_hook(before(name)))
             handles.append(block.register_forward_hook(after(name)))
-        yield spent
+        yield
     finally:
         for handle in handles:
             handle.remove()

@@ -26,7 +26,7 @@ from sdlab.models.model import Model
 from sdlab.sampling.engine import Engine
 from sdlab.sampling.plan import plan
 from sdlab.shipped import EMBEDDED
-from sdlab.work import Work
+from sdlab.work import Work, one_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -205,7 +205,7 @@ def counterfactuals(
     done, sigmas = 0, tuple[float, ...]()
     for change, spec in cases:
         work = running(model, spec, change.switches)
-        run = yield from _of_all(work, done, len(cases))
+        run = yield from one_of(work, done, len(cases))
         sigmas = sigmas or tuple(run.trace.sigmas)
         outcomes.append(outcome(model, change, run, experiment.prompt))
         done += 1
@@ -298,16 +298,3 @@ def _judged(model: Model, run: "Run", prompt: str) -> dict[str, bool] | None:
 
     claims = parse(prompt, shipped().objects)
     return judge(shipped().look([run.image])[0], claims)
-
-
-def _of_all(work: "Work[Run]", before: int, cases: int) -> "Work[Run]":
-    """Return one of several runs, each as long, as a part of all of them."""
-    try:
-        while True:
-            done, total = next(work)
-            yield before * total + done, cases * total
-    except StopIteration as stop:
-        run: Run = stop.value
-        return run
-    finally:
-        work.close()
