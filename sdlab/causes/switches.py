@@ -5,6 +5,7 @@ hooks and takes these out again, so neither weights nor modules are ever changed
 """
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Switch:
+class Switch(ABC):
     """Something switched during the evaluations ``first`` to ``last``.
 
     Attributes:
@@ -70,6 +71,7 @@ class Switch:
         """Return whether it acts in an evaluation."""
         return self.first <= evaluation and (self.last is None or evaluation <= self.last)
 
+    @abstractmethod
     def check(self, model: "Model") -> None:
         """Raise if a model has nothing of the kind.
 
@@ -77,11 +79,10 @@ class Switch:
             ValueError: If the block or a number does not fit; the message lists what there is.
             ModelError: If the network is not of a kind that can be switched so.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def attach(self, place: Place) -> Iterator[Any]:
         """Hook into the network; yields the handles that undo it."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
