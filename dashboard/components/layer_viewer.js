@@ -6,7 +6,8 @@ const LARGE = 512; // at least so many pixels has a picture with a heat map over
 const OPACITY = 0.7;
 
 export default function (component) {
-  const { data, parentElement, setStateValue } = component;
+  const { parentElement, setStateValue } = component;
+  const [data] = component.data;
   const root = parentElement.querySelector(".viewer");
   const find = (name) => root.querySelector(`.${name}`);
   const [range, play, save, where] = ["range", "play", "save", "where"].map(find);

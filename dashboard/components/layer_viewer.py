@@ -119,4 +119,6 @@ def show_layers(layers: Layers, key: str, rested: Callable[[Place], None] | None
             rested(Place(place["layer"], place["frame"], place["word"]))
 
     data = asdict(layers) | {"start": layers.start._asdict()}
-    component("layer_viewer")(data=data, key=key, on_place_change=heard)
+    # In a list: of each value of a mapping Streamlit asks pandas whether it is a table, and the
+    # first page would wait for that import.
+    component("layer_viewer")(data=[data], key=key, on_place_change=heard)
