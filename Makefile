@@ -13,7 +13,9 @@ PORT ?= 8501
 run: $(VENV)/.run-stamp
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
-test: lint types unit
+# mypy takes one core while the workers of pytest begin.
+test: lint
+	$(MAKE) -j 2 types unit
 
 check: lint types
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m 'not slow and not every'

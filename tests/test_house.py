@@ -85,6 +85,7 @@ def test_an_import_is_an_arrow_wherever_it_stands(house, tmp_path):
     assert arrows == {("upper", "lower"), ("lower", "ground"), ("lower", "upper")}
 
 
+@pytest.mark.every  # what it counts is tested above
 def test_the_script_prints_its_figures():
     done = subprocess.run(
         [sys.executable, "benchmarks/house.py", "--quick", "--json"],

@@ -141,6 +141,7 @@ def test_a_picture_goes_there_and_back_over_the_reversed_ode(open_page):
     assert len(at.get("vega_lite_chart")) >= 1
 
 
+@pytest.mark.every
 def test_training_is_told_for_the_velocity(open_page):
     at = sound(open_page("training", **{"training.section": "The step back", "training.t": "200"}))
     if not at.latex:  # where decoding looked slow, the network waits to be asked

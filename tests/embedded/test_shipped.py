@@ -102,6 +102,7 @@ def test_a_true_caption_scores_higher_than_anothers(held_out):
     assert score(images[0], "nothing of this world") is None
 
 
+@pytest.mark.every  # tests/causes asks the checker too
 def test_held_out_prompts_are_followed(followed):
     # A picture or two may tip over on another processor, so the kinds are judged together: chance
     # alone draws next to none of them right.
@@ -124,6 +125,7 @@ ON_THE_CARD = {
 }
 
 
+@pytest.mark.every
 def test_a_small_sample_agrees_with_the_card(followed, attended, reconstructed):
     """The 95 % intervals of card and sample meet, and the size is the one stated."""
     rows = CARD_ROW.findall((FOLDER / "README.md").read_text(encoding="utf-8"))

@@ -139,6 +139,7 @@ def test_mixed_batch_agrees(small):
         torch.testing.assert_close(run.latents, alone.latents, rtol=0, atol=1e-4)
 
 
+@pytest.mark.every  # on the small one above
 def test_mixed_batch_agrees_on_the_embedded_model(embedded):
     names = ["ddim", "heun", "dpmpp_2m", "EulerAncestralDiscreteScheduler", "PNDMScheduler"]
     wanted = [experiment(name, num_steps=4, model="embedded") for name in names]

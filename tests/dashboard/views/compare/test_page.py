@@ -220,6 +220,7 @@ def test_cancel_in_the_middle_of_a_samplers_run(open_page, unhurried):
     assert set(result.runs["state"]) == {"done"} and not result.unreferenced
 
 
+@pytest.mark.every
 def test_what_is_left_by_the_click_itself_is_compared(open_page):
     at = open_page("compare", **{**QUICK, "compare.seeds": "8"})
     at.text_area(key="compare.prompts").set_value("a typed sun")

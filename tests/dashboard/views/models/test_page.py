@@ -98,6 +98,7 @@ def swaps(at):
     return [read(w) for w in at.warning if "in memory" in w.value]
 
 
+@pytest.mark.every
 def test_the_model_in_memory_is_what_every_form_runs_on(loaded, open_page, folder):
     form = open_page("experiment")
     assert form.selectbox(key="experiment.model").value == folder and not swaps(form)

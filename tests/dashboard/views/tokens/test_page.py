@@ -239,6 +239,7 @@ def test_the_third_tokenizer_of_stable_diffusion_3_is_t5s(page, monkeypatch):
     assert any("T5 reads in both directions" in m.value for m in page.markdown)
 
 
+@pytest.mark.every
 def test_a_longer_prompt_than_clip_takes_is_drawn_whole_for_t5(page, monkeypatch):
     holding(page, monkeypatch, pipelines.flux())
     page.segmented_control(key="tokens.part").set_value("text_encoder_2").run()
