@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sdlab.models.load import load
     from sdlab.models.model import Model
     from sdlab.noise import NoiseSchedule, curves
+    from sdlab.reproducing.rerun import rerun
+    from sdlab.reproducing.script import diffusers_script
     from sdlab.runs.run import Run
     from sdlab.runs.run_folder import open_run
     from sdlab.runs.trace import Trace
@@ -66,6 +68,7 @@ _HOMES = {
     "compare": "sdlab.comparing.run",
     "curves": "sdlab.noise",
     "course": "sdlab.solvers.course",
+    "diffusers_script": "sdlab.reproducing.script",
     "lint": "sdlab.linting.report",
     "invert": "sdlab.ddim.invert",
     "load": "sdlab.models.load",
@@ -73,6 +76,7 @@ _HOMES = {
     "picture_attention": "sdlab.sampling.picture_attention",
     "plan": "sdlab.sampling.plan",
     "regenerate": "sdlab.ddim.invert",
+    "rerun": "sdlab.reproducing.rerun",
     "run": "sdlab.sampling.engine",
     "run_many": "sdlab.sampling.engine",
     "schedulers": "sdlab.solvers.catalogue",
@@ -105,6 +109,7 @@ __all__ = [
     "compare",
     "course",
     "curves",
+    "diffusers_script",
     "lint",
     "invert",
     "load",
@@ -112,6 +117,7 @@ __all__ = [
     "picture_attention",
     "plan",
     "regenerate",
+    "rerun",
     "run",
     "run_many",
     "schedulers",

@@ -39,6 +39,7 @@ SDLAB = {
     "runs": "attention experiment models noise",
     "tracing": "attention denoisers experiment models noise runs solvers text",
     "sampling": "attention denoisers embedded experiment models noise runs solvers text tracing",
+    "reproducing": "comparing experiment models noise runs sampling solvers",
     "latents": "models noise runs solvers",
     "ddim": "denoisers latents models noise sampling solvers text",
     # the code of the reference is shown beside the blocks of the network
@@ -54,8 +55,8 @@ SDLAB = {
     "comparing": ("bench denoisers embedded experiment latents models noise runs sampling solvers"),
     "training": "embedded models reference",
     "cli": (
-        "bench comparing denoisers experiment latents linting models runs sampling solvers text"
-        " training"
+        "bench comparing denoisers experiment latents linting models noise reproducing runs"
+        " sampling solvers text training"
     ),
 }
 """What each room of the library may import, beside the ground and itself."""

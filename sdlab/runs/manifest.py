@@ -2,12 +2,16 @@
 
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
+
     from sdlab.experiment.experiment import Experiment
     from sdlab.models.model import Model
 
@@ -27,6 +31,35 @@ def versions() -> dict[str, str]:
     return found
 
 
+def machine(device: "torch.device") -> dict[str, Any]:
+    """Return what of the machine decides the last bits of a result.
+
+    Args:
+        device: Where the model computes.
+    """
+    import torch
+
+    facts: dict[str, Any] = {
+        "system": platform.system(),
+        "processor": processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+    if device.type == "cuda":
+        facts |= {"gpu": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
+    return facts
+
+
+@lru_cache(maxsize=1)
+def processor() -> str:
+    """Return the processor's name as the system tells it; on Linux Python itself does not."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def manifest(
     model: "Model", experiment: "Experiment", *, created: datetime, **facts: Any
 ) -> dict[str, Any]:
@@ -41,24 +74,32 @@ def manifest(
             ``warnings``.
     """
     width, height = model.default_size
-    dtype = str(model.dtype).removeprefix("torch.")
     return {
         "format": FORMAT,
         "id": experiment.id,
         "experiment": experiment.to_dict(),
         "width": experiment.width or width,
         "height": experiment.height or height,
+        "seeds": {"start_noise": experiment.seed},
+        **facts_of(model, experiment.fast),
+        "created": created.isoformat(timespec="seconds"),
+        **facts,
+    }
+
+
+def facts_of(model: "Model", fast: bool = False) -> dict[str, Any]:
+    """Return what a result depends on beside its experiment: model, versions, machine."""
+    dtype = str(model.dtype).removeprefix("torch.")
+    return {
         "model": {
             "name": model.name,
             "hash": model.hash,
             "device": str(model.device),
             "dtype": dtype,
-            "computed_in": "bfloat16" if experiment.fast else dtype,
+            "computed_in": "bfloat16" if fast else dtype,
         },
-        "seeds": {"start_noise": experiment.seed},
         "versions": versions(),
-        "created": created.isoformat(timespec="seconds"),
-        **facts,
+        "machine": machine(model.device),
     }
 
 

@@ -233,11 +233,11 @@ def plan_course(model: Model, experiment: Experiment, tokens: int) -> Course | N
         eta=x.eta,
         seed=x.seed,
         tokens=tokens,
-        handed=_handed(model, x, tokens),
+        handed=handed_of(model, x, tokens),
     )
 
 
-def _handed(model: Model, x: Experiment, tokens: int) -> dict[str, Any]:
+def handed_of(model: Model, x: Experiment, tokens: int) -> dict[str, Any]:
     """Return what the pipeline will hand to its scheduler, as far as it is known."""
     if model.path != "flow":
         return {}

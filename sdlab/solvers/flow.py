@@ -14,17 +14,20 @@ Reference: Lipman et al. 2023 (arXiv 2210.02747), eq. 22; Albergo et al. 2023 (a
 on the same path under other noise.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sdlab.solvers.builtin.euler import euler
 from sdlab.solvers.builtin.heun import heun
-from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import Solver
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from sdlab.solvers.randomness import Noise
+    from sdlab.solvers.registry import SolverFunction, SolverGenerator
 
 
 def draws_noise(solver: Solver, options: Mapping[str, Any]) -> bool:
@@ -46,26 +49,42 @@ def flow_form(solver: Solver, options: Mapping[str, Any]) -> Solver:
     if not draws_noise(solver, options):
         return solver
 
-    def over_time(
-        x: "Tensor", times: tuple[float, ...], noise: Noise, **options: Any
-    ) -> Generator["tuple[Tensor, float]", "Tensor", "Tensor"]:
-        if times[0] == 1.0:
-            first = heun if solver.stages == 2 else euler
-            x = yield from first(x, times[:2], noise)
-            times = times[1:]
-        if len(times) == 1:
-            return x
-        time_of = {time / (1.0 - time): time for time in times}
-        generator = solver.function(x / (1.0 - times[0]), tuple(time_of), noise, **options)
-        try:
-            x, sigma = next(generator)
-            while True:
-                time = time_of.get(sigma, sigma / (1.0 + sigma))
-                x, sigma = generator.send((yield x * (1.0 - time), time))
-        except StopIteration as stop:
-            end: Tensor = stop.value
-            return end * (1.0 - times[-1])
-        finally:
-            generator.close()
+    first = heun if solver.stages == 2 else euler
+    return replace(solver, function=partial(over_time, solver.function, first))
 
-    return replace(solver, function=over_time)
+
+def over_time(
+    function: "SolverFunction",
+    first: "SolverFunction",
+    x: "Tensor",
+    times: tuple[float, ...],
+    noise: "Noise",
+    **options: Any,
+) -> "SolverGenerator":
+    """Run a solver that draws noise over times t, asking at (x_t, t).
+
+    Args:
+        function: The solver's.
+        first: What leads from t = 1 to the next time.
+        x: The start, x_t at the first time.
+        times: Descending.
+        noise: What the solver draws from.
+        options: Its keyword arguments.
+    """
+    if times[0] == 1.0:
+        x = yield from first(x, times[:2], noise)
+        times = times[1:]
+    if len(times) == 1:
+        return x
+    time_of = {time / (1.0 - time): time for time in times}
+    generator = function(x / (1.0 - times[0]), tuple(time_of), noise, **options)
+    try:
+        x, sigma = next(generator)
+        while True:
+            time = time_of.get(sigma, sigma / (1.0 + sigma))
+            x, sigma = generator.send((yield x * (1.0 - time), time))
+    except StopIteration as stop:
+        end: Tensor = stop.value
+        return end * (1.0 - times[-1])
+    finally:
+        generator.close()

@@ -1,0 +1,36 @@
+"""The command ``sdlab rerun``."""
+
+from typing import Annotated, Any
+
+import typer
+
+from sdlab.cli.options import Fields, Loading, Root
+from sdlab.cli.registry import command
+from sdlab.cli.terminal import progress
+from sdlab.runs import find_run, runs_root
+
+
+@command()
+def rerun(
+    run: Annotated[str, typer.Argument(help="The run's id, or how it begins.")],
+    loading: Annotated[dict[str, Any], Fields(Loading)],
+    root: Root = None,
+) -> None:
+    """Make a stored run again and compare every evaluation; exit code 1 if a bit differs.
+
+    It runs on the device and in the number format of then, unless others are asked for.
+    """
+    import sdlab
+    from sdlab.reproducing import rerun as again
+    from sdlab.shipped import EMBEDDED
+
+    stored = sdlab.open_run(find_run(root or runs_root(), run))
+    name = stored.experiment.model
+    asked = {name: value for name, value in loading.items() if value}
+    model = sdlab.load(None if name == EMBEDDED else name, **asked) if asked else None
+    model = model or again.model_of(stored)
+    with progress(sdlab.plan(model, stored.experiment).nfe) as advance:
+        made = again.rerun(stored, model, lambda job: advance(job.evaluation))
+    typer.echo(str(made))
+    if not made.same:
+        raise typer.Exit(1)

@@ -1,0 +1,171 @@
+"""A stored run made again: bit-identical, or the first evaluation that differs and what differs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sdlab.comparing.reference import flat, rms, spread_of
+from sdlab.errors import ModelError
+from sdlab.models.devices import available
+from sdlab.models.load import load
+from sdlab.models.model import Model
+from sdlab.reproducing.settings import Difference, differences
+from sdlab.runs.run import Run
+from sdlab.sampling.engine import run as run_alone
+from sdlab.shipped import EMBEDDED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sdlab.sampling.job import Job
+
+FIRST = ("x0_pred", "x_t", "output_cond", "output_uncond")
+"""Recorded tensors, the one by which a distance is told first."""
+_NOTHING = "Versions, machine and weights are noted as the same: what else differs is not known."
+
+
+@dataclass(frozen=True)
+class Parting:
+    """Where two runs of one experiment part.
+
+    Attributes:
+        evaluation: The first of which a recorded tensor differs, from 0; None if only what follows
+            the recorded ones does.
+        sigma: The noise level there; None likewise.
+        tensor: The tensor that differs: "x0_pred", "x_t" and so on, or "latents".
+        distance: Root mean square of its difference, in standard deviations of the final latents.
+        end: The same of the final latents.
+    """
+
+    evaluation: int | None
+    sigma: float | None
+    tensor: str
+    distance: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A stored run and the same experiment run again.
+
+    Attributes:
+        then: The stored run.
+        now: The new one.
+        parting: Where they part; None if every recorded tensor and the latents are the same.
+        pixels: How many pixels of the picture differ.
+        differences: What of versions, machine and model differs.
+    """
+
+    then: Run
+    now: Run
+    parting: Parting | None
+    pixels: int
+    differences: list[Difference]
+
+    @property
+    def same(self) -> bool:
+        """Whether all is the same, bit for bit."""
+        return self.parting is None and not self.pixels
+
+    def __str__(self) -> str:
+        evaluations = len(self.then.trace.kept)
+        if self.same:
+            return (
+                f"Bit-identical: the tensors of {evaluations} recorded evaluations, the final"
+                " latents and the picture."
+            )
+        what = "\n".join(f"  {difference}" for difference in self.differences)
+        why = f"What differs:\n{what}" if what else _NOTHING
+        return f"{_where(self.parting)} {self.pixels:,} pixels of the picture differ.\n{why}"
+
+
+def rerun(
+    stored: Run, model: Model | None = None, on_progress: "Callable[[Job], None] | None" = None
+) -> Rerun:
+    """Run a stored run's experiment again, alone, and compare it evaluation by evaluation.
+
+    Args:
+        stored: Of ``sdlab.open_run``.
+        model: What to run it on; None loads the run's own, on its device and in its number format
+            where this machine has the device.
+        on_progress: Called with the job after every evaluation.
+
+    Raises:
+        ValueError: If the experiment is not valid for the model, or a picture is not at hand.
+        SdlabError: If the model cannot be loaded, or memory runs out.
+    """
+    now = run_alone(model or model_of(stored), stored.experiment, on_progress)
+    changed = np.asarray(stored.image) != np.asarray(now.image) if _alike(stored, now) else None
+    pixels = stored.image.width * stored.image.height
+    return Rerun(
+        stored,
+        now,
+        parting(stored, now),
+        pixels if changed is None else int(changed.reshape(*changed.shape[:2], -1).any(-1).sum()),
+        differences(stored.manifest, now.manifest),
+    )
+
+
+def model_of(stored: Run) -> Model:
+    """Return the model of a stored run, loaded by its name.
+
+    Raises:
+        ModelError: If it cannot be loaded.
+    """
+    facts = stored.manifest["model"]
+    device = facts.get("device", "cpu")
+    there = device if {device, device.partition(":")[0]} & set(available()) else None
+    name = facts["name"]
+    return load(None if name == EMBEDDED else name, device=there, dtype=facts.get("dtype"))
+
+
+def parting(then: Run, now: Run) -> Parting | None:
+    """Return where two runs of one experiment part, or None if they do not.
+
+    Raises:
+        ModelError: If they have latents of different shapes, and so are of different models.
+    """
+    if then.latents.shape != now.latents.shape:
+        raise ModelError(
+            f"The run's latents are {list(then.latents.shape)}, those made now"
+            f" {list(now.latents.shape)}: this is another model."
+        )
+    unit = spread_of(then) or 1.0
+    end = float(rms(flat(then.latents) - flat(now.latents))[0]) / unit
+    names = [name for name in FIRST if name in then.trace.names() and name in now.trace.names()]
+    for place, evaluation in enumerate(then.trace.kept):
+        for name in names:
+            a, b = then.trace.tensor(name)[place], now.trace.tensor(name)[place]
+            if not same_bits(a, b):
+                apart = float(rms(flat(a[None]) - flat(b[None]))[0]) / unit
+                return Parting(evaluation, then.trace.sigmas[evaluation], name, apart, end)
+    if same_bits(then.latents, now.latents):
+        return None
+    return Parting(None, None, "latents", end, end)
+
+
+def same_bits(a: "Tensor", b: "Tensor") -> bool:
+    """Return whether two tensors are the same, values that are no numbers too."""
+    import torch
+
+    alike = a.shape == b.shape and a.dtype == b.dtype
+    return alike and bool(torch.allclose(a, b, rtol=0, atol=0, equal_nan=True))
+
+
+def _alike(a: Run, b: Run) -> bool:
+    return a.image.size == b.image.size and a.image.mode == b.image.mode
+
+
+def _where(parting: Parting | None) -> str:
+    if parting is None:
+        return "The latents are the same bit for bit."
+    if parting.evaluation is None:
+        first = "Every recorded evaluation is the same; the final latents differ"
+        return f"{first} by {parting.end:.2g} of their standard deviation."
+    return (
+        f"Evaluation {parting.evaluation} (sigma {parting.sigma:.4g}) is the first that differs:"
+        f" {parting.tensor} by {parting.distance:.2g} standard deviations of the final latents,"
+        f" which differ by {parting.end:.2g}."
+    )

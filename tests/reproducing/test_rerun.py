@@ -1,0 +1,91 @@
+"""A stored run made again: the same bit for bit, or where it parts and what differs."""
+
+import copy
+
+import pytest
+import torch
+
+import sdlab
+from sdlab.errors import ModelError
+from sdlab.models.model import Model
+from sdlab.reproducing.rerun import parting, rerun
+from sdlab.reproducing.settings import Difference, differences
+from sdlab.runs.manifest import facts_of
+
+
+@pytest.fixture(scope="module")
+def stored(stored_model, tmp_path_factory):
+    wanted = sdlab.Experiment(
+        prompt="a parrot", solver="heun", num_steps=3, seed=5, model=stored_model.name
+    )
+    return sdlab.open_run(sdlab.run(stored_model, wanted).save(tmp_path_factory.mktemp("runs")))
+
+
+def test_the_same_model_makes_the_same_bits(stored):
+    again = rerun(stored)  # loads the run's own model from its folder
+    assert again.same and again.parting is None and again.pixels == 0
+    assert not again.differences
+    assert str(again).startswith("Bit-identical: the tensors of 5 recorded evaluations")
+
+
+def changed(model, change):
+    pipeline = copy.copy(model.pipeline)
+    pipeline.unet = copy.deepcopy(model.pipeline.unet)
+    change(pipeline.unet)
+    return Model(pipeline, model.name)
+
+
+def test_other_weights_are_named_and_where_the_runs_part(stored, stored_model):
+    def change(unet):
+        with torch.no_grad():
+            unet.conv_out.bias += 1e-3
+
+    again = rerun(stored, changed(stored_model, change))
+    parted = again.parting
+    assert (parted.evaluation, parted.tensor) == (0, "x0_pred")
+    assert parted.sigma == stored.trace.sigmas[0]
+    difference = again.now.trace.x0_pred[0] - stored.trace.x0_pred[0]
+    spread = stored.latents.double().std(correction=0)
+    apart = float(difference.double().square().mean().sqrt() / spread)
+    assert parted.distance == pytest.approx(apart, rel=1e-6)
+    assert [one.name for one in again.differences] == ["weights"]
+    assert "Evaluation 0 (sigma" in str(again) and "weights: " in str(again)
+
+
+def test_it_parts_only_where_the_change_sets_in(stored, stored_model):
+    late = stored.steps["timestep"].iloc[3]  # evaluation 2 is at the level of 1
+
+    def change(unet):
+        plain = unet.forward
+
+        def forward(sample, timestep, *args, **kwargs):
+            (out,) = plain(sample, timestep, *args, **kwargs)
+            return (out + 1e-3 * (timestep[0] <= late),)
+
+        unet.forward = forward
+
+    assert rerun(stored, changed(stored_model, change)).parting.evaluation == 3
+
+
+def test_latents_of_another_shape_are_of_another_model(stored, small):
+    class Wide:
+        latents = torch.zeros(1, 4, 8, 8)
+        trace = stored.trace
+
+    with pytest.raises(ModelError, match=r"\[1, 4, 16, 16\], those made now \[1, 4, 8, 8\]"):
+        parting(stored, Wide())
+
+
+def test_what_differs_is_told_by_its_name(stored_model):
+    now = facts_of(stored_model)
+    then = {**copy.deepcopy(now), "shared_calls": 4}
+    then["versions"]["torch"] = "1.0"
+    then["machine"]["threads"] = -1
+    del then["machine"]["processor"]
+    assert set(differences(then, now)) == {
+        Difference("torch", "1.0", now["versions"]["torch"]),
+        Difference("threads", -1, now["machine"]["threads"]),
+        Difference("processor", None, now["machine"]["processor"]),
+        Difference("evaluations in calls shared with other runs", 4, None),
+    }
+    assert str(Difference("threads", 8, 2)) == "threads: 8 then, 2 now"
