@@ -3,7 +3,7 @@
 After each run of a script or fragment in which a module was imported, the watcher asks the disk for
 the files of all modules there are. With torch, diffusers and transformers these are 4,000: a
 quarter of a second, after every tick of a page while the model loads. It watches the files of the
-project alone, and those only are still asked for.
+project alone, and those only are still asked for, each once.
 """
 
 import sysconfig
@@ -13,6 +13,7 @@ from streamlit.watcher import local_sources_watcher as watcher
 
 _PLACES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")})
 _paths_of = watcher.get_module_paths
+_known: dict[str, set[str]] = {}
 
 
 def spare_packages() -> None:
@@ -21,7 +22,10 @@ def spare_packages() -> None:
 
 
 def paths_of_source(module: ModuleType) -> set[str]:
-    """Return the paths of a module, as Streamlit does; of an installed one none."""
+    """Return the paths of a module, as Streamlit does; of one installed or without a file none."""
     path = getattr(module, "__dict__", {}).get("__file__")
-    installed = isinstance(path, str) and path.startswith(_PLACES)
-    return set() if installed else _paths_of(module)
+    if not isinstance(path, str) or path.startswith(_PLACES):
+        return set()
+    if path not in _known:
+        _known[path] = _paths_of(module)
+    return _known[path]

@@ -14,4 +14,5 @@ def test_installed_packages_are_spared(monkeypatch):
     spare_packages()
     seen = watcher.LocalSourcesWatcher.update_watched_modules.__globals__["get_module_paths"]
     assert seen(dashboard.shell.lab) == {dashboard.shell.lab.__file__}
+    assert seen(dashboard.shell.lab) is seen(dashboard.shell.lab)  # the disk is asked once
     assert seen(altair) == seen(sys) == seen(sys.modules["json"]) == set()
