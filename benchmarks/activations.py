@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from report import Report
-from scipy import stats
 
+from sdlab.intervals import half_width
 from sdlab.playground.data import sample
 from sdlab.playground.distance import to_truth
 from sdlab.playground.network import ACTIVATIONS, EMBEDDINGS
@@ -55,9 +55,7 @@ class Figure:
 def interval(values: list[float]) -> Figure:
     """Return the mean with Student's 95 % interval; of one value the interval is endless."""
     mean, count = float(np.mean(values)), len(values)
-    half = math.inf
-    if count > 1:
-        half = float(stats.t.ppf(0.975, count - 1) * np.std(values, ddof=1)) / math.sqrt(count)
+    half = half_width(values) if count > 1 else math.inf
     return Figure(mean, mean - half, mean + half, count)
 
 

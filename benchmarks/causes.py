@@ -34,10 +34,10 @@ from sdlab.causes.draws import draws
 from sdlab.causes.switches import SkipScaled
 from sdlab.causes.word_check import given_check, word_check
 from sdlab.embedded.captions import text_of
-from sdlab.embedded.intervals import mean, share
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.silhouettes import on_grid
 from sdlab.embedded.world import World, word_mask
+from sdlab.intervals import mean, share
 from sdlab.training.evaluate import trained_objects
 from sdlab.training.latent_scenes import encode_pictures
 from sdlab.work import finish

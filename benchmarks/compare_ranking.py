@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 import sdlab
-from sdlab.comparing.costs import geometric, half_width
+from sdlab.comparing.costs import geometric
 from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.quality import ALL
 from sdlab.comparing.significance import PICTURES, paired
 from sdlab.comparing.summary import summarise
+from sdlab.intervals import half_width
 from sdlab.training.evaluate import KINDS, held_out_captions, share
 
 RANKED = ("ddim", "dpmpp_2m", "heun", "unipc")

@@ -16,6 +16,7 @@ GROUND = {
     "discovery",
     "errors",
     "image_files",
+    "intervals",
     "moved",
     "plain",
     "sampler_names",

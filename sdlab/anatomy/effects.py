@@ -18,6 +18,7 @@ from sdlab.causes.counterfactuals import Counterfactuals, check_plain, counterfa
 from sdlab.causes.parts import attention_blocks, up_blocks
 from sdlab.causes.switches import AttentionScaled, SkipScaled
 from sdlab.experiment.experiment import Experiment
+from sdlab.intervals import half_width
 from sdlab.shipped import EMBEDDED
 from sdlab.work import Work, one_of
 
@@ -216,10 +217,6 @@ def _summary(rows: pd.DataFrame, parts: list[Part]) -> pd.DataFrame:
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the 95 % interval of a mean by Student's t; of one value that value itself."""
-    from scipy.stats import t
-
     middle = statistics.fmean(values)
-    if len(values) < 2:
-        return middle, middle
-    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / len(values) ** 0.5
+    half = half_width(values) if len(values) > 1 else 0.0
     return middle - half, middle + half

@@ -12,6 +12,7 @@ import numpy as np
 from sdlab.bench.fit import ABOVE_FLOOR, BELOW, line
 from sdlab.comparing.fairness import draws_noise
 from sdlab.comparing.outcomes import RunOutcomes
+from sdlab.intervals import half_width
 from sdlab.noise.flow import path_of
 
 if TYPE_CHECKING:
@@ -113,17 +114,6 @@ def geometric(values: list[float]) -> tuple[float, float, float]:
     logs = np.log(np.maximum(values, LEAST))
     middle, half = float(logs.mean()), half_width(logs)
     return math.exp(middle), math.exp(middle - half), math.exp(middle + half)
-
-
-def half_width(values: "np.ndarray | list[float]", freedom: int | None = None) -> float:
-    """Return half of Student's 95 % interval of a mean; NaN for fewer than two values."""
-    from scipy import stats
-
-    count = len(values)
-    if count < 2:
-        return math.nan
-    student = float(stats.t.ppf(0.975, freedom or count - 1))
-    return student * float(np.std(values, ddof=1)) / math.sqrt(count)
 
 
 def _steady(outcomes: RunOutcomes) -> set[str]:

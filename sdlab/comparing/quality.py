@@ -90,7 +90,7 @@ def quality(
     """
     if not verdicts:
         return []
-    from sdlab.embedded.intervals import share
+    from sdlab.intervals import share
 
     hits: dict[tuple[str, int], list[list[tuple[str, bool]]]] = {}
     for outcome in outcomes.done:

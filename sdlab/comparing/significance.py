@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sdlab.comparing.comparison import Comparison
-from sdlab.comparing.costs import LEAST, geometric, half_width
+from sdlab.comparing.costs import LEAST, geometric
 from sdlab.comparing.outcomes import RunOutcomes
 from sdlab.comparing.reference import rms
+from sdlab.intervals import half_width
 
 if TYPE_CHECKING:
     import pandas as pd

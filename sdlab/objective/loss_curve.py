@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sdlab.intervals import half_width
 from sdlab.noise.flow import sigma_to_time
 from sdlab.noise.forward import add_noise
 from sdlab.objective.looking import asking, conditionings, noise_of
@@ -107,14 +108,11 @@ def _errors(
 def _row(
     name: str, level: "Level", kind: str, errors: dict[str, NDArray[np.float64]]
 ) -> dict[str, object]:
-    from scipy import stats
-
-    own, count = errors[kind], len(errors[kind])
-    half = float(stats.t.ppf(0.975, count - 1) * own.std(ddof=1)) / count**0.5
-    mean = float(own.mean())
+    own = errors[kind]
+    mean, half = float(own.mean()), half_width(own)
     return {
         "conditioning": name, "timestep": level.timestep, "sigma": level.sigma, "kind": kind,
-        "loss": mean, "low": max(0.0, mean - half), "high": mean + half, "noises": count,
+        "loss": mean, "low": max(0.0, mean - half), "high": mean + half, "noises": len(own),
         **{each: float(values.mean()) for each, values in errors.items()},
     }  # fmt: skip
 

@@ -24,9 +24,9 @@ from sdlab.embedded.captions import Scene, describe, text_of
 from sdlab.embedded.catalogue import held_out_colour, held_out_pair
 from sdlab.embedded.checker import Checker, Seen, judge, shipped
 from sdlab.embedded.claims import Claims, parse
-from sdlab.embedded.intervals import Figure, mean, share
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.world import World, word_mask
+from sdlab.intervals import Figure, mean, share
 from sdlab.shipped import FOLDER
 from sdlab.training.attention_loss import keep_maps
 from sdlab.training.latent_scenes import encode_pictures

@@ -1,5 +1,6 @@
 """Means and shares with their 95 % intervals."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -40,3 +41,20 @@ def mean(values: Sequence[float], independent: int | None = None) -> Figure:
     middle, n = statistics.fmean(values), independent or len(values)
     half = 1.96 * statistics.stdev(values) / n**0.5 if len(values) > 1 else 0.0
     return Figure(middle, middle - half, middle + half, len(values))
+
+
+def half_width(values: Sequence[float], freedom: int | None = None) -> float:
+    """Return half of Student's 95 % interval of a mean; NaN for fewer than two values.
+
+    Args:
+        values: What the mean is of.
+        freedom: Degrees of freedom; one less than there are values if not given.
+    """
+    import numpy as np
+    from scipy import stats
+
+    count = len(values)
+    if count < 2:
+        return math.nan
+    student = float(stats.t.ppf(0.975, freedom or count - 1))
+    return student * float(np.std(values, ddof=1)) / math.sqrt(count)
