@@ -113,6 +113,7 @@ export default function (component) {
     const layer = chosen();
     const frame = isFilm(layer) ? Number(range.value) : null;
     const of = layer.heat ? word.value : "";
+    state.told = frame;
     setStateValue("place", { subject: data.subject, layer: state.layer, frame, word: of });
   };
   const tell = () => {
@@ -201,9 +202,13 @@ export default function (component) {
     }
     const names = data.layers.map((layer) => layer.name);
     // Buttons that stay keep the focus.
-    if ([...choice.children].map((button) => button.textContent).join() !== names.join()) {
+    if ([...choice.children].map((button) => button.dataset.layer).join() !== names.join()) {
       choice.replaceChildren();
-      for (const name of names) element("button", "", choice).textContent = name;
+      for (const layer of data.layers) {
+        const button = element("button", "", choice);
+        button.textContent = layer.name;
+        if (layer.words) element("small", "", button).textContent = layer.words;
+      }
     }
     [...choice.children].forEach((button, at) => {
       button.type = "button";
@@ -231,10 +236,16 @@ export default function (component) {
   };
   still.alt = picture?.alt ?? "";
   save.disabled = !films.length && !picture?.source;
+  const asked = data.start.frame;
   if (state.id !== data.id) {
     stop();
     begin();
+  } else if (asked !== null && asked !== state.asked && asked !== state.told) {
+    stop(); // another field of the page has moved
+    range.value = asked;
+    if (!isFilm(chosen()) && best) state.layer = best.name;
   }
+  state.asked = asked;
   if (data.live) range.value = data.live - 1;
   draw();
   // Each drawing has a listener of its own, and Streamlit ends only the last one.

@@ -46,6 +46,7 @@ class Layer:
         heat: How its heat maps lie on their sheet; with neither it is one still picture.
         alt: What the still picture is, for who cannot see it.
         frames: What the strip of its small frames shows, in a sentence.
+        words: What the name means, for the button; "" where it is plain.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Layer:
     heat: Heat | None = None
     alt: str = ""
     frames: str = ""
+    words: str = ""
 
 
 class Place(NamedTuple):

@@ -19,11 +19,13 @@ from sdlab.latents.frames import CHANNELS
 if TYPE_CHECKING:
     import pandas as pd
 
-MEANINGS = {
-    "x_t": "x_t, what the network is given",
-    "x0_pred": "x0_pred, the picture it predicts",
-    "eps_pred": "eps_pred, the noise it sees",
+WORDS = {
+    "x_t": "the noisy latents",
+    "x0_pred": "the guess of the clean picture",
+    "eps_pred": "the guessed noise",
 }
+"""What the quantities of an evaluation are in words, beside their names wherever they are shown."""
+MEANINGS = {name: f"{name}, {words}" for name, words in WORDS.items()}
 PICTURE = "Picture"
 ATTENTION = "Attention"
 STRIPS = {
@@ -49,6 +51,10 @@ PLAIN = frozenset(
 )
 MOST_MARKS = 120
 HOME = "home"
+RESTED = "run.viewer_rested"
+"""Of the session: whether the viewer has just come to rest."""
+FOLLOWING = "Causes"
+"""The tab of a run with a slider that moves with the viewer's."""
 
 
 def run_film(page: str, run: StoredRun, sheet: Sheet | None, steps: "pd.DataFrame") -> None:
@@ -88,9 +94,12 @@ def with_frames(layers: Layers, sheet: Sheet, source: str, steps: "pd.DataFrame"
         steps: The run's steps table, for the captions.
     """
     films = [
-        Layer(LAYER_NAMES.get(name, name), source, _meaning(name), row, frames=_strip(name))
+        Layer(
+            LAYER_NAMES.get(name, name), source, _meaning(name), row, frames=_strip(name),
+            words=WORDS.get(name, ""),
+        )
         for row, name in enumerate(sheet.names)
-    ]
+    ]  # fmt: skip
     labels = frame_labels(steps, sheet.kept)
     marks = [str(k) for k in sheet.kept] if len(sheet.kept) <= MOST_MARKS else None
     return replace(
@@ -163,6 +172,7 @@ def show_frames(page: str, layers: Layers) -> None:
     """
 
     def rested(place: Place) -> None:
+        st.session_state[RESTED] = True
         keep("layer", place.layer if place.layer != PICTURE else "")
         keep("step", "" if place.frame is None else str(layers.numbers[place.frame]))
         keep("word", place.word)
@@ -171,6 +181,8 @@ def show_frames(page: str, layers: Layers) -> None:
         show_layers(layers, f"{page}.viewer")
     else:
         show_layers(replace(layers, start=_asked(layers)), f"{page}.viewer", rested)
+        if st.session_state.pop(RESTED, False) and given("run.tab") == FOLLOWING:
+            st.rerun()
 
 
 def _asked(layers: Layers) -> Place:
@@ -216,3 +228,8 @@ def frame_label(evaluation: int, step: int, timestep: float, sigma: float) -> st
     """Return where in a run a frame is."""
     where = f"evaluation {evaluation} · step {step} · timestep {timestep:.5g}"
     return f"{where} · sigma {sigma:.4g}".replace("sigma inf", "noise alone")
+
+
+def say_words(*names: str) -> None:
+    """Draw what quantities of an evaluation are in words, below a choice among their names."""
+    st.caption(" · ".join(f"{name}: {WORDS[name]}" for name in names))

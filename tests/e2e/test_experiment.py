@@ -18,7 +18,7 @@ def frame(page) -> str:
 
 def drawn(page, layer: str):
     """The viewer, once it shows a layer."""
-    page.get_by_role("button", name=layer, exact=True).click()
+    page.locator(f".viewer button[data-layer='{layer}']").click()
     viewer = page.locator(f".viewer[data-layer='{layer}']")
     expect(viewer).to_have_attribute("data-drawn", "yes", timeout=SECONDS)
     return viewer

@@ -19,7 +19,7 @@ from dashboard.widgets.figure import why
 from dashboard.widgets.latent_source import Latents, Source
 from dashboard.widgets.latent_statistics import statistics
 from dashboard.widgets.pictures import data_url, png
-from dashboard.widgets.run_film import MEANINGS, frame_labels, show_frames, with_frames
+from dashboard.widgets.run_film import MEANINGS, frame_labels, say_words, show_frames, with_frames
 from dashboard.widgets.run_stage import offer_decoding
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.frames import Sheet, SheetPainter
@@ -248,6 +248,7 @@ def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
     name = bound().segmented_control(
         "Channels of", list(MEANINGS), default="x_t", key=f"{page}.channels_of"
     )
+    say_words(*MEANINGS)
     channel_grid(quantities[name], f"{name} at evaluation {number}")
     statistics(page, quantities[name])
     st.header("All evaluations", anchor=False)

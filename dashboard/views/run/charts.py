@@ -13,6 +13,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.run import seen
 from dashboard.widgets.figure import figure, why
+from dashboard.widgets.run_film import say_words
 
 NO_GUIDANCE = (
     "There is no unconditional half to compare with: guidance is off (scale 1 or less), the model "
@@ -55,6 +56,8 @@ def chart_panel(
         tensor = ""
         if not channels.empty:
             tensor = bound().segmented_control("Latents of", latents.TENSORS, key="run.tensor")
+    if tensor:
+        say_words(*latents.TENSORS)
     tabs = _noise_and_time(steps, axis, scheduler_color(solver))
     if not channels.empty:
         tabs |= _statistics(steps, channels, axis, tensor)
