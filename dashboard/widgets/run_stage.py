@@ -19,6 +19,7 @@ from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged, png
 from dashboard.widgets.run_facts import SOURCES, facts_line
 from dashboard.widgets.run_film import HOME, WAYS, run_film
+from dashboard.widgets.run_states import evaluations_of, why_evaluations
 from dashboard.widgets.run_ways import change_button, run_ways
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import StoredRun
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FROM_STORE = "from_store"  # of the session: the run asked for last, if it was stored already
+ONCE_A_STEP = ("euler", "dpmpp_2m")
+"""What a solver that asks more often is held against, of first and of second order."""
 SHARED = (
     "Other runs shared its network calls. The picture is the same as that of the run alone up to "
     "rounding, not bit for bit. To have it bit for bit, run it alone."
@@ -96,6 +99,8 @@ def say_if_from_store(run: StoredRun) -> None:
 def _done(run: StoredRun, page: str) -> None:
     facts = run.manifest
     facts_line(facts["experiment"], facts.get("nfe"))
+    if page != HOME:
+        _why_evaluations(Experiment.from_dict(facts["experiment"]), facts.get("nfe"))
     for warning in facts.get("warnings", ()):
         st.warning(warning, icon=":material/warning:")
     tables = read_tables(run)
@@ -105,6 +110,20 @@ def _done(run: StoredRun, page: str) -> None:
     say_if_from_store(run)
     st.caption(_made(facts), help=SHARED if was_shared(facts) else None)
     _sources(facts["experiment"])
+
+
+def _why_evaluations(asked: Experiment, nfe: int | None) -> None:
+    """Say why steps and evaluations differ, and draw the way to whether that is worth it."""
+    if nfe in (None, asked.num_steps) or evaluations_of(asked) != nfe:
+        return
+    samplers = list(dict.fromkeys((asked.solver, *ONCE_A_STEP)))
+    st.markdown(f"**Why {nfe} evaluations?** {plain(why_evaluations(asked))}")
+    with st.container(horizontal=True):
+        fields = {"compare.samplers": samplers, "compare.budget": str(nfe)}
+        words = {"compare.prompts": asked.prompt} if asked.prompt else {}
+        link_to("compare", "Is it worth it, on this model?", **fields, **words)
+        bench = {"bench.solvers": samplers, "bench.at": str(nfe)}
+        link_to("solver_bench", "And where the truth is known?", **bench)
 
 
 def _sources(experiment: dict[str, Any]) -> None:

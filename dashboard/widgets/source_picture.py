@@ -147,8 +147,8 @@ def choose_stored_run(
     if not latest:
         st.info(empty, icon=":material/grid_view:")
         link_to("experiment")
-    elif key not in st.session_state and key not in st.query_params:
-        st.session_state[key] = latest[0][0]
+    else:
+        _begin_with(key, latest[0][0])
     given = bound().text_input(
         "Run id",
         key=key,
@@ -165,6 +165,14 @@ def choose_stored_run(
     if found is None:
         raise ValueError(f"No run {run[:40]!r} is stored here; take one of the latest.")
     return found
+
+
+def _begin_with(key: str, newest: str) -> None:
+    """Make the newest run the default, also where an earlier one was it and nobody has chosen."""
+    first = f"{key}.newest"
+    given = st.session_state.get(key, st.query_params.get(key))
+    if given in (None, st.session_state.get(first)):
+        st.session_state[key] = st.session_state[first] = newest
 
 
 def latest_runs() -> list[tuple[str, str, str, str]]:

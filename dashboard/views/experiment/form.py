@@ -66,16 +66,16 @@ def run_form(page: str) -> None:
 
 
 def _say_evaluations(experiment: Experiment) -> None:
-    """Say how many evaluations the run takes, and behind the "?" why."""
+    """Say how many evaluations the run takes, and why if they are not one a step."""
     model = facts_in_memory()
     if model is None or model.name != experiment.model:
         return
     count, why = evaluations_of(experiment, model), why_evaluations(experiment, model)
     if why:
         steps = f"{experiment.num_steps} step{'' if experiment.num_steps == 1 else 's'}"
-        more = f"**Why {count}?** {plain(why)}\n\n{plain(definition('evaluation'))}"
-        asks = f" Why {count}?" if count != experiment.num_steps else ""
-        st.caption(f"{steps}, {count} evaluation{'' if count == 1 else 's'}.{asks}", help=more)
+        asks = f" **Why {count}?** {plain(why)}" if count != experiment.num_steps else ""
+        many = f"{count} evaluation{'' if count == 1 else 's'}"
+        st.caption(f"{steps}, {many}.{asks}", help=plain(definition("evaluation")))
 
 
 def _say_where(page: str) -> None:
