@@ -23,6 +23,8 @@ USELESS = 1.0
 """An error as large as the distance to another picture: useless however quick."""
 EQUAL = 1e-4
 """Errors that differ by less, as a share, are one: shared network calls round so."""
+TWICE = 1.5
+"""Evaluations a step from which on a sampler asks more than once a step."""
 NO_FIDELITY = (
     "Nothing here judges whether the pictures show what the prompt says, so no quality is claimed."
 )
@@ -96,6 +98,72 @@ def reached(tables: Tables, target: float) -> str:
     """
     check_target(target)
     return " ".join(_reached(_ranks(tables), target))
+
+
+def worth(comparison: Comparison, tables: Tables) -> list[str]:
+    """Return what a second evaluation a step gains, and what few evaluations lose against many.
+
+    Args:
+        comparison: What was compared.
+        tables: Its tables.
+    """
+    ranks = _ranks(tables)
+    ranked = ranks.fair if len(ranks.fair) else ranks.beside
+    return [*_second(comparison, ranked), *_against_more(comparison, tables, ranked)]
+
+
+def _second(comparison: Comparison, ranked: Frame) -> list[str]:
+    """Say whether those that ask twice a step are worth it, where the evaluations are equal."""
+    here = _at_first(comparison, ranked)
+    each = here["nfe"] / here["num_steps"]
+    twice, once = here[each >= TWICE], here[each < TWICE]
+    if comparison.align != "nfe" or once.empty:
+        return []
+    return [_weighed(row, once.iloc[0]) for _, row in twice.iterrows()]
+
+
+def _weighed(two: Any, one: Any) -> str:
+    gain = two["error"] / one["error"]
+    much = (
+        f"{gain:.1f} times farther away: not worth it here"
+        if gain > 1
+        else f"{1 / gain:.1f} times nearer: worth it here"
+    )
+    return (
+        f"{two['entrant']} asks more than once a step: {counted(two['num_steps'], 'step')} take"
+        f" {counted(two['nfe'], 'evaluation')}. Against {one['entrant']}, which makes"
+        f" {counted(one['num_steps'], 'step')} of about as many, it ends {much}."
+    )
+
+
+def _against_more(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]:
+    """Say how much the fewest evaluations lose against the most, and of the prompt."""
+    least, most = min(comparison.budgets), max(comparison.budgets)
+    few, many = (
+        ranked[ranked["budget"] == budget].sort_values("error", kind="stable")
+        for budget in (least, most)
+    )
+    if least == most or few.empty or many.empty:
+        return []
+    unit = "evaluations" if comparison.align == "nfe" else "steps"
+    one, other = few.iloc[0], many.iloc[0]
+    return [
+        f"With {least} {unit} the nearest is {one['entrant']}, {one['error']:.3g} standard"
+        f" deviations away{_holds(tables, one)}; with {most} it is {other['entrant']},"
+        f" {other['error']:.3g}{_holds(tables, other)}. So {least} lose a factor of"
+        f" {one['error'] / other['error']:.2g} against {most}."
+    ]
+
+
+def _holds(tables: Tables, row: Any) -> str:
+    """Return what share of the prompt's statements hold, in brackets; "" if that is not known."""
+    quality = tables["quality"]
+    own = quality[
+        (quality["entrant"] == row["entrant"])
+        & (quality["budget"] == row["budget"])
+        & (quality["what"] == "all")
+    ]
+    return "" if own.empty else f" ({own['share'].iloc[0]:.0%} of the prompt's statements hold)"
 
 
 def _ranks(tables: Tables) -> Standing:

@@ -24,7 +24,9 @@ STRENGTH = 0.5
         "DDIM and PNDM in diffusers do not look up the next timestep: they step to t - T // N. "
         "With leading spacing that is the next one. With linspace, or with trailing where N does "
         "not divide T, it is not: the network is then told a noise level that the latents do not "
-        "have, and the error does not fall with the order of the method."
+        "have, and the error does not fall with the order of the method. T // N is rounded "
+        "down, so the more steps, the larger the share of each that is missed: of 1,000 timesteps "
+        "in 256 steps each goes 3 instead of 3.9, and the error grows again."
     ),
     fix="Use leading spacing, trailing with a step count that divides T, or a solver that walks "
     "the table itself: ddim, euler, DPMSolverMultistepScheduler.",

@@ -13,7 +13,7 @@ from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.exact import EXACT_MODEL, exact_runs
 from sdlab.comparing.significance import enough, holm, levels, paired, resolution, ties
 from sdlab.comparing.summary import summarise, table
-from sdlab.comparing.verdict import evaluations_for, reached, verdict
+from sdlab.comparing.verdict import evaluations_for, reached, verdict, worth
 from tests.comparing.conftest import comparison
 
 
@@ -300,3 +300,26 @@ def test_how_many_pictures_would_do_agrees_with_the_test():
     assert resolution(3, 2) == pytest.approx(stats.t.ppf(0.975, 2) / math.sqrt(3))
     assert resolution(3, 6) > 9 > resolution(8, 6) > 1
     assert math.isinf(resolution(2, 6)) and math.isinf(resolution(9, 1))
+
+
+def test_a_second_evaluation_a_step_is_weighed_where_evaluations_are_equal():
+    found = tables([("a", 10, 0.05), ("b", 10, 0.2)])
+    found["cost"].loc[found["cost"]["entrant"] == "b", "num_steps"] = 5
+    assert worth(SPEC, found) == [
+        "b asks more than once a step: 5 steps take 10 evaluations. Against a, which makes 10 steps"
+        " of about as many, it ends 4.0 times farther away: not worth it here."
+    ]
+    found["cost"]["error"] = [0.2, 0.05]
+    assert worth(SPEC, found)[0].endswith("it ends 4.0 times nearer: worth it here.")
+    assert worth(SPEC.with_(align="steps"), found) == []
+
+
+def test_the_fewest_evaluations_are_held_against_the_most():
+    spec = SPEC.with_(more_budgets=(50,))
+    found = tables([("a", 10, 0.2), ("b", 10, 0.4), ("a", 50, 0.03), ("b", 50, 0.02)])
+    share = {"entrant": "a", "budget": 10, "what": "all", "share": 0.75}
+    found["quality"] = table("quality", [share])
+    assert worth(spec, found) == [
+        "With 10 evaluations the nearest is a, 0.2 standard deviations away (75% of the prompt's"
+        " statements hold); with 50 it is b, 0.02. So 10 lose a factor of 10 against 50."
+    ]

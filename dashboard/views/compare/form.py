@@ -43,6 +43,13 @@ TWO = {
     "more": "",
     "align": "Steps",
 }
+FEW = {
+    "samplers": list(FIRST),
+    "seeds": "0-2",
+    "budget": 10,
+    "more": "50",
+    "align": "Evaluations",
+}
 COUNTED = {"Evaluations": "nfe", "Steps": "steps"}
 FAST = (
     "bfloat16 autocast for the compared runs, not for the reference: about two thirds of their "
@@ -163,8 +170,18 @@ def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
             type="tertiary",
             icon=":material/bolt:",
             help="DDIM and DPM++ 2M at 20 steps each, one seed: change them below.",
-            on_click=_take_two,
-            args=(page,),
+            on_click=_take_all,
+            args=(page, TWO),
+        )
+        st.button(
+            "10 against 50 evaluations",
+            key=f"{page}.few",
+            type="tertiary",
+            icon=":material/bolt:",
+            help="Which sampler for 10 evaluations on this model, and how much is lost against 50: "
+            "four samplers, three seeds.",
+            on_click=_take_all,
+            args=(page, FEW),
         )
         sampler_adder(page, key, catalogue, FIRST)
     texts = bound().multiselect(
@@ -189,9 +206,9 @@ def _take(key: str, name: str) -> None:
     st.session_state[key] = [text_of(entrant) for entrant in preset(name)][:MOST]
 
 
-def _take_two(page: str) -> None:
-    """Fill the form with the smallest comparison."""
-    st.session_state.update({f"{page}.{name}": value for name, value in TWO.items()})
+def _take_all(page: str, values: dict[str, Any]) -> None:
+    """Fill the form with a comparison that is known by name."""
+    st.session_state.update({f"{page}.{name}": value for name, value in values.items()})
 
 
 def _budgets(page: str) -> tuple[int, str, str]:

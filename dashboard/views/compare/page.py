@@ -228,6 +228,8 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
     sums = "\n".join(f"- {plain(told)}" for told in expected.sums)
     more = f"{definition('evaluation')} A picture at budget {needed.comparison.budget}:\n\n{sums}"
     words.caption(_in_words(expected, needed, model), help=more)  # which may take a moment
+    if twice := [told for told in expected.sums if "=" in told]:
+        st.caption(f":material/calculate: {plain(' '.join(twice))}")
     if expected.notes:
         say_unfair(page, {label: " ".join(said) for label, said in expected.notes.items()})
     else:

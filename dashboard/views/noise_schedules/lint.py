@@ -8,10 +8,12 @@ import streamlit as st
 
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
+from dashboard.shell.navigation import link_to
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.lint_choice import wants_lint
 from dashboard.widgets.sampler_rows import Row, parse_row
 
+MISMATCH, BENCH = "spacing-mismatch", "bench.solvers"
 SEVERITIES = ("error", "warning", "note")
 NAMED = 3
 _COLORS = {
@@ -87,6 +89,9 @@ def lint_panel(
     labels = {row.text: label for label, row in rows.items()}
     by_sampler = grouped == "sampler"
     st.html(style(__file__) + (_by_sampler if by_sampler else _by_rule)(shown, labels, colors))
+    missing = table.loc[table["rule"] == MISMATCH, "sampler"].unique().tolist()
+    if missing:
+        link_to("solver_bench", "What a missed timestep costs, measured", **{BENCH: missing})
 
 
 def _by_sampler(table: pd.DataFrame, labels: dict[str, str], colors: dict[str, str]) -> str:

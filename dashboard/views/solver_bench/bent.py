@@ -13,6 +13,8 @@ from dashboard.widgets.sampler_rows import Row
 
 UNEVEN = 0.75
 """Slopes of one line that differ by more than this make it bent."""
+WORSE = 1.2
+"""An error that grows by more than this with more steps is no scatter."""
 BENDS = (
     "spacing-mismatch",
     "solver-off-level",
@@ -33,19 +35,33 @@ def say_bent(errors: pd.DataFrame, rows: Sequence[Row], path: str) -> None:
     """
     if path != "vp":
         return
-    names, steps = bent(errors), _steps(errors)
-    found = {row.text: finding(row, steps) for row in rows if row.text in names}
+    names, rising, steps = bent(errors), worse(errors), _steps(errors)
+    found = {row.text: finding(row, steps) for row in rows if row.text in {*names, *rising}}
     told = {text: said for text, said in found.items() if said}
-    if not told:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        said = "; ".join(f"**{plain(text)}**: {plain(why)}" for text, why in told.items())
-        st.caption(f"Bent lines: {said}", width="stretch")
+    for why in dict.fromkeys(told.values()):
+        who = [text for text in told if told[text] == why]
+        how = [f"**{plain(text)}** {plain(rising.get(text, 'is a bent line'))}" for text in who]
+        st.markdown(f"{'; '.join(how)}. {plain(why)}")
+    if told:
         fields: dict[str, str | list[str]] = {
             "schedules.rows": list(told),
             "schedules.steps": str(steps),
         }
         link_to("noise_schedules", "What lint says", **fields)
+
+
+def worse(errors: pd.DataFrame) -> dict[str, str]:
+    """Return the solvers that end further from the truth with more steps, each with its figures."""
+    said = {}
+    for name, rows in errors.dropna(subset=["error"]).groupby("solver", sort=False):
+        line = rows.sort_values("num_steps")
+        least, last = line.loc[line["error"].idxmin()], line.iloc[-1]
+        if last["error"] > WORSE * least["error"]:
+            said[str(name)] = (
+                f"gets worse with more steps: error {least['error']:.2g} with "
+                f"{int(least['num_steps'])}, {last['error']:.2g} with {int(last['num_steps'])}"
+            )
+    return said
 
 
 def bent(errors: pd.DataFrame) -> list[str]:
@@ -61,8 +77,12 @@ def bent(errors: pd.DataFrame) -> list[str]:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def finding(row: Row, num_steps: int) -> str:
-    """Return what lint finds that bends a solver's line, its worst; "" if nothing is known."""
+    """Return what lint finds that bends a solver's line, its worst; "" if nothing is known.
+
+    With what it does, in the words of the rule.
+    """
     import sdlab
+    from sdlab.linting import rules
 
     try:
         table = sdlab.lint(row.name, num_steps, **row.arguments())
@@ -70,7 +90,10 @@ def finding(row: Row, num_steps: int) -> str:
         return ""  # the bench's table says so
     known = table.drop_duplicates("rule").set_index("rule")
     rule = next((rule for rule in BENDS if rule in known.index), "")
-    return f"{known['explanation'].to_dict()[rule]} ({rule})" if rule else ""
+    if not rule:
+        return ""
+    details = rules().set_index("rule")["details"].to_dict()[rule]
+    return f"{known['explanation'].to_dict()[rule]} {details} ({rule})"
 
 
 def _steps(errors: pd.DataFrame) -> int:

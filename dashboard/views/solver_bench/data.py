@@ -77,6 +77,17 @@ def measured(
     return pd.concat(parts, ignore_index=True)
 
 
+def at_steps(
+    row: Row, problem: str, num_steps: int, end: str = "zero", path: str = "vp"
+) -> pd.DataFrame:
+    """Return the error of one row at one number of steps; no rows if it refuses it."""
+    try:
+        found = _errors(*_chosen(row), problem, (num_steps,), (end, path), _code(row.name))
+    except ValueError:
+        return pd.DataFrame()
+    return found.assign(solver=row.text)
+
+
 def fitted(errors: pd.DataFrame, rows: Sequence[Row]) -> pd.DataFrame:
     """Return the fitted order of every row in its table of errors."""
     from sdlab import bench

@@ -7,10 +7,10 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, opening
-from dashboard.shell.navigation import link_to
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.solver_bench import data, seen
 from dashboard.views.solver_bench.bent import say_bent
+from dashboard.views.solver_bench.best import say_best
 from dashboard.views.solver_bench.controls import BenchSettings, bench_controls, path_choice
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.figure import figure, why
@@ -34,13 +34,13 @@ def solver_bench(page: str) -> None:
     with explained():
         errors = _measured(settings)
     _spoken(settings)
-    rows = [row.text for row in settings.rows]
-    link_to("compare", "Compare their pictures", **{"compare.samplers": rows})
+    with explained():
+        say_best(page, errors, settings)
     cost, orders, paths, table = st.tabs(["Error against cost", "Orders", "Paths", "Table"])
     with cost:
         _convergence(errors, settings)
         say_bent(errors, settings.rows, settings.path)
-        _floors(errors, settings)
+        _floors(errors)
     with orders:
         _orders(page, errors, settings)
     with paths:
@@ -90,9 +90,10 @@ def _convergence(errors: pd.DataFrame, settings: BenchSettings) -> None:
     figure(
         charts.convergence(drawn, settings.cost, colors),
         "Lower is nearer to the truth; the steeper a line, the higher the order."
-        + (" Diamonds are weak errors: do not compare them with dots." if weak else ""),
+        + " Points are measured; dashed grey lines are no solver's, but the slopes of orders 1, 2 "
+        "and 3." + (" Diamonds are weak errors: do not compare them with dots." if weak else ""),
         alt="Error against cost on log axes",
-        more="Dashed grey: the slopes of orders 1, 2 and 3. Hover to bring one line forward; "
+        more="Hover to bring one line forward; "
         "click names in the legend (with Shift, several) to "
         "see only those."
         + (
@@ -105,14 +106,16 @@ def _convergence(errors: pd.DataFrame, settings: BenchSettings) -> None:
     )
 
 
-def _floors(errors: pd.DataFrame, settings: BenchSettings) -> None:
+def _floors(errors: pd.DataFrame) -> None:
     floors = errors["floor"].dropna()
-    here = ""
     if len(floors):
         low, high = floors.min(), floors.max()
         range_ = f"{low:.1e}" if high < 1.2 * low else f"from {low:.1e} to {high:.1e}"
-        here = f"Here the last jump alone leaves an error of **{range_}**. "
-    why(here + seen.WHY_FLOORS, *seen.FLOOR, label="Why lines go flat: floors")
+        st.markdown(
+            f"Here the last jump alone leaves an error of **{range_}**, the floor: lines bend "
+            "there and go flat, and may dip below it before."
+        )
+    why(seen.WHY_FLOORS, *seen.FLOOR, label="Why lines go flat: floors")
 
 
 def _orders(page: str, errors: pd.DataFrame, settings: BenchSettings) -> None:

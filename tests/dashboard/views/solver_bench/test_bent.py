@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dashboard.views.solver_bench.bent import bent, finding
+from dashboard.views.solver_bench.bent import bent, finding, worse
 from dashboard.widgets.sampler_rows import parse_row
 
 
@@ -20,5 +20,16 @@ def test_a_line_is_bent_if_its_slopes_differ():
 
 def test_lint_says_why_a_line_bends():
     said = finding(parse_row("DDIMScheduler + linspace"), 20)
-    assert said == "Steps end at another timestep than the next evaluation's. (spacing-mismatch)"
+    assert said.startswith("Steps end at another timestep than the next evaluation's. DDIM and")
+    assert said.endswith("(spacing-mismatch)")
     assert finding(parse_row("heun + karras"), 20) == ""
+
+
+def test_a_line_that_rises_is_said_to_get_worse():
+    errors = pd.concat(
+        [line("falls", [0.4, 0.2, 0.1, 0.05]), line("rises", [0.4, 0.2, 0.3, 0.5])],
+        ignore_index=True,
+    )
+    assert worse(errors) == {
+        "rises": "gets worse with more steps: error 0.2 with 20, 0.5 with 80",
+    }

@@ -12,6 +12,7 @@ from dashboard.widgets.sampler_rows import Row
 from sdlab.bench.ready_solver import schedule
 from sdlab.noise.exchange import NamedCurve
 from sdlab.runs.curves import delete_curve, save_curve
+from tests.dashboard.conftest import read
 
 SOLVERS, PROBLEM, OPEN_END = "bench.solvers", "bench.problem", "bench.open_end"
 
@@ -41,6 +42,19 @@ def test_opens_with_errors_orders_and_paths(page):
     assert any("DDIMScheduler cannot follow karras" in c.value for c in page.caption)
     assert any("the last jump alone leaves" in m.value for m in page.markdown)
     assert len(page.get("download_button")) == 2
+    said = [m.value for m in page.markdown]
+    assert any(m.startswith("**Best at 10 evaluations") for m in said)
+    assert any("heun asks more than once a step" in m and "9 evaluations" in m for m in said)
+    assert any("With 50 evaluations the best is" in m.replace("\\", "") for m in said)
+    assert any("The data are a toy" in c.value for c in page.caption)
+
+
+def test_ddims_spacings_show_which_gets_worse(open_page):
+    at = open_page("solver_bench", **{"bench.steps": ["64", "128"]})
+    next(b for b in at.button if b.label == "DDIM's three spacings").click().run()
+    assert not at.exception and len(frames(at)[0]) == 3
+    (said,) = [read(m) for m in at.markdown if "gets worse with more steps" in m.value]
+    assert "linspace" in said and "(spacing-mismatch)" in said
 
 
 def test_the_open_end_shows_the_orders(page):
