@@ -3,6 +3,7 @@
 A page says which run is meant and which changes; the worker draws them one after the other.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,36 @@ EQUATION = (
     r"\mathrm{RMS}(a, b) = \sqrt{\tfrac{1}{n} \sum_i (a_i - b_i)^2}",
     r"\text{map}_{yx} = \mathrm{RMS}(a_{:yx}, b_{:yx})",
 )
+REACH = "The band of each change is from the least to the greatest of all values."
+PATHS = "All start at one noise; a diamond is an end."
 NOT_PLAIN = (
     "This run goes by its pipeline's own call, so nothing can be switched step by step. Runs of "
     "Stable Diffusion 1.x and 2.x from words alone can; those of the embedded model too."
 )
 ANOTHER = "This run was made with other weights than those in memory: load its model to switch it."
+
+
+@dataclass(frozen=True)
+class Variations:
+    """A run, what is changed of it, and what a page says of that.
+
+    Attributes:
+        spec: The plain run.
+        about: All that decides the changes, with a telling ``repr``.
+        make: (model, run) -> the changes; called in the worker's thread.
+        promise: What will be seen, before anything is.
+        so_what: Returns in a sentence what follows from the table of differences.
+        measure: Of ``charts.MEASURES``, drawn over the evaluations.
+        plain: What the plain run is called.
+    """
+
+    spec: Experiment
+    about: tuple[object, ...]
+    make: "MakeChanges"
+    promise: str
+    so_what: "SoWhat"
+    measure: str = "rms"
+    plain: str = "as it is"
 
 
 def can_switch(
@@ -75,43 +101,26 @@ def can_switch(
     return True
 
 
-def causes_panel(
-    page: str,
-    label: str,
-    spec: Experiment,
-    about: tuple[object, ...],
-    make: "MakeChanges",
-    *,
-    promise: str,
-    so_what: "SoWhat",
-    measure: str = "rms",
-    plain_name: str = "as it is",
-) -> None:
+def causes_panel(page: str, label: str, asked: Variations) -> None:
     """Draw a run beside what single changes make of it, or how to start that or how far it is.
 
     Args:
         page: For the widget keys, unique on the page.
         label: Of the button that starts it.
-        spec: The plain run.
-        about: All that decides the changes, with a telling ``repr``.
-        make: (model, run) -> the changes; called in the worker's thread.
-        promise: What will be seen, before anything is.
-        so_what: Returns in a sentence what follows from the table of differences.
-        measure: Of ``charts.MEASURES``, drawn over the evaluations.
-        plain_name: What the plain run is called.
+        asked: The run and its changes.
     """
-    place = f"{page}.causes"
-    work = partial(show_changes, spec=spec, make=make, plain=plain_name)
-    found = study_panel(place, label, (spec.to_json(), plain_name, *about), work, kind="secondary")
+    work = partial(show_changes, spec=asked.spec, make=asked.make, plain=asked.plain)
+    about = (asked.spec.to_json(), asked.plain, *asked.about)
+    found = study_panel(f"{page}.causes", label, about, work, kind="secondary")
     if found is None:
-        st.caption(promise)
+        st.caption(asked.promise)
         return
     with explained():
-        _show(page, found, so_what, measure)
+        _show(page, found, asked)
 
 
 @st.fragment
-def _show(page: str, found: ShownCauses, so_what: "SoWhat", measure: str) -> None:
+def _show(page: str, found: ShownCauses, asked: Variations) -> None:
     middle = found.evaluations[len(found.evaluations) // 2]
     chosen = bound().segmented_control(
         "x0_pred at evaluation", found.evaluations, default=middle, key=f"{page}.causes_at"
@@ -125,11 +134,17 @@ def _show(page: str, found: ShownCauses, so_what: "SoWhat", measure: str) -> Non
         f"Top to bottom: the picture, x0_pred at evaluation {chosen}, and where that differs from "
         "the first column's (light: most)."
     )
-    st.caption(f"**So what:** {plain(so_what(found.table))}")
+    st.caption(f"**So what:** {plain(asked.so_what(found.table))}")
     drawn = found.course
-    if measure == "rms":  # of the plain run it is 0
+    if asked.measure == "rms":  # of the plain run it is 0
         drawn = drawn[drawn["change"] != found.outcomes[0].name]
-    figure(charts.course(drawn, measure), _most(found, measure))
+    drawings = [(charts.course(drawn, asked.measure), _most(found, asked.measure))]
+    if asked.measure == "spread":
+        drawings += [(charts.reach(found.course), REACH), (charts.paths(found.paths), PATHS)]
+    with st.grid(len(drawings), min_column_width=290, gap="medium"):
+        for chart, seen in drawings:
+            with st.container(gap="xsmall"):
+                figure(chart, seen)
     why(HOW, *EQUATION, label="What is kept the same, and what is measured")
     about = "How far each picture is from the run as it is."
     csv_table(found.table, "causes", f"{page}.csv_causes", about, shown=False)

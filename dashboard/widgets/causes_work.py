@@ -53,12 +53,14 @@ class ShownCauses:
         outcomes: The plain one first.
         table: How far each is from the plain run.
         course: The same of x0_pred at every evaluation.
+        paths: Where x_t is at every evaluation, in their common first two principal components.
     """
 
     evaluations: tuple[int, ...]
     outcomes: tuple[ShownOutcome, ...]
     table: pd.DataFrame
     course: pd.DataFrame
+    paths: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,30 @@ def show_changes(
         shown.append(_outcome(found, outcome, looked, predictions))
     shown[0] = replace(shown[0], name=plain)
     names = {found.plain.change.name: plain}
-    table, course = (frame.replace({"change": names}) for frame in (found.table(), found.course()))
-    return ShownCauses(looked, tuple(shown), table, course)
+    frames = (found.table(), found.course(), paths_of(found.outcomes))
+    table, course, paths = (frame.replace({"change": names}) for frame in frames)
+    return ShownCauses(looked, tuple(shown), table, course, paths)
+
+
+def paths_of(outcomes: "Sequence[Outcome]") -> pd.DataFrame:
+    """Return where the x_t of outcomes are, in their common first two principal components.
+
+    Returns:
+        Columns ``change``, ``evaluation`` (that after the last is the end), ``pc1``, ``pc2``, and
+        ``share1`` and ``share2``, of the variance.
+    """
+    import numpy as np
+
+    from sdlab.comparing.paths import principal
+
+    ways = [outcome.path.numpy() for outcome in outcomes]
+    mean, axes, shares = principal(np.concatenate(ways))
+    frames = []
+    for outcome, way in zip(outcomes, ways, strict=True):
+        at = (way - mean) @ axes
+        columns = {"evaluation": range(len(at)), "pc1": at[:, 0], "pc2": at[:, 1]}
+        frames.append(pd.DataFrame({"change": outcome.change.name, **columns}))
+    return pd.concat(frames, ignore_index=True).assign(share1=shares[0], share2=shares[1])
 
 
 def looked_at(count: int) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from sdlab.runs.run import Run
 
-RECORD = Record(("x0_pred",), statistics=False)
+RECORD = Record(("x_t", "x0_pred"), statistics=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,8 @@ class Outcome:
         change: What was changed.
         image: The picture.
         latents: Final latents, [1, C, h, w], on the CPU.
+        x_t: What the network was given at every evaluation, [K, C, h, w], in VP coordinates, on
+            the CPU.
         x0_pred: The prediction at every evaluation, [K, C, h, w], on the CPU.
         verdict: On the embedded model each statement of the plain run's prompt and whether the
             picture fulfils it, as the world's checker sees it; None elsewhere.
@@ -53,6 +55,7 @@ class Outcome:
     change: Change
     image: "Image.Image"
     latents: "Tensor"
+    x_t: "Tensor"
     x0_pred: "Tensor"
     verdict: dict[str, bool] | None
 
@@ -60,6 +63,18 @@ class Outcome:
     def score(self) -> float | None:
         """The share of the statements that the picture fulfils; None where nothing is known."""
         return sum(self.verdict.values()) / len(self.verdict) if self.verdict else None
+
+    @property
+    def path(self) -> "Tensor":
+        """The way from the start noise to the final latents, float64 [K + 1, C * h * w]."""
+        import torch
+
+        return torch.cat([self.x_t.double(), self.latents.double()]).flatten(1)
+
+    @property
+    def length(self) -> float:
+        """How long the path is: the sum of its steps' RMS, in latent units."""
+        return float(self.path.diff(dim=0).square().mean(1).sqrt().sum())
 
     @property
     def pixels(self) -> np.ndarray:
@@ -124,8 +139,10 @@ class Counterfactuals:
 
         Returns:
             Columns ``change``, ``rms_latents`` and ``largest_latents`` (of the final latents),
-            ``rms_pixels`` and ``largest_pixels`` (0 ... 255), ``score`` (NaN where nothing is
-            known) and ``lost`` (the statements that the plain picture fulfils and this does not).
+            ``rms_pixels`` and ``largest_pixels`` (0 ... 255), ``least`` and ``greatest`` (of the
+            final latents' own values), ``length`` (of the path there), ``score`` (NaN where nothing
+            is known) and ``lost`` (the statements that the plain picture fulfils and this does
+            not).
         """
         rows = []
         for outcome in self.outcomes:
@@ -139,6 +156,9 @@ class Counterfactuals:
                     "largest_latents": float(gap.max()),
                     "rms_pixels": float(np.sqrt((pixels**2).mean())),
                     "largest_pixels": float(pixels.max()),
+                    "least": float(outcome.latents.min()),
+                    "greatest": float(outcome.latents.max()),
+                    "length": outcome.length,
                     "score": np.nan if score is None else score,
                     "lost": ", ".join(self.lost(outcome)),
                 }
@@ -154,12 +174,13 @@ class Counterfactuals:
         """Return how far x0_pred is from the plain run's at every evaluation, the plain one first.
 
         Returns:
-            Columns ``change``, ``evaluation``, ``sigma``, ``rms``, ``largest`` and ``spread`` (the
-            standard deviation of x0_pred over all its values).
+            Columns ``change``, ``evaluation``, ``sigma``, ``rms``, ``largest`` and, of x0_pred's
+            own values, ``spread`` (their standard deviation), ``least`` and ``greatest``.
         """
         frames = []
         for outcome in self.outcomes:
             gap = (outcome.x0_pred.double() - self.plain.x0_pred.double()).flatten(1).abs()
+            own = outcome.x0_pred.double().flatten(1)
             frames.append(
                 pd.DataFrame(
                     {
@@ -168,7 +189,9 @@ class Counterfactuals:
                         "sigma": self.sigmas,
                         "rms": gap.square().mean(1).sqrt().numpy(),
                         "largest": gap.amax(1).numpy(),
-                        "spread": outcome.x0_pred.double().flatten(1).std(1).numpy(),
+                        "spread": own.std(1).numpy(),
+                        "least": own.amin(1).numpy(),
+                        "greatest": own.amax(1).numpy(),
                     }
                 )
             )
@@ -251,7 +274,8 @@ def running(model: Model, experiment: Experiment, switches: Sequence[Switch] = (
 
 def outcome(model: Model, change: Change, run: "Run", prompt: str) -> Outcome:
     """Return what a run with a change led to, judged by the plain run's prompt."""
-    return Outcome(change, run.image, run.latents, run.trace.x0_pred, _judged(model, run, prompt))
+    verdict = _judged(model, run, prompt)
+    return Outcome(change, run.image, run.latents, run.trace.x_t, run.trace.x0_pred, verdict)
 
 
 def rms_map(one: "Tensor", other: "Tensor") -> np.ndarray:

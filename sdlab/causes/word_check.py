@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
     from sdlab.runs.run import Run
 
-ASKED = RECORD.with_(tensors=("x_t", "x0_pred"))
 MAP, PREDICTION, PICTURE, OBJECT = "map", "prediction", "picture", "object"
 
 
@@ -135,7 +134,7 @@ def word_check(
     change = word_left_out(model, experiment, word, occurrence=occurrence, how=how)
     chosen = layers or best(model.name).layers or "all"
     named = (chosen,) if isinstance(chosen, str) else tuple(chosen)
-    spec = experiment.with_(record=ASKED.with_(attention=AttentionRecord(layers=named)))
+    spec = experiment.with_(record=RECORD.with_(attention=AttentionRecord(layers=named)))
     nfe = plan(model, spec).nfe
     looked = tuple(range(nfe) if evaluations is None else sorted(set(evaluations)))
     if not looked or looked[0] < 0 or looked[-1] >= nfe:

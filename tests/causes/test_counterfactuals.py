@@ -1,5 +1,7 @@
 """Counterfactuals: the plain run bit by bit, the differences, the checker, progress and cancel."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +64,13 @@ def test_differences_are_what_they_say(small):
     assert plain["spread"].tolist() == pytest.approx(found.plain.x0_pred.flatten(1).std(1).tolist())
     assert course["rms"].iloc[0] == 0 and (course["rms"].iloc[1:] > 0).all()
     assert course["sigma"].tolist() == list(found.sigmas)
+    assert course["greatest"].tolist() == outcome.x0_pred.flatten(1).amax(1).tolist()
+    assert (row["least"], row["greatest"]) == tuple(map(float, outcome.latents.aminmax()))
+    alone = sdlab.run(small, ASKED)
+    assert torch.equal(found.plain.x_t, alone.trace.x_t)
+    way = torch.cat([alone.trace.x_t, alone.latents]).double()
+    moves = [float((b - a).square().mean().sqrt()) for a, b in pairwise(way)]
+    assert found.plain.length == pytest.approx(sum(moves))
     assert not found.x0_map(outcome, 0).any() and found.x0_map(outcome, 2).all()
     with pytest.raises(ValueError, match="evaluation must be from 0 to 2, got 3"):
         found.x0_map(outcome, 3)

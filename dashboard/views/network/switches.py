@@ -11,7 +11,7 @@ from dashboard.views.network import every_block, seen
 from dashboard.views.network.attention_change import attention_before_and_after
 from dashboard.views.network.blocks import map_of
 from dashboard.views.network.subject import Subject, choose_run
-from dashboard.widgets.causes_panel import can_switch, causes_panel
+from dashboard.widgets.causes_panel import Variations, can_switch, causes_panel
 from dashboard.widgets.figure import why
 from dashboard.worker.snapshots import ModelView
 
@@ -74,9 +74,7 @@ def _one(page: str, subject: Subject, mapped: "NetworkMap") -> None:
     st.caption(KINDS[kind])
     make = partial(_changes, kind, settings, first, last)
     about = (kind, settings, first, last)
-    causes_panel(
-        page,
-        "Switch and draw",
+    asked = Variations(
         subject.experiment,
         about,
         make,
@@ -84,6 +82,7 @@ def _one(page: str, subject: Subject, mapped: "NetworkMap") -> None:
         "x0_pred, and how far they are apart.",
         so_what=partial(_so_what, kind),
     )
+    causes_panel(page, "Switch and draw", asked)
     attention_before_and_after(page, subject.experiment, about, make)
 
 

@@ -5,16 +5,19 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.shell.address import bound
+from dashboard.shell.address import bound, given, keep
 from dashboard.shell.messages import explained
-from dashboard.widgets.causes_panel import can_switch, causes_panel
+from dashboard.widgets.causes_panel import Variations, can_switch, causes_panel
 from dashboard.widgets.causes_work import ShownDraws, show_draws
 from dashboard.widgets.figure import why
+from dashboard.widgets.run_film import WORDS
 from dashboard.widgets.study_panel import study_panel
 from sdlab.experiment.experiment import Experiment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from dashboard.worker.stored_runs import StoredRun
     from sdlab.causes.change import Change
@@ -26,14 +29,16 @@ STEPS = 15
 SETTLED = 0.1
 """RMS from x0_pred to a draw below which the picture is as good as decided."""
 WIDTH = 84
+AT = "run.blurred_at"
+FOLLOWED = "run.blurred_followed"
+"""Of the session: the evaluation of the picture's slider that was followed last."""
 SECTIONS = ("Why is it blurred?", "Guidance 1, 4, 10")
 PROMISE_GUIDANCE = (
     "The same run with guidance 1, 4 and 10 beside it: pictures, x0_pred, and its spread over the "
     "evaluations on shared axes."
 )
 SO_WHAT_GUIDANCE = (
-    "guidance pushes every prediction further the way of the prompt, from the first evaluation on: "
-    "objects get surer, and the values spread wider than those of any picture."
+    "Guidance pushes every prediction further the way of the prompt, from the first evaluation on."
 )
 PROMISE_DRAWS = (
     f"{COUNT} pictures drawn from this run's x_t at one evaluation, each with other noise from "
@@ -71,17 +76,34 @@ def show_causes(run: "StoredRun", sigmas: "Sequence[float]") -> None:
         if chosen == SECTIONS[0]:
             _blurred(spec, sigmas)
         else:
-            causes_panel(
-                "run",
-                "Draw them",
-                spec,
-                SCALES,
-                _scales,
-                promise=PROMISE_GUIDANCE,
-                so_what=lambda table: SO_WHAT_GUIDANCE,
-                measure="spread",
-                plain_name=f"guidance {spec.guidance_scale:g} (this run)",
+            this = f"guidance {spec.guidance_scale:g} (this run)"
+            asked = Variations(
+                spec, SCALES, _scales, PROMISE_GUIDANCE, so_what_of_guidance, "spread", this
             )
+            causes_panel("run", "Draw them", asked)
+
+
+def so_what_of_guidance(table: "pd.DataFrame") -> str:
+    """Return what guidance does to path, picture and range, from the table of differences."""
+    scales = table["change"].str.extract(r"guidance (\S+)")[0].astype(float)
+    ordered = table.assign(scale=scales).sort_values("scale")
+    low, high = ordered.iloc[0], ordered.iloc[-1]
+    said = (
+        f"from guidance {low['scale']:g} to {high['scale']:g} the latents end between "
+        f"{high['least']:.2g} and {high['greatest']:.2g} instead of {low['least']:.2g} and "
+        f"{low['greatest']:.2g}; the path there is {high['length'] / low['length']:.2f} times as "
+        "long"
+    )
+    return f"{said}. {_said_of_pictures(ordered)}{SO_WHAT_GUIDANCE}"
+
+
+def _said_of_pictures(table: "pd.DataFrame") -> str:
+    """Return how far the pictures are from this run's, and what of the prompt they lose."""
+    other = table[table["rms_pixels"] > 0]
+    far = " and ".join(f"{row.rms_pixels:.2g} ({row.change})" for row in other.itertuples())
+    said = f"The pictures lie {far} from this run's, in RMS of the pixels, of 255. " if far else ""
+    lost = "; ".join(f"{row.change} loses {row.lost}" for row in other.itertuples() if row.lost)
+    return said + (f"Of the prompt, {lost}. " if lost else "")
 
 
 def _scales(model: "Model", spec: Experiment) -> "Sequence[Change]":
@@ -91,13 +113,7 @@ def _scales(model: "Model", spec: Experiment) -> "Sequence[Change]":
 
 
 def _blurred(spec: Experiment, sigmas: "Sequence[float]") -> None:
-    last = len(sigmas) - 1
-    evaluation = 0
-    if last:
-        evaluation = bound().slider(
-            "At evaluation", 0, last, last // 5, key="run.blurred_at",
-            help="Whose x_t the pictures are drawn from; 0 is noise alone.",
-        )  # fmt: skip
+    evaluation = _evaluation(len(sigmas) - 1)
     st.caption(f"Noise level sigma {sigmas[evaluation]:.3g}.")
     work = partial(show_draws, spec=spec, evaluation=evaluation, count=COUNT, steps=STEPS)
     about = (spec.to_json(), evaluation, COUNT, STEPS)
@@ -109,6 +125,27 @@ def _blurred(spec: Experiment, sigmas: "Sequence[float]") -> None:
     why(WHY_BLURRED, *EQUATIONS, label="Why is it blurred?")
 
 
+def _evaluation(last: int) -> int:
+    """Draw the choice of an evaluation, which moves with the picture's slider, and return it."""
+    if not last:
+        return 0
+    shown = given("step")
+    if shown.isdigit() and int(shown) <= last and st.session_state.get(FOLLOWED) != shown:
+        st.session_state[AT] = int(shown)
+    st.session_state[FOLLOWED] = shown
+    first = last // 5
+    chosen = bound().slider(
+        "At evaluation", 0, last, first, key=AT,
+        help="Whose x_t the pictures are drawn from; 0 is noise alone. It moves with the slider of "
+        "the picture above.",
+    )  # fmt: skip
+    if str(chosen) != (shown or str(first)):
+        st.session_state[FOLLOWED] = str(chosen)
+        keep("step", str(chosen))
+        st.rerun()
+    return int(chosen)
+
+
 def _draws(found: ShownDraws, evaluation: int) -> None:
     with st.container(horizontal=True, gap="small"):
         for name, picture in (
@@ -118,6 +155,7 @@ def _draws(found: ShownDraws, evaluation: int) -> None:
         ):
             with st.container(width=180, gap="xsmall"):
                 st.markdown(f"**{name}**")
+                st.caption(WORDS.get(name, "of the pictures below"))
                 alt = f"{name} at evaluation {evaluation}"
                 st.image(picture, output_format="PNG", width=180, alt=alt)
     st.caption(

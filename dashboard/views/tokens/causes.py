@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
-from dashboard.widgets.causes_panel import can_switch, causes_panel
+from dashboard.widgets.causes_panel import Variations, can_switch, causes_panel
 from dashboard.widgets.typed import parse_seed
 from sdlab.experiment.experiment import Experiment
 
@@ -50,15 +50,8 @@ def causes_section(encoding: "Tokenized", model: "ModelView") -> None:
         if not can_switch(spec, model=model):
             return
         place = words.index(word)
-        causes_panel(
-            "tokens",
-            "Draw it without",
-            spec,
-            (place,),
-            partial(_changes, place=place),
-            promise=PROMISE,
-            so_what=_so_what,
-        )
+        asked = Variations(spec, (place,), partial(_changes, place=place), PROMISE, _so_what)
+        causes_panel("tokens", "Draw it without", asked)
 
 
 def _so_what(table: "pd.DataFrame") -> str:

@@ -12,6 +12,18 @@ COURSE = pd.DataFrame(
         "sigma": [14.6, 0.5] * 2,
         "rms": [0.0, 0.0, 0.4, 0.3],
         "spread": [2.0, 1.0, 0.5, 0.8],
+        "least": [-4.0, -2.0, -1.0, -1.5],
+        "greatest": [4.0, 2.0, 1.0, 1.5],
+    }
+)
+PATHS = pd.DataFrame(
+    {
+        "change": ["as it is"] * 2 + ["guidance 1"] * 2,
+        "evaluation": [0, 1] * 2,
+        "pc1": [0.0, 1.0, 0.0, -1.0],
+        "pc2": [0.0, 0.5, 0.0, 0.2],
+        "share1": 0.8,
+        "share2": 0.15,
     }
 )
 TABLE = pd.DataFrame(
@@ -34,6 +46,23 @@ def test_a_line_for_each_change_over_the_evaluations(measure):
         assert encoding["x"]["field"] == "evaluation" and encoding["y"]["field"] == measure
         assert encoding["color"]["sort"] == ["as it is", "guidance 1"]
         assert "latent units" in encoding["y"]["title"]
+
+
+def test_least_and_greatest_are_a_band_for_each_change():
+    band, low, high = causes.reach(COURSE).to_dict()["layer"]
+    assert band["encoding"]["y"]["field"] == low["encoding"]["y"]["field"] == "least"
+    assert band["encoding"]["y2"]["field"] == high["encoding"]["y"]["field"] == "greatest"
+    with pytest.raises(ValueError, match="reach of x0_pred.*greatest"):
+        causes.reach(COURSE.drop(columns="greatest"))
+
+
+def test_paths_end_in_a_diamond_and_say_what_their_axes_hold():
+    line, _, ends = causes.paths(PATHS).to_dict()["layer"]
+    assert line["encoding"]["order"]["field"] == "evaluation"
+    assert line["encoding"]["x"]["title"] == "first component, 80% of the variance"
+    assert ends["transform"] == [{"filter": "datum.evaluation == 1"}]
+    with pytest.raises(ValueError, match="paths of causes.*pc2"):
+        causes.paths(PATHS.drop(columns="pc2"))
 
 
 def test_a_bar_for_each_two_maps_and_a_tick_of_chance():

@@ -40,6 +40,10 @@ def test_changes_are_shown_beside_the_plain_run(small):
     assert pixels(other.differences[0]).max() > 200  # one scale for all: the largest is light
     assert set(found.course["change"]) == {"this run", "guidance 4", "guidance 1"}
     assert len(plain.predictions) == len(found.evaluations) == 2
+    starts = found.paths[found.paths["evaluation"] == 0]
+    assert starts["pc1"].nunique() == 1  # all begin at one noise
+    ends = found.paths[found.paths["evaluation"] == 2].set_index("change")["pc1"]
+    assert ends["this run"] == ends["guidance 4"] != ends["guidance 1"]
 
 
 def test_the_tokens_page_changes_the_word_that_was_chosen(small):

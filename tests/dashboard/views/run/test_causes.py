@@ -1,9 +1,10 @@
 """The causes of a stored run: why it is blurred, and guidance on shared axes."""
 
+import pandas as pd
 import pytest
 
 from dashboard.shell.lab import lab
-from dashboard.views.run.causes import _so_what
+from dashboard.views.run.causes import _so_what, so_what_of_guidance
 from dashboard.widgets.causes_work import ShownDraws
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.conftest import read
@@ -40,6 +41,33 @@ def test_guidance_is_drawn_on_shared_axes(open_page, run):
     named = {read(m) for m in at.markdown}
     assert {"**guidance 4 (this run)**", "**guidance 1**", "**guidance 10**"} <= named
     assert any("At evaluation 0 x0_pred spreads" in c.value for c in at.caption)
+    assert any("the latents end between" in c.value for c in at.caption)
+    assert [len(at.get("vega_lite_chart"))] == [3]
+
+
+def test_what_guidance_does_is_said_of_the_figures():
+    table = pd.DataFrame(
+        {
+            "change": ["guidance 4 (this run)", "guidance 1", "guidance 10"],
+            "least": [-3.0, -2.0, -5.0],
+            "greatest": [3.0, 2.5, 6.0],
+            "length": [1.2, 1.0, 1.5],
+            "rms_pixels": [0.0, 30.0, 42.0],
+            "lost": ["", "red car", ""],
+        }
+    )
+    said = so_what_of_guidance(table)
+    assert "from guidance 1 to 10 the latents end between -5 and 6 instead of -2 and 2.5" in said
+    assert "1.50 times as long" in said
+    assert "The pictures lie 30 (guidance 1) and 42 (guidance 10) from this run's" in said
+    assert "guidance 1 loses red car." in said
+
+
+def test_the_slider_follows_the_pictures_and_leads_it(open_page, run):
+    at = open_page("run", **{"id": run, "run.tab": "Causes", "step": "1"})
+    assert at.slider(key="run.blurred_at").value == 1
+    at.slider(key="run.blurred_at").set_value(0).run()
+    assert not at.exception and "".join(at.query_params["step"]) == "0"
 
 
 @pytest.mark.parametrize(
