@@ -80,7 +80,10 @@ def asked(page: str, model: ModelView, source: Source, prompt: str) -> Asked:
     last = schedule.num_timesteps - 1
     key = f"{page}.t" if last == 999 else f"{page}.t_{last}"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        timestep = bound().slider("Timestep t", 0, last, last // 2 + 1, key=key, width=400)
+        timestep = bound().slider(
+            f"Timestep t: move it from 0, the picture, to {last}, noise alone",
+            0, last, last // 2 + 1, key=key, width="stretch",
+        )  # fmt: skip
         seed = bound().text_input(
             "Noise seed",
             "7",
@@ -89,7 +92,7 @@ def asked(page: str, model: ModelView, source: Source, prompt: str) -> Asked:
             help="A run of this seed starts from the same noise.",
         )
     level = level_at(schedule, int(timestep))
-    st.caption(words_of(level))
+    st.caption(f"t = {int(timestep)} · {words_of(level)}")
     return Asked(source, prompt, parse_seed(seed or ""), level, own_kind(schedule), schedule)
 
 

@@ -13,6 +13,7 @@ from dashboard.widgets.channel_pictures import scale_bar
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import why
 from dashboard.widgets.pictures import png
+from dashboard.widgets.run_film import WORDS
 from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def show(page: str, asked: Asked, model: ModelView) -> None:
     if found is None:
         return
     _losses(found.look)
+    st.markdown(what_the_loss_says(found.look))
     _pictures(asked, found)
     _maps(page, found.look)
     why(seen.WHY_LOSS, *(seen.FLOW_LOSS if asked.level.path == "flow" else seen.LOSS))
@@ -58,10 +60,31 @@ def _losses(look: "Look") -> None:
         )  # fmt: skip
 
 
+def what_the_loss_says(look: "Look") -> str:
+    """Return in sentences what the network was asked at this noise level, and how well it did."""
+    what, told, none = NAMES[look.kind], look.loss("caption"), look.loss("none")
+    level = look.level
+    picture = 1 - level.time if level.path == "flow" else level.alpha_bar
+    shares = "weights" if level.path == "flow" else "variance"
+    said = (
+        f"**At t = {level.timestep}** x_t is {picture:.0%} picture and {1 - picture:.0%} noise, by "
+        f"{shares}. Asked for the {what}, the network misses it by {told:.3g} per value with the "
+        f"caption, squared, and by {none:.3g} with none"
+    )
+    if look.kind == "epsilon":
+        said += "; who answers 0 everywhere misses it by 1, the noise's own variance"
+    helped = 1 - told / none if none else 0.0
+    way = f"lowers the loss by {helped:.0%}" if helped > 0 else "does not help"
+    return f"{said}. The caption {way} here."
+
+
 def _pictures(asked: Asked, found: Seen) -> None:
     shown = [
-        (found.x_t, "x_t: what the network is given"),
-        *((png, f"x0_pred {ASKED[name]}") for name, png in found.x0_pred.items()),
+        (found.x_t, f"x_t: {WORDS['x_t']}"),
+        *(
+            (png, f"x0_pred, {WORDS['x0_pred']}, {ASKED[name]}")
+            for name, png in found.x0_pred.items()
+        ),
     ]
     if asked.source.image is not None:
         from sdlab.latents.maps import squares

@@ -1,6 +1,7 @@
 """Loss over t: of the loaded model on one picture, and how much each timestep counts."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -12,6 +13,9 @@ from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COUNTS = (8, 12, 16, 24, 32, 48)
 
@@ -47,6 +51,7 @@ def show(page: str, asked: Asked, model: ModelView) -> None:
             more="The band is Student's 95 % interval of the mean over the noises, of this picture "
             "alone. The noises are the same everywhere. Dashed: the chosen t.",
         )
+        st.markdown(where_it_is_hard(found))
         csv_table(
             found, "training-loss", f"{page}.csv_curve",
             "Loss and errors of every kind at each timestep.", shown=False,
@@ -62,3 +67,21 @@ def show(page: str, asked: Asked, model: ModelView) -> None:
         table, "training-weights", f"{page}.csv_weights",
         "The three weights at each timestep.", shown=False,
     )  # fmt: skip
+
+
+def where_it_is_hard(table: "pd.DataFrame") -> str:
+    """Return in a sentence where the loss is largest and least, and where the caption helps most.
+
+    Args:
+        table: Of ``sdlab.objective.loss_curve``.
+    """
+    told, none = (
+        table[table["conditioning"] == name].set_index("timestep")["loss"]
+        for name in ("caption", "none")
+    )
+    gain = 1 - told / none
+    return (
+        f"Of this picture the loss with its caption is largest at t = {told.idxmax()} "
+        f"({told.max():.3g}) and least at t = {told.idxmin()} ({told.min():.3g}). The caption "
+        f"helps most at t = {gain.idxmax()}: the loss is {gain.max():.0%} lower than without."
+    )

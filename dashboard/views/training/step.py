@@ -25,6 +25,8 @@ VARIANCES = {
     "fixed_large": "fixed large, beta",
     "learned_range": "learned, at v",
 }
+NEAR = 0.95
+"""From this share on the two variances make hardly a difference."""
 MEAN = (
     r"\tilde\mu_t &= \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1 - \bar\alpha_t}\,x_0 + "
     r"\frac{\sqrt{1 - \beta_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\,x_t"
@@ -113,13 +115,14 @@ def _variances(page: str, asked: Asked, n: "StepNumbers", look: "Look") -> None:
     )  # fmt: skip
     back = reverse_step(asked.schedule, look, v=float(v))
     st.latex(aligned(variance_lines(n, float(v))))
+    whole = chain(asked.schedule)
+    st.markdown(learned_or_fixed(n, float(whole.beta_tilde[1] / whole.beta[1])))
     rows = table(n, back, float(v))
     csv_table(
         rows, f"ddpm-step-t{n.timestep}", f"{page}.csv_step",
         "The variances, and the bound's term of this step.",
         {name: st.column_config.NumberColumn(name, format="%.5g") for name in rows.columns[1:]},
     )  # fmt: skip
-    whole = chain(asked.schedule)
     places = sorted({round(1.03**k) for k in range(240) if 1.03**k < len(whole) - 1})
     both = {"beta": whole.beta[places].numpy(), "beta_tilde": whole.beta_tilde[places].numpy()}
     figure(
@@ -128,6 +131,23 @@ def _variances(page: str, asked: Asked, n: "StepNumbers", look: "Look") -> None:
         alt="The smaller variance of a step back over the larger, at each timestep",
     )
     why(seen.WHY_STEP)
+
+
+def learned_or_fixed(n: "StepNumbers", at_one: float) -> str:
+    """Return in sentences what learning the variance could change at this timestep.
+
+    Args:
+        n: The timestep's numbers.
+        at_one: beta_tilde over beta at t = 1, where they differ most.
+    """
+    ratio = n.beta_tilde / n.beta
+    much = "so there is little to learn" if ratio > NEAR else "so here it matters which is taken"
+    return (
+        f"**Learned or fixed?** At t = {n.timestep} beta_tilde is {ratio:.2%} of beta, and a "
+        f"learned variance lies between the two, {much}. At t = 1 it is {at_one:.0%}. DDPM fixes "
+        "the variance; Improved DDPM learns v, which betters the likelihood, since the bound "
+        "counts the last steps most, and lets pictures be drawn in fewer steps."
+    )
 
 
 def variance_lines(n: "StepNumbers", v: float) -> list[str]:

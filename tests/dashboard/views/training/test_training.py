@@ -39,9 +39,11 @@ def test_one_timestep_shows_the_loss_of_the_look(open_page):
     metrics = {m.label: m.value for m in at.metric}
     assert metrics["Loss with its caption"] == f"{look.loss('caption'):.4f}"
     assert metrics["Loss with none"] == f"{look.loss('none'):.4f}"
+    (said,) = [m.value for m in at.markdown if m.value.startswith("**At t = 800** x_t is ")]
+    assert f"by {look.loss('caption'):.3g} per value with the caption" in said
     captions = [c.value for c in at.caption]
     assert "Squared difference, with none" in captions
-    assert any(c.startswith(f"alpha_bar {look.level.alpha_bar:.4g}") for c in captions)
+    assert any(c.startswith(f"t = 800 · alpha_bar {look.level.alpha_bar:.4g}") for c in captions)
     at.text_input(key="training.seed").set_value("x").run()
     assert "seed must be a whole number" in read(at.error[0]) and not at.exception
 
@@ -52,6 +54,7 @@ def test_the_loss_over_t_is_measured_when_asked(open_page):
     assert len(at.get("vega_lite_chart")) == 1
     next(b for b in at.button if b.label == "Measure the loss").click().run()
     run_until(at, lambda at: len(at.get("vega_lite_chart")) == 2)
+    assert any("The caption helps most at t = " in m.value for m in at.markdown)
     assert not at.exception and not at.error
 
 
@@ -62,6 +65,8 @@ def test_the_step_back_holds_the_numbers_of_the_timestep(open_page):
     for value in (numbers.beta, numbers.beta_tilde, numbers.learned(0.25)):
         assert f"{value:.6f}" in shown
     assert f"{numbers.of_x0:.5f}" in shown and f"{numbers.of_x_t:.5f}" in shown
+    ratio = numbers.beta_tilde / numbers.beta
+    assert any(f"At t = 20 beta_tilde is {ratio:.2%} of beta" in m.value for m in at.markdown)
     table = at.dataframe[0].value
     assert list(table["value"]) == pytest.approx(
         [numbers.beta_tilde, numbers.beta, numbers.learned(0.25)]
