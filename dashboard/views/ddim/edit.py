@@ -35,7 +35,7 @@ def show(page: str, model: ModelView) -> None:
             partial(_work, source.latents, settings, edited, start, hold),
         )
         if found is not None:
-            pictures(found.before, found.after, settings.prompt, edited, found.likeness)
+            pictures([(found.before, settings.prompt), (found.after, edited)], found.likeness)
             _facts(found, edited)
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.glossary import definition, definitions
 from dashboard.views.ddim import form
-from dashboard.views.ddim.whose_loss import whose_loss
+from dashboard.views.ddim.whose_loss import BEFORE, whose_loss
 from dashboard.views.ddim.work import compare
 from dashboard.widgets.channel_pictures import channel_grid, scale_bar
 from dashboard.widgets.csv_table import csv_table
@@ -22,6 +22,8 @@ from dashboard.worker.snapshots import ModelView
 from sdlab.ddim.schemes import METHODS
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from sdlab.ddim.settings import DdimSettings
     from sdlab.ddim.study import ThereAndBack
 
@@ -68,10 +70,12 @@ def show(page: str, model: ModelView) -> None:
             partial(_work, there_and_back, source.latents, settings),
         )
         if outcome is not None:
-            pictures(outcome.before, outcome.after, "Before", "There and back", outcome.likeness)
+            pictures(_shown(source, outcome), outcome.likeness)
             measures(outcome)
             said = whose_loss(source.image, outcome.before, outcome.after, not source.encoded)
-            st.caption(said, help=definitions(said))
+            st.markdown(said, help=definitions(said))
+            st.markdown(why_missed(outcome, settings.method))
+            st.latex(EQUATION)
     if outcome is not None:
         _errors(page, outcome, settings.method)
         _noise(page, outcome)
@@ -98,17 +102,40 @@ def _work(run: Any, latents: Any, settings: "DdimSettings", model: Any) -> Any:
     return run(model, torch.from_numpy(latents), settings, by_step=True)
 
 
-def pictures(before: Any, after: Any, first: str, second: str, likeness: Any) -> None:
-    """Draw two pictures and the map of their difference."""
+def _shown(source: Source, outcome: "ThereAndBack") -> "list[tuple[Image.Image, str]]":
+    """Return the pictures of a round trip with what each is."""
+    both = [(outcome.before, BEFORE), (outcome.after, "There and back")]
+    encoded = source.encoded and source.image is not None
+    return [(source.image, "Your picture, before the VAE"), *both] if encoded else both
+
+
+def why_missed(outcome: "ThereAndBack", method: str) -> str:
+    """Return in a sentence why the way back misses, with this round trip's figures."""
+    alone = outcome.step_errors
+    if alone is None or method == "edict":
+        return (
+            f"EDICT undoes every step exactly: what is left, {outcome.rmse:.1e} of the latents' "
+            "size, is rounding."
+        )
+    rounds = "puts it back in until both sides agree" if method == "fixed_point" else "leaves it so"
+    return (
+        "**Why does the way back miss?** On the way to the noise a step needs eps at its noisier "
+        f"end, which is not known yet, so it is taken at the cleaner one; this method {rounds}. "
+        f"Undone by itself, a step misses by {alone['relative'].mean():.1e} of the size of x_t on "
+        f"average and by {alone['relative'].max():.1e} at most; {len(alone)} of them, each from "
+        f"where the one before ended, miss the latents by {outcome.rmse:.1e} of their size."
+    )
+
+
+def pictures(shown: "list[tuple[Image.Image, str]]", likeness: Any) -> None:
+    """Draw pictures with what each is, and the map of the difference of the last two."""
     from sdlab.latents.maps import HEAT, heat_map, squares
 
     limit = max(8.0, float(likeness.error.max()))
-    with st.grid(3, min_column_width=170, gap="small"):
-        for picture, words in (
-            (squares(before, SIDE), first),
-            (squares(after, SIDE), second),
-            (heat_map(likeness.error, limit, SIDE), "Difference"),
-        ):
+    drawn = [(squares(picture, SIDE), words) for picture, words in shown]
+    drawn.append((heat_map(likeness.error, limit, SIDE), "Difference of these two"))
+    with st.grid(len(drawn), min_column_width=150, gap="small"):
+        for picture, words in drawn:
             with st.container(gap="xsmall"):
                 st.image(png(picture), output_format="PNG", width="stretch", alt=words)
                 st.caption(words)

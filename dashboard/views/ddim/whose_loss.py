@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PEAK = 255.0
+BEFORE = "Before DDIM"
+"""What the picture is called that went through the VAE alone."""
 
 
 def whose_loss(
@@ -25,7 +27,7 @@ def whose_loss(
     """
     ddim = _decibels(before, after)
     said = (
-        "Both pictures are **after the VAE**: *Before* is the latents decoded, *There and back* "
+        f"Both pictures are **after the VAE**: *{BEFORE}* is the latents decoded, *There and back* "
         f"the latents that DDIM brought back, decoded too. So their difference is **DDIM's: "
         f"{ddim}**."
     )
@@ -34,7 +36,7 @@ def whose_loss(
     if own:
         return f"{said} The run's picture was decoded from these latents: the VAE takes no part."
     vae, both = _decibels(image, before), _decibels(image, after)
-    return f"{said} Your picture against *Before* is **the VAE's: {vae}**; both together: {both}."
+    return f"{said} Your picture against *{BEFORE}* is **the VAE's: {vae}**; both together: {both}."
 
 
 def _decibels(first: "Image.Image", second: "Image.Image") -> str:

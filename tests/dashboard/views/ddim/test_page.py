@@ -49,7 +49,9 @@ def test_there_and_back_by_the_exact_scheme(open_page):
     assert float(metrics(at)["Relative RMSE"]) < 1e-3
     wanted = ["Error along both ways", "Is the noise found Gaussian?"]
     assert [h.value for h in at.header if h.value in wanted] == wanted
-    (told,) = [c for c in at.caption if "after the VAE" in c.value]
+    (told,) = [m for m in at.markdown if "Both pictures are **after the VAE**" in m.value]
+    assert any("EDICT undoes every step exactly" in m.value for m in at.markdown)
+    assert any(c.value == "Your picture, before the VAE" for c in at.caption)
     assert "the VAE's: PSNR" in told.value and "/glossary?term=VAE" in told.help
     # Another setting has no result yet; the old one is remembered.
     at.number_input(key="ddim.back.steps").set_value(4).run()
