@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.charts import network as charts
 from dashboard.shell.address import bound
 from dashboard.views.network import seen
+from dashboard.views.network.ablation import why_silu
 from dashboard.views.network.subject import choose_evaluation, choose_run, seen_at, seen_everywhere
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
@@ -21,6 +22,7 @@ FIRST = ("SiLU", "ReLU", "GELU")
 
 def show(page: str, model: ModelView) -> None:
     """Draw the section."""
+    why_silu(page)
     _functions(page)
     st.header("What goes into the network's SiLUs", anchor=False)
     left, right = st.columns([3, 9], gap="medium")

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.charts import network as charts
 from dashboard.shell.address import bound
+from dashboard.views.network.contributions import contributions
 from dashboard.views.network.subject import Subject
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure
@@ -68,6 +69,7 @@ def show(page: str, subject: Subject, model: ModelView) -> None:
     measure = bound().segmented_control(
         "Measure", offered, key=f"{page}.effect", format_func=lambda name: name.replace("_", " ")
     )
+    st.markdown(contributions(table))
     figure(charts.effects(table, measure, MEASURES[measure]), _roles(table), more=HOW)
     csv_table(
         table, "network-effects", f"{page}.csv_effects",

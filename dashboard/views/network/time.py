@@ -11,15 +11,27 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
 from dashboard.views.network import seen
+from dashboard.views.network.subject import choose_run
+from dashboard.widgets.causes_panel import Variations, can_switch, causes_panel
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
 from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sdlab.anatomy.time_embedding import TimeEmbedding
+    from sdlab.causes.change import Change
+    from sdlab.experiment.experiment import Experiment
+    from sdlab.models.model import Model
 
 TIMES = tuple(range(0, 1000, 20))
 FINE = tuple(range(0, 1000, 5))
+SHIFTS = (-200, -50, 50, 200)
+PROMISE = (
+    "The run as it is beside the same with a network that is told a timestep too low or too high "
+    "at every evaluation: what the picture owes to the time embedding."
+)
 OF = {"waves": "sinusoids", "output": "output of the MLP"}
 
 
@@ -45,10 +57,43 @@ def show(page: str, model: ModelView) -> None:
     table = _near(model.hash, chosen)
     figure(charts.near_in_time(table), _neighbours(table, chosen))
     why(seen.WHY_TIME, *seen.TIME_EQUATIONS)
+    _contribution(page, model)
     csv_table(
         _as_table(told), "time-embedding", f"{page}.csv_time",
         "Sinusoids (waves) and the MLP's output at every 20th timestep.", shown=False,
     )  # fmt: skip
+
+
+def _contribution(page: str, model: ModelView) -> None:
+    """Draw what a run becomes whose network is told wrong times."""
+    st.header("What it contributes to a picture", anchor=False)
+    left, right = st.columns([3, 9], gap="medium")
+    with left:
+        subject = choose_run(page, model)
+    with right:
+        if subject is None or not can_switch(subject.experiment, model.hash):
+            return
+        asked = Variations(subject.experiment, SHIFTS, _shifted, PROMISE, what_wrong_times_do)
+        causes_panel(f"{page}.time", "Tell the network wrong times", asked)
+
+
+def _shifted(model: "Model", spec: "Experiment") -> "Sequence[Change]":
+    from sdlab.causes.change import timestep_shifted
+
+    return [timestep_shifted(by) for by in SHIFTS]
+
+
+def what_wrong_times_do(table: pd.DataFrame) -> str:
+    """Return what follows from how far the pictures of wrong times are from the plain one."""
+    changed = table.iloc[1:]
+    far = ", ".join(f"{row.rms_pixels:.2g} ({row.change})" for row in changed.itertuples())
+    lost = "; ".join(f"{row.change} loses {row.lost}" for row in changed.itertuples() if row.lost)
+    of_prompt = f"Of the prompt, {lost}. " if lost else ""
+    return (
+        f"told wrong times all along, the network draws pictures that lie {far} from this run's, "
+        f"in RMS of 255. {of_prompt}It takes away the noise that it is told of, too little or too "
+        "much: that much the picture owes to the time embedding."
+    )
 
 
 def _waves(told: "TimeEmbedding") -> None:

@@ -8,7 +8,9 @@ import pytest
 import streamlit as st
 
 from dashboard.shell.lab import lab
-from dashboard.views.network import blocks, every_block, switches
+from dashboard.views.network import ablation, blocks, every_block, switches
+from dashboard.views.network import time as time_section
+from dashboard.views.network.contributions import contributions
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from tests.dashboard.conftest import run_until
@@ -96,12 +98,24 @@ def test_the_time(open_page, run):
     assert not at.error and len(at.get("vega_lite_chart")) == 3
     assert "96 numbers a timestep" in captions(at)
     assert "A timestep 100 away from 250 is told with a cosine of 0.9" in captions(at)
+    assert "network.time.causes.start" in {button.key for button in at.button}
+
+
+def test_what_wrong_times_do_is_said_of_the_figures():
+    table = pd.DataFrame(
+        {"change": ["as it is", "timestep -50"], "rms_pixels": [0, 31.0], "lost": ["", "red car"]}
+    )
+    said = time_section.what_wrong_times_do(table)
+    assert "31 (timestep -50) from this run's" in said and "timestep -50 loses red car." in said
 
 
 def test_activations(open_page, run):
     at = section(open_page, "Activations", **{"network.run": run})
     assert not at.error and len(at.get("vega_lite_chart")) == 4
     assert "inputs lie where SiLU falls, below -1.278" in captions(at)
+    (said,) = [m.value for m in at.markdown if m.value.startswith("**Why SiLU?**")]
+    nearest = ablation.distances().query("data == 'two moons'").iloc[0]
+    assert f"({nearest['activation']} {nearest['distance']:.3f}, " in said
     at.button(key="network.silus.start").click().run()
     at = run_until(at, lambda at: "105 rows" in captions(at))  # 3 evaluations of 35 SiLUs
     at.multiselect(key="network.functions").set_value([]).run()
@@ -179,6 +193,20 @@ def test_what_follows_is_said_of_what_was_measured():
     assert switches._so_what("Skip", table).startswith("The picture hardly changes")
     lost = table.assign(rms_pixels=[0, 50.0], lost=["", "red car"])
     assert switches._so_what("Skip", lost).startswith("The picture loses “red car”: ")
+
+
+def test_what_each_kind_of_part_contributes_is_said_of_the_table():
+    table = pd.DataFrame(
+        {
+            "part": ["skip", "skip", "cross-attention"],
+            "rms_pixels": [10.0, 30.0, 8.0],
+            "missing": [0.5, 0.0, 1.0],
+        }
+    )
+    said = contributions(table)
+    assert "without a skip 20 (10 to 30) and a cross-attention 8 (8 to 8)." in said
+    assert "25% without a skip and 100% without a cross-attention." in said
+    assert "objects are gone" not in contributions(table.assign(missing=float("nan")))
 
 
 def test_the_roles_of_the_parts_are_said_in_a_sentence():
