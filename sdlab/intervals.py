@@ -3,7 +3,11 @@
 import math
 import statistics
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Figure(NamedTuple):
@@ -43,7 +47,9 @@ def mean(values: Sequence[float], independent: int | None = None) -> Figure:
     return Figure(middle, middle - half, middle + half, len(values))
 
 
-def half_width(values: Sequence[float], freedom: int | None = None) -> float:
+def half_width(
+    values: "Sequence[float] | NDArray[np.float64]", freedom: int | None = None
+) -> float:
     """Return half of Student's 95 % interval of a mean; NaN for fewer than two values.
 
     Args:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FROM_STORE = "from_store"  # of the session: the run asked for last, if it was stored already
+Fields = dict[str, str | list[str]]
 ONCE_A_STEP = ("euler", "dpmpp_2m")
 """What a solver that asks more often is held against, of first and of second order."""
 SHARED = (
@@ -119,10 +120,10 @@ def _why_evaluations(asked: Experiment, nfe: int | None) -> None:
     samplers = list(dict.fromkeys((asked.solver, *ONCE_A_STEP)))
     st.markdown(f"**Why {nfe} evaluations?** {plain(why_evaluations(asked))}")
     with st.container(horizontal=True):
-        fields = {"compare.samplers": samplers, "compare.budget": str(nfe)}
-        words = {"compare.prompts": asked.prompt} if asked.prompt else {}
+        fields: Fields = {"compare.samplers": samplers, "compare.budget": str(nfe)}
+        words: Fields = {"compare.prompts": asked.prompt} if asked.prompt else {}
         link_to("compare", "Is it worth it, on this model?", **fields, **words)
-        bench = {"bench.solvers": samplers, "bench.at": str(nfe)}
+        bench: Fields = {"bench.solvers": samplers, "bench.at": str(nfe)}
         link_to("solver_bench", "And where the truth is known?", **bench)
 
 

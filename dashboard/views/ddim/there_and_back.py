@@ -104,9 +104,10 @@ def _work(run: Any, latents: Any, settings: "DdimSettings", model: Any) -> Any:
 
 def _shown(source: Source, outcome: "ThereAndBack") -> "list[tuple[Image.Image, str]]":
     """Return the pictures of a round trip with what each is."""
-    both = [(outcome.before, BEFORE), (outcome.after, "There and back")]
-    encoded = source.encoded and source.image is not None
-    return [(source.image, "Your picture, before the VAE"), *both] if encoded else both
+    shown = [(outcome.before, BEFORE), (outcome.after, "There and back")]
+    if source.encoded and source.image is not None:
+        shown.insert(0, (source.image, "Your picture, before the VAE"))
+    return shown
 
 
 def why_missed(outcome: "ThereAndBack", method: str) -> str:

@@ -85,9 +85,9 @@ def _shifted(model: "Model", spec: "Experiment") -> "Sequence[Change]":
 
 def what_wrong_times_do(table: pd.DataFrame) -> str:
     """Return what follows from how far the pictures of wrong times are from the plain one."""
-    changed = table.iloc[1:]
-    far = ", ".join(f"{row.rms_pixels:.2g} ({row.change})" for row in changed.itertuples())
-    lost = "; ".join(f"{row.change} loses {row.lost}" for row in changed.itertuples() if row.lost)
+    changed = table.iloc[1:].to_dict("records")
+    far = ", ".join(f"{row['rms_pixels']:.2g} ({row['change']})" for row in changed)
+    lost = "; ".join(f"{row['change']} loses {row['lost']}" for row in changed if row["lost"])
     of_prompt = f"Of the prompt, {lost}. " if lost else ""
     return (
         f"told wrong times all along, the network draws pictures that lie {far} from this run's, "

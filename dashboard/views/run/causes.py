@@ -99,10 +99,10 @@ def so_what_of_guidance(table: "pd.DataFrame") -> str:
 
 def _said_of_pictures(table: "pd.DataFrame") -> str:
     """Return how far the pictures are from this run's, and what of the prompt they lose."""
-    other = table[table["rms_pixels"] > 0]
-    far = " and ".join(f"{row.rms_pixels:.2g} ({row.change})" for row in other.itertuples())
+    other = table[table["rms_pixels"] > 0].to_dict("records")
+    far = " and ".join(f"{row['rms_pixels']:.2g} ({row['change']})" for row in other)
     said = f"The pictures lie {far} from this run's, in RMS of the pixels, of 255. " if far else ""
-    lost = "; ".join(f"{row.change} loses {row.lost}" for row in other.itertuples() if row.lost)
+    lost = "; ".join(f"{row['change']} loses {row['lost']}" for row in other if row["lost"])
     return said + (f"Of the prompt, {lost}. " if lost else "")
 
 

@@ -55,7 +55,7 @@ def worse(errors: pd.DataFrame) -> dict[str, str]:
     said = {}
     for name, rows in errors.dropna(subset=["error"]).groupby("solver", sort=False):
         line = rows.sort_values("num_steps")
-        least, last = line.loc[line["error"].idxmin()], line.iloc[-1]
+        least, last = line.nsmallest(1, "error").iloc[0], line.iloc[-1]
         if last["error"] > WORSE * least["error"]:
             said[str(name)] = (
                 f"gets worse with more steps: error {least['error']:.2g} with "

@@ -39,12 +39,15 @@ def say_best(page: str, errors: pd.DataFrame, settings: BenchSettings) -> None:
             for sentence in filter(None, said):
                 st.markdown(plain_but_bold(sentence))
     st.caption(EXACT)
-    fields = {"compare.budget": str(int(count)), "compare.align": "Evaluations"}
+    fields: dict[str, str | list[str]] = {
+        "compare.budget": str(int(count)),
+        "compare.align": "Evaluations",
+    }
     rows = [row.text for row in settings.rows]
     with st.container(horizontal=True):
         link_to("compare", "The same on the loaded model", **{"compare.samplers": rows, **fields})
         if count < MANY:
-            against = {**fields, "compare.more": str(MANY)}
+            against: dict[str, str | list[str]] = {**fields, "compare.more": str(MANY)}
             link_to("compare", f"{count} against {MANY} on the loaded model", **against)
 
 
