@@ -152,6 +152,38 @@ JOINT_ATTENTION: Columns = {
 }
 
 # One row for each picture of a grid.
+RUNS: Columns = {
+    "run": ("", "id of the run"),
+    "created": ("", "when it was made, UTC"),
+    "prompt": ("", "what was to be drawn"),
+    "negative_prompt": ("", "what was steered away from"),
+    "seed": ("", "of the start noise"),
+    "solver": ("", "name of `sdlab schedulers`"),
+    "curve": ("", "how sigma falls; missing for what the model's config says"),
+    "num_steps": ("", "solver steps"),
+    "guidance_scale": ("", "uncond + s (cond - uncond)"),
+    "eta": ("", "share of fresh noise; missing for the solver's own"),
+    "width": ("px", "of the picture"),
+    "height": ("px", "of the picture"),
+    "model": ("", "the name under which the model was loaded"),
+    "model_hash": ("", "16 hex digits of its weights"),
+    "device": ("", "where it ran, such as cpu or cuda:0"),
+    "dtype": ("", "what the network computed in"),
+    "nfe": ("", "network evaluations"),
+    "seconds": ("s", "wall time of the run, in which others may have been served too"),
+    "shared": ("", "whether other runs shared its network calls"),
+    "fast": ("", "whether the network of a float32 model computed in bfloat16"),
+    "attention": ("", "whether attention was recorded"),
+    "options": ("", "all further fields of the experiment that are not at their default, as JSON"),
+    "star": ("", "whether a person gave it a star"),
+    "tags": ("", "a person's tags, separated by a comma and a space"),
+    "note": ("", "a person's note"),
+    "bytes": ("byte", "size of its files"),
+    "comparison": ("", "id of a comparison that it is a part of; empty if there is none"),
+    "path": ("", "its folder"),
+    "problem": ("", "why its folder cannot be read; empty for a whole run"),
+}
+
 GRID: Columns = {
     "run": ("", "id of the run"),
     "column": ("", "place along the first axis, from 0"),

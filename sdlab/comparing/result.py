@@ -17,6 +17,7 @@ from sdlab.comparing.verdict import TARGET
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
 from sdlab.runs.atomic import recover, write_folder
+from sdlab.runs.parts import COMPARISON_FORMAT, COMPARISON_LIMIT, COMPARISONS
 from sdlab.runs.pictures import read_pictures, save_pictures
 from sdlab.runs.reading import MANIFEST, read_json_manifest, read_parquet
 
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 
     from sdlab.runs.run import Run
 
-FOLDER = ".comparisons"
-FORMAT = 1
-MANIFEST_LIMIT = 16 * 2**20
+FOLDER = COMPARISONS
 STORED = {**TABLES, "ties": ("a", "b", "ratio", "p", "pictures")}
 """The columns that a stored table must have; ties have more since 2026-11-28."""
 
@@ -78,7 +77,7 @@ class Result:
     def manifest(self) -> dict[str, Any]:
         """The JSON values that are stored beside the tables."""
         return {
-            "format": FORMAT,
+            "format": COMPARISON_FORMAT,
             "id": self.id,
             "comparison": self.comparison.to_dict(),
             "verdict": list(self.verdict),
@@ -135,7 +134,7 @@ def open_result(root: str | Path, comparison: str) -> Result:
     """
     folder = result_path(root, comparison)
     recover(folder)
-    manifest = read_json_manifest(folder, "comparison", FORMAT, MANIFEST_LIMIT)
+    manifest = read_json_manifest(folder, "comparison", COMPARISON_FORMAT, COMPARISON_LIMIT)
     tables = {n: read_parquet(folder / f"{n}.parquet", columns) for n, columns in STORED.items()}
     try:
         spec, _ = read_pictures(Comparison.from_dict(manifest["comparison"]), [folder])

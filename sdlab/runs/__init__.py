@@ -2,10 +2,16 @@
 
 import os
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import StoreError
 from sdlab.submodules import on_first_use
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __getattr__ = on_first_use(__name__)
 
@@ -48,3 +54,16 @@ def find_run(root: str | Path, run: str) -> Path:
     if found:
         raise StoreError(f"Several runs begin with {run!r}: {', '.join(found[:5])}; add digits.")
     raise StoreError(f"No run in {folder} begins with {run!r}; `sdlab runs` lists them.")
+
+
+class _Runs(ModuleType):
+    """This package as a function, too: ``sdlab.runs(solver="heun")``."""
+
+    def __call__(self, root: str | Path | None = None, **search: Any) -> "pd.DataFrame":
+        """Return the table of stored runs; as ``sdlab.runs.listing.list_runs``, which see."""
+        from sdlab.runs.listing import list_runs
+
+        return list_runs(root, **search)
+
+
+sys.modules[__name__].__class__ = _Runs

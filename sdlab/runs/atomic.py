@@ -48,7 +48,7 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> Path:
         for path in sorted(work.iterdir()):
             _sync(path)
         _sync(work)
-        _rename(work, target)
+        replace_folder(work, target)
         _sync(target.parent)
     except BaseException as error:
         if work != target:
@@ -113,7 +113,12 @@ def recover_all(root: Path) -> None:
             recover(root / match["name"])
 
 
-def _rename(work: Path, target: Path) -> None:
+def replace_folder(work: Path, target: Path) -> None:
+    """Rename a folder to ``target``, replacing what is there.
+
+    Raises:
+        OSError: If it cannot be renamed; then ``target`` is what it was.
+    """
     failure: OSError | None = None
     for _ in range(ATTEMPTS):
         old = hidden(target, "old")

@@ -19,6 +19,7 @@ from sdlab.runs import run_path
 from sdlab.runs.atomic import recover, write_folder
 from sdlab.runs.attention import ATTENTION, open_attention, save_attention
 from sdlab.runs.manifest import FORMAT
+from sdlab.runs.marks import MARKS, keep_marks
 from sdlab.runs.pictures import read_pictures, save_pictures
 from sdlab.runs.png import png_bytes
 from sdlab.runs.reading import (
@@ -44,7 +45,7 @@ FILES = (MANIFEST, IMAGE, TENSORS, *(f"{name}.parquet" for name in TABLES))
 LEFT_OUT = "attention_left_out"
 """Entry of the manifest of a run that asked for attention which could not be read."""
 
-OPTIONAL_FILES = (ATTENTION, *(f"{name}.parquet" for name in OPTIONAL_TABLES))
+OPTIONAL_FILES = (ATTENTION, MARKS, *(f"{name}.parquet" for name in OPTIONAL_TABLES))
 MANIFEST_LIMIT = 4 * 2**20
 MAX_STEPS = 2**31 - 1
 MODEL = ("name", "hash")
@@ -55,7 +56,7 @@ ABOUT_TRACE = ("kept", "sigmas")
 def save_run(run: "Run", folder: str | Path) -> Path:
     """Write a run to ``folder``/<id> in one piece and return that path.
 
-    A run of the same id is replaced.
+    A run of the same id is replaced; star, tags and note stay.
 
     Raises:
         StoreError: If it cannot be written whole; nothing half is left, nothing old is lost.
@@ -78,6 +79,7 @@ def save_run(run: "Run", folder: str | Path) -> Path:
         (place / MANIFEST).write_bytes(data)
         (place / IMAGE).write_bytes(png_bytes(run.image, run.manifest))
         save_pictures(run.experiment, place)
+        keep_marks(run_path(folder, run.id), place)
         for name, table in run.tables.items():
             table.to_parquet(place / f"{name}.parquet", index=False)
         tensors = {name: run.tensors[name].detach().cpu().contiguous() for name in run.tensors}

@@ -1,5 +1,6 @@
 """A small run, stored; a disk and a file that are soon full."""
 
+import json
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -50,3 +51,18 @@ def file_limit(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def copy_of(stored, **changes):
+    """Store a copy of a run under the experiment with other fields, or with another model."""
+    facts = json.loads((stored / "manifest.json").read_text())
+    model = changes.pop("model_name", None)
+    created = changes.pop("created", facts["created"])
+    facts["experiment"] |= changes
+    if model:
+        facts["model"]["name"] = model
+    facts |= {"created": created, "id": sdlab.Experiment.from_dict(facts["experiment"]).id}
+    target = stored.parent / facts["id"]
+    shutil.copytree(stored, target)
+    (target / "manifest.json").write_text(json.dumps(facts))
+    return target
