@@ -23,6 +23,7 @@ from sdlab.experiment.record import Record
 
 Texts = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Again for another.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of all runs; else SDLAB_RUNS, else runs.")]
+Ids = Annotated[list[str], typer.Argument(help="Ids of runs, or how they begin.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
 
