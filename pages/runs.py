@@ -14,5 +14,5 @@ MENU = {
 }
 
 st.title("Runs", anchor=False)
-lead("Everything that was run here, the latest first. Tick the box of a row to open it.")
+lead("Find what was made here, compare and mark it. Tick rows to see what can be done with them.")
 show_runs()

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import streamlit as st
 
 from dashboard.shell.headers import FILE_HEADERS
+from sdlab.errors import brief
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -15,11 +16,15 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from zipstream import ZipStream
 
+    from sdlab.runs.search import Search
+
 BLOCK = 2**20
 _KEPT = {**FILE_HEADERS, "Cache-Control": "private, max-age=600"}
+_MEDIA = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 _PATH = "/export/{run}.zip"
 _COMPARISON = "/export/comparison/{comparison}.zip"
 _SHEET = "/export/grid/{grid}.png"
+_TABLE = "/export/runs.{kind}"
 _PICTURE = "/picture/{run}.png"
 _FRAMES = "/frames/{run}.webp"
 _WORDS = "/attention/{run}.png"
@@ -33,6 +38,7 @@ def routes() -> "list[BaseRoute]":
         Route(_base() + _PATH, _export),
         Route(_base() + _COMPARISON, _export_comparison),
         Route(_base() + _SHEET, _sheet),
+        Route(_base() + _TABLE, _table),
         Route(_base() + _PICTURE, _picture),
         Route(_base() + _FRAMES, _frames),
         Route(_base() + _WORDS, _words),
@@ -52,6 +58,11 @@ def comparison_zip_url(comparison: str, runs: bool = False) -> str:
 def sheet_url(grid: str) -> str:
     """Return where the contact sheet of a grid is served."""
     return _base() + _SHEET.format(grid=grid)
+
+
+def runs_table_url(search: "Search", kind: str) -> str:
+    """Return where the table of the runs that a search finds is served, "csv" or "parquet"."""
+    return f"{_base()}{_TABLE.format(kind=kind)}?{urlencode(search.pairs)}"
 
 
 def picture_url(run: str, version: object = "") -> str:
@@ -147,6 +158,25 @@ def _sheet(request: "Request") -> "Response":
     data, _ = stored_sheet(lab().runs, grid)
     shown = {"Content-Disposition": f'inline; filename="sdlab-grid-{name}.png"'}
     return Response(data, media_type="image/png", headers={**FILE_HEADERS, **shown})
+
+
+def _table(request: "Request") -> "Response":
+    """Answer with the table of the runs that a search finds."""
+    from starlette.responses import PlainTextResponse, StreamingResponse
+
+    from dashboard.shell.lab import lab
+    from sdlab.runs.export import table_blocks
+    from sdlab.runs.index import index_of
+    from sdlab.runs.search import Search
+
+    kind = request.path_params["kind"]
+    try:
+        search = Search.of_pairs(request.query_params.multi_items())
+        blocks = table_blocks(index_of(lab().runs).find(search), kind)
+    except ValueError as error:
+        return PlainTextResponse(brief(str(error)), status_code=404, headers=FILE_HEADERS)
+    named = {"Content-Disposition": f'attachment; filename="sdlab-runs.{kind}"'}
+    return StreamingResponse(blocks, media_type=_MEDIA[kind], headers={**FILE_HEADERS, **named})
 
 
 def _download(archive: "ZipStream", name: str) -> "Response":

@@ -1,6 +1,5 @@
 """A table on a page with a line about it, and its CSV or Parquet download."""
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -35,7 +34,9 @@ def csv_table(
         st.caption(f"{about} {len(frame):,} row{'' if len(frame) == 1 else 's'}.", width="stretch")
         csv_button(frame, name, key, about=f"{about} As CSV.")
         if parquet:
-            data = _parquet_bytes(frame)
+            from sdlab.runs.export import table_blocks
+
+            data = b"".join(table_blocks(frame, "parquet"))
             named = f"{name}.parquet"
             file_button("Parquet", data, named, f"{key}_parquet", about=f"{about} As Parquet.")
     if shown:
@@ -48,9 +49,3 @@ def csv_table(
             placeholder="",
             alt=about,
         )
-
-
-def _parquet_bytes(frame: "pd.DataFrame") -> bytes:
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()

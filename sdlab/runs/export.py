@@ -154,11 +154,27 @@ def _write_maps(folder: Path, kind: str, stream: BinaryIO) -> None:
         shutil.copyfileobj(source, stream, BLOCK)
 
 
+def table_blocks(table: "pd.DataFrame", kind: str) -> Iterator[bytes]:
+    """Return a table as a file, in blocks.
+
+    Args:
+        table: The table.
+        kind: "csv" or "parquet".
+
+    Raises:
+        ValueError: If the kind is another.
+    """
+    if kind == "csv":
+        return csv_blocks(table)
+    if kind != "parquet":
+        raise ValueError(unknown("kind of table", kind, ("csv", "parquet")))
+    file = io.BytesIO()
+    table.to_parquet(file, index=False)
+    return iter([file.getvalue()])
+
+
 def _write_table(table: "pd.DataFrame", kind: str, stream: BinaryIO) -> None:
-    if kind == "parquet":
-        table.to_parquet(stream, index=False)
-        return
-    for block in csv_blocks(table):
+    for block in table_blocks(table, kind):
         stream.write(block)
 
 

@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import time
+
+import pytest
 
 from dashboard.shell.lab import lab
 from dashboard.views.runs.unfinished import alike, in_short
@@ -10,8 +13,32 @@ from dashboard.worker.snapshots import RunSnapshot
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
 from sdlab.runs.grids import FOLDER, save_grid
-from tests.dashboard.conftest import run_until
+from sdlab.runs.marks import mark
+from sdlab.runs.trash import delete_run
+from tests.dashboard.conftest import read, run_until
 from tests.dashboard.forms import titles
+
+
+@pytest.fixture(scope="module")
+def made(runs_folder):
+    """Three stored runs of two samplers, by seed."""
+    spec = Experiment(prompt="a boat at night", num_steps=2)
+    wanted = {
+        n: spec.with_(seed=n, solver="heun" if n == 1002 else "ddim") for n in range(1001, 1004)
+    }
+    for experiment in wanted.values():
+        lab().submit(experiment, frames=False)
+    end = time.monotonic() + 240
+    while not all((runs_folder / run.id / "image.png").is_file() for run in wanted.values()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return {seed: experiment.id for seed, experiment in wanted.items()}
+
+
+def rows(at):
+    """The ids of the runs that the page lists."""
+    assert not at.exception, at.exception
+    return at.dataframe[0].value["id"].tolist() if at.dataframe else []
 
 
 def test_runs_lists_the_stored_and_the_unfinished(open_page, slow_run):
@@ -21,7 +48,7 @@ def test_runs_lists_the_stored_and_the_unfinished(open_page, slow_run):
     assert titles(at) == ["Runs"] and not at.exception
     table = at.dataframe[0].value
     assert done in set(table["id"])
-    assert [h.value for h in at.header] == ["Stored", "Not stored"]
+    assert [h.value for h in at.header] == ["Not stored"]
 
 
 def test_equal_ended_runs_are_one_row_that_is_dismissed_at_once(open_page, monkeypatch):
@@ -54,8 +81,8 @@ def test_grids_are_found_again(open_page, runs_folder):
     damaged = runs_folder / FOLDER / ("f" * 16 + ".json")
     damaged.write_text("{")
     try:
-        at = open_page("runs")
-        assert not at.exception and any(tab.label.startswith("Grids (") for tab in at.tabs)
+        at = open_page("runs", **{"runs.section": "Grids"})
+        assert not at.exception
         table = next(d.value for d in at.dataframe if "varied" in d.value)
         row = table[table["id"] == grid.id].iloc[0]
         assert row["varied"] == "guidance scale 1.0, 4.0 x seed 1, 2, 3, 4, 5, 6, …"
@@ -84,9 +111,94 @@ def test_a_spoilt_run_is_named_and_the_others_are_shown(open_page, runs_folder):
     try:
         at = open_page("runs")
         assert not at.exception and done in set(at.dataframe[0].value["id"])
-        named = " ".join(t.value for t in at.expander[0].text)
+        named = " ".join(text.value for fold in at.expander for text in fold.text)
         assert all(str(folder) in named for folder in (*spoilt, runs_folder / cut.id))
         assert not open_page("run", id=cut.id).exception
     finally:
         for folder in (*spoilt, runs_folder / cut.id):
             shutil.rmtree(folder)
+
+
+def test_runs_are_found_and_sorted(open_page, made):
+    found = open_page("runs", **{"runs.text": "BOAT night", "runs.order": "Seed"})
+    assert rows(found) == [made[1003], made[1002], made[1001]]
+    found.toggle(key="runs.up").set_value(True).run()
+    assert rows(found) == [made[1001], made[1002], made[1003]]
+    found.multiselect(key="runs.solver").set_value(["heun"]).run()
+    assert rows(found) == [made[1002]]
+    found.text_input(key="runs.text").set_value("no such words").run()
+    assert rows(found) == [] and "No stored run has all that" in found.info[0].value
+
+
+def test_marked_runs_are_found(open_page, made, runs_folder):
+    mark(runs_folder, [made[1001]], star=True, add=["fine"])
+    for field in ({"runs.star": "true"}, {"runs.tag": "fine"}, {"runs.text": "fine"}):
+        at = open_page("runs", **field)
+        assert rows(at) == [made[1001]]
+        assert at.dataframe[0].value["star"].tolist() == ["★"]
+
+
+@pytest.mark.parametrize("look", ["Gallery", "Chart"])
+def test_runs_are_shown_in_other_ways(open_page, made, look):
+    at = open_page("runs", **{"runs.look": look, "runs.text": "boat"})
+    assert not at.exception and not at.dataframe
+    chart = at.get("vega_lite_chart")
+    assert bool(chart) == (look == "Chart")
+
+
+def test_a_column_of_too_many_names_is_said(open_page, made, runs_folder, monkeypatch):
+    monkeypatch.setattr("dashboard.views.runs.any_columns.MOST_NAMES", 1)
+    at = open_page("runs", **{"runs.look": "Chart", "runs.y": "solver"})
+    assert "values here, too many for an axis" in at.info[0].value
+
+
+def test_runs_are_compared(open_page, made):
+    at = open_page("runs", of=f"{made[1001]},{made[1002]}")
+    assert not at.exception and not at.error
+    differs = at.dataframe[0].value.set_index("setting")
+    assert list(differs.columns) == ["ddim · seed 1001", "heun · seed 1002"]
+    assert set(differs.index) == {"solver", "seed", "nfe"}
+    at.selectbox(key="runs.measure").set_value("x0_pred_std").run()
+    assert not at.exception and at.get("vega_lite_chart")
+    at.button(key="runs.back").click().run()
+    assert made[1001] in rows(at)
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ("0123456789abcdef,fedcba9876543210", "no run in"),
+        ("../x,../y", "is no run id"),
+        ("0123456789abcdef", "2 to 12 different runs can be compared, got 1"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(open_page, runs_folder, runs, message):
+    at = open_page("runs", of=runs)
+    assert not at.exception and message in read(at.error[0])
+
+
+def test_sql_is_answered_and_shut(open_page, made):
+    at = open_page("runs", **{"runs.section": "SQL"})
+    at.text_area(key="runs.sql").set_value(
+        "SELECT count(*) AS n FROM runs WHERE prompt LIKE '%boat%'"
+    )
+    at.button(key="runs.sql.go").click().run()
+    assert not at.exception and at.dataframe[0].value["n"].tolist() == [3]
+    at.text_area(key="runs.sql").set_value("COPY runs TO 'x.csv'")
+    at.button(key="runs.sql.go").click().run()
+    assert "SQL must be one SELECT" in read(at.error[0])
+
+
+def test_the_trash_lists_what_was_deleted(open_page, made, runs_folder):
+    shutil.copytree(runs_folder / made[1003], runs_folder / "kept")
+    delete_run(runs_folder, made[1003])
+    try:
+        assert made[1003] not in rows(open_page("runs"))
+        at = open_page("runs", **{"runs.section": "Trash"})
+        listed = at.dataframe[0].value.set_index("id")
+        assert listed.loc[made[1003], "prompt"] == "a boat at night"
+        assert at.button(key="runs.restore").disabled
+        at.button(key="runs.empty").click().run()
+        assert not at.exception and "The trash is empty" in at.info[0].value
+    finally:
+        (runs_folder / "kept").rename(runs_folder / made[1003])

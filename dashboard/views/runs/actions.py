@@ -1,0 +1,131 @@
+"""What can be done with ticked runs: open, compare, mark, export, delete."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.address import keep
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import explained
+from dashboard.shell.navigation import page_path
+from dashboard.views.runs.compared import MOST
+from dashboard.widgets.csv_table import csv_table
+from sdlab.runs.marks import mark
+from sdlab.runs.trash import delete_run
+
+_REVISION = "runs.revision"
+
+
+def revision() -> int:
+    """Return how often this session has changed stored runs; ticks are gone after each change."""
+    return st.session_state.get(_REVISION, 0)
+
+
+def changed() -> None:
+    """Note that this session has changed stored runs, and draw the page anew."""
+    st.session_state[_REVISION] = revision() + 1
+    st.rerun()
+
+
+def actions(runs: pd.DataFrame) -> None:
+    """Draw what can be done with ticked runs.
+
+    Args:
+        runs: Their rows.
+    """
+    if runs.empty:
+        st.caption("Tick rows to open, compare, mark, export or delete them.")
+        return
+    ids = runs["run"].tolist()
+    with st.container(
+        horizontal=True, gap="xsmall", vertical_alignment="center", key="runs_actions"
+    ):
+        st.text(f"{len(ids)} ticked")
+        _open(ids)
+        _compare(ids)
+        _star(runs)
+        _tags(runs)
+        _delete(runs)
+    csv_table(
+        runs.drop(columns=["problem"]),
+        "runs",
+        "runs.csv",
+        "The ticked runs.",
+        shown=False,
+        parquet=True,
+    )
+
+
+def _open(ids: Sequence[str]) -> None:
+    pressed = st.button(
+        "Open",
+        key="runs.open",
+        icon=":material/open_in_new:",
+        type="tertiary",
+        disabled=len(ids) != 1,
+    )
+    if pressed:
+        st.switch_page(page_path("run"), query_params={"id": ids[0]})
+
+
+def _compare(ids: Sequence[str]) -> None:
+    pressed = st.button(
+        "Compare", key="runs.compare", icon=":material/compare:", type="tertiary",
+        disabled=not 2 <= len(ids) <= MOST,
+        help=f"Of 2 to {MOST} runs: what differs, pictures, charts.",
+    )  # fmt: skip
+    if pressed:
+        keep("of", ",".join(ids))
+        st.rerun()
+
+
+def _star(runs: pd.DataFrame) -> None:
+    give = not runs["star"].fillna(False).all()
+    pressed = st.button(
+        "Star" if give else "Take the star away", key="runs.give_star", icon=":material/star:",
+        type="tertiary",
+    )  # fmt: skip
+    if pressed:
+        _do(partial(mark, lab().runs, runs["run"], star=give))
+
+
+def _tags(runs: pd.DataFrame) -> None:
+    with st.popover("Tags and note", icon=":material/label:"), st.form("runs.marks", border=False):
+        add = st.text_input("Tags to add", placeholder="good, for the paper")
+        there = sorted({tag for tags in runs["tags"] for tag in tags.split(", ") if tag})
+        remove = st.multiselect("Tags to take away", there)
+        notes = set(runs["note"])
+        same = notes.pop() if len(notes) == 1 else ""
+        note = st.text_area("Note", same, help="Of several runs it replaces the note of each.")
+        pressed = st.form_submit_button("Save", icon=":material/save:")
+    if pressed:
+        words = [word.strip() for word in add.split(",") if word.strip()]
+        new = note if note != same else None
+        _do(partial(mark, lab().runs, runs["run"], add=words, remove=remove, note=new))
+
+
+def _delete(runs: pd.DataFrame) -> None:
+    with st.popover("Delete", icon=":material/delete:"):
+        count = len(runs)
+        many = "run" if count == 1 else "runs"
+        st.text(f"Move {count} {many} to the trash? From there they can be put back.")
+        parts = int((runs["comparison"] != "").sum())
+        if parts:
+            st.text(f"{parts} of them are parts of comparisons, which will lack their pictures.")
+        pressed = st.button("Move to the trash", key="runs.delete", type="primary")
+    if pressed:
+        _do(partial(_delete_all, runs["run"]))
+
+
+def _delete_all(runs: "pd.Series[str]") -> None:
+    for run in runs:
+        delete_run(lab().runs, run)
+    st.toast(f"{len(runs)} in the trash.", icon=":material/delete:")
+
+
+def _do(change: Callable[[], None]) -> None:
+    with explained():
+        change()
+    changed()

@@ -1,0 +1,143 @@
+"""The runs that are looked for: the search, what it finds, and what can be done with it."""
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard.shell.address import bound
+from dashboard.shell.messages import plain
+from dashboard.shell.navigation import page_path
+from dashboard.shell.routes import runs_table_url
+from dashboard.views.runs.any_columns import any_columns
+from dashboard.views.runs.gallery import gallery
+from dashboard.views.runs.table import damaged, table
+from sdlab.models.memory import readable
+from sdlab.runs.index import RunIndex, Totals
+from sdlab.runs.search import ALL, ALONE, Search
+from sdlab.sampler_names import titled
+
+PAGE_SIZE = 50
+SORTS = {
+    "created": "Made",
+    "prompt": "Prompt",
+    "solver": "Sampler",
+    "num_steps": "Steps",
+    "guidance_scale": "CFG",
+    "seed": "Seed",
+    "seconds": "Seconds",
+    "nfe": "Evaluations",
+    "model": "Model",
+    "bytes": "Size on disk",
+    "star": "Star",
+    "tags": "Tags",
+    "note": "Note",
+    "negative_prompt": "Negative prompt",
+    "curve": "Sigma curve",
+    "eta": "eta",
+    "width": "Width",
+    "height": "Height",
+    "device": "Device",
+    "dtype": "Computed in",
+    "model_hash": "Weights",
+    "shared": "Shared calls",
+    "fast": "Fast",
+    "attention": "Attention",
+    "options": "Further settings",
+    "comparison": "Comparison",
+    "run": "Id",
+}
+"""The columns by which runs are sorted, and what the page calls them."""
+_LOOKS = ("Table", "Gallery", "Chart")
+_EMPTY = "No run is stored yet. The Experiment page makes the first one."
+_NONE = "No stored run has all that. Take away a word or a filter."
+
+
+def found_runs(index: RunIndex) -> None:
+    """Draw the search and what it finds."""
+    if not index.totals(Search()).runs:
+        damaged(index)
+        st.info(_EMPTY, icon=":material/grid_view:")
+        st.page_link(page_path("experiment"), label="Experiment", icon=":material/science:")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        text = bound().text_input(
+            "Search", key="runs.text", icon=":material/search:", width=260,
+            placeholder="prompt, tag, note, solver, id …",
+        )  # fmt: skip
+        with st.popover("Filters", icon=":material/filter_list:"):
+            filters = _filters(index)
+        order = bound().selectbox(
+            "Sort by", SORTS, key="runs.order", format_func=SORTS.get, width=170
+        )
+        up = bound().toggle("Least first", key="runs.up")
+        look = bound().segmented_control("Show as", _LOOKS, key="runs.look")
+    search = Search(text=text, order=order, descending=not up, **filters)
+    totals = index.totals(search)
+    _about(index, search, totals)
+    damaged(index)
+    if not totals.runs:
+        st.info(_NONE, icon=":material/search_off:")
+    elif look == "Chart":
+        any_columns(index, search)
+    else:
+        offset = _page(totals.runs)
+        draw = table if look == "Table" else gallery
+        draw(index, search, PAGE_SIZE, offset)
+
+
+def _filters(index: RunIndex) -> dict[str, Any]:
+    """Draw the filters and return them by the names that a search has for them."""
+    field = bound()
+    chosen = {
+        "solver": field.multiselect(
+            "Sampler", index.values("solver"), key="runs.solver", format_func=titled
+        ),
+        "model": field.multiselect("Model", index.values("model"), key="runs.model"),
+        "tag": field.multiselect("With all tags", index.values("tags"), key="runs.tag"),
+    }
+    found = {name: tuple(values) for name, values in chosen.items()}
+    days = st.date_input("Made from … to", value=[], key="runs.days", help="Days in UTC.")
+    since, until = (*days, None, None)[:2] if isinstance(days, tuple) else (days, days)
+    whole = {
+        ALONE: "Leave out",
+        ALL: "Show",
+        **{i: f"Only of {i}" for i in index.values("comparison")},
+    }
+    comparison = field.selectbox(
+        "Parts of comparisons", whole, key="runs.comparison", format_func=whole.get
+    )
+    star = field.toggle("Only with a star", key="runs.star")
+    return found | {"since": since, "until": until, "comparison": comparison, "star": star}
+
+
+def _about(index: RunIndex, search: Search, totals: Totals) -> None:
+    """Draw how many runs there are, how many are folded away, and the downloads of the list."""
+    said = (
+        f"{totals.runs:,} run{'' if totals.runs == 1 else 's'}, {readable(totals.bytes)} on disk."
+    )
+    if search.comparison == ALONE:
+        folded = index.totals(Search()).runs - index.totals(Search(comparison=ALONE)).runs
+        of = len(index.values("comparison"))
+        if folded:
+            many = "comparison" if of == 1 else "comparisons"
+            said += f" {folded:,} more are parts of {of:,} {many}; Filters shows them."
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(plain(said), width="stretch")
+        for kind, label in (("csv", "CSV"), ("parquet", "Parquet")):
+            st.link_button(
+                label, runs_table_url(search, kind), key=f"runs.all_{kind}", type="tertiary",
+                icon=":material/download:", disabled=not totals.runs,
+                help="A row for each run that is found, with all columns.",
+            )  # fmt: skip
+
+
+def _page(runs: int) -> int:
+    """Draw the choice of a page of rows, if there are several; return how many rows are before."""
+    pages = -(-runs // PAGE_SIZE)
+    if pages == 1:
+        return 0
+    chosen = st.number_input(
+        f"Page of {pages:,}", 1, pages, min(pages, st.session_state.get("runs.page", 1)),
+        key="runs.page", width=150,
+    )  # fmt: skip
+    return (int(chosen) - 1) * PAGE_SIZE

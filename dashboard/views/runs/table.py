@@ -1,0 +1,126 @@
+"""The table of runs: rows to tick, and what can be done with those that are ticked."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.shell.lab import lab
+from dashboard.views.runs.actions import actions, revision
+from dashboard.widgets.pictures import thumbnail
+from sdlab.runs.index import RunIndex
+from sdlab.runs.search import Search
+from sdlab.sampler_names import titled
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
+
+ROW = 64
+LETTER = 8
+"""Pixels of a row, and of a letter at most."""
+_SHOWN = "runs.shown"
+
+
+def table(index: RunIndex, search: Search, limit: int, offset: int) -> None:
+    """Draw one page of the runs that a search finds, and the actions on those that are ticked."""
+    asked = repr((search, limit, offset, revision()))
+    key = f"runs.table.{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+    stored = _rows(key, index, search, limit, offset)
+    place = st.container()
+    frame = shown(stored)
+    event = st.dataframe(
+        frame,
+        key=key,
+        hide_index=True,
+        row_height=ROW,
+        height=min(720, 45 + ROW * len(frame)),
+        on_select="rerun",
+        selection_mode="multi-row",
+        column_config=_columns(frame),
+        alt="Stored runs",
+    )
+    broken = stored["path"][frame["picture"].isna().to_numpy()]
+    pictures = [f"The picture of {path} cannot be read." for path in broken]
+    fold_problems(pictures, "picture", "pictures")
+    with place:
+        actions(stored.iloc[event.selection.rows])
+
+
+def _rows(key: str, index: RunIndex, search: Search, limit: int, offset: int) -> pd.DataFrame:
+    """Return the rows; while some are ticked they stay, whatever is made in the meantime.
+
+    The browser tells what is ticked by the rows' places.
+    """
+    known, rows = st.session_state.get(_SHOWN, ("", None))
+    if known == key and rows is not None and st.session_state.get(key, {}).selection.rows:
+        return rows
+    rows = index.find(search, limit, offset)
+    st.session_state[_SHOWN] = (key, rows)
+    return rows
+
+
+def shown(stored: pd.DataFrame) -> pd.DataFrame:
+    """Return what the table shows of runs: picture, words, settings."""
+    created = stored["created"]
+    return pd.DataFrame(
+        {
+            "picture": [thumbnail(*key) for key in zip(stored["path"], created, strict=True)],
+            "star": ["★" if star else "" for star in stored["star"]],
+            "made": created,
+            "prompt": stored["prompt"],
+            "solver": stored["solver"].map(titled),
+            "steps": stored["num_steps"],
+            "CFG": stored["guidance_scale"],
+            "seed": stored["seed"].astype(str),
+            "size": [f"{w} x {h}" for w, h in zip(stored["width"], stored["height"], strict=True)],
+            "seconds": stored["seconds"],
+            "tags": stored["tags"],
+            "note": stored["note"],
+            "model": stored["model"],
+            "id": stored["run"],
+        }
+    ).reset_index(drop=True)
+
+
+def damaged(index: RunIndex) -> None:
+    """Draw what is wrong with the folders and notes that cannot be read."""
+    folders = index.find(Search(problem=True))["problem"].tolist()
+    fold_problems(folders, "run folder", "run folders")
+    fold_problems(lab().unreadable(), "note of an interrupted run", "notes of interrupted runs")
+
+
+def fold_problems(problems: list[str], one: str, many: str) -> None:
+    """Draw, folded away, what is wrong with damaged things, called ``one`` or ``many``."""
+    if problems:
+        what = one if len(problems) == 1 else many
+        with st.expander(f"{len(problems):,} damaged {what}", icon=":material/warning:"):
+            for problem in problems[:20]:
+                st.text(problem)
+
+
+def _columns(frame: pd.DataFrame) -> "dict[str, ColumnConfig]":
+    column = st.column_config
+    longest = max(map(len, frame["solver"]), default=0)
+    return {
+        "picture": column.ImageColumn("Picture", width="small"),
+        "star": column.TextColumn("★", width=40),
+        "prompt": column.TextColumn("Prompt", width="medium"),
+        "solver": column.TextColumn("Sampler", width=24 + LETTER * longest),
+        "steps": column.NumberColumn("Steps", width="small"),
+        "CFG": column.NumberColumn("CFG", width="small", format="%.3g"),
+        "seed": column.TextColumn("Seed"),
+        "size": column.TextColumn("Size (px)"),
+        "seconds": column.NumberColumn("Seconds", width="small", format="%.2f"),
+        "tags": column.TextColumn("Tags"),
+        "note": column.TextColumn("Note"),
+        "model": column.TextColumn("Model"),
+        "made": made_column("Made"),
+        "id": column.TextColumn("Id"),
+    }
+
+
+def made_column(label: str) -> "ColumnConfig":
+    """Return a column of times, to the minute, by the browser's clock."""
+    zone = st.context.timezone
+    return st.column_config.DatetimeColumn(label, format="YYYY-MM-DD HH:mm", timezone=zone)

@@ -1,0 +1,84 @@
+"""Runs ticked in a real browser: compared, marked, deleted, restored."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+import sdlab
+from sdlab.runs.marks import read_marks
+from sdlab.runs.trash import TRASH
+from tests.e2e.conftest import SECONDS, button
+from tests.runs.conftest import copy_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.every]
+HEAD, ROW, BOX = 40, 64, 18
+"""Pixels of the table's head, of a row, and from the left to a row's box."""
+
+
+@pytest.fixture(scope="module")
+def three(runs):
+    spec = sdlab.Experiment(prompt="an owl ticked", num_steps=1, width=64, height=64, seed=7)
+    stored = sdlab.run(sdlab.load(device="cpu"), spec).save(runs)
+    return [stored, *(copy_of(stored, seed=seed) for seed in (8, 9))]
+
+
+def tick(page, *places):
+    """Tick rows by their places, the first is 0."""
+    canvas = page.locator("[data-testid=stDataFrame] canvas").first
+    for place in places:
+        canvas.click(position={"x": BOX, "y": HEAD + ROW * place + ROW // 2})
+        page.wait_for_timeout(300)
+
+
+def opened(new_page, section=""):
+    page = new_page(f"/runs?runs.text=owl+ticked&runs.order=Seed&runs.section={section or 'Runs'}")
+    expect(page.locator("[data-testid=stDataFrame] canvas").first).to_be_visible(timeout=SECONDS)
+    return page
+
+
+def test_ticked_runs_are_compared(new_page, three):
+    page = opened(new_page)
+    tick(page, 0, 2)
+    expect(page.get_by_text("2 ticked")).to_be_visible()
+    button(page, "Compare").click()
+    expect(page.get_by_role("heading", name="What differs")).to_be_visible()
+    assert f"of={three[2].name}%2C{three[0].name}" in page.url
+    expect(page.get_by_role("img", name=re.compile("Picture by seed"))).to_have_count(2)
+    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    button(page, "All runs").click()
+    expect(page.get_by_text("3 runs")).to_be_visible()
+
+
+def test_ticked_runs_are_marked(new_page, three):
+    page = opened(new_page)
+    tick(page, 1)
+    button(page, "Tags and note").click()
+    page.get_by_label("Tags to add").fill("good, for the paper")
+    page.get_by_label("Note", exact=True).fill("the best")
+    button(page, "Save").click()
+    expect(page.get_by_text("Tick rows to open")).to_be_visible()
+    marks = read_marks(three[1])
+    assert (marks.tags, marks.note) == (("for the paper", "good"), "the best")
+    tick(page, 1)
+    button(page, "Star").click()
+    expect(page.get_by_text("Tick rows to open")).to_be_visible()
+    assert read_marks(three[1]).star
+
+
+def test_ticked_runs_are_deleted_and_restored(new_page, three):
+    page = opened(new_page)
+    tick(page, 0, 1)
+    button(page, "Delete").click()
+    button(page, "Move to the trash").click()
+    expect(page.get_by_text("1 run,")).to_be_visible()
+    assert [folder.exists() for folder in three] == [True, False, False]
+    assert (three[1].parent / TRASH / three[1].name).is_dir()
+    page = opened(new_page, "Trash")
+    canvas = page.locator("[data-testid=stDataFrame] canvas").first
+    for place in (0, 1):
+        canvas.click(position={"x": BOX, "y": 36 + 35 * place + 17})
+        page.wait_for_timeout(300)
+    button(page, "Put back 2").click()
+    expect(page.get_by_text("The trash is empty")).to_be_visible()
+    assert all(folder.exists() for folder in three)
