@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sdlab.experiment.grid import Grid
     from sdlab.experiment.record import Record
     from sdlab.linting.report import lint
+    from sdlab.metadata.reading import read_parameters
     from sdlab.models.load import load
     from sdlab.models.model import Model
     from sdlab.noise import NoiseSchedule, curves
@@ -75,6 +76,7 @@ _HOMES = {
     "open_run": "sdlab.runs.run_folder",
     "picture_attention": "sdlab.sampling.picture_attention",
     "plan": "sdlab.sampling.plan",
+    "read_parameters": "sdlab.metadata.reading",
     "regenerate": "sdlab.ddim.invert",
     "rerun": "sdlab.reproducing.rerun",
     "run": "sdlab.sampling.engine",
@@ -116,6 +118,7 @@ __all__ = [
     "open_run",
     "picture_attention",
     "plan",
+    "read_parameters",
     "regenerate",
     "rerun",
     "run",

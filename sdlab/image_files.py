@@ -64,6 +64,17 @@ def read_image(data: bytes | str | os.PathLike[str]) -> ReadImage:
         ValueError: If it is no picture in a format that is read, is damaged, or exceeds a limit;
             the message says what was found and what to do.
     """
+    content = content_of(data)
+    with open_image(content) as image:
+        return _read(image, content)
+
+
+def content_of(data: bytes | str | os.PathLike[str]) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        ValueError: If it cannot be read, is empty, or larger than ``MAX_BYTES``.
+    """
     content = data if isinstance(data, bytes) else _file(Path(data))
     if not content:
         raise ValueError("The file is empty (0 bytes). Choose another, or save it again.")
@@ -72,8 +83,17 @@ def read_image(data: bytes | str | os.PathLike[str]) -> ReadImage:
             f"The file has {len(content) / 1e6:,.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read."
             " Save it smaller, or as JPEG."
         )
+    return content
+
+
+def open_image(content: bytes) -> Image.Image:
+    """Return a file's picture, opened: its size and texts are known, its pixels not yet read.
+
+    Raises:
+        ValueError: If it is no picture in a format that is read, or its header is damaged.
+    """
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        return Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
         size = str(error).partition("(")[2].partition(" ")[0]
         raise ValueError(_too_large(f"{int(size):,}" if size.isdigit() else "far more")) from None
@@ -81,8 +101,22 @@ def read_image(data: bytes | str | os.PathLike[str]) -> ReadImage:
         raise ValueError(_no_picture(content)) from None
     except Exception as error:  # a hostile header makes Pillow raise nearly anything
         raise ValueError(_damaged("picture", error)) from error
-    with image:
-        return _read(image, content)
+
+
+def check_size(image: Image.Image) -> None:
+    """Raise for a picture that would take too much memory.
+
+    Raises:
+        ValueError: If it has more than ``MAX_PIXELS``, or more than ``MAX_SIDE`` a side.
+    """
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(_too_large(f"{width:,} x {height:,} = {width * height:,}"))
+    if max(width, height) > MAX_SIDE:
+        raise ValueError(
+            f"The picture has {width:,} x {height:,} pixels; at most {MAX_SIDE:,} a side are read."
+            " Cut it first."
+        )
 
 
 def plain_image(image: Image.Image) -> ReadImage:
@@ -108,13 +142,7 @@ def _file(path: Path) -> bytes:
 
 def _read(image: Image.Image, content: bytes) -> ReadImage:
     kind, (width, height) = image.format or "?", image.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(_too_large(f"{width:,} x {height:,} = {width * height:,}"))
-    if max(width, height) > MAX_SIDE:
-        raise ValueError(
-            f"The picture has {width:,} x {height:,} pixels; at most {MAX_SIDE:,} a side are read."
-            " Cut it first."
-        )
+    check_size(image)
     notes: list[str] = []
     try:
         if content:

@@ -213,8 +213,13 @@ def titled(solver: str) -> str:
 
     "dpmpp_2m" is "DPM++ 2M (dpmpp_2m)"; what they have no name for, or the same, stays as it is.
     """
-    name = next((n for n, found in NAMES.items() if _is_plain(found, solver)), "")
-    return f"{name} ({solver})" if name and name.casefold() != solver else solver
+    name = web_ui_name(solver)
+    return f"{name} ({solver})" if name.casefold() != solver.casefold() else solver
+
+
+def web_ui_name(solver: str) -> str:
+    """Return what web UIs call a solver, "DPM++ 2M"; its own name if they have none for it."""
+    return next((name for name, found in NAMES.items() if _is_plain(found, solver)), solver)
 
 
 def _is_plain(found: Everyday, solver: str) -> bool:

@@ -40,6 +40,7 @@ SDLAB = {
     "runs": "attention experiment models noise",
     "tracing": "attention denoisers experiment models noise runs solvers text",
     "sampling": "attention denoisers embedded experiment models noise runs solvers text tracing",
+    "metadata": "experiment noise runs text",
     "reproducing": "comparing experiment models noise runs sampling solvers",
     "latents": "models noise runs solvers",
     "ddim": "denoisers latents models noise sampling solvers text",

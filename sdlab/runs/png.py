@@ -2,7 +2,11 @@
 
 First the prompt, then "Negative prompt: ...", then one line of "Name: value" pairs under the key
 ``parameters``; a value with a comma, a colon or a line break is quoted as JSON. Numbers keep all
-their digits, and the run's id comes last, so no two experiments have the same text.
+their digits, and the run's id comes last, so no two experiments have the same text. Samplers and
+settings have AUTOMATIC1111's names where it has them.
+
+That format cannot carry every prompt: lines lose the spaces around them, and one that begins with
+"Negative prompt:" ends the prompt. So the experiment stands beside it as JSON, under ``sdlab``.
 """
 
 import io
@@ -10,10 +14,16 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sdlab.sampler_names import web_ui_name
+
 if TYPE_CHECKING:
     from PIL import Image, PngImagePlugin
 
 KEY = "parameters"
+WHOLE = "sdlab"
+"""The key of the JSON: the parts of a run's manifest that say how to make it again."""
+OF_MANIFEST = ("format", "id", "experiment", "width", "height", "model", "versions")
+OF_DDIM = ("ddim", "DDIMScheduler")
 FURTHER = {
     "strength": "Denoising strength",
     "image": "Source image",
@@ -53,6 +63,8 @@ def png_info(manifest: Mapping[str, Any]) -> "PngImagePlugin.PngInfo":
 
     info = PngImagePlugin.PngInfo()
     info.add_text(KEY, parameters(manifest))
+    facts = {name: manifest[name] for name in OF_MANIFEST if name in manifest}
+    info.add_text(WHOLE, json.dumps(facts, allow_nan=False))
     return info
 
 
@@ -61,15 +73,17 @@ def parameters(manifest: Mapping[str, Any]) -> str:
     spec, model = manifest["experiment"], manifest["model"]
     pairs = {
         "Steps": spec["num_steps"],
-        "Sampler": spec["solver"],
+        "Sampler": web_ui_name(spec["solver"]),
         "Sampler options": _json(spec["solver_options"]),
         "Schedule type": spec["curve"],
         "Schedule options": _json(spec["curve_options"]),
         "CFG scale": exact(spec["guidance_scale"]),
         "CFG Rescale": exact(spec["guidance_rescale"]) if spec["guidance_rescale"] else None,
         "Fast": "bfloat16" if spec.get("fast") else None,
-        "Eta": None if spec["eta"] is None else exact(spec["eta"]),
+        _eta(spec["solver"]): None if spec["eta"] is None else exact(spec["eta"]),
         "Seed": spec["seed"],
+        "RNG": "CPU",
+        "Clip skip": _clip_skip(spec.get("pipeline_options", {})),
         **_of_pipelines(spec),
         "Size": f"{manifest['width']}x{manifest['height']}",
         "Model hash": model["hash"],
@@ -101,11 +115,23 @@ def exact(number: float) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
+def _eta(solver: str) -> str:
+    """Return what AUTOMATIC1111 calls eta: it has one for DDIM, and one for the other samplers."""
+    return "Eta DDIM" if solver in OF_DDIM else "Eta"
+
+
+def _clip_skip(options: Mapping[str, Any]) -> int | None:
+    """Return how many last layers of CLIP are left out, counted from 1 as web UIs do."""
+    skipped = options.get("clip_skip")
+    return skipped + 1 if isinstance(skipped, int) else None
+
+
 def _json(options: Mapping[str, Any]) -> str | None:
     return json.dumps(options, sort_keys=True, ensure_ascii=False) if options else None
 
 
 def _quote(value: object) -> str:
+    """Return a value as it stands in a pair; quoted it has no comma, at which some readers cut."""
     text = str(value)
     plain = not any(mark in text for mark in ',:\n"')
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else json.dumps(text, ensure_ascii=False).replace(",", "\\u002c")

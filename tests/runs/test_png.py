@@ -8,9 +8,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 from PIL import Image
+from sd_parsers import ParserManager
 
 import sdlab
+from sdlab.metadata.infotext import split
 from sdlab.runs.manifest import manifest
 from sdlab.runs.png import exact, parameters, png_bytes
 
@@ -84,14 +88,15 @@ def test_other_tools_read_it(small):
     made = BASE.with_(eta=0.0, solver_options=options, curve_options={"rho": 5.0}, fast=True)
     assert read(text(small, made)) == {
         "Steps": "5",
-        "Sampler": "ddim",
+        "Sampler": "DDIM",
         "Sampler options": json.dumps(options, sort_keys=True),
         "Schedule type": "karras",
         "Schedule options": '{"rho": 5.0}',
         "CFG scale": "7.5",
         "Fast": "bfloat16",
-        "Eta": "0",
+        "Eta DDIM": "0",
         "Seed": "0",
+        "RNG": "CPU",
         "Size": "128x128",
         "Model hash": small.hash,
         "Model": "small",
@@ -115,7 +120,8 @@ def test_a_png_holds_every_pixel_and_the_text(small):
     for data in (png_bytes(Image.fromarray(pixels), facts), png_bytes(Image.fromarray(pixels))):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), pixels)
     told = Image.open(io.BytesIO(png_bytes(Image.fromarray(pixels), facts))).text
-    assert told == {"parameters": parameters(facts)}
+    assert told["parameters"] == parameters(facts)
+    assert json.loads(told["sdlab"])["experiment"] == BASE.to_dict()
 
 
 def test_a_quick_png_has_the_same_pixels():
@@ -123,3 +129,31 @@ def test_a_quick_png_has_the_same_pixels():
     small_file, quick = png_bytes(smooth), png_bytes(smooth, quick=True)
     assert len(small_file) < len(quick)
     assert Image.open(io.BytesIO(quick)).tobytes() == smooth.tobytes()
+
+
+# What A1111's format can carry: no spaces around a line, no line that ends the prompt.
+PROMPTS = st.lists(
+    st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=30).map(str.strip),
+    max_size=4,
+).map(lambda lines: "\n".join(lines).strip())
+
+
+@given(PROMPTS, PROMPTS)
+@example('a, b: "c" \\ (d:1.2), Steps: 3, Sampler: x', "Seed: 4, CFG scale: 1, Steps: 2")
+@example("", "")
+def test_others_read_every_prompt_that_the_format_can_carry(small, prompt, negative):
+    assume(not any("Negative prompt:" in text for text in (prompt, negative)))
+    hostile = {"prompt_2": "Steps: 99, Seed: 99, Sampler: y", "eta": 0.3, "solver": "dpmpp_2m"}
+    made = BASE.with_(prompt=prompt, negative_prompt=negative, **hostile)
+    words = text(small, made)
+    found = split(words)
+    assert (found.prompt, found.negative_prompt) == (prompt, negative)
+    told = png_bytes(Image.new("RGB", (8, 8)), manifest(small, made, created=datetime.now(UTC)))
+    info = ParserManager().parse(io.BytesIO(told))
+    (sampler,) = info.samplers
+    assert sampler.name == "DPM++ 2M"
+    assert (info.full_prompt, info.full_negative_prompt) == (prompt, negative)
+    values = {name: sampler.parameters[name] for name in ("steps", "seed", "cfg_scale")}
+    assert values == {"steps": "5", "seed": "0", "cfg_scale": "7.5"}
+    assert (sampler.parameters["scheduler"], info.metadata["Eta"]) == ("karras", "0.3")
+    assert info.metadata["Size"] == "128x128"

@@ -8,6 +8,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, plain, show_error
 from dashboard.shell.model_choice import say_no_model, say_swap
 from dashboard.shell.state import show_run, shown_run
+from dashboard.views.experiment.from_file import file_field
 from dashboard.views.experiment.grid_form import grid_fields, named, pictures, say_cost
 from dashboard.views.experiment.grid_view import ask_grid, live_pictures, show_grid, shown_grid
 from dashboard.widgets.curve_choice import can_follow
@@ -31,6 +32,7 @@ def run_form(page: str) -> None:
         if catalogue is None:
             say_no_model()
             return
+        file_field(page)
         try:
             experiment = experiment_controls(Choices(catalogue, view.known, view.model))
         except (ValueError, SdlabError) as error:

@@ -1,0 +1,1 @@
+"""Parameters in pictures, of sdlab and of others."""
