@@ -39,3 +39,19 @@ def test_a_rerun_says_whether_a_bit_differs(run, root):
     said = call("rerun", run, "--root", root, "--dtype", "float64", code=1).stdout
     assert said.startswith("Evaluation 0 (sigma ")
     assert "number format: float32 then, float64 now" in said
+
+
+def test_golden_runs_are_recorded_and_checked(tmp_path):
+    asked = tmp_path / "asked.jsonl"
+    asked.write_text('{"prompt": "a cat", "num_steps": 2, "width": 64, "height": 64}\n')
+    file = str(tmp_path / "runs.safetensors")
+    cpu = ("--device", "cpu")
+    assert call("golden", "record", file, "--experiments", str(asked), *cpu).stdout.strip() == file
+    table = call("golden", "check", file, "--csv", *cpu).stdout.splitlines()
+    assert table[0].lstrip("\ufeff").startswith("solver,num_steps,seed,evaluations,first_different")
+    assert table[1].startswith("ddim,2,0,2,,,0.0,0.0,")
+    done = call("golden", "check", file, *cpu, "--dtype", "float16", "--tolerance", "1e-9", code=1)
+    assert "number format: float32 then, float16 now" in done.stdout
+    assert (
+        call("golden", "check", file, *cpu, "--dtype", "float16", "--tolerance", "1").exit_code == 0
+    )
