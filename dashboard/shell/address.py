@@ -15,6 +15,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.shell.messages import plain
+from dashboard.shell.presses import forget_presses
 from sdlab.errors import nearest
 
 SHOWN_LETTERS = 60
@@ -34,6 +35,7 @@ def arrive(page: str) -> None:
     state = _state()
     if state["page"] != page:
         state.update(page=page, read={}, notes={}, names={}, met=set())
+        forget_presses()
     if state["notes"]:
         said = [plain(note) for note, _ in state["notes"].values()]
         st.warning("  \n".join(said), icon=":material/link_off:")

@@ -95,5 +95,5 @@ def _ended(view: RunSnapshot, page: str) -> None:
 
 
 def _again(view: RunSnapshot) -> None:
+    lab().submit(view.experiment)  # first: what follows may be cut short by the next click
     come_back(view.id)
-    lab().submit(view.experiment)

@@ -14,6 +14,7 @@ from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.model_choice import in_words
 from dashboard.shell.navigation import link_to
+from dashboard.shell.presses import Press
 from dashboard.shell.state import come_back
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged, png
@@ -80,10 +81,15 @@ def say_unknown_run(run: str) -> None:
         link_to("experiment", "Make one")
 
 
-def ask_run(experiment: Experiment) -> str:
-    """Ask for a run, watch it and return its id; one that is stored is not made again."""
-    come_back(experiment.id)
-    run = lab().submit(experiment)
+def ask_run(experiment: Experiment, press: Press | None = None) -> str:
+    """Ask for a run, watch it and return its id; one that is stored is not made again.
+
+    Args:
+        experiment: What to run.
+        press: Of the button that asks for it, if one does.
+    """
+    run = (press or Press()).begin(lambda: lab().submit(experiment))
+    come_back(run)
     st.session_state[_FROM_STORE] = run if lab().get_run(run) is None else ""
     return run
 

@@ -13,6 +13,7 @@ import streamlit as st
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.model_choice import say_no_model
+from dashboard.shell.presses import press_of
 from dashboard.shell.state import come_back, session_id
 from dashboard.widgets.task_panel import (
     cancel_button,
@@ -72,16 +73,20 @@ def study_panel(
         return None
     if view is not None:
         show_end(view)
-    pressed = st.button(  # not by on_click, whose arguments are those of the script before
+    press = press_of(f"{page}.start")
+    st.button(
         label if view is None else "Start again",
         key=f"{page}.start",
         type=kind,
         icon=":material/play_arrow:",
         shortcut=RUN if kind == "primary" else None,
+        on_click=press.note,
     )
-    if pressed:
+    if press.wanted():
+        session = session_id()
+        press.begin(lambda: lab().study(key, make, model.hash, session))
         come_back(key)
-        lab().study(key, make, model.hash, session_id())
+        press.end()
         st.rerun()
     return None
 

@@ -19,6 +19,7 @@ from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import explained, opening, plain, say_ignored_negative, show_error
 from dashboard.shell.model_choice import say_model, say_no_model, say_swap
 from dashboard.shell.navigation import link_to
+from dashboard.shell.presses import press_of
 from dashboard.shell.state import show_run, shown_run
 from dashboard.views.attention.recording import (
     PAGE,
@@ -111,7 +112,8 @@ def run_controls() -> None:
         return
     say_model(model.name)
     experiment = _new_run(offered(catalogue), model)
-    pressed = st.button(  # not by on_click, whose arguments are those of the script before
+    press = press_of(f"{PAGE}.go")
+    st.button(
         "Run and record",
         key=f"{PAGE}.go",
         type="primary",
@@ -119,9 +121,11 @@ def run_controls() -> None:
         width="stretch",
         shortcut=RUN,
         disabled=experiment is None,
+        on_click=press.note,
     )
-    if pressed and experiment is not None:
-        _start(experiment)
+    if press.wanted(experiment is not None) and experiment is not None:
+        show_run(PAGE, ask_run(experiment, press))
+        press.end()
     latest = latest_runs()
     if latest:
         with st.popover("A stored run", icon=":material/grid_view:", width="stretch"):

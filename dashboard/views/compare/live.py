@@ -125,10 +125,10 @@ def _stopped(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> No
 
 
 def _go_on(needed: NeededRuns) -> None:
-    come_back(needed.id)
     summaries().forget(needed.id)
     with explained():
         ask(lab(), needed)
+        come_back(needed.id)
 
 
 def _summing(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> None:

@@ -12,6 +12,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import opening, plain, show_error
 from dashboard.shell.model_choice import say_model, say_no_model, say_swap
 from dashboard.shell.navigation import page_path
+from dashboard.shell.presses import Press, press_of
 from dashboard.shell.state import come_back
 from dashboard.views.compare.asked_comparisons import ask, asked, asked_at
 from dashboard.views.compare.earlier import earlier
@@ -211,7 +212,8 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
     elif not draft.problems:
         words.caption("Choose at least one sampler, or press a preset.")
     ready = needed is not None and expected is not None and expected.runs <= MANY_RUNS
-    pressed = place.button(  # not by on_click, whose arguments are those of the script before
+    press = press_of(f"{page}.go")
+    place.button(
         "Compare",
         key=f"{page}.go",
         type="primary",
@@ -219,9 +221,11 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
         width="stretch",
         shortcut=RUN,
         disabled=not ready,
+        on_click=press.note,
     )
-    if pressed and needed is not None and ready:
-        _go(page, needed)
+    if press.wanted(ready) and needed is not None:
+        _go(page, needed, press)
+        press.end()
         st.rerun()  # what is on show stands above the form
     if expected is None or needed is None:
         return
@@ -271,17 +275,24 @@ def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> str:
     return said
 
 
-def _go(page: str, needed: NeededRuns) -> None:
-    """Show a comparison, and ask for what of it is not there yet."""
+def _go(page: str, needed: NeededRuns, press: Press | None = None) -> None:
+    """Ask for what of a comparison is not there yet, and show it."""
+    trouble = (press or Press()).begin(partial(_start, needed))
+    if trouble:
+        st.toast(plain(trouble), icon=":material/error:")
     come_back(needed.id)
     _set_shown(page, needed.id)
+
+
+def _start(needed: NeededRuns) -> str:
+    """Ask for what of a comparison is not there yet; return why that is not possible, or ""."""
     try:
-        if _is_made(needed):
-            return
-        summaries().forget(needed.id)
-        ask(lab(), needed)
+        if not _is_made(needed):
+            summaries().forget(needed.id)
+            ask(lab(), needed)
     except (ValueError, SdlabError) as error:
-        st.toast(plain(str(error)), icon=":material/error:")
+        return str(error)
+    return ""
 
 
 def _is_made(needed: NeededRuns) -> bool:

@@ -7,7 +7,8 @@ from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, plain, show_error
 from dashboard.shell.model_choice import say_no_model, say_swap
-from dashboard.shell.state import show_run, shown_run
+from dashboard.shell.presses import Press, press_of
+from dashboard.shell.state import come_back, show_run, shown_run
 from dashboard.views.experiment.from_file import file_field
 from dashboard.views.experiment.grid_form import grid_fields, named, pictures, say_cost
 from dashboard.views.experiment.grid_view import ask_grid, live_pictures, show_grid, shown_grid
@@ -51,9 +52,8 @@ def run_form(page: str) -> None:
             except ValueError as error:
                 show_error(error)
                 experiment = None
-        # Not by on_click: a callback gets the arguments of the script before, and so would not know
-        # of a prompt that is left by this very click.
-        pressed = st.button(
+        press = press_of(f"{page}.go")
+        st.button(
             f"Run {pictures(len(grid.experiments))}" if grid else "Run",
             key=f"{page}.go",
             type="primary",
@@ -61,9 +61,10 @@ def run_form(page: str) -> None:
             width="stretch",
             shortcut=RUN,
             disabled=experiment is None,
+            on_click=press.note,
         )
-        if pressed and experiment is not None:
-            _run(page, experiment, grid)
+        if press.wanted(experiment is not None) and experiment is not None:
+            _run(page, experiment, grid, press)
         _say_where(page)
 
 
@@ -92,13 +93,16 @@ def _say_where(page: str) -> None:
         st.caption(f"What is made appears {_THERE}")
 
 
-def _run(page: str, experiment: Experiment, grid: Grid | None) -> None:
-    show_grid(page, grid.id if grid else "")
+def _run(page: str, experiment: Experiment, grid: Grid | None, press: Press) -> None:
+    run = ""
     if grid is not None:
-        show_run(page, "")
         with explained():
-            ask_grid(grid)
+            press.begin(lambda: ask_grid(grid))
+        come_back(grid.id)
     else:
-        show_run(page, ask_run(experiment))
+        run = ask_run(experiment, press)
+    show_grid(page, grid.id if grid else "")
+    show_run(page, run)
+    press.end()
     made = pictures(len(grid.experiments)) if grid else "The picture"
     st.toast(f"{made}: look {_THERE}", icon=":material/arrow_upward:")

@@ -55,7 +55,6 @@ def ask_grid(grid: Grid) -> None:
     Raises:
         StoreError: If the disk cannot be written.
     """
-    come_back(grid.id)
     save_grid(grid, lab().runs)
     for experiment in grid.experiments:
         lab().submit(experiment, frames=False)
@@ -161,6 +160,7 @@ def _table_button(
 def _again(grid: Grid) -> None:
     with explained():
         ask_grid(grid)
+        come_back(grid.id)
 
 
 def _tiles(page: str, grid: Grid, found: Mapping[str, RunState]) -> None:

@@ -6,6 +6,7 @@ from dashboard.components.browser_files import style
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
 from dashboard.shell.navigation import entries, link_to
+from dashboard.shell.presses import Press, press_of
 from dashboard.views.home.six_pictures import six_pictures
 from dashboard.widgets.first_picture import CHOSEN
 from dashboard.widgets.first_picture import first_picture as drawn
@@ -61,19 +62,20 @@ def questions() -> None:
                 st.caption(entry.title)
 
 
-def picture_of_now(own: str, asked: Experiment | None) -> StoredRun | None:
+def picture_of_now(own: str, asked: tuple[Experiment, Press] | None) -> StoredRun | None:
     """Draw Home's picture, or its progress; the embedded model makes one without being asked.
 
     Args:
         own: The model in memory.
-        asked: What was asked for just now, if anything.
+        asked: What was asked for just now, with the press of its button, if anything.
     """
     run = st.session_state.get("home.asked", "")
     st.header("Made on this machine", anchor=False)
     if asked is None and not run and own == EMBEDDED:  # once: what was cancelled stays cancelled
-        asked = _next(own)
+        asked = _next(own), Press()
     if asked is not None:
-        run = st.session_state["home.asked"] = ask_run(asked)
+        run = st.session_state["home.asked"] = ask_run(*asked)
+        asked[1].end()
     if not run:
         st.info(
             f"Press **Draw**: {plain(own)}, the model in memory, makes a picture here.",
@@ -93,28 +95,32 @@ def _ways_on(stored: StoredRun) -> None:
         change_button(stored.id, experiment, PAGE)
 
 
-def _asked(model: str) -> Experiment | None:
+def _asked(model: str) -> tuple[Experiment, Press] | None:
     """Draw the field for words and the buttons; return what was asked for by them just now."""
+    draw, another = press_of("home.draw"), press_of("home.another")
     form = st.form("home.form", border=False)
     with form, st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         words = st.text_input(
             "Your words", key="home.words", placeholder="a red car below a tree", width="stretch"
         )
-        pressed = st.form_submit_button("Draw", key="home.draw", icon=":material/brush:")
-        another = st.form_submit_button(
+        st.form_submit_button("Draw", key="home.draw", icon=":material/brush:", on_click=draw.note)
+        st.form_submit_button(
             "Another",
             key="home.another",
             icon=":material/refresh:",
             help="Another of our pictures, made with the model in memory",
+            on_click=another.note,
         )
     if model == EMBEDDED:
         say_known(words)
-    if another or (pressed and not words.strip()):
-        return _next(model)
-    if not pressed:
+    if another.wanted():
+        return _next(model), another
+    if not draw.wanted():
         return None
+    if not words.strip():
+        return _next(model), draw
     with explained():
-        return drawn(words.strip(), SEED, model)
+        return drawn(words.strip(), SEED, model), draw
 
 
 def _next(model: str) -> Experiment:

@@ -12,6 +12,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.model_choice import in_words
+from dashboard.shell.presses import Press, press_of
 from dashboard.views.models.needs import Needs, free_bytes, needs
 from dashboard.views.models.rows import Row, known_rows
 from dashboard.worker.snapshots import LabView, ModelRequest
@@ -114,20 +115,30 @@ def _action(key: str, row: Row, told: Needs, view: LabView) -> None:
         st.badge("In memory", icon=":material/memory:", color="green")
     elif view.loading == name:
         st.badge("Loading", icon=":material/hourglass_top:", color="blue")
-    elif row.loadable and st.button(
-        f"Load {in_words(name)}",
-        key=key,
-        icon=":material/download:",
-        disabled=told.fits is False,
-    ):
-        load(told.request)
-        st.rerun()
+    elif row.loadable:
+        press = press_of(key)
+        st.button(
+            f"Load {in_words(name)}",
+            key=key,
+            icon=":material/download:",
+            disabled=told.fits is False,
+            on_click=press.note,
+        )
+        if press.wanted(told.fits is not False):
+            load(told.request, press)
+            st.rerun()
 
 
-def load(request: ModelRequest) -> None:
-    """Ask the worker for a model; what speaks against it is told by the panel above."""
+def load(request: ModelRequest, press: Press) -> None:
+    """Ask the worker for a model; what speaks against it is told by the panel above.
+
+    Args:
+        request: How to load it.
+        press: Of the button that asks for it.
+    """
     with st.spinner("Looking for it …"):
-        waits = lab().load(request)
+        waits = press.begin(lambda: lab().load(request))
+    press.end()
     if waits:
         st.toast(f"{request.source} is next.", icon=":material/hourglass_top:")
 

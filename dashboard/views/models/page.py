@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
+from dashboard.shell.presses import press_of
 from dashboard.views.models.listing import load
 from dashboard.views.models.way_on import way_on
 from dashboard.worker.snapshots import LabView, ModelRequest, ModelView
@@ -104,6 +105,7 @@ def _parts(model: ModelView) -> None:
 
 def load_form() -> None:
     """Draw the form that asks the worker for another model."""
+    press = press_of("models.load")
     with st.form("models.form"):
         st.header("Load another", anchor=False)
         source = st.text_input(
@@ -134,12 +136,17 @@ def load_form() -> None:
                 "size.",
             )
             offload, tiled = _for_little_memory()
-        asked = st.form_submit_button(
-            "Load", icon=":material/download:", type="primary", shortcut=RUN
+        st.form_submit_button(
+            "Load",
+            icon=":material/download:",
+            type="primary",
+            shortcut=RUN,
+            on_click=press.note,
         )
-    if asked and not (source or "").strip():
+    if press.wanted() and not (source or "").strip():
         st.warning("Name a hub id, a folder or a file first.", icon=":material/edit:")
-    elif asked:
+        press.end()
+    elif press.wanted():
         request = ModelRequest(
             source=source.strip(),
             revision=(revision or "").strip() or None,
@@ -150,7 +157,7 @@ def load_form() -> None:
             offload=offload,
             tiled=tiled,
         )
-        load(request)
+        load(request, press)
 
 
 def _for_little_memory() -> tuple[str | None, bool]:

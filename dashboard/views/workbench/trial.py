@@ -13,6 +13,7 @@ from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import page_path
+from dashboard.shell.presses import press_of
 from dashboard.shell.state import come_back
 from dashboard.views.workbench.controls import PAGE, Baseline, CurveTrial
 from dashboard.views.workbench.draft import Draft
@@ -53,16 +54,21 @@ def show_pictures(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
     specs = experiments(draft, baseline, trial)
     missing = [spec for spec in specs.values() if find(spec.id) is None]
     if missing:
-        pressed = st.button(  # not by on_click, whose arguments are those of the script before
+        press = press_of(f"{PAGE}.go")
+        st.button(
             "Make both pictures" if len(missing) > 1 else "Make the other picture",
             key=f"{PAGE}.go",
             type="primary",
             icon=":material/play_arrow:",
             shortcut=RUN,
             help="Same prompt, seed, solver and steps; only the curve differs.",
+            on_click=press.note,
         )
-        if pressed:
-            _submit(missing)
+        if press.wanted():
+            press.begin(lambda: _submit(missing))
+            for spec in missing:
+                come_back(spec.id)
+            press.end()
             st.rerun()
     for place, (index, (name, spec)) in zip(
         st.columns(2, gap="medium"), enumerate(specs.items()), strict=True
@@ -171,5 +177,4 @@ def _picture(spec: Experiment, page: str) -> None:
 
 def _submit(specs: list[Experiment]) -> None:
     for spec in specs:
-        come_back(spec.id)
         lab().submit(spec)

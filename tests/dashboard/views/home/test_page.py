@@ -36,7 +36,7 @@ def test_home_draws_the_words_that_are_typed(open_page):
 
 
 def test_home_says_before_the_run_what_the_model_knows_and_what_it_does_not(open_page, monkeypatch):
-    monkeypatch.setattr("dashboard.views.home.page.ask_run", lambda experiment: "")
+    monkeypatch.setattr("dashboard.views.home.page.ask_run", lambda experiment, press: "")
     at = open_page("home")
     assert any("knows 20 objects (cat, elephant, panda, …)" in c.value for c in at.caption)
     at.text_input(key="home.words").set_value("a dragon on a beach")
