@@ -1,9 +1,8 @@
-"""One run: that of an id, in the URL as ``/run?id=...``; also while it is still running."""
+"""One run: that of an id, in the URL as ``/run?id=...``, or the latest; also while it runs."""
 
 import streamlit as st
 
-from dashboard.shell.address import given
-from dashboard.views.run.page import ask_for_run, show_details, show_so_far
+from dashboard.views.run.page import run_to_show, say_latest, say_no_run, show_details, show_so_far
 from dashboard.widgets.lead import lead
 from dashboard.widgets.run_stage import show_stage
 
@@ -18,9 +17,10 @@ MENU = {
 st.title("One run", anchor=False)
 lead("From its first noise to its picture; the address of this page links to it.")
 
-run = given("id") or given("run")  # other pages write the latter
+run = run_to_show()
+say_latest(run)
 if not run:
-    ask_for_run()
+    say_no_run()
 elif (stored := show_stage(run, "run")) is not None:
     show_details(stored)
 else:

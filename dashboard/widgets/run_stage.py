@@ -4,12 +4,12 @@ Tables need pandas, which takes half a second to import, so they are read only w
 and the first page is shown before.
 """
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard.shell.clock import clock_time
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.model_choice import in_words
@@ -98,8 +98,9 @@ def say_if_from_store(run: StoredRun) -> None:
     """Say of a run that was just asked for, but was stored already, when it was made."""
     if st.session_state.get(_FROM_STORE) == run.id:
         st.caption(
-            f":material/inventory_2: **From the store**, made on {_when(run.manifest)}: the same "
-            "experiment gives the same picture, so nothing was computed again."
+            f":material/inventory_2: **From the store**, made on "
+            f"{clock_time(run.manifest['created'])}: the same experiment gives the same picture, "
+            "so nothing was computed again."
         )
 
 
@@ -155,14 +156,10 @@ def _made(facts: dict[str, Any]) -> str:
     model, name = facts["model"], plain(in_words(facts["experiment"]["model"]))
     return (
         f"{facts['width']} x {facts['height']} px · {seconds:.3g} s on {model['device']} "
-        f"({model['dtype']}) · {name} · {_when(facts)}"
+        f"({model['dtype']}) · {name} · {clock_time(facts['created'])}"
         + " · made in shared calls"
         * was_shared(facts)
     )
-
-
-def _when(facts: dict[str, Any]) -> str:
-    return f"{datetime.fromisoformat(facts['created']).astimezone():%d %b %Y, %H:%M}"
 
 
 def _cut_words(tokens: "pd.DataFrame") -> None:

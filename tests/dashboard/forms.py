@@ -37,6 +37,15 @@ def study(at, button):
     return at
 
 
+def finished(run):
+    """Wait for a run to end and return its id."""
+    end = time.monotonic() + 240
+    while (view := lab().get_run(run)) is not None and view.live:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return run
+
+
 def start(at):
     at.button(key=FORM).click().run()
     return run_until(at, lambda a: any(s.value == "Measurements" for s in a.header))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
 from dashboard.shell.navigation import page_path
 from dashboard.views.compare.asked_comparisons import FOLDER as ASKED
@@ -36,7 +37,7 @@ def earlier(page: str) -> None:
             "prompts": st.column_config.TextColumn("Prompts", width="medium"),
             "samplers": st.column_config.NumberColumn("Samplers", width="small"),
             "pictures": st.column_config.NumberColumn("Pictures", width="small"),
-            "made": st.column_config.DatetimeColumn("Made (UTC)", format="YYYY-MM-DD HH:mm"),
+            "made": time_column("Made"),
             "id": st.column_config.TextColumn("Id"),
         },
         alt="Stored comparisons, latest first",
@@ -61,7 +62,7 @@ def listed(runs: Path) -> pd.DataFrame:
 
 
 def _row(name: str, path: Path, verdict: str) -> dict[str, object]:
-    row: dict[str, object] = {"made": pd.Timestamp(_changed(path), unit="s"), "id": name}
+    row: dict[str, object] = {"made": pd.Timestamp(_changed(path), unit="s", tz="UTC"), "id": name}
     try:
         manifest = json.loads(read_file(path, LIMIT))
         comparison = manifest["comparison"]

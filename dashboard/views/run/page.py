@@ -1,9 +1,10 @@
-"""The page One run: charts, tables and files below the picture; without a run, a field for one."""
+"""The page One run: which run, and the charts, tables and files below its picture."""
 
 from typing import Any
 
 import streamlit as st
 
+from dashboard.shell.address import given, keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained
 from dashboard.shell.navigation import link_to, page_path
@@ -11,11 +12,14 @@ from dashboard.shell.routes import zip_url
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.keywords import as_keywords
 from dashboard.widgets.run_stage import read_tables
+from dashboard.widgets.source_picture import latest_runs
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.shipped import EMBEDDED
 
 CHART_SECONDS = 2.0
+_LATEST = "run.latest"
+LATEST = ":material/history: The address names no run, so this is the **latest** stored."
 LIVE_ROWS = 400  # of a table, so that a chart that is drawn again and again costs little
 
 
@@ -65,15 +69,41 @@ def _later() -> None:
     st.caption("Once the run is done.")
 
 
-def ask_for_run() -> None:
-    """Draw what the page shows without an id: a field for one and a link to the list."""
-    st.info("Name a run by its id, or choose one from the list.", icon=":material/frame_inspect:")
-    given = st.text_input("Run id", key="run.id", placeholder="16 digits of 0-9 and a-f")
-    if given:
-        st.switch_page(page_path("run"), query_params={"id": given.strip()})
-    with st.container(horizontal=True):
+def run_to_show() -> str:
+    """Return the run of the address, or else the latest, which then stands there; "" for none."""
+    run = given("id") or given("run")  # other pages write the latter
+    if run:
+        return run
+    latest = latest_runs()
+    if not latest:
+        return ""
+    st.session_state[_LATEST] = latest[0][0]
+    keep("id", latest[0][0])
+    return latest[0][0]
+
+
+def say_latest(run: str) -> None:
+    """Say so where a run is shown because the address named none, with the way to others."""
+    if st.session_state.get(_LATEST) != run:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(LATEST, width="content")
+        _by_id(run)
         link_to("runs", "All runs")
-        link_to("experiment", "Make one")
+
+
+def say_no_run() -> None:
+    """Say that no run is stored yet, and where the first one is made."""
+    st.info("No run is stored here yet.", icon=":material/frame_inspect:")
+    link_to("experiment", "Make one")
+
+
+def _by_id(shown: str) -> None:
+    """Draw the field for the id of another run than the one shown."""
+    with st.popover("Another one"):
+        typed = st.text_input("Run id", key="run.id", placeholder="16 digits of 0-9 and a-f")
+    if typed and typed.strip() != shown:
+        st.switch_page(page_path("run"), query_params={"id": typed.strip()})
 
 
 def _files(run: StoredRun) -> None:

@@ -3,8 +3,9 @@
 import pandas as pd
 import streamlit as st
 
+from dashboard.shell.clock import time_column
 from dashboard.shell.navigation import page_path
-from dashboard.views.runs.table import fold_problems, made_column
+from dashboard.views.runs.table import fold_problems
 from sdlab.experiment.axis import Axis
 from sdlab.runs.contact_sheet import in_common
 from sdlab.runs.grids import StoredGrid, list_grids
@@ -34,7 +35,7 @@ def grids(index: RunIndex) -> None:
             "varied": st.column_config.TextColumn("What varies", width="medium"),
             "common": st.column_config.TextColumn("In common", width="large"),
             "pictures": st.column_config.NumberColumn("Pictures", width="small"),
-            "asked": made_column("Asked for"),
+            "asked": time_column("Asked for"),
             "id": st.column_config.TextColumn("Id"),
         },
         alt="Stored grids, latest first",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
 from dashboard.views.runs.actions import actions, revision
 from dashboard.widgets.pictures import thumbnail
@@ -115,12 +116,6 @@ def _columns(frame: pd.DataFrame) -> "dict[str, ColumnConfig]":
         "tags": column.TextColumn("Tags"),
         "note": column.TextColumn("Note"),
         "model": column.TextColumn("Model"),
-        "made": made_column("Made"),
+        "made": time_column("Made"),
         "id": column.TextColumn("Id"),
     }
-
-
-def made_column(label: str) -> "ColumnConfig":
-    """Return a column of times, to the minute, by the browser's clock."""
-    zone = st.context.timezone
-    return st.column_config.DatetimeColumn(label, format="YYYY-MM-DD HH:mm", timezone=zone)

@@ -3,9 +3,9 @@
 import pandas as pd
 import streamlit as st
 
+from dashboard.shell.clock import time_column
 from dashboard.shell.messages import explained
 from dashboard.views.runs.actions import changed, revision
-from dashboard.views.runs.table import made_column
 from sdlab.models.memory import readable
 from sdlab.runs.index import RunIndex
 from sdlab.runs.row import read_row
@@ -36,7 +36,7 @@ def trash(index: RunIndex) -> None:
             "prompt": st.column_config.TextColumn("Prompt", width="large"),
             "solver": st.column_config.TextColumn("Sampler", width="medium"),
             "seed": st.column_config.TextColumn("Seed"),
-            "deleted": made_column("Deleted"),
+            "deleted": time_column("Deleted"),
             "size": st.column_config.TextColumn("Size"),
             "id": st.column_config.TextColumn("Id"),
         },

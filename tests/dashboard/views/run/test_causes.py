@@ -8,20 +8,12 @@ from dashboard.views.run.causes import _so_what, so_what_of_guidance
 from dashboard.widgets.causes_work import ShownDraws
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.conftest import read
-from tests.dashboard.forms import study
+from tests.dashboard.forms import finished, study
 
 
 @pytest.fixture(scope="module")
 def run(runs_folder):
-    import time
-
-    spec = Experiment(prompt="a red car", num_steps=2, seed=5)
-    lab().submit(spec)
-    end = time.monotonic() + 240
-    while lab().get_run(spec.id).live:
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return spec.id
+    return finished(lab().submit(Experiment(prompt="a red car", num_steps=2, seed=5)))
 
 
 def test_pictures_are_drawn_from_one_x_t(open_page, run, monkeypatch):

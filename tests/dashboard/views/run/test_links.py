@@ -7,7 +7,7 @@ import pytest
 from dashboard.shell.lab import lab
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.conftest import run_until
-from tests.dashboard.forms import titles
+from tests.dashboard.forms import finished, titles
 
 
 @pytest.mark.parametrize("name", ["id", "run"])  # other pages write the latter
@@ -25,9 +25,22 @@ def test_run_page_with_an_unknown_id(open_page, given):
     assert "is stored here" in at.info[0].value
 
 
-def test_run_page_without_an_id(open_page):
+def test_without_an_id_the_latest_run_is_shown_and_said_so(open_page):
+    run = finished(lab().submit(Experiment(prompt="the latest", seed=11, num_steps=2)))
     at = open_page("run")
-    assert at.text_input(key="run.id").value == ""
+    assert not at.exception and "".join(at.query_params["id"]) == run
+    assert any("the **latest** stored" in c.value for c in at.caption)
+    at.text_input(key="run.id").set_value(f" {run} ").run()  # the one that is shown
+    at.text_input(key="run.id").set_value("0" * 16).run()
+    assert "is stored here" in at.info[0].value
+    assert not any("latest" in c.value for c in at.caption)
+
+
+def test_without_an_id_and_without_runs_the_first_is_offered(open_page, monkeypatch, tmp_path):
+    monkeypatch.setattr(lab(), "runs", tmp_path)
+    at = open_page("run")
+    assert "No run is stored here yet" in at.info[0].value and not at.exception
+    assert "id" not in at.query_params and not at.header
 
 
 def test_run_page_of_a_live_run_and_cancel(open_page, slow_run):
