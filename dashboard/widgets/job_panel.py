@@ -6,6 +6,7 @@ from dashboard.components.browser_files import style
 from dashboard.shell.lab import lab
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.state import come_back, watches
+from dashboard.widgets.load_progress import loading_words
 from dashboard.widgets.run_film import live_film
 from dashboard.widgets.run_ways import change_button
 from dashboard.widgets.task_panel import (
@@ -48,8 +49,8 @@ def job_panel(run: str, page: str) -> None:
 def progress_text(view: RunSnapshot) -> str:
     """Return the progress of a live run in one line."""
     if view.state == "queued":
-        model = lab().status().loading
-        wait = f"Loading {model.rpartition('/')[2]}" if model else "Waiting"
+        status = lab().status()
+        wait = loading_words(status) if status.loading else "Waiting"
         return f"{wait} · place {view.position} in the queue" if view.position else f"{wait} …"
     if view.state in ("decoding", "saving"):
         return f"{view.state.title()} …"

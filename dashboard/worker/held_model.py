@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dashboard.worker.model_view import describe
+from dashboard.worker.model_view import describe, origin_of
 from dashboard.worker.snapshots import ModelRequest, ModelView
+from sdlab.models.loading_stages import LoadingCancelled, Stage
 from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class HeldModel:
     Attributes:
         loading: The name of the model being loaded, or of the next that will be; "" if none is.
         load_error: Why the last load failed, in a sentence; "" if it did not.
+        load_cancelled: Whether that was because it was cancelled.
+        stage: Where the load in progress is; None if none is.
+        unwanted: Whether the load in progress is to end at its next stage.
     """
 
     def __init__(
@@ -55,6 +59,9 @@ class HeldModel:
         self._noted = noted
         self.loading = EMBEDDED
         self.load_error = ""
+        self.load_cancelled = False
+        self.stage: Stage | None = None
+        self.unwanted = False
         self._began = False  # a load that failed leaves something in memory too
         self._collected = True
         self.model: Model | None = None
@@ -83,6 +90,8 @@ class HeldModel:
 
     def sentence_of(self, request: ModelRequest, error: BaseException) -> str:
         """Return in a sentence why a model could not be loaded; the error may name it already."""
+        if isinstance(error, LoadingCancelled):
+            return f"Loading {request.source} was cancelled."
         said = self._sentence(error)
         what = "The model" if request.source in said else request.source
         return f"{what} could not be loaded: {said}"
@@ -101,18 +110,25 @@ class HeldModel:
 
         Raises:
             Exception: What ``sdlab.load`` raises; there is no model then.
+            LoadingCancelled: If it became unwanted; there is no model then either.
         """
+        self._tell(Stage("releasing"))
         self.release()
         self._began = True
         source = None if request.source == EMBEDDED else request.source
-        with _no_collecting():
-            load = self._load
-            if load is None:
-                import sdlab
+        try:
+            with _no_collecting():
+                load = self._load
+                if load is None:
+                    import sdlab
 
-                _leave_a_core_for_the_pages()
-                load = sdlab.load
-            self._take(load(source, **_options(request)), request)
+                    _leave_a_core_for_the_pages()
+                    load = sdlab.load
+                model = load(source, on_progress=self._tell, **_options(request))
+                self._tell(Stage("measuring"))
+                self._take(model, request)
+        finally:
+            self.stage = None
 
     def release(self) -> None:
         """Release the model in memory and what its device cached."""
@@ -199,6 +215,17 @@ class HeldModel:
         except ModelError:
             return false_colour(latents)
 
+    def _tell(self, stage: Stage) -> None:
+        """Note where the load is, or end it.
+
+        Raises:
+            LoadingCancelled: If it is unwanted.
+        """
+        self.stage = stage
+        if self.unwanted:
+            self.unwanted = False
+            raise LoadingCancelled
+
     def _take(self, model: "Model", request: ModelRequest) -> None:
         from sdlab.sampling.engine import Engine
 
@@ -212,7 +239,8 @@ class HeldModel:
         if self.catalogue is not None:
             self.make_catalogue()
         self.requests[model.name] = request
-        self.view = describe(model, decodes_fast)  # last: from now on pages see the model
+        origin = origin_of(request.source, request.revision)
+        self.view = describe(model, decodes_fast, origin)  # last: from now on pages see the model
         self._noted(request, self.view)
         gc.freeze()
         self._collected = False

@@ -1,9 +1,11 @@
 """What is shown of a model: its facts, its parts, what it can do and what cannot be read of it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard.worker.snapshots import ModelView, PartView
 from sdlab.models.guidance import guidance_of
+from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
     import torch
@@ -12,12 +14,13 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
 
 
-def describe(model: "Model", decodes_fast: bool) -> ModelView:
+def describe(model: "Model", decodes_fast: bool, origin: str = "") -> ModelView:
     """Return the view of a model.
 
     Args:
         model: The loaded model.
         decodes_fast: Whether its VAE is quick enough for previews.
+        origin: Where it came from, of ``origin_of``.
     """
     from sdlab.attention.planning import unread
 
@@ -45,7 +48,23 @@ def describe(model: "Model", decodes_fast: bool) -> ModelView:
         guidance=guidance_of(model),
         unread=unread(model.network) or "",
         levels=_levels(model),
+        origin=origin,
     )
+
+
+def origin_of(source: str, revision: str | None = None) -> str:
+    """Return in words where a model came from.
+
+    Args:
+        source: By what it was loaded.
+        revision: Branch, tag or commit on the hub.
+    """
+    if source == EMBEDDED:
+        return "comes with sdlab"
+    place = Path(source).expanduser()
+    if place.exists():
+        return f"{'folder' if place.is_dir() else 'file'} {place.absolute()}"
+    return f"Hugging Face hub, {source}" + (f" at {revision}" if revision else "")
 
 
 def _levels(model: "Model") -> tuple[float, float]:

@@ -32,6 +32,13 @@ class RunQueue(deque[RunTask | ModelRequest]):
         self.number()
         return dropped
 
+    def drop_model(self) -> str:
+        """Drop the first model that waits; return the next that does, or ""."""
+        first = next((item for item in self if isinstance(item, ModelRequest)), None)
+        if first is not None:
+            self.remove(first)
+        return next(iter(self.models()), "")
+
     def number(self) -> None:
         """Tell every waiting run its place, from 1."""
         for position, run in enumerate(self.runs(), start=1):

@@ -19,6 +19,7 @@ from dashboard.worker.snapshots import ModelRequest
 from dashboard.worker.task import Priority
 from dashboard.worker.tasks import Tasks
 from sdlab.errors import ModelError
+from sdlab.models.loading_stages import LoadingCancelled
 from sdlab.shipped import EMBEDDED
 
 log = logging.getLogger(__name__)
@@ -153,16 +154,16 @@ class Scheduler:
         """Load a model; if that fails, say why and load the one before again."""
         held = self.held
         with self.tasks.lock:
-            held.loading, held.load_error = request.source, ""
+            held.loading, held.load_error, held.unwanted = request.source, "", False
         self.tasks.let_go()
         self.painter.forget_settled()
         self.flight.forget_pace()
         before = held.request_for(held.view.name if held.view else EMBEDDED)
-        error = ""
+        error, cancelled = "", False
         try:
             held.swap(request)
         except BaseException as trouble:
-            error = held.sentence_of(request, trouble)
+            error, cancelled = held.sentence_of(request, trouble), _is_cancel(trouble)
             for other in (before, held.request_for(EMBEDDED)):
                 if held.view is None and other.source != request.source:
                     self._change_model(other)
@@ -170,4 +171,9 @@ class Scheduler:
             waits = self.queue.models()
             held.loading = waits[0] if waits else ""
             held.load_error = error or held.load_error  # of a request refused in the meantime
+            held.load_cancelled = cancelled
         return not error
+
+
+def _is_cancel(trouble: BaseException) -> bool:
+    return isinstance(trouble, LoadingCancelled)

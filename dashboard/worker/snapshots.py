@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.guidance import Guidance
+from sdlab.models.loading_stages import Stage
 from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class ModelView:
         unread: Why its attention cannot be read; "" if it can.
         levels: The least and the greatest noise level that a curve can have: sigma, of flow
             matching the time t; (0, 0) where it is not known.
+        origin: Where it came from, in words.
     """
 
     name: str
@@ -113,6 +115,7 @@ class ModelView:
     guidance: Guidance = Guidance()
     unread: str = ""
     levels: tuple[float, float] = (0.0, 0.0)
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,8 +177,11 @@ class LabView:
         model: What is in memory, if anything is.
         at_hand: The name of the model that a run asked for now will find in memory.
         loading: The name of the model being loaded or waiting to be, if any.
+        stage: Where that loading is; None while it waits.
         load_error: Why the last load failed, in a sentence; "" if it did not.
+        load_cancelled: Whether that was because somebody cancelled it.
         running: Runs in flight.
+        studies: Long computations that are no runs, waiting or going.
         pace: Seconds that an evaluation of one run took of late; None before the first.
         queued: Runs that wait.
         known: Names under which models can be asked for.
@@ -186,8 +192,11 @@ class LabView:
     model: ModelView | None = None
     at_hand: str = EMBEDDED
     loading: str = ""
+    stage: Stage | None = None
     load_error: str = ""
+    load_cancelled: bool = False
     running: int = 0
+    studies: int = 0
     pace: float | None = None
     queued: int = 0
     known: tuple[str, ...] = (EMBEDDED,)

@@ -191,8 +191,11 @@ class Worker:
                 vae_overflows=model is not None and model.vae.overflowed,
                 at_hand=self._queue.last_model() or held.loading or own,
                 loading=held.loading,
+                stage=held.stage,
                 load_error=held.load_error,
+                load_cancelled=held.load_cancelled,
                 running=len(self._flight),
+                studies=sum(task.live for task in self._tasks.all(Priority.STUDY)),
                 pace=self._flight.pace,
                 queued=len(self._queue.runs()),
                 known=tuple(held.requests),
@@ -207,13 +210,24 @@ class Worker:
         """
         trouble = ENDED if self._tasks.closed else self._held.trouble(request)
         with self._tasks.lock:
-            self._held.load_error = trouble
+            self._held.load_error, self._held.load_cancelled = trouble, False
             if trouble:
                 return False
             self._queue.append(request)
             self._held.loading = request.source
             self._tasks.lock.notify()
         return True
+
+    def cancel_load(self) -> None:
+        """End the load in progress at its next stage, or the first that waits.
+
+        The model before is then in use, loaded again if it was released already.
+        """
+        with self._tasks.lock:
+            if self._held.stage is not None:
+                self._held.unwanted = True
+            else:
+                self._held.loading = self._queue.drop_model()
 
     def loaded_before(self) -> tuple[LoadedModel, ...]:
         """Return the models that were loaded, also before the server's last start; latest first."""

@@ -5,7 +5,9 @@ Nothing here uses the network, and nothing is unpickled.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from sdlab.models.components import (
     pipeline_class,
 )
 from sdlab.models.families import check_scheduler, check_words_only
+from sdlab.models.loading_stages import Tell, nobody, parts_told
 from sdlab.models.quiet import building
 from sdlab.models.weights import CONVERT, PICKLED, check_complete, read_header
 
@@ -49,7 +52,9 @@ _WEIGHTS = re.compile(
 )
 
 
-def load_folder(folder: Path, dtype: "torch.dtype", variant: str | None = None) -> Any:
+def load_folder(
+    folder: Path, dtype: "torch.dtype", variant: str | None = None, tell: Tell = nobody
+) -> Any:
     """Return the pipeline of a folder, on the CPU.
 
     Args:
@@ -57,6 +62,7 @@ def load_folder(folder: Path, dtype: "torch.dtype", variant: str | None = None) 
         dtype: What to keep the weights in.
         variant: Which of several weight files, for example "fp16". If None, the plain ones, or
             the only variant there is.
+        tell: Called as each part begins to be read.
 
     Raises:
         ModelError: If the folder is no pipeline of the installed diffusers, or is broken.
@@ -65,7 +71,8 @@ def load_folder(folder: Path, dtype: "torch.dtype", variant: str | None = None) 
     parts, chosen = check_folder(folder, variant)
     modules = [part for part in parts if part.kind == "module"]
     keys = {part.name: _keys(folder, part, chosen) for part in modules}
-    pipeline = _from_pretrained(folder, dtype, chosen)
+    sizes = {part.name: _bytes(folder / part.name, chosen) for part in modules}
+    pipeline = _from_pretrained(folder, dtype, chosen, partial(parts_told, sizes, tell))
     for part in modules:
         place = folder / part.name
         there = chosen if chosen in _variants(place) else None
@@ -246,8 +253,19 @@ def _check_own_code(place: Path) -> None:
             )
 
 
-def _from_pretrained(folder: Path, dtype: "torch.dtype", variant: str | None) -> Any:
-    with building():
+def _bytes(place: Path, variant: str | None) -> int:
+    """Return the bytes of a component's weight files that are read."""
+    wanted = variant if variant in _variants(place) else None
+    return sum(path.stat().st_size for path, name in _weights(place) if name == wanted)
+
+
+def _from_pretrained(
+    folder: Path,
+    dtype: "torch.dtype",
+    variant: str | None,
+    watched: Callable[[], AbstractContextManager[None]],
+) -> Any:
+    with building(), watched():
         index = read_json(folder / INDEX)
         cls = pipeline_class(index, str(folder))
         given = {**absent(index, cls), **own_scheduler(folder), **left_out(cls)}

@@ -11,6 +11,7 @@ from sdlab.errors import ModelError
 from sdlab.models.components import INDEX, absent, components, left_out, pipeline_class
 from sdlab.models.families import check_scheduler, check_words_only
 from sdlab.models.folder import CONFIGS, load_folder
+from sdlab.models.loading_stages import Stage, Tell, nobody
 from sdlab.models.quiet import quiet
 from sdlab.models.weights import CONVERT
 
@@ -27,6 +28,7 @@ def load_hub(
     revision: str | None = None,
     variant: str | None = None,
     token: str | bool | None = None,
+    tell: Tell = nobody,
 ) -> Any:
     """Return the pipeline of a hub id, on the CPU.
 
@@ -36,6 +38,7 @@ def load_hub(
         revision: Branch, tag or commit; None for the main branch.
         variant: Which of several weight files, for example "fp16".
         token: An access token; None for the one of ``hf auth login``, False for none.
+        tell: Called as each stage begins.
 
     Raises:
         ModelError: If it cannot be reached, is not there, is gated, is no pipeline of the installed
@@ -46,8 +49,9 @@ def load_hub(
     with quiet():
         try:
             unwanted = {**absent(index, cls), **left_out(cls)}
+            tell(Stage("downloading"))
             folder = cls.download(name, variant=variant, use_safetensors=True, **place, **unwanted)
-            pipeline = load_folder(Path(folder), dtype, variant)
+            pipeline = load_folder(Path(folder), dtype, variant, tell)
         except ModelError as error:
             raise ModelError(f"{name!r}: {error}") from error
         except Exception as error:  # network, cache and format troubles of three libraries

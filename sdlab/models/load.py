@@ -15,6 +15,7 @@ from sdlab.models.devices import choose_device, choose_dtype, move
 from sdlab.models.folder import check_folder, load_folder
 from sdlab.models.hub import check_hub, load_hub
 from sdlab.models.in_memory import check_parts, check_runs, check_together
+from sdlab.models.loading_stages import Stage, Tell, nobody
 from sdlab.models.offload import check_way, decode_in_tiles, give_turns
 from sdlab.models.quiet import quiet
 from sdlab.models.single_file import load_single_file
@@ -43,6 +44,7 @@ def load(
     config: str | os.PathLike[str] | None = None,
     offload: str | None = None,
     tiled: bool = False,
+    on_progress: Tell | None = None,
 ) -> "Model":
     """Return a model, ready to run.
 
@@ -62,6 +64,8 @@ def load(
             time, much slower; None for all on the device. ``sdlab plan`` says which is needed.
         tiled: Whether the VAE decodes what is larger than its training size in overlapping tiles,
             which takes less memory and may shift colours a little; offloading does so too.
+        on_progress: Called with a ``sdlab.models.loading_stages.Stage`` as each stage and each
+            part begins; to end the loading it raises ``LoadingCancelled`` of that module.
 
     Raises:
         ValueError: If an argument is of no use for this source, or out of its range.
@@ -70,6 +74,8 @@ def load(
             was done to it, and the fix.
         MemoryLimitError: If the device has no room for it.
     """
+    tell = on_progress or nobody
+    tell(Stage("checking"))
     kind = _kind(source, hub=revision is not None or token is not None)
     _check_options(kind, source, revision=revision, variant=variant, token=token, config=config)
     if kind == "pipeline":
@@ -84,16 +90,18 @@ def load(
     if offload is not None:
         check_way(offload, place)
     if kind == EMBEDDED:
-        pipeline = load_folder(FOLDER, number)
+        pipeline = load_folder(FOLDER, number, tell=tell)
     elif kind == "folder":
-        pipeline = load_folder(Path(source).expanduser(), number, variant)
+        pipeline = load_folder(Path(source).expanduser(), number, variant, tell)
     elif kind == "file":
         folder = None if config is None else Path(config).expanduser()
         first = place if offload is None else choose_device("cpu")
+        tell(Stage("reading", total=Path(source).expanduser().stat().st_size))
         pipeline = load_single_file(Path(source).expanduser(), number, first, folder)
     else:
-        pipeline = load_hub(str(source), number, revision, variant, token)
+        pipeline = load_hub(str(source), number, revision, variant, token, tell)
     name = EMBEDDED if kind == EMBEDDED else str(source)
+    tell(Stage("moving", str(place)))
     if tiled or offload is not None:
         decode_in_tiles(pipeline)
     if offload is not None:

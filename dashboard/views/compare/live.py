@@ -14,6 +14,7 @@ from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.rows import looks, short_names
 from dashboard.views.compare.run_states import states
+from dashboard.widgets.load_progress import loading_words
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import RunState, progress
 from dashboard.widgets.run_tile import run_tile
@@ -83,7 +84,7 @@ def _progress_text(found: Mapping[str, RunState], done: int, total: int) -> str:
     parts = [f"{done:,} of {total:,} evaluations", f"{ended} of {len(found)} runs ended"]
     status = lab().status()
     if status.loading:
-        return f"Loading {status.loading.rpartition('/')[2]} …"
+        return loading_words(status)
     if status.pace and done:
         parts.append(f"about {readable_seconds(status.pace * (total - done))} left")
     return " · ".join(parts)

@@ -15,6 +15,7 @@ from dashboard.shell.routes import sheet_url
 from dashboard.shell.state import come_back, session_id, watches
 from dashboard.shell.theme import scheduler_color
 from dashboard.widgets.downloads import csv_button
+from dashboard.widgets.load_progress import loading_words
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import RunState, progress, run_state
 from dashboard.widgets.run_tile import run_tile
@@ -111,7 +112,7 @@ def _draw_live(page: str, grid: Grid) -> bool:
 def _progress_text(found: Mapping[str, RunState], done: int, total: int) -> str:
     status = lab().status()
     if status.loading:
-        return f"Loading {status.loading.rpartition('/')[2]} …"
+        return loading_words(status)
     ended = sum(not state.live for state in found.values())
     parts = [f"{ended} of {len(found)} pictures", f"{done:,} of {total:,} evaluations"]
     if status.pace and done:

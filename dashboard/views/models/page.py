@@ -8,7 +8,8 @@ from dashboard.shell.messages import plain, show_error
 from dashboard.shell.presses import press_of
 from dashboard.views.models.listing import load
 from dashboard.views.models.way_on import way_on
-from dashboard.worker.snapshots import LabView, ModelRequest, ModelView
+from dashboard.widgets.load_progress import load_progress
+from dashboard.worker.snapshots import ModelRequest, ModelView
 from sdlab.models.families import label
 from sdlab.models.memory import readable
 
@@ -22,27 +23,23 @@ DTYPES = ("best for the device", "float32", "bfloat16", "float16")
 def model_panel() -> None:
     """Draw the model in memory, or what is being loaded, or why that failed."""
     view = lab().status()
-    if view.load_error:
+    if view.load_cancelled and not view.loading:
+        st.info(plain(view.load_error), icon=":material/stop_circle:")
+    elif view.load_error:
         show_error(view.load_error)
     if view.loading:
-        st.info(_waiting(view), icon=":material/hourglass_top:")
+        load_progress("models", view)
     if view.model:
         _facts(view.model)
     elif not view.loading:
         st.warning("No model is in memory.", icon=":material/warning:")
 
 
-def _waiting(view: LabView) -> str:
-    if view.running:
-        runs = "one run" if view.running == 1 else f"{view.running} runs"
-        return f"{view.loading} will be loaded after {runs} of the model in memory."
-    return f"Loading {view.loading} …"
-
-
 def _facts(model: ModelView) -> None:
     with st.container(border=True, key="models_facts"):
         st.header("In memory", anchor=False)
         st.text(model.name)
+        st.caption(plain(f"From: {model.origin}"))
         width, height = model.default_size
         facts = {
             "Family": label(model.family),

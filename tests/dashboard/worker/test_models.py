@@ -151,3 +151,47 @@ def test_other_weights_under_the_same_name_are_not_served_old_pictures(make_work
     worker.submit(SHORT)
     assert ended(worker, run).state == "done"
     assert '"0000000000000000"' not in (worker.runs / run / "manifest.json").read_text()
+
+
+def staged(model, at, arrived, go_on):
+    """A ``sdlab.load`` that waits at a stage of every model but the embedded one."""
+    from sdlab.models.loading_stages import Stage
+
+    def load(source=None, *, on_progress, **options):
+        if source is not None:
+            on_progress(Stage("reading", "unet", 3, 10))
+            arrived.set()
+            assert go_on.wait(240)
+            on_progress(Stage("moving", at))
+        return again(model, source)
+
+    return load
+
+
+def test_a_cancelled_load_leaves_the_model_before_in_use(make_worker, model):
+    arrived, go_on = threading.Event(), threading.Event()
+    worker = make_worker(staged(model, "cpu", arrived, go_on))
+    until(lambda: worker.status().model)
+    worker.load(ModelRequest("large"))
+    assert arrived.wait(240)
+    view = worker.status()
+    assert view.loading == "large" and view.stage == ("reading", "unet", 3, 10)
+    worker.cancel_load()
+    go_on.set()
+    until(lambda: worker.status().load_cancelled and not worker.status().loading)
+    view = worker.status()
+    assert view.model.name == "embedded" and view.stage is None
+    assert view.load_error == "Loading large was cancelled."
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+
+
+def test_a_load_that_waits_is_cancelled_without_a_trace(make_worker):
+    worker = make_worker()
+    run = worker.submit(LONG)
+    running(worker, run)
+    worker.load(ModelRequest("next"))
+    worker.cancel_load()
+    view = worker.status()
+    assert view.loading == "" and view.at_hand == "embedded" and not view.load_error
+    worker.cancel(run, "nobody")
+    assert ended(worker, worker.submit(SHORT)).state == "done"
