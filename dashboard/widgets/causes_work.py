@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -78,6 +78,24 @@ class ShownCheck:
     table: pd.DataFrame
     evaluations: tuple[int, ...]
     gone: str
+
+
+class GivenWord(NamedTuple):
+    """A word of a given picture's caption, and how it is asked for.
+
+    Attributes:
+        caption: What the picture shows.
+        word: A word of it.
+        how: How it is left out: "removed" or "masked".
+        timestep: To which the picture is noised.
+        seed: Of the noise.
+    """
+
+    caption: str
+    word: str
+    how: str
+    timestep: float
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -183,6 +201,38 @@ def show_word_check(
         pictures["object"] = png(overlay(plain.image, mask, opacity=0.75), SIDE)
     gone = ", ".join(check.runs.lost(other))
     return ShownCheck(pictures, check.table(), check.evaluations, gone)
+
+
+def show_given_check(
+    model: "Model", picture: bytes, asked: GivenWord, scene: str | int | None
+) -> "Work[ShownCheck]":
+    """Return the check of a word's map on a given picture, over it.
+
+    Args:
+        model: The loaded model.
+        picture: PNG, of any size.
+        asked: Caption, word and level.
+        scene: The sample that it is, whose true masks are known; None of other pictures.
+    """
+    from sdlab.attention.pictures import overlay
+    from sdlab.causes.word_check import given_check
+    from sdlab.embedded.samples import sample_mask
+    from sdlab.image_files import read_image
+    from sdlab.latents.image import encode, fit
+
+    yield 0, 1
+    image = fit(read_image(picture).image, *model.default_size).image
+    latents = encode(model, image)
+    mask = None if scene is None else sample_mask(scene, asked.word, int(latents.shape[-1]))
+    check = given_check(
+        model, latents, asked.caption, asked.word,
+        how=asked.how, timestep=asked.timestep, seed=asked.seed, object=mask,
+    )  # fmt: skip
+    pictures = {"plain": png(image, SIDE)}
+    maps = {**check.maps} if mask is None else {**check.maps, "truth": mask.astype(float)}
+    for name, values in maps.items():
+        pictures[name] = png(overlay(image, values, opacity=0.75), SIDE)
+    return ShownCheck(pictures, check.table(), check.evaluations, "")
 
 
 def show_draws(

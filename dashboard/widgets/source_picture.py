@@ -45,6 +45,7 @@ class ChosenPicture:
         source: "sample", "run" or "upload".
         name: The sample's name, the run's id or the file's name.
         notes: What reading it changed, a sentence each.
+        scene: What a sample is known by in ``sdlab.embedded.samples``; None of others.
     """
 
     png: bytes
@@ -52,6 +53,7 @@ class ChosenPicture:
     source: str
     name: str
     notes: tuple[str, ...] = ()
+    scene: str | int | None = None
 
     @property
     def digest(self) -> str:
@@ -99,7 +101,7 @@ def _sample(page: str) -> ChosenPicture:
         help="Scenes of the small world on which the embedded model was trained, 128 x 128 px.",
     )
     if name != DRAWN:
-        return ChosenPicture(_sample_png(name)[0], name, "sample", name)
+        return ChosenPicture(_sample_png(name)[0], name, "sample", name, scene=name)
     number = bound().number_input(
         "Scene number",
         0,
@@ -109,7 +111,7 @@ def _sample(page: str) -> ChosenPicture:
         help="Each number draws another scene; none of them was in the model's training.",
     )
     data, caption = _sample_png(int(number))
-    return ChosenPicture(data, caption, "sample", f"scene {number}")
+    return ChosenPicture(data, caption, "sample", f"scene {number}", scene=int(number))
 
 
 @st.cache_data(max_entries=64, show_spinner="Drawing the sample …")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sdlab.embedded.captions import Item, Scene, text_of
+from sdlab.embedded.captions import BACKGROUND, Item, Scene, Word, text_of
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.errors import unknown
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL import Image
 
     from sdlab.embedded.world import World
@@ -47,6 +48,38 @@ def drawn_picture(seed: int) -> tuple[Image.Image, str]:
     """
     scene, words = SceneSampler(seed, split="test")(0)
     return _picture(scene), text_of(words)
+
+
+def sample_mask(scene: str | int, word: str, cells: int) -> np.ndarray | None:
+    """Return where a word's objects, or its background, truly are in a sample, bool [cells, cells].
+
+    Args:
+        scene: A name of ``SAMPLES``, or the seed of ``drawn_picture``.
+        word: A word of its caption.
+        cells: Of the grid, a side; 128 must be a multiple.
+
+    Returns:
+        What the word covers by more than half; None of a word without a place.
+    """
+    from sdlab.embedded.silhouettes import on_grid
+    from sdlab.embedded.world import word_mask
+
+    if isinstance(scene, int):
+        drawn, words = SceneSampler(scene, split="test")(0)
+    else:
+        drawn = SAMPLES[scene]
+        words = [_word(drawn, one) for one in scene.split()]
+    said = next((one for one in words if one.slots and one.text == word), None)
+    mask = None if said is None else word_mask(said, _world().render([drawn])[1][0])
+    return None if mask is None else on_grid(mask, cells)
+
+
+def _word(scene: Scene, word: str) -> Word:
+    """Return a word of a sample's caption with the slots that it speaks of."""
+    if word in (scene.background, "background"):
+        return Word(word, (BACKGROUND,))
+    named = [n for n, item in enumerate(scene.items) if word in (item.name, item.tint)]
+    return Word(word, tuple(named))
 
 
 def _picture(scene: Scene) -> Image.Image:

@@ -25,13 +25,8 @@ from sdlab.attention.words import labelled
 if TYPE_CHECKING:
     from sdlab.attention.maps import AttentionMaps
 
-VIEWS = (
-    "Over the steps",
-    "Side by side",
-    "Words against words",
-    "Layers and heads",
-    "Does it act there?",
-)
+CHECK = "Does it act there?"
+VIEWS = ("Over the steps", "Side by side", "Words against words", "Layers and heads", CHECK)
 SHEET_MOST = 60
 SHEET_SIDE = 96
 MAXIMUM = (
@@ -66,7 +61,7 @@ def show_findings(subject: Subject, look: Look) -> None:
         "Side by side": _side_by_side,
         "Words against words": _overlap,
         "Layers and heads": _ranking,
-        "Does it act there?": show_word_effect,
+        CHECK: show_word_effect,
     }[chosen]
     with explained():
         draw(subject, look)

@@ -8,8 +8,11 @@ import streamlit as st
 from dashboard.charts import attention as charts
 from dashboard.charts.base import MAX_ROWS
 from dashboard.components.heat_viewer import HeatPlace
+from dashboard.shell.address import fill
 from dashboard.shell.messages import explained, plain
-from dashboard.views.attention.findings import csv_buttons, placed, whole
+from dashboard.views.attention.causes import word_key, words_of
+from dashboard.views.attention.findings import CHECK, csv_buttons, placed, whole
+from dashboard.views.attention.recording import PAGE
 from dashboard.views.attention.subject import Subject
 from dashboard.views.attention.viewer import Look, mean_in_words
 from dashboard.widgets.figure import figure
@@ -21,6 +24,7 @@ DRAWN = 4
 SHARES = "The share of this place's attention by word."
 START = "[start] is not a word: attention with nowhere to go rests there."
 OVER = "The words with the largest shares here, at each evaluation."
+NO_PROOF = "Attention is where a word is read from, not proof that it made this part."
 HINT = (
     ":material/ads_click: Click in a map: the words ranked at that place, and where the place "
     "itself looks."
@@ -54,8 +58,26 @@ def say_place(subject: Subject, look: Look, place: HeatPlace | None) -> ClickedP
         ranked = places.words_at(subject.maps, place.x, place.y, **look.choice)
         course = places.words_over(subject.maps, place.x, place.y, **look.every)
         st.markdown(in_words(ranked, course))
+        _lead_to_check(subject, look, ranked)
         return ClickedPlace(place, look, ranked, course)
     return None
+
+
+def _lead_to_check(subject: Subject, look: Look, ranked: pd.DataFrame) -> None:
+    """Say what attention is no proof of, and lead to the check with the word chosen."""
+    word = str(ranked.loc[ranked["kind"] == "word", "word"].iloc[0])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(NO_PROOF, width="content")
+        if look.half == "cond" and word in words_of(subject, look):
+            st.button(
+                f"Does {plain(word)} act there?",
+                key=f"{PAGE}.check_word",
+                type="tertiary",
+                icon=":material/science:",
+                help="Chooses it below: the picture is compared with and without it.",
+                on_click=fill,
+                args=({f"{PAGE}.view": CHECK, word_key(look): word},),
+            )
 
 
 def in_words(ranked: pd.DataFrame, course: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ import io
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 
@@ -43,6 +43,7 @@ from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from sdlab.models.memory import readable
 from sdlab.runs.attention import ATTENTION
+from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,6 +53,22 @@ if TYPE_CHECKING:
 UNSEEN = ":material/visibility_off:"
 SOURCES = ("A run", "A given picture")
 PROMPT = "a parrot and a red car on a beach"
+
+
+class PickedPicture(NamedTuple):
+    """A given picture as it was chosen.
+
+    Attributes:
+        png: The picture in its own size.
+        timestep: To which it is noised.
+        seed: Of the noise.
+        scene: The sample that it is, see ``ChosenPicture``, where the caption is the sample's.
+    """
+
+    png: bytes
+    timestep: int
+    seed: int
+    scene: str | int | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,7 @@ class Subject:
         flow: Whether its model is one of flow matching, whose noise levels are times.
         run: The run's experiment, plain values; None of a given picture.
         weights: The hash of the weights that made it, if it is a run and they are known.
+        picked: A given picture as it was chosen; None of a run.
     """
 
     key: str
@@ -83,6 +101,7 @@ class Subject:
     flow: bool = False
     run: "dict[str, Any] | None" = None
     weights: str | None = None
+    picked: PickedPicture | None = None
 
     @property
     def given(self) -> bool:
@@ -190,7 +209,10 @@ def given_subject() -> Subject | None:
         st.caption(f"As the network sees it: {' '.join(notes)}")
     key = f"given {args}"
     name = f"given-{chosen.digest}"
-    return Subject(key, name, picture, size, caption, model.name, maps, None, model.path == "flow")
+    scene = chosen.scene if model.name == EMBEDDED and caption == chosen.label else None
+    picked = PickedPicture(chosen.png, timestep, int(seed), scene)
+    of = (picture, size, caption, model.name, maps, None, model.path == "flow")
+    return Subject(key, name, *of, picked=picked)
 
 
 def _model() -> ModelView | None:

@@ -257,3 +257,28 @@ def test_a_word_is_left_out_and_its_map_held_against_what_changes(open_page):
     assert {"**with the word**", "**without it**", "**its attention map**"} <= headed
     at.segmented_control(key="attention.cause_how").set_value("masked").run()
     assert not at.exception and at.button(key="attention.cause.start").label == "Leave it out"
+
+
+def test_a_clicked_place_leads_to_the_check_of_its_word(open_page):
+    at = recorded(open_page)
+    click(at, 0.5, 0.5)
+    assert "not proof that it made this part" in captions(at)
+    (lead,) = (b for b in at.button if b.key == "attention.check_word")
+    word = lead.label.removeprefix("Does ").removesuffix(" act there?")
+    lead.click().run()
+    assert not at.exception
+    assert at.segmented_control(key="attention.view").value == "Does it act there?"
+    assert at.selectbox(key="attention.cause_word.cond").value == word
+
+
+def test_a_given_sample_is_held_against_its_true_mask(open_page):
+    of = {"attention.of": "A given picture", "attention.sample": "a red car on a meadow"}
+    at = open_page("attention", **of, **{"attention.view": "Does it act there?"})
+    at.selectbox(key="attention.cause_word.cond").set_value("car")
+    study(at, "attention.cause.start")
+    headed = {m.value for m in at.markdown}
+    assert {"**with the word**", "**x0_pred changes**", "**where it truly is**"} <= headed
+    assert "**without it**" not in headed and "of one evaluation at timestep" in captions(at)
+    at.text_input(key="attention.caption.a red car on a meadow").set_value("a car").run()
+    study(at, "attention.cause.start")  # with words of one's own no mask is known
+    assert "**where it truly is**" not in {m.value for m in at.markdown}
