@@ -92,6 +92,9 @@ _ABSENT = {
 }
 
 
+OWN_STEPS = frozenset(_OTHERS.values())
+"""Solvers that web UIs run over steps of the solver's own, not over a curve."""
+
 # What a solver's own default is not, by the plain name: both programs take UniPC's order 3.
 _OPTIONS = {
     "unipc": {"order": 3, "variant": "bh1"},
@@ -206,6 +209,20 @@ NAMES: Mapping[str, Everyday] = MappingProxyType(
     }
 )
 """The names that may be given in the place of a solver, in the order of menus."""
+
+
+def titled_row(text: str) -> str:
+    """Return a sampler as it is written in lists, with what web UIs call it before that.
+
+    "dpmpp_2m + karras" is "DPM++ 2M Karras (dpmpp_2m + karras)"; a row with options, or one that
+    they have no name for, stays as it is.
+    """
+    solver, _, curve = text.partition(" + ")
+    if not curve:
+        return titled(text)
+    said = (n for n, found in NAMES.items() if found.settled and found[:2] == (solver, curve))
+    name = next(said, "")
+    return f"{name} ({text})" if name else text
 
 
 def titled(solver: str) -> str:

@@ -10,7 +10,7 @@ import torch
 import sdlab
 from sdlab.comparing.presets import preset
 from sdlab.noise.curves import names
-from sdlab.sampler_names import NAMES, everyday, titled, unknown_solver
+from sdlab.sampler_names import NAMES, everyday, titled, titled_row, unknown_solver
 from sdlab.solvers.registry import solver as register
 from sdlab.solvers.registry import solvers
 from tests.solvers import parity
@@ -164,3 +164,10 @@ def test_a_heading_has_both_names():
     assert titled("euler_ancestral") == "Euler a (euler_ancestral)"
     assert titled("heun") == "heun"
     assert titled("DDIMScheduler") == "DDIMScheduler"  # no name of a web UI means it
+
+
+def test_rows_of_lists_have_both_names():
+    assert titled_row("dpmpp_2m + karras") == "DPM++ 2M Karras (dpmpp_2m + karras)"
+    assert titled_row("dpmpp_2m") == "DPM++ 2M (dpmpp_2m)"
+    for same in ("heun", "heun + karras", "DPM++ 2M Karras", "dpmpp_2m {order=1} + karras"):
+        assert titled_row(same) == same

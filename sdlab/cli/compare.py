@@ -37,7 +37,7 @@ class Costs:
         more: Further ones for error against cost: 5,10,40.
         align: What a budget counts: steps, nfe.
         curve: How sigma falls; none: the model's own.
-        reference_steps: Of the reference, Heun; even.
+        reference_steps: Of the reference, Heun; even; 0 for none.
         target: The error that the verdict asks for.
         fast: Compute in bfloat16, the reference not.
     """

@@ -91,7 +91,8 @@ class Comparison(PipelineFields):
         width: Pixels; None for the model's own size.
         height: Pixels; None for the model's own size.
         model: The name under which the model was loaded.
-        reference_steps: Steps of the reference, even, at least 4.
+        reference_steps: Steps of the reference, even, at least 4; 0 for none, which takes a
+            fraction of the time and says nothing of distances to the converged picture.
         fast: Whether runs (not the reference) use the engine's fast mode.
 
     Raises:
@@ -135,10 +136,11 @@ class Comparison(PipelineFields):
         for name in ("budget", "more_budgets", "reference_steps"):
             value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
-                check_whole(name, number, 1, MAX_STEPS)
-        if self.reference_steps < 4 or self.reference_steps % 2:
+                check_whole(name, number, 0 if name == "reference_steps" else 1, MAX_STEPS)
+        if 0 < self.reference_steps < 4 or self.reference_steps % 2:
             raise ValueError(
-                f"reference_steps must be even and at least 4, got {self.reference_steps}."
+                "reference_steps must be even and at least 4, or 0 for no reference, got"
+                f" {self.reference_steps}."
             )
         for prompt, seed in self.pictures:
             self._experiment(prompt, seed)  # checks all that an experiment checks
@@ -174,11 +176,13 @@ class Comparison(PipelineFields):
         return [cell for budget in budgets for cell in self._cells_of(budget, config, pipeline)]
 
     def references(self, config: Mapping[str, Any] | None = None) -> list[Reference]:
-        """Return the runs of the references, one a picture.
+        """Return the runs of the references, one a picture; none if there is to be no reference.
 
         Args:
             config: The model's scheduler config; for flow matching the levels are its own times.
         """
+        if not self.reference_steps:
+            return []
         references, curve = [], None if is_flow(config or {}) else "karras"
         for prompt, seed in self.pictures:
             plain = self._experiment(prompt, seed).with_(solver="heun", curve=curve)

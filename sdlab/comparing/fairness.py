@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sdlab.bench.ready_solver import is_stochastic
-from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.entrant_course import entrant_course, knows_times
+from sdlab.comparing.words import listed
 from sdlab.experiment.experiment import Experiment
 from sdlab.noise.flow import is_flow, path_of, sigma_to_time
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.noise.spacings import SPACINGS
+from sdlab.sampler_names import OWN_STEPS
 from sdlab.solvers import from_diffusers as adapter
 from sdlab.solvers.course import Course
 from sdlab.solvers.protocol import Answer, Query
@@ -47,6 +49,11 @@ EXTRAPOLATES = (
     "its last step, to sigma 0, weighs earlier predictions too, where the reference takes the last"
     " one as it is: a few thousandths of its distance stay however many steps it takes"
 )
+OFF_CURVE = (
+    "{} not made with {} curve: alone {} the model's own timesteps. So sampler and curve are"
+    " compared together."
+)
+_MANY = ("These samplers were", "their", "they take")
 UNKNOWN_TIMES = (
     "only its run tells over which times this pipeline draws, so that its start is not known before"
 )
@@ -107,7 +114,8 @@ def profile(
     except ValueError as error:
         return _refused(entrant, config, str(error))
     going = (entrant, comparison.curve, num_steps, frozen, pipeline)
-    return _profile(*going, comparison.drawn, comparison.reference_steps)
+    steps = comparison.reference_steps or REFERENCE_STEPS  # where its levels would be
+    return _profile(*going, comparison.drawn, steps)
 
 
 def seen(about: Profile, run: "Run", reference: "Run") -> Profile:
@@ -157,6 +165,23 @@ def _profile(
     start = going.sigmas[0] if known else math.nan
     end = going.end if known or going.end == 0 else math.nan
     return Profile(going.nfe, start, end, deterministic, tuple(against))
+
+
+def off_curve(comparison: Comparison) -> str:
+    """Return which samplers follow a curve that they were not made with, in a sentence, or "".
+
+    It is no objection, as all follow one curve, but it says what is compared.
+    """
+    off = [
+        f"{entrant.solver} over {curve}"
+        for entrant in comparison.entrants
+        if entrant.solver in OWN_STEPS
+        and (curve := entrant.follows(comparison.curve)) not in (None, "lcm", *SPACINGS)
+    ]
+    if not off:
+        return ""
+    which = ("This sampler was", "its", "it takes") if len(off) == 1 else _MANY
+    return f"{listed(list(dict.fromkeys(off)))}. " + OFF_CURVE.format(*which)
 
 
 def draws_noise(entrant: Entrant, path: str = "vp") -> bool:

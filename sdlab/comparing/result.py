@@ -64,7 +64,9 @@ class Result:
 
     @property
     def unreferenced(self) -> int:
-        """How many pictures have no reference, or one whose own error is not known."""
+        """How many pictures lack a reference that was asked for, or know not its own error."""
+        if not self.comparison.reference_steps:
+            return 0
         return len(self.comparison.pictures) - int(self.tables["references"]["change"].count())
 
     def __getattr__(self, name: str) -> "pd.DataFrame":

@@ -25,6 +25,10 @@ EQUAL = 1e-4
 """Errors that differ by less, as a share, are one: shared network calls round so."""
 TWICE = 1.5
 """Evaluations a step from which on a sampler asks more than once a step."""
+NO_REFERENCE = (
+    "Made without a reference, so nothing says how near each comes to the converged picture, and"
+    " none is ranked by distance."
+)
 NO_FIDELITY = (
     "Nothing here judges whether the pictures show what the prompt says, so no quality is claimed."
 )
@@ -46,6 +50,8 @@ def verdict(
     """
     if not (tables["runs"]["state"] == "done").any():
         return ["No run is done, so there is nothing to compare.", *_failed(tables)]
+    if not comparison.reference_steps:
+        return [*_apart(tables), NO_REFERENCE, *_kept(comparison, tables), *_failed(tables)]
     ranks = _ranks(tables)
     sentences = [*_nearest(comparison, tables, ranks), *_beside(comparison, tables, ranks)]
     sentences += [*_reached(ranks, target), *_front(ranks), *_partly(ranks.partly)]
@@ -201,6 +207,29 @@ def _nearest(comparison: Comparison, tables: Tables, ranks: Standing) -> list[st
         f" {listed([f'{r.entrant} {r.error:.3g}' for r in here.iloc[1:].itertuples()])}.",
         *differences(ties, best["entrant"]),
     ]
+
+
+def _apart(tables: Tables) -> list[str]:
+    """Say which two make the most and the least alike pictures."""
+    pairs = tables["pairs"]
+    pairs = pairs[pairs["a"] < pairs["b"]].sort_values("distance", kind="stable")
+    if pairs.empty:
+        return []
+    told = [f"{r.a} and {r.b} ({r.distance:.3g} std)" for r in pairs.iloc[[0, -1]].itertuples()]
+    if len(pairs) == 1:
+        return [f"{told[0].partition(' (')[0]} end {pairs['distance'].iloc[0]:.3g} std apart."]
+    return [f"The most alike pictures are made by {told[0]}, the least alike by {told[1]}."]
+
+
+def _kept(comparison: Comparison, tables: Tables) -> list[str]:
+    """Say how much of the prompts each sampler's pictures show, where a checker knows."""
+    quality = tables["quality"]
+    known = quality[(quality["budget"] == comparison.budget) & (quality["what"] == "all")]
+    if known.empty:
+        return [NO_FIDELITY]
+    shares = known.set_index("entrant")
+    given = [f"{label} {_share(shares.loc[label])}" for label in shares.index]
+    return [f"Share of the prompt's statements fulfilled: {listed(given)}."]
 
 
 def _at_first(comparison: Comparison, rows: Frame) -> Frame:

@@ -48,7 +48,10 @@ def test_the_first_budget_is_recorded_whole_and_what_the_others_predict():
         ({"align": "time"}, "Unknown align 'time'"),
         ({"budget": 0}, "budget must be a whole number from 1 to 10000, got 0"),
         ({"more_budgets": [2.5]}, "more_budgets must be a whole number from 1 to 10000, got 2.5"),
-        ({"reference_steps": 7}, "reference_steps must be even and at least 4, got 7"),
+        (
+            {"reference_steps": 7},
+            "reference_steps must be even and at least 4, or 0 for no reference, got 7",
+        ),
         ({"guidance_rescale": 2.0}, "guidance_rescale must be from 0 to 1"),
     ],
 )

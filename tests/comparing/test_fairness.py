@@ -4,7 +4,14 @@ import pytest
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
-from sdlab.comparing.fairness import EXTRAPOLATES, STOCHASTIC, draws_noise, notes, profile
+from sdlab.comparing.fairness import (
+    EXTRAPOLATES,
+    STOCHASTIC,
+    draws_noise,
+    notes,
+    off_curve,
+    profile,
+)
 from sdlab.comparing.presets import of_number
 from sdlab.solvers.from_diffusers import SD_CONFIG
 
@@ -115,3 +122,16 @@ def test_a_budget_that_pays_for_nothing_is_told():
     entrant = Entrant("PNDMScheduler", solver_options={"skip_prk_steps": False})
     spec = Comparison([entrant], ["a"], budget=2, align="nfe")
     assert "raise the budget" in " ".join(notes(spec, entrant, SD_CONFIG))
+
+
+def test_a_curve_that_a_sampler_was_not_made_with_is_said_and_no_objection():
+    of = {"entrants": ["ddim", "euler", "heun"], "prompts": ["a"]}
+    karras = Comparison(**of, curve="karras")
+    assert off_curve(karras).startswith(
+        "ddim over karras. This sampler was not made with its curve"
+    )
+    assert said("ddim") == []
+    several = Comparison(**{**of, "entrants": ["ddim", "unipc", "dpmpp_2m"]})
+    assert off_curve(several).startswith("ddim over karras and unipc over karras. These samplers")
+    for curve in (None, "trailing"):
+        assert off_curve(Comparison(**of, curve=curve)) == ""

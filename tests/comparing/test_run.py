@@ -9,6 +9,7 @@ from sdlab.comparing.engine_runner import engine_runner
 from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.result import open_result
 from sdlab.comparing.run import comparing
+from sdlab.comparing.verdict import NO_REFERENCE
 from sdlab.solvers import registry
 
 SPEC = {
@@ -145,3 +146,23 @@ def test_what_is_missing_or_unknown_is_refused(small):
 def test_if_no_run_can_start_the_reason_is_raised(small):
     with pytest.raises(ValueError, match="num_steps must be from 1 to 1000"):
         sdlab.compare(small, **{**SPEC, "budget": 2000, "reference_steps": 4000})
+
+
+def test_without_a_reference_nothing_is_ranked_and_the_samplers_are_held_against_each_other(small):
+    result = sdlab.compare(small, **{**SPEC, "reference_steps": 0})
+    assert result.references.empty and result.unreferenced == 0
+    assert len(result.ids) == 2 and result.runs["distance"].isna().all()
+    assert result.verdict[0].startswith("dpmpp_2m and euler end ")
+    assert result.verdict[1] == NO_REFERENCE
+    assert not any("nearest" in sentence for sentence in result.verdict)
+    apart = result.pairs.set_index(["a", "b"])["distance"]
+    assert apart["euler", "dpmpp_2m"] > 0
+
+
+def test_without_a_reference_the_most_and_the_least_alike_are_named(small):
+    asked = {**SPEC, "entrants": ["euler", "heun", "dpmpp_2m"], "reference_steps": 0}
+    result = sdlab.compare(small, **asked)
+    apart = result.pairs.query("a < b").sort_values("distance")
+    first, last = apart.iloc[0], apart.iloc[-1]
+    said = result.verdict[0]
+    assert f"by {first.a} and {first.b} (" in said and f"by {last.a} and {last.b} (" in said

@@ -5,7 +5,13 @@ import streamlit as st
 from dashboard.charts import compare_cost
 from dashboard.shell.address import bound
 from dashboard.shell.messages import plain
-from dashboard.views.compare.section_tools import LINES, Shown, draw_tables, say_nothing
+from dashboard.views.compare.section_tools import (
+    LINES,
+    NO_REFERENCE,
+    Shown,
+    draw_tables,
+    say_nothing,
+)
 from dashboard.widgets.figure import figure, why
 from sdlab.comparing.verdict import TARGET, reached
 
@@ -36,7 +42,7 @@ def ranking(shown: Shown) -> None:
     """Draw the samplers in the order of their error at the first budget."""
     cost = shown.tables["cost"]
     if cost["error"].notna().sum() == 0:
-        say_nothing(_NOTHING)
+        say_nothing(_NOTHING if shown.comparison.reference_steps else NO_REFERENCE)
         return
     budget = shown.comparison.budget
     entrants = shown.tables["entrants"]
@@ -78,7 +84,7 @@ def cost(shown: Shown) -> None:
     """Draw error against evaluations and seconds, and who reaches an error first."""
     cost, slopes = shown.tables["cost"], shown.tables["slopes"]
     if cost["error"].notna().sum() == 0:
-        say_nothing(_NOTHING)
+        say_nothing(_NOTHING if shown.comparison.reference_steps else NO_REFERENCE)
         return
     if len(shown.comparison.budgets) < 2:
         st.info(

@@ -109,11 +109,11 @@ def forecast(
     return Forecast(
         runs=len(needed.cells),
         evaluations=pictures * sum(nfe.values()),
-        references=2 * pictures,
+        references=len(needed.of_references),
         reference_evaluations=sum(evaluations_of(run, model) for run in needed.of_references),
         bytes=max(_making(needed, nfe, model_hash), _summing(needed, nfe, model_hash)),
         notes=_notes(found, model),
-        power=power(found, path_of(config)),
+        power=power(found, path_of(config)) if needed.references else "",
         sums=tuple(_sum(entrant, found, model) for entrant in found.entrants),
     )
 
@@ -203,6 +203,6 @@ def _summing(needed: NeededRuns, nfe: Evaluations, model_hash: str) -> int:
     def weigh(model: Any) -> int:
         from sdlab.comparing.memory import summary_bytes
 
-        return summary_bytes(model, asked, len(needed.references))
+        return summary_bytes(model, asked, len(needed.comparison.pictures))
 
     return lab().ask(weigh, model_hash, session_id())

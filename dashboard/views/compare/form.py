@@ -17,6 +17,7 @@ from dashboard.widgets.sampler_adder import sampler_adder
 from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.comparison import Comparison
 from sdlab.experiment.pipeline_fields import PipelineFields
+from sdlab.sampler_names import titled_row
 from sdlab.shipped import EMBEDDED
 
 FIRST_REFERENCE = 50
@@ -190,6 +191,7 @@ def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
         list(FIRST),
         key=key,
         accept_new_options=True,
+        format_func=titled_row,
         max_selections=MOST,
         wrap=True,
         help="First what A1111, ComfyUI and Civitai call them, the curve included; then solvers "
@@ -263,15 +265,17 @@ def _more(page: str, model: ModelView) -> dict[str, Any]:
             height = _side(page, "height", model.default_size[1])
         with three:
             steps = bound().number_input(
-                "Reference steps",
-                4,
+                "Reference steps (0: none)",
+                0,
                 1000,
                 FIRST_REFERENCE,
                 2,
                 key=f"{page}.reference",
                 help="Steps of the reference, the converged picture: Heun over karras, with flow "
                 "matching over the model's own times. It also "
-                "runs at half as many steps; the change between the two estimates its own error.",
+                "runs at half as many steps; the change between the two estimates its own error. 0 "
+                "makes no reference, which saves most of the time: the pictures are then held "
+                "against each other and the prompt, and none is called the nearest.",
             )
             rescale = bound().slider(
                 "Guidance rescale",

@@ -63,8 +63,8 @@ def draw_tiles(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> 
     prompt, seed = choose_picture(page, comparison)
     labels = [entrant.label for entrant in comparison.entrants]
     names, (colors, _) = short_names(labels), looks(comparison.entrants)
-    fine = next(r.fine for r in needed.references if (r.prompt, r.seed) == (prompt, seed))
-    tiles = [run_tile("reference", REFERENCE, REFERENCE_COLOR, fine, found[fine.id])]
+    fine = [r.fine for r in needed.references if (r.prompt, r.seed) == (prompt, seed)]
+    tiles = [run_tile("reference", REFERENCE, REFERENCE_COLOR, r, found[r.id]) for r in fine]
     for cell in needed.cells_of(prompt, seed, comparison.budget):
         name, run = names[cell.entrant], cell.experiment
         tiles.append(run_tile(cell.entrant, name, colors[name], run, found[run.id]))

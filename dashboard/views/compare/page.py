@@ -21,7 +21,7 @@ from dashboard.views.compare.form import ComparisonDraft, as_parameters, compari
 from dashboard.views.compare.live import live_panel
 from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.run_states import states
-from dashboard.views.compare.unfair import say_unfair
+from dashboard.views.compare.unfair import say_off_curve, say_unfair
 from dashboard.widgets.model_facts import model_facts
 from dashboard.widgets.task_panel import readable_seconds
 from dashboard.worker.snapshots import ModelView
@@ -238,6 +238,7 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
         say_unfair(page, {label: " ".join(said) for label, said in expected.notes.items()})
     else:
         st.caption(":material/balance: All of these can be compared fairly.")
+    say_off_curve(needed.comparison)
     if expected.power:
         st.caption(f":material/casino: {plain(expected.power)}")
 
@@ -255,9 +256,13 @@ def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> str:
     made = [state.nfe for state in found if state.state == "done"]
     stored = sum(made)
     left = max(0, evaluations - stored)
+    references = (
+        f", {expected.references} of them for references"
+        if expected.references
+        else ", without a reference: none will be called the nearest"
+    )
     parts = [
-        f"**{expected.runs + expected.references:,} runs**,"
-        f" {expected.references} of them for references",
+        f"**{expected.runs + expected.references:,} runs**{references}",
         f"**{evaluations:,} evaluations** of the network"
         + (f", {min(stored, evaluations):,} of them made already" if stored else ""),
     ]

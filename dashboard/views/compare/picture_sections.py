@@ -6,6 +6,7 @@ from dashboard.charts import compare_pairs, compare_quality, compare_seeds
 from dashboard.views.compare import chart_tables
 from dashboard.views.compare.section_tools import (
     LINES,
+    NO_REFERENCE,
     Shown,
     choose,
     draw_tables,
@@ -81,7 +82,9 @@ def each_other(shown: Shown) -> None:
         )
         draw_tables(shown, "pairs")
     with right:
-        if ties["tied"].notna().sum() == 0:
+        if not shown.comparison.reference_steps:
+            say_nothing(NO_REFERENCE)
+        elif ties["tied"].notna().sum() == 0:
             say_nothing(
                 "Fewer than three pictures cannot tell a difference from luck. Add seeds or "
                 "prompts in the form."
@@ -130,7 +133,8 @@ def reference(shown: Shown) -> None:
     """Draw how well each reference is converged."""
     table = shown.tables["references"]
     if table["change"].notna().sum() == 0:
-        say_nothing("No reference is done, so no distance could be measured.")
+        lacks = "No reference is done, so no distance could be measured."
+        say_nothing(lacks if shown.comparison.reference_steps else NO_REFERENCE)
     else:
         figure(
             compare_quality.references(table.head(60)),

@@ -19,7 +19,7 @@ from dashboard.views.compare.files import files
 from dashboard.views.compare.live import REFERENCE_COLOR, picture_size
 from dashboard.views.compare.rows import looks, short_names
 from dashboard.views.compare.sections import show_sections
-from dashboard.views.compare.unfair import say_unfair
+from dashboard.views.compare.unfair import say_off_curve, say_unfair
 from dashboard.views.compare.viewer import difference_viewer
 from dashboard.widgets.run_stage import SHARED
 from dashboard.widgets.run_states import made_by
@@ -63,6 +63,7 @@ def show_result(page: str, result: Result, again: Callable[[], None] | None) -> 
     if len(entrants):
         said = dict(zip(entrants["entrant"], entrants["notes"], strict=True))
         say_unfair(f"{page}.shown", said)
+    say_off_curve(result.comparison)
     _missing(page, result, again)
     tiles(page, result)
     show_sections(page, result)
@@ -106,10 +107,11 @@ def tiles(page: str, result: Result) -> None:
     drawn = [_reference(result, prompt, seed)]
     for row in rows.to_dict("records"):
         drawn.append(_tile(row, names[row["entrant"]], colors, prompt, result))
-    label = f"{prompt}, seed {seed}, the nearest to the reference first"
+    order = "the nearest to the reference first" if drawn[0] else "in the order of the form"
+    label = f"{prompt}, seed {seed}, {order}"
     show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles")
     st.caption(
-        "The nearest to the reference first; click a picture to open its run.",
+        f"{order[0].upper()}{order[1:]}; click a picture to open its run.",
         help="Distances are in standard deviations of the reference's latents: 1 is as far as "
         "another picture. Stochastic samplers are not ranked by distance: they are allowed to "
         "differ. Samplers marked *with care* are not ranked either; their notes say why."

@@ -13,7 +13,7 @@ from typing import Any
 
 from dashboard.widgets.sampler_rows import Row, parse_row, styles, write_row
 from sdlab.comparing.entrant import Entrant
-from sdlab.sampler_names import NAMES
+from sdlab.sampler_names import NAMES, titled
 
 FIRST = ("ddim", "heun", "dpmpp_2m", "unipc")
 """The form's samplers at first: all follow the form's curve and draw no noise, which is fair."""
@@ -90,9 +90,12 @@ def looks(entrants: Iterable[Entrant]) -> tuple[dict[str, str], dict[str, list[i
 
 
 def short_names(labels: Iterable[str]) -> dict[str, str]:
-    """Return what charts and tiles call each label: without diffusers' long endings."""
+    """Return what charts and tiles call each label.
+
+    That is what web UIs call it with our name behind; diffusers' classes lose their long endings.
+    """
     labels = list(labels)
-    short = [re.sub(r"(Discrete)?Scheduler\b", "", label) for label in labels]
+    short = [titled(re.sub(r"(Discrete)?Scheduler\b", "", label)) for label in labels]
     pairs = zip(labels, short, strict=True)
     return {label: one if short.count(one) == 1 else label for label, one in pairs}
 

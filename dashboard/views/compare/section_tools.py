@@ -27,6 +27,10 @@ LINES = (
     "Hover to bring one line forward; click names in the legend (with Shift, several) to see only "
     "those. A sampler has the same colour on every page; dashes tell its curve."
 )
+NO_REFERENCE = (
+    "This comparison was made without a reference, so there is no distance to the converged "
+    "picture. Set Reference steps in the form to make one; the runs that are there are kept."
+)
 
 
 class Shown(NamedTuple):

@@ -10,6 +10,7 @@ from dashboard.views.compare import chart_tables
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.section_tools import (
     LINES,
+    NO_REFERENCE,
     Shown,
     choose,
     draw_tables,
@@ -18,6 +19,7 @@ from dashboard.views.compare.section_tools import (
 from dashboard.widgets.figure import figure, why
 from sdlab.comparing.columns import REFERENCE
 
+_NOTHING = "Nothing can be measured for this picture yet: its reference is not finished."
 _DISTANCE = r"d = \frac{\lVert x - x_\text{ref} \rVert / \sqrt{D}}{\mathrm{std}(z_\text{ref})}"
 _WHY_DISTANCES = (
     "Distances are root mean squares over the latents, divided by the standard deviation of the "
@@ -59,7 +61,7 @@ def _by_step(
     measure = titles[title]
     drawn = chart_tables.thinned(rows.dropna(subset=[measure]))
     if drawn.empty:
-        say_nothing("Nothing can be measured for this picture yet: its reference is not finished.")
+        say_nothing(_NOTHING if shown.comparison.reference_steps else NO_REFERENCE)
         return
     figure(
         steps_.per_step(drawn, measure, x, shown.colors, shown.dashes), _HOW[measure], more=LINES

@@ -5,6 +5,15 @@ from collections.abc import Mapping
 import streamlit as st
 
 from dashboard.shell.messages import plain
+from sdlab.comparing.comparison import Comparison
+
+
+def say_off_curve(comparison: Comparison) -> None:
+    """Draw which samplers follow a curve that they were not made with."""
+    from sdlab.comparing.fairness import off_curve
+
+    if said := off_curve(comparison):
+        st.caption(f":material/conversion_path: {plain(said)}")
 
 
 def say_unfair(page: str, notes: Mapping[str, str]) -> None:

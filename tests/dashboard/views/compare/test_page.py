@@ -41,6 +41,34 @@ def test_says_before_what_it_takes_and_what_is_unfair(page):
     assert any("cannot be compared fairly: 1 sampler" in e.label for e in page.expander)
 
 
+def test_a_curve_that_a_sampler_was_not_made_with_is_said_in_a_line(page):
+    page.multiselect(key="compare.samplers").set_value(["ddim", "dpmpp_2m"]).run()
+    said = [read(caption) for caption in page.caption]
+    assert any("ddim over karras. This sampler was not made with its curve" in t for t in said)
+    assert any("can be compared fairly" in text for text in said)
+
+
+def test_menus_and_addresses_name_samplers_as_the_field_does_and_as_we_do(open_page, page):
+    options = page.multiselect(key="compare.samplers").options
+    assert {"DPM++ 2M (dpmpp_2m)", "DPM++ 2M Karras (dpmpp_2m + karras)"} <= set(options)
+    ours = {**QUICK, "compare.samplers": ["dpmpp_2m"]}
+    theirs = {**QUICK, "compare.samplers": ["DPM++ 2M (dpmpp_2m)"]}
+    for address in (ours, theirs):
+        at = open_page("compare", **address)
+        assert at.multiselect(key="compare.samplers").value == ["dpmpp_2m"] and not at.error
+
+
+def test_without_a_reference_the_page_says_what_it_cannot(open_page):
+    at = open_page("compare", **{**QUICK, "compare.reference": "0", "compare.more": ""})
+    assert any("without a reference" in read(caption) for caption in at.caption)
+    at = go(at)
+    assert not at.exception and not at.error and not at.warning
+    for section in ("Order of finish", "Each other", "Step by step", "Reference"):
+        at.segmented_control(key="compare.section").set_value(section).run()
+        assert not at.exception and not at.error, section
+        assert any("made without a reference" in read(info) for info in at.info), section
+
+
 def test_presets_choose(page):
     page.number_input(key="compare.budget").set_value(20).run()
     page.text_input(key="compare.more").set_value("").run()
