@@ -207,6 +207,7 @@ export default function (component) {
       for (const layer of data.layers) {
         const button = element("button", "", choice);
         button.textContent = layer.name;
+        button.title = window.sdlabMeaning?.(layer.name) ?? "";
         if (layer.words) element("small", "", button).textContent = layer.words;
       }
     }

@@ -71,14 +71,16 @@ def _first(text: str) -> Iterable[tuple[Term, re.Match[str]]]:
             yield term, at
 
 
+def pattern_of(term: Term) -> tuple[str, bool]:
+    """Return the pattern by which a term is recognised in texts, and whether case is no matter."""
+    words = "|".join(term.words) or r"(?!)"
+    return rf"(?<![\w-])(?:{words})(?![\w-])", term.name not in ("VP", "VE", "VAE", "SNR", "v")
+
+
 @cache
 def _pattern(term: Term) -> re.Pattern[str]:
-    words = "|".join(term.words) or r"(?!)"
-    return re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE if _any_case(term) else 0)
-
-
-def _any_case(term: Term) -> bool:
-    return term.name not in ("VP", "VE", "VAE", "SNR", "v")
+    pattern, any_case = pattern_of(term)
+    return re.compile(pattern, re.IGNORECASE if any_case else 0)
 
 
 def _escaped(text: str) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.components.browser_files import style
 from dashboard.shell.address import arrive
+from dashboard.shell.hover import hovers
 from dashboard.shell.keyboard import keys
 from dashboard.shell.lab import lab
 from dashboard.shell.navigation import menu
@@ -19,6 +20,7 @@ page = st.navigation(menu(), expanded=True)
 with st.sidebar:
     device_panel()
     keys()
+    hovers()
 arrive(page.url_path or "home")
 try:
     page.run()

@@ -1,5 +1,6 @@
 """Words are defined once, plainly, and found where they stand in a text."""
 
+import json
 import re
 
 import pytest
@@ -65,3 +66,13 @@ def test_a_name_of_two_words_is_quoted_in_the_address():
 def test_a_definition_is_plain_markdown():
     (term,) = found_in("x_t")
     assert r"[**x\_t**]" in listed([term]) and r"sqrt(alpha\_bar)" in listed([term])
+
+
+def test_the_terms_go_to_the_browser_as_data_that_can_leave_no_script():
+    from dashboard.components.browser_files import script
+    from dashboard.shell import hover
+
+    assert hover._PLACE in script(hover.__file__)
+    told = json.loads(hover._terms())
+    assert {name for name, *_ in told} == {term.name for term in TERMS if term.words}
+    assert "<" not in hover._terms()
