@@ -2,7 +2,14 @@
 
 import streamlit as st
 
-from dashboard.views.run.page import run_to_show, say_latest, say_no_run, show_details, show_so_far
+from dashboard.views.run.page import (
+    is_latest,
+    run_to_show,
+    say_latest,
+    say_no_run,
+    show_details,
+    show_so_far,
+)
 from dashboard.widgets.lead import lead
 from dashboard.widgets.run_stage import show_stage
 
@@ -15,10 +22,11 @@ MENU = {
 }
 
 st.title("One run", anchor=False)
-lead("From its first noise to its picture; the address of this page links to it.")
-
 run = run_to_show()
-say_latest(run)
+if not is_latest(run):
+    lead("From its first noise to its picture; the address of this page links to it.")
+else:
+    say_latest(run)
 if not run:
     say_no_run()
 elif (stored := show_stage(run, "run")) is not None:

@@ -20,8 +20,8 @@ ABOUT = {
     "values": "Every value, as the channel maps show them.",
 }
 SEEN = {
-    "histogram": "Noise would follow the dashed line; a picture need not.",
-    "spectrum": "Coarse shapes are left, fine detail right; noise would be level.",
+    "histogram": "Dashed: what noise would follow.",
+    "spectrum": "Coarse shapes left, fine detail right.",
     "correlations": "Red: they rise together; blue: one falls.",
 }
 EQUATIONS = (

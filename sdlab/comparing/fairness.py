@@ -49,11 +49,7 @@ EXTRAPOLATES = (
     "its last step, to sigma 0, weighs earlier predictions too, where the reference takes the last"
     " one as it is: a few thousandths of its distance stay however many steps it takes"
 )
-OFF_CURVE = (
-    "{} not made with {} curve: alone {} the model's own timesteps. So sampler and curve are"
-    " compared together."
-)
-_MANY = ("These samplers were", "their", "they take")
+OFF_CURVE = "{}: not made with that curve, so sampler and curve are compared together."
 UNKNOWN_TIMES = (
     "only its run tells over which times this pipeline draws, so that its start is not known before"
 )
@@ -178,10 +174,7 @@ def off_curve(comparison: Comparison) -> str:
         if entrant.solver in OWN_STEPS
         and (curve := entrant.follows(comparison.curve)) not in (None, "lcm", *SPACINGS)
     ]
-    if not off:
-        return ""
-    which = ("This sampler was", "its", "it takes") if len(off) == 1 else _MANY
-    return f"{listed(list(dict.fromkeys(off)))}. " + OFF_CURVE.format(*which)
+    return OFF_CURVE.format(listed(list(dict.fromkeys(off)))) if off else ""
 
 
 def draws_noise(entrant: Entrant, path: str = "vp") -> bool:

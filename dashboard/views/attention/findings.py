@@ -120,8 +120,8 @@ def _settled(table: pd.DataFrame) -> None:
     )
     with right:
         st.caption(
-            "From when on each word's map stays what it is at the end. Evaluations and steps count "
-            "from 0."
+            "From when on each word's map stays what it is at the end.",
+            help="Evaluations and steps count from 0.",
         )
         why(seen.WHY_COURSE, *seen.COURSE)
 

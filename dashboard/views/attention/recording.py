@@ -89,8 +89,8 @@ def usual_self_layers(model: ModelView) -> tuple[str, ...]:
     )
 
 
-def estimate(experiment: "Experiment", model: ModelView) -> str:
-    """Return a sentence about the memory that an experiment's record and computing take.
+def estimate(experiment: "Experiment", model: ModelView) -> tuple[str, str]:
+    """Return what an experiment's record of attention takes, and more about its memory.
 
     Raises:
         ValueError: If it cannot run so.
@@ -100,8 +100,9 @@ def estimate(experiment: "Experiment", model: ModelView) -> str:
 
     kept, evaluations, nfe, record, activation = _planned(model.hash, experiment.id, experiment)
     return (
-        f"Will keep **{readable(kept)}** of attention, of {evaluations} of {nfe} evaluations; "
-        f"all that is recorded {readable(record)}, computing takes about {readable(activation)}."
+        f"Will keep **{readable(kept)}** of {evaluations} of {nfe} evaluations.",
+        f"That is of attention; all that is recorded takes {readable(record)}, computing about "
+        f"{readable(activation)}.",
     )
 
 

@@ -252,7 +252,8 @@ def _new_run(solvers: list[str], model: ModelView) -> Experiment | None:
             seed=int(seed),
             record=Record(attention=attention),
         )
-        st.caption(estimate(experiment, model))
+        said, more = estimate(experiment, model)
+        st.caption(said, help=more)
     except (ValueError, SdlabError) as error:
         show_error(error)
         return None

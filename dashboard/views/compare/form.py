@@ -291,7 +291,7 @@ def _more(page: str, model: ModelView) -> dict[str, Any]:
             if fast:
                 st.caption(f":material/bolt: {FAST}")
             else:
-                st.caption("Off: float32 as loaded; batches agree with single runs up to rounding.")
+                st.caption("Off: float32, as loaded.")
     return {
         "curve": None if curve == OWN_CURVE else curve,
         "negative_prompt": negative or "",

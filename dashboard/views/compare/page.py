@@ -231,7 +231,8 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
         return
     sums = "\n".join(f"- {plain(told)}" for told in expected.sums)
     more = f"{definition('evaluation')} A picture at budget {needed.comparison.budget}:\n\n{sums}"
-    words.caption(_in_words(expected, needed, model), help=more)  # which may take a moment
+    said, busy = _in_words(expected, needed, model)  # which may take a moment
+    words.caption(said, help=f"{busy}\n\n{more}")
     if twice := [told for told in expected.sums if "=" in told]:
         st.caption(f":material/calculate: {plain(' '.join(twice))}")
     if expected.notes:
@@ -250,21 +251,22 @@ def _counted(comparison: Comparison, model: ModelView) -> tuple[Forecast, Needed
     return expected, NeededRuns.of(comparison, known)
 
 
-def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> str:
+def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> tuple[str, str]:
+    """Return what a comparison takes, and more about time and memory."""
     evaluations = expected.evaluations + expected.reference_evaluations
     found = states(lab(), needed).values()
     made = [state.nfe for state in found if state.state == "done"]
     stored = sum(made)
     left = max(0, evaluations - stored)
     references = (
-        f", {expected.references} of them for references"
+        f", {expected.references} for references"
         if expected.references
-        else ", without a reference: none will be called the nearest"
+        else ", without a reference: none is called the nearest"
     )
     parts = [
         f"**{expected.runs + expected.references:,} runs**{references}",
-        f"**{evaluations:,} evaluations** of the network"
-        + (f", {min(stored, evaluations):,} of them made already" if stored else ""),
+        f"**{evaluations:,} evaluations**"
+        + (f", {min(stored, evaluations):,} made already" if stored else ""),
     ]
     curve = needed.comparison.curve
     parts.append(
@@ -272,12 +274,12 @@ def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> str:
     )
     seconds = seconds_of(needed, model, left, len(found) - len(made))
     if seconds:
-        parts.append(f"about **{readable_seconds(seconds)}**, as busy as it is")
-    parts.append(f"up to {readable(expected.bytes)} of memory")
-    said = " · ".join(parts) + f" · on {plain(model.device_name)}"
+        parts.append(f"about **{readable_seconds(seconds)}**")
+    said = " · ".join(parts)
     if expected.runs > MANY_RUNS:
         said += f". More than {MANY_RUNS:,} runs are too many for a page: use the command line."
-    return said
+    memory = f"up to {readable(expected.bytes)} of memory"
+    return said, f"On {plain(model.device_name)}, as busy as it is now, with {memory}."
 
 
 def _go(page: str, needed: NeededRuns, press: Press | None = None) -> None:

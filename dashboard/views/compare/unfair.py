@@ -7,13 +7,15 @@ import streamlit as st
 from dashboard.shell.messages import plain
 from sdlab.comparing.comparison import Comparison
 
+OWN_STEPS = "Alone such a sampler takes the model's own timesteps, as its authors and web UIs do."
+
 
 def say_off_curve(comparison: Comparison) -> None:
     """Draw which samplers follow a curve that they were not made with."""
     from sdlab.comparing.fairness import off_curve
 
     if said := off_curve(comparison):
-        st.caption(f":material/conversion_path: {plain(said)}")
+        st.caption(f":material/conversion_path: {plain(said)}", help=OWN_STEPS)
 
 
 def say_unfair(page: str, notes: Mapping[str, str]) -> None:

@@ -99,8 +99,9 @@ def _work(latents: Any, settings: Any, edited: str, start: int, hold: float, mod
 
 def _facts(found: Any, edited: str) -> None:
     st.caption(
-        f"{found.start} of {len(found.inversion.sigmas) - 1} steps kept. PSNR between before and "
-        f"after: {found.likeness.psnr:.1f} dB; the more an edit changes, the lower."
+        f"{found.start} of {len(found.inversion.sigmas) - 1} steps kept; before and after: PSNR "
+        f"{found.likeness.psnr:.1f} dB.",
+        help="The more an edit changes, the lower.",
     )
     with st.container(horizontal=True):
         for name, picture in (("Before", found.before), ("After", found.after)):

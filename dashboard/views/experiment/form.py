@@ -21,7 +21,7 @@ from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
 
-_THERE = "beside the form, at the top of the page."
+_THERE = "beside the form, on top."
 
 
 def run_form(page: str) -> None:

@@ -86,19 +86,22 @@ def _map(page: str, mapped: "NetworkMap") -> str:
         charts.network_map(mapped.table, colour, block, mapped.unet),
         _facts(mapped),
         alt=seen.MAP if mapped.unet else seen.COLUMN,
-        more=seen.HOW_COUNTED.format(repeats=mapped.repeats),
+        more=f"{_asked_at(mapped)} {seen.HOW_COUNTED.format(repeats=mapped.repeats)}",
         picked=(key, partial(_picked, page, key)),
     )
     return block
 
 
-def _facts(mapped: "NetworkMap") -> str:
+def _asked_at(mapped: "NetworkMap") -> str:
     height, width = mapped.size
+    return f"{mapped.name} at {width} x {height} latents. Click a block to look into it."
+
+
+def _facts(mapped: "NetworkMap") -> str:
     return (
-        f"{mapped.name} at {width} x {height} latents: {len(mapped.blocks)} blocks, "
-        f"{mapped.parameters / 1e6:,.3g} million parameters; a call takes "
-        f"{_short(mapped.macs)} multiply-adds and {mapped.ms:,.3g} ms. "
-        f"Click a block{'; dashed: skips' if mapped.unet else ''}."
+        f"{len(mapped.blocks)} blocks, {mapped.parameters / 1e6:,.3g} million parameters; a call "
+        f"takes {_short(mapped.macs)} multiply-adds and {mapped.ms:,.3g} ms."
+        f"{' Dashed: skips.' if mapped.unet else ''}"
     )
 
 
@@ -141,9 +144,8 @@ def _maps(page: str, maps: "FeatureMaps") -> None:
         )
         each = ", ".join(f"{share:.0%}" for share in carried)
         st.caption(
-            f"Three colours for {len(maps.values)} channels: they carry {sum(carried):.0%} of the "
-            f"variance ({each}).",
-            help=seen.COMPONENTS,
+            f"Three colours for {len(maps.values)} channels: {sum(carried):.0%} of the variance.",
+            help=f"{each}. {seen.COMPONENTS}",
         )
     with channels:
         sheet, numbers, reach = _sheet(_digest(maps), maps)
@@ -152,8 +154,8 @@ def _maps(page: str, maps: "FeatureMaps") -> None:
             f"The {SHOWN_CHANNELS} that vary most" if len(maps.values) > SHOWN_CHANNELS else "All"
         )
         st.caption(
-            f"{some} of {len(maps.values)} channels: {numbers}. Blue is negative, red positive, "
-            f"darkest at {reach:.3g}."
+            f"{some} of {len(maps.values)} channels: blue is negative, red positive.",
+            help=f"Row by row: {numbers}. Darkest at {reach:.3g}.",
         )
     csv_table(
         maps.channels(), f"{maps.block}-channels", f"{page}.csv_channels",
@@ -215,7 +217,7 @@ def _spread(rows: Any) -> str:
     most = rows.nlargest(1, "std").iloc[0]
     dead = int((rows["dead"] > 0).sum())
     said = "no block has a dead channel" if not dead else f"{dead} blocks have dead channels"
-    return f"Values spread most in {most['block']} (std {most['std']:.3g}); {said}."
+    return f"Widest: {most['block']} (std {most['std']:.3g}); {said}."
 
 
 def _code(block: str, mapped: "NetworkMap", model: ModelView) -> None:

@@ -160,8 +160,8 @@ def _draws(found: ShownDraws, evaluation: int) -> None:
                 st.image(picture, output_format="PNG", width=180, alt=alt)
     st.caption(
         f"x0_pred lies {found.distance:.2g} (RMS) from the mean of the {len(found.draws)} and "
-        f"{found.single:.2g} from a single one; of a perfect network the first would be about "
-        f"{found.expected:.2g}."
+        f"{found.single:.2g} from a single one.",
+        help=f"Of a perfect network the first would be about {found.expected:.2g}.",
     )
     st.caption(f"**So what:** {_so_what(found)}")
     with st.container(horizontal=True, gap="xsmall"):

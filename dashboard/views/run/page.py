@@ -19,7 +19,7 @@ from sdlab.shipped import EMBEDDED
 
 CHART_SECONDS = 2.0
 _LATEST = "run.latest"
-LATEST = ":material/history: The address names no run, so this is the **latest** stored."
+LATEST = "The **latest** stored run, as the address named none; now it links to this one."
 LIVE_ROWS = 400  # of a table, so that a chart that is drawn again and again costs little
 
 
@@ -82,12 +82,15 @@ def run_to_show() -> str:
     return latest[0][0]
 
 
+def is_latest(run: str) -> bool:
+    """Return whether a run is shown because the address named none."""
+    return bool(run) and st.session_state.get(_LATEST) == run
+
+
 def say_latest(run: str) -> None:
-    """Say so where a run is shown because the address named none, with the way to others."""
-    if st.session_state.get(_LATEST) != run:
-        return
+    """Draw, as the page's first sentence, that the latest run is shown, with the way to others."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(LATEST, width="content")
+        st.markdown(LATEST, width="stretch")
         _by_id(run)
         link_to("runs", "All runs")
 

@@ -80,7 +80,7 @@ def pace(ms: pd.Series) -> str:
     known = ms.dropna()
     if known.empty:
         return "No time was kept."
-    return f"{duration(known.median())} an evaluation (median), {duration(known.max())} at most."
+    return f"{duration(known.median())} each (median), {duration(known.max())} at most."
 
 
 def duration(ms: float) -> str:

@@ -34,6 +34,6 @@ def padding_in_words(encoding: "Tokenized") -> tuple[str, str]:
         return f"The padding is not masked: {pads} read like words. This mask is ignored.", ""
     guide = f"{'helps' if count == 1 else 'help'} {PADS_ACT}"
     return (
-        f"The padding is not masked: {pads} read like words and {guide}. This mask is ignored.",
-        "See Toker et al. 2025, arXiv 2501.06751.",
+        f"Not masked: {pads} read like words and {guide}.",
+        "The model ignores this mask. See Toker et al. 2025, arXiv 2501.06751.",
     )

@@ -143,12 +143,14 @@ def _say_range(schedule: NoiseSchedule) -> None:
     if is_times(schedule):
         st.caption(
             f"The model follows flow matching: a curve is one of its times t, from 1 to"
-            f" {schedule.sigma_min:.3g}; sigma stands for t in a formula. {_U}"
+            f" {schedule.sigma_min:.3g}; sigma stands for t in a formula.",
+            help=_U,
         )
         return
     st.caption(
         f"The model's noise levels: sigma {schedule.sigma_min:.4g} to {schedule.sigma_max:.4g},"
-        f" {schedule.num_timesteps} timesteps. {_U}"
+        f" {schedule.num_timesteps} timesteps.",
+        help=_U,
     )
 
 

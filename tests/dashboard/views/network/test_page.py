@@ -49,7 +49,7 @@ def test_map_and_block_of_a_stored_run(open_page, run):
     assert at.header[0].value == "mid_block.attentions.0: attention, 192 channels, 4x4 places"
     said = captions(at)
     assert "11.5 million parameters; a call takes 797 million multiply-adds" in said
-    assert "Three colours for 192 channels: they carry " in said
+    assert "Three colours for 192 channels: " in said
     assert "sdlab/reference/unet.py, line " in said
     assert len(at.get("vega_lite_chart")) == 2
     at.selectbox(key="network.block").set_value("time_embedding").run()

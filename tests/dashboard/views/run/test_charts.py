@@ -36,9 +36,9 @@ def test_what_is_said_of_noise_and_time_is_in_the_table():
     sigma, ms = pd.Series([14.61, 3.0, 0.0292]), pd.Series([12.0, 9.0, float("nan")])
     assert seen.noise_level(sigma) == "From sigma 14.6 to 0.0292."
     assert seen.noise_level(pd.Series([float("inf"), 3.0])) == "From noise alone to sigma 3."
-    assert seen.pace(ms) == "10.5 ms an evaluation (median), 12 ms at most."
+    assert seen.pace(ms) == "10.5 ms each (median), 12 ms at most."
     slow = pd.Series([2481.0, 30_000.0, 2_000_000.0])
-    assert seen.pace(slow) == "30 s an evaluation (median), 2,000 s at most."
+    assert seen.pace(slow) == "30 s each (median), 2,000 s at most."
     assert seen.duration(2481.0) == "2.48 s" and seen.duration(999.4) == "999 ms"
     assert seen.pace(ms[2:]) == "No time was kept."
 

@@ -29,11 +29,11 @@ def test_without_an_id_the_latest_run_is_shown_and_said_so(open_page):
     run = finished(lab().submit(Experiment(prompt="the latest", seed=11, num_steps=2)))
     at = open_page("run")
     assert not at.exception and "".join(at.query_params["id"]) == run
-    assert any("the **latest** stored" in c.value for c in at.caption)
+    assert any("The **latest** stored run" in m.value for m in at.markdown)
     at.text_input(key="run.id").set_value(f" {run} ").run()  # the one that is shown
     at.text_input(key="run.id").set_value("0" * 16).run()
     assert "is stored here" in at.info[0].value
-    assert not any("latest" in c.value for c in at.caption)
+    assert not any("latest" in m.value for m in at.markdown)
 
 
 def test_without_an_id_and_without_runs_the_first_is_offered(open_page, monkeypatch, tmp_path):
