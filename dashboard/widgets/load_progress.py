@@ -12,7 +12,7 @@ _STAGES = {
     "releasing": "making room",
     "checking": "reading its index",
     "downloading": "downloading what is not here yet",
-    "reading": "reading weights",
+    "reading": "reading",
     "moving": "moving it to",
     "measuring": "timing its decoder",
 }
@@ -45,7 +45,7 @@ def loading_words(view: LabView) -> str:
         return f"{name} waits: it is loaded after what runs" if view.running else f"Loading {name}"
     parts = [_STAGES[stage.name], stage.what]
     if stage.total:
-        parts.append(f"· {readable(stage.done)} of {readable(stage.total)}")
+        parts.append(f"· {readable(stage.done)} of {readable(stage.total)} of weights")
     return f"Loading {name}: {' '.join(filter(None, parts))}"
 
 

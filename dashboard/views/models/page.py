@@ -113,7 +113,9 @@ def load_form() -> None:
             "folders and files are on the server's disk. Weights are read from safetensors only, "
             "and code that comes with a model is never run.",
         )
-        with st.expander("Revision, precision, token, little memory", icon=":material/tune:"):
+        with st.expander(
+            "Revision, precision, gated models, little memory", icon=":material/tune:"
+        ):
             first, second, third = st.columns(3)
             revision = first.text_input("Revision", key="models.revision", placeholder="main")
             variant = second.text_input("Variant", key="models.variant", placeholder="fp16")
