@@ -29,8 +29,8 @@ def rerun(
     asked = {name: value for name, value in loading.items() if value}
     model = sdlab.load(None if name == EMBEDDED else name, **asked) if asked else None
     model = model or again.model_of(stored)
-    with progress(sdlab.plan(model, stored.experiment).nfe) as advance:
-        made = again.rerun(stored, model, lambda job: advance(job.evaluation))
+    with progress() as advance:
+        made = again.rerun(stored, model, advance)
     typer.echo(str(made))
     if not made.same:
         raise typer.Exit(1)

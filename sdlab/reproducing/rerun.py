@@ -1,6 +1,5 @@
 """A stored run made again: bit-identical, or the first evaluation that differs and what differs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,13 +12,12 @@ from sdlab.models.load import load
 from sdlab.models.model import Model
 from sdlab.reproducing.settings import Difference, differences
 from sdlab.runs.run import Run
-from sdlab.sampling.engine import run as run_alone
+from sdlab.sampling.engine import Engine
 from sdlab.shipped import EMBEDDED
+from sdlab.work import Progress, Work, finish
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from sdlab.sampling.job import Job
 
 FIRST = ("x0_pred", "x_t", "output_cond", "output_uncond")
 """Recorded tensors, the one by which a distance is told first."""
@@ -81,31 +79,46 @@ class Rerun:
         return f"{_where(self.parting)} {self.pixels:,} pixels of the picture differ.\n{why}"
 
 
-def rerun(
-    stored: Run, model: Model | None = None, on_progress: "Callable[[Job], None] | None" = None
-) -> Rerun:
+def rerun(stored: Run, model: Model | None = None, on_progress: Progress | None = None) -> Rerun:
     """Run a stored run's experiment again, alone, and compare it evaluation by evaluation.
 
     Args:
         stored: Of ``sdlab.open_run``.
         model: What to run it on; None loads the run's own, on its device and in its number format
             where this machine has the device.
-        on_progress: Called with the job after every evaluation.
+        on_progress: Called after each evaluation with how many are done, and with that of all.
 
     Raises:
         ValueError: If the experiment is not valid for the model, or a picture is not at hand.
         SdlabError: If the model cannot be loaded, or memory runs out.
     """
-    now = run_alone(model or model_of(stored), stored.experiment, on_progress)
-    changed = np.asarray(stored.image) != np.asarray(now.image) if _alike(stored, now) else None
-    pixels = stored.image.width * stored.image.height
-    return Rerun(
-        stored,
-        now,
-        parting(stored, now),
-        pixels if changed is None else int(changed.reshape(*changed.shape[:2], -1).any(-1).sum()),
-        differences(stored.manifest, now.manifest),
-    )
+    return finish(rerunning(stored, model or model_of(stored)), on_progress)
+
+
+def rerunning(stored: Run, model: Model) -> Work[Rerun]:
+    """Return ``rerun`` as a computation to be watched."""
+    engine = Engine(model, mix=False)
+    job = engine.submit(stored.experiment)
+    while engine.round():
+        yield job.evaluation, job.nfe
+    if job.error is not None:
+        raise job.error
+    assert job.result is not None
+    return compared(stored, job.result)
+
+
+def compared(then: Run, now: Run) -> Rerun:
+    """Return how two runs of one experiment compare.
+
+    Raises:
+        ModelError: If they are of different models.
+    """
+    pixels = then.image.width * then.image.height
+    if then.image.size == now.image.size and then.image.mode == now.image.mode:
+        changed = np.asarray(then.image) != np.asarray(now.image)
+        pixels = int(changed.reshape(*changed.shape[:2], -1).any(-1).sum())
+    facts = differences(then.manifest, now.manifest)
+    return Rerun(then, now, parting(then, now), pixels, facts)
 
 
 def model_of(stored: Run) -> Model:
@@ -152,10 +165,6 @@ def same_bits(a: "Tensor", b: "Tensor") -> bool:
 
     alike = a.shape == b.shape and a.dtype == b.dtype
     return alike and bool(torch.allclose(a, b, rtol=0, atol=0, equal_nan=True))
-
-
-def _alike(a: Run, b: Run) -> bool:
-    return a.image.size == b.image.size and a.image.mode == b.image.mode
 
 
 def _where(parting: Parting | None) -> str:

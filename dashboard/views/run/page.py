@@ -1,7 +1,5 @@
 """The page One run: which run, and the charts, tables and files below its picture."""
 
-from typing import Any
-
 import streamlit as st
 
 from dashboard.shell.address import given, keep
@@ -10,12 +8,10 @@ from dashboard.shell.messages import explained
 from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import zip_url
 from dashboard.widgets.downloads import file_button
-from dashboard.widgets.keywords import as_keywords
 from dashboard.widgets.run_stage import read_tables
 from dashboard.widgets.source_picture import latest_runs
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import StoredRun
-from sdlab.shipped import EMBEDDED
 
 CHART_SECONDS = 2.0
 _LATEST = "run.latest"
@@ -110,6 +106,8 @@ def _by_id(shown: str) -> None:
 
 
 def _files(run: StoredRun) -> None:
+    from dashboard.views.run.again import show_again
+
     with st.container(horizontal=True, vertical_alignment="center"):
         st.link_button(
             "Download all (zip)",
@@ -121,23 +119,4 @@ def _files(run: StoredRun) -> None:
         )
         about = "As stored, with the parameters as text inside."
         file_button("Picture (PNG)", run.picture, f"{run.id}.png", "run.png", "image", about)
-    with st.expander("Make it again in Python", key="run.code"):
-        st.code(python_code(run.manifest["experiment"]), language="python")
-
-
-def python_code(experiment: dict[str, Any]) -> str:
-    """Return the lines that make a run again in a notebook."""
-    from sdlab.experiment.experiment import Experiment
-
-    plain = Experiment().to_dict()
-    changed = {k: v for k, v in experiment.items() if plain.get(k) != v and k != "model"}
-    source = "" if experiment["model"] == EMBEDDED else repr(experiment["model"])
-    inner = as_keywords(changed)
-    extra = "" if not source else f"    model={source},\n"
-    return (
-        "import sdlab\n\n"
-        f"model = sdlab.load({source})\n"
-        f"experiment = sdlab.Experiment(\n{inner}{extra})\n"
-        "run = sdlab.run(model, experiment)\n"
-        "run.image\n"
-    )
+    show_again(run)

@@ -7,7 +7,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import sdlab
-from dashboard.views.run.page import python_code
+from dashboard.views.run.again import python_code
 from dashboard.widgets.curve_words import curve_values
 from dashboard.widgets.run_stage import _made
 from sdlab.experiment.experiment import Experiment

@@ -1,0 +1,40 @@
+"""A stored run is made again on its page: by a script of diffusers, and bit by bit."""
+
+import ast
+
+import pytest
+
+from dashboard.shell.lab import lab
+from sdlab.reproducing.script import diffusers_script
+from sdlab.runs.run_folder import open_run
+from tests.dashboard.conftest import read, run_until
+from tests.dashboard.forms import open_tab, start, study
+
+
+@pytest.fixture
+def files(quick):
+    return open_tab(start(quick), "Files")
+
+
+def opened(at, key):
+    at.session_state[key] = True
+    at.run()
+    assert not at.exception and not at.error
+    return at
+
+
+def test_the_script_is_that_of_the_library(files, embedded):
+    run = "".join(files.query_params["run"])
+    stored = open_run(lab().runs / run).experiment
+    assert len(files.code) == 1
+    at = opened(files, "run.script")
+    (text,) = (c.value for c in at.code if "diffusers alone" in c.value)
+    assert text == diffusers_script(embedded, stored).rstrip("\n")
+    ast.parse(text)
+    assert any("Nothing of sdlab is in it" in c.value for c in at.caption)
+
+
+def test_it_is_run_again_and_compared(files):
+    at = study(opened(files, "run.same"), "run.again.start")
+    at = run_until(at, lambda a: a.success)
+    assert read(at.success[0]).startswith("Bit-identical: the tensors of 3 recorded evaluations")
