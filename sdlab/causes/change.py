@@ -1,10 +1,11 @@
 """Changes by name: one thing that differs from the plain run, in words, prompt or network."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sdlab.attention.words import positions
-from sdlab.causes.parts import ALL
+from sdlab.causes.parts import ANY
 from sdlab.causes.switches import (
     ActivationReplaced,
     AttentionScaled,
@@ -15,8 +16,17 @@ from sdlab.causes.switches import (
     TextChanged,
     TimestepShifted,
 )
+from sdlab.causes.transformer_blocks import ALL
+from sdlab.causes.transformer_switches import (
+    BlockSkipped,
+    JointAttentionCut,
+    MlpScaled,
+    ModulationOff,
+    WordsHidden,
+)
 from sdlab.errors import ModelError, unknown
 from sdlab.experiment.experiment import Experiment
+from sdlab.text.tokenized import network_segments
 from sdlab.text.tokens import tokens
 
 if TYPE_CHECKING:
@@ -71,25 +81,31 @@ def word_left_out(
     """Return the change that leaves a word of the prompt out.
 
     Args:
-        model: Plain Stable Diffusion.
+        model: The loaded model.
         experiment: With the prompt.
         word: "parrot", or a phrase "red car".
         occurrence: Which one of a repeated word, from 0; None for all.
         how: "removed": the prompt is written without it, so that all that follows moves up and is
-            encoded anew. "masked": the text stays as it was encoded, and the network's
-            cross-attention does not see the word's positions; what later positions, the end and the
-            pads have read of the word in the text encoder stays.
+            encoded anew. "masked": the text stays as it was encoded, and the network's attention
+            does not see the word's positions; what later positions, the end and the pads have
+            read of the word in the text encoder stays.
 
     Raises:
         ValueError: If the prompt has no such word, or there is no such way.
-        ModelError: If the model is not plain Stable Diffusion.
+        ModelError: If it is masked in a network whose attention is not known.
     """
     if how not in LEFT_OUT:
         raise ValueError(unknown("way to leave a word out", how, LEFT_OUT))
-    table = _tokens(model, experiment.prompt)
+    table = tokens(model, experiment.prompt)
     places = positions(table, word, occurrence)
     if how == "masked":
-        return Change(f"“{word}” masked", switches=(TextChanged(tuple(places)),))
+        chosen = _in_network(model, experiment, lambda own: positions(own, word, occurrence))
+        if not chosen:
+            raise ModelError(
+                f"No position of the text that the network of {model.name} reads holds {word!r}, so"
+                " it cannot be masked. Leave it out of the prompt instead."
+            )
+        return Change(f"“{word}” masked", switches=(_hidden(model, chosen),))
     return Change(f"without “{word}”", (("prompt", _cut_out(experiment.prompt, table, places)),))
 
 
@@ -97,26 +113,26 @@ def pads(model: "Model", experiment: Experiment, how: str) -> Change:
     """Return the change of the pads that follow the prompt's end token.
 
     Args:
-        model: Plain Stable Diffusion.
+        model: The loaded model.
         experiment: With the prompt.
         how: "normal" for no change; "empty": their vectors are those of the empty prompt, which
-            have read no word; "masked": the network's cross-attention does not see them.
+            have read no word; "masked": the network's attention does not see them.
 
     Raises:
         ValueError: If there is no such way, or the prompt leaves no pad.
-        ModelError: If the model is not plain Stable Diffusion.
+        ModelError: If they are emptied and the model is not plain Stable Diffusion, or masked in a
+            network whose attention is not known.
     """
     if how not in PADS:
         raise ValueError(unknown("way of the pads", how, PADS))
     if how == "normal":
         return Change("pads as they are")
-    table = _tokens(model, experiment.prompt)
-    places = tuple(int(p) for p in table.loc[table["kind"] == "pad", "position"])
+    places = _in_network(model, experiment, _pads)
     if not places:
         raise ValueError("The prompt fills all positions: it has no pads that could be changed.")
     if how == "empty":
         return Change("pads of the empty prompt", switches=(TextChanged(places, ""),))
-    return Change("pads masked", switches=(TextChanged(places),))
+    return Change("pads masked", switches=(_hidden(model, places),))
 
 
 def guidance(scale: float) -> Change:
@@ -145,7 +161,8 @@ def attention_off(
 ) -> Change:
     """Return the change that scales a block's attention; 0 switches it off."""
     switch = AttentionScaled(block, kind, factor, first=first, last=last)
-    name = f"{kind}-attention of {_blocks(block)} {_scaled(factor)}{_when(switch)}"
+    what = "attention" if kind == ANY else f"{kind}-attention"
+    name = f"{what} of {_blocks(block)} {_scaled(factor)}{_when(switch)}"
     return Change(name, switches=(switch,))
 
 
@@ -165,6 +182,33 @@ def channels_off(
     return Change(f"{which} of {block} off{_when(switch)}", switches=(switch,))
 
 
+def block_skipped(block: str, first: int = 0, last: int | None = None) -> Change:
+    """Return the change that leaves a whole block of a transformer out."""
+    switch = BlockSkipped(block, first=first, last=last)
+    return Change(f"without {_blocks(block)}{_when(switch)}", switches=(switch,))
+
+
+def mlp_off(block: str, factor: float = 0.0, first: int = 0, last: int | None = None) -> Change:
+    """Return the change that scales the MLPs of a transformer's block; 0 switches them off."""
+    switch = MlpScaled(block, factor, first=first, last=last)
+    return Change(f"MLP of {_blocks(block)} {_scaled(factor)}{_when(switch)}", switches=(switch,))
+
+
+def modulation_off(block: str, first: int = 0, last: int | None = None) -> Change:
+    """Return the change that does not tell a transformer's block the time."""
+    switch = ModulationOff(block, first=first, last=last)
+    return Change(f"modulation of {_blocks(block)} off{_when(switch)}", switches=(switch,))
+
+
+def joint_attention_cut(
+    block: str, reader: str, read: str, first: int = 0, last: int | None = None
+) -> Change:
+    """Return the change that hides one direction of a joint attention."""
+    switch = JointAttentionCut(block, reader, read, first=first, last=last)
+    name = f"{reader} of {_blocks(block)} does not see {read}{_when(switch)}"
+    return Change(name, switches=(switch,))
+
+
 def activation(by: str, block: str = ALL, first: int = 0, last: int | None = None) -> Change:
     """Return the change that computes the activations by another function."""
     switch = ActivationReplaced(by, block, first=first, last=last)
@@ -172,13 +216,45 @@ def activation(by: str, block: str = ALL, first: int = 0, last: int | None = Non
     return Change(f"activation {by}{where}{_when(switch)}", switches=(switch,))
 
 
-def _tokens(model: "Model", prompt: str) -> "pd.DataFrame":
-    if not model.plain:
+def _pads(table: "pd.DataFrame") -> list[int]:
+    return [int(place) for place in table.loc[table["kind"] == "pad", "position"]]
+
+
+def _hidden(model: "Model", places: tuple[int, ...]) -> Switch:
+    return TextChanged(places) if model.plain else WordsHidden(places)
+
+
+def _in_network(
+    model: "Model", experiment: Experiment, find: "Callable[[pd.DataFrame], list[int]]"
+) -> tuple[int, ...]:
+    """Return the positions of the network's text that hold what is found in a token table.
+
+    A network that is given the texts of several encoders has a word at several positions.
+
+    Args:
+        model: The loaded model.
+        experiment: With the prompt.
+        find: Returns positions of the token table of one tokenizer.
+
+    Raises:
+        ModelError: If the pipeline does not tell which positions are whose.
+    """
+    if model.plain:
+        return tuple(find(tokens(model, experiment.prompt)))
+    told = network_segments(model, experiment.prompt)
+    if told is None or told[1].empty:
         raise ModelError(
-            f"{model.name} is not Stable Diffusion 1.x or 2.x drawing from words, whose words and"
-            " pads are what can be changed here."
+            f"The pipeline of {model.name} does not tell which positions of its network's text are"
+            " which words, so none can be masked. Leave the word out of the prompt instead."
         )
-    return tokens(model, prompt)
+    found: set[int] = set()
+    row: Any
+    for row in told[1].to_dict("records"):
+        part = row["tokenizer"].replace("tokenizer", "text_encoder")
+        shift = row["first"] - row["own"]
+        places = [place + shift for place in find(tokens(model, experiment.prompt, part))]
+        found |= {place for place in places if row["first"] <= place < row["last"]}
+    return tuple(sorted(found))
 
 
 def _cut_out(prompt: str, table: "pd.DataFrame", places: list[int]) -> str:

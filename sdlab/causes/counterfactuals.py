@@ -18,21 +18,24 @@ import pandas as pd
 from sdlab.causes.change import NOTHING, Change
 from sdlab.causes.switches import Switch
 from sdlab.causes.switching import switched
-from sdlab.denoisers.network import uses_guidance
 from sdlab.errors import ModelError, check_types
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from sdlab.models.model import Model
 from sdlab.sampling.engine import Engine
+from sdlab.sampling.pipeline_job import PipelineJob
 from sdlab.sampling.plan import plan
 from sdlab.shipped import EMBEDDED
 from sdlab.work import Work, one_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from PIL import Image
     from torch import Tensor
 
     from sdlab.runs.run import Run
+    from sdlab.sampling.job import Job
 
 RECORD = Record(("x_t", "x0_pred"), statistics=False)
 
@@ -207,19 +210,18 @@ def counterfactuals(
     calls to itself, so that the plain one is bit-identical to ``sdlab.run``'s.
 
     Args:
-        model: Plain Stable Diffusion (1.x or 2.x, drawing from words).
+        model: The loaded model.
         experiment: The plain run; what it records does not matter.
         changes: Any number.
 
     Raises:
         ValueError: If the experiment or a change does not fit the model; before anything runs.
-        ModelError: If the model is not plain Stable Diffusion.
+        ModelError: If the network cannot be switched so, or the pipeline's predictions not be read.
         SdlabError: If memory runs out.
         TypeError: If an argument is of another type.
     """
     check_types(counterfactuals, model=(model, Model), experiment=(experiment, Experiment))
     plain = experiment.with_(record=RECORD)
-    check_plain(model, plain)
     cases = [(NOTHING, plain), *((change, change.applied(plain)) for change in changes)]
     for change in changes:
         for switch in change.switches:
@@ -242,23 +244,23 @@ def running(model: Model, experiment: Experiment, switches: Sequence[Switch] = (
     of them never sees them.
 
     Args:
-        model: Plain Stable Diffusion.
+        model: The loaded model.
         experiment: What to run.
         switches: What to switch.
 
     Raises:
         ValueError: If the experiment or a switch does not fit the model.
-        ModelError: If the model is not plain Stable Diffusion.
+        ModelError: If the network cannot be switched so.
         SdlabError: If memory runs out.
     """
-    check_plain(model, experiment)
-    guided = uses_guidance(model, experiment.guidance_scale)
     engine = Engine(model, mix=False)
     job = engine.submit(experiment)
     seen, going = 0, True
     try:
+        if isinstance(job, PipelineJob):
+            job.start()  # up to its first call, which a switch may change
         while going:
-            with switched(model, switches, begin=job.evaluation, guided=guided):
+            with _acting(model, job, switches):
                 going = engine.round()
             if job.evaluation > seen:
                 seen = job.evaluation
@@ -272,8 +274,27 @@ def running(model: Model, experiment: Experiment, switches: Sequence[Switch] = (
     return job.result
 
 
+def _acting(model: Model, job: "Job", switches: Sequence[Switch]) -> "AbstractContextManager[None]":
+    """Return what switches the next network call of a job, if it is one of the main network."""
+    begin, guided = job.evaluation, job.plan.guided
+    if not isinstance(job, PipelineJob) or job.state != "running":
+        return switched(model, switches, begin=begin, guided=guided)
+    own = model.networks[job.call.network] is model.network
+    given = job.call.arguments
+    return switched(model, switches if own else (), begin=begin, guided=guided, call=given)
+
+
 def outcome(model: Model, change: Change, run: "Run", prompt: str) -> Outcome:
-    """Return what a run with a change led to, judged by the plain run's prompt."""
+    """Return what a run with a change led to, judged by the plain run's prompt.
+
+    Raises:
+        ModelError: If the run's predictions were not read.
+    """
+    if "x0_pred" not in run.trace.names():
+        raise ModelError(
+            f"The predictions of {model.name} cannot be read, so what a change does to them cannot"
+            f" be measured. {' '.join(run.manifest.get('warnings', ()))}".rstrip()
+        )
     verdict = _judged(model, run, prompt)
     return Outcome(change, run.image, run.latents, run.trace.x_t, run.trace.x0_pred, verdict)
 
@@ -290,7 +311,7 @@ def rms_map(one: "Tensor", other: "Tensor") -> np.ndarray:
 
 
 def check_plain(model: Model, experiment: Experiment | None = None) -> None:
-    """Raise if a model's runs cannot be switched step by step.
+    """Raise if a model's network cannot be asked anew at any x_t of a run.
 
     Args:
         model: The loaded model.
@@ -303,14 +324,14 @@ def check_plain(model: Model, experiment: Experiment | None = None) -> None:
     """
     if not model.plain:
         raise ModelError(
-            f"{model.name} is not Stable Diffusion 1.x or 2.x drawing from words, whose runs can be"
-            " changed step by step. To switch parts of another network for a whole call of its"
-            " pipeline, use sdlab.causes.switching.switched."
+            f"{model.name} is not Stable Diffusion 1.x or 2.x drawing from words, whose network can"
+            " be asked anew at any x_t of a run. Whole runs of it can be changed by"
+            " sdlab.causes.counterfactuals.counterfactuals."
         )
     if experiment is not None and plan(model, experiment).call is not None:
         raise ModelError(
-            "This run starts from a picture or has options of its pipeline; only runs from words"
-            " alone can be changed step by step."
+            "This run starts from a picture or has options of its pipeline; only of runs from words"
+            " alone can the network be asked anew at any x_t."
         )
 
 

@@ -2,14 +2,22 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sdlab.attention.layers import Layer, find_layers, is_unet
+from sdlab.attention.layers import find_layers, is_unet
+from sdlab.attention.layouts import is_known
+from sdlab.causes.transformer_blocks import (
+    ALL,
+    PICTURE,
+    is_attention,
+    streams_of,
+    transformer_blocks,
+)
 from sdlab.errors import ModelError, unknown
 
 if TYPE_CHECKING:
     from torch import nn
 
-KINDS = ("cross", "self")
-ALL = "all"
+ANY = "any"
+KINDS = ("cross", "self", ANY)
 _ANY_SIZE = (64, 64)  # the layers' names do not depend on it
 
 
@@ -54,35 +62,49 @@ def attention_blocks(network: Any, kind: str = "cross") -> list[str]:
     """Return the names of the blocks of a network that have attention of a kind.
 
     Args:
-        network: A U-Net, or a transformer whose layout is known.
-        kind: "cross" or "self".
+        network: A U-Net or a transformer.
+        kind: "cross", "self" or "any".
 
     Raises:
         ValueError: If there is no such kind.
-        ModelError: If it is a transformer of a class that is not known.
+        ModelError: If it is a transformer without blocks that can be told.
     """
-    return list(dict.fromkeys(_block_of(layer.module) for layer in _layers(network, kind)))
+    return list(dict.fromkeys(_block_of(name) for name in _attentions(network, kind)))
+
+
+def joint_blocks(network: Any) -> list[str]:
+    """Return the names of the blocks of a transformer whose attention is of text and picture."""
+    both = set(_attentions(network, "cross")) & set(_attentions(network, "self"))
+    return list(dict.fromkeys(_block_of(name) for name in both))
 
 
 def attentions(network: Any, block: str, kind: str) -> "list[nn.Module]":
     """Return the attention modules of a block, of one kind, in calling order.
 
     Args:
-        network: A U-Net, or a transformer whose layout is known.
+        network: A U-Net or a transformer.
         block: The beginning of their names, or "all".
-        kind: "cross" or "self"; a joint module of a transformer is both.
+        kind: "cross" or "self", of which a joint module of a transformer is both, or "any".
 
     Raises:
         ValueError: If there is no such kind, or the block has none; the message lists those that
             have.
-        ModelError: If it is a transformer of a class that is not known.
+        ModelError: If it is a transformer without blocks that can be told, or computes attention
+            and MLP in one product.
     """
-    found = [layer.module for layer in _layers(network, kind)]
-    chosen = dict.fromkeys(name for name in found if _within(name, block))
+    chosen = [name for name in _attentions(network, kind) if within(name, block)]
     if not chosen:
         names = [ALL, *attention_blocks(network, kind)]
-        raise ValueError(unknown(f"block with {kind}-attention", block, names))
-    return [network.get_submodule(name) for name in chosen]
+        what = "attention" if kind == ANY else f"{kind}-attention"
+        raise ValueError(unknown(f"block with {what}", block, names))
+    modules = [network.get_submodule(name) for name in chosen]
+    for name, module in zip(chosen, modules, strict=True):
+        if any("mlp" in own for own, _ in module.named_children()):
+            raise ModelError(
+                f"{name}, a {type(module).__name__}, computes attention and MLP in one product, so"
+                " its attention cannot be switched alone. Skip the block, or choose another one."
+            )
+    return modules
 
 
 def activations(network: Any, block: str = ALL) -> "list[nn.Module]":
@@ -91,25 +113,61 @@ def activations(network: Any, block: str = ALL) -> "list[nn.Module]":
     Raises:
         ValueError: If it has none; the message lists the parts of the network that have.
     """
+    from diffusers.models import activations as own
     from torch import nn
 
-    kinds = (nn.SiLU, nn.GELU, nn.ReLU, nn.Mish)
+    projected = (own.GELU, own.GEGLU, own.ApproximateGELU)
+    kinds = (nn.SiLU, nn.GELU, nn.ReLU, nn.Mish, own.FP32SiLU, *projected)
     found = {name: m for name, m in network.named_modules() if isinstance(m, kinds)}
-    chosen: list[nn.Module] = [m for name, m in found.items() if _within(name, block)]
+    chosen: list[nn.Module] = [m for name, m in found.items() if within(name, block)]
     if not chosen:
         there = dict.fromkeys(_block_of(name) for name in found)
         raise ValueError(unknown("block with activations", block, [ALL, *there]))
     return chosen
 
 
-def _layers(network: Any, kind: str) -> list[Layer]:
+def _attentions(network: Any, kind: str) -> list[str]:
+    """Return the names of the attention modules of a kind, each once, in calling order."""
     if kind not in KINDS:
         raise ValueError(unknown("kind of attention", kind, KINDS))
-    layers = [layer for layer in find_layers(network, _ANY_SIZE) if not layer.of_text]
-    return [layer for layer in layers if layer.cross == (kind == "cross")]
+    if is_unet(network):
+        return [name for name, kinds in _known(network).items() if kind in (*kinds, ANY)]
+    known = _known(network) if is_known(network) else {}
+    return [
+        name
+        for block, module in transformer_blocks(network).items()
+        for name in _outermost(block, module)
+        if kind == ANY or kind in known.get(name, _guessed(name, module))
+    ]
 
 
-def _within(name: str, block: str) -> bool:
+def _known(network: Any) -> dict[str, set[str]]:
+    """Return the kinds of the attention modules whose layout is known."""
+    found: dict[str, set[str]] = {}
+    for layer in find_layers(network, _ANY_SIZE):
+        if not layer.of_text:
+            found.setdefault(layer.module, set()).add("cross" if layer.cross else "self")
+    return found
+
+
+def _outermost(block: str, module: "nn.Module") -> list[str]:
+    found: list[str] = []
+    for own, part in module.named_modules(prefix=block):
+        if own != block and is_attention(part) and not any(within(own, one) for one in found):
+            found.append(own)
+    return found
+
+
+def _guessed(name: str, block: "nn.Module") -> set[str]:
+    """Return the kinds of an attention module by its name, as diffusers' authors choose them."""
+    own = name.rpartition(".")[2]
+    if "2" in own or "cross" in own:
+        return {"cross"}
+    return {"self"} if "1" in own or streams_of(block) == PICTURE else {"cross", "self"}
+
+
+def within(name: str, block: str) -> bool:
+    """Return whether a module is a block, given by the beginning of its dotted name, or in it."""
     return block == ALL or f"{name}.".startswith(f"{block}.")
 
 

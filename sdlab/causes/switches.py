@@ -10,8 +10,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sdlab.attention.layers import is_unet
 from sdlab.attention.network_text import bound
-from sdlab.causes.parts import ALL, activations, attentions, blocks, chosen_up_blocks
+from sdlab.causes.parts import activations, attentions, blocks, chosen_up_blocks
+from sdlab.causes.transformer_blocks import (
+    ALL,
+    picture_of,
+    transformer_blocks,
+    width_of,
+    with_picture,
+)
 from sdlab.errors import ModelError, unknown
 
 if TYPE_CHECKING:
@@ -32,16 +40,38 @@ class Place:
         on: Switch -> whether it acts in the network call under way.
         guided: Whether the batch is [uncond, cond]: what is said of the prompt's text is done to
             the second half alone. An odd batch has no halves.
+        call: Arguments by name of the network's call under way, if it is made by ``forward``,
+            which calls no hooks of the network's own; None if it is made as usual.
     """
 
     model: "Model"
     on: "Callable[[Switch], bool]"
     guided: bool
+    call: dict[str, Any] | None = None
 
     @property
     def network(self) -> "nn.Module":
         """The denoising network."""
         return self.model.network
+
+    def before_network(
+        self, enter: "Callable[[dict[str, Any]], dict[str, Any] | None]"
+    ) -> Iterator[Any]:
+        """Let ``enter`` read and change what the network is called with; yields the handles.
+
+        Args:
+            enter: Arguments by name -> those to change, by name; None to change nothing.
+        """
+        if self.call is not None:
+            self.call.update(enter(self.call) or {})
+            return
+
+        def hook(network: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+            given = by_name(network, args, kwargs)
+            changed = enter(given)
+            return None if changed is None else ((), {**given, **changed})
+
+        yield self.network.register_forward_pre_hook(hook, with_kwargs=True)
 
     def with_prompt(self, rows: int) -> slice:
         """Return which of a batch's rows are given the prompt."""
@@ -131,8 +161,8 @@ class AttentionScaled(Switch):
 
     Attributes:
         block: "mid_block", "up_blocks.1", ..., the beginning of a layer's name, or "all".
-        kind: "cross", how the picture looks at the text, or "self". In a joint transformer both
-            are one: either word means that.
+        kind: "cross", how the picture looks at the text, "self", or "any". In a joint transformer
+            they are one: each word means that.
         factor: What its output is multiplied by.
     """
 
@@ -192,10 +222,13 @@ class AttentionSwapped(Switch):
 
 @dataclass(frozen=True)
 class ChannelsOff(Switch):
-    """Channels of a U-Net block's output set to 0, also in the skip connection made of it.
+    """Channels of what a block puts out set to 0, also in the skip connection made of it.
+
+    Of a transformer's joint block they are the picture's; of one that puts out text and picture in
+    one sequence, those of both.
 
     Attributes:
-        block: "down_blocks.0", "mid_block", "up_blocks.1", ...
+        block: "down_blocks.0", "mid_block", "transformer_blocks.3", ...
         channels: Their numbers, from 0.
     """
 
@@ -204,11 +237,12 @@ class ChannelsOff(Switch):
 
     def check(self, model: "Model") -> None:
         """Raise if the network has no such channel; see ``Switch.check``."""
-        names = blocks(model.network)
+        network = model.network
+        names = blocks(network) if is_unet(network) else list(transformer_blocks(network))
         if self.block not in names:
             raise ValueError(unknown("block", self.block, names))
-        module: Any = model.network.get_submodule(self.block)
-        count = module.resnets[-1].out_channels
+        module: Any = network.get_submodule(self.block)
+        count = module.resnets[-1].out_channels if is_unet(network) else width_of(module)
         wrong = [one for one in self.channels if not 0 <= one < count]
         if wrong or not self.channels:
             raise ValueError(
@@ -218,20 +252,26 @@ class ChannelsOff(Switch):
 
     def attach(self, place: Place) -> Iterator[Any]:
         """Hook into the network; yields the handles that undo it."""
-        chosen = list(self.channels)
+        off = self._off_in_skips if is_unet(place.network) else self._off_in_picture
 
-        def leave(_: Any, __: Any, output: Any) -> Any:
-            if not place.on(self):
-                return None
-            first = output[0] if isinstance(output, tuple) else output
-            changed = first.clone()
-            changed[:, chosen] = 0.0
-            if not isinstance(output, tuple):
-                return changed
-            skips = tuple(changed if x is first else x for x in output[1])
-            return (changed, skips, *output[2:])
+        def leave(block: Any, _: Any, output: Any) -> Any:
+            return off(block, output) if place.on(self) else None
 
         yield place.network.get_submodule(self.block).register_forward_hook(leave)
+
+    def _off_in_skips(self, _: Any, output: Any) -> Any:
+        first = output[0] if isinstance(output, tuple) else output
+        changed = first.clone()
+        changed[:, list(self.channels)] = 0.0
+        if not isinstance(output, tuple):
+            return changed
+        skips = tuple(changed if x is first else x for x in output[1])
+        return (changed, skips, *output[2:])
+
+    def _off_in_picture(self, block: Any, output: Any) -> Any:
+        changed = picture_of(block, output).clone()
+        changed[..., list(self.channels)] = 0.0
+        return with_picture(block, output, changed)
 
 
 @dataclass(frozen=True)
@@ -256,8 +296,8 @@ class ActivationReplaced(Switch):
         """Hook into the network; yields the handles that undo it."""
         function = _function(self.by)
 
-        def leave(_: Any, args: Any, __: Any) -> Any:
-            return function(args[0]) if place.on(self) else None
+        def leave(module: Any, args: Any, _: Any) -> Any:
+            return _recomputed(module, args[0], function) if place.on(self) else None
 
         for module in activations(place.network, self.block):
             yield module.register_forward_hook(leave)
@@ -282,13 +322,10 @@ class TimestepShifted(Switch):
     def attach(self, place: Place) -> Iterator[Any]:
         """Hook into the network; yields the handles that undo it."""
 
-        def enter(network: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-            if not place.on(self):
-                return None
-            given = by_name(network, args, kwargs)
-            return (), {**given, "timestep": given["timestep"] + self.by}
+        def enter(given: dict[str, Any]) -> Any:
+            return {"timestep": given["timestep"] + self.by} if place.on(self) else None
 
-        yield place.network.register_forward_pre_hook(enter, with_kwargs=True)
+        yield from place.before_network(enter)
 
 
 @dataclass(frozen=True)
@@ -320,14 +357,11 @@ class TextChanged(Switch):
         """Hook into the network; yields the handles that undo it."""
         chosen = list(self.positions)
 
-        def enter(network: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-            if not place.on(self):
-                return None
-            given = by_name(network, args, kwargs)
+        def enter(given: dict[str, Any]) -> Any:
             change = self._hidden if self.prompt is None else self._replaced
-            return (), {**given, **change(place, given, chosen)}
+            return change(place, given, chosen) if place.on(self) else None
 
-        yield place.network.register_forward_pre_hook(enter, with_kwargs=True)
+        yield from place.before_network(enter)
 
     @staticmethod
     def _hidden(place: Place, given: dict[str, Any], chosen: list[int]) -> "dict[str, Tensor]":
@@ -355,6 +389,20 @@ def by_name(network: Any, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a network's call by name."""
     given = dict(bound(network, args, kwargs))
     return {name: value for name, value in given.items() if name not in ("self", "kwargs")}
+
+
+def _recomputed(module: Any, x: "Tensor", function: "Callable[[Tensor], Tensor]") -> "Tensor":
+    """Return what an activation module gives of ``x`` with another function.
+
+    Some of diffusers' modules are a linear layer and its activation; of GEGLU's halves the second
+    goes through the activation and is multiplied with the first.
+    """
+    if hasattr(module, "proj"):
+        x = module.proj(x)
+    if type(module).__name__ == "GEGLU":
+        passed, gate = x.chunk(2, dim=-1)
+        return passed * function(gate)
+    return function(x)
 
 
 def _function(name: str) -> "Callable[[Tensor], Tensor]":

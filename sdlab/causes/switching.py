@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def switched(
-    model: Model, switches: Sequence[Switch], *, begin: int = 0, guided: bool = True
+    model: Model,
+    switches: Sequence[Switch],
+    *,
+    begin: int = 0,
+    guided: bool = True,
+    call: dict[str, Any] | None = None,
 ) -> Iterator[None]:
     """Switch parts of a model's denoising network within the block; then restore it.
 
@@ -32,6 +37,9 @@ def switched(
         guided: Whether a batch of an even number of rows is [uncond, cond], as diffusers' pipelines
             lay it out with guidance. What is said of the prompt's text is done to its second half,
             or without guidance to all rows.
+        call: Arguments by name of the one call of the network made within the block, if it is made
+            by its ``forward``, which calls no hooks of the network's own. A switch of the network's
+            arguments changes them here.
 
     Raises:
         ValueError: If a block, a channel or a position is not there; lists those that are.
@@ -45,16 +53,17 @@ def switched(
         yield
         return
     _check_hooks(model.network)
-    call = begin - 1
+    number = begin if call is not None else begin - 1
 
     def count(_: Any, __: Any) -> None:
-        nonlocal call
-        call += 1
+        nonlocal number
+        number += 1
 
     handles: list[Any] = []
     try:
-        handles.append(model.network.register_forward_pre_hook(count))
-        place = Place(model, lambda switch: switch.acts(call), guided)
+        if call is None:
+            handles.append(model.network.register_forward_pre_hook(count))
+        place = Place(model, lambda switch: switch.acts(number), guided, call)
         for switch in switches:
             handles.extend(switch.attach(place))
         yield

@@ -9,7 +9,7 @@ import torch
 import sdlab
 from sdlab.causes import change
 from sdlab.causes.change import NOTHING, Change
-from sdlab.causes.counterfactuals import counterfactuals, running
+from sdlab.causes.counterfactuals import check_plain, counterfactuals, running
 from sdlab.causes.switches import SkipScaled
 from sdlab.errors import ModelError
 from sdlab.work import finish
@@ -127,20 +127,31 @@ def test_changes_that_do_not_fit_are_refused_before_anything_runs(small):
         next(counterfactuals(small, small, []))
 
 
-def test_a_model_that_is_not_plain_is_refused(small):
+def test_only_plain_stable_diffusion_is_asked_anew_at_any_x_t(small):
     class Other(type(small)):
         """The same, called another family's."""
 
         plain = False
 
-    other = Other(small.pipeline, "other")
-    with pytest.raises(ModelError, match="changed step by step"):
-        next(counterfactuals(other, ASKED, []))
+    with pytest.raises(ModelError, match="asked anew at any x_t"):
+        check_plain(Other(small.pipeline, "other"))
     picture = sdlab.experiment.picture.Picture.of(sdlab.run(small, ASKED).image)
-    with pytest.raises(ModelError, match="from words alone"):
-        next(counterfactuals(small, ASKED.with_(image=picture), []))
-    with pytest.raises(ModelError, match="words and pads"):
-        change.pads(other, ASKED, "empty")
+    with pytest.raises(ModelError, match="of runs from words alone"):
+        check_plain(small, ASKED.with_(image=picture))
+
+
+def test_a_run_that_goes_by_its_pipelines_call_is_changed_too(small):
+    picture = sdlab.experiment.picture.Picture.of(sdlab.run(small, ASKED).image)
+    asked = ASKED.with_(image=picture, strength=1.0)
+    changes = [
+        change.skip_off("all", first=1),
+        change.word_left_out(small, asked, "car", how="masked"),
+    ]
+    found = finish(counterfactuals(small, asked, changes))
+    assert torch.equal(found.plain.latents, sdlab.run(small, asked).latents)
+    assert (found.table()["rms_latents"].iloc[1:] > 0).all()
+    course = found.course().groupby("change", sort=False)["rms"].first().tolist()
+    assert course[1] == 0 and course[2] > 0  # the skips are off from the second evaluation on
 
 
 def test_the_embedded_worlds_checker_says_what_is_lost(embedded):
