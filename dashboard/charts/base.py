@@ -8,6 +8,7 @@ Flow matching starts at t = 1, where sigma is infinite: such a row is drawn at t
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import altair as alt
 import numpy as np
@@ -19,6 +20,9 @@ BEYOND = 3.0  # how many times the largest sigma above it the edge lies
 MAX_ROWS = 5000
 HEIGHT = 270
 MOST_CHANNELS = 16
+GREY = "#8a90a3"
+"""Of what is no data: rules, lines beside them, words on the chart; seen in both themes."""
+Drawn = TypeVar("Drawn", alt.Chart, alt.LayerChart)
 _DECADES = [10.0**power for power in range(-4, 5)]
 
 _X_TITLES = {
@@ -154,6 +158,13 @@ def layered(*layers: alt.Chart | alt.LayerChart) -> alt.LayerChart:
     return chart
 
 
+def titled(chart: Drawn, title: str, height: int = HEIGHT) -> Drawn:
+    """Return a chart with its heading, as high as is said, in pixels."""
+    return chart.properties(
+        title=alt.TitleParams(title, anchor="start", fontSize=14), height=height
+    )
+
+
 def legend() -> alt.Legend:
     """Return a legend in one line above the chart."""
     return alt.Legend(orient="top", titleOrient="left", offset=4, symbolOpacity=1)
@@ -228,7 +239,7 @@ def lines(
     )
     rule = (
         alt.Chart(frame)
-        .mark_rule(color="#8a90a3", strokeWidth=1, tooltip=None)
+        .mark_rule(color=GREY, strokeWidth=1, tooltip=None)
         .encode(x=x_axis(x), opacity=alt.condition(hover, alt.value(0.6), alt.value(0)))
     )
     target = base.mark_point(size=160).encode(opacity=alt.value(0)).add_params(hover)

@@ -147,6 +147,7 @@ class Bound:
         check = _one_of(names, may_be_empty=kind in ("multiselect", "pills"))
         if "key" in named:
             _rename(named["key"], options, names)
+            _translate(named["key"], options, names)
         return self._drawn(kind, check, label, options, *more, **named)
 
     def _drawn(self, kind: str, check: Check, *args: Any, key: str, **named: Any) -> Any:
@@ -174,6 +175,16 @@ def _rename(key: str, options: Sequence[Any], names: Sequence[str]) -> None:
     _state()["names"][key] = names
     if before != names and st.session_state.get(key) in options:
         st.session_state[key] = st.session_state[key]
+
+
+def _translate(key: str, options: Sequence[Any], names: Sequence[str]) -> None:
+    """Let the address say an option itself in the place of its name, which may be long."""
+    texts = st.query_params.get_all(key)
+    by_option = {**dict(zip(map(str, options), names, strict=True)), **{n: n for n in names}}
+    told = [by_option.get(text, text) for text in texts]
+    if told != texts:
+        st.query_params[key] = told
+        st.rerun()
 
 
 def _state() -> dict[str, Any]:

@@ -46,8 +46,9 @@ EQUATION = (
 REACH = "The band of each change is from the least to the greatest of all values."
 PATHS = "All start at one noise; a diamond is an end."
 NOT_PLAIN = (
-    "This run goes by its pipeline's own call, so nothing can be switched step by step. Runs of "
-    "Stable Diffusion 1.x and 2.x from words alone can; those of the embedded model too."
+    "This run goes by its pipeline's own call, so its network cannot be asked anew at any x_t, "
+    "which this needs; that of Stable Diffusion 1.x and 2.x, drawing from words alone, can. Words "
+    "and parts of any network are switched on the page Inside the network."
 )
 ANOTHER = "This run was made with other weights than those in memory: load its model to switch it."
 
@@ -76,7 +77,11 @@ class Variations:
 
 
 def can_switch(
-    spec: Experiment, model_hash: str | None = None, model: "ModelView | None" = None
+    spec: Experiment,
+    model_hash: str | None = None,
+    model: "ModelView | None" = None,
+    *,
+    plain_only: bool = True,
 ) -> bool:
     """Return whether a run can be switched with the model in memory, or say why not.
 
@@ -84,6 +89,8 @@ def can_switch(
         spec: The run.
         model_hash: Of the weights that made it; None if any will do.
         model: The model in memory; asked for if not given.
+        plain_only: Whether the network is to be asked anew at a run's x_t, which is only done of
+            Stable Diffusion 1.x and 2.x drawing from words.
     """
     model = model or lab().status().model
     if model is None:
@@ -95,7 +102,7 @@ def can_switch(
     if model_hash not in (None, model.hash):
         st.info(ANOTHER, icon=":material/swap_horiz:")
         return False
-    if not model.plain or spec.pictures or spec.pipeline_options:
+    if plain_only and (not model.plain or spec.pictures or spec.pipeline_options):
         st.info(NOT_PLAIN, icon=":material/block:")
         return False
     return True

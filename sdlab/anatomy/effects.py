@@ -1,4 +1,6 @@
-"""What each part of a U-Net does to a picture: every skip and every attention off, in turn.
+"""What each part of a network does to a picture: every part off, in turn.
+
+Of a U-Net every skip and every attention, of a transformer every block, attention and MLP.
 
 With each part off the same noise is drawn again, for several seeds. How far latents and pixels then
 are from the plain run's says how much the part matters; on the embedded model the world's checker
@@ -7,16 +9,25 @@ says for what: whether the objects of the prompt are still there (a part that pl
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from sdlab.anatomy.blocks import blocks_of
+from sdlab.anatomy.calls import first_call
+from sdlab.anatomy.naming import in_words, streams_by_block
+from sdlab.anatomy.network_map import WHOLE
+from sdlab.anatomy.watching import timing
+from sdlab.attention.layers import is_unet
 from sdlab.causes.change import Change
-from sdlab.causes.counterfactuals import Counterfactuals, check_plain, counterfactuals
-from sdlab.causes.parts import attention_blocks, up_blocks
-from sdlab.causes.switches import AttentionScaled, SkipScaled
+from sdlab.causes.counterfactuals import Counterfactuals, counterfactuals
+from sdlab.causes.parts import attention_blocks, attentions, joint_blocks, up_blocks
+from sdlab.causes.switches import AttentionScaled, SkipScaled, Switch
+from sdlab.causes.transformer_blocks import mlps_of, transformer_blocks
+from sdlab.causes.transformer_switches import BlockSkipped, MlpScaled
+from sdlab.errors import ModelError, unknown
 from sdlab.experiment.experiment import Experiment
 from sdlab.intervals import half_width
 from sdlab.shipped import EMBEDDED
@@ -24,12 +35,22 @@ from sdlab.work import Work, one_of
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import nn
 
     from sdlab.embedded.checker import Found
     from sdlab.models.model import Model
 
-PARTS = {"skip": "skip", "cross": "cross-attention", "self": "self-attention"}
+PARTS = {
+    "skip": "skip",
+    "block": "whole block",
+    "joint": "joint attention",
+    "self": "self-attention",
+    "cross": "cross-attention",
+    "mlp": "MLP",
+}
 """What of a block can be off, in words."""
+TIMED = 5
+"""Calls of the network of which the time is the median."""
 MEASURES = {
     "rms_pixels": "change of the picture (RMS, 0 to 255)",
     "rms_latents": "change of the latents (RMS)",
@@ -37,15 +58,16 @@ MEASURES = {
     "moved": "how far the others' centres moved (share of the side)",
     "recoloured": "share of the others that have another colour",
     "background": "share of the pictures with another background",
+    "time": "share of the network's time",
 }
-"""What is measured of each part; the last four on the embedded model alone."""
+"""What is measured of each part; how objects change on the embedded model alone."""
 
 
 class Part(NamedTuple):
     """Something of a network that can be off.
 
     Attributes:
-        block: "up_blocks.1", "mid_block", ...
+        block: "up_blocks.1", "mid_block", "transformer_blocks.3", ...
         part: A name of ``PARTS``.
         which: Of a skip its number in the block, in order of use; else None.
     """
@@ -62,11 +84,32 @@ class Part(NamedTuple):
 
     def off(self, first: int = 0, last: int | None = None) -> Change:
         """Return the change that switches it off during some evaluations."""
+        when: dict[str, Any] = {"first": first, "last": last}
+        return Change(self.name, switches=(self._switch(when),))
+
+    def modules(self, network: "nn.Module") -> "list[nn.Module]":
+        """Return what computes it; nothing of a skip, which is there without being computed."""
         if self.part == "skip":
-            skip = SkipScaled(self.block, 0.0, self.which, first=first, last=last)
-            return Change(self.name, switches=(skip,))
-        attention = AttentionScaled(self.block, self.part, 0.0, first=first, last=last)
-        return Change(self.name, switches=(attention,))
+            return []
+        block = network.get_submodule(self.block)
+        if self.part == "block":
+            return [block]
+        if self.part == "mlp":
+            return list(mlps_of(self.block, block).values())
+        return attentions(network, self.block, self._kind)
+
+    @property
+    def _kind(self) -> str:
+        return "cross" if self.part == "joint" else self.part
+
+    def _switch(self, when: dict[str, Any]) -> Switch:
+        if self.part == "skip":
+            return SkipScaled(self.block, 0.0, self.which, **when)
+        if self.part == "block":
+            return BlockSkipped(self.block, **when)
+        if self.part == "mlp":
+            return MlpScaled(self.block, 0.0, **when)
+        return AttentionScaled(self.block, self._kind, 0.0, **when)
 
 
 @dataclass(frozen=True)
@@ -74,9 +117,10 @@ class Effects:
     """What each part does.
 
     Attributes:
-        table: One row a part: ``what``, ``block``, ``part`` in words, and of each of ``MEASURES``
-            the mean over the seeds; NaN where it is not known. ``rms_pixels_low`` and
-            ``rms_pixels_high`` are its 95 % interval by Student's t, within 0 and 255.
+        table: One row a part: ``what``, ``block``, ``words`` for both, ``part`` in words, and of
+            each of ``MEASURES`` the mean over the seeds; NaN where it is not known.
+            ``rms_pixels_low`` and ``rms_pixels_high`` are its 95 % interval by Student's t, within
+            0 and 255.
         seeds: Of the pictures.
         pictures: By part the picture of the first seed; "" is the plain one.
     """
@@ -86,13 +130,26 @@ class Effects:
     pictures: "dict[str, Image.Image]"
 
 
-def parts_of(model: "Model") -> list[Part]:
-    """Return the skips and the attention blocks of a U-Net, in order of computation.
+def parts_of(model: "Model", kinds: Collection[str] = tuple(PARTS)) -> list[Part]:
+    """Return the parts of a network that can be off, in order of computation.
+
+    Args:
+        model: Whose network.
+        kinds: Names of ``PARTS``; what the network has nothing of is left out.
 
     Raises:
-        ModelError: If it is no U-Net.
+        ValueError: If a kind is another.
+        ModelError: If it is a transformer without blocks that can be told.
     """
-    network: Any = model.network
+    for kind in kinds:
+        if kind not in PARTS:
+            raise ValueError(unknown("part", kind, list(PARTS)))
+    network = model.network
+    found = _of_unet(network) if is_unet(network) else _of_transformer(model)
+    return [part for part in found if part.part in kinds]
+
+
+def _of_unet(network: Any) -> list[Part]:
     with_cross, with_self = attention_blocks(network, "cross"), attention_blocks(network, "self")
     skips = {name: len(network.get_submodule(name).resnets) for name in up_blocks(network)}
     found: list[Part] = []
@@ -104,31 +161,59 @@ def parts_of(model: "Model") -> list[Part]:
     return sorted(found, key=lambda p: (order[p.block.split(".")[0]], p.block))
 
 
+def _of_transformer(model: "Model") -> list[Part]:
+    network = model.network
+    with_cross, with_self = attention_blocks(network, "cross"), attention_blocks(network, "self")
+    joint = joint_blocks(network)
+    found: list[Part] = []
+    for block in transformer_blocks(network):
+        found.append(Part(block, "block"))
+        found += [Part(block, "joint")] * (block in joint)
+        found += [Part(block, "self")] * (block in with_self and block not in joint)
+        found += [Part(block, "cross")] * (block in with_cross and block not in joint)
+        found.append(Part(block, "mlp"))
+    return [part for part in found if _can_be_off(model, part)]
+
+
+def _can_be_off(model: "Model", part: Part) -> bool:
+    """Return whether the block computes a part by itself: some compute it with others in one."""
+    try:
+        part.off().switches[0].check(model)
+    except ModelError:
+        return False
+    return True
+
+
 def effects(
     model: "Model",
     experiment: Experiment,
     seeds: Sequence[int],
     first: int = 0,
     last: int | None = None,
+    kinds: Collection[str] = tuple(PARTS),
 ) -> Work[Effects]:
     """Switch every part off in turn and measure; yields after every network evaluation.
 
     Args:
-        model: Plain Stable Diffusion.
+        model: The loaded model.
         experiment: What to draw; its seed does not matter.
         seeds: Of the pictures, at least one.
         first: The first evaluation in which a part is off, from 0.
         last: The last one, included; None for all that follow.
+        kinds: Names of ``PARTS``.
 
     Raises:
-        ValueError: If there is no seed, or the experiment does not fit the model.
-        ModelError: If the model is not plain Stable Diffusion.
+        ValueError: If there is no seed or part, or the experiment does not fit the model.
+        ModelError: If no part of the network can be off.
     """
-    check_plain(model)
     if not seeds:
         raise ValueError("effects needs at least one seed.")
-    parts = parts_of(model)
+    parts = parts_of(model, kinds)
+    if not parts:
+        said = ", ".join(PARTS[kind] for kind in kinds) or "none was named"
+        raise ValueError(f"The {type(model.network).__name__} has no such part to switch: {said}.")
     changes = [part.off(first, last) for part in parts]
+    shares = _time_shares(model, experiment, parts)
     rows: list[dict[str, Any]] = []
     pictures: dict[str, Image.Image] = {}
     for number, seed in enumerate(seeds):
@@ -138,7 +223,37 @@ def effects(
             names = ["", *(part.name for part in parts)]
             pictures = {n: o.image for n, o in zip(names, found.outcomes, strict=True)}
         rows += _measured(model, found, parts)
-    return Effects(_summary(pd.DataFrame(rows), parts), tuple(seeds), pictures)
+    table = _summary(pd.DataFrame(rows), parts, _words(model, parts)).assign(time=shares)
+    return Effects(table, tuple(seeds), pictures)
+
+
+def _words(model: "Model", parts: Sequence[Part]) -> list[str]:
+    blocks, streams = list(blocks_of(model.network)), streams_by_block(model.network)
+    names = [in_words(part.block, blocks, streams) for part in parts]
+    return [
+        f"{name}, {PARTS[part.part]}" + ("" if part.which is None else f" {part.which + 1}")
+        for name, part in zip(names, parts, strict=True)
+    ]
+
+
+def _time_shares(model: "Model", experiment: Experiment, parts: Sequence[Part]) -> list[float]:
+    """Return what share of a network call each part takes; NaN of what takes no time of its own."""
+    own = {
+        (part.name, number): module
+        for part in parts
+        for number, module in enumerate(part.modules(model.network))
+    }
+    named = {str(number): module for number, module in enumerate(own.values())}
+    calls: list[dict[str, float]] = []
+    with first_call(model, experiment.with_(guidance_scale=1.0)) as call:
+        for _ in range(TIMED):
+            with timing({**named, WHOLE: call.network}, model.device) as spent:
+                call.make()
+            calls.append(spent)
+    taken = {name: 0.0 for name, _ in own}
+    for (name, _), number in zip(own, named, strict=True):
+        taken[name] += statistics.median(one.get(number, 0.0) / one[WHOLE] for one in calls)
+    return [taken.get(part.name, float("nan")) for part in parts]
 
 
 class Seen(NamedTuple):
@@ -203,13 +318,14 @@ def _measured(model: "Model", found: Counterfactuals, parts: list[Part]) -> list
     return rows
 
 
-def _summary(rows: pd.DataFrame, parts: list[Part]) -> pd.DataFrame:
+def _summary(rows: pd.DataFrame, parts: list[Part], words: list[str]) -> pd.DataFrame:
     """Return the means over the seeds, in the order of the parts."""
     means = rows.reindex(columns=["what", *MEASURES]).groupby("what", sort=False).mean()
     spans = {what: t_interval(list(own)) for what, own in rows.groupby("what")["rms_pixels"]}
     table = means.reset_index()
     table.insert(1, "block", [part.block for part in parts])
-    table.insert(2, "part", [PARTS[part.part] for part in parts])
+    table.insert(2, "words", words)
+    table.insert(3, "part", [PARTS[part.part] for part in parts])
     table["rms_pixels_low"] = [max(0.0, spans[what][0]) for what in table["what"]]
     table["rms_pixels_high"] = [min(255.0, spans[what][1]) for what in table["what"]]
     return table

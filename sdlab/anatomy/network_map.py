@@ -14,6 +14,7 @@ import pandas as pd
 from sdlab.anatomy.blocks import blocks_of, kind_of, stage_of
 from sdlab.anatomy.calls import FirstCall, first_call
 from sdlab.anatomy.costs import OUTSIDE, counting
+from sdlab.anatomy.naming import in_words, streams_by_block
 from sdlab.anatomy.skips import finding_skips
 from sdlab.anatomy.watching import picture_in, tensors_in, timing, watching
 from sdlab.attention.layers import find_layers, is_unet
@@ -33,8 +34,11 @@ WHOLE = ""
 COLUMNS = {
     "order": "place in the order of computation, from 0",
     "block": "its dotted name in the network, as diffusers has it",
+    "words": "what it is, in words",
     "stage": "the stage of a U-Net that it belongs to; empty outside of the stages",
-    "kind": "what it is, in words",
+    "kind": "its kind",
+    "streams": "of a transformer's block: joint, where text and picture have weights of their own; "
+    "single, where they are one sequence; picture, where the picture is alone",
     "resolution": "width x height of the places it works on; empty where it has none",
     "height": "rows of its places; 0 where it has none",
     "width": "columns of its places; 0 where it has none",
@@ -80,6 +84,16 @@ class NetworkMap:
     def blocks(self) -> list[str]:
         """The names of the blocks, in order of computation."""
         return list(self.table["block"])
+
+    def words(self, name: str) -> str:
+        """Return what a block, or a stage of a U-Net, is in words, with its places."""
+        said, places = (self._column(name) for name in ("words", "resolution"))
+        words = said.get(name) or in_words(name, self.blocks)
+        inside = [places[one] for one in said if f"{one}.".startswith(f"{name}.") and places[one]]
+        return f"{words}, {inside[0]}" if inside else words
+
+    def _column(self, name: str) -> dict[str, str]:
+        return dict(zip(self.table["block"], self.table[name], strict=True))
 
 
 def network_map(
@@ -144,6 +158,7 @@ def _looked(call: FirstCall) -> pd.DataFrame:
             " compiled. Load it without torch.compile."
         )
     attention = _attention(network, call.size)
+    streams = streams_by_block(network)
     rows = []
     for order, (name, shapes) in enumerate(met.items()):
         source = skips.get(name, "")
@@ -151,8 +166,10 @@ def _looked(call: FirstCall) -> pd.DataFrame:
             {
                 "order": order,
                 "block": name,
+                "words": in_words(name, list(blocks), streams),
                 "stage": stage_of(name),
                 "kind": kind_of(name, blocks[name]),
+                "streams": streams.get(name, ""),
                 **shapes,
                 "attention": _listed(name, attention),
                 "skip_from": source,

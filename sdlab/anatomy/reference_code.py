@@ -5,7 +5,7 @@ numbers are asked of Python (``inspect``), so that they stay right when the text
 """
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sdlab.reference import unet, vae
@@ -37,28 +37,32 @@ _VAE_PARTS = {"resnets": vae.ResBlock, "attentions": vae.Attention}
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Lines of a file of the reference.
+    """Lines of a file.
 
     Attributes:
-        file: Its path from the project's root.
+        file: Its path, from the package's folder on.
         name: The class or function.
         first: Number of the first line.
         lines: The lines.
-        marked: Number of the line that is meant; None for all of them.
+        marked: Numbers of the lines that are meant; none for all of them.
     """
 
     file: str
     name: str
     first: int
     lines: tuple[str, ...]
-    marked: int | None = None
+    marked: tuple[int, ...] = ()
 
     def text(self, mark: str = "  # <-- here") -> str:
-        """Return the lines as text, the marked one with a remark behind it."""
+        """Return the lines as text, the marked ones with a remark behind them."""
         numbered = enumerate(self.lines, self.first)
         return "\n".join(
-            line + (mark if number == self.marked else "") for number, line in numbered
+            line + (mark if number in self.marked else "") for number, line in numbered
         )
+
+    def marking(self, lines: tuple[int, ...]) -> "Excerpt":
+        """Return the same with other lines marked."""
+        return replace(self, marked=lines)
 
 
 def reference_code(block: str) -> tuple[Excerpt, ...]:
@@ -83,18 +87,22 @@ def reference_code(block: str) -> tuple[Excerpt, ...]:
         return ()
     found = [_marked(whole.forward, *place)]
     part = next((cls for word, cls in parts.items() if words[-2:][0].startswith(word)), None)
-    return (*found, _excerpt(part)) if part else tuple(found)
+    return (*found, excerpt(part)) if part else tuple(found)
 
 
 def _marked(function: Any, after: str, text: str) -> Excerpt:
-    excerpt = _excerpt(function)
-    begin = next(n for n, line in enumerate(excerpt.lines) if after in line)
-    lines = enumerate(excerpt.lines[begin:], excerpt.first + begin)
-    line = next(number for number, line in lines if text in line)
-    return Excerpt(excerpt.file, excerpt.name, excerpt.first, excerpt.lines, line)
+    whole = excerpt(function)
+    begin = next(n for n, line in enumerate(whole.lines) if after in line)
+    lines = enumerate(whole.lines[begin:], whole.first + begin)
+    return whole.marking((next(number for number, line in lines if text in line),))
 
 
-def _excerpt(thing: Any) -> Excerpt:
+def excerpt(thing: Any) -> Excerpt:
+    """Return the lines of a function or class.
+
+    Raises:
+        OSError: If its source is not there.
+    """
     lines, first = inspect.getsourcelines(thing)
     indent = min(len(line) - len(line.lstrip()) for line in lines if line.strip())
     module = inspect.getmodule(thing)

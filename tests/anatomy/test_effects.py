@@ -76,5 +76,29 @@ def test_an_interval_is_students():
 def test_what_cannot_be_switched_is_refused(small):
     with pytest.raises(ValueError, match="at least one seed"):
         finish(effects(small, ASKED, []))
-    with pytest.raises(Exception, match="not Stable Diffusion"):
-        finish(effects(Model(flow.sd3(), "sd3"), ASKED, [1]))
+    with pytest.raises(ValueError, match="no such part to switch: whole block"):
+        finish(effects(small, ASKED, [1], kinds=["block"]))
+    with pytest.raises(ValueError, match="Unknown part 'mlps'"):
+        finish(effects(small, ASKED, [1], kinds=["mlps"]))
+
+
+def test_every_block_of_a_transformer_in_turn():
+    model = Model(flow.sd3(), "sd3")
+    assert [part.part for part in parts_of(model)] == 2 * ["block", "joint", "mlp"]
+    asked = Experiment(prompt="a red cat", num_steps=1, guidance_scale=1.0)
+    found = finish(effects(model, asked, [1], kinds=["block", "mlp"]))
+    assert list(found.table["words"]) == [
+        f"joint block {number} of 2, {part}" for number in (1, 2) for part in ("whole block", "MLP")
+    ]
+    assert (found.table["rms_latents"] > 0).all()
+    time = found.table.set_index("what")["time"]
+    assert ((time > 0) & (time < 1)).all()
+    assert time["transformer_blocks.0 whole block"] > time["transformer_blocks.0 MLP"]
+    assert not hooks(model.network)
+
+
+def test_a_skip_takes_no_time_of_its_own(small):
+    found = finish(effects(small, ASKED, [1], first=5, kinds=["skip", "self"]))
+    untimed = found.table["part"] == "skip"
+    assert found.table["time"].isna().equals(untimed) and untimed.any()
+    assert found.table["words"].iloc[0] == "first stage down, self-attention"

@@ -82,7 +82,7 @@ def test_every_block_of_the_unet_has_its_line_of_the_reference(embedded):
         call, *part = reference_code(block)
         text = (ROOT / call.file).read_text().splitlines()
         assert text[call.first - 1].strip() == call.lines[0].strip()
-        marked = text[call.marked - 1]
+        marked = text[call.marked[0] - 1]
         assert "# <-- here" in call.text() and marked.strip() in call.text()
         first = block.split(".")[0]
         if "sample" not in block and first in ("down_blocks", "mid_block", "up_blocks"):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.charts import network as charts
+from dashboard.charts import activations as charts
 from dashboard.shell.address import bound
 from dashboard.views.network import seen
 from dashboard.views.network.ablation import why_silu
@@ -38,8 +38,16 @@ def show(page: str, model: ModelView) -> None:
         if here.silus.empty:
             st.info("This network has no SiLU modules.", icon=":material/function:")
             return
-        layers = list(here.silus["layer"])
-        layer = bound().selectbox("SiLU", layers, min(1, len(layers) - 1), key=f"{page}.silu")
+        from sdlab.anatomy.naming import in_words
+
+        layers, blocks = list(here.silus["layer"]), list(here.blocks["block"])
+        layer = bound().selectbox(
+            "SiLU",
+            layers,
+            min(1, len(layers) - 1),
+            key=f"{page}.silu",
+            format_func=lambda name: f"{in_words(name, blocks)} ({name})",
+        )
         from sdlab.anatomy.activations import TURN
 
         own = here.histograms[here.histograms["layer"] == layer]
@@ -52,7 +60,8 @@ def show(page: str, model: ModelView) -> None:
         )
     whole = seen_everywhere(f"{page}.silus", subject)
     table = here.silus if whole is None else whole.silus
-    figure(charts.falling(table), _most(table))
+    named = table.assign(layer=[in_words(name, blocks) for name in table["layer"]])
+    figure(charts.falling(named), _most(named))
     why(seen.WHY_SILU, *seen.SILU_EQUATIONS)
     csv_table(
         table, f"{subject.stored.id}-silus", f"{page}.csv_silus",

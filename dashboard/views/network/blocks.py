@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard.charts import network as charts
+from dashboard.charts.transformer import transformer_map
 from dashboard.shell.address import bound, fill
 from dashboard.views.network import seen
+from dashboard.views.network.block_names import block_label, capital
+from dashboard.views.network.code import code_of
 from dashboard.views.network.subject import (
     Subject,
     choose_evaluation,
@@ -45,12 +48,13 @@ def show(page: str, model: ModelView) -> None:
         if mapped is None:
             return
         block = _map(page, mapped)
-    st.header(_heading(mapped, block), anchor=False)
+    st.header(capital(mapped.words(block)), anchor=False)
+    st.caption(_told(mapped, block))
     if subject is None:
         st.info("Choose a run to see what this block puts out.", icon=":material/image_search:")
     else:
-        _block(page, subject, block, model)
-    _code(block, mapped, model)
+        _block(page, subject, block, mapped, model)
+    code_of(block, mapped, model)
     _table(page, mapped)
 
 
@@ -59,11 +63,19 @@ def map_of(page: str, model: ModelView) -> "NetworkMap | None":
     return studied(f"{page}.map", "Map the network", (REPEATS,), _mapped)
 
 
-def choose_block(page: str, blocks: list[str]) -> str:
-    """Draw the choice of a block; the first with attention below the top is the default."""
+def _choose_block(page: str, mapped: "NetworkMap") -> str:
+    """Draw the choice of a block; one with attention in the middle is the default."""
+    blocks = mapped.blocks
     inner = [block for block in blocks if block.startswith("mid_block.attentions")]
-    first = (inner or blocks[len(blocks) // 2 :])[0]
-    chosen: str = bound().selectbox("Block", blocks, blocks.index(first), key=f"{page}.block")
+    layers = list(mapped.table.loc[mapped.table["streams"] != "", "block"])
+    first = (inner or layers[len(layers) // 2 :] or blocks[len(blocks) // 2 :])[0]
+    chosen: str = bound().selectbox(
+        "Block",
+        blocks,
+        blocks.index(first),
+        key=f"{page}.block",
+        format_func=lambda name: block_label(mapped, name),
+    )
     return chosen
 
 
@@ -77,13 +89,14 @@ def _map(page: str, mapped: "NetworkMap") -> str:
     """Draw the map; return the block that is chosen."""
     block_place, colour_place = st.columns([3, 4], vertical_alignment="bottom")
     with block_place:
-        block = choose_block(page, mapped.blocks)
+        block = _choose_block(page, mapped)
     colour = bound(colour_place).segmented_control(
         "Colour", list(charts.COLOURS), key=f"{page}.colour", format_func=charts.COLOURS.get
     )
     key = f"{page}.picked"
+    draw = charts.unet_map if mapped.unet else transformer_map
     figure(
-        charts.network_map(mapped.table, colour, block, mapped.unet),
+        draw(mapped.table, colour, block),
         _facts(mapped),
         alt=seen.MAP if mapped.unet else seen.COLUMN,
         more=f"{_asked_at(mapped)} {seen.HOW_COUNTED.format(repeats=mapped.repeats)}",
@@ -112,13 +125,18 @@ def _picked(page: str, key: str) -> None:
         fill({f"{page}.block": picked[0]["block"]})
 
 
-def _heading(mapped: "NetworkMap", block: str) -> str:
+def _told(mapped: "NetworkMap", block: str) -> str:
+    """Return the path of a block, and what it is."""
     row: Any = mapped.table.set_index("block").loc[block]
-    places = f", {row['resolution']} places" if row["resolution"] else ""
-    return f"{block}: {row['kind']}, {row['channels_out']} channels{places}"
+    attention = f", {row['attention']}" if row["attention"] else ""
+    return (
+        f"`{block}`: {row['kind']}{attention}, {row['channels_out']:,} channels, "
+        f"{_short(row['parameters'])} parameters, {_short(row['macs'])} multiply-adds, "
+        f"{row['ms']:.3g} ms ({row['ms'] / mapped.ms:.1%} of the network's time)."
+    )
 
 
-def _block(page: str, subject: Subject, block: str, model: ModelView) -> None:
+def _block(page: str, subject: Subject, block: str, mapped: "NetworkMap", model: ModelView) -> None:
     number = choose_evaluation(page, subject)
     observed = seen_at(page, subject, number, block, model.hash)
     if observed is None:
@@ -126,21 +144,21 @@ def _block(page: str, subject: Subject, block: str, model: ModelView) -> None:
     maps = observed.features.get((block, number))
     if maps is None:
         st.info(
-            "This block has no places: it makes one vector for the whole picture, so there is no "
-            "map to draw.",
+            "This block has no places: it makes one vector for the whole picture, or works on the "
+            "text alone, so there is no map to draw.",
             icon=":material/data_array:",
         )
     else:
-        _maps(page, maps)
-    _statistics(page, subject, observed, block, number)
+        _maps(page, maps, mapped.words(block))
+    _statistics(page, subject, observed, block, number, mapped)
 
 
-def _maps(page: str, maps: "FeatureMaps") -> None:
+def _maps(page: str, maps: "FeatureMaps", words: str) -> None:
     colours, channels = st.columns([4, 8], gap="medium")
     with colours:
         picture, carried = _components(_digest(maps), maps)
         st.image(
-            picture, output_format="PNG", width="stretch", alt=f"{maps.block} in three colours"
+            picture, output_format="PNG", width="stretch", alt=f"{capital(words)} in three colours"
         )
         each = ", ".join(f"{share:.0%}" for share in carried)
         st.caption(
@@ -159,7 +177,7 @@ def _maps(page: str, maps: "FeatureMaps") -> None:
         )
     csv_table(
         maps.channels(), f"{maps.block}-channels", f"{page}.csv_channels",
-        f"Mean, spread and range of each channel of {maps.block}.", shown=False,
+        f"Mean, spread and range of each channel of the {words}.", shown=False,
     )  # fmt: skip
 
 
@@ -187,8 +205,16 @@ def _sheet(digest: Any, _maps: "FeatureMaps") -> tuple[bytes, str, float]:
     return png(strip(maps, 8)), ", ".join(map(str, order.tolist())), reach
 
 
-def _statistics(page: str, subject: Subject, observed: "Observed", block: str, number: int) -> None:
+def _statistics(
+    page: str,
+    subject: Subject,
+    observed: "Observed",
+    block: str,
+    number: int,
+    mapped: "NetworkMap",
+) -> None:
     rows = observed.blocks[observed.blocks["evaluation"] == number]
+    rows = rows.assign(words=[mapped.words(name) for name in rows["block"]])
     left, right = st.columns(2, gap="medium")
     with left:
         figure(charts.by_block(rows), _spread(rows), more=seen.DEAD)
@@ -202,7 +228,7 @@ def _statistics(page: str, subject: Subject, observed: "Observed", block: str, n
             own = table[table["block"] == block][measure]
             if len(own):
                 figure(
-                    charts.through_the_run(table, measure, block),
+                    charts.through_the_run(table, measure, block, capital(mapped.words(block))),
                     f"From {own.iloc[0]:.3g} at the first evaluation to {own.iloc[-1]:.3g} at the "
                     "last.",
                 )
@@ -217,24 +243,7 @@ def _spread(rows: Any) -> str:
     most = rows.nlargest(1, "std").iloc[0]
     dead = int((rows["dead"] > 0).sum())
     said = "no block has a dead channel" if not dead else f"{dead} blocks have dead channels"
-    return f"Widest: {most['block']} (std {most['std']:.3g}); {said}."
-
-
-def _code(block: str, mapped: "NetworkMap", model: ModelView) -> None:
-    from sdlab.anatomy.reference_code import reference_code
-
-    excerpts = reference_code(block) if mapped.unet and model.plain else ()
-    if not excerpts:
-        st.caption("The reference in this project has no code for this block.")
-        return
-    with st.expander("The code that computes it", icon=":material/code:"):
-        for excerpt in excerpts:
-            last = excerpt.first + len(excerpt.lines) - 1
-            where = (
-                f"line {excerpt.marked}" if excerpt.marked else f"lines {excerpt.first} to {last}"
-            )
-            st.caption(f"{excerpt.file}, {where}: {excerpt.name}")
-            st.code(excerpt.text(), language="python")
+    return f"Widest: the {most['words']} (std {most['std']:.3g}); {said}."
 
 
 def _table(page: str, mapped: "NetworkMap") -> None:

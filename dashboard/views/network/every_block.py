@@ -1,5 +1,6 @@
-"""Every skip and every attention off in turn: which part places the objects, which colours them."""
+"""Every part off in turn: which places the objects, which colours them, what time it takes."""
 
+import io
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,17 +15,21 @@ from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure
 from dashboard.widgets.pictures import png
 from dashboard.widgets.study_panel import study_panel
-from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL import Image
 
+    from sdlab.anatomy.network_map import NetworkMap
     from sdlab.experiment.experiment import Experiment
     from sdlab.models.model import Model
     from sdlab.work import Work
 
 SIDE = 128
 STEPS = 10
+UNET = ("skip", "self", "cross")
+TRANSFORMER = ("block", "joint", "self", "cross", "mlp")
+"""What can be off, of ``sdlab.anatomy.effects.PARTS``."""
 HOW = (
     "Of several objects of a name the surest counts. Means over the seeds; of the pictures' "
     "change with a 95 % interval by Student's t. That a part places or colours an object is said "
@@ -34,15 +39,23 @@ HOW = (
 
 @dataclass(frozen=True)
 class ShownEffects:
-    """What each part does, as the page draws it: the table, and pictures of the first seed."""
+    """What each part does, as the page draws it.
+
+    Attributes:
+        table: Of the parts.
+        pictures: Of the first seed, by part; "" as it is.
+        apart: The largest difference of the picture as it is from the stored one, of 255; NaN if
+            they are of different sizes.
+    """
 
     table: "pd.DataFrame"
     pictures: dict[str, bytes]
+    apart: float
 
 
-def show(page: str, subject: Subject, model: ModelView) -> None:
+def show(page: str, subject: Subject, mapped: "NetworkMap") -> None:
     """Draw the section."""
-    from sdlab.anatomy.effects import MEASURES
+    from sdlab.anatomy.effects import MEASURES, PARTS
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         count = int(bound().number_input("Seeds", 1, 8, 2, key=f"{page}.seeds", width=120))
@@ -50,37 +63,67 @@ def show(page: str, subject: Subject, model: ModelView) -> None:
         steps = int(
             bound().number_input("Steps", 1, most, min(STEPS, most), key=f"{page}.steps", width=120)
         )
+        offered = UNET if mapped.unet else TRANSFORMER
+        kinds = bound().pills(
+            "Parts",
+            offered,
+            selection_mode="multi",
+            default=offered if mapped.unet else offered[:1],
+            key=f"{page}.parts",
+            format_func=PARTS.get,
+        )
     seeds = tuple(range(subject.experiment.seed, subject.experiment.seed + count))
     spec = subject.experiment.with_(num_steps=steps)
     found: ShownEffects | None = study_panel(
         f"{page}.every",
         "Switch off each part in turn",
-        (spec.to_json(), seeds),
-        partial(_shown, spec, seeds),
+        (spec.to_json(), seeds, tuple(kinds)),
+        partial(_shown, spec, seeds, tuple(kinds), subject.stored.picture),
     )
     if found is None:
         st.caption(
-            "Each skip and each attention off, one after the other, from the same noise; on the "
-            "embedded model the checker says what became of the objects."
+            "Each of these parts off, one after the other, from the same noise; on the embedded "
+            "model the checker says what became of the objects."
         )
         return
     table = found.table
-    offered = [name for name in MEASURES if table[name].notna().any()]
+    measured = [name for name in MEASURES if table[name].notna().any()]
     measure = bound().segmented_control(
-        "Measure", offered, key=f"{page}.effect", format_func=lambda name: name.replace("_", " ")
+        "Measure", measured, key=f"{page}.effect", format_func=lambda name: name.replace("_", " ")
     )
     st.markdown(contributions(table))
     figure(charts.effects(table, measure, MEASURES[measure]), _roles(table), more=HOW)
     csv_table(
         table, "network-effects", f"{page}.csv_effects",
-        "What the picture loses without each part.", shown=False,
+        "What the picture loses without each part, and what share of the network's time it takes.",
+        shown=False,
     )  # fmt: skip
+    if said := _differs(found.apart, steps, subject):
+        st.caption(said)
+    words = dict(zip(table["what"], table["words"], strict=True))
     with st.grid(8, min_column_width=95, gap="small"):
         for name, picture in found.pictures.items():
             with st.container(gap="xsmall"):
-                said = f"without {name}" if name else "as it is"
+                said = f"without {words[name]}" if name else "as it is"
                 st.image(picture, output_format="PNG", width="stretch", alt=said)
-                st.caption(said)
+                st.caption(said, help=name or None)
+
+
+def _differs(apart: float, steps: int, subject: Subject) -> str:
+    """Return why the picture as it is differs from the stored one; "" if it does not."""
+    if apart == 0:
+        return ""
+    taken = subject.experiment.num_steps
+    if steps != taken:
+        return (
+            f"“As it is” differs from the run shown: it is drawn in {steps} "
+            f"step{'' if steps == 1 else 's'}, to be quick, and the run in {taken}."
+        )
+    if subject.stored.manifest.get("shared_calls"):
+        why = "the run shared network calls with others, whose sums are rounded otherwise"
+    else:
+        why = "the run was made on other hardware, or by other versions"
+    return f"“As it is” differs from the run shown by up to {apart:g} of 255: {why}."
 
 
 def _roles(table: "pd.DataFrame") -> str:
@@ -93,7 +136,7 @@ def _roles(table: "pd.DataFrame") -> str:
     ):
         if there[measure].max() > 0:
             said.append(f"{words} {_largest(there, measure)}")
-    gone = table[table["missing"] == 1]["what"].tolist()
+    gone = table[table["missing"] == 1]["words"].tolist()
     if gone:
         said.append(f"it is gone without {' or '.join(gone)}")
     return "; ".join(said) + "."
@@ -101,12 +144,30 @@ def _roles(table: "pd.DataFrame") -> str:
 
 def _largest(table: "pd.DataFrame", measure: str) -> str:
     """Return the part of which a measure is largest."""
-    return str(table.nlargest(1, measure)["what"].iloc[0])
+    return str(table.nlargest(1, measure)["words"].iloc[0])
 
 
-def _shown(spec: "Experiment", seeds: tuple[int, ...], model: "Model") -> "Work[ShownEffects]":
+def _shown(
+    spec: "Experiment",
+    seeds: tuple[int, ...],
+    kinds: tuple[str, ...],
+    stored: bytes,
+    model: "Model",
+) -> "Work[ShownEffects]":
     from sdlab.anatomy.effects import effects
 
-    found = yield from effects(model, spec, seeds)
+    found = yield from effects(model, spec, seeds, kinds=kinds)
     pictures = {name: png(picture, SIDE) for name, picture in found.pictures.items()}
-    return ShownEffects(found.table, pictures)
+    return ShownEffects(found.table, pictures, _apart(found.pictures[""], stored))
+
+
+def _apart(picture: "Image.Image", stored: bytes) -> float:
+    """Return the largest difference of two pictures' pixels; NaN if their sizes differ."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(stored)) as other:
+        if other.size != picture.size:
+            return float("nan")
+        pixels = [np.asarray(one.convert("RGB"), dtype=np.int16) for one in (picture, other)]
+    return float(np.abs(pixels[0] - pixels[1]).max())

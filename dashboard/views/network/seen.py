@@ -6,7 +6,8 @@ MAP = (
     "same in words."
 )
 COLUMN = (
-    "Map of the transformer: its layers from left to right in order of computation. The table "
+    "Map of the transformer: its blocks from top to bottom in order of computation, in a lane for "
+    "the picture and one for the text; bars for parameters, multiply-adds and time. The table "
     "below has the same in words."
 )
 HOW_COUNTED = (
@@ -25,9 +26,12 @@ MAP_EQUATIONS = (
     r"h_{\text{up}} = \mathrm{ResBlock}\big([\,h_{\text{below}},\; h_{\text{skip}}\,],\; t\big)",
 )
 WHY_COLUMN = (
-    "A transformer cuts the latents into patches and works on all of them in every layer: there is "
-    "no way down, and no skip. Text and picture stand in one sequence, or the picture looks at the "
-    "text by cross-attention."
+    "A transformer cuts the latents into patches and works on all of them in every block: there is "
+    "no way down, and no skip. In a **joint** block text and picture have weights of their own and "
+    "look at each other in one attention: a box in each lane, tied together. In a "
+    "**single-stream** block they are one sequence with one set of weights: one box over both. "
+    "Where only the picture has a lane it looks at the text by cross-attention. Each bar is as "
+    "long as its share of the largest in its column."
 )
 COMPONENTS = (
     "Principal components of the channels over the places: the three mixtures that vary most are "

@@ -70,9 +70,10 @@ def show_causes(run: "StoredRun", sigmas: "Sequence[float]") -> None:
     """
     with explained():
         spec = Experiment.from_dict(run.manifest["experiment"])
-        if not can_switch(spec, run.manifest["model"].get("hash")):
-            return
         chosen = bound().segmented_control("Question", SECTIONS, key="run.cause")
+        model_hash = run.manifest["model"].get("hash")
+        if not can_switch(spec, model_hash, plain_only=chosen == SECTIONS[0]):
+            return
         if chosen == SECTIONS[0]:
             _blurred(spec, sigmas)
         else:

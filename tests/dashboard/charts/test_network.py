@@ -12,6 +12,7 @@ TABLE = pd.DataFrame(
     {
         "order": range(8),
         "block": BLOCKS,
+        "words": [f"the {name}" for name in BLOCKS],
         "kind": ["time embedding", "input", *["ResBlock"] * 6],
         "resolution": ["", "8x8", "8x8", "4x4", "4x4", "4x4", "8x8", "8x8"],
         "height": [0, 8, 8, 4, 4, 4, 8, 8],
@@ -41,24 +42,18 @@ def test_both_ends_of_a_skip_stand_at_one_depth_each_pair_at_its_own():
     assert depth["a"] != depth["conv_in"]
 
 
-def test_layers_of_a_transformer_stand_in_a_line():
-    table = TABLE.assign(skip_from="")
-    assert set(charts.laid_out(table, unet=False)["depth"]) == {charts.ASIDE, 0.0}
-    assert len(charts.network_map(table, unet=False)["layer"]) == 4  # without lines of skips
-
-
 @pytest.mark.parametrize("colour", charts.COLOURS)
 def test_the_map_is_drawn_in_each_colour(colour):
-    chart = charts.network_map(TABLE, colour, "mid")
+    chart = charts.unet_map(TABLE, colour, "mid")
     assert chart["title"]["text"] == "The network, from left to right"
     assert chart.to_dict()["params"][0]["name"] == charts.PICK
 
 
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="colour must be one of kind"):
-        charts.network_map(TABLE, "size")
+        charts.unet_map(TABLE, "size")
     with pytest.raises(ValueError, match="needs the column.s. ms"):
-        charts.network_map(TABLE.drop(columns="ms"))
+        charts.unet_map(TABLE.drop(columns="ms"))
 
 
 def test_a_large_matrix_is_thinned_with_both_ends():
@@ -68,26 +63,12 @@ def test_a_large_matrix_is_thinned_with_both_ends():
     assert data[(data["row"] == 199) & (data["column"] == 299)]["value"].item() == values[-1, -1]
 
 
-def test_inputs_of_a_silu_are_split_at_the_turn():
-    table = pd.DataFrame({"low": [-2.0, -1.5, -1.25], "high": [-1.5, -1.25, -1.0], "share": 0.1})
-    data = charts.silu_inputs(table, -1.278)["layer"][0].data
-    assert list(data["where"]) == ["falling", "falling", "rising"]
-
-
-def test_shares_of_one_evaluation_are_points_of_many_a_heat_map():
-    table = pd.DataFrame(
-        {"layer": ["a", "b"], "evaluation": 0, "falling": 0.1, "mean": 0.0, "std": 1.0}
-    )
-    assert charts.falling(table)["mark"]["type"] == "circle"
-    twice = pd.concat([table, table.assign(evaluation=1)])
-    assert (
-        charts.falling(twice)["mark"] == "rect" or charts.falling(twice)["mark"]["type"] == "rect"
-    )
-
-
 def test_effects_are_sorted_with_their_interval():
-    table = pd.DataFrame({"what": ["a", "b", "c"], "part": "skip", "moved": [0.1, np.nan, 0.3]})
+    names = ["a", "b", "c"]
+    table = pd.DataFrame(
+        {"what": names, "words": names, "part": "skip", "moved": [0.1, np.nan, 0.3]}
+    )
     chart = charts.effects(table, "moved", "moved")
-    assert list(chart.data["what"]) == ["c", "a"] and len(chart["layer"]) == 1
+    assert list(chart.data["words"]) == ["c", "a"] and len(chart["layer"]) == 1
     spans = table.assign(moved_low=0.0, moved_high=1.0)
     assert len(charts.effects(spans, "moved", "moved")["layer"]) == 2

@@ -8,11 +8,13 @@ import pytest
 import streamlit as st
 
 from dashboard.shell.lab import lab
-from dashboard.views.network import ablation, blocks, every_block, switches
+from dashboard.views.network import ablation, blocks, every_block, switch_kinds, switches
 from dashboard.views.network import time as time_section
 from dashboard.views.network.contributions import contributions
+from dashboard.worker.stored_runs import stored_run
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
+from sdlab.work import finish
 from tests.dashboard.conftest import run_until
 
 SPEC = Experiment(prompt="a red car on a beach", seed=3, num_steps=3)
@@ -46,8 +48,10 @@ def test_map_and_block_of_a_stored_run(open_page, run):
     at = section(open_page, "Map", **{"network.run": run, "network.evaluation": "2"})
     at = run_until(at, lambda at: at.header)
     assert not at.error
-    assert at.header[0].value == "mid_block.attentions.0: attention, 192 channels, 4x4 places"
+    assert at.header[0].value == "Middle, attention, 4x4"
     said = captions(at)
+    assert "`mid_block.attentions.0`: attention, self (4 heads), cross (4 heads), 192 ch" in said
+    assert "of the network's time)" in said
     assert "11.5 million parameters; a call takes 797 million multiply-adds" in said
     assert "Three colours for 192 channels: " in said
     assert "sdlab/reference/unet.py, line " in said
@@ -159,7 +163,7 @@ def test_every_kind_of_switch_makes_its_change(embedded, part):
         "Timestep": (100,),
         "Channels": ("mid_block", (0, 1)),
     }[part]
-    changes = switches._changes(part, settings, 1, 2, embedded, SPEC)
+    changes = switch_kinds.changes_of(part, settings, "", 1, 2, embedded, SPEC)
     assert len(changes) == (2 if part == "Timestep" else 1)
     for change in changes:
         (switch,) = change.switches
@@ -182,7 +186,8 @@ def test_every_part_in_turn(open_page, run):
     at = section(open_page, "Switches", **fields, **{"network.steps": "1", "network.seeds": "1"})
     at.button(key="network.every.start").click().run()
     at = run_until(at, lambda at: "The picture changes most without " in captions(at))
-    assert "without up_blocks.2 skip 0" in captions(at) and "16 rows" in captions(at)
+    assert "without last stage up, skip 1" in captions(at) and "16 rows" in captions(at)
+    assert "it is drawn in 1 step, to be quick, and the run in 3" in captions(at)
     assert not at.exception and not at.error
 
 
@@ -212,7 +217,7 @@ def test_what_each_kind_of_part_contributes_is_said_of_the_table():
 def test_the_roles_of_the_parts_are_said_in_a_sentence():
     table = pd.DataFrame(
         {
-            "what": ["a skip", "b cross-attention", "c self-attention"],
+            "words": ["a skip", "b cross-attention", "c self-attention"],
             "rms_pixels": [9.0, 5.0, 7.0],
             "missing": [1.0, 0.0, 0.5],
             "moved": [float("nan"), 0.1, 0.2],
@@ -225,3 +230,47 @@ def test_the_roles_of_the_parts_are_said_in_a_sentence():
     )
     nothing_known = table.assign(missing=float("nan"), moved=float("nan"))
     assert every_block._roles(nothing_known) == "The picture changes most without a skip."
+
+
+def test_changes_of_the_whole_run_are_made_too(embedded):
+    made = {
+        "Word": switch_kinds.changes_of("Word", ("car", "hidden"), "", 0, None, embedded, SPEC),
+        "Pads": switch_kinds.changes_of("Pads", (), "", 0, None, embedded, SPEC),
+        "Guidance": switch_kinds.changes_of("Guidance", (1.0,), "", 0, None, embedded, SPEC),
+    }
+    assert {kind: [change.name for change in changes] for kind, changes in made.items()} == {
+        "Word": ["“car” masked"],
+        "Pads": ["pads of the empty prompt", "pads masked"],
+        "Guidance": ["guidance 1"],
+    }
+
+
+def test_a_change_is_named_by_the_blocks_words(embedded):
+    settings = ("up_blocks.2", 0.0)
+    (skip,) = switch_kinds.changes_of("Skip", settings, "last stage up", 0, 1, embedded, SPEC)
+    assert skip.name == "skips of last stage up off, evaluations 0 to 1"
+    assert skip.switches[0].block == "up_blocks.2"
+
+
+def test_why_as_it_is_differs_is_said():
+    def said(apart, steps, **manifest):
+        stored = SimpleNamespace(manifest=manifest)
+        return every_block._differs(apart, steps, SimpleNamespace(stored=stored, experiment=SPEC))
+
+    assert said(0.0, 3) == "" == said(0.0, 2)
+    assert "drawn in 2 steps, to be quick, and the run in 3" in said(9.0, 2)
+    assert "by up to 1 of 255: the run shared network calls" in said(1.0, 3, shared_calls=2)
+    assert "other hardware, or by other versions" in said(1.0, 3, shared_calls=0)
+
+
+def test_the_picture_as_it_is_is_the_stored_one_at_the_runs_own_steps(embedded, run):
+    stored = stored_run(lab().runs, run).picture
+    found = finish(every_block._shown(SPEC, (SPEC.seed,), ("self",), stored, embedded))
+    assert found.apart == 0 and len(found.table) == 5
+
+
+def test_a_block_may_be_named_in_the_address_by_its_path_or_as_shown(open_page, run):
+    for named in ("conv_out", "last convolution, 16x16 (conv_out)"):
+        at = section(open_page, "Map", **{"network.run": run, "network.block": named})
+        at = run_until(at, lambda at: at.header)
+        assert at.header[0].value == "Last convolution, 16x16" and not at.warning
