@@ -308,8 +308,9 @@ class TimestepShifted(Switch):
     """The network told another timestep than the noise in its input has.
 
     Attributes:
-        by: Added to the timestep, in the unit that the network is told (of Stable Diffusion
-            training timesteps, 0 ... 999); it may lead outside of the training's range.
+        by: Added to the timestep, in training timesteps, 0 ... 999; it may lead outside of the
+            training's range. A network of flow matching that is told the time from 0 to 1, as
+            Flux is, is told a thousandth of it.
     """
 
     by: float = 100.0
@@ -323,7 +324,9 @@ class TimestepShifted(Switch):
         """Hook into the network; yields the handles that undo it."""
 
         def enter(given: dict[str, Any]) -> Any:
-            return {"timestep": given["timestep"] + self.by} if place.on(self) else None
+            told = given["timestep"]
+            unit = 1e-3 if place.model.path == "flow" and float(told.max()) <= 1.0 else 1.0
+            return {"timestep": told + unit * self.by} if place.on(self) else None
 
         yield from place.before_network(enter)
 

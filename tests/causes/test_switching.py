@@ -229,7 +229,7 @@ def test_a_transformers_attention_activation_and_timestep_can_be_switched():
     class Held:
         """What a switch asks of a model."""
 
-        plain, name = False, "held"
+        plain, name, path = False, "held", "flow"
 
     held = Held()
     held.network = network

@@ -183,6 +183,19 @@ def test_another_activation_is_the_network_built_with_it(sd3):
     assert torch.equal(off, answered(changed(sd3, mish)))
 
 
+def test_a_network_that_is_told_the_time_from_0_to_1_is_told_a_thousandth(flux):
+    def later(_, args, kwargs):
+        return args, {**kwargs, "timestep": kwargs["timestep"] - 0.1}
+
+    with first_call(flux, flux.asked) as call:
+        handle = flux.network.register_forward_pre_hook(later, with_kwargs=True)
+        try:
+            by_hand = call.make()[0]
+        finally:
+            handle.remove()
+    torch.testing.assert_close(answered(flux, TimestepShifted(-100.0)), by_hand)
+
+
 def attended(model, *switches):
     """What the first attention was given and what it gave: picture and text."""
     taken = {}

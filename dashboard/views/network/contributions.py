@@ -17,9 +17,10 @@ def contributions(table: "pd.DataFrame") -> str:
     said, gone = [], []
     for part, rows in table.groupby("part", sort=False):
         change = rows["rms_pixels"]
-        said.append(f"a {part} {change.mean():.0f} ({change.min():.0f} to {change.max():.0f})")
+        named = f"{'an' if part == 'MLP' else 'a'} {part}"
+        said.append(f"{named} {change.mean():.0f} ({change.min():.0f} to {change.max():.0f})")
         if rows["missing"].notna().any():
-            gone.append(f"{rows['missing'].mean():.0%} without a {part}")
+            gone.append(f"{rows['missing'].mean():.0%} without {named}")
     objects = f" Of the prompt's objects are gone, on average, {listed(gone)}." if gone else ""
     return (
         "**What each kind of part contributes:** the picture changes, in RMS of 255, without "

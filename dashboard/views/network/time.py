@@ -71,7 +71,7 @@ def _contribution(page: str, model: ModelView) -> None:
     with left:
         subject = choose_run(page, model)
     with right:
-        if subject is None or not can_switch(subject.experiment, model.hash):
+        if subject is None or not can_switch(subject.experiment, model.hash, plain_only=False):
             return
         asked = Variations(subject.experiment, SHIFTS, _shifted, PROMISE, what_wrong_times_do)
         causes_panel(f"{page}.time", "Tell the network wrong times", asked)
