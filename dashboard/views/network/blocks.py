@@ -49,7 +49,7 @@ def show(page: str, model: ModelView) -> None:
             return
         block = _map(page, mapped)
     st.header(capital(mapped.words(block)), anchor=False)
-    st.caption(_told(mapped, block))
+    _told(mapped, block)
     if subject is None:
         st.info("Choose a run to see what this block puts out.", icon=":material/image_search:")
     else:
@@ -125,14 +125,15 @@ def _picked(page: str, key: str) -> None:
         fill({f"{page}.block": picked[0]["block"]})
 
 
-def _told(mapped: "NetworkMap", block: str) -> str:
-    """Return the path of a block, and what it is."""
+def _told(mapped: "NetworkMap", block: str) -> None:
+    """Say the path of a block, what it is and what it costs."""
     row: Any = mapped.table.set_index("block").loc[block]
     attention = f", {row['attention']}" if row["attention"] else ""
-    return (
+    st.caption(
         f"`{block}`: {row['kind']}{attention}, {row['channels_out']:,} channels, "
-        f"{_short(row['parameters'])} parameters, {_short(row['macs'])} multiply-adds, "
-        f"{row['ms']:.3g} ms ({row['ms'] / mapped.ms:.1%} of the network's time)."
+        f"{row['ms'] / mapped.ms:.1%} of the network's time.",
+        help=f"{_short(row['parameters'])} parameters, {_short(row['macs'])} multiply-adds, "
+        f"{row['ms']:.3g} ms.",
     )
 
 

@@ -51,7 +51,7 @@ def test_map_and_block_of_a_stored_run(open_page, run):
     assert at.header[0].value == "Middle, attention, 4x4"
     said = captions(at)
     assert "`mid_block.attentions.0`: attention, self (4 heads), cross (4 heads), 192 ch" in said
-    assert "of the network's time)" in said
+    assert "of the network's time." in said
     assert "11.5 million parameters; a call takes 797 million multiply-adds" in said
     assert "Three colours for 192 channels: " in said
     assert "sdlab/reference/unet.py, line " in said
