@@ -2,6 +2,9 @@
 
 Run: python benchmarks/causes.py [--quick] [--json] [--device cuda]
 
+In full 200 given scenes, 24 generated pictures twice, 16 prompts with nine changes each and 6
+prompts for the draws, at 20 steps: some 700 seconds of CPU time.
+
 Overlaps of maps, as sdlab.causes.overlap defines them: IoU of the strongest fifth of the cells
 (against an object of as many cells as it has) and Spearman's rank correlation, over prompts or
 scenes with one noun each, with normal 95 % intervals; chance is what unrelated maps give.
@@ -23,6 +26,7 @@ true mean, and 0.72 for one more picture drawn like them.
 """
 
 from statistics import fmean
+from typing import NamedTuple
 
 import torch
 from report import Report, interleaved, ratio
@@ -44,7 +48,21 @@ from sdlab.work import finish
 
 TIMESTEPS = (200, 400, 600)
 PLACES = (0.1, 0.3, 0.6)
-COUNT = 20
+
+
+class Sizes(NamedTuple):
+    """How much is measured: scenes, prompts of each part, steps of a run, draws from one x_t."""
+
+    given: int
+    generated: int
+    effects: int
+    blurred: int
+    steps: int
+    draws: int
+
+
+FULL = Sizes(given=200, generated=24, effects=16, blurred=6, steps=20, draws=20)
+QUICK = Sizes(given=4, generated=3, effects=2, blurred=1, steps=6, draws=6)
 
 
 def nouns(count):
@@ -177,18 +195,18 @@ def main():
     report = Report(__doc__)
     report.head()
     quick = report.arguments.quick
+    size = QUICK if quick else FULL
     model, world = sdlab.load(device=report.arguments.device), World()
-    steps = 8 if quick else 20
-    chosen = nouns(4 if quick else 200)
+    chosen = nouns(size.given)
     exact(report, model, 3 if quick else 9)
     for timestep in TIMESTEPS[1:2] if quick else TIMESTEPS:
         tables = given(model, world, chosen, timestep)
         report_overlaps(report, f"given, t {timestep}", tables)
-    few = chosen[: 3 if quick else 40]
+    few = chosen[: size.generated]
     for how in ("removed",) if quick else ("removed", "masked"):
-        report_overlaps(report, f"generated, {how}", generated(model, few, how, steps))
-    effects(report, model, chosen[: 2 if quick else 24], steps)
-    blurred(report, model, chosen[: 1 if quick else 8], steps, 6 if quick else COUNT)
+        report_overlaps(report, f"generated, {how}", generated(model, few, how, size.steps))
+    effects(report, model, chosen[: size.effects], size.steps)
+    blurred(report, model, chosen[: size.blurred], size.steps, size.draws)
     report.close()
 
 
