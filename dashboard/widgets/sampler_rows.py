@@ -37,6 +37,11 @@ FLOW_DEFAULT = (
     "dpmpp_2m + linspace",
     "euler + karras",
 )
+DDIM_SPACINGS = tuple(
+    f"DDIMScheduler {{timestep_spacing={spacing}}}"
+    for spacing in ("leading", "linspace", "trailing")
+)
+"""diffusers' DDIM over each of its spacings, of which two miss the next timestep."""
 ALL = "All of diffusers"
 KARRAS = "Karras against own spacing"
 CURVES = "Every curve for one solver"

@@ -8,16 +8,20 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
+from dashboard.shell.navigation import link_to
 from dashboard.views.ddim import form
 from dashboard.views.ddim.eta import EQUATION_16
 from dashboard.views.ddim.work import noise_levels
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.sampler_rows import DDIM_SPACINGS
 from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CURVES = ("as trained", "leading", "linspace", "trailing")
+MANY = 256
+"""Steps of which the rounding takes a large share."""
 EQUATION_12 = r"""
 \begin{aligned}
 x_{t-1} =\;& \sqrt{\bar\alpha_{t-1}}
@@ -62,12 +66,35 @@ def show(page: str, model: ModelView) -> None:
             "t / (1 - t). At the first step, t = 1, sigma is infinite and alpha_bar 0, where the "
             "paper's equation divides by 0.",
         )
+    elif steps > 1:
+        st.markdown(why_linspace(lab().ask(lambda m: m.schedule.num_timesteps, model.hash), steps))
+        link_to("solver_bench", "See it measured", **{"bench.solvers": list(DDIM_SPACINGS)})
     st.header("All steps", anchor=False)
     csv_table(
         table, f"ddim-{steps}-steps", f"{page}.csv",
         "Every step's levels and the coefficients of equation (12).",
         {name: st.column_config.NumberColumn(name, format="%.5g") for name in map(str, table)},
     )  # fmt: skip
+
+
+def why_linspace(timesteps: int, steps: int) -> str:
+    """Return in sentences why diffusers' DDIM gets worse with more steps over linspace spacing.
+
+    Args:
+        timesteps: T, that the model was trained with.
+        steps: N, 2 or more.
+    """
+
+    def told(count: int) -> str:
+        goes, apart = timesteps // count, (timesteps - 1) / (count - 1)
+        return f"{goes} timesteps where linspace's stand {apart:.3g} apart ({goes / apart:.0%})"
+
+    return (
+        "**Why does DDIM over linspace get worse with more steps?** The step above looks up the "
+        "next level. diffusers' DDIMScheduler steps to t - T // N instead, rounded down: with "
+        f"{steps} steps it goes {told(steps)}, with {MANY} only {told(MANY)}. From there on the "
+        "network is told another noise level than its input has."
+    )
 
 
 def _choices(page: str, model: ModelView) -> tuple[int, float, int, "pd.DataFrame"]:

@@ -32,6 +32,8 @@ WIDTH = 84
 AT = "run.blurred_at"
 FOLLOWED = "run.blurred_followed"
 """Of the session: the evaluation of the picture's slider that was followed last."""
+LEADS = "run.blurred_leads"
+"""Of the session: whether the picture's slider is to follow now."""
 SECTIONS = ("Why is it blurred?", "Guidance 1, 4, 10")
 PROMISE_GUIDANCE = (
     "The same run with guidance 1, 4 and 10 beside it: pictures, x0_pred, and its spread over the "
@@ -134,17 +136,23 @@ def _evaluation(last: int) -> int:
     if shown.isdigit() and int(shown) <= last and st.session_state.get(FOLLOWED) != shown:
         st.session_state[AT] = int(shown)
     st.session_state[FOLLOWED] = shown
-    first = last // 5
-    chosen = bound().slider(
-        "At evaluation", 0, last, first, key=AT,
+    if not 0 <= st.session_state.get(AT, -1) <= last:
+        st.session_state[AT] = last // 5
+    chosen = st.slider(  # the address has it as the picture's step
+        "At evaluation", 0, last, key=AT, on_change=_lead,
         help="Whose x_t the pictures are drawn from; 0 is noise alone. It moves with the slider of "
         "the picture above.",
     )  # fmt: skip
-    if str(chosen) != (shown or str(first)):
-        st.session_state[FOLLOWED] = str(chosen)
-        keep("step", str(chosen))
+    if st.session_state.pop(LEADS, False):
         st.rerun()
     return int(chosen)
+
+
+def _lead() -> None:
+    """Let the picture's slider follow."""
+    st.session_state[LEADS] = True
+    st.session_state[FOLLOWED] = str(st.session_state[AT])
+    keep("step", st.session_state[FOLLOWED])
 
 
 def _draws(found: ShownDraws, evaluation: int) -> None:

@@ -11,7 +11,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.messages import plain, sentence
 from dashboard.views.solver_bench.data import problems
 from dashboard.widgets.curve_choice import SAVED
-from dashboard.widgets.sampler_rows import Row, parse_row
+from dashboard.widgets.sampler_rows import DDIM_SPACINGS, Row, parse_row
 from sdlab.sampler_names import NAMES
 
 OWN_CURVE = "as trained"
@@ -19,7 +19,6 @@ FIRST = ("euler", "heun", "dpm_2", "dpmpp_2m", "unipc", "DDIMScheduler")
 MOST = 60
 PATHS = {"vp": "Diffusion", "flow": "Flow matching"}
 STEPS = (4, 8, 16, 32, 64, 128, 256, 512)
-SPACINGS = ("leading", "linspace", "trailing")
 _MORE = {
     "pictures": "Every particle ends on one of them, so the error counts those that a solver "
     "leads to another picture than the true path does.",
@@ -250,10 +249,7 @@ def _presets(catalogue: pd.DataFrame) -> dict[str, Callable[[list[str]], list[st
         "A few": lambda every: [n for n in FIRST if n in every],
         "The benchmark's twelve": lambda every: [n for n in TWELVE if n in every],
         "Every deterministic one": lambda every: steady,
-        "DDIM's three spacings": lambda every: [
-            f"DDIMScheduler {{timestep_spacing={spacing}}}"
-            for spacing in SPACINGS * ("DDIMScheduler" in every)
-        ],
+        "DDIM's three spacings": lambda every: list(DDIM_SPACINGS * ("DDIMScheduler" in every)),
         "DDIM and its relatives": lambda every: [n for n in _DDIM if n in every],
         "Ours that draw noise": lambda every: drawing,
     }

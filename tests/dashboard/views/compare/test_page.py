@@ -78,6 +78,14 @@ def test_presets_choose(page):
     assert not page.exception and not page.error
 
 
+def test_ten_evaluations_against_fifty_are_one_press(page):
+    page.button(key="compare.few").click().run()
+    assert page.number_input(key="compare.budget").value == 10
+    assert page.text_input(key="compare.more").value == "50"
+    assert any("heun asks the network twice a step" in read(c) for c in page.caption)
+    assert not page.exception and not page.error
+
+
 def test_the_smallest_comparison_is_one_press(page):
     page.button(key="compare.two").click().run()
     assert page.multiselect(key="compare.samplers").value == ["ddim", "dpmpp_2m"]

@@ -13,18 +13,25 @@ from tests.dashboard.forms import finished, study
 
 @pytest.fixture(scope="module")
 def run(runs_folder):
-    return finished(lab().submit(Experiment(prompt="a red car", num_steps=2, seed=5)))
+    spec = Experiment(prompt="a red car", num_steps=2, solver="heun", seed=5)
+    return finished(lab().submit(spec))
 
 
 def test_pictures_are_drawn_from_one_x_t(open_page, run, monkeypatch):
     monkeypatch.setattr("dashboard.views.run.causes.COUNT", 2)
     monkeypatch.setattr("dashboard.views.run.causes.STEPS", 2)
-    at = open_page("run", **{"id": run, "run.tab": "Causes", "run.blurred_at": "1"})
+    at = open_page("run", **{"id": run, "run.tab": "Causes", "step": "1"})
     assert not at.exception and not at.error
     study(at, "run.draws.start")
     assert any("The draws: each" in c.value for c in at.caption)
     assert {"**x_t**", "**x0_pred**", "**mean of 2**"} <= {m.value for m in at.markdown}
     assert any("from the mean of the 2" in c.value for c in at.caption)
+
+
+def test_a_run_says_why_its_evaluations_are_more_than_its_steps(open_page, run):
+    at = open_page("run", id=run)
+    (told,) = [read(m) for m in at.markdown if "Why 3 evaluations?" in m.value]
+    assert "1 x 2 + 1 = 3" in told and not at.exception
 
 
 def test_guidance_is_drawn_on_shared_axes(open_page, run):
