@@ -1,9 +1,11 @@
 """The row of a run in the table of all runs, read from its folder."""
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +41,8 @@ def read_row(folder: Path) -> dict[str, Any]:
     row: dict[str, Any] = {"run": folder.name, "problem": ""}
     try:
         manifest, experiment = read_facts(folder)
-        missing = [name for name in FILES if not (folder / name).is_file()]
+        files = _files(folder)
+        missing = [name for name in FILES if name not in files]
         if missing:
             raise StoreError(f"{folder} lacks {', '.join(missing)}.")
         png_size(folder / IMAGE)
@@ -49,7 +52,7 @@ def read_row(folder: Path) -> dict[str, Any]:
     row |= _facts(manifest)
     row["attention"] = bool(experiment.record.attention) and not manifest.get(LEFT_OUT)
     row["options"] = _options(experiment)
-    row["bytes"] = size_of(folder)
+    row["bytes"] = sum(files.values())
     marks = Marks()
     with suppress(StoreError):  # said where the marks are to be changed
         marks = read_marks(folder)
@@ -58,12 +61,18 @@ def read_row(folder: Path) -> dict[str, Any]:
 
 def size_of(folder: Path) -> int:
     """Return how many bytes the files in a folder have, links not followed."""
-    total = 0
-    with suppress(OSError):
-        for path in folder.iterdir():
+    return sum(_files(folder).values())
+
+
+def _files(folder: Path) -> dict[str, int]:
+    """Return the sizes of the files in a folder by their names; of a link its own."""
+    found: dict[str, int] = {}
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
             with suppress(OSError):
-                total += path.lstat().st_size
-    return total
+                if entry.is_file():
+                    found[entry.name] = entry.stat(follow_symlinks=False).st_size
+    return found
 
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,14 +94,21 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _options(experiment: "Experiment") -> str:
     """Return as JSON what an experiment has beyond the columns and the defaults; "" if nothing."""
-    fields = experiment.to_dict()
-    plain = type(experiment)().to_dict()
+    plain = _plain()
     found = {
         name: value
-        for name, value in fields.items()
+        for name, value in experiment.to_dict().items()
         if name not in (*SPEC, *FACTS) and value != plain.get(name)
     }
     return json.dumps(found, sort_keys=True, ensure_ascii=False) if found else ""
+
+
+@cache
+def _plain() -> dict[str, Any]:
+    """Return the fields of an experiment of which nothing was asked."""
+    from sdlab.experiment.experiment import Experiment
+
+    return Experiment().to_dict()
 
 
 def _time(text: str) -> datetime | None:
