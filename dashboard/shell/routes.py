@@ -172,7 +172,9 @@ def _table(request: "Request") -> "Response":
     kind = request.path_params["kind"]
     try:
         search = Search.of_pairs(request.query_params.multi_items())
-        blocks = table_blocks(index_of(lab().runs).find(search), kind)
+        index = index_of(lab().runs)
+        index.refresh()
+        blocks = table_blocks(index.find(search), kind)
     except ValueError as error:
         return PlainTextResponse(brief(str(error)), status_code=404, headers=FILE_HEADERS)
     named = {"Content-Disposition": f'attachment; filename="sdlab-runs.{kind}"'}

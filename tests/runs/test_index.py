@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor
+from urllib.parse import parse_qsl, urlencode
 
 import pandas as pd
 import pytest
@@ -106,6 +107,18 @@ def test_any_column_sorts_missing_values_last(root, column):
 def test_a_search_for_what_there_is_not_is_refused(root, search, message):
     with pytest.raises(ValueError, match=message):
         sdlab.runs(root, **search)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        Search(),
+        Search(text="a & b=c", solver=("heun", "ddim"), star=True, descending=False, problem=None),
+        Search(since="2026-01-31", until="2026-02-01T10:30", tag="x", comparison=ALONE),
+    ],
+)
+def test_a_search_fits_into_an_address(search):
+    assert Search.of_pairs(parse_qsl(urlencode(search.pairs))) == search
 
 
 def test_pages_of_rows_are_the_whole(root):

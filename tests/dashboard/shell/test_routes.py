@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 from PIL import Image
@@ -20,6 +21,7 @@ from dashboard.shell.routes import (
     frames_url,
     picture_url,
     routes,
+    runs_table_url,
     words_url,
     zip_url,
 )
@@ -35,6 +37,7 @@ from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from sdlab.runs.export import zip_of
 from sdlab.runs.run_folder import open_run
+from sdlab.runs.search import Search
 from tests.dashboard.worker.waiting import until
 
 
@@ -178,6 +181,18 @@ def test_a_comparison_whose_run_is_gone_comes_without_runs_only(compared, tmp_pa
 def test_the_route_serves_runs_only(stored, run):
     client = TestClient(Starlette(routes=routes()))
     assert client.get(f"/export/{run}.zip").status_code == 404
+
+
+def test_the_table_of_found_runs_is_served(stored):
+    client = TestClient(Starlette(routes=routes()))
+    search = Search(text=open_run(stored).experiment.prompt, solver=("ddim", "heun"), star=False)
+    answer = client.get(runs_table_url(search, "csv"))
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert stored.name in pd.read_csv(io.BytesIO(answer.content))["run"].tolist()
+    none = client.get(runs_table_url(Search(text="no such words", star=True), "parquet"))
+    assert pd.read_parquet(io.BytesIO(none.content)).empty
+    for address in ("runs.zip", "runs.csv?x=1", "runs.csv?order=none", "runs.csv?since=now"):
+        assert client.get(f"/export/{address}").status_code == 404
 
 
 @pytest.fixture
