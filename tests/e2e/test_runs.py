@@ -23,11 +23,13 @@ def three(runs):
     return [stored, *(copy_of(stored, seed=seed) for seed in (8, 9))]
 
 
-def tick(page, *places):
-    """Tick rows by their places, the first is 0."""
-    canvas = page.locator("[data-testid=stDataFrame] canvas").first
-    for place in places:
-        canvas.click(position={"x": BOX, "y": HEAD + ROW * place + ROW // 2})
+def tick(page, *places, head=HEAD, row=ROW):
+    """Tick rows by their places, the first is 0; what stands above the table changes meanwhile."""
+    for count, place in enumerate(places, start=1):
+        box = page.get_by_test_id("stDataFrame").first.bounding_box()
+        page.mouse.click(box["x"] + BOX, box["y"] + head + row * place + row // 2)
+        said = page.get_by_text(re.compile(rf"{count} ticked|Put back {count}"))
+        expect(said.first).to_be_visible()
         page.wait_for_timeout(300)
 
 
@@ -75,10 +77,7 @@ def test_ticked_runs_are_deleted_and_restored(new_page, three):
     assert [folder.exists() for folder in three] == [True, False, False]
     assert (three[1].parent / TRASH / three[1].name).is_dir()
     page = opened(new_page, "Trash")
-    canvas = page.locator("[data-testid=stDataFrame] canvas").first
-    for place in (0, 1):
-        canvas.click(position={"x": BOX, "y": 36 + 35 * place + 17})
-        page.wait_for_timeout(300)
+    tick(page, 0, 1, head=36, row=35)
     button(page, "Put back 2").click()
     expect(page.get_by_text("The trash is empty")).to_be_visible()
     assert all(folder.exists() for folder in three)

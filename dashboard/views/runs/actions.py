@@ -92,7 +92,10 @@ def _star(runs: pd.DataFrame) -> None:
 
 
 def _tags(runs: pd.DataFrame) -> None:
-    with st.popover("Tags and note", icon=":material/label:"), st.form("runs.marks", border=False):
+    with (
+        st.popover("Tags and note", icon=":material/label:"),
+        st.form("runs.marks", clear_on_submit=True, border=False),
+    ):
         add = st.text_input("Tags to add", placeholder="good, for the paper")
         there = sorted({tag for tags in runs["tags"] for tag in tags.split(", ") if tag})
         remove = st.multiselect("Tags to take away", there)

@@ -80,9 +80,10 @@ def found_runs(index: RunIndex) -> None:
     elif look == "Chart":
         any_columns(index, search)
     else:
+        rows = st.container()
         offset = _page(totals.runs)
-        draw = table if look == "Table" else gallery
-        draw(index, search, PAGE_SIZE, offset)
+        with rows:
+            (table if look == "Table" else gallery)(index, search, PAGE_SIZE, offset)
 
 
 def _filters(index: RunIndex) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import time
 
 import pytest
 
 from dashboard.shell.lab import lab
+from dashboard.views.runs import reading
 from dashboard.views.runs.unfinished import alike, in_short
 from dashboard.worker.snapshots import RunSnapshot
 from sdlab.experiment.experiment import Experiment
@@ -202,3 +204,20 @@ def test_the_trash_lists_what_was_deleted(open_page, made, runs_folder):
         assert not at.exception and "The trash is empty" in at.info[0].value
     finally:
         (runs_folder / "kept").rename(runs_folder / made[1003])
+
+
+def test_many_new_folders_are_read_while_it_is_said(open_page, runs_folder, made, monkeypatch):
+    monkeypatch.setattr(reading, "AT_ONCE_SECONDS", 0.0)
+    monkeypatch.setattr(reading, "A_TICK_SECONDS", 0.0)
+    folders = [runs_folder / f"{number:016x}" for number in range(300)]
+    for folder in folders:
+        folder.mkdir()
+    try:
+        at = open_page("runs")
+        text = at.get("progress")[0].proto.text
+        assert re.match(r"Reading run folders: [\d,]+ of [\d,]+\.", text) and not at.exception
+        monkeypatch.setattr(reading, "AT_ONCE_SECONDS", 240.0)
+        assert not at.run().get("progress") and "300 damaged run folders" in at.expander[0].label
+    finally:
+        for folder in folders:
+            folder.rmdir()
