@@ -7,6 +7,8 @@ than it is sent as, no plug-in runs, and no other site learns the address, which
 
 from typing import TYPE_CHECKING
 
+from dashboard.shell.assets import WholeAssets
+
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,7 +30,7 @@ def middleware() -> "list[Middleware]":
     """Return what to wrap the server's application in."""
     from starlette.middleware import Middleware
 
-    return [Middleware(_WithHeaders)]
+    return [Middleware(_WithHeaders), Middleware(WholeAssets)]
 
 
 class _WithHeaders:

@@ -5,8 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-import streamlit as st
-
+from dashboard.shell.assets import base
 from dashboard.shell.headers import FILE_HEADERS
 from sdlab.errors import brief
 
@@ -35,34 +34,34 @@ def routes() -> "list[BaseRoute]":
     from starlette.routing import Route
 
     return [
-        Route(_base() + _PATH, _export),
-        Route(_base() + _COMPARISON, _export_comparison),
-        Route(_base() + _SHEET, _sheet),
-        Route(_base() + _TABLE, _table),
-        Route(_base() + _PICTURE, _picture),
-        Route(_base() + _FRAMES, _frames),
-        Route(_base() + _WORDS, _words),
+        Route(base() + _PATH, _export),
+        Route(base() + _COMPARISON, _export_comparison),
+        Route(base() + _SHEET, _sheet),
+        Route(base() + _TABLE, _table),
+        Route(base() + _PICTURE, _picture),
+        Route(base() + _FRAMES, _frames),
+        Route(base() + _WORDS, _words),
     ]
 
 
 def zip_url(run: str) -> str:
     """Return where the zip of a run is served."""
-    return _base() + _PATH.format(run=run)
+    return base() + _PATH.format(run=run)
 
 
 def comparison_zip_url(comparison: str, runs: bool = False) -> str:
     """Return where the zip of a comparison is served, with or without its run folders."""
-    return _base() + _COMPARISON.format(comparison=comparison) + "?runs=1" * runs
+    return base() + _COMPARISON.format(comparison=comparison) + "?runs=1" * runs
 
 
 def sheet_url(grid: str) -> str:
     """Return where the contact sheet of a grid is served."""
-    return _base() + _SHEET.format(grid=grid)
+    return base() + _SHEET.format(grid=grid)
 
 
 def runs_table_url(search: "Search", kind: str) -> str:
     """Return where the table of the runs that a search finds is served, "csv" or "parquet"."""
-    return f"{_base()}{_TABLE.format(kind=kind)}?{urlencode(search.pairs)}"
+    return f"{base()}{_TABLE.format(kind=kind)}?{urlencode(search.pairs)}"
 
 
 def picture_url(run: str, version: object = "") -> str:
@@ -72,27 +71,22 @@ def picture_url(run: str, version: object = "") -> str:
         run: The run's id.
         version: Changes when the picture does, so that the browser asks again.
     """
-    return f"{_base()}{_PICTURE.format(run=run)}?v={quote(str(version))}"
+    return f"{base()}{_PICTURE.format(run=run)}?v={quote(str(version))}"
 
 
 def frames_url(run: str, version: object = "") -> str:
     """Return where the sheet of a run's frames is served; ``version`` as in ``picture_url``."""
-    return f"{_base()}{_FRAMES.format(run=run)}?v={quote(str(version))}"
+    return f"{base()}{_FRAMES.format(run=run)}?v={quote(str(version))}"
 
 
 def words_url(run: str, version: object = "") -> str:
     """Return where the heat maps of a run's words are served; ``version`` as in ``picture_url``."""
-    return f"{_base()}{_WORDS.format(run=run)}?v={quote(str(version))}"
+    return f"{base()}{_WORDS.format(run=run)}?v={quote(str(version))}"
 
 
 def page_url(path: str) -> str:
     """Return the address of a page, for links that Streamlit does not draw."""
-    return f"{_base()}/{path}"
-
-
-def _base() -> str:
-    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{path}" if path else ""
+    return f"{base()}/{path}"
 
 
 def _export(request: "Request") -> "Response":
