@@ -11,6 +11,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.charts.base import HEIGHT, edged, layered, require, told_tooltip
+from dashboard.charts.compare import AROUND
 
 Axis = TypeVar("Axis", alt.X, alt.Y)
 
@@ -164,5 +165,5 @@ def agreement(table: pd.DataFrame) -> alt.LayerChart:
     )
     return layered(bars, ticks).properties(
         title=alt.TitleParams("How far the maps agree", anchor="start", fontSize=14),
-        height=40 * len(frame) + 20,
+        height=24 * len(frame) + AROUND,
     )

@@ -114,9 +114,10 @@ def _done(run: StoredRun, page: str) -> None:
     tables = read_tables(run)
     _cut_words(tables["tokens"])
     run.check()
-    _viewer(run, page, tables["steps"])
+    frames = _viewer(run, page, tables["steps"])
     say_if_from_store(run)
-    st.caption(_made(facts), help=SHARED if was_shared(facts) else None)
+    made = " · ".join(filter(None, (_made(facts), frames)))
+    st.caption(made, help=SHARED if was_shared(facts) else None)
     _sources(facts["experiment"])
 
 
@@ -180,7 +181,8 @@ def _cut_words(tokens: "pd.DataFrame") -> None:
         )
 
 
-def _viewer(run: StoredRun, page: str, steps: "pd.DataFrame") -> None:
+def _viewer(run: StoredRun, page: str, steps: "pd.DataFrame") -> str:
+    """Draw a run's film; return how its frames were drawn, where no more is to be said."""
     sheet = lab().sheet(run.id)
     if sheet is None or not sheet.best:
         lab().want_frames(run.id)
@@ -192,10 +194,13 @@ def _viewer(run: StoredRun, page: str, steps: "pd.DataFrame") -> None:
         ticking_panel(lambda: _await_frames(run.id, sheet is None))
     elif sheet is None:
         st.caption("This run kept no tensors, so there is nothing to scrub through.")
-    elif page != HOME or sheet.how != "decoded":
+    elif sheet.how == "decoded":
+        return WAYS["decoded"] if page != HOME else ""
+    else:
         st.caption(WAYS.get(sheet.how, sheet.how))
         if sheet.how == "linear":
             offer_decoding(run.id, run.manifest)
+    return ""
 
 
 def offer_decoding(run: str, facts: dict[str, Any]) -> None:

@@ -107,7 +107,7 @@ def tiles(page: str, result: Result) -> None:
     drawn = [_reference(result, prompt, seed)]
     for row in rows.to_dict("records"):
         drawn.append(_tile(row, names[row["entrant"]], colors, prompt, result))
-    order = "the nearest to the reference first" if drawn[0] else "in the order of the form"
+    order = "the nearest to the reference first" if drawn[0] else "as listed in the form"
     label = f"{prompt}, seed {seed}, {order}"
     show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles")
     st.caption(

@@ -99,7 +99,7 @@ def say_no_run() -> None:
 
 def _by_id(shown: str) -> None:
     """Draw the field for the id of another run than the one shown."""
-    with st.popover("Another one"):
+    with st.popover("Another one", type="tertiary"):
         typed = st.text_input("Run id", key="run.id", placeholder="16 digits of 0-9 and a-f")
     if typed and typed.strip() != shown:
         st.switch_page(page_path("run"), query_params={"id": typed.strip()})
