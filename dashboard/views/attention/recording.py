@@ -100,7 +100,7 @@ def estimate(experiment: "Experiment", model: ModelView) -> tuple[str, str]:
 
     kept, evaluations, nfe, record, activation = _planned(model.hash, experiment.id, experiment)
     return (
-        f"Will keep **{readable(kept)}** of {evaluations} of {nfe} evaluations.",
+        f"Keeps **{readable(kept)}**, {evaluations} of {nfe} evaluations.",
         f"That is of attention; all that is recorded takes {readable(record)}, computing about "
         f"{readable(activation)}.",
     )

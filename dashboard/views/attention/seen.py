@@ -5,9 +5,9 @@ import math
 from sdlab.attention import analysis
 
 COURSES = {
-    "kinds": "How all places share out their attention; what start and end take needs no word.",
-    "mass": "How much attention each word receives; with hardly any it changes hardly anything.",
-    "likeness": "How near each word's map is to its last one; once near 1, its place is settled.",
+    "kinds": "How all places share out their attention.",
+    "mass": "How much attention each word receives.",
+    "likeness": "How near each word's map is to its last one.",
 }
 
 
@@ -25,8 +25,9 @@ WHY_COURSE = (
     "a is a word's map. Its entropy H is highest, ln of the number of cells, where the map is the "
     "same everywhere. A word's map has **settled** at the first evaluation from which it "
     f"stays correlated with its last map by at least {analysis.DECIDED}. Places that need "
-    "no word attend to start or end. Pads carry meaning too, where the model does not mask "
-    "them, as in Stable Diffusion."
+    "no word attend to start or end; a word with hardly any attention changes "
+    "hardly anything. Pads carry meaning too, where the model does not mask them, as in Stable "
+    "Diffusion."
 )
 RANKED = {
     "focus": "The sharpest layer first; the pale ones hardly see the word.",

@@ -10,18 +10,18 @@ MEAN = {
     "x_t": "Noise alone has 0; the picture moves it.",
 }
 SPREAD = {
-    "x0_pred": "It ends at the picture's own spread; far more is too much guidance.",
-    "x_t": "Noise alone has 1 (in VP, as here); the picture changes it.",
+    "x0_pred": "It ends at the picture's own spread.",
+    "x_t": "Noise alone has 1; the picture changes it.",
 }
-RANGE = "Least to greatest value of each channel; too much guidance widens it."
+RANGE = "Least to greatest; guidance widens it."
 NORMS = {
-    True: "With your words and without; the lengths are near, the difference is what counts.",
+    True: "With your words and without: near in length.",
     False: "The length of the prediction.",
 }
-PUSH = "How far your words push it: where it is high, they decide; 0: not at all."
+PUSH = "How far your words push; 0: not at all."
 COSINE = "1: there your words change nothing."
-MOVED = "How far each evaluation moves the latents; long moves are far guesses."
-TURNED = "How sharply the path turns: straight pieces (0) would need fewer steps."
+MOVED = "How far each evaluation moves the latents."
+TURNED = "How sharply the path turns; 0 is straight."
 
 NOISE = (
     r"x_t = \sqrt{\bar\alpha}\,x_0 + \sqrt{1 - \bar\alpha}\;\epsilon",
@@ -44,7 +44,8 @@ WHY_LATENTS = (
     "x_t begins as noise, with mean 0 and spread 1 in each channel, and ends as the picture's "
     "latents. x0_pred is the network's guess of them: a mean over all pictures that the noise "
     "leaves possible. The mean of many is grey and blurred, so its spread is small at first and "
-    "grows as fewer are possible. Guidance and large steps widen it further."
+    "grows as fewer are possible. Guidance and large steps widen it further: a spread far above "
+    "the picture's own is too much guidance."
 )
 GUIDANCE = (
     r"\hat\epsilon = \epsilon_\text{uncond} + s\,(\epsilon_\text{cond} - \epsilon_\text{uncond})"
@@ -63,7 +64,8 @@ PATH = (
 WHY_PATH = (
     "In the coordinates x_t sqrt(1 + sigma²), with flow matching those of x_t itself, the path is "
     "straight as long as x0_pred stays the same. So a turn is a change of the predicted picture, "
-    "or fresh noise of a stochastic solver; a straight piece could be gone in one step."
+    "or fresh noise of a stochastic solver; a straight piece could be gone in one "
+    "step, and a long one is a guess over a long way."
 )
 
 

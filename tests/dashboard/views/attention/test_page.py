@@ -211,16 +211,16 @@ def shown_run_of(at):
 
 def test_layers_and_steps_are_chosen_and_counted_before_the_run(open_page):
     at = open_page("attention", **{**FAST, "attention.steps": "6"})
-    first = next(c.value for c in at.caption if c.value.startswith("Will keep"))
-    assert "of 6 of 6 evaluations" in first
+    first = next(c.value for c in at.caption if c.value.startswith("Keeps"))
+    assert ", 6 of 6 evaluations" in first
     layers = at.multiselect(key="attention.layers_of_7")
     assert layers.options[:3] == [f"all of {n}x{n} cells" for n in (16, 8, 4)]
     layers.set_value(["1/2", "mid_block.attentions.0.transformer_blocks.0.attn2"]).run()
     at.multiselect(key="attention.self_of_7").set_value(["1/4"]).run()
     at.segmented_control(key="attention.kept").set_value("every k-th").run()
     at.number_input(key="attention.every").set_value(4).run()
-    said = next(c.value for c in at.caption if c.value.startswith("Will keep"))
-    assert "of 3 of 6 evaluations" in said and said != first
+    said = next(c.value for c in at.caption if c.value.startswith("Keeps"))
+    assert ", 3 of 6 evaluations" in said and said != first
     at.button(key="attention.go").click().run()
     run_until(at, shows_maps)
     maps = shown_run_of(at).trace.attention
