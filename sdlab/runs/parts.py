@@ -3,6 +3,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from sdlab.errors import StoreError
 from sdlab.runs import RUN_ID
@@ -12,6 +13,7 @@ COMPARISONS = ".comparisons"
 """Folder of the comparisons' results, in the folder of all runs."""
 COMPARISON_FORMAT = 1
 COMPARISON_LIMIT = 16 * 2**20
+MOST_NAMED = 4
 
 
 def parts(root: Path) -> dict[str, str]:
@@ -31,15 +33,29 @@ def parts(root: Path) -> dict[str, str]:
     return of
 
 
+def title(root: Path, comparison: str) -> str:
+    """Return what was compared, in short: the samplers and the first prompt; its id if damaged."""
+    try:
+        spec = _manifest(root / COMPARISONS / comparison)["comparison"]
+        solvers = list(dict.fromkeys(str(entrant["solver"]) for entrant in spec["entrants"]))
+        more = ", …" if len(solvers) > MOST_NAMED else ""
+        return f"{', '.join(solvers[:MOST_NAMED])}{more}: {str(spec['prompts'][0])[:60]}"
+    except (StoreError, KeyError, IndexError, TypeError):
+        return comparison
+
+
 @lru_cache(maxsize=10_000)
 def _runs(folder: Path, age: int) -> tuple[str, ...]:
     """Return the runs of one comparison; ``age`` is the folder's, so that a new one is read."""
     try:
-        manifest = read_json_manifest(folder, "comparison", COMPARISON_FORMAT, COMPARISON_LIMIT)
+        runs = _manifest(folder).get("runs")
     except StoreError:
         return ()
-    runs = manifest.get("runs")
     return tuple(filter(_is_id, runs)) if isinstance(runs, list) else ()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    return read_json_manifest(folder, "comparison", COMPARISON_FORMAT, COMPARISON_LIMIT)
 
 
 def _is_id(run: object) -> bool:

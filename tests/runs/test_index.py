@@ -15,6 +15,7 @@ from sdlab.comparing.result import FOLDER
 from sdlab.runs import index as index_module
 from sdlab.runs.index import CACHE, RunIndex, index_of
 from sdlab.runs.marks import mark
+from sdlab.runs.parts import title
 from sdlab.runs.search import ALONE, Search
 from tests.runs.conftest import copy_of
 
@@ -222,6 +223,7 @@ def test_parts_of_a_comparison_say_so(root, run):
     assert (table["comparison"] != "").sum() == 1
     assert len(sdlab.runs(root, comparison=ALONE)) == 3
     assert sdlab.runs(root, comparison="c" * 16)["run"].tolist() == [run.id]
+    assert title(root, "d" * 16) == "d" * 16
     shutil.rmtree(comparison)
     assert (sdlab.runs(root)["comparison"] == "").all()
 

@@ -6,13 +6,14 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.messages import plain
-from dashboard.shell.navigation import page_path
+from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import runs_table_url
 from dashboard.views.runs.any_columns import any_columns
 from dashboard.views.runs.gallery import gallery
 from dashboard.views.runs.table import damaged, table
 from sdlab.models.memory import readable
 from sdlab.runs.index import RunIndex, Totals
+from sdlab.runs.parts import title
 from sdlab.runs.search import ALL, ALONE, Search
 from sdlab.sampler_names import titled
 
@@ -99,13 +100,13 @@ def _filters(index: RunIndex) -> dict[str, Any]:
     found = {name: tuple(values) for name, values in chosen.items()}
     days = st.date_input("Made from … to", value=[], key="runs.days", help="Days in UTC.")
     since, until = (*days, None, None)[:2] if isinstance(days, tuple) else (days, days)
-    whole = {
-        ALONE: "Leave out",
-        ALL: "Show",
-        **{i: f"Only of {i}" for i in index.values("comparison")},
+    names = {
+        name: f"Only of {title(index.root, name)} ({name[:6]})"
+        for name in index.values("comparison")
     }
+    names = {ALONE: "Leave out", ALL: "Show", **names}
     comparison = field.selectbox(
-        "Parts of comparisons", whole, key="runs.comparison", format_func=whole.get
+        "Parts of comparisons", names, key="runs.comparison", format_func=names.get
     )
     star = field.toggle("Only with a star", key="runs.star")
     return found | {"since": since, "until": until, "comparison": comparison, "star": star}
@@ -124,6 +125,8 @@ def _about(index: RunIndex, search: Search, totals: Totals) -> None:
             said += f" {folded:,} more are parts of {of:,} {many}; Filters shows them."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plain(said), width="stretch")
+        if search.comparison not in (ALL, ALONE):
+            link_to("compare", "The comparison", id=search.comparison)
         for kind, label in (("csv", "CSV"), ("parquet", "Parquet")):
             st.link_button(
                 label, runs_table_url(search, kind), key=f"runs.all_{kind}", type="tertiary",

@@ -41,7 +41,7 @@ def sql_box(index: RunIndex) -> None:
     if not (pressed or st.session_state.get(f"{_KEY}.asked") == sql) or not sql.strip():
         return
     st.session_state[f"{_KEY}.asked"] = sql
-    with explained():
+    with explained(), st.spinner("Asking the runs …"):
         from sdlab.runs.sql import query_runs
 
         found = query_runs(sql, index.root)
