@@ -60,6 +60,17 @@ def experiment_fields(experiment: Experiment, held: Iterable[str] = ()) -> dict[
     return eta | _named("experiment", fields) | _pipeline_fields("experiment", experiment, held)
 
 
+def past_the_form(experiment: Experiment) -> list[str]:
+    """Return a sentence for each value that the Experiment page's fields cannot hold."""
+    held = {"num_steps": ("Steps", MOST_STEPS), "guidance_scale": ("CFG", MOST_GUIDANCE)}
+    values = {name: getattr(experiment, name) for name in held}
+    return [
+        f"{called} {values[name]:g} is more than this form holds, {most:g}."
+        for name, (called, most) in held.items()
+        if values[name] > most
+    ]
+
+
 def comparison_fields(experiment: Experiment, held: Iterable[str] = ()) -> dict[str, Any]:
     """Return what the Compare page's fields hold to compare a run's solver with its partner.
 

@@ -5,6 +5,7 @@ of sdlab's comes along as source (``scheduler_code``). Alone on the same machine
 versions the script gives the run's picture bit for bit.
 """
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,13 @@ from sdlab.models.inputs import control_name
 from sdlab.models.model import Model
 from sdlab.noise import curves
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.reproducing.scheduler_code import Levels, SchedulerCode, listed, scheduler_code
+from sdlab.reproducing.scheduler_code import (
+    WIDTH,
+    Levels,
+    SchedulerCode,
+    listed,
+    scheduler_code,
+)
 from sdlab.runs.manifest import versions
 from sdlab.runs.pictures import file_name
 from sdlab.sampling.pipeline_call import follows, handed_of, scheduler_of, times_known
@@ -67,11 +74,12 @@ def diffusers_script(model: Model, experiment: Experiment) -> str:
 def _head(model: Model, experiment: Experiment) -> str:
     with_ = ", ".join(f"{name} {versions()[name]}" for name in NAMED)
     dtype = str(model.dtype).removeprefix("torch.")
-    return (
-        f'"""The picture of run {experiment.id}, made with diffusers alone.\n\n'
-        f"It was drawn with {with_}, on {model.device} in {dtype}. With the same versions on the\n"
-        'same machine it comes out the same bit for bit; elsewhere within rounding.\n"""'
+    about = (
+        f"It was drawn with {with_}, on {model.device} in {dtype}. With the same versions on the"
+        " same machine it comes out the same bit for bit; elsewhere within rounding."
     )
+    title = f"The picture of run {experiment.id}, made with diffusers alone."
+    return f'"""{title}\n\n{textwrap.fill(about, WIDTH)}\n"""'
 
 
 def _class(model: Model, planned: Plan) -> type:

@@ -8,7 +8,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dashboard.shell.address import fill
 from dashboard.shell.messages import plain, show_error
-from dashboard.widgets.run_fields import experiment_fields
+from dashboard.widgets.run_fields import experiment_fields, past_the_form
 from dashboard.widgets.uploads import take_upload
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def file_field(page: str) -> None:
     take_upload(key, partial(_take, page))
     with st.expander("From a picture or a manifest", icon=":material/image_search:"):
         held = st.file_uploader(
-            "A picture of sdlab, AUTOMATIC1111, ComfyUI, InvokeAI, Fooocus or NovelAI, a run's "
-            "manifest.json, or the parameters as text",
+            "A picture, a manifest.json, or parameters as text",
             type=list(KINDS),
             key=key,
-            help="What the file says of how its picture was made fills this form. The file itself "
-            "is not kept.",
+            help="Fills this form with what the file says of how its picture was made. Read are "
+            "pictures of sdlab, AUTOMATIC1111, ComfyUI, InvokeAI, Fooocus and NovelAI. The file "
+            "itself is not kept.",
         )
     told = st.session_state.get(f"{page}.found") if held is not None else None
     if isinstance(told, str):
@@ -63,6 +63,7 @@ def _take(page: str, file: UploadedFile) -> None:
     except ValueError as error:
         st.session_state[told] = f"{file.name}: {error}"
         return
+    found.notes += past_the_form(experiment)
     fields = experiment_fields(experiment, map(str, st.session_state))
     if "model" not in found.fields:  # another program's name for it is none here
         fields.pop(f"{page}.model", None)
@@ -88,9 +89,12 @@ def _say(found: "Found") -> None:
 
 
 def _of_interest(found: "Found") -> list[str]:
-    """Return the fields that say something: not those at their defaults."""
+    """Return the fields that were given; of sdlab's files, which have all, those that differ."""
     from sdlab.experiment.experiment import Experiment
+    from sdlab.metadata.found import SDLAB
 
+    if found.program != SDLAB:
+        return list(found.fields)
     plain_one: dict[str, Any] = vars(Experiment())
     return [name for name, value in found.fields.items() if value != plain_one.get(name)]
 

@@ -14,7 +14,7 @@ from tests.dashboard.forms import errors
 
 OTHERS = """a (red:1.3) car
 Negative prompt: rain
-Steps: 9, Sampler: Euler a, Schedule type: Karras, CFG scale: 7, Seed: 42, Size: 64x72, ENSD: 1"""
+Steps: 9, Sampler: Euler a, Schedule type: Karras, CFG scale: 30, Seed: 42, Size: 64x72, ENSD: 1"""
 
 
 @pytest.fixture
@@ -83,7 +83,12 @@ def test_anothers_text_lists_what_no_field_takes(dropped):
     assert (found["solver"], found["curve"], found["seed"]) == ("euler_ancestral", "karras", "42")
     assert (found["width"], found["height"], found["steps"]) == (64, 72, 9)
     assert any("not parsed here" in read(i) for i in at.info)
+    assert any("CFG 30 is more than this form holds, 20" in read(i) for i in at.info)
     assert any("ENSD: 1" in read(c) for c in at.caption)
+    assert read(at.success[0]) == (
+        "Filled in from AUTOMATIC1111: prompt, negative prompt, steps, CFG, seed, solver, curve,"
+        " size."
+    )
     at.number_input(key="experiment.steps").set_value(4).run()  # is not filled in again
     assert held(at)["steps"] == 4
 
