@@ -31,7 +31,10 @@ def golden(
     *,
     action: Annotated[Action, typer.Argument(help="record or check.")],
     file: Annotated[Path, typer.Argument(help="File of the golden runs, *.safetensors.")],
-    model: Annotated[str, typer.Option(help="embedded, a folder, a file, a hub id.")] = EMBEDDED,
+    model: Annotated[
+        str | None,
+        typer.Option(help="embedded, a folder, a file, a hub id; to check, that of then."),
+    ] = None,
     experiments: Annotated[
         Path | None,
         typer.Option(help="To record: file of experiments as JSON, one a line; else 11 samplers."),
@@ -52,7 +55,8 @@ def golden(
     from sdlab.work import finish
 
     before = runs.open_golden(file) if action is Action.CHECK else None
-    loaded = sdlab.load(None if model == EMBEDDED else model, **loading)
+    name = model or (before.facts["model"]["name"] if before else EMBEDDED)
+    loaded = sdlab.load(None if name == EMBEDDED else name, **loading)
     with progress(lines=True) as advance:
         if before is None:
             made = finish(runs.record(loaded, _experiments(experiments, loaded)), advance)

@@ -6,6 +6,7 @@ prompts and model. Of a graph with several samplers the first is taken, which be
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sdlab.metadata.found import Found
@@ -30,11 +31,7 @@ NOT_LISTED = ("id", "app_version", "generation_mode")
 
 def read_others(image: "Image.Image") -> Found | None:
     """Return what a picture says of how one of those programs made it; None if nothing."""
-    from sd_parsers import ParserManager
-    from sd_parsers.parsers import ComfyUIParser, FooocusParser, InvokeAIParser, NovelAIParser
-
-    parsers = [FooocusParser, ComfyUIParser, InvokeAIParser, NovelAIParser]
-    info = ParserManager(managed_parsers=parsers).parse(image)
+    info = _parsed(image)
     if info is None or not info.samplers:
         return None
     found = Found(info.generator.value)
@@ -48,6 +45,39 @@ def read_others(image: "Image.Image") -> Found | None:
     if sampler.model is not None:
         found.take_model(sampler.model.name or "", sampler.model.hash or "")
     return found
+
+
+def _parsed(image: "Image.Image") -> "PromptInfo | None":
+    from sd_parsers import ParserManager
+    from sd_parsers.parsers import ComfyUIParser, FooocusParser, InvokeAIParser, NovelAIParser
+
+    graph = _graph_alone(image)
+    if graph is not None:
+        return ComfyUIParser().parse({"prompt": graph, "workflow": {"links": _links(graph)}})
+    parsers = [FooocusParser, ComfyUIParser, InvokeAIParser, NovelAIParser]
+    return ParserManager(managed_parsers=parsers).parse(image)
+
+
+def _graph_alone(image: "Image.Image") -> dict[str, Any] | None:
+    """Return ComfyUI's graph where it stands without the drawing of it, as programs save it."""
+    texts = image.info
+    if "prompt" not in texts or "workflow" in texts:
+        return None
+    graph = None
+    with suppress(ValueError):
+        graph = json.loads(texts["prompt"])
+    nodes = graph.values() if isinstance(graph, dict) else []
+    return graph if any(isinstance(n, dict) and "class_type" in n for n in nodes) else None
+
+
+def _links(graph: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return what leads from node to node, as the drawing lists it; a kind is its input's name."""
+    return [
+        (0, source[0], source[1], node, 0, name.upper())
+        for node, about in graph.items()
+        for name, source in about.get("inputs", {}).items()
+        if isinstance(source, list) and len(source) == 2
+    ]
 
 
 def _prompts(found: Found, sampler: "Sampler") -> None:

@@ -36,6 +36,7 @@ KIND, FORMAT = "sdlab.golden", 1
 ENTRY = "golden"
 NUMBERS = 4096
 """Numbers that are kept of a tensor; a difference told by them is right within some per cent."""
+FACTS = ("model", "versions", "machine")
 RECORDED = ("x_t", "x0_pred")
 USUAL = (
     *("ddim", "euler", "heun", "dpmpp_2m", "unipc", "euler_ancestral", "dpmpp_2m_sde"),
@@ -159,7 +160,7 @@ def record(model: Model, experiments: Sequence[Experiment]) -> Work[Golden]:
     for done, experiment in enumerate(experiments):
         yield done, len(experiments)
         made = _run(model, experiment)
-        facts = {name: made.manifest[name] for name in ("model", "versions", "machine")}
+        facts = {name: made.manifest[name] for name in FACTS}
         golden = GoldenRun(
             made.experiment.to_dict(),
             list(made.trace.sigmas),
@@ -205,7 +206,8 @@ def open_golden(path: str | Path) -> Golden:
             raise ValueError(f"format {values['format']!r:.60} is not known")
         runs = tuple(GoldenRun(**made) for made in values["runs"])
         ids = [Experiment.from_dict(made.experiment).id for made in runs]
-        return Golden(values["facts"], runs, {name: samples[name] for name in ids})
+        facts = {name: dict(values["facts"][name]) for name in FACTS}
+        return Golden(facts, runs, {name: samples[name] for name in ids})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{path} holds no golden runs: {error}.") from error
 

@@ -149,8 +149,9 @@ def test_a1111(tmp_path):
         assert found.experiment.solver == "dpmpp_2m"
 
 
-def test_comfyui():
-    found = read_parameters(png(prompt=COMFYUI, workflow={"links": LINKS}))
+@pytest.mark.parametrize("drawing", [{"workflow": {"links": LINKS}}, {}])
+def test_comfyui(drawing):
+    found = read_parameters(png(prompt=COMFYUI, **drawing))
     assert found.program == "ComfyUI"
     assert found.fields == {
         "prompt": "a bottle",
@@ -218,6 +219,8 @@ def test_what_does_not_fit_is_listed_with_the_reason():
         (png(prompt="{", workflow="{"), "says nothing"),
         (png(prompt='{"1": 3}', workflow='{"links": 3}'), "says nothing"),
         (png(invokeai_metadata="[1]"), "text cannot be read: "),
+        (png(prompt="a cat"), "says nothing"),
+        (png(prompt="[]"), "says nothing"),
     ],
 )
 def test_what_cannot_be_read_is_said(data, message):
