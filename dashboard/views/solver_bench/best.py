@@ -28,16 +28,14 @@ def say_best(page: str, errors: pd.DataFrame, settings: BenchSettings) -> None:
         errors: What was measured over the step counts.
         settings: Of whom, on what.
     """
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        count = bound().number_input(
-            "Evaluations to spend", 1, 1000, 10, key=f"{page}.at", width=170,
-        )  # fmt: skip
-        with st.container(width="stretch", gap="xsmall"):
-            found = at(errors, settings, int(count))
-            many = at(errors, settings, MANY) if count < MANY else None
-            said = [best(found, int(count)), *second(found), fewer(found, many, int(count))]
-            for sentence in filter(None, said):
-                st.markdown(plain_but_bold(sentence))
+    field, sentences = st.columns([2, 9], gap="medium")
+    count = bound(field).number_input("Evaluations to spend", 1, 1000, 10, key=f"{page}.at")
+    with sentences:
+        found = at(errors, settings, int(count))
+        many = at(errors, settings, MANY) if count < MANY else None
+        said = [best(found, int(count)), *second(found), fewer(found, many, int(count))]
+        for sentence in filter(None, said):
+            st.markdown(plain_but_bold(sentence))
     st.caption(EXACT)
     fields: dict[str, str | list[str]] = {
         "compare.budget": str(int(count)),

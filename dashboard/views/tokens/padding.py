@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from sdlab.comparing.words import counted
+
 if TYPE_CHECKING:
     from sdlab.text.tokenized import Tokenized
 
@@ -36,4 +38,17 @@ def padding_in_words(encoding: "Tokenized") -> tuple[str, str]:
     return (
         f"Not masked: {pads} read like words and {guide}.",
         "The model ignores this mask. See Toker et al. 2025, arXiv 2501.06751.",
+    )
+
+
+def received_in_words(encoding: "Tokenized") -> str:
+    """Return in a sentence which positions there are, each of which becomes a vector."""
+    kinds = encoding.kinds
+    words, pads = int((kinds == "word").sum()), int((kinds == "pad").sum())
+    given = "" if getattr(encoding, "pooled", False) else ", and the network is given these vectors"
+    rest = f" and {counted(pads, 'pad')} that fill the rest" if pads else ""
+    return (
+        f"**What is read:** {len(kinds)} numbers, one a position: the start, "
+        f"{counted(words, 'piece')} of words, the end{rest}. The text encoder makes a vector of "
+        f"each, pads included{given}."
     )

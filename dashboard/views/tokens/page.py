@@ -15,7 +15,7 @@ from dashboard.views.tokens.data import (
     read,
     readers,
 )
-from dashboard.views.tokens.padding import PADS_ACT, padding_in_words
+from dashboard.views.tokens.padding import PADS_ACT, padding_in_words, received_in_words
 from dashboard.views.tokens.tables import show_table
 from dashboard.widgets.experiment_controls import PROMPT
 from dashboard.worker.snapshots import ModelView
@@ -202,6 +202,8 @@ def _tensors(encoding: "Tokenized", model: ModelView, reader: Reader) -> None:
     from sdlab.text.tokens import unique_tokens
 
     table, count = encoding.tokens, len(encoding.ids)
+    if reader.name in ALWAYS and reader.readable:
+        st.markdown(received_in_words(encoding))
     first = max(SHOWN, encoding.end + 1)
     cells = table[table["position"] < first]
     rest = f"; shown are the first {first}, the rest are pads" if count > first else ""
@@ -219,6 +221,8 @@ def _tensors(encoding: "Tokenized", model: ModelView, reader: Reader) -> None:
         if PADS_ACT in seen:
             words = {"attention.prompt": encoding.prompt, "attention.view": "Over the steps"}
             link_to("attention", "Record how much attention the pads get", **words)
+            fields = {"tokens.prompt": encoding.prompt, "tokens.tab": CAUSES}
+            link_to("tokens", "Do they matter? Change them and draw", **fields)
     every, unique = st.tabs(["By position", "Unique tokens"])
     with every:
         shown = table.assign(unseen=unseen(table)) if model.name == EMBEDDED else table

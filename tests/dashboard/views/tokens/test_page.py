@@ -36,6 +36,8 @@ def test_the_whole_page_at_first_sight(page):
     assert named[0] == "What the text encoder reads" and VECTORS in named and ATTENTION in named
     (shown,) = pieces(page)
     assert "parrot" in shown and "pad &times; 70" in shown and ">49406<" in shown
+    (read,) = [m.value for m in page.markdown if m.value.startswith("**What is read:**")]
+    assert "77 numbers" in read and "5 pieces of words" in read and "70 pads that fill" in read
     assert len(page.get("vega_lite_chart")) == 8
     table = page.dataframe[0].value
     assert table["id"].tolist()[:7] == [49406, 320, 23565, 525, 320, 2117, 49407]
