@@ -30,6 +30,14 @@ MOST_RUNS = 2000
 OF_RUNS = (*TABLES, *OPTIONAL_TABLES)
 START_SECONDS = 60.0
 """That a process may take to start, on however busy a machine."""
+_MUCH = (
+    "The query needs more than the {memory} MiB of memory that it may take. Ask for less: fewer"
+    " columns, or rows reduced by GROUP BY."
+)
+_LONG = (
+    "The query was given up after {seconds:g} s. Ask for less: fewer tables joined, or a WHERE that"
+    " leaves fewer rows."
+)
 
 
 def query_runs(
@@ -78,16 +86,6 @@ def query_runs(
         frame = frame_of(stream.read_all())
     frame.attrs["cut"] = answer["cut"]
     return frame
-
-
-_MUCH = (
-    "The query needs more than the {memory} MiB of memory that it may take. Ask for less: fewer"
-    " columns, or rows reduced by GROUP BY."
-)
-_LONG = (
-    "The query was given up after {seconds:g} s. Ask for less: fewer tables joined, or a WHERE that"
-    " leaves fewer rows."
-)
 
 
 def _named(sql: str) -> set[str]:

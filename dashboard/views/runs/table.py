@@ -54,7 +54,8 @@ def _rows(key: str, index: RunIndex, search: Search, limit: int, offset: int) ->
     The browser tells what is ticked by the rows' places.
     """
     known, rows = st.session_state.get(_SHOWN, ("", None))
-    if known == key and rows is not None and st.session_state.get(key, {}).selection.rows:
+    state = st.session_state.get(key)  # None too where another page was shown in between
+    if known == key and rows is not None and state is not None and state.selection.rows:
         return rows
     rows = index.find(search, limit, offset)
     st.session_state[_SHOWN] = (key, rows)

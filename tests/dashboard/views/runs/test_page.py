@@ -221,3 +221,10 @@ def test_many_new_folders_are_read_while_it_is_said(open_page, runs_folder, made
     finally:
         for folder in folders:
             folder.rmdir()
+
+
+def test_the_list_is_there_again_after_another_page(open_page, made):
+    at = open_page("runs")
+    for page in ("glossary", "runs"):
+        at.switch_page(f"../../pages/{page}.py").run()
+    assert made[1001] in rows(at)
