@@ -15,12 +15,13 @@ from dashboard.charts.network import COLUMNS, coloured, picking, tooltips
 
 LANES = {"picture": (0.0, 0.9), "text": (1.1, 2.0), "both": (0.0, 2.0), "vector": (0.8, 1.2)}
 """From where to where a box reaches, in lanes."""
-BARS = {"parameters": "parameters", "macs": "multiply-adds", "ms": "time"}
+BARS = {"parameters": "params", "macs": "MACs", "ms": "time"}
 FIRST_BAR, STEP, LONGEST = 2.3, 1.15, 1.05
 RIGHT = FIRST_BAR + STEP * len(BARS)
 LEFT = -3.1
 HEADER = -1.0  # the row of the headings
 MOST, LEAST, WHOLE = 20, 11, 620  # pixels of a row, and of all rows where they fit
+ABOVE = 110  # pixels of heading and legend
 
 
 def transformer_map(table: pd.DataFrame, colour: str = "kind", chosen: str = "") -> alt.LayerChart:
@@ -51,7 +52,7 @@ def transformer_map(table: pd.DataFrame, colour: str = "kind", chosen: str = "")
         _headings(places),
     ]
     heading = "The network, from top to bottom"
-    return titled(layered(*layers), heading, row * (len(frame) + 1) + 40)
+    return titled(layered(*layers), heading, row * (len(frame) + 1) + ABOVE)
 
 
 def lanes_of(row: Any) -> list[str]:

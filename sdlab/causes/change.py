@@ -205,7 +205,7 @@ def joint_attention_cut(
 ) -> Change:
     """Return the change that hides one direction of a joint attention."""
     switch = JointAttentionCut(block, reader, read, first=first, last=last)
-    name = f"{reader} of {_blocks(block)} does not see {read}{_when(switch)}"
+    name = f"{reader} does not see {read} in {_blocks(block)}{_when(switch)}"
     return Change(name, switches=(switch,))
 
 

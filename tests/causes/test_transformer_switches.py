@@ -304,7 +304,7 @@ def test_plain_runs_stay_the_same_bit_for_bit(sd3):
     assert hooks(sd3.network) == 0 and "forward" not in vars(sd3.network)
     names = [outcome.change.name for outcome in found.changed]
     assert names[:2] == [f"without {JOINT}, evaluations 0 to 0", "MLP of all blocks off"]
-    assert names[3] == f"picture of {JOINT} does not see text"
+    assert names[3] == f"picture does not see text in {JOINT}"
 
 
 def test_a_word_is_hidden_wherever_an_encoder_put_it(sd3):

@@ -29,6 +29,7 @@ SIDE = 128
 STEPS = 10
 UNET = ("skip", "self", "cross")
 TRANSFORMER = ("block", "joint", "self", "cross", "mlp")
+ATTENTION = ("joint", "self", "cross")
 """What can be off, of ``sdlab.anatomy.effects.PARTS``."""
 HOW = (
     "Of several objects of a name the surest counts. Means over the seeds; of the pictures' "
@@ -63,7 +64,7 @@ def show(page: str, subject: Subject, mapped: "NetworkMap") -> None:
         steps = int(
             bound().number_input("Steps", 1, most, min(STEPS, most), key=f"{page}.steps", width=120)
         )
-        offered = UNET if mapped.unet else TRANSFORMER
+        offered = _offered(mapped)
         kinds = bound().pills(
             "Parts",
             offered,
@@ -107,6 +108,13 @@ def show(page: str, subject: Subject, mapped: "NetworkMap") -> None:
                 said = f"without {words[name]}" if name else "as it is"
                 st.image(picture, output_format="PNG", width="stretch", alt=said)
                 st.caption(said, help=name or None)
+
+
+def _offered(mapped: "NetworkMap") -> list[str]:
+    """Return the kinds of parts that a network has; of attention all, where that is not known."""
+    known = " ".join(mapped.table["attention"]).strip()
+    kinds = UNET if mapped.unet else TRANSFORMER
+    return [one for one in kinds if not known or one not in ATTENTION or one in known]
 
 
 def _differs(apart: float, steps: int, subject: Subject) -> str:

@@ -7,8 +7,8 @@ MAP = (
 )
 COLUMN = (
     "Map of the transformer: its blocks from top to bottom in order of computation, in a lane for "
-    "the picture and one for the text; bars for parameters, multiply-adds and time. The table "
-    "below has the same in words."
+    "the picture and one for the text; bars for parameters, multiply-adds (MACs) and time. The "
+    "table below has the same in words."
 )
 HOW_COUNTED = (
     "One call with one sample. A multiply-add is one multiplication with the addition of its "

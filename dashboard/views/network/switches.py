@@ -53,8 +53,8 @@ def show(page: str, model: ModelView) -> None:
 
 
 def _one(page: str, subject: Subject, mapped: "NetworkMap") -> None:
-    kind = bound().segmented_control("Part", kinds_of(mapped), key=f"{page}.part")
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"{page}_switch_form"):
+        kind = bound().selectbox("Part", kinds_of(mapped), key=f"{page}.part", width=160)
         settings = settings_of(page, kind, mapped, subject.experiment)
         whole = kind in OF_RUN
         first, last = (0, None) if whole else _range(page, len(subject.evaluations))

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from dashboard.shell.lab import lab
-from dashboard.views.network import switch_kinds
+from dashboard.views.network import every_block, switch_kinds
 from dashboard.worker.snapshots import ModelRequest
 from sdlab.anatomy.network_map import network_map
 from sdlab.experiment.experiment import Experiment
@@ -83,6 +83,7 @@ def test_a_network_is_offered_what_it_has():
     assert switch_kinds.blocks_with("MLP", mapped) == ["all", *blocks]
     assert switch_kinds.blocks_with("Channels", mapped) == blocks
     assert switch_kinds.block_words("MLP", ("all", 0.0), mapped) == ""
+    assert every_block._offered(mapped) == ["block", "joint", "mlp"]
     assert switch_kinds.block_words("MLP", (blocks[1], 0.0), mapped) == "joint block 2 of 2, 32x32"
 
 
@@ -95,7 +96,7 @@ def test_a_network_is_offered_what_it_has():
         (
             "Attention",
             ("b.0", "text does not see picture", 0.0),
-            "text of block 1 does not see picture",
+            "text does not see picture in block 1",
         ),
         ("MLP", ("b.0", 0.0), "MLP of block 1 off"),
         ("Modulation", ("b.0",), "modulation of block 1 off"),
