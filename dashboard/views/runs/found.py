@@ -10,7 +10,7 @@ from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import runs_table_url
 from dashboard.views.runs.any_columns import any_columns
 from dashboard.views.runs.gallery import gallery
-from dashboard.views.runs.table import damaged, table
+from dashboard.views.runs.table import damaged, digest, table
 from sdlab.models.memory import readable
 from sdlab.runs.index import RunIndex, Totals
 from sdlab.runs.parts import title
@@ -82,7 +82,7 @@ def found_runs(index: RunIndex) -> None:
         any_columns(index, search)
     else:
         rows = st.container()
-        offset = _page(totals.runs)
+        offset = _page(totals.runs, search)
         with rows:
             (table if look == "Table" else gallery)(index, search, PAGE_SIZE, offset)
 
@@ -135,13 +135,15 @@ def _about(index: RunIndex, search: Search, totals: Totals) -> None:
             )  # fmt: skip
 
 
-def _page(runs: int) -> int:
-    """Draw the choice of a page of rows, if there are several; return how many rows are before."""
+def _page(runs: int, search: Search) -> int:
+    """Draw the choice of a page of rows, if there are several; return how many rows are before.
+
+    Another search begins with its first page.
+    """
     pages = -(-runs // PAGE_SIZE)
     if pages == 1:
         return 0
     chosen = st.number_input(
-        f"Page of {pages:,}", 1, pages, min(pages, st.session_state.get("runs.page", 1)),
-        key="runs.page", width=150,
+        f"Page of {pages:,}", 1, pages, key=f"runs.page.{digest(search, pages)}", width=150
     )  # fmt: skip
     return (int(chosen) - 1) * PAGE_SIZE

@@ -25,8 +25,7 @@ _SHOWN = "runs.shown"
 
 def table(index: RunIndex, search: Search, limit: int, offset: int) -> None:
     """Draw one page of the runs that a search finds, and the actions on those that are ticked."""
-    asked = repr((search, limit, offset, revision()))
-    key = f"runs.table.{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+    key = f"runs.table.{digest(search, limit, offset, revision())}"
     stored = _rows(key, index, search, limit, offset)
     place = st.container()
     frame = shown(stored)
@@ -46,6 +45,11 @@ def table(index: RunIndex, search: Search, limit: int, offset: int) -> None:
     fold_problems(pictures, "picture", "pictures")
     with place:
         actions(stored.iloc[event.selection.rows])
+
+
+def digest(*values: object) -> str:
+    """Return a text for a widget's key that is another for other values."""
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def _rows(key: str, index: RunIndex, search: Search, limit: int, offset: int) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from dashboard.shell.lab import lab
-from dashboard.views.runs import reading
+from dashboard.views.runs import found, reading
 from dashboard.views.runs.unfinished import alike, in_short
 from dashboard.worker.snapshots import RunSnapshot
 from sdlab.experiment.experiment import Experiment
@@ -122,14 +122,14 @@ def test_a_spoilt_run_is_named_and_the_others_are_shown(open_page, runs_folder):
 
 
 def test_runs_are_found_and_sorted(open_page, made):
-    found = open_page("runs", **{"runs.text": "BOAT night", "runs.order": "Seed"})
-    assert rows(found) == [made[1003], made[1002], made[1001]]
-    found.toggle(key="runs.up").set_value(True).run()
-    assert rows(found) == [made[1001], made[1002], made[1003]]
-    found.multiselect(key="runs.solver").set_value(["heun"]).run()
-    assert rows(found) == [made[1002]]
-    found.text_input(key="runs.text").set_value("no such words").run()
-    assert rows(found) == [] and "No stored run has all that" in found.info[0].value
+    at = open_page("runs", **{"runs.text": "BOAT night", "runs.order": "Seed"})
+    assert rows(at) == [made[1003], made[1002], made[1001]]
+    at.toggle(key="runs.up").set_value(True).run()
+    assert rows(at) == [made[1001], made[1002], made[1003]]
+    at.multiselect(key="runs.solver").set_value(["heun"]).run()
+    assert rows(at) == [made[1002]]
+    at.text_input(key="runs.text").set_value("no such words").run()
+    assert rows(at) == [] and "No stored run has all that" in at.info[0].value
 
 
 def test_marked_runs_are_found(open_page, made, runs_folder):
@@ -228,3 +228,14 @@ def test_the_list_is_there_again_after_another_page(open_page, made):
     for page in ("glossary", "runs"):
         at.switch_page(f"../../pages/{page}.py").run()
     assert made[1001] in rows(at)
+
+
+def test_another_search_begins_with_its_first_page(open_page, made, monkeypatch):
+    monkeypatch.setattr(found, "PAGE_SIZE", 1)
+    at = open_page("runs", **{"runs.text": "boat night", "runs.order": "Seed"})
+    at.number_input[0].set_value(3).run()
+    assert rows(at) == [made[1001]]
+    at.text_input(key="runs.text").set_value("boat night ddim").run()
+    assert rows(at) == [made[1003]]
+    at.text_input(key="runs.text").set_value("boat night heun").run()
+    assert rows(at) == [made[1002]] and not at.number_input
