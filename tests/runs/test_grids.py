@@ -108,7 +108,7 @@ def test_the_png_holds_the_grid(tmp_path):
     (tmp_path / "sheet.png").write_bytes(data)
     assert grid_of(tmp_path / "sheet.png") == GRID_OF_12
     text = Image.open(io.BytesIO(data)).info["parameters"]
-    assert text.startswith("a parrot on a beach\nSteps: 25, Sampler: ddim")
+    assert text.startswith("a parrot on a beach\nSteps: 25, Sampler: DDIM")
     assert 'X Type: CFG, X Values: "1, 4", Y Type: solver, Y Values: "ddim, DPM' in text
 
 

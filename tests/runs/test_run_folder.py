@@ -48,8 +48,8 @@ def test_picture_carries_the_parameters(run, stored):
     prompt, negative, pairs = text.rsplit("\n", 2)
     assert prompt == run.experiment.prompt
     assert negative == "Negative prompt: -rain, 夜"
-    assert pairs.startswith("Steps: 16, Sampler: ddim, CFG scale: 4, ")
-    assert "Seed: 18446744073709551615, Size: 64x64, Model hash: " in pairs
+    assert pairs.startswith("Steps: 16, Sampler: DDIM, CFG scale: 4, ")
+    assert "Seed: 18446744073709551615, RNG: CPU, Size: 64x64, Model hash: " in pairs
 
 
 def test_opening_loads_no_tensor_before_it_is_used(stored):
