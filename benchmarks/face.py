@@ -2,8 +2,9 @@
 
 A cold server on an empty runs folder opens Home: first paint, first preview, first picture. Then
 one tab walks through all pages and measures each one's first state at 1400 wide: its length, what
-axe-core finds in the light theme, and in the dark one of contrast. Last, a finished comparison and
-Experiment with a stored run are opened by their addresses, each in a browser with an empty cache.
+axe-core finds in the light theme, and in the dark one of contrast. Last, a finished comparison, and
+Experiment and Inside the network with a stored run are opened by their addresses, each in a browser
+with an empty cache.
 axe-core comes with `npm ci`.
 
     python benchmarks/face.py [--quick] [--json]
@@ -13,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,14 +50,14 @@ def first_seconds(browser, url: str, begin: float) -> tuple[dict[str, float], st
     return found, run
 
 
-def stored_run_seconds(browser, url: str) -> float:
-    """Return the seconds until Experiment shows a stored run's picture, in a new browser."""
+def stored_run_seconds(browser, url: str, picture: str = PICTURE) -> float:
+    """Return the seconds until a page shows a picture of a stored run, in a new browser."""
     context = browser.new_context(viewport={"width": WIDE, "height": 900})
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     begin = time.perf_counter()
     page.goto(url, wait_until="commit")
-    page.get_by_alt_text(PICTURE).first.wait_for()
+    page.get_by_alt_text(picture).first.wait_for()
     seconds = time.perf_counter() - begin
     context.close()
     return seconds
@@ -103,6 +105,10 @@ def main() -> None:
                 "a finished comparison": (comparison_seconds, str(made["url"]), 2),
                 "Experiment with a stored run": (
                     stored_run_seconds, f"{url}/experiment?run={run}", 1.5,
+                ),
+                "Inside the network with a stored run": (
+                    partial(stored_run_seconds, picture="in three colours"),
+                    f"{url}/network?run={run}", 1.5,
                 ),
             }  # fmt: skip
             for name, (measure, at, goal) in pages.items():
