@@ -1,5 +1,6 @@
 """The frame of every page: navigation and the sidebar panel."""
 
+import time
 from pathlib import Path
 
 import streamlit as st
@@ -24,5 +25,11 @@ with st.sidebar:
 arrive(page.url_path or "home")
 try:
     page.run()
+except ImportError:  # of a module that the worker is in the midst of importing: see held_model.py
+    if not lab().status().loading:
+        raise
+    while lab().status().loading:
+        time.sleep(0.1)
+    st.rerun()
 finally:
     lab().wake()

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 FAST_DECODE_SECONDS = 0.15
 MEASURE_AGAIN_SECONDS = 20.0  # after the first measurement; each further one waits twice as long
+PAUSE_AFTER_IMPORT_ERROR = 1.0
 
 
 class HeldModel:
@@ -124,7 +125,7 @@ class HeldModel:
 
                     _leave_a_core_for_the_pages()
                     load = sdlab.load
-                model = load(source, on_progress=self._tell, **_options(request))
+                model = _twice(load)(source, on_progress=self._tell, **_options(request))
                 self._tell(Stage("measuring"))
                 self._take(model, request)
         finally:
@@ -254,6 +255,24 @@ def _no_collecting() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def _twice(load: "Callable[..., Model]") -> "Callable[..., Model]":
+    """Load, and once more if an import failed.
+
+    Where a page's thread imports what the worker imports, each may wait for the other; Python then
+    hands out a module that is half made. The other thread is through a moment later.
+    """
+
+    def loaded(*given: Any, **options: Any) -> "Model":
+        try:
+            return load(*given, **options)
+        except ImportError:
+            log.warning("an import failed while a model was loaded: once more", exc_info=True)
+            time.sleep(PAUSE_AFTER_IMPORT_ERROR)
+            return load(*given, **options)
+
+    return loaded
 
 
 def _options(request: ModelRequest) -> dict[str, Any]:

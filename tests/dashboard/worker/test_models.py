@@ -113,6 +113,20 @@ def test_a_model_that_fails_leaves_the_one_before_in_hand(make_worker, model):
     assert "could not be loaded: " in worker.status().load_error
 
 
+def test_an_import_that_another_thread_was_in_the_midst_of_is_tried_again(make_worker, model):
+    tried = []
+
+    def load(source=None, **options):
+        tried.append(source)
+        if len(tried) == 1:
+            raise ImportError("cannot import name 'x' from partially initialized module 'y'")
+        return again(model, source)
+
+    worker = make_worker(load)
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+    assert len(tried) == 2 and not worker.status().load_error
+
+
 def test_the_model_at_hand_is_the_one_that_a_run_asked_for_now_will_find(make_worker):
     worker = make_worker()
     assert worker.status().at_hand == "embedded"  # before anything is loaded too
