@@ -110,11 +110,11 @@ def stored(path: Path = STORED) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def append(row: dict[str, object], path: Path = STORED) -> None:
+def append(row: dict[str, object], path: Path = STORED, fields: tuple[str, ...] = FIELDS) -> None:
     """Write a row at the end of the table."""
     new = not path.is_file()
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer = csv.DictWriter(file, fields, lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerow(row)
