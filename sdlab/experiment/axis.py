@@ -1,4 +1,4 @@
-"""An axis of a grid of experiments: one field and the values that it takes.
+"""An axis of a sweep or grid of experiments: one field and the values that it takes.
 
 Values may be typed, as users of A1111's X/Y/Z plot type them: "1-4, 7", "10-30 (+10)", "1-8 [3]",
 "ddim, heun", and text with a comma in quotes.
@@ -17,10 +17,10 @@ from typing import Any, ClassVar, get_args, get_type_hints
 from sdlab.errors import shown, unknown
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.pipeline_fields import PICTURES
-from sdlab.experiment.spec import OPTIONS, Spec
+from sdlab.experiment.spec import OPTIONS, Spec, options_of
 from sdlab.sampler_names import NAMES
 
-MOST_VALUES = 64
+MOST_VALUES = 100_000
 MAX_TEXT = 10_000
 MAX_DIGITS = 40
 WORDS = "words"
@@ -69,7 +69,7 @@ class Axis(Spec):
     values: tuple[Any, ...] | Any
 
     def __post_init__(self) -> None:
-        self._set("field", _field(self.field))
+        self._set("field", axis_field(self.field))
         if isinstance(self.values, str):
             self._set("values", parse_values(self.field, self.values))
         elif not isinstance(self.values, Iterable):
@@ -78,12 +78,14 @@ class Axis(Spec):
         if not self.values:
             raise ValueError(f"{self.field}: give values, such as {_example(self.field)}.")
         self._set("values", tuple(_checked(self.field, value) for value in self.values))
-        for number, value in enumerate(self.values):
-            if value in self.values[:number]:
+        seen = set()
+        for value in self.values:
+            if value in seen:
                 raise ValueError(f"{self.field}: {shown(value)} comes twice; leave one out.")
+            seen.add(value)
         if len(self.values) > MOST_VALUES:
             raise ValueError(
-                f"{self.field}: at most {MOST_VALUES} values, got {len(self.values):,}."
+                f"{self.field}: at most {MOST_VALUES:,} values, got {len(self.values):,}."
             )
 
     @property
@@ -128,16 +130,24 @@ def parse_values(field: str, text: str) -> tuple[Any, ...]:
     """
     if len(text) > MAX_TEXT:
         raise ValueError(f"{field}: at most {MAX_TEXT:,} characters, got {len(text):,}.")
-    kind, may_be_none = _kind(field)
     found: list[Any] = []
     for part in _parts(text):
-        if may_be_none and part.lower() == "none":
-            found.append(None)
-        else:
-            found += _read(field, kind, part)
+        found += parse_part(field, part)
         if len(found) > MOST_VALUES:
-            raise ValueError(f"{field}: at most {MOST_VALUES} values, got more in {shown(text)}.")
+            raise ValueError(f"{field}: at most {MOST_VALUES:,} values, got more in {shown(text)}.")
     return tuple(found)
+
+
+def parse_part(field: str, part: str) -> list[Any]:
+    """Return the values of what stands between two commas: several of a range.
+
+    Raises:
+        ValueError: If it does not suit the field.
+    """
+    kind, may_be_none = _kind(field)
+    if may_be_none and part.lower() == "none":
+        return [None]
+    return _read(field, kind, part)
 
 
 def label(field: str, value: Any) -> str:
@@ -154,20 +164,25 @@ def label(field: str, value: Any) -> str:
     return f"{value} curve" if field == "curve" else f"{name} {value}"
 
 
-def _field(name: object) -> str:
+def axis_field(name: object) -> str:
+    """Return the field that a name means, such as ``num_steps`` for "steps".
+
+    Raises:
+        ValueError: If it cannot be an axis.
+    """
     if not isinstance(name, str):
         raise ValueError(f"an axis is named by a field, got {shown(name)}.")
     name = name.strip()
     name = ALSO.get(name.lower(), name)
     if name == "model":
-        raise ValueError("model cannot be an axis: one is in memory; make a grid for each model.")
+        raise ValueError("model cannot be an axis: one is in memory; make a sweep for each model.")
     options, dot, option = name.partition(".")
     if options in OPTIONS:
         if not option:
             raise ValueError(f"{options} needs the option's name: {options}.NAME, got {name!r}.")
         return name
     if name not in axis_fields():
-        raise ValueError(unknown("axis of a grid", name, axis_fields()))
+        raise ValueError(unknown("axis", name, axis_fields()))
     return name
 
 
@@ -253,7 +268,7 @@ def _range(field: str, part: str, first: str, last: str, step: Any, count: Any) 
         by = by if high >= low else -by
     if not 1 <= number <= MOST_VALUES:
         raise ValueError(
-            f"{field}: {shown(part)} is {number:,} values; 1 to {MOST_VALUES} are possible."
+            f"{field}: {shown(part)} is {number:,} values; 1 to {MOST_VALUES:,} are possible."
         )
     return [low + index * by for index in range(number)]
 
@@ -261,9 +276,12 @@ def _range(field: str, part: str, first: str, last: str, step: Any, count: Any) 
 def _checked(field: str, value: Any) -> Any:
     """Return a value in the type of its field, so that 4 and 4.0 are one."""
     kind, may_be_none = _kind(field)
+    if kind is None:
+        options, _, option = field.partition(".")
+        return dict(options_of(options, {option: value}))[option]
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    fits = kind is None or (isinstance(value, kind) and (kind is bool) == isinstance(value, bool))
+    fits = isinstance(value, kind) and (kind is bool) == isinstance(value, bool)
     if not (fits or value is None and may_be_none):
         raise ValueError(
             f"{field}: {shown(value)} does not suit it; give for example {_example(field)}."

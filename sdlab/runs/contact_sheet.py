@@ -16,8 +16,9 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from sdlab.errors import StoreError
 from sdlab.experiment.axis import LABELS, WORDS
-from sdlab.experiment.grid import Grid, GridCell
+from sdlab.experiment.grid import Grid
 from sdlab.experiment.spec import OPTIONS
+from sdlab.experiment.sweep import SweepCell
 from sdlab.runs import run_path
 from sdlab.runs.png import KEY, exact, parameters
 from sdlab.runs.run_folder import open_picture, read_facts
@@ -172,7 +173,7 @@ def grid_of(path: str | Path) -> Grid:
 class _Row:
     """One row: its cells, their column labels or none, what stands beside and above it."""
 
-    cells: Sequence[GridCell]
+    cells: Sequence[SweepCell]
     labelled: bool
     label: str
     above: str

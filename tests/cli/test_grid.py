@@ -63,7 +63,7 @@ def test_shared_it_is_the_run_alone_within_rounding_and_alone_bit_for_bit(tmp_pa
         (["--vary", "cfg=x"], "guidance_scale: 'x' is no number; write for example"),
         (["--vary", "sovler=ddim"], "Did you mean 'solver'?"),
         (["--vary", "solver=ddim, hoin"], "'hoin'"),
-        (["--seeds", "1-99"], "1 to 64 are possible"),
+        (["--seeds", "1-99"], "at most 64 pictures, got 99"),
     ],
 )
 def test_what_it_refuses_in_one_line(args, message, tmp_path):

@@ -120,7 +120,7 @@ def test_an_unknown_grid_is_said(open_page):
     ("changes", "message"),
     [
         ({"experiment.seeds": "one"}, "seed: 'one' is no whole number; write for example 1-4"),
-        ({"experiment.seeds": "1-400"}, "1 to 64 are possible"),
+        ({"experiment.seeds": "1-400"}, "at most 64 pictures, got 400"),
         ({"experiment.x": "Steps", "experiment.x_num_steps": "5, ten"}, "num_steps: 'ten' is no"),
         ({"experiment.x": "Prompt"}, "prompt: give values"),
         ({"experiment.x": "Curve option"}, "write name = values"),
