@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sdlab.experiment.experiment import Experiment
     from sdlab.experiment.grid import Grid
     from sdlab.experiment.record import Record
+    from sdlab.experiment.sweep import Sweep
     from sdlab.linting.report import lint
     from sdlab.metadata.reading import read_parameters
     from sdlab.models.load import load
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from sdlab.solvers.contract import check_solver
     from sdlab.solvers.course import Course, course
     from sdlab.solvers.registry import solver
+    from sdlab.sweeping.sweep import sweep
     from sdlab.text.tokens import tokens
     from sdlab.tracing.pipeline import trace
 
@@ -63,6 +65,7 @@ _HOMES = {
     "Run": "sdlab.runs.run",
     "SdlabError": "sdlab.errors",
     "StoreError": "sdlab.errors",
+    "Sweep": "sdlab.experiment.sweep",
     "Trace": "sdlab.runs.trace",
     "as_diffusers_scheduler": "sdlab.solvers.as_diffusers",
     "check_solver": "sdlab.solvers.contract",
@@ -83,6 +86,7 @@ _HOMES = {
     "run_many": "sdlab.sampling.engine",
     "schedulers": "sdlab.solvers.catalogue",
     "solver": "sdlab.solvers.registry",
+    "sweep": "sdlab.sweeping.sweep",
     "tokens": "sdlab.text.tokens",
     "trace": "sdlab.tracing.pipeline",
 }
@@ -104,6 +108,7 @@ __all__ = [
     "Run",
     "SdlabError",
     "StoreError",
+    "Sweep",
     "Trace",
     "as_diffusers_scheduler",
     "check_solver",
@@ -125,6 +130,7 @@ __all__ = [
     "run_many",
     "schedulers",
     "solver",
+    "sweep",
     "tokens",
     "trace",
 ]

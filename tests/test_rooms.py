@@ -55,10 +55,11 @@ SDLAB = {
     # for the type of ``lint(model=...)`` alone: a course is judged by a model's own schedule
     "linting": "models noise solvers",
     "comparing": ("bench denoisers embedded experiment latents models noise runs sampling solvers"),
+    "sweeping": "comparing embedded experiment models runs sampling",
     "training": "embedded models reference",
     "cli": (
         "bench comparing denoisers experiment latents linting models noise reproducing runs"
-        " sampling solvers text training"
+        " sampling solvers sweeping text training"
     ),
 }
 """What each room of the library may import, beside the ground and itself."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sdlab.comparing.reference import stored
 from sdlab.runs.manifest import was_shared
 from sdlab.sampling.engine import Engine
+from sdlab.sampling.settling import settling
 
 if TYPE_CHECKING:
     from sdlab.comparing.run import Runner
@@ -47,22 +48,17 @@ def _make(
     jobs = _submit(engine, (x for x in experiments if x.id not in runs), runs)
     if not jobs and not any(not isinstance(run, Exception) for run in runs.values()):
         raise next(error for error in runs.values() if isinstance(error, Exception))
-    waiting, total = dict(jobs), sum(job.nfe for job in jobs.values())
-    try:
-        going = bool(jobs)
-        while going:
-            going = engine.round()
-            for key in [key for key, job in waiting.items() if job.over]:
-                job = waiting.pop(key)
-                outcome = job.result or job.error
-                if save is not None and job.result is not None:
-                    job.result.save(save)
-                if outcome is not None:
-                    runs[key] = outcome
-            yield sum(job.evaluation if not job.over else job.nfe for job in jobs.values()), total
-    finally:
-        for job in engine.jobs:
-            job.stop()
+    total = sum(job.nfe for job in jobs.values())
+
+    def settle(job: "Job") -> None:
+        if save is not None and job.result is not None:
+            job.result.save(save)
+        outcome = job.result or job.error
+        if outcome is not None:
+            runs[job.experiment.id] = outcome
+
+    for _ in settling(engine, jobs.values(), settle):
+        yield sum(job.evaluation if not job.over else job.nfe for job in jobs.values()), total
     return runs
 
 

@@ -1,0 +1,147 @@
+"""The folder of a sweep, ``.sweeps/<id>`` in the folder of all runs; the runs lie beside it.
+
+``sweep.json`` is what was asked for; ``errors.jsonl`` has a line for each failure, of which the
+last of a run counts; ``batch.json`` names the runs that are under way together. With these, a sweep
+whose process was killed knows where it was.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sdlab.errors import StoreError
+from sdlab.experiment.sweep import Sweep
+from sdlab.runs import run_path
+from sdlab.runs.atomic import write_file
+from sdlab.runs.reading import read_file
+
+FOLDER = ".sweeps"
+SPEC, ERRORS, BATCH, LOCK = "sweep.json", "errors.jsonl", "batch.json", "lock"
+LIMIT = 2**28
+LETTERS = 2000
+"""Of an error's message that are kept."""
+
+
+class SweepFolder:
+    """What is kept of a sweep beside its runs.
+
+    Args:
+        root: The folder of all runs.
+        sweep: The sweep's id.
+
+    Raises:
+        StoreError: If the id is not 16 digits of 0-9 and a-f.
+    """
+
+    def __init__(self, root: str | Path, sweep: str) -> None:
+        self.path = run_path(Path(root).expanduser() / FOLDER, sweep)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the sweep for this process, until it ends or is killed.
+
+        Raises:
+            StoreError: If another process has it, or the folder cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / LOCK, timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise StoreError(
+                f"Sweep {self.path.name} is being made by another process; wait for it, or end it."
+            ) from None
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be written: {error.strerror}.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def save(self, sweep: Sweep) -> None:
+        """Note what was asked for.
+
+        Raises:
+            StoreError: If the disk cannot be written.
+        """
+        self._write(SPEC, sweep.to_dict())
+
+    def sweep(self) -> Sweep:
+        """Return what was asked for.
+
+        Raises:
+            StoreError: If there is no such sweep, or its file is damaged.
+        """
+        path = self.path / SPEC
+        try:
+            sweep = Sweep.from_dict(json.loads(read_file(path, LIMIT)))
+        except FileNotFoundError:
+            raise StoreError(f"No sweep {self.path.name} in {self.path.parents[1]}.") from None
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise StoreError(f"{path} cannot be read: {error}. Start the sweep again.") from error
+        if sweep.id != self.path.name:
+            raise StoreError(f"{path} holds the sweep {sweep.id}, not the one it is named for.")
+        return sweep
+
+    def fail(self, run: str, error: Exception | str) -> None:
+        """Keep why a run failed.
+
+        Raises:
+            StoreError: If the disk cannot be written.
+        """
+        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        line = json.dumps({"run": run, "error": text[:LETTERS], "created": when})
+        try:
+            with (self.path / ERRORS).open("ab") as file:
+                file.write(f"\n{line}".encode())  # so a line that a crash cut off stays apart
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StoreError(f"{self.path / ERRORS}: {error.strerror}.") from error
+
+    def errors(self) -> dict[str, str]:
+        """Return why runs failed, by their ids; some may have been made since."""
+        try:
+            lines = read_file(self.path / ERRORS, LIMIT).split(b"\n")
+        except FileNotFoundError:
+            return {}
+        found = (_json(line) for line in lines)
+        return {
+            str(entry["run"]): str(entry["error"])
+            for entry in found
+            if isinstance(entry, dict) and {"run", "error"} <= entry.keys()
+        }
+
+    def begin(self, runs: Iterable[str]) -> None:
+        """Note which runs are under way together; none any more if empty.
+
+        Raises:
+            StoreError: If the disk cannot be written.
+        """
+        self._write(BATCH, list(runs))
+
+    def under_way(self) -> list[str]:
+        """Return the runs that were under way together when the sweep was last ended."""
+        try:
+            found = _json(read_file(self.path / BATCH, LIMIT))
+        except FileNotFoundError:
+            return []
+        return [run for run in found if isinstance(run, str)] if isinstance(found, list) else []
+
+    def _write(self, name: str, value: Any) -> None:
+        data = json.dumps(value).encode()
+        write_file(self.path / name, lambda stream: stream.write(data))
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None

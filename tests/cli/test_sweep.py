@@ -1,0 +1,48 @@
+"""`sdlab sweep`: told beforehand, made, made again, and what it refuses."""
+
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from sdlab.cli import app
+
+SMALL = ["width=64", "height=64", "num_steps=2", "--device", "cpu"]
+
+
+def call(*args):
+    return CliRunner().invoke(app, ["sweep", *map(str, args)])
+
+
+def test_it_is_told_beforehand_made_once_and_summed_up(tmp_path):
+    (tmp_path / "words.txt").write_text("a red car\na cat\n")
+    asked = ["solver=ddim,heun", "seed=0-1", *SMALL, "--prompts", tmp_path / "words.txt"]
+    asked += ["--root", tmp_path / "runs"]
+    told = call(*asked, "--dry-run")
+    assert told.exit_code == 0 and "8: 8 to make, 0 stored" in told.output, told.output
+    assert "evaluations  20\n" in told.output and not (tmp_path / "runs").exists()
+
+    files = ["--table", tmp_path / "t.csv", "--sheet", tmp_path / "s.png"]
+    done = call(*asked, *files, "--best", "minimize: nfe")
+    assert done.exit_code == 0 and ": 8 done" in done.output and "ddim" in done.output, done.output
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert len(table) == 8 and set(table["prompt"]) == {"a red car", "a cat"}
+    assert Image.open(tmp_path / "s.png").width > 512
+    assert "8: 0 to make, 8 stored" in call(*asked, "--dry-run").output
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "Name fields, such as: sdlab sweep"),
+        (["sovler=ddim"], "Did you mean 'solver'"),
+        (["seed=0-9", "num_steps=0-9"], "num_steps must be from 1 to 10000, got 0"),
+        (["seed=1", "--best", "seconds"], "A goal is 'minimize: MEASURE'"),
+        (["seed=1", "--measure", "fidelty"], "Did you mean 'fidelity'?"),
+        (["solver=hoin,doim", "--device", "cpu"], "Unknown solver 'hoin'"),
+    ],
+)
+def test_what_it_refuses_in_one_line(args, message, tmp_path):
+    done = call(*args, "--root", tmp_path)
+    assert done.exit_code == 2 and message in done.output, done.output
+    assert len(done.output.strip().splitlines()) == 1

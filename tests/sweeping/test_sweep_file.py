@@ -1,0 +1,63 @@
+"""A sweep as a file: TOML and prompts, and the overrides that count before them."""
+
+import pytest
+
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.sweep import Sweep
+from sdlab.sweeping.sweep_file import sweep_from
+
+TOML = """
+prompts = "words.txt"
+seeds = "0-2"
+[base]
+num_steps = 20
+record.every = 5
+[axes]
+solver = ["heun", "ddim"]
+cfg = "range(1, 2, 0.5)"
+"""
+
+
+def test_a_file_prompts_and_overrides_are_one_sweep(tmp_path):
+    (tmp_path / "words.txt").write_text("a red car\n\na cat, by night\n")
+    (tmp_path / "other.txt").write_text("a boat\n")
+    file = tmp_path / "sweep.toml"
+    file.write_text(TOML)
+    base = Experiment(num_steps=20, record={"every": 5})
+    rest = {"solver": ("heun", "ddim"), "cfg": (1.0, 1.5)}
+    axes = {axis.field: axis.values for axis in sweep_from(file=file).axes}
+    assert axes == {
+        **{"solver": ("heun", "ddim"), "guidance_scale": (1.0, 1.5), "seed": (0, 1, 2)},
+        "prompt": ("a red car", "a cat, by night"),
+    }
+    changed = sweep_from(["seed=7", "num_steps=3"], file, tmp_path / "other.txt")
+    wanted = Sweep(base.with_(seed=7, num_steps=3), {**rest, "prompt": ["a boat"]})
+    assert {x.id for x in changed.experiments} == {x.id for x in wanted.experiments}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeds = ", "is no TOML"),
+        ("seds = 3", "Unknown entry of a sweep 'seds'. Did you mean 'seeds'"),
+        ("axes = 3", r"axes must be a table, \[axes\], got 3"),
+        ("[axes]\nsolver = 3", "solver: 3 does not suit it"),
+        ("[axes]\nseed = [true]", "seed: True does not suit it"),
+        ("[base]\nnum_steps = 'many'", "num_steps must be a whole number, got 'many'"),
+        ("prompts = 'none.txt'", "none.txt cannot be read: No such file"),
+        ("prompts = 3", "prompt: 3 does not suit it"),
+        ("prompts = []", "prompt: give values"),
+    ],
+)
+def test_what_a_file_refuses(tmp_path, text, message):
+    file = tmp_path / "sweep.toml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        sweep_from(file=file)
+
+
+def test_prompts_must_be_text_and_some(tmp_path):
+    for data, message in {b"\n \n": "holds no prompt", b"\xff": "it is not UTF-8"}.items():
+        (tmp_path / "p.txt").write_bytes(data)
+        with pytest.raises(ValueError, match=message):
+            sweep_from(prompts=tmp_path / "p.txt")
