@@ -31,7 +31,7 @@ def test_type_run_watch_cancel_and_see_the_picture(open_form):
     progress = page.get_by_text(re.compile(r"Evaluation \d+ of 900 · [\d.]+ steps/s · .* left"))
     expect(progress).to_be_visible()
     expect(page.get_by_alt_text(re.compile("Preview of x0_pred"))).to_be_visible()
-    expect(page.get_by_text("1 run going")).to_be_visible()
+    expect(page.get_by_text("1 run going").first).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text(re.compile("^Cancelled"))).to_be_visible()
     expect(page.get_by_role("button", name="Run again", exact=True)).to_be_visible()

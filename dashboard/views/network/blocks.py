@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.charts import network as charts
 from dashboard.charts.transformer import transformer_map
 from dashboard.shell.address import bound, fill
+from dashboard.shell.messages import plain
 from dashboard.views.network import seen
 from dashboard.views.network.block_names import block_label, capital
 from dashboard.views.network.code import code_of
@@ -130,7 +131,7 @@ def _told(mapped: "NetworkMap", block: str) -> None:
     row: Any = mapped.table.set_index("block").loc[block]
     attention = f", {row['attention']}" if row["attention"] else ""
     st.caption(
-        f"`{block}`: {row['kind']}{attention}, {row['channels_out']:,} channels, "
+        f"{plain(block)}: {row['kind']}{attention}, {row['channels_out']:,} channels, "
         f"{row['ms'] / mapped.ms:.1%} of the network's time.",
         help=f"{_short(row['parameters'])} parameters, {_short(row['macs'])} multiply-adds, "
         f"{row['ms']:.3g} ms.",

@@ -11,7 +11,7 @@ def test_the_catalogue_is_judged_for_the_model_in_memory():
 
     kinds = {"embedded": "epsilon", "other": "sample"}
     held = HeldModel(
-        sentence, lambda source=None: sdlab.load(make_pipeline(kinds[source or "embedded"]))
+        sentence, lambda source=None, **_: sdlab.load(make_pipeline(kinds[source or "embedded"]))
     )
     held.swap(ModelRequest())
     held.make_catalogue()
