@@ -104,6 +104,16 @@ def say_if_from_store(run: StoredRun) -> None:
         )
 
 
+def sameness(facts: dict[str, Any]) -> str:
+    """Return how closely a stored run comes out again, alone and on the same machine.
+
+    Args:
+        facts: Its manifest.
+    """
+    shared = "within rounding, since it was made in shared calls"
+    return shared if was_shared(facts) else "bit for bit"
+
+
 def _done(run: StoredRun, page: str) -> None:
     facts = run.manifest
     facts_line(facts["experiment"], facts.get("nfe"))

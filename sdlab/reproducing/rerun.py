@@ -76,7 +76,12 @@ class Rerun:
             )
         what = "\n".join(f"  {difference}" for difference in self.differences)
         why = f"What differs:\n{what}" if what else _NOTHING
-        return f"{_where(self.parting)} {self.pixels:,} pixels of the picture differ.\n{why}"
+        pixels = (
+            "1 pixel of the picture differs"
+            if self.pixels == 1
+            else f"{self.pixels:,} pixels of the picture differ"
+        )
+        return f"{_where(self.parting)} {pixels}.\n{why}"
 
 
 def rerun(stored: Run, model: Model | None = None, on_progress: Progress | None = None) -> Rerun:

@@ -76,7 +76,8 @@ def _head(model: Model, experiment: Experiment) -> str:
     dtype = str(model.dtype).removeprefix("torch.")
     about = (
         f"It was drawn with {with_}, on {model.device} in {dtype}. With the same versions on the"
-        " same machine it comes out the same bit for bit; elsewhere within rounding."
+        " same machine it comes out the same bit for bit as the run made alone; elsewhere, and of a"
+        " run made in shared calls, within rounding."
     )
     title = f"The picture of run {experiment.id}, made with diffusers alone."
     return f'"""{title}\n\n{textwrap.fill(about, WIDTH)}\n"""'

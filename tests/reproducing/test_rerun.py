@@ -1,6 +1,7 @@
 """A stored run made again: the same bit for bit, or where it parts and what differs."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -50,6 +51,8 @@ def test_other_weights_are_named_and_where_the_runs_part(stored, stored_model):
     assert parted.distance == pytest.approx(apart, rel=1e-6)
     assert [one.name for one in again.differences] == ["weights"]
     assert "Evaluation 0 (sigma" in str(again) and "weights: " in str(again)
+    assert " 1 pixel of the picture differs." in str(replace(again, pixels=1))
+    assert " 1,234 pixels of the picture differ." in str(replace(again, pixels=1234))
 
 
 def test_it_parts_only_where_the_change_sets_in(stored, stored_model):

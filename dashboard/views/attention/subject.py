@@ -31,7 +31,7 @@ from dashboard.views.attention.recording import (
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged, png
 from dashboard.widgets.run_facts import facts_line
-from dashboard.widgets.run_stage import ask_run, say_if_from_store, say_unknown_run
+from dashboard.widgets.run_stage import ask_run, sameness, say_if_from_store, say_unknown_run
 from dashboard.widgets.solver_menu import GROUPS, offered
 from dashboard.widgets.source_picture import choose_picture, latest_runs, run_gallery
 from dashboard.worker.snapshots import ModelView
@@ -306,8 +306,8 @@ def _of_run(run: StoredRun) -> Subject | None:
 def _without(run: StoredRun, experiment: Experiment) -> None:
     st.image(enlarged(run.picture), output_format="PNG", width=256, alt=experiment.prompt)
     st.info(
-        "This run recorded no attention. Run again with it: recording changes nothing, so the "
-        "picture comes out the same.",
+        "This run recorded no attention. Run again with it: recording changes nothing, so alone on "
+        f"this machine the picture comes out the same {sameness(run.manifest)}.",
         icon=UNSEEN,
     )
     _offer_recording(experiment)

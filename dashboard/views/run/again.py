@@ -11,6 +11,7 @@ from dashboard.shell.model_choice import say_swap
 from dashboard.shell.state import session_id
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.keywords import as_keywords
+from dashboard.widgets.run_stage import sameness
 from dashboard.widgets.study_panel import study_panel
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
@@ -60,7 +61,7 @@ def _script(run: "StoredRun") -> None:
     beside = " and the pictures that it starts from, `input-….png` of the zip," if pictures else ""
     st.caption(
         f"Nothing of sdlab is in it. Keep it{beside} in a folder and run it there: it writes this "
-        "run's picture, on this machine bit for bit."
+        f"run's picture, on this machine {sameness(run.manifest)}."
     )
     file_button("Script", text.encode(), f"{run.id}.py", "run.script_file")
     st.code(text, language="python", height=420)
@@ -70,7 +71,10 @@ def _rerun(run: "StoredRun") -> None:
     """Draw the button that runs it again, and how the new run compares."""
     if not _at_hand(run, "rerun"):
         return
-    st.caption("Runs it again, alone, and compares every recorded tensor; nothing is stored.")
+    st.caption(
+        "Runs it again, alone, and compares every recorded tensor; nothing is stored. On this "
+        f"machine it should come out the same {sameness(run.manifest)}."
+    )
     again = partial(_again, run.folder)
     found: Rerun | None = study_panel(
         "run.again", "Run again and compare", (run.id,), again, kind="secondary"

@@ -1,6 +1,7 @@
 """A stored run is made again on its page: by a script of diffusers, and bit by bit."""
 
 import ast
+import json
 
 import pytest
 
@@ -32,6 +33,19 @@ def test_the_script_is_that_of_the_library(files, embedded):
     assert text == diffusers_script(embedded, stored).rstrip("\n")
     ast.parse(text)
     assert any("Nothing of sdlab is in it" in c.value for c in at.caption)
+
+
+def test_of_a_run_made_in_shared_calls_no_bits_are_promised(files, open_page):
+    run = "".join(files.query_params["run"])
+    at = opened(opened(files, "run.script"), "run.same")
+    assert sum("bit for bit" in c.value for c in at.caption) == 2
+    manifest = lab().runs / run / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"shared_calls": 1}))
+    at.run()
+    said = [c.value for c in at.caption if "within rounding, since" in c.value]
+    assert len(said) == 2 and not any("bit for bit" in c.value for c in at.caption)
+    at = open_page("attention", run=run)
+    assert any("the same within rounding, since it was made in" in i.value for i in at.info)
 
 
 def test_it_is_run_again_and_compared(files):
