@@ -33,7 +33,7 @@ STRIPS = {
     "x0_pred": "The model's guess",
     "eps_pred": "The noise that the model sees",
     CHANNELS: "The latents",
-    ATTENTION: "Where the word acts",
+    ATTENTION: "Where the word is read",
 }
 WAYS = {
     "decoded": "Frames are decoded by the VAE.",
@@ -41,8 +41,8 @@ WAYS = {
     "false colour": "False colours (latent channels 0 to 2): another model is loaded.",
 }
 LAYER_NAMES = {CHANNELS: "Latents"}
-WHERE_A_WORD_ACTS = (
-    "Where the word acts: its share of each place's attention, over the finished picture. The "
+WHERE_A_WORD_IS_READ = (
+    "Where the word is read: its share of each place's attention, over the finished picture. The "
     "lightest is the word's largest share of any evaluation."
 )
 # Words without a place of their own; the viewer begins with another, if there is one.
@@ -115,7 +115,7 @@ def _with_words(layers: Layers, words: WordMaps) -> Layers:
     own = {number: place for place, number in enumerate(words.evaluations)}
     places = [own.get(number) for number in layers.numbers]
     heat = Heat(words.words, places, len(words.evaluations), words.size, words.columns)
-    layer = Layer(ATTENTION, source, WHERE_A_WORD_ACTS, heat=heat, frames=_strip(ATTENTION))
+    layer = Layer(ATTENTION, source, WHERE_A_WORD_IS_READ, heat=heat, frames=_strip(ATTENTION))
     return replace(
         layers, id=f"{layers.id} words", layers=[*layers.layers, layer],
         start=Place(word=(telling(words.words) or words.words)[0]),

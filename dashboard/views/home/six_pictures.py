@@ -103,8 +103,8 @@ def _stations(run: StoredRun) -> Iterator[Station]:
     if found is not None:
         word, picture = found
         yield Station(
-            f"Where “{word}” acts",
-            lambda: _image(picture, f"Where the word {word} acts in the picture"),
+            f"Attention: where “{word}” is read",
+            lambda: _image(picture, f"Attention: where the word {word} is read in the picture"),
             "attention",
             {"run": run.id, "attention.of": "A run"},
         )
