@@ -35,9 +35,9 @@ HOW = (
     "Seed and noise are the same for all; one thing differs. RMS is the root mean square of the "
     "difference over all values of the latents, whose spread is near 1, and of the pixels, 0 to "
     "255. The maps are the same over the channels, place by place, with one scale for all changes. "
-    "The run as it is comes out bit for bit as the Experiment page draws it. Prompt and guidance "
-    "are changed in the run's fields; all else is switched inside the network, during these runs' "
-    "calls alone."
+    "The run as it is comes out bit for bit as the Experiment page draws it alone, and within "
+    "rounding as it draws it in shared calls. Prompt and guidance are changed in the run's fields; "
+    "all else is switched inside the network, during these runs' calls alone."
 )
 EQUATION = (
     r"\mathrm{RMS}(a, b) = \sqrt{\tfrac{1}{n} \sum_i (a_i - b_i)^2}",
@@ -141,7 +141,8 @@ def _show(page: str, found: ShownCauses, asked: Variations) -> None:
         f"Top to bottom: the picture, x0_pred at evaluation {chosen}, and where that differs from "
         "the first column's (light: most)."
     )
-    st.caption(f"**So what:** {plain(asked.so_what(found.table))}")
+    seed = f"of one seed, {asked.spec.seed}"
+    st.caption(f"**So what, {seed}:** {plain(asked.so_what(found.table))}")
     drawn = found.course
     if asked.measure == "rms":  # of the plain run it is 0
         drawn = drawn[drawn["change"] != found.outcomes[0].name]

@@ -15,6 +15,7 @@ from dashboard.shell.messages import explained, plain
 from dashboard.shell.routes import page_url, picture_url
 from dashboard.shell.theme import PALETTE
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.curve_choice import OWN_CURVE
 from dashboard.widgets.figure import figure
 from sdlab.columns import STEPS
 from sdlab.runs.differences import differing, settings_table
@@ -47,12 +48,18 @@ def compared(runs: Sequence[str]) -> None:
     with explained():
         if not 2 <= len(ids) <= MOST:
             raise ValueError(f"2 to {MOST} different runs can be compared, got {len(ids)}.")
-        settings = settings_table(lab().runs, ids)
+        settings = _with_own_curve(settings_table(lab().runs, ids))
     names = names_of(settings)
     colors = dict(zip(names.values(), PALETTE * 2, strict=False))
     _pictures(settings, names, colors)
     _differences(settings, names)
     _charts(names, colors)
+
+
+def _with_own_curve(settings: pd.DataFrame) -> pd.DataFrame:
+    """Return the settings with words for the curve of runs that chose none."""
+    settings.loc[["curve"]] = settings.loc[["curve"]].replace("", OWN_CURVE)
+    return settings
 
 
 def names_of(settings: pd.DataFrame) -> dict[str, str]:

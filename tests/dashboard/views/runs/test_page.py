@@ -160,6 +160,8 @@ def test_runs_are_compared(open_page, made):
     differs = at.dataframe[0].value.set_index("setting")
     assert list(differs.columns) == ["ddim · seed 1001", "heun · seed 1002"]
     assert set(differs.index) == {"solver", "seed", "nfe"}
+    same = at.dataframe[1].value.set_index("setting")
+    assert set(same.loc["curve"]) == {"as trained"}
     at.selectbox(key="runs.measure").set_value("x0_pred_std").run()
     assert not at.exception and at.get("vega_lite_chart")
     at.button(key="runs.back").click().run()
