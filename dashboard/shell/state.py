@@ -1,4 +1,4 @@
-"""What a session remembers beyond one page: its id, and which run each page shows.
+"""What a session remembers beyond one page: its id, its own runs, and which run each page shows.
 
 The run that a page shows is also in its URL, so that a reload and a shared link find it again; a
 page switch clears the URL, and then this memory fills it.
@@ -8,6 +8,9 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.shell.address import given, keep
+
+OWN_KEPT = 16
+_OWN = "own_runs"
 
 
 def session_id() -> str:
@@ -30,9 +33,23 @@ def show_run(page: str, run: str) -> None:
     before = st.session_state.get(f"{page}.run", run)
     st.session_state[f"{page}.run"] = run
     keep("run", run)
+    note_run(run)
     if run != before:  # where the viewer of the other one stood
         for name in ("layer", "step", "word"):
             keep(name, "")
+
+
+def note_run(run: str) -> None:
+    """Note a run that this session made or opened; "" is none."""
+    if run:
+        others = [other for other in own_runs() if other != run]
+        st.session_state[_OWN] = (run, *others[: OWN_KEPT - 1])
+
+
+def own_runs() -> tuple[str, ...]:
+    """Return the ids of the runs that this session made or opened, the last first."""
+    runs: tuple[str, ...] = st.session_state.get(_OWN, ())
+    return runs
 
 
 def leave(run: str) -> None:

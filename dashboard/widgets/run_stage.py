@@ -15,7 +15,7 @@ from dashboard.shell.messages import plain, show_error
 from dashboard.shell.model_choice import in_words
 from dashboard.shell.navigation import link_to
 from dashboard.shell.presses import Press
-from dashboard.shell.state import come_back
+from dashboard.shell.state import come_back, note_run
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import enlarged, png
 from dashboard.widgets.run_facts import SOURCES, facts_line
@@ -90,6 +90,7 @@ def ask_run(experiment: Experiment, press: Press | None = None) -> str:
     """
     run = (press or Press()).begin(lambda: lab().submit(experiment))
     come_back(run)
+    note_run(run)
     st.session_state[_FROM_STORE] = run if lab().get_run(run) is None else ""
     return run
 

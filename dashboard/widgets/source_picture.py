@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dashboard.shell.address import bound
+from dashboard.shell.address import bound, keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import link_to
+from dashboard.shell.state import note_run, own_runs
 from dashboard.widgets.pictures import enlarged, png, thumbnail
 from dashboard.widgets.uploads import take_upload
 from dashboard.worker.stored_runs import StoredRun, stored_run
@@ -169,20 +170,26 @@ def choose_stored_run(
     return found
 
 
-def _begin_with(key: str, newest: str) -> None:
-    """Make the newest run the default, also where an earlier one was it and nobody has chosen."""
-    first = f"{key}.newest"
+def _begin_with(key: str, run: str) -> None:
+    """Make a run the default, also where an earlier one was it and nobody has chosen."""
+    first = f"{key}.default"
     given = st.session_state.get(key, st.query_params.get(key))
     if given in (None, st.session_state.get(first)):
-        st.session_state[key] = st.session_state[first] = newest
+        st.session_state[key] = st.session_state[first] = run
+        keep(key, run)
+        if run not in own_runs():  # hold on to it: others make newer ones
+            note_run(run)
 
 
 def latest_runs() -> list[tuple[str, str, str, str]]:
-    """Return id, prompt, folder and time of the latest whole runs."""
+    """Return id, prompt, folder and time of the latest whole runs, this session's last first."""
     from sdlab.runs.listing import list_runs
 
     table = list_runs(lab().runs)
-    table = table[table["problem"] == ""].head(LATEST)
+    table = table[table["problem"] == ""]
+    whole = set(table["run"])
+    own = next((run for run in own_runs() if run in whole), "")
+    table = table.sort_values("run", key=lambda runs: runs != own, kind="stable").head(LATEST)
     fields = ("run", "prompt", "path", "created")
     rows = zip(*(table[name].astype(str) for name in fields), strict=True)
     return [(run, prompt, path, created) for run, prompt, path, created in rows]

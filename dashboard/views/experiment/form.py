@@ -8,7 +8,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, plain, show_error
 from dashboard.shell.model_choice import say_no_model, say_swap
 from dashboard.shell.presses import Press, press_of
-from dashboard.shell.state import come_back, show_run, shown_run
+from dashboard.shell.state import come_back, note_run, show_run, shown_run
 from dashboard.views.experiment.from_file import file_field
 from dashboard.views.experiment.grid_form import grid_fields, named, pictures, say_cost
 from dashboard.views.experiment.grid_view import ask_grid, live_pictures, show_grid, shown_grid
@@ -99,6 +99,7 @@ def _run(page: str, experiment: Experiment, grid: Grid | None, press: Press) -> 
         with explained():
             press.begin(lambda: ask_grid(grid))
         come_back(grid.id)
+        note_run(grid.experiments[-1].id)
     else:
         run = ask_run(experiment, press)
     show_grid(page, grid.id if grid else "")

@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard.shell.address import bound, fill
+from dashboard.shell.address import bound, fill, given
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import explained, opening
 from dashboard.shell.navigation import link_to
@@ -88,18 +88,17 @@ def _steps(page: str, titles: list[str], place: int, seen: int) -> None:
 
 def _run(page: str) -> str:
     """Return the run to learn from: that of the address, the session's last, or the newest."""
-    run = shown_run(page)
-    if run:
-        return run
-    mine = (st.session_state.get(key, "") for key in ("experiment.run", "home.asked"))
-    run = next((run for run in mine if run and isinstance(find(run), StoredRun)), "")
-    if not run:
-        latest = latest_runs()
-        run = latest[0][0] if latest else ""
+    default = f"{page}.default"
+    run = given("run") or st.session_state.get(f"{page}.run", "")
+    if run and run != st.session_state.get(default):
+        return shown_run(page)
+    latest = latest_runs()
+    run = latest[0][0] if latest else run
     if not run and lab().status().at_hand == EMBEDDED:
         run = ask_run(first_picture(*CHOSEN))
     if run:
         show_run(page, run)
+    st.session_state[default] = run
     return run
 
 

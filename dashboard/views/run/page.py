@@ -7,6 +7,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained
 from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import zip_url
+from dashboard.shell.state import note_run, own_runs
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.run_stage import read_tables
 from dashboard.widgets.source_picture import latest_runs
@@ -15,7 +16,9 @@ from dashboard.worker.stored_runs import StoredRun
 
 CHART_SECONDS = 2.0
 _LATEST = "run.latest"
+_OF_SESSION = "run.latest_is_own"
 LATEST = "The **latest** stored run, as the address named none; now it links to this one."
+OWN = "The run that **you** made or opened last, as the address named none; now it links to it."
 LIVE_ROWS = 400  # of a table, so that a chart that is drawn again and again costs little
 
 
@@ -66,16 +69,23 @@ def _later() -> None:
 
 
 def run_to_show() -> str:
-    """Return the run of the address, or else the latest, which then stands there; "" for none."""
+    """Return the run of the address, or else the session's last or the latest; "" for none.
+
+    The address then names it.
+    """
     run = given("id") or given("run")  # other pages write the latter
     if run:
+        note_run(run)
         return run
     latest = latest_runs()
     if not latest:
         return ""
-    st.session_state[_LATEST] = latest[0][0]
-    keep("id", latest[0][0])
-    return latest[0][0]
+    run = latest[0][0]
+    st.session_state[_LATEST] = run
+    st.session_state[_OF_SESSION] = run in own_runs()
+    note_run(run)
+    keep("id", run)
+    return run
 
 
 def is_latest(run: str) -> bool:
@@ -84,9 +94,9 @@ def is_latest(run: str) -> bool:
 
 
 def say_latest(run: str) -> None:
-    """Draw, as the page's first sentence, that the latest run is shown, with the way to others."""
+    """Draw, as the page's first sentence, which run it took, with the way to others."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(LATEST, width="stretch")
+        st.markdown(OWN if st.session_state[_OF_SESSION] else LATEST, width="stretch")
         _by_id(run)
         link_to("runs", "All runs")
 
