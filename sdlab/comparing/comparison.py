@@ -20,6 +20,7 @@ from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.entrant_course import entrant_course
 from sdlab.errors import shown, unknown
 from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.half_reference import half_reference
 from sdlab.experiment.picture import Picture
 from sdlab.experiment.pipeline_fields import PipelineFields
 from sdlab.experiment.record import Record
@@ -32,7 +33,6 @@ SLACK = 3
 """Evaluations by which a sampler's cost may part from so many a step."""
 RECORDED = Record()
 PREDICTED = Record(tensors=("x0_pred",), statistics=False)  # enough to tell where two part
-UNRECORDED = Record(tensors=(), statistics=False)
 
 
 class Cell(NamedTuple):
@@ -187,8 +187,7 @@ class Comparison(PipelineFields):
         for prompt, seed in self.pictures:
             plain = self._experiment(prompt, seed).with_(solver="heun", curve=curve)
             fine = plain.with_(num_steps=self.reference_steps, record=RECORDED)
-            coarse = plain.with_(num_steps=self.reference_steps // 2, record=UNRECORDED)
-            references.append(Reference(prompt, seed, fine, coarse))
+            references.append(Reference(prompt, seed, fine, half_reference(fine)))
         return references
 
     def _cells_of(

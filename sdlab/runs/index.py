@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
@@ -24,7 +25,7 @@ from sdlab.runs.atomic import recover_all, write_file
 from sdlab.runs.parts import COMPARISONS, parts
 from sdlab.runs.reading import check_plain
 from sdlab.runs.row import read_row
-from sdlab.runs.search import Search
+from sdlab.runs.search import ALL, Search
 
 if TYPE_CHECKING:
     import duckdb
@@ -135,6 +136,17 @@ class RunIndex:
         where, values = search.where
         sql = f"SELECT count(*), coalesce(sum(bytes), 0)::BIGINT FROM runs WHERE {where}"
         return Totals(*self._ask(sql, values).fetchall()[0])
+
+    def parts(self, search: Search) -> tuple[int, int]:
+        """Return how many runs a search finds that are parts of comparisons, and of how many.
+
+        Args:
+            search: What is looked for; its ``comparison`` does not count.
+        """
+        where, values = replace(search, comparison=ALL).where
+        sql = f"SELECT count(*), count(DISTINCT comparison) FROM runs WHERE {where}"
+        found = self._ask(f"{sql} AND comparison <> ''", values).fetchall()[0]
+        return int(found[0]), int(found[1])
 
     def values(self, column: str) -> dict[str, int]:
         """Return the values of a column of whole runs and how often each occurs, most often first.

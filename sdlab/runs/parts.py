@@ -1,13 +1,17 @@
 """Which stored runs are parts of which stored comparison."""
 
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sdlab.errors import StoreError
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.half_reference import half_reference
 from sdlab.runs import RUN_ID
 from sdlab.runs.reading import read_json_manifest
+from sdlab.runs.run_folder import read_manifest
 
 COMPARISONS = ".comparisons"
 """Folder of the comparisons' results, in the folder of all runs."""
@@ -19,6 +23,7 @@ MOST_NAMED = 4
 def parts(root: Path) -> dict[str, str]:
     """Return the comparison that each run is a part of, by the run's id.
 
+    Its references are parts too, and their runs at half the steps.
     Of several it is the one whose result was written first. What is damaged has no parts here; its
     own page says what is wrong with it.
     """
@@ -48,10 +53,29 @@ def title(root: Path, comparison: str) -> str:
 def _runs(folder: Path, age: int) -> tuple[str, ...]:
     """Return the runs of one comparison; ``age`` is the folder's, so that a new one is read."""
     try:
-        runs = _manifest(folder).get("runs")
+        manifest = _manifest(folder)
+        runs = manifest.get("runs")
     except StoreError:
         return ()
-    return tuple(filter(_is_id, runs)) if isinstance(runs, list) else ()
+    known = list(filter(_is_id, runs)) if isinstance(runs, list) else []
+    root = folder.parent.parent
+    return (*known, *_half_references(root, known, manifest))
+
+
+def _half_references(root: Path, runs: list[str], manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield the ids of the runs at half the references' steps; the references come first."""
+    try:
+        spec = manifest["comparison"]
+        steps, pictures = spec["reference_steps"], len(spec["prompts"]) * len(spec["seeds"])
+    except (KeyError, TypeError):
+        return
+    for run in runs[:pictures]:
+        try:
+            made = Experiment.from_dict(read_manifest(root / run)["experiment"])
+        except (StoreError, KeyError, TypeError, ValueError):
+            continue
+        if (made.solver, made.num_steps) == ("heun", steps):
+            yield half_reference(made).id
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The table of all runs says what the folders say, whatever happens to folders and cache."""
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -12,10 +13,13 @@ import pytest
 import sdlab
 from sdlab.columns import RUNS
 from sdlab.comparing.result import FOLDER
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.half_reference import half_reference
 from sdlab.runs import index as index_module
 from sdlab.runs.index import CACHE, RunIndex, index_of
 from sdlab.runs.marks import mark
-from sdlab.runs.parts import title
+from sdlab.runs.parts import parts, title
+from sdlab.runs.run_folder import read_manifest
 from sdlab.runs.search import ALONE, Search
 from tests.runs.conftest import copy_of
 
@@ -210,6 +214,19 @@ def test_reading_goes_on_where_it_was_stopped(root):
     assert len(index.find(EVERY)) == 0
     assert index.refresh() == 0
     assert len(index.find(EVERY)) == index_module.BATCH + 4
+
+
+def test_the_runs_at_half_a_references_steps_are_parts_too(root, stored, run):
+    fine = copy_of(stored, solver="heun", seed=5, num_steps=50).name
+    half = half_reference(Experiment.from_dict(read_manifest(root / fine)["experiment"]))
+    shutil.copytree(root / fine, root / half.id)
+    spec = {"reference_steps": 50, "prompts": ["a"], "seeds": [5]}
+    comparison = root / FOLDER / ("c" * 16)
+    comparison.mkdir(parents=True)
+    values = {"format": 1, "runs": [fine, run.id], "comparison": spec}
+    (comparison / "manifest.json").write_text(json.dumps(values))
+    of = parts(root)
+    assert of == dict.fromkeys([fine, run.id, half.id], "c" * 16)
 
 
 def test_parts_of_a_comparison_say_so(root, run):

@@ -4,13 +4,13 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.shell.address import bound
+from dashboard.shell.address import bound, fill
 from dashboard.shell.messages import plain
 from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import runs_table_url
 from dashboard.views.runs.any_columns import any_columns
 from dashboard.views.runs.gallery import gallery
-from dashboard.views.runs.table import damaged, digest, table
+from dashboard.views.runs.table import counted, damaged, digest, table
 from sdlab.models.memory import readable
 from sdlab.runs.index import RunIndex, Totals
 from sdlab.runs.parts import title
@@ -48,6 +48,15 @@ SORTS = {
     "run": "Id",
 }
 """The columns by which runs are sorted, and what the page calls them."""
+UNFILTERED: dict[str, Any] = {
+    "runs.solver": [],
+    "runs.model": [],
+    "runs.tag": [],
+    "runs.days": (),
+    "runs.comparison": ALONE,
+    "runs.star": False,
+}
+"""The filters by their keys, with what each is where it takes nothing away."""
 _LOOKS = ("Table", "Gallery", "Chart")
 _EMPTY = "No run is stored yet. The Experiment page makes the first one."
 _NONE = "No stored run has all that. Take away a word or a filter."
@@ -65,15 +74,22 @@ def found_runs(index: RunIndex) -> None:
             "Search", key="runs.text", icon=":material/search:", width=260,
             placeholder="prompt, tag, note, solver, id …",
         )  # fmt: skip
-        with st.popover("Filters", icon=":material/filter_list:"):
+        active = _active()
+        label = f"Filters ({active})" if active else "Filters"
+        with st.popover(label, icon=":material/filter_list:", key="runs.filters"):
             filters = _filters(index)
+        if active:
+            st.button(
+                "Clear", key="runs.clear", icon=":material/filter_list_off:", type="tertiary",
+                help="Takes all filters away.", on_click=fill, args=(UNFILTERED,),
+            )  # fmt: skip
         order = bound().selectbox(
             "Sort by", SORTS, key="runs.order", format_func=SORTS.get, width=170
         )
         up = bound().toggle("Least first", key="runs.up")
         look = bound().segmented_control("Show as", _LOOKS, key="runs.look")
     search = Search(text=text, order=order, descending=not up, **filters)
-    totals = index.totals(search)
+    totals = counted(index, search) if look == "Table" else index.totals(search)
     _about(index, search, totals)
     damaged(index)
     if not totals.runs:
@@ -85,6 +101,13 @@ def found_runs(index: RunIndex) -> None:
         offset = _page(totals.runs, search)
         with rows:
             (table if look == "Table" else gallery)(index, search, PAGE_SIZE, offset)
+
+
+def _active() -> int:
+    """Return how many filters are on; before they are drawn first, the address says it."""
+    told = {key: st.session_state.get(key, st.query_params.get(key)) for key in UNFILTERED}
+    off = ("false", None, *UNFILTERED.values())
+    return sum(value not in off for value in told.values())
 
 
 def _filters(index: RunIndex) -> dict[str, Any]:
@@ -118,8 +141,7 @@ def _about(index: RunIndex, search: Search, totals: Totals) -> None:
         f"{totals.runs:,} run{'' if totals.runs == 1 else 's'}, {readable(totals.bytes)} on disk."
     )
     if search.comparison == ALONE:
-        folded = index.totals(Search()).runs - index.totals(Search(comparison=ALONE)).runs
-        of = len(index.values("comparison"))
+        folded, of = index.parts(search)
         if folded:
             many = "comparison" if of == 1 else "comparisons"
             said += f" {folded:,} more are parts of {of:,} {many}; Filters shows them."

@@ -10,7 +10,7 @@ from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
 from dashboard.views.runs.actions import actions, revision
 from dashboard.widgets.pictures import thumbnail
-from sdlab.runs.index import RunIndex
+from sdlab.runs.index import RunIndex, Totals
 from sdlab.runs.search import Search
 from sdlab.sampler_names import titled
 
@@ -21,6 +21,7 @@ ROW = 64
 LETTER = 8
 """Pixels of a row, and of a letter at most."""
 _SHOWN = "runs.shown"
+_COUNTED = "runs.counted"
 
 
 def table(index: RunIndex, search: Search, limit: int, offset: int) -> None:
@@ -58,12 +59,28 @@ def _rows(key: str, index: RunIndex, search: Search, limit: int, offset: int) ->
     The browser tells what is ticked by the rows' places.
     """
     known, rows = st.session_state.get(_SHOWN, ("", None))
-    state = st.session_state.get(key)  # None too where another page was shown in between
-    if known == key and rows is not None and state is not None and state.selection.rows:
+    if known == key and _ticked(key):
         return rows
     rows = index.find(search, limit, offset)
     st.session_state[_SHOWN] = (key, rows)
     return rows
+
+
+def counted(index: RunIndex, search: Search) -> Totals:
+    """Return the numbers of what a search finds; while rows are ticked, of when they were found."""
+    of = (search, revision())
+    known, totals = st.session_state.get(_COUNTED, (None, None))
+    if known == of and _ticked(st.session_state.get(_SHOWN, ("",))[0]):
+        return totals
+    totals = index.totals(search)
+    st.session_state[_COUNTED] = (of, totals)
+    return totals
+
+
+def _ticked(key: str) -> bool:
+    """Return whether rows are ticked; none are where another page was shown in between."""
+    state = st.session_state.get(key)
+    return state is not None and bool(state.selection.rows)
 
 
 def shown(stored: pd.DataFrame) -> pd.DataFrame:

@@ -5,18 +5,22 @@ import os
 import re
 import shutil
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from dashboard.shell.lab import lab
-from dashboard.views.runs import found, reading
+from dashboard.views.runs import found, reading, table
 from dashboard.views.runs.unfinished import alike, in_short
 from dashboard.worker.snapshots import RunSnapshot
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
 from sdlab.runs.grids import FOLDER, save_grid
+from sdlab.runs.index import RunIndex
 from sdlab.runs.marks import mark
-from sdlab.runs.trash import delete_run
+from sdlab.runs.parts import COMPARISONS
+from sdlab.runs.search import Search
+from sdlab.runs.trash import delete_run, restore_run
 from tests.dashboard.conftest import read, run_until
 from tests.dashboard.forms import titles
 
@@ -138,6 +142,59 @@ def test_marked_runs_are_found(open_page, made, runs_folder):
         at = open_page("runs", **field)
         assert rows(at) == [made[1001]]
         assert at.dataframe[0].value["star"].tolist() == ["★"]
+
+
+def test_active_filters_are_counted_and_cleared(open_page, made):
+    at = open_page("runs", **{"runs.star": "true", "runs.solver": "heun", "runs.text": "boat"})
+    assert clear_of(at) and rows(at) == []
+    assert "Filters (2)" in [popover.proto.popover.label for popover in at.get("popover")]
+    at.button(key="runs.clear").click().run()
+    assert not at.exception and not clear_of(at)
+    assert set(rows(at)) >= {made[1001], made[1002]}
+    assert at.text_input(key="runs.text").value == "boat"
+
+
+def clear_of(at):
+    """The button that clears the filters, where it is drawn."""
+    return [button for button in at.button if button.key == "runs.clear"]
+
+
+def test_only_parts_that_the_search_finds_are_counted(open_page, made, runs_folder):
+    folder = runs_folder / COMPARISONS / ("c" * 16)
+    folder.mkdir(parents=True)
+    text = json.dumps({"format": 1, "runs": [made[1001], made[1002]]})
+    (folder / "manifest.json").write_text(text)
+    try:
+        at = open_page("runs", **{"runs.text": "boat night heun"})
+        assert rows(at) == [] and "1 more are parts of 1 comparison;" in read_captions(at)
+        at.text_input(key="runs.text").set_value("no such words").run()
+        assert "parts of" not in read_captions(at)
+    finally:
+        shutil.rmtree(folder)
+
+
+def read_captions(at):
+    return " ".join(caption.value for caption in at.caption)
+
+
+def test_count_and_rows_are_of_one_moment(runs_folder, made, monkeypatch):
+    index, search = RunIndex(runs_folder), Search(text="boat night")
+    index.refresh()
+    ticked = {}
+    monkeypatch.setattr(table.st, "session_state", ticked)
+    before = table.counted(index, search)
+    ticked |= {table._SHOWN: ("key", None), "key": SimpleNamespace(selection=TICKED)}
+    delete_run(runs_folder, made[1003])
+    try:
+        index.refresh()
+        assert table.counted(index, search) == before
+        ticked["key"] = None
+        assert table.counted(index, search).runs == before.runs - 1
+    finally:
+        restore_run(runs_folder, made[1003])
+
+
+TICKED = SimpleNamespace(rows=[0])
 
 
 @pytest.mark.parametrize("look", ["Gallery", "Chart"])
