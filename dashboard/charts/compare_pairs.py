@@ -1,6 +1,7 @@
 """Pairs of samplers: the distance between their pictures, and which are tied."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import altair as alt
@@ -13,6 +14,8 @@ from dashboard.charts.compare import titled
 WRITTEN = 12
 _CELL = 25
 _LEAST = 1e-3
+_TWO = ".2~r"
+"""Two significant digits, in D3's words."""
 
 
 def distances(pairs: pd.DataFrame) -> alt.LayerChart:
@@ -30,8 +33,9 @@ def distances(pairs: pd.DataFrame) -> alt.LayerChart:
     known = rows["distance"]
     low = max(_LEAST, float(known[known > 0].min())) if (known > 0).any() else _LEAST
     high = max(2 * low, float(known.max())) if len(known) else 1.0
+    low, high = _one_digit(low, math.floor), _one_digit(high, math.ceil)
     scale = alt.Scale(type="log", domain=[low, high], clamp=True, scheme="viridis")
-    legend = alt.Legend(title="distance (std)", gradientLength=180, format="~g", tickCount=4)
+    legend = alt.Legend(title="distance (std)", gradientLength=180, format=_TWO, tickCount=4)
     tips = [
         alt.Tooltip("a:N", title="sampler"),
         alt.Tooltip("b:N", title="and"),
@@ -75,6 +79,8 @@ def ties(table: pd.DataFrame, order: Sequence[str]) -> alt.LayerChart:
         sign=np.select([tied, unknown], ["=", "?"], ""),
         known=np.select([tied, unknown], ["tied", "too few pictures to tell"], "no luck"),
     )
+    pairs = zip(rows["ratio"].tolist(), rows["sign"].tolist(), strict=True)
+    rows = rows.assign(written=[f"{_two_digits(ratio)} {sign}" for ratio, sign in pairs])
     names = [name for name in order if name in set(rows["a"])]
     reach = (
         float(rows["ratio"].clip(0.05, 20).map(lambda r: max(r, 1 / r)).max()) if len(rows) else 2
@@ -86,7 +92,7 @@ def ties(table: pd.DataFrame, order: Sequence[str]) -> alt.LayerChart:
         range=["#2166ac", "#f2f2f2", "#b2182b"],
         clamp=True,
     )
-    legend = alt.Legend(title="row / column", gradientLength=180, format="~g", tickCount=4)
+    legend = alt.Legend(title="row / column", gradientLength=180, format=_TWO, tickCount=4)
     tips = [
         alt.Tooltip("a:N", title="sampler"),
         alt.Tooltip("b:N", title="against"),
@@ -99,8 +105,12 @@ def ties(table: pd.DataFrame, order: Sequence[str]) -> alt.LayerChart:
     ]
     base = _matrix(rows, names, tips)
     cells = base.mark_rect().encode(color=alt.Color("ratio:Q", scale=scale, legend=legend))
-    words = base.transform_filter("datum.sign != ''").mark_text(fontSize=15, color="#333")
-    return layered(cells, words.encode(text="sign:N")).properties(
+    ink = alt.when(f"abs(log(datum.ratio)) > {0.6 * math.log(reach)}").then(alt.value("#fff"))
+    words = base.mark_text(fontSize=11).encode(
+        text="written:N" if len(names) <= WRITTEN else "sign:N",
+        color=ink.otherwise(alt.value("#222")),
+    )
+    return layered(cells, words).properties(
         title=titled("Ratio of distances; = tied, ? not known"), height=_height(names)
     )
 
@@ -131,6 +141,16 @@ def both_ways(table: pd.DataFrame) -> pd.DataFrame:
     turned = table.rename(columns={"a": "b", "b": "a"}).assign(ratio=1 / table["ratio"])
     out = pd.concat([table, turned[table.columns]], ignore_index=True)
     return out.drop_duplicates(["a", "b"])
+
+
+def _one_digit(value: float, rounded: Callable[[float], int]) -> float:
+    """Return a positive number with one significant digit, rounded down or up."""
+    unit = 10.0 ** math.floor(math.log10(value))
+    return rounded(value / unit) * unit
+
+
+def _two_digits(ratio: float) -> str:
+    return f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:.0f}"
 
 
 def _matrix(rows: pd.DataFrame, names: list[str], tips: list[alt.Tooltip]) -> alt.Chart:

@@ -14,6 +14,11 @@ from sdlab.comparing.words import counted, listed, probability
 HUGE = 1000
 """A ratio above this is told as such."""
 
+BARS = (
+    "Bars of two samplers may overlap all the same: a bar is one sampler over all pictures, and a"
+    " picture that is hard for one is hard for both; the ratio is taken within each picture."
+)
+
 Frame = Any  # a DataFrame, whose stubs give every cell any type there is
 
 
@@ -101,6 +106,30 @@ def differences(ties: Frame, best: str) -> list[str]:
         who = "The one other is" if nearer == 1 else f"The other {nearer} are"
         sentences.append(f"{who} farther off by more than luck.")
     return sentences
+
+
+def ratios(ties: Frame, best: str, pairs: int) -> list[str]:
+    """Return how many times nearer the nearest is than each other, with intervals and p.
+
+    Args:
+        ties: The comparison's ``ties``, of those that are ranked.
+        best: Who is nearest.
+        pairs: How many pairs were tested, for which p and the intervals are corrected.
+    """
+    own = _against(ties, best).dropna(subset=["p", "low", "high"])
+    if own.empty:
+        return []
+    points = [_times_nearer(row, best) for row in own.itertuples()]
+    corrected = f" Intervals and p are corrected for {pairs} pairs (Holm)." if pairs > 1 else ""
+    return [f"Paired on the same pictures, {best} ends {listed(points)}.{corrected} {BARS}"]
+
+
+def _times_nearer(row: Any, best: str) -> str:
+    other, ratio = _other(row, best)
+    ends = (1 / row.high, 1 / row.low) if row.a == best else (row.low, row.high)
+    low, high = (f"{end:.3g}" for end in ends)
+    p = probability(row.p)
+    return f"{ratio:.3g} times nearer than {other} (95 %: {low} to {high}, p = {p})"
 
 
 def _are(names: list[str]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.significance import PICTURES
-from sdlab.comparing.standing import Standing, certainty, differences, standing
+from sdlab.comparing.standing import Standing, certainty, differences, ratios, standing
 from sdlab.comparing.words import counted, listed
 
 TARGET = 0.05
@@ -193,8 +193,7 @@ def _nearest(comparison: Comparison, tables: Tables, ranks: Standing) -> list[st
             f"At a budget of {budget} none of these can be compared fairly, so none is called the"
             f" nearest to the converged picture: {order}."
         ]
-    ties = tables["ties"]
-    ties = ties[ties["a"].isin(fair["entrant"]) & ties["b"].isin(fair["entrant"])]
+    ties = _ties_of(tables, fair)
     pictures = int(best["pictures"])
     mean = f", on average over {pictures} pictures" if pictures > 1 else ""
     equal = fair["entrant"][fair["error"] <= best["error"] * (1 + EQUAL)].tolist()
@@ -207,6 +206,26 @@ def _nearest(comparison: Comparison, tables: Tables, ranks: Standing) -> list[st
         f" {listed([f'{r.entrant} {r.error:.3g}' for r in here.iloc[1:].itertuples()])}.",
         *differences(ties, best["entrant"]),
     ]
+
+
+def paired_ratios(comparison: Comparison, tables: Tables) -> list[str]:
+    """Return how many times nearer the nearest is, paired, and why bars do not contradict it.
+
+    Args:
+        comparison: What was compared.
+        tables: Its tables.
+    """
+    fair = _at_first(comparison, _ranks(tables).fair)
+    if len(fair) < 2:
+        return []
+    tested = int(tables["ties"]["p"].notna().sum())
+    return ratios(_ties_of(tables, fair), str(fair["entrant"].iloc[0]), tested)
+
+
+def _ties_of(tables: Tables, rows: Frame) -> Frame:
+    """Return the ties between the entrants of some rows."""
+    ties = tables["ties"]
+    return ties[ties["a"].isin(rows["entrant"]) & ties["b"].isin(rows["entrant"])]
 
 
 def _apart(tables: Tables) -> list[str]:

@@ -13,7 +13,7 @@ from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.exact import EXACT_MODEL, exact_runs
 from sdlab.comparing.significance import enough, holm, levels, paired, resolution, ties
 from sdlab.comparing.summary import summarise, table
-from sdlab.comparing.verdict import evaluations_for, reached, verdict, worth
+from sdlab.comparing.verdict import evaluations_for, paired_ratios, reached, verdict, worth
 from tests.comparing.conftest import comparison
 
 
@@ -127,6 +127,15 @@ def test_a_picture_that_one_did_not_make_keeps_it_off_the_front_and_out_of_the_s
 def test_no_useless_run_is_praised_for_being_quick():
     found = tables([("a", 2, 3.0), ("a", 10, 0.05)])
     assert "than a with 10 evaluations (1 s, 0.05)." in " ".join(verdict(SPEC, found))
+
+
+def test_the_paired_ratio_is_told_from_either_side():
+    for a, b, ratio, low, high in (("a", "b", 0.4, 0.2, 0.8), ("b", "a", 2.5, 1.25, 5.0)):
+        found = tables(ROWS, ties=[(a, b, ratio, 0.017, False, False, 1.5, math.nan)])
+        found["ties"] = found["ties"].assign(low=low, high=high)
+        (said,) = paired_ratios(SPEC, found)
+        assert "a ends 2.5 times nearer than b (95 %: 1.25 to 5, p = 0.017). Bars" in said
+    assert paired_ratios(SPEC, tables(ROWS)) == []
 
 
 def test_ties_are_named_with_ratio_and_p():

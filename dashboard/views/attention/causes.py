@@ -44,6 +44,14 @@ NAMES = {
     "object": "where the object is",
     "truth": "where it truly is",
 }
+PLACES = {
+    "object": " Where the object is: the checker finds it in this picture, and the world draws its "
+    "outline there; neither the map nor the run without the word is used. Of the map as many cells "
+    "count as the object has, so both can agree fully (IoU 1): the model was trained to put "
+    "its maps on its objects.",
+    "truth": " Where it truly is: the mask with which the sample was drawn.",
+}
+"""How the place that maps are held against was found, by the picture that shows it."""
 PROMISE = (
     "The picture with and without the word, where it changes, and how far that is where the word's "
     "map says it acts."
@@ -170,4 +178,5 @@ def _said(subject: Subject, found: ShownCheck) -> str:
     which = f"of evaluation {first}" if first == last else f"means of evaluations {first} to {last}"
     if subject.picked is not None:
         which = f"of one evaluation at timestep {subject.picked.timestep}"
-    return f"Map and change of x0_pred are {which}. A bar past its tick beats chance."
+    how = "".join(PLACES[name] for name in PLACES if name in found.pictures)
+    return f"Map and change of x0_pred are {which}. A bar past its tick beats chance.{how}"

@@ -25,7 +25,7 @@ from dashboard.widgets.run_stage import SHARED
 from dashboard.widgets.run_states import made_by
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result, open_result, result_path
-from sdlab.comparing.verdict import worth
+from sdlab.comparing.verdict import paired_ratios, worth
 from sdlab.runs.reading import MANIFEST
 
 _REPLACED = "its picture was removed, or made again by other weights"
@@ -152,11 +152,12 @@ def _facts(result: Result) -> None:
 
 
 def _verdict(result: Result) -> None:
-    """Draw the verdict: its first sentence, what evaluations are worth, the others folded away."""
+    """Draw the verdict: its first sentence, the paired ratios, what evaluations are worth."""
     with st.container(border=True, key="compare_verdict", gap="small"):
         first, *others = [plain(sentence) for sentence in result.verdict]
         st.markdown(f":material/gavel: **{first}**")
-        for said in worth(result.comparison, result.tables):
+        of = result.comparison, result.tables
+        for said in (*paired_ratios(*of), *worth(*of)):
             st.markdown(plain(said))
         if others:
             with st.expander("The figures behind it, and what is not ranked", type="compact"):

@@ -150,12 +150,26 @@ def test_the_matrix_leaves_its_diagonal_blank(tables):
     assert rows and all(row["a"] != row["b"] for row in rows)
 
 
+def test_the_scale_of_a_single_distance_has_round_ends(tables):
+    pair = tables["pairs"].head(2).assign(a=["p", "q"], b=["q", "p"], distance=0.206307712568)
+    color = compare_pairs.distances(pair).to_dict()["layer"][0]["encoding"]["color"]
+    assert color["scale"]["domain"] == pytest.approx([0.2, 0.5])
+    assert color["legend"]["format"] == ".2~r"
+
+
+def test_ratios_are_written_with_their_sign(tables):
+    unknown = tables["ties"].assign(open=tables["ties"]["a"] == "euler")
+    rows = drawn(compare_pairs.ties(unknown, ENTRANTS))
+    assert all(float(row["written"].rstrip(" =?")) > 0 for row in rows)
+    assert {row["written"][-1] for row in rows if row["sign"] == "?"} == {"?"}
+
+
 def test_ties_are_told_both_ways(tables):
     rows = compare_pairs.both_ways(tables["ties"])
     ratio = rows.set_index(["a", "b"])["ratio"]
     assert ratio["euler", "heun"] == pytest.approx(1 / ratio["heun", "euler"])
     spec = compare_pairs.ties(tables["ties"], ENTRANTS).to_dict()
-    assert spec["layer"][1]["encoding"]["text"]["field"] == "sign"
+    assert spec["layer"][1]["encoding"]["text"]["field"] == "written"
     unknown = tables["ties"].assign(open=tables["ties"]["a"] == "euler")
     signs = {(r["a"], r["b"]): r["sign"] for r in drawn(compare_pairs.ties(unknown, ENTRANTS))}
     assert signs["heun", "dpmpp_2m"] == signs["dpmpp_2m", "heun"] == "="
