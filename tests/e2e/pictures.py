@@ -56,6 +56,7 @@ def take(page: Page, url: str, name: str) -> None:
     page.mouse.move(1390, 5)
     page.set_viewport_size(dict(zip(("width", "height"), SIZE[name], strict=True)))
     settle(page)
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     page.wait_for_timeout(1000)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.save(ROOT / "docs" / FILE[name], optimize=True)
