@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sdlab.runs.search import Search
 
 BLOCK = 2**20
+HELD = 0.5
 _KEPT = {**FILE_HEADERS, "Cache-Control": "private, max-age=600"}
 _MEDIA = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 _PATH = "/export/{run}.zip"
@@ -184,13 +186,19 @@ def _download(archive: "ZipStream", name: str) -> "Response":
 
 
 def _blocks(archive: "ZipStream") -> Iterator[bytes]:
-    """Yield a zip in blocks of 1 MiB, as handing over each costs the server a switch of threads."""
+    """Yield a zip in blocks of 1 MiB, as handing over each costs the server a switch of threads.
+
+    The first bytes go at once, so that the browser shows the download, and where parts are slow to
+    come none is held back longer than ``HELD`` seconds once the next is there.
+    """
     held: list[bytes] = []
+    due = 0.0
     for part in archive:
         held.append(part)
-        if sum(map(len, held)) >= BLOCK:
+        if sum(map(len, held)) >= BLOCK or monotonic() >= due:
             yield b"".join(held)
             held.clear()
+            due = monotonic() + HELD
     yield b"".join(held)
 
 

@@ -125,7 +125,8 @@ def _files(run: StoredRun) -> None:
             key="run.zip",
             icon=":material/folder_zip:",
             help="The run folder with tensors and tables, every table as CSV, and every frame "
-            "of the viewer as PNG.",
+            "of the viewer as PNG. The download begins at once with what is stored; frames are "
+            "drawn while it goes on, so its size is known at the end only.",
         )
         about = "As stored, with the parameters as text inside."
         file_button("Picture (PNG)", run.picture, f"{run.id}.png", "run.png", "image", about)

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from dashboard.shell.headers import HEADERS, middleware
 from dashboard.shell.lab import lab
 from dashboard.shell.routes import (
+    _blocks,
     comparison_zip_url,
     frames_url,
     picture_url,
@@ -246,6 +247,21 @@ def test_every_answer_says_what_the_browser_is_to_refuse(client, path):
 def test_a_page_may_be_framed_by_its_own_server_only(client):
     headers = client.get("/no/such/page").headers
     assert {name: headers[name] for name in HEADERS} == HEADERS
+
+
+def test_the_download_begins_before_the_frames_are_drawn(stored):
+    drawn = []
+
+    def frame():
+        drawn.append(1)
+        yield b"a frame"
+
+    archive = zip_of(stored)
+    archive.add(frame(), "frame.png")
+    blocks = _blocks(archive)
+    assert next(blocks).startswith(b"PK") and not drawn
+    b"".join(blocks)
+    assert drawn == [1]
 
 
 def test_a_reader_who_leaves_ends_the_writing(stored):
