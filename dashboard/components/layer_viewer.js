@@ -58,6 +58,14 @@ export default function (component) {
       .drawImage(sheet, x, y, width, height, 0, 0, target.width, target.height);
   };
   const named = (layer) => (layer.heat ? `${layer.name} to ${word.value}` : layer.name);
+  /** Say what the button saves: how large it is, and whether it is less than the decoded frame. */
+  const sized = () => {
+    const layer = chosen();
+    const { naturalWidth, naturalHeight } = still;
+    const of = isFilm(layer) ? [canvas.width, canvas.height] : [naturalWidth, naturalHeight];
+    const said = [of.join(" x "), layer.draft].filter(Boolean).join(", ");
+    find("size").textContent = of[0] ? said : "";
+  };
   const draw = () => {
     const layer = chosen();
     const index = Number(range.value);
@@ -89,6 +97,7 @@ export default function (component) {
     [...strip.children].forEach((button, at) => {
       button.setAttribute("aria-current", String(film && at === index));
     });
+    sized();
     root.dataset.drawn = there ? "yes" : "no";
   };
   const hang = () => {
@@ -159,7 +168,8 @@ export default function (component) {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
     const of = film ? `-${data.numbers[Number(range.value)]}` : "";
-    link.download = `${data.name}-${named(layer).replaceAll(" ", "_")}${of}.png`;
+    const draft = layer.draft ? "-preview" : "";
+    link.download = `${data.name}-${named(layer).replaceAll(" ", "_")}${of}${draft}.png`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
@@ -227,6 +237,7 @@ export default function (component) {
   if (picture?.source && still.getAttribute("src") !== picture.source) still.src = picture.source;
   still.onload = () => {
     still.classList.toggle("sharp", still.naturalWidth <= 320);
+    sized();
     const small = data.live > 0 && strip.children[data.live - 1]?.querySelector("canvas");
     if (small) small.getContext("2d").drawImage(still, 0, 0, small.width, small.height);
     if (chosen().heat) state.redraw();

@@ -47,6 +47,7 @@ class Layer:
         alt: What the still picture is, for who cannot see it.
         frames: What the strip of its small frames shows, in a sentence.
         words: What the name means, for the button; "" where it is plain.
+        draft: What its frames are if they are not decoded: "linear preview"; "" if they are.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Layer:
     alt: str = ""
     frames: str = ""
     words: str = ""
+    draft: str = ""
 
 
 class Place(NamedTuple):

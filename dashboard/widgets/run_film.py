@@ -40,6 +40,8 @@ WAYS = {
     "linear": "Frames are a linear map from latents to colours; decoding them all takes long.",
     "false colour": "False colours (latent channels 0 to 2): another model is loaded.",
 }
+DRAFTS = {"decoded": "", "linear": "linear preview", "false colour": "preview in false colours"}
+"""What a frame is that is saved, where it is not decoded."""
 LAYER_NAMES = {CHANNELS: "Latents"}
 WHERE_A_WORD_IS_READ = (
     "Where the word is read: its share of each place's attention, over the finished picture. The "
@@ -96,7 +98,7 @@ def with_frames(layers: Layers, sheet: Sheet, source: str, steps: "pd.DataFrame"
     films = [
         Layer(
             LAYER_NAMES.get(name, name), source, _meaning(name), row, frames=_strip(name),
-            words=WORDS.get(name, ""),
+            words=WORDS.get(name, ""), draft=DRAFTS[sheet.how] if name != CHANNELS else "",
         )
         for row, name in enumerate(sheet.names)
     ]  # fmt: skip

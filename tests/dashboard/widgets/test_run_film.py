@@ -5,6 +5,7 @@ import pytest
 from dashboard.components.layer_viewer import Layers
 from dashboard.widgets.run_film import frame_labels, with_frames
 from dashboard.worker.frames import Sheet
+from sdlab.latents.frames import CHANNELS
 
 
 def test_frame_labels_name_the_evaluation(steps):
@@ -12,6 +13,20 @@ def test_frame_labels_name_the_evaluation(steps):
     assert labels[0] == "evaluation 0 · step 0 · timestep 999 · sigma 14.6"
     with pytest.raises(ValueError, match="no evaluation 25"):
         frame_labels(steps, [25])
+
+
+@pytest.mark.parametrize(
+    ("how", "drafts"),
+    [
+        ("decoded", ["", ""]),
+        ("linear", ["linear preview", ""]),
+        ("false colour", ["preview in false colours", ""]),
+    ],
+)
+def test_what_is_saved_of_frames_that_are_not_decoded_is_said(steps, how, drafts):
+    sheet = Sheet(b"", (0, 24), (1, 1), 2, how, ("x_t", CHANNELS))
+    layers = with_frames(Layers("", "", "", [], (1, 1)), sheet, "", steps).layers
+    assert [layer.draft for layer in layers] == drafts
 
 
 def test_the_strip_says_what_its_small_pictures_show(steps):
