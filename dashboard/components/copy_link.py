@@ -7,7 +7,7 @@ def copy_link(path: str, key: str, kept: tuple[str, ...] = ()) -> None:
     """Draw the button.
 
     Args:
-        path: From the server's root, such as "/run?id=...".
+        path: From the server's root, such as "/run?id=..."; "" for the page's own address.
         key: The widget's.
         kept: Fields that the copied address takes from that of the page, where it has them.
     """

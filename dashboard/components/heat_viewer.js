@@ -78,10 +78,8 @@ export default function (component) {
   };
   const ask = () => {
     const looked = mean.checked ? null : Number(range.value);
-    setTriggerValue("place", { ...state.place, frame: looked, at: Date.now() });
-  };
-  const askAgain = () => {
-    if (state.place) ask();
+    const { x, y } = state.place ?? { x: null, y: null };
+    setTriggerValue("place", { x, y, frame: looked, at: Date.now() });
   };
   const build = () => {
     state.maps = data.words.map((word) => {
@@ -146,8 +144,8 @@ export default function (component) {
     find("maps").replaceChildren(...state.maps.map((map) => map.figure));
   };
   const wait = Math.max(33, 1650 / count);
-  const stop = player(state, play, range, "evaluations", wait, draw, askAgain);
-  mean.onchange = askAgain;
+  const stop = player(state, play, range, "evaluations", wait, draw, ask);
+  mean.onchange = ask;
   [mean, own, cells, opacity, threshold].forEach((input) => {
     input.oninput = draw;
   });
@@ -165,7 +163,7 @@ export default function (component) {
       range.value = Math.floor(0.4 * (count - 1));
     }
     if (isNew && data.place) {
-      state.place = { x: data.place.x, y: data.place.y };
+      if (data.place.x !== null) state.place = { x: data.place.x, y: data.place.y };
       mean.checked = data.place.frame === null;
       range.value = data.place.frame ?? range.value;
     }

@@ -2,7 +2,7 @@
 
 All frames go to the browser once, 16 bits a cell; moving the slider, the opacity or the threshold
 needs no request. A click sends the place back, as shares of the picture's width and height, with
-the frame that was looked at; so does choosing another frame once a place was clicked.
+the frame that was looked at; so does coming to rest at another frame.
 """
 
 import base64
@@ -23,14 +23,20 @@ class HeatPlace:
     """A place that was clicked, and what was looked at there.
 
     Attributes:
-        x: 0 ... 1 from the left.
+        x: 0 ... 1 from the left; None, like ``y``, where no place was clicked.
         y: 0 ... 1 from the top.
         frame: The frame, from 0; None for the mean.
     """
 
-    x: float
-    y: float
+    x: float | None
+    y: float | None
     frame: int | None = None
+
+    @property
+    def at(self) -> tuple[float, float]:
+        """``x`` and ``y`` of a place that was clicked."""
+        assert self.x is not None and self.y is not None
+        return self.x, self.y
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class HeatFilm:
 
 
 def heat_viewer(film: HeatFilm, key: str) -> HeatPlace | None:
-    """Draw the viewer; return the place that was just clicked, or None."""
+    """Draw the viewer; return where it has just come to rest, or None."""
     pairs = zip(film.words, film.frames, film.means, strict=True)
     data = {
         "id": film.id,
@@ -84,7 +90,8 @@ def _place(sent: dict[str, Any], count: int) -> HeatPlace:
     """Return the place that the browser sent, of ``count`` frames."""
     frame = sent["frame"]
     known = None if frame is None else min(max(int(frame), 0), count - 1)
-    return HeatPlace(float(sent["x"]), float(sent["y"]), known)
+    x, y = (None if sent[name] is None else float(sent[name]) for name in ("x", "y"))
+    return HeatPlace(x, y, known)
 
 
 def _heard() -> None:

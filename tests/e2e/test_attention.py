@@ -33,11 +33,13 @@ def test_maps_are_scrubbed_and_asked(new_page):
     page.get_by_role("slider", name="Evaluation", exact=True).fill("3")
     assert frame(page) == "3"
     expect(page.locator(".heat .where")).to_contain_text("evaluation 3")
-    assert len(sent) - before <= 2, "only the sidebar may ask in between"
+    assert len(sent) - before <= 4, "only the two rests and the sidebar may ask in between"
+    page.wait_for_url("**step=3**")
 
     box = page.locator(".heat .layers").first
     box.click(position={"x": 60, "y": 60})
     expect(page.get_by_text("from the left")).to_be_visible(timeout=SECONDS)
+    page.wait_for_url("**at=0.**")
     expect(page.locator(".heat .here").first).to_contain_text("here")
     expect(page.get_by_role("img", name="Where this place looks")).to_be_visible()
     with page.expect_download() as download:

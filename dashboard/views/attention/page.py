@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dashboard.components.copy_link import copy_link
 from dashboard.views.attention.recording import PAGE
 from dashboard.views.attention.subject import (
     SOURCES,
@@ -66,6 +67,8 @@ def _stage(subject: Subject) -> "tuple[Look | None, ClickedPlace | None]":
     clicked = say_place(subject, look, show_viewer(subject, look))
     largest = MAXIMUM * (subject.maps.record.heads == "max")
     st.caption(f"Light: the place looks at the word.{largest}")
+    if not subject.given:
+        copy_link("", f"{PAGE}.copy_link")
     _say_why(subject)
     return look, clicked
 

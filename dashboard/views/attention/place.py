@@ -55,8 +55,8 @@ def say_place(subject: Subject, look: Look, place: HeatPlace | None) -> ClickedP
         return None
     look = _looked_at(subject, look, place)
     with explained():
-        ranked = places.words_at(subject.maps, place.x, place.y, **look.choice)
-        course = places.words_over(subject.maps, place.x, place.y, **look.every)
+        ranked = places.words_at(subject.maps, *place.at, **look.choice)
+        course = places.words_over(subject.maps, *place.at, **look.every)
         st.markdown(in_words(ranked, course))
         _lead_to_check(subject, look, ranked)
         return ClickedPlace(place, look, ranked, course)
@@ -116,7 +116,8 @@ def _when(course: pd.DataFrame, word: str) -> str:
 def show_place(subject: Subject, clicked: ClickedPlace) -> None:
     """Draw which words a clicked place attends to, also over time, and where it itself looks."""
     place, look = clicked.place, clicked.look
-    where = f"{place.x:.0%} from the left, {place.y:.0%} from the top"
+    x, y = place.at
+    where = f"{x:.0%} from the left, {y:.0%} from the top"
     st.markdown(f"**At {where}**, {mean_in_words(subject.maps, look.evaluations)}")
     left, middle, right = st.columns([4, 4, 2], gap="medium")
     with explained():
@@ -129,8 +130,8 @@ def show_place(subject: Subject, clicked: ClickedPlace) -> None:
             _looks_at(subject, look, place)
         csv_buttons(
             subject,
-            words_at_this_place=clicked.ranked.assign(x=place.x, y=place.y),
-            words_here_over_the_steps=clicked.course.assign(x=place.x, y=place.y),
+            words_at_this_place=clicked.ranked.assign(x=x, y=y),
+            words_here_over_the_steps=clicked.course.assign(x=x, y=y),
         )
 
 
@@ -157,7 +158,7 @@ def _looks_at(subject: Subject, look: Look, place: HeatPlace) -> None:
     if not maps.self_layers:
         st.caption("Self-attention was not recorded, so where the place looks is not known.")
         return
-    heat = views.self_map(maps, place.x, place.y, half=look.half, evaluation=look.evaluations)
+    heat = views.self_map(maps, *place.at, half=look.half, evaluation=look.evaluations)
     grids = ", ".join(dict.fromkeys(layer.size for layer in maps.self_layers))
     st.image(
         png(pictures.overlay(subject.image(), heat)),

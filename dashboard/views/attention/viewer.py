@@ -1,5 +1,6 @@
 """The viewer: which words, layers and heads, and their maps over the picture."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ import streamlit as st
 
 from dashboard.charts.names import short_layers
 from dashboard.components.heat_viewer import HeatFilm, HeatPlace, heat_viewer
-from dashboard.shell.address import bound
+from dashboard.shell.address import bound, given, keep
 from dashboard.shell.messages import explained
 from dashboard.views.attention.recording import PAGE
 from dashboard.views.attention.subject import Subject
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 ALL = "all layers"
 PLACE = f"{PAGE}.place"
+AT = re.compile(r"(0\.\d{1,6}|[01]|1\.0{1,6}),(0\.\d{1,6}|[01]|1\.0{1,6})")
+"""A place in the address: shares of the width and height."""
 FIRST = 3
 MOST = 6
 
@@ -65,7 +68,7 @@ def look_controls(subject: Subject) -> Look | None:
         st.info(f"{which} has no words, so there is nothing to look for.")
         return None
     first = telling(list(found))[:FIRST] or list(found)[:1]
-    picked = st.pills(
+    picked = bound().pills(
         "Words",
         list(found),
         selection_mode="multi",
@@ -97,7 +100,7 @@ def look_controls(subject: Subject) -> Look | None:
 
 
 def show_viewer(subject: Subject, look: Look) -> HeatPlace | None:
-    """Draw the maps; return the place that was clicked last, or None."""
+    """Draw the maps; return the place that was clicked last, or None. The address has it too."""
     maps = subject.maps
     found = [look_frames(subject, look, places) for _, places in look.words]
     count, used = len(maps), look.evaluations
@@ -116,12 +119,38 @@ def show_viewer(subject: Subject, look: Look) -> HeatPlace | None:
     clicked = heat_viewer(film, f"{PAGE}.viewer")
     if clicked is not None:
         st.session_state[PLACE] = (subject.key, clicked)
-    return _kept_place(subject)
+    return _addressed(_kept_place(subject), maps.evaluations)
 
 
 def _kept_place(subject: Subject) -> HeatPlace | None:
+    """Return where the viewer rests; before the session knows, the address says it."""
     kept = st.session_state.get(PLACE)
-    return kept[1] if kept and kept[0] == subject.key else None
+    if not kept:
+        kept = st.session_state[PLACE] = (subject.key, asked_place(subject.maps.evaluations))
+    return kept[1] if kept[0] == subject.key else None
+
+
+def asked_place(evaluations: tuple[int, ...]) -> HeatPlace | None:
+    """Return where the address says that the viewer rests, or None.
+
+    Args:
+        evaluations: Those that were kept, whose places are the frames.
+    """
+    step = given("step")
+    frame = next((i for i, number in enumerate(evaluations) if str(number) == step), None)
+    found = AT.fullmatch(given("at"))
+    if found is None:
+        return None if frame is None else HeatPlace(None, None, frame)
+    return HeatPlace(float(found[1]), float(found[2]), frame)
+
+
+def _addressed(place: HeatPlace | None, evaluations: tuple[int, ...]) -> HeatPlace | None:
+    """Say in the address where the viewer rests; return the place if one was clicked."""
+    frame = None if place is None else place.frame
+    keep("step", "" if frame is None else str(evaluations[frame]))
+    clicked = place if place is not None and place.x is not None else None
+    keep("at", "" if clicked is None else "{:.3f},{:.3f}".format(*clicked.at))
+    return clicked
 
 
 def look_frames(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from dashboard.components.heat_viewer import HeatPlace
 from dashboard.shell.lab import find, lab
+from dashboard.views.attention import viewer
 from sdlab.attention import places, views
 from sdlab.attention.layers import Layer
 from sdlab.attention.maps import AttentionMaps, MapsSource, key_of
@@ -39,6 +40,31 @@ def click(at, x, y, frame=None):
     at.session_state["attention.place"] = (key, HeatPlace(x, y, frame))
     at.run()
     assert not at.exception and not at.error
+
+
+def test_a_link_holds_words_evaluation_and_place(open_page):
+    at = recorded(open_page)
+    click(at, 0.25, 0.75, frame=2)
+    words = next(field for field in at.button_group if field.label == "Words")
+    address = {name: at.query_params[name] for name in ("run", "at", "step")}
+    assert "".join(address["at"]) == "0.250,0.750" and "".join(address["step"]) == "2"
+    again = run_until(open_page("attention", **address, **{words.key: "beach"}), shows_maps)
+    assert not again.exception and not again.warning
+    assert again.session_state[words.key] == ["beach"]
+    assert again.session_state["attention.place"][1] == HeatPlace(0.25, 0.75, 2)
+    assert "**At 25% from the left, 75% from the top**" in markdowns(again)
+
+
+def markdowns(at):
+    return "\n".join(markdown.value for markdown in at.markdown)
+
+
+@pytest.mark.parametrize("text", ["nan,0.5", "2,0.5", "0.5", "a,b"])
+def test_a_place_that_is_none_is_passed_over(text, monkeypatch):
+    address = {"at": text, "step": "7"}
+    monkeypatch.setattr(viewer, "given", lambda name: address.get(name, ""))
+    assert viewer.asked_place((0, 1, 2)) is None
+    assert viewer.asked_place((5, 7)) == HeatPlace(None, None, 1)
 
 
 def choose(at, over):
