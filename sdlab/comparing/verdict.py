@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from sdlab.comparing.comparison import Comparison
-from sdlab.comparing.significance import PICTURES
+from sdlab.comparing.significance import PICTURES, SIGNIFICANT
 from sdlab.comparing.standing import Standing, certainty, differences, ratios, standing
-from sdlab.comparing.words import counted, listed
+from sdlab.comparing.words import counted, listed, probability
 
 TARGET = 0.05
 TENTH = 0.1
@@ -115,26 +115,35 @@ def worth(comparison: Comparison, tables: Tables) -> list[str]:
     """
     ranks = _ranks(tables)
     ranked = ranks.fair if len(ranks.fair) else ranks.beside
-    return [*_second(comparison, ranked), *_against_more(comparison, tables, ranked)]
+    return [*_second(comparison, tables, ranked), *_against_more(comparison, tables, ranked)]
 
 
-def _second(comparison: Comparison, ranked: Frame) -> list[str]:
+def _second(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]:
     """Say whether those that ask twice a step are worth it, where the evaluations are equal."""
     here = _at_first(comparison, ranked)
     each = here["nfe"] / here["num_steps"]
     twice, once = here[each >= TWICE], here[each < TWICE]
     if comparison.align != "nfe" or once.empty:
         return []
-    return [_weighed(row, once.iloc[0]) for _, row in twice.iterrows()]
+    best = once.iloc[0]
+    return [_weighed(row, best, _luck(tables, row, best)) for _, row in twice.iterrows()]
 
 
-def _weighed(two: Any, one: Any) -> str:
+def _luck(tables: Tables, one: Any, other: Any) -> float:
+    """Return the probability p of so great a difference of two samplers by luck; NaN unknown."""
+    ties, pair = tables["ties"], [one["entrant"], other["entrant"]]
+    found = ties[ties["a"].isin(pair) & ties["b"].isin(pair)]
+    return math.nan if found.empty else float(found["p"].iloc[0])
+
+
+def _weighed(two: Any, one: Any, luck: float) -> str:
     gain = two["error"] / one["error"]
-    much = (
-        f"{gain:.1f} times farther away: not worth it here"
-        if gain > 1
-        else f"{1 / gain:.1f} times nearer: worth it here"
-    )
+    much = f"{gain:.1f} times farther away" if gain > 1 else f"{1 / gain:.1f} times nearer"
+    if luck < SIGNIFICANT:
+        much += ": not worth it here" if gain > 1 else ": worth it here"
+    else:
+        known = "" if math.isnan(luck) else f" (p = {probability(luck)})"
+        much += f", which may be luck{known}: more pictures would tell whether it is worth it"
     return (
         f"{two['entrant']} asks more than once a step: {counted(two['num_steps'], 'step')} take"
         f" {counted(two['nfe'], 'evaluation')}. Against {one['entrant']}, which makes"

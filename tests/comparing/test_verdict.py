@@ -312,7 +312,8 @@ def test_how_many_pictures_would_do_agrees_with_the_test():
 
 
 def test_a_second_evaluation_a_step_is_weighed_where_evaluations_are_equal():
-    found = tables([("a", 10, 0.05), ("b", 10, 0.2)])
+    surely = [("a", "b", 0.25, 0.01, False, False, 2.0, math.nan)]
+    found = tables([("a", 10, 0.05), ("b", 10, 0.2)], ties=surely)
     found["cost"].loc[found["cost"]["entrant"] == "b", "num_steps"] = 5
     assert worth(SPEC, found) == [
         "b asks more than once a step: 5 steps take 10 evaluations. Against a, which makes 10 steps"
@@ -321,6 +322,18 @@ def test_a_second_evaluation_a_step_is_weighed_where_evaluations_are_equal():
     found["cost"]["error"] = [0.2, 0.05]
     assert worth(SPEC, found)[0].endswith("it ends 4.0 times nearer: worth it here.")
     assert worth(SPEC.with_(align="steps"), found) == []
+
+
+@pytest.mark.parametrize(("p", "told"), [(0.28, " (p = 0.28)"), (math.nan, "")])
+def test_what_may_be_luck_is_not_called_worth_it_or_not(p, told):
+    perhaps = [("a", "b", 0.25, p, False, True, 9.0, 20.0)]
+    found = tables([("a", 10, 0.05), ("b", 10, 0.2)], ties=perhaps)
+    found["cost"].loc[found["cost"]["entrant"] == "b", "num_steps"] = 5
+    (said,) = worth(SPEC, found)
+    assert said.endswith(
+        f"4.0 times farther away, which may be luck{told}: more pictures would tell whether it is"
+        " worth it."
+    )
 
 
 def test_the_fewest_evaluations_are_held_against_the_most():

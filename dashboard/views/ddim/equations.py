@@ -8,12 +8,10 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.shell.navigation import link_to
 from dashboard.views.ddim import form
 from dashboard.views.ddim.eta import EQUATION_16
 from dashboard.views.ddim.work import noise_levels
 from dashboard.widgets.csv_table import csv_table
-from dashboard.widgets.sampler_rows import DDIM_SPACINGS
 from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ def show(page: str, model: ModelView) -> None:
         )
     elif steps > 1:
         st.markdown(why_linspace(lab().ask(lambda m: m.schedule.num_timesteps, model.hash), steps))
-        link_to("solver_bench", "See it measured", **{"bench.solvers": list(DDIM_SPACINGS)})
+        form.link_to_spacings()
     st.header("All steps", anchor=False)
     csv_table(
         table, f"ddim-{steps}-steps", f"{page}.csv",

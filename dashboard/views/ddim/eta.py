@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.views.ddim.form import experiment
+from dashboard.views.ddim.form import experiment, link_to_spacings
 from dashboard.views.ddim.work import Pictures, eta_fan, noise_levels
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
@@ -45,6 +45,8 @@ def show(page: str, model: ModelView) -> None:
     with form:
         spec = experiment(f"{page}.eta")
         count = bound().slider("Noise seeds", 1, 6, 3, key=f"{page}.eta.seeds")
+        if model.path != "flow":
+            link_to_spacings()
     seeds = tuple(range(1, int(count) + 1))
     with stage:
         begin = st.empty()

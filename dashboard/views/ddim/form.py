@@ -6,7 +6,9 @@ from dashboard.shell.address import bound
 from dashboard.shell.glossary import definition
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import say_ignored_negative
+from dashboard.shell.navigation import link_to
 from dashboard.widgets.experiment_controls import PROMPT
+from dashboard.widgets.sampler_rows import DDIM_SPACINGS
 from dashboard.widgets.typed import parse_seed
 from sdlab.ddim.schemes import METHODS
 from sdlab.experiment.experiment import Experiment
@@ -84,6 +86,12 @@ def negative(page: str, scale: float) -> str:
 def num_steps(page: str, default: int = 20) -> int:
     """Draw the number of steps."""
     return int(bound().number_input("Steps", 2, 500, default, key=f"{page}.steps", width=110))
+
+
+def link_to_spacings() -> None:
+    """Draw the link to diffusers' DDIM over its three spacings on the Solver bench."""
+    words = "Linspace spacing gets worse with more steps: see why"
+    link_to("solver_bench", words, **{"bench.solvers": list(DDIM_SPACINGS)})
 
 
 def guidance(page: str, default: float) -> float:

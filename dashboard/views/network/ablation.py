@@ -70,6 +70,5 @@ def standing(table: pd.DataFrame) -> str:
     return (
         f"Small networks of points, trained alike with each activation, {seeds} seeds each, end so "
         f"far from the truth: {listed(said)}. So it is not there because it won: of a deep network "
-        "this says nothing. But this network's weights were trained for it, and know no other "
-        "(docs/activations.md)."
+        "this says nothing. But this network's weights were trained for it, and know no other."
     )

@@ -47,12 +47,13 @@ def look_at(page: str, asked: Asked, model: ModelView) -> Seen | None:
     """
     given = (asked.latents, asked.level.timestep, asked.prompt, asked.seed)
     if model.decodes_fast:
-        return _at_once(model.hash, *given)
+        with st.empty(), st.spinner("Asking the network …"):  # above the old numbers, not over them
+            return _at_once(model.hash, *given)
     about = (*asked.about, asked.level.timestep)
     return study_panel(f"{page}.look", "Ask the network", about, partial(_seen, False, *given))
 
 
-@st.cache_data(max_entries=32, show_spinner="Asking the network …")
+@st.cache_data(max_entries=32, show_spinner=False)
 def _at_once(model_hash: str, latents: "Latents", timestep: int, prompt: str, seed: int) -> Seen:
     from sdlab.work import finish
 
