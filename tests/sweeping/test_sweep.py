@@ -13,6 +13,7 @@ import sdlab
 from sdlab.errors import StoreError
 from sdlab.experiment.overrides import sweep_of
 from sdlab.experiment.sweep import Sweep
+from sdlab.solvers import registry
 from sdlab.sweeping.result import open_sweep
 from sdlab.sweeping.sweep_folder import SweepFolder
 from tests.sweeping.killed import SPEC
@@ -116,7 +117,8 @@ def test_alone_it_is_the_run_bit_for_bit(small, tmp_path):
         assert torch.equal(stored.latents, sdlab.run(small, experiment).latents)
 
 
-def test_a_failure_is_kept_and_made_again_only_if_asked_for(small, tmp_path):
+def test_a_failure_is_kept_and_made_again_only_if_asked_for(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_SOLVERS", dict(registry.solvers()))
     broken = [True]
 
     @sdlab.solver("fails_once", order=1)

@@ -15,7 +15,7 @@ from dashboard.worker.stored_runs import stored_run
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from sdlab.work import finish
-from tests.dashboard.conftest import run_until
+from tests.dashboard.conftest import read, run_until
 
 SPEC = Experiment(prompt="a red car on a beach", seed=3, num_steps=3)
 
@@ -41,7 +41,7 @@ def section(open_page, name, **params):
 
 
 def captions(at):
-    return " ".join(c.value for c in at.caption)
+    return " ".join(read(c) for c in at.caption)
 
 
 def test_map_and_block_of_a_stored_run(open_page, run):
@@ -50,7 +50,7 @@ def test_map_and_block_of_a_stored_run(open_page, run):
     assert not at.error
     assert at.header[0].value == "Middle, attention, 4x4"
     said = captions(at)
-    assert "`mid_block.attentions.0`: attention, self (4 heads), cross (4 heads), 192 ch" in said
+    assert "mid_block.attentions.0: attention, self (4 heads), cross (4 heads), 192 ch" in said
     assert "of the network's time." in said
     assert "11.5 million parameters; a call takes 797 million multiply-adds" in said
     assert "Three colours for 192 channels: " in said

@@ -47,7 +47,7 @@ def test_the_map_is_a_column_and_a_blocks_code_is_diffusers_own(open_page, run):
     assert not at.error and not at.exception
     assert at.header[0].value == "Joint block 2 of 2, 32x32"
     said = captions(at)
-    assert "`transformer_blocks.1`: transformer layer, joint (4 heads), 32 channels" in said
+    assert "transformer_blocks.1: transformer layer, joint (4 heads), 32 channels" in said
     assert "diffusers/models/attention.py, lines " in said
     assert "The loaded implementation itself, as diffusers has it" in said
 
