@@ -98,7 +98,8 @@ def with_frames(layers: Layers, sheet: Sheet, source: str, steps: "pd.DataFrame"
     films = [
         Layer(
             LAYER_NAMES.get(name, name), source, _meaning(name), row, frames=_strip(name),
-            words=WORDS.get(name, ""), draft=DRAFTS[sheet.how] if name != CHANNELS else "",
+            words=WORDS.get(name, ""),
+            draft=DRAFTS.get(sheet.how, sheet.how) if name != CHANNELS else "",
         )
         for row, name in enumerate(sheet.names)
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dashboard.shell.address import bound, keep
+from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import link_to
@@ -176,7 +176,6 @@ def _begin_with(key: str, run: str) -> None:
     given = st.session_state.get(key, st.query_params.get(key))
     if given in (None, st.session_state.get(first)):
         st.session_state[key] = st.session_state[first] = run
-        keep(key, run)
         if run not in own_runs():  # hold on to it: others make newer ones
             note_run(run)
 

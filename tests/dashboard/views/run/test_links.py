@@ -1,5 +1,6 @@
 """The Run page by its address: stored, unknown, under way, with a slow decoder."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,7 @@ def test_run_page_with_an_unknown_id(open_page, given):
 
 
 def test_without_an_id_the_latest_run_is_shown_and_said_so(open_page):
+    time.sleep(1.1)  # manifests tell seconds
     run = finished(lab().submit(Experiment(prompt="the latest", seed=11, num_steps=2)))
     at = open_page("run")
     assert not at.exception and "".join(at.query_params["id"]) == run
