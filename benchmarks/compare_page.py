@@ -60,9 +60,10 @@ def address(samplers: int, steps: int, reference: int, seed: int = 0) -> str:
 
 def forecast_of(page) -> float:
     """Return the seconds that the page says beforehand; it must say so."""
-    words = page.get_by_text(re.compile("as busy as it is")).first
+    captions = page.get_by_test_id("stCaptionContainer")
+    words = captions.filter(has_text=re.compile(r"evaluations.*about \d")).first
     words.wait_for()
-    found = re.search(r"about ((?:\d+ \w+ ?)+), as busy", words.inner_text())
+    found = re.search(r"about ((?:\d+ (?:h|min|s)\b ?)+)", words.inner_text())
     parts = re.findall(r"(\d+) (h|min|s)", found[1])
     return sum(int(number) * {"h": 3600, "min": 60, "s": 1}[unit] for number, unit in parts)
 
