@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.comparison import Comparison
-from sdlab.comparing.verdict import TARGET
+from sdlab.comparing.target import TARGET
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
 from sdlab.runs.atomic import recover, write_folder

@@ -12,7 +12,7 @@ from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.comparing.outcomes import Runs
 from sdlab.comparing.result import Result
 from sdlab.comparing.summary import summarise
-from sdlab.comparing.verdict import TARGET, check_target
+from sdlab.comparing.target import TARGET, check_target
 from sdlab.errors import check_types
 from sdlab.experiment.experiment import Experiment
 from sdlab.work import Progress, Work, finish

@@ -5,8 +5,10 @@ reference's ODE from its start to its end. Of the others the distance is given, 
 called the nearest, however near it comes.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.costs import complete
 from sdlab.comparing.significance import MARGIN
 from sdlab.comparing.words import counted, listed, probability
@@ -20,6 +22,7 @@ BARS = (
 )
 
 Frame = Any  # a DataFrame, whose stubs give every cell any type there is
+Tables = Mapping[str, Frame]
 
 
 class Standing(NamedTuple):
@@ -36,18 +39,28 @@ class Standing(NamedTuple):
     partly: Frame
 
 
-def standing(entrants: Frame, cost: Frame) -> Standing:
+def standing(tables: Tables) -> Standing:
     """Return which deterministic samplers with an error are ranked and which are not.
 
     Args:
-        entrants: The comparison's ``entrants``.
-        cost: Its ``cost``.
+        tables: The comparison's; ``entrants`` and ``cost`` decide.
     """
+    entrants, cost = tables["entrants"], tables["cost"]
     steady = entrants.loc[entrants["deterministic"], "entrant"]
     objected = entrants.loc[entrants["notes"] != "", "entrant"]
     rows = cost[cost["entrant"].isin(steady) & cost["error"].notna()]
     whole, beside = complete(rows), rows["entrant"].isin(objected)
     return Standing(rows[whole & ~beside], rows[whole & beside], rows[~whole])
+
+
+def at_first(comparison: Comparison, rows: Frame) -> Frame:
+    """Return those rows of ``cost`` that are at the comparison's first budget, the nearest first.
+
+    Args:
+        comparison: What was compared.
+        rows: Some of its ``cost``.
+    """
+    return rows[rows["budget"] == comparison.budget].sort_values("error", kind="stable")
 
 
 def certainty(ties: Frame, best: str, pictures: int) -> str:

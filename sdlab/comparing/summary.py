@@ -14,7 +14,8 @@ from sdlab.comparing.model_facts import ModelFacts
 from sdlab.comparing.outcomes import RunOutcomes, Runs, gather
 from sdlab.comparing.paths import paths
 from sdlab.comparing.result import Result
-from sdlab.comparing.verdict import TARGET, check_target, verdict
+from sdlab.comparing.target import TARGET, check_target
+from sdlab.comparing.verdict import verdict
 from sdlab.noise.flow import path_of
 
 if TYPE_CHECKING:

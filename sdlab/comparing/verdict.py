@@ -6,25 +6,30 @@ cannot be compared fairly is named beside the ranking. Two are called tied only 
 pictures enough to know it.
 """
 
-import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from sdlab.comparing.comparison import Comparison
-from sdlab.comparing.significance import PICTURES, SIGNIFICANT
-from sdlab.comparing.standing import Standing, certainty, differences, ratios, standing
-from sdlab.comparing.words import counted, listed, probability
+from sdlab.comparing.significance import PICTURES
+from sdlab.comparing.standing import (
+    Frame,
+    Standing,
+    Tables,
+    at_first,
+    certainty,
+    differences,
+    ratios,
+    standing,
+)
+from sdlab.comparing.target import TARGET, reached_of
+from sdlab.comparing.words import counted, listed
 
-TARGET = 0.05
 TENTH = 0.1
 USELESS = 1.0
 """An error as large as the distance to another picture: useless however quick."""
 EQUAL = 1e-4
 """Errors that differ by less, as a share, are one: shared network calls round so."""
-TWICE = 1.5
-"""Evaluations a step from which on a sampler asks more than once a step."""
 NO_REFERENCE = (
     "Made without a reference, so nothing says how near each comes to the converged picture, and"
     " none is ranked by distance."
@@ -32,9 +37,6 @@ NO_REFERENCE = (
 NO_FIDELITY = (
     "Nothing here judges whether the pictures show what the prompt says, so no quality is claimed."
 )
-
-Frame = Any  # a DataFrame, whose stubs give every cell any type there is
-Tables = Mapping[str, Frame]
 
 
 def verdict(
@@ -52,144 +54,20 @@ def verdict(
         return ["No run is done, so there is nothing to compare.", *_failed(tables)]
     if not comparison.reference_steps:
         return [*_apart(tables), NO_REFERENCE, *_kept(comparison, tables), *_failed(tables)]
-    ranks = _ranks(tables)
+    ranks = standing(tables)
     sentences = [*_nearest(comparison, tables, ranks), *_beside(comparison, tables, ranks)]
-    sentences += [*_reached(ranks, target), *_front(ranks), *_partly(ranks.partly)]
+    sentences += [*reached_of(ranks, target), *_front(ranks), *_partly(ranks.partly)]
     sentences += _stochastic(comparison, tables)
     sentences += [*_few_pictures(comparison, tables, ranks), *_unsure(ranks)]
     sentences += [*_failed(tables), *_no_reference(comparison, tables, lack)]
     return sentences
 
 
-def check_target(target: float) -> None:
-    """Raise ``ValueError`` if an error asked for is not above 0.
-
-    Raises:
-        ValueError: Naming it.
-    """
-    if not target > 0:
-        raise ValueError(f"target must be above 0, got {target}.")
-
-
-def evaluations_for(nfe: Sequence[float], errors: Sequence[float], target: float) -> float:
-    """Return the evaluations at which an error is first reached; NaN if it is not.
-
-    Between two of them the error is interpolated linearly, log against log. Where the fewest tried
-    already reach it, these are returned.
-
-    Args:
-        nfe: Evaluations, ascending.
-        errors: The error at each.
-        target: The error asked for.
-    """
-    for i, (count, error) in enumerate(zip(nfe, errors, strict=True)):
-        if error > target:
-            continue
-        if i == 0 or not errors[i - 1] > error > 0:
-            return float(count)
-        share = math.log(errors[i - 1] / target) / math.log(errors[i - 1] / error)
-        return float(nfe[i - 1] * (count / nfe[i - 1]) ** share)
-    return math.nan
-
-
-def reached(tables: Tables, target: float) -> str:
-    """Return which sampler reaches an error first and what others need; "" if none is ranked.
-
-    Args:
-        tables: Of a comparison.
-        target: The error asked for, in standard deviations of the latents; above 0.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    check_target(target)
-    return " ".join(_reached(_ranks(tables), target))
-
-
-def worth(comparison: Comparison, tables: Tables) -> list[str]:
-    """Return what a second evaluation a step gains, and what few evaluations lose against many.
-
-    Args:
-        comparison: What was compared.
-        tables: Its tables.
-    """
-    ranks = _ranks(tables)
-    ranked = ranks.fair if len(ranks.fair) else ranks.beside
-    return [*_second(comparison, tables, ranked), *_against_more(comparison, tables, ranked)]
-
-
-def _second(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]:
-    """Say whether those that ask twice a step are worth it, where the evaluations are equal."""
-    here = _at_first(comparison, ranked)
-    each = here["nfe"] / here["num_steps"]
-    twice, once = here[each >= TWICE], here[each < TWICE]
-    if comparison.align != "nfe" or once.empty:
-        return []
-    best = once.iloc[0]
-    return [_weighed(row, best, _luck(tables, row, best)) for _, row in twice.iterrows()]
-
-
-def _luck(tables: Tables, one: Any, other: Any) -> float:
-    """Return the probability p of so great a difference of two samplers by luck; NaN unknown."""
-    ties, pair = tables["ties"], [one["entrant"], other["entrant"]]
-    found = ties[ties["a"].isin(pair) & ties["b"].isin(pair)]
-    return math.nan if found.empty else float(found["p"].iloc[0])
-
-
-def _weighed(two: Any, one: Any, luck: float) -> str:
-    gain = two["error"] / one["error"]
-    much = f"{gain:.1f} times farther away" if gain > 1 else f"{1 / gain:.1f} times nearer"
-    if luck < SIGNIFICANT:
-        much += ": not worth it here" if gain > 1 else ": worth it here"
-    else:
-        known = "" if math.isnan(luck) else f" (p = {probability(luck)})"
-        much += f", which may be luck{known}: more pictures would tell whether it is worth it"
-    return (
-        f"{two['entrant']} asks more than once a step: {counted(two['num_steps'], 'step')} take"
-        f" {counted(two['nfe'], 'evaluation')}. Against {one['entrant']}, which makes"
-        f" {counted(one['num_steps'], 'step')} of about as many, it ends {much}."
-    )
-
-
-def _against_more(comparison: Comparison, tables: Tables, ranked: Frame) -> list[str]:
-    """Say how much the fewest evaluations lose against the most, and of the prompt."""
-    least, most = min(comparison.budgets), max(comparison.budgets)
-    few, many = (
-        ranked[ranked["budget"] == budget].sort_values("error", kind="stable")
-        for budget in (least, most)
-    )
-    if least == most or few.empty or many.empty:
-        return []
-    unit = "evaluations" if comparison.align == "nfe" else "steps"
-    one, other = few.iloc[0], many.iloc[0]
-    return [
-        f"With {least} {unit} the nearest is {one['entrant']}, {one['error']:.3g} standard"
-        f" deviations away{_holds(tables, one)}; with {most} it is {other['entrant']},"
-        f" {other['error']:.3g}{_holds(tables, other)}. So {least} lose a factor of"
-        f" {one['error'] / other['error']:.2g} against {most}."
-    ]
-
-
-def _holds(tables: Tables, row: Any) -> str:
-    """Return what share of the prompt's statements hold, in brackets; "" if that is not known."""
-    quality = tables["quality"]
-    own = quality[
-        (quality["entrant"] == row["entrant"])
-        & (quality["budget"] == row["budget"])
-        & (quality["what"] == "all")
-    ]
-    return "" if own.empty else f" ({own['share'].iloc[0]:.0%} of the prompt's statements hold)"
-
-
-def _ranks(tables: Tables) -> Standing:
-    return standing(tables["entrants"], tables["cost"])
-
-
 def _nearest(comparison: Comparison, tables: Tables, ranks: Standing) -> list[str]:
     """Say which sampler is nearest at the first budget, then how near, and who may be as near."""
     unit = "evaluations" if comparison.align == "nfe" else "steps"
     budget = f"{comparison.budget} {unit if comparison.budget > 1 else unit[:-1]}"
-    fair, beside = (_at_first(comparison, rows) for rows in (ranks.fair, ranks.beside))
+    fair, beside = (at_first(comparison, rows) for rows in (ranks.fair, ranks.beside))
     here = fair if len(fair) else beside
     if here.empty:
         return []
@@ -224,7 +102,7 @@ def paired_ratios(comparison: Comparison, tables: Tables) -> list[str]:
         comparison: What was compared.
         tables: Its tables.
     """
-    fair = _at_first(comparison, _ranks(tables).fair)
+    fair = at_first(comparison, standing(tables).fair)
     if len(fair) < 2:
         return []
     tested = int(tables["ties"]["p"].notna().sum())
@@ -260,17 +138,13 @@ def _kept(comparison: Comparison, tables: Tables) -> list[str]:
     return [f"Share of the prompt's statements fulfilled: {listed(given)}."]
 
 
-def _at_first(comparison: Comparison, rows: Frame) -> Frame:
-    return rows[rows["budget"] == comparison.budget].sort_values("error", kind="stable")
-
-
 def _beside(comparison: Comparison, tables: Tables, ranks: Standing) -> list[str]:
     """Say which samplers do not follow the same ODE from the same start to the same end."""
     entrants = tables["entrants"]
     objected = entrants[entrants["deterministic"] & (entrants["notes"] != "")]
     if objected.empty:
         return []
-    errors = _at_first(comparison, ranks.beside).set_index("entrant")["error"]
+    errors = at_first(comparison, ranks.beside).set_index("entrant")["error"]
     known = [label for label in errors.index if len(ranks.fair)]  # else the order says it
     names = [f"{label} ({errors[label]:.3g} away)" for label in known]
     names += [label for label in objected["entrant"] if label not in known]
@@ -287,59 +161,6 @@ def _partly(partly: Frame) -> list[str]:
         for r in partly.itertuples()
     ]
     return [f"Not ranked, as others made more pictures: {listed(points)}."] if points else []
-
-
-def _reached(ranks: Standing, target: float) -> list[str]:
-    """Say who reaches the target first, what others need, and what those beside the ranking do."""
-    if ranks.fair.empty:
-        return [f"With care: {sentence}" for sentence in _needed(ranks.beside, target)]
-    beside = [f"Not ranked: {sentence}" for sentence in _needed(ranks.beside, target)]
-    return [*_needed(ranks.fair, target), *beside]
-
-
-def _needed(ranked: Frame, target: float) -> list[str]:
-    """Say who of some reaches the target first and what the others need for the same."""
-    needed, missed, most = [], [], 0.0
-    for label, rows in ranked.groupby("entrant", sort=False):
-        ordered = rows.sort_values("nfe")
-        nfe, errors = ordered["nfe"].astype(float).tolist(), ordered["error"].tolist()
-        count = evaluations_for(nfe, errors, target)
-        if math.isnan(count):
-            missed.append(label)
-            most = max(most, *nfe)
-        else:
-            needed.append((count, count == nfe[0], label))
-    if not needed:
-        if not missed:
-            return []
-        what = "it needs" if len(missed) == 1 else "they need"
-        return [f"None reaches an error of {target:g} within {most:.0f} evaluations; {what} more."]
-    needed.sort(key=lambda row: (row[0], not row[1]))
-    fewest = needed[0][0]
-    least = [f"{label} ({n:.0f})" for n, at_once, label in needed if at_once and n == fewest]
-    if least:
-        sentence = (
-            f"An error of {target:g} is reached with the fewest evaluations tried by"
-            f" {listed(least)}"
-        )
-        rest = needed[len(least) :]
-    else:
-        (_, _, quickest), *rest = needed
-        sentence = (
-            f"An error of {target:g} is reached first by {quickest}, with about {fewest:.0f}"
-            " evaluations"
-        )
-    slower = [
-        f"{label} needs at most {count:.0f}, the fewest tried"
-        if at_once
-        else f"{label} needs about {count:.0f}"
-        + (f" ({count / fewest:.1f} times as many)" if not least else "")
-        for count, at_once, label in rest
-    ]
-    sentence += f"; {listed(slower)}." if slower else "."
-    if missed:
-        sentence += f" Not reached with what was tried: {listed(missed)}."
-    return [sentence]
 
 
 def _front(ranks: Standing) -> list[str]:

@@ -21,7 +21,7 @@ from sdlab.comparing.memory import (
     summary_bytes,
 )
 from sdlab.comparing.result import open_result, result_path
-from sdlab.comparing.verdict import TARGET
+from sdlab.comparing.target import TARGET
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
 from sdlab.runs.run_folder import open_run

@@ -13,7 +13,9 @@ from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.exact import EXACT_MODEL, exact_runs
 from sdlab.comparing.significance import enough, holm, levels, paired, resolution, ties
 from sdlab.comparing.summary import summarise, table
-from sdlab.comparing.verdict import evaluations_for, paired_ratios, reached, verdict, worth
+from sdlab.comparing.target import evaluations_for, reached
+from sdlab.comparing.verdict import paired_ratios, verdict
+from sdlab.comparing.worth import worth
 from tests.comparing.conftest import comparison
 
 

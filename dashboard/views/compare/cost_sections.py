@@ -13,7 +13,7 @@ from dashboard.views.compare.section_tools import (
     say_nothing,
 )
 from dashboard.widgets.figure import figure, why
-from sdlab.comparing.verdict import TARGET, reached
+from sdlab.comparing.target import TARGET, reached
 
 _DISTANCE = (
     r"d = \frac{\lVert z - z_\text{ref} \rVert / \sqrt{D}}{\mathrm{std}(z_\text{ref})}",

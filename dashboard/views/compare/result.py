@@ -25,7 +25,8 @@ from dashboard.widgets.run_stage import SHARED
 from dashboard.widgets.run_states import made_by
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result, open_result, result_path
-from sdlab.comparing.verdict import paired_ratios, worth
+from sdlab.comparing.verdict import paired_ratios
+from sdlab.comparing.worth import worth
 from sdlab.runs.reading import MANIFEST
 
 _REPLACED = "its picture was removed, or made again by other weights"

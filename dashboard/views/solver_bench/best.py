@@ -8,8 +8,9 @@ from dashboard.shell.messages import plain
 from dashboard.shell.navigation import link_to
 from dashboard.views.solver_bench import data
 from dashboard.views.solver_bench.controls import BenchSettings
-from sdlab.comparing.verdict import EQUAL, TWICE
+from sdlab.comparing.verdict import EQUAL
 from sdlab.comparing.words import counted, listed
+from sdlab.comparing.worth import TWICE
 
 MANY = 50
 """Evaluations to which fewer are compared."""
