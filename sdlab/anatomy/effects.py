@@ -24,7 +24,8 @@ from sdlab.attention.layers import is_unet
 from sdlab.causes.change import Change
 from sdlab.causes.counterfactuals import Counterfactuals, counterfactuals
 from sdlab.causes.parts import attention_blocks, attentions, joint_blocks, up_blocks
-from sdlab.causes.switches import AttentionScaled, SkipScaled, Switch
+from sdlab.causes.switch import Switch
+from sdlab.causes.switches import AttentionScaled, SkipScaled
 from sdlab.causes.transformer_blocks import mlps_of, transformer_blocks
 from sdlab.causes.transformer_switches import BlockSkipped, MlpScaled
 from sdlab.errors import ModelError, unknown

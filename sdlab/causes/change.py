@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.attention.words import positions
 from sdlab.causes.parts import ANY
+from sdlab.causes.switch import Switch
 from sdlab.causes.switches import (
     ActivationReplaced,
     AttentionScaled,
     AttentionSwapped,
     ChannelsOff,
     SkipScaled,
-    Switch,
     TextChanged,
     TimestepShifted,
 )

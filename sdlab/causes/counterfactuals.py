@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from sdlab.causes.change import NOTHING, Change
-from sdlab.causes.switches import Switch
+from sdlab.causes.switch import Switch
 from sdlab.causes.switching import switched
 from sdlab.errors import ModelError, check_types
 from sdlab.experiment.experiment import Experiment

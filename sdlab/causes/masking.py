@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdlab.attention.layouts import Places
-    from sdlab.causes.switches import Place, Switch
+    from sdlab.causes.switch import Place, Switch
 
 ANY_SIZE = (64, 64)  # the layers' names do not depend on it
 Hide = Callable[["Tensor", "Places"], None]

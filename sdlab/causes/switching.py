@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sdlab.causes.switches import Place, Switch
+from sdlab.causes.switch import Place, Switch
 from sdlab.errors import ModelError, check_types
 from sdlab.models.model import Model
 

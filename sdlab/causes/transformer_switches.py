@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.attention.layers import Layer
 from sdlab.causes.masking import hiding, layers_with_text
 from sdlab.causes.parts import within
-from sdlab.causes.switches import Place, Switch, by_name
+from sdlab.causes.switch import Place, Switch, by_name
 from sdlab.causes.transformer_blocks import (
     ALL,
     chosen_blocks,

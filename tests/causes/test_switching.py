@@ -241,7 +241,7 @@ def test_a_transformers_attention_activation_and_timestep_can_be_switched():
     }
 
     def out(timestep, *switches):
-        from sdlab.causes.switches import Place
+        from sdlab.causes.switch import Place
 
         place = Place(held, lambda switch: True, False)
         for switch in switches:
