@@ -81,6 +81,19 @@ def counted(work: Work[Result], before: int, total: int) -> Work[Result]:
         work.close()
 
 
+def standing(work: Work[Result], count: int) -> Work[Result]:
+    """Return a computation as the last part of a longer one, whose ``count`` pieces are done."""
+    try:
+        while True:
+            next(work)
+            yield count, count
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    finally:
+        work.close()
+
+
 def one_of(work: Work[Result], before: int, count: int) -> Work[Result]:
     """Return one of ``count`` computations, each as long, as part of all: ``before`` are done."""
     try:

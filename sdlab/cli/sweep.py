@@ -15,6 +15,7 @@ from sdlab.runs import runs_root
 if TYPE_CHECKING:
     from sdlab.models.model import Model
     from sdlab.sweeping.result import SweepResult
+    from sdlab.sweeping.search import Search
 
 Overrides = Annotated[
     list[str] | None,
@@ -54,6 +55,19 @@ class Way:
 
 
 @dataclass(frozen=True)
+class Sought:
+    """What is sought, where not all is to be made.
+
+    Attributes:
+        search: Let Optuna propose what to make, such as for 'minimize: seconds'.
+        trials: How many combinations it tries, each for all seeds and prompts.
+    """
+
+    search: str | None = None
+    trials: int = 100
+
+
+@dataclass(frozen=True)
 class Output:
     """What is told at the end.
 
@@ -83,6 +97,7 @@ def sweep(
             help="Make again what was under way when the sweep was killed; else it has failed.",
         ),
     ] = True,
+    sought: Annotated[dict[str, Any], Fields(Sought)],
     output: Annotated[dict[str, Any], Fields(Output)],
     loading: Annotated[dict[str, Any], Fields(Loading)],
     root: Root = None,
@@ -99,6 +114,7 @@ def sweep(
     measures_of(to.measure)
     if to.best is not None:
         goal_of(to.best)
+    search = _search(Sought(**sought), to)
     spec = sweep_from(overrides or (), asked.file, asked.prompts)
     place = root or runs_root()
     loaded = sdlab.load(spec.base.model, **loading)
@@ -109,8 +125,9 @@ def sweep(
         result = sdlab.sweep(
             loaded, spec, on_progress=advance, root=place, alone=how.alone, measures=to.measure,
             resume_errored=how.resume_errored, resume_unfinished=unfinished,
+            search=search,
         )  # fmt: skip
-    _tell(result, to)
+    _tell(result, to, search)
 
 
 def _estimate(model: "Model", spec: Any, root: Path, how: Way) -> None:
@@ -129,7 +146,18 @@ def _estimate(model: "Model", spec: Any, root: Path, how: Way) -> None:
     typer.echo(f"disk         {room}")
 
 
-def _tell(result: "SweepResult", to: Output) -> None:
+def _search(sought: Sought, to: Output) -> "Search | None":
+    if sought.search is None:
+        return None
+    from sdlab.sweeping.measures import measures_of
+    from sdlab.sweeping.search import Search
+
+    search = Search(sought.search, sought.trials)
+    search.with_measure(measures_of(to.measure))
+    return search
+
+
+def _tell(result: "SweepResult", to: Output, search: "Search | None") -> None:
     from sdlab.runs.atomic import write_file
     from sdlab.runs.export import csv_bytes
 
@@ -138,10 +166,10 @@ def _tell(result: "SweepResult", to: Output) -> None:
     for run, error in zip(failed["run"], failed["error"], strict=True):
         typer.echo(f"sdlab: warning: run {run} failed: {error}", err=True)
     typer.echo(f"sweep {result.id}: " + ", ".join(f"{n:,} {state}" for state, n in counts.items()))
-    if to.best is not None:
+    if (goal := to.best or (search.goal if search else None)) is not None:
         import pandas as pd
 
-        show(pd.DataFrame([result.best(to.best)]), csv=False)
+        show(pd.DataFrame([result.best(goal)]), csv=False)
     if to.table is not None:
         typer.echo(str(write_file(to.table, partial(_write, csv_bytes(result.table)))))
     if to.sheet is not None:

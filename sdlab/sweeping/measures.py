@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Measure = Callable[["Run"], float | None]
 OF_MANIFEST = ("nfe", "seconds")
 """Those that every run has."""
+MORE_IS_BETTER = ("fidelity",)
+"""Of which the largest is best; of the others nobody knows, or it is the least."""
 
 
 def fidelity(run: "Run") -> float | None:

@@ -19,9 +19,12 @@ from sdlab.runs.manifest import was_shared
 from sdlab.runs.run_folder import open_run, read_manifest
 from sdlab.sweeping.measures import OF_MANIFEST, Measure
 from sdlab.sweeping.sweep_folder import SweepFolder
+from sdlab.work import finish
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sdlab.work import Work
 
 TABLE, SHEET = "table.parquet", "sheet.png"
 STATES = ("done", "failed", "missing")
@@ -140,12 +143,22 @@ def sweep_result(
         root: The folder of all runs.
         measures: Further measures by name; each stored run is opened for them.
     """
+    return finish(summing_up(sweep, root, measures))
+
+
+def summing_up(
+    sweep: Sweep, root: str | Path, measures: Mapping[str, Measure] | None = None
+) -> "Work[SweepResult]":
+    """Do ``sweep_result`` as a computation that yields the runs that were read and all."""
     import pandas as pd
 
     place = Path(root).expanduser()
     errors = SweepFolder(place, sweep.id).errors()
     fields = [axis.field for axis in sweep.axes]
-    rows = [_row(cell, fields, place, errors, measures or {}) for cell in sweep.cells]
+    rows = []
+    for cell in sweep.cells:
+        rows.append(_row(cell, fields, place, errors, measures or {}))
+        yield len(rows), len(sweep.cells)
     table = pd.DataFrame(rows)
     for name in fields:
         table[name] = _one_kind(table[name])
@@ -170,6 +183,21 @@ def open_sweep(root: str | Path, sweep: str) -> SweepResult:
         return sweep_result(spec, root)
     needed = ("run", *(axis.field for axis in spec.axes), "state", *OF_MANIFEST, "error")
     return SweepResult(spec, read_parquet(folder.path / TABLE, needed), Path(root).expanduser())
+
+
+def stored_states(root: str | Path, sweep: str) -> dict[str, int]:
+    """Return how many pictures of a sweep are in each state by its stored table; {} without one.
+
+    Raises:
+        StoreError: If the table is damaged.
+    """
+    from sdlab.runs.reading import read_parquet
+
+    path = SweepFolder(root, sweep).path / TABLE
+    if not path.is_file():
+        return {}
+    counts = read_parquet(path, ("state",))["state"].value_counts()
+    return {state: int(counts[state]) for state in STATES if state in counts}
 
 
 def fits_on_a_sheet(sweep: Sweep) -> bool:

@@ -1,6 +1,7 @@
 """Carries out a sweep: makes what is missing and sums up what there is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ from sdlab.experiment.sweep import Sweep
 from sdlab.runs import runs_root
 from sdlab.sweeping.local import NEW, Resuming, make_missing
 from sdlab.sweeping.measures import Measure, measures_of
-from sdlab.sweeping.result import SweepResult, sweep_result
+from sdlab.sweeping.result import SweepResult, summing_up
+from sdlab.sweeping.search import Search, searching
 from sdlab.sweeping.sweep_folder import SweepFolder
-from sdlab.work import Progress, finish
+from sdlab.work import Progress, finish, standing
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
@@ -28,6 +30,7 @@ def sweep(
     resume_errored: bool = False,
     resume_unfinished: bool = True,
     measures: Sequence[str] | Mapping[str, Measure] = (),
+    search: Search | None = None,
 ) -> SweepResult:
     """Make the runs of a sweep that are not stored yet, and return a table of all.
 
@@ -47,9 +50,12 @@ def sweep(
             else it counts as failed.
         measures: Further columns: names of ``sdlab.sweeping.measures.MEASURES``, or functions of a
             ``Run`` by a name of their own.
+        search: What is sought, where only the most promising combinations are to be made;
+            ``on_progress`` then gets the trials done and in all.
 
     Raises:
         ValueError: If the model refuses every experiment, or there is no such measure.
+        SdlabError: If something is sought and Optuna is not installed.
         StoreError: If ``root`` cannot be written, or another process is making this sweep.
         TypeError: If an argument is of another type, as when two are swapped.
     """
@@ -57,7 +63,7 @@ def sweep(
 
     check_types(sweep, model=(model, Model), spec=(spec, Sweep))
     resuming = Resuming(resume_errored, resume_unfinished)
-    work = sweeping(model, spec, root or runs_root(), not alone, resuming, measures)
+    work = sweeping(model, spec, root or runs_root(), not alone, resuming, measures, search)
     return finish(work, on_progress)
 
 
@@ -68,13 +74,33 @@ def sweeping(
     mix: bool = True,
     resuming: Resuming = NEW,
     measures: Any = (),
+    search: Search | None = None,
 ) -> "Work[SweepResult]":
-    """Do ``sweep`` as a computation that yields the evaluations done and in all."""
+    """Do ``sweep`` as a computation that yields the evaluations done and in all, or trials."""
     chosen = measures_of(measures)
+    chosen = chosen if search is None else search.with_measure(chosen)
     folder = SweepFolder(root, spec.id)
+    make = partial(make_missing, model, folder=folder, root=root, mix=mix, resuming=resuming)
     with folder.held():
         folder.save(spec)
-        yield from make_missing(model, spec, folder, root, mix, resuming)
-        result = sweep_result(spec, root, chosen)
+        work = make(spec)
+        if search is not None:
+            tried = partial(_trying, make, folder)
+            work = searching(spec, search, folder.path, root, chosen, tried)
+        done = 0
+        for done, total in work:
+            yield done, total
+        result = yield from standing(summing_up(spec, root, chosen), done)
         result.save()
     return result
+
+
+def _trying(
+    make: "Callable[[Sweep], Work[None]]", folder: SweepFolder, part: Sweep
+) -> "Work[None]":
+    """Make a part of a sweep; if the model refuses all of it, that is kept as for any failure."""
+    try:
+        yield from make(part)
+    except ValueError as error:
+        for experiment in part.experiments:
+            folder.fail(experiment.id, error)

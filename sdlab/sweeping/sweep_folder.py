@@ -7,16 +7,19 @@ whose process was killed knows where it was.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sdlab.errors import StoreError
+from sdlab.experiment.axis import Axis
+from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.sweep import Sweep
-from sdlab.runs import run_path
+from sdlab.runs import RUN_ID, run_path
 from sdlab.runs.atomic import write_file
+from sdlab.runs.grids import open_grid
 from sdlab.runs.reading import read_file
 
 FOLDER = ".sweeps"
@@ -24,6 +27,7 @@ SPEC, ERRORS, BATCH, LOCK = "sweep.json", "errors.jsonl", "batch.json", "lock"
 LIMIT = 2**28
 LETTERS = 2000
 """Of an error's message that are kept."""
+Found = TypeVar("Found")
 
 
 class SweepFolder:
@@ -79,15 +83,27 @@ class SweepFolder:
             StoreError: If there is no such sweep, or its file is damaged.
         """
         path = self.path / SPEC
-        try:
-            sweep = Sweep.from_dict(json.loads(read_file(path, LIMIT)))
-        except FileNotFoundError:
-            raise StoreError(f"No sweep {self.path.name} in {self.path.parents[1]}.") from None
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise StoreError(f"{path} cannot be read: {error}. Start the sweep again.") from error
+        sweep = self._read(Sweep.from_dict)
         if sweep.id != self.path.name:
             raise StoreError(f"{path} holds the sweep {sweep.id}, not the one it is named for.")
         return sweep
+
+    def asked(self) -> tuple[Experiment, tuple[Axis, ...]]:
+        """Return what was asked for, its pictures not counted out: quick also for many of them.
+
+        Raises:
+            StoreError: As for ``sweep``.
+        """
+        return self._read(_base_and_axes)
+
+    def _read(self, make: Callable[[Any], Found]) -> Found:
+        path = self.path / SPEC
+        try:
+            return make(json.loads(read_file(path, LIMIT)))
+        except FileNotFoundError:
+            raise StoreError(f"No sweep {self.path.name} in {self.path.parents[1]}.") from None
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            raise StoreError(f"{path} cannot be read: {error}. Start the sweep again.") from error
 
     def fail(self, run: str, error: Exception | str) -> None:
         """Keep why a run failed.
@@ -138,6 +154,42 @@ class SweepFolder:
     def _write(self, name: str, value: Any) -> None:
         data = json.dumps(value).encode()
         write_file(self.path / name, lambda stream: stream.write(data))
+
+
+def list_sweeps(root: str | Path) -> list[tuple[str, float]]:
+    """Return the ids of the stored sweeps, and when each was asked for, the latest first.
+
+    Times are seconds of the clock.
+    """
+    paths = (Path(root).expanduser() / FOLDER).glob(f"*/{SPEC}")
+    found = [(p.parent.name, _changed(p)) for p in paths if RUN_ID.fullmatch(p.parent.name)]
+    return sorted(found, key=lambda pair: pair[1], reverse=True)
+
+
+def find_sweep(root: str | Path, sweep: str) -> Sweep | None:
+    """Return a stored sweep by its id, or the stored grid of that id as one; None without either.
+
+    Raises:
+        StoreError: If its file is damaged.
+    """
+    if not RUN_ID.fullmatch(sweep):
+        return None
+    folder = SweepFolder(root, sweep)
+    if (folder.path / SPEC).is_file():
+        return folder.sweep()
+    grid = open_grid(root, sweep)
+    return None if grid is None else Sweep(grid.base, grid.axes)
+
+
+def _base_and_axes(told: Any) -> tuple[Experiment, tuple[Axis, ...]]:
+    return Experiment.from_dict(told["base"]), tuple(map(Axis.from_dict, told["axes"]))
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _json(data: bytes) -> Any:

@@ -31,6 +31,12 @@ def test_it_is_told_beforehand_made_once_and_summed_up(tmp_path):
     assert "8: 0 to make, 8 stored" in call(*asked, "--dry-run").output
 
 
+def test_a_search_makes_a_part_and_names_the_best(tmp_path):
+    asked = ["prompt=a red car", "seed=0-1", "solver=ddim,heun,euler", *SMALL]
+    done = call(*asked, "--root", tmp_path, "--search", "minimize: nfe", "--trials", 2)
+    assert done.exit_code == 0 and ": 4 done, 2 missing" in done.output, done.output
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -38,6 +44,7 @@ def test_it_is_told_beforehand_made_once_and_summed_up(tmp_path):
         (["sovler=ddim"], "Did you mean 'solver'"),
         (["seed=0-9", "num_steps=0-9"], "num_steps must be from 1 to 10000, got 0"),
         (["seed=1", "--best", "seconds"], "A goal is 'minimize: MEASURE'"),
+        (["seed=1", "--search", "minimize: fidelty"], "Did you mean 'fidelity'?"),
         (["seed=1", "--measure", "fidelty"], "Did you mean 'fidelity'?"),
         (["solver=hoin,doim", "--device", "cpu"], "Unknown solver 'hoin'"),
     ],

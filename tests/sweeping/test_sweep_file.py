@@ -4,7 +4,7 @@ import pytest
 
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.sweep import Sweep
-from sdlab.sweeping.sweep_file import sweep_from
+from sdlab.sweeping.sweep_file import sweep_from, sweep_of_toml, toml_of
 
 TOML = """
 prompts = "words.txt"
@@ -54,6 +54,28 @@ def test_what_a_file_refuses(tmp_path, text, message):
     file.write_text(text)
     with pytest.raises(ValueError, match=message):
         sweep_from(file=file)
+
+
+@pytest.mark.parametrize(
+    ("base", "axes"),
+    [
+        ({"prompt": 'a "red" car,\n\\ ☂', "num_steps": 3}, {"cfg": "1, 4.5", "seed": range(3)}),
+        ({"record": {"every": 5, "tensors": []}}, {"curve": [None, "karras"], "eta": "none, 0.5"}),
+        ({"prompt": "a car", "curve": "karras"}, {"curve_options.rho": "3, 7", "fast": "no, yes"}),
+        ({"prompt": "a car"}, {"words": "car, boat", "solver": ["heun"]}),
+        ({"solver_options": {"order": 2}}, {"prompt": ["it's, 'quoted'", "b"]}),
+    ],
+)
+def test_a_sweep_written_as_toml_is_the_same_one(base, axes):
+    sweep = Sweep(Experiment(**base), axes)
+    assert sweep_of_toml(toml_of(sweep)) == sweep
+
+
+def test_a_text_names_no_file_and_counts_before_the_base():
+    with pytest.raises(ValueError, match="no file is read"):
+        sweep_of_toml("prompts = 'words.txt'")
+    sweep = sweep_of_toml("[base]\nseed = 3", {"seed": 4, "num_steps": 9})
+    assert (sweep.base.seed, sweep.base.num_steps) == (3, 9)
 
 
 def test_prompts_must_be_text_and_some(tmp_path):
