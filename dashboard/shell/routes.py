@@ -57,7 +57,7 @@ def comparison_zip_url(comparison: str, runs: bool = False) -> str:
 
 
 def sheet_url(grid: str) -> str:
-    """Return where the contact sheet of a grid is served."""
+    """Return where the contact sheet of a grid is served, or of a sweep that fits on one."""
     return base() + _SHEET.format(grid=grid)
 
 
@@ -135,18 +135,20 @@ def _export_comparison(request: "Request") -> "Response":
 
 
 def _sheet(request: "Request") -> "Response":
-    """Answer with the contact sheet of a grid's stored pictures."""
+    """Answer with the contact sheet of the stored pictures of a grid, or of a sweep that fits."""
     from starlette.responses import PlainTextResponse, Response
 
     from dashboard.shell.lab import lab
     from sdlab.errors import StoreError
+    from sdlab.experiment.grid import Grid
     from sdlab.runs.contact_sheet import stored_sheet
-    from sdlab.runs.grids import open_grid
+    from sdlab.sweeping.sweep_folder import find_sweep
 
     name = request.path_params["grid"]
     try:
-        grid = open_grid(lab().runs, name)
-    except StoreError:
+        found = find_sweep(lab().runs, name)
+        grid = Grid(found.base, found.axes) if found else None
+    except (StoreError, ValueError):  # damaged, or too large for a sheet
         grid = None
     if grid is None:
         text = f"No grid {name[:40]!r} is stored here."

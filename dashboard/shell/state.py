@@ -39,6 +39,25 @@ def show_run(page: str, run: str) -> None:
             keep(name, "")
 
 
+def shown_id(page: str) -> str:
+    """Return the id of what a page of many things shows, or "" if it shows none.
+
+    An address of choices goes before what was on show before.
+    """
+    shown = given("id")
+    if not shown and not any(name.startswith(f"{page}.") for name in st.query_params):
+        shown = st.session_state.get(f"{page}.id", "")
+    if shown:
+        show_id(page, shown)
+    return shown
+
+
+def show_id(page: str, id: str) -> None:
+    """Make a page show one of its things, also after a reload; "" shows none."""
+    st.session_state[f"{page}.id"] = id
+    keep("id", id)
+
+
 def note_run(run: str) -> None:
     """Note a run that this session made or opened; "" is none."""
     if run:

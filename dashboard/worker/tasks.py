@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dashboard.worker.snapshots import Snapshot
@@ -58,12 +59,19 @@ class Tasks:
             self._forget_old(task.priority)
 
     def study(
-        self, key: str, make: "Callable[[Model], Work[Any]]", model_hash: str, session: str
+        self,
+        key: str,
+        make: "Callable[[Model], Work[Any]]",
+        model_hash: str,
+        session: str,
+        stored: bool = False,
     ) -> None:
         """Ask for a long computation with the model; see ``Worker.study``."""
         watchers = Watchers(self.connected, float("inf"))
         task = Task(Snapshot(key), Priority.STUDY, make, self.sentence, watchers)
-        task.model_hash, task.grace = model_hash, GRACE_SECONDS
+        task.model_hash, task.grace = model_hash, None if stored else GRACE_SECONDS
+        if stored:
+            task.ended = partial(self._forget_done, key)
         self.begin(task, session)
 
     def begin(self, task: Task, session: str = "") -> None:
@@ -193,6 +201,10 @@ class Tasks:
             for task in left:
                 if task.live:
                     task.stop()
+
+    def _forget_done(self, id: str, state: str, error: object, result: object) -> None:
+        if state == "done":
+            self.forget(id)
 
     def _forget_old(self, priority: Priority) -> None:
         """Forget the oldest that have ended; what is stored is lost least of all."""

@@ -264,7 +264,12 @@ class Worker:
         return questions.ask(self._tasks, function, model_hash, session, timeout)
 
     def study(
-        self, key: str, make: "Callable[[Model], Work[Any]]", model_hash: str, session: str
+        self,
+        key: str,
+        make: "Callable[[Model], Work[Any]]",
+        model_hash: str,
+        session: str,
+        stored: bool = False,
     ) -> None:
         """Ask for a long computation; one of the same key that waits, runs or is done is joined.
 
@@ -273,9 +278,11 @@ class Worker:
             make: Returns the generator; called in the worker's thread with the model.
             model_hash: Of the model that is meant.
             session: Who asks.
+            stored: Whether it stores its result itself: it then goes on while nobody watches, and
+                is known no longer once it is done.
         """
         self.wake()
-        self._tasks.study(key, make, model_hash, session)
+        self._tasks.study(key, make, model_hash, session, stored)
 
     def catalogue(self, timeout: float = 600.0) -> "pd.DataFrame | None":
         """Return the table of ``sdlab.schedulers``; waits for it, None if it does not come."""

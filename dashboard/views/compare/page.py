@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.shell.address import given, keep
 from dashboard.shell.glossary import definition
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
@@ -13,7 +12,7 @@ from dashboard.shell.messages import opening, plain, show_error
 from dashboard.shell.model_choice import say_model, say_no_model, say_swap
 from dashboard.shell.navigation import page_path
 from dashboard.shell.presses import Press, press_of
-from dashboard.shell.state import come_back
+from dashboard.shell.state import come_back, show_id, shown_id
 from dashboard.views.compare.asked_comparisons import ask, asked, asked_at
 from dashboard.views.compare.earlier import earlier
 from dashboard.views.compare.forecast import Forecast, forecast, seconds_of
@@ -47,15 +46,15 @@ def compare_page(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
     with opening():  # two threads that import torch at once may wait for each other
         catalogue = lab().catalogue()
-    shown, arrived = _shown(page), _arrived(page)
+    shown, arrived = shown_id(page), _arrived(page)
     if shown:
         st.button(
             "All comparisons",
             key=f"{page}.leave",
             type="tertiary",
             icon=":material/arrow_back:",
-            on_click=_leave,
-            args=(page,),
+            on_click=show_id,
+            args=(page, ""),
         )
     form = st.expander(
         "Samplers, pictures, budgets",
@@ -84,27 +83,6 @@ def _arrived(page: str) -> bool:
     first = key not in st.session_state
     st.session_state[key] = True
     return first and touched(page)
-
-
-def _shown(page: str) -> str:
-    """Return the id of the comparison on show, or ""."""
-    key, shown = f"{page}.id", given("id")
-    if not shown and not any(name.startswith(f"{page}.") for name in st.query_params):
-        shown = st.session_state.get(key, "")  # an address of choices goes before what was on show
-    if shown:
-        _set_shown(page, shown)
-    return shown
-
-
-def _leave(page: str) -> None:
-    """Show no comparison: the form and the list of earlier ones come back."""
-    st.session_state.pop(f"{page}.id", None)
-    keep("id", "")
-
-
-def _set_shown(page: str, comparison: str) -> None:
-    st.session_state[f"{page}.id"] = comparison
-    keep("id", comparison)
 
 
 def _follow(page: str, shown: str) -> None:
@@ -172,7 +150,7 @@ def _begin(page: str, draft: ComparisonDraft | None, arrived: bool) -> None:
     chosen = draft.comparison if draft else None
     known = chosen is not None and _is_known(chosen.id)
     if chosen is not None and known and arrived:
-        _set_shown(page, chosen.id)
+        show_id(page, chosen.id)
         st.rerun()
     st.info(_KNOWN if known else _EMPTY, icon=":material/compare:")
     earlier(page)
@@ -288,7 +266,7 @@ def _go(page: str, needed: NeededRuns, press: Press | None = None) -> None:
     if trouble:
         st.toast(plain(trouble), icon=":material/error:")
     come_back(needed.id)
-    _set_shown(page, needed.id)
+    show_id(page, needed.id)
 
 
 def _start(needed: NeededRuns) -> str:

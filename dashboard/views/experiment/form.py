@@ -10,8 +10,9 @@ from dashboard.shell.model_choice import say_no_model, say_swap
 from dashboard.shell.presses import Press, press_of
 from dashboard.shell.state import come_back, note_run, show_run, shown_run
 from dashboard.views.experiment.from_file import file_field
-from dashboard.views.experiment.grid_form import grid_fields, named, pictures, say_cost
+from dashboard.views.experiment.grid_form import grid_fields, pictures, say_cost
 from dashboard.views.experiment.grid_view import ask_grid, live_pictures, show_grid, shown_grid
+from dashboard.widgets.axis_fields import named
 from dashboard.widgets.curve_choice import can_follow
 from dashboard.widgets.experiment_controls import Choices, experiment_controls
 from dashboard.widgets.model_facts import facts_in_memory

@@ -5,51 +5,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.shell.address import bound
 from dashboard.shell.glossary import definition
 from dashboard.shell.lab import lab
-from dashboard.widgets.curve_choice import OWN_CURVE
+from dashboard.shell.navigation import link_to
+from dashboard.widgets.axis_fields import NOTHING, axes_chosen, seeds_chosen
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import evaluations_of
-from dashboard.widgets.solver_menu import GROUPS, meaning, offered
 from dashboard.widgets.task_panel import readable_seconds
-from sdlab.experiment.axis import EXAMPLES, axis_fields
 from sdlab.experiment.grid import Grid
-from sdlab.experiment.pipeline_fields import PipelineFields
-from sdlab.noise.curves import OWN
 
-NOTHING = "nothing"
-NAMES = {
-    "num_steps": "Steps",
-    "guidance_scale": "Guidance scale (CFG)",
-    "solver": "Solver or scheduler",
-    "curve": "Sigma curve",
-    "seed": "Seed",
-    "words": "Words of the prompt",
-    "prompt": "Prompt",
-    "negative_prompt": "Negative prompt",
-    "guidance_rescale": "Guidance rescale",
-    "eta": "Eta",
-    "width": "Width (px)",
-    "height": "Height (px)",
-    "fast": "Fast (bfloat16)",
-    "solver_options": "Solver option",
-    "curve_options": "Curve option",
-}
-FIRST = {
-    "num_steps": "5, 10, 25",
-    "guidance_scale": "1, 4, 8",
-    "seed": "1-4",
-    "guidance_rescale": "0, 0.7",
-    "eta": "0, 0.5, 1",
-    "fast": "no, yes",
-    "strength": "0.3, 0.6, 0.9",
-}
-"""What a field's values are until others are typed."""
-WRITTEN = (
-    "1-4, 7 is 1, 2, 3, 4, 7 · 10-30 (+10) is 10, 20, 30 · 1-8 [3] is 1, 4.5, 8 · none is the "
-    "model's own · text with a comma goes in quotes."
-)
+SIDES = (("Columns", "x", NOTHING), ("Rows", "y", NOTHING))
 
 
 def grid_fields(page: str, catalogue: pd.DataFrame) -> list[tuple[str, Any]]:
@@ -61,19 +26,22 @@ def grid_fields(page: str, catalogue: pd.DataFrame) -> list[tuple[str, Any]]:
     """
     label = "Seeds and grid (sweep, X/Y plot)"
     with st.expander(label, key=f"{page}.grid_fields", icon=":material/grid_view:"):
-        seeds = bound().text_input(
-            "Seeds",
-            key=f"{page}.seeds",
-            placeholder="one, that above; or 1-4, 7",
-            help="A picture for each, instead of the seed above. " + WRITTEN,
-        )
-        axes = []
-        for side, letter in (("Columns", "x"), ("Rows", "y")):
-            field = _field(side, f"{page}.{letter}")
-            if field:
-                key = f"{page}.{letter}_{field}"
-                axes.append((field, _values(side, key, field, catalogue)))
-    return [*axes, ("seed", seeds)] if (seeds or "").strip() else axes
+        seeds = seeds_chosen(page)
+        axes = axes_chosen(page, SIDES, catalogue)
+        link_to("sweep", "More axes or pictures: a sweep", **as_sweep(page))
+    return [*axes, *seeds]
+
+
+def as_sweep(page: str) -> dict[str, list[str]]:
+    """Return what the address of the Sweep page holds for the same form, from that of this one."""
+    own = ("seeds", *(letter for _, letter, _ in SIDES))
+    fields = {f"sweep.{letter}": [NOTHING] for _, letter, _ in SIDES}
+    for key in st.query_params:
+        field = key.removeprefix(f"{page}.")
+        of_axes = field in own or field[:2] in ("x_", "y_")
+        if field != key:
+            fields[f"sweep.{field}" if of_axes else key] = st.query_params.get_all(key)
+    return fields
 
 
 def say_cost(grid: Grid) -> None:
@@ -91,51 +59,3 @@ def say_cost(grid: Grid) -> None:
 def pictures(count: int) -> str:
     """Return how many pictures, in words."""
     return "1 picture" if count == 1 else f"{count} pictures"
-
-
-def _field(side: str, key: str) -> str:
-    model = lab().status().model
-    inputs = model.inputs if model else frozenset()
-    known = [name for name in axis_fields() if name not in PipelineFields.LATER or name in inputs]
-    names = {name: NAMES.get(name, name.replace("_", " ")) for name in (*NAMES, *known)}
-    chosen = bound().selectbox(f"{side}: what varies", [NOTHING, *names.values()], key=key)
-    return next((field for field, name in names.items() if name == chosen), "")
-
-
-def _values(side: str, key: str, field: str, catalogue: pd.DataFrame) -> Any:
-    label = f"{side}: values"
-    fits = catalogue[catalogue["compatible"]].set_index("name", drop=False)
-    if field == "solver":
-        names = offered(catalogue)
-        first = [name for name in ("ddim", "heun") if name in names]
-        return tuple(bound().multiselect(label, names, first, key=key, help=GROUPS))
-    if field == "curve":
-        form = st.session_state.get("experiment.solver", "ddim")  # drawn above
-        solver = meaning(form).solver
-        curves = [OWN_CURVE, *(c for c in fits.loc[solver]["curves"] if c not in OWN)]
-        chosen = bound().multiselect(label, curves, curves[:2], key=key)
-        return tuple(None if curve == OWN_CURVE else curve for curve in chosen)
-    example = {"words": "parrot, owl: the first is replaced", "curve_options": "rho = 3, 5, 7"}
-    example["solver_options"] = "solver_order = 1, 2, 3"
-    text = bound().text_input(
-        label,
-        FIRST.get(field, ""),
-        key=key,
-        placeholder=example.get(field, EXAMPLES[str]),
-        help=WRITTEN,
-    )
-    return text or ""
-
-
-def named(field: str, values: Any) -> tuple[str, Any]:
-    """Return an axis; the name of an option is typed before its values.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    if field not in ("curve_options", "solver_options"):
-        return field, values
-    name, equals, rest = values.partition("=")
-    if not equals or not name.strip():
-        raise ValueError(f"{NAMES[field]}: write name = values, such as rho = 3, 5, 7.")
-    return f"{field}.{name.strip()}", rest

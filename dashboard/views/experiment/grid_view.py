@@ -139,6 +139,7 @@ def _ended(page: str, grid: Grid) -> None:
                 on_click=_again,
                 args=(grid,),
             )
+        link_to("sweep", "Measure it as a sweep", id=grid.id)
         link_to("runs", "All runs and grids")
     _tiles(page, grid, found)
     shared = sum(was_shared(manifest) for manifest in facts.values())

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.clock import time_column
-from dashboard.shell.navigation import page_path
+from dashboard.shell.navigation import link_to, page_path
 from dashboard.views.runs.table import fold_problems
 from sdlab.experiment.axis import Axis
 from sdlab.runs.contact_sheet import in_common
@@ -18,6 +18,7 @@ _EMPTY = 'No grid is stored yet. The fold "Seeds and grids" of the Experiment pa
 
 def grids(index: RunIndex) -> None:
     """Draw the stored grids; a selected row opens on the Experiment page."""
+    link_to("sweep", "Sweeps: more pictures, measured")
     stored = list_grids(index.root)
     fold_problems([grid.problem for grid in stored if grid.grid is None], "grid", "grids")
     frame = grids_table(stored).head(SHOWN)

@@ -46,6 +46,15 @@ def test_a_study_reports_and_leaves_its_result(studies):
     assert not studies.step(Priority.STUDY, "model", "h", "")
 
 
+def test_what_stores_its_result_goes_on_unwatched_and_is_then_forgotten(studies, gone):
+    studies.study("a", counting(3), "h", "s", stored=True)
+    gone.add("s")
+    task = studies.find("a")
+    assert task.grace is None
+    run_out(studies)
+    assert studies.get("a") is None and task.snapshot.state == "done"
+
+
 def test_two_studies_take_turns(studies):
     seen = []
     studies.study("a", counting(2, seen), "h", "s")

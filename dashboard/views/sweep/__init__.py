@@ -1,0 +1,1 @@
+"""The Sweep page: one experiment along any fields, made, watched, measured."""

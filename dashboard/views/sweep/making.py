@@ -1,0 +1,78 @@
+"""A sweep as a task of the worker: it takes its turns between other people's runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dashboard.shell.lab import lab
+from dashboard.worker.snapshots import Snapshot
+from sdlab.experiment.sweep import Sweep
+from sdlab.sweeping.sweep_folder import SweepFolder
+
+if TYPE_CHECKING:
+    from sdlab.models.model import Model
+    from sdlab.sweeping.result import SweepResult
+    from sdlab.sweeping.search import Search
+    from sdlab.work import Work
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a sweep is made.
+
+    Attributes:
+        alone: Whether its runs share no network call.
+        errored: Whether what failed is tried again.
+        measures: Names of what its pictures are measured by.
+        search: What is sought, if not all is to be made.
+    """
+
+    alone: bool = False
+    errored: bool = False
+    measures: tuple[str, ...] = ()
+    search: "Search | None" = None
+
+
+def task_of(sweep: str) -> str:
+    """Return the id of the task that makes a sweep."""
+    return f"sweep-{sweep}"
+
+
+def task(sweep: str) -> Snapshot | None:
+    """Return the task that makes a sweep, or that ended without being done; else None."""
+    return lab().get(task_of(sweep))
+
+
+def begin(sweep: Sweep, way: Way, session: str) -> None:
+    """Have what is missing of a sweep made by the model in memory; one that is made is joined.
+
+    Args:
+        sweep: Which.
+        way: How it is made.
+        session: Who asks.
+
+    Raises:
+        StoreError: If the disk cannot be written.
+    """
+    SweepFolder(lab().runs, sweep.id).save(sweep)  # so that the page finds it at once
+    model = lab().status().model
+    assert model is not None
+    make = partial(_sweeping, sweep, lab().runs, way)
+    lab().study(task_of(sweep.id), make, model.hash, session, stored=True)
+
+
+def measures_for(model: str) -> Sequence[str]:
+    """Return what a model's pictures are measured by unless others are chosen."""
+    from sdlab.shipped import EMBEDDED
+
+    return ("fidelity",) if model == EMBEDDED else ()
+
+
+def _sweeping(sweep: Sweep, runs: Path, way: Way, model: "Model") -> "Work[SweepResult]":
+    from sdlab.sweeping.local import Resuming
+    from sdlab.sweeping.sweep import sweeping
+
+    resuming = Resuming(errored=way.errored)
+    return sweeping(model, sweep, runs, not way.alone, resuming, way.measures, way.search)
