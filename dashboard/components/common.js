@@ -9,6 +9,23 @@ export function element(kind, name, parent) {
   return node;
 }
 
+/** Bring a tab of the page into view, once the server has opened it. */
+export function bringTab(name, tries = 50) {
+  const open = [...document.querySelectorAll("[role=tab][aria-selected=true]")];
+  const tab = open.find((node) => node.textContent.trim() === name);
+  if (tab) tab.scrollIntoView({ block: "start" });
+  else if (tries) setTimeout(() => bringTab(name, tries - 1), 200);
+}
+
+/** Have a plain click on a link told, and not followed; with Ctrl and the like it is followed. */
+export function hear(link, tell) {
+  link.onclick = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    tell();
+  };
+}
+
 /**
  * Let a button play the frames that a slider chooses; return the function that stops it.
  *

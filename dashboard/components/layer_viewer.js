@@ -1,4 +1,4 @@
-import { clamp, element, hangStrip, heatPicture, player } from "./common.js";
+import { bringTab, clamp, element, hangStrip, hear, heatPicture, player } from "./common.js";
 
 const REST = 400; // milliseconds without a move after which the place is told
 const SMALL = 120;
@@ -6,7 +6,7 @@ const LARGE = 512; // at least so many pixels has a picture with a heat map over
 const OPACITY = 0.7;
 
 export default function (component) {
-  const { parentElement, setStateValue } = component;
+  const { parentElement, setStateValue, setTriggerValue } = component;
   const [data] = component.data;
   const root = parentElement.querySelector(".viewer");
   const find = (name) => root.querySelector(`.${name}`);
@@ -66,6 +66,19 @@ export default function (component) {
     const said = [of.join(" x "), layer.draft].filter(Boolean).join(", ");
     find("size").textContent = of[0] ? said : "";
   };
+  /** Say what is to be known of a frame, with the way to where it is explained. */
+  const noted = (layer, index) => {
+    const [said, link] = find("note").children;
+    const note = layer.notes[index] ?? "";
+    find("note").hidden = !note;
+    said.textContent = note;
+    link.textContent = layer.why;
+    link.href = `${layer.href}&step=${data.numbers[index]}`;
+    hear(link, () => {
+      setTriggerValue("asked", data.numbers[index]);
+      bringTab(layer.tab);
+    });
+  };
   const draw = () => {
     const layer = chosen();
     const index = Number(range.value);
@@ -82,6 +95,7 @@ export default function (component) {
     range.style.setProperty("--done", `${(100 * index) / Math.max(1, range.max)}%`);
     root.dataset.frame = String(index);
     root.dataset.layer = layer.name;
+    noted(layer, index);
     const there = !film || state.sheets.has(layer.source);
     if (film) canvas.setAttribute("aria-label", `${named(layer)}, ${label}`);
     if (film && (there || layer.heat)) {

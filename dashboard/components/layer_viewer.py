@@ -48,6 +48,10 @@ class Layer:
         frames: What the strip of its small frames shows, in a sentence.
         words: What the name means, for the button; "" where it is plain.
         draft: What its frames are if they are not decoded: "linear preview"; "" if they are.
+        notes: Of each frame a sentence that stands below the slider; none for no sentences.
+        why: The words of the link behind that sentence.
+        href: Where that link leads; the frame's evaluation is put behind it.
+        tab: The tab that is open there, which comes into view.
     """
 
     name: str
@@ -59,6 +63,10 @@ class Layer:
     frames: str = ""
     words: str = ""
     draft: str = ""
+    notes: Sequence[str] = ()
+    why: str = ""
+    href: str = ""
+    tab: str = ""
 
 
 class Place(NamedTuple):
@@ -108,13 +116,19 @@ class Layers:
     live: int = 0
 
 
-def show_layers(layers: Layers, key: str, rested: Callable[[Place], None] | None = None) -> None:
+def show_layers(
+    layers: Layers,
+    key: str,
+    rested: Callable[[Place], None] | None = None,
+    asked: Callable[[int], None] | None = None,
+) -> None:
     """Draw the viewer.
 
     Args:
         layers: What there is to see.
         key: The widget's.
         rested: Called with where the viewer came to rest, once it was moved.
+        asked: Called with the evaluation of the note whose link was clicked.
     """
 
     def heard() -> None:
@@ -122,7 +136,13 @@ def show_layers(layers: Layers, key: str, rested: Callable[[Place], None] | None
         if rested is not None and place["subject"] == layers.subject:
             rested(Place(place["layer"], place["frame"], place["word"]))
 
+    def clicked() -> None:
+        number = st.session_state[key].asked
+        if asked is not None and number in layers.numbers:
+            asked(int(number))
+
     data = asdict(layers) | {"start": layers.start._asdict()}
     # In a list: of each value of a mapping Streamlit asks pandas whether it is a table, and the
     # first page would wait for that import.
-    component("layer_viewer")(data=[data], key=key, on_place_change=heard)
+    viewer = component("layer_viewer")
+    viewer(data=[data], key=key, on_place_change=heard, on_asked_change=clicked)

@@ -1,7 +1,7 @@
-import { element } from "./common.js";
+import { element, hear } from "./common.js";
 
 export default function (component) {
-  const { data, parentElement } = component;
+  const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".tiles");
   root.setAttribute("aria-label", data.label);
   root.style.setProperty("--ratio", data.ratio);
@@ -63,12 +63,12 @@ export default function (component) {
     const image = node.querySelector("img");
     if (tile.href) {
       frame.href = tile.href;
-      frame.target = "_blank";
-      frame.rel = "noopener";
-      frame.title = "Open this run in a new tab";
+      frame.title = "Open this run";
+      hear(frame, () => setTriggerValue("opened", tile.id));
     } else {
       frame.removeAttribute("href");
       frame.removeAttribute("title");
+      frame.onclick = null;
     }
     image.alt = tile.alt;
     if (tile.src && image.getAttribute("src") !== tile.src) image.src = tile.src;

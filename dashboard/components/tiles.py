@@ -65,8 +65,8 @@ class Tile:
 
 def show_tiles(
     tiles: Sequence[Tile], size: tuple[int, int], label: str, key: str, columns: int = 0
-) -> None:
-    """Draw tiles in a grid.
+) -> str:
+    """Draw tiles in a grid; return where a click on one of them leads just now, or "".
 
     Args:
         tiles: In their order.
@@ -78,4 +78,9 @@ def show_tiles(
     rows = [asdict(tile) | {"look": tile.look, "mark": tile.mark} for tile in tiles]
     ratio = f"{size[0]} / {size[1]}"
     sheet = {"tiles": rows, "ratio": ratio, "label": label, "sharp": SHARP, "columns": columns}
-    component("tiles")(data=sheet, key=key)
+    opened = component("tiles")(data=sheet, key=key, on_opened_change=_heard).opened
+    return next((tile.href for tile in tiles if tile.id == opened), "")
+
+
+def _heard() -> None:
+    """Declare the component's trigger; its value is read from the result."""

@@ -6,8 +6,9 @@ run: ``MENU = {"section": "Noise", "title": "Workbench", "icon": "architecture",
 
 import ast
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import streamlit as st
 
@@ -50,6 +51,13 @@ def link_to(name: str, label: str = "", **fields: str | list[str]) -> None:
     _, title, icon, *_ = entries()[name]
     icon = f":material/{icon}:"
     st.page_link(page_path(name), label=label or title, icon=icon, query_params=fields or None)
+
+
+def follow(url: str) -> None:
+    """Open a page in this session by its address, such as "/app/run?id=..."; "" opens none."""
+    if url:
+        _, _, path, query, _ = urlsplit(url)
+        st.switch_page(page_path(PurePosixPath(path).name), query_params=parse_qs(query))
 
 
 def entries() -> dict[str, Entry]:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from dashboard.components.layer_viewer import Heat, Layer, Layers, Place, show_layers
-from dashboard.shell.address import given, keep
+from dashboard.shell.address import fill, given, keep
 from dashboard.shell.lab import lab
-from dashboard.shell.routes import frames_url, picture_url, words_url
+from dashboard.shell.navigation import page_path
+from dashboard.shell.routes import frames_url, page_url, picture_url, words_url
 from dashboard.worker.frames import Sheet
 from dashboard.worker.snapshots import RunSnapshot
 from dashboard.worker.stored_runs import StoredRun
@@ -51,10 +53,20 @@ WHERE_A_WORD_IS_READ = (
 PLAIN = frozenset(
     "a an the of on in at and or to with by from , . ; : left right above below".split()
 )
+BLURRED = "Why is it blurred?"
+"""The question of the tab Causes that the notes on x0_pred lead to."""
+EARLY = (
+    "Blurred, as a mean is: the noise still allows many pictures, and the guess is near their mean."
+)
+LATE = "Sharper: the noise allows few pictures by now, and the guess is near their mean."
 MOST_MARKS = 120
 HOME = "home"
 RESTED = "run.viewer_rested"
 """Of the session: whether the viewer has just come to rest."""
+WHY = "run.viewer_asked"
+"""Of the session: the evaluation of the note whose link was clicked just now."""
+WITH_CAUSES = ("experiment", "run")
+"""The pages that have a run's tabs below its viewer."""
 FOLLOWING = "Causes"
 """The tab of a run with a slider that moves with the viewer's."""
 
@@ -100,6 +112,8 @@ def with_frames(layers: Layers, sheet: Sheet, source: str, steps: "pd.DataFrame"
             LAYER_NAMES.get(name, name), source, _meaning(name), row, frames=_strip(name),
             words=WORDS.get(name, ""),
             draft=DRAFTS.get(sheet.how, sheet.how) if name != CHANNELS else "",
+            notes=notes(steps, sheet.kept) if name == "x0_pred" else (),
+            why=BLURRED, href=page_url(f"run?{urlencode(why_blurred(layers.name))}"), tab=FOLLOWING,
         )
         for row, name in enumerate(sheet.names)
     ]  # fmt: skip
@@ -180,12 +194,22 @@ def show_frames(page: str, layers: Layers) -> None:
         keep("step", "" if place.frame is None else str(layers.numbers[place.frame]))
         keep("word", place.word)
 
-    if page == HOME:
-        show_layers(layers, f"{page}.viewer")
-    else:
-        show_layers(replace(layers, start=_asked(layers)), f"{page}.viewer", rested)
-        if st.session_state.pop(RESTED, False) and given("run.tab") == FOLLOWING:
-            st.rerun()
+    def asked(number: int) -> None:
+        st.session_state[WHY] = number
+        if page in WITH_CAUSES:  # which have the answer below
+            fill({"run.tab": FOLLOWING, "run.cause": BLURRED})
+            rested(Place("x0_pred", list(layers.numbers).index(number)))
+
+    own = page != HOME  # the address is the run's
+    start = _asked(layers) if own else layers.start
+    show_layers(replace(layers, start=start), f"{page}.viewer", rested if own else None, asked)
+    number = st.session_state.pop(WHY, None)
+    if number is not None and page not in WITH_CAUSES:
+        to = {**why_blurred(layers.name), "step": str(number)}
+        st.switch_page(page_path("run"), query_params=to)
+    moved = st.session_state.pop(RESTED, False) and given("run.tab") == FOLLOWING
+    if number is not None or moved:
+        st.rerun()
 
 
 def _asked(layers: Layers) -> Place:
@@ -205,6 +229,24 @@ def _meaning(name: str) -> str:
     if name == CHANNELS:
         return "Every channel of x_t, in grey: the middle is 0, black and white the largest values."
     return f"{MEANINGS[name]}."
+
+
+def notes(steps: "pd.DataFrame", kept: Sequence[int]) -> list[str]:
+    """Return of each kept x0_pred why it is blurred, or no longer.
+
+    Early is where there is more noise than picture, sigma above 1.
+
+    Args:
+        steps: The run's steps table.
+        kept: Evaluations.
+    """
+    sigmas = steps.set_index("evaluation")["sigma"]
+    return [EARLY if sigmas[number] > 1 else LATE for number in kept]
+
+
+def why_blurred(run: str) -> dict[str, str]:
+    """Return the address parameters of a run's page where it answers why x0_pred is blurred."""
+    return {"id": run, "layer": "x0_pred", "run.tab": FOLLOWING, "run.cause": BLURRED}
 
 
 def _strip(name: str) -> str:

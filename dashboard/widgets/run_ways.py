@@ -3,7 +3,7 @@
 What fills forms needs pandas, so it is imported where it is used: Home is shown before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -15,6 +15,8 @@ from sdlab.experiment.experiment import Experiment
 from sdlab.sampler_names import titled
 
 EXPERIMENT = "experiment"
+MOST_COMPARED = 12
+"""Runs that the page Runs compares at once."""
 PLACE = ("layer", "step", "word", "run.tab")
 """What the address says of the place in a run that is looked at."""
 
@@ -42,6 +44,14 @@ def run_ways(run: str, experiment: Experiment, page: str) -> None:
         ):
             link_to(name, label, **fields)
         copy_link(page_url(f"run?id={run}"), f"{page}.copy_link", PLACE)
+
+
+def compare_steps(runs: Sequence[str]) -> None:
+    """Draw the link to the first of several stored runs side by side, if there are two."""
+    few = len(runs) <= MOST_COMPARED
+    label = "Compare step by step" if few else f"Compare the first {MOST_COMPARED} step by step"
+    if len(runs) > 1:
+        link_to("runs", label, of=",".join(runs[:MOST_COMPARED]))
 
 
 def change_button(run: str, experiment: Experiment, page: str) -> None:

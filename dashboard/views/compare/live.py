@@ -8,6 +8,7 @@ from dashboard.components.tiles import show_tiles
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, show_error
 from dashboard.shell.model_choice import say_swap
+from dashboard.shell.navigation import follow
 from dashboard.shell.state import come_back, session_id, watches
 from dashboard.views.compare.asked_comparisons import ask
 from dashboard.views.compare.choice import choose_picture
@@ -69,7 +70,7 @@ def draw_tiles(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> 
         name, run = names[cell.entrant], cell.experiment
         tiles.append(run_tile(cell.entrant, name, colors[name], run, found[run.id]))
     label = f"{prompt}, seed {seed}, by sampler"
-    show_tiles(tiles, picture_size(comparison), label, f"{page}.tiles")
+    follow(show_tiles(tiles, picture_size(comparison), label, f"{page}.tiles"))
 
 
 def picture_size(comparison: Comparison) -> tuple[int, int]:

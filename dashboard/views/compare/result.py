@@ -13,6 +13,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.model_choice import say_swap
+from dashboard.shell.navigation import follow
 from dashboard.shell.routes import page_url, picture_url
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.files import files
@@ -110,7 +111,7 @@ def tiles(page: str, result: Result) -> None:
         drawn.append(_tile(row, names[row["entrant"]], colors, prompt, result))
     order = "the nearest to the reference first" if drawn[0] else "as listed in the form"
     label = f"{prompt}, seed {seed}, {order}"
-    show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles")
+    follow(show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles"))
     st.caption(
         f"{order[0].upper()}{order[1:]}; click a picture to open its run.",
         help="Distances are in standard deviations of the reference's latents: 1 is as far as "

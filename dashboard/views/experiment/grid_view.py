@@ -10,10 +10,11 @@ from dashboard.shell.address import given, keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
 from dashboard.shell.model_choice import say_swap
-from dashboard.shell.navigation import link_to
+from dashboard.shell.navigation import follow, link_to
 from dashboard.shell.routes import sheet_url
 from dashboard.shell.state import come_back, session_id, watches
 from dashboard.shell.theme import scheduler_color
+from dashboard.views.experiment.grid_seen import say_seen
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.load_progress import loading_words
 from dashboard.widgets.model_facts import facts_in_memory
@@ -142,6 +143,7 @@ def _ended(page: str, grid: Grid) -> None:
         link_to("sweep", "Measure it as a sweep", id=grid.id)
         link_to("runs", "All runs and grids")
     _tiles(page, grid, found)
+    say_seen(grid, {run: str(manifest["created"]) for run, manifest in facts.items()})
     shared = sum(was_shared(manifest) for manifest in facts.values())
     if shared:
         st.caption("Made together.", help=SHARED.format(shared, len(found)))
@@ -174,13 +176,9 @@ def _tiles(page: str, grid: Grid, found: Mapping[str, RunState]) -> None:
         heading = " · ".join(cell.labels[1:]) if first else ""
         id, color = ".".join(map(str, cell.place)), scheduler_color(run.solver)
         tiles.append(run_tile(id, cell.labels[0], color, run, found[run.id], heading))
-    show_tiles(
-        tiles,
-        _picture_size(grid),
-        f"{in_common(grid)}, by {' and '.join(axis.field for axis in grid.axes)}",
-        f"{page}.grid_tiles",
-        columns=0 if single else columns,
-    )
+    label = f"{in_common(grid)}, by {' and '.join(axis.field for axis in grid.axes)}"
+    across = 0 if single else columns
+    follow(show_tiles(tiles, _picture_size(grid), label, f"{page}.grid_tiles", across))
 
 
 def _picture_size(grid: Grid) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from dashboard.shell.messages import explained
 from dashboard.widgets.causes_panel import Variations, can_switch, causes_panel
 from dashboard.widgets.causes_work import ShownDraws, show_draws
 from dashboard.widgets.figure import why
-from dashboard.widgets.run_film import WORDS
+from dashboard.widgets.run_film import BLURRED, WORDS
 from dashboard.widgets.study_panel import study_panel
 from sdlab.experiment.experiment import Experiment
 
@@ -34,7 +34,7 @@ FOLLOWED = "run.blurred_followed"
 """Of the session: the evaluation of the picture's slider that was followed last."""
 LEADS = "run.blurred_leads"
 """Of the session: whether the picture's slider is to follow now."""
-SECTIONS = ("Why is it blurred?", "Guidance 1, 4, 10")
+SECTIONS = (BLURRED, "Guidance 1, 4, 10")
 PROMISE_GUIDANCE = (
     "The same run with guidance 1, 4 and 10 beside it: pictures, x0_pred, and its spread over the "
     "evaluations on shared axes."

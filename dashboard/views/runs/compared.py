@@ -12,17 +12,17 @@ from dashboard.components.tiles import Tile, show_tiles
 from dashboard.shell.address import bound, keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
+from dashboard.shell.navigation import follow
 from dashboard.shell.routes import page_url, picture_url
 from dashboard.shell.theme import PALETTE
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.curve_choice import OWN_CURVE
 from dashboard.widgets.figure import figure
+from dashboard.widgets.run_ways import MOST_COMPARED
 from sdlab.columns import STEPS
 from sdlab.runs.differences import differing, settings_table
 from sdlab.runs.run_folder import read_table
 
-MOST = 12
-"""Runs that are compared at once."""
 _NAMING = ("solver", "curve", "num_steps", "guidance_scale", "eta", "seed", "prompt", "model.name")
 _PASSING = ("created", "total_ms", "shared_calls")
 """What differs without being a setting."""
@@ -46,8 +46,9 @@ def compared(runs: Sequence[str]) -> None:
         st.rerun()
     ids = list(dict.fromkeys(runs))
     with explained():
-        if not 2 <= len(ids) <= MOST:
-            raise ValueError(f"2 to {MOST} different runs can be compared, got {len(ids)}.")
+        if not 2 <= len(ids) <= MOST_COMPARED:
+            most = f"2 to {MOST_COMPARED} different runs can be compared"
+            raise ValueError(f"{most}, got {len(ids)}.")
         settings = _with_own_curve(settings_table(lab().runs, ids))
     names = names_of(settings)
     colors = dict(zip(names.values(), PALETTE * 2, strict=False))
@@ -105,7 +106,8 @@ def _pictures(settings: pd.DataFrame, names: Mapping[str, str], colors: Mapping[
     ]
     first = next(iter(of.values()))
     size = (int(first["width"]), int(first["height"]))
-    show_tiles(tiles, size, "Pictures of the runs", "runs.compared", columns=min(4, len(tiles)))
+    across = min(4, len(tiles))
+    follow(show_tiles(tiles, size, "Pictures of the runs", "runs.compared", across))
 
 
 def _differences(settings: pd.DataFrame, names: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboard.components.tiles import Tile, show_tiles
+from dashboard.shell.navigation import follow
 from dashboard.shell.routes import page_url, picture_url
 from dashboard.shell.theme import scheduler_color
 from sdlab.runs.index import RunIndex
@@ -14,7 +15,7 @@ def gallery(index: RunIndex, search: Search, limit: int, offset: int) -> None:
     """Draw the pictures of one page of the runs that a search finds."""
     rows = index.find(search, limit, offset).to_dict("records")
     size = (int(rows[0]["width"]), int(rows[0]["height"]))
-    show_tiles([_tile(row) for row in rows], size, "Stored runs", "runs.gallery")
+    follow(show_tiles([_tile(row) for row in rows], size, "Stored runs", "runs.gallery"))
 
 
 def _tile(row: Mapping[Any, Any]) -> Tile:

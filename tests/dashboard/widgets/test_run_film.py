@@ -3,7 +3,7 @@
 import pytest
 
 from dashboard.components.layer_viewer import Layers
-from dashboard.widgets.run_film import frame_labels, with_frames
+from dashboard.widgets.run_film import EARLY, LATE, frame_labels, with_frames
 from dashboard.worker.frames import Sheet
 from sdlab.latents.frames import CHANNELS
 
@@ -36,3 +36,16 @@ def test_the_strip_says_what_its_small_pictures_show(steps):
         "What the model is given at each evaluation, counted from 0.",
         "The model's guess at each evaluation, counted from 0.",
     ]
+
+
+def test_only_x0_pred_says_why_it_is_blurred_while_there_is_more_noise_than_picture(steps):
+    kept = (0, 24)
+    assert [float(steps["sigma"].iloc[k]) > 1 for k in kept] == [True, False]
+    sheet = Sheet(b"", kept, (1, 1), 2, "decoded")
+    noisy, guess = with_frames(
+        Layers("", "", "0123456789abcdef", [], (1, 1)), sheet, "", steps
+    ).layers
+    assert (noisy.name, guess.name) == ("x_t", "x0_pred")
+    assert not noisy.notes and list(guess.notes) == [EARLY, LATE]
+    assert guess.why == "Why is it blurred?" and "run?id=0123456789abcdef&" in guess.href
+    assert "run.tab=Causes&run.cause=Why+is+it+blurred%3F" in guess.href

@@ -2,6 +2,7 @@
 
 import io
 
+import pandas as pd
 import pytest
 from PIL import Image
 from starlette.applications import Starlette
@@ -9,11 +10,12 @@ from starlette.testclient import TestClient
 
 from dashboard.shell.lab import lab
 from dashboard.shell.routes import routes, sheet_url
+from dashboard.views.experiment.grid_seen import sentences
 from dashboard.views.workbench.saved_curves import NO_GRID
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
 from sdlab.runs.grids import open_grid, save_grid
-from tests.dashboard.conftest import run_until
+from tests.dashboard.conftest import read, run_until
 from tests.dashboard.forms import FORM, errors
 
 SMALL = {"experiment.steps": "2", "experiment.width": "64", "experiment.height": "64"}
@@ -68,6 +70,12 @@ def test_a_grid_from_the_address_to_the_sheet_and_the_table(started):
     assert grid.axes[1].values == ("ddim", "heun") and not given(at, "run")
     assert all((lab().runs / run.id / "manifest.json").is_file() for run in grid.experiments)
     assert any("4 steps" in m.value or "2 steps" in m.value for m in at.markdown)
+    (said,) = [read(m) for m in at.markdown if m.value.startswith("**What is seen:**")]
+    assert "By guidance scale, CFG 1 and CFG 4 differ by " in said and "By solver" in said
+    assert "of the prompt's statements hold with" in said
+    (link,) = [one.proto for one in at.get("page_link") if "step by step" in one.proto.label]
+    assert link.label == "Compare step by step"
+    assert link.query_string.count("%2C") == 7 or link.query_string.count(",") == 7
     with TestClient(Starlette(routes=routes())) as client:
         answer = client.get(sheet_url(grid.id))
         assert answer.status_code == 200 and answer.headers["content-type"] == "image/png"
@@ -156,3 +164,31 @@ def test_cancel_ends_all_pictures(open_page, unhurried):
     at = run_until(at, lambda at: any(b.key == "experiment.grid_again" for b in at.button))
     states = {view.state for run in grid.experiments if (view := lab().get_run(run.id))}
     assert states == {"cancelled"} and not at.exception
+
+
+def test_what_is_seen_is_said_of_the_figures():
+    base = Experiment(prompt="a red car")
+    grid = Grid(base, {"cfg": "1, 4, 8", "seed": "1-2"})
+    pairs = pd.DataFrame(
+        [
+            ("guidance_scale", "CFG 1", "CFG 4", 61.2, 2),
+            ("guidance_scale", "CFG 4", "CFG 8", 20.4, 2),
+            ("seed", "seed 1", "seed 2", 80.0, 3),
+        ],
+        columns=["axis", "one", "other", "rms", "pairs"],
+    )
+    none = pd.DataFrame(columns=["axis", "value", "fidelity"])
+    rms = "(RMS of the pixels, 0 to 255)"
+    assert sentences(grid, pairs, none) == (
+        f"By guidance scale, CFG 1 and CFG 4 differ most, by 61.2 {rms}, "
+        "CFG 4 and CFG 8 least, by 20.4."
+    )
+    shares = pd.DataFrame(
+        [("guidance_scale", "CFG 1", 0.5), ("guidance_scale", "CFG 4", 1.0)],
+        columns=["axis", "value", "fidelity"],
+    )
+    said = sentences(grid, pairs, shares)
+    assert said.endswith("; 100% of the prompt's statements hold with CFG 4, 50% with CFG 1.")
+    seeds = Grid(base, {"seed": "1-2"})
+    assert sentences(seeds, pairs, none) == f"By seed, seed 1 and seed 2 differ by 80 {rms}."
+    assert sentences(grid, pairs.iloc[:0], none) == ""
