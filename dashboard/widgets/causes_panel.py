@@ -48,7 +48,8 @@ PATHS = "All start at one noise; a diamond is an end."
 NOT_PLAIN = (
     "This run goes by its pipeline's own call, so its network cannot be asked anew at any x_t, "
     "which this needs; that of Stable Diffusion 1.x and 2.x, drawing from words alone, can. Words "
-    "and parts of any network are switched on the page Inside the network."
+    "of any run are left out on the page Tokens, and parts of any network switched Inside the "
+    "network."
 )
 ANOTHER = "This run was made with other weights than those in memory: load its model to switch it."
 

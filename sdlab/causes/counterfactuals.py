@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from sdlab.runs.run import Run
     from sdlab.sampling.job import Job
 
+    Case = tuple[Change, Experiment]
+
 RECORD = Record(("x_t", "x0_pred"), statistics=False)
 
 
@@ -202,7 +204,7 @@ class Counterfactuals:
 
 
 def counterfactuals(
-    model: Model, experiment: Experiment, changes: Sequence[Change]
+    model: Model, experiment: Experiment, changes: Sequence[Change], *, together: bool = False
 ) -> Work[Counterfactuals]:
     """Draw a picture plainly and with each change; yields after every network evaluation.
 
@@ -213,9 +215,13 @@ def counterfactuals(
         model: The loaded model.
         experiment: The plain run; what it records does not matter.
         changes: Any number.
+        together: Whether the runs share network calls, which is quicker and the same within
+            rounding. What is switched inside the network would be switched in all, so no change
+            may have a switch.
 
     Raises:
-        ValueError: If the experiment or a change does not fit the model; before anything runs.
+        ValueError: If the experiment or a change does not fit the model, or a change has a switch
+            and the runs are to go together; before anything runs.
         ModelError: If the network cannot be switched so, or the pipeline's predictions not be read.
         SdlabError: If memory runs out.
         TypeError: If an argument is of another type.
@@ -226,15 +232,38 @@ def counterfactuals(
     for change in changes:
         for switch in change.switches:
             switch.check(model)
-    outcomes: list[Outcome] = []
-    done, sigmas = 0, tuple[float, ...]()
-    for change, spec in cases:
+        if together and change.switches:
+            raise ValueError(f"together needs changes without switches, got {change.name!r}.")
+    runs = yield from (_jointly if together else _in_turn)(model, cases)
+    pairs = zip([change for change, _ in cases], runs, strict=True)
+    first, *others = (outcome(model, change, run, experiment.prompt) for change, run in pairs)
+    return Counterfactuals(experiment, tuple(runs[0].trace.sigmas), first, tuple(others))
+
+
+def _in_turn(model: Model, cases: "Sequence[Case]") -> "Work[list[Run]]":
+    """Run every case with its network calls to itself."""
+    runs: list[Run] = []
+    for number, (change, spec) in enumerate(cases):
         work = running(model, spec, change.switches)
-        run = yield from one_of(work, done, len(cases))
-        sigmas = sigmas or tuple(run.trace.sigmas)
-        outcomes.append(outcome(model, change, run, experiment.prompt))
-        done += 1
-    return Counterfactuals(experiment, sigmas, outcomes[0], tuple(outcomes[1:]))
+        runs.append((yield from one_of(work, number, len(cases))))
+    return runs
+
+
+def _jointly(model: Model, cases: "Sequence[Case]") -> "Work[list[Run]]":
+    """Run all cases in shared network calls; they have no switches."""
+    engine = Engine(model)
+    jobs = [engine.submit(spec) for _, spec in cases]
+    total, seen = sum(job.nfe for job in jobs), 0
+    try:
+        while engine.round():
+            if (done := sum(job.evaluation for job in jobs)) > seen:
+                seen = done
+                yield done, total
+    finally:
+        for job in jobs:
+            if not job.over:
+                job.stop()
+    return [_result(job) for job in jobs]
 
 
 def running(model: Model, experiment: Experiment, switches: Sequence[Switch] = ()) -> "Work[Run]":
@@ -268,6 +297,11 @@ def running(model: Model, experiment: Experiment, switches: Sequence[Switch] = (
     finally:
         if not job.over:
             job.stop()
+    return _result(job)
+
+
+def _result(job: "Job") -> "Run":
+    """Return what a job that is over has led to, or raise what it failed by."""
     if job.error is not None:
         raise job.error
     assert job.result is not None

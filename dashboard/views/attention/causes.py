@@ -20,6 +20,7 @@ from dashboard.widgets.causes_work import (
     show_word_check,
 )
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.every_word_panel import every_word_panel
 from dashboard.widgets.figure import figure, why
 from dashboard.widgets.study_panel import study_panel
 from sdlab.attention.words import labelled
@@ -105,6 +106,8 @@ def show_word_effect(subject: Subject, look: Look) -> None:
         st.caption(PROMISE_GIVEN if subject.given else PROMISE)
     else:
         _show(subject, found, word)
+    if subject.run is not None:
+        every_word_panel(PAGE, Experiment.from_dict(subject.run))
     why(WHY_GIVEN if subject.given else WHY, EQUATION)
 
 

@@ -68,21 +68,21 @@ def tokens_page() -> None:
         second = read(reader, other) if other else None
         _pieces(encoding, second, model)
         link_to("experiment", "Make a picture of this prompt", **{"experiment.prompt": prompt})
-        names = ["What the text encoder reads"] + [VECTORS, ATTENTION, CAUSES] * reader.readable
+        names = ["What the text encoder reads", *[VECTORS, ATTENTION] * reader.readable, CAUSES]
         tabs = dict(zip(names, st.tabs(names, key="tokens.tab", bind="query-params"), strict=True))
         with tabs[names[0]]:
             _tensors(encoding, model, reader)
             _network(reader, prompt)
-        if not reader.readable:
-            st.info(_UNREAD)
-            return
-        with tabs[VECTORS]:
-            vectors_section(reader, prompt, other)
-        with tabs[ATTENTION]:
-            attention_section(reader, prompt)
+            if not reader.readable:
+                st.info(_UNREAD)
+        if reader.readable:
+            with tabs[VECTORS]:
+                vectors_section(reader, prompt, other)
+            with tabs[ATTENTION]:
+                attention_section(reader, prompt)
         if tabs[CAUSES].open:
             with tabs[CAUSES]:
-                causes_section(encoding, model)
+                causes_section(encoding, reader.part, model)
 
 
 def _reader(model: ModelView) -> Reader:
