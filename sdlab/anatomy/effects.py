@@ -1,6 +1,7 @@
 """What each part of a network does to a picture: every part off, in turn.
 
-Of a U-Net every skip and every attention, of a transformer every block, attention and MLP.
+Of a U-Net every skip and every attention, of a transformer every block, attention and MLP. The time
+embedding reaches all blocks; what it does is seen by telling the network one timestep throughout.
 
 With each part off the same noise is drawn again, for several seeds. How far latents and pixels then
 are from the plain run's says how much the part matters; on the embedded model the world's checker
@@ -25,7 +26,7 @@ from sdlab.causes.change import Change
 from sdlab.causes.counterfactuals import Counterfactuals, counterfactuals
 from sdlab.causes.parts import attention_blocks, attentions, joint_blocks, up_blocks
 from sdlab.causes.switch import Switch
-from sdlab.causes.switches import AttentionScaled, SkipScaled
+from sdlab.causes.switches import AttentionScaled, SkipScaled, TimestepHeld
 from sdlab.causes.transformer_blocks import mlps_of, transformer_blocks
 from sdlab.causes.transformer_switches import BlockSkipped, MlpScaled
 from sdlab.errors import ModelError, unknown
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
 
 PARTS = {
+    "time": "time embedding",
     "skip": "skip",
     "block": "whole block",
     "joint": "joint attention",
@@ -50,6 +52,8 @@ PARTS = {
     "mlp": "MLP",
 }
 """What of a block can be off, in words."""
+HELD = 500.0
+"""The timestep that the network is told throughout where it is not to know the time."""
 TIMED = 5
 """Calls of the network of which the time is the median."""
 MEASURES = {
@@ -68,7 +72,7 @@ class Part(NamedTuple):
     """Something of a network that can be off.
 
     Attributes:
-        block: "up_blocks.1", "mid_block", "transformer_blocks.3", ...
+        block: "up_blocks.1", "mid_block", "transformer_blocks.3", ...; of the time embedding "".
         part: A name of ``PARTS``.
         which: Of a skip its number in the block, in order of use; else None.
     """
@@ -81,7 +85,7 @@ class Part(NamedTuple):
     def name(self) -> str:
         """What it is, in words."""
         number = "" if self.which is None else f" {self.which}"
-        return f"{self.block} {PARTS[self.part]}{number}"
+        return f"{self.block} {PARTS[self.part]}{number}".strip()
 
     def off(self, first: int = 0, last: int | None = None) -> Change:
         """Return the change that switches it off during some evaluations."""
@@ -92,6 +96,9 @@ class Part(NamedTuple):
         """Return what computes it; nothing of a skip, which is there without being computed."""
         if self.part == "skip":
             return []
+        if self.part == "time":
+            embedding = getattr(network, "time_embedding", None)
+            return [] if embedding is None else [embedding]
         block = network.get_submodule(self.block)
         if self.part == "block":
             return [block]
@@ -104,6 +111,8 @@ class Part(NamedTuple):
         return "cross" if self.part == "joint" else self.part
 
     def _switch(self, when: dict[str, Any]) -> Switch:
+        if self.part == "time":
+            return TimestepHeld(HELD, **when)
         if self.part == "skip":
             return SkipScaled(self.block, 0.0, self.which, **when)
         if self.part == "block":
@@ -146,7 +155,8 @@ def parts_of(model: "Model", kinds: Collection[str] = tuple(PARTS)) -> list[Part
         if kind not in PARTS:
             raise ValueError(unknown("part", kind, list(PARTS)))
     network = model.network
-    found = _of_unet(network) if is_unet(network) else _of_transformer(model)
+    found = [Part("", "time")] if _can_be_off(model, Part("", "time")) else []
+    found += _of_unet(network) if is_unet(network) else _of_transformer(model)
     return [part for part in found if part.part in kinds]
 
 
@@ -230,11 +240,14 @@ def effects(
 
 def _words(model: "Model", parts: Sequence[Part]) -> list[str]:
     blocks, streams = list(blocks_of(model.network)), streams_by_block(model.network)
-    names = [in_words(part.block, blocks, streams) for part in parts]
-    return [
-        f"{name}, {PARTS[part.part]}" + ("" if part.which is None else f" {part.which + 1}")
-        for name, part in zip(names, parts, strict=True)
-    ]
+
+    def words(part: Part) -> str:
+        if part.part == "time":
+            return f"the true time (told {HELD:g} throughout)"
+        number = "" if part.which is None else f" {part.which + 1}"
+        return f"{in_words(part.block, blocks, streams)}, {PARTS[part.part]}{number}"
+
+    return [words(part) for part in parts]
 
 
 def _time_shares(model: "Model", experiment: Experiment, parts: Sequence[Part]) -> list[float]:

@@ -14,6 +14,7 @@ from sdlab.causes.switches import (
     ChannelsOff,
     SkipScaled,
     TextChanged,
+    TimestepHeld,
     TimestepShifted,
 )
 from sdlab.causes.transformer_blocks import ALL
@@ -144,6 +145,12 @@ def timestep_shifted(by: float, first: int = 0, last: int | None = None) -> Chan
     """Return the change that tells the network a wrong timestep."""
     switch = TimestepShifted(by, first=first, last=last)
     return Change(f"timestep {by:+g}{_when(switch)}", switches=(switch,))
+
+
+def timestep_held(at: float = 500.0, first: int = 0, last: int | None = None) -> Change:
+    """Return the change that tells the network one timestep throughout."""
+    switch = TimestepHeld(at, first=first, last=last)
+    return Change(f"timestep {at:g} throughout{_when(switch)}", switches=(switch,))
 
 
 def skip_off(block: str, factor: float = 0.0, first: int = 0, last: int | None = None) -> Change:

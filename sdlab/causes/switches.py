@@ -4,6 +4,7 @@ Those of transformers alone are in ``sdlab.causes.transformer_switches``.
 """
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -218,16 +219,8 @@ class ActivationReplaced(Switch):
 
 
 @dataclass(frozen=True)
-class TimestepShifted(Switch):
-    """The network told another timestep than the noise in its input has.
-
-    Attributes:
-        by: Added to the timestep, in training timesteps, 0 ... 999; it may lead outside of the
-            training's range. A network of flow matching that is told the time from 0 to 1, as
-            Flux is, is told a thousandth of it.
-    """
-
-    by: float = 100.0
+class _TimestepTold(Switch):
+    """The network told another timestep than the noise in its input has."""
 
     def check(self, model: "Model") -> None:
         """Raise if the network is told no timestep; see ``Switch.check``."""
@@ -238,11 +231,45 @@ class TimestepShifted(Switch):
         """Hook into the network; yields the handles that undo it."""
 
         def enter(given: dict[str, Any]) -> Any:
-            told = given["timestep"]
-            unit = 1e-3 if place.model.path == "flow" and float(told.max()) <= 1.0 else 1.0
-            return {"timestep": told + unit * self.by} if place.on(self) else None
+            true = given["timestep"]
+            unit = 1e-3 if place.model.path == "flow" and float(true.max()) <= 1.0 else 1.0
+            return {"timestep": self._told(true, unit)} if place.on(self) else None
 
         yield from place.before_network(enter)
+
+    @abstractmethod
+    def _told(self, true: "Tensor", unit: float) -> "Tensor":
+        """Return what the network is told; ``unit`` is one training timestep."""
+
+
+@dataclass(frozen=True)
+class TimestepShifted(_TimestepTold):
+    """The network told another timestep than the noise in its input has.
+
+    Attributes:
+        by: Added to the timestep, in training timesteps, 0 ... 999; it may lead outside of the
+            training's range. A network of flow matching that is told the time from 0 to 1, as
+            Flux is, is told a thousandth of it.
+    """
+
+    by: float = 100.0
+
+    def _told(self, true: "Tensor", unit: float) -> "Tensor":
+        return true + unit * self.by
+
+
+@dataclass(frozen=True)
+class TimestepHeld(_TimestepTold):
+    """The network told one and the same timestep, so that it does not know how much noise there is.
+
+    Attributes:
+        at: The timestep, in training timesteps, 0 ... 999, as of ``TimestepShifted``.
+    """
+
+    at: float = 500.0
+
+    def _told(self, true: "Tensor", unit: float) -> "Tensor":
+        return true * 0 + unit * self.at
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,18 @@ ASKED = Experiment(prompt="a red car", num_steps=2, width=128, height=128, guida
 
 def test_the_parts_are_all_skips_and_attention_blocks(embedded):
     parts = parts_of(embedded)
-    assert [(p.block, p.part, p.which) for p in parts][:4] == [
+    assert [(p.block, p.part, p.which) for p in parts][:5] == [
+        ("", "time", None),
         ("down_blocks.0", "self", None),
         ("down_blocks.0", "cross", None),
         ("down_blocks.1", "self", None),
         ("down_blocks.1", "cross", None),
     ]
-    assert sum(p.part == "skip" for p in parts) == 6 and len(parts) == 16
+    assert sum(p.part == "skip" for p in parts) == 6 and len(parts) == 17
     assert Part("up_blocks.0", "skip", 1).name == "up_blocks.0 skip 1"
+    assert parts[0].name == "time embedding"
+    (switch,) = parts[0].off(first=2).switches
+    assert (switch.at, switch.first) == (500.0, 2)
 
 
 def test_every_part_is_measured_over_the_seeds(small):
@@ -84,7 +88,7 @@ def test_what_cannot_be_switched_is_refused(small):
 
 def test_every_block_of_a_transformer_in_turn():
     model = Model(flow.sd3(), "sd3")
-    assert [part.part for part in parts_of(model)] == 2 * ["block", "joint", "mlp"]
+    assert [part.part for part in parts_of(model)] == ["time", *2 * ["block", "joint", "mlp"]]
     asked = Experiment(prompt="a red cat", num_steps=1, guidance_scale=1.0)
     found = finish(effects(model, asked, [1], kinds=["block", "mlp"]))
     assert list(found.table["words"]) == [
@@ -102,3 +106,10 @@ def test_a_skip_takes_no_time_of_its_own(small):
     untimed = found.table["part"] == "skip"
     assert found.table["time"].isna().equals(untimed) and untimed.any()
     assert found.table["words"].iloc[0] == "first stage down, self-attention"
+
+
+def test_the_time_embedding_is_a_row_of_its_own(small):
+    found = finish(effects(small, ASKED, [1], kinds=["time"]))
+    (row,) = found.table.to_dict("records")
+    assert row["words"] == "the true time (told 500 throughout)"
+    assert row["rms_latents"] > 0 and 0 < row["time"] < 0.5

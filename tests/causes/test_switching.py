@@ -14,6 +14,7 @@ from sdlab.causes.switches import (
     ChannelsOff,
     SkipScaled,
     TextChanged,
+    TimestepHeld,
     TimestepShifted,
 )
 from sdlab.causes.switching import switched
@@ -32,6 +33,7 @@ EVERY = [
     ActivationReplaced("relu"),
     ActivationReplaced("tanh", "up_blocks.0"),
     TimestepShifted(100.0),
+    TimestepHeld(300.0),
     TextChanged((1, 2)),
     TextChanged((5, 6), ""),
 ]
@@ -87,6 +89,12 @@ def test_a_shifted_timestep_is_that_timestep(small):
     assert torch.equal(
         answered(small, [TimestepShifted(100.0)], timestep=500.0), answered(small, timestep=600.0)
     )
+
+
+def test_a_held_timestep_is_that_timestep_at_every_evaluation(small):
+    for true in (500.0, 20.0):
+        held = answered(small, [TimestepHeld(600.0)], timestep=true)
+        assert torch.equal(held, answered(small, timestep=600.0))
 
 
 def test_a_replaced_activation_is_the_network_built_with_it(small):

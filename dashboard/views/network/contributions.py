@@ -7,6 +7,8 @@ from sdlab.comparing.words import listed
 if TYPE_CHECKING:
     import pandas as pd
 
+ARTICLES = {"MLP": "an", "time embedding": "the"}
+
 
 def contributions(table: "pd.DataFrame") -> str:
     """Return in sentences how far the picture changes without one part of each kind.
@@ -17,12 +19,13 @@ def contributions(table: "pd.DataFrame") -> str:
     said, gone = [], []
     for part, rows in table.groupby("part", sort=False):
         change = rows["rms_pixels"]
-        named = f"{'an' if part == 'MLP' else 'a'} {part}"
-        said.append(f"{named} {change.mean():.0f} ({change.min():.0f} to {change.max():.0f})")
+        named = f"{ARTICLES.get(str(part), 'a')} {part}"
+        span = f" ({change.min():.0f} to {change.max():.0f})" if len(change) > 1 else ""
+        said.append(f"{named} {change.mean():.0f}{span}")
         if rows["missing"].notna().any():
             gone.append(f"{rows['missing'].mean():.0%} without {named}")
     objects = f" Of the prompt's objects are gone, on average, {listed(gone)}." if gone else ""
     return (
         "**What each kind of part contributes:** the picture changes, in RMS of 255, without "
-        f"{listed(said)}.{objects} What the time embedding contributes is under Time."
+        f"{listed(said)}.{objects}"
     )

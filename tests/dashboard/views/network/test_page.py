@@ -186,7 +186,7 @@ def test_every_part_in_turn(open_page, run):
     at = section(open_page, "Switches", **fields, **{"network.steps": "1", "network.seeds": "1"})
     at.button(key="network.every.start").click().run()
     at = run_until(at, lambda at: "The picture changes most without " in captions(at))
-    assert "without last stage up, skip 1" in captions(at) and "16 rows" in captions(at)
+    assert "without last stage up, skip 1" in captions(at) and "17 rows" in captions(at)
     assert "it is drawn in 1 step, to be quick, and the run in 3" in captions(at)
     assert not at.exception and not at.error
 
@@ -209,9 +209,11 @@ def test_what_each_kind_of_part_contributes_is_said_of_the_table():
         }
     )
     said = contributions(table)
-    assert "without a skip 20 (10 to 30) and a cross-attention 8 (8 to 8)." in said
+    assert "without a skip 20 (10 to 30) and a cross-attention 8." in said
     assert "25% without a skip and 100% without a cross-attention." in said
     assert "objects are gone" not in contributions(table.assign(missing=float("nan")))
+    named = contributions(table.replace({"part": {"cross-attention": "time embedding"}}))
+    assert "and the time embedding 8." in named
 
 
 def test_the_roles_of_the_parts_are_said_in_a_sentence():

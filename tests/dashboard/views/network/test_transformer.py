@@ -71,7 +71,7 @@ def test_every_block_in_turn(open_page, run):
     at = run_until(at, lambda at: "network.every" in keys(at))
     at.button(key="network.every.start").click().run()
     at = run_until(at, lambda at: "The picture changes most without " in captions(at))
-    assert "without joint block 1 of 2, whole block" in captions(at) and "2 rows" in captions(at)
+    assert "without joint block 1 of 2, whole block" in captions(at) and "3 rows" in captions(at)
     assert "“As it is” differs" not in captions(at)
 
 
@@ -83,7 +83,7 @@ def test_a_network_is_offered_what_it_has():
     assert switch_kinds.blocks_with("MLP", mapped) == ["all", *blocks]
     assert switch_kinds.blocks_with("Channels", mapped) == blocks
     assert switch_kinds.block_words("MLP", ("all", 0.0), mapped) == ""
-    assert every_block._offered(mapped) == ["block", "joint", "mlp"]
+    assert every_block._offered(mapped) == ["block", "time", "joint", "mlp"]
     assert switch_kinds.block_words("MLP", (blocks[1], 0.0), mapped) == "joint block 2 of 2, 32x32"
 
 
