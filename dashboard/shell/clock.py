@@ -1,6 +1,6 @@
 """Times as the person who looks at them reads a clock: in the browser's time zone."""
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,17 @@ def clock_time(when: str | datetime, zone: tzinfo | None = None) -> str:
     moment = datetime.fromisoformat(when) if isinstance(when, str) else when
     told = zone or browser_zone()
     return f"{moment.astimezone(told):%d %b %Y, %H:%M}" + " UTC" * (told is UTC)
+
+
+def first_moment(day: date, zone: tzinfo | None = None) -> datetime:
+    """Return when a day begins on the browser's clock, in UTC and without a time zone.
+
+    Args:
+        day: The day.
+        zone: Whose day it is; None for the browser's.
+    """
+    begins = datetime.combine(day, time.min, zone or browser_zone())
+    return begins.astimezone(UTC).replace(tzinfo=None)
 
 
 def time_column(label: str) -> "ColumnConfig":

@@ -20,7 +20,14 @@ from dashboard.widgets.curve_choice import (
 )
 from dashboard.widgets.known_words import say_unknown
 from dashboard.widgets.pipeline_controls import pipeline_controls
-from dashboard.widgets.solver_menu import GROUPS, in_words, meaning, offered
+from dashboard.widgets.solver_menu import (
+    GROUPS,
+    best_link,
+    held_against,
+    in_words,
+    meaning,
+    offered,
+)
 from dashboard.widgets.typed import parse_options, parse_seed
 from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import Experiment
@@ -82,6 +89,7 @@ def experiment_controls(choices: Choices) -> Experiment:
         "Steps", 1, 1000, 25, key="experiment.steps", help=definition("step")
     )
     curve_note = st.container()
+    best_link(held_against(chosen.solver, choices.catalogue), int(steps))
     cfg = bound().number_input(
         "Guidance scale (CFG)",
         0.0,

@@ -14,6 +14,7 @@ from dashboard.widgets import sampler_rows as schedule_rows
 from dashboard.widgets.curve_choice import OWN_CURVE
 from dashboard.widgets.pipeline_controls import address_of, pipeline_controls
 from dashboard.widgets.sampler_adder import sampler_adder
+from dashboard.widgets.solver_menu import best_link
 from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.comparison import Comparison
 from sdlab.experiment.pipeline_fields import PipelineFields
@@ -99,6 +100,7 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Com
         cfg = bound().number_input("Guidance scale (CFG)", 0.0, 20.0, 4.0, 0.5, key=f"{page}.cfg")
     with row.container(width=325):
         budget, more, align = _budgets(page)
+        best_link(texts, budget)
     given = _more(page, model)
     try:
         further = pipeline_controls(page, model, given["width"], given["height"])

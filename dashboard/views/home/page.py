@@ -39,7 +39,7 @@ def home_page() -> None:
     """Draw the page below its title."""
     own = lab().status().at_hand
     asked = _asked(own)
-    left, right = st.columns([5, 6], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         stored = picture_of_now(own, asked)
     with right:

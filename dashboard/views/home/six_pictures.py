@@ -103,7 +103,7 @@ def _stations(run: StoredRun) -> Iterator[Station]:
     if found is not None:
         word, picture = found
         yield Station(
-            f"Attention: where “{word}” is read",
+            f"Where “{word}” is read",
             lambda: _image(picture, f"Attention: where the word {word} is read in the picture"),
             "attention",
             {"run": run.id, "attention.of": "A run"},

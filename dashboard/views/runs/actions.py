@@ -10,8 +10,8 @@ from dashboard.shell.address import keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained
 from dashboard.shell.navigation import page_path
-from dashboard.views.runs.compared import MOST
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.run_ways import MOST_COMPARED
 from sdlab.runs.marks import mark
 from sdlab.runs.trash import delete_run
 
@@ -30,15 +30,20 @@ def changed() -> None:
 
 
 def actions(runs: pd.DataFrame) -> None:
-    """Draw what can be done with ticked runs.
+    """Draw what can be done with ticked runs; the same place is taken where none are.
+
+    So the table below stays where it is when a row is ticked. The buttons are on the left, since
+    the table's own come over its upper right corner.
 
     Args:
         runs: Their rows.
     """
-    if runs.empty:
-        st.caption("Tick rows to open, compare, mark, export or delete them.")
-        return
     ids = runs["run"].tolist()
+    about = (
+        "The ticked runs." if ids else "Tick rows to open, compare, mark, export or delete them."
+    )
+    listed = runs.drop(columns=["problem"])
+    csv_table(listed, "runs", "runs.csv", about, shown=False, parquet=True)
     with st.container(
         horizontal=True, gap="xsmall", vertical_alignment="center", key="runs_actions"
     ):
@@ -48,14 +53,6 @@ def actions(runs: pd.DataFrame) -> None:
         _star(runs)
         _tags(runs)
         _delete(runs)
-    csv_table(
-        runs.drop(columns=["problem"]),
-        "runs",
-        "runs.csv",
-        "The ticked runs.",
-        shown=False,
-        parquet=True,
-    )
 
 
 def _open(ids: Sequence[str]) -> None:
@@ -73,8 +70,8 @@ def _open(ids: Sequence[str]) -> None:
 def _compare(ids: Sequence[str]) -> None:
     pressed = st.button(
         "Compare", key="runs.compare", icon=":material/compare:", type="tertiary",
-        disabled=not 2 <= len(ids) <= MOST,
-        help=f"Of 2 to {MOST} runs: what differs, pictures, charts.",
+        disabled=not 2 <= len(ids) <= MOST_COMPARED,
+        help=f"Of 2 to {MOST_COMPARED} runs: what differs, pictures, charts.",
     )  # fmt: skip
     if pressed:
         keep("of", ",".join(ids))
@@ -82,10 +79,10 @@ def _compare(ids: Sequence[str]) -> None:
 
 
 def _star(runs: pd.DataFrame) -> None:
-    give = not runs["star"].fillna(False).all()
+    give = runs.empty or not runs["star"].fillna(False).all()
     pressed = st.button(
         "Star" if give else "Take the star away", key="runs.give_star", icon=":material/star:",
-        type="tertiary",
+        type="tertiary", disabled=runs.empty,
     )  # fmt: skip
     if pressed:
         _do(partial(mark, lab().runs, runs["run"], star=give))
@@ -93,7 +90,7 @@ def _star(runs: pd.DataFrame) -> None:
 
 def _tags(runs: pd.DataFrame) -> None:
     with (
-        st.popover("Tags and note", icon=":material/label:"),
+        st.popover("Tags and note", icon=":material/label:", disabled=runs.empty),
         st.form("runs.marks", clear_on_submit=True, border=False),
     ):
         add = st.text_input("Tags to add", placeholder="good, for the paper")
@@ -110,7 +107,7 @@ def _tags(runs: pd.DataFrame) -> None:
 
 
 def _delete(runs: pd.DataFrame) -> None:
-    with st.popover("Delete", icon=":material/delete:"):
+    with st.popover("Delete", icon=":material/delete:", disabled=runs.empty):
         count = len(runs)
         many = "run" if count == 1 else "runs"
         st.text(f"Move {count} {many} to the trash? From there they can be put back.")

@@ -1,10 +1,12 @@
 """The runs that are looked for: the search, what it finds, and what can be done with it."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
 from dashboard.shell.address import bound, fill
+from dashboard.shell.clock import first_moment
 from dashboard.shell.messages import plain
 from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import runs_table_url
@@ -121,8 +123,8 @@ def _filters(index: RunIndex) -> dict[str, Any]:
         "tag": field.multiselect("With all tags", index.values("tags"), key="runs.tag"),
     }
     found = {name: tuple(values) for name, values in chosen.items()}
-    days = st.date_input("Made from … to", value=[], key="runs.days", help="Days in UTC.")
-    since, until = (*days, None, None)[:2] if isinstance(days, tuple) else (days, days)
+    about = "Days of your browser's clock, as the times in the table are."
+    since, until = _span(st.date_input("Made from … to", value=[], key="runs.days", help=about))
     names = {
         name: f"Only of {title(index.root, name)} ({name[:6]})"
         for name in index.values("comparison")
@@ -133,6 +135,13 @@ def _filters(index: RunIndex) -> dict[str, Any]:
     )
     star = field.toggle("Only with a star", key="runs.star")
     return found | {"since": since, "until": until, "comparison": comparison, "star": star}
+
+
+def _span(days: Any) -> tuple[datetime | None, datetime | None]:
+    """Return the moments from which and before which days of the browser's clock are."""
+    first, last = (*days, None, None)[:2] if isinstance(days, tuple) else (days, days)
+    since = None if first is None else first_moment(first)
+    return since, None if last is None else first_moment(last + timedelta(days=1))
 
 
 def _about(index: RunIndex, search: Search, totals: Totals) -> None:

@@ -1,11 +1,11 @@
 """Times are told in the browser's time zone, and with "UTC" where it does not say its own."""
 
-from datetime import UTC
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from streamlit.testing.v1 import AppTest
 
-from dashboard.shell.clock import clock_time
+from dashboard.shell.clock import clock_time, first_moment
 
 MOMENT = "2026-11-30T22:15:00+00:00"
 
@@ -14,6 +14,13 @@ def test_a_moment_is_told_in_a_zone():
     assert clock_time(MOMENT, ZoneInfo("Asia/Tokyo")) == "01 Dec 2026, 07:15"
     assert clock_time("2026-11-30T23:15:00+01:00", ZoneInfo("America/New_York")).endswith("17:15")
     assert clock_time(MOMENT, UTC) == "30 Nov 2026, 22:15 UTC"
+
+
+def test_a_day_begins_at_midnight_of_its_zone():
+    day = date(2026, 11, 30)
+    assert first_moment(day, ZoneInfo("Asia/Tokyo")) == datetime(2026, 11, 29, 15)
+    assert first_moment(day, ZoneInfo("America/New_York")) == datetime(2026, 11, 30, 5)
+    assert first_moment(day, UTC) == datetime(2026, 11, 30)
 
 
 def _script(zone):

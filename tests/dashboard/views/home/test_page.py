@@ -20,7 +20,7 @@ def test_home_makes_a_picture(open_page):
     run_until(at, lambda a: "6. The picture" in labels(a))
     told = [label for label in labels(at) if label[:1].isdigit()]
     assert [label[:2] for label in told] == ["1.", "2.", "3.", "4.", "5.", "6."]
-    assert any("Attention: where “" in label for label in told)
+    assert any("Where “" in label for label in told)
     answers = [entry.answers for name, entry in entries().items() if name != "home"]
     assert all(answers) and set(answers) <= set(labels(at))
     assert not at.exception

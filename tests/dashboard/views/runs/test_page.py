@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import time
+from datetime import date, datetime
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -298,3 +300,20 @@ def test_another_search_begins_with_its_first_page(open_page, made, monkeypatch)
     assert rows(at) == [made[1003]]
     at.text_input(key="runs.text").set_value("boat night heun").run()
     assert rows(at) == [made[1002]] and not at.number_input
+
+
+def test_days_are_those_of_the_browsers_clock(monkeypatch):
+    monkeypatch.setattr("dashboard.shell.clock.browser_zone", lambda: ZoneInfo("Asia/Tokyo"))
+    first, last = date(2026, 11, 30), date(2026, 12, 1)
+    begins, ends = datetime(2026, 11, 29, 15), datetime(2026, 12, 1, 15)
+    assert found._span((first, last)) == (begins, ends)
+    assert found._span((first,)) == (begins, None) and found._span(()) == (None, None)
+    assert Search.of_pairs(Search(since=begins, until=ends).pairs).since == begins
+
+
+def test_the_actions_take_the_same_place_before_a_row_is_ticked(open_page, made):
+    at = open_page("runs", **{"runs.text": "boat"})
+    assert rows(at) and "0 ticked" in [text.value for text in at.text]
+    assert at.button(key="runs.open").disabled and at.button(key="runs.give_star").disabled
+    assert "Tick rows to open" in read_captions(at)
+    assert {"runs.csv", "runs.csv_parquet"} <= {b.key for b in at.get("download_button")}
