@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
-from dashboard.views.experiment.grid_form import NAMES
+from dashboard.widgets.axis_fields import NAMES
 from dashboard.widgets.run_ways import compare_steps
 
 if TYPE_CHECKING:
