@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sdlab.models.load import load
     from sdlab.models.model import Model
     from sdlab.noise import NoiseSchedule, curves
+    from sdlab.passports.passport import Passport, passport
     from sdlab.reproducing.rerun import rerun
     from sdlab.reproducing.script import diffusers_script
     from sdlab.runs.run import Run
@@ -60,6 +61,7 @@ _HOMES = {
     "Model": "sdlab.models.model",
     "ModelError": "sdlab.errors",
     "NoiseSchedule": "sdlab.noise",
+    "Passport": "sdlab.passports.passport",
     "Plan": "sdlab.sampling.plan",
     "Record": "sdlab.experiment.record",
     "Run": "sdlab.runs.run",
@@ -77,6 +79,7 @@ _HOMES = {
     "invert": "sdlab.ddim.invert",
     "load": "sdlab.models.load",
     "open_run": "sdlab.runs.run_folder",
+    "passport": "sdlab.passports.passport",
     "picture_attention": "sdlab.sampling.picture_attention",
     "plan": "sdlab.sampling.plan",
     "read_parameters": "sdlab.metadata.reading",
@@ -103,6 +106,7 @@ __all__ = [
     "Model",
     "ModelError",
     "NoiseSchedule",
+    "Passport",
     "Plan",
     "Record",
     "Run",
@@ -121,6 +125,7 @@ __all__ = [
     "invert",
     "load",
     "open_run",
+    "passport",
     "picture_attention",
     "plan",
     "read_parameters",

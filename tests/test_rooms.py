@@ -41,6 +41,8 @@ SDLAB = {
     "tracing": "attention denoisers experiment models noise runs solvers text",
     "sampling": "attention denoisers embedded experiment models noise runs solvers text tracing",
     "metadata": "experiment noise runs text",
+    # which sigmas other programs run; their pictures and texts are read by metadata's rules
+    "passports": "metadata models noise solvers",
     "reproducing": "comparing experiment models noise runs sampling solvers",
     "latents": "models noise runs solvers",
     "ddim": "denoisers latents models noise sampling solvers text",
@@ -58,8 +60,8 @@ SDLAB = {
     "sweeping": "comparing embedded experiment models runs sampling",
     "training": "embedded models reference",
     "cli": (
-        "bench comparing denoisers experiment latents linting models noise reproducing runs"
-        " sampling solvers sweeping text training"
+        "bench comparing denoisers experiment latents linting models noise passports reproducing"
+        " runs sampling solvers sweeping text training"
     ),
 }
 """What each room of the library may import, beside the ground and itself."""

@@ -1,0 +1,168 @@
+"""The passport of a picture, a workflow or a config: what its program ran when it made it.
+
+Read are ComfyUI's graphs (in PNGs, saved for the interface or for its API), AUTOMATIC1111's and
+Forge's parameters, InvokeAI's metadata and diffusers' scheduler_config.json. None of them says
+which noise its model was trained with, so that is read off the model's name unless it is given.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from typing import Any
+
+from sdlab.errors import shown
+from sdlab.image_files import check_size, content_of, open_image
+from sdlab.metadata.infotext import split
+from sdlab.noise.exchange import read_object
+from sdlab.passports.passport import Passport, passport
+from sdlab.passports.presets import of_config
+
+_MODELS = (
+    ("schnell", "flux-schnell"), ("flux", "flux-dev"), ("z.?image", "z-image"),
+    ("qwen", "qwen-image"), ("wan", "wan"), ("sd3.?5|3\\.5", "sd3.5"), ("sd3|sd-3", "sd3"),
+    ("playground", "playground-v2.5"), ("xl|pony|illustrious|noob", "sdxl"),
+    ("v2-1|sd21|sd2|sd-2|768-v", "sd21-v"),
+)  # fmt: skip
+_KSAMPLER = ("steps", "cfg", "sampler_name", "scheduler", "denoise")
+_WIDGETS = {
+    "KSampler": ("seed", "control_after_generate", *_KSAMPLER),
+    "BasicScheduler": ("scheduler", "steps", "denoise"),
+    "KSamplerSelect": ("sampler_name",),
+    "ModelSamplingSD3": ("shift",),
+    "ModelSamplingAuraFlow": ("shift",),
+    "CheckpointLoaderSimple": ("ckpt_name",),
+    "UNETLoader": ("unet_name",),
+}
+"""The fields of ComfyUI's nodes in the order in which its interface saves their values."""
+_NAMED = ("ckpt_name", "unet_name", "model_name")
+
+
+def read_passport(
+    source: bytes | str | PathLike[str], model: Any = None, **options: Any
+) -> Passport:
+    """Return the passport of what a file says was run.
+
+    Args:
+        source: A picture, a ComfyUI workflow or a scheduler_config.json: its path or its bytes.
+        model: As ``sdlab.passport`` takes it; None for what the model's name there suggests.
+        **options: Further settings of the engine.
+
+    Raises:
+        ValueError: If it cannot be read, or says nothing of a sampler.
+    """
+    content = content_of(source)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return _of_picture(content, model, options)
+    if not text.lstrip().startswith("{"):
+        return _of_infotext(text, model, options)
+    return _of_object(read_object(text, "file"), model, options)
+
+
+def model_named(name: str) -> str:
+    """Return the preset that a model's name suggests; Stable Diffusion 1.5 if none."""
+    plain = name.lower()
+    return next((preset for pattern, preset in _MODELS if re.search(pattern, plain)), "sd15")
+
+
+def _of_picture(content: bytes, model: Any, options: Mapping[str, Any]) -> Passport:
+    with open_image(content) as image:
+        check_size(image)
+        image.load()
+        texts = {key: text for key, text in image.info.items() if isinstance(text, str)}
+    if "invokeai_metadata" in texts:
+        return _of_invoke(read_object(texts["invokeai_metadata"], "metadata"), model, options)
+    for key in ("prompt", "workflow"):
+        if texts.get(key, "").lstrip().startswith("{"):
+            return _of_object(read_object(texts[key], "workflow"), model, options)
+    if "parameters" in texts:
+        return _of_infotext(texts["parameters"], model, options)
+    raise ValueError(
+        "The picture says nothing of how it was made: no text of AUTOMATIC1111, Forge, ComfyUI or"
+        " InvokeAI is in it. Sending or editing a picture often takes it away."
+    )
+
+
+def _of_object(values: Mapping[str, Any], model: Any, options: Mapping[str, Any]) -> Passport:
+    """Return the passport of a JSON object: a workflow of either kind, or a scheduler config."""
+    nodes = list(_nodes(values))
+    if nodes:
+        return _of_nodes(nodes, model, options)
+    if "scheduler" in values and "steps" in values:
+        return _of_invoke(values, model, options)
+    return passport("diffusers", model or of_config(values), None, **{"num_steps": 20, **options})
+
+
+def _nodes(values: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the class and the values of every node of a graph, saved either way."""
+    listed = values.get("nodes")
+    if isinstance(listed, list):
+        for node in listed:
+            kind = str(node.get("type")) if isinstance(node, dict) else ""
+            widgets = node.get("widgets_values") if kind in _WIDGETS else None
+            if isinstance(widgets, list) and node.get("mode", 0) in (0, None):
+                yield kind, dict(zip(_WIDGETS[kind], widgets, strict=False))
+        return
+    for node in values.values():
+        if isinstance(node, dict) and isinstance(node.get("inputs"), dict):
+            plain = {k: v for k, v in node["inputs"].items() if not isinstance(v, list)}
+            yield str(node.get("class_type")), plain
+
+
+def _of_nodes(
+    nodes: list[tuple[str, dict[str, Any]]], model: Any, options: Mapping[str, Any]
+) -> Passport:
+    """Return the passport of a graph's first sampler, or of its scheduler node."""
+    laid = next((v for _, v in nodes if "scheduler" in v and "steps" in v), None)
+    if laid is None:
+        raise ValueError(
+            "The workflow has no node with a scheduler and steps that is known here: a KSampler or"
+            " a BasicScheduler."
+        )
+    names = [str(values[key]) for _, values in nodes for key in _NAMED if values.get(key)]
+    sampler = laid.get("sampler_name") or next(
+        (values["sampler_name"] for _, values in nodes if values.get("sampler_name")), "euler"
+    )
+    shifts = [v["shift"] for kind, v in nodes if kind.startswith("ModelSampling") and "shift" in v]
+    given = {"sampler": str(sampler), **({"shift": float(shifts[0])} if shifts else {}), **options}
+    steps, denoise = int(laid["steps"]), float(laid.get("denoise", 1.0))
+    chosen = model or model_named(" ".join(names))
+    return passport("comfyui", chosen, str(laid["scheduler"]), steps, denoise, **given)
+
+
+def _of_infotext(text: str, model: Any, options: Mapping[str, Any]) -> Passport:
+    """Return the passport of AUTOMATIC1111's or Forge's parameters text."""
+    pairs = split(text).pairs
+    if "Steps" not in pairs or "Sampler" not in pairs:
+        raise ValueError("the text has no line such as 'Steps: 20, Sampler: Euler a, Seed: 7'.")
+    forge = pairs.get("Version", "").startswith(("f", "neo"))
+    sampler, schedule = pairs["Sampler"], pairs.get("Schedule type", "")
+    for ending in ("Karras", "Exponential", "SGMUniform"):  # versions before 1.9 wrote one name
+        if sampler.endswith(f" {ending}") and not schedule:
+            sampler, schedule = sampler.removesuffix(f" {ending}"), ending
+    given: dict[str, Any] = {"sampler": sampler, **options}
+    if pairs.get("Discard penultimate sigma") == "True":
+        given = {"discard_penultimate": True, **given}
+    return passport(
+        "forge" if forge else "a1111",
+        model or model_named(pairs.get("Model", "")),
+        schedule or None,
+        int(pairs["Steps"]),
+        float(pairs.get("Denoising strength", 1.0)),
+        **given,
+    )
+
+
+def _of_invoke(values: Mapping[str, Any], model: Any, options: Mapping[str, Any]) -> Passport:
+    """Return the passport of InvokeAI's metadata."""
+    about = values.get("model")
+    if not isinstance(about, dict):
+        raise ValueError(f"InvokeAI's metadata has no model, got {shown(about)}.")
+    base = str(about.get("base", ""))
+    chosen = model or model_named(f"{base} {about.get('name', '')}")
+    if base == "sd-1" and not model:
+        chosen = "sd15"
+    strength = values.get("strength")
+    steps, denoise = int(values.get("steps", 20)), 1.0 if strength is None else float(strength)
+    return passport("invokeai", chosen, values.get("scheduler"), steps, denoise, **options)
