@@ -13,7 +13,7 @@ def address(*lines: str) -> str:
 
 
 def test_start_cancel_reopen_and_finish(new_page):
-    page = new_page(address("prompt=a rocket in the night", "num_steps=120", "seed=0-63"))
+    page = new_page(address("prompt=a rocket in the night", "num_steps=200", "seed=0-63"))
     expect(page.get_by_text("64 pictures")).to_be_visible(timeout=SECONDS)
     button(page, "Start the sweep").click()
     page.wait_for_url("**id=*")
@@ -28,5 +28,5 @@ def test_start_cancel_reopen_and_finish(new_page):
     again = new_page(f"/sweep?{page.url.partition('?')[2]}")  # another browser, by the link alone
     expect(again.get_by_role("button", name="Measure again")).to_be_visible()
     expect(again.get_by_text("95 % interval").first).to_be_visible()
-    assert again.locator(".tile img").count() == 4
+    expect(again.locator(".tile img")).to_have_count(4)
     assert again.locator("[data-testid=stException]").count() == 0

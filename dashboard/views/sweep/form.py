@@ -73,10 +73,10 @@ def _of_fields(page: str, catalogue: "pd.DataFrame") -> Sweep:
     common, varied = st.columns(2, gap="large")
     view = lab().status()
     with common:
-        st.subheader("In common", anchor=False)
+        st.header("In common", anchor=False)
         place = st.container()
     with varied:
-        st.subheader("What varies", anchor=False)
+        st.header("What varies", anchor=False)
         fields = st.container()
     base = trouble = None
     with place:  # first: the curves that can vary are those of its solver
