@@ -17,6 +17,7 @@ from dashboard.shell.model_choice import say_swap
 from dashboard.widgets.causes_work import ShownCauses, ShownOutcome, show_changes
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
+from dashboard.widgets.pictures import draw_picture
 from dashboard.widgets.study_panel import study_panel
 from sdlab.experiment.experiment import Experiment
 
@@ -162,11 +163,11 @@ def _show(page: str, found: ShownCauses, asked: Variations) -> None:
 
 
 def _draw_outcome(outcome: ShownOutcome, at: int, evaluation: int) -> None:
-    st.image(outcome.picture, output_format="PNG", width=WIDTH, alt=f"Picture: {outcome.name}")
+    draw_picture(outcome.picture, f"Picture: {outcome.name}", WIDTH)
     alt = f"x0_pred at evaluation {evaluation}: {outcome.name}"
-    st.image(outcome.predictions[at], output_format="PNG", width=WIDTH, alt=alt)
+    draw_picture(outcome.predictions[at], alt, WIDTH)
     alt = f"Where x0_pred differs at evaluation {evaluation}: {outcome.name}"
-    st.image(outcome.differences[at], output_format="PNG", width=WIDTH, alt=alt)
+    draw_picture(outcome.differences[at], alt, WIDTH)
     st.markdown(f"**{plain(outcome.name)}**")
     st.caption(plain(outcome.said))
 

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.components.browser_files import style
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 
 
 def channel_grid(latents: Any, what: str, limit: float | None = None) -> None:
@@ -23,12 +23,7 @@ def channel_grid(latents: Any, what: str, limit: float | None = None) -> None:
     with st.grid(4, min_column_width=95, gap="small"):
         for channel, image in enumerate(maps):
             with st.container(gap="xsmall"):
-                st.image(
-                    png(image),
-                    output_format="PNG",
-                    width="stretch",
-                    alt=f"Channel {channel} of {what}",
-                )
+                draw_picture(png(image), f"Channel {channel} of {what}")
                 st.caption(f"channel {channel}")
     scale_bar(STOPS, f"-{reach:.3g}", "0", f"{reach:.3g} latent units")
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.shell.messages import explained, plain
 from dashboard.widgets.csv_table import csv_table
-from dashboard.widgets.pictures import data_url, png
+from dashboard.widgets.pictures import data_url, draw_picture, png
 from dashboard.widgets.study_panel import study_panel
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _draw(page: str, found: ShownWords, seed: int) -> None:
     st.markdown(f"**{LABEL}, of one seed, {seed}:** {plain(which_matter(found.table))}", help=HOW)
     left, right = st.columns([1, 6], gap="medium")
     with left:
-        st.image(found.plain, output_format="PNG", width=SIDE, alt="The picture with all words")
+        draw_picture(found.plain, "The picture with all words", SIDE)
         st.caption("With all words")
     column = st.column_config
     shown = ["without", "word", "rms_x0_pred", "rms_latents", "rms_pixels"]

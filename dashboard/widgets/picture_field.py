@@ -13,7 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from dashboard.shell.address import given, keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
-from dashboard.widgets.pictures import enlarged, png
+from dashboard.widgets.pictures import draw_picture, enlarged, png
 from dashboard.widgets.source_picture import latest_runs, run_gallery
 from dashboard.widgets.uploads import take_upload
 from dashboard.worker.stored_runs import stored_run
@@ -44,7 +44,7 @@ def picture_field(
     if picture is None:
         return None
     used = picture if size is None else fitted(picture, size)
-    st.image(enlarged(png(used.image)), output_format="PNG", width=192, alt=label)
+    draw_picture(enlarged(png(used.image)), label, 192)
     st.caption(_sizes(picture, used))
     st.button(
         f"Remove the {label.lower()}",

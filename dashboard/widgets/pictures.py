@@ -3,7 +3,7 @@
 import base64
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 THUMBNAIL = 96
+_PNG = b"\x89PNG"
 
 
 def png(image: "Image.Image", side: int | None = None) -> bytes:
@@ -39,9 +40,41 @@ def enlarged(picture: bytes) -> bytes:
     return png(Image.open(io.BytesIO(picture)), 512)
 
 
-@st.cache_data(max_entries=1000, show_spinner=False)
+def draw_picture(
+    picture: bytes, words: str, width: int | Literal["stretch", "content"] = "stretch"
+) -> None:
+    """Draw a picture as it is, pixel by pixel.
+
+    Streamlit makes JPEG of what is no file, and scales a file that is wider than the pixels it is
+    shown in. So it is given PNG files alone, and a width in pixels as a container's; only what is
+    wider than 1,460 pixels, more than a page shows, it still scales.
+
+    Args:
+        picture: PNG.
+        words: What it shows, for who does not see it.
+        width: In pixels, or "stretch" for the width that there is, or "content" for its own.
+
+    Raises:
+        ValueError: If it is no PNG.
+    """
+    if not picture.startswith(_PNG):
+        raise ValueError(f"picture must be the bytes of a PNG file, got {picture[:8]!r}.")
+    if isinstance(width, int):
+        with st.container(width=width):
+            draw_picture(picture, words)
+        return
+    st.image(picture, output_format="PNG", width=width, alt=words)
+
+
 def thumbnail(folder: str, created: object) -> str | None:
     """Return a run's picture as a small data URL; ``created`` tells a new one from an old."""
+    small = small_png(folder, created)
+    return None if small is None else data_url(small)
+
+
+@st.cache_data(max_entries=1000, show_spinner=False)
+def small_png(folder: str, created: object) -> bytes | None:
+    """Return a run's picture as a small PNG; ``created`` tells a new one from an old."""
     from sdlab.runs.run_folder import open_picture
 
     try:
@@ -49,4 +82,4 @@ def thumbnail(folder: str, created: object) -> str | None:
     except StoreError:
         return None
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return data_url(png_bytes(image))
+    return png_bytes(image)

@@ -22,8 +22,3 @@ def frame_png(run: str, version: str, name: str, index: int, _sheet: "Sheet") ->
         _sheet: The frames.
     """
     return png(_sheet.pictures(name, [index])[0], 256)
-
-
-def picture(data: bytes, words: str) -> None:
-    """Draw a picture in the width there is; ``words`` say what it is."""
-    st.image(data, output_format="PNG", width="stretch", alt=words)

@@ -17,7 +17,7 @@ from dashboard.shell.navigation import link_to
 from dashboard.shell.presses import Press
 from dashboard.shell.state import come_back, note_run
 from dashboard.widgets.job_panel import job_panel
-from dashboard.widgets.pictures import enlarged, png
+from dashboard.widgets.pictures import draw_picture, enlarged, png
 from dashboard.widgets.run_facts import SOURCES, facts_line
 from dashboard.widgets.run_film import HOME, WAYS, run_film
 from dashboard.widgets.run_states import evaluations_of, why_evaluations
@@ -159,7 +159,8 @@ def _sources(experiment: dict[str, Any]) -> None:
             )
             continue
         image, words = enlarged(png(picture.image)), f"{label[0].upper()}{label[1:]}"
-        place.image(image, output_format="PNG", width="stretch", alt=words)
+        with place:
+            draw_picture(image, words)
         place.caption(words)
 
 

@@ -20,7 +20,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import link_to
 from dashboard.shell.state import note_run, own_runs
-from dashboard.widgets.pictures import enlarged, png, thumbnail
+from dashboard.widgets.pictures import draw_picture, enlarged, png, small_png
 from dashboard.widgets.uploads import take_upload
 from dashboard.worker.stored_runs import StoredRun, stored_run
 from sdlab.errors import SdlabError
@@ -81,12 +81,7 @@ def choose_picture(page: str) -> ChosenPicture | None:
         show_error(error)
         return None
     if chosen is not None:
-        st.image(
-            enlarged(chosen.png),
-            output_format="PNG",
-            width="stretch",
-            alt=f"The picture to start from: {chosen.label}",
-        )
+        draw_picture(enlarged(chosen.png), f"The picture to start from: {chosen.label}")
         label = chosen.label if chosen.source == "upload" else _sentence(chosen.label)
         st.caption(" ".join(plain(said) for said in (label, *chosen.notes)))
     return chosen
@@ -207,14 +202,9 @@ def run_gallery(
     with st.grid(3, min_column_width=110, gap="small"):
         for run, prompt, path, created in latest:
             with st.container(gap="xsmall"):
-                picture = thumbnail(path, created)
+                picture = small_png(path, created)
                 if picture:
-                    st.image(
-                        picture,
-                        output_format="PNG",
-                        width="stretch",
-                        alt=prompt or "(no prompt)",
-                    )
+                    draw_picture(picture, prompt or "(no prompt)")
                 st.button(
                     plain(prompt[:24]) or "(no prompt)",
                     key=f"{key}.{run}",

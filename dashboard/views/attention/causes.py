@@ -22,6 +22,7 @@ from dashboard.widgets.causes_work import (
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.every_word_panel import every_word_panel
 from dashboard.widgets.figure import figure, why
+from dashboard.widgets.pictures import draw_picture
 from dashboard.widgets.study_panel import study_panel
 from sdlab.attention.words import labelled
 from sdlab.experiment.experiment import Experiment
@@ -161,7 +162,7 @@ def _show(subject: Subject, found: ShownCheck, word: str) -> None:
             with st.container(width=WIDTH, gap="xsmall"):
                 st.markdown(f"**{NAMES[name]}**")
                 alt = f"{word}: {NAMES[name]}"
-                st.image(picture, output_format="PNG", width=WIDTH, alt=alt)
+                draw_picture(picture, alt)
     figure(charts.agreement(found.table), _said(subject, found))
     gone = f" Lost from the picture: {plain(found.gone)}." if found.gone else ""
     row = found.table.iloc[0]  # of map and prediction

@@ -18,7 +18,7 @@ from dashboard.views.attention.subject import Subject
 from dashboard.views.attention.viewer import Look, look_frames
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.figure import figure, why
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from sdlab.attention import analysis, pictures, views
 from sdlab.attention.words import labelled
 
@@ -150,10 +150,10 @@ def _side_by_side(subject: Subject, look: Look) -> None:
     every = -(-len(heats) // SHEET_MOST)
     heats, names = heats[::every], names[::every]
     sheet = pictures.sheet(subject.image(), list(heats), columns=10, side=SHEET_SIDE, common=common)
-    st.image(
+    draw_picture(
         png(sheet, side=max(sheet.size)),
-        output_format="PNG",
-        alt=f"Maps of {label}, one for each of the {options[over]}",
+        f"Maps of {label}, one for each of the {options[over]}",
+        "content",
     )
     told = _told(over, names)
     left_to_right = f"Row by row, {options[over]}: " + ", ".join(told)

@@ -16,7 +16,7 @@ from dashboard.views.attention.recording import PAGE
 from dashboard.views.attention.subject import Subject
 from dashboard.views.attention.viewer import Look, mean_in_words
 from dashboard.widgets.figure import figure
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from sdlab.attention import pictures, places, views
 
 DRAWN = 4
@@ -160,12 +160,7 @@ def _looks_at(subject: Subject, look: Look, place: HeatPlace) -> None:
         return
     heat = views.self_map(maps, *place.at, half=look.half, evaluation=look.evaluations)
     grids = ", ".join(dict.fromkeys(layer.size for layer in maps.self_layers))
-    st.image(
-        png(pictures.overlay(subject.image(), heat)),
-        output_format="PNG",
-        width=260,
-        alt="Where this place looks",
-    )
+    draw_picture(png(pictures.overlay(subject.image(), heat)), "Where this place looks", 260)
     st.caption(
         "Where this place looks: self-attention.",
         help=f"The mean of the recorded layers ({grids} cells).",

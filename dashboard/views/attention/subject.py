@@ -29,7 +29,7 @@ from dashboard.views.attention.recording import (
     usual_self_layers,
 )
 from dashboard.widgets.job_panel import job_panel
-from dashboard.widgets.pictures import enlarged, png
+from dashboard.widgets.pictures import draw_picture, enlarged, png
 from dashboard.widgets.run_facts import facts_line
 from dashboard.widgets.run_stage import ask_run, sameness, say_if_from_store, say_unknown_run
 from dashboard.widgets.solver_menu import GROUPS, offered
@@ -304,7 +304,7 @@ def _of_run(run: StoredRun) -> Subject | None:
 
 
 def _without(run: StoredRun, experiment: Experiment) -> None:
-    st.image(enlarged(run.picture), output_format="PNG", width=256, alt=experiment.prompt)
+    draw_picture(enlarged(run.picture), experiment.prompt, 256)
     st.info(
         "This run recorded no attention. Run again with it: recording changes nothing, so alone on "
         f"this machine the picture comes out the same {sameness(run.manifest)}.",

@@ -15,7 +15,7 @@ from dashboard.shell.routes import picture_url
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.rows import short_names
 from dashboard.widgets.channel_pictures import channel_grid
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from dashboard.worker.stored_runs import open_stored
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result
@@ -147,11 +147,8 @@ def _draw(
         st.caption("Drag across, or use the arrow keys.")
     with middle:
         gain = st.session_state.get(f"{page}.gain", GAINS[1])
-        st.image(
-            signed(found.picture, gain),
-            output_format="PNG",
-            width="stretch",
-            alt=f"Signed difference of the pictures by {a[0]} and {b[0]}",
+        draw_picture(
+            signed(found.picture, gain), f"Signed difference of the pictures by {a[0]} and {b[0]}"
         )
         bound().segmented_control(
             "Amplified",

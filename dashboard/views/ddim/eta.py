@@ -11,6 +11,7 @@ from dashboard.views.ddim.form import experiment, link_to_spacings
 from dashboard.views.ddim.work import Pictures, eta_fan, noise_levels
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
+from dashboard.widgets.pictures import draw_picture
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
 from sdlab.ddim.eta import ETAS
@@ -80,12 +81,7 @@ def _pictures(fan: Pictures) -> None:
         st.markdown(f"**eta {what}**")
         with st.container(horizontal=True, gap="small"):
             for seed, picture in enumerate(row, start=1):
-                st.image(
-                    picture,
-                    output_format="PNG",
-                    width=112,
-                    alt=f"eta {eta:g}, noise seed {seed}",
-                )
+                draw_picture(picture, f"eta {eta:g}, noise seed {seed}", 112)
     st.caption(
         "All start from the same noise; a column is a seed of the injected noise.",
         help="At eta 0 nothing is injected, so that row has one picture.",

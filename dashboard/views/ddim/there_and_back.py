@@ -16,7 +16,7 @@ from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
 from dashboard.widgets.latent_source import Source, choose_source
 from dashboard.widgets.latent_statistics import statistics
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
 from sdlab.ddim.schemes import METHODS
@@ -138,7 +138,7 @@ def pictures(shown: "list[tuple[Image.Image, str]]", likeness: Any) -> None:
     with st.grid(len(drawn), min_column_width=150, gap="small"):
         for picture, words in drawn:
             with st.container(gap="xsmall"):
-                st.image(png(picture), output_format="PNG", width="stretch", alt=words)
+                draw_picture(png(picture), words)
                 st.caption(words)
     scale_bar(HEAT, "0", f"{limit:.0f} of 255")
 

@@ -12,6 +12,7 @@ from dashboard.views.ddim.work import between_noises, between_pictures
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.latent_source import another_sample, choose_source
 from dashboard.widgets.latent_statistics import norms
+from dashboard.widgets.pictures import draw_picture
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import Experiment
@@ -83,10 +84,7 @@ def _show(page: str, pictures: Any, ends: Any, walk: str) -> None:
     with st.grid(len(pictures.rows[0]), min_column_width=80, gap="small"):
         for share, picture in zip(pictures.table["share"], pictures.rows[0], strict=True):
             with st.container(gap="xsmall"):
-                st.image(
-                    picture, output_format="PNG", width="stretch",
-                    alt=f"The picture at {share:.0%} of the {walk} way",
-                )  # fmt: skip
+                draw_picture(picture, f"The picture at {share:.0%} of the {walk} way")
                 st.caption(f"{share:.0%}")
     st.caption(
         "Each picture is sampled with DDIM, eta 0, from a noise between the two.",

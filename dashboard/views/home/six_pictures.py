@@ -8,11 +8,10 @@ import streamlit as st
 from dashboard.shell.lab import lab
 from dashboard.shell.navigation import link_to
 from dashboard.widgets.clearest_word import clearest_word as _attention
-from dashboard.widgets.pictures import enlarged
+from dashboard.widgets.pictures import draw_picture, enlarged
 from dashboard.widgets.prompt_pieces import pieces_html as _pieces_html
 from dashboard.widgets.prompt_pieces import pieces_of as _pieces
 from dashboard.widgets.run_frame import frame_png as _frame_png
-from dashboard.widgets.run_frame import picture as _image
 from dashboard.widgets.run_stage import read_tables
 from dashboard.widgets.run_ways import latents_of, words_of
 from dashboard.widgets.ticking_panel import ticking_panel
@@ -104,14 +103,16 @@ def _stations(run: StoredRun) -> Iterator[Station]:
         word, picture = found
         yield Station(
             f"Where “{word}” is read",
-            lambda: _image(picture, f"Attention: where the word {word} is read in the picture"),
+            lambda: draw_picture(
+                picture, f"Attention: where the word {word} is read in the picture"
+            ),
             "attention",
             {"run": run.id, "attention.of": "A run"},
         )
     yield late
     words = f"The finished picture of: {experiment.prompt}"
     yield Station(
-        "The picture", lambda: _image(enlarged(run.picture), words), "run", {"id": run.id}
+        "The picture", lambda: draw_picture(enlarged(run.picture), words), "run", {"id": run.id}
     )
 
 
@@ -122,4 +123,6 @@ def _at(run: str, layer: str, evaluation: int) -> dict[str, str]:
 
 def _frame(run: str, changed: str, sheet: Sheet, name: str, index: int) -> Callable[[], object]:
     words = f"{name} at evaluation {sheet.kept[index]}"
-    return lambda: _image(_frame_png(run, f"{changed} {sheet.how}", name, index, sheet), words)
+    return lambda: draw_picture(
+        _frame_png(run, f"{changed} {sheet.how}", name, index, sheet), words
+    )

@@ -7,6 +7,7 @@ from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.figure import why
 from dashboard.widgets.latent_source import Source, decoded, in_tiles
 from dashboard.widgets.latent_statistics import statistics
+from dashboard.widgets.pictures import draw_picture
 from dashboard.worker.snapshots import ModelView
 
 
@@ -15,12 +16,7 @@ def show(page: str, source: Source, model: ModelView) -> None:
     st.header("Channels", anchor=False)
     picture, maps = st.columns([1, 3], gap="medium")
     with picture:
-        st.image(
-            decoded(source.latents, model),
-            output_format="PNG",
-            width="stretch",
-            alt=f"Decoded: {source.label}",
-        )
+        draw_picture(decoded(source.latents, model), f"Decoded: {source.label}")
         tiles = ", in tiles" if in_tiles(source.latents, model) else ""
         st.caption(f"Decoded by the VAE{tiles}")
     with maps:

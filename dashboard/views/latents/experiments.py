@@ -12,6 +12,7 @@ from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.latent_source import Latents, Source, decoded
 from dashboard.widgets.latent_statistics import statistics
+from dashboard.widgets.pictures import draw_picture
 from dashboard.widgets.typed import parse_seed
 from dashboard.worker.snapshots import ModelView
 
@@ -40,7 +41,8 @@ def show(page: str, source: Source, model: ModelView) -> None:
         (before, source.latents, "Before"),
         (after, changed, f"After: {name.lower()}"),
     ):
-        column.image(decoded(latents, model), output_format="PNG", width="stretch", alt=caption)
+        with column:
+            draw_picture(decoded(latents, model), caption)
         column.caption(caption)
     _difference(source.latents, changed)
     _save(page, changed, f"{source.label}: {name.lower()}", model)

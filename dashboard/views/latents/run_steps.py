@@ -18,7 +18,7 @@ from dashboard.widgets.downloads import file_button
 from dashboard.widgets.figure import why
 from dashboard.widgets.latent_source import Latents, Source
 from dashboard.widgets.latent_statistics import statistics
-from dashboard.widgets.pictures import data_url, png
+from dashboard.widgets.pictures import data_url, draw_picture, png
 from dashboard.widgets.run_film import MEANINGS, frame_labels, say_words, show_frames, with_frames
 from dashboard.widgets.run_stage import offer_decoding
 from dashboard.widgets.ticking_panel import ticking_panel
@@ -239,10 +239,8 @@ def _one(page: str, run: "Run", means: str, model: ModelView) -> None:
     quantities = _quantities(run, index)
     shown = _side_by_side(list(quantities.values()), means, model.hash)
     for column, name, picture in zip(st.columns(3), quantities, shown, strict=True):
-        column.image(
-            picture, output_format="PNG", width="stretch",
-            alt=f"{name} decoded at evaluation {number}",
-        )  # fmt: skip
+        with column:
+            draw_picture(picture, f"{name} decoded at evaluation {number}")
         column.caption(MEANINGS[name])
     why(seen.WHY_SPLIT, *seen.SPLIT)
     name = bound().segmented_control(

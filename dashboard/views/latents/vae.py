@@ -15,7 +15,7 @@ from dashboard.widgets.channel_pictures import scale_bar
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import why
 from dashboard.widgets.latent_source import Source
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _three(image: "Image.Image", trip: Any) -> None:
             (heat_map(error, limit, SIDE), "Error of each pixel"),
         ):
             with st.container(gap="xsmall"):
-                st.image(png(picture), output_format="PNG", width="stretch", alt=caption)
+                draw_picture(png(picture), caption)
                 st.caption(caption)
     scale_bar(HEAT, "0", f"{limit:.0f} of 255 (mean over R, G, B)")
 
@@ -99,7 +99,7 @@ def _tiles(page: str, trip: Any, model: ModelView) -> None:
         )
         if bound().toggle("Decode this picture in tiles", key=f"{page}.tiled"):
             tiled, alike = _tiled(trip.latents.numpy(), model.hash)
-            st.image(tiled, output_format="PNG", width=384, alt="Decoded in tiles")
+            draw_picture(tiled, "Decoded in tiles", 384)
             same = np.isinf(alike.psnr)
             st.caption(
                 "Equal to decoding at once." if same else

@@ -10,7 +10,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.state import session_id
 from dashboard.widgets.latent_source import Latents, Source, another_sample, choose_source
 from dashboard.widgets.latent_statistics import norms
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from dashboard.worker.snapshots import ModelView
 
 SIDE = 160
@@ -40,10 +40,9 @@ def show(page: str, source: Source, model: ModelView) -> None:
     for walk in ("spherical", "linear"):
         strip = _strip(source.latents, other.latents, shares, walk, model.hash)
         st.markdown(f"**{walk.title()}**, {WAYS[walk]}")
-        st.image(
-            strip, output_format="PNG", width="stretch",
-            alt=f"{count} pictures on the {walk} way from {source.label} to {other.label}",
-        )  # fmt: skip
+        draw_picture(
+            strip, f"{count} pictures on the {walk} way from {source.label} to {other.label}"
+        )
     norms(page, source.latents, other.latents)
 
 

@@ -4,8 +4,9 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.views.learn.lesson import Lesson
+from dashboard.widgets.pictures import draw_picture
 from dashboard.widgets.run_film import MEANINGS
-from dashboard.widgets.run_frame import frame_png, picture
+from dashboard.widgets.run_frame import frame_png
 from dashboard.widgets.ticking_panel import ticking_panel
 
 
@@ -32,7 +33,7 @@ def frame_row(lesson: Lesson, frames: list[tuple[str, int]]) -> None:
             continue
         evaluation = sheet.kept[place]
         with column:
-            picture(
+            draw_picture(
                 frame_png(run.id, version, name, place, sheet),
                 f"{name} at evaluation {evaluation}",
             )

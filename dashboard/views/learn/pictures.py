@@ -13,8 +13,7 @@ from dashboard.views.learn.lesson import Lesson
 from dashboard.views.learn.station import Equations, Station, Way
 from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.figure import figure
-from dashboard.widgets.pictures import enlarged
-from dashboard.widgets.run_frame import picture
+from dashboard.widgets.pictures import draw_picture, enlarged
 from dashboard.widgets.run_ways import latents_of
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def try_latents(lesson: Lesson) -> Way:
 def draw_vae(lesson: Lesson) -> None:
     """Draw the picture."""
     with st.container(width=380):
-        picture(enlarged(lesson.stored.picture), f"The picture of: {lesson.experiment.prompt}")
+        draw_picture(enlarged(lesson.stored.picture), f"The picture of: {lesson.experiment.prompt}")
     st.caption("Decoded from the latents in one call; no noise is left, and no step follows.")
 
 

@@ -13,8 +13,8 @@ from dashboard.views.learn.lesson import Lesson, number
 from dashboard.views.learn.station import Equations, Station, Way
 from dashboard.widgets.clearest_word import clearest_word
 from dashboard.widgets.figure import figure
+from dashboard.widgets.pictures import draw_picture
 from dashboard.widgets.prompt_pieces import pieces_html, pieces_of
-from dashboard.widgets.run_frame import picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,7 +167,7 @@ def draw_attention(lesson: Lesson) -> None:
         return
     word, shown = found
     with st.container(width=380):
-        picture(shown, f"Where the word {word} acts in the picture")
+        draw_picture(shown, f"Where the word {word} acts in the picture")
     st.caption(f"Bright: places that gather from “{plain(word)}”, mean over the steps recorded.")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import streamlit as st
 
 from dashboard.shell.address import bound
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from dashboard.widgets.study_panel import study_panel
 from sdlab.experiment.experiment import Experiment
 
@@ -67,7 +67,8 @@ def attention_before_and_after(
             ("The run as it is", found.change),
             strict=True,
         ):
-            column.image(picture, output_format="PNG", width=SIDE, alt=f"Where {word} acts: {said}")
+            with column:
+                draw_picture(picture, f"Where {word} acts: {said}", SIDE)
             column.caption(said)
         st.caption(
             f"Light: the place looks at the word. The two maps agree with a correlation of "

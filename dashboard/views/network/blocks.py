@@ -22,7 +22,7 @@ from dashboard.views.network.subject import (
 )
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
@@ -159,9 +159,7 @@ def _maps(page: str, maps: "FeatureMaps", words: str) -> None:
     colours, channels = st.columns([4, 8], gap="medium")
     with colours:
         picture, carried = _components(_digest(maps), maps)
-        st.image(
-            picture, output_format="PNG", width="stretch", alt=f"{capital(words)} in three colours"
-        )
+        draw_picture(picture, f"{capital(words)} in three colours")
         each = ", ".join(f"{share:.0%}" for share in carried)
         st.caption(
             f"Three colours for {len(maps.values)} channels: {sum(carried):.0%} of the variance.",
@@ -169,7 +167,7 @@ def _maps(page: str, maps: "FeatureMaps", words: str) -> None:
         )
     with channels:
         sheet, numbers, reach = _sheet(_digest(maps), maps)
-        st.image(sheet, output_format="PNG", width="stretch", alt=f"Channels {numbers}")
+        draw_picture(sheet, f"Channels {numbers}")
         some = (
             f"The {SHOWN_CHANNELS} that vary most" if len(maps.values) > SHOWN_CHANNELS else "All"
         )

@@ -13,7 +13,7 @@ from dashboard.views.network.contributions import contributions
 from dashboard.views.network.subject import Subject
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from dashboard.widgets.study_panel import study_panel
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def show(page: str, subject: Subject, mapped: "NetworkMap") -> None:
         for name, picture in found.pictures.items():
             with st.container(gap="xsmall"):
                 said = f"without {words[name]}" if name else "as it is"
-                st.image(picture, output_format="PNG", width="stretch", alt=said)
+                draw_picture(picture, said)
                 st.caption(said, help=name or None)
 
 

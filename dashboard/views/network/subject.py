@@ -12,7 +12,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.navigation import link_to
 from dashboard.shell.state import session_id
-from dashboard.widgets.pictures import enlarged
+from dashboard.widgets.pictures import draw_picture, enlarged
 from dashboard.widgets.source_picture import choose_stored_run, latest_runs
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
@@ -65,7 +65,7 @@ def choose_run(page: str, model: ModelView) -> Subject | None:
         return None
     experiment = Experiment.from_dict(found.manifest["experiment"])
     prompt = experiment.prompt or "(no prompt)"
-    st.image(enlarged(found.picture), output_format="PNG", width="stretch", alt=prompt)
+    draw_picture(enlarged(found.picture), prompt)
     st.caption(plain(prompt))
     if found.manifest["model"].get("hash") != model.hash:
         st.info(

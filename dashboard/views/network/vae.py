@@ -15,7 +15,7 @@ from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import why
 from dashboard.widgets.latent_source import Latents, Source, choose_source
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from dashboard.worker.snapshots import ModelView
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _row(stages: "tuple[FeatureMaps, ...]") -> None:
         for maps in stages:
             picture, said, whole = _drawn(maps.block, float(maps.values.double().sum()), maps)
             with st.container(gap="xsmall"):
-                st.image(picture, output_format="PNG", width="stretch", alt=whole)
+                draw_picture(picture, whole)
                 st.caption(said, help=whole)
 
 
@@ -125,7 +125,7 @@ def _carried(page: str, source: Source, model: ModelView) -> None:
             for channel, (strip, differences) in enumerate(rows):
                 with st.container(gap="xsmall"):
                     said = f"Channel {channel} with {names} added"
-                    st.image(strip, output_format="PNG", width="stretch", alt=said)
+                    draw_picture(strip, said)
                     st.caption(
                         f"{said}: the picture changes by {differences[-1]:.0f} of 255 (RMS)."
                     )

@@ -10,6 +10,7 @@ from dashboard.shell.messages import explained
 from dashboard.widgets.causes_panel import Variations, can_switch, causes_panel
 from dashboard.widgets.causes_work import ShownDraws, show_draws
 from dashboard.widgets.figure import why
+from dashboard.widgets.pictures import draw_picture
 from dashboard.widgets.run_film import BLURRED, WORDS
 from dashboard.widgets.study_panel import study_panel
 from sdlab.experiment.experiment import Experiment
@@ -166,7 +167,7 @@ def _draws(found: ShownDraws, evaluation: int) -> None:
                 st.markdown(f"**{name}**")
                 st.caption(WORDS.get(name, "of the pictures below"))
                 alt = f"{name} at evaluation {evaluation}"
-                st.image(picture, output_format="PNG", width=180, alt=alt)
+                draw_picture(picture, alt)
     st.caption(
         f"x0_pred lies {found.distance:.2g} (RMS) from the mean of the {len(found.draws)} and "
         f"{found.single:.2g} from a single one.",
@@ -176,7 +177,7 @@ def _draws(found: ShownDraws, evaluation: int) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         for number, picture in enumerate(found.draws, start=1):
             alt = f"Draw {number} from evaluation {evaluation}"
-            st.image(picture, output_format="PNG", width=WIDTH, alt=alt)
+            draw_picture(picture, alt, WIDTH)
     st.caption("The draws: each is what the noise of this evaluation still allows.")
 
 

@@ -12,7 +12,7 @@ from dashboard.views.training.work import Seen, look_at
 from dashboard.widgets.channel_pictures import scale_bar
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import why
-from dashboard.widgets.pictures import png
+from dashboard.widgets.pictures import draw_picture, png
 from dashboard.widgets.run_film import WORDS
 from dashboard.worker.snapshots import ModelView
 
@@ -127,7 +127,7 @@ def _row(pictures: list[tuple[Any, str]]) -> None:
     with st.grid(len(pictures), min_column_width=130, gap="small"):
         for picture, words in pictures:
             with st.container(gap="xsmall"):
-                st.image(picture, output_format="PNG", width="stretch", alt=words)
+                draw_picture(picture, words)
                 st.caption(words)
 
 

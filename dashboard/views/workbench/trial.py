@@ -19,7 +19,7 @@ from dashboard.views.workbench.controls import PAGE, Baseline, CurveTrial
 from dashboard.views.workbench.draft import Draft
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.noised_frames import Darkroom, Frame, develop
-from dashboard.widgets.pictures import data_url, enlarged, png
+from dashboard.widgets.pictures import data_url, draw_picture, enlarged, png
 from dashboard.widgets.source_picture import ChosenPicture
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.errors import SdlabError
@@ -164,7 +164,7 @@ def _picture(spec: Experiment, page: str) -> None:
         st.container(height=180, border=True).caption("Not made yet.")
     elif isinstance(found, StoredRun):
         alt = f"The picture of {spec.prompt or '(no prompt)'} along {spec.curve}"
-        st.image(enlarged(found.picture), output_format="PNG", width="stretch", alt=alt)
+        draw_picture(enlarged(found.picture), alt)
         st.page_link(
             page_path("run"),
             label="Every step of it",
