@@ -130,7 +130,7 @@ def _from_a_run(key: str, label: str, mode: str) -> None:
     if not place.open:
         return
     with place:
-        latest = latest_runs()  # which reads every run's manifest
+        latest = latest_runs()
         if latest:
             run_gallery(latest, key, partial(_take_run, key, mode))
         else:

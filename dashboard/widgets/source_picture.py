@@ -26,6 +26,7 @@ from dashboard.worker.stored_runs import StoredRun, stored_run
 from sdlab.errors import SdlabError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from PIL import Image
 
 SOURCES = ("Sample", "Run", "Upload")
@@ -177,13 +178,18 @@ def _begin_with(key: str, run: str) -> None:
 
 def latest_runs() -> list[tuple[str, str, str, str]]:
     """Return id, prompt, folder and time of the latest whole runs, this session's last first."""
-    from sdlab.runs.listing import list_runs
+    from sdlab.runs.index import index_of
+    from sdlab.runs.search import Search
 
-    table = list_runs(lab().runs)
-    table = table[table["problem"] == ""]
-    whole = set(table["run"])
-    own = next((run for run in own_runs() if run in whole), "")
-    table = table.sort_values("run", key=lambda runs: runs != own, kind="stable").head(LATEST)
+    index, own = index_of(lab().runs), own_runs()
+    index.refresh()
+    latest = _rows(index.find(Search(), LATEST))
+    mine = {row[0]: row for row in _rows(index.find(Search(run=own)))} if own else {}
+    first = [mine[run] for run in own if run in mine][:1]
+    return [*first, *(row for row in latest if row not in first)][:LATEST]
+
+
+def _rows(table: "pd.DataFrame") -> list[tuple[str, str, str, str]]:
     fields = ("run", "prompt", "path", "created")
     rows = zip(*(table[name].astype(str) for name in fields), strict=True)
     return [(run, prompt, path, created) for run, prompt, path, created in rows]

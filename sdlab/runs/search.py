@@ -36,6 +36,7 @@ class Search:
         problem: Whether the damaged folders; else the whole runs; None for both.
         order: The column to sort by; missing values come last.
         descending: Whether the greatest comes first.
+        run: Ids of which the run's is one; () for any.
 
     Raises:
         ValueError: If ``order`` is no column, or a day is none.
@@ -52,11 +53,12 @@ class Search:
     problem: bool | None = False
     order: str = "created"
     descending: bool = True
+    run: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.order not in RUNS:
             raise ValueError(unknown("column of runs", self.order, RUNS))
-        for name in ("solver", "model", "tag"):
+        for name in ("run", "solver", "model", "tag"):
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         for name in ("since", "until"):
@@ -69,7 +71,7 @@ class Search:
             (f"contains({_HAYSTACK}, ?)", [word]) for word in self.text.lower().split()
         ]
         found += [(f"list_contains({_TAGS}, ?)", [tag]) for tag in self.tag]
-        for name in ("solver", "model"):
+        for name in ("run", "solver", "model"):
             if values := getattr(self, name):
                 found.append((f"{name} IN ({', '.join('?' * len(values))})", list(values)))
         if self.star:

@@ -89,6 +89,13 @@ def test_runs_are_found(root, search, seeds):
     assert got == seeds if "order" in search else sorted(got) == seeds
 
 
+def test_runs_are_found_by_their_ids(root):
+    heun = sdlab.runs(root, solver="heun")["run"].tolist()
+    assert sdlab.runs(root, run=heun)["run"].tolist() == heun and len(heun) == 2
+    assert sdlab.runs(root, run=heun[1])["run"].tolist() == heun[1:]
+    assert sdlab.runs(root, run=heun, text="50%").empty
+
+
 @pytest.mark.parametrize("column", RUNS)
 def test_any_column_sorts_missing_values_last(root, column):
     (root / ("0" * 16)).mkdir()  # of which nothing is known
@@ -119,7 +126,9 @@ def test_a_search_for_what_there_is_not_is_refused(root, search, message):
     [
         Search(),
         Search(text="a & b=c", solver=("heun", "ddim"), star=True, descending=False, problem=None),
-        Search(since="2026-01-31", until="2026-02-01T10:30", tag="x", comparison=ALONE),
+        Search(
+            since="2026-01-31", until="2026-02-01T10:30", tag="x", comparison=ALONE, run=("0" * 16,)
+        ),
     ],
 )
 def test_a_search_fits_into_an_address(search):

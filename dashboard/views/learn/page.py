@@ -79,7 +79,7 @@ def _steps(page: str, titles: list[str], place: int, seen: int) -> None:
         others = st.popover(
             "Another run", icon=":material/grid_view:", key=f"{page}.others", on_change="rerun"
         )
-        if others.open:  # looking through all runs takes a moment
+        if others.open:
             with others:
                 run_gallery(latest_runs(), f"{page}.take", partial(show_run, page))
                 link_to("experiment", "Make one")

@@ -5,6 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 import sdlab
 from dashboard.shell.lab import lab
+from dashboard.widgets import source_picture
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.conftest import MAIN
 
@@ -47,3 +48,8 @@ def test_a_page_begins_with_the_sessions_own_run(runs, name):
 def test_the_page_of_a_run_says_whose_run_it_took(runs):
     assert any("that **you** made" in m.value for m in _opened("run", runs[0]).markdown)
     assert any("The **latest** stored run" in m.value for m in _opened("run").markdown)
+
+
+def test_an_own_run_is_found_however_many_are_newer(runs, monkeypatch):
+    monkeypatch.setattr(source_picture, "LATEST", 1)
+    assert _shown(_opened("run", runs[0]), "run") == runs[0]
