@@ -25,6 +25,8 @@ with st.sidebar:
 arrive(page.url_path or "home")
 try:
     page.run()
+except ModuleNotFoundError:
+    raise
 except ImportError:  # of a module that the worker is in the midst of importing: see held_model.py
     if not lab().status().loading:
         raise

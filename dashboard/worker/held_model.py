@@ -258,7 +258,7 @@ def _no_collecting() -> Iterator[None]:
 
 
 def _twice(load: "Callable[..., Model]") -> "Callable[..., Model]":
-    """Load, and once more if an import failed.
+    """Load, and once more if an import failed of a module that is there.
 
     Where a page's thread imports what the worker imports, each may wait for the other; Python then
     hands out a module that is half made. The other thread is through a moment later.
@@ -267,6 +267,8 @@ def _twice(load: "Callable[..., Model]") -> "Callable[..., Model]":
     def loaded(*given: Any, **options: Any) -> "Model":
         try:
             return load(*given, **options)
+        except ModuleNotFoundError:
+            raise  # nothing that waiting would bring
         except ImportError:
             log.warning("an import failed while a model was loaded: once more", exc_info=True)
             time.sleep(PAUSE_AFTER_IMPORT_ERROR)

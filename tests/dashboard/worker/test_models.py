@@ -127,6 +127,21 @@ def test_an_import_that_another_thread_was_in_the_midst_of_is_tried_again(make_w
     assert len(tried) == 2 and not worker.status().load_error
 
 
+def test_a_package_that_is_not_there_is_not_tried_again(make_worker, model):
+    tried = []
+
+    def load(source=None, **options):
+        if source == "needs a package":
+            tried.append(source)
+            raise ModuleNotFoundError("No module named 'compel'", name="compel")
+        return again(model, source)
+
+    worker = make_worker(load)
+    worker.load(ModelRequest("needs a package"))
+    until(lambda: worker.status().load_error)
+    assert tried == ["needs a package"]
+
+
 def test_the_model_at_hand_is_the_one_that_a_run_asked_for_now_will_find(make_worker):
     worker = make_worker()
     assert worker.status().at_hand == "embedded"  # before anything is loaded too
