@@ -1,4 +1,4 @@
-"""Attention: where each word guides the picture, step by step."""
+"""Attention: where in the picture each word is read, step by step."""
 
 import streamlit as st
 
@@ -10,12 +10,12 @@ MENU = {
     "title": "Attention",
     "icon": "visibility",
     "place": 320,
-    "answers": "Which word made which part of the picture?",
+    "answers": "Where is each word read, and does it act there?",
 }
 
 st.title("Attention", anchor=False)
 lead(
-    "Where each word guides the picture: the network's attention to the text, at every step, "
+    "Where in the picture each word is read: the network's attention to the text, at every step, "
     "layer and head that was recorded."
 )
 attention_page()

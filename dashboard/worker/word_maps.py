@@ -1,4 +1,4 @@
-"""Where the words of a run act, at every evaluation: small grey maps on one sheet.
+"""Where the words of a run are read, at every evaluation: small grey maps on one sheet.
 
 The sheet has all maps of the first word, then those of the next, row by row. White is a word's
 largest share of any evaluation, black is 0.

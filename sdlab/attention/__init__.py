@@ -1,4 +1,4 @@
-"""Where each word guides the picture: attention maps of the U-Net, kept while it runs.
+"""Where in the picture each word is read: attention maps of the U-Net, kept while it runs.
 
 What to keep is chosen before the run and part of the experiment::
 

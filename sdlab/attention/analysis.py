@@ -146,7 +146,7 @@ def overlap(
     also: Named = (),
     **choice: Unpack[views.ChoiceOptions],
 ) -> pd.DataFrame:
-    """Return how much each two words act in the same places, which shows leaking attributes.
+    """Return how much each two words are read in the same places, which shows leaking attributes.
 
     Args:
         maps: The picture's maps.

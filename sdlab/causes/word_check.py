@@ -52,7 +52,7 @@ MAP, PREDICTION, PICTURE, OBJECT = "map", "prediction", "picture", "object"
 
 @dataclass(frozen=True, eq=False)
 class WordCheck:
-    """Where a word's map says that it acts, and where leaving it out changes something.
+    """Where a word's map says that it is read, and where leaving it out changes something.
 
     Attributes:
         word: The word.

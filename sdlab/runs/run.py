@@ -87,7 +87,7 @@ class Run:
         return self.tables["timings"]
 
     def heatmap(self, word: "Word", **choice: "Unpack[HeatmapOptions]") -> "np.ndarray":
-        """Return where in the picture a word acts, float32 [h, w]: its share of the attention.
+        """Return where in the picture a word is read, float32 [h, w]: its share of the attention.
 
         Args:
             word: "parrot", a phrase "red car", or token positions.

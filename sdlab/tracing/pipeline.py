@@ -99,7 +99,7 @@ class PipelineTrace:
     def heatmap(
         self, word: "Word", image: int = 0, **choice: Unpack[HeatmapOptions]
     ) -> "np.ndarray":
-        """Return where in a picture a word acts, float32 [h, w]; see ``Run.heatmap``."""
+        """Return where in a picture a word is read, float32 [h, w]; see ``Run.heatmap``."""
         check_keywords(self.heatmap, choice, HeatmapOptions.__annotations__)
         return self.maps(image).heatmap(word, **choice)
 

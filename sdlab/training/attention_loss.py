@@ -2,7 +2,7 @@
 
 The loss is TokenCompose's (Wang et al. 2023, arXiv 2312.03626, eq. 4): of the attention that a
 word's token receives over the picture, the share outside the word's mask is squared. It teaches
-each word to act where its object is, which tells two objects apart sooner than the denoising loss
+to read each word where its object is, which tells two objects apart sooner than the denoising loss
 alone does. All words with an exact mask take part, at all timesteps: in the strongest noise only
 the caption can place a pair.
 """

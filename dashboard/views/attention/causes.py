@@ -56,7 +56,7 @@ PLACES = {
 """How the place that maps are held against was found, by the picture that shows it."""
 PROMISE = (
     "The picture with and without the word, where it changes, and how far that is where the word's "
-    "map says it acts."
+    "map says it is read."
 )
 WHY = (
     "A map says where the picture looks at a word. Whether the word decides something there is "
@@ -70,8 +70,8 @@ WHY = (
     "the object, and its outline is drawn there."
 )
 PROMISE_GIVEN = (
-    "Where x0_pred changes without the word, and how far that is where its map says it acts; of a "
-    "sample, also where it truly is."
+    "Where x0_pred changes without the word, and how far that is where its map says it is read; of "
+    "a sample, also where it truly is."
 )
 WHY_GIVEN = (
     "A map says where the picture looks at a word. Whether the word decides something there is "

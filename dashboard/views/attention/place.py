@@ -1,4 +1,4 @@
-"""A clicked place: which words act there and when, and where the place itself looks."""
+"""A clicked place: which words are read there and when, and where the place itself looks."""
 
 from dataclasses import dataclass, replace
 
@@ -49,7 +49,7 @@ class ClickedPlace:
 
 
 def say_place(subject: Subject, look: Look, place: HeatPlace | None) -> ClickedPlace | None:
-    """Say in one sentence which word acts most at a clicked place, and when; return the tables."""
+    """Say in one sentence which word is read most at a clicked place, and when; return tables."""
     if place is None:
         st.caption(HINT)
         return None

@@ -36,14 +36,14 @@ RANKED = {
 }
 FOCUS = r"\text{focus} = 1 - \frac{H}{\ln(\text{cells})}"
 OVERLAPS = {
-    "correlation": "Orange: the two act in the same places; an attribute should with its own noun.",
-    "overlap": "Dark: the two act in the same places; an attribute should with its own noun.",
+    "correlation": "Orange: both are read in one place; an attribute should be with its own noun.",
+    "overlap": "Dark: both are read in one place; an attribute should be with its own noun.",
 }
 OVERLAP = r"\text{overlap} = \sum_i \min(p_i, q_i)"
 WHY_OVERLAP = (
-    "An attribute **leaks** if it acts where another word's object is, such as the *red* of *a red "
-    "car and a blue bird* on the bird: its row is high in that word's column, and low in its own "
-    "noun's.\n\n"
+    "An attribute **leaks** if it is read where another word's object is, such as the *red* of *a "
+    "red car and a blue bird* on the bird: its row is high in that word's column, and low in its "
+    "own noun's.\n\n"
     "**Correlation** compares the shapes of two maps; a common background does not count. "
     "**Overlap** is the sum of the smaller of the two maps, each scaled to sum 1."
 )

@@ -280,8 +280,8 @@ def _of_run(run: StoredRun) -> Subject | None:
     maps = open_maps(str(run.folder), changed)
     if not maps.cross_layers:
         st.info(
-            "This run recorded self-attention only; words act in the cross-attention. Record that "
-            "too to see them here.",
+            "This run recorded self-attention only; words are read in the cross-attention. Record "
+            "that too to see them here.",
             icon=UNSEEN,
         )
         _offer_recording(experiment)

@@ -92,7 +92,7 @@ def look_controls(subject: Subject) -> Look | None:
             places = maps.positions(phrase.strip(), half=half)
         words.append((f"“{phrase.strip()}”", tuple(places)))
     if not words:
-        st.info("Choose a word to see where it guides the picture.", icon=":material/visibility:")
+        st.info("Choose a word to see where it is read.", icon=":material/visibility:")
         return None
     if len(words) > MOST:
         st.caption(f"The first {MOST} of {len(words)} words are drawn.")

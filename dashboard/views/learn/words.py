@@ -156,7 +156,7 @@ def _found_word(lesson: Lesson) -> tuple[str, bytes] | None:
 
 
 def draw_attention(lesson: Lesson) -> None:
-    """Draw where the clearest word of the prompt acts."""
+    """Draw where the clearest word of the prompt is read."""
     found = _found_word(lesson)
     if found is None:
         st.info(
@@ -167,7 +167,7 @@ def draw_attention(lesson: Lesson) -> None:
         return
     word, shown = found
     with st.container(width=380):
-        draw_picture(shown, f"Where the word {word} acts in the picture")
+        draw_picture(shown, f"Where the word {word} is read in the picture")
     st.caption(f"Bright: places that gather from “{plain(word)}”, mean over the steps recorded.")
 
 

@@ -1,4 +1,4 @@
-"""Where a word acts, before and after a switch: its attention map in both runs."""
+"""Where a word is read, before and after a switch: its attention map in both runs."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,7 +59,7 @@ def attention_before_and_after(
             kind="secondary",
         )
         if found is None:
-            st.caption("Where the word acts in the run as it is and with the switch.")
+            st.caption("Where the word is read in the run as it is and with the switch.")
             return
         for column, picture, said in zip(
             st.columns(2, gap="medium"),
@@ -68,7 +68,7 @@ def attention_before_and_after(
             strict=True,
         ):
             with column:
-                draw_picture(picture, f"Where {word} acts: {said}", SIDE)
+                draw_picture(picture, f"Where {word} is read: {said}", SIDE)
             column.caption(said)
         st.caption(
             f"Light: the place looks at the word. The two maps agree with a correlation of "
