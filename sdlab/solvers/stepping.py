@@ -9,6 +9,7 @@ is run step by step: it continues from whatever latents the pipeline gives it, a
 gives the scale between them and the solver's own, and turns the network's output into x0_pred.
 """
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from sdlab.solvers.randomness import Generators
 
 
-class SteppedSolver(SchedulerMixin, ConfigMixin):
+class SteppedSolver(SchedulerMixin, ConfigMixin, ABC):
     """A scheduler whose steps are those of the solver that its config names.
 
     Attributes:
@@ -118,10 +119,11 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
         """Return a solver as it runs in these coordinates."""
         return solver
 
+    @abstractmethod
     def _scale(self, index: int) -> float:
         """Return the ratio of the solver's coordinates to the latents' at an evaluation."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _x0_pred(self, index: int, sample: "Tensor", model_output: "Tensor") -> "Tensor":
         """Return the clean latents x0_pred of an output, float32 or wider, like ``sample``.
 
@@ -130,7 +132,6 @@ class SteppedSolver(SchedulerMixin, ConfigMixin):
             sample: The network's input, [B, ...].
             model_output: The network's output, [B, ...].
         """
-        raise NotImplementedError
 
     @property
     def _solver(self) -> Solver:
