@@ -42,8 +42,8 @@ SHARED = (
 )
 
 
-def show_stage(run: str, page: str) -> StoredRun | None:
-    """Draw a run's picture and scrubber, or its progress; return it once it is stored.
+def stored_or_progress(run: str, page: str) -> StoredRun | None:
+    """Return a run once it is stored; draw its progress until then, or say that there is none.
 
     Args:
         run: The run's id.
@@ -56,6 +56,19 @@ def show_stage(run: str, page: str) -> StoredRun | None:
     if not isinstance(found, StoredRun):
         facts_line(found.experiment.to_dict())
         job_panel(run, page)
+        return None
+    return found
+
+
+def show_stage(run: str, page: str) -> StoredRun | None:
+    """Draw a run's picture and scrubber, or its progress; return it once it is stored.
+
+    Args:
+        run: The run's id.
+        page: For the widget keys: the page's name.
+    """
+    found = stored_or_progress(run, page)
+    if found is None:
         return None
     try:
         _done(found, page)

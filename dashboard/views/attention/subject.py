@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import streamlit as st
 
 from dashboard.shell.address import bound
-from dashboard.shell.keyboard import RUN
-from dashboard.shell.lab import find, lab
+from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, plain, say_ignored_negative, show_error
 from dashboard.shell.model_choice import say_model, say_no_model, say_swap
 from dashboard.shell.navigation import link_to
-from dashboard.shell.presses import press_of
 from dashboard.shell.state import show_run, shown_run
 from dashboard.views.attention.recording import (
     PAGE,
@@ -28,10 +26,10 @@ from dashboard.views.attention.recording import (
     self_layers,
     usual_self_layers,
 )
-from dashboard.widgets.job_panel import job_panel
+from dashboard.widgets.go_button import go_button
 from dashboard.widgets.pictures import draw_picture, enlarged, png
 from dashboard.widgets.run_facts import facts_line
-from dashboard.widgets.run_stage import ask_run, sameness, say_if_from_store, say_unknown_run
+from dashboard.widgets.run_stage import ask_run, sameness, say_if_from_store, stored_or_progress
 from dashboard.widgets.solver_menu import GROUPS, offered
 from dashboard.widgets.source_picture import choose_picture, latest_runs, run_gallery
 from dashboard.worker.snapshots import ModelView
@@ -131,17 +129,7 @@ def run_controls() -> None:
         return
     say_model(model.name)
     experiment = _new_run(offered(catalogue), model)
-    press = press_of(f"{PAGE}.go")
-    st.button(
-        "Run and record",
-        key=f"{PAGE}.go",
-        type="primary",
-        icon=":material/play_arrow:",
-        width="stretch",
-        shortcut=RUN,
-        disabled=experiment is None,
-        on_click=press.note,
-    )
+    press = go_button(PAGE, "Run and record", ready=experiment is not None)
     if press.wanted(experiment is not None) and experiment is not None:
         show_run(PAGE, ask_run(experiment, press))
         press.end()
@@ -160,13 +148,8 @@ def shown_subject() -> Subject | None:
             icon=":material/visibility:",
         )
         return None
-    found = find(run)
+    found = stored_or_progress(run, PAGE)
     if found is None:
-        say_unknown_run(run)
-        return None
-    if not isinstance(found, StoredRun):
-        facts_line(found.experiment.to_dict())
-        job_panel(run, PAGE)
         return None
     with explained():
         return _of_run(found)

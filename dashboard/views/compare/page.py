@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.shell.glossary import definition
-from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import opening, plain, show_error
 from dashboard.shell.model_choice import say_model, say_no_model, say_swap
 from dashboard.shell.navigation import page_path
-from dashboard.shell.presses import Press, press_of
+from dashboard.shell.presses import Press
 from dashboard.shell.state import come_back, show_id, shown_id
 from dashboard.views.compare.asked_comparisons import ask, asked, asked_at
 from dashboard.views.compare.earlier import earlier
@@ -21,6 +20,7 @@ from dashboard.views.compare.live import live_panel
 from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.run_states import states
 from dashboard.views.compare.unfair import say_off_curve, say_unfair
+from dashboard.widgets.go_button import go_button
 from dashboard.widgets.model_facts import model_facts
 from dashboard.widgets.task_panel import readable_seconds
 from dashboard.worker.snapshots import ModelView
@@ -190,17 +190,8 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
     elif not draft.problems:
         words.caption("Choose at least one sampler, or press a preset.")
     ready = needed is not None and expected is not None and expected.runs <= MANY_RUNS
-    press = press_of(f"{page}.go")
-    place.button(
-        "Compare",
-        key=f"{page}.go",
-        type="primary",
-        icon=":material/compare:",
-        width="stretch",
-        shortcut=RUN,
-        disabled=not ready,
-        on_click=press.note,
-    )
+    with place:
+        press = go_button(page, "Compare", ready=ready, icon="compare")
     if press.wanted(ready) and needed is not None:
         _go(page, needed, press)
         press.end()

@@ -3,11 +3,10 @@
 import streamlit as st
 
 from dashboard.shell.glossary import definition
-from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening, plain, show_error
 from dashboard.shell.model_choice import say_no_model, say_swap
-from dashboard.shell.presses import Press, press_of
+from dashboard.shell.presses import Press
 from dashboard.shell.state import come_back, note_run, show_run, shown_run
 from dashboard.views.experiment.from_file import file_field
 from dashboard.views.experiment.grid_form import grid_fields, pictures, say_cost
@@ -15,6 +14,7 @@ from dashboard.views.experiment.grid_view import ask_grid, live_pictures, show_g
 from dashboard.widgets.axis_fields import named
 from dashboard.widgets.curve_choice import can_follow
 from dashboard.widgets.experiment_controls import Choices, experiment_controls
+from dashboard.widgets.go_button import go_button
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_stage import ask_run
 from dashboard.widgets.run_states import evaluations_of, why_evaluations
@@ -53,17 +53,8 @@ def run_form(page: str) -> None:
             except ValueError as error:
                 show_error(error)
                 experiment = None
-        press = press_of(f"{page}.go")
-        st.button(
-            f"Run {pictures(len(grid.experiments))}" if grid else "Run",
-            key=f"{page}.go",
-            type="primary",
-            icon=":material/play_arrow:",
-            width="stretch",
-            shortcut=RUN,
-            disabled=experiment is None,
-            on_click=press.note,
-        )
+        label = f"Run {pictures(len(grid.experiments))}" if grid else "Run"
+        press = go_button(page, label, ready=experiment is not None)
         if press.wanted(experiment is not None) and experiment is not None:
             _run(page, experiment, grid, press)
         _say_where(page)

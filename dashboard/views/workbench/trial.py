@@ -9,14 +9,13 @@ import streamlit as st
 
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
-from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import page_path
-from dashboard.shell.presses import press_of
 from dashboard.shell.state import come_back
 from dashboard.views.workbench.controls import PAGE, Baseline, CurveTrial
 from dashboard.views.workbench.draft import Draft
+from dashboard.widgets.go_button import go_button
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.noised_frames import Darkroom, Frame, develop
 from dashboard.widgets.pictures import data_url, draw_picture, enlarged, png
@@ -54,15 +53,11 @@ def show_pictures(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
     specs = experiments(draft, baseline, trial)
     missing = [spec for spec in specs.values() if find(spec.id) is None]
     if missing:
-        press = press_of(f"{PAGE}.go")
-        st.button(
+        press = go_button(
+            PAGE,
             "Make both pictures" if len(missing) > 1 else "Make the other picture",
-            key=f"{PAGE}.go",
-            type="primary",
-            icon=":material/play_arrow:",
-            shortcut=RUN,
-            help="Same prompt, seed, solver and steps; only the curve differs.",
-            on_click=press.note,
+            width="content",
+            about="Same prompt, seed, solver and steps; only the curve differs.",
         )
         if press.wanted():
             press.begin(lambda: _submit(missing))
