@@ -8,9 +8,9 @@ import streamlit as st
 
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
-from dashboard.shell.navigation import page_path
 from dashboard.views.compare.asked_comparisons import FOLDER as ASKED
 from dashboard.views.compare.asked_comparisons import LIMIT
+from dashboard.widgets.stored_list import stored_list
 from sdlab.comparing.result import FOLDER, STORED, open_result
 from sdlab.errors import StoreError
 from sdlab.runs.atomic import recover_all
@@ -25,26 +25,21 @@ def earlier(page: str) -> None:
     if table.empty:
         return
     st.header("Earlier comparisons", anchor=False)
-    event = st.dataframe(
+    columns = {
+        "verdict": st.column_config.TextColumn("Verdict", width="large"),
+        "prompts": st.column_config.TextColumn("Prompts", width="medium"),
+        "samplers": st.column_config.NumberColumn("Samplers", width="small"),
+        "pictures": st.column_config.NumberColumn("Pictures", width="small"),
+        "made": time_column("Made"),
+    }
+    stored_list(
         table,
-        key=f"{page}.earlier",
-        hide_index=True,
-        height=min(430, 38 + 35 * len(table)),
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
-            "verdict": st.column_config.TextColumn("Verdict", width="large"),
-            "prompts": st.column_config.TextColumn("Prompts", width="medium"),
-            "samplers": st.column_config.NumberColumn("Samplers", width="small"),
-            "pictures": st.column_config.NumberColumn("Pictures", width="small"),
-            "made": time_column("Made"),
-            "id": st.column_config.TextColumn("Id"),
-        },
+        f"{page}.earlier",
+        columns,
+        opens=("compare", "id"),
         alt="Stored comparisons, latest first",
+        height=min(430, 38 + 35 * len(table)),
     )
-    if event.selection.rows:
-        chosen = str(table.iloc[event.selection.rows[0]]["id"])
-        st.switch_page(page_path("compare"), query_params={"id": chosen})
 
 
 def listed(runs: Path) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import streamlit as st
 from dashboard.shell.clock import time_column
 from dashboard.shell.navigation import link_to, page_path
 from dashboard.views.runs.table import fold_problems
+from dashboard.widgets.stored_list import stored_list
 from sdlab.experiment.axis import Axis
 from sdlab.runs.contact_sheet import in_common
 from sdlab.runs.grids import StoredGrid, list_grids
@@ -26,24 +27,14 @@ def grids(index: RunIndex) -> None:
         st.info(_EMPTY, icon=":material/grid_view:")
         st.page_link(page_path("experiment"), label="Experiment", icon=":material/science:")
         return
-    event = st.dataframe(
-        frame,
-        key="runs.grids",
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
-            "varied": st.column_config.TextColumn("What varies", width="medium"),
-            "common": st.column_config.TextColumn("In common", width="large"),
-            "pictures": st.column_config.NumberColumn("Pictures", width="small"),
-            "asked": time_column("Asked for"),
-            "id": st.column_config.TextColumn("Id"),
-        },
-        alt="Stored grids, latest first",
-    )
-    if event.selection.rows:
-        chosen = str(frame.iloc[event.selection.rows[0]]["id"])
-        st.switch_page(page_path("experiment"), query_params={"grid": chosen})
+    columns = {
+        "varied": st.column_config.TextColumn("What varies", width="medium"),
+        "common": st.column_config.TextColumn("In common", width="large"),
+        "pictures": st.column_config.NumberColumn("Pictures", width="small"),
+        "asked": time_column("Asked for"),
+    }
+    alt = "Stored grids, latest first"
+    stored_list(frame, "runs.grids", columns, opens=("experiment", "grid"), alt=alt)
 
 
 def grids_table(grids: list[StoredGrid]) -> pd.DataFrame:

@@ -8,10 +8,10 @@ import streamlit as st
 
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
-from dashboard.shell.navigation import page_path
 from dashboard.views.sweep.making import task
 from dashboard.views.sweep.states import table_age
 from dashboard.views.sweep.words import in_words
+from dashboard.widgets.stored_list import stored_list
 from sdlab.errors import StoreError
 from sdlab.sweeping.result import stored_states
 from sdlab.sweeping.sweep_folder import SweepFolder, list_sweeps
@@ -25,25 +25,20 @@ def earlier(page: str) -> None:
     if table.empty:
         return
     st.header("Earlier sweeps", anchor=False)
-    event = st.dataframe(
+    columns = {
+        "sweep": st.column_config.TextColumn("What varies", width="large"),
+        "state": st.column_config.TextColumn("State", width="medium"),
+        "pictures": st.column_config.NumberColumn("Pictures", width="small"),
+        "asked": time_column("Asked for"),
+    }
+    stored_list(
         table,
-        key=f"{page}.earlier",
-        hide_index=True,
-        height=min(330, 38 + 35 * len(table)),
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
-            "sweep": st.column_config.TextColumn("What varies", width="large"),
-            "state": st.column_config.TextColumn("State", width="medium"),
-            "pictures": st.column_config.NumberColumn("Pictures", width="small"),
-            "asked": time_column("Asked for"),
-            "id": st.column_config.TextColumn("Id"),
-        },
+        f"{page}.earlier",
+        columns,
+        opens=("sweep", "id"),
         alt="Stored sweeps, latest first",
+        height=min(330, 38 + 35 * len(table)),
     )
-    if event.selection.rows:
-        chosen = str(table.iloc[event.selection.rows[0]]["id"])
-        st.switch_page(page_path("sweep"), query_params={"id": chosen})
 
 
 def listed(runs: Path) -> pd.DataFrame:

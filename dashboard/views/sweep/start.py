@@ -8,14 +8,13 @@ import streamlit as st
 
 from dashboard.shell.address import bound
 from dashboard.shell.glossary import definition
-from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
 from dashboard.shell.navigation import link_to
-from dashboard.shell.presses import press_of
 from dashboard.shell.state import come_back, session_id, show_id
 from dashboard.views.sweep.making import Way, begin, measures_for, task_of
 from dashboard.views.sweep.states import sweep_states
+from dashboard.widgets.go_button import go_button
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import evaluations_of
 from dashboard.widgets.study_panel import study_panel
@@ -52,17 +51,8 @@ def confirm(page: str, sweep: Sweep | None, model: ModelView) -> None:
     """
     way = _way(page, model)
     ready = sweep is not None and _possible(sweep, model)
-    press = press_of(f"{page}.go")
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.button(
-            "Start the sweep",
-            key=f"{page}.go",
-            type="primary",
-            icon=":material/play_arrow:",
-            shortcut=RUN,
-            disabled=not ready,
-            on_click=press.note,
-        )
+        press = go_button(page, "Start the sweep", ready=ready, width="content")
         if sweep is not None:
             st.caption(_in_words(sweep), help=definition("evaluation"), width="stretch")
     if press.wanted(ready) and sweep is not None:
