@@ -13,8 +13,9 @@ from typing import Any
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.pipelines import call_parameters
 from sdlab.noise.flow import path_of
+from sdlab.sampling.experiment_course import experiment_course
 from sdlab.sampling.pipeline_call import follows
-from sdlab.solvers.course import Course, course
+from sdlab.solvers.course import Course
 from sdlab.solvers.flow_catalogue import handed_by
 from sdlab.solvers.pipeline_times import hands_sigmas
 from sdlab.solvers.registry import solvers
@@ -53,17 +54,7 @@ def course_of(
     x, handed = experiment, dict[str, Any]()
     if pipeline is not None and path_of(config) == "flow":
         handed = handed_by(pipeline, x.solver, x.num_steps, config, x.curve)
-    return course(
-        x.solver,
-        x.num_steps,
-        config=config,
-        options=dict(x.solver_options),
-        curve=x.curve,
-        curve_options=dict(x.curve_options),
-        eta=x.eta,
-        seed=x.seed,
-        handed=handed,
-    )
+    return experiment_course(x, config, handed=handed)
 
 
 def evaluations_made(

@@ -18,8 +18,9 @@ from sdlab.models.clip_skip import NAME, check_clip_skip
 from sdlab.models.guidance import reads_scale
 from sdlab.models.inputs import OURS, control_name
 from sdlab.models.model import Model
+from sdlab.sampling.experiment_course import experiment_course
 from sdlab.solvers.as_diffusers import as_diffusers_scheduler
-from sdlab.solvers.course import Course, course
+from sdlab.solvers.course import Course
 from sdlab.solvers.flow_catalogue import handed_by, not_laid_out
 from sdlab.solvers.from_diffusers import (
     check_options,
@@ -222,16 +223,10 @@ def plan_course(model: Model, experiment: Experiment, tokens: int) -> Course | N
     x = experiment
     if model.path is None or _unheard_of(model, x):
         return None
-    return course(
-        x.solver,
-        x.num_steps,
-        config=model.scheduler_config,
+    return experiment_course(
+        x,
+        model.scheduler_config,
         schedule=model.schedule,
-        options=dict(x.solver_options),
-        curve=x.curve,
-        curve_options=dict(x.curve_options),
-        eta=x.eta,
-        seed=x.seed,
         tokens=tokens,
         handed=handed_of(model, x, tokens),
     )

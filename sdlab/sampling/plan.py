@@ -17,6 +17,7 @@ from sdlab.models.activations import latent_tokens
 from sdlab.models.model import Model
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.sampling.evaluations import evaluations_made
+from sdlab.sampling.experiment_course import experiment_course
 from sdlab.sampling.pipeline_call import (
     NUMBERS,
     TEXTS,
@@ -26,7 +27,7 @@ from sdlab.sampling.pipeline_call import (
     plan_course,
     times_known,
 )
-from sdlab.solvers.course import Course, course, try_out
+from sdlab.solvers.course import Course, try_out
 
 _TRIED: "WeakKeyDictionary[Model, set[tuple[object, ...]]]" = WeakKeyDictionary()
 
@@ -118,17 +119,8 @@ def plan(model: Model, experiment: Experiment) -> Plan:
     if not model.plain or wanted or experiment.pipeline_options:
         return _plan_pipeline(model, experiment)
     shape = _shape(model, experiment)
-    found = course(
-        experiment.solver,
-        experiment.num_steps,
-        config=model.scheduler_config,
-        schedule=model.schedule,
-        options=dict(experiment.solver_options),
-        curve=experiment.curve,
-        curve_options=dict(experiment.curve_options),
-        eta=experiment.eta,
-        seed=experiment.seed,
-        device=model.device,
+    found = experiment_course(
+        experiment, model.scheduler_config, schedule=model.schedule, device=model.device
     )
     _check_steps(model, experiment, found)
     guided = uses_guidance(model, experiment.guidance_scale)
