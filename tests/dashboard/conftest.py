@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from diffusers import DiffusionPipeline
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shell import lab as shell_lab
 from dashboard.shell.lab import lab, stop_worker
 from dashboard.worker import frame_painter
+from dashboard.worker.snapshots import ModelRequest
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
 from sdlab.sampling.engine import Engine
+from sdlab.shipped import EMBEDDED
 from tests.dashboard.tables import channels_table, steps_table
 
 MAIN = Path(__file__).parents[2] / "dashboard" / "shell" / "main.py"
@@ -81,6 +84,26 @@ def server_over(folder: Path) -> Iterator[Path]:
         yield folder
         stop_worker()
         lab.clear()
+
+
+def load_into_pages(source: str) -> None:
+    """Let the pages' worker hold a model, and wait until it does."""
+    assert lab().load(ModelRequest(source)), lab().status().load_error
+    end = time.monotonic() + 240
+    while lab().status().loading or lab().status().model is None:
+        assert time.monotonic() < end, lab().status().load_error
+        time.sleep(0.05)
+    assert lab().status().model.name == source, lab().status().load_error
+
+
+@contextmanager
+def model_of_pages(pipeline: DiffusionPipeline, folder: Path) -> Iterator[str]:
+    """A pipeline in the pages' worker, saved in a folder, by its name; the embedded one after."""
+    pipeline.save_pretrained(folder)
+    lab().ask(lambda model: None)
+    load_into_pages(str(folder))
+    yield str(folder)
+    load_into_pages(EMBEDDED)
 
 
 @pytest.fixture(scope="session")

@@ -1,37 +1,21 @@
 """Every page that deals with noise, with a flow-matching model in memory: it knows the path."""
 
 import math
-import time
 
 import pytest
 
 from dashboard.shell.lab import lab
-from dashboard.worker.snapshots import ModelRequest
-from sdlab.shipped import EMBEDDED
 from tests import flow
-from tests.dashboard.conftest import read, run_until
+from tests.dashboard.conftest import model_of_pages, read, run_until
 
 pytestmark = pytest.mark.slow
-
-
-def load(source):
-    assert lab().load(ModelRequest(source)), lab().status().load_error
-    end = time.monotonic() + 240
-    while lab().status().loading or lab().status().model is None:
-        assert time.monotonic() < end, lab().status().load_error
-        time.sleep(0.05)
-    assert lab().status().model.name == source, lab().status().load_error
 
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny_sd3(runs_folder, tmp_path_factory):
     """A tiny Stable Diffusion 3 in the pages' worker; the model that comes with it afterwards."""
-    folder = tmp_path_factory.mktemp("models") / "sd3"
-    flow.sd3(shift=3.0).save_pretrained(folder)
-    lab().ask(lambda model: None)
-    load(str(folder))
-    yield
-    load(EMBEDDED)
+    with model_of_pages(flow.sd3(shift=3.0), tmp_path_factory.mktemp("models") / "sd3"):
+        yield
 
 
 def sound(at):

@@ -3,15 +3,12 @@
 import json
 import math
 import shutil
-import time
 
 import pytest
 
 from dashboard.shell.lab import lab
-from dashboard.worker.snapshots import ModelRequest
-from sdlab.shipped import EMBEDDED
 from tests import flow
-from tests.dashboard.conftest import read, run_until
+from tests.dashboard.conftest import model_of_pages, read, run_until
 from tests.tracing import pipelines
 from tests.zoo.chosen import cases
 
@@ -20,24 +17,12 @@ pytestmark = pytest.mark.slow
 BUILT = {"sd3": flow.sd3, "sdxl": lambda: pipelines.xl()[0]}
 
 
-def load(source):
-    assert lab().load(ModelRequest(source)), lab().status().load_error
-    end = time.monotonic() + 240
-    while lab().status().loading or lab().status().model is None:
-        assert time.monotonic() < end, lab().status().load_error
-        time.sleep(0.05)
-    assert lab().status().model.name == source, lab().status().load_error
-
-
 @pytest.fixture(scope="module", params=cases(BUILT, {"sd3"}))
 def kind(request, runs_folder, tmp_path_factory):
     """A tiny model of another family in the pages' worker; the embedded one afterwards."""
     folder = tmp_path_factory.mktemp("models") / request.param
-    BUILT[request.param]().save_pretrained(folder)
-    lab().ask(lambda model: None)
-    load(str(folder))
-    yield request.param
-    load(EMBEDDED)
+    with model_of_pages(BUILT[request.param](), folder):
+        yield request.param
 
 
 def sound(at):

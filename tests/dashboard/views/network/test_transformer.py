@@ -1,42 +1,24 @@
 """The page Inside the network with a tiny Stable Diffusion 3 in memory."""
 
-import time
-
 import pytest
 
-from dashboard.shell.lab import lab
 from dashboard.views.network import every_block, switch_kinds
-from dashboard.worker.snapshots import ModelRequest
 from sdlab.anatomy.network_map import network_map
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
-from sdlab.shipped import EMBEDDED
 from sdlab.work import finish
 from tests import flow
-from tests.dashboard.conftest import run_until
+from tests.dashboard.conftest import model_of_pages, run_until
 from tests.dashboard.views.network.test_page import captions, keys, made, section
 
 pytestmark = pytest.mark.slow
 
 
-def load(source):
-    assert lab().load(ModelRequest(source)), lab().status().load_error
-    end = time.monotonic() + 240
-    while lab().status().loading or lab().status().model is None:
-        assert time.monotonic() < end, lab().status().load_error
-        time.sleep(0.05)
-    assert lab().status().model.name == source, lab().status().load_error
-
-
 @pytest.fixture(scope="module")
 def run(runs_folder, tmp_path_factory):
     """A stored run of a tiny Stable Diffusion 3, in memory; afterwards the embedded model is."""
-    folder = tmp_path_factory.mktemp("models") / "sd3"
-    flow.sd3().save_pretrained(folder)
-    lab().ask(lambda model: None)
-    load(str(folder))
-    yield made(Experiment(prompt="a red cat", seed=3, num_steps=3, model=str(folder)))
-    load(EMBEDDED)
+    with model_of_pages(flow.sd3(), tmp_path_factory.mktemp("models") / "sd3") as name:
+        yield made(Experiment(prompt="a red cat", seed=3, num_steps=3, model=name))
 
 
 def test_the_map_is_a_column_and_a_blocks_code_is_diffusers_own(open_page, run):
