@@ -1,5 +1,6 @@
 """The form of the Compare page: who, which pictures, at what cost; all of it in the address."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,34 +159,15 @@ def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
     key = f"{page}.samplers"
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for number, (name, preset) in enumerate(PRESETS.items()):
-            st.button(
-                name[0].upper() + name[1:],
-                key=f"{page}.preset_{number}",
-                type="tertiary",
-                icon=":material/bolt:",
-                help=preset.description,
-                on_click=_take,
-                args=(key, name),
-            )
-        st.button(
-            "Two at 20 steps",
-            key=f"{page}.two",
-            type="tertiary",
-            icon=":material/bolt:",
-            help="DDIM and DPM++ 2M at 20 steps each, one seed: change them below.",
-            on_click=_take_all,
-            args=(page, TWO),
+            shown = name[0].upper() + name[1:]
+            _shortcut(f"{page}.preset_{number}", shown, preset.description, _take, key, name)
+        about = "DDIM and DPM++ 2M at 20 steps each, one seed: change them below."
+        _shortcut(f"{page}.two", "Two at 20 steps", about, _take_all, page, TWO)
+        about = (
+            "Which sampler for 10 evaluations on this model, and how much is lost against 50: "
+            "four samplers, three seeds."
         )
-        st.button(
-            "10 against 50 evaluations",
-            key=f"{page}.few",
-            type="tertiary",
-            icon=":material/bolt:",
-            help="Which sampler for 10 evaluations on this model, and how much is lost against 50: "
-            "four samplers, three seeds.",
-            on_click=_take_all,
-            args=(page, FEW),
-        )
+        _shortcut(f"{page}.few", "10 against 50 evaluations", about, _take_all, page, FEW)
         sampler_adder(page, key, catalogue, FIRST)
     texts = bound().multiselect(
         "Samplers",
@@ -202,6 +184,14 @@ def _samplers(page: str, catalogue: pd.DataFrame) -> list[str]:
         "it if you like: `mine: heun + karras`.",
     )
     return list(dict.fromkeys(texts))
+
+
+def _shortcut(key: str, label: str, about: str, fill: Callable[..., None], *args: Any) -> None:
+    """Draw a button that fills in what is known by name."""
+    st.button(
+        label, key=key, type="tertiary", icon=":material/bolt:", help=about,
+        on_click=fill, args=args,
+    )  # fmt: skip
 
 
 def _take(key: str, name: str) -> None:
