@@ -1,35 +1,27 @@
 """A sweep as a file: TOML and prompts, and the overrides that count before them."""
 
+from textwrap import dedent
+
+import numpy as np
 import pytest
 
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.sweep import Sweep
+from sdlab.sweeping import sweep_file
 from sdlab.sweeping.sweep_file import sweep_from, sweep_of_toml, toml_of
 
-TOML = """
-prompts = "words.txt"
-seeds = "0-2"
-[base]
-num_steps = 20
-record.every = 5
-[axes]
-solver = ["heun", "ddim"]
-cfg = "range(1, 2, 0.5)"
-"""
+EXAMPLE = dedent(sweep_file.__doc__.partition("Example::")[2])
 
 
 def test_a_file_prompts_and_overrides_are_one_sweep(tmp_path):
-    (tmp_path / "words.txt").write_text("a red car\n\na cat, by night\n")
+    (tmp_path / "prompts.txt").write_text("a red car\n\na cat, by night\n")
     (tmp_path / "other.txt").write_text("a boat\n")
     file = tmp_path / "sweep.toml"
-    file.write_text(TOML)
+    file.write_text(EXAMPLE)
     base = Experiment(num_steps=20, record={"every": 5})
-    rest = {"solver": ("heun", "ddim"), "cfg": (1.0, 1.5)}
+    rest = {"solver": ("heun", "ddim"), "guidance_scale": tuple(np.arange(1, 8, 0.5).tolist())}
     axes = {axis.field: axis.values for axis in sweep_from(file=file).axes}
-    assert axes == {
-        **{"solver": ("heun", "ddim"), "guidance_scale": (1.0, 1.5), "seed": (0, 1, 2)},
-        "prompt": ("a red car", "a cat, by night"),
-    }
+    assert axes == {**rest, "seed": tuple(range(10)), "prompt": ("a red car", "a cat, by night")}
     changed = sweep_from(["seed=7", "num_steps=3"], file, tmp_path / "other.txt")
     wanted = Sweep(base.with_(seed=7, num_steps=3), {**rest, "prompt": ["a boat"]})
     assert {x.id for x in changed.experiments} == {x.id for x in wanted.experiments}
