@@ -15,17 +15,14 @@ loss        mean squared error of the predicted noise on 32,768 held-out points,
 distance    sliced Wasserstein distance of 8,000 drawn points to the truth, in standard deviations
 """
 
-import csv
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from report import Report
+from trainings import Trainings, asked_rows, options, stored
 
-from sdlab.intervals import half_width
 from sdlab.playground.data import sample
 from sdlab.playground.distance import to_truth
 from sdlab.playground.network import ACTIVATIONS, EMBEDDINGS
@@ -39,24 +36,8 @@ FIELDS = ("network", "data", "activation", "embedding", "seed", "steps", "loss",
 SHAPES = ("two moons", "checkerboard")
 HELD_OUT, PARTS = 4096, 8
 QUICK = ("SiLU", "ReLU", "sigmoid")
+TABLE = Trainings(FIELDS, known_by=FIELDS[:5], alike=FIELDS[:4])
 MEASURES = {"loss": "held-out loss", "distance": "distance to the truth"}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A mean over seeds with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-    seeds: int
-
-
-def interval(values: list[float]) -> Figure:
-    """Return the mean with Student's 95 % interval; of one value the interval is endless."""
-    mean, count = float(np.mean(values)), len(values)
-    half = half_width(values) if count > 1 else math.inf
-    return Figure(mean, mean - half, mean + half, count)
 
 
 def held_out_loss(trained: Trained, parts: int = PARTS) -> float:
@@ -102,45 +83,13 @@ def wanted(seeds: int) -> Iterator[Settings]:
                     yield Settings(data, activation=activation, embedding=embedding, seed=seed)
 
 
-def stored(path: Path = STORED) -> list[dict[str, str]]:
-    """Return the rows that there are."""
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def append(row: dict[str, object], path: Path = STORED, fields: tuple[str, ...] = FIELDS) -> None:
-    """Write a row at the end of the table."""
-    new = not path.is_file()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fields, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def key(row: dict[str, object]) -> tuple[str, ...]:
-    """Return what a training is known by."""
-    return tuple(str(row[name]) for name in FIELDS[:5])
-
-
 def train_missing(seeds: int, path: Path) -> None:
     """Train and store what the table lacks."""
-    there = {key(row) for row in stored(path)}
-    for settings in wanted(seeds):
-        asked = {"network": "points", **vars(settings)}
-        if key(asked) not in there:
-            append(points_row(settings), path)
-
-
-def figures(rows: list[dict[str, str]], measure: str) -> dict[tuple[str, ...], Figure]:
-    """Return mean and interval over the seeds by network, data, activation and embedding."""
-    groups: dict[tuple[str, ...], list[float]] = {}
-    for row in rows:
-        if row[measure]:
-            groups.setdefault(key(row)[:4], []).append(float(row[measure]))
-    return {group: interval(values) for group, values in groups.items()}
+    asked = (
+        ({"network": "points", **vars(settings)}, partial(points_row, settings))
+        for settings in wanted(seeds)
+    )
+    TABLE.train_missing(asked, path)
 
 
 def tables(rows: list[dict[str, str]]) -> str:
@@ -149,7 +98,7 @@ def tables(rows: list[dict[str, str]]) -> str:
     subjects = list(dict.fromkeys((row["network"], row["data"]) for row in rows))
     for network, data in subjects:
         for measure, title in MEASURES.items():
-            found = figures(rows, measure)
+            found = TABLE.figures(rows, measure)
             mine = {group[2:]: f for group, f in found.items() if group[:2] == (network, data)}
             if not mine:
                 continue
@@ -173,16 +122,8 @@ def write_tables() -> None:
     text = TOLD.read_text("utf-8")
     head, rest = text.split("<!-- tables -->\n")
     _, tail = rest.split("<!-- end of tables -->")
-    marks = f"<!-- tables -->\n\n{tables(stored())}\n<!-- end of tables -->"
+    marks = f"<!-- tables -->\n\n{tables(stored(STORED))}\n<!-- end of tables -->"
     TOLD.write_text(f"{head}{marks}{tail}", "utf-8")
-
-
-def tell(report: Report, rows: list[dict[str, str]]) -> None:
-    """Add a row for every network's figures."""
-    for measure, title in MEASURES.items():
-        for (network, data, activation, embedding), f in figures(rows, measure).items():
-            name = f"{title}: {network}, {data}, {activation}, {embedding}"
-            report.add(name, f.mean, note=f"95 % {f.low:.4f} to {f.high:.4f}, {f.seeds} seeds")
 
 
 def quick_rows() -> list[dict[str, str]]:
@@ -198,23 +139,14 @@ def quick_rows() -> list[dict[str, str]]:
 
 def main() -> None:
     """Print the table."""
-    options = {
-        "--seeds": {"type": int, "default": 8, "help": "trainings of each network"},
-        "--csv": {"type": Path, "default": STORED, "help": "where the trainings are kept"},
-        "--table": {"action": "store_true", "help": "only write the tables of the docs"},
-    }
-    report = Report(__doc__.split("\n")[0], options)
+    table = {"action": "store_true", "help": "only write the tables of the docs"}
+    report = Report(__doc__.split("\n")[0], {**options(8, STORED), "--table": table})
     torch.set_num_threads(1)  # the tensors are small
     if report.arguments.table:
         write_tables()
         return
     report.head()
-    if report.arguments.quick:
-        rows = quick_rows()
-    else:
-        train_missing(report.arguments.seeds, report.arguments.csv)
-        rows = stored(report.arguments.csv)
-    tell(report, rows)
+    TABLE.tell(report, asked_rows(report, quick_rows, train_missing), MEASURES)
     report.add("distance between two clouds of the truth, two moons", floor("two moons"))
     report.close()
 

@@ -23,14 +23,14 @@ score  share of the statements of 48 held-out captions that the checker finds in
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
-from activations import Figure, append, interval, stored
 from diffusers import UNet2DConditionModel
 from report import Report
 from torch import Tensor, nn
+from trainings import Trainings, asked_rows, options
 
 import sdlab
 from sdlab.embedded.captions import text_of
@@ -61,7 +61,7 @@ from sdlab.training.stage_unet import EMPTY_SHARE, SPREAD, WEIGHT_CLIP, faint_si
 ROOT = Path(__file__).parents[1]
 STORED = ROOT / "docs" / "unet_activations.csv"
 FIELDS = ("activation", "embedding", "seed", "steps", "loss", "score")
-KNOWN_BY = FIELDS[:4]
+TABLE = Trainings(FIELDS, known_by=FIELDS[:4], alike=FIELDS[:2])
 MEASURES = {"loss": "held-out loss", "score": "checker's score"}
 NETWORKS = (
     *((activation, "sinusoids") for activation in ACTIVATIONS),
@@ -223,26 +223,8 @@ def wanted(seeds: int) -> Iterator[Training]:
 
 def train_missing(seeds: int, path: Path) -> None:
     """Train and store what the table lacks."""
-    there = {tuple(r[name] for name in KNOWN_BY) for r in stored(path)}
-    for training in wanted(seeds):
-        if tuple(str(value) for value in asdict(training).values()) not in there:
-            append(row(training), path, FIELDS)
-
-
-def figures(rows: list[dict[str, str]], measure: str) -> dict[tuple[str, str], Figure]:
-    """Return mean and interval over the seeds by activation and embedding."""
-    groups: dict[tuple[str, str], list[float]] = {}
-    for r in rows:
-        groups.setdefault((r["activation"], r["embedding"]), []).append(float(r[measure]))
-    return {group: interval(values) for group, values in groups.items()}
-
-
-def tell(report: Report, rows: list[dict[str, str]]) -> None:
-    """Add a row for every network's figures."""
-    for measure, title in MEASURES.items():
-        for (activation, embedding), f in figures(rows, measure).items():
-            note = f"95 % {f.low:.4f} to {f.high:.4f}, {f.seeds} seeds"
-            report.add(f"{title}: {activation}, {embedding}", f.mean, note=note)
+    asked = ((asdict(training), partial(row, training)) for training in wanted(seeds))
+    TABLE.train_missing(asked, path)
 
 
 def quick_rows() -> list[dict[str, str]]:
@@ -254,19 +236,10 @@ def quick_rows() -> list[dict[str, str]]:
 
 def main() -> None:
     """Print the table."""
-    options = {
-        "--seeds": {"type": int, "default": 5, "help": "trainings of each network"},
-        "--csv": {"type": Path, "default": STORED, "help": "where the trainings are kept"},
-    }
-    report = Report(__doc__.split("\n")[0], options)
+    report = Report(__doc__.split("\n")[0], options(5, STORED))
     torch.set_num_threads(1)  # the tensors are small
     report.head()
-    if report.arguments.quick:
-        rows = quick_rows()
-    else:
-        train_missing(report.arguments.seeds, report.arguments.csv)
-        rows = stored(report.arguments.csv)
-    tell(report, rows)
+    TABLE.tell(report, asked_rows(report, quick_rows, train_missing), MEASURES)
     report.close()
 
 

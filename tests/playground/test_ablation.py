@@ -2,6 +2,7 @@
 
 import csv
 import math
+import sys
 from functools import partial
 
 import pytest
@@ -20,12 +21,17 @@ def ablation():
         yield activations
 
 
-def test_the_interval_is_students(ablation):
-    found = ablation.interval([1.0, 2.0, 3.0])
+@pytest.fixture(scope="module")
+def trainings(ablation):
+    return sys.modules["trainings"]
+
+
+def test_the_interval_is_students(trainings):
+    found = trainings.interval([1.0, 2.0, 3.0])
     assert (found.mean, found.seeds) == (2.0, 3)
     half = 4.302653 / 3**0.5  # two degrees of freedom, a standard deviation of 1
     assert found.high - 2 == pytest.approx(half) == 2 - found.low
-    assert ablation.interval([5.0]).high == math.inf
+    assert trainings.interval([5.0]).high == math.inf
 
 
 def test_a_training_is_a_row_and_is_not_made_twice(ablation, tmp_path, monkeypatch):
@@ -44,8 +50,8 @@ def test_a_training_is_a_row_and_is_not_made_twice(ablation, tmp_path, monkeypat
 
 
 def test_the_stored_rows_are_whole(ablation):
-    rows = ablation.stored()
-    assert len({ablation.key(row) for row in rows}) == len(rows)
+    rows = ablation.stored(ablation.STORED)
+    assert len({ablation.TABLE.key(row) for row in rows}) == len(rows)
     seeds = {row["seed"] for row in rows}
     assert len(seeds) >= 5
     asked = len(ablation.SHAPES) * len(ACTIVATIONS) * len(EMBEDDINGS)
