@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.components.copy_link import copy_link
+from dashboard.views.attention.given_subject import given_subject
 from dashboard.views.attention.recording import PAGE
+from dashboard.views.attention.run_subject import run_controls, shown_subject
 from dashboard.views.attention.subject import (
     SOURCES,
     Subject,
     choose_subject,
-    given_subject,
-    run_controls,
-    shown_subject,
 )
 from dashboard.widgets.figure import why
 from sdlab.shipped import EMBEDDED

@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from dashboard.shell.address import bound, fill, given
-from dashboard.shell.lab import find, lab
+from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, opening
 from dashboard.shell.navigation import link_to
 from dashboard.shell.state import show_run, shown_run
@@ -16,9 +16,8 @@ from dashboard.views.learn.pictures import LATENTS, VAE, VARIANTS
 from dashboard.views.learn.station import Station, code_of
 from dashboard.views.learn.words import ATTENTION, ENCODER, TOKENS
 from dashboard.widgets.first_picture import CHOSEN, first_picture
-from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.run_facts import facts_line
-from dashboard.widgets.run_stage import ask_run, say_unknown_run
+from dashboard.widgets.run_stage import ask_run, stored_or_progress
 from dashboard.widgets.source_picture import latest_runs, run_gallery
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.shipped import EMBEDDED
@@ -49,13 +48,8 @@ def learn_page(page: str) -> None:
     if not run:
         _nothing(page)
         return
-    found = find(run)
-    if found is None:
-        say_unknown_run(run)
-    elif not isinstance(found, StoredRun):
-        facts_line(found.experiment.to_dict())
-        job_panel(run, page)
-    else:
+    found = stored_or_progress(run, page)
+    if found is not None:
         with explained():
             _lesson(found, STATIONS[title], place + 1)
 

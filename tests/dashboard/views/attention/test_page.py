@@ -140,7 +140,7 @@ def test_no_attention_at_all_is_no_division_by_zero():
 
 
 def test_an_overlay_is_a_picture(recorded):
-    from dashboard.views.attention.subject import open_maps
+    from dashboard.views.attention.run_subject import open_maps
     from sdlab.attention.pictures import STOPS, mask, overlay
 
     run = recorded.query_params["run"]
@@ -168,7 +168,7 @@ def test_words_of_any_spelling_reach_the_npz(open_page):
     at.button(key="attention.go").click().run()
     run_until(at, shows_maps)
     assert not at.exception
-    from dashboard.views.attention.subject import open_maps
+    from dashboard.views.attention.run_subject import open_maps
 
     run = at.query_params["run"]
     folder = lab().runs / (run[0] if isinstance(run, list) else run)
