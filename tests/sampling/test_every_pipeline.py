@@ -1,14 +1,14 @@
 """Every pipeline of the zoo as a process: alone bit for bit, together within rounding or apart."""
 
-import inspect
-
 import pytest
 import torch
 
+from sdlab.models.pipelines import NETWORKS
 from sdlab.sampling.joining import Apart, alone_because, join, part, rows
 from sdlab.sampling.pipeline_process import intercepting, pipeline_process
+from tests.sampling.own_pipeline import own
 from tests.zoo.chosen import FEW, cases
-from tests.zoo.pipelines import NETWORKS, RUNS, build
+from tests.zoo.pipelines import RUNS, build
 
 PROMPTS = ("a red car", "a red bench", "a red beach")  # of one length
 # Which argument keeps calls apart: stores that a network fills for itself, one a run.
@@ -18,16 +18,6 @@ APART = {
 }
 TOLERANCE = 1e-4  # of the largest number
 LOOSE = {"Kandinsky3Img2ImgPipeline": 1e-3}  # by rounding: 5e-13 in float64
-
-
-def own(pipe):
-    """Return the pipeline once more over the same parts, with a scheduler of its own."""
-    scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
-    taken = inspect.signature(type(pipe).__init__).parameters
-    options = {name: value for name, value in pipe.config.items() if name in taken}
-    again = type(pipe)(**{**options, **pipe.components, "scheduler": scheduler})
-    again.set_progress_bar_config(disable=True)
-    return again
 
 
 def call(pipe, arguments, number):

@@ -1,7 +1,5 @@
 """Pipelines as processes: alone bit for bit, together within rounding, cancelled cleanly."""
 
-import inspect
-
 import pytest
 import torch
 from diffusers import StableDiffusionPAGPipeline, StableDiffusionPipeline
@@ -10,6 +8,7 @@ from sdlab.sampling.joining import Apart, alone_because, join, part, rows
 from sdlab.sampling.pipeline_process import Call, intercepting, pipeline_process
 from tests import flow
 from tests.conftest import make_pipeline
+from tests.sampling.own_pipeline import own
 from tests.tracing import pipelines as tiny
 from tests.zoo.chosen import cases
 
@@ -35,16 +34,6 @@ def flux():
 
 
 MAKERS = [*tiny.PIPELINES, sd3, sd3_img2img, sd3_inpaint, flux]
-
-
-def own(pipe):
-    """The pipeline once more over the same parts, with a scheduler of its own."""
-    scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
-    taken = inspect.signature(type(pipe).__init__).parameters
-    options = {name: value for name, value in pipe.config.items() if name in taken}
-    again = type(pipe)(**{**options, **pipe.components, "scheduler": scheduler})
-    again.set_progress_bar_config(disable=True)
-    return again
 
 
 def network(pipe):

@@ -141,15 +141,6 @@ NETWORK_KINDS = [
     and name[0].isupper()
 ]
 MADE = {*texts.ENCODERS, *texts.PROCESSORS, *texts.VISION, *CONFIGS, *NETWORK_KINDS}
-NETWORKS = (
-    "unet",
-    "transformer",
-    "transformer_2",
-    "unconditional_transformer",
-    "prior",
-    "prior_prior",
-    "decoder",
-)
 CLASSES = every_class()
 WITH_U_NET = every_pipeline.every_class()
 WHY_NOT = {name: why_not(name, cls, WITH_U_NET) for name, cls in sorted(CLASSES.items())}
