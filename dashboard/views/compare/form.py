@@ -235,40 +235,16 @@ def _budgets(page: str) -> tuple[int, str, str]:
 
 
 def _more(page: str, model: ModelView) -> dict[str, Any]:
-    from sdlab.noise.curves import OWN, names
-
-    curves = [OWN_CURVE, *(name for name in names() if name not in OWN)]
     with st.expander("Curve, size, reference, fast mode", key=f"{page}.more_controls"):
         one, two, three, four = st.columns(4, gap="medium")
         with one:
-            curve = bound().selectbox(
-                "Sigma curve for all",
-                curves,
-                curves.index(OWN_CURVE if model.path == "flow" else "karras"),
-                key=f"{page}.curve",
-                help="For samplers without a curve of their own. A fair comparison needs all to "
-                "start at the same noise level, as they do over one curve; a sampler that cannot "
-                "follow it takes the nearest one it can. A flow-matching model begins with the "
-                "times that it was trained for.",
-            )
+            curve = _curve(page, model)
             negative = bound().text_input("Negative prompt", key=f"{page}.negative")
         with two:
             width = _side(page, "width", model.default_size[0])
             height = _side(page, "height", model.default_size[1])
         with three:
-            steps = bound().number_input(
-                "Reference steps (0: none)",
-                0,
-                1000,
-                FIRST_REFERENCE,
-                2,
-                key=f"{page}.reference",
-                help="Steps of the reference, the converged picture: Heun over karras, with flow "
-                "matching over the model's own times. It also "
-                "runs at half as many steps; the change between the two estimates its own error. 0 "
-                "makes no reference, which saves most of the time: the pictures are then held "
-                "against each other and the prompt, and none is called the nearest.",
-            )
+            steps = _reference(page)
             rescale = bound().slider(
                 "Guidance rescale",
                 0.0,
@@ -289,11 +265,44 @@ def _more(page: str, model: ModelView) -> dict[str, Any]:
         "negative_prompt": negative or "",
         "width": width,
         "height": height,
-        "reference_steps": int(steps),
+        "reference_steps": steps,
         "guidance_rescale": float(rescale),
         "fast": bool(fast),
         "model": model.name,
     }
+
+
+def _curve(page: str, model: ModelView) -> str:
+    from sdlab.noise.curves import OWN, names
+
+    curves = [OWN_CURVE, *(name for name in names() if name not in OWN)]
+    return bound().selectbox(
+        "Sigma curve for all",
+        curves,
+        curves.index(OWN_CURVE if model.path == "flow" else "karras"),
+        key=f"{page}.curve",
+        help="For samplers without a curve of their own. A fair comparison needs all to "
+        "start at the same noise level, as they do over one curve; a sampler that cannot "
+        "follow it takes the nearest one it can. A flow-matching model begins with the "
+        "times that it was trained for.",
+    )
+
+
+def _reference(page: str) -> int:
+    steps = bound().number_input(
+        "Reference steps (0: none)",
+        0,
+        1000,
+        FIRST_REFERENCE,
+        2,
+        key=f"{page}.reference",
+        help="Steps of the reference, the converged picture: Heun over karras, with flow "
+        "matching over the model's own times. It also "
+        "runs at half as many steps; the change between the two estimates its own error. 0 "
+        "makes no reference, which saves most of the time: the pictures are then held "
+        "against each other and the prompt, and none is called the nearest.",
+    )
+    return int(steps)
 
 
 def _side(page: str, name: str, own: int) -> int | None:

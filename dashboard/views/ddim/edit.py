@@ -10,7 +10,7 @@ from dashboard.shell.lab import lab
 from dashboard.views.ddim import form
 from dashboard.views.ddim.there_and_back import pictures
 from dashboard.widgets.downloads import file_button
-from dashboard.widgets.latent_source import Source, choose_source
+from dashboard.widgets.latent_source import Source
 from dashboard.widgets.pictures import png
 from dashboard.widgets.study_panel import study_panel
 from dashboard.worker.snapshots import ModelView
@@ -19,11 +19,8 @@ from dashboard.worker.snapshots import ModelView
 def show(page: str, model: ModelView) -> None:
     """Draw the section."""
     page = f"{page}.edit"
-    left, right = st.columns([3, 8], gap="medium")
-    with left:
-        source = choose_source(page, model)
+    source, right = form.source_beside(page, model)
     if source is None:
-        right.info("Choose a picture or a latents file on the left.", icon=":material/image:")
         return
     with right:
         plain = lab().ask(lambda held: bool(held.plain), model.hash)

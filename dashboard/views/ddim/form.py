@@ -1,6 +1,7 @@
 """The fields that the DDIM page's sections share, each in the URL."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.shell.address import bound
 from dashboard.shell.glossary import definition
@@ -8,8 +9,10 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import say_ignored_negative
 from dashboard.shell.navigation import link_to
 from dashboard.widgets.experiment_controls import PROMPT
+from dashboard.widgets.latent_source import Source, choose_source
 from dashboard.widgets.sampler_rows import DDIM_SPACINGS
 from dashboard.widgets.typed import parse_seed
+from dashboard.worker.snapshots import ModelView
 from sdlab.ddim.schemes import METHODS
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.guidance import Guidance
@@ -19,6 +22,16 @@ ABOUT_METHODS = {
     "fixed_point": "Fixed point (Pan et al. 2023): the naive step, put back in until it agrees.",
     "edict": "EDICT (Wallace et al. 2022): two coupled states; every step can be undone exactly.",
 }
+
+
+def source_beside(page: str, model: ModelView) -> tuple[Source | None, DeltaGenerator]:
+    """Draw the choice of a picture; return it, None while there is none, and what is beside it."""
+    left, right = st.columns([3, 8], gap="medium")
+    with left:
+        source = choose_source(page, model)
+    if source is None:
+        right.info("Choose a picture or a latents file on the left.", icon=":material/image:")
+    return source, right
 
 
 def experiment(page: str, cfg: float = 4.0, steps: int = 20) -> Experiment:

@@ -14,7 +14,7 @@ from dashboard.views.ddim.work import compare
 from dashboard.widgets.channel_pictures import channel_grid, scale_bar
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
-from dashboard.widgets.latent_source import Source, choose_source
+from dashboard.widgets.latent_source import Source
 from dashboard.widgets.latent_statistics import statistics
 from dashboard.widgets.pictures import draw_picture, png
 from dashboard.widgets.study_panel import study_panel
@@ -55,11 +55,8 @@ def show(page: str, model: ModelView) -> None:
     from sdlab.ddim.study import there_and_back
 
     page = f"{page}.back"
-    left, right = st.columns([3, 8], gap="medium")
-    with left:
-        source = choose_source(page, model)
+    source, right = form.source_beside(page, model)
     if source is None:
-        right.info("Choose a picture or a latents file on the left.", icon=":material/image:")
         return
     with right:
         settings = _settings(page, source, model.plain)
