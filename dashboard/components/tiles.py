@@ -4,7 +4,7 @@ The server sends only texts and addresses, and the browser fetches a picture whe
 changes, so that an update of thirty tiles costs little and no tile flickers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from dashboard.components.browser_files import component
@@ -64,22 +64,29 @@ class Tile:
 
 
 def show_tiles(
-    tiles: Sequence[Tile], size: tuple[int, int], label: str, key: str, columns: int = 0
-) -> str:
-    """Draw tiles in a grid; return where a click on one of them leads just now, or "".
+    tiles: Sequence[Tile],
+    size: tuple[int, int],
+    label: str,
+    key: str,
+    follow: Callable[[str], None],
+    columns: int = 0,
+) -> None:
+    """Draw tiles in a grid.
 
     Args:
         tiles: In their order.
         size: (width, height) of the pictures, for the frames' shape.
         label: What they are, for who cannot see them.
         key: The widget's.
+        follow: Opens in this session where the tile that was clicked leads.
         columns: How many stand in a row, scrolled where they do not fit; 0 for as many as fit.
     """
     rows = [asdict(tile) | {"look": tile.look, "mark": tile.mark} for tile in tiles]
     ratio = f"{size[0]} / {size[1]}"
     sheet = {"tiles": rows, "ratio": ratio, "label": label, "sharp": SHARP, "columns": columns}
     opened = component("tiles")(data=sheet, key=key, on_opened_change=_heard).opened
-    return next((tile.href for tile in tiles if tile.id == opened), "")
+    if href := next((tile.href for tile in tiles if tile.id == opened), ""):
+        follow(href)
 
 
 def _heard() -> None:

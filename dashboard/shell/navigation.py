@@ -54,10 +54,9 @@ def link_to(name: str, label: str = "", **fields: str | list[str]) -> None:
 
 
 def follow(url: str) -> None:
-    """Open a page in this session by its address, such as "/app/run?id=..."; "" opens none."""
-    if url:
-        _, _, path, query, _ = urlsplit(url)
-        st.switch_page(page_path(PurePosixPath(path).name), query_params=parse_qs(query))
+    """Open a page in this session by its address, such as "/app/run?id=..."."""
+    _, _, path, query, _ = urlsplit(url)
+    st.switch_page(page_path(PurePosixPath(path).name), query_params=parse_qs(query))
 
 
 def entries() -> dict[str, Entry]:

@@ -31,7 +31,9 @@ def csv_table(
         parquet: Whether to offer it as Parquet too.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{about} {len(frame):,} row{'' if len(frame) == 1 else 's'}.", width="stretch")
+        said = f"{about} {len(frame):,} row{'' if len(frame) == 1 else 's'}."
+        # The tools of a table come over what is above its upper right corner.
+        st.caption(said, width="content" if shown else "stretch")
         csv_button(frame, name, key, about=f"{about} As CSV.")
         if parquet:
             from sdlab.runs.export import table_blocks

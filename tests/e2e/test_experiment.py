@@ -110,6 +110,11 @@ def test_the_address_has_the_step_and_a_frame_can_be_saved(open_form, new_page):
     assert waiting.value.suggested_filename == f"{run}-x_t-1.png"
     with Image.open(waiting.value.path()) as saved:
         assert (saved.format, saved.size) == ("PNG", (128, 128))
+    drawn(page, "x0_pred")
+    expect(page.locator(".viewer .note")).to_contain_text("Blurred, as a mean is")
+    page.locator(".viewer .note a").click()
+    expect(page.get_by_role("tab", name="Causes", selected=True)).to_be_in_viewport()
+    expect(page.get_by_text(re.compile("^Noise level sigma"))).to_be_visible()
 
 
 @pytest.mark.every

@@ -41,7 +41,9 @@ def opened(new_page, section=""):
 
 def test_ticked_runs_are_compared(new_page, three):
     page = opened(new_page)
+    place = page.get_by_test_id("stDataFrame").first.bounding_box()
     tick(page, 0, 2)
+    assert page.get_by_test_id("stDataFrame").first.bounding_box() == place
     expect(page.get_by_text("2 ticked")).to_be_visible()
     button(page, "Compare").click()
     expect(page.get_by_role("heading", name="What differs")).to_be_visible()
@@ -50,6 +52,10 @@ def test_ticked_runs_are_compared(new_page, three):
     expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
     button(page, "All runs").click()
     expect(page.get_by_text("3 runs")).to_be_visible()
+    page = new_page(f"/runs?of={three[2].name},{three[0].name}")
+    page.locator(".tile a.frame").first.click()
+    page.wait_for_url("**/run?id=**")
+    assert len(page.context.pages) == 1 and page.url.endswith(three[2].name)
 
 
 def test_ticked_runs_are_marked(new_page, three):

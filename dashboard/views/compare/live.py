@@ -70,7 +70,7 @@ def draw_tiles(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> 
         name, run = names[cell.entrant], cell.experiment
         tiles.append(run_tile(cell.entrant, name, colors[name], run, found[run.id]))
     label = f"{prompt}, seed {seed}, by sampler"
-    follow(show_tiles(tiles, picture_size(comparison), label, f"{page}.tiles"))
+    show_tiles(tiles, picture_size(comparison), label, f"{page}.tiles", follow)
 
 
 def picture_size(comparison: Comparison) -> tuple[int, int]:

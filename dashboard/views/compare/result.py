@@ -111,7 +111,7 @@ def tiles(page: str, result: Result) -> None:
         drawn.append(_tile(row, names[row["entrant"]], colors, prompt, result))
     order = "the nearest to the reference first" if drawn[0] else "as listed in the form"
     label = f"{prompt}, seed {seed}, {order}"
-    follow(show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles"))
+    show_tiles([t for t in drawn if t], picture_size(comparison), label, f"{page}.tiles", follow)
     st.caption(
         f"{order[0].upper()}{order[1:]}; click a picture to open its run.",
         help="Distances are in standard deviations of the reference's latents: 1 is as far as "

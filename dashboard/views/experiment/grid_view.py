@@ -178,7 +178,7 @@ def _tiles(page: str, grid: Grid, found: Mapping[str, RunState]) -> None:
         tiles.append(run_tile(id, cell.labels[0], color, run, found[run.id], heading))
     label = f"{in_common(grid)}, by {' and '.join(axis.field for axis in grid.axes)}"
     across = 0 if single else columns
-    follow(show_tiles(tiles, _picture_size(grid), label, f"{page}.grid_tiles", across))
+    show_tiles(tiles, _picture_size(grid), label, f"{page}.grid_tiles", follow, across)
 
 
 def _picture_size(grid: Grid) -> tuple[int, int]:

@@ -107,7 +107,7 @@ def _pictures(settings: pd.DataFrame, names: Mapping[str, str], colors: Mapping[
     first = next(iter(of.values()))
     size = (int(first["width"]), int(first["height"]))
     across = min(4, len(tiles))
-    follow(show_tiles(tiles, size, "Pictures of the runs", "runs.compared", across))
+    show_tiles(tiles, size, "Pictures of the runs", "runs.compared", follow, across)
 
 
 def _differences(settings: pd.DataFrame, names: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ def gallery(index: RunIndex, search: Search, limit: int, offset: int) -> None:
     """Draw the pictures of one page of the runs that a search finds."""
     rows = index.find(search, limit, offset).to_dict("records")
     size = (int(rows[0]["width"]), int(rows[0]["height"]))
-    follow(show_tiles([_tile(row) for row in rows], size, "Stored runs", "runs.gallery"))
+    show_tiles([_tile(row) for row in rows], size, "Stored runs", "runs.gallery", follow)
 
 
 def _tile(row: Mapping[Any, Any]) -> Tile:

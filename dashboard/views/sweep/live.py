@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard.components.tiles import Tile, show_tiles
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
+from dashboard.shell.navigation import follow
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.sweep.states import SweepStates, sweep_states
 from dashboard.views.sweep.words import in_words
@@ -79,7 +80,7 @@ def pictures(page: str, sweep: Sweep, states: SweepStates, live: bool) -> None:
     size = (base.width or own[0], base.height or own[1])
     if len(cells) < len(sweep.cells):
         st.caption(f"The {len(cells)} latest of {len(sweep.cells):,} pictures.")
-    show_tiles(tiles, size, in_words(sweep.base, sweep.axes), f"{page}.tiles")
+    show_tiles(tiles, size, in_words(sweep.base, sweep.axes), f"{page}.tiles", follow)
 
 
 def _shown(sweep: Sweep, states: SweepStates) -> Sequence[SweepCell]:

@@ -283,6 +283,7 @@ def test_a_word_is_left_out_and_its_map_held_against_what_changes(open_page):
     assert {"**with the word**", "**without it**", "**its attention map**"} <= headed
     at.segmented_control(key="attention.cause_how").set_value("masked").run()
     assert not at.exception and at.button(key="attention.cause.start").label == "Leave it out"
+    assert at.button(key="attention.every_word.start").label == "Every word in turn"
 
 
 def test_a_clicked_place_leads_to_the_check_of_its_word(open_page):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from urllib.parse import parse_qs
 
 import pandas as pd
 import pytest
@@ -82,6 +83,12 @@ def test_ten_evaluations_against_fifty_are_one_press(page):
     page.button(key="compare.few").click().run()
     assert page.number_input(key="compare.budget").value == 10
     assert page.text_input(key="compare.more").value == "50"
+    (link,) = [one.proto for one in page.get("page_link") if "best at" in one.proto.label]
+    assert link.label == "Which is best at 10 evaluations?" and "bench.at=10" in link.query_string
+    assert (
+        parse_qs(link.query_string)["bench.solvers"]
+        == page.multiselect(key="compare.samplers").value
+    )
     assert any("heun asks the network twice a step" in read(c) for c in page.caption)
     assert not page.exception and not page.error
 

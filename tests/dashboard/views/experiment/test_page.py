@@ -1,5 +1,7 @@
 """The Experiment page by AppTest: from the form to the tables, and what it refuses."""
 
+from urllib.parse import parse_qs
+
 import pytest
 
 import sdlab
@@ -99,6 +101,14 @@ def test_a_web_uis_name_sets_solver_and_curve(quick, name, solver, curve, settle
     at = start(quick)
     made = open_run(lab().runs / "".join(at.query_params["run"])).experiment
     assert (made.solver, made.curve, made.solver_options) == (solver, curve, ())
+
+
+def test_the_bench_is_asked_of_the_solver_chosen_and_those_used_most(quick):
+    quick.selectbox(key="experiment.solver").set_value("DPM++ 2M Karras").run()
+    (link,) = [one.proto for one in quick.get("page_link") if "best at" in one.proto.label]
+    assert link.label == "Which is best at 3 evaluations?" and "bench.at=3" in link.query_string
+    asked = parse_qs(link.query_string)["bench.solvers"]
+    assert asked == ["dpmpp_2m", "ddim", "euler", "heun"]
 
 
 def test_the_dice_give_another_seed(quick):
