@@ -17,6 +17,8 @@ __getattr__ = on_first_use(__name__)
 
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 ROOT_VARIABLE = "SDLAB_RUNS"
+TRASH = ".trash"
+"""Folder of the deleted runs, in the folder of all runs."""
 
 
 def runs_root() -> Path:

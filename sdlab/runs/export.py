@@ -26,8 +26,9 @@ from sdlab.columns import OPTIONAL_TABLES, TABLES
 from sdlab.errors import StoreError, unknown
 from sdlab.runs.atomic import write_file
 from sdlab.runs.attention import ATTENTION, open_attention, write_npz
+from sdlab.runs.parquet import parquet_bytes
 from sdlab.runs.pictures import PATTERN
-from sdlab.runs.run_folder import FILES, OPTIONAL_FILES, read_manifest, read_table
+from sdlab.runs.run_folder import FILES, OPTIONAL_FILES, read_manifest, read_table, table_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,10 +106,14 @@ def add_run(folder: Path, archive: ZipStream, under: str = "") -> None:
             # Not compressed: PNG, Parquet and floats hardly shrink.
             archive.add_path(path, f"{under}{folder.name}/{name}", recurse=False)
     for name in (*TABLES, *OPTIONAL_TABLES):
-        table = folder / f"{name}.parquet"
-        if table.is_file() and not table.is_symlink():
-            target = f"{under}{folder.name}/{name}.csv"
-            archive.add(_stored_csv(table), target, compress_type=ZIP_DEFLATED)
+        table = table_file(folder, name)
+        target = f"{under}{folder.name}/{name}"
+        if table.parent != folder:  # of a run that was compacted, whose zip is whole again
+            archive.add(_from_shard(folder, name, "parquet"), f"{target}.parquet")
+            blocks = _from_shard(folder, name, "csv")
+            archive.add(blocks, f"{target}.csv", compress_type=ZIP_DEFLATED)
+        elif table.is_file() and not table.is_symlink():
+            archive.add(_stored_csv(table), f"{target}.csv", compress_type=ZIP_DEFLATED)
 
 
 def export_run(folder: Path, kind: str, directory: Path) -> list[Path]:
@@ -168,14 +173,17 @@ def table_blocks(table: "pd.DataFrame", kind: str) -> Iterator[bytes]:
         return csv_blocks(table)
     if kind != "parquet":
         raise ValueError(unknown("kind of table", kind, ("csv", "parquet")))
-    file = io.BytesIO()
-    table.to_parquet(file, index=False)
-    return iter([file.getvalue()])
+    return iter([parquet_bytes(table)])
 
 
 def _write_table(table: "pd.DataFrame", kind: str, stream: BinaryIO) -> None:
     for block in table_blocks(table, kind):
         stream.write(block)
+
+
+def _from_shard(folder: Path, name: str, kind: str) -> Iterator[bytes]:
+    """Yield a table of a run that was compacted, as a file; nothing is read before it is asked."""
+    yield from table_blocks(read_table(folder, name), kind)
 
 
 def _stored_csv(path: Path) -> Iterator[bytes]:

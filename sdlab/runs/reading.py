@@ -121,12 +121,13 @@ def read_json_manifest(folder: Path, what: str, form: int, limit: int) -> dict[s
     return manifest
 
 
-def read_parquet(path: Path, columns: Iterable[str]) -> "pd.DataFrame":
+def read_parquet(path: Path, columns: Iterable[str], run: str | None = None) -> "pd.DataFrame":
     """Return a stored table.
 
     Args:
         path: Of the Parquet file.
         columns: That it must have.
+        run: Whose rows of it; None for all.
 
     Raises:
         StoreError: If it is no Parquet file or lacks a column.
@@ -135,7 +136,7 @@ def read_parquet(path: Path, columns: Iterable[str]) -> "pd.DataFrame":
 
     check_plain(path)
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(path, filters=None if run is None else [("run", "=", run)])
     except Exception as error:  # pyarrow raises its own, and OSError, and ValueError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StoreError(f"{path} cannot be read as Parquet: {reason}") from error

@@ -13,7 +13,7 @@ from sdlab.errors import StoreError
 from sdlab.runs.manifest import was_shared
 from sdlab.runs.marks import Marks, read_marks
 from sdlab.runs.reading import png_size
-from sdlab.runs.run_folder import FILES, IMAGE, LEFT_OUT, read_facts
+from sdlab.runs.run_folder import FILES, IMAGE, LEFT_OUT, not_in_shard, read_facts
 
 if TYPE_CHECKING:
     from sdlab.experiment.experiment import Experiment
@@ -42,8 +42,8 @@ def read_row(folder: Path) -> dict[str, Any]:
     try:
         manifest, experiment = read_facts(folder)
         files = _files(folder)
-        missing = [name for name in FILES if name not in files]
-        if missing:
+        absent = [name for name in FILES if name not in files]
+        if missing := not_in_shard(folder, manifest, absent):
             raise StoreError(f"{folder} lacks {', '.join(missing)}.")
         png_size(folder / IMAGE)
     except StoreError as error:

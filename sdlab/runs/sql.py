@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.columns import OPTIONAL_TABLES, TABLES
 from sdlab.errors import SdlabError, shown
 from sdlab.runs.index import RunIndex, frame_of, index_of
+from sdlab.runs.run_folder import table_file
 from sdlab.runs.search import Search
 
 if TYPE_CHECKING:
@@ -68,12 +69,13 @@ def query_runs(
     names = _named(sql)
     index = index_of(root)
     index.refresh()
+    newest = [Path(path) for path in index.find(Search(), MOST_RUNS)["path"]]
     asked = {
         "sql": sql,
         "seconds": seconds,
         "rows": rows,
         "memory": memory,
-        "files": {name: _files(index, name) for name in sorted(names & set(OF_RUNS))},
+        "files": {name: _files(newest, name) for name in sorted(names & set(OF_RUNS))},
     }
     answer, out = _ask(asked, index)
     if "wrong" in answer:
@@ -125,15 +127,17 @@ def first_of(error: Exception) -> str:
     return " ".join(text.split("\n\n")[0].split())
 
 
-def _files(index: RunIndex, name: str) -> list[str]:
-    """Return the Parquet files of one kind of the newest runs.
+def _files(runs: list[Path], name: str) -> dict[str, list[str]]:
+    """Return the Parquet files with one kind of table of runs, each with the runs it is read for.
 
     Raises:
         ValueError: If there is none.
     """
-    newest = index.find(Search(), MOST_RUNS)["path"]
-    paths = [Path(path) / f"{name}.parquet" for path in newest]
-    found = [str(path) for path in paths if path.is_file() and not path.is_symlink()]
+    found: dict[str, list[str]] = {}
+    for folder in runs:
+        path = table_file(folder, name)
+        if path.is_file() and not path.is_symlink():
+            found.setdefault(str(path), []).append(folder.name)
     if not found:
         raise ValueError(f"No stored run has a table {name!r}.")
     return found

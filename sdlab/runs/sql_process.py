@@ -56,15 +56,27 @@ def main() -> None:
 
 
 def _fill(
-    database: "duckdb.DuckDBPyConnection", given: "pyarrow.Table", files: dict[str, list[str]]
+    database: "duckdb.DuckDBPyConnection",
+    given: "pyarrow.Table",
+    files: dict[str, dict[str, list[str]]],
 ) -> None:
-    """Make the tables that the query may read."""
+    """Make the tables that the query may read; of a file those rows that are wanted of it."""
+    import pyarrow
+
     database.register("given", given)
     database.execute("CREATE TABLE runs AS SELECT * FROM given")
     database.unregister("given")
-    for name, paths in files.items():
-        sql = f"CREATE TABLE {name} AS SELECT * FROM read_parquet(?, union_by_name = true)"
-        database.execute(sql, [paths])
+    for name, wanted in files.items():
+        pairs = [(path, run) for path, runs in wanted.items() for run in runs]
+        columns = dict(zip(("filename", "run"), map(list, zip(*pairs, strict=True)), strict=True))
+        database.register("wanted", pyarrow.table(columns))
+        database.execute(
+            f"CREATE TABLE {name} AS SELECT * EXCLUDE (filename) FROM"
+            " read_parquet(?, union_by_name = true, filename = true)"
+            " SEMI JOIN wanted USING (filename, run)",
+            [list(wanted)],
+        )
+        database.unregister("wanted")
 
 
 def _limit(seconds: float, memory: int) -> None:

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sdlab.errors import StoreError
-from sdlab.runs import RUN_ID, run_path
+from sdlab.runs import RUN_ID, TRASH, run_path
 from sdlab.runs.atomic import replace_folder
 from sdlab.runs.row import size_of
-
-TRASH = ".trash"
 
 
 class Deleted(NamedTuple):

@@ -10,7 +10,7 @@ from sdlab.experiment.experiment import Experiment
 from sdlab.runs import RUN_ID, run_path
 from sdlab.runs.atomic import recover_all
 from sdlab.runs.manifest import was_shared
-from sdlab.runs.run_folder import read_manifest
+from sdlab.runs.run_folder import read_manifest, save_runs
 from sdlab.sampling.engine import Engine
 from sdlab.sampling.settling import settling
 from sdlab.sweeping.batches import Planned, batches, planned
@@ -18,6 +18,7 @@ from sdlab.sweeping.batches import Planned, batches, planned
 if TYPE_CHECKING:
     from sdlab.experiment.sweep import Sweep
     from sdlab.models.model import Model
+    from sdlab.runs.run import Run
     from sdlab.sampling.job import Job
     from sdlab.sweeping.sweep_folder import SweepFolder
     from sdlab.work import Work
@@ -143,6 +144,7 @@ def _make(
     """Make a batch, save those of its runs that are missing, and yield their evaluations done."""
     engine = Engine(model, mix=mix)
     jobs: list[Job] = []
+    made: list[Run] = []
     for one in batch:
         try:
             jobs.append(engine.submit(one.experiment))
@@ -152,11 +154,11 @@ def _make(
     def settle(job: "Job") -> None:
         run = job.experiment.id
         if run in missing and job.result is not None:
-            job.result.save(root)
+            made.append(job.result)
         elif run in missing and job.error is not None:
             folder.fail(run, job.error)
-        job.result = None  # saved; thousands of them do not fit into memory
 
     counted = [job for job in jobs if job.experiment.id in missing]
     for _ in settling(engine, jobs, settle):
         yield sum(job.nfe if job.over else job.evaluation for job in counted)
+    save_runs(made, root)

@@ -7,8 +7,8 @@ whose process was killed knows where it was.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from sdlab.experiment.sweep import Sweep
 from sdlab.runs import RUN_ID, run_path
 from sdlab.runs.atomic import write_file
 from sdlab.runs.grids import open_grid
+from sdlab.runs.lock import held
 from sdlab.runs.reading import read_file
 
 FOLDER = ".sweeps"
@@ -44,29 +45,14 @@ class SweepFolder:
     def __init__(self, root: str | Path, sweep: str) -> None:
         self.path = run_path(Path(root).expanduser() / FOLDER, sweep)
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Hold the sweep for this process, until it ends or is killed.
 
         Raises:
             StoreError: If another process has it, or the folder cannot be written.
         """
-        from filelock import FileLock, Timeout
-
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / LOCK, timeout=0)
-            lock.acquire()
-        except Timeout:
-            raise StoreError(
-                f"Sweep {self.path.name} is being made by another process; wait for it, or end it."
-            ) from None
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be written: {error.strerror}.") from error
-        try:
-            yield
-        finally:
-            lock.release()
+        busy = f"Sweep {self.path.name} is being made by another process; wait for it, or end it."
+        return held(self.path / LOCK, busy)
 
     def save(self, sweep: Sweep) -> None:
         """Note what was asked for.

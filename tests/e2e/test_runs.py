@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 import sdlab
+from sdlab.runs import TRASH
 from sdlab.runs.marks import read_marks
-from sdlab.runs.trash import TRASH
 from tests.e2e.conftest import SECONDS, button
 from tests.runs.conftest import copy_of
 

@@ -7,7 +7,8 @@ import pytest
 
 import sdlab
 from sdlab.errors import StoreError
-from sdlab.runs.trash import TRASH, delete_run, empty_trash, list_trash, restore_run
+from sdlab.runs import TRASH
+from sdlab.runs.trash import delete_run, empty_trash, list_trash, restore_run
 from tests.runs.conftest import copy_of
 
 

@@ -3,8 +3,9 @@
     python -m tests.sweeping.killed STORE MOMENT...
 
 Each moment is how often the store was touched (a file opened, a folder made or renamed) when
-SIGKILL comes; the sweep is then started again. After the last it ends undisturbed. All torch work
-is in forked children, so that nothing but the import is shared.
+SIGKILL comes, or, below zero, how often a name was changed; the sweep is then started again. After
+the last it ends undisturbed. All torch work is in forked children, so that nothing but the import
+is shared.
 """
 
 import os
@@ -26,13 +27,13 @@ SPEC = sdlab.Sweep(
 
 def kill_at(moment: int, store: Path) -> None:
     """Let this process be killed when it touches the store for the ``moment``-th time."""
-    count = 0
+    count, events = 0, TOUCHES if moment > 0 else ("os.rename",)
 
     def touched(event, arguments):
         nonlocal count
-        if event in TOUCHES and str(arguments[0]).startswith(str(store)):
+        if event in events and str(arguments[0]).startswith(str(store)):
             count += 1
-            if count == moment:
+            if count == abs(moment):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(touched)

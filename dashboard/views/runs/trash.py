@@ -7,10 +7,12 @@ from dashboard.shell.clock import time_column
 from dashboard.shell.messages import explained
 from dashboard.views.runs.actions import changed, revision
 from sdlab.models.memory import readable
+from sdlab.runs import TRASH
 from sdlab.runs.index import RunIndex
 from sdlab.runs.row import read_row
 from sdlab.runs.search import Search
-from sdlab.runs.trash import TRASH, Deleted, empty_trash, list_trash, restore_run
+from sdlab.runs.shards import bytes_of
+from sdlab.runs.trash import Deleted, empty_trash, list_trash, restore_run
 
 SHOWN = 500
 
@@ -18,7 +20,7 @@ SHOWN = 500
 def trash(index: RunIndex) -> None:
     """Draw the runs in the trash and what can be done with them."""
     found = list_trash(index.root)
-    kept = index.totals(Search(problem=None)).bytes
+    kept = index.totals(Search(problem=None)).bytes + bytes_of(index.root)
     thrown = sum(deleted.bytes for deleted in found)
     st.caption(f"Stored runs take {readable(kept)}, those in the trash {readable(thrown)}.")
     if not found:
