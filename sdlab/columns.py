@@ -77,6 +77,13 @@ STEPS: Columns = {
     "samples": ("", "samples in that call; above 2 it was shared with other runs"),
 }
 
+STEP_MEASURES = {
+    name: name.replace("_", " ") + (f" ({unit})" if unit else "")
+    for name, (unit, _) in STEPS.items()
+    if name not in ("run", "step", "evaluation", "timestep", "sigma", "samples")
+}
+"""The columns of ``STEPS`` that measure something, by what charts call them."""
+
 CHANNELS: Columns = {
     **WHERE,
     "channel": ("", "latent channel, from 0"),

@@ -234,6 +234,17 @@ def titled(solver: str) -> str:
     return f"{name} ({solver})" if name.casefold() != solver.casefold() else solver
 
 
+def short_names(labels: Iterable[str]) -> dict[str, str]:
+    """Return what charts and tiles call each label.
+
+    That is what web UIs call it with our name behind; diffusers' classes lose their long endings.
+    """
+    labels = list(labels)
+    short = [titled(re.sub(r"(Discrete)?Scheduler\b", "", label)) for label in labels]
+    pairs = zip(labels, short, strict=True)
+    return {label: one if short.count(one) == 1 else label for label, one in pairs}
+
+
 def web_ui_name(solver: str) -> str:
     """Return what web UIs call a solver, "DPM++ 2M"; its own name if they have none for it."""
     return next((name for name, found in NAMES.items() if _is_plain(found, solver)), solver)

@@ -71,6 +71,21 @@ def with_time(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(flow_time=1.0 / (1.0 + 1.0 / sigma))
 
 
+def thinned(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return a table with one evaluation in so many that it has about ``most`` rows."""
+    return every(frame, stride(len(frame), most))
+
+
+def stride(rows: int, most: int) -> int:
+    """Return the least whole number by which to thin so many rows to what a chart can hold."""
+    return max(1, -(-rows // most))
+
+
+def every(frame: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Return the rows of one evaluation in so many."""
+    return frame[frame["evaluation"] % number == 0]
+
+
 def x_axis(name: str) -> alt.X:
     """Return the horizontal axis, one of ``FLOW_AXES``; for frames from ``placed``.
 

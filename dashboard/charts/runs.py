@@ -7,12 +7,16 @@ import pandas as pd
 
 from dashboard.charts.base import (
     HEIGHT,
+    MAX_ROWS,
+    every,
     layered,
     placed,
     require,
+    stride,
     value_tooltip,
     where_columns,
     where_tooltips,
+    with_time,
     x_axis,
 )
 from dashboard.charts.compare import titled
@@ -80,6 +84,21 @@ def overlaid(
     return layered(*lines).properties(
         title=titled(f"{title} of each run"), height=HEIGHT + legend_height(colors)
     )
+
+
+def joined(tables: Mapping[str, pd.DataFrame], most: int = MAX_ROWS) -> pd.DataFrame:
+    """Return the ``steps`` tables of several runs, one below the other, with a column "series".
+
+    Args:
+        tables: Each run's by the run's name.
+        most: Rows; where there are more, one evaluation in so many is kept.
+    """
+    one_in = stride(sum(map(len, tables.values())), most)
+    parts = [every(table, one_in).assign(series=name) for name, table in tables.items()]
+    steps = pd.concat(parts, ignore_index=True)
+    if all("flow_time" in table for table in tables.values()):
+        return with_time(steps)
+    return steps.drop(columns="flow_time", errors="ignore")
 
 
 def _kind(values: "pd.Series") -> str:

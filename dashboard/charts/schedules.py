@@ -56,6 +56,23 @@ def dash(curve: str | None) -> list[int]:
     return list(_DASHES[known])
 
 
+def distinct_dashes(looks: Mapping[str, tuple[str, str | None]]) -> dict[str, list[int]]:
+    """Return a dash pattern for each line, so that no two of one colour look the same.
+
+    Args:
+        looks: The colour and the curve of each line, by its name.
+    """
+    found: dict[str, list[int]] = {}
+    for name, (color, curve) in looks.items():
+        pattern, extra = dash(curve), 0
+        taken = [found[other] for other in found if looks[other][0] == color]
+        while pattern in taken:
+            extra += 1
+            pattern = [*dash(curve), 1 + extra, 3]
+        found[name] = pattern
+    return found
+
+
 def drawn_columns(x: str, y: str) -> tuple[str, str, str]:
     """Return the columns that the charts draw on these axes, the step ratio's the last."""
     return _PLACES[x][0], _FIELDS[y][0], "ratio"

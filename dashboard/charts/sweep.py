@@ -1,5 +1,6 @@
 """A sweep's measure over its axes: as a heat map of two, and as lines along one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -109,6 +110,26 @@ def cell_lines(
     if numbers:
         layers.append(base.mark_line(strokeWidth=2, tooltip=None).encode(y=y))
     return titled(layered(*layers), title, HEIGHT)
+
+
+def named(cells: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
+    """Return the cells with their axes as text."""
+    return cells.assign(**{name: [_text(value) for value in cells[name]] for name in fields})
+
+
+def _text(value: Any) -> str:
+    value = plain_value(value)
+    if value is None:
+        return "the model's own"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def plain_value(value: Any) -> Any:
+    """Return a table's value as Python's own; a missing one is None."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _named(axis: Column, order: Sequence[str]) -> dict[str, Any]:

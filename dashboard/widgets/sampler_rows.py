@@ -210,18 +210,10 @@ def thinned(frame: pd.DataFrame, limit: int) -> pd.DataFrame:
 
 def styles(rows: Mapping[str, Row]) -> tuple[dict[str, str], dict[str, list[int]]]:
     """Return the colour and dash pattern of each row; no two rows look the same."""
-    from dashboard.charts.schedules import dash
+    from dashboard.charts.schedules import distinct_dashes
 
     colors = {label: scheduler_color(row.name) for label, row in rows.items()}
-    dashes: dict[str, list[int]] = {}
-    for label, row in rows.items():
-        pattern, extra = dash(row.curve), 0
-        taken = [dashes[other] for other in dashes if colors[other] == colors[label]]
-        while pattern in taken:
-            extra += 1
-            pattern = [*dash(row.curve), 1 + extra, 3]
-        dashes[label] = pattern
-    return colors, dashes
+    return colors, distinct_dashes({label: (colors[label], rows[label].curve) for label in rows})
 
 
 def _frozen(value: Any) -> Any:

@@ -18,7 +18,7 @@ from sdlab.errors import StoreError
 from sdlab.experiment.axis import LABELS, WORDS
 from sdlab.experiment.grid import Grid
 from sdlab.experiment.spec import OPTIONS
-from sdlab.experiment.sweep import SweepCell
+from sdlab.experiment.sweep import Sweep, SweepCell
 from sdlab.runs import run_path
 from sdlab.runs.png import KEY, exact, parameters
 from sdlab.runs.run_folder import open_picture, read_facts
@@ -209,7 +209,7 @@ def _heads(row: _Row, measure: _Measure) -> tuple[list[list[str]], int]:
     return labels, max(map(measure.block, labels))
 
 
-def in_common(grid: Grid) -> str:
+def in_common(grid: Sweep) -> str:
     """Return what all pictures have in common, in one text."""
     varied, base = {axis.field for axis in grid.axes}, grid.base
     parts = [] if varied & {"prompt", WORDS} else [base.prompt or "(no prompt)"]

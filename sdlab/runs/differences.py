@@ -12,6 +12,10 @@ from sdlab.runs.run_folder import read_facts
 if TYPE_CHECKING:
     import pandas as pd
 
+_NAMING = ("solver", "curve", "num_steps", "guidance_scale", "eta", "seed", "prompt", "model.name")
+_WORDS = {"num_steps": "{} steps", "guidance_scale": "CFG {}", "seed": "seed {}", "eta": "eta {}"}
+PASSING = ("created", "total_ms", "shared_calls")
+"""What differs between runs without being a setting."""
 _FACTS = ("width", "height", "nfe", "total_ms", "shared_calls", "created")
 
 
@@ -40,6 +44,38 @@ def settings_table(root: str | Path, runs: Iterable[str]) -> "pd.DataFrame":
 def differing(table: "pd.DataFrame") -> "pd.DataFrame":
     """Return the rows of ``settings_table`` in which not all runs have the same."""
     return table[table.nunique(axis=1) > 1]
+
+
+def settings_apart(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the rows of ``differing`` that are settings, not circumstances such as the time."""
+    return differing(table.drop(index=[name for name in PASSING if name in table.index]))
+
+
+def names_of(settings: "pd.DataFrame") -> dict[str, str]:
+    """Return a name for each run, of what differs; with its id where that tells too little.
+
+    Args:
+        settings: As ``settings_table`` returns them.
+    """
+    apart = [name for name in _NAMING if name in differing(settings).index]
+    of = by_run(settings)
+    names = {run: " · ".join(_words(found, apart)) for run, found in of.items()}
+    told = list(names.values())
+    return {
+        run: name if name and told.count(name) == 1 else f"{name} {run[:6]}".strip()
+        for run, name in names.items()
+    }
+
+
+def by_run(settings: "pd.DataFrame") -> dict[str, dict[str, str]]:
+    """Return the settings of each run by name, by the run's id."""
+    values: dict[Any, dict[Any, str]] = settings.to_dict()
+    return values
+
+
+def _words(settings: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    given = [(name, settings[name].removesuffix(".0")) for name in names if settings[name]]
+    return [_WORDS.get(name, "{}").format(value[:40]) for name, value in given]
 
 
 def settings_of(manifest: Mapping[str, Any], experiment: Experiment) -> dict[str, str]:

@@ -4,11 +4,10 @@ import streamlit as st
 
 from dashboard.shell.navigation import page_path
 from dashboard.shell.routes import comparison_zip_url, page_url
-from dashboard.widgets.keywords import as_keywords
+from dashboard.widgets.report_button import report_button
 from sdlab.comparing.comparison import Comparison
-from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.result import Result
-from sdlab.shipped import EMBEDDED
+from sdlab.reproducing.snippet import comparison_snippet
 
 
 def files(page: str, result: Result) -> None:
@@ -31,6 +30,7 @@ def files(page: str, result: Result) -> None:
             help="The same, and in its folder `runs` every run and reference with tensors, tables "
             "and manifest. Moved into your own folder of runs, they open there.",
         )
+        report_button(f"{page}.report", result.id)
         st.link_button(
             "Link to this comparison",
             page_url(f"compare?id={result.id}"),
@@ -47,35 +47,4 @@ def _code(page: str, comparison: Comparison) -> None:
     """Draw the Python once it is asked for: colouring it takes the browser a moment."""
     place = st.expander("Make it again in Python", key=f"{page}.code", on_change="rerun")
     if place.open:
-        place.code(python_code(comparison), language="python")
-
-
-def python_code(comparison: Comparison) -> str:
-    """Return the lines that make a comparison again in a notebook."""
-    values = comparison.to_dict()
-    own = Comparison(comparison.entrants, comparison.prompts).to_dict()
-    skipped = ("entrants", "model")
-    changed = {k: v for k, v in values.items() if v != own.get(k) and k not in skipped}
-    bare = [e == Entrant(e.solver) for e in comparison.entrants]
-    if all(bare):
-        entrants = repr([e.solver for e in comparison.entrants])
-    else:
-        lines = [_entrant(values["entrants"][i]) for i in range(len(bare))]
-        entrants = "[\n" + "".join(f"        {line},\n" for line in lines) + "    ]"
-    source = "" if comparison.model == EMBEDDED else repr(comparison.model)
-    inner = as_keywords(changed)
-    return (
-        "import sdlab\n"
-        "from sdlab.comparing.entrant import Entrant\n"
-        "from sdlab.comparing.run import compare\n\n"
-        f"model = sdlab.load({source})\n"
-        "result = compare(\n    model,\n"
-        f"    entrants={entrants},\n    prompts={values['prompts']!r},\n{inner})\n"
-        "print(*result.verdict, sep='\\n')\n"
-    )
-
-
-def _entrant(values: dict[str, object]) -> str:
-    given = {k: v for k, v in values.items() if k != "solver" and v not in (None, {})}
-    inner = ", ".join(f"{k}={v!r}" for k, v in given.items())
-    return f"Entrant({values['solver']!r}" + (f", {inner})" if inner else ")")
+        place.code(comparison_snippet(comparison), language="python")

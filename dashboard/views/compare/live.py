@@ -13,7 +13,7 @@ from dashboard.shell.state import come_back, session_id, watches
 from dashboard.views.compare.asked_comparisons import ask
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.result_maker import summaries
-from dashboard.views.compare.rows import looks, short_names
+from dashboard.views.compare.rows import looks
 from dashboard.views.compare.run_states import states
 from dashboard.widgets.load_progress import loading_words
 from dashboard.widgets.model_facts import facts_in_memory
@@ -24,6 +24,7 @@ from dashboard.widgets.ticking_panel import ticking_panel
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.needed_runs import NeededRuns
+from sdlab.sampler_names import short_names
 
 OTHERS = "Others wait for these runs, so they go on without you."
 REFERENCE_COLOR = "#8a90a3"

@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from dashboard.charts import compare_pairs, compare_quality, compare_seeds
-from dashboard.views.compare import chart_tables
+from dashboard.charts import compare_pairs, compare_quality, compare_seeds, compare_tables
 from dashboard.views.compare.section_tools import (
     LINES,
     NO_REFERENCE,
@@ -25,7 +24,7 @@ def over_pictures(shown: Shown) -> None:
         return
     measure = measures[choose(shown, "Measured by", list(measures), "measure")]
     runs = shown.tables["runs"]
-    runs = chart_tables.even(runs[runs["budget"] == shown.comparison.budget])
+    runs = compare_tables.even(runs[runs["budget"] == shown.comparison.budget])
     mean = "geometric mean" if measure == "distance" else "mean"
     figure(
         compare_seeds.over_pictures(runs, spread, measure, shown.colors),

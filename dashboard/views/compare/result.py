@@ -18,7 +18,7 @@ from dashboard.shell.routes import page_url, picture_url
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.files import files
 from dashboard.views.compare.live import REFERENCE_COLOR, picture_size
-from dashboard.views.compare.rows import looks, short_names
+from dashboard.views.compare.rows import looks
 from dashboard.views.compare.sections import show_sections
 from dashboard.views.compare.unfair import say_off_curve, say_unfair
 from dashboard.views.compare.viewer import difference_viewer
@@ -29,6 +29,7 @@ from sdlab.comparing.result import Result, open_result, result_path
 from sdlab.comparing.verdict import paired_ratios
 from sdlab.comparing.worth import worth
 from sdlab.runs.reading import MANIFEST
+from sdlab.sampler_names import short_names
 
 _REPLACED = "its picture was removed, or made again by other weights"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from dashboard.widgets.sampler_rows import Row, parse_row, styles, write_row
 from sdlab.comparing.entrant import Entrant
-from sdlab.sampler_names import NAMES, titled
+from sdlab.sampler_names import NAMES, short_names
 
 FIRST = ("ddim", "heun", "dpmpp_2m", "unipc")
 """The form's samplers at first: all follow the form's curve and draw no noise, which is fair."""
@@ -87,17 +87,6 @@ def looks(entrants: Iterable[Entrant]) -> tuple[dict[str, str], dict[str, list[i
     names = short_names([entrant.label for entrant in entrants])
     rows = {names[e.label]: Row(e.label, e.solver, e.curve) for e in entrants}
     return styles(rows)
-
-
-def short_names(labels: Iterable[str]) -> dict[str, str]:
-    """Return what charts and tiles call each label.
-
-    That is what web UIs call it with our name behind; diffusers' classes lose their long endings.
-    """
-    labels = list(labels)
-    short = [titled(re.sub(r"(Discrete)?Scheduler\b", "", label)) for label in labels]
-    pairs = zip(labels, short, strict=True)
-    return {label: one if short.count(one) == 1 else label for label, one in pairs}
 
 
 def _written(options: Mapping[str, Any]) -> str:

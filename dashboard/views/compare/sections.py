@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from dashboard.charts import compare_tables
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
-from dashboard.views.compare import chart_tables, cost_sections, picture_sections, step_sections
-from dashboard.views.compare.rows import looks, short_names
+from dashboard.views.compare import cost_sections, picture_sections, step_sections
+from dashboard.views.compare.rows import looks
 from dashboard.views.compare.section_tools import ABOUT, Shown, draw_tables
 from dashboard.widgets.section_choice import choose_section
 from sdlab.comparing.result import Result
+from sdlab.sampler_names import short_names
 
 
 @st.fragment
@@ -19,7 +21,7 @@ def show_sections(page: str, result: Result) -> None:
     st.header("Measurements", anchor=False)
     entrants = result.comparison.entrants
     names = short_names(entrant.label for entrant in entrants)
-    tables = {name: chart_tables.renamed(table, names) for name, table in result.tables.items()}
+    tables = {name: compare_tables.renamed(table, names) for name, table in result.tables.items()}
     shown = Shown(page, result.comparison, tables, dict(result.tables), *looks(entrants))
     chosen = choose_section(page, SECTIONS)
     with explained():

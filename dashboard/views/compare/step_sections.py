@@ -4,9 +4,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts import compare as steps_
-from dashboard.charts import compare_paths
+from dashboard.charts import compare_paths, compare_tables
 from dashboard.shell.address import bound
-from dashboard.views.compare import chart_tables
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.section_tools import (
     LINES,
@@ -59,7 +58,7 @@ def _by_step(
         x = choose(shown, "Against", list(steps_.X_AXES), "axis")
         rows = _of_pictures(shown, steps)
     measure = titles[title]
-    drawn = chart_tables.thinned(rows.dropna(subset=[measure]))
+    drawn = compare_tables.thinned(rows.dropna(subset=[measure]))
     if drawn.empty:
         say_nothing(_NOTHING if shown.comparison.reference_steps else NO_REFERENCE)
         return
@@ -100,8 +99,10 @@ def _of_pictures(shown: Shown, table: pd.DataFrame) -> pd.DataFrame:
     if len(pictures) > 1 and bound().toggle(
         f"Mean over {len(pictures)} pictures", True, key=f"{shown.page}.mean"
     ):
-        return chart_tables.over_pictures(table)
-    return chart_tables.of_picture(table, *choose_picture(f"{shown.page}.steps", shown.comparison))
+        return compare_tables.over_pictures(table)
+    return compare_tables.of_picture(
+        table, *choose_picture(f"{shown.page}.steps", shown.comparison)
+    )
 
 
 def paths(shown: Shown) -> None:
@@ -111,7 +112,7 @@ def paths(shown: Shown) -> None:
         say_nothing("No run kept its tensors, so there is no path.")
         return
     prompt, seed = choose_picture(f"{shown.page}.paths", shown.comparison)
-    rows = chart_tables.thinned(chart_tables.of_picture(paths, prompt, seed))
+    rows = compare_tables.thinned(compare_tables.of_picture(paths, prompt, seed))
     if rows.empty:
         say_nothing("No run of this picture is done.")
         return

@@ -13,13 +13,13 @@ from dashboard.shell.messages import explained, plain
 from dashboard.shell.navigation import page_path
 from dashboard.shell.routes import picture_url
 from dashboard.views.compare.choice import choose_picture
-from dashboard.views.compare.rows import short_names
 from dashboard.widgets.channel_pictures import channel_grid
 from dashboard.widgets.pictures import draw_picture, png
 from dashboard.worker.stored_runs import open_stored
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.result import Result
 from sdlab.runs.run_folder import open_picture
+from sdlab.sampler_names import short_names
 
 if TYPE_CHECKING:
     from sdlab.comparing.divergence import Divergence

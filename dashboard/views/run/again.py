@@ -1,7 +1,7 @@
 """A run made again, on the page One run: by sdlab, by diffusers alone, and bit by bit."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -10,12 +10,11 @@ from dashboard.shell.messages import plain, show_error
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.state import session_id
 from dashboard.widgets.downloads import file_button
-from dashboard.widgets.keywords import as_keywords
 from dashboard.widgets.run_stage import sameness
 from dashboard.widgets.study_panel import study_panel
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
-from sdlab.shipped import EMBEDDED
+from sdlab.reproducing.snippet import run_snippet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +33,7 @@ ANOTHER = (
 def show_again(run: "StoredRun") -> None:
     """Draw the ways to make a stored run again, each in a fold."""
     with st.expander("Make it again in Python", key="run.code"):
-        st.code(python_code(run.manifest["experiment"]), language="python")
+        st.code(run_snippet(run.manifest["experiment"]), language="python")
     for label, key, draw in (
         ("Make it again with diffusers alone", "run.script", _script),
         ("Is it still the same, bit for bit?", "run.same", _rerun),
@@ -108,19 +107,3 @@ def _again(folder: "Path", model: "Model") -> "Work[Rerun]":
     from sdlab.runs.run_folder import open_run
 
     return rerunning(open_run(folder), model)
-
-
-def python_code(experiment: dict[str, Any]) -> str:
-    """Return the lines that make a run again in a notebook."""
-    usual = Experiment().to_dict()
-    changed = {k: v for k, v in experiment.items() if usual.get(k) != v and k != "model"}
-    source = "" if experiment["model"] == EMBEDDED else repr(experiment["model"])
-    inner = as_keywords(changed)
-    extra = "" if not source else f"    model={source},\n"
-    return (
-        "import sdlab\n\n"
-        f"model = sdlab.load({source})\n"
-        f"experiment = sdlab.Experiment(\n{inner}{extra})\n"
-        "run = sdlab.run(model, experiment)\n"
-        "run.image\n"
-    )

@@ -1,24 +1,20 @@
 """The charts of a run, in tabs, all against the one axis that is chosen above them."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts import guidance, latents, noise, path, timing
-from dashboard.charts.base import MAX_ROWS, axes_of, with_time
+from dashboard.charts import latents
+from dashboard.charts.base import MAX_ROWS, axes_of, every, stride, with_time
+from dashboard.charts.of_run import Group, groups
 from dashboard.shell.address import bound
 from dashboard.shell.theme import scheduler_color
-from dashboard.views.run import seen
 from dashboard.widgets.figure import figure, why
 from dashboard.widgets.run_film import say_words
 
-NO_GUIDANCE = (
-    "There is no unconditional half to compare with: guidance is off (scale 1 or less), the model "
-    "takes its scale as an input, or the halves could not be told apart."
-)
 NO_STATISTICS = (
     "The record kept no statistics of latents, guidance and path, so these are not drawn."
 )
@@ -44,10 +40,10 @@ def chart_panel(
         solver: Whose colour its noise level has.
         more: Further tabs, each with what draws it.
     """
-    every = _stride(max(len(steps), len(channels)), MAX_ROWS)
-    if every > 1:
-        steps, channels = (_every(frame, every) for frame in (steps, channels))
-        st.caption(f"One evaluation in {every} is drawn; the tables below have all of them.")
+    one_in = stride(max(len(steps), len(channels)), MAX_ROWS)
+    if one_in > 1:
+        steps, channels = (every(frame, one_in) for frame in (steps, channels))
+        st.caption(f"One evaluation in {one_in} is drawn; the tables below have all of them.")
     axes = axes_of(steps)
     if "flow_time" in axes and not channels.empty:
         channels = with_time(channels)
@@ -58,9 +54,8 @@ def chart_panel(
             tensor = bound().segmented_control("Latents of", latents.TENSORS, key="run.tensor")
     if tensor:
         say_words(*latents.TENSORS)
-    tabs = _noise_and_time(steps, axis, scheduler_color(solver))
-    if not channels.empty:
-        tabs |= _statistics(steps, channels, axis, tensor)
+    found = groups(steps, channels, axis, tensor, scheduler_color(solver))
+    tabs: dict[str, Draw] = {name: partial(_draw, group) for name, group in found.items()}
     tabs |= more
     places = st.tabs(list(tabs), key="run.tab", bind="query-params")
     for place, draw in zip(places, tabs.values(), strict=True):
@@ -71,70 +66,12 @@ def chart_panel(
         st.caption(NO_STATISTICS)
 
 
-def _noise_and_time(steps: pd.DataFrame, axis: str, color: str) -> dict[str, Draw]:
-    def draw() -> None:
-        _group(
-            (lambda: noise.sigma(steps, axis, color), seen.noise_level(steps["sigma"])),
-            (lambda: noise.log_snr(steps, axis, color), seen.LOG_SNR),
-            (lambda: timing.evaluation_ms(steps, axis), seen.pace(steps["ms"])),
-        )
-        why(seen.WHY_NOISE, *seen.NOISE)
-
-    return {"Noise and time": draw}
-
-
-def _statistics(
-    steps: pd.DataFrame, channels: pd.DataFrame, axis: str, tensor: str
-) -> dict[str, Draw]:
-    def draw_latents() -> None:
-        _group(
-            (lambda: latents.mean(channels, axis, tensor), seen.MEAN[tensor]),
-            (lambda: latents.std(channels, axis, tensor), seen.SPREAD[tensor]),
-            (lambda: latents.span(channels, axis, tensor), seen.RANGE),
-        )
-        why(seen.WHY_LATENTS, *seen.LATENTS)
-
-    def draw_guidance() -> None:
-        guided = steps["eps_uncond_norm"].notna().any()
-        halves = (
-            (lambda: guidance.guidance_norm(steps, axis), seen.PUSH),
-            (lambda: guidance.cosine(steps, axis), seen.COSINE),
-        )
-        _group(
-            (lambda: guidance.eps_norms(steps, axis), seen.NORMS[bool(guided)]),
-            *(halves if guided else ()),
-        )
-        if not guided:
-            st.caption(NO_GUIDANCE)
-        why(seen.WHY_GUIDANCE, seen.GUIDANCE)
-
-    def draw_path() -> None:
-        _group(
-            (lambda: path.displacement(steps, axis), seen.MOVED),
-            (lambda: path.angle(steps, axis), seen.TURNED),
-        )
-        why(seen.WHY_PATH, *seen.PATH)
-
-    return {"Latents": draw_latents, "Guidance": draw_guidance, "Path": draw_path}
-
-
-def thinned(frame: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Return a table with one evaluation in so many that it has about ``most`` rows."""
-    return _every(frame, _stride(len(frame), most))
-
-
-def _stride(rows: int, most: int) -> int:
-    """Return the least whole number by which to thin so many rows to what a chart can hold."""
-    return max(1, -(-rows // most))
-
-
-def _every(frame: pd.DataFrame, every: int) -> pd.DataFrame:
-    return frame[frame["evaluation"] % every == 0]
-
-
-def _group(*charts: tuple[Callable[[], alt.LayerChart], str]) -> None:
-    """Draw charts side by side, each with what is seen in it."""
+def _draw(group: Group) -> None:
+    """Draw charts side by side, each with what is seen in it, and the theory below them."""
     with st.grid(3, min_column_width=290, gap="medium"):
-        for make, said in charts:
+        for make, said in group.charts:
             with st.container(gap="xsmall"):
                 figure(make(), said)
+    if group.lacks:
+        st.caption(group.lacks)
+    why(group.why, *group.equations)

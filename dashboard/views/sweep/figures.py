@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.charts.base import MAX_ROWS
-from dashboard.charts.sweep import Column, cell_heat, cell_lines
+from dashboard.charts.sweep import Column, cell_heat, cell_lines, named, plain_value
 from dashboard.shell.address import bound
 from dashboard.shell.messages import plain
 from dashboard.shell.theme import scheduler_color
@@ -108,7 +107,7 @@ def _say_best(result: SweepResult, measure: str, way: str) -> None:
         return
     cells = result.cells(measure, over)
     by = [name for name in result.axes if name not in over]
-    words = " · ".join(label(name, _plain(best[name])) for name in by) or "all"
+    words = " · ".join(label(name, plain_value(best[name])) for name in by) or "all"
     said = f"**{UNITS.get(measure, measure)}: {way} with {plain(words)}**, {best[measure]:.4g}"
     if math.isfinite(best["low"]):
         near = int(((cells["low"] <= best["high"]) & (cells["high"] >= best["low"])).sum()) - 1
@@ -140,36 +139,16 @@ def _charts(result: SweepResult, measure: str, across: str, lines: str) -> None:
         return
     x, value = Column(across, called(across)), Column(measure, UNITS.get(measure, measure))
     series = Column(lines, called(lines)) if lines else None
-    named = _named(cells, [name for name in (across, lines) if name])
+    drawn = named(cells, [name for name in (across, lines) if name])
     numbers = pd.api.types.is_numeric_dtype(cells[across])
-    frame = named.assign(**{across: cells[across].astype(float)}) if numbers else named
+    frame = drawn.assign(**{across: cells[across].astype(float)}) if numbers else drawn
     mean = f" Mean over {', '.join(map(called, over))}; bars are 95 % intervals." if over else ""
     colors = None
     if lines == "solver":
-        colors = {name: scheduler_color(name) for name in dict.fromkeys(named[lines])}
+        colors = {name: scheduler_color(name) for name in dict.fromkeys(drawn[lines])}
     places = st.columns(2) if series else [st.container()]
     with places[0]:
         figure(cell_lines(frame, x, value, series, colors), f"{len(cells)} cells.{mean}")
     if series is not None:
         with places[1]:
-            figure(cell_heat(named, x, series, value), f"The same as a map.{mean}")
-
-
-def _named(cells: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
-    """Return the cells with their axes as text."""
-    return cells.assign(**{name: [_text(value) for value in cells[name]] for name in fields})
-
-
-def _text(value: Any) -> str:
-    value = _plain(value)
-    if value is None:
-        return "the model's own"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return a table's value as Python's own; a missing one is None."""
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and math.isnan(value) else value
+            figure(cell_heat(drawn, x, series, value), f"The same as a map.{mean}")

@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from dashboard.charts import compare_tables
 from dashboard.views.compare import asked_comparisons as notes
-from dashboard.views.compare import chart_tables
-from dashboard.views.compare.files import python_code
 from dashboard.views.compare.forecast import power
 from dashboard.views.compare.form import COUNTED, DEFAULTS, as_parameters
 from dashboard.views.compare.result import ranked
-from dashboard.views.compare.rows import FIRST, entrant_of, short_names, text_of, whole_numbers
+from dashboard.views.compare.rows import FIRST, entrant_of, text_of, whole_numbers
 from dashboard.views.compare.viewer import opening
 from dashboard.widgets.pipeline_controls import address_of
 from dashboard.widgets.typed import parse_options
@@ -24,6 +23,8 @@ from sdlab.comparing.needed_runs import NeededRuns
 from sdlab.comparing.significance import PICTURES, resolution
 from sdlab.errors import StoreError
 from sdlab.experiment.picture import Picture
+from sdlab.reproducing.snippet import comparison_snippet
+from sdlab.sampler_names import short_names
 from tests.dashboard.compare_tables import comparison_tables
 
 # Texts, numbers, reductions.
@@ -70,14 +71,14 @@ def test_distances_are_meaned_geometrically_over_pictures():
     steps = comparison_tables()["steps"]
     steps = steps[(steps["entrant"] == "euler") & (steps["evaluation"] == 5)]
     steps = steps.assign(x0_to_end=[0.1, 0.1, 1.0, 1.0], x_t_std=[1.0, 1.0, 2.0, 2.0])
-    row = chart_tables.over_pictures(steps).iloc[0]
+    row = compare_tables.over_pictures(steps).iloc[0]
     assert row["x0_to_end"] == pytest.approx(0.1**0.5) and row["x_t_std"] == 1.5
 
 
 def test_many_rows_are_thinned_but_keep_their_ends():
     steps = comparison_tables()["steps"]
     steps = steps[(steps["prompt"] == "a sun") & (steps["seed"] == 0)]
-    thin = chart_tables.thinned(steps, 40)
+    thin = compare_tables.thinned(steps, 40)
     assert len(thin) <= 48
     ends = steps.groupby("entrant")["evaluation"].max()
     assert (thin.groupby("entrant")["evaluation"].max() == ends).all()
@@ -176,7 +177,7 @@ def test_the_python_makes_the_same_comparison():
         (4,),
     )
     said = {}
-    code = python_code(comparison).partition("result = compare(\n    model,")[2]
+    code = comparison_snippet(comparison).partition("result = compare(\n    model,")[2]
     code = "made(" + code.partition("print")[0]
     exec(code, {"made": lambda **fields: said.update(fields), "Entrant": Entrant})
     entrants = tuple(Entrant(e) if isinstance(e, str) else e for e in said.pop("entrants"))

@@ -3,7 +3,7 @@
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
-from dashboard.views.run import seen
+from dashboard.charts import seen_in_run as seen
 from tests.dashboard.forms import open_tab
 
 
@@ -51,7 +51,8 @@ def _bare():
 
 
 def test_without_statistics_only_noise_and_time_are_drawn():
-    from dashboard.views.run.charts import NO_GUIDANCE, NO_STATISTICS
+    from dashboard.charts.of_run import NO_GUIDANCE
+    from dashboard.views.run.charts import NO_STATISTICS
 
     at = AppTest.from_function(_bare, default_timeout=240).run()
     assert not at.exception

@@ -7,10 +7,10 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import sdlab
-from dashboard.views.run.again import python_code
 from dashboard.widgets.curve_words import curve_values
 from dashboard.widgets.run_stage import _made
 from sdlab.experiment.experiment import Experiment
+from sdlab.reproducing.snippet import run_snippet
 from sdlab.runs.pictures import save_pictures
 
 PICTURE = {"hash": "0123456789abcdef", "width": 8, "height": 8}
@@ -119,7 +119,7 @@ def test_the_python_lines_name_the_files_of_pictures(tmp_path, monkeypatch):
 
 def made_again(experiment):
     """The experiment that the lines make."""
-    code = python_code(experiment.to_dict())
+    code = run_snippet(experiment.to_dict())
     made = {}
     body = code.split("model = sdlab.load()\n")[1].split("run = ")[0]
     import sdlab
