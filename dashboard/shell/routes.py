@@ -26,6 +26,7 @@ _PATH = "/export/{run}.zip"
 _COMPARISON = "/export/comparison/{comparison}.zip"
 _SHEET = "/export/grid/{grid}.png"
 _TABLE = "/export/runs.{kind}"
+_TABLE_OF = "/export/runs/{name}.{kind}"
 _PICTURE = "/picture/{run}.png"
 _FRAMES = "/frames/{run}.webp"
 _WORDS = "/attention/{run}.png"
@@ -40,6 +41,7 @@ def routes() -> "list[BaseRoute]":
         Route(base() + _COMPARISON, _export_comparison),
         Route(base() + _SHEET, _sheet),
         Route(base() + _TABLE, _table),
+        Route(base() + _TABLE_OF, _table),
         Route(base() + _PICTURE, _picture),
         Route(base() + _FRAMES, _frames),
         Route(base() + _WORDS, _words),
@@ -61,9 +63,18 @@ def sheet_url(grid: str) -> str:
     return base() + _SHEET.format(grid=grid)
 
 
-def runs_table_url(search: "Search", kind: str) -> str:
-    """Return where the table of the runs that a search finds is served, "csv" or "parquet"."""
-    return f"{base()}{_TABLE.format(kind=kind)}?{urlencode(search.pairs)}"
+def runs_table_url(search: "Search", kind: str, name: str = "runs", *runs: str) -> str:
+    """Return where a table of the runs that a search finds is served.
+
+    Args:
+        search: What is looked for.
+        kind: "csv" or "parquet".
+        name: One of ``sdlab.runs.tables.NAMES``.
+        runs: Only these; () for all that the search finds.
+    """
+    asked = [*search.pairs, *(("run", run) for run in runs)]
+    path = (_TABLE if name == "runs" else _TABLE_OF).format(name=name, kind=kind)
+    return f"{base()}{path}?{urlencode(asked)}"
 
 
 def picture_url(run: str, version: object = "") -> str:
@@ -159,23 +170,28 @@ def _sheet(request: "Request") -> "Response":
 
 
 def _table(request: "Request") -> "Response":
-    """Answer with the table of the runs that a search finds."""
+    """Answer with a table of the runs that a search finds, or of those that are named."""
     from starlette.responses import PlainTextResponse, StreamingResponse
 
     from dashboard.shell.lab import lab
-    from sdlab.runs.export import table_blocks
+    from sdlab.errors import StoreError
     from sdlab.runs.index import index_of
     from sdlab.runs.search import Search
+    from sdlab.runs.tables import OF_RUNS, USUAL, blocks_of
 
-    kind = request.path_params["kind"]
+    name, kind = request.path_params.get("name", OF_RUNS), request.path_params["kind"]
+    asked = request.query_params.multi_items()
+    ids = [value for field, value in asked if field == "run"]
     try:
-        search = Search.of_pairs(request.query_params.multi_items())
+        search = Search.of_pairs(pair for pair in asked if pair[0] != "run")
         index = index_of(lab().runs)
         index.refresh()
-        blocks = table_blocks(index.find(search), kind)
-    except ValueError as error:
+        runs = index.find(search)
+        runs = runs[runs["run"].isin(ids)] if ids else runs
+        blocks = blocks_of(name, runs, kind, () if name == OF_RUNS else USUAL)
+    except (ValueError, StoreError) as error:
         return PlainTextResponse(brief(str(error)), status_code=404, headers=FILE_HEADERS)
-    named = {"Content-Disposition": f'attachment; filename="sdlab-runs.{kind}"'}
+    named = {"Content-Disposition": f'attachment; filename="sdlab-{name}.{kind}"'}
     return StreamingResponse(blocks, media_type=_MEDIA[kind], headers={**FILE_HEADERS, **named})
 
 

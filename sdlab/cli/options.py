@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -20,10 +21,17 @@ import typer
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
+from sdlab.runs.search import Search
 
 Texts = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Again for another.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of all runs; else SDLAB_RUNS, else runs.")]
 Ids = Annotated[list[str], typer.Argument(help="Ids of runs, or how they begin.")]
+Names = list[str] | None
+Words = Annotated[
+    list[str] | None, typer.Argument(help="Words that prompt, note, id ... must have.")
+]
+FILTERS = "solver model tag star since until"
+"""The fields of a search that are options: `Annotated[dict[str, Any], Fields(Search, FILTERS)]`."""
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 
 
@@ -108,6 +116,12 @@ TYPED = {
         kind=int,
         read=lambda mib: mib * 2**20,
     ),
+    (Search, "solver"): Typed(help="Only of this solver. Again for another."),
+    (Search, "model"): Typed(help="Only of this model. Again for another."),
+    (Search, "tag"): Typed(help="Only with this tag. Again: with both."),
+    (Search, "star"): Typed(help="Only those with a star."),
+    (Search, "since"): Typed(help="Only since this day or time, UTC.", kind=datetime),
+    (Search, "until"): Typed(help="Only before this day or time, UTC.", kind=datetime),
 }
 
 
@@ -176,6 +190,12 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
 
     wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return wrapped
+
+
+def asked(words: Names, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a search that were typed: words, and options of ``FILTERS``."""
+    fields = {"text": " ".join(words or ()), **filters}
+    return {name: value for name, value in fields.items() if value}
 
 
 def pairs(name: str, texts: list[str] | None) -> dict[str, Any]:

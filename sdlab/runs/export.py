@@ -203,10 +203,15 @@ def _stored_csv(path: Path) -> Iterator[bytes]:
         raise StoreError(f"{path} cannot be read: {error}") from error
 
 
-def csv_blocks(table: "pd.DataFrame") -> Iterator[bytes]:
-    """Yield what ``csv_bytes`` returns, a block of rows at a time."""
+def csv_blocks(table: "pd.DataFrame", header: bool = True) -> Iterator[bytes]:
+    """Yield what ``csv_bytes`` returns, a block of rows at a time.
+
+    Args:
+        table: The table.
+        header: Whether the names of the columns come first; not if it goes on with another's rows.
+    """
     for start in range(0, max(1, len(table)), ROWS):
-        yield _csv(table.iloc[start : start + ROWS], header=start == 0)
+        yield _csv(table.iloc[start : start + ROWS], header=header and start == 0)
 
 
 def _csv(table: "pd.DataFrame", header: bool) -> bytes:

@@ -192,7 +192,17 @@ def test_the_table_of_found_runs_is_served(stored):
     assert stored.name in pd.read_csv(io.BytesIO(answer.content))["run"].tolist()
     none = client.get(runs_table_url(Search(text="no such words", star=True), "parquet"))
     assert pd.read_parquet(io.BytesIO(none.content)).empty
-    for address in ("runs.zip", "runs.csv?x=1", "runs.csv?order=none", "runs.csv?since=now"):
+    steps = client.get(runs_table_url(search, "csv", "steps", stored.name))
+    table = pd.read_csv(io.BytesIO(steps.content))
+    assert set(table["run"]) == {stored.name} and set(table["num_steps"]) == {2}
+    for address in (
+        "runs/nothing.csv",
+        "runs/steps.xls",
+        "runs.zip",
+        "runs.csv?x=1",
+        "runs.csv?order=none",
+        "runs.csv?since=now",
+    ):
         assert client.get(f"/export/{address}").status_code == 404
 
 
