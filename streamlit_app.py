@@ -1,4 +1,4 @@
-"""The entry that ``streamlit run`` finds: the pages, the zip route, the worker's start and end."""
+"""The entry that ``streamlit run`` finds: the pages, the files, the worker's start and end."""
 
 import sys
 import threading
@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 import dashboard
+from dashboard.report.routes import report_routes
 from dashboard.shell.headers import middleware
 from dashboard.shell.lab import lab, stop_worker
 from dashboard.shell.routes import routes
@@ -40,4 +41,5 @@ def begin() -> None:
 
 # Found by the package: in a wheel this script is somewhere else.
 main = Path(dashboard.__file__).parent / "shell" / "main.py"
-app = st.App(main, routes=routes(), middleware=middleware(), lifespan=lifespan)
+routed = [*routes(), *report_routes()]
+app = st.App(main, routes=routed, middleware=middleware(), lifespan=lifespan)

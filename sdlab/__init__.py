@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
     from sdlab.noise import NoiseSchedule, curves
     from sdlab.passports.passport import Passport, passport
+    from sdlab.reports.report import report
     from sdlab.reproducing.rerun import rerun
     from sdlab.reproducing.script import diffusers_script
     from sdlab.runs.run import Run
@@ -84,6 +85,7 @@ _HOMES = {
     "plan": "sdlab.sampling.plan",
     "read_parameters": "sdlab.metadata.reading",
     "regenerate": "sdlab.ddim.invert",
+    "report": "sdlab.reports.report",
     "rerun": "sdlab.reproducing.rerun",
     "run": "sdlab.sampling.engine",
     "run_many": "sdlab.sampling.engine",
@@ -130,6 +132,7 @@ __all__ = [
     "plan",
     "read_parameters",
     "regenerate",
+    "report",
     "rerun",
     "run",
     "run_many",

@@ -15,6 +15,7 @@ GROUND = {
     "columns",
     "discovery",
     "errors",
+    "extras",
     "image_files",
     "intervals",
     "moved",
@@ -57,11 +58,13 @@ SDLAB = {
     # for the type of ``lint(model=...)`` alone: a course is judged by a model's own schedule
     "linting": "models noise solvers",
     "comparing": ("bench denoisers embedded experiment latents models noise runs sampling solvers"),
+    "reports": "models runs",
+    "sending": "experiment runs",
     "sweeping": "comparing embedded experiment models runs sampling",
     "training": "embedded models reference",
     "cli": (
         "bench comparing denoisers experiment latents linting models noise passports reproducing"
-        " runs sampling solvers sweeping text training"
+        " runs sampling sending solvers sweeping text training"
     ),
 }
 """What each room of the library may import, beside the ground and itself."""
@@ -71,8 +74,9 @@ DASHBOARD = {
     "components": "",
     "worker": "",
     "shell": "components worker",
-    "widgets": "charts components shell worker",
-    "views": "charts components shell widgets worker",
+    "report": "charts shell worker",
+    "widgets": "charts components report shell worker",
+    "views": "charts components report shell widgets worker",
 }
 """What each room of the dashboard may import; each view is a room, and knows no other."""
 
@@ -82,6 +86,7 @@ FOREIGN = {
     "dashboard.charts": {"sdlab", "streamlit", "torch"},
     "dashboard.components": {"altair", "sdlab"},
     "dashboard.worker": {"altair", "streamlit"},
+    "dashboard.report": {"streamlit"},
     # it is read alone, so nothing happens elsewhere: PyTorch and Python's own library are all
     "sdlab.reference": {"diffusers", "transformers", "tokenizers", "numpy", "PIL"},
 }

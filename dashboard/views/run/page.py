@@ -9,6 +9,7 @@ from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import zip_url
 from dashboard.shell.state import note_run, own_runs
 from dashboard.widgets.downloads import file_button
+from dashboard.widgets.report_button import report_button
 from dashboard.widgets.run_stage import read_tables
 from dashboard.widgets.source_picture import latest_runs
 from dashboard.widgets.ticking_panel import ticking_panel
@@ -55,7 +56,8 @@ def _so_far(run: str) -> bool:
     if view is None or view.state == "done":
         return False
     if view.tables:
-        from dashboard.views.run.charts import chart_panel, thinned
+        from dashboard.charts.base import thinned
+        from dashboard.views.run.charts import chart_panel
 
         steps, channels = (thinned(view.tables[name], LIVE_ROWS) for name in ("steps", "channels"))
         st.header("So far", anchor=False)
@@ -128,6 +130,7 @@ def _files(run: StoredRun) -> None:
             "of the viewer as PNG. The download begins at once with what is stored; frames are "
             "drawn while it goes on, so its size is known at the end only.",
         )
+        report_button("run.report", run.id)
         about = "As stored, with the parameters as text inside."
         file_button("Picture (PNG)", run.picture, f"{run.id}.png", "run.png", "image", about)
     show_again(run)

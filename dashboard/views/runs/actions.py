@@ -10,9 +10,12 @@ from dashboard.shell.address import keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained
 from dashboard.shell.navigation import page_path
+from dashboard.views.runs.more_tables import more_tables
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.report_button import report_button
 from dashboard.widgets.run_ways import MOST_COMPARED
 from sdlab.runs.marks import mark
+from sdlab.runs.search import Search
 from sdlab.runs.trash import delete_run
 
 _REVISION = "runs.revision"
@@ -52,6 +55,8 @@ def actions(runs: pd.DataFrame) -> None:
         _compare(ids)
         _star(runs)
         _tags(runs)
+        report_button("runs.report", *ids, disabled=not ids)
+        more_tables(Search(problem=None), "runs.ticked_tables", *ids, disabled=not ids)
         _delete(runs)
 
 

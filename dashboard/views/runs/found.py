@@ -12,6 +12,7 @@ from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import runs_table_url
 from dashboard.views.runs.any_columns import any_columns
 from dashboard.views.runs.gallery import gallery
+from dashboard.views.runs.more_tables import more_tables
 from dashboard.views.runs.table import counted, damaged, digest, table
 from sdlab.models.memory import readable
 from sdlab.runs.index import RunIndex, Totals
@@ -164,6 +165,8 @@ def _about(index: RunIndex, search: Search, totals: Totals) -> None:
                 icon=":material/download:", disabled=not totals.runs,
                 help="A row for each run that is found, with all columns.",
             )  # fmt: skip
+        if totals.runs:
+            more_tables(search, "runs.tables")
 
 
 def _page(runs: int, search: Search) -> int:

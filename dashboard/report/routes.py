@@ -1,0 +1,122 @@
+"""What the server serves of reports: each is written by a process of its own while it waits."""
+
+import html
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from dashboard.shell.assets import base
+from dashboard.shell.headers import FILE_HEADERS
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from sdlab.experiment.experiment import Experiment
+    from sdlab.models.model import Model
+
+log = logging.getLogger(__name__)
+
+SECONDS = 600.0
+_PATH = "/export/report.html"
+_TROUBLE = "<!doctype html><meta charset=utf-8><title>No report</title><p>{}</p>\n"
+
+
+def report_routes() -> "list[BaseRoute]":
+    """Return the route to mount beside Streamlit's own."""
+    from starlette.routing import Route
+
+    return [Route(base() + _PATH, _report)]
+
+
+def report_url(*ids: str) -> str:
+    """Return where the report of a run, comparison, sweep or grid is served, or of several runs."""
+    return f"{base()}{_PATH}?{urlencode([('id', name) for name in ids])}"
+
+
+def _report(request: "Request") -> "Response":
+    """Answer with a report; the download begins at once, and its bytes come when it is made."""
+    from starlette.responses import PlainTextResponse, StreamingResponse
+
+    from dashboard.shell.lab import lab
+    from dashboard.worker.stored_runs import stored_run
+    from sdlab.errors import brief
+
+    ids = request.query_params.getlist("id")
+    if not ids or len(ids) == 1 and not _is_stored(lab().runs, ids[0]):
+        text = brief(f"Nothing is stored here under {', '.join(ids)[:40]!r}.")
+        return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
+    script = ""
+    if len(ids) == 1 and (run := stored_run(lab().runs, ids[0])) is not None:
+        script = _script(run.manifest)
+    name = f"sdlab-{ids[0][:16] if len(ids) == 1 else f'{len(ids)}-runs'}.html"
+    named = {"Content-Disposition": f'attachment; filename="{name}"'}
+    blocks = written(lab().runs, ids, script)
+    return StreamingResponse(blocks, media_type="text/html", headers={**FILE_HEADERS, **named})
+
+
+def written(root: Path, ids: Sequence[str], script: str = "") -> Iterator[bytes]:
+    """Yield a report that another process makes; if it cannot, a page that says why.
+
+    Args:
+        root: The folder of all runs.
+        ids: As ``making.report`` takes them.
+        script: Likewise.
+    """
+    command = [sys.executable, "-m", "dashboard.report", str(root), *ids]
+    place = Path(__file__).parents[2]  # where ``dashboard`` is, installed or not
+    try:
+        done = subprocess.run(
+            command, input=script.encode(), capture_output=True, timeout=SECONDS, cwd=place
+        )
+    except subprocess.TimeoutExpired:
+        yield _TROUBLE.format("The report took too long to make; name fewer runs.").encode()
+        return
+    if not done.returncode:
+        yield done.stdout
+        return
+    told = done.stderr.decode(errors="replace").strip()
+    if done.returncode != 2:
+        log.error("the report of %s failed: %s", ids, told)
+        told = "The report could not be made; the server's log says why."
+    yield _TROUBLE.format(html.escape(told)).encode()
+
+
+def _is_stored(root: Path, name: str) -> bool:
+    from dashboard.report.making import find
+    from sdlab.errors import StoreError
+
+    try:
+        return bool(find(root, name))
+    except StoreError:
+        return False
+
+
+def _script(manifest: dict[str, Any]) -> str:
+    """Return a run as a script of diffusers; "" if its model is not in memory, or none can."""
+    from dashboard.shell.lab import lab
+    from dashboard.worker.task import BusyError
+    from sdlab.errors import SdlabError
+    from sdlab.experiment.experiment import Experiment
+
+    model = lab().status().model
+    facts, asked = manifest["model"], manifest["experiment"]
+    if model is None or facts["hash"] != model.hash:
+        return ""
+    try:
+        experiment = Experiment.from_dict(asked)
+        return lab().ask(partial(_written, experiment=experiment), model.hash, timeout=5.0)
+    except (ValueError, SdlabError, BusyError):
+        return ""
+
+
+def _written(model: "Model", experiment: "Experiment") -> str:
+    from sdlab.reproducing.script import diffusers_script
+
+    return diffusers_script(model, experiment)

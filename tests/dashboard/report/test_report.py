@@ -1,0 +1,165 @@
+"""Reports are whole: what they say, how large they are, what no prompt can do to them."""
+
+import re
+import tomllib
+
+import numpy as np
+import pandas as pd
+import pytest
+from altair import SCHEMA_VERSION
+from PIL import Image
+
+import sdlab
+from dashboard.charts.runs import scatter
+from dashboard.report import html, making
+from dashboard.report.frames import spread
+from dashboard.report.parts import Figures, Gallery, Picture, Report, Section, Table, Words
+from dashboard.report.pictures import encoded, png_of
+from sdlab.errors import SdlabError, StoreError
+from tests.dashboard.report.conftest import HOSTILE
+from tests.imports import ROOT
+
+# What is in a report.
+
+
+def texts(report):
+    """Return the titles of a report's sections, and how many parts each has."""
+    return {section.title: len(section.parts) for section in report.shown}
+
+
+def test_a_run_has_all_of_itself(store, small):
+    root, ids = store
+    report = making.report_of(root, [ids["run"][:10]], small)
+    assert report.title == HOSTILE and "heun" in report.lead
+    assert list(texts(report)) == [
+        *("Picture", "Step by step", "Measurements", "Words", "Make it again"),
+        "Settings and tables",
+    ]
+    frames = report.shown[1].parts
+    assert [len(row.pictures) for row in frames] == [5, 5]  # x_t and x0_pred, each evaluation
+    charts = [part for part in report.shown[2].parts if isinstance(part, Figures)]
+    assert sum(len(part.charts) for part in charts) == 11
+    assert "StableDiffusionPipeline" in report.shown[4].parts[2].text
+    assert HOSTILE in eval(re.search(r"prompt=(.*),\n", report.shown[4].parts[0].text)[1])
+    without = making.report_of(root, [ids["run"]])
+    assert "Step by step" not in texts(without) and texts(without)["Make it again"] == 2
+
+
+def test_a_comparison_has_verdict_pictures_and_charts(store):
+    root, ids = store
+    report = making.report_of(root, [ids["comparison"]])
+    assert {"Verdict", "Pictures", "Error and cost", "Step by step"} <= set(texts(report))
+    assert texts(report)["Pictures"] == 3
+    pictures = report.shown[1].parts[0].pictures
+    assert [p.name for p in pictures] == ["reference", "heun", "ddim"]
+    (again,) = (section for section in report.shown if section.title == "Make it again")
+    assert "entrants=['heun', 'ddim']" in again.parts[0].text
+
+
+def test_sweep_and_grid_have_their_axes_measures_and_pictures(store):
+    root, ids = store
+    sweep = making.report_of(root, [ids["sweep"]])
+    assert "4 of 4 pictures" in sweep.lead
+    (figures,) = (part for part in sweep.shown[0].parts if isinstance(part, Figures))
+    assert figures.charts
+    assert len(sweep.shown[1].parts[0].pictures) == 4
+    grid = making.report_of(root, [ids["grid"]])
+    assert [p.name for p in grid.shown[0].parts[1].pictures] == ["ddim", "heun"]
+    assert "sdlab.Sweep(base, axes)" in grid.shown[1].parts[0].text
+
+
+def test_several_runs_are_compared(store):
+    root, _ = store
+    runs = sdlab.runs(root)["run"]
+    few = making.report_of(root, list(runs[:3]))
+    assert len(few.shown[0].parts[0].pictures) == 3
+    assert isinstance(few.shown[2].parts[0], Figures)
+    many = making.report_of(root, list(runs))
+    assert len(runs) > 12 and isinstance(many.shown[2].parts[0], Words)  # no charts laid over
+
+
+def test_what_is_not_stored_is_refused(store):
+    root, ids = store
+    with pytest.raises(StoreError, match="begins with 'ffffff'"):
+        making.report_of(root, ["ffffff"])
+    with pytest.raises(StoreError, match="is no id"):
+        making.report_of(root, ["../.."])
+    with pytest.raises(ValueError, match="1 to 500 ids, got 0"):
+        making.report_of(root, [])
+    with pytest.raises(StoreError, match="No run in"):
+        making.report_of(root, [ids["run"], ids["comparison"]])
+
+
+# How it is written.
+
+
+def test_no_prompt_gets_out_of_its_place(store):
+    root, ids = store
+    page = making.report(root, [ids["run"]]).decode()
+    assert HOSTILE not in page and "<script>alert" not in page and "<img src=https" not in page
+    nonces = set(re.findall(r"nonce[-=]\"?([\w-]+)", page))
+    scripts = re.findall(r"<script([^>]*)>", page)
+    assert len(nonces) == 1 and all("nonce=" in s or "application/json" in s for s in scripts)
+    assert page.count("</script>") == len(scripts)
+    assert "default-src 'none'" in page
+
+
+def test_a_report_stays_below_its_limit(monkeypatch):
+    rng = np.random.default_rng(0)
+    noise = [Image.fromarray(rng.integers(0, 255, (200, 200, 3), np.uint8)) for _ in range(4)]
+    pictures = tuple(Picture(png_of(image), "noise") for image in noise)
+    report = Report("Noise", "All of it.", (Section("Pictures", (Gallery(pictures),)),))
+    monkeypatch.setattr(html, "LIMIT", 100_000)
+    page = html.html_of(report)
+    assert len(page) < html.LIMIT and b"image/webp" in page
+    assert "its pictures are WebP of at most" in page.decode()
+    monkeypatch.setattr(html, "LIMIT", 10_000)
+    with pytest.raises(SdlabError, match="name fewer runs"):
+        html.html_of(report)
+
+
+def test_small_pictures_stay_as_they_are():
+    png = png_of(Image.new("RGB", (8, 8), "red"))
+    (uri,), said = encoded([png], 1000)
+    assert uri.startswith("data:image/png;base64,") and said == ""
+    (uri,), said = encoded([png], 10)
+    assert uri.startswith("data:image/webp") and "64 pixels" in said
+
+
+def test_charts_fill_their_place_with_seven_digits():
+    runs = pd.DataFrame({"run": ["a"], "x": [1 / 3], "y": [2.0]})
+    spec = html.spec_of(scatter(runs, "x", "y", "", {"x": "x", "y": "y"}))
+    assert spec["width"] == "container"
+    assert [row["x"] for rows in spec["datasets"].values() for row in rows] == [0.3333333]
+
+
+def test_long_tables_are_cut_and_cells_read_well():
+    frame = pd.DataFrame({"n": range(1000), "x": [None, 0.1 + 0.2, *[1.0] * 998]})
+    page = html.html_of(Report("T", "", (Section("S", (Table(frame, "All"),)),))).decode()
+    assert "The first 200 rows of 1,000." in page and "<td>0.3</td>" in page
+    assert "vegaEmbed" not in page  # no scripts where there is no chart
+    assert [html.cell(value) for value in (True, pd.NaT, float("nan"))] == ["yes", "", ""]
+
+
+def test_the_scripts_are_those_of_altair():
+    assert f"Vega-Lite {SCHEMA_VERSION}," in html.scripts()[:100]
+    assert "</script" not in html.scripts().lower() and "<!--" not in html.scripts()
+
+
+def test_the_colours_are_those_of_the_dashboard():
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
+    script = (ROOT / "dashboard" / "report" / "report.js").read_text()
+    for theme in ("light", "dark"):
+        colors = " ".join(config[theme]["chartCategoricalColors"]).replace("#", "")
+        assert f'"{colors}"' in script
+
+
+def test_a_few_frames_are_spread_evenly():
+    assert spread(range(3)) == [0, 1, 2] and spread([4]) == [0] and spread([]) == []
+    assert spread(range(15)) == [0, 2, 4, 6, 8, 10, 12, 14]
+
+
+def test_the_library_writes_the_file(store, tmp_path):
+    root, ids = store
+    path = sdlab.report(ids["grid"], tmp_path / "grid.html", root=root)
+    assert path.read_bytes().startswith(b"<!doctype html>")
