@@ -31,6 +31,7 @@ def test_it_is_told_beforehand_made_once_and_summed_up(tmp_path):
     assert "8: 0 to make, 8 stored" in call(*asked, "--dry-run").output
 
 
+@pytest.mark.every  # what it makes is tested in tests/sweeping/test_search.py
 def test_a_search_makes_a_part_and_names_the_best(tmp_path):
     asked = ["prompt=a red car", "seed=0-1", "solver=ddim,heun,euler", *SMALL]
     done = call(*asked, "--root", tmp_path, "--search", "minimize: nfe", "--trials", 2)

@@ -9,11 +9,11 @@ import streamlit as st
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
 from dashboard.views.sweep.making import task
-from dashboard.views.sweep.states import table_age
+from dashboard.views.sweep.states import file_age
 from dashboard.views.sweep.words import in_words
 from dashboard.widgets.stored_list import stored_list
 from sdlab.errors import StoreError
-from sdlab.sweeping.result import stored_states
+from sdlab.sweeping.result import TABLE, stored_states
 from sdlab.sweeping.sweep_folder import SweepFolder, list_sweeps
 
 SHOWN = 50
@@ -51,7 +51,7 @@ def _row(runs: Path, name: str, asked: float) -> dict[str, object]:
     row: dict[str, object] = {"id": name, "asked": pd.Timestamp(asked, unit="s", tz="UTC")}
     try:
         words, count = _facts(runs, name, asked)
-        counts = _counts(runs, name, table_age(runs, name))
+        counts = _counts(runs, name, file_age(runs, name, TABLE))
     except StoreError as error:
         return row | {"sweep": f"cannot be read: {error}"[:200], "state": ""}
     view = task(name)

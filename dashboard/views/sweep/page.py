@@ -1,5 +1,7 @@
 """The Sweep page as a whole: the form, and below it the sweep that is on show."""
 
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -14,7 +16,10 @@ from dashboard.views.sweep.live import live_panel
 from dashboard.views.sweep.making import task
 from dashboard.views.sweep.result import show_result
 from dashboard.views.sweep.start import confirm
+from dashboard.views.sweep.states import file_age
 from sdlab.experiment.sweep import Sweep
+from sdlab.runs import RUN_ID
+from sdlab.sweeping.sweep_folder import SPEC, find_sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,9 +77,16 @@ def _form(page: str, catalogue: "pd.DataFrame | None") -> None:
 
 
 def _find(sweep: str) -> Sweep | None:
-    from sdlab.sweeping.sweep_folder import find_sweep
+    if not RUN_ID.fullmatch(sweep):
+        return None
+    age = file_age(lab().runs, sweep, SPEC)
+    return _read(lab().runs, sweep, age) if age else find_sweep(lab().runs, sweep)
 
-    return find_sweep(lab().runs, sweep)
+
+@lru_cache(maxsize=4)
+def _read(runs: Path, sweep: str, changed: int) -> Sweep | None:
+    """Return a sweep, whose thousands of pictures take seconds, once for each age of its file."""
+    return find_sweep(runs, sweep)
 
 
 def _change(page: str, sweep: Sweep) -> None:

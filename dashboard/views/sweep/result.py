@@ -13,14 +13,14 @@ from dashboard.shell.state import come_back, session_id
 from dashboard.views.sweep.figures import figures
 from dashboard.views.sweep.live import pictures, say_failures
 from dashboard.views.sweep.making import Way, begin, measures_for, task_of
-from dashboard.views.sweep.states import SweepStates, sweep_states, table_age
+from dashboard.views.sweep.states import SweepStates, file_age, sweep_states
 from dashboard.views.sweep.words import in_words
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.task_panel import show_end
 from dashboard.worker.snapshots import Snapshot
 from sdlab.experiment.sweep import Sweep
 from sdlab.sweeping.measures import MEASURES
-from sdlab.sweeping.result import SweepResult, fits_on_a_sheet, open_sweep, sweep_result
+from sdlab.sweeping.result import TABLE, SweepResult, fits_on_a_sheet, open_sweep, sweep_result
 
 
 def show_result(page: str, sweep: Sweep, view: Snapshot | None) -> None:
@@ -58,7 +58,7 @@ def show_result(page: str, sweep: Sweep, view: Snapshot | None) -> None:
 
 
 def _result(sweep: Sweep, states: SweepStates) -> SweepResult:
-    return _opened(lab().runs, sweep, table_age(lab().runs, sweep.id), states.done)
+    return _opened(lab().runs, sweep, file_age(lab().runs, sweep.id, TABLE), states.done)
 
 
 @lru_cache(maxsize=4)

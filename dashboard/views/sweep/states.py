@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdlab.experiment.sweep import Sweep
-from sdlab.sweeping.result import TABLE
 from sdlab.sweeping.sweep_folder import SweepFolder
 
 
@@ -62,10 +61,10 @@ def sweep_states(runs: Path, sweep: Sweep) -> SweepStates:
     return SweepStates(every, done, errors, making)
 
 
-def table_age(runs: Path, sweep: str) -> int:
-    """Return when a sweep's table was stored, nanoseconds of the clock; 0 if it never was."""
+def file_age(runs: Path, sweep: str, name: str) -> int:
+    """Return when a file of a sweep was written, nanoseconds of the clock; 0 if it never was."""
     try:
-        return (SweepFolder(runs, sweep).path / TABLE).stat().st_mtime_ns
+        return (SweepFolder(runs, sweep).path / name).stat().st_mtime_ns
     except OSError:
         return 0
 

@@ -58,6 +58,8 @@ def test_the_workbench_s_link_ends_a_sweep(open_page):
 def started(open_page):
     at = open_page("experiment", **SMALL, **AXES)
     assert "2 x 2 x 2 = 8 pictures" in captions(at) and not errors(at)
+    (link,) = [p.proto.query_string for p in at.get("page_link") if "sweep" in p.proto.page]
+    assert {"sweep.x_guidance_scale=1%2C+4", "sweep.seeds=1-2"} <= set(link.split("&"))
     return at.button(key=FORM).click().run()
 
 

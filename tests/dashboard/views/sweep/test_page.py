@@ -110,6 +110,16 @@ def test_fields_prompts_and_toml_are_the_same_sweep(open_page):
     assert "**3 pictures** · **9 evaluations**" in captions(at) and not errors(at)
 
 
+def test_a_search_is_asked_for_by_its_measure(open_page):
+    at = open_page("sweep", **TYPED, **{"sweep.search": "true"})
+    assert at.selectbox(key="sweep.sought").options[0] == "fidelity" and not errors(at)
+    assert at.number_input(key="sweep.trials").value == 40
+    at.selectbox(key="sweep.sought").set_value("nfe").run()
+    at.number_input(key="sweep.trials").set_value(1).run()
+    at = run_until(at.button(key=GO).click().run(), ended)
+    assert (SweepFolder(lab().runs, given(at, "id")).path / "search.db").is_file()
+
+
 def test_a_dry_run_says_what_it_takes(open_page):
     at = open_page("sweep", **{**TYPED, "sweep.typed": "\n".join([*LINES, "seed=70-73"])})
     at.button(key="sweep.dry.start").click().run()
