@@ -16,6 +16,7 @@ from dashboard.views.sweep.making import Way, begin, measures_for, task_of
 from dashboard.views.sweep.states import SweepStates, file_age, sweep_states
 from dashboard.views.sweep.words import in_words
 from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.report_button import report_button
 from dashboard.widgets.task_panel import show_end
 from dashboard.worker.snapshots import Snapshot
 from sdlab.experiment.sweep import Sweep
@@ -109,6 +110,7 @@ def _go_on(page: str, sweep: Sweep, states: SweepStates) -> None:
                     on_click=_start,
                     args=(sweep, Way(way.alone, errored, way.measures)),
                 )
+        report_button(f"{page}.report", sweep.id, disabled=not states.done)
         copy_link(page_url(f"sweep?id={sweep.id}"), f"{page}.copy_link", ())
 
 

@@ -56,6 +56,7 @@ def test_started_watched_measured_and_reopened(open_page, spec):
     assert len(at.get("vega_lite_chart")) == 2 and len(at.get("download_button")) == 2
     with TestClient(Starlette(routes=routes())) as client:
         assert client.get(sheet_url(spec.id)).headers["content-type"] == "image/png"
+    assert any(f"id={spec.id}" in button.proto.url for button in at.get("link_button"))  # report
 
     at.selectbox(key="sweep.measure").set_value("nfe").run()
     assert "least with steps 1 · ddim**, 1" in at.success[0].value
