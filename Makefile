@@ -33,7 +33,7 @@ types: $(VENV)/.dev-stamp
 unit: $(VENV)/.dev-stamp
 	$(BIN)/python -m pytest -n 4 --no-loadscope-reorder -m 'not every'
 
-every: $(VENV)/.dev-stamp
+every: $(VENV)/.every-stamp
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m every
 
 e2e: $(VENV)/.dev-stamp
@@ -54,6 +54,11 @@ $(VENV)/.run-stamp: requirements.txt pyproject.toml setup.py | $(VENV)/bin/pytho
 
 $(VENV)/.dev-stamp: requirements-dev.txt $(VENV)/.run-stamp
 	$(BIN)/python -m pip install --no-compile -r requirements-dev.txt
+	$(COMPILE)
+	touch $@
+
+$(VENV)/.every-stamp: requirements-every.txt $(VENV)/.dev-stamp
+	$(BIN)/python -m pip install --no-compile -r requirements-every.txt
 	$(COMPILE)
 	touch $@
 

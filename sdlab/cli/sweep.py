@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sdlab.cli.executors import Place, executor_of
 from sdlab.cli.options import Fields, Loading, Root
 from sdlab.cli.registry import command
 from sdlab.cli.terminal import progress, show
@@ -98,6 +99,7 @@ def sweep(
         ),
     ] = True,
     sought: Annotated[dict[str, Any], Fields(Sought)],
+    place: Annotated[dict[str, Any], Fields(Place)],
     output: Annotated[dict[str, Any], Fields(Output)],
     loading: Annotated[dict[str, Any], Fields(Loading)],
     root: Root = None,
@@ -115,16 +117,17 @@ def sweep(
     if to.best is not None:
         goal_of(to.best)
     search = _search(Sought(**sought), to)
+    on = executor_of(Place(**place), loading)
     spec = sweep_from(overrides or (), asked.file, asked.prompts)
-    place = root or runs_root()
+    folder = root or runs_root()
     loaded = sdlab.load(spec.base.model, **loading)
     if how.dry_run:
-        _estimate(loaded, spec, place, how)
+        _estimate(loaded, spec, folder, how)
         return
     with progress(lines=True) as advance:
         result = sdlab.sweep(
-            loaded, spec, on_progress=advance, root=place, alone=how.alone, measures=to.measure,
-            resume_errored=how.resume_errored, resume_unfinished=unfinished,
+            loaded, spec, on_progress=advance, root=folder, alone=how.alone, measures=to.measure,
+            resume_errored=how.resume_errored, resume_unfinished=unfinished, on=on,
             search=search,
         )  # fmt: skip
     _tell(result, to, search)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
-from sdlab.sampling.engine import most_samples
 from sdlab.sampling.plan import Plan, plan
 
 Refused = Callable[[Experiment, Exception], None]
@@ -56,15 +55,15 @@ def planned(model: Model, experiments: Iterable[Experiment], refused: Refused) -
     return sorted(found, key=lambda one: one.kind)
 
 
-def batches(model: Model, runs: Sequence[Planned], mix: bool) -> Iterator[list[Planned]]:
+def batches(runs: Sequence[Planned], mix: bool, samples: int) -> Iterator[list[Planned]]:
     """Yield the runs that are made together: as many as fill a call if they are guided.
 
     Args:
-        model: The loaded model.
         runs: In the order of ``planned``.
         mix: Whether they share calls; else each is a batch.
+        samples: Most samples in a call.
     """
-    size = max(1, most_samples(model) // 2) if mix else 1
+    size = max(1, samples // 2) if mix else 1
     for _, alike in groupby(runs, key=lambda one: one.kind):
         group = list(alike)
         for first in range(0, len(group), size):

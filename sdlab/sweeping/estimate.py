@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from sdlab.comparing.pace import evaluation_seconds
 from sdlab.experiment.sweep import Sweep
+from sdlab.sampling.engine import most_samples
 from sdlab.sweeping.batches import Planned, batches, planned
-from sdlab.sweeping.local import stored_runs
+from sdlab.sweeping.run_store import FolderStore
 from sdlab.sweeping.sweep_folder import SweepFolder
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def estimate(
         resume_errored: Whether what failed before is tried again.
     """
     every = sweep.experiments
-    made = stored_runs(root, every, model.hash, mix)
+    made = FolderStore(root).made((x.id for x in every), model.hash, mix)
     noted = {} if resume_errored else SweepFolder(root, sweep.id).errors()
     failed = {x.id for x in every if x.id in noted} - made
     refused: dict[str, str] = {}
@@ -83,7 +84,7 @@ def estimate(
         missing=len(runs),
         evaluations=sum(one.plan.nfe for one in runs),
         seconds=sum(_seconds(model, group, mix) for group in groups),
-        memory_bytes=max(map(_memory, batches(model, runs, mix)), default=0),
+        memory_bytes=max(map(_memory, batches(runs, mix, most_samples(model))), default=0),
         disk_bytes=sum(_disk(model, one) for one in runs),
         free_bytes=shutil.disk_usage(_existing(Path(root).expanduser())).free,
     )

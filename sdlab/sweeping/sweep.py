@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.errors import check_types
 from sdlab.experiment.sweep import Sweep
 from sdlab.runs import runs_root
-from sdlab.sweeping.local import NEW, Resuming, make_missing
+from sdlab.sweeping.making import NEW, Resuming, make_missing
 from sdlab.sweeping.measures import Measure, measures_of
 from sdlab.sweeping.result import SweepResult, summing_up
 from sdlab.sweeping.search import Search, searching
@@ -17,6 +17,7 @@ from sdlab.work import Progress, finish, standing
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
+    from sdlab.sweeping.executors.crew import Executor
     from sdlab.work import Work
 
 
@@ -31,6 +32,7 @@ def sweep(
     resume_unfinished: bool = True,
     measures: Sequence[str] | Mapping[str, Measure] = (),
     search: Search | None = None,
+    on: "Executor | None" = None,
 ) -> SweepResult:
     """Make the runs of a sweep that are not stored yet, and return a table of all.
 
@@ -52,10 +54,14 @@ def sweep(
             ``Run`` by a name of their own.
         search: What is sought, where only the most promising combinations are to be made;
             ``on_progress`` then gets the trials done and in all.
+        on: Where the runs are made: ``sdlab.sweeping.executors.ray_cluster.Ray``,
+            ``sdlab.sweeping.executors.slurm_jobs.Slurm``, or None for this process.
 
     Raises:
-        ValueError: If the model refuses every experiment, or there is no such measure.
-        SdlabError: If something is sought and Optuna is not installed.
+        ValueError: If the model refuses every experiment, there is no such measure, or something
+            is sought elsewhere than in this process.
+        SdlabError: If something is sought and Optuna is not installed; if the executor's workers
+            cannot be had, or cannot load the model.
         StoreError: If ``root`` cannot be written, or another process is making this sweep.
         TypeError: If an argument is of another type, as when two are swapped.
     """
@@ -63,7 +69,7 @@ def sweep(
 
     check_types(sweep, model=(model, Model), spec=(spec, Sweep))
     resuming = Resuming(resume_errored, resume_unfinished)
-    work = sweeping(model, spec, root or runs_root(), not alone, resuming, measures, search)
+    work = sweeping(model, spec, root or runs_root(), not alone, resuming, measures, search, on)
     return finish(work, on_progress)
 
 
@@ -75,12 +81,15 @@ def sweeping(
     resuming: Resuming = NEW,
     measures: Any = (),
     search: Search | None = None,
+    on: "Executor | None" = None,
 ) -> "Work[SweepResult]":
     """Do ``sweep`` as a computation that yields the evaluations done and in all, or trials."""
+    if search is not None and on is not None:
+        raise ValueError("A search makes one trial after another in this process; leave out `on`.")
     chosen = measures_of(measures)
     chosen = chosen if search is None else search.with_measure(chosen)
     folder = SweepFolder(root, spec.id)
-    make = partial(make_missing, model, folder=folder, root=root, mix=mix, resuming=resuming)
+    make = partial(make_missing, model, folder=folder, root=root, mix=mix, resuming=resuming, on=on)
     with folder.held():
         folder.save(spec)
         work = make(spec)

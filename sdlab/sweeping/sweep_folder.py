@@ -1,8 +1,9 @@
 """The folder of a sweep, ``.sweeps/<id>`` in the folder of all runs; the runs lie beside it.
 
 ``sweep.json`` is what was asked for; ``errors.jsonl`` has a line for each failure, of which the
-last of a run counts; ``batch.json`` names the runs that are under way together. With these, a sweep
-whose process was killed knows where it was.
+last of a run counts; ``under_way.json`` names the runs that are being made: for each worker its
+batches, for each batch the runs that share network calls. With these, a sweep whose process was
+killed knows where it was.
 """
 
 import json
@@ -24,7 +25,7 @@ from sdlab.runs.lock import held
 from sdlab.runs.reading import read_file
 
 FOLDER = ".sweeps"
-SPEC, ERRORS, BATCH, LOCK = "sweep.json", "errors.jsonl", "batch.json", "lock"
+SPEC, ERRORS, UNDER_WAY, LOCK = "sweep.json", "errors.jsonl", "under_way.json", "lock"
 LIMIT = 2**28
 LETTERS = 2000
 """Of an error's message that are kept."""
@@ -121,21 +122,31 @@ class SweepFolder:
             if isinstance(entry, dict) and {"run", "error"} <= entry.keys()
         }
 
-    def begin(self, runs: Iterable[str]) -> None:
-        """Note which runs are under way together; none any more if empty.
+    def begin(self, shares: Iterable[list[list[str]]]) -> None:
+        """Note which runs are under way; none any more if empty.
+
+        Args:
+            shares: For each worker its batches, each a list of runs.
 
         Raises:
             StoreError: If the disk cannot be written.
         """
-        self._write(BATCH, list(runs))
+        self._write(UNDER_WAY, list(shares))
 
-    def under_way(self) -> list[str]:
-        """Return the runs that were under way together when the sweep was last ended."""
+    def under_way(self) -> list[list[list[str]]]:
+        """Return what was under way when the sweep was last ended, as ``begin`` noted it."""
         try:
-            found = _json(read_file(self.path / BATCH, LIMIT))
+            found = _json(read_file(self.path / UNDER_WAY, LIMIT))
         except FileNotFoundError:
             return []
-        return [run for run in found if isinstance(run, str)] if isinstance(found, list) else []
+        return [
+            [[run for run in batch if isinstance(run, str)] for batch in _lists(share)]
+            for share in _lists(found)
+        ]
+
+    def runs_under_way(self) -> set[str]:
+        """Return all runs of ``under_way``."""
+        return {run for share in self.under_way() for batch in share for run in batch}
 
     def _write(self, name: str, value: Any) -> None:
         data = json.dumps(value).encode()
@@ -183,3 +194,8 @@ def _json(data: bytes) -> Any:
         return json.loads(data)
     except ValueError:
         return None
+
+
+def _lists(value: Any) -> list[list[Any]]:
+    """Return the lists that a JSON value is a list of; none if it is no list."""
+    return [one for one in value if isinstance(one, list)] if isinstance(value, list) else []

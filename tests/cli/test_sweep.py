@@ -48,6 +48,10 @@ def test_a_search_makes_a_part_and_names_the_best(tmp_path):
         (["seed=1", "--search", "minimize: fidelty"], "Did you mean 'fidelity'?"),
         (["seed=1", "--measure", "fidelty"], "Did you mean 'fidelity'?"),
         (["solver=hoin,doim", "--device", "cpu"], "Unknown solver 'hoin'"),
+        (["seed=1", "--on", "rey"], "Unknown place of a sweep (--on) 'rey'. Did you mean 'ray'?"),
+        (["seed=1", "--slurm", "partition=a"], "--slurm is for --on slurm, not for --on local."),
+        (["seed=1", "--on", "slurm", "--cores", "2"], "--cores is for --on ray, not for --on slu"),
+        (["seed=1", "--on", "ray", "--workers", "0"], "workers must be at least 1, got 0"),
     ],
 )
 def test_what_it_refuses_in_one_line(args, message, tmp_path):

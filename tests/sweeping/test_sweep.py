@@ -144,7 +144,7 @@ def test_a_failure_is_kept_and_made_again_only_if_asked_for(small, tmp_path, mon
 def test_what_was_under_way_can_be_left_out(small, tmp_path):
     spec = Sweep(BASE, {"seed": range(2)})
     folder = SweepFolder(tmp_path, spec.id)
-    folder.begin([spec.experiments[0].id])
+    folder.begin([[[spec.experiments[0].id]]])
     table = sdlab.sweep(small, spec, root=tmp_path, resume_unfinished=False).table
     assert list(table["state"]) == ["failed", "done"] and "under way" in table["error"][0]
     table = sdlab.sweep(small, spec, root=tmp_path, resume_errored=True).table

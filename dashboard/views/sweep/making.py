@@ -71,7 +71,7 @@ def measures_for(model: str) -> Sequence[str]:
 
 
 def _sweeping(sweep: Sweep, runs: Path, way: Way, model: "Model") -> "Work[SweepResult]":
-    from sdlab.sweeping.local import Resuming
+    from sdlab.sweeping.making import Resuming
     from sdlab.sweeping.sweep import sweeping
 
     resuming = Resuming(errored=way.errored)

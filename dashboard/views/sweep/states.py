@@ -57,7 +57,7 @@ def sweep_states(runs: Path, sweep: Sweep) -> SweepStates:
     own = frozenset(every)
     done, folder = own.intersection(_stored(runs)), SweepFolder(runs, sweep.id)
     errors = {run: why for run, why in folder.errors().items() if run in own and run not in done}
-    making = own.intersection(folder.under_way()) - done
+    making = own.intersection(folder.runs_under_way()) - done
     return SweepStates(every, done, errors, making)
 
 

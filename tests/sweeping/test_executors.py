@@ -1,0 +1,164 @@
+"""Sweeps made by workers: handed out again where one is lost, nothing twice, errors told."""
+
+import json
+import shutil
+
+import pytest
+from pyarrow.fs import LocalFileSystem
+
+import sdlab
+from sdlab.errors import ModelError, SdlabError, StoreError
+from sdlab.extras import extra
+from sdlab.sweeping.executors.crew import Order, Share
+from sdlab.sweeping.executors.ray_cluster import Ray
+from sdlab.sweeping.executors.slurm_jobs import ShareJob, Slurm
+from sdlab.sweeping.hand_out import LOST
+from sdlab.sweeping.run_store import ObjectStore, store_of
+from sdlab.sweeping.search import Search
+from sdlab.sweeping.sweep_folder import SweepFolder
+from sdlab.sweeping.worker import Worker
+from tests.sweeping.losing import Losing
+from tests.sweeping.test_sweep import assert_same_runs, inodes
+
+EVALUATIONS = 15  # DDIM's two and Heun's three, thrice each
+
+
+@pytest.fixture(scope="module")
+def undisturbed(model, spec, tmp_path_factory):
+    """The sweep made without losses."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    assert (sdlab.sweep(model, spec, root=root, on=Losing()).table["state"] == "done").all()
+    return root
+
+
+def test_what_a_lost_worker_had_is_handed_out_again_and_not_made_twice(
+    model, spec, tmp_path, undisturbed
+):
+    losing, seen, progress = Losing([1, 0]), [], []
+
+    def watch(*done):
+        seen.append(inodes(tmp_path))
+        progress.append(done)
+
+    table = sdlab.sweep(model, spec, root=tmp_path, on=losing, on_progress=watch).table
+    assert (table["state"] == "done").all() and progress[-1] == (EVALUATIONS, EVALUATIONS)
+    assert losing.begun[0] is losing.begun[1] is losing.begun[2] and len(losing.begun) == 5
+    assert all(stored.items() <= inodes(tmp_path).items() for stored in seen) and seen[0]
+    assert_same_runs(tmp_path, undisturbed)
+
+
+@pytest.fixture
+def half(undisturbed, spec, tmp_path):
+    """A store that lacks DDIM's three runs."""
+    made = {x.id for x in spec.experiments if x.solver == "heun"}
+    for run in made:
+        shutil.copytree(undisturbed / run, tmp_path / run)
+    return tmp_path
+
+
+def test_what_ends_every_worker_fails_unless_each_gets_further(model, spec, half):
+    table = sdlab.sweep(model, spec, root=half, on=Losing([0, 0, 0])).table
+    failed = table[table["state"] == "failed"]
+    assert set(failed["solver"]) == {"ddim"} and (failed["error"] == LOST).all()
+    assert (table["state"] == "done").sum() == 3
+    on = Losing([0, 0, 1, 0])
+    table = sdlab.sweep(model, spec, root=half, on=on, resume_errored=True).table
+    assert (table["state"] == "done").all() and not on.losses
+
+
+def test_batches_broken_off_together_are_made_as_they_were(model, spec, tmp_path, undisturbed):
+    class Stop(Exception):
+        pass
+
+    def stop(*_):
+        raise Stop
+
+    with pytest.raises(Stop):
+        sdlab.sweep(model, spec, root=tmp_path, on=Losing([1]), on_progress=stop)
+    assert len(inodes(tmp_path)) == 2
+    sdlab.sweep(model, spec, root=tmp_path, on=Losing())
+    assert_same_runs(tmp_path, undisturbed)
+
+
+def test_only_what_a_worker_was_at_counts_as_broken_off(model, spec, half):
+    lacking = [x.id for x in spec.experiments if x.solver == "ddim"]
+    SweepFolder(half, spec.id).begin([[lacking[:2], lacking[2:]]])
+    table = sdlab.sweep(model, spec, root=half, resume_unfinished=False).table.set_index("run")
+    assert list(table["state"][lacking]) == ["failed", "failed", "done"]
+
+
+def test_what_an_earlier_start_left_in_a_storage_is_brought_not_made(
+    model, spec, tmp_path, undisturbed
+):
+    asked = []
+    sdlab.sweep(
+        model, spec, root=tmp_path / "runs", on=Losing(storage=undisturbed.as_uri()),
+        on_progress=lambda *done: asked.append(done),
+    )  # fmt: skip
+    assert not any(total for _, total in asked)
+    assert_same_runs(tmp_path / "runs", undisturbed)
+
+
+def test_in_an_object_storage_a_run_is_there_once_its_manifest_is(
+    model, spec, tmp_path, undisturbed
+):
+    store = ObjectStore(LocalFileSystem(), str(tmp_path / "bucket"))
+    run = sdlab.open_run(undisturbed / spec.experiments[0].id)
+    assert store.made([run.id], model.hash) == set()
+    store.save([run])
+    assert store.made([run.id, "0" * 16], model.hash) == {run.id}
+    assert store.made([run.id], "other") == set() == store.made([run.id], model.hash, mix=False)
+    (tmp_path / "bucket" / run.id / "other.py").write_text("")
+    store.bring([run.id], tmp_path / "root")
+    brought, stored = tmp_path / "root" / run.id, undisturbed / run.id
+    assert {p.name for p in brought.iterdir()} == {p.name for p in stored.iterdir()}
+    assert all((stored / p.name).read_bytes() == p.read_bytes() for p in brought.glob("*.parquet"))
+    (tmp_path / "bucket" / run.id / "manifest.json").write_text('{"model"')
+    assert store.made([run.id], model.hash) == set()
+
+
+def test_a_job_reports_and_stores_nothing_once_the_sweep_was_started_again(model, spec, tmp_path):
+    one, other = spec.experiments[:2]
+    order = Order(model.name, model.hash, {"device": "cpu"}, str(tmp_path / "runs"), mix=True)
+    share = Share(((one,), (other,)), frozenset({one.id, other.id}), {one.id: 2, other.id: 3})
+    report = tmp_path / "jobs" / "1.json"
+    report.parent.mkdir()
+    ShareJob(order, share, report)()
+    found = json.loads(report.read_text())
+    assert found == {"batches": 2, "errors": {}, "problem": "", "over": True}
+    gone = Order(model.name, model.hash, {"device": "cpu"}, str(tmp_path / "more"), mix=True)
+    ShareJob(gone, share, tmp_path / "gone" / "1.json")()
+    assert not inodes(tmp_path / "more") and not (tmp_path / "gone").exists()
+
+
+def test_a_worker_with_other_weights_makes_nothing(model, spec, tmp_path):
+    order = Order(model.name, "0" * 16, {"device": "cpu"}, str(tmp_path), mix=True)
+    with pytest.raises(ModelError, match="has other weights on a worker"):
+        Worker(order).ready()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Ray(cores=0), "cores must be at least 1, got 0"),
+        (lambda: Ray(gpus=-1), "gpus must be at least 0, got -1"),
+        (lambda: Ray(workers=0), "workers must be at least 1, got 0"),
+        (lambda: Slurm(jobs=0), "jobs must be at least 1, got 0"),
+        (lambda: Slurm(cluster="pbs"), "cluster must be 'slurm' or 'local', got 'pbs'"),
+    ],
+)
+def test_what_executors_refuse(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_search_is_for_one_process(model, spec, tmp_path):
+    with pytest.raises(ValueError, match="one trial after another in this process"):
+        sdlab.sweep(model, spec, root=tmp_path, on=Ray(), search=Search("minimize: seconds"))
+
+
+def test_what_is_not_installed_or_unknown_is_told():
+    with pytest.raises(SdlabError, match=r"pip install 'sdlab\[ray\]'"):
+        extra("ray_that_is_not_there", "ray")
+    with pytest.raises(StoreError, match="nothing://here is no storage that pyarrow can reach"):
+        store_of("nothing://here")
