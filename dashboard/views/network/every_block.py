@@ -86,7 +86,8 @@ def show(page: str, subject: Subject, mapped: "NetworkMap") -> None:
     if found is None:
         st.caption(
             "Each of these parts off, one after the other, from the same noise; on the embedded "
-            "model the checker says what became of the objects."
+            "model the checker says what became of the objects. One seed is a first look; from "
+            "two on the pictures' change has an interval."
         )
         return
     table = found.table
