@@ -9,17 +9,15 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, show_error
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.navigation import follow
-from dashboard.shell.state import come_back, session_id, watches
+from dashboard.shell.state import come_back
 from dashboard.views.compare.asked_comparisons import ask
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.rows import looks
 from dashboard.views.compare.run_states import states
-from dashboard.widgets.load_progress import loading_words
-from dashboard.widgets.model_facts import facts_in_memory
-from dashboard.widgets.run_states import RunState, progress
+from dashboard.widgets.live_runs import live_runs
+from dashboard.widgets.run_states import RunState
 from dashboard.widgets.run_tile import run_tile
-from dashboard.widgets.task_panel import cancel_button, readable_seconds
 from dashboard.widgets.ticking_panel import ticking_panel
 from sdlab.comparing.columns import REFERENCE
 from sdlab.comparing.comparison import Comparison
@@ -43,20 +41,19 @@ def live_panel(page: str, needed: NeededRuns) -> None:
 
 def _draw(page: str, needed: NeededRuns) -> bool:
     found = states(lab(), needed)
-    live = [run for run, state in found.items() if state.live]
-    if not live:
-        return False
-    if watches(needed.id):
-        for run in live:
-            lab().touch(run, session_id())
-    with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_progress"):
-        done, total = progress(found, needed.experiments, facts_in_memory())
-        st.progress(min(1.0, done / max(1, total)), text=_progress_text(found, done, total))
-        cancel_button(
-            page, needed.id, OTHERS, live, "What is done is kept, and the results are shown for it."
-        )
-    draw_tiles(page, needed, found)
-    return True
+    going = live_runs(
+        page,
+        needed.id,
+        found,
+        needed.experiments,
+        words="{evaluations} · {ended} of {count} runs ended",
+        others=OTHERS,
+        about="What is done is kept, and the results are shown for it.",
+        key=f"{page}_progress",
+    )
+    if going:
+        draw_tiles(page, needed, found)
+    return going
 
 
 def draw_tiles(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> None:
@@ -79,17 +76,6 @@ def picture_size(comparison: Comparison) -> tuple[int, int]:
     model = lab().status().model
     own = model.default_size if model else (1, 1)
     return comparison.width or own[0], comparison.height or own[1]
-
-
-def _progress_text(found: Mapping[str, RunState], done: int, total: int) -> str:
-    ended = sum(not state.live for state in found.values())
-    parts = [f"{done:,} of {total:,} evaluations", f"{ended} of {len(found)} runs ended"]
-    status = lab().status()
-    if status.loading:
-        return loading_words(status)
-    if status.pace and done:
-        parts.append(f"about {readable_seconds(status.pace * (total - done))} left")
-    return " · ".join(parts)
 
 
 def _stopped(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> None:

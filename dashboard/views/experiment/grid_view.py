@@ -12,15 +12,13 @@ from dashboard.shell.messages import explained, plain
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.navigation import follow, link_to
 from dashboard.shell.routes import sheet_url
-from dashboard.shell.state import come_back, session_id, watches
+from dashboard.shell.state import come_back
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.experiment.grid_seen import say_seen
 from dashboard.widgets.downloads import csv_button
-from dashboard.widgets.load_progress import loading_words
-from dashboard.widgets.model_facts import facts_in_memory
-from dashboard.widgets.run_states import RunState, progress, run_state
+from dashboard.widgets.live_runs import live_runs
+from dashboard.widgets.run_states import RunState, run_state
 from dashboard.widgets.run_tile import run_tile
-from dashboard.widgets.task_panel import cancel_button, readable_seconds
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import stored_run
 from sdlab.errors import SdlabError
@@ -96,29 +94,19 @@ def _states(grid: Grid) -> dict[str, RunState]:
 
 def _draw_live(page: str, grid: Grid) -> bool:
     found = _states(grid)
-    live = [run for run, state in found.items() if state.live]
-    if not live:
-        return False
-    if watches(grid.id):
-        for run in live:
-            lab().touch(run, session_id())
-    with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_grid_progress"):
-        done, total = progress(found, grid.experiments, facts_in_memory())
-        st.progress(min(1.0, done / max(1, total)), text=_progress_text(found, done, total))
-        cancel_button(page, grid.id, OTHERS, live, "Pictures that are done are kept.")
-    _tiles(page, grid, found)
-    return True
-
-
-def _progress_text(found: Mapping[str, RunState], done: int, total: int) -> str:
-    status = lab().status()
-    if status.loading:
-        return loading_words(status)
-    ended = sum(not state.live for state in found.values())
-    parts = [f"{ended} of {len(found)} pictures", f"{done:,} of {total:,} evaluations"]
-    if status.pace and done:
-        parts.append(f"about {readable_seconds(status.pace * (total - done))} left")
-    return " · ".join(parts)
+    going = live_runs(
+        page,
+        grid.id,
+        found,
+        grid.experiments,
+        words="{ended} of {count} pictures · {evaluations}",
+        others=OTHERS,
+        about="Pictures that are done are kept.",
+        key=f"{page}_grid_progress",
+    )
+    if going:
+        _tiles(page, grid, found)
+    return going
 
 
 def _ended(page: str, grid: Grid) -> None:
