@@ -2,12 +2,15 @@
 
 import re
 import tomllib
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from altair import SCHEMA_VERSION
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 import sdlab
 from dashboard.charts.runs import scatter
@@ -15,6 +18,8 @@ from dashboard.report import html, making
 from dashboard.report.frames import spread
 from dashboard.report.parts import Figures, Gallery, Picture, Report, Section, Table, Words
 from dashboard.report.pictures import encoded, png_of
+from dashboard.report.routes import report_routes, report_url, written
+from dashboard.shell import lab as lab_module
 from sdlab.errors import SdlabError, StoreError
 from tests.dashboard.report.conftest import HOSTILE
 from tests.imports import ROOT
@@ -163,3 +168,26 @@ def test_the_library_writes_the_file(store, tmp_path):
     root, ids = store
     path = sdlab.report(ids["grid"], tmp_path / "grid.html", root=root)
     assert path.read_bytes().startswith(b"<!doctype html>")
+
+
+# By a process of its own, for the server.
+
+
+def test_the_server_has_it_written_by_another_process(store):
+    root, ids = store
+    page = b"".join(written(root, [ids["run"]], script="# the script")).decode()
+    assert page.startswith("<!doctype html>") and "# the script" in page
+
+
+@pytest.mark.every  # what it says is tested above
+def test_what_is_wrong_is_told_in_the_file(store):
+    page = b"".join(written(store[0], ["ffffff"])).decode()
+    assert "begins with &#x27;ffffff&#x27;" in page
+
+
+def test_only_what_is_stored_is_served(store, monkeypatch):
+    monkeypatch.setattr(lab_module, "lab", lambda: SimpleNamespace(runs=store[0]))
+    client = TestClient(Starlette(routes=report_routes()))
+    for address in ("", "?id=ffff", "?id=../x"):
+        assert client.get(f"/export/report.html{address}").status_code == 404
+    assert report_url("a", "b") == "/export/report.html?id=a&id=b"
