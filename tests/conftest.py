@@ -1,5 +1,6 @@
 """Models that all tests share, what is slow, and which worker runs which file."""
 
+import gc
 import os
 
 # Small tensors gain nothing from more threads, and the test workers share the cores: read by
@@ -16,8 +17,13 @@ from xdist.scheduler import LoadScopeScheduling
 import sdlab
 from sdlab.models.model import Model
 from sdlab.shipped import FOLDER as EMBEDDED
+from tests.rewriting import rewrite_all
 
 torch.set_num_threads(1)
+
+# What the tests import stays until they end, a million objects: garbage is looked for once they are
+# collected (see pytest_collection), and not among those.
+gc.disable()
 
 # How long an example takes says how busy the machine is; a test that minds sets its own deadline.
 settings.register_profile("sdlab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -26,6 +32,19 @@ settings.load_profile("sdlab")
 BROWSER = "tests/e2e/"
 # Who asks for one of these opens a page, starts a worker or drives a browser.
 SLOW_FIXTURES = {"open_page", "runs_folder", "make_worker", "server", "browser"}
+
+
+def pytest_configure(config):
+    if getattr(config.option, "numprocesses", None) and hasattr(os, "fork"):  # has workers
+        rewrite_all(config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
 
 
 def pytest_collection_modifyitems(items):

@@ -1,5 +1,6 @@
 """Every solver and scheduler in one table: what it declares, and what trying it showed."""
 
+import json
 import math
 from collections.abc import Mapping
 from functools import cache
@@ -171,11 +172,21 @@ def _judged(row: dict[str, Any], config: Mapping[str, Any], path: str | None) ->
     elif kind not in row["predictions"]:
         reason = f"does not understand the model's prediction type, {kind}"
     elif row["origin"] == "diffusers":
-        try:
-            _made(row["name"], 10, config)
-        except ValueError as error:
-            reason = str(error)
+        reason = _refusal(row["name"], json.dumps({**config}, default=lambda held: held.tolist()))
     return {**row, "compatible": not reason, "reason": reason}
+
+
+@cache
+def _refusal(name: str, config: str) -> str:
+    """Return why a scheduler cannot be made with a config, in JSON; "" if it can.
+
+    Some take as long to make as the rest of the table, and most models have one of a few configs.
+    """
+    try:
+        _made(name, COUNTED[0], json.loads(config))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 @cache

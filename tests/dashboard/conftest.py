@@ -1,6 +1,7 @@
 """One worker with the real embedded model for all page tests of a session."""
 
 import functools
+import gc
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,18 @@ def scanned_once() -> Iterator[None]:
     once = functools.cache(manifest_scanner.scan_component_manifests)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imports_stay_frozen() -> Iterator[None]:
+    """Let a worker that takes or leaves a model look for garbage among its own objects only.
+
+    It would unfreeze what all the tests import and look through it, half a second each time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "freeze", lambda: None)
+        patch.setattr(gc, "unfreeze", lambda: None)
         yield
 
 
