@@ -85,7 +85,11 @@ class Face:
 
 
 def survey(browser: Browser, url: str) -> Iterator[Face]:
-    """Yield what is seen of each page in the menu's order; one tab goes through all of them."""
+    """Yield what is seen of each page in the menu's order; one tab goes through all of them.
+
+    Each page is first looked at in the theme in which the one before was left: to change it draws
+    the whole page and all its charts anew.
+    """
     context = browser.new_context(viewport={"width": WIDE, "height": HIGH})
     context.set_default_timeout(120_000)
     page = context.new_page()
@@ -95,21 +99,21 @@ def survey(browser: Browser, url: str) -> Iterator[Face]:
     for number, name in enumerate(entries()):
         page.locator(f"[data-testid=stSidebarNavLink][href$='/{name if number else ''}']").click()
         page.wait_for_function(f"location.pathname === '/{name if number else ''}'")
-        yield look(page, name)
+        yield look(page, name, sorted(THEMES, reverse=number % 2 == 0))
     context.close()
 
 
-def look(page: Page, name: str) -> Face:
-    """Return what is seen of the page that is open; its width and theme are as before then."""
+def look(page: Page, name: str, themes: list[str]) -> Face:
+    """Return what is seen of the page that is open, in each theme; then its width is as before."""
     face = Face(name)
     still(page)
     face.runs, face.fields = page.evaluate(_KEYS)
     face.length = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    for theme, rules in THEMES.items():
+    for theme in themes:
         page.emulate_media(color_scheme=theme)
         page.wait_for_function(_SHOWS, arg=theme)
         for _ in range(LOOKS):
-            found = page.evaluate(_AXE, [list(STREAMLITS_OWN), rules])
+            found = page.evaluate(_AXE, [list(STREAMLITS_OWN), THEMES[theme]])
             if all(own for _, own, _ in found):
                 break
             # A script may have begun: Streamlit draws what it has not come to yet pale.
@@ -121,7 +125,6 @@ def look(page: Page, name: str) -> Face:
                 face.own.add((rule, own))
             else:
                 face.ours.append((theme, rule, html))
-    page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": PHONE, "height": HIGH})
     still(page)
     with suppress(TimeoutError):  # a table is drawn anew a while after its place has shrunk
