@@ -11,9 +11,9 @@ from diffusers import (
     StableDiffusion3InpaintPipeline,
     StableDiffusion3Pipeline,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from sdlab.shipped import FOLDER
+from tests.conftest import clip_tokenizer
 
 
 def text_encoder(kind, width=32):
@@ -29,10 +29,6 @@ def text_encoder(kind, width=32):
         eos_token_id=49407,
     )
     return kind(config).eval()
-
-
-def tokenizer():
-    return CLIPTokenizer.from_pretrained(FOLDER / "tokenizer")
 
 
 def vae(channels=4):
@@ -69,9 +65,9 @@ def sd3_parts(channels=4, **scheduler):
         "scheduler": FlowMatchEulerDiscreteScheduler(**{"shift": 3.0, **scheduler}),
         "vae": vae(channels),
         "text_encoder": text_encoder(CLIPTextModelWithProjection),
-        "tokenizer": tokenizer(),
+        "tokenizer": clip_tokenizer(),
         "text_encoder_2": text_encoder(CLIPTextModelWithProjection),
-        "tokenizer_2": tokenizer(),
+        "tokenizer_2": clip_tokenizer(2),
         "text_encoder_3": None,
         "tokenizer_3": None,
     }
@@ -112,7 +108,7 @@ def flux(**scheduler):
             ),
             vae=vae(),
             text_encoder=text_encoder(CLIPTextModel),
-            tokenizer=tokenizer(),
+            tokenizer=clip_tokenizer(),
             text_encoder_2=None,
             tokenizer_2=None,
         )

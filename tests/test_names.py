@@ -19,7 +19,8 @@ NAME = re.compile(r"(?<![\w./-])sdlab(?:\.[A-Za-z_]\w*)+(?![\w/]*\.\w)")
 # first part, such as `sdlab.noise`: its names, the deepest first, are looked up in a Python that
 # knows of sdlab only what `import sdlab` gives.
 LOOK_UP = """
-import os, sys
+import gc, os, sys
+gc.disable()  # of a million objects none is garbage, and a child that looks at one copies it
 from importlib import import_module
 from itertools import groupby
 for other in ("numpy", "pandas", "torch", "diffusers", "transformers", "PIL.Image", "scipy"):

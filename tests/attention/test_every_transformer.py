@@ -16,7 +16,7 @@ from sdlab.attention.network_text import bound, latents_size
 from sdlab.errors import ModelError
 from sdlab.experiment.attention_record import AttentionRecord
 from tests.attention.reference import hook_count
-from tests.zoo.chosen import cases
+from tests.zoo.chosen import FEW, cases
 from tests.zoo.pipelines import RUNS, build
 
 # What is not recorded, and a part of the sentence that says why.
@@ -28,7 +28,7 @@ UNREAD = {
 KINDS = {"all": (False, False), "text": (False, True)}
 
 
-@pytest.mark.parametrize("name", cases(RUNS))
+@pytest.mark.parametrize("name", cases(RUNS, FEW))
 def test_it_is_recorded_or_says_why(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

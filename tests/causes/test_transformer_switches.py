@@ -37,7 +37,8 @@ from tests.zoo import pipelines
 from tests.zoo.experiments import experiment
 
 JOINT, SINGLE = "transformer_blocks.0", "single_transformer_blocks.0"
-ASKED = Experiment(prompt="a red cat", num_steps=3, seed=1, guidance_scale=1.0)
+SIZE = {"width": 32, "height": 32}
+ASKED = Experiment(prompt="a red cat", num_steps=3, seed=1, guidance_scale=1.0, **SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -279,6 +280,7 @@ def test_a_switched_run_is_the_pipelines_call_switched(sd3):
             num_inference_steps=3,
             guidance_scale=4.0,
             generator=torch.Generator().manual_seed(1),
+            **SIZE,
         ).images[0]
     assert np.array_equal(np.asarray(stepwise.image), np.asarray(whole))
     assert not np.array_equal(np.asarray(whole), np.asarray(run(sd3, asked).image))

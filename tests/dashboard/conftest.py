@@ -144,11 +144,15 @@ def again(model: Model, name: str | None = None) -> Model:
 
 
 def run_until(at: AppTest, met: Callable[[AppTest], object], seconds: float = 240) -> AppTest:
-    """Run the page again and again until the condition is met; fails after ``seconds``."""
-    end = time.monotonic() + seconds
+    """Run the page again and again until the condition is met; fails after ``seconds``.
+
+    The page is left alone for longer each time: what it waits for needs the processor too.
+    """
+    end, pause = time.monotonic() + seconds, 0.1
     while not met(at):
         assert time.monotonic() < end, [e.value for e in (*at.error, *at.exception)]
-        time.sleep(0.2)
+        time.sleep(pause)
+        pause = min(0.5, 1.5 * pause)
         at.run()
     return at
 

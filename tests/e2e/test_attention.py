@@ -4,6 +4,7 @@ import re
 from urllib.parse import quote
 
 import pandas as pd
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import SECONDS, run_id, settle
@@ -72,6 +73,7 @@ def test_maps_are_scrubbed_and_asked(new_page):
     page.wait_for_url("**word=car**")
 
 
+@pytest.mark.every  # as test_hostile.py of what other pages are told
 def test_what_the_address_brings_is_shown_letter_by_letter(new_page):
     text = "**b** ![x](http://127.0.0.1:1/x.png) :material/home: $x$ _i_ &lt;"
     page = new_page(f"/attention?{QUERY}&attention.phrase={quote(text)}")

@@ -71,6 +71,7 @@ def test_points_are_dragged_added_removed_and_kept(new_page):
     assert page.locator("[data-testid=stException]").count() == 0
 
 
+@pytest.mark.every
 def test_points_are_moved_by_keyboard_and_the_focus_stays(new_page):
     page = open_bench(new_page, way="Points", points=POINTS, steps="8")
     point = page.locator("circle.hit").nth(1)

@@ -12,6 +12,7 @@ from sdlab.errors import ModelError
 from sdlab.models.load import check, load
 from sdlab.models.model import Model
 from tests import flow
+from tests.conftest import clip_tokenizer
 from tests.tracing import pipelines
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,7 @@ def t5():
 
 def sd3_with_t5():
     """Its T5 saves the words' table once, under one of its two names."""
-    parts = {**flow.sd3_parts(), "text_encoder_3": t5(), "tokenizer_3": flow.tokenizer()}
+    parts = {**flow.sd3_parts(), "text_encoder_3": t5(), "tokenizer_3": clip_tokenizer()}
     return flow.StableDiffusion3Pipeline(**parts)
 
 

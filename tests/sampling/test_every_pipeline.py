@@ -7,7 +7,7 @@ from sdlab.models.pipelines import NETWORKS
 from sdlab.sampling.joining import Apart, alone_because, join, part, rows
 from sdlab.sampling.pipeline_process import intercepting, pipeline_process
 from tests.sampling.own_pipeline import own
-from tests.zoo.chosen import FEW, cases
+from tests.zoo.chosen import KINDS, cases
 from tests.zoo.pipelines import RUNS, build
 
 PROMPTS = ("a red car", "a red bench", "a red beach")  # of one length
@@ -66,7 +66,7 @@ def drive(processes, reals):
     return [ends[number] for number in range(len(processes))], joined, apart
 
 
-@pytest.mark.parametrize("name", cases(RUNS, FEW))
+@pytest.mark.parametrize("name", cases(RUNS, KINDS))
 def test_alone_bit_for_bit_and_together_within_rounding(name):
     pipe, arguments = build(name)
     want = [plain(pipe, arguments, number) for number in range(3)]

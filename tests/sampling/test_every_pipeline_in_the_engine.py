@@ -7,7 +7,7 @@ import pytest
 
 import sdlab
 from sdlab.sampling.plan import plan
-from tests.zoo.chosen import FEW, cases
+from tests.zoo.chosen import KINDS, cases
 from tests.zoo.experiments import NotAsked, by_hand, experiment
 from tests.zoo.pipelines import RUNS, build
 
@@ -46,7 +46,7 @@ SAID = {
 PAGE = (Path(__file__).parents[2] / "docs/pipelines.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", cases(RUNS, FEW))
+@pytest.mark.parametrize("name", cases(RUNS, KINDS))
 def test_it_is_the_pipeline_s_own_picture_and_every_step_is_read(name):
     pipe, arguments = build(name)
     model = sdlab.load(pipe)

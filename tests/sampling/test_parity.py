@@ -8,8 +8,10 @@ from diffusers import StableDiffusionPipeline
 
 import sdlab
 from sdlab.models.model import Model
+from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.from_diffusers import compatible_classes, scheduler_curves
 from tests.conftest import make_pipeline
+from tests.zoo.chosen import cases
 
 pytestmark = pytest.mark.slow
 
@@ -76,10 +78,14 @@ def test_alone_is_bit_identical(small, name, guidance_scale, num_steps, size):
     assert torch.equal(sdlab.run(small, wanted).latents, latents)
 
 
+# These take longest, to lay their levels out; above they are tried as all others are.
+LONGEST = {name for name in NAMES if name.startswith("KDPM2")}
+
+
 @pytest.mark.parametrize(
     ("name", "curve"),
     [
-        (name, curve)
+        pytest.param(name, curve, marks=[pytest.mark.every] * (name in LONGEST))
         for name in NAMES
         for curve in scheduler_curves(compatible_classes()[name])
         if curve in ("karras", "trailing")
@@ -91,7 +97,7 @@ def test_curves_are_bit_identical(small, name, curve):
     assert torch.equal(sdlab.run(small, wanted).latents, plain(small, wanted, **flag)[0])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cases(NAMES, set(NAMES) - LONGEST))
 def test_v_prediction_is_bit_identical(v_model, name):
     wanted = experiment(name, num_steps=5)
     assert torch.equal(sdlab.run(v_model, wanted).latents, plain(v_model, wanted)[0])
@@ -124,19 +130,24 @@ def test_the_picture_is_the_pipelines(embedded):
     assert run.image.tobytes() == image.tobytes()
 
 
-def test_unmixed_runs_are_bit_identical_too(small):
-    wanted = [experiment(name, num_steps=4) for name in NAMES]
-    for run in sdlab.run_many(small, wanted, mix=False):
-        assert torch.equal(run.latents, sdlab.run(small, run.experiment).latents)
+@pytest.fixture(scope="module")
+def alone(small):
+    """A run of each solver and scheduler by itself."""
+    return [sdlab.run(small, experiment(name, num_steps=4)) for name in valid_names()]
 
 
-def test_mixed_batch_agrees(small):
-    wanted = [experiment(name, num_steps=5) for name in sdlab.schedulers().query("compatible").name]
-    runs = sdlab.run_many(small, wanted)
+def test_unmixed_runs_are_bit_identical_too(small, alone):
+    wanted = [run for run in alone if run.experiment.solver in NAMES]
+    together = sdlab.run_many(small, [run.experiment for run in wanted], mix=False)
+    for one, run in zip(wanted, together, strict=True):
+        assert torch.equal(run.latents, one.latents)
+
+
+def test_mixed_batch_agrees(small, alone):
+    runs = sdlab.run_many(small, [run.experiment for run in alone])
     assert max(run.manifest["largest_call"] for run in runs) > 2
-    for run in runs:
-        alone = sdlab.run(small, run.experiment)
-        torch.testing.assert_close(run.latents, alone.latents, rtol=0, atol=1e-4)
+    for one, run in zip(alone, runs, strict=True):
+        torch.testing.assert_close(run.latents, one.latents, rtol=0, atol=1e-4)
 
 
 @pytest.mark.every  # on the small one above

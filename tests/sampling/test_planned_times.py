@@ -8,7 +8,7 @@ import sdlab
 from sdlab.solvers.pipeline_times import handed_mu, handed_times
 from tests import flow
 from tests.sampling.test_euler_in_flow_pipelines import is_flows
-from tests.zoo.chosen import cases
+from tests.zoo.chosen import FEW, cases
 from tests.zoo.experiments import NotAsked, experiment
 from tests.zoo.pipelines import CLASSES, RUNS, build
 
@@ -49,7 +49,7 @@ def planned_and_run(name, dynamic):
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("name", cases([name for name in RUNS if is_flows(name)]))
+@pytest.mark.parametrize("name", cases([name for name in RUNS if is_flows(name)], FEW))
 def test_the_planned_times_are_those_of_the_run(name, dynamic):
     try:
         planned, run = planned_and_run(name, dynamic)

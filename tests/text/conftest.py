@@ -7,11 +7,9 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
-    CLIPTokenizer,
 )
 
-from sdlab.shipped import FOLDER as EMBEDDED
-from tests.conftest import SD_SCHEDULER, make_pipeline
+from tests.conftest import SD_SCHEDULER, clip_tokenizer, make_pipeline
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +32,7 @@ def text_config(**changes):
 
 
 def tokenizer(pad="<|endoftext|>"):
-    return CLIPTokenizer.from_pretrained(EMBEDDED / "tokenizer", pad_token=pad)
+    return clip_tokenizer(pad_token=pad)
 
 
 @pytest.fixture(scope="session")

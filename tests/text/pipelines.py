@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from tests import flow
+from tests.conftest import clip_tokenizer
 from tests.zoo import tokenizers
 
 
@@ -32,7 +33,7 @@ def sd3():
     return StableDiffusion3Pipeline(
         **{name: None for name in ("transformer", "scheduler", "vae")},
         text_encoder=flow.text_encoder(CLIPTextModelWithProjection),
-        tokenizer=flow.tokenizer(),
+        tokenizer=clip_tokenizer(),
         text_encoder_2=flow.text_encoder(CLIPTextModelWithProjection, 16),
         tokenizer_2=exclamation(),
         text_encoder_3=t5(64),
@@ -45,7 +46,7 @@ def flux():
     return FluxPipeline(
         **{name: None for name in ("transformer", "scheduler", "vae")},
         text_encoder=flow.text_encoder(CLIPTextModel),
-        tokenizer=flow.tokenizer(),
+        tokenizer=clip_tokenizer(),
         text_encoder_2=t5(),
         tokenizer_2=tokenizers.t5(),
     )
@@ -108,6 +109,4 @@ def umt5():
 
 
 def exclamation():
-    tokenizer = flow.tokenizer()
-    tokenizer.pad_token = "!"
-    return tokenizer
+    return clip_tokenizer(pad_token="!")

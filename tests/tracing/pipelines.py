@@ -15,10 +15,9 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from PIL import Image
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from sdlab.shipped import FOLDER as EMBEDDED
-from tests.conftest import SD_SCHEDULER, make_pipeline
+from tests.conftest import SD_SCHEDULER, clip_tokenizer, make_pipeline
 
 BLOCKS = {
     "sample_size": 16,
@@ -49,7 +48,7 @@ def sd2():
     changes = {"attention_head_dim": (2, 8), "use_linear_projection": True}
     unet = UNet2DConditionModel(**{**BLOCKS, **changes}).eval()
     parts = make_pipeline(prediction_type="v_prediction").components
-    tokenizer = CLIPTokenizer.from_pretrained(EMBEDDED / "tokenizer", pad_token="!")
+    tokenizer = clip_tokenizer(pad_token="!")
     pipe = StableDiffusionPipeline(**{**parts, "unet": unet, "tokenizer": tokenizer}, **UNSAFE)
     return quiet(pipe), SIZE
 

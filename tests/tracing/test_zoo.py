@@ -12,7 +12,7 @@ import torch
 
 import sdlab
 from sdlab.runs.trace import Trace
-from tests.zoo.chosen import FEW, cases
+from tests.zoo.chosen import KINDS, cases
 from tests.zoo.pipelines import RUNS, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
@@ -87,7 +87,7 @@ def with_another_prompt(fields):
     return changed
 
 
-@pytest.mark.parametrize("name", cases(RUNS, FEW))
+@pytest.mark.parametrize("name", cases(RUNS, KINDS))
 def test_every_pipeline_is_traced(name):
     pipe, fields = build(name)
     plain, seen = stepping(pipe, fields)
@@ -123,7 +123,7 @@ def same_numbers(picture, packed, atol=0.0):
     torch.testing.assert_close(ours, theirs, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("name", cases(RUNS, FEW))
+@pytest.mark.parametrize("name", cases(RUNS, KINDS))
 def test_the_halves_are_those_of_their_prompts(name):
     pipe, fields = build(name)
     if name.startswith(TEMPLATES) and "max_sequence_length" in fields:

@@ -84,6 +84,17 @@ FEW = {
     "ZImagePipeline",
 }
 
+# Of those, what is tried whenever the tests run: none is another's like in guiding and packing.
+KINDS = FEW - {
+    "AuraFlowPipeline",
+    "HunyuanDiTPipeline",
+    "LTXPipeline",
+    "Lumina2Pipeline",
+    "SanaPipeline",
+    "StableDiffusionXLPipeline",
+    "ZImagePipeline",
+}
+
 
 def cases(names, chosen=OFTEN):
     """Return test parameters of classes, those not in `chosen` marked."""

@@ -3,14 +3,13 @@
 import transformers
 from transformers import (
     CLIPImageProcessor,
-    CLIPTokenizer,
     Qwen2VLImageProcessor,
     Qwen2VLProcessor,
     Qwen3VLProcessor,
 )
 from transformers.models.t5gemma import configuration_t5gemma, modeling_t5gemma
 
-from sdlab.shipped import FOLDER
+from tests.conftest import clip_tokenizer
 from tests.zoo import tokenizers
 
 WIDTH = 32
@@ -162,7 +161,7 @@ def model(name, config):
 def tokenizer(words):
     """Return a tokenizer: "clip", or one of ``tests.zoo.tokenizers``."""
     if words == "clip":
-        return CLIPTokenizer.from_pretrained(FOLDER / "tokenizer")
+        return clip_tokenizer()
     made = getattr(tokenizers, words)()
     if words == "qwen2":
         made.add_special_tokens({"additional_special_tokens": list(SEES)})
