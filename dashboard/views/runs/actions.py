@@ -42,11 +42,7 @@ def actions(runs: pd.DataFrame) -> None:
         runs: Their rows.
     """
     ids = runs["run"].tolist()
-    about = (
-        "The ticked runs." if ids else "Tick rows to open, compare, mark, export or delete them."
-    )
-    listed = runs.drop(columns=["problem"])
-    csv_table(listed, "runs", "runs.csv", about, shown=False, parquet=True)
+    _files(runs)
     with st.container(
         horizontal=True, gap="xsmall", vertical_alignment="center", key="runs_actions"
     ):
@@ -58,6 +54,20 @@ def actions(runs: pd.DataFrame) -> None:
         report_button("runs.report", *ids, disabled=not ids)
         more_tables(Search(problem=None), "runs.ticked_tables", *ids, disabled=not ids)
         _delete(runs)
+
+
+def _files(runs: pd.DataFrame) -> None:
+    """Draw the downloads of the ticked runs; without any the same buttons, which do nothing."""
+    if not runs.empty:
+        listed = runs.drop(columns=["problem"])
+        csv_table(listed, "runs", "runs.csv", "The ticked runs.", shown=False, parquet=True)
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        said = "Tick rows to open, compare, mark, export or delete them."
+        st.caption(said, width="stretch")
+        for label in ("CSV", "Parquet"):
+            icon = ":material/download:"
+            st.button(label, key=f"runs.no_{label.lower()}", icon=icon, disabled=True)
 
 
 def _open(ids: Sequence[str]) -> None:
