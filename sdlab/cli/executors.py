@@ -54,8 +54,8 @@ def executor_of(place: Place, loading: Mapping[str, Any]) -> "Executor | None":
     """
     if place.on not in NEEDED:
         raise ValueError(unknown("place of a sweep (--on)", place.on, NEEDED))
-    given = {one.name: value for one in fields(place) if (value := getattr(place, one.name))}
-    del given["on"]
+    told = {one.name: getattr(place, one.name) for one in fields(place) if one.name != "on"}
+    given = {name: value for name, value in told.items() if value not in (None, {}, ())}
     for name in given:
         if name not in NEEDED[place.on]:
             places = " or ".join(where for where, names in NEEDED.items() if name in names)
