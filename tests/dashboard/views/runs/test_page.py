@@ -51,7 +51,8 @@ def rows(at):
 
 def test_runs_lists_the_stored_and_the_unfinished(open_page, slow_run):
     done = lab().submit(Experiment(prompt="a star", seed=4, num_steps=2))
-    run_until(open_page("run", id=done), lambda a: a.header)
+    stored = open_page("run", id=done)
+    run_until(stored, lambda a: "Measurements" in [header.value for header in a.header])
     at = open_page("runs")
     assert titles(at) == ["Runs"] and not at.exception
     table = at.dataframe[0].value
