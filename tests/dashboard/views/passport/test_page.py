@@ -1,0 +1,85 @@
+"""The Schedule passport page by AppTest."""
+
+import json
+
+import pytest
+
+from sdlab.passports.passport import passport
+from tests.dashboard.conftest import read
+
+ROWS = "passport.rows.sigma.discrete"
+
+
+def told(at):
+    return [read(e) for e in at.error]
+
+
+def differences(at):
+    return "".join(h.value for h in at.get("html"))
+
+
+def test_it_opens_on_settings_that_are_taken_for_the_same(open_page):
+    at = open_page("passport")
+    assert not at.exception and not told(at)
+    assert [t.value for t in at.title] == ["Schedule passport"]
+    assert len(at.get("vega_lite_chart")) == 1
+    assert "They part at the start: 14.61 against 11.03." in differences(at)
+    lines = at.multiselect(key=ROWS).value
+    assert len(lines) == 5 and lines[0] == "ComfyUI: karras"
+    summary = at.dataframe[0].value
+    assert summary["line"].tolist() == lines and summary["same as first"].tolist()[:2] == [True] * 2
+    sigmas = at.dataframe[1].value
+    assert tuple(sigmas["ComfyUI: karras"]) == passport("comfyui", "sd15", "karras", 20).sigmas
+    assert at.code[0].value.startswith("14.6146412, ")
+
+
+def test_the_address_holds_every_choice_and_finds_the_equal_setting(open_page):
+    at = open_page(
+        "passport",
+        **{
+            "passport.model": "sdxl",
+            "passport.steps": "9",
+            "passport.denoise": "0.5",
+            "passport.sampler": "heun",
+            ROWS: ["ComfyUI: normal", "AUTOMATIC1111: uniform", "k-diffusion: get_sigmas"],
+            "passport.elsewhere": "AUTOMATIC1111",
+            "passport.format": "k-diffusion",
+        },
+    )
+    assert not at.exception and not told(at)
+    made = passport("comfyui", "sdxl", "normal", 9, 0.5, sampler="heun")
+    assert at.dataframe[0].value["evaluations"].tolist()[0] == made.evaluations == 17
+    assert any("k-diffusion has no denoise" in read(caption) for caption in at.caption)
+    assert "img2img_fix_steps" in read(at.success[0])
+    assert "import torch" in at.code[0].value
+
+
+def test_flow_matching_is_drawn_over_t_and_by_its_size(open_page):
+    at = open_page("passport", **{"passport.model": "flux-dev", "passport.height": "512"})
+    assert not at.exception and not told(at)
+    lines = at.multiselect(key="passport.rows.flow.flux").value
+    assert "ComfyUI: simple" in lines and "diffusers: FlowMatchEulerDiscreteScheduler" in lines
+    assert "flow_time" in json.dumps(json.loads(at.get("vega_lite_chart")[0].proto.spec))
+    sigmas = at.dataframe[1].value["diffusers: FlowMatchEulerDiscreteScheduler"]
+    wanted = passport("diffusers", "flux-dev", None, 20, width=1024, height=512).sigmas
+    assert tuple(sigmas) == pytest.approx(wanted)
+
+
+def test_a_dropped_file_fills_the_fields(open_page):
+    at = open_page("passport")
+    text = "x\nSteps: 12, Sampler: Heun, Schedule type: Beta, CFG scale: 7, Seed: 1, Model: ponyXL"
+    at.get("file_uploader")[0].upload("parameters.txt", text.encode(), "text/plain").run()
+    assert not at.exception and not told(at)
+    assert at.number_input(key="passport.steps").value == 12
+    assert at.selectbox(key="passport.model").value == "sdxl"
+    lines = at.multiselect(key=ROWS).value
+    assert lines[:2] == ["AUTOMATIC1111: beta", "ComfyUI: karras"] and len(lines) == 6
+    assert at.dataframe[0].value["evaluations"].tolist()[0] == 23
+
+
+def test_no_line_and_a_wrong_file_are_told(open_page):
+    at = open_page("passport")
+    at.multiselect(key=ROWS).set_value([]).run()
+    assert "Choose a program and a scheduler" in at.info[0].value and not at.exception
+    at.get("file_uploader")[0].upload("a.json", b'{"a": 1}', "application/json").run()
+    assert "no scheduler config" in told(at)[0]
