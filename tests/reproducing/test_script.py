@@ -69,6 +69,7 @@ WAYS = {
     "masked": {"solver": "DDIMScheduler", "image": PICTURE, "mask_image": MASK, "strength": 0.9},
 }
 SELDOM = {"formula", "eta of diffusers", "class options", "unguided", "rescaled", "wide"}
+SELDOM |= {"karras", "curve given to a class", "fast of diffusers", "after a picture of diffusers"}
 
 
 @pytest.mark.parametrize(

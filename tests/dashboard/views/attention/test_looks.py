@@ -263,7 +263,7 @@ def test_a_moved_threshold_keeps_the_run_s_column(open_page):
 @pytest.mark.parametrize(
     ("kept", "evaluations", "said"),
     [
-        ("last", (2,), "evaluation 2"),
+        pytest.param("last", (2,), "evaluation 2", marks=pytest.mark.every),
         ("every k-th", (0, 2), "mean of the 2 kept evaluations, 0 to 2"),
     ],
 )
