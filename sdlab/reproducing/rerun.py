@@ -33,15 +33,16 @@ class Parting:
             the recorded ones does.
         sigma: The noise level there; None likewise.
         tensor: The tensor that differs: "x0_pred", "x_t" and so on, or "latents".
-        distance: Root mean square of its difference, in standard deviations of the final latents.
-        end: The same of the final latents.
+        distance: Root mean square of its difference, in standard deviations of the final latents,
+            or in its own unit where ``end`` is None.
+        end: The same of the final latents; None if the run does not know them.
     """
 
     evaluation: int | None
     sigma: float | None
     tensor: str
     distance: float
-    end: float
+    end: float | None
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,10 @@ class Rerun:
     def __str__(self) -> str:
         evaluations = len(self.then.trace.kept)
         if self.same:
-            return (
-                f"Bit-identical: the tensors of {evaluations} recorded evaluations, the final"
-                " latents and the picture."
-            )
+            recorded = f"Bit-identical: the tensors of {evaluations} recorded evaluations"
+            if _ends_known(self.then, self.now):
+                return f"{recorded}, the final latents and the picture."
+            return f"{recorded} and the picture; the pipeline does not report its final latents."
         what = "\n".join(f"  {difference}" for difference in self.differences)
         why = f"What differs:\n{what}" if what else _NOTHING
         pixels = (
@@ -81,7 +82,8 @@ class Rerun:
             if self.pixels == 1
             else f"{self.pixels:,} pixels of the picture differ"
         )
-        return f"{_where(self.parting)} {pixels}.\n{why}"
+        where = _where(self.parting, _ends_known(self.then, self.now))
+        return f"{where} {pixels}.\n{why}"
 
 
 def rerun(stored: Run, model: Model | None = None, on_progress: Progress | None = None) -> Rerun:
@@ -145,13 +147,15 @@ def parting(then: Run, now: Run) -> Parting | None:
     Raises:
         ModelError: If they have latents of different shapes, and so are of different models.
     """
-    if then.latents.shape != now.latents.shape:
-        raise ModelError(
-            f"The run's latents are {list(then.latents.shape)}, those made now"
-            f" {list(now.latents.shape)}: this is another model."
-        )
-    unit = spread_of(then) or 1.0
-    end = float(rms(flat(then.latents) - flat(now.latents))[0]) / unit
+    unit, end = 1.0, None
+    if _ends_known(then, now):
+        if then.latents.shape != now.latents.shape:
+            raise ModelError(
+                f"The run's latents are {list(then.latents.shape)}, those made now"
+                f" {list(now.latents.shape)}: this is another model."
+            )
+        unit = spread_of(then) or 1.0
+        end = float(rms(flat(then.latents) - flat(now.latents))[0]) / unit
     names = [name for name in FIRST if name in then.trace.names() and name in now.trace.names()]
     for place, evaluation in enumerate(then.trace.kept):
         for name in names:
@@ -159,7 +163,7 @@ def parting(then: Run, now: Run) -> Parting | None:
             if not same_bits(a, b):
                 apart = float(rms(flat(a[None]) - flat(b[None]))[0]) / unit
                 return Parting(evaluation, then.trace.sigmas[evaluation], name, apart, end)
-    if same_bits(then.latents, now.latents):
+    if end is None or same_bits(then.latents, now.latents):
         return None
     return Parting(None, None, "latents", end, end)
 
@@ -172,14 +176,22 @@ def same_bits(a: "Tensor", b: "Tensor") -> bool:
     return alike and bool(torch.allclose(a, b, rtol=0, atol=0, equal_nan=True))
 
 
-def _where(parting: Parting | None) -> str:
+def _ends_known(then: Run, now: Run) -> bool:
+    """Return whether both runs know their final latents, which some pipelines do not report."""
+    return "latents" in then.tensors and "latents" in now.tensors
+
+
+def _where(parting: Parting | None, known: bool) -> str:
     if parting is None:
-        return "The latents are the same bit for bit."
+        what = "latents are" if known else "recorded tensors are"
+        return f"The {what} the same bit for bit."
     if parting.evaluation is None:
         first = "Every recorded evaluation is the same; the final latents differ"
         return f"{first} by {parting.end:.2g} of their standard deviation."
-    return (
+    first = (
         f"Evaluation {parting.evaluation} (sigma {parting.sigma:.4g}) is the first that differs:"
-        f" {parting.tensor} by {parting.distance:.2g} standard deviations of the final latents,"
-        f" which differ by {parting.end:.2g}."
+        f" {parting.tensor} by {parting.distance:.2g}"
     )
+    if parting.end is None:
+        return f"{first}; the pipeline does not report its final latents."
+    return f"{first} standard deviations of the final latents, which differ by {parting.end:.2g}."

@@ -67,6 +67,9 @@ class Totals(NamedTuple):
     bytes: int
 
 
+_MAKING = threading.Lock()
+
+
 @lru_cache(maxsize=8)
 def _index(root: Path) -> "RunIndex":
     return RunIndex(root)
@@ -78,7 +81,8 @@ def index_of(root: str | Path | None = None) -> "RunIndex":
     Args:
         root: The folder of all runs; None for ``runs_root()``.
     """
-    return _index(Path(runs_root() if root is None else root).expanduser().absolute())
+    with _MAKING:
+        return _index(Path(runs_root() if root is None else root).expanduser().absolute())
 
 
 class RunIndex:
@@ -109,8 +113,8 @@ class RunIndex:
         Args:
             seconds: After which it stops; the next call goes on with what is left.
         """
-        end = time.monotonic() + seconds
         with self._lock:
+            end = time.monotonic() + seconds
             self._look()
             while self._left and time.monotonic() < end:
                 self._read(list(islice(self._left, BATCH)))

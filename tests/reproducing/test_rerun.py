@@ -9,9 +9,10 @@ import torch
 import sdlab
 from sdlab.errors import ModelError
 from sdlab.models.model import Model
-from sdlab.reproducing.rerun import parting, rerun
+from sdlab.reproducing.rerun import compared, parting, rerun
 from sdlab.reproducing.settings import Difference, differences
 from sdlab.runs.manifest import facts_of
+from sdlab.runs.trace import Trace
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +71,28 @@ def test_it_parts_only_where_the_change_sets_in(stored, stored_model):
     assert rerun(stored, changed(stored_model, change)).parting.evaluation == 3
 
 
+def test_a_run_that_does_not_know_its_latents_is_compared_all_the_same(stored):
+    """As of the pipelines that do not report them."""
+
+    def without(run):
+        kept = {name: run.tensors[name] for name in run.tensors if name != "latents"}
+        return replace(run, tensors=kept)
+
+    again = rerun(without(stored))
+    assert again.same and str(again).endswith("does not report its final latents.")
+    x_t, x0_pred = stored.trace.x_t.clone(), stored.trace.x0_pred.clone()
+    x0_pred[2] += 0.5
+    trace = Trace(stored.trace.kept, stored.trace.sigmas, {"x_t": x_t, "x0_pred": x0_pred})
+    parted = compared(without(stored), replace(stored, trace=trace))
+    assert (parted.parting.evaluation, parted.parting.end) == (2, None)
+    assert parted.parting.distance == pytest.approx(0.5, rel=1e-4)
+    assert "x0_pred by 0.5; the pipeline does not report" in str(parted)
+
+
 def test_latents_of_another_shape_are_of_another_model(stored, small):
     class Wide:
         latents = torch.zeros(1, 4, 8, 8)
+        tensors = {"latents": latents}
         trace = stored.trace
 
     with pytest.raises(ModelError, match=r"\[1, 4, 16, 16\], those made now \[1, 4, 8, 8\]"):
