@@ -76,6 +76,8 @@ class Engine(NamedTuple):
 def found(name: str, names: Sequence[str], labels: Mapping[str, str] | None = None) -> str:
     """Return the name of a scheduler, whatever its case, also by a label for it.
 
+    A remark in brackets behind it, "beta (0.6, 0.6)", is passed over.
+
     Args:
         name: What was asked for.
         names: Those that there are.
@@ -84,7 +86,7 @@ def found(name: str, names: Sequence[str], labels: Mapping[str, str] | None = No
     Raises:
         ValueError: If there is none; names the nearest.
     """
-    plain = name.lower().strip()
+    plain = name.lower().partition(" (")[0].strip()
     known = {one.lower(): one for one in names} | dict(labels or {})
     if plain not in known:
         raise ValueError(unknown("scheduler", name, names))

@@ -208,7 +208,8 @@ def preset_of(model: "Preset | str | PathLike[str] | Mapping[str, Any]") -> Pres
     """Return a model's preset: by name, or made of a diffusers scheduler config.
 
     Args:
-        model: A name of ``PRESETS``, a scheduler_config.json as a path or as a dict, or a preset.
+        model: A name of ``PRESETS``, with or without a remark in brackets behind it; a
+            scheduler_config.json as a path or as a dict; or a preset.
 
     Raises:
         ValueError: If there is no such model, or the config has an entry that is not valid.
@@ -223,7 +224,7 @@ def preset_of(model: "Preset | str | PathLike[str] | Mapping[str, Any]") -> Pres
             "model of passport() must be a name, a path or a scheduler config as a dict, got"
             f" {type(model).__name__}."
         )
-    name = str(model).lower().replace("_", "-").replace(" ", "-")
+    name = str(model).lower().partition(" (")[0].replace("_", "-").replace(" ", "-")
     found = PRESETS.get(ALIASES.get(name, name))
     if found is not None:
         return found

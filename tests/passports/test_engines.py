@@ -223,6 +223,11 @@ def test_invokeai_by_model():
     assert start.noise_scale == start.sigmas[0]
 
 
+def test_a_remark_in_brackets_is_passed_over():
+    plain = passport("a1111", "sd3", "beta", 6)
+    assert passport("a1111", "sd3 (flow, shift 3.0)", "Beta (0.6, 0.6)", 6) == plain
+
+
 def test_k_diffusion_by_any_name():
     short, full = (passport("k-diffusion", "sd15", n, 6) for n in ("karras", "get_sigmas_karras"))
     assert short == full and full.scheduler == "get_sigmas_karras"
