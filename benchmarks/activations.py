@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 from report import Report
-from trainings import Trainings, asked_rows, options, stored
+from trainings import Trainings, asked_rows, options, stored, write_between
 
 from sdlab.playground.data import sample
 from sdlab.playground.distance import to_truth
@@ -117,15 +117,6 @@ def tables(rows: list[dict[str, str]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def write_tables() -> None:
-    """Put the tables into the page that tells of them, between its two marks."""
-    text = TOLD.read_text("utf-8")
-    head, rest = text.split("<!-- tables -->\n")
-    _, tail = rest.split("<!-- end of tables -->")
-    marks = f"<!-- tables -->\n\n{tables(stored(STORED))}\n<!-- end of tables -->"
-    TOLD.write_text(f"{head}{marks}{tail}", "utf-8")
-
-
 def quick_rows() -> list[dict[str, str]]:
     """Return short trainings of three activations and one of each embedding, two seeds each."""
     kinds = [(name, "sinusoids") for name in QUICK] + [("SiLU", name) for name in EMBEDDINGS[1:]]
@@ -139,11 +130,10 @@ def quick_rows() -> list[dict[str, str]]:
 
 def main() -> None:
     """Print the table."""
-    table = {"action": "store_true", "help": "only write the tables of the docs"}
-    report = Report(__doc__.split("\n")[0], {**options(8, STORED), "--table": table})
+    report = Report(__doc__.split("\n")[0], options(8, STORED))
     torch.set_num_threads(1)  # the tensors are small
     if report.arguments.table:
-        write_tables()
+        write_between(TOLD, "tables", tables(stored(STORED)))
         return
     report.head()
     TABLE.tell(report, asked_rows(report, quick_rows, train_missing), MEASURES)

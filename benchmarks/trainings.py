@@ -103,9 +103,18 @@ def stored(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def write_between(path: Path, name: str, table: str) -> None:
+    """Put a table into a page between ``<!-- name -->`` and ``<!-- end of name -->``."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    head, rest = path.read_text("utf-8").split(begin)
+    _, tail = rest.split(end)
+    path.write_text(f"{head}{begin}\n{table}\n{end}{tail}", "utf-8")
+
+
 def options(seeds: int, path: Path) -> dict[str, dict]:
     """Return the flags of such a benchmark."""
     return {
+        "--table": {"action": "store_true", "help": "only write the tables of the docs"},
         "--seeds": {"type": int, "default": seeds, "help": "trainings of each network"},
         "--csv": {"type": Path, "default": path, "help": "where the trainings are kept"},
     }

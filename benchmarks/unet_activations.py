@@ -1,6 +1,7 @@
 """Trains the embedded U-Net at a quarter of its width with other activations and time embeddings.
 
     python benchmarks/unet_activations.py            trains what docs/unet_activations.csv lacks
+    python benchmarks/unet_activations.py --table    writes the table of docs/activations.md anew
     python benchmarks/unet_activations.py --quick    two short trainings, nothing stored
     python benchmarks/unet_activations.py --json     the last line is one JSON object
 
@@ -30,7 +31,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from report import Report
 from torch import Tensor, nn
-from trainings import Trainings, asked_rows, options
+from trainings import Trainings, asked_rows, options, stored, write_between
 
 import sdlab
 from sdlab.embedded.captions import text_of
@@ -60,6 +61,7 @@ from sdlab.training.stage_unet import EMPTY_SHARE, SPREAD, WEIGHT_CLIP, faint_si
 
 ROOT = Path(__file__).parents[1]
 STORED = ROOT / "docs" / "unet_activations.csv"
+TOLD = ROOT / "docs" / "activations.md"
 FIELDS = ("activation", "embedding", "seed", "steps", "loss", "score")
 TABLE = Trainings(FIELDS, known_by=FIELDS[:4], alike=FIELDS[:2])
 MEASURES = {"loss": "held-out loss", "score": "checker's score"}
@@ -227,6 +229,37 @@ def train_missing(seeds: int, path: Path) -> None:
     TABLE.train_missing(asked, path)
 
 
+def table(rows: list[dict[str, str]]) -> str:
+    """Return the Markdown table: networks down, measures across.
+
+    All networks of a seed see the same batches, timesteps and noise, so a loss is also held against
+    that of SiLU with sinusoids seed by seed.
+    """
+    plain = {r["seed"]: float(r["loss"]) for r in rows if network_of(r) == NETWORKS[0]}
+    more = [{**r, "loss": str(float(r["loss"]) - plain[r["seed"]])} for r in rows]
+    columns = (
+        (TABLE.figures(rows, "loss"), "{:.4f} ± {:.4f}"),
+        (TABLE.figures(more, "loss"), "{:+.4f} ± {:.4f}"),
+        (TABLE.figures(rows, "score"), "{:.2f} ± {:.2f}"),
+    )
+    seeds = min(figure.seeds for figure in columns[0][0].values())
+    lines = [
+        f"**U-Net at a quarter of its width** ({STEPS} steps of {BATCH}, {seeds} seeds)", "",
+        "| | held-out loss | more than SiLU's, seed by seed | checker's score |",
+        "|---|---|---|---|",
+    ]  # fmt: skip
+    for network in NETWORKS:
+        found = [(figures[network], form) for figures, form in columns]
+        cells = [form.format(f.mean, f.high - f.mean) for f, form in found]
+        lines.append(f"| {', '.join(network)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def network_of(row: dict[str, str]) -> tuple[str, ...]:
+    """Return activation and embedding."""
+    return row["activation"], row["embedding"]
+
+
 def quick_rows() -> list[dict[str, str]]:
     """Return short trainings on a few scenes."""
     kinds = (Training(activation, "sinusoids", 0, 30) for activation in ("SiLU", "sigmoid"))
@@ -238,6 +271,9 @@ def main() -> None:
     """Print the table."""
     report = Report(__doc__.split("\n")[0], options(5, STORED))
     torch.set_num_threads(1)  # the tensors are small
+    if report.arguments.table:
+        write_between(TOLD, "table of the U-Net", table(stored(STORED)))
+        return
     report.head()
     TABLE.tell(report, asked_rows(report, quick_rows, train_missing), MEASURES)
     report.close()

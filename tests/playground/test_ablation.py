@@ -76,3 +76,42 @@ def test_the_manual_shows_the_figures_of_the_rows(ablation):
                         == (data, activation, embedding)
                     ]
                     assert cell.startswith(f" {sum(values) / len(values):.4f} ± ")
+
+
+@pytest.fixture(scope="module")
+def unet_ablation(ablation):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "benchmarks"))
+        import unet_activations
+
+        yield unet_activations
+
+
+def test_every_network_of_the_unet_has_the_same_seeds(unet_ablation):
+    rows = unet_ablation.stored(unet_ablation.STORED)
+    seeds = {row["seed"] for row in rows}
+    assert len(seeds) >= 3
+    found = sorted((*unet_ablation.network_of(row), row["seed"]) for row in rows)
+    assert found == sorted((*n, seed) for n in unet_ablation.NETWORKS for seed in seeds)
+
+
+def test_the_manual_shows_the_figures_of_the_unets(unet_ablation):
+    """Computed anew here from the file, cell by cell."""
+    text = (ROOT / "docs" / "activations.md").read_text("utf-8")
+    with (ROOT / "docs" / "unet_activations.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    def values(network: tuple[str, ...], measure: str) -> list[float]:
+        mine = (r for r in rows if (r["activation"], r["embedding"]) == network)
+        return [float(r[measure]) for r in sorted(mine, key=lambda r: int(r["seed"]))]
+
+    silu = values(("SiLU", "sinusoids"), "loss")
+    for network in unet_ablation.NETWORKS:
+        (line,) = (x for x in text.splitlines() if x.startswith(f"| {', '.join(network)} |"))
+        loss, more, score = line.split("|")[2:-1]
+        found = values(network, "loss")
+        assert loss.startswith(f" {sum(found) / len(found):.4f} ± ")
+        apart = [a - b for a, b in zip(found, silu, strict=True)]
+        assert more.startswith(f" {sum(apart) / len(apart):+.4f} ± ")
+        found = values(network, "score")
+        assert score.startswith(f" {sum(found) / len(found):.2f} ± ")
