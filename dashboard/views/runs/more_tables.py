@@ -24,7 +24,8 @@ def more_tables(search: Search, key: str, *runs: str, disabled: bool = False) ->
         runs: Only these; () for all that the search finds.
         disabled: Whether there is nothing to download.
     """
-    with st.popover("Tables of all", icon=":material/table:", key=key, disabled=disabled):
+    label = "Their tables" if runs or disabled else "Tables of all"
+    with st.popover(label, icon=":material/table:", key=key, disabled=disabled):
         st.caption("One file with the rows of all these runs; each row says whose it is.")
         for name in (*TABLES, *OPTIONAL_TABLES):
             with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
