@@ -70,5 +70,6 @@ def standing(table: pd.DataFrame) -> str:
     return (
         f"Small networks of points, trained alike with each activation, {seeds} seeds each, end so "
         f"far from the truth: {listed(said)}. So it is not there because it won: in a small "
-        "U-Net ReLU does not come before it (docs/activations.md). And this network's weights were trained for it, and know no other."
+        "U-Net ReLU does not come before it (docs/activations.md). And this network's weights were "
+        "trained for it, and know no other."
     )
