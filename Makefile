@@ -40,7 +40,7 @@ every: $(VENV)/.every-stamp
 e2e: $(VENV)/.dev-stamp
 	$(BIN)/python -m pytest tests/e2e
 
-bench: $(VENV)/.dev-stamp
+bench: $(VENV)/.every-stamp
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 $(VENV)/bin/python:

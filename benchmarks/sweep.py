@@ -5,6 +5,7 @@ at random (seeded) from none to what the whole takes, and started again, until i
 many times; when it ends before that, its store is emptied and all begins anew. Each finished store
 is held against that of an undisturbed sweep: the tensors and the picture of every run, bit for bit.
 All of it is in forked children; the time of a start is that of the sweep alone, without imports.
+Sweeps on Ray and Slurm are measured by sweep_executors.py.
 
     python benchmarks/sweep.py [--quick] [--json]
 """
