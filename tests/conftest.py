@@ -85,9 +85,20 @@ SD_SCHEDULER = {
 def clip_tokenizer(number=1, **options):
     """The embedded model's tokenizer, one for all small models: it takes 0.08 s to read.
 
-    A pipeline of two has number 1 and number 2.
+    A pipeline of two has number 1 and number 2. A test that changes it takes ``own_tokenizer``.
     """
+    return own_tokenizer(**options)
+
+
+def own_tokenizer(**options):
+    """The embedded model's tokenizer, for one test alone."""
     return CLIPTokenizer.from_pretrained(EMBEDDED / "tokenizer", **options)
+
+
+def learning(pipe):
+    """Give a pipeline a tokenizer of its own, which may learn words; return the pipeline."""
+    pipe.tokenizer = own_tokenizer()
+    return pipe
 
 
 def make_pipeline(prediction_type="epsilon", unet=None, **scheduler):

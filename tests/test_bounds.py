@@ -65,6 +65,7 @@ SOON = {f"{kind}Scheduler" for kind in KINDS}
 
 
 @pytest.mark.parametrize("name", cases(sorted(compatible_classes()), SOON))
+@pytest.mark.every
 def test_whatever_an_option_is_given_takes_no_memory(name, peak):
     for option in parameters(compatible_classes()[name]):
         for value in ODD:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
     ("name", "order"),
     [("euler", 1), ("ddim", 1), ("heun", 2), ("dpm_2", 2), ("dpmpp_2m", 2), ("unipc", 3)],
 )
+@pytest.mark.every
 def test_orders_of_theory(name, order, problem, curve):
     found = bench.order(name, curve=curve, problem=problem)
     assert found.order == pytest.approx(order, abs=0.15)

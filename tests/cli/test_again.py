@@ -41,6 +41,7 @@ def test_a_rerun_says_whether_a_bit_differs(run, root):
     assert "number format: float32 then, float64 now" in said
 
 
+@pytest.mark.every
 def test_golden_runs_are_recorded_and_checked(tmp_path):
     asked = tmp_path / "asked.jsonl"
     asked.write_text('{"prompt": "a cat", "num_steps": 2, "width": 64, "height": 64}\n')

@@ -36,6 +36,7 @@ def result(model):
     )
 
 
+@pytest.mark.every
 def test_the_levels_are_the_models_own_and_all_start_at_noise_alone(model, result):
     assert result.comparison.curve is None
     for entrant in result.comparison.entrants:

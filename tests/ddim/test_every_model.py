@@ -46,6 +46,7 @@ def test_edict_comes_back_and_the_naive_way_does_not(make):
 
 
 @pytest.mark.parametrize("method", ["naive", "fixed_point", "edict"])
+@pytest.mark.every
 def test_every_evaluation_is_counted_beforehand(method, monkeypatch):
     made, compute = [], PipelineDenoiser.compute
 

@@ -68,6 +68,7 @@ def test_naive_inversion_of_a_gaussian_is_the_product_of_its_steps():
 
 
 @pytest.mark.parametrize("name", DATA)
+@pytest.mark.every
 def test_the_noise_found_is_standard_normal_and_the_odes(name):
     x0 = data(name, 4096)
     settings = DdimSettings(method="fixed_point", num_steps=200, iterations=20)

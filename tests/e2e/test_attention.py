@@ -16,6 +16,7 @@ def frame(page) -> str:
     return page.locator(".heat").get_attribute("data-frame")
 
 
+@pytest.mark.every
 def test_maps_are_scrubbed_and_asked(new_page):
     sent = []
     page = new_page("/")

@@ -87,6 +87,7 @@ def test_scrubbing_asks_the_server_nothing(open_form):
     assert len(sent) - before <= 2, "only the sidebar may ask in between"
 
 
+@pytest.mark.every
 def test_the_address_has_the_step_and_a_frame_can_be_saved(open_form, new_page):
     page = open_form(steps=6, seed=17)
     run_button(page).click()

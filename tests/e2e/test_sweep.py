@@ -3,6 +3,7 @@
 import re
 from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import LONG, SECONDS, button
@@ -12,6 +13,7 @@ def address(*lines: str) -> str:
     return f"/sweep?sweep.by=Typed&sweep.typed={quote(chr(10).join(lines))}"
 
 
+@pytest.mark.every
 def test_start_cancel_reopen_and_finish(new_page):
     page = new_page(address("prompt=a rocket in the night", "num_steps=200", "seed=0-63"))
     expect(page.get_by_text("64 pictures")).to_be_visible(timeout=SECONDS)

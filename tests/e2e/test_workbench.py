@@ -41,6 +41,7 @@ def middle(page: Page, index: int) -> tuple[float, float]:
     raise AssertionError(f"point {index} is not drawn")
 
 
+@pytest.mark.every
 def test_points_are_dragged_added_removed_and_kept(new_page):
     page = open_bench(new_page, way="Points", points=POINTS, steps="8")
     assert points(page) == [[0, 14], [0.5, 2], [1, 0.05]]

@@ -15,7 +15,7 @@ from sdlab import load
 from sdlab.errors import ModelError
 from sdlab.models.model import Model
 from sdlab.models.waiting_weights import offload_of
-from tests.conftest import make_pipeline
+from tests.conftest import learning, make_pipeline
 from tests.tracing import pipelines
 
 pytestmark = pytest.mark.slow
@@ -43,6 +43,10 @@ def unet(pipe, **changes):
     kept = {name: value for name, value in pipe.unet.config.items() if name[0] != "_"}
     torch.manual_seed(1)
     pipe.unet = UNet2DConditionModel.from_config({**kept, **changes}).eval()
+
+
+def textual_inversion(pipe):
+    learning(pipe).load_textual_inversion(torch.ones(3, 32), token="<cat>")
 
 
 def custom_processors(pipe):
@@ -83,7 +87,7 @@ REFUSED = {
 }
 RUN = {
     "plain": lambda p: None,
-    "textual inversion": lambda p: p.load_textual_inversion(torch.ones(3, 32), token="<cat>"),
+    "textual inversion": textual_inversion,
     "fused": lambda p: p.fuse_qkv_projections(),
     "FreeU": lambda p: p.enable_freeu(0.9, 0.2, 1.2, 1.4),
     "sliced": lambda p: p.enable_attention_slicing(),

@@ -136,6 +136,7 @@ def alone(small):
     return [sdlab.run(small, experiment(name, num_steps=4)) for name in valid_names()]
 
 
+@pytest.mark.every
 def test_unmixed_runs_are_bit_identical_too(small, alone):
     wanted = [run for run in alone if run.experiment.solver in NAMES]
     together = sdlab.run_many(small, [run.experiment for run in wanted], mix=False)

@@ -13,13 +13,13 @@ from sdlab.text.encoder import encode
 from sdlab.text.notes import unseen
 from sdlab.text.spelling import written_out
 from sdlab.text.tokens import token_tensors, tokens
-from tests.conftest import make_pipeline
+from tests.conftest import learning, make_pipeline
 
 
 @pytest.fixture(scope="module")
 def inverted():
     """A pipeline with inversions of one and of three vectors; "midj" has no brackets."""
-    pipe = make_pipeline()
+    pipe = learning(make_pipeline())
     torch.manual_seed(6)
     for name, vectors in (("<toy>", 1), ("<cat>", 3), ("midj", 1)):
         pipe.load_textual_inversion(torch.randn(vectors, 32).squeeze(0), token=name)

@@ -5,6 +5,7 @@ import pytest
 import sdlab
 from sdlab.columns import TOKENS
 from sdlab.text.tokens import LONGEST_WORD, labels, piece_text, token_tensors, unique_tokens
+from tests.conftest import own_tokenizer
 from tests.text.conftest import tokenizer
 
 PROMPTS = (
@@ -166,7 +167,7 @@ def test_each_entry_of_the_vocabulary_has_a_text(embedded):
 
 
 def test_a_tokenizer_without_a_limit_is_refused():
-    endless = tokenizer()
+    endless = own_tokenizer()
     endless.model_max_length = int(1e30)
     with pytest.raises(ValueError, match="model_max_length must be at most 1000.*CLIP's is 77"):
         sdlab.tokens(endless, "a cat")

@@ -23,12 +23,14 @@ def trees() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def asked_for() -> Iterator[Path]:
-    """The files that a call of ``component``, ``style`` or ``script`` names."""
+    """The files that a call of ``component``, ``style``, ``script`` or ``_text`` names."""
     for path, tree in trees():
         for node in ast.walk(tree):
             match node:
                 case ast.Call(func=ast.Name("component"), args=[ast.Constant(str(name))]):
                     yield from (FOLDER / f"{name}.{kind}" for kind in KINDS)
+                case ast.Call(func=ast.Name("_text"), args=[ast.Constant(str(name))]):
+                    yield path.with_name(name)  # of the report
                 case ast.Call(func=ast.Name("style"), args=[ast.Name("__file__")]):
                     yield path.with_suffix(".css")
                 case ast.Call(func=ast.Name("script"), args=[ast.Name("__file__")]):

@@ -173,6 +173,7 @@ def test_the_library_writes_the_file(store, tmp_path):
 # By a process of its own, for the server.
 
 
+@pytest.mark.every
 def test_the_server_has_it_written_by_another_process(store):
     root, ids = store
     page = b"".join(written(root, [ids["run"]], script="# the script")).decode()

@@ -70,6 +70,7 @@ def test_nor_does_any_of_the_other_rounds(open_page, page):
 
 
 @pytest.mark.parametrize("page", cases(PAGES, set(PAGES) - {"noised_images", "latents"}))
+@pytest.mark.every
 def test_no_address_breaks_what_a_page_shows_only_if_chosen(open_page, page):
     number = 0
     for choice in open_page(page).get("button_group"):

@@ -59,6 +59,7 @@ def stored(runs_folder):
     return run_of(Experiment(prompt="a sun", seed=41, num_steps=2), runs_folder)
 
 
+@pytest.mark.every
 def test_the_route_streams_the_whole_run(stored):
     client = TestClient(Starlette(routes=routes()))
     answer = client.get(zip_url(stored.name))

@@ -1,13 +1,14 @@
 """What the worker makes of causes for a page: pictures, sentences, and what they are told of."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import sdlab
-from dashboard.views.tokens.causes import _changes, _so_what
+from dashboard.views.tokens.causes import _changes, so_what
 from dashboard.widgets.causes_work import looked_at, show_changes, show_draws, show_word_check
 from sdlab.causes import change
 from sdlab.work import finish
@@ -47,12 +48,13 @@ def test_changes_are_shown_beside_the_plain_run(small):
 
 
 def test_the_tokens_page_changes_the_word_that_was_chosen(small):
-    removed, masked, emptied, hidden = _changes(small, ASKED, 4)  # a red car and | a ...
+    word = {"place": 4, "part": "text_encoder"}  # a red car and | a ...
+    removed, masked, emptied, hidden = _changes(small, ASKED, **word)
     assert dict(removed.fields)["prompt"] == "a red car and red cat"
     assert masked.switches[0].positions == (5,)
     assert emptied.switches[0].prompt == "" and hidden.switches[0].prompt is None
-    found = finish(show_changes(small, ASKED, lambda model, spec: _changes(model, spec, 4), "x"))
-    said = _so_what(found.table)
+    found = finish(show_changes(small, ASKED, partial(_changes, **word), "x"))
+    said = so_what(found.table)
     for figure in found.table["rms_latents"][1:]:
         assert f"{figure:.2g}" in said
 

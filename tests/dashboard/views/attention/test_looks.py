@@ -42,6 +42,7 @@ def click(at, x, y, frame=None):
     assert not at.exception and not at.error
 
 
+@pytest.mark.every
 def test_a_link_holds_words_evaluation_and_place(open_page):
     at = recorded(open_page)
     click(at, 0.25, 0.75, frame=2)

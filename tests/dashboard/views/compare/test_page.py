@@ -241,6 +241,7 @@ def test_cancel_keeps_what_is_done_and_shows_it(open_page, unhurried):
     assert not result.unreferenced and result.runs["distance"].notna().all()
 
 
+@pytest.mark.every
 def test_cancel_in_the_middle_of_a_samplers_run(open_page, unhurried):
     choices = {"compare.budget": "10", "compare.more": "", "compare.reference": "4"}
     at = open_page("compare", **{**QUICK, **choices, "compare.seeds": "7"})
@@ -271,6 +272,7 @@ def test_what_is_left_by_the_click_itself_is_compared(open_page):
     assert opened(lab().runs, one, made_at(lab().runs, one)).comparison.prompts == ("a typed sun",)
 
 
+@pytest.mark.every
 def test_the_forecast_counts_the_evaluations_that_are_made(open_page, model):
     samplers = ["heun", "HeunDiscreteScheduler", "EulerDiscreteScheduler"]
     choices = {"compare.samplers": samplers, "compare.more": ""}
@@ -314,6 +316,7 @@ def test_pictures_of_other_weights_are_not_shown_beside_old_numbers(page):
     assert tile.state == "done" and not tile.src and "other weights" in tile.line
 
 
+@pytest.mark.every
 def test_the_error_asked_for_is_answered(page):
     at = go(page)
     at.segmented_control(key="compare.section").set_value("Error and cost").run()
@@ -321,6 +324,7 @@ def test_the_error_asked_for_is_answered(page):
     assert any("error of 0.9 " in read(m) for m in at.markdown)
 
 
+@pytest.mark.every
 def test_lost_runs_are_missing_and_one_may_go_on(model, runs_folder, open_page):
     comparison = Comparison((Entrant("euler"),), ("a lost tree",), (3,), 2, (3,), reference_steps=4)
     needed = NeededRuns.of(comparison, model)

@@ -76,6 +76,7 @@ def test_eta_stands_at_the_solvers_own_and_can_be_zero(quick, runs_folder):
     run_until(quick, lambda at: 0.0 in etas())
 
 
+@pytest.mark.every
 def test_every_scheduler_can_be_chosen(quick):
     table = sdlab.schedulers()
     names = quick.selectbox(key="experiment.solver").options

@@ -26,6 +26,7 @@ def test_home_makes_a_picture(open_page):
     assert not at.exception
 
 
+@pytest.mark.every
 def test_home_draws_the_words_that_are_typed(open_page):
     at = open_page("home")
     at.text_input(key="home.words").set_value("a red star")

@@ -123,6 +123,7 @@ def test_the_model_in_memory_is_what_every_form_runs_on(loaded, open_page, folde
     assert lab().status().model.name == folder, "a page took the model out"
 
 
+@pytest.mark.every
 def test_a_form_that_nobody_touched_follows_the_model_in_memory(open_page, loaded, folder):
     form = open_page("experiment")
     lab().load(ModelRequest())
