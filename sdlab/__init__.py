@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 moved.install()
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 
 _HOMES = {
     "AttentionRecord": "sdlab.experiment.attention_record",
