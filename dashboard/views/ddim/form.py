@@ -103,7 +103,7 @@ def num_steps(page: str, default: int = 20) -> int:
 
 def link_to_spacings() -> None:
     """Draw the link to diffusers' DDIM over its three spacings on the Solver bench."""
-    words = "Linspace spacing gets worse with more steps: see why"
+    words = "Why linspace gets worse"
     link_to("solver_bench", words, **{"bench.solvers": list(DDIM_SPACINGS)})
 
 

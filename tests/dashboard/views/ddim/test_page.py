@@ -33,7 +33,7 @@ def test_eta(open_page):
     promise = next(m.value for m in at.markdown if "One start noise" in m.value)
     assert "with 2 noise seeds: 9 pictures of 3 steps" in promise
     links = [link.proto for link in at.get("page_link")]
-    (spacings,) = [link for link in links if link.label.startswith("Linspace spacing")]
+    (spacings,) = [link for link in links if link.label == "Why linspace gets worse"]
     assert "linspace" in spacings.query_string
     at = press(at, "Draw them all", lambda a: len(a.dataframe) == 1)
     assert not at.error and not at.exception
