@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 from functools import cache
 
 # Small tensors gain nothing from more threads, and the test workers share the cores: read by
@@ -31,6 +32,8 @@ settings.register_profile("sdlab", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("sdlab")
 
 BROWSER = "tests/e2e/"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+"""Of the browser."""
 # Who asks for one of these opens a page, starts a worker or drives a browser.
 SLOW_FIXTURES = {"open_page", "runs_folder", "make_worker", "server", "browser"}
 
@@ -156,3 +159,15 @@ def small():
 def embedded():
     """The embedded model."""
     return sdlab.load(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The one browser of a worker: Playwright can run only once in a process."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("needs a chromium on the PATH (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=path, args=FLAGS)

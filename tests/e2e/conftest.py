@@ -1,7 +1,6 @@
 """One server and one Chromium for all tests here; each test has its own browser context."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).parents[2]
 # Patience, in milliseconds: a page answers in tenths of a second, but nothing may hang on the load
@@ -19,7 +18,6 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 120_000
 LONG = 3 * SECONDS
 expect.set_options(timeout=SECONDS)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 BREAKS = '''
@@ -87,15 +85,6 @@ def server(runs) -> Iterator[str]:
     yield url
     process.terminate()
     process.wait(30)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("needs a chromium on the PATH (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=path, args=FLAGS)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from tests.e2e.conftest import FLAGS, ROOT, SECONDS, button, settle, start_server
+from tests.conftest import FLAGS
+from tests.e2e.conftest import ROOT, SECONDS, button, settle, start_server
 
 RUN = {
     "experiment": {"experiment.prompt": "a penguin in the snow", "experiment.seed": 2},

@@ -4,7 +4,6 @@ import pytest
 
 from dashboard.report import making
 from tests.dashboard.report.conftest import HOSTILE
-from tests.e2e.conftest import browser as browser
 
 DRAWN = "[...document.querySelectorAll('.chart')].every(chart => chart.dataset.state)"
 STATES = "[...document.querySelectorAll('.chart')].map(chart => chart.dataset.state)"
