@@ -127,7 +127,7 @@ def main():
     report = Report(__doc__)
     report.head()
     quick, device = report.arguments.quick, report.arguments.device
-    measure_embedded(report, device, repeats=3 if quick else 9)
+    measure_embedded(report, device, repeats=2 if quick else 9)
     measure_full_size(report, device, repeats=1 if quick else 3, side=64 if quick else 512)
     report.close()
 
