@@ -7,6 +7,8 @@ import streamlit as st
 
 from dashboard.shell.navigation import page_path
 
+_HEAD, _ROW = 38, 35  # pixels of Streamlit's tables
+
 
 def stored_list(
     table: pd.DataFrame,
@@ -15,9 +17,10 @@ def stored_list(
     *,
     opens: tuple[str, str],
     alt: str,
+    title: str = "",
     height: int | None = None,
 ) -> None:
-    """Draw a table with a row a stored thing; a selected row opens on a page.
+    """Draw a table with a row a stored thing; a selected row opens on a page; of no rows, nothing.
 
     Args:
         table: With a column ``id``.
@@ -25,13 +28,18 @@ def stored_list(
         columns: How each column is shown, as ``st.dataframe`` takes it.
         opens: The page, and the name under which its address has the id.
         alt: What the table is, for who does not see it.
-        height: In pixels; None for that of a few rows.
+        title: Of the list, which stands above it.
+        height: At most, in pixels; None for that of a few rows.
     """
+    if table.empty:
+        return
+    if title:
+        st.header(title, anchor=False)
     event = st.dataframe(
         table,
         key=key,
         hide_index=True,
-        height=height or "auto",
+        height=min(height, _HEAD + _ROW * len(table)) if height else "auto",
         on_select="rerun",
         selection_mode="single-row",
         column_config=columns | {"id": st.column_config.TextColumn("Id")},

@@ -21,10 +21,6 @@ SHOWN = 50
 
 def earlier(page: str) -> None:
     """Draw the list of stored comparisons, the latest first; a selected row opens."""
-    table = listed(lab().runs)
-    if table.empty:
-        return
-    st.header("Earlier comparisons", anchor=False)
     columns = {
         "verdict": st.column_config.TextColumn("Verdict", width="large"),
         "prompts": st.column_config.TextColumn("Prompts", width="medium"),
@@ -33,12 +29,13 @@ def earlier(page: str) -> None:
         "made": time_column("Made"),
     }
     stored_list(
-        table,
+        listed(lab().runs),
         f"{page}.earlier",
         columns,
         opens=("compare", "id"),
         alt="Stored comparisons, latest first",
-        height=min(430, 38 + 35 * len(table)),
+        title="Earlier comparisons",
+        height=430,
     )
 
 

@@ -21,10 +21,6 @@ SHOWN = 50
 
 def earlier(page: str) -> None:
     """Draw the list of stored sweeps, the latest first; a selected row opens."""
-    table = listed(lab().runs)
-    if table.empty:
-        return
-    st.header("Earlier sweeps", anchor=False)
     columns = {
         "sweep": st.column_config.TextColumn("What varies", width="large"),
         "state": st.column_config.TextColumn("State", width="medium"),
@@ -32,12 +28,13 @@ def earlier(page: str) -> None:
         "asked": time_column("Asked for"),
     }
     stored_list(
-        table,
+        listed(lab().runs),
         f"{page}.earlier",
         columns,
         opens=("sweep", "id"),
         alt="Stored sweeps, latest first",
-        height=min(330, 38 + 35 * len(table)),
+        title="Earlier sweeps",
+        height=330,
     )
 
 
