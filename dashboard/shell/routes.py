@@ -63,18 +63,16 @@ def sheet_url(grid: str) -> str:
     return base() + _SHEET.format(grid=grid)
 
 
-def runs_table_url(search: "Search", kind: str, name: str = "runs", *runs: str) -> str:
+def runs_table_url(search: "Search", kind: str, name: str = "runs") -> str:
     """Return where a table of the runs that a search finds is served.
 
     Args:
         search: What is looked for.
         kind: "csv" or "parquet".
         name: One of ``sdlab.runs.tables.NAMES``.
-        runs: Only these; () for all that the search finds.
     """
-    asked = [*search.pairs, *(("run", run) for run in runs)]
     path = (_TABLE if name == "runs" else _TABLE_OF).format(name=name, kind=kind)
-    return f"{base()}{path}?{urlencode(asked)}"
+    return f"{base()}{path}?{urlencode(search.pairs)}"
 
 
 def picture_url(run: str, version: object = "") -> str:
@@ -170,7 +168,7 @@ def _sheet(request: "Request") -> "Response":
 
 
 def _table(request: "Request") -> "Response":
-    """Answer with a table of the runs that a search finds, or of those that are named."""
+    """Answer with a table of the runs that a search finds."""
     from starlette.responses import PlainTextResponse, StreamingResponse
 
     from dashboard.shell.lab import lab
@@ -180,14 +178,11 @@ def _table(request: "Request") -> "Response":
     from sdlab.runs.tables import OF_RUNS, USUAL, blocks_of
 
     name, kind = request.path_params.get("name", OF_RUNS), request.path_params["kind"]
-    asked = request.query_params.multi_items()
-    ids = [value for field, value in asked if field == "run"]
     try:
-        search = Search.of_pairs(pair for pair in asked if pair[0] != "run")
+        search = Search.of_pairs(request.query_params.multi_items())
         index = index_of(lab().runs)
         index.refresh()
         runs = index.find(search)
-        runs = runs[runs["run"].isin(ids)] if ids else runs
         blocks = blocks_of(name, runs, kind, () if name == OF_RUNS else USUAL)
     except (ValueError, StoreError) as error:
         return PlainTextResponse(brief(str(error)), status_code=404, headers=FILE_HEADERS)

@@ -61,8 +61,8 @@ def shard_of(folder: Path, created: str) -> Path | None:
 
 def bytes_of(root: Path) -> int:
     """Return the size of a store's shards."""
-    files = (root / SHARDS).glob("*/*")
-    return sum(path.lstat().st_size for path in files if path.parent.name in shard_names(root))
+    shards = (root / SHARDS / name for name in shard_names(root))
+    return sum(path.lstat().st_size for shard in shards for path in shard.iterdir())
 
 
 def _is_shard(entry: "os.DirEntry[str]") -> bool:

@@ -52,7 +52,7 @@ def actions(runs: pd.DataFrame) -> None:
         _star(runs)
         _tags(runs)
         report_button("runs.report", *ids, disabled=not ids)
-        more_tables(Search(problem=None), "runs.ticked_tables", *ids, disabled=not ids)
+        more_tables(Search(problem=None, run=tuple(ids)), "runs.ticked_tables", disabled=not ids)
         _delete(runs)
 
 

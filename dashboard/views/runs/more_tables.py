@@ -15,16 +15,15 @@ _ABOUT = {
 }
 
 
-def more_tables(search: Search, key: str, *runs: str, disabled: bool = False) -> None:
+def more_tables(search: Search, key: str, disabled: bool = False) -> None:
     """Draw, behind a button, the links to the tables of all runs that a search finds.
 
     Args:
-        search: What is looked for.
+        search: What is looked for; with ids, "Their tables".
         key: For the widget keys.
-        runs: Only these; () for all that the search finds.
         disabled: Whether there is nothing to download.
     """
-    label = "Their tables" if runs or disabled else "Tables of all"
+    label = "Their tables" if search.run or disabled else "Tables of all"
     with st.popover(label, icon=":material/table:", key=key, disabled=disabled):
         st.caption("One file with the rows of all these runs; each row says whose it is.")
         for name in (*TABLES, *OPTIONAL_TABLES):
@@ -32,6 +31,6 @@ def more_tables(search: Search, key: str, *runs: str, disabled: bool = False) ->
                 st.markdown(f"**{name}**, {_ABOUT[name]}")
                 for kind, label in (("csv", "CSV"), ("parquet", "Parquet")):
                     st.link_button(
-                        label, runs_table_url(search, kind, name, *runs),
+                        label, runs_table_url(search, kind, name),
                         key=f"{key}.{name}_{kind}", type="tertiary", icon=":material/download:",
                     )  # fmt: skip

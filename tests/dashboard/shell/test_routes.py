@@ -4,6 +4,7 @@ import io
 import shutil
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -193,7 +194,7 @@ def test_the_table_of_found_runs_is_served(stored):
     assert stored.name in pd.read_csv(io.BytesIO(answer.content))["run"].tolist()
     none = client.get(runs_table_url(Search(text="no such words", star=True), "parquet"))
     assert pd.read_parquet(io.BytesIO(none.content)).empty
-    steps = client.get(runs_table_url(search, "csv", "steps", stored.name))
+    steps = client.get(runs_table_url(replace(search, run=(stored.name,)), "csv", "steps"))
     table = pd.read_csv(io.BytesIO(steps.content))
     assert set(table["run"]) == {stored.name} and set(table["num_steps"]) == {2}
     for address in (
