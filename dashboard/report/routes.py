@@ -4,6 +4,7 @@ import html
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECONDS = 600.0
+_TURNS = threading.Semaphore(2)  # each report takes a core for seconds
 _PATH = "/export/report.html"
 _TROUBLE = "<!doctype html><meta charset=utf-8><title>No report</title><p>{}</p>\n"
 
@@ -47,9 +49,11 @@ def _report(request: "Request") -> "Response":
     from dashboard.shell.lab import lab
     from dashboard.worker.stored_runs import stored_run
     from sdlab.errors import brief
+    from sdlab.runs import RUN_ID
 
     ids = request.query_params.getlist("id")
-    if not ids or len(ids) == 1 and not _is_stored(lab().runs, ids[0]):
+    whole = all(RUN_ID.fullmatch(name) for name in ids)
+    if not ids or not whole or len(ids) == 1 and not _is_stored(lab().runs, ids[0]):
         text = brief(f"Nothing is stored here under {', '.join(ids)[:40]!r}.")
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
     script = ""
@@ -72,9 +76,10 @@ def written(root: Path, ids: Sequence[str], script: str = "") -> Iterator[bytes]
     command = [sys.executable, "-m", "dashboard.report", str(root), *ids]
     place = Path(__file__).parents[2]  # where ``dashboard`` is, installed or not
     try:
-        done = subprocess.run(
-            command, input=script.encode(), capture_output=True, timeout=SECONDS, cwd=place
-        )
+        with _TURNS:
+            done = subprocess.run(
+                command, input=script.encode(), capture_output=True, timeout=SECONDS, cwd=place
+            )
     except subprocess.TimeoutExpired:
         yield _TROUBLE.format("The report took too long to make; name fewer runs.").encode()
         return

@@ -189,6 +189,7 @@ def test_what_is_wrong_is_told_in_the_file(store):
 def test_only_what_is_stored_is_served(store, monkeypatch):
     monkeypatch.setattr(lab_module, "lab", lambda: SimpleNamespace(runs=store[0]))
     client = TestClient(Starlette(routes=report_routes()))
-    for address in ("", "?id=ffff", "?id=../x"):
+    several = f"?id={store[1]['run']}&id=%00", "?id=--help&id=-x"
+    for address in ("", "?id=ffff", "?id=../x", *several):
         assert client.get(f"/export/report.html{address}").status_code == 404
     assert report_url("a", "b") == "/export/report.html?id=a&id=b"
