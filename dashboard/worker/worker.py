@@ -361,7 +361,7 @@ class Worker:
         return task
 
     def _listed(self, state: str, error: BaseException | None, result: object) -> None:
-        if error is not None:  # also what a sampler that somebody plugged in raises
+        if error is not None and not self._tasks.closed:  # also what a plugged-in sampler raises
             log.error("no catalogue of schedulers: %s", self._tasks.sentence(error))
         self._ready.set()
 
