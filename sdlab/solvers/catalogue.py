@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -176,7 +176,7 @@ def _judged(row: dict[str, Any], config: Mapping[str, Any], path: str | None) ->
     return {**row, "compatible": not reason, "reason": reason}
 
 
-@cache
+@lru_cache(maxsize=512)  # configs may come from visitors
 def _refusal(name: str, config: str) -> str:
     """Return why a scheduler cannot be made with a config, in JSON; "" if it can.
 
