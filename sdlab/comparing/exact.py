@@ -10,7 +10,7 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.model_facts import ModelFacts
 from sdlab.runs.run import Run
 from sdlab.runs.trace import Trace
-from sdlab.solvers.course import course
+from sdlab.sampling.experiment_course import experiment_course
 from sdlab.solvers.from_diffusers import SD_CONFIG
 from sdlab.solvers.protocol import Answer, Query
 from sdlab.work import drive
@@ -56,16 +56,8 @@ def _batch(batch: "list[Experiment]", data: "ExactDenoiser") -> list[Run]:
         generator = torch.Generator().manual_seed(experiment.seed)
         starts.append(torch.randn(data.shape, generator=generator, dtype=torch.float64))
     first = batch[0]
-    going = course(
-        first.solver,
-        first.num_steps,
-        config=SD_CONFIG,
-        options=dict(first.solver_options),
-        curve=first.curve,
-        curve_options=dict(first.curve_options),
-        eta=first.eta,
-    )
-    process = going.make_process(torch.stack(starts), torch.Generator().manual_seed(first.seed))
+    course = experiment_course(first, SD_CONFIG)
+    process = course.make_process(torch.stack(starts), torch.Generator().manual_seed(first.seed))
     asked: list[tuple[Query, Tensor]] = []
 
     def answer(query: Query) -> Answer:
