@@ -5,6 +5,7 @@ Forge's parameters, InvokeAI's metadata and diffusers' scheduler_config.json. No
 which noise its model was trained with, so that is read off the model's name unless it is given.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from os import PathLike
@@ -124,11 +125,17 @@ def _of_nodes(
     sampler = laid.get("sampler_name") or next(
         (values["sampler_name"] for _, values in nodes if values.get("sampler_name")), "euler"
     )
-    shifts = [v["shift"] for kind, v in nodes if kind.startswith("ModelSampling") and "shift" in v]
-    given = {"sampler": str(sampler), **({"shift": float(shifts[0])} if shifts else {}), **options}
-    steps, denoise = int(laid["steps"]), float(laid.get("denoise", 1.0))
+    shifts = [v for kind, v in nodes if kind.startswith("ModelSampling") and "shift" in v]
+    shift = {"shift": _number(shifts[0], "shift")} if shifts else {}
     chosen = model or model_named(" ".join(names))
-    return passport("comfyui", chosen, str(laid["scheduler"]), steps, denoise, **given)
+    return passport(
+        "comfyui",
+        chosen,
+        str(laid["scheduler"]),
+        int(_number(laid, "steps")),
+        _number(laid, "denoise", 1.0),
+        **{"sampler": str(sampler), **shift, **options},
+    )
 
 
 def _of_infotext(text: str, model: Any, options: Mapping[str, Any]) -> Passport:
@@ -148,8 +155,8 @@ def _of_infotext(text: str, model: Any, options: Mapping[str, Any]) -> Passport:
         "forge" if forge else "a1111",
         model or model_named(pairs.get("Model", "")),
         schedule or None,
-        int(pairs["Steps"]),
-        float(pairs.get("Denoising strength", 1.0)),
+        int(_number(pairs, "Steps")),
+        _number(pairs, "Denoising strength", 1.0),
         **given,
     )
 
@@ -163,6 +170,28 @@ def _of_invoke(values: Mapping[str, Any], model: Any, options: Mapping[str, Any]
     chosen = model or model_named(f"{base} {about.get('name', '')}")
     if base == "sd-1" and not model:
         chosen = "sd15"
-    strength = values.get("strength")
-    steps, denoise = int(values.get("steps", 20)), 1.0 if strength is None else float(strength)
-    return passport("invokeai", chosen, values.get("scheduler"), steps, denoise, **options)
+    scheduler = values.get("scheduler")
+    return passport(
+        "invokeai",
+        chosen,
+        None if scheduler is None else str(scheduler),
+        int(_number(values, "steps", 20)),
+        1.0 if values.get("strength") is None else _number(values, "strength"),
+        **options,
+    )
+
+
+def _number(values: Mapping[str, Any], name: str, usual: float | None = None) -> float:
+    """Return a finite number that a file gives, or the usual one where it gives none.
+
+    Raises:
+        ValueError: If it gives something else.
+    """
+    given = values.get(name, usual)
+    try:
+        found = float(given)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise ValueError(f"The file gives {shown(given)} as {name}, which is no number.")
+    return found

@@ -197,9 +197,19 @@ def test_a_config_file_and_old_names_of_samplers(tmp_path):
         (b"no parameters at all", "no line such as"),
         (b'{"a": 1}', "no scheduler config"),
         (b'{"scheduler": "euler", "steps": 4}', "no model"),
+        (
+            b'{"1": {"class_type": "KSampler", "inputs": {"scheduler": "simple", "steps": null}}}',
+            "gives None as steps, which is no number",
+        ),
+        (b'{"scheduler": "euler", "steps": 1e999, "model": {}}', "gives inf as steps"),
+        (b'{"scheduler": [], "steps": 20, "model": {}}', r"scheduler .*\[\]"),
+        (
+            b"Steps: 20, Sampler: Euler, Denoising strength: most, Seed: 1",
+            "gives 'most' as Denoising strength",
+        ),
     ],
 )
-def test_a_file_that_says_nothing(file, message):
+def test_a_file_that_says_nothing_usable(file, message):
     with pytest.raises(ValueError, match=message):
         read_passport(file)
 
