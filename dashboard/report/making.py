@@ -73,6 +73,8 @@ def report_of(
 def find(root: Path, wanted: str) -> tuple[str, str]:
     """Return what an id is of, "run", "comparison", "sweep" or "grid", and the whole id.
 
+    A grid that was gone on with as a sweep is that sweep, under the same id.
+
     Args:
         root: The folder of all runs.
         wanted: The id, or how it begins: four digits or more.
@@ -82,12 +84,13 @@ def find(root: Path, wanted: str) -> tuple[str, str]:
     """
     if not _BEGINNING.fullmatch(wanted):
         raise StoreError(f"{wanted!r:.60} is no id: 4 to 16 digits of 0-9 and a-f are expected.")
-    found = []
+    found: list[tuple[str, str]] = []
     for kind, folder in _PLACES.items():
         place = root / folder
         names = {path.stem for path in place.iterdir()} if place.is_dir() else set()
         whole = (name for name in names if RUN_ID.fullmatch(name) and name.startswith(wanted))
-        found += [(kind, name) for name in sorted(whole)]
+        made = {name for of, name in found if of == "sweep"} if kind == "grid" else set()
+        found += [(kind, name) for name in sorted(whole) if name not in made]
     if not found:
         raise StoreError(f"Nothing in {root} begins with {wanted!r}; `sdlab runs` lists runs.")
     if len(found) > 1:

@@ -21,6 +21,8 @@ from dashboard.report.pictures import encoded, png_of
 from dashboard.report.routes import report_routes, report_url, written
 from dashboard.shell import lab as lab_module
 from sdlab.errors import SdlabError, StoreError
+from sdlab.runs.grids import save_grid
+from sdlab.sweeping.sweep_folder import SweepFolder
 from tests.dashboard.report.conftest import HOSTILE
 from tests.imports import ROOT
 
@@ -71,6 +73,15 @@ def test_sweep_and_grid_have_their_axes_measures_and_pictures(store):
     grid = making.report_of(root, [ids["grid"]])
     assert [p.name for p in grid.shown[0].parts[1].pictures] == ["ddim", "heun"]
     assert "sdlab.Sweep(base, axes)" in grid.shown[1].parts[0].text
+
+
+def test_a_grid_gone_on_with_as_a_sweep_is_that_sweep(tmp_path):
+    grid = sdlab.Grid(sdlab.Experiment(prompt="a car", num_steps=1), {"seed": "0, 1"})
+    save_grid(grid, tmp_path)
+    assert making.find(tmp_path, grid.id) == ("grid", grid.id)
+    sweep = sdlab.Sweep(grid.base, grid.axes)
+    SweepFolder(tmp_path, sweep.id).save(sweep)
+    assert making.find(tmp_path, grid.id) == ("sweep", sweep.id)
 
 
 def test_several_runs_are_compared(store):
