@@ -53,12 +53,13 @@ def _take(page: str, file: "UploadedFile") -> None:
     except (ValueError, SdlabError) as error:
         st.session_state[f"{page}.told"] = ("error", sentence(error))
         return
-    st.session_state[f"{page}.told"] = ("read", f"{file.name} says: {made.title}.")
-    _fill(page, made)
+    left = ", ".join(f"{name} {value}" for name, value in _fill(page, made).items())
+    more = f" There is no field here for: {left}." if left else ""
+    st.session_state[f"{page}.told"] = ("read", f"{file.name} says: {made.title}.{more}")
 
 
-def _fill(page: str, made: "Passport") -> None:
-    """Set the page's fields to a passport; its line comes first."""
+def _fill(page: str, made: "Passport") -> dict[str, Any]:
+    """Set the page's fields to a passport, its line first; return the options that none takes."""
     from sdlab.passports.a1111 import SAMPLERS as LABELLED
 
     if made.model == "config":
@@ -75,8 +76,9 @@ def _fill(page: str, made: "Passport") -> None:
         f"{page}.model": made.model,
         f"{page}.steps": made.num_steps,
         f"{page}.denoise": made.denoise,
+        f"{page}.sampler": sampler if sampler in SAMPLERS else SAMPLERS[0],
         key: [row, *others],
     }
-    if sampler in SAMPLERS:
-        values[f"{page}.sampler"] = sampler
     fill(values)
+    known = {"sampler"} if sampler in SAMPLERS else set()
+    return {name: value for name, value in made.options.items() if name not in known}

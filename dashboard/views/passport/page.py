@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.charts import passport as looks
 from dashboard.charts import schedules as charts
+from dashboard.charts.base import MAX_ROWS
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, plain
@@ -16,6 +17,7 @@ from dashboard.views.passport.file import dropped, kept_config
 from dashboard.views.passport.ways import equal_panel, export_panel
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
+from dashboard.widgets.sampler_rows import thinned
 
 if TYPE_CHECKING:
     from sdlab.passports.passport import Passport
@@ -52,7 +54,7 @@ def _fields(page: str) -> "tuple[dict[str, Passport], dict[str, str]] | None":
             help="What the program's own field says; how many then run is below.",
         )  # fmt: skip
         denoise = bound().number_input(
-            "Denoise", 0.05, 1.0, 1.0, 0.05, key=f"{page}.denoise", width=120,
+            "Denoise", 0.01, 1.0, 1.0, 0.05, key=f"{page}.denoise", width=120,
             help="Below 1 a picture is changed: img2img's denoising strength.",
         )  # fmt: skip
         sampler = bound().selectbox(
@@ -114,11 +116,14 @@ def _size(page: str, preset: "Preset") -> tuple[int, int] | None:
 def _chart(page: str, passports: "dict[str, Passport]") -> None:
     flow = next(iter(passports.values())).path == "flow"
     y = charts.TIME if flow else "sigma"
-    frame = rows_.levels_table(passports)
+    levels = rows_.levels_table(passports)
+    frame = thinned(levels, MAX_ROWS - 2 * len(passports))
     colors, dashes = looks.styles({row: one.engine for row, one in passports.items()})
     chart = charts.levels(frame, frame.iloc[:0], "step", y, not flow, colors, dashes)
     alt = f"{y} against step, a line each program"
     figure(chart, seen.span(passports), alt=alt, more=seen.HOW_TO_READ)
+    if len(frame) < len(levels):
+        st.caption(f"{len(frame):,} of {len(levels):,} points are drawn; the table has all.")
 
 
 def _differences(passports: "dict[str, Passport]") -> None:

@@ -77,6 +77,21 @@ def test_a_dropped_file_fills_the_fields(open_page):
     assert at.dataframe[0].value["evaluations"].tolist()[0] == 23
 
 
+def test_a_dropped_workflow_at_the_edges_of_the_fields(open_page):
+    inputs = {"steps": 1000, "sampler_name": "uni_pc", "scheduler": "karras", "denoise": 0.02}
+    graph = json.dumps({"3": {"class_type": "KSampler", "inputs": inputs}})
+    at = open_page("passport", **{"passport.sampler": "heun"})
+    at.get("file_uploader")[0].upload("graph.json", graph.encode(), "application/json").run()
+    assert not at.exception and not told(at)
+    assert "There is no field here for: sampler uni_pc." in read(at.success[0])
+    assert at.selectbox(key="passport.sampler").value == "euler"
+    assert at.number_input(key="passport.denoise").value == 0.02
+    at.number_input(key="passport.denoise").set_value(1.0).run()
+    assert not told(at) and len(at.get("vega_lite_chart")) == 1  # of more points than one holds
+    assert any("of 5,005 points are drawn" in read(caption) for caption in at.caption)
+    assert len(at.dataframe[1].value) == 1001
+
+
 def test_no_line_and_a_wrong_file_are_told(open_page):
     at = open_page("passport")
     at.multiselect(key=ROWS).set_value([]).run()
