@@ -86,11 +86,9 @@ def find(root: Path, wanted: str) -> tuple[str, str]:
         raise StoreError(f"{wanted!r:.60} is no id: 4 to 16 digits of 0-9 and a-f are expected.")
     found: list[tuple[str, str]] = []
     for kind, folder in _PLACES.items():
-        place = root / folder
-        names = {path.stem for path in place.iterdir()} if place.is_dir() else set()
-        whole = (name for name in names if RUN_ID.fullmatch(name) and name.startswith(wanted))
+        names = {path.stem for path in (root / folder).glob(f"{wanted}*")}
         made = {name for of, name in found if of == "sweep"} if kind == "grid" else set()
-        found += [(kind, name) for name in sorted(whole) if name not in made]
+        found += [(kind, name) for name in sorted(names - made) if RUN_ID.fullmatch(name)]
     if not found:
         raise StoreError(f"Nothing in {root} begins with {wanted!r}; `sdlab runs` lists runs.")
     if len(found) > 1:

@@ -10,6 +10,7 @@ import pandas as pd
 from dashboard.charts import compare, compare_cost, compare_pairs, compare_paths, compare_quality
 from dashboard.charts.compare_tables import of_picture, over_pictures, renamed, thinned
 from dashboard.charts.schedules import distinct_dashes
+from dashboard.report.of_run import meanings
 from dashboard.report.parts import (
     POINTS,
     Code,
@@ -218,5 +219,4 @@ def _facts(result: Result) -> Facts:
 
 def _tables(shown: Shown) -> Iterator[Table]:
     for name, columns in TABLES.items():
-        meanings = {c: f"{text} ({unit})" if unit else text for c, (unit, text) in columns.items()}
-        yield Table(shown.tables[name], name.capitalize(), "", meanings)
+        yield Table(shown.tables[name], name.capitalize(), "", meanings(columns))

@@ -50,11 +50,12 @@ def confirm(page: str, sweep: Sweep | None, model: ModelView) -> None:
         model: In memory.
     """
     way = _way(page, model)
+    stored = 0 if sweep is None else len(sweep_states(lab().runs, sweep).done)
     ready = sweep is not None and _possible(sweep, model)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         press = go_button(page, "Start the sweep", ready=ready, width="content")
         if sweep is not None:
-            st.caption(_in_words(sweep), help=definition("evaluation"), width="stretch")
+            st.caption(_in_words(sweep, stored), help=definition("evaluation"), width="stretch")
     if press.wanted(ready) and sweep is not None:
         session = session_id()
         with explained():
@@ -64,7 +65,7 @@ def confirm(page: str, sweep: Sweep | None, model: ModelView) -> None:
         press.end()
         st.rerun()
     if ready and sweep is not None:
-        _dry_run(page, sweep, way)
+        _dry_run(page, sweep, way, stored)
 
 
 def _way(page: str, model: ModelView) -> Way:
@@ -125,13 +126,12 @@ def _possible(sweep: Sweep, model: ModelView) -> bool:
     return True
 
 
-def _in_words(sweep: Sweep) -> str:
+def _in_words(sweep: Sweep, stored: int) -> str:
     """Return what a sweep has, and what it will take as far as that is known at once."""
     count, pace = len(sweep.experiments), lab().status().pace
     evaluations = _evaluations(sweep, facts_in_memory())
     sides = " x ".join(str(len(axis.values)) for axis in sweep.axes)
     product = f"{sides} = " if len(sweep.axes) > 1 else ""
-    stored = len(sweep_states(lab().runs, sweep).done)
     parts = [
         f"{product}**{count:,} picture{'' if count == 1 else 's'}**"
         + (f", {stored:,} of them stored" if stored else ""),
@@ -147,10 +147,9 @@ def _evaluations(sweep: Sweep, model: ModelFacts | None) -> int:
     return sum(evaluations_of(experiment, model) for experiment in sweep.experiments)
 
 
-def _dry_run(page: str, sweep: Sweep, way: Way) -> None:
+def _dry_run(page: str, sweep: Sweep, way: Way, stored: int) -> None:
     """Draw the button that tries two evaluations, or what they say."""
     runs = lab().runs
-    stored = len(sweep_states(runs, sweep).done)
 
     def tried(model: object) -> "Estimate":
         from sdlab.models.model import Model
