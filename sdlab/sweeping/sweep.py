@@ -36,10 +36,10 @@ def sweep(
 ) -> SweepResult:
     """Make the runs of a sweep that are not stored yet, and return a table of all.
 
-    Each run is stored as soon as it is done. Ended at any moment, by an error, Ctrl-C or a killed
-    process, the sweep goes on where it was when it is called again: what is stored, made by these
-    weights, is not stored again, and the pictures are those that it would have made undisturbed. A
-    run that fails has its error in the table; the others go on.
+    Each run is stored as soon as its batch is done. Ended at any moment, by an error, Ctrl-C or a
+    killed process, the sweep goes on where it was when it is called again: what is stored, made by
+    these weights, is not stored again, and the pictures are those that it would have made
+    undisturbed. A run that fails has its error in the table; the others go on.
 
     Args:
         model: The loaded model.
