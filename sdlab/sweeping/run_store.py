@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 16
 """Requests to an object storage that are under way together."""
+LISTED = 64
+"""Of more runs than these it is first asked which are there at all, for it lists every run."""
 _INPUT = re.compile(r"input-[0-9a-f]{16}\.png")
 
 
@@ -129,27 +131,33 @@ class ObjectStore:
 
     def made(self, runs: Iterable[str], model_hash: str, mix: bool = True) -> set[str]:
         """Return those of the runs that are stored, made by these weights."""
-        names = self._names(self._base)
-        there = [run for run in runs if run in names and RUN_ID.fullmatch(run)]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            facts = dict(zip(there, pool.map(self._facts, there), strict=True))
-        return {run for run in there if _made_by(facts[run], model_hash, mix)}
+        asked = [run for run in runs if RUN_ID.fullmatch(run)]
+        if len(asked) > LISTED:
+            names = self._names(self._base)
+            asked = [run for run in asked if run in names]
+        with self._told(), ThreadPoolExecutor(AT_ONCE) as pool:
+            facts = dict(zip(asked, pool.map(self._facts, asked), strict=True))
+        return {run for run in asked if _made_by(facts[run], model_hash, mix)}
 
     def save(self, runs: "Sequence[Run]") -> None:
         """Store runs, the manifest of each last."""
         with tempfile.TemporaryDirectory() as folder, self._told():
-            for path in save_runs(runs, folder):
-                target = f"{self._base}/{path.name}"
-                self._files.create_dir(target, recursive=True)
-                for file in sorted(path.iterdir(), key=lambda file: file.name == MANIFEST):
-                    with self._files.open_output_stream(f"{target}/{file.name}") as stream:
-                        stream.write(file.read_bytes())
+            paths = save_runs(runs, folder)
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                list(pool.map(self._put, paths))
 
     def bring(self, runs: Collection[str], root: Path) -> None:
         """Copy stored runs into a folder of runs."""
         for run in runs:
             with self._told():
                 write_folder(run_path(root, run), partial(self._copy, run))
+
+    def _put(self, path: Path) -> None:
+        target = f"{self._base}/{path.name}"
+        self._files.create_dir(target, recursive=True)
+        for file in sorted(path.iterdir(), key=lambda file: file.name == MANIFEST):
+            with self._files.open_output_stream(f"{target}/{file.name}") as stream:
+                stream.write(file.read_bytes())
 
     def _copy(self, run: str, place: Path) -> None:
         source = f"{self._base}/{run}"

@@ -13,7 +13,7 @@ from sdlab.sweeping.executors.crew import Order, Share
 from sdlab.sweeping.executors.ray_cluster import Ray
 from sdlab.sweeping.executors.slurm_jobs import ShareJob, Slurm
 from sdlab.sweeping.hand_out import LOST
-from sdlab.sweeping.run_store import ObjectStore, store_of
+from sdlab.sweeping.run_store import LISTED, ObjectStore, store_of
 from sdlab.sweeping.search import Search
 from sdlab.sweeping.sweep_folder import SweepFolder
 from sdlab.sweeping.worker import Worker
@@ -107,6 +107,8 @@ def test_in_an_object_storage_a_run_is_there_once_its_manifest_is(
     assert store.made([run.id], model.hash) == set()
     store.save([run])
     assert store.made([run.id, "0" * 16], model.hash) == {run.id}
+    many = (f"{number:016x}" for number in range(LISTED))
+    assert store.made([run.id, *many], model.hash) == {run.id}
     assert store.made([run.id], "other") == set() == store.made([run.id], model.hash, mix=False)
     (tmp_path / "bucket" / run.id / "other.py").write_text("")
     store.bring([run.id], tmp_path / "root")
@@ -115,6 +117,9 @@ def test_in_an_object_storage_a_run_is_there_once_its_manifest_is(
     assert all((stored / p.name).read_bytes() == p.read_bytes() for p in brought.glob("*.parquet"))
     (tmp_path / "bucket" / run.id / "manifest.json").write_text('{"model"')
     assert store.made([run.id], model.hash) == set()
+    (tmp_path / "bucket" / ("0" * 16) / "manifest.json").mkdir(parents=True)
+    with pytest.raises(StoreError, match="bucket cannot be used"):
+        store.made(["0" * 16], model.hash)
 
 
 def test_a_job_reports_and_stores_nothing_once_the_sweep_was_started_again(model, spec, tmp_path):
