@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dashboard.shell.lab import lab
 from dashboard.worker.snapshots import Snapshot
+from sdlab.errors import ModelError
 from sdlab.experiment.sweep import Sweep
 from sdlab.sweeping.sweep_folder import SweepFolder
 
@@ -54,11 +55,14 @@ def begin(sweep: Sweep, way: Way, session: str) -> None:
         session: Who asks.
 
     Raises:
+        ModelError: If another model is in memory by now, or none.
         StoreError: If the disk cannot be written.
     """
-    SweepFolder(lab().runs, sweep.id).save(sweep)  # so that the page finds it at once
     model = lab().status().model
-    assert model is not None
+    if model is None or model.name != sweep.base.model:
+        held = "no model" if model is None else model.name
+        raise ModelError(f"This sweep is of {sweep.base.model}, and {held} is in memory by now.")
+    SweepFolder(lab().runs, sweep.id).save(sweep)  # so that the page finds it at once
     make = partial(_sweeping, sweep, lab().runs, way)
     lab().study(task_of(sweep.id), make, model.hash, session, stored=True)
 

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.components.copy_link import copy_link
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
+from dashboard.shell.presses import press_of
 from dashboard.shell.routes import page_url, sheet_url
 from dashboard.shell.state import come_back, session_id
 from dashboard.views.sweep.figures import figures
@@ -95,29 +96,29 @@ def _go_on(page: str, sweep: Sweep, states: SweepStates) -> None:
             key=f"{page}.measured",
             width=330,
         )
-        way = Way(measures=tuple(measures))
         for label, name, shown, errored in (
             (f"Make the {states.missing:,} missing", "missing", states.missing, False),
             (f"Try the {len(states.errors):,} failed again", "failed", states.errors, True),
             ("Measure again", "again", not states.missing, False),
         ):
             if shown:
-                st.button(
-                    label,
-                    key=f"{page}.{name}",
-                    icon=":material/replay:",
-                    disabled=not same,
-                    on_click=_start,
-                    args=(sweep, Way(way.alone, errored, way.measures)),
-                )
+                way = Way(errored=errored, measures=tuple(measures))
+                _button(f"{page}.{name}", label, sweep, way, ready=same)
         report_button(f"{page}.report", sweep.id, disabled=not states.done)
         copy_link(page_url(f"sweep?id={sweep.id}"), f"{page}.copy_link", ())
 
 
-def _start(sweep: Sweep, way: Way) -> None:
-    with explained():
-        begin(sweep, way, session_id())
-    come_back(task_of(sweep.id))
+def _button(key: str, label: str, sweep: Sweep, way: Way, ready: bool) -> None:
+    """Draw a button that goes on with a sweep."""
+    press = press_of(key)
+    st.button(label, key=key, icon=":material/replay:", disabled=not ready, on_click=press.note)
+    if press.wanted(ready):
+        session = session_id()
+        with explained():
+            press.begin(lambda: begin(sweep, way, session))
+        come_back(task_of(sweep.id))
+        press.end()
+        st.rerun()
 
 
 def _sheet(sweep: Sweep) -> None:

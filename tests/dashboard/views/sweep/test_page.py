@@ -7,7 +7,8 @@ from starlette.testclient import TestClient
 from dashboard.shell.lab import lab
 from dashboard.shell.routes import routes, sheet_url
 from dashboard.views.sweep import start
-from dashboard.views.sweep.making import task
+from dashboard.views.sweep.making import Way, begin, task
+from sdlab.errors import ModelError
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
 from sdlab.experiment.overrides import sweep_of
@@ -159,6 +160,13 @@ def test_what_is_too_large_or_of_another_model_is_not_started(open_page, monkeyp
     assert at.button(key=GO).disabled and any("too many" in w.value for w in at.warning)
     at = open_page("sweep", **{"sweep.by": "Typed", "sweep.typed": "model=other\nseed=0-2"})
     assert at.button(key=GO).disabled and any("in memory" in w.value for w in at.warning)
+
+
+def test_a_model_loaded_since_the_page_was_drawn_makes_no_other_ones_sweep(runs_folder):
+    other = sweep_of(["model=other", "seed=0-2"])
+    with pytest.raises(ModelError, match="This sweep is of other, and .* is in memory by now"):
+        begin(other, Way(), "a session")
+    assert find_sweep(runs_folder, other.id) is None and task(other.id) is None
 
 
 def test_an_unknown_or_damaged_sweep_is_said(runs_folder, open_page):
