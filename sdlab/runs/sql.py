@@ -69,13 +69,14 @@ def query_runs(
     names = _named(sql)
     index = index_of(root)
     index.refresh()
-    newest = [Path(path) for path in index.find(Search(), MOST_RUNS)["path"]]
+    wanted = sorted(names & set(OF_RUNS))
+    newest = [Path(path) for path in index.find(Search(), MOST_RUNS)["path"]] if wanted else []
     asked = {
         "sql": sql,
         "seconds": seconds,
         "rows": rows,
         "memory": memory,
-        "files": {name: _files(newest, name) for name in sorted(names & set(OF_RUNS))},
+        "files": {name: _files(newest, name) for name in wanted},
     }
     answer, out = _ask(asked, index)
     if "wrong" in answer:
