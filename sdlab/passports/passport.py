@@ -231,10 +231,12 @@ def _check_options(name: str, given: Mapping[str, Any]) -> None:
         if key not in known:
             raise ValueError(unknown(f"option of {name}", key, known))
         default = known[key]
-        if isinstance(default, bool) != isinstance(value, bool):
+        if _kind(value) is not _kind(default):
             raise ValueError(f"{key} of {name} cannot be {shown(value)}; it is {default!r} else.")
-        if isinstance(default, str) != isinstance(value, str):
-            raise ValueError(f"{key} of {name} cannot be {shown(value)}; it is {default!r} else.")
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if number and not 0 < value <= 1e6:
+        if _kind(value) is float and not 0 < value <= 1e6:
             raise ValueError(f"{key} of {name} must be above 0 up to 1e6, got {shown(value)}.")
+
+
+def _kind(value: Any) -> type:
+    """Return the type of a value, of a whole number float too."""
+    return float if type(value) is int else type(value)

@@ -272,6 +272,7 @@ def test_the_object_is_plain():
         (lambda: passport("comfyui", shift=3.0), "Stable Diffusion 1.5 has no shift"),
         (lambda: passport("comfyui", "sd3", shift=-1), "shift of comfyui must be above 0"),
         (lambda: passport("comfyui", "sd3", "kl_optimal", 1), "divides by steps - 1"),
+        (lambda: passport("comfyui", "sd3", shift=[3]), r"shift of comfyui cannot be \[3\]"),
         (lambda: passport("comfyui", "sd3", "turbo"), "made for Stable Diffusion"),
         (lambda: passport("a1111", "wan"), "AUTOMATIC1111 does not run Wan.* It runs: sd15"),
         (lambda: passport("k-diffusion", denoise=0.5), "k-diffusion has no denoise"),
