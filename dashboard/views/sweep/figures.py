@@ -99,28 +99,42 @@ def _second(others: Sequence[str]) -> int:
 def _say_best(result: SweepResult, measure: str, way: str) -> None:
     """Say which combination is best, by how much, and how many others may be as good."""
     over = [name for name in OVER if name in result.axes]
-    goal = f"{'maximize' if way == MOST else 'minimize'}: {measure}"
     try:
-        best = result.best(goal, over)
+        said = best_in_words(result, measure, way, over)
     except ValueError as error:  # no run has it
         st.caption(plain(str(error)))
         return
+    st.success(said, icon=":material/trophy:")
+    if over:
+        mean = f"Mean over {' and '.join(map(called, over))}. "
+        st.caption(f"{mean}The interval is Student's.")
+
+
+def best_in_words(result: SweepResult, measure: str, way: str, over: Sequence[str]) -> str:
+    """Return which combination is best, by how much, and how many others may be as good.
+
+    Args:
+        result: Of the sweep.
+        measure: One of its measures.
+        way: ``MOST`` or ``LEAST``.
+        over: The axes that are averaged over.
+
+    Raises:
+        ValueError: If no run has the measure.
+    """
+    best = result.best(f"{'maximize' if way == MOST else 'minimize'}: {measure}", over)
     cells = result.cells(measure, over)
     by = [name for name in result.axes if name not in over]
     words = " · ".join(label(name, plain_value(best[name])) for name in by) or "all"
     said = f"**{UNITS.get(measure, measure)}: {way} with {plain(words)}**, {best[measure]:.4g}"
+    others = len(cells) - 1
     if math.isfinite(best["low"]):
         near = int(((cells["low"] <= best["high"]) & (cells["high"] >= best["low"])).sum()) - 1
-        said += (
-            f" (95 % interval {best['low']:.3g} to {best['high']:.3g}, {best['runs']} runs)."
-            f" {_luck(near, len(cells) - 1)}"
-        )
-    else:
-        said += ". One run a cell: nothing is known of luck; sweep over several seeds."
-    mean = f"Mean over {' and '.join(map(called, over))}. " if over else ""
-    st.success(said, icon=":material/trophy:")
-    if mean:
-        st.caption(f"{mean}The interval is Student's.")
+        said += f" (95 % interval {best['low']:.3g} to {best['high']:.3g}, {best['runs']} runs)."
+        return f"{said} {_luck(near, others)}"
+    same = int((cells[measure] == best[measure]).sum()) - 1
+    said += f", as have {same} of {others} others" if same else ""
+    return f"{said}. One run a cell: nothing is known of luck; sweep over several seeds."
 
 
 def _luck(near: int, others: int) -> str:
