@@ -143,7 +143,10 @@ def _to_be_joined(root: Path, alone: bool) -> list[Path]:
     found, dead = [], False
     for name in shard_names(root):
         shard = root / SHARDS / name
-        held_runs = _runs_of(shard)
+        try:
+            held_runs = runs_of(shard)
+        except StoreError:
+            continue  # whose tables those are that it has cannot be told, so it stays
         live = sum(_needs_shard(root, run) for run in held_runs)
         if live < MOST_RUNS // 2 and (live <= len(held_runs) // 2 or size_of(shard) < SMALL_BYTES):
             found.append(shard)
@@ -151,26 +154,31 @@ def _to_be_joined(root: Path, alone: bool) -> list[Path]:
     return [] if alone and not dead and len(found) < 2 else found
 
 
-def _runs_of(shard: Path) -> Mapping[str, str]:
-    try:
-        return runs_of(shard)
-    except StoreError:
-        return {}
-
-
 def _needs_shard(root: Path, run: str) -> bool:
     """Return whether a run, stored or deleted, lacks tables of its own."""
-    folders = (run_path(root, run), run_path(root / TRASH, run))
+    stored = run_path(root, run)
+    folders = (stored, run_path(root / TRASH, run), stored)  # again: it may be put back meanwhile
     return any(
         folder.is_dir() and not all(os.path.lexists(folder / name) for name in TABLE_FILES)
         for folder in folders
     )
 
 
-def _pieces(root: Path, folders: Iterable[Path], shards: Iterable[Path]) -> Iterator[Piece]:
-    """Yield the tables of runs, those made last as the last ones of their id."""
-    for shard in shards:
-        yield from _pieces_of(root, shard)
+def _pieces(root: Path, folders: Iterable[Path], shards: list[Path]) -> Iterator[Piece]:
+    """Yield the tables of runs, those made last as the last ones of their id.
+
+    Args:
+        root: The folder of all runs.
+        folders: Those of runs with tables of their own.
+        shards: To be joined; one that cannot be read is taken out of the list, and so stays.
+    """
+    import pyarrow
+
+    for shard in tuple(shards):
+        try:
+            yield from _pieces_of(root, shard)
+        except (OSError, StoreError, KeyError, pyarrow.ArrowException):
+            shards.remove(shard)
     for folder in folders:
         piece = _piece(folder)
         if piece is not None:
@@ -219,7 +227,7 @@ def _pieces_of(root: Path, shard: Path) -> Iterator[Piece]:
     """Yield the tables of those runs of a shard that need it."""
     from pyarrow import parquet
 
-    wanted = {run: made for run, made in _runs_of(shard).items() if _needs_shard(root, run)}
+    wanted = {run: made for run, made in runs_of(shard).items() if _needs_shard(root, run)}
     if not wanted:
         return
     whole = {name: parquet.ParquetFile(shard / f"{name}.parquet").read() for name in TABLES}

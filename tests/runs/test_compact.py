@@ -162,6 +162,25 @@ def test_a_damaged_shard_is_named(root, run, name):
         sdlab.open_run(root / run.id)
 
 
+@pytest.mark.parametrize("name", ["steps.parquet", ABOUT])
+def test_a_damaged_shard_stays_until_it_is_mended(root, run, name):
+    before = tables(root)
+    compact_runs(root)
+    compact.runs_of.__globals__["_runs_of"].cache_clear()
+    compact.runs_of.__globals__["_places"].cache_clear()
+    path = root / SHARDS / shard_names(root)[0] / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    new = copy_of(run.save(root), seed=9)
+    shutil.rmtree(root / run.id)
+    assert compact_runs(root)[:2] == (1, 2)
+    path.write_bytes(whole)
+    compact.runs_of.__globals__["_places"].cache_clear()
+    shutil.rmtree(new)
+    before = {key: table for key, table in before.items() if key[0] != run.id}
+    assert_same(tables(root), before)
+
+
 def test_a_link_among_the_shards_is_none(root, run, tmp_path):
     compact_runs(root)
     shard = root / SHARDS / shard_names(root)[0]
