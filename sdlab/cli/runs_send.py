@@ -31,7 +31,7 @@ def send(
 ) -> None:
     """Send stored runs to MLflow or W&B: settings, measures of each evaluation, pictures.
 
-    What is there already is not sent again.
+    What MLflow or a folder for W&B has already is not sent again.
     """
     from sdlab.runs.tables import chosen_runs
     from sdlab.sending.sending import Sent, send_runs

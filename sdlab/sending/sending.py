@@ -1,4 +1,4 @@
-"""Sends stored runs to another program, one after the other; what is there is not sent again."""
+"""Sends stored runs to another program, one after the other."""
 
 from collections.abc import Callable, Iterable
 from importlib import import_module
