@@ -202,5 +202,6 @@ def test_only_what_is_stored_is_served(store, monkeypatch):
     client = TestClient(Starlette(routes=report_routes()))
     several = f"?id={store[1]['run']}&id=%00", "?id=--help&id=-x"
     for address in ("", "?id=ffff", "?id=../x", *several):
-        assert client.get(f"/export/report.html{address}").status_code == 404
+        answer = client.get(f"/export/report.html{address}")
+        assert answer.status_code == 404 and "Nothing is stored here" in answer.text
     assert report_url("a", "b") == "/export/report.html?id=a&id=b"
