@@ -1,13 +1,14 @@
 import { element, hear } from "./common.js";
 
 export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
+  const { data, parentElement, setStateValue, setTriggerValue } = component;
   const root = parentElement.querySelector(".tiles");
   root.setAttribute("aria-label", data.label);
   root.style.setProperty("--ratio", data.ratio);
   root.classList.toggle("fixed", data.columns > 0);
   root.style.setProperty("--columns", data.columns);
   if (data.columns > 0) root.tabIndex = 0; // it may scroll, also by keyboard
+  root.ticked ??= new Set(data.ticked ?? []);
   const made = new Map([...root.children].map((tile) => [tile.dataset.id, tile]));
   const make = (tile) => {
     const node = document.createElement("div");
@@ -25,6 +26,8 @@ export default function (component) {
       image.hidden = true;
     };
     element("span", "badge", frame);
+    const box = element("input", "", element("label", "tick", node));
+    box.type = "checkbox";
     element("i", "", element("div", "bar", node));
     const name = element("div", "name", node);
     element("span", "dot", name);
@@ -70,6 +73,15 @@ export default function (component) {
       frame.removeAttribute("title");
       frame.onclick = null;
     }
+    const box = node.querySelector(".tick input");
+    box.parentElement.hidden = !data.ticked;
+    box.checked = root.ticked.has(tile.id);
+    box.setAttribute("aria-label", `Tick ${tile.alt || tile.name}`);
+    box.onchange = () => {
+      if (box.checked) root.ticked.add(tile.id);
+      else root.ticked.delete(tile.id);
+      setStateValue("ticked", [...root.ticked]);
+    };
     image.alt = tile.alt;
     if (tile.src && image.getAttribute("src") !== tile.src) image.src = tile.src;
     if (!tile.src) {

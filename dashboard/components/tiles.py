@@ -4,7 +4,7 @@ The server sends only texts and addresses, and the browser fetches a picture whe
 changes, so that an update of thirty tiles costs little and no tile flickers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from dashboard.components.browser_files import component
@@ -70,8 +70,9 @@ def show_tiles(
     key: str,
     follow: Callable[[str], None],
     columns: int = 0,
-) -> None:
-    """Draw tiles in a grid.
+    ticked: Collection[str] | None = None,
+) -> list[str]:
+    """Draw tiles in a grid and return the ids of those that are ticked.
 
     Args:
         tiles: In their order.
@@ -80,13 +81,24 @@ def show_tiles(
         key: The widget's.
         follow: Opens in this session where the tile that was clicked leads.
         columns: How many stand in a row, scrolled where they do not fit; 0 for as many as fit.
+        ticked: The ids of the tiles that are ticked when they are first drawn under this key; each
+            tile has a box to tick then. None for none.
     """
     rows = [asdict(tile) | {"look": tile.look, "mark": tile.mark} for tile in tiles]
     ratio = f"{size[0]} / {size[1]}"
+    before = None if ticked is None else list(ticked)
     sheet = {"tiles": rows, "ratio": ratio, "label": label, "sharp": SHARP, "columns": columns}
-    opened = component("tiles")(data=sheet, key=key, on_opened_change=_heard).opened
-    if href := next((tile.href for tile in tiles if tile.id == opened), ""):
+    heard = component("tiles")(
+        data=sheet | {"ticked": before},
+        key=key,
+        default={"ticked": before or []},
+        on_opened_change=_heard,
+        on_ticked_change=_heard,
+    )
+    if href := next((tile.href for tile in tiles if tile.id == heard.opened), ""):
         follow(href)
+    told = heard.ticked if isinstance(heard.ticked, list) else []
+    return [tile.id for tile in tiles if tile.id in told]
 
 
 def _heard() -> None:

@@ -4,3 +4,6 @@
 what is in its report, in the nouns of ``parts``, and ``html`` writes it. Nothing here knows
 Streamlit, so that a report is written from the command line and by a process of its own alike.
 """
+
+MOST_RUNS = 500
+"""Runs of one report."""

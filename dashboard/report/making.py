@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dashboard.report import MOST_RUNS
 from dashboard.report.html import html_of
 from dashboard.report.of_comparison import comparison_report
 from dashboard.report.of_run import run_report
@@ -24,8 +25,6 @@ from sdlab.sweeping.sweep_folder import FOLDER as SWEEPS
 if TYPE_CHECKING:
     from sdlab.models.model import Model
 
-MOST_RUNS = 500
-"""Runs of one report."""
 _PLACES = {"run": "", "comparison": COMPARISONS, "sweep": SWEEPS, "grid": GRIDS}
 _BEGINNING = re.compile(r"[0-9a-f]{4,16}")
 

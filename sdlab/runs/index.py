@@ -11,7 +11,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import islice
@@ -22,6 +22,7 @@ from sdlab.columns import RUNS
 from sdlab.errors import StoreError
 from sdlab.runs import RUN_ID, runs_root
 from sdlab.runs.atomic import recover_all, write_file
+from sdlab.runs.folding import folded_count_sql, folded_sql
 from sdlab.runs.parts import COMPARISONS, parts
 from sdlab.runs.reading import check_plain
 from sdlab.runs.row import read_row
@@ -134,6 +135,32 @@ class RunIndex:
         most = "" if limit is None else f"LIMIT {int(limit)} OFFSET {int(offset)}"
         sql = f"SELECT * FROM runs WHERE {where} ORDER BY {search.by} {most}"
         return frame_of(self._ask(sql, values).to_arrow_table())
+
+    def folded(
+        self,
+        search: Search,
+        opened: Collection[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> "pd.DataFrame":
+        """Return what a search finds, the parts of each comparison in one row; see ``folding``.
+
+        Args:
+            search: What is looked for.
+            opened: Comparisons whose parts are shown below their rows.
+            limit: The most rows; None for all.
+            offset: Rows that are passed over.
+
+        Returns:
+            A table with the columns of ``sdlab.columns.RUNS``, ``parts`` and ``under``. Of a
+            comparison's row they are those of its first part.
+        """
+        sql, values = folded_sql(search, opened, limit, offset)
+        return frame_of(self._ask(sql, values).to_arrow_table())
+
+    def folded_rows(self, search: Search, opened: Collection[str] = ()) -> int:
+        """Return how many rows ``folded`` finds."""
+        return int(self._ask(*folded_count_sql(search, opened)).fetchall()[0][0])
 
     def totals(self, search: Search) -> Totals:
         """Return how many runs a search finds, and their size."""

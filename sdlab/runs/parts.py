@@ -40,13 +40,22 @@ def parts(root: Path) -> dict[str, str]:
 
 def title(root: Path, comparison: str) -> str:
     """Return what was compared, in short: the samplers and the first prompt; its id if damaged."""
+    folder = root / COMPARISONS / comparison
     try:
-        spec = _manifest(root / COMPARISONS / comparison)["comparison"]
+        return _title(folder, folder.stat().st_mtime_ns)
+    except OSError:
+        return comparison
+
+
+@lru_cache(maxsize=10_000)
+def _title(folder: Path, age: int) -> str:
+    try:
+        spec = _manifest(folder)["comparison"]
         solvers = list(dict.fromkeys(str(entrant["solver"]) for entrant in spec["entrants"]))
         more = ", …" if len(solvers) > MOST_NAMED else ""
         return f"{', '.join(solvers[:MOST_NAMED])}{more}: {str(spec['prompts'][0])[:60]}"
     except (StoreError, KeyError, IndexError, TypeError):
-        return comparison
+        return folder.name
 
 
 @lru_cache(maxsize=10_000)

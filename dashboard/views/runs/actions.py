@@ -6,54 +6,59 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from dashboard.report import MOST_RUNS
 from dashboard.shell.address import keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained
 from dashboard.shell.navigation import page_path
 from dashboard.views.runs.more_tables import more_tables
+from dashboard.views.runs.ticked import changed, not_shown, ticked_comparison, ticked_runs, untick
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.report_button import report_button
 from dashboard.widgets.run_ways import MOST_COMPARED
+from sdlab.runs.index import RunIndex
 from sdlab.runs.marks import mark
 from sdlab.runs.search import Search
 from sdlab.runs.trash import delete_run
 
-_REVISION = "runs.revision"
 
-
-def revision() -> int:
-    """Return how often this session has changed stored runs; ticks are gone after each change."""
-    return st.session_state.get(_REVISION, 0)
-
-
-def changed() -> None:
-    """Note that this session has changed stored runs, and draw the page anew."""
-    st.session_state[_REVISION] = revision() + 1
-    st.rerun()
-
-
-def actions(runs: pd.DataFrame) -> None:
+def actions(index: RunIndex, rows: pd.DataFrame) -> None:
     """Draw what can be done with ticked runs; the same place is taken where none are.
 
-    So the table below stays where it is when a row is ticked. The buttons are on the left, since
+    So what stands below stays where it is when a row is ticked. The buttons are on the left, since
     the table's own come over its upper right corner.
 
     Args:
-        runs: Their rows.
+        index: Of the runs.
+        rows: The rows that are shown; runs that are ticked elsewhere are among the ticked too.
     """
+    runs, elsewhere = ticked_runs(index), not_shown(rows)
     ids = runs["run"].tolist()
     _files(runs)
     with st.container(
         horizontal=True, gap="xsmall", vertical_alignment="center", key="runs_actions"
     ):
-        st.text(f"{len(ids)} ticked")
+        st.text(f"{len(ids):,} ticked" + (f", {elsewhere:,} not shown here" * bool(elsewhere)))
+        _untick(not ids)
         _open(ids)
         _compare(ids)
         _star(runs)
         _tags(runs)
-        report_button("runs.report", *ids, disabled=not ids)
+        _report(ids)
         more_tables(Search(problem=None, run=tuple(ids)), "runs.ticked_tables", disabled=not ids)
-        _delete(runs)
+        _delete(runs, elsewhere)
+
+
+def _untick(disabled: bool) -> None:
+    st.button(
+        "Untick all", key="runs.untick", icon=":material/deselect:", type="tertiary",
+        disabled=disabled, on_click=untick,
+    )  # fmt: skip
+
+
+def _report(ids: Sequence[str]) -> None:
+    of = [comparison] if (comparison := ticked_comparison()) else ids
+    report_button("runs.report", *of, disabled=not 1 <= len(of) <= MOST_RUNS)
 
 
 def _files(runs: pd.DataFrame) -> None:
@@ -71,15 +76,15 @@ def _files(runs: pd.DataFrame) -> None:
 
 
 def _open(ids: Sequence[str]) -> None:
+    comparison = ticked_comparison()
     pressed = st.button(
-        "Open",
-        key="runs.open",
-        icon=":material/open_in_new:",
-        type="tertiary",
-        disabled=len(ids) != 1,
-    )
+        "Open the comparison" if comparison else "Open", key="runs.open",
+        icon=":material/open_in_new:", type="tertiary",
+        disabled=len(ids) != 1 and not comparison,
+    )  # fmt: skip
     if pressed:
-        st.switch_page(page_path("run"), query_params={"id": ids[0]})
+        page, of = ("compare", comparison) if comparison else ("run", ids[0])
+        st.switch_page(page_path(page), query_params={"id": of})
 
 
 def _compare(ids: Sequence[str]) -> None:
@@ -121,11 +126,13 @@ def _tags(runs: pd.DataFrame) -> None:
         _do(partial(mark, lab().runs, runs["run"], add=words, remove=remove, note=new))
 
 
-def _delete(runs: pd.DataFrame) -> None:
+def _delete(runs: pd.DataFrame, elsewhere: int) -> None:
     with st.popover("Delete", icon=":material/delete:", disabled=runs.empty):
         count = len(runs)
         many = "run" if count == 1 else "runs"
         st.text(f"Move {count} {many} to the trash? From there they can be put back.")
+        if elsewhere:
+            st.text(f"{elsewhere:,} of them are not shown here.")
         parts = int((runs["comparison"] != "").sum())
         if parts:
             st.text(f"{parts} of them are parts of comparisons, which will lack their pictures.")

@@ -13,7 +13,8 @@ from dashboard.shell.routes import runs_table_url
 from dashboard.views.runs.any_columns import any_columns
 from dashboard.views.runs.gallery import gallery
 from dashboard.views.runs.more_tables import more_tables
-from dashboard.views.runs.table import counted, damaged, digest, table
+from dashboard.views.runs.rows import Listed, digest
+from dashboard.views.runs.table import counted, damaged, table
 from sdlab.models.memory import readable
 from sdlab.runs.index import RunIndex, Totals
 from sdlab.runs.parts import title
@@ -21,6 +22,7 @@ from sdlab.runs.search import ALL, ALONE, Search
 from sdlab.sampler_names import titled
 
 PAGE_SIZE = 50
+FOLDED = "folded"
 SORTS = {
     "created": "Made",
     "prompt": "Prompt",
@@ -56,7 +58,7 @@ UNFILTERED: dict[str, Any] = {
     "runs.model": [],
     "runs.tag": [],
     "runs.days": (),
-    "runs.comparison": ALONE,
+    "runs.comparison": FOLDED,
     "runs.star": False,
 }
 """The filters by their keys, with what each is where it takes nothing away."""
@@ -91,9 +93,11 @@ def found_runs(index: RunIndex) -> None:
         )
         up = bound().toggle("Least first", key="runs.up")
         look = bound().segmented_control("Show as", _LOOKS, key="runs.look")
+    folded = filters["comparison"] == FOLDED
+    filters["comparison"] = ALL if folded else filters["comparison"]
     search = Search(text=text, order=order, descending=not up, **filters)
     totals = counted(index, search) if look == "Table" else index.totals(search)
-    _about(index, search, totals)
+    _about(index, search, totals, folded and look != "Chart")
     damaged(index)
     if not totals.runs:
         st.info(_NONE, icon=":material/search_off:")
@@ -101,9 +105,10 @@ def found_runs(index: RunIndex) -> None:
         any_columns(index, search)
     else:
         rows = st.container()
-        offset = _page(totals.runs, search)
+        listed = Listed(search, folded, PAGE_SIZE)
+        offset = _page(listed.row_count(index, totals.runs), search)
         with rows:
-            (table if look == "Table" else gallery)(index, search, PAGE_SIZE, offset)
+            (table if look == "Table" else gallery)(index, listed._replace(offset=offset))
 
 
 def _active() -> int:
@@ -130,7 +135,7 @@ def _filters(index: RunIndex) -> dict[str, Any]:
         name: f"Only of {title(index.root, name)} ({name[:6]})"
         for name in index.values("comparison")
     }
-    names = {ALONE: "Leave out", ALL: "Show", **names}
+    names = {FOLDED: "One row a comparison", ALONE: "Leave out", ALL: "Show", **names}
     comparison = field.selectbox(
         "Parts of comparisons", names, key="runs.comparison", format_func=names.get
     )
@@ -145,16 +150,13 @@ def _span(days: Any) -> tuple[datetime | None, datetime | None]:
     return since, None if last is None else first_moment(last + timedelta(days=1))
 
 
-def _about(index: RunIndex, search: Search, totals: Totals) -> None:
-    """Draw how many runs there are, how many are folded away, and the downloads of the list."""
+def _about(index: RunIndex, search: Search, totals: Totals, folded: bool) -> None:
+    """Draw how many runs there are, how many are folded, and the downloads of the list."""
     said = (
         f"{totals.runs:,} run{'' if totals.runs == 1 else 's'}, {readable(totals.bytes)} on disk."
     )
-    if search.comparison == ALONE:
-        folded, of = index.parts(search)
-        if folded:
-            many = "comparison" if of == 1 else "comparisons"
-            said += f" {folded:,} more are parts of {of:,} {many}; Filters shows them."
+    if folded or search.comparison == ALONE:
+        said += _parts(*index.parts(search), folded)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plain(said), width="stretch")
         if search.comparison not in (ALL, ALONE):
@@ -169,12 +171,22 @@ def _about(index: RunIndex, search: Search, totals: Totals) -> None:
             more_tables(search, "runs.tables")
 
 
-def _page(runs: int, search: Search) -> int:
+def _parts(parts: int, of: int, folded: bool) -> str:
+    """Return where so many found parts of so many comparisons are."""
+    many = "comparison" if of == 1 else "comparisons"
+    if not parts:
+        return ""
+    if folded:
+        return f" {parts:,} of them are parts of {of:,} {many}, which the list has as one row each."
+    return f" {parts:,} more are parts of {of:,} {many}; Filters shows them."
+
+
+def _page(rows: int, search: Search) -> int:
     """Draw the choice of a page of rows, if there are several; return how many rows are before.
 
     Another search begins with its first page.
     """
-    pages = -(-runs // PAGE_SIZE)
+    pages = -(-rows // PAGE_SIZE)
     if pages == 1:
         return 0
     chosen = st.number_input(

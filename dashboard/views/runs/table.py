@@ -1,59 +1,59 @@
-"""The table of runs: rows to tick, and what can be done with those that are ticked."""
+"""The table of runs: rows to tick, comparisons to open."""
 
-import hashlib
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
-from dashboard.views.runs.actions import actions, revision
+from dashboard.views.runs.actions import actions
+from dashboard.views.runs.rows import FOLD, ROW, Listed, digest, opened, turn
+from dashboard.views.runs.ticked import is_ticked, revision, tick
 from dashboard.widgets.pictures import thumbnail
+from sdlab.runs.folding import PARTS, UNDER
 from sdlab.runs.index import RunIndex, Totals
+from sdlab.runs.parts import title
 from sdlab.runs.search import Search
 from sdlab.sampler_names import titled
 
-if TYPE_CHECKING:
-    from streamlit.elements.lib.column_types import ColumnConfig
-
-ROW = 64
+HIGH = 64
 LETTER = 8
 """Pixels of a row, and of a letter at most."""
 _SHOWN = "runs.shown"
 _COUNTED = "runs.counted"
+_TURNED = "runs.turned"
 
 
-def table(index: RunIndex, search: Search, limit: int, offset: int) -> None:
-    """Draw one page of the runs that a search finds, and the actions on those that are ticked."""
-    key = f"runs.table.{digest(search, limit, offset, revision())}"
-    stored = _rows(key, index, search, limit, offset)
+def table(index: RunIndex, listed: Listed) -> None:
+    """Draw one page of a list of runs, and the actions on those that are ticked."""
+    key = f"runs.table.{digest(*listed, listed.opened, revision())}"
+    stored = _rows(key, index, listed)
     place = st.container()
-    frame = shown(stored)
+    frame = shown(stored, index)
+    before = is_ticked(stored).to_numpy().nonzero()[0].tolist()
     event = st.dataframe(
         frame,
         key=key,
         hide_index=True,
-        row_height=ROW,
-        height=min(720, 45 + ROW * len(frame)),
+        row_height=HIGH,
+        height=min(720, 45 + HIGH * len(frame)),
         on_select="rerun",
         selection_mode="multi-row",
+        selection_default={"selection": {"rows": before, "columns": [], "cells": []}},
         column_config=_columns(frame),
+        placeholder="",
         alt="Stored runs",
     )
     broken = stored["path"][frame["picture"].isna().to_numpy()]
     pictures = [f"The picture of {path} cannot be read." for path in broken]
     fold_problems(pictures, "picture", "pictures")
+    tick(stored, stored[ROW].iloc[event.selection.rows].tolist(), index, listed.search)
     with place:
-        actions(stored.iloc[event.selection.rows])
+        actions(index, stored)
 
 
-def digest(*values: object) -> str:
-    """Return a text for a widget's key that is another for other values."""
-    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
-
-
-def _rows(key: str, index: RunIndex, search: Search, limit: int, offset: int) -> pd.DataFrame:
+def _rows(key: str, index: RunIndex, listed: Listed) -> pd.DataFrame:
     """Return the rows; while some are ticked they stay, whatever is made in the meantime.
 
     The browser tells what is ticked by the rows' places.
@@ -61,7 +61,7 @@ def _rows(key: str, index: RunIndex, search: Search, limit: int, offset: int) ->
     known, rows = st.session_state.get(_SHOWN, ("", None))
     if known == key and _ticked(key):
         return rows
-    rows = index.find(search, limit, offset)
+    rows = listed.rows(index)
     st.session_state[_SHOWN] = (key, rows)
     return rows
 
@@ -83,27 +83,51 @@ def _ticked(key: str) -> bool:
     return state is not None and bool(state.selection.rows)
 
 
-def shown(stored: pd.DataFrame) -> pd.DataFrame:
-    """Return what the table shows of runs: picture, words, settings."""
-    created = stored["created"]
-    return pd.DataFrame(
+def shown(stored: pd.DataFrame, index: RunIndex) -> pd.DataFrame:
+    """Return what the table shows of rows: picture, words, settings; of a comparison its name."""
+    created, folds = stored["created"], stored[PARTS] > 0
+    sizes = zip(stored["width"], stored["height"], strict=True)
+    frame = pd.DataFrame(
         {
             "picture": [thumbnail(*key) for key in zip(stored["path"], created, strict=True)],
+            "parts": [_turner(*one) for one in zip(stored[ROW], stored[PARTS], strict=True)],
             "star": ["★" if star else "" for star in stored["star"]],
             "made": created,
-            "prompt": stored["prompt"],
+            "prompt": stored["prompt"].mask(stored[UNDER], "└ " + stored["prompt"]),
             "solver": stored["solver"].map(titled),
             "steps": stored["num_steps"],
             "CFG": stored["guidance_scale"],
             "seed": stored["seed"].astype(str),
-            "size": [f"{w} x {h}" for w, h in zip(stored["width"], stored["height"], strict=True)],
+            "size": [f"{w} x {h}" for w, h in sizes],
             "seconds": stored["seconds"],
             "tags": stored["tags"],
             "note": stored["note"],
             "model": stored["model"],
             "id": stored["run"],
         }
-    ).reset_index(drop=True)
+    )
+    names = [title(index.root, name) for name in stored["comparison"][folds]]
+    frame.loc[folds, ["star", "solver", "seed", "tags", "note"]] = ""
+    frame.loc[folds, ["steps", "CFG", "seconds"]] = None
+    frame.loc[folds, "prompt"] = names
+    frame.loc[folds, "id"] = stored["comparison"][folds]
+    return (frame if folds.any() else frame.drop(columns="parts")).reset_index(drop=True)
+
+
+def _turner(row: str, parts: int) -> str:
+    """Return what the button of a comparison's row says; "" for a run."""
+    if not parts:
+        return ""
+    mark = "▾" if row.removeprefix(FOLD) in opened() else "▸"
+    return f"{mark} {parts:,} run{'' if parts == 1 else 's'}"
+
+
+def _turn() -> None:
+    """Open or fold the comparison whose button was pressed."""
+    _, rows = st.session_state.get(_SHOWN, ("", None))
+    at = st.session_state[_TURNED]["row"]
+    if rows is not None and at < len(rows) and rows[PARTS].iloc[at]:
+        turn(rows["comparison"].iloc[at])
 
 
 def damaged(index: RunIndex) -> None:
@@ -122,10 +146,14 @@ def fold_problems(problems: list[str], one: str, many: str) -> None:
                 st.text(problem)
 
 
-def _columns(frame: pd.DataFrame) -> "dict[str, ColumnConfig]":
+def _columns(frame: pd.DataFrame) -> dict[str, Any]:
     column = st.column_config
     longest = max(map(len, frame["solver"]), default=0)
-    return {
+    help = "The runs of a comparison. A click shows them below it, or folds them away."
+    turner = column.ButtonColumn(
+        "Parts", width=100, type="tertiary", key=_TURNED, on_click=_turn, help=help
+    )
+    return ({"parts": turner} if "parts" in frame else {}) | {
         "picture": column.ImageColumn("Picture", width="small"),
         "star": column.TextColumn("★", width=40),
         "prompt": column.TextColumn("Prompt", width="medium"),

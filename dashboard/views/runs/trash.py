@@ -5,7 +5,7 @@ import streamlit as st
 
 from dashboard.shell.clock import time_column
 from dashboard.shell.messages import explained
-from dashboard.views.runs.actions import changed, revision
+from dashboard.views.runs.ticked import changed, revision
 from sdlab.models.memory import readable
 from sdlab.runs import TRASH
 from sdlab.runs.index import RunIndex
