@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard.widgets.downloads import csv_button, file_button
+from dashboard.widgets.downloads import csv_button, parquet_button
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,11 +36,7 @@ def csv_table(
         st.caption(said, width="content" if shown else "stretch")
         csv_button(frame, name, key, about=f"{about} As CSV.")
         if parquet:
-            from sdlab.runs.export import table_blocks
-
-            data = b"".join(table_blocks(frame, "parquet"))
-            named = f"{name}.parquet"
-            file_button("Parquet", data, named, f"{key}_parquet", about=f"{about} As Parquet.")
+            parquet_button(frame, name, f"{key}_parquet", f"{about} As Parquet.")
     if shown:
         height = min(330, 38 + 35 * len(frame))
         st.dataframe(

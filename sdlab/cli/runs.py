@@ -9,8 +9,9 @@ from sdlab.cli.options import FILTERS, Csv, Fields, Root, Words
 from sdlab.cli.registry import alone, command
 from sdlab.cli.terminal import show
 from sdlab.runs import runs_root
-from sdlab.runs.search import Search
+from sdlab.runs.search import ALL, Search
 
+FOLDED = "folded"
 SHOWN = ("run", "created", "prompt", "solver", "num_steps", "seed", "model", "problem")
 
 
@@ -29,18 +30,36 @@ def ls(
     order: Annotated[str, typer.Option(help="Column to sort by.")] = "created",
     ascending: Annotated[bool, typer.Option("--ascending", help="The least first.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="The most rows.")] = None,
+    comparison: Annotated[
+        str,
+        typer.Option(help="A comparison's id, for its parts; all: every run; alone: no parts."),
+    ] = FOLDED,
     root: Root = None,
     csv: Csv = False,
 ) -> None:
-    """List the stored runs that have what is asked for."""
+    """List the stored runs that have what is asked for; a comparison's in one row.
+
+    As CSV every run has a row.
+    """
     text = " ".join(words or ())
-    _list(root, csv, text=text, order=order, descending=not ascending, limit=limit, **filters)
+    search = {"text": text, "order": order, "descending": not ascending, **filters}
+    _list(root, csv, comparison, limit, **search)
 
 
-def _list(root: Path | None, csv: bool, **search: Any) -> None:
-    from sdlab.runs.listing import list_runs
+def _list(
+    root: Path | None,
+    csv: bool,
+    comparison: str = FOLDED,
+    limit: int | None = None,
+    **search: Any,
+) -> None:
+    from sdlab.runs.listing import list_folded, list_runs
 
-    table = list_runs(root, **search)
+    if comparison == FOLDED and not csv:
+        table = list_folded(root, limit=limit, **search)
+    else:
+        of = ALL if comparison == FOLDED else comparison
+        table = list_runs(root, limit=limit, comparison=of, **search)
     if csv:
         show(table, csv)
     elif table.empty and search:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.columns import RUNS
 from sdlab.errors import unknown
 from sdlab.runs.index import index_of
+from sdlab.runs.parts import title
 from sdlab.runs.search import Search
 
 if TYPE_CHECKING:
@@ -34,11 +35,45 @@ def list_runs(
     Raises:
         ValueError: If there is no such field, or its value is none.
     """
-    known = [field.name for field in fields(Search)]
-    for name in search:
-        if name not in known:
-            raise ValueError(unknown("field of a search", name, known))
-    wanted = Search(**{"problem": None, **search})
-    index = index_of(root)
+    wanted, index = _search(search), index_of(root)
     index.refresh()
     return index.find(wanted, limit)
+
+
+def list_folded(
+    root: str | Path | None = None, *, limit: int | None = None, **search: Any
+) -> "pd.DataFrame":
+    """Return one row for every run folder that is part of no comparison, and for each comparison.
+
+    A comparison's row has its id, how many of its runs were found and what was compared, and what
+    else its first part has.
+
+    Args:
+        root: As for ``list_runs``.
+        limit: The most rows; None for all.
+        search: As for ``list_runs``.
+
+    Raises:
+        ValueError: As of ``list_runs``.
+    """
+    wanted, index = _search(search), index_of(root)
+    index.refresh()
+    rows = index.folded(wanted, limit=limit)
+    folds = rows["parts"] > 0
+    names = [
+        f"comparison of {parts} run{'' if parts == 1 else 's'}: {title(index.root, name)}"
+        for name, parts in rows.loc[folds, ["comparison", "parts"]].itertuples(index=False)
+    ]
+    rows.loc[folds, "run"] = rows["comparison"][folds]
+    rows.loc[folds, "prompt"] = names
+    rows.loc[folds, "solver"] = ""
+    rows.loc[folds, ["num_steps", "seed"]] = None
+    return rows[list(RUNS)]
+
+
+def _search(fields_: dict[str, Any]) -> Search:
+    known = [field.name for field in fields(Search)]
+    for name in fields_:
+        if name not in known:
+            raise ValueError(unknown("field of a search", name, known))
+    return Search(**{"problem": None, **fields_})

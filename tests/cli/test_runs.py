@@ -1,6 +1,8 @@
 """The commands of ``sdlab runs``: list, query, tag, rm, restore, trash."""
 
 import io
+import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from typer.testing import CliRunner
 
 import sdlab
 from sdlab.cli import app
+from sdlab.runs.parts import COMPARISONS
 from tests.runs.conftest import copy_of
 
 
@@ -41,6 +44,27 @@ def test_runs_are_found_and_sorted(made):
     assert "a dog" in call("ls", "--order", "bytes", root=made).stdout
     refused = call("ls", "--order", "promt", root=made)
     assert refused.exit_code == 2 and "Did you mean 'prompt'" in refused.stderr
+
+
+def test_a_comparison_is_one_row(made):
+    cat, dog = (listed(word, root=made)["run"][0] for word in ("cat", "dog"))
+    folder = made / COMPARISONS / ("c" * 16)
+    folder.mkdir(parents=True)
+    spec = {"entrants": [{"solver": "heun"}], "prompts": ["a dog"]}
+    told = {"format": 1, "runs": [dog], "comparison": spec}
+    (folder / "manifest.json").write_text(json.dumps(told))
+    try:
+        for words in ([], ["ls"]):
+            printed = call(*words, root=made).stdout
+            assert folder.name in printed and "comparison of 1 run: heun: a dog" in printed
+            assert cat in printed and dog not in printed
+        assert dog in call("ls", "--comparison", "all", root=made).stdout
+        only = call("ls", "--comparison", folder.name, root=made).stdout
+        assert dog in only and cat not in only
+        assert dog not in call("ls", "--comparison", "alone", root=made).stdout
+        assert set(listed(root=made)["run"]) == {cat, dog}
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_sql_is_answered(made):

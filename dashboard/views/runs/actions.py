@@ -13,7 +13,7 @@ from dashboard.shell.messages import explained
 from dashboard.shell.navigation import page_path
 from dashboard.views.runs.more_tables import more_tables
 from dashboard.views.runs.ticked import changed, not_shown, ticked_comparison, ticked_runs, untick
-from dashboard.widgets.csv_table import csv_table
+from dashboard.widgets.downloads import csv_button, parquet_button
 from dashboard.widgets.report_button import report_button
 from dashboard.widgets.run_ways import MOST_COMPARED
 from sdlab.runs.index import RunIndex
@@ -34,12 +34,10 @@ def actions(index: RunIndex, rows: pd.DataFrame) -> None:
     """
     runs, elsewhere = ticked_runs(index), not_shown(rows)
     ids = runs["run"].tolist()
-    _files(runs)
+    _files(runs, elsewhere)
     with st.container(
         horizontal=True, gap="xsmall", vertical_alignment="center", key="runs_actions"
     ):
-        st.text(f"{len(ids):,} ticked" + (f", {elsewhere:,} not shown here" * bool(elsewhere)))
-        _untick(not ids)
         _open(ids)
         _compare(ids)
         _star(runs)
@@ -49,38 +47,36 @@ def actions(index: RunIndex, rows: pd.DataFrame) -> None:
         _delete(runs, elsewhere)
 
 
-def _untick(disabled: bool) -> None:
-    st.button(
-        "Untick all", key="runs.untick", icon=":material/deselect:", type="tertiary",
-        disabled=disabled, on_click=untick,
-    )  # fmt: skip
-
-
 def _report(ids: Sequence[str]) -> None:
     of = [comparison] if (comparison := ticked_comparison()) else ids
     report_button("runs.report", *of, disabled=not 1 <= len(of) <= MOST_RUNS)
 
 
-def _files(runs: pd.DataFrame) -> None:
-    """Draw the downloads of the ticked runs; without any the same buttons, which do nothing."""
-    if not runs.empty:
-        listed = runs.drop(columns=["problem"])
-        csv_table(listed, "runs", "runs.csv", "The ticked runs.", shown=False, parquet=True)
-        return
+def _files(runs: pd.DataFrame, elsewhere: int) -> None:
+    """Draw how many are ticked, and their downloads; without any buttons that do nothing."""
+    none = runs.empty
     with st.container(horizontal=True, vertical_alignment="center"):
-        said = "Tick rows to open, compare, mark, export or delete them."
-        st.caption(said, width="stretch")
-        for label in ("CSV", "Parquet"):
-            icon = ":material/download:"
-            st.button(label, key=f"runs.no_{label.lower()}", icon=icon, disabled=True)
+        st.text(f"{len(runs):,} ticked" + f", {elsewhere:,} not shown here" * bool(elsewhere))
+        st.button(
+            "Untick all", key="runs.untick", icon=":material/deselect:", type="tertiary",
+            disabled=none, on_click=untick,
+        )  # fmt: skip
+        st.caption("Tick rows to open, compare, mark, export or delete them.", width="stretch")
+        if none:
+            for label in ("CSV", "Parquet"):
+                icon = ":material/download:"
+                st.button(label, key=f"runs.no_{label.lower()}", icon=icon, disabled=True)
+        else:
+            listed = runs.drop(columns=["problem"])
+            csv_button(listed, "runs", "runs.csv", about="The ticked runs. As CSV.")
+            parquet_button(listed, "runs", "runs.csv_parquet", "The ticked runs. As Parquet.")
 
 
 def _open(ids: Sequence[str]) -> None:
     comparison = ticked_comparison()
     pressed = st.button(
-        "Open the comparison" if comparison else "Open", key="runs.open",
-        icon=":material/open_in_new:", type="tertiary",
-        disabled=len(ids) != 1 and not comparison,
+        "Open", key="runs.open", icon=":material/open_in_new:", type="tertiary",
+        disabled=len(ids) != 1 and not comparison, help="The ticked run, or comparison.",
     )  # fmt: skip
     if pressed:
         page, of = ("compare", comparison) if comparison else ("run", ids[0])
@@ -101,7 +97,7 @@ def _compare(ids: Sequence[str]) -> None:
 def _star(runs: pd.DataFrame) -> None:
     give = runs.empty or not runs["star"].fillna(False).all()
     pressed = st.button(
-        "Star" if give else "Take the star away", key="runs.give_star", icon=":material/star:",
+        "Star" if give else "Unstar", key="runs.give_star", icon=":material/star:",
         type="tertiary", disabled=runs.empty,
     )  # fmt: skip
     if pressed:

@@ -173,12 +173,12 @@ def _about(index: RunIndex, search: Search, totals: Totals, folded: bool) -> Non
 
 def _parts(parts: int, of: int, folded: bool) -> str:
     """Return where so many found parts of so many comparisons are."""
-    many = "comparison" if of == 1 else "comparisons"
     if not parts:
         return ""
+    many = "1 comparison" if of == 1 else f"{of:,} comparisons"
     if folded:
-        return f" {parts:,} of them are parts of {of:,} {many}, which the list has as one row each."
-    return f" {parts:,} more are parts of {of:,} {many}; Filters shows them."
+        return f" {parts:,} of them are parts of {many}, {'' if of == 1 else 'each '}one row."
+    return f" {parts:,} more are parts of {many}; Filters shows them."
 
 
 def _page(rows: int, search: Search) -> int:

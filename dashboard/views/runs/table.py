@@ -118,8 +118,8 @@ def _turner(row: str, parts: int) -> str:
     """Return what the button of a comparison's row says; "" for a run."""
     if not parts:
         return ""
-    mark = "▾" if row.removeprefix(FOLD) in opened() else "▸"
-    return f"{mark} {parts:,} run{'' if parts == 1 else 's'}"
+    mark = "expand_more" if row.removeprefix(FOLD) in opened() else "chevron_right"
+    return f":material/{mark}: {parts:,} run{'' if parts == 1 else 's'}"
 
 
 def _turn() -> None:
