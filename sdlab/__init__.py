@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
     from sdlab.noise import NoiseSchedule, curves
     from sdlab.passports.passport import Passport, passport
+    from sdlab.pricing.price import price
     from sdlab.reports.report import report
     from sdlab.reproducing.rerun import rerun
     from sdlab.reproducing.script import diffusers_script
@@ -83,6 +84,7 @@ _HOMES = {
     "passport": "sdlab.passports.passport",
     "picture_attention": "sdlab.sampling.picture_attention",
     "plan": "sdlab.sampling.plan",
+    "price": "sdlab.pricing.price",
     "read_parameters": "sdlab.metadata.reading",
     "regenerate": "sdlab.ddim.invert",
     "report": "sdlab.reports.report",
@@ -130,6 +132,7 @@ __all__ = [
     "passport",
     "picture_attention",
     "plan",
+    "price",
     "read_parameters",
     "regenerate",
     "report",

@@ -58,13 +58,15 @@ SDLAB = {
     # for the type of ``lint(model=...)`` alone: a course is judged by a model's own schedule
     "linting": "models noise solvers",
     "comparing": ("bench denoisers embedded experiment latents models noise runs sampling solvers"),
+    # the distances of a comparison, and what a model is changed by
+    "pricing": "comparing denoisers experiment models noise runs sampling",
     "reports": "models runs",
     "sending": "experiment runs",
     "sweeping": "comparing embedded experiment models runs sampling",
     "training": "embedded models reference",
     "cli": (
-        "bench comparing denoisers experiment latents linting models noise passports reproducing"
-        " runs sampling sending solvers sweeping text training"
+        "bench comparing denoisers experiment latents linting models noise passports pricing"
+        " reproducing runs sampling sending solvers sweeping text training"
     ),
 }
 """What each room of the library may import, beside the ground and itself."""

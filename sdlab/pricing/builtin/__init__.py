@@ -1,0 +1,1 @@
+"""The speed-ups, one theme a file: each is found by looking into this folder."""
