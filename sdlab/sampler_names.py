@@ -49,7 +49,21 @@ _OF_K_DIFFUSION = {
     "dpmpp2sa": "dpmpp_2s_ancestral",
     "dpmpp3msde": "dpmpp_3m_sde",
     "dpmppsde": "dpmpp_sde",
+    "ersde": "er_sde",
+    "gradientestimation": "gradient_estimation",
+    "heunpp2": "heunpp2",
+    "ipndm": "ipndm",
+    "ipndmv": "ipndm_v",
+    "res2s": "res_2s",
+    "res3s": "res_3s",
+    "resmultistep": "res_multistep",
+    "restart": "restart",
+    "sasolver": "sa_solver",
+    "sasolverpece": "sa_solver_pece",
+    "seeds2": "seeds_2",
+    "seeds3": "seeds_3",
 }
+_USUAL = {"restart": "karras"}
 # The others have their own spacing there; here they follow the model's scheduler config.
 _OTHERS = {
     "ddim": "ddim",
@@ -83,12 +97,6 @@ _ABSENT = {
     "dpmpp2msdeheun",
     "eulercfgpp",
     "euleracfgpp",
-    "gradientestimation",
-    "heunpp2",
-    "ipndm",
-    "ipndmv",
-    "resmultistep",
-    "restart",
 }
 
 
@@ -129,10 +137,11 @@ def everyday(name: str) -> Everyday | None:
         options = MappingProxyType(_OPTIONS.get(sampler, {}))
         if sampler in _OF_K_DIFFUSION:
             found = _OF_K_DIFFUSION[sampler]
-            return Everyday(found, curve or "linspace", options, curve is not None)
+            usual = _USUAL.get(sampler, "linspace")
+            return Everyday(found, curve or usual, options, curve is not None)
         if sampler in _OTHERS:
-            usual = "lcm" if sampler == "lcm" else None
-            return Everyday(_OTHERS[sampler], curve or usual, options, curve is not None)
+            own = "lcm" if sampler == "lcm" else None
+            return Everyday(_OTHERS[sampler], curve or own, options, curve is not None)
     return None
 
 

@@ -46,6 +46,11 @@ MEANT = {
     "dpmpp_2m sgm_uniform": ("dpmpp_2m", "sgm_uniform"),
     "euler ddim_uniform": ("euler", "leading"),
     "euler beta": ("euler", "beta"),
+    "res_multistep": ("res_multistep", "linspace"),
+    "SEEDS 2": ("seeds_2", "linspace"),
+    "sample_sa_solver_pece": ("sa_solver_pece", "linspace"),
+    "ER SDE Karras": ("er_sde", "karras"),
+    "Restart": ("restart", "karras"),
 }
 
 
@@ -58,7 +63,7 @@ def test_everyday_names_are_solver_and_curve(name):
     assert f"Here that is solver {solver!r}" in told and (not curve or repr(curve) in told)
 
 
-@pytest.mark.parametrize("name", ["DPM fast", "DPM adaptive", "Restart", "res_multistep"])
+@pytest.mark.parametrize("name", ["DPM fast", "DPM adaptive", "euler_cfg_pp", "dpmpp_2m_sde_heun"])
 def test_what_the_laboratory_has_not_is_said(name):
     assert everyday(name) is None
     assert "no counterpart" in unknown_solver(name, ["x"])

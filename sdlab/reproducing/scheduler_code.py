@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdlab.reproducing.inlined import Inlined
-from sdlab.solvers.builtin.euler import euler
-from sdlab.solvers.builtin.heun import heun
-from sdlab.solvers.flow import draws_noise, over_time
+from sdlab.solvers.flow import draws_noise, first_step, over_time
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import Solver
 
@@ -83,7 +81,7 @@ def scheduler_code(
     if noisy:
         inlined.add(Noise)
     if noisy and predicts == "flow":
-        first = heun if solver.stages == 2 else euler
+        first = first_step(solver)
         for function in (over_time, first):
             inlined.add(function)
         names = f"{solver.function.__name__}, {first.__name__}"

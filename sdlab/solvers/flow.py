@@ -8,7 +8,7 @@ A stochastic one adds noise in VE coordinates, x0 + sigma n, where the signal ke
 this path the signal shrinks as noise comes in, so such a solver runs over sigma = t / (1 - t) on
 x_t / (1 - t), the same picture seen in its own coordinates. At t = 1 sigma is infinite and x_t is
 noise alone; from there a step over t leads to the next level, and the solver goes on: Euler's, or
-Heun's for a solver of two evaluations a step, so that every step has as many.
+for a solver of two or three evaluations a step Heun's or RES's, so that every step has as many.
 
 Reference: Lipman et al. 2023 (arXiv 2210.02747), eq. 22; Albergo et al. 2023 (arXiv 2303.08797),
 on the same path under other noise.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.solvers.builtin.euler import euler
 from sdlab.solvers.builtin.heun import heun
+from sdlab.solvers.builtin.res_3s import res_3s
 from sdlab.solvers.registry import Solver
 
 if TYPE_CHECKING:
@@ -49,8 +50,12 @@ def flow_form(solver: Solver, options: Mapping[str, Any]) -> Solver:
     if not draws_noise(solver, options):
         return solver
 
-    first = heun if solver.stages == 2 else euler
-    return replace(solver, function=partial(over_time, solver.function, first))
+    return replace(solver, function=partial(over_time, solver.function, first_step(solver)))
+
+
+def first_step(solver: Solver) -> "SolverFunction":
+    """Return the solver that leads a stochastic one from t = 1 to the next time."""
+    return {2: heun, 3: res_3s}.get(solver.stages, euler)
 
 
 def over_time(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from sdlab.bounds import check_option
@@ -47,6 +48,8 @@ class Solver:
         stages: Evaluations per full step (Heun: 2); the last step may make fewer.
         deterministic: Whether it never calls ``noise`` when its options are at their defaults.
         warmup: Evaluations that the first step makes on top (PLMS: 1).
+        ending: Evaluations of the last steps, where several make fewer than ``stages`` (Heun++: 2
+            and 1).
     """
 
     name: str
@@ -55,6 +58,7 @@ class Solver:
     stages: int = 1
     deterministic: bool = True
     warmup: int = 0
+    ending: tuple[int, ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -64,7 +68,13 @@ class Solver:
 
     def step_of(self, evaluation: int, num_steps: int) -> int:
         """Return the step, from 0, that an evaluation belongs to."""
-        return min(max(0, evaluation - self.warmup) // self.stages, num_steps - 1)
+        step = min(max(0, evaluation - self.warmup) // self.stages, num_steps - 1)
+        first = max(0, num_steps - len(self.ending))
+        if step < first or not self.ending:
+            return step
+        past = evaluation - self.warmup - first * self.stages
+        ends = accumulate(self.ending[first - num_steps :])
+        return first + sum(past >= end for end in list(ends)[:-1])
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raise ``ValueError`` if an option is not this solver's, or out of its bounds.
@@ -151,6 +161,7 @@ def solver(
     stages: int = 1,
     deterministic: bool = True,
     warmup: int = 0,
+    ending: tuple[int, ...] = (),
 ) -> "Callable[[SolverFunction], SolverFunction]":
     """Return a decorator that registers a generator function as a solver.
 
@@ -160,6 +171,7 @@ def solver(
         stages: Evaluations per full step, at least 1.
         deterministic: False if it calls ``noise`` when its options are at their defaults.
         warmup: Evaluations that the first step makes on top, at least 0.
+        ending: Evaluations of the last steps, where several make fewer than ``stages``.
 
     Raises:
         ValueError: If the name is no identifier or a web UI's, ``stages`` or ``warmup`` is too
@@ -181,7 +193,7 @@ def solver(
             raise ValueError(f"solver {name!r} must be a generator function: it has no yield.")
         caught = _CAUGHT.get()
         registered = _SOLVERS if caught is None else caught
-        registered[name] = Solver(name, function, order, stages, deterministic, warmup)
+        registered[name] = Solver(name, function, order, stages, deterministic, warmup, ending)
         return function
 
     return register

@@ -34,7 +34,11 @@ from tests.tracing.pipelines import MASK, PICTURE
 pytestmark = pytest.mark.slow
 
 NAMES = sorted(set(solvers()) - {"edm_stochastic"})
-WITH_MEMORY = ["deis", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde", "lms", "plms", "unipc"]
+WITH_MEMORY = {
+    *("deis", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde", "er_sde", "gradient_estimation"),
+    *("heunpp2", "ipndm", "ipndm_v", "lms", "o_belm", "plms", "res_multistep", "restart"),
+    *("sa_solver", "sa_solver_pece", "unipc"),
+}
 CONFIG = {**SD_SCHEDULER, "set_alpha_to_one": True}  # our ddim ends at no noise
 LEADING = {**SD_SCHEDULER, "timestep_spacing": "leading"}
 THEIRS = {

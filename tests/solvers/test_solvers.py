@@ -30,7 +30,7 @@ def error(name, num_steps, **options):
 
 
 DECLARED = {name: found for name, found in OWN.items() if found.order is not None}
-ELSEWHERE = ("lms", "dpmpp_2m")  # their own tests: their start shows for longer
+ELSEWHERE = ("lms", "dpmpp_2m", "ipndm_v")  # their own tests: their start shows for longer
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,79 @@ def test_plms_averages_its_first_step_and_asks_once_more_than_its_steps():
     torch.testing.assert_close(first, heun, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["unipc", "deis", "dpmpp_3m_sde"])
+def test_heunpp2_counts_its_short_last_steps():
+    found = solvers()["heunpp2"]
+    for num_steps, expected in ((4, [0, 0, 0, 1, 1, 1, 2, 2, 3]), (2, [0, 0, 1]), (1, [0])):
+        sigmas = tuple(curves.karras(num_steps, 0.03, 14.6).tolist())
+        asked = found.asked_sigmas(sigmas, {})
+        assert [found.step_of(e, num_steps) for e in range(len(asked))] == expected
+
+
+def test_restart_goes_down_again_for_the_evaluations_of_heun():
+    sigmas = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.05, 0.0)
+    restart = solvers()["restart"]
+    first = [8.0, 4.0, 4.0, 2.0, 2.0, 0.5, 0.5, 0.1]
+    second = [2.0, 0.5, 0.5, 0.1, 0.1, 0.05, 0.05]
+    asked = restart.asked_sigmas(sigmas, {})
+    assert asked == first + second and len(asked) == 2 * 8 - 1
+    assert len(restart.asked_sigmas(sigmas, {"restarts": 100})) == 2 * 8 - 1
+    x = start() * 8.0
+    ends = [
+        solve(solvers()[n].function(x, sigmas, None, **options), MEAN, STD)
+        for n, options in (("restart", {"restarts": 0}), ("heun", {}))
+    ]
+    torch.testing.assert_close(*ends, rtol=0, atol=0)
+
+
+def test_restart_keeps_the_spread_of_the_data():
+    sigmas = tuple(curves.exponential(200, 0.01, 20.0).tolist())
+    mean, variance = law(solvers()["restart"], sigmas, mean=MEAN, std=STD)
+    assert mean == pytest.approx(MEAN, abs=1e-6)
+    assert variance == pytest.approx(STD**2, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("res_2s", {"c": 1.5}, "c of solver 'res_2s' must be above 0 and at most 1, got 1.5"),
+        ("ipndm", {"order": 5}, "order of solver 'ipndm' must be from 1 to 4, got 5"),
+        ("ipndm_v", {"order": 5}, "order of solver 'ipndm_v' must be from 1 to 4, got 5"),
+        ("er_sde", {"order": 4}, "order of solver 'er_sde' must be from 1 to 3, got 4"),
+        ("er_sde", {"scale": "sde_6"}, "scale of solver 'er_sde'.*Did you mean 'sde_5'"),
+        ("restart", {"s_min": 3.0}, "s_min of solver 'restart' must be above 0 and below s_max"),
+        ("restart", {"restarts": -1}, "restarts of solver 'restart' must be at least 0, got -1"),
+    ],
+)
+def test_options_out_of_range_are_refused(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        solvers()[name].asked_sigmas((2.0, 1.0, 0.0), options)
+
+
+def test_gradient_estimation_with_three_halves_is_ipndm_of_order_2():
+    sigmas = tuple(curves.karras(10, 0.03, 14.6).tolist())
+    ends = [
+        solve(solvers()[n].function(start() * 14.6, sigmas, None, **options), MEAN, STD)
+        for n, options in (("gradient_estimation", {"gamma": 1.5}), ("ipndm", {"order": 2}))
+    ]
+    torch.testing.assert_close(*ends, rtol=0, atol=1e-12)
+
+
+def test_er_sde_of_order_1_without_noise_is_ddim():
+    sigmas = tuple(curves.karras(10, 0.03, 14.6).tolist())
+    ends = [
+        solve(solvers()[n].function(start() * 14.6, sigmas, None, **options), MEAN, STD)
+        for n, options in (("er_sde", {"scale": "ode", "order": 1}), ("ddim", {}))
+    ]
+    torch.testing.assert_close(*ends, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", ["sde", "sde_1", "sde_2", "sde_3", "sde_4", "sde_5"])
+def test_every_scale_of_er_sde_keeps_the_spread(scale):
+    errors = [variance_error("er_sde", n, scale=scale) for n in (32, 64)]
+    assert errors[1] < errors[0] and errors[1] < 0.01
+
+
+@pytest.mark.parametrize("name", ["unipc", "deis", "dpmpp_3m_sde", "sa_solver", "o_belm"])
 def test_multistep_solvers_ask_once_a_step(name):
     assert solvers()[name].asked_sigmas((8.0, 4.0, 2.0, 1.0, 0.0), {}) == [8.0, 4.0, 2.0, 1.0]
 
