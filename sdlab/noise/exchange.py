@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdlab.noise.curves import CURVES, SPACINGS, make
+from sdlab.noise.curves import CURVES, SPACINGS, find, make
 from sdlab.noise.flow import is_flow
 from sdlab.noise.schedule import FlowTimes, NoiseSchedule
 
@@ -68,8 +68,8 @@ def curve_json(
         "curve": name,
         "options": dict(options),
         "num_steps": num_steps,
-        "about": CURVES[name].about,
-        "source": CURVES[name].source,
+        "about": find(name).about,
+        "source": find(name).source,
         "sigmas": sigmas.tolist(),
     }
     return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,6 +1,7 @@
 """Which training timesteps a sampler visits, in diffusers' own words (``timestep_spacing``)."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdlab.errors import unknown
 from sdlab.noise.schedule import Array
@@ -42,3 +43,16 @@ def spaced_timesteps(spacing: str, num_steps: int, num_timesteps: int, offset: i
     if spacing == "trailing":
         return np.round(np.arange(num_timesteps, 0, -num_timesteps / num_steps))[:num_steps] - 1.0
     raise ValueError(unknown("timestep spacing", spacing, SPACINGS))
+
+
+def counted_down(num_steps: int, count: int) -> NDArray[np.int_]:
+    """Return every (count / n)-th of 0 ... count - 1 from the last down, rounded up, int [n].
+
+    Args:
+        num_steps: n, at least 1 and at most ``count``.
+        count: Levels that there are.
+
+    Reference: ComfyUI ``simple_scheduler``.
+    """
+    stride = count / num_steps
+    return np.array([count - 1 - int(step * stride) for step in range(num_steps)])

@@ -13,6 +13,7 @@ import numpy as np
 from sdlab.errors import unknown
 from sdlab.noise.curves.builtin.exponential import exponential
 from sdlab.noise.curves.builtin.karras import karras
+from sdlab.noise.curves.builtin.kl_optimal import kl_optimal
 from sdlab.noise.curves.builtin.polyexponential import polyexponential
 from sdlab.noise.schedule import Array
 from sdlab.passports import formulas, levels
@@ -61,7 +62,7 @@ FORMULAS: Mapping[str, Callable[[int, Range], Array]] = {
     "exponential": lambda n, given: exponential(n, given.low, given.high),
     "polyexponential": lambda n, given: polyexponential(n, given.low, given.high, given.rho or 1.0),
     "sgm_uniform": lambda n, given: formulas.even_timesteps(n, _between(given), sgm=True),
-    "kl_optimal": lambda n, given: formulas.kl_optimal(n + 1, given.low, given.high),
+    "kl_optimal": lambda n, given: kl_optimal(n + 1, given.low, given.high)[:-1],
     "align_your_steps": _align_your_steps,
     "simple": lambda n, given: formulas.simple(n, given.levels),
     "normal": lambda n, given: formulas.even_timesteps(n, _between(given)),

@@ -11,6 +11,8 @@ import numpy as np
 from sdlab.errors import unknown
 from sdlab.noise.curves.builtin.exponential import exponential
 from sdlab.noise.curves.builtin.karras import karras
+from sdlab.noise.curves.builtin.kl_optimal import kl_optimal
+from sdlab.noise.curves.builtin.linear_quadratic import linear_quadratic
 from sdlab.noise.schedule import Array
 from sdlab.passports import formulas, levels
 from sdlab.passports.asked import Asked, Engine, Laid, found
@@ -41,7 +43,7 @@ _BY_LEVELS: dict[str, Callable[[int, levels.Levels], Array]] = {
     "ddim_uniform": formulas.ddim_uniform,
     "beta": formulas.beta_timesteps,
     "normal": formulas.even_timesteps,
-    "linear_quadratic": lambda n, table: formulas.linear_quadratic(n, table.sigma_max),
+    "linear_quadratic": lambda n, table: linear_quadratic(n, table.sigma_max),
     "kl_optimal": lambda n, table: _kl_optimal(n, table),
 }
 NAMES = tuple(_BY_LEVELS)
@@ -142,7 +144,7 @@ def _kl_optimal(num_steps: int, table: levels.Levels) -> Array:
         raise ValueError(
             "ComfyUI's kl_optimal divides by steps - 1: its only sigma in 1 step is no number."
         )
-    return formulas.closed(formulas.kl_optimal(num_steps, table.sigma_min, table.sigma_max))
+    return kl_optimal(num_steps, table.sigma_min, table.sigma_max)
 
 
 def _mu_of_size(width: float, height: float) -> float:

@@ -1,13 +1,14 @@
 """The schedulers' formulas that several engines share, over an engine's ``Levels``.
 
 Each takes the number of steps and returns descending levels, most with a 0 behind them. Karras,
-exponential and polyexponential are ``sdlab.curves``'.
+exponential, polyexponential, KL optimal and linear-quadratic are ``sdlab.curves``'.
 """
 
 import numpy as np
 
 from sdlab.noise.curves.builtin.align_your_steps import AYS_SD15, AYS_SDXL
 from sdlab.noise.schedule import Array
+from sdlab.noise.spacings import counted_down
 from sdlab.passports.levels import Levels
 
 AYS = {"sd15": AYS_SD15, "sdxl": AYS_SDXL}
@@ -19,13 +20,8 @@ def closed(sigmas: Array) -> Array:
 
 
 def simple(num_steps: int, levels: Levels) -> Array:
-    """Return every (T / n)-th level counted down from the highest, rounded down, then 0.
-
-    Reference: ComfyUI ``simple_scheduler``.
-    """
-    stride = len(levels.sigmas) / num_steps
-    places = [len(levels.sigmas) - 1 - int(step * stride) for step in range(num_steps)]
-    return closed(levels.sigmas[places])
+    """Return every (T / n)-th level counted down from the highest, then 0."""
+    return closed(levels.sigmas[counted_down(num_steps, len(levels.sigmas))])
 
 
 def ddim_uniform(num_steps: int, levels: Levels) -> Array:
@@ -89,37 +85,6 @@ def beta_sigmas(num_steps: int, low: float, high: float, alpha: float, beta: flo
 
     share = betaincinv(alpha, beta, _descending(1.0, 0.0, num_steps))
     return closed(low + share * (high - low))
-
-
-def linear_quadratic(num_steps: int, high: float, threshold: float = 0.025) -> Array:
-    """Return levels that fall linearly by a small share, then as a square to 0, [n + 1].
-
-    Of the n steps the first n // 2 fall together by ``threshold`` of the highest level; a parabola
-    that goes on with the same slope brings the rest to 0.
-
-    Reference: Genmo's Mochi, ``linear_quadratic_schedule``; ComfyUI has the same.
-    """
-    if num_steps == 1:
-        return np.array([high, 0.0])
-    linear = num_steps // 2
-    rest = num_steps - linear
-    slope = threshold / linear
-    step = np.arange(num_steps + 1, dtype=float)
-    past = np.maximum(step - linear, 0.0)
-    fallen = slope * step + (1.0 - slope * num_steps) * (past / rest) ** 2
-    sigmas: Array = high * (1.0 - fallen)
-    sigmas[-1] = 0.0
-    return sigmas
-
-
-def kl_optimal(count: int, low: float, high: float) -> Array:
-    """Return ``count`` levels even in arctan sigma, from high to low, without a 0.
-
-    Reference: Sabour et al. 2024 (arXiv 2404.14507), theorem 3.1, the closed form for Gaussian
-    data.
-    """
-    levels: Array = np.tan(_descending(float(np.arctan(high)), float(np.arctan(low)), count))
-    return levels
 
 
 def log_interpolated(table: tuple[float, ...], count: int) -> Array:

@@ -1,13 +1,16 @@
 """Curves fall strictly to zero and match diffusers, the papers' tables and closed forms."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, LCMScheduler
 from diffusers.schedulers.scheduling_utils import AysSchedules
 from scipy.stats import beta as beta_distribution
+from scipy.stats import laplace as laplace_distribution
 
 from sdlab.noise import NoiseSchedule, curves
 from sdlab.noise.schedule import FlowTimes
@@ -112,6 +115,53 @@ def test_beta_visits_the_quantiles():
     np.testing.assert_allclose(ours, reference, atol=1e-6)
 
 
+COMFYUI = [
+    (name, steps, sigmas)
+    for model, name, steps, denoise, drops, sigmas in json.loads(
+        (Path(__file__).parents[1] / "passports" / "engine_sigmas.json").read_text()
+    )["rows"]["comfyui"]
+    if (model, denoise, drops) == ("sd15", 1.0, False) and name != "beta"  # whole timesteps there
+]
+
+
+@pytest.mark.parametrize(("name", "num_steps", "sigmas"), COMFYUI)
+def test_curves_are_comfyuis_of_the_same_name(name, num_steps, sigmas):
+    np.testing.assert_allclose(curves.make(name, SCHEDULE, num_steps, {}), sigmas, rtol=1e-5)
+
+
+def test_what_comfyui_names_otherwise_is_found():
+    names = {name for name, _, _ in COMFYUI}
+    assert names >= {"simple", "kl_optimal", "linear_quadratic", *curves.ALIASES}
+    for alias, name in curves.ALIASES.items():
+        assert curves.find(alias) is curves.find(name) and alias not in curves.names()
+
+
+def test_beta57_is_beta_with_its_two_shapes():
+    beta = curves.make("beta", SCHEDULE, 12, {"alpha": 0.5, "beta": 0.7})
+    np.testing.assert_array_equal(curves.make("beta57", SCHEDULE, 12, {}), beta)
+
+
+def test_laplace_visits_the_quantiles():
+    ours = curves.laplace(11, 0.03, 14.6, mu=0.3, beta=0.8)
+    quantiles = laplace_distribution.ppf(np.linspace(1, 0, 11)[1:-1], 0.3, 0.8)
+    inside = np.clip(np.exp(quantiles), 0.03, 14.6)
+    np.testing.assert_allclose(ours[1:-2], inside, rtol=1e-4)  # 1e-5 keeps its ends finite
+    assert (ours[0], ours[-2]) == (14.6, 0.03)
+
+
+def test_bong_tangent_is_two_arctangents_that_meet_half_way():
+    """For 10 steps from 1: 7 places of the first arctangent, 5 of the second, one shared."""
+    ours = curves.bong_tangent(10, 1.0)
+    upper = np.arctan(-0.2 / 0.3 * (np.arange(7) - 7))
+    lower = np.arctan(-0.2 / 0.3 * np.arange(5))
+    first = 0.5 + 0.5 * (upper - upper[-1]) / (upper[0] - upper[-1])
+    second = 0.5 * (lower - lower[-1]) / (lower[0] - lower[-1])
+    np.testing.assert_allclose(ours, [*first[:-1], *second], atol=1e-15)
+    assert ours[6] == 0.5
+    np.testing.assert_allclose(curves.bong_tangent(10, 14.6), 14.6 * ours)
+    assert curves.make("bong_tangent", FlowTimes(), 10, {})[0] == 1.0
+
+
 def test_sgm_uniform_leaves_one_stride_for_zero():
     ours = SCHEDULE.sigma_to_timestep(curves.make("sgm_uniform", SCHEDULE, 10, {})[:-1])
     np.testing.assert_allclose(ours, 999 - 99.9 * np.arange(10), atol=1e-9)
@@ -158,6 +208,12 @@ def test_a_table_has_one_number_of_steps():
         ("beta", 5, {"over": "steps"}, "Unknown value of over 'steps'"),
         ("beta", 5, {"over": 3}, "over of curve 'beta' must be text, got 3"),
         ("ays_sd15", 5, {"rho": 3}, "takes no options"),
+        ("laplace", 5, {"beta": 0.0}, "beta must be above 0, got 0.0"),
+        ("laplace", 1000, {}, "does not fall strictly"),
+        ("linear_quadratic", 5, {"threshold": 1.0}, "threshold must be above 0 and below 1"),
+        ("bong_tangent", 5, {"middle": 0.0}, "middle must be above 0 and below 1, got 0.0"),
+        ("bong_tangent", 5, {"pivot": 0.99}, "pivot must leave both arctangents a step of 5"),
+        ("bong_tangent", 5, {"slope": 0.0}, "slope must be above 0, got 0.0"),
         ("karas", 5, {}, "Unknown curve 'karas'. Did you mean 'karras'"),
         ("karras", 5, {"rh": 3}, "Unknown option of curve 'karras' 'rh'"),
         ("karras", 5, {"rho": "7"}, "rho of curve 'karras' must be a number, got '7'"),

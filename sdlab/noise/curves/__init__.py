@@ -10,10 +10,20 @@ from typing import Any
 
 from sdlab.discovery import import_registering
 from sdlab.noise.curves.making import check_curve, fixed_steps, make
-from sdlab.noise.curves.registry import CURVES, Curve, arrange, curve, describe, find, names
+from sdlab.noise.curves.registry import (
+    ALIASES,
+    CURVES,
+    Curve,
+    arrange,
+    curve,
+    describe,
+    find,
+    names,
+)
 from sdlab.noise.spacings import SPACINGS, spaced_timesteps
 
 __all__ = [
+    "ALIASES",
     "CURVES",
     "OWN",
     "SPACINGS",

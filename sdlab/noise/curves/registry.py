@@ -15,6 +15,8 @@ from sdlab.noise.schedule import Array
 # What ``make`` hands to a curve that asks for it; all else are the curve's options.
 GIVEN = ("num_steps", "schedule")
 LAST = 99
+ALIASES = {"normal": "linspace", "ddim_uniform": "leading"}
+"""ComfyUI's names of curves that are here under another name."""
 
 
 class Curve(NamedTuple):
@@ -79,11 +81,12 @@ def arrange() -> None:
 
 
 def find(name: str) -> Curve:
-    """Return a registered curve.
+    """Return a registered curve, by its name or another program's.
 
     Raises:
         ValueError: If there is no such curve; names the nearest.
     """
+    name = name if name in CURVES else ALIASES.get(name, name)
     if name not in CURVES:
         raise ValueError(unknown("curve", name, CURVES))
     return CURVES[name]
