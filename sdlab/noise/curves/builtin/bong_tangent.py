@@ -46,14 +46,15 @@ def bong_tangent(
             f"pivot must leave both arctangents a step of {num_steps}, got {pivot}; take one nearer"
             " to 0.5 or more steps."
         )
-    steep = slope / (count / 40)
-    first = _arctangent(steep * np.arange(upper, 0, -1), 1.0, middle)
-    second = _arctangent(-steep * np.arange(lower), middle, 0.0)
-    return sigma_max * np.append(first[:-1], second)
+    place = slope / (count / 40) * np.arange(upper, -lower, -1, dtype=np.float64)
+    first = _stretched(np.arctan(place[:upper]), 1.0, middle)
+    second = _stretched(np.arctan(place[upper:]), middle, 0.0)
+    sigmas: Array = sigma_max * np.append(first[:-1], second)
+    return sigmas
 
 
-def _arctangent(places: Array, high: float, low: float) -> Array:
-    """Return the arctangent at places, stretched to go from ``high`` to ``low``."""
-    values = np.arctan(places)
-    span = values[0] - values[-1]
-    return low + (high - low) * (values - values[-1]) / (span if span > 0 else 1.0)
+def _stretched(values: Array, high: float, low: float) -> Array:
+    """Return falling values, stretched to go from ``high`` to ``low``."""
+    span = float(values[0] - values[-1])
+    stretched: Array = low + (high - low) * (values - values[-1]) / (span if span > 0 else 1.0)
+    return stretched
