@@ -82,7 +82,8 @@ class Layout:
         if evaluation in self.begins:
             return
         reason = (
-            "its first step is unlike the others; choose another solver for img2img"
+            "from there it would go another way than in a whole run; choose another solver for"
+            " img2img"
             if evaluation in self.starts
             else f"it lies inside a step; steps begin at {_some(self.begins)}"
         )

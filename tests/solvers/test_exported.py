@@ -103,9 +103,9 @@ def test_a_loop_that_begins_midway_begins_at_that_timestep(name):
         scheduler.set_timesteps(8)
     first = 5 * told.order
     rest = told.timesteps[first:]
-    if name == "plms":
-        with pytest.raises(ValueError, match="'plms' cannot begin at evaluation 5"):
-            loop(found, start(), rest)
+    if name in ("plms", "restart"):  # the one's first step is another, the other has gone up again
+        with pytest.raises(ValueError, match=f"'{name}' cannot begin at evaluation {first}"):
+            told.set_begin_index(first)
         return
     told.set_begin_index(first)
     assert torch.equal(loop(found, start(), rest), loop(told, start(), rest))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sdlab.errors import unknown
+from sdlab.solvers.builtin.lms import gauss
 from sdlab.solvers.registry import solver
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def forgetting_integrals(scale: str, sigma: float, sigma_next: float) -> tuple[f
         sigma: The level that a step comes from.
         sigma_next: The level that it goes to, above 0.
     """
-    points, weights = np.polynomial.legendre.leggauss(24)
+    points, weights = gauss(24)
     width = math.log(sigma / sigma_next) / 2
     levels = sigma_next * np.exp(width * (points + 1))
     density = width * weights * levels / SCALES[scale](levels)

@@ -8,6 +8,7 @@ Reference: k-diffusion ``sample_lms`` (there by adaptive quadrature); diffusers
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sdlab.solvers.registry import SolverGenerator
+
+
+@cache
+def gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points from -1 to 1 and the weights of Gauss-Legendre quadrature, each [count]."""
+    points, weights = np.polynomial.legendre.leggauss(count)
+    return points, weights
 
 
 def adams_weights(
@@ -35,7 +43,7 @@ def adams_weights(
         density: A smooth factor under the integral; 1 if not given.
     """
     count = max(1, (len(nodes) + 1) // 2) if density is None else 24
-    points, weights = np.polynomial.legendre.leggauss(count)
+    points, weights = gauss(count)
     places = 0.5 * (end - start) * points + 0.5 * (end + start)
     if density is not None:
         weights = weights * density(places)
