@@ -8,7 +8,7 @@ from sdlab.noise.schedule import Array
 
 @curve(
     "linear_quadratic",
-    "Half of the steps fall by a small share, the rest along a parabola; made for times, not sigma.",
+    "Half of the steps fall by a small share, the rest by a parabola; made for times, not sigma.",
     source="Genmo 2024, Mochi 1, linear_quadratic_schedule",
     place=11,
 )
