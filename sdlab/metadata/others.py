@@ -6,9 +6,10 @@ prompts and model. Of a graph with several samplers the first is taken, which be
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from sdlab.metadata.comfyui_graph import Graph, graph_in, links_of
+from sdlab.metadata.custom_sampler import of_custom_sampler
 from sdlab.metadata.found import Found
 
 if TYPE_CHECKING:
@@ -33,7 +34,12 @@ def read_others(image: "Image.Image") -> Found | None:
     """Return what a picture says of how one of those programs made it; None if nothing."""
     info = _parsed(image)
     if info is None or not info.samplers:
-        return None
+        graph = graph_in(image.info)
+        return of_custom_sampler(graph) if graph else None
+    return _found(info)
+
+
+def _found(info: "PromptInfo") -> Found:
     found = Found(info.generator.value)
     sampler, *later = info.samplers
     if later:
@@ -47,37 +53,28 @@ def read_others(image: "Image.Image") -> Found | None:
     return found
 
 
+def of_graph(graph: Graph) -> Found | None:
+    """Return what one of ComfyUI's graphs says; None if it has no sampler."""
+    info = _parsed_graph(graph)
+    return _found(info) if info.samplers else of_custom_sampler(graph)
+
+
+def _parsed_graph(graph: Graph) -> "PromptInfo":
+    from sd_parsers.parsers import ComfyUIParser
+
+    return ComfyUIParser().parse({"prompt": graph, "workflow": {"links": links_of(graph)}})
+
+
 def _parsed(image: "Image.Image") -> "PromptInfo | None":
     from sd_parsers import ParserManager
     from sd_parsers.parsers import ComfyUIParser, FooocusParser, InvokeAIParser, NovelAIParser
 
-    graph = _graph_alone(image)
-    if graph is not None:
-        return ComfyUIParser().parse({"prompt": graph, "workflow": {"links": _links(graph)}})
+    if "prompt" in image.info and "workflow" not in image.info:  # as other programs save it
+        graph = graph_in(image.info)
+        if graph:
+            return _parsed_graph(graph)
     parsers = [FooocusParser, ComfyUIParser, InvokeAIParser, NovelAIParser]
     return ParserManager(managed_parsers=parsers).parse(image)
-
-
-def _graph_alone(image: "Image.Image") -> dict[str, Any] | None:
-    """Return ComfyUI's graph where it stands without the drawing of it, as programs save it."""
-    texts = image.info
-    if "prompt" not in texts or "workflow" in texts:
-        return None
-    graph = None
-    with suppress(ValueError):
-        graph = json.loads(texts["prompt"])
-    nodes = graph.values() if isinstance(graph, dict) else []
-    return graph if any(isinstance(n, dict) and "class_type" in n for n in nodes) else None
-
-
-def _links(graph: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Return what leads from node to node, as the drawing lists it; a kind is its input's name."""
-    return [
-        (0, source[0], source[1], node, 0, name.upper())
-        for node, about in graph.items()
-        for name, source in about.get("inputs", {}).items()
-        if isinstance(source, list) and len(source) == 2
-    ]
 
 
 def _prompts(found: Found, sampler: "Sampler") -> None:

@@ -9,6 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from sdlab.image_files import check_size, content_of, open_image
+from sdlab.metadata.comfyui_graph import Graph, graph_of
 from sdlab.metadata.found import Found, of_dict
 from sdlab.metadata.infotext import read_infotext
 from sdlab.noise.exchange import read_object
@@ -29,8 +30,8 @@ def read_parameters(source: bytes | str | PathLike[str]) -> Found:
     """Return what a file says of how its picture was made.
 
     Args:
-        source: A picture, a run's ``manifest.json``, or AUTOMATIC1111's parameters as text: the
-            file's path, or its bytes.
+        source: A picture, a run's ``manifest.json``, a workflow of ComfyUI, or AUTOMATIC1111's
+            parameters as text: the file's path, or its bytes.
 
     Raises:
         ValueError: If it cannot be read, or says nothing; with what was looked for.
@@ -76,8 +77,22 @@ def _texts(image: "Image.Image") -> dict[str, str]:
 
 def _of_text(text: str) -> Found:
     if text.lstrip().startswith("{"):
-        return _of_manifest(read_object(text, "manifest"))
+        values = read_object(text, "manifest")
+        graph = graph_of(values)
+        return _of_graph(graph) if graph else _of_manifest(values)
     return read_infotext(text)
+
+
+def _of_graph(graph: Graph) -> Found:
+    from sdlab.metadata.others import of_graph
+
+    found = of_graph(graph)
+    if found is None:
+        raise ValueError(
+            "The workflow has no sampler that is known here: no KSampler, and no BasicScheduler"
+            " with a SamplerCustomAdvanced."
+        )
+    return found
 
 
 def _of_manifest(facts: Mapping[str, Any]) -> Found:

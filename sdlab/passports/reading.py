@@ -7,12 +7,13 @@ which noise its model was trained with, so that is read off the model's name unl
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
 from sdlab.errors import shown
 from sdlab.image_files import check_size, content_of, open_image
+from sdlab.metadata.comfyui_graph import graph_of, plain_values
 from sdlab.metadata.infotext import split
 from sdlab.noise.exchange import read_object
 from sdlab.passports.passport import Passport, passport
@@ -24,17 +25,6 @@ _MODELS = (
     ("playground", "playground-v2.5"), ("xl|pony|illustrious|noob", "sdxl"),
     ("v2-1|sd21|sd2|sd-2|768-v", "sd21-v"),
 )  # fmt: skip
-_KSAMPLER = ("steps", "cfg", "sampler_name", "scheduler", "denoise")
-_WIDGETS = {
-    "KSampler": ("seed", "control_after_generate", *_KSAMPLER),
-    "BasicScheduler": ("scheduler", "steps", "denoise"),
-    "KSamplerSelect": ("sampler_name",),
-    "ModelSamplingSD3": ("shift",),
-    "ModelSamplingAuraFlow": ("shift",),
-    "CheckpointLoaderSimple": ("ckpt_name",),
-    "UNETLoader": ("unet_name",),
-}
-"""The fields of ComfyUI's nodes in the order in which its interface saves their values."""
 _NAMED = ("ckpt_name", "unet_name", "model_name")
 
 
@@ -87,28 +77,12 @@ def _of_picture(content: bytes, model: Any, options: Mapping[str, Any]) -> Passp
 
 def _of_object(values: Mapping[str, Any], model: Any, options: Mapping[str, Any]) -> Passport:
     """Return the passport of a JSON object: a workflow of either kind, or a scheduler config."""
-    nodes = list(_nodes(values))
+    nodes = plain_values(graph_of(values))
     if nodes:
         return _of_nodes(nodes, model, options)
     if "scheduler" in values and "steps" in values:
         return _of_invoke(values, model, options)
     return passport("diffusers", model or of_config(values), None, **{"num_steps": 20, **options})
-
-
-def _nodes(values: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the class and the values of every node of a graph, saved either way."""
-    listed = values.get("nodes")
-    if isinstance(listed, list):
-        for node in listed:
-            kind = str(node.get("type")) if isinstance(node, dict) else ""
-            widgets = node.get("widgets_values") if kind in _WIDGETS else None
-            if isinstance(widgets, list) and node.get("mode", 0) in (0, None):
-                yield kind, dict(zip(_WIDGETS[kind], widgets, strict=False))
-        return
-    for node in values.values():
-        if isinstance(node, dict) and isinstance(node.get("inputs"), dict):
-            plain = {k: v for k, v in node["inputs"].items() if not isinstance(v, list)}
-            yield str(node.get("class_type")), plain
 
 
 def _of_nodes(
