@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sdlab.experiment.grid import Grid
     from sdlab.experiment.record import Record
     from sdlab.experiment.sweep import Sweep
+    from sdlab.explaining.explain import Explanation, explain
     from sdlab.linting.report import lint
     from sdlab.metadata.reading import read_parameters
     from sdlab.models.load import load
@@ -58,6 +59,7 @@ _HOMES = {
     "Engine": "sdlab.sampling.engine",
     "Entrant": "sdlab.comparing.entrant",
     "Experiment": "sdlab.experiment.experiment",
+    "Explanation": "sdlab.explaining.explain",
     "Grid": "sdlab.experiment.grid",
     "MemoryLimitError": "sdlab.errors",
     "Model": "sdlab.models.model",
@@ -77,6 +79,7 @@ _HOMES = {
     "curves": "sdlab.noise",
     "course": "sdlab.solvers.course",
     "diffusers_script": "sdlab.reproducing.script",
+    "explain": "sdlab.explaining.explain",
     "lint": "sdlab.linting.report",
     "invert": "sdlab.ddim.invert",
     "load": "sdlab.models.load",
@@ -105,6 +108,7 @@ __all__ = [
     "Engine",
     "Entrant",
     "Experiment",
+    "Explanation",
     "Grid",
     "MemoryLimitError",
     "Model",
@@ -125,6 +129,7 @@ __all__ = [
     "course",
     "curves",
     "diffusers_script",
+    "explain",
     "lint",
     "invert",
     "load",

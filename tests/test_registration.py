@@ -62,6 +62,14 @@ from sdlab.linting.registry import Finding, rule
 def mine(subject):
     yield Finding("found")
 """
+CAUSE = """
+from sdlab.explaining.registry import Found, cause
+
+
+@cause("mine", "Mine", "slight", needs="seed", explanation="Mine.", fix="None.", source="this test")
+def mine(a, b):
+    yield Found("found")
+"""
 COMMAND = '''
 import typer
 
@@ -136,6 +144,17 @@ KINDS = {
         "@rule(",
         ("sdlab/linting/__init__.py", "sdlab/linting/registry.py"),
     ),
+    "cause": Kind(
+        "a cause why pictures differ",
+        "sdlab/explaining/causes",
+        CAUSE,
+        "import sdlab\n"
+        "same = sdlab.Experiment()\n"
+        "table = sdlab.explain(same, same).table().set_index('cause')\n"
+        "print(table.loc['mine', 'message'])",
+        "@cause(",
+        ("sdlab/explaining/causes/__init__.py",),
+    ),
     "command": Kind(
         "a command",
         "sdlab/cli",
@@ -193,7 +212,9 @@ def copy(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "kinds", [("solver", "curve", "lint rule"), ("command",), ("chart", "page")], ids=" ".join
+    "kinds",
+    [("solver", "curve", "lint rule", "cause"), ("command",), ("chart", "page")],
+    ids=" ".join,
 )
 def test_one_file_is_enough(copy, kinds):
     env = {**os.environ, "PYTHONPATH": str(copy), "SDLAB_RUNS": str(copy / "runs")}

@@ -60,13 +60,18 @@ SDLAB = {
     "comparing": ("bench denoisers embedded experiment latents models noise runs sampling solvers"),
     # the distances of a comparison, and what a model is changed by
     "pricing": "comparing denoisers experiment models noise runs sampling",
+    # what files say of how they were made, and what each difference costs on a model
+    "explaining": (
+        "comparing experiment latents metadata models noise passports reproducing runs sampling"
+        " solvers text"
+    ),
     "reports": "models runs",
     "sending": "experiment runs",
     "sweeping": "comparing embedded experiment models runs sampling",
     "training": "embedded models reference",
     "cli": (
-        "bench comparing denoisers experiment latents linting models noise passports pricing"
-        " reproducing runs sampling sending solvers sweeping text training"
+        "bench comparing denoisers experiment explaining latents linting models noise passports"
+        " pricing reproducing runs sampling sending solvers sweeping text training"
     ),
 }
 """What each room of the library may import, beside the ground and itself."""

@@ -7,6 +7,8 @@ import numpy as np
 from sdlab.comparing.reference import axis_of, first_of_steps, flat, rms, spread_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sdlab.runs.run import Run
 
 THRESHOLD = 0.1
@@ -51,13 +53,7 @@ def divergence(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Divergence |
     """
     if not threshold > 0:
         raise ValueError(f"threshold must be above 0, got {threshold}.")
-    if a.latents.shape != b.latents.shape:
-        raise ValueError(
-            f"runs must have latents of one shape, got {list(a.latents.shape)} and"
-            f" {list(b.latents.shape)}."
-        )
-    (kept_a, axis_a, x0_a), (kept_b, axis_b, x0_b) = _predictions(a), _predictions(b)
-    distance = rms(x0_a - _between(axis_b, x0_b, axis_a)) / spread_of(a)
+    (kept_a, axis_a, distance), (kept_b, axis_b) = _apart(a, b)
     together = np.flatnonzero(~(distance >= threshold))
     first = int(together[-1]) + 1 if len(together) else 0
     if first == len(distance):
@@ -66,6 +62,48 @@ def divergence(a: "Run", b: "Run", threshold: float = THRESHOLD) -> Divergence |
     nearest = int(np.abs(np.log(axis_b) - np.log(axis_a[first])).argmin())
     sigma = float(a.trace.sigmas[evaluation])
     return Divergence(evaluation, int(kept_b[nearest]), sigma, float(distance[first]))
+
+
+def along(a: "Run", b: "Run") -> "pd.DataFrame":
+    """Return how far apart two runs' predictions are, at the first evaluation of each step.
+
+    Args:
+        a: A run that recorded ``x0_pred``.
+        b: Another, of the same size.
+
+    Returns:
+        Columns ``evaluation``, of the first, ``sigma``, its noise level, and ``distance``, in
+        standard deviations of the first's final latents; as ``divergence`` measures it.
+
+    Raises:
+        ValueError: If the sizes differ, or x0_pred was not recorded.
+    """
+    import pandas as pd
+
+    (kept, _, distance), _ = _apart(a, b)
+    sigmas = np.array(a.trace.sigmas)[kept]
+    return pd.DataFrame({"evaluation": kept, "sigma": sigmas, "distance": distance})
+
+
+def none_along() -> "pd.DataFrame":
+    """Return the table of ``along`` without rows, for runs that have no distance."""
+    import pandas as pd
+
+    return pd.DataFrame({"evaluation": [], "sigma": [], "distance": []})
+
+
+def _apart(
+    a: "Run", b: "Run"
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return evaluations, axis and distances of the first; evaluations and axis of the second."""
+    if a.latents.shape != b.latents.shape:
+        raise ValueError(
+            f"runs must have latents of one shape, got {list(a.latents.shape)} and"
+            f" {list(b.latents.shape)}."
+        )
+    (kept_a, axis_a, x0_a), (kept_b, axis_b, x0_b) = _predictions(a), _predictions(b)
+    distance = rms(x0_a - _between(axis_b, x0_b, axis_a)) / spread_of(a)
+    return (kept_a, axis_a, distance), (kept_b, axis_b)
 
 
 def _predictions(run: "Run") -> tuple[np.ndarray, np.ndarray, np.ndarray]:

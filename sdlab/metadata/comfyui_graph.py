@@ -93,7 +93,7 @@ def first_text(graph: Graph, node: str, entry: str) -> str:
     return ""
 
 
-def graph_in(texts: Mapping[str, Any]) -> Graph:
+def graph_in(texts: Mapping[Any, Any]) -> Graph:
     """Return the graph that a picture's texts hold; empty if they hold none."""
     for key in ("prompt", "workflow"):
         try:

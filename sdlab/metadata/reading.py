@@ -47,6 +47,17 @@ def read_parameters(source: bytes | str | PathLike[str]) -> Found:
     return found
 
 
+def texts_of(content: bytes) -> dict[str, str]:
+    """Return the texts that a picture's file holds, by key; empty if it holds none.
+
+    Raises:
+        ValueError: If it cannot be read as a picture.
+    """
+    with open_image(content) as image:
+        check_size(image)
+        return _texts(image)
+
+
 def _of_picture(content: bytes) -> Found:
     from sdlab.metadata.others import read_others
 

@@ -6,7 +6,7 @@ both ends of those are known to everybody: 1 is noise alone and 0 the picture.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,6 +22,18 @@ from sdlab.passports.passport import (
 
 SAME = 1e-4
 """Below this two levels are the same: engines compute in float32, and some round alpha_bar."""
+
+
+class HasLevels(Protocol):
+    """What has noise levels: a passport, or whatever else says its path and its sigmas."""
+
+    @property
+    def path(self) -> str:
+        """What ``sigmas`` are: "sigma" or "flow"."""
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """From step to step, descending."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +91,14 @@ def compare(a: Passport, b: Passport) -> Comparison:
     gaps = differences(a, b)
     where = int(np.argmax(gaps))
     same = a.steps == b.steps and bool(gaps[where] <= SAME)
-    first = _first(a, b)
+    first = first_apart(a, b)
     at = where / (len(gaps) - 1)
     start = _ratio(b.noise_scale, a.noise_scale)
     sentence = " ".join(_sentences(a, b, same, first, (float(gaps[where]), at)))
     return Comparison(same, first, float(gaps[where]), at, start, sentence)
 
 
-def differences(a: Passport, b: Passport) -> Array:
+def differences(a: HasLevels, b: HasLevels) -> Array:
     """Return how far two passports' levels are apart, at equal shares of the run.
 
     Returns:
@@ -217,7 +229,7 @@ def _counts(given: Passport) -> list[int]:
     return list(dict.fromkeys((*tried, round((run - 1) / given.denoise))))
 
 
-def _first(a: Passport, b: Passport) -> int | None:
+def first_apart(a: HasLevels, b: HasLevels) -> int | None:
     """Return the first entry in which two lists of sigmas differ."""
     for at, (x, y) in enumerate(zip(a.sigmas, b.sigmas, strict=False)):
         scale = 1.0 if a.path == "flow" else max(x, y)
@@ -226,7 +238,7 @@ def _first(a: Passport, b: Passport) -> int | None:
     return None if len(a.sigmas) == len(b.sigmas) else min(len(a.sigmas), len(b.sigmas))
 
 
-def _spread(one: Passport, count: int) -> Array:
+def _spread(one: HasLevels, count: int) -> Array:
     """Return a passport's levels at ``count`` even shares of its run.
 
     Between two of them sigma^(1/7) is taken as linear, so that the low ones count too.

@@ -47,7 +47,7 @@ def read_passport(
     except UnicodeDecodeError:
         return _of_picture(content, model, options)
     if not text.lstrip().startswith("{"):
-        return _of_infotext(text, model, options)
+        return of_infotext(text, model, options)
     return _of_object(read_object(text, "file"), model, options)
 
 
@@ -63,12 +63,12 @@ def _of_picture(content: bytes, model: Any, options: Mapping[str, Any]) -> Passp
         image.load()
         texts = {key: text for key, text in image.info.items() if isinstance(text, str)}
     if "invokeai_metadata" in texts:
-        return _of_invoke(read_object(texts["invokeai_metadata"], "metadata"), model, options)
+        return of_invoke(read_object(texts["invokeai_metadata"], "metadata"), model, options)
     for key in ("prompt", "workflow"):
         if texts.get(key, "").lstrip().startswith("{"):
             return _of_object(read_object(texts[key], "workflow"), model, options)
     if "parameters" in texts:
-        return _of_infotext(texts["parameters"], model, options)
+        return of_infotext(texts["parameters"], model, options)
     raise ValueError(
         "The picture says nothing of how it was made: no text of AUTOMATIC1111, Forge, ComfyUI or"
         " InvokeAI is in it. Sending or editing a picture often takes it away."
@@ -79,13 +79,13 @@ def _of_object(values: Mapping[str, Any], model: Any, options: Mapping[str, Any]
     """Return the passport of a JSON object: a workflow of either kind, or a scheduler config."""
     nodes = plain_values(graph_of(values))
     if nodes:
-        return _of_nodes(nodes, model, options)
+        return of_nodes(nodes, model, options)
     if "scheduler" in values and "steps" in values:
-        return _of_invoke(values, model, options)
+        return of_invoke(values, model, options)
     return passport("diffusers", model or of_config(values), None, **{"num_steps": 20, **options})
 
 
-def _of_nodes(
+def of_nodes(
     nodes: list[tuple[str, dict[str, Any]]], model: Any, options: Mapping[str, Any]
 ) -> Passport:
     """Return the passport of a graph's first sampler, or of its scheduler node."""
@@ -112,7 +112,7 @@ def _of_nodes(
     )
 
 
-def _of_infotext(text: str, model: Any, options: Mapping[str, Any]) -> Passport:
+def of_infotext(text: str, model: Any, options: Mapping[str, Any]) -> Passport:
     """Return the passport of AUTOMATIC1111's or Forge's parameters text."""
     pairs = split(text).pairs
     if "Steps" not in pairs or "Sampler" not in pairs:
@@ -135,7 +135,7 @@ def _of_infotext(text: str, model: Any, options: Mapping[str, Any]) -> Passport:
     )
 
 
-def _of_invoke(values: Mapping[str, Any], model: Any, options: Mapping[str, Any]) -> Passport:
+def of_invoke(values: Mapping[str, Any], model: Any, options: Mapping[str, Any]) -> Passport:
     """Return the passport of InvokeAI's metadata."""
     about = values.get("model")
     if not isinstance(about, dict):

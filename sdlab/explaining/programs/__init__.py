@@ -1,0 +1,1 @@
+"""What each program does that its files do not say, or say in its own words; one a file."""
