@@ -90,7 +90,7 @@ def _of_text(text: str) -> Found:
     if text.lstrip().startswith("{"):
         values = read_object(text, "manifest")
         graph = graph_of(values)
-        return _of_graph(graph) if graph else _of_manifest(values)
+        return _of_graph(graph) if graph or "nodes" in values else _of_manifest(values)
     return read_infotext(text)
 
 
@@ -112,6 +112,8 @@ def _of_manifest(facts: Mapping[str, Any]) -> Found:
         found = of_dict(facts.get("experiment", facts))
     except (TypeError, AttributeError, KeyError, ArithmeticError) as error:
         raise ValueError(f"the file holds no valid experiment: {error}") from error
+    if not set(found.fields) & set(facts.get("experiment", facts)):
+        raise ValueError("the file holds no valid experiment: it has none of its fields.")
     for name, picture in found.experiment.source_pictures.items():
         found.notes.append(f"{name} was the picture {picture.hash}: upload it again.")
     return found
