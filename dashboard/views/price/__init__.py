@@ -1,0 +1,1 @@
+"""The Price of a speed-up page."""
