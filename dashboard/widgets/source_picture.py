@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 SOURCES = ("Sample", "Run", "Upload")
 DRAWN = "a scene drawn by number"
 LATEST = 12
+READING = 1.0
+"""Seconds in which new run folders are read, the newest first; a large store takes longer."""
 KEPT_SIDE = 1536
 _UPLOAD = "pictures.upload"
 _NO_RUN = "No run is stored here yet. The Experiment page makes the first one."
@@ -182,7 +184,7 @@ def latest_runs() -> list[tuple[str, str, str, str]]:
     from sdlab.runs.search import Search
 
     index, own = index_of(lab().runs), own_runs()
-    index.refresh()
+    index.refresh(READING)
     latest = _rows(index.find(Search(), LATEST))
     mine = {row[0]: row for row in _rows(index.find(Search(run=own)))} if own else {}
     first = [mine[run] for run in own if run in mine][:1]

@@ -112,16 +112,22 @@ class RunIndex:
         """Take up what has changed in the store; return how many folders are still to be read.
 
         Args:
-            seconds: After which it stops; the next call goes on with what is left.
+            seconds: Of reading, after which it stops; the next call goes on with what is left.
+                The newest folders are read first.
         """
         with self._lock:
-            end = time.monotonic() + seconds
             self._look()
+            end = time.monotonic() + seconds
             while self._left and time.monotonic() < end:
                 self._read(list(islice(self._left, BATCH)))
             if self._unsaved >= (OFTEN if self._left else BEHIND):
                 self._save()
             return len(self._left)
+
+    @property
+    def unread(self) -> int:
+        """How many folders the last ``refresh`` left to be read."""
+        return len(self._left)
 
     def find(self, search: Search, limit: int | None = None, offset: int = 0) -> "pd.DataFrame":
         """Return the rows that a search finds, in its order; columns as ``sdlab.columns.RUNS``.
@@ -209,7 +215,8 @@ class RunIndex:
         self._ages = ages if settled else ()
         seen = _scan(self.root)
         self._drop(self._known.keys() - seen.keys())
-        self._left = {run: age for run, age in seen.items() if self._known.get(run) != age}
+        new = [(age, run) for run, age in seen.items() if self._known.get(run) != age]
+        self._left = {run: age for age, run in sorted(new, reverse=True)}
         self._make("parts", _parts_table(parts(self.root)))
 
     def _read(self, runs: list[str]) -> None:

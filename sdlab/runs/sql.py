@@ -7,6 +7,7 @@ is ended, when its time or memory is up: some functions of DuckDB cannot be inte
 
 import io
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def query_runs(
     seconds: float = SECONDS,
     rows: int = ROWS,
     memory: int = MEMORY_MIB,
+    reading: float = math.inf,
 ) -> "pd.DataFrame":
     """Return what one SELECT of DuckDB's SQL finds in the stored runs.
 
@@ -61,6 +63,7 @@ def query_runs(
         seconds: After which it is given up.
         rows: The most that are returned; ``frame.attrs["cut"]`` says whether there are more.
         memory: MiB that it may take.
+        reading: Seconds in which run folders that are new are read before; the rest is not found.
 
     Raises:
         ValueError: If it is no SQL, not one SELECT, or asks for what is shut.
@@ -68,7 +71,7 @@ def query_runs(
     """
     names = _named(sql)
     index = index_of(root)
-    index.refresh()
+    index.refresh(reading)
     wanted = sorted(names & set(OF_RUNS))
     newest = [Path(path) for path in index.find(Search(), MOST_RUNS)["path"]] if wanted else []
     asked = {

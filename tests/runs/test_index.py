@@ -225,6 +225,19 @@ def test_reading_goes_on_where_it_was_stopped(root):
     assert len(index.find(EVERY)) == index_module.BATCH + 4
 
 
+def test_the_newest_folders_are_read_first(root, monkeypatch):
+    for number in range(index_module.BATCH):
+        folder = root / f"{number:016x}"
+        folder.mkdir()
+        os.utime(folder, (number, number))
+    read, real = [], index_module.read_row
+    monkeypatch.setattr(index_module, "read_row", lambda path: read.append(path.name) or real(path))
+    index = RunIndex(root)
+    index.refresh()
+    assert read[4:] == [f"{number:016x}" for number in reversed(range(index_module.BATCH))]
+    assert index.unread == 0
+
+
 def test_the_runs_at_half_a_references_steps_are_parts_too(root, stored, run):
     fine = copy_of(stored, solver="heun", seed=5, num_steps=50).name
     half = half_reference(Experiment.from_dict(read_manifest(root / fine)["experiment"]))

@@ -71,6 +71,8 @@ def found_runs(index: RunIndex) -> None:
     """Draw the search and what it finds."""
     if not index.totals(Search()).runs:
         damaged(index)
+        if index.unread:
+            return
         st.info(_EMPTY, icon=":material/grid_view:")
         st.page_link(page_path("experiment"), label="Experiment", icon=":material/science:")
         return

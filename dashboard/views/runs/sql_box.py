@@ -44,7 +44,7 @@ def sql_box(index: RunIndex) -> None:
     with explained(), st.spinner("Asking the runs …"):
         from sdlab.runs.sql import query_runs
 
-        found = query_runs(sql, index.root)
+        found = query_runs(sql, index.root, reading=0.0)  # the page reads them, and says so
     if found.empty:
         st.info("The query finds no rows.", icon=":material/search_off:")
         return

@@ -365,21 +365,41 @@ def test_the_trash_lists_what_was_deleted(open_page, made, runs_folder):
         (runs_folder / "kept").rename(runs_folder / made[1003])
 
 
-def test_many_new_folders_are_read_while_it_is_said(open_page, runs_folder, made, monkeypatch):
+@pytest.fixture
+def slow_to_read(runs_folder, monkeypatch):
+    """Of the store nothing is read, as if each of its folders took ages."""
     monkeypatch.setattr(reading, "AT_ONCE_SECONDS", 0.0)
     monkeypatch.setattr(reading, "A_TICK_SECONDS", 0.0)
     folders = [runs_folder / f"{number:016x}" for number in range(300)]
     for folder in folders:
         folder.mkdir()
-    try:
-        at = open_page("runs")
-        text = at.get("progress")[0].proto.text
-        assert re.match(r"Reading run folders: [\d,]+ of [\d,]+\.", text) and not at.exception
-        monkeypatch.setattr(reading, "AT_ONCE_SECONDS", 240.0)
-        assert not at.run().get("progress") and "300 damaged run folders" in at.expander[0].label
-    finally:
-        for folder in folders:
-            folder.rmdir()
+    yield
+    for folder in folders:
+        folder.rmdir()
+
+
+def progress(at):
+    return [bar.proto.text for bar in at.get("progress")]
+
+
+def test_many_new_folders_are_read_while_it_is_said(open_page, made, slow_to_read, monkeypatch):
+    at = open_page("runs")
+    said = r"Reading run folders, the newest first: [\d,]+ of [\d,]+\."
+    assert re.match(said, progress(at)[0]) and not at.exception
+    monkeypatch.setattr(reading, "AT_ONCE_SECONDS", 240.0)
+    assert not progress(at.run()) and "300 damaged run folders" in at.expander[0].label
+
+
+def test_reading_is_stopped_and_goes_on(open_page, made, slow_to_read, monkeypatch):
+    at = open_page("runs")
+    at.button(key="runs.reading").click().run()
+    assert progress(at)[0].startswith("Stopped reading run folders:")
+    monkeypatch.setattr(reading, "AT_ONCE_SECONDS", 240.0)
+    assert progress(at.run()) and at.button(key="runs.reading").label == "Read on"
+    at.text_input(key="runs.text").set_value("boat").run()
+    assert progress(at) and set(rows(at)) >= set(made.values())  # what was read is found
+    at.button(key="runs.reading").click().run()
+    assert not progress(at) and "300 damaged run folders" in at.expander[0].label
 
 
 def test_the_list_is_there_again_after_another_page(open_page, made):
