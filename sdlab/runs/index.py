@@ -11,7 +11,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import islice
@@ -22,7 +22,7 @@ from sdlab.columns import RUNS
 from sdlab.errors import StoreError
 from sdlab.runs import RUN_ID, runs_root
 from sdlab.runs.atomic import recover_all, write_file
-from sdlab.runs.folding import folded_count_sql, folded_sql
+from sdlab.runs.folding import PARTS, UNDER, folded_count_sql, folded_sql
 from sdlab.runs.parts import COMPARISONS, parts
 from sdlab.runs.reading import check_plain
 from sdlab.runs.row import read_row
@@ -42,6 +42,8 @@ BEHIND = 50
 """The cache is written anew when so many folders were read that it lacks."""
 OFTEN = 5000
 """And so often while many are being read."""
+KEPT = 256
+"""Short answers that are kept."""
 SETTLED_NS = 2 * 10**9
 """What changed so shortly before a look may change again without its age showing it."""
 _KINDS = {
@@ -102,6 +104,8 @@ class RunIndex:
         self._left: dict[str, int] = {}
         self._ages: tuple[int, ...] = ()
         self._unsaved = 0
+        self._version = 0
+        self._answers: dict[tuple[Any, ...], list[Any]] = {}
         self._database = duckdb.connect(":memory:", config={"threads": 2})
         self._make("stored", self._cached())
         self._make("parts", _parts_table({}))
@@ -161,18 +165,20 @@ class RunIndex:
             A table with the columns of ``sdlab.columns.RUNS``, ``parts`` and ``under``. Of a
             comparison's row they are those of its first part.
         """
+        if not self.parts(search)[0]:
+            return self.find(search, limit, offset).assign(**{PARTS: 0, UNDER: False})
         sql, values = folded_sql(search, opened, limit, offset)
         return frame_of(self._ask(sql, values).to_arrow_table())
 
     def folded_rows(self, search: Search, opened: Collection[str] = ()) -> int:
         """Return how many rows ``folded`` finds."""
-        return int(self._ask(*folded_count_sql(search, opened)).fetchall()[0][0])
+        return int(self._told(*folded_count_sql(search, opened))[0][0])
 
     def totals(self, search: Search) -> Totals:
         """Return how many runs a search finds, and their size."""
         where, values = search.where
         sql = f"SELECT count(*), coalesce(sum(bytes), 0)::BIGINT FROM runs WHERE {where}"
-        return Totals(*self._ask(sql, values).fetchall()[0])
+        return Totals(*self._told(sql, values)[0])
 
     def parts(self, search: Search) -> tuple[int, int]:
         """Return how many runs a search finds that are parts of comparisons, and of how many.
@@ -182,7 +188,7 @@ class RunIndex:
         """
         where, values = replace(search, comparison=ALL).where
         sql = f"SELECT count(*), count(DISTINCT comparison) FROM runs WHERE {where}"
-        found = self._ask(f"{sql} AND comparison <> ''", values).fetchall()[0]
+        found = self._told(f"{sql} AND comparison <> ''", values)[0]
         return int(found[0]), int(found[1])
 
     def values(self, column: str) -> dict[str, int]:
@@ -197,11 +203,22 @@ class RunIndex:
             f"SELECT value, count(*) AS count FROM (SELECT {of} AS value FROM runs"
             " WHERE problem = '') WHERE value <> '' GROUP BY value ORDER BY count DESC, value"
         )
-        return dict(self._ask(sql).fetchall())
+        return dict(self._told(sql))
 
     def table(self) -> "pyarrow.Table":
         """Return all rows, for further queries."""
         return self._ask("SELECT * FROM runs").to_arrow_table()
+
+    def _told(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return a short answer; it is kept until anything changes."""
+        asked = (self._version, sql, repr(values))
+        found = self._answers.get(asked)
+        if found is None:
+            if len(self._answers) >= KEPT:
+                self._answers.clear()
+            # under the version before the query: what it sees of a later one is asked for anew
+            found = self._answers[asked] = self._ask(sql, values).fetchall()
+        return found
 
     def _ask(self, sql: str, values: Iterable[Any] = ()) -> "duckdb.DuckDBPyRelation":
         return self._database.cursor().sql(sql, params=list(values))
@@ -227,6 +244,7 @@ class RunIndex:
             cursor.execute("INSERT INTO stored SELECT * FROM batch")
         self._known |= {row["run"]: row["age"] for row in rows}
         self._unsaved += len(rows)
+        self._version += 1
 
     def _drop(self, runs: Iterable[str]) -> None:
         names = list(runs)
@@ -236,11 +254,13 @@ class RunIndex:
         self._database.cursor().execute(sql, [names])
         for name in names:
             del self._known[name]
+        self._version += 1
 
     def _make(self, name: str, table: "pyarrow.Table") -> None:
         with self._database.cursor() as cursor:
             cursor.register("batch", table)
             cursor.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM batch")
+        self._version += 1
 
     def _cached(self) -> "pyarrow.Table":
         """Return the rows of the cache; none if there is none that can be read."""

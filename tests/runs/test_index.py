@@ -146,6 +146,23 @@ def test_pages_of_rows_are_the_whole(root):
     assert index.values("solver") == {"ddim": 2, "heun": 2}
 
 
+def test_short_answers_are_kept_until_anything_changes(root, monkeypatch):
+    index = RunIndex(root)
+    index.refresh()
+    asked, real = [], index._ask
+    monkeypatch.setattr(index, "_ask", lambda *args: asked.append(args) or real(*args))
+    for _ in range(2):
+        assert index.totals(Search()).runs == 4 and index.values("solver") == {"ddim": 2, "heun": 2}
+        assert index.totals(Search(text="boat")).runs == 1 and index.folded_rows(Search()) == 4
+    assert len(asked) == 4
+    shutil.rmtree(root / index.find(Search(text="boat"))["run"][0])
+    index.refresh()
+    assert index.totals(Search()).runs == 3 and index.values("solver") == {"heun": 2, "ddim": 1}
+    assert index.totals(Search(text="boat")).runs == 0 and index.folded_rows(Search()) == 3
+    monkeypatch.setattr(index_module, "KEPT", 1)
+    assert index.totals(Search(text="car")).runs == 1 and len(index._answers) == 1
+
+
 def test_what_changes_is_seen_and_nothing_else_is_read(root, monkeypatch, run):
     index = RunIndex(root)
     before = found(index)

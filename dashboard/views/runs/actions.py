@@ -32,7 +32,7 @@ def actions(index: RunIndex, rows: pd.DataFrame) -> None:
         index: Of the runs.
         rows: The rows that are shown; runs that are ticked elsewhere are among the ticked too.
     """
-    runs, elsewhere = ticked_runs(index), not_shown(rows)
+    runs, elsewhere = ticked_runs(index, rows), not_shown(rows)
     ids = runs["run"].tolist()
     _files(runs, elsewhere)
     with st.container(

@@ -93,7 +93,7 @@ def shown(stored: pd.DataFrame, index: RunIndex) -> pd.DataFrame:
             "parts": [_turner(*one) for one in zip(stored[ROW], stored[PARTS], strict=True)],
             "star": ["★" if star else "" for star in stored["star"]],
             "made": created,
-            "prompt": stored["prompt"].mask(stored[UNDER], "└ " + stored["prompt"]),
+            "prompt": [_words(*one) for one in zip(stored["prompt"], stored[UNDER], strict=True)],
             "solver": stored["solver"].map(titled),
             "steps": stored["num_steps"],
             "CFG": stored["guidance_scale"],
@@ -106,12 +106,18 @@ def shown(stored: pd.DataFrame, index: RunIndex) -> pd.DataFrame:
             "id": stored["run"],
         }
     )
+    if not folds.any():
+        return frame.drop(columns="parts")
     names = [title(index.root, name) for name in stored["comparison"][folds]]
     frame.loc[folds, ["star", "solver", "seed", "tags", "note"]] = ""
     frame.loc[folds, ["steps", "CFG", "seconds"]] = None
     frame.loc[folds, "prompt"] = names
     frame.loc[folds, "id"] = stored["comparison"][folds]
-    return (frame if folds.any() else frame.drop(columns="parts")).reset_index(drop=True)
+    return frame
+
+
+def _words(prompt: str, under: bool) -> str:
+    return f"└ {prompt}" if under else prompt
 
 
 def _turner(row: str, parts: int) -> str:
@@ -132,8 +138,9 @@ def _turn() -> None:
 
 def damaged(index: RunIndex) -> None:
     """Draw what is wrong with the folders and notes that cannot be read."""
-    folders = index.find(Search(problem=True))["problem"].tolist()
-    fold_problems(folders, "run folder", "run folders")
+    broken = Search(problem=True)
+    if index.totals(broken).runs:
+        fold_problems(index.find(broken)["problem"].tolist(), "run folder", "run folders")
     fold_problems(lab().unreadable(), "note of an interrupted run", "notes of interrupted runs")
 
 

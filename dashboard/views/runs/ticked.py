@@ -48,15 +48,21 @@ def tick(rows: pd.DataFrame, chosen: Collection[str], index: RunIndex, search: S
     """
     shown, before = set(rows[ROW]), _ticked()
     kept = {name: runs for name, runs in before.items() if name not in shown or name in chosen}
-    new = rows[rows[ROW].isin(list(chosen)) & ~rows[ROW].isin(list(before))]
-    st.session_state[_TICKED] = {**kept, **runs_of(new, index, search)}
+    if fresh := [name for name in chosen if name not in before]:
+        kept |= runs_of(rows[rows[ROW].isin(fresh)], index, search)
+    st.session_state[_TICKED] = kept
 
 
-def ticked_runs(index: RunIndex) -> pd.DataFrame:
-    """Return the rows of the ticked runs that are still stored, in the order of their ticks."""
+def ticked_runs(index: RunIndex, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the ticked runs that are still stored, in the order of their ticks.
+
+    Args:
+        index: Of the runs.
+        rows: Any rows, for the columns where none is ticked.
+    """
     ids = list(dict.fromkeys(run for runs in _ticked().values() for run in runs))
     if not ids:
-        return index.find(Search(), limit=0)
+        return rows.iloc[:0]
     found = index.find(Search(problem=None, run=tuple(ids))).set_index("run", drop=False)
     return found.loc[[run for run in ids if run in found.index]].reset_index(drop=True)
 

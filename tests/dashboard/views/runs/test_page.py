@@ -267,7 +267,7 @@ def test_rows_are_ticked_and_unticked(monkeypatch, made, comparison, runs_folder
     search = Search(text="boat night", order="seed")
     listed = index.folded(search).assign(row=[made[1003], f"comparison {comparison}"])
     ticked.tick(listed, listed["row"].tolist(), index, search)
-    assert ticked.ticked_runs(index)["run"].tolist() == [made[1003], made[1002], made[1001]]
+    assert ticked.ticked_runs(index, listed)["run"].tolist() == [made[1003], made[1002], made[1001]]
     assert ticked.ticked_comparison() == "" and ticked.not_shown(listed.iloc[:1]) == 2
     ticked.tick(listed.iloc[:1], [], index, search)  # the other row is on another page
     assert ticked.ticked_comparison() == comparison and ticked.is_ticked(listed).tolist() == [0, 1]
