@@ -12,6 +12,7 @@ from sdlab.submodules import on_first_use
 
 if TYPE_CHECKING:
     from sdlab import bench
+    from sdlab.auditing.audit import Audit, audit
     from sdlab.comparing.comparison import Comparison
     from sdlab.comparing.entrant import Entrant
     from sdlab.comparing.run import compare
@@ -53,6 +54,7 @@ moved.install()
 __version__ = "0.6.0"
 
 _HOMES = {
+    "Audit": "sdlab.auditing.audit",
     "AttentionRecord": "sdlab.experiment.attention_record",
     "Comparison": "sdlab.comparing.comparison",
     "Course": "sdlab.solvers.course",
@@ -74,6 +76,7 @@ _HOMES = {
     "Sweep": "sdlab.experiment.sweep",
     "Trace": "sdlab.runs.trace",
     "as_diffusers_scheduler": "sdlab.solvers.as_diffusers",
+    "audit": "sdlab.auditing.audit",
     "check_solver": "sdlab.solvers.contract",
     "compare": "sdlab.comparing.run",
     "curves": "sdlab.noise",
@@ -103,6 +106,7 @@ _HOMES = {
 
 __all__ = [
     "AttentionRecord",
+    "Audit",
     "Comparison",
     "Course",
     "Engine",
@@ -123,6 +127,7 @@ __all__ = [
     "Sweep",
     "Trace",
     "as_diffusers_scheduler",
+    "audit",
     "check_solver",
     "bench",
     "compare",

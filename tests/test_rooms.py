@@ -55,6 +55,8 @@ SDLAB = {
     "objective": "denoisers models noise reference sampling",
     # its problems are exact denoisers of known data; one is made of the embedded world's scenes
     "bench": "denoisers embedded noise solvers",
+    # a sampler of anybody's, on the bench's problems
+    "auditing": "bench denoisers models noise runs solvers",
     # for the type of ``lint(model=...)`` alone: a course is judged by a model's own schedule
     "linting": "models noise solvers",
     "comparing": ("bench denoisers embedded experiment latents models noise runs sampling solvers"),
@@ -70,7 +72,8 @@ SDLAB = {
     "sweeping": "comparing embedded experiment models runs sampling",
     "training": "embedded models reference",
     "cli": (
-        "bench comparing denoisers experiment explaining latents linting models noise passports"
+        "auditing"
+        " bench comparing denoisers experiment explaining latents linting models noise passports"
         " pricing reproducing runs sampling sending solvers sweeping text training"
     ),
 }

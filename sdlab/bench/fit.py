@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from sdlab.bench.measure import errors
+from sdlab.bench.ready_solver import DOUBLE, SINGLE
 from sdlab.noise.schedule import Array
 from sdlab.solvers.registry import solvers
 
@@ -34,8 +35,6 @@ ABOVE_CHANCE = 3.0
 BELOW = 0.5
 BEND = 0.25
 HALF_WIDTH = 0.5
-# diffusers keeps its tables in float32; ours are float64, and the truth is known to about 1e-9.
-SINGLE, DOUBLE = 1e-6, 1e-9
 # Student's t, two-sided 95 %, for 1 to 10 degrees of freedom.
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
@@ -139,11 +138,12 @@ def sentence(fitted: "Order | Any") -> str:
     )
 
 
-def fit(table: pd.DataFrame) -> Order:
+def fit(table: pd.DataFrame, precision: float | None = None) -> Order:
     """Return the order fitted to the rows of one solver.
 
     Args:
         table: Rows of ``errors`` for one solver, curve and problem.
+        precision: Relative error of its arithmetic; by its name if not given.
     """
     rows = table.dropna(subset=["error"]).sort_values("num_steps")
     counts = rows["num_steps"].to_numpy(float)
@@ -153,7 +153,8 @@ def fit(table: pd.DataFrame) -> Order:
     least = np.fmax(
         ABOVE_FLOOR * rows["floor"].to_numpy(float), ABOVE_CHANCE * rows["chance"].to_numpy(float)
     )
-    precision = DOUBLE if rows["solver"].iloc[0] in solvers() else SINGLE
+    if precision is None:
+        precision = DOUBLE if rows["solver"].iloc[0] in solvers() else SINGLE
     usable = (sizes > np.fmax(least, ABOVE_FLOOR * precision)) & (sizes < BELOW)
     counts, sizes = counts[usable], sizes[usable]
     if len(counts) < 3:

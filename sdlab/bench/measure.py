@@ -27,7 +27,6 @@ from sdlab.bench.weak import error_of_moments
 from sdlab.bounds import MAX_STEPS, check_whole
 from sdlab.errors import check_keywords
 from sdlab.noise.flow import time_to_sigma
-from sdlab.solvers.registry import solvers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -136,7 +135,7 @@ def errors(
             try:
                 entrant = enter(name, count, seed=seed, **asked)
                 stochastic = is_stochastic(name, asked["options"], found.path)
-                own.append(_measure(entrant, found, stochastic, particles, seed))
+                own.append(measure(entrant, found, stochastic, particles, seed))
             except ValueError as error:
                 refused = error
                 own.append(_refusal(name, asked["curve"], found, count, error))
@@ -167,10 +166,22 @@ def _way_of(
     }
 
 
-def _measure(
-    entrant: ReadySolver, found: Problem, stochastic: bool, particles: int | None, seed: int
+def measure(
+    entrant: ReadySolver,
+    found: Problem,
+    stochastic: bool,
+    particles: int | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Return one row."""
+    """Return one row of ``errors``, that of a solver that is set up.
+
+    Args:
+        entrant: The solver.
+        found: The problem.
+        stochastic: Whether it draws noise, so that its samples' moments are what counts.
+        particles: How many to send; the problem's own number if not given.
+        seed: Of the particles and of the noise.
+    """
     import torch
 
     row: dict[str, Any] = {
@@ -184,7 +195,7 @@ def _measure(
         "note": "",
     }
     data = found.denoiser
-    if stochastic and gaussian_of(found) is not None and entrant.name in solvers():
+    if stochastic and gaussian_of(found) is not None and entrant.takes_noise:
         begin = time.perf_counter()
         exact = exact_error(entrant, found, seed)
         if exact is not None:

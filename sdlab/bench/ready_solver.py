@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Watch = Callable[[int, float, Tensor], None]
 
 ENDS = ("zero", "sigma_min")
+SINGLE, DOUBLE = 1e-6, 1e-9
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class ReadySolver:
         last: The last level above 0 at which it evaluates: from there it jumps, if it ends at 0.
         end: The level it ends at.
         run: (x at ``start``, denoise, noise, watch) -> x at ``end`` and evaluations made.
+        precision: Relative error of its arithmetic: diffusers keeps its tables in float32; ours
+            are float64, and the truth is known to about 1e-9.
+        takes_noise: Whether all its randomness is the noise that it is handed.
     """
 
     name: str
@@ -60,6 +64,8 @@ class ReadySolver:
     run: "Callable[[Tensor, Denoise, SharedNoise, Watch | None], tuple[Tensor, int]]" = field(
         repr=False
     )
+    precision: float = DOUBLE
+    takes_noise: bool = True
 
 
 class SharedNoise(Noise):
@@ -239,16 +245,61 @@ def _own(
 ) -> ReadySolver:
     solver, (curve, curve_options) = solvers()[name], along
     solver.check_options(options)
-    if path == "flow":
-        solver = flow_form(solver, options)
-    if end == "sigma_min" and "sigmas" not in curve_options:
-        sigmas = curves.make(curve, schedule(path), num_steps + 1, curve_options)[:-1]
+    levels = levels_of(num_steps, curve, end=end, path=path, curve_options=curve_options)
+    spacing = curve or schedule(path).timestep_spacing
+    return over_levels(solver, levels, options, path, spacing)
+
+
+def levels_of(
+    num_steps: int,
+    curve: str | None,
+    *,
+    end: str = "zero",
+    path: str = "vp",
+    curve_options: Mapping[str, Any] | None = None,
+) -> tuple[float, ...]:
+    """Return the levels of a curve, one more than steps.
+
+    Args:
+        num_steps: Solver steps.
+        curve: How the level falls; None for the schedule's own spacing.
+        end: "zero", or "sigma_min" to leave out the last jump.
+        path: "vp" or "flow".
+        curve_options: Arguments of the curve.
+
+    Raises:
+        ValueError: If the curve, an option or the number of steps is not valid.
+    """
+    given = dict(curve_options or {})
+    if end == "sigma_min" and "sigmas" not in given:
+        sigmas = curves.make(curve, schedule(path), num_steps + 1, given)[:-1]
     else:
-        sigmas = curves.make(curve, schedule(path), num_steps, curve_options)
+        sigmas = curves.make(curve, schedule(path), num_steps, given)
         sigmas = sigmas[:-1] if end == "sigma_min" else sigmas
     levels = tuple(sigmas.tolist())
     if len(levels) < 2:
         raise ValueError(f"end 'sigma_min' needs 2 steps or more over given sigmas, got {levels}.")
+    return levels
+
+
+def over_levels(
+    solver: Solver,
+    levels: tuple[float, ...],
+    options: Mapping[str, Any],
+    path: str = "vp",
+    spacing: str = "sigmas",
+) -> ReadySolver:
+    """Return one of sdlab's solvers set up over levels.
+
+    Args:
+        solver: A registered solver.
+        levels: Descending; of flow matching, its times.
+        options: Arguments of the solver.
+        path: "vp" or "flow".
+        spacing: What the levels are called.
+    """
+    num_steps = len(levels) - 1
+    form = flow_form(solver, options) if path == "flow" else solver
 
     def run(
         x: "Tensor", denoise: "Denoise", noise: SharedNoise, watch: "Watch | None"
@@ -258,16 +309,15 @@ def _own(
         def answer(x: "Tensor", sigma: float) -> "Tensor":
             nonlocal evaluation
             if watch is not None:
-                watch(solver.step_of(evaluation, num_steps), sigma, x)
+                watch(form.step_of(evaluation, num_steps), sigma, x)
             evaluation += 1
             return denoise(x, sigma)
 
-        x_end, asked = solver.solve(x, levels, noise, answer, options)
+        x_end, asked = form.solve(x, levels, noise, answer, options)
         return x_end, len(asked)
 
-    spacing = curve or schedule(path).timestep_spacing
     last = levels[-2] if levels[-1] == 0 else levels[-1]
-    return ReadySolver(name, spacing, num_steps, levels[0], last, levels[-1], run)
+    return ReadySolver(solver.name, spacing, num_steps, levels[0], last, levels[-1], run)
 
 
 def _diffusers(going: Course, curve: str | None) -> ReadySolver:
@@ -300,7 +350,8 @@ def _diffusers(going: Course, curve: str | None) -> ReadySolver:
 
     spacing = curve or scheduler.config.get("timestep_spacing") or "its own"
     last = going.sigmas[-1]
-    return ReadySolver(going.name, spacing, going.num_steps, first, last, going.end, run)
+    steps, end = going.num_steps, going.end
+    return ReadySolver(going.name, spacing, steps, first, last, end, run, SINGLE, False)
 
 
 def _diffusers_flow(going: Course) -> ReadySolver:
@@ -324,7 +375,8 @@ def _diffusers_flow(going: Course) -> ReadySolver:
         return x_end.double(), made
 
     end = float(sigma_to_time(going.end))
-    return ReadySolver(going.name, "its own", going.num_steps, times[0], times[-1], end, run)
+    first, last, steps = times[0], times[-1], going.num_steps
+    return ReadySolver(going.name, "its own", steps, first, last, end, run, SINGLE, False)
 
 
 def _output(kind: str, x: "Tensor", x0_pred: "Tensor", sigma: float) -> "Tensor":

@@ -12,7 +12,7 @@ random start and random draws checks that the solver is affine; if it is not, sa
 """
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sdlab.bench.data import Problem
 from sdlab.bench.ready_solver import ReadySolver, SharedNoise
@@ -54,11 +54,39 @@ class Impulses(SharedNoise):
         return (rows @ self.axes.T).reshape(x.shape).to(x.dtype)
 
 
+class ExactMoments(NamedTuple):
+    """The law of a solver's ends on Gaussian data, along its principal axes.
+
+    Attributes:
+        centre: How far the mean is off, [D].
+        variance: The variance, [D].
+        true: What the variance should be, [D].
+        nfe: Evaluations made.
+    """
+
+    centre: "Tensor"
+    variance: "Tensor"
+    true: "Tensor"
+    nfe: int
+
+
 def exact_error(entrant: ReadySolver, found: Problem, seed: int) -> "tuple[WeakError, int] | None":
-    """Return the exact weak error and the evaluations made.
+    """Return the exact weak error and the evaluations made; None where moments have no exact form.
 
     Args:
-        entrant: A solver of ours, set up.
+        entrant: A solver, set up, that draws nothing but the noise it is handed.
+        found: A problem of Gaussian data.
+        seed: Of the check.
+    """
+    moments = exact_moments(entrant, found, seed)
+    return None if moments is None else (_weak(*moments[:3]), moments.nfe)
+
+
+def exact_moments(entrant: ReadySolver, found: Problem, seed: int) -> ExactMoments | None:
+    """Return the exact mean and variance of a solver's ends.
+
+    Args:
+        entrant: A solver, set up, that draws nothing but the noise it is handed.
         found: A problem of Gaussian data.
         seed: Of the check.
 
@@ -89,12 +117,13 @@ def exact_error(entrant: ReadySolver, found: Problem, seed: int) -> "tuple[WeakE
         return None
     drawn = torch.stack(noise.random) if noise.random else torch.zeros(0, size)
     predicted = centre + gain * start[-1] + (kicks * drawn).sum(0)
-    if float((predicted - ends[-1]).abs().max()) > AFFINE * max(1.0, float(start[-1].norm())):
+    rounding = max(AFFINE, 100.0 * entrant.precision)
+    if float((predicted - ends[-1]).abs().max()) > rounding * max(1.0, float(start[-1].norm())):
         return None
     begun, true = (
         found.signal(level) ** 2 * data.std**2 + level**2 for level in (entrant.start, entrant.end)
     )
-    return _weak(centre, gain**2 * begun + (kicks**2).sum(0), true), nfe
+    return ExactMoments(centre, gain**2 * begun + (kicks**2).sum(0), true, nfe)
 
 
 def exact_floor(entrant: ReadySolver, found: Problem) -> float:

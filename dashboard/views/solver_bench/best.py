@@ -8,6 +8,7 @@ from dashboard.shell.messages import plain
 from dashboard.shell.navigation import link_to
 from dashboard.views.solver_bench import data
 from dashboard.views.solver_bench.controls import BenchSettings
+from sdlab.bench.cost import steps_within
 from sdlab.comparing.verdict import EQUAL
 from sdlab.comparing.words import counted, listed
 from sdlab.comparing.worth import TWICE
@@ -63,7 +64,8 @@ def at(errors: pd.DataFrame, settings: BenchSettings, count: int) -> pd.DataFram
     """
     steady = errors[(errors["measure"] == "strong") & errors["error"].notna()]
     steps = {
-        str(name): steps_within(rows, count) for name, rows in steady.groupby("solver", sort=False)
+        str(name): steps_within(dict(zip(rows["num_steps"], rows["nfe"], strict=True)), count)
+        for name, rows in steady.groupby("solver", sort=False)
     }
     asked = [(row, steps[row.text]) for row in settings.rows if steps.get(row.text, 0) > 0]
     parts = [
@@ -73,22 +75,6 @@ def at(errors: pd.DataFrame, settings: BenchSettings, count: int) -> pd.DataFram
     found = pd.concat([steady.head(0), *parts], ignore_index=True)
     found = found[found["error"].notna() & (found["nfe"] <= count)]
     return found.sort_values("error", kind="stable").reset_index(drop=True)
-
-
-def steps_within(rows: pd.DataFrame, count: int) -> int:
-    """Return the most steps that take at most so many evaluations, 0 if none do.
-
-    Evaluations grow by the same number with every step, so two step counts tell all others.
-
-    Args:
-        rows: Of one solver: ``num_steps`` and ``nfe``.
-        count: Evaluations.
-    """
-    ordered = rows.sort_values("num_steps")
-    first, last = ordered.iloc[0], ordered.iloc[-1]
-    more = int(last["num_steps"] - first["num_steps"])
-    each = (last["nfe"] - first["nfe"]) / more if more else first["nfe"] / first["num_steps"]
-    return max(0, int(first["num_steps"] + (count - first["nfe"]) // each))
 
 
 def best(found: pd.DataFrame, count: int) -> str:

@@ -1,9 +1,8 @@
 """Who is best for so many evaluations, whether a second one a step is worth it, what fewer lose."""
 
 import pandas as pd
-import pytest
 
-from dashboard.views.solver_bench.best import best, fewer, second, steps_within
+from dashboard.views.solver_bench.best import best, fewer, second
 
 
 def rows(*entries):
@@ -11,21 +10,6 @@ def rows(*entries):
 
 
 FOUND = rows(("unipc", 10, 10, 0.01), ("heun", 5, 9, 0.04), ("euler", 10, 10, 0.2))
-
-
-@pytest.mark.parametrize(
-    ("counts", "steps"),
-    [
-        ([(8, 8), (32, 32)], 10),
-        ([(8, 15), (32, 63)], 5),  # 2 N - 1
-        ([(8, 9), (32, 33)], 9),  # N + 1
-        ([(8, 16)], 5),
-        ([(8, 128), (32, 512)], 0),
-    ],
-)
-def test_the_most_steps_that_ten_evaluations_pay_for(counts, steps):
-    table = pd.DataFrame(counts, columns=["num_steps", "nfe"])
-    assert steps_within(table, 10) == steps
 
 
 def test_the_best_is_named_with_its_error():
