@@ -62,7 +62,7 @@ class InterruptedRuns:
     def recover(self) -> list[Experiment]:
         """Return the interrupted runs, those of dead processes among them."""
         for folder in self._live.parent.glob("*"):
-            if folder != self._live and not _alive(folder.name):
+            if folder != self._live and not folder.is_symlink() and not _alive(folder.name):
                 for path in folder.glob("*.json"):
                     self._move(path)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -20,9 +20,11 @@ def query(
 
     Such as: sdlab runs query "SELECT solver, avg(seconds) FROM runs GROUP BY solver"
     """
-    from sdlab.runs.sql import query_runs
+    from sdlab.runs.sql import left_out, query_runs
 
     table = query_runs(sql, root, seconds=seconds)
     show(table, csv)
     if table.attrs["cut"]:
         typer.echo(f"sdlab: only the first {len(table):,} rows; LIMIT and WHERE choose.", err=True)
+    if said := left_out(table):
+        typer.echo(f"sdlab: {said}", err=True)

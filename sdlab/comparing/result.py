@@ -17,9 +17,10 @@ from sdlab.comparing.target import TARGET
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
 from sdlab.runs.atomic import recover, write_folder
+from sdlab.runs.parquet import parquet_bytes
 from sdlab.runs.parts import COMPARISON_FORMAT, COMPARISON_LIMIT, COMPARISONS
 from sdlab.runs.pictures import read_pictures, save_pictures
-from sdlab.runs.reading import MANIFEST, read_json_manifest, read_parquet
+from sdlab.runs.reading import MANIFEST, check_folder, read_json_manifest, read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +107,7 @@ class Result:
             (place / MANIFEST).write_text(text + "\n", encoding="utf-8")
             save_pictures(self.comparison, place)
             for name, table in self.tables.items():
-                table.to_parquet(place / f"{name}.parquet", index=False)
+                (place / f"{name}.parquet").write_bytes(parquet_bytes(table))
 
         return write_folder(result_path(root, self.id), write)
 
@@ -119,9 +120,10 @@ def result_path(root: str | Path, comparison: str) -> Path:
         comparison: The comparison's id.
 
     Raises:
-        StoreError: If the id is not 16 digits of 0-9 and a-f.
+        StoreError: If the id is not 16 digits of 0-9 and a-f, or the folder of comparisons is a
+            link.
     """
-    return run_path(Path(root).expanduser() / FOLDER, comparison)
+    return run_path(check_folder(Path(root).expanduser() / FOLDER), comparison)
 
 
 def open_result(root: str | Path, comparison: str) -> Result:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from sdlab.errors import StoreError
+from sdlab.errors import StoreError, shown
 from sdlab.submodules import on_first_use
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def run_path(root: str | Path, run: str) -> Path:
         StoreError: If the id is not 16 digits of 0-9 and a-f; so no id can name another place.
     """
     if not RUN_ID.fullmatch(run):
-        raise StoreError(f"{run!r} is no run id: 16 digits of 0-9 and a-f are expected.")
+        raise StoreError(f"{shown(run)} is no run id: 16 digits of 0-9 and a-f are expected.")
     return Path(root) / run
 
 
@@ -44,7 +44,7 @@ def find_run(root: str | Path, run: str) -> Path:
         StoreError: If no run or several runs begin so.
     """
     if not re.fullmatch(r"[0-9a-f]{4,16}", run):
-        raise StoreError(f"{run!r} is no run id: 4 to 16 digits of 0-9 and a-f are expected.")
+        raise StoreError(f"{shown(run)} is no run id: 4 to 16 digits of 0-9 and a-f are expected.")
     from sdlab.runs.atomic import recover_all
 
     folder = Path(root)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sdlab.errors import StoreError
-from sdlab.runs.tensors import StoredTensors, read_tensors
+from sdlab.runs.tensors import StoredTensors, checksums, read_tensors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,14 +36,16 @@ def save_attention(maps: "AttentionMaps", path: Path) -> None:
     """
     from safetensors.torch import save_file
 
-    save_file(_contiguous(maps), path, metadata={ENTRY: describe(maps)})
+    tensors = _contiguous(maps)
+    save_file(tensors, path, metadata={ENTRY: describe(maps), **checksums(tensors)})
 
 
 def attention_bytes(maps: "AttentionMaps") -> bytes:
     """Return a picture's maps as the bytes of the file that ``save_attention`` writes."""
     from safetensors.torch import save
 
-    return save(_contiguous(maps), metadata={ENTRY: describe(maps)})
+    tensors = _contiguous(maps)
+    return save(tensors, metadata={ENTRY: describe(maps), **checksums(tensors)})
 
 
 def open_attention(

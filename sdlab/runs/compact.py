@@ -23,7 +23,7 @@ from sdlab.errors import StoreError
 from sdlab.runs import RUN_ID, TRASH, run_path
 from sdlab.runs.atomic import hidden, recover_all, write_folder
 from sdlab.runs.lock import held
-from sdlab.runs.reading import check_plain
+from sdlab.runs.reading import check_folder, check_plain
 from sdlab.runs.row import size_of
 from sdlab.runs.run_folder import TABLE_FILES, read_manifest, table_file
 from sdlab.runs.shards import ABOUT, SHARDS, runs_of, shard_names
@@ -91,8 +91,8 @@ def compact_runs(root: str | Path, on_progress: Progress | None = None) -> Compa
         on_progress: Called with how many runs are done, and with all.
 
     Raises:
-        StoreError: If another process compacts the store, or the disk cannot be written; then
-            nothing is lost.
+        StoreError: If another process compacts the store, the disk cannot be written, or the folder
+            of shards is a link; then nothing is lost.
     """
     return finish(compacting(root), on_progress)
 
@@ -104,7 +104,7 @@ def compacting(root: str | Path) -> Work[Compacted]:
         raise StoreError("This system cannot compact a store: it knows folders by name alone.")
     if not place.is_dir():
         return Compacted(0, 0, 0)
-    with held(place / SHARDS / LOCK, BUSY.format(root=place)):
+    with held(check_folder(place / SHARDS) / LOCK, BUSY.format(root=place)):
         recover_all(place)
         folders = _with_tables(place)
         joined = _to_be_joined(place, alone=not folders)
@@ -213,7 +213,7 @@ def _rows(path: Path, run: str) -> "pyarrow.Table":
     from pyarrow import compute, parquet
 
     check_plain(path)
-    with parquet.ParquetFile(path) as file:
+    with parquet.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
     mine = compute.equal(table["run"], run) if table.num_rows else None
     if mine is None or compute.all(mine).as_py():
@@ -230,7 +230,12 @@ def _pieces_of(root: Path, shard: Path) -> Iterator[Piece]:
     wanted = {run: made for run, made in runs_of(shard).items() if _needs_shard(root, run)}
     if not wanted:
         return
-    whole = {name: parquet.ParquetFile(shard / f"{name}.parquet").read() for name in TABLES}
+    whole = {}
+    for name in TABLES:
+        path = shard / f"{name}.parquet"
+        check_plain(path)
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            whole[name] = file.read()
     spans = {name: _spans(table) for name, table in whole.items()}
     for run, created in wanted.items():
         parts = {name: table.slice(*spans[name].get(run, (0, 0))) for name, table in whole.items()}
@@ -286,7 +291,13 @@ def _write_shard(root: Path, pieces: Sequence[Piece]) -> None:
         for name in TABLES:
             table = pyarrow.concat_tables([piece.tables[name] for piece in ordered])
             path = place / f"{name}.parquet"
-            parquet.write_table(table, path, row_group_size=GROUP_ROWS, compression="zstd")
+            parquet.write_table(
+                table,
+                path,
+                row_group_size=GROUP_ROWS,
+                compression="zstd",
+                write_page_checksum=True,
+            )
         about = {piece.run: piece.created for piece in ordered}
         (place / ABOUT).write_bytes(json.dumps(about).encode())
 

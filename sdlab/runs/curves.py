@@ -12,7 +12,7 @@ from sdlab.noise.exchange import NamedCurve, curve_json, read_curve
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.runs import runs_root
 from sdlab.runs.atomic import write_file
-from sdlab.runs.reading import read_file
+from sdlab.runs.reading import check_folder, read_file
 
 FOLDER = "curves"
 MAX_NAME = 60
@@ -136,7 +136,12 @@ def curve_path(name: str, root: str | Path | None = None) -> Path:
 
 
 def _folder(root: str | Path | None) -> Path:
-    return (runs_root() if root is None else Path(root).expanduser()) / FOLDER
+    """Return the folder of curves.
+
+    Raises:
+        StoreError: If it is a link.
+    """
+    return check_folder((runs_root() if root is None else Path(root).expanduser()) / FOLDER)
 
 
 def _read(path: Path) -> SavedCurve:

@@ -192,7 +192,7 @@ def _stored_csv(path: Path) -> Iterator[bytes]:
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
             header = True
             for batch in file.iter_batches(ROWS):
                 yield _csv(batch.to_pandas(), header)

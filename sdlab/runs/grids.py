@@ -1,7 +1,9 @@
 """Stored grids: which pictures belong together; their runs lie beside them, as any others do."""
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +15,7 @@ from sdlab.experiment.spec import OPTIONS
 from sdlab.runs import RUN_ID
 from sdlab.runs.atomic import write_file
 from sdlab.runs.manifest import was_shared
-from sdlab.runs.reading import read_file
+from sdlab.runs.reading import check_folder, read_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,10 +44,10 @@ def save_grid(grid: Grid, root: str | Path) -> Path:
     """Note a grid in the folder of all runs and return the file; its runs are saved on their own.
 
     Raises:
-        StoreError: If the disk cannot be written.
+        StoreError: If the disk cannot be written, or the folder of grids is a link.
     """
     text = grid.to_json().encode()
-    path = Path(root).expanduser() / FOLDER / f"{grid.id}.json"
+    path = _folder(root) / f"{grid.id}.json"
     return write_file(path, lambda stream: stream.write(text))
 
 
@@ -56,23 +58,31 @@ def open_grid(root: str | Path, grid: str) -> Grid | None:
         StoreError: If its file is damaged.
     """
     path = Path(root).expanduser() / FOLDER / f"{grid}.json"
-    if not RUN_ID.fullmatch(grid) or not path.is_file():
+    if not RUN_ID.fullmatch(grid) or not os.path.lexists(path):
         return None
+    check_folder(path.parent)
     try:
         return Grid.from_dict(json.loads(read_file(path, LIMIT)))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise StoreError(f"{path} cannot be read: {error}. Run the grid again.") from error
 
 
 def list_grids(root: str | Path) -> list[StoredGrid]:
     """Return the stored grids, the latest first; one that cannot be read says why."""
-    paths = (Path(root).expanduser() / FOLDER).glob("*.json")
+    folder = Path(root).expanduser() / FOLDER
+    paths = () if folder.is_symlink() else folder.glob("*.json")
     found = [_stored(path) for path in paths if RUN_ID.fullmatch(path.stem)]
     return sorted(found, key=lambda grid: grid.asked, reverse=True)
 
 
+def _folder(root: str | Path) -> Path:
+    return check_folder(Path(root).expanduser() / FOLDER)
+
+
 def _stored(path: Path) -> StoredGrid:
-    asked = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    asked = datetime.fromtimestamp(0, UTC)
+    with suppress(OSError):  # just deleted
+        asked = datetime.fromtimestamp(path.lstat().st_mtime, UTC)
     try:
         return StoredGrid(path.stem, asked, open_grid(path.parents[1], path.stem))
     except StoreError as error:

@@ -24,7 +24,7 @@ from sdlab.runs import RUN_ID, runs_root
 from sdlab.runs.atomic import recover_all, write_file
 from sdlab.runs.folding import PARTS, UNDER, folded_count_sql, folded_sql
 from sdlab.runs.parts import COMPARISONS, parts
-from sdlab.runs.reading import check_plain
+from sdlab.runs.reading import check_folder, check_plain
 from sdlab.runs.row import read_row
 from sdlab.runs.search import ALL, Search
 
@@ -269,6 +269,7 @@ class RunIndex:
 
         path = self.root / CACHE
         try:
+            check_folder(path.parent)
             check_plain(path)
             table = parquet.read_table(path)
             if table.schema.equals(_schema()):
@@ -285,7 +286,7 @@ class RunIndex:
         sql = "SELECT * FROM stored WHERE problem = ''"
         table = self._ask(sql).to_arrow_table().cast(_schema())
         try:
-            path = self.root / CACHE
+            path = check_folder((self.root / CACHE).parent) / CACHE.name
             write_file(path, lambda stream: parquet.write_table(table, stream, compression="zstd"))
         except StoreError as error:
             log.warning("the cache of runs is not kept: %s", error)

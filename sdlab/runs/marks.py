@@ -11,7 +11,7 @@ from sdlab.errors import StoreError, shown
 from sdlab.experiment.spec import check_text
 from sdlab.runs import run_path
 from sdlab.runs.atomic import write_file
-from sdlab.runs.reading import read_file
+from sdlab.runs.reading import check_folder, read_file
 
 MARKS = "marks.json"
 LIMIT = 2**18
@@ -98,12 +98,12 @@ def mark(
         note: Their note.
 
     Raises:
-        StoreError: If a run is not stored, or its marks cannot be read or written.
+        StoreError: If a run is not stored or is a link, or its marks cannot be read or written.
         ValueError: If a tag or the note cannot be one.
     """
     added, removed = set(add), set(remove)
     for run in runs:
-        folder = run_path(root, run)
+        folder = check_folder(run_path(root, run))
         if not folder.is_dir():
             raise StoreError(f"No run {run} is stored in {root}; `sdlab runs ls` lists them.")
         marks = read_marks(folder)

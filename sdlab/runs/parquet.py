@@ -18,7 +18,7 @@ def parquet_bytes(table: "pd.DataFrame") -> bytes:
     from pyarrow import parquet
 
     sink = pyarrow.BufferOutputStream()
-    parquet.write_table(arrow_table(table), sink)
+    parquet.write_table(arrow_table(table), sink, write_page_checksum=True)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 

@@ -27,6 +27,8 @@ def parts(root: Path) -> dict[str, str]:
     Of several it is the one whose result was written first. What is damaged has no parts here; its
     own page says what is wrong with it.
     """
+    if os.path.islink(root / COMPARISONS):
+        return {}
     try:
         with os.scandir(root / COMPARISONS) as entries:
             found = [(e.stat().st_mtime_ns, e.name) for e in entries if RUN_ID.fullmatch(e.name)]

@@ -21,7 +21,12 @@ MANIFEST = "manifest.json"
 MAX_PIXELS = 2**26  # 8192 x 8192
 PICTURE_LIMIT = 4 * MAX_PIXELS
 _PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+_PARQUET = b"PAR1"
+_HEADER_LIMIT = 2**24
 _CAREFUL = ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY")  # each where the system has it
+_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in _CAREFUL)
+_FOLLOWS = not hasattr(os, "O_NOFOLLOW")
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -66,6 +71,61 @@ def png_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
+def check_folder(folder: Path) -> Path:
+    """Return a folder of the store, unless it is a link, whether it exists or not.
+
+    Raises:
+        StoreError: If it is a link: nothing outside of the store is read, changed or deleted.
+    """
+    if os.path.islink(folder):
+        raise StoreError(f"{folder} is a link; the store's own folders are none.")
+    return folder
+
+
+def check_whole(path: Path) -> None:
+    """Raise if a PNG, Parquet or safetensors file ends before the place that is its end.
+
+    Cheap, so that listing runs finds what was cut off; what is wrong within is found on reading.
+
+    Raises:
+        StoreError: If it is cut off, no such file, or a link.
+    """
+    handle = _handle(path)
+    try:
+        size = os.fstat(handle).st_size
+        whole = _ENDS[path.suffix](handle, size)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        whole = False
+    finally:
+        os.close(handle)
+    if not whole:
+        raise StoreError(f"{path} is damaged: it is cut off, or no such file at all.")
+
+
+def _png_ends(handle: int, size: int) -> bool:
+    os.lseek(handle, max(0, size - len(_PNG_END)), os.SEEK_SET)
+    return os.read(handle, len(_PNG_END)) == _PNG_END
+
+
+def _parquet_ends(handle: int, size: int) -> bool:
+    head = os.read(handle, 4)
+    os.lseek(handle, max(0, size - 8), os.SEEK_SET)
+    foot = os.read(handle, 8)
+    return head == foot[4:] == _PARQUET and int.from_bytes(foot[:4], "little") + 12 <= size
+
+
+def _tensors_end(handle: int, size: int) -> bool:
+    length = int.from_bytes(os.read(handle, 8), "little")
+    if not 0 < length <= _HEADER_LIMIT:
+        return False
+    entries = json.loads(os.read(handle, length))
+    ends = (entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__")
+    return bool(8 + length + max(ends, default=0) == size)
+
+
+_ENDS = {".png": _png_ends, ".parquet": _parquet_ends, ".safetensors": _tensors_end}
+
+
 def check_plain(path: Path) -> None:
     """Raise unless a path of the store is a plain file: not a link, not a pipe.
 
@@ -83,13 +143,27 @@ def check_plain(path: Path) -> None:
 
 
 def _open(path: Path) -> BinaryIO:
-    if path.is_symlink():
-        raise StoreError(f"{path} is a link; the store's own files are none.")
-    handle = os.open(path, os.O_RDONLY | sum(getattr(os, name, 0) for name in _CAREFUL))
+    return open(_handle(path), "rb")
+
+
+def _handle(path: Path) -> int:
+    """Return the handle of a plain file, open to be read."""
+    if _FOLLOWS:
+        _refuse_link(path)
+    try:
+        handle = os.open(path, _FLAGS)
+    except OSError:
+        _refuse_link(path)
+        raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise StoreError(f"{path} is no plain file.")
-    return open(handle, "rb")
+    return handle
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise StoreError(f"{path} is a link; the store's own files are none.")
 
 
 def read_json_manifest(folder: Path, what: str, form: int, limit: int) -> dict[str, Any]:
@@ -102,9 +176,10 @@ def read_json_manifest(folder: Path, what: str, form: int, limit: int) -> dict[s
         limit: The most bytes that it may have.
 
     Raises:
-        StoreError: If it is missing, no JSON, or of a format that this version does not know.
+        StoreError: If it is missing, no JSON, or of a format that this version does not know; if
+            the folder is a link.
     """
-    path = folder / MANIFEST
+    path = check_folder(folder) / MANIFEST
     try:
         manifest = json.loads(read_file(path, limit).decode("utf-8"))
     except FileNotFoundError:
@@ -136,7 +211,8 @@ def read_parquet(path: Path, columns: Iterable[str], run: str | None = None) -> 
 
     check_plain(path)
     try:
-        table = pd.read_parquet(path, filters=None if run is None else [("run", "=", run)])
+        filters = None if run is None else [("run", "=", run)]
+        table = pd.read_parquet(path, filters=filters, page_checksum_verification=True)
     except Exception as error:  # pyarrow raises its own, and OSError, and ValueError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StoreError(f"{path} cannot be read as Parquet: {reason}") from error

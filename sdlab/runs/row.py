@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.errors import StoreError
 from sdlab.runs.manifest import was_shared
 from sdlab.runs.marks import Marks, read_marks
-from sdlab.runs.reading import png_size
+from sdlab.runs.reading import MANIFEST, check_whole, png_size
 from sdlab.runs.run_folder import FILES, IMAGE, LEFT_OUT, not_in_shard, read_facts
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def read_row(folder: Path) -> dict[str, Any]:
         absent = [name for name in FILES if name not in files]
         if missing := not_in_shard(folder, manifest, absent):
             raise StoreError(f"{folder} lacks {', '.join(missing)}.")
-        png_size(folder / IMAGE)
+        for name in FILES:
+            if name in files:
+                _check(folder / name)
     except StoreError as error:
         return row | {"problem": str(error)}
     row |= {name: getattr(experiment, name) for name in SPEC}
@@ -57,6 +59,13 @@ def read_row(folder: Path) -> dict[str, Any]:
     with suppress(StoreError):  # said where the marks are to be changed
         marks = read_marks(folder)
     return row | {"star": marks.star, "tags": ", ".join(marks.tags), "note": marks.note}
+
+
+def _check(path: Path) -> None:
+    if path.name == IMAGE:
+        png_size(path)
+    if path.name != MANIFEST:  # which has been read
+        check_whole(path)
 
 
 def size_of(folder: Path) -> int:

@@ -10,12 +10,13 @@ every evaluation). Opening a run reads the tensors' header only; each is loaded 
 import json
 import os
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdlab.columns import OPTIONAL_TABLES, TABLES
-from sdlab.errors import StoreError, check_types
+from sdlab.errors import StoreError, check_types, shown
 from sdlab.runs import run_path
 from sdlab.runs.atomic import recover, write_folders
 from sdlab.runs.attention import ATTENTION, open_attention, save_attention
@@ -33,7 +34,7 @@ from sdlab.runs.reading import (
     read_parquet,
 )
 from sdlab.runs.shards import shard_of
-from sdlab.runs.tensors import StoredTensors, read_tensors
+from sdlab.runs.tensors import StoredTensors, checksums, read_tensors, tensor_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,7 @@ def _write(run: "Run", root: Path, place: Path) -> None:
     tensors = {name: run.tensors[name].detach().cpu().contiguous() for name in run.tensors}
     tensors["kept"] = torch.tensor(run.trace.kept, dtype=torch.int64)
     tensors["sigmas"] = torch.tensor(run.trace.sigmas, dtype=torch.float64)
-    save_file(tensors, place / TENSORS)
+    save_file(tensors, place / TENSORS, metadata=checksums(tensors))
     if run.trace.has_attention:
         save_attention(run.trace.attention, place / ATTENTION)
         (place / "attention.parquet").write_bytes(parquet_bytes(run.attention))
@@ -136,7 +137,7 @@ def open_run(path: str | Path) -> "Run":
     from sdlab.runs.trace import Trace
 
     folder = Path(path).expanduser()
-    run_path(folder.parent, folder.resolve().name)
+    _check_name(folder)
     recover(folder)
     manifest, experiment = read_facts(folder)
     attended = experiment.record.attention and not manifest.get(LEFT_OUT)
@@ -156,6 +157,16 @@ def open_run(path: str | Path) -> "Run":
     if notes:
         manifest["warnings"] = [*manifest.get("warnings", ()), *notes]
     return Run(experiment, open_picture(folder), trace, tables, tensors, manifest)
+
+
+def _check_name(folder: Path) -> None:
+    try:
+        folder.exists()
+        name = folder.resolve().name
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, links in a circle
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"{shown(str(folder))} is no folder of a run: {reason}.") from error
+    run_path(folder.parent, name)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -185,9 +196,16 @@ def read_facts(folder: Path) -> "tuple[dict[str, Any], Experiment]":
     model = manifest["model"]
     if not isinstance(model, dict) or not all(isinstance(model.get(n), str) for n in MODEL):
         raise StoreError(f"{folder / MANIFEST} must name its model and the model's hash.")
-    if not isinstance(manifest["created"], str):
+    if not _is_time(manifest["created"]):
         raise StoreError(f"{folder / MANIFEST} must hold as created a time, in ISO 8601.")
     return manifest, experiment
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(datetime.fromisoformat(value))
+    except ValueError:
+        return False
 
 
 def open_picture(folder: Path) -> "Image.Image":
@@ -280,6 +298,6 @@ def _attention(folder: Path) -> "AttentionMaps":
 
 
 def _about(file: Any) -> tuple[list[str], list[int], list[float]]:
-    kept, sigmas = (file.get_tensor(name).tolist() for name in ABOUT_TRACE)
+    kept, sigmas = (tensor_of(file, name).tolist() for name in ABOUT_TRACE)
     names = [name for name in file.keys() if name not in ABOUT_TRACE]
     return names, kept, sigmas

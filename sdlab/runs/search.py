@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sdlab.columns import RUNS
 from sdlab.errors import shown, unknown
+from sdlab.experiment.spec import check_text
 
 SEARCHED = (
     *("run", "prompt", "negative_prompt", "solver", "curve", "model", "options", "tags", "note"),
@@ -15,6 +16,8 @@ SEARCHED = (
 """Columns in which words are looked for."""
 
 ALL, ALONE = "all", "alone"
+MOST_WORDS = 100
+"""DuckDB takes seconds for conditions of many hundred terms, and of thousands ends the process."""
 _HAYSTACK = f"lower(concat_ws(' ', {', '.join(SEARCHED)}))"
 _SWITCHES = {"True": True, "False": False, "None": None}
 _TAGS = "string_split(tags, ', ')"
@@ -25,7 +28,8 @@ class Search:
     """Which runs, in which order.
 
     Attributes:
-        text: Words of which each must be somewhere in ``SEARCHED``, in any case.
+        text: Words, up to ``MOST_WORDS``, of which each must be somewhere in ``SEARCHED``, in any
+            case.
         solver: Names of which the solver is one; () for any.
         model: Names of which the model is one; () for any.
         tag: Tags that it must all have.
@@ -39,7 +43,7 @@ class Search:
         run: Ids of which the run's is one; () for any.
 
     Raises:
-        ValueError: If ``order`` is no column, or a day is none.
+        ValueError: If ``order`` is no column, a day is none, or there are too many words.
     """
 
     text: str = ""
@@ -63,17 +67,30 @@ class Search:
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         for name in ("since", "until"):
             object.__setattr__(self, name, _day(name, getattr(self, name)))
+        for text in (self.text, self.comparison, *self.run, *self.solver, *self.model, *self.tag):
+            check_text("what is looked for", text)
+        if len(self._words) > MOST_WORDS:
+            raise ValueError(
+                f"text must be at most {MOST_WORDS} words, got {len(self._words):,}; leave some"
+                " out."
+            )
+
+    @property
+    def _words(self) -> list[str]:
+        """The words of ``text``, each once."""
+        return list(dict.fromkeys(self.text.lower().split()))
 
     @property
     def where(self) -> tuple[str, list[Any]]:
         """The condition in SQL, with a question mark for each of the values beside it."""
         found: list[tuple[str, list[Any]]] = [
-            (f"contains({_HAYSTACK}, ?)", [word]) for word in self.text.lower().split()
+            (f"contains({_HAYSTACK}, ?)", [word]) for word in self._words
         ]
-        found += [(f"list_contains({_TAGS}, ?)", [tag]) for tag in self.tag]
+        if self.tag:
+            found.append((f"list_has_all({_TAGS}, ?::VARCHAR[])", [list(self.tag)]))
         for name in ("run", "solver", "model"):
             if values := getattr(self, name):
-                found.append((f"{name} IN ({', '.join('?' * len(values))})", list(values)))
+                found.append((f"{name} IN (SELECT unnest(?::VARCHAR[]))", [list(values)]))
         if self.star:
             found.append(("star", []))
         if self.since is not None:
@@ -127,16 +144,22 @@ class Search:
 
 
 def _day(name: str, value: Any) -> date | None:
-    if value is None or isinstance(value, date):
-        return value
-    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value):
-        kind = date if len(value) == len("2026-01-31") else datetime
-        try:
-            return kind.fromisoformat(value)
-        except ValueError:
-            pass
+    """Return a day, or a moment in UTC without its zone, as the times of runs are."""
+    found = value
+    try:
+        if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value):
+            kind = date if len(value) == len("2026-01-31") else datetime
+            found = kind.fromisoformat(value)
+        if isinstance(found, datetime) and found.tzinfo:
+            found = found.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        found = value
+    if found is None or isinstance(found, date):
+        return found
     raise ValueError(f"{name} must be a day such as 2026-01-31, got {shown(value)}.")
 
 
 def _end(until: date) -> date:
-    return until if isinstance(until, datetime) else until + timedelta(days=1)
+    if isinstance(until, datetime):
+        return until
+    return datetime.max if until == date.max else until + timedelta(days=1)

@@ -27,7 +27,9 @@ LIMIT = 2**26
 
 
 def shard_names(root: Path) -> tuple[str, ...]:
-    """Return the names of a store's shards, the earliest first."""
+    """Return the names of a store's shards, the earliest first; none if their folder is a link."""
+    if os.path.islink(root / SHARDS):
+        return ()
     try:
         with os.scandir(root / SHARDS) as entries:
             return tuple(sorted(entry.name for entry in entries if _is_shard(entry)))

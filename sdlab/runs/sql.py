@@ -1,8 +1,9 @@
 """Free SQL over the stored runs, for anybody to type: it can read them and do nothing else.
 
-Each query is answered by a process of its own (``sdlab.runs.sql_process``), whose DuckDB holds
-copies of the tables that the query names and is shut before the query is run. The process ends, or
-is ended, when its time or memory is up: some functions of DuckDB cannot be interrupted.
+Each query is read and answered by a process of its own (``sdlab.runs.sql_process``), whose DuckDB
+holds copies of the tables that the query names and is shut before the query is run. The process
+ends, or is ended, when its time or memory is up: some functions of DuckDB cannot be interrupted,
+and what is nested too deep ends the process that parses it.
 """
 
 import io
@@ -11,14 +12,12 @@ import math
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sdlab.columns import OPTIONAL_TABLES, TABLES
-from sdlab.errors import SdlabError, shown
+from sdlab.errors import SdlabError
+from sdlab.experiment.spec import check_text
 from sdlab.runs.index import RunIndex, frame_of, index_of
-from sdlab.runs.run_folder import table_file
 from sdlab.runs.search import Search
 
 if TYPE_CHECKING:
@@ -29,12 +28,22 @@ ROWS = 10_000
 MEMORY_MIB = 512
 MOST_RUNS = 2000
 """Runs of which a query can read the tables of steps and so on: the newest."""
-OF_RUNS = (*TABLES, *OPTIONAL_TABLES)
+MOST_LETTERS = 100_000
+MOST_BYTES = 2**26
+"""Of what is found, in memory."""
 START_SECONDS = 60.0
 """That a process may take to start, on however busy a machine."""
 _MUCH = (
     "The query needs more than the {memory} MiB of memory that it may take. Ask for less: fewer"
     " columns, or rows reduced by GROUP BY."
+)
+_LARGE = (
+    "What the query finds has more than {most} MiB. Ask for less: LIMIT, fewer columns, or the"
+    " beginning of long texts, such as left(prompt, 80)."
+)
+_ENDED = (
+    "The query ended the process that ran it (signal {signal}); it may be nested too deep. Write it"
+    " more simply."
 )
 _LONG = (
     "The query was given up after {seconds:g} s. Ask for less: fewer tables joined, or a WHERE that"
@@ -61,90 +70,65 @@ def query_runs(
         sql: The query.
         root: The folder of all runs; None for ``runs_root()``.
         seconds: After which it is given up.
-        rows: The most that are returned; ``frame.attrs["cut"]`` says whether there are more.
+        rows: The most that are returned; ``frame.attrs["cut"]`` says whether there are more, and
+            ``frame.attrs["left_out"]`` lists the files of tables that could not be read.
         memory: MiB that it may take.
         reading: Seconds in which run folders that are new are read before; the rest is not found.
 
     Raises:
-        ValueError: If it is no SQL, not one SELECT, or asks for what is shut.
-        SdlabError: If it takes longer or more memory than allowed.
+        ValueError: If it is no SQL, not one SELECT, asks for what is shut, or has a column of a
+            type that no table holds.
+        SdlabError: If it takes longer or more memory than allowed, or finds too much.
     """
-    names = _named(sql)
+    _check(sql)
     index = index_of(root)
     index.refresh(reading)
-    wanted = sorted(names & set(OF_RUNS))
-    newest = [Path(path) for path in index.find(Search(), MOST_RUNS)["path"]] if wanted else []
     asked = {
         "sql": sql,
         "seconds": seconds,
         "rows": rows,
         "memory": memory,
-        "files": {name: _files(newest, name) for name in wanted},
+        "bytes": MOST_BYTES,
+        "newest": index.find(Search(), MOST_RUNS)["path"].tolist(),
     }
     answer, out = _ask(asked, index)
-    if "wrong" in answer:
-        raise ValueError(f"The query cannot be run: {answer['wrong']}")
+    if "refused" in answer:
+        raise ValueError(answer["refused"])
     if "memory" in answer:
         raise SdlabError(_MUCH.format(memory=memory))
-    import pyarrow
-
-    with pyarrow.ipc.open_stream(out) as stream:
-        frame = frame_of(stream.read_all())
-    frame.attrs["cut"] = answer["cut"]
+    if "large" in answer:
+        raise SdlabError(_LARGE.format(most=MOST_BYTES // 2**20))
+    frame = _frame(out)
+    frame.attrs |= {"cut": answer["cut"], "left_out": answer["left_out"]}
     return frame
 
 
-def _named(sql: str) -> set[str]:
-    """Return the tables that a query names; it is parsed, and nothing is looked up.
-
-    Raises:
-        ValueError: If it is not one SELECT.
-    """
-    import duckdb
-
-    with duckdb.connect(":memory:") as database:
-        try:
-            kinds = [statement.type for statement in database.extract_statements(sql)]
-            if kinds == [duckdb.StatementType.SELECT]:
-                ((text,),) = database.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()
-                return set(_tables(json.loads(text)))
-        except duckdb.Error as error:
-            raise ValueError(f"The query cannot be run: {first_of(error)}") from None
-    raise ValueError(
-        "SQL must be one SELECT, such as SELECT solver, count(*) FROM runs GROUP BY solver;"
-        f" got {shown(sql)}."
-    )
+def left_out(found: "pd.DataFrame") -> str:
+    """Return in a sentence which files a query did not read, as they are damaged; "" for none."""
+    paths = found.attrs["left_out"]
+    some = f"{', '.join(paths[:3])}{', …' if len(paths) > 3 else ''}"
+    return f"{len(paths):,} damaged tables are left out: {some}" if paths else ""
 
 
-def _tables(node: Any) -> Iterator[str]:
-    """Yield the names of all tables in a query's syntax tree."""
-    if isinstance(node, dict) and node.get("type") == "BASE_TABLE":
-        yield str(node.get("table_name")).lower()
-    parts = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    for part in parts:
-        yield from _tables(part)
+def _check(sql: str) -> None:
+    check_text("SQL", sql)
+    if len(sql) > MOST_LETTERS:
+        raise ValueError(f"SQL must be at most {MOST_LETTERS:,} letters, got {len(sql):,}.")
 
 
-def first_of(error: Exception) -> str:
-    """Return the part of DuckDB's message that says what is wrong, without its drawings."""
-    text = str(error).strip() or type(error).__name__
-    return " ".join(text.split("\n\n")[0].split())
+def _frame(out: io.BytesIO) -> "pd.DataFrame":
+    import pyarrow
 
-
-def _files(runs: list[Path], name: str) -> dict[str, list[str]]:
-    """Return the Parquet files with one kind of table of runs, each with the runs it is read for.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    found: dict[str, list[str]] = {}
-    for folder in runs:
-        path = table_file(folder, name)
-        if path.is_file() and not path.is_symlink():
-            found.setdefault(str(path), []).append(folder.name)
-    if not found:
-        raise ValueError(f"No stored run has a table {name!r}.")
-    return found
+    with pyarrow.ipc.open_stream(out) as stream:
+        found = stream.read_all()
+    try:
+        return frame_of(found)
+    except (pyarrow.ArrowException, ValueError) as error:
+        reason = str(error).rstrip(".")
+        raise ValueError(
+            f"What the query finds fits into no table: {reason}. Ask for the column as text:"
+            " x::VARCHAR."
+        ) from None
 
 
 def _ask(asked: dict[str, Any], index: RunIndex) -> tuple[dict[str, Any], io.BytesIO]:
@@ -170,6 +154,8 @@ def _ask(asked: dict[str, Any], index: RunIndex) -> tuple[dict[str, Any], io.Byt
         raise SdlabError(_LONG.format(seconds=limit)) from None
     if done.returncode == -getattr(signal, "SIGALRM", 0):
         raise SdlabError(_LONG.format(seconds=asked["seconds"]))
+    if done.returncode == -getattr(signal, "SIGSEGV", 0):
+        raise SdlabError(_ENDED.format(signal=-done.returncode))
     if done.returncode < 0:
         raise SdlabError(_MUCH.format(memory=asked["memory"]))
     if done.returncode:

@@ -1,5 +1,11 @@
-"""Safetensors files of a folder: headers are read at once, each tensor when it is first used."""
+"""Safetensors files of a folder: headers are read at once, each tensor when it is first used.
 
+Whatever bits of its file are, a tensor can be read; so the header has a checksum of each, CRC-32,
+which is compared on reading. Files of before 0.7 have none.
+"""
+
+import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +14,9 @@ from sdlab.errors import StoreError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+CHECKSUMS = "crc32"
+"""Entry of the header: JSON, the checksum of each tensor's bytes by its name."""
 
 
 class StoredTensors(Mapping[str, "Tensor"]):
@@ -27,7 +36,7 @@ class StoredTensors(Mapping[str, "Tensor"]):
             raise KeyError(name)
         tensor = self._loaded[name]
         if tensor is None:
-            tensor = read_tensors(self._path, lambda file: file.get_tensor(name))
+            tensor = read_tensors(self._path, lambda file: tensor_of(file, name))
             self._loaded[name] = tensor
         return tensor
 
@@ -54,3 +63,34 @@ def read_tensors(path: Path, read: Callable[[Any], Any]) -> Any:
             return read(file)
     except (SafetensorError, OSError, KeyError) as error:
         raise StoreError(f"{path} is damaged: {error}.") from error
+
+
+def tensor_of(file: Any, name: str) -> "Tensor":
+    """Return a tensor of an open safetensors file.
+
+    Raises:
+        KeyError: If there is none of that name, or its bytes have changed since it was written.
+    """
+    tensor: Tensor = file.get_tensor(name)
+    try:
+        known = json.loads((file.metadata() or {}).get(CHECKSUMS, "{}")).get(name)
+    except (ValueError, AttributeError, RecursionError):
+        raise KeyError("its header's checksums cannot be read") from None
+    if known is not None and known != _checksum(tensor):
+        raise KeyError(f"the bytes of {name} are not those that were written")
+    return tensor
+
+
+def checksums(tensors: "Mapping[str, Tensor]") -> dict[str, str]:
+    """Return the entry of a safetensors file's header by which its tensors are checked.
+
+    Args:
+        tensors: Contiguous, on the CPU.
+    """
+    return {CHECKSUMS: json.dumps({name: _checksum(tensors[name]) for name in tensors})}
+
+
+def _checksum(tensor: "Tensor") -> int:
+    import torch
+
+    return zlib.crc32(tensor.detach().reshape(-1).view(torch.uint8).numpy().data)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sdlab.errors import StoreError
 from sdlab.runs import RUN_ID, TRASH, run_path
 from sdlab.runs.atomic import replace_folder
+from sdlab.runs.reading import check_folder
 from sdlab.runs.row import size_of
 
 
@@ -33,7 +34,7 @@ def delete_run(root: str | Path, run: str) -> Path:
     What the trash holds of an earlier run of this id is replaced: it is the same experiment.
 
     Raises:
-        StoreError: If the run is not stored, or the disk cannot be written.
+        StoreError: If the run is not stored, the disk cannot be written, or the trash is a link.
     """
     source, target = run_path(root, run), _place(root, run)
     if not os.path.lexists(source):
@@ -52,8 +53,8 @@ def restore_run(root: str | Path, run: str) -> Path:
     """Put a run back from the trash and return its folder.
 
     Raises:
-        StoreError: If the trash does not hold it, if it has been made again since, or if the disk
-            cannot be written.
+        StoreError: If the trash does not hold it or is a link, if it has been made again since, or
+            if the disk cannot be written.
     """
     source, target = _place(root, run), run_path(root, run)
     if not os.path.lexists(source):
@@ -68,13 +69,10 @@ def restore_run(root: str | Path, run: str) -> Path:
 
 
 def list_trash(root: str | Path) -> list[Deleted]:
-    """Return the runs in the trash, the one deleted last first."""
+    """Return the runs in the trash, the one deleted last first; none if it is a link."""
     folder = Path(root) / TRASH
-    paths = (
-        [path for path in folder.iterdir() if RUN_ID.fullmatch(path.name)]
-        if folder.is_dir()
-        else []
-    )
+    there = folder.is_dir() and not folder.is_symlink()
+    paths = [path for path in folder.iterdir() if RUN_ID.fullmatch(path.name)] if there else []
     found = [Deleted(path.name, _when(path), size_of(path)) for path in paths]
     return sorted(found, key=lambda deleted: deleted.deleted, reverse=True)
 
@@ -101,7 +99,7 @@ def empty_trash(root: str | Path) -> int:
 
 
 def _place(root: str | Path, run: str) -> Path:
-    return run_path(Path(root) / TRASH, run)
+    return run_path(check_folder(Path(root) / TRASH), run)
 
 
 def _when(path: Path) -> datetime:

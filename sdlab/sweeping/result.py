@@ -16,6 +16,7 @@ from sdlab.runs import run_path
 from sdlab.runs.atomic import write_file
 from sdlab.runs.contact_sheet import stored_sheet
 from sdlab.runs.manifest import was_shared
+from sdlab.runs.parquet import parquet_bytes
 from sdlab.runs.run_folder import open_run, read_manifest
 from sdlab.sweeping.measures import OF_MANIFEST, Measure
 from sdlab.sweeping.sweep_folder import SweepFolder
@@ -263,4 +264,4 @@ def _one_kind(values: Iterable[Any]) -> list[Any]:
 
 
 def _write_table(table: "pd.DataFrame", stream: BinaryIO) -> None:
-    table.to_parquet(stream, index=False)
+    stream.write(parquet_bytes(table))

@@ -22,7 +22,7 @@ from sdlab.runs import RUN_ID, run_path
 from sdlab.runs.atomic import write_file
 from sdlab.runs.grids import open_grid
 from sdlab.runs.lock import held
-from sdlab.runs.reading import read_file
+from sdlab.runs.reading import check_folder, read_file
 
 FOLDER = ".sweeps"
 SPEC, ERRORS, UNDER_WAY, LOCK = "sweep.json", "errors.jsonl", "under_way.json", "lock"
@@ -40,11 +40,12 @@ class SweepFolder:
         sweep: The sweep's id.
 
     Raises:
-        StoreError: If the id is not 16 digits of 0-9 and a-f.
+        StoreError: If the id is not 16 digits of 0-9 and a-f, or a link leads out of the store.
     """
 
     def __init__(self, root: str | Path, sweep: str) -> None:
-        self.path = run_path(Path(root).expanduser() / FOLDER, sweep)
+        place = check_folder(Path(root).expanduser() / FOLDER)
+        self.path = check_folder(run_path(place, sweep))
 
     def held(self) -> AbstractContextManager[None]:
         """Hold the sweep for this process, until it ends or is killed.
@@ -102,7 +103,8 @@ class SweepFolder:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         line = json.dumps({"run": run, "error": text[:LETTERS], "created": when})
         try:
-            with (self.path / ERRORS).open("ab") as file:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            with open(os.open(self.path / ERRORS, flags, 0o666), "ab") as file:
                 file.write(f"\n{line}".encode())  # so a line that a crash cut off stays apart
                 file.flush()
                 os.fsync(file.fileno())
@@ -110,11 +112,17 @@ class SweepFolder:
             raise StoreError(f"{self.path / ERRORS}: {error.strerror}.") from error
 
     def errors(self) -> dict[str, str]:
-        """Return why runs failed, by their ids; some may have been made since."""
+        """Return why runs failed, by their ids; some may have been made since.
+
+        Raises:
+            StoreError: If the file cannot be read.
+        """
         try:
             lines = read_file(self.path / ERRORS, LIMIT).split(b"\n")
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise StoreError(f"{self.path / ERRORS} cannot be read: {error.strerror}.") from error
         found = (_json(line) for line in lines)
         return {
             str(entry["run"]): str(entry["error"])
@@ -158,8 +166,9 @@ def list_sweeps(root: str | Path) -> list[tuple[str, float]]:
 
     Times are seconds of the clock.
     """
-    paths = (Path(root).expanduser() / FOLDER).glob(f"*/{SPEC}")
-    found = [(p.parent.name, _changed(p)) for p in paths if RUN_ID.fullmatch(p.parent.name)]
+    folder = Path(root).expanduser() / FOLDER
+    paths = () if folder.is_symlink() else folder.glob(f"*/{SPEC}")
+    found = [(p.parent.name, _changed(p)) for p in paths if _is_sweep(p.parent)]
     return sorted(found, key=lambda pair: pair[1], reverse=True)
 
 
@@ -182,6 +191,10 @@ def _base_and_axes(told: Any) -> tuple[Experiment, tuple[Axis, ...]]:
     return Experiment.from_dict(told["base"]), tuple(map(Axis.from_dict, told["axes"]))
 
 
+def _is_sweep(folder: Path) -> bool:
+    return bool(RUN_ID.fullmatch(folder.name)) and not folder.is_symlink()
+
+
 def _changed(path: Path) -> float:
     try:
         return path.stat().st_mtime
@@ -192,7 +205,7 @@ def _changed(path: Path) -> float:
 def _json(data: bytes) -> Any:
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

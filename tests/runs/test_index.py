@@ -74,6 +74,9 @@ def test_sdlab_runs_is_the_table_of_runs(root, run):
         ({"since": "2026-03-01T12:00", "until": "2026-03-02"}, [2]),
         ({"model": "embedded", "until": "2026-03-01T12:00"}, [1]),
         ({"order": "seed", "until": "2026-04-01"}, [3, 2, 1]),
+        ({"text": "red " * 5000 + "car", "until": "9999-12-31"}, [1]),
+        ({"since": "2026-03-03T12:00+02:00", "until": "2026-03-03T12:00:01+02:00"}, [3]),
+        ({"tag": ["fine"] * 20_000, "solver": ("heun", *map(str, range(20_000)))}, [2]),
         ({"star": True}, [2]),
         ({"tag": "fine"}, [2, 3]),
         ({"tag": ("fine", "dark blue")}, [3]),
@@ -114,6 +117,10 @@ def test_any_column_sorts_missing_values_last(root, column):
         ({"order": 'seed"; DROP TABLE runs; --'}, "Unknown column of runs"),
         ({"since": "yesterday"}, "since must be a day"),
         ({"until": "2026-13-01"}, "until must be a day"),
+        ({"since": "0001-01-01T00:00+14:00"}, "since must be a day"),
+        ({"text": "\udcff"}, "half of a surrogate pair"),
+        ({"tag": ["a\0"]}, "a control character"),
+        ({"text": " ".join(map(str, range(101)))}, "at most 100 words, got 101"),
     ],
 )
 def test_a_search_for_what_there_is_not_is_refused(root, search, message):

@@ -1,9 +1,11 @@
 """Anybody's SQL reads the runs and can do nothing else."""
 
+import duckdb
 import pytest
 
 from sdlab.errors import SdlabError
 from sdlab.runs.sql import query_runs
+from sdlab.runs.sql_tables import named
 from tests.runs.conftest import copy_of
 
 
@@ -66,10 +68,62 @@ def test_rows_are_limited_and_it_is_said(root):
         "-- nothing",
     ],
 )
-def test_only_one_select_is_taken(root, sql, tmp_path):
-    with pytest.raises(ValueError, match="SQL must be one SELECT|cannot be run"):
-        query_runs(sql.format(out=tmp_path / "out"), root)
+def test_only_one_select_is_taken(sql, tmp_path):
+    with duckdb.connect() as database, pytest.raises(ValueError, match="SQL must be one SELECT"):
+        named(database, sql.format(out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_another_statement_is_refused_where_it_is_run(root, tmp_path):
+    with pytest.raises(ValueError, match="SQL must be one SELECT"):
+        query_runs(f"SELECT 1; COPY runs TO '{tmp_path / 'out'}'", root)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT '\ud800'", "half of a surrogate pair"),
+        ("SELECT 'a\0b'", "a control character"),
+        ("SELECT " + "1, " * 50_000 + "1", "at most 100,000 letters, got 150,008"),
+    ],
+)
+def test_what_cannot_be_sql_is_refused(root, sql, message):
+    with pytest.raises(ValueError, match=message):
+        query_runs(sql, root)
+
+
+DEEP = {
+    "a sum": "SELECT " + "+".join(["1"] * 900),
+    "a longer sum": "SELECT " + "+".join(["1"] * 20_000),
+    "lists": "SELECT " + "[" * 500 + "]" * 500,
+    "brackets": "SELECT " + "(" * 40_000 + "1" + ")" * 40_000,
+    "not": "SELECT " + "NOT " * 20_000 + "true",
+}
+
+
+@pytest.mark.parametrize("sql", DEEP.values(), ids=DEEP)
+def test_what_is_nested_deep_is_refused(sql):
+    with duckdb.connect() as database, pytest.raises(ValueError, match="too deep|depth"):
+        named(database, sql)
+
+
+@pytest.mark.every
+def test_what_ends_the_process_ends_that_of_the_query_alone(root):
+    """Parsed by the process of the query: 3,000 UNIONs take seconds, 30,000 may overflow."""
+    with pytest.raises((SdlabError, ValueError), match="given up|ended the process|too deep"):
+        query_runs(" UNION ALL ".join(["SELECT 1"] * 5000), root, seconds=0.5)
+
+
+def test_more_than_is_sent_back_is_refused(root):
+    with pytest.raises(SdlabError, match="more than 64 MiB.*LIMIT"):
+        query_runs("SELECT repeat('x', 70_000_000)", root, seconds=60)
+    assert len(query_runs("SELECT repeat('x', 1_000_000)", root).iloc[0, 0]) == 10**6
+
+
+def test_a_column_of_no_kind_that_tables_hold_is_told(root):
+    with pytest.raises(ValueError, match=r"fits into no table.*x::VARCHAR"):
+        query_runs("SELECT '290000-01-01'::DATE", root)
 
 
 SHUT = [
@@ -88,6 +142,12 @@ SHUT_TOO = [
     "SELECT * FROM query('SELECT * FROM read_text(''{secret}'')')",
     "SELECT * FROM query_table('{secret}')",
     "SELECT getenv('HOME')",
+    "SELECT * FROM enable_logging(storage='file', storage_path='{folder}/log')",
+    "SELECT * FROM enable_profiling(save_location='{folder}/profile')",
+    "SELECT * FROM duckdb_extensions()",
+    "SELECT * FROM duckdb_secrets()",
+    "SELECT * FROM parquet_metadata('{run}/steps.parquet')",
+    "SELECT * FROM read_duckdb('{secret}')",
     "WITH x AS (SELECT * FROM read_text('{secret}')) SELECT * FROM x",
     "SELECT (SELECT content FROM read_text('{secret}'))",
     "SELECT * FROM steps JOIN read_text('{secret}') ON true",
@@ -107,6 +167,7 @@ def test_files_and_variables_are_shut(root, sql, tmp_path, run):
     with pytest.raises(ValueError, match="cannot be run") as caught:
         query_runs(text, root)
     assert "the secret" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
 
 
 def test_a_long_query_is_given_up(root):

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.shell.address import bound, fill
 from dashboard.shell.clock import first_moment
-from dashboard.shell.messages import plain
+from dashboard.shell.messages import explained, plain
 from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import runs_table_url
 from dashboard.views.runs.any_columns import any_columns
@@ -97,7 +97,8 @@ def found_runs(index: RunIndex) -> None:
         look = bound().segmented_control("Show as", _LOOKS, key="runs.look")
     folded = filters["comparison"] == FOLDED
     filters["comparison"] = ALL if folded else filters["comparison"]
-    search = Search(text=text, order=order, descending=not up, **filters)
+    with explained():
+        search = Search(text=text, order=order, descending=not up, **filters)
     totals = counted(index, search) if look == "Table" else index.totals(search)
     _about(index, search, totals, folded and look != "Chart")
     damaged(index)

@@ -42,9 +42,11 @@ def sql_box(index: RunIndex) -> None:
         return
     st.session_state[f"{_KEY}.asked"] = sql
     with explained(), st.spinner("Asking the runs …"):
-        from sdlab.runs.sql import query_runs
+        from sdlab.runs.sql import left_out, query_runs
 
         found = query_runs(sql, index.root, reading=0.0)  # the page reads them, and says so
+    if said := left_out(found):
+        st.warning(said, icon=":material/broken_image:")
     if found.empty:
         st.info("The query finds no rows.", icon=":material/search_off:")
         return
