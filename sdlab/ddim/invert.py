@@ -33,10 +33,10 @@ class Inversion:
 
     Attributes:
         sigmas: Noise levels, descending, ending in 0; with flow matching the times.
-        method: "naive", "fixed_point" or "edict".
+        method: "naive", "fixed_point", "edict" or "o_belm".
         scheme: The generators of inversion and regeneration.
         states: The state at every level in VE coordinates (with flow matching x_t), noise first,
-            each [B, C, h, w]; with EDICT both states, [2 B, C, h, w].
+            each [B, C, h, w]; with EDICT and O-BELM two points, [2 B, C, h, w].
     """
 
     sigmas: tuple[float, ...]
@@ -52,7 +52,7 @@ class Inversion:
     @property
     def path(self) -> "Tensor":
         """x_t at every level, noise first, as the network is given it, [N + 1, B, C, h, w]."""
-        return _path(self.states, self.sigmas, self.method, self.scheme)
+        return _path(self.states, self.sigmas, self.scheme)
 
     def on_cpu(self) -> "Inversion":
         """Return the same with its states on the CPU."""
@@ -191,9 +191,9 @@ def regenerating(denoise: "Denoise", inversion: Inversion, start: int = 0) -> Wo
     sigmas = inversion.sigmas[start:]
     states: list[Tensor] = []
     generator = inversion.scheme.down(inversion.states[start], sigmas, states.append)
-    total = inversion.scheme.evaluations_down * (len(sigmas) - 1)
+    total = inversion.scheme.regeneration(len(sigmas) - 1)
     latents = yield from solving(generator, denoise, total)
-    return Return(latents, _path(tuple(states), sigmas, inversion.method, inversion.scheme), start)
+    return Return(latents, _path(tuple(states), sigmas, inversion.scheme), start)
 
 
 def errors(inversion: Inversion, back: Return) -> pd.DataFrame:
@@ -236,28 +236,26 @@ def step_errors(denoise: "Denoise", inversion: Inversion) -> Work[pd.DataFrame]:
         with flow matching ``flow_time``.
     """
     ways, rows = inversion.scheme, []
-    total, levels = ways.evaluations_down * (len(inversion.sigmas) - 1), pairwise(inversion.sigmas)
+    each, levels = ways.regeneration(1), pairwise(inversion.sigmas)
+    total = each * (len(inversion.sigmas) - 1)
     for index, sigmas in enumerate(levels):
         ends: list[Tensor] = []
         generator = ways.down(inversion.states[index], sigmas, ends.append)
-        for done, _ in solving(generator, denoise, ways.evaluations_down):
-            yield ways.evaluations_down * index + done, total
-        before = inversion.states[index + 1].double()
-        gap = float((ends[-1].double() - before).square().mean().sqrt())
+        for done, _ in solving(generator, denoise, each):
+            yield each * index + done, total
+        before = ways.first(inversion.states[index + 1]).double()
+        gap = float((ways.first(ends[-1]).double() - before).square().mean().sqrt())
         size = float(before.square().mean().sqrt())
         scale = ways.coordinates.scale(sigmas[1])
         rows.append((index + 1, sigmas[1], gap / scale, gap / size if size else math.nan))
     return _on_axis(pd.DataFrame(rows, columns=["level", "sigma", "rmse", "relative"]), ways)
 
 
-def _path(
-    states: "tuple[Tensor, ...]", sigmas: tuple[float, ...], method: str, ways: Scheme
-) -> "Tensor":
+def _path(states: "tuple[Tensor, ...]", sigmas: tuple[float, ...], ways: Scheme) -> "Tensor":
     import torch
 
-    first = [state.chunk(2)[0] if method == "edict" else state for state in states]
-    scale = ways.coordinates.scale
-    return torch.stack([x / scale(sigma) for x, sigma in zip(first, sigmas, strict=True)])
+    scaled = zip(map(ways.first, states), map(ways.coordinates.scale, sigmas), strict=True)
+    return torch.stack([x / scale for x, scale in scaled])
 
 
 def _on_axis(table: pd.DataFrame, ways: Scheme) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-r"""Three methods to invert DDIM, as generators, each with the matching regeneration.
+r"""Four methods to invert DDIM, as generators, each with the matching regeneration.
 
 DDIM's step (Song et al. 2020, arXiv 2010.02502, eq. 12 with eta 0) in VE coordinates is
 
@@ -13,6 +13,9 @@ Inversion goes from x_low to x_high, but eps is taken at the unknown x_high: the
 * EDICT (Wallace et al. 2022, arXiv 2211.12446, eq. 14 and 15): two states, each stepped with the
   other's eps and then mixed, so that every step can be undone exactly. Rounding errors grow by
   1/p twice a step, so beyond some 100 steps float32 is not enough.
+* O-BELM (Wang et al. 2024, arXiv 2410.07273; ``sdlab.solvers.builtin.o_belm``): each point follows
+  from the two before it and one eps, and the two after it give it back, so that every step can be
+  undone exactly. Second order, where the others are of first. Its first step up is the naive one.
 
 Flow matching's step is x_low = x_high + (t_low - t_high) v(x_high, t_high), the same equation with
 the time t in the place of sigma and the velocity v = (x - x0_pred) / t in that of eps. So the same
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     Visit = Callable[[Tensor], None]
     Denoise = Callable[[Tensor, float], Tensor]
 
-METHODS = ("naive", "fixed_point", "edict")
+METHODS = ("naive", "fixed_point", "edict", "o_belm")
 COORDINATES = ("vp", "flow")
 ITERATIONS = 10
 MIX = 0.93
@@ -169,6 +172,55 @@ def edict_down(
     return x
 
 
+def belm_up(
+    x: "Tensor",
+    sigmas: Sequence[float],
+    visit: "Visit",
+    lifted: "Callable[[Tensor, float, float], Tensor]" = vp_lifted,
+) -> "DdimGenerator":
+    """Invert by O-BELM; returns the last two points one after the other, [2 B, C, h, w].
+
+    Args:
+        x: Clean latents [B, C, h, w].
+        sigmas: Descending, ending in 0.
+        visit: Called at every level, upwards, with the point there and the one below it; at the
+            bottom with the same twice.
+        lifted: See ``Coordinates``.
+    """
+    import torch
+
+    visit(torch.cat((x, x)))
+    levels = sigmas[::-1]
+    asked = lifted(x, levels[0], levels[1])
+    eps_pred = (asked - (yield asked, levels[1])) / levels[1]
+    below, x = x, x + (levels[1] - levels[0]) * eps_pred
+    visit(torch.cat((x, below)))
+    for low, sigma, high in zip(levels, levels[1:], levels[2:], strict=False):
+        r, eps_pred = (sigma - low) / (high - sigma), (x - (yield x, sigma)) / sigma
+        above = (below - (1 - r**2) * x + (sigma - low) * (1 + r) * eps_pred) / r**2
+        below, x = x, above
+        visit(torch.cat((x, below)))
+    return torch.cat((x, below))
+
+
+def belm_down(x: "Tensor", sigmas: Sequence[float], visit: "Visit") -> "DdimGenerator":
+    """Sample by O-BELM from two points [2 B, C, h, w], the second a level lower; return the last.
+
+    The first step is known already, so there is one evaluation less than there are steps.
+    """
+    import torch
+
+    visit(x)
+    above, x = x.chunk(2)
+    for high, sigma, low in zip(sigmas, sigmas[1:], sigmas[2:], strict=False):
+        r, eps_pred = (sigma - low) / (high - sigma), (x - (yield x, sigma)) / sigma
+        below = r**2 * above + (1 - r**2) * x - (sigma - low) * (1 + r) * eps_pred
+        visit(torch.cat((x, below)))
+        above, x = x, below
+    visit(torch.cat((x, x)))
+    return x
+
+
 class Scheme(NamedTuple):
     """A method of inversion and the matching regeneration.
 
@@ -178,6 +230,8 @@ class Scheme(NamedTuple):
         evaluations_up: Network evaluations of an inversion step.
         evaluations_down: Network evaluations of a regeneration step.
         coordinates: Of the states.
+        free: Steps of each regeneration that take no evaluation.
+        doubled: Whether a state is two points, one after the other.
     """
 
     up: "Callable[[Tensor, Sequence[float], Visit], DdimGenerator]"
@@ -185,6 +239,16 @@ class Scheme(NamedTuple):
     evaluations_up: int
     evaluations_down: int
     coordinates: Coordinates = VP
+    free: int = 0
+    doubled: bool = False
+
+    def regeneration(self, steps: int) -> int:
+        """Return the network evaluations of a regeneration of so many steps."""
+        return self.evaluations_down * (steps - self.free)
+
+    def first(self, state: "Tensor") -> "Tensor":
+        """Return the point [B, C, h, w] of a state."""
+        return state.chunk(2)[0] if self.doubled else state
 
 
 def scheme(
@@ -193,7 +257,7 @@ def scheme(
     """Return one of ``METHODS`` with its options.
 
     Args:
-        method: "naive", "fixed_point" or "edict".
+        method: "naive", "fixed_point", "edict" or "o_belm".
         iterations: Rounds a step, of "fixed_point", at least 1.
         mix: p of "edict", above 0.5 and at most 1.
         path: The model's: "vp", or "flow" for flow matching's.
@@ -217,6 +281,17 @@ def scheme(
             2,
             2,
             kind,
+            doubled=True,
+        )
+    if method == "o_belm":
+        return Scheme(
+            lambda x, sigmas, visit: belm_up(x, sigmas, visit, kind.lifted),
+            belm_down,
+            1,
+            1,
+            kind,
+            free=1,
+            doubled=True,
         )
     rounds = 1 if method == "naive" else iterations
     return Scheme(

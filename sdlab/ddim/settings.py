@@ -96,5 +96,6 @@ class DdimSettings:
                 find out how it lays out its latents. None on the model's own plain path.
         """
         ways = self.scheme()
-        down = self.num_steps - start + by_step * self.num_steps
-        return asked + ways.evaluations_up * self.num_steps + ways.evaluations_down * down
+        down = ways.regeneration(self.num_steps - start)
+        alone = by_step * self.num_steps * ways.regeneration(1)
+        return asked + ways.evaluations_up * self.num_steps + down + alone

@@ -114,7 +114,7 @@ def there_and_back(
     back = yield from counted(down, ways.evaluations_up * steps, total)
     alone = None
     if by_step:
-        last = total - ways.evaluations_down * steps
+        last = total - ways.regeneration(1) * steps
         alone = yield from counted(step_errors(denoise, inversion), last, total)
     before, after = model.decode(latents), model.decode(back.latents)
     return ThereAndBack(

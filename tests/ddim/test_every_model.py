@@ -6,6 +6,7 @@ import torch
 import sdlab
 from sdlab.ddim.denoiser import denoiser, levels
 from sdlab.ddim.eta import drawing_fan
+from sdlab.ddim.schemes import METHODS
 from sdlab.ddim.settings import DdimSettings
 from sdlab.ddim.study import there_and_back
 from sdlab.ddim.walks import start_noise, walking_between_pictures, walking_between_seeds
@@ -45,7 +46,7 @@ def test_edict_comes_back_and_the_naive_way_does_not(make):
         assert exact.errors["flow_time"][0] == 1.0
 
 
-@pytest.mark.parametrize("method", ["naive", "fixed_point", "edict"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.every
 def test_every_evaluation_is_counted_beforehand(method, monkeypatch):
     made, compute = [], PipelineDenoiser.compute

@@ -21,7 +21,11 @@ ABOUT_METHODS = {
     "naive": "Naive (Song et al. 2020): eps is taken one level too early. First order.",
     "fixed_point": "Fixed point (Pan et al. 2023): the naive step, put back in until it agrees.",
     "edict": "EDICT (Wallace et al. 2022): two coupled states; every step can be undone exactly.",
+    "o_belm": "O-BELM (Wang et al. 2024): from two points at once; second order, undone exactly.",
 }
+NAMES_OF_METHODS = {
+    "naive": "Naive", "fixed_point": "Fixed point", "edict": "EDICT", "o_belm": "O-BELM",
+}  # fmt: skip
 
 
 def source_beside(page: str, model: ModelView) -> tuple[Source | None, DeltaGenerator]:
@@ -72,7 +76,7 @@ def method(page: str, default: str = "fixed_point") -> tuple[str, int]:
         METHODS,
         default=default,
         key=f"{page}.method",
-        format_func=lambda m: {"naive": "Naive", "fixed_point": "Fixed point"}.get(m, "EDICT"),
+        format_func=NAMES_OF_METHODS.__getitem__,
     )
     rounds = 10
     if name == "fixed_point":

@@ -36,8 +36,9 @@ WHY = (
     "To undo a step from sigma to sigma', eps is needed at the noisier end, which is not known "
     "yet. **Naive** inversion takes it at the cleaner state, an error of first order: half as "
     "long steps, half the loss. **Fixed point** puts the result back in until both sides agree. "
-    "**EDICT** couples two states so that every step can be undone exactly. Guidance makes eps "
-    "change faster, and so every loss larger."
+    "**EDICT** couples two states so that every step can be undone exactly; **O-BELM** makes each "
+    "point of the two before it, which the two after it give back. Guidance makes eps change "
+    "faster, and so every loss larger."
 )
 LOSSES = {
     "rmse": "Lower is nearer: of the latents, over their own size.",
@@ -110,9 +111,10 @@ def _shown(source: Source, outcome: "ThereAndBack") -> "list[tuple[Image.Image, 
 def why_missed(outcome: "ThereAndBack", method: str) -> str:
     """Return in a sentence why the way back misses, with this round trip's figures."""
     alone = outcome.step_errors
-    if alone is None or method == "edict":
+    if alone is None or method in ("edict", "o_belm"):
+        name = "O-BELM" if method == "o_belm" else "EDICT"
         return (
-            f"EDICT undoes every step exactly: what is left, {outcome.rmse:.1e} of the latents' "
+            f"{name} undoes every step exactly: what is left, {outcome.rmse:.1e} of the latents' "
             "size, is rounding."
         )
     rounds = "puts it back in until both sides agree" if method == "fixed_point" else "leaves it so"
