@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.denoisers.gaussian import denoise
@@ -64,12 +65,13 @@ class Probed(NamedTuple):
 @lru_cache(maxsize=1)
 def scheduler_classes() -> dict[str, type]:
     """Return every scheduler class of the installed diffusers by name, usable or not."""
-    import diffusers
+    # Not as an attribute of diffusers, which it lacks while another thread imports that.
+    schedulers = import_module("diffusers.schedulers")
     from diffusers.schedulers import SchedulerMixin
 
     found = {}
-    for name in dir(diffusers.schedulers):
-        thing = getattr(diffusers.schedulers, name, None)
+    for name in dir(schedulers):
+        thing = getattr(schedulers, name, None)
         if inspect.isclass(thing) and issubclass(thing, SchedulerMixin):
             if thing is not SchedulerMixin:
                 found[name] = thing

@@ -11,6 +11,7 @@ from dashboard.charts.base import MAX_ROWS
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, plain
+from dashboard.shell.navigation import link_to
 from dashboard.views.passport import rows as rows_
 from dashboard.views.passport import seen
 from dashboard.views.passport.file import dropped, kept_config
@@ -28,6 +29,7 @@ TABS = ("What each runs", "Sigmas", "Equal setting", "For another program", "Not
 
 def passport_page(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
+    link_to("why_different", "Two pictures that differ? See why")
     with explained():
         dropped(page)
         chosen = _fields(page)

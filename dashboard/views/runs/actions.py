@@ -40,6 +40,7 @@ def actions(index: RunIndex, rows: pd.DataFrame) -> None:
     ):
         _open(ids)
         _compare(ids)
+        _why(ids)
         _star(runs)
         _tags(runs)
         _report(ids)
@@ -92,6 +93,16 @@ def _compare(ids: Sequence[str]) -> None:
     if pressed:
         keep("of", ",".join(ids))
         st.rerun()
+
+
+def _why(ids: Sequence[str]) -> None:
+    pressed = st.button(
+        "Why different?", key="runs.why", icon=":material/difference:", type="tertiary",
+        disabled=len(ids) != 2, help="Of two runs: what differs, what each difference costs.",
+    )  # fmt: skip
+    if pressed:
+        fields = {"why.a": ids[0], "why.b": ids[1]}
+        st.switch_page(page_path("why_different"), query_params=fields)
 
 
 def _star(runs: pd.DataFrame) -> None:

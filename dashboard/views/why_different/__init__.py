@@ -1,0 +1,1 @@
+"""The Why different? page: two pictures, what differs between them, what each difference costs."""
