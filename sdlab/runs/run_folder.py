@@ -22,7 +22,7 @@ from sdlab.runs.atomic import recover, write_folders
 from sdlab.runs.attention import ATTENTION, open_attention, save_attention
 from sdlab.runs.manifest import FORMAT
 from sdlab.runs.marks import MARKS, keep_marks
-from sdlab.runs.parquet import parquet_bytes
+from sdlab.runs.parquet import files_of_all, parquet_bytes
 from sdlab.runs.pictures import read_pictures, save_pictures
 from sdlab.runs.png import png_bytes
 from sdlab.runs.reading import (
@@ -34,7 +34,7 @@ from sdlab.runs.reading import (
     read_parquet,
 )
 from sdlab.runs.shards import shard_of
-from sdlab.runs.tensors import StoredTensors, checksums, read_tensors, tensor_of
+from sdlab.runs.tensors import StoredTensors, read_tensors, tensor_of, write_tensors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,27 +77,31 @@ def save_runs(runs: "Iterable[Run]", folder: str | Path) -> list[Path]:
     Raises:
         StoreError: If one cannot be written whole; then others may lack too.
     """
-    writers = {run_path(folder, run.id): partial(_write, run, Path(folder)) for run in runs}
+    listed, root = list(runs), Path(folder)
+    tables = files_of_all([run.tables for run in listed])
+    writers = {
+        run_path(folder, run.id): partial(_write, run, files, root)
+        for run, files in zip(listed, tables, strict=True)
+    }
     write_folders(writers)
     return list(writers)
 
 
-def _write(run: "Run", root: Path, place: Path) -> None:
+def _write(run: "Run", tables: Mapping[str, bytes], root: Path, place: Path) -> None:
     """Fill an empty folder with a run; ``root`` is where an older one of its id may be."""
     import torch
-    from safetensors.torch import save_file
 
     data = _manifest_bytes(run)
     (place / MANIFEST).write_bytes(data)
     (place / IMAGE).write_bytes(png_bytes(run.image, run.manifest))
     save_pictures(run.experiment, place)
     keep_marks(run_path(root, run.id), place)
-    for name, table in run.tables.items():
-        (place / f"{name}.parquet").write_bytes(parquet_bytes(table))
+    for name, table in tables.items():
+        (place / f"{name}.parquet").write_bytes(table)
     tensors = {name: run.tensors[name].detach().cpu().contiguous() for name in run.tensors}
     tensors["kept"] = torch.tensor(run.trace.kept, dtype=torch.int64)
     tensors["sigmas"] = torch.tensor(run.trace.sigmas, dtype=torch.float64)
-    save_file(tensors, place / TENSORS, metadata=checksums(tensors))
+    write_tensors(tensors, place / TENSORS)
     if run.trace.has_attention:
         save_attention(run.trace.attention, place / ATTENTION)
         (place / "attention.parquet").write_bytes(parquet_bytes(run.attention))

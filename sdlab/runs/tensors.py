@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CHECKSUMS = "crc32"
 """Entry of the header: JSON, the checksum of each tensor's bytes by its name."""
+IN_MEMORY = 2**20
+"""Bytes of tensors up to which a file is made in memory: safetensors itself takes longer."""
 
 
 class StoredTensors(Mapping[str, "Tensor"]):
@@ -94,3 +96,22 @@ def _checksum(tensor: "Tensor") -> int:
     import torch
 
     return zlib.crc32(tensor.detach().reshape(-1).view(torch.uint8).numpy().data)
+
+
+def write_tensors(tensors: "Mapping[str, Tensor]", path: Path) -> None:
+    """Write a safetensors file, with the checksums of its tensors.
+
+    Args:
+        tensors: In memory, each contiguous.
+        path: Of the file.
+
+    Raises:
+        OSError: If it cannot be written.
+        SafetensorError: Likewise.
+    """
+    from safetensors.torch import save, save_file
+
+    if sum(tensor.nbytes for tensor in tensors.values()) > IN_MEMORY:
+        save_file(dict(tensors), path, metadata=checksums(tensors))
+    else:
+        path.write_bytes(save(dict(tensors), metadata=checksums(tensors)))

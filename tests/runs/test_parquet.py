@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pyarrow
 import pytest
+from pyarrow import parquet
 
-from sdlab.runs.parquet import arrow_table, parquet_bytes
+from sdlab.runs.parquet import arrow_table, parquet_bytes, parquet_files
 
 TABLES = {
     "plain": pd.DataFrame(
@@ -36,3 +37,12 @@ def test_the_tables_of_a_run_are_the_same(run):
         assert made.equals(expected) and made.schema.equals(expected.schema, check_metadata=True)
         again = pd.read_parquet(io.BytesIO(parquet_bytes(table)))
         pd.testing.assert_frame_equal(again, table.reset_index(drop=True))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_made_together_are_those_made_alone(name):
+    tables = [TABLES[name], TABLES[name].iloc[:1], TABLES[name].iloc[:0], TABLES["plain"]]
+    for listed in (tables[:3], tables, tables[:1], []):
+        for data, table in zip(parquet_files(listed), listed, strict=True):
+            made, alone = (parquet.read_table(io.BytesIO(x)) for x in (data, parquet_bytes(table)))
+            assert made.equals(alone) and made.schema.equals(alone.schema, check_metadata=True)
