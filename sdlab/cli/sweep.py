@@ -62,10 +62,12 @@ class Sought:
     Attributes:
         search: Let Optuna propose what to make, such as for 'minimize: seconds'.
         trials: How many combinations it tries, each for all seeds and prompts.
+        at_once: Of these made together; 1, with --on slurm its jobs, with --on ray its workers or 8.
     """
 
     search: str | None = None
     trials: int = 100
+    at_once: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def _search(sought: Sought, to: Output) -> "Search | None":
     from sdlab.sweeping.measures import measures_of
     from sdlab.sweeping.search import Search
 
-    search = Search(sought.search, sought.trials)
+    search = Search(sought.search, sought.trials, sought.at_once)
     search.with_measure(measures_of(to.measure))
     return search
 

@@ -14,7 +14,6 @@ from sdlab.sweeping.run_store import FolderStore, RunStore, store_of
 
 if TYPE_CHECKING:
     from sdlab.experiment.experiment import Experiment
-    from sdlab.experiment.sweep import Sweep
     from sdlab.models.model import Model
     from sdlab.sweeping.sweep_folder import SweepFolder
     from sdlab.work import Work
@@ -42,17 +41,28 @@ NEW = Resuming()
 
 def make_missing(
     model: "Model",
-    sweep: "Sweep",
+    experiments: "Iterable[Experiment]",
     folder: "SweepFolder",
     root: str | Path,
     mix: bool = True,
     resuming: Resuming = NEW,
     on: Executor | None = None,
+    keep_refused: bool = False,
 ) -> "Work[None]":
     """Make the runs of a sweep that are missing, yielding the evaluations done and in all.
 
     A run that fails has its error noted in ``folder``, and the rest go on. Closing it, or killing
     the process, loses no more than the batches under way.
+
+    Args:
+        model: The loaded model.
+        experiments: Of the sweep, or of a part of it.
+        folder: The sweep's.
+        root: The folder of all runs.
+        mix: Whether runs share network calls.
+        resuming: What is made again.
+        on: Where they are made; None for this process.
+        keep_refused: Whether errors are noted, too, if this model refuses every run.
 
     Raises:
         ValueError: If this model refuses every run; nothing is noted then.
@@ -60,7 +70,7 @@ def make_missing(
         SdlabError: If the executor's workers cannot be had, or cannot load the model.
     """
     executor, place = on or Local(), Path(root).expanduser()
-    every = {x.id: x for x in sweep.experiments}
+    every = {x.id: x for x in experiments}
     order = _order(model, executor, place, mix)
     store = store_of(order.place)
     made = _brought(store, every, model.hash, place, mix)
@@ -71,7 +81,7 @@ def make_missing(
         broken = []
     failed = {} if resuming.errored else folder.errors()
     wanted = [x for x in every.values() if x.id not in made and x.id not in failed]
-    runs = _possible(model, wanted, folder, bool(made))
+    runs = _possible(model, wanted, folder, keep_refused or bool(made))
     again = [[every[run] for run in batch if run in every] for one in broken for batch in one]
     if runs:
         with executor.crew(model, order, folder.path) as crew:
@@ -105,12 +115,12 @@ def _under_way(shares: list[list[list[str]]], made: set[str]) -> Iterator[str]:
 
 
 def _possible(
-    model: "Model", wanted: "list[Experiment]", folder: "SweepFolder", some_made: bool
+    model: "Model", wanted: "list[Experiment]", folder: "SweepFolder", keep: bool
 ) -> list[Planned]:
-    """Return what this model can run and note why it refuses the rest; raise if that is all."""
+    """Return what can be run and note why others are refused; raise if all are, unless kept."""
     refused: dict[str, Exception] = {}
     runs = planned(model, wanted, lambda x, error: refused.update({x.id: error}))
-    if refused and not runs and not some_made:
+    if refused and not runs and not keep:
         raise next(iter(refused.values()))
     for run, error in refused.items():
         folder.fail(run, error)

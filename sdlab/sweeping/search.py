@@ -2,9 +2,10 @@
 
 Each trial is one combination of the axes' values, made for all seeds and prompts of the sweep, and
 judged by the mean of a measure over them. Optuna (https://optuna.org) is asked for a combination
-and told what came of it; its own storage, an SQLite file in the sweep's folder, knows all trials,
-so a search goes on where it was ended. The default sampler is Optuna's, the tree-structured Parzen
-estimator (Bergstra et al. 2011).
+and told what came of it, or for a round of them where several workers make a sweep; its own
+storage, an SQLite file in the sweep's folder, knows all trials, so a search goes on where it was
+ended. The default sampler is Optuna's, the tree-structured Parzen estimator (Bergstra et al. 2011);
+in a round it takes trials under way for bad ones ("constant liar"), so that it proposes others.
 """
 
 import random
@@ -21,17 +22,21 @@ from sdlab.sweeping.measures import MEASURES, OF_MANIFEST, Measure
 from sdlab.sweeping.result import goal_of, sweep_result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import optuna
 
+    from sdlab.experiment.experiment import Experiment
     from sdlab.work import Work
 
-    Make = Callable[[Sweep], Work[None]]
+    Make = Callable[[Iterable[Experiment]], Work[None]]
 
 FILE = "search.db"
 AGAIN = 10
 """So often in a row may a combination be proposed that was tried; then one is drawn."""
+Place = tuple[int, ...]
+"""A combination, by the numbers of its values."""
+Tried = dict[Place, float | None]
 INSTALL = "Searching needs Optuna: pip install 'sdlab[search]'."
 
 
@@ -42,6 +47,8 @@ class Search:
     Attributes:
         goal: Such as "minimize: seconds" or "maximize: fidelity".
         trials: How many combinations are tried at most, those of earlier starts among them.
+        at_once: How many are made together, and judged before the next are proposed; None for one,
+            or where workers make them as many as there are to be workers.
 
     Raises:
         ValueError: If the goal cannot be read, or there is to be no trial.
@@ -49,11 +56,15 @@ class Search:
 
     goal: str
     trials: int = 100
+    at_once: int | None = None
 
     def __post_init__(self) -> None:
         goal_of(self.goal)
-        if isinstance(self.trials, bool) or not isinstance(self.trials, int) or self.trials < 1:
-            raise ValueError(f"trials must be a whole number from 1, got {self.trials!r}.")
+        for name, value in (("trials", self.trials), ("at_once", self.at_once)):
+            if name == "at_once" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number from 1, got {value!r}.")
 
     @property
     def way(self) -> Literal["minimize", "maximize"]:
@@ -148,6 +159,7 @@ def searching(
     root: str | Path,
     measures: Mapping[str, Measure],
     make: "Make",
+    at_once: int = 1,
 ) -> "Work[None]":
     """Try combinations of a sweep's values, yielding the trials done and in all.
 
@@ -157,36 +169,54 @@ def searching(
         folder: The sweep's, which keeps the trials.
         root: The folder of all runs.
         measures: Those of ``Search.with_measure``.
-        make: Makes what is missing of a sweep.
+        make: Makes what is missing of some experiments.
+        at_once: Trials that are made together, unless the search says how many.
 
     Raises:
         SdlabError: If Optuna is not installed.
     """
-    space, study = Space(sweep), _study(folder, search)
+    together = search.at_once or at_once
+    space, study = Space(sweep), _study(folder, search, together)
     known = _known(study, space)
     total = min(search.trials, len(space.first_cells))
     yield len(known), total
-    again, distributions = 0, space.distributions()
+    cut_short = _cut_short(study)
     while len(known) < total:
+        count = min(max(together, cut_short), total - len(known))
+        asked, cut_short = _asked(study, space, known, count), 0
+        parts = {place: space.part(place) for place in asked}
+        for _ in make([x for part in parts.values() for x in part.experiments]):
+            yield len(known), total
+        for place, trials in asked.items():
+            known[place] = _value(parts[place], root, search, measures)
+            for trial in trials:
+                _tell(study, trial, known[place])
+        yield len(known), total
+
+
+def _asked(
+    study: "optuna.Study", space: Space, known: Tried, count: int
+) -> "dict[Place, list[optuna.Trial]]":
+    """Return so many combinations that are new, with the trials that propose each."""
+    asked: dict[Place, list[optuna.Trial]] = {}
+    again, distributions = 0, space.distributions()
+    while len(asked) < count:
         trial = study.ask(distributions)
         place = space.place(trial.params)
         if place in known:
             _tell(study, trial, known[place])
-            again += 1
-            if again >= AGAIN:
-                left = sorted(space.first_cells.keys() - known.keys())
-                study.enqueue_trial(space.params(random.Random(len(known)).choice(left)))
-            continue
-        again, part = 0, space.part(place)
-        for _ in make(part):
-            yield len(known), total
-        known[place] = _value(part, root, search, measures)
-        _tell(study, trial, known[place])
-        yield len(known), total
+        again = again + 1 if place in known or place in asked else 0
+        if place not in known:
+            asked.setdefault(place, []).append(trial)
+        if again >= AGAIN:
+            left = sorted(space.first_cells.keys() - known.keys() - asked.keys())
+            drawn = random.Random(len(known) + len(asked)).choice(left)
+            study.enqueue_trial(space.params(drawn))
+    return asked
 
 
-def _study(folder: Path, search: Search) -> "optuna.Study":
-    """Return Optuna's study of a goal; a trial that a crash cut short comes first again."""
+def _study(folder: Path, search: Search, together: int) -> "optuna.Study":
+    """Return Optuna's study of a goal; trials that a crash cut short come first again."""
     try:
         import optuna
     except ImportError:
@@ -199,14 +229,22 @@ def _study(folder: Path, search: Search) -> "optuna.Study":
         direction=search.way,
         load_if_exists=True,
     )
-    study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
+    seed = len(study.trials)
+    study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=together > 1)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.enqueue_trial(trial.params)
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
 
 
-def _known(study: "optuna.Study", space: Space) -> dict[tuple[int, ...], float | None]:
+def _cut_short(study: "optuna.Study") -> int:
+    """Return how many trials wait to be made again."""
+    from optuna.trial import TrialState
+
+    return len(study.get_trials(states=(TrialState.WAITING,)))
+
+
+def _known(study: "optuna.Study", space: Space) -> Tried:
     """Return what came of each combination that was tried; None where no run has the measure."""
     from optuna.trial import TrialState
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sdlab.errors import check_types
 from sdlab.experiment.sweep import Sweep
 from sdlab.runs import runs_root
+from sdlab.sweeping.executors.crew import kept
+from sdlab.sweeping.executors.local import Local
 from sdlab.sweeping.making import NEW, Resuming, make_missing
 from sdlab.sweeping.measures import Measure, measures_of
 from sdlab.sweeping.result import SweepResult, summing_up
@@ -58,8 +60,7 @@ def sweep(
             ``sdlab.sweeping.executors.slurm_jobs.Slurm``, or None for this process.
 
     Raises:
-        ValueError: If the model refuses every experiment, there is no such measure, or something
-            is sought elsewhere than in this process.
+        ValueError: If the model refuses every experiment, or there is no such measure.
         SdlabError: If something is sought and Optuna is not installed; if the executor's workers
             cannot be had, or cannot load the model.
         StoreError: If ``root`` cannot be written, or another process is making this sweep.
@@ -84,18 +85,16 @@ def sweeping(
     on: "Executor | None" = None,
 ) -> "Work[SweepResult]":
     """Do ``sweep`` as a computation that yields the evaluations done and in all, or trials."""
-    if search is not None and on is not None:
-        raise ValueError("A search makes one trial after another in this process; leave out `on`.")
     chosen = measures_of(measures)
     chosen = chosen if search is None else search.with_measure(chosen)
     folder = SweepFolder(root, spec.id)
-    make = partial(make_missing, model, folder=folder, root=root, mix=mix, resuming=resuming, on=on)
+    make = partial(make_missing, model, folder=folder, root=root, mix=mix, resuming=resuming)
     with folder.held():
         folder.save(spec)
-        work = make(spec)
-        if search is not None:
-            tried = partial(_trying, make, folder)
-            work = searching(spec, search, folder.path, root, chosen, tried)
+        if search is None:
+            work = make(spec.experiments, on=on)
+        else:
+            work = _searching(spec, search, folder, root, chosen, make, on or Local())
         done = 0
         for done, total in work:
             yield done, total
@@ -104,12 +103,16 @@ def sweeping(
     return result
 
 
-def _trying(
-    make: "Callable[[Sweep], Work[None]]", folder: SweepFolder, part: Sweep
+def _searching(
+    spec: Sweep,
+    search: Search,
+    folder: SweepFolder,
+    root: str | Path,
+    measures: Mapping[str, Measure],
+    make: "Callable[..., Work[None]]",
+    on: "Executor",
 ) -> "Work[None]":
-    """Make a part of a sweep; if the model refuses all of it, that is kept as for any failure."""
-    try:
-        yield from make(part)
-    except ValueError as error:
-        for experiment in part.experiments:
-            folder.fail(experiment.id, error)
+    """Search with one crew for all trials; a trial that the model refuses is kept as failed."""
+    with kept(on) as executor:
+        tried = partial(make, on=executor, keep_refused=True)
+        yield from searching(spec, search, folder.path, root, measures, tried, on.at_once)

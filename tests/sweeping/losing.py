@@ -1,10 +1,13 @@
 """An executor whose workers, in this process, are lost when a test wants it."""
 
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 from sdlab.sweeping.executors.crew import Event
-from sdlab.sweeping.executors.slurm_jobs import SlurmCrew
+from sdlab.sweeping.executors.slurm_jobs import Slurm, SlurmCrew
 from sdlab.sweeping.sweep_folder import SweepFolder
 from sdlab.sweeping.worker import Worker
 
@@ -17,14 +20,19 @@ class Losing:
         losses: After how many batches, of each worker that is lost.
         storage: As all executors have it.
         loading: Likewise.
+        at_once: Likewise.
+        opened: How often it was opened.
     """
 
     losses: list[int] = field(default_factory=list)
     storage: str | None = None
     loading: dict = field(default_factory=lambda: {"device": "cpu"})
     samples: int = 4
+    at_once: int = 3
+    opened: int = 0
 
     def crew(self, model, order, folder):
+        self.opened += 1
         self.worker, self.begun, self.share = Worker(order), [], None
         self.worker._model = model  # which it would load anew
         self.notes = SweepFolder(folder.parents[1], folder.name)
@@ -56,3 +64,29 @@ class Losing:
             return
         *_, (number, errors) = work
         yield Event(share, share.done_after(number), errors, over=True)
+
+
+@dataclass(frozen=True)
+class Jobs(Slurm):
+    """Slurm's jobs, each made in this process when it would be submitted.
+
+    Attributes:
+        before: Called before each job.
+    """
+
+    poll_seconds: float = 0
+    loading: Any = field(default_factory=lambda: {"device": "cpu"})
+    before: Callable[[], object] = lambda: None
+
+    def crew(self, model, order, folder):
+        place = folder / "jobs"
+        place.mkdir(exist_ok=True)
+        return closing(SlurmCrew(self, self, order, place))
+
+    def batch(self):
+        return nullcontext()
+
+    def submit(self, work):
+        self.before()
+        work()
+        return SimpleNamespace(done=lambda: True)

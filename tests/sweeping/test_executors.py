@@ -17,7 +17,8 @@ from sdlab.sweeping.run_store import LISTED, ObjectStore, store_of
 from sdlab.sweeping.search import Search
 from sdlab.sweeping.sweep_folder import SweepFolder
 from sdlab.sweeping.worker import Worker
-from tests.sweeping.losing import Losing
+from tests.conftest import make_pipeline
+from tests.sweeping.losing import Jobs, Losing
 from tests.sweeping.test_sweep import assert_same_runs, inodes
 
 EVALUATIONS = 15  # DDIM's two and Heun's three, thrice each
@@ -157,9 +158,69 @@ def test_what_executors_refuse(make, message):
         make()
 
 
-def test_a_search_is_for_one_process(model, spec, tmp_path):
-    with pytest.raises(ValueError, match="one trial after another in this process"):
-        sdlab.sweep(model, spec, root=tmp_path, on=Ray(), search=Search("minimize: seconds"))
+def test_what_ends_one_job_is_why_its_runs_failed_and_the_rest_go_on(tmp_path):
+    folder, calls = tmp_path / "model", []
+    make_pipeline().save_pretrained(folder)
+    held = sdlab.load(str(folder), device="cpu")
+
+    def move():
+        calls.append(1)
+        if len(calls) == 1:
+            folder.rename(tmp_path / "away")
+        elif len(calls) == 2:
+            (tmp_path / "away").rename(folder)
+
+    base = sdlab.Experiment(prompt="a car", width=64, height=64, num_steps=2, model=held.name)
+    spec = sdlab.Sweep(base, {"solver": ["ddim", "heun"], "seed": range(2)})
+    root = tmp_path / "runs"
+    table = sdlab.sweep(held, spec, root=root, on=Jobs(jobs=2, before=move)).table
+    assert table.groupby("solver")["state"].unique().explode().to_dict() == {
+        "ddim": "failed", "heun": "done"
+    }  # fmt: skip
+    assert table["error"].str.startswith("ModelError: ").sum() == 2
+    again = sdlab.sweep(held, spec, root=root, on=Jobs(jobs=2), resume_errored=True).table
+    assert (again["state"] == "done").all()
+
+    folder.rename(tmp_path / "away")
+    other = sdlab.Sweep(base, {"seed": range(5, 9)})
+    with pytest.raises(SdlabError, match="Every job failed: ModelError"):
+        sdlab.sweep(held, other, root=root, on=Jobs(jobs=2))
+    assert not SweepFolder(root, other.id).errors()
+
+
+def test_a_search_hands_out_its_trials_in_rounds_to_one_crew(model, tmp_path):
+    base = sdlab.Experiment(prompt="a car", width=64, height=64, model=model.name)
+    spec = sdlab.Sweep(base, {"num_steps": [3, 1, 2, 4, 5], "seed": range(2)})
+    on, seen = Losing([0]), []
+    goal = Search("minimize: nfe", trials=4)
+    result = sdlab.sweep(
+        model, spec, root=tmp_path, on=on, search=goal, on_progress=lambda *done: seen.append(done)
+    )
+    assert on.opened == 1 and not on.losses
+    assert list(dict.fromkeys(seen)) == [(0, 4), (3, 4), (4, 4)]  # a round of three, and one of one
+    made = result.table[result.table["state"] == "done"]
+    assert len(made) == 8 and made.groupby("num_steps").size().eq(2).all()
+    assert result.best(goal.goal)["nfe"] == made["nfe"].min()
+
+
+def test_trials_of_a_round_that_was_broken_off_are_made_again_together(model, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(done, _):
+        if SweepFolder(tmp_path, spec.id).under_way():
+            raise Stop
+
+    base = sdlab.Experiment(prompt="a car", width=64, height=64, num_steps=1, model=model.name)
+    spec = sdlab.Sweep(base, {"solver": ["ddim", "euler", "heun"], "seed": range(2)})
+    goal = Search("maximize: contrast", trials=3)
+    with pytest.raises(Stop):
+        sdlab.sweep(model, spec, root=tmp_path, on=Losing([0]), search=goal, on_progress=stop)
+    begun = {tuple(run) for share in SweepFolder(tmp_path, spec.id).under_way() for run in share}
+    on = Losing()
+    table = sdlab.sweep(model, spec, root=tmp_path, on=on, search=goal).table
+    assert (table["state"] == "done").all()
+    assert begun <= {tuple(batch) for share in on.begun for batch in share.runs}
 
 
 def test_what_is_not_installed_or_unknown_is_told():

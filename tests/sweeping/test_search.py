@@ -80,6 +80,8 @@ def test_combinations_are_named_by_rank_and_words_keep_their_prompt():
 def test_what_a_search_refuses(goal, trials, message):
     with pytest.raises(ValueError, match=message):
         Search(goal, trials)
+    with pytest.raises(ValueError, match="at_once must be a whole number from 1"):
+        Search("minimize: nfe", at_once=0)
 
 
 def test_its_measure_is_added_or_unknown():

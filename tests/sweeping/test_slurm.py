@@ -57,8 +57,8 @@ def test_jobs_are_cancelled_with_the_sweep(model, spec, tmp_path):
     assert not psutil.wait_procs(started, timeout=60)[1] and not inodes(tmp_path)
 
 
-def test_a_job_that_cannot_load_the_model_ends_the_sweep(small, spec, tmp_path):
-    with pytest.raises(SdlabError, match="A job failed: ModelError.*Its logs"):
+def test_a_model_that_no_job_can_load_ends_the_sweep(small, spec, tmp_path):
+    with pytest.raises(SdlabError, match="Every job failed: ModelError.*Their logs"):
         sdlab.sweep(small, spec, root=tmp_path, on=LOCAL)
     assert not inodes(tmp_path) and not SweepFolder(tmp_path, spec.id).errors()
 

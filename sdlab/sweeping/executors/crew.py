@@ -1,7 +1,7 @@
 """What all executors share: the work as they are given it, and what they say of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -105,6 +105,10 @@ class Executor(Protocol):
     def loading(self) -> Mapping[str, Any]:
         """How its workers load the model: arguments of ``sdlab.load``."""
 
+    @property
+    def at_once(self) -> int:
+        """How many trials of a search are made together, unless told."""
+
     def crew(self, model: "Model", order: Order, folder: Path) -> AbstractContextManager[Crew]:
         """Return the context that opens it, and ends in the end what is still under way.
 
@@ -113,3 +117,32 @@ class Executor(Protocol):
             order: What its workers make.
             folder: The sweep's, for notes of its own.
         """
+
+
+class Kept:
+    """An executor whose crew, once it is open, takes one piece of work after another.
+
+    Args:
+        executor: Whose.
+        until: What closes it.
+    """
+
+    def __init__(self, executor: Executor, until: ExitStack) -> None:
+        self._executor, self._until = executor, until
+        self._crew: Crew | None = None
+        self.storage, self.loading = executor.storage, executor.loading
+        self.at_once = executor.at_once
+
+    def crew(self, model: "Model", order: Order, folder: Path) -> AbstractContextManager[Crew]:
+        """Open it, unless it is; see ``Executor``."""
+        if self._crew is None:
+            opened = self._executor.crew(model, order, folder)
+            self._crew = self._until.enter_context(opened)
+        return nullcontext(self._crew)
+
+
+@contextmanager
+def kept(executor: Executor) -> Iterator[Kept]:
+    """Keep an executor's workers, with the models that they hold, until the context ends."""
+    with ExitStack() as until:
+        yield Kept(executor, until)

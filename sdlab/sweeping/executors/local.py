@@ -26,6 +26,11 @@ class Local:
     storage: str | None = None
     loading: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def at_once(self) -> int:
+        """One trial of a search after another, so that each is proposed by all before."""
+        return 1
+
     @contextmanager
     def crew(self, model: "Model", order: Order, folder: Path) -> "Iterator[LocalCrew]":
         """Open it; see ``Executor``."""

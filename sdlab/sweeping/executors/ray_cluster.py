@@ -29,6 +29,8 @@ WAIT = 1.0
 """Seconds after which a crew in which nothing happens says so."""
 REACH = 10.0
 """Seconds in which a cluster's address must answer."""
+AT_ONCE = 8
+"""Trials of a search that are made together where any number of workers may come."""
 FAILED_STARTS = 5
 """Workers that may be lost one after another before any is ready."""
 
@@ -65,6 +67,11 @@ class Ray:
             raise ValueError(f"gpus must be at least 0, got {self.gpus}.")
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers must be at least 1, got {self.workers}.")
+
+    @property
+    def at_once(self) -> int:
+        """A trial of a search for each worker; how many there will be is known only if told."""
+        return self.workers or AT_ONCE
 
     @contextmanager
     def crew(self, model: "Model", order: Order, folder: Path) -> "Iterator[RayCrew]":

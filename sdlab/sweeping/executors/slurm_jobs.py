@@ -3,10 +3,12 @@
 submitit submits the jobs and says whether they are over; Slurm decides when each one starts. A job
 writes what it has come to into a file beside its logs, in the sweep's folder, which all nodes must
 share. Where a sweep is started again, that folder is removed first: jobs of an earlier start find
-no place to report to, and store nothing more.
+no place to report to, and store nothing more. What ends a job, such as a model that cannot be
+loaded on its node, is why its runs failed; only if it ends every job it ends the sweep.
 """
 
 import json
+import logging
 import secrets
 import shutil
 import time
@@ -26,6 +28,8 @@ from sdlab.sweeping.worker import Worker, reason
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "jobs"
 LIMIT = 2**26
@@ -67,6 +71,11 @@ class Slurm:
             raise ValueError(f"jobs must be at least 1, got {self.jobs}.")
         if self.cluster not in ("slurm", "local"):
             raise ValueError(f"cluster must be 'slurm' or 'local', got {self.cluster!r}.")
+
+    @property
+    def at_once(self) -> int:
+        """A trial of a search for each job."""
+        return self.jobs
 
     @contextmanager
     def crew(self, model: "Model", order: Order, folder: Path) -> "Iterator[SlurmCrew]":
@@ -115,6 +124,8 @@ class SlurmCrew:
         self.samples = MAX_SAMPLES if gpus else MAX_SAMPLES_CPU
         self._executor, self._asked, self._order, self._place = executor, asked, order, place
         self._jobs: dict[Share, _Submitted] = {}
+        self._broken: list[tuple[Event, str]] = []  # jobs that an error ended, until one works
+        self._works = False
         self._count = 0
 
     def divide(self, batches: Sequence[Share]) -> list[Share]:
@@ -123,7 +134,8 @@ class SlurmCrew:
         parts: list[list[Share]] = [[] for _ in range(self._asked.jobs)]
         done = 0
         for batch in batches:
-            parts[done * len(parts) // total if total else 0].append(batch)
+            middle = done + batch.done_after(1) / 2
+            parts[int(middle * len(parts) / total) if total else 0].append(batch)
             done += batch.done_after(1)
         return [_joined(part) for part in parts if part]
 
@@ -146,19 +158,37 @@ class SlurmCrew:
     def events(self) -> Iterator[Event]:
         """Wait a while, and yield which jobs have got further, are over or lost."""
         time.sleep(self._asked.poll_seconds)
+        losses = 0
         for share, job in list(self._jobs.items()):
             over = job.is_over()  # asked before the report is read, which is written before that
             report = job.read()
-            if report.get("problem"):
-                raise SdlabError(f"A job failed: {report['problem']} Its logs: {self._place}")
+            done, errors = report.get("batches", 0), report.get("errors", {})
+            problem = report.get("problem")
+            self._works |= bool(done) or bool(report.get("over") and not problem)
             if report.get("over") or job.is_lost(over, self._grace):
                 del self._jobs[share]
             elif not report:
                 continue
-            done, errors = share.done_after(report.get("batches", 0)), report.get("errors", {})
-            gone = share not in self._jobs
+            if problem:
+                self._broken.append((_broken(share, done, errors, problem), problem))
+                continue
             finished = bool(report.get("over"))
-            yield Event(share, done, errors, over=finished, lost=gone and not finished)
+            lost = share not in self._jobs and not finished
+            losses += lost
+            yield Event(share, share.done_after(done), errors, over=finished, lost=lost)
+        yield from self._those_broken(last=not self._jobs and not losses)
+
+    def _those_broken(self, last: bool) -> Iterator[Event]:
+        """Yield the shares whose jobs an error ended, once another is seen to work.
+
+        Args:
+            last: Whether no job is left that could.
+        """
+        if self._works:
+            yield from (event for event, _ in self._broken)
+            self._broken = []
+        elif self._broken and last:
+            raise SdlabError(f"Every job failed: {self._broken[0][1]} Their logs: {self._place}")
 
     def close(self) -> None:
         """Cancel the jobs that are not over."""
@@ -222,7 +252,8 @@ class ShareJob:
             worker = Worker(self.order, self.cores)
             for batches, errors in worker.making(self.share, self.report.parent.is_dir):
                 self._write(batches, errors)
-        except (SdlabError, ValueError) as error:
+        except Exception as error:
+            logger.exception("the job ends")
             problem = reason(error)
         self._write(batches, errors, problem, over=True)
 
@@ -243,6 +274,13 @@ def _end_earlier(jobs: Path) -> None:
     with suppress(FileNotFoundError):
         gone = jobs.rename(hidden(jobs, "old"))
         shutil.rmtree(gone, ignore_errors=True)
+
+
+def _broken(share: Share, batches: int, errors: Mapping[str, str], problem: str) -> Event:
+    """Return what an error means for a share of which so many batches were made."""
+    left = (run for batch in share.runs[batches:] for run in batch if run in share.missing)
+    done = share.done_after(len(share.batches))
+    return Event(share, done, {**dict.fromkeys(left, problem), **errors}, over=True)
 
 
 def _joined(batches: Sequence[Share]) -> Share:
