@@ -62,7 +62,7 @@ class Sought:
     Attributes:
         search: Let Optuna propose what to make, such as for 'minimize: seconds'.
         trials: How many combinations it tries, each for all seeds and prompts.
-        at_once: Of these made together; 1, with --on slurm its jobs, with --on ray its workers or 8.
+        at_once: Of these made together; 1, on slurm as many as jobs, on ray as workers, or 8.
     """
 
     search: str | None = None
