@@ -75,7 +75,7 @@ class Output:
     """What is told at the end.
 
     Attributes:
-        measure: A further column: fidelity, brightness, contrast. Again for another.
+        measure: A further column: fidelity, brightness, contrast, error. Again for another.
         best: Name the best cell over the seeds, such as 'minimize: seconds'.
         table: File for a CSV of all pictures.
         sheet: File for the contact sheet.
@@ -124,7 +124,7 @@ def sweep(
     folder = root or runs_root()
     loaded = sdlab.load(spec.base.model, **loading)
     if how.dry_run:
-        _estimate(loaded, spec, folder, how)
+        _estimate(loaded, spec, folder, how, to.measure)
         return
     with progress(lines=True) as advance:
         result = sdlab.sweep(
@@ -135,11 +135,13 @@ def sweep(
     _tell(result, to, search)
 
 
-def _estimate(model: "Model", spec: Any, root: Path, how: Way) -> None:
+def _estimate(model: "Model", spec: Any, root: Path, how: Way, measures: tuple[str, ...]) -> None:
     from sdlab.models.memory import readable
     from sdlab.sweeping.estimate import estimate
+    from sdlab.sweeping.measures import measures_of
 
-    found = estimate(model, spec, root, not how.alone, how.resume_errored)
+    mix, measured = not how.alone, measures_of(measures)
+    found = estimate(model, spec, root, mix, how.resume_errored, measured)
     for run, error in found.refused.items():
         typer.echo(f"sdlab: warning: run {run} cannot be made: {error}", err=True)
     kept = f"{found.stored:,} stored, {found.failed:,} failed, {len(found.refused):,} impossible"

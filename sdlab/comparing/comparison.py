@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from sdlab.bounds import MAX_STEPS, check_whole
 from sdlab.comparing.columns import REFERENCE
+from sdlab.comparing.converged import RECORDED, REFERENCE_STEPS, converged
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.entrant_course import entrant_course
 from sdlab.errors import shown, unknown
@@ -28,10 +29,8 @@ from sdlab.noise.flow import is_flow, path_of
 from sdlab.shipped import EMBEDDED
 
 ALIGNMENTS = ("steps", "nfe")
-REFERENCE_STEPS = 100
 SLACK = 3
 """Evaluations by which a sampler's cost may part from so many a step."""
-RECORDED = Record()
 PREDICTED = Record(tensors=("x0_pred",), statistics=False)  # enough to tell where two part
 
 
@@ -183,10 +182,9 @@ class Comparison(PipelineFields):
         """
         if not self.reference_steps:
             return []
-        references, curve = [], None if is_flow(config or {}) else "karras"
+        references, flow = [], is_flow(config or {})
         for prompt, seed in self.pictures:
-            plain = self._experiment(prompt, seed).with_(solver="heun", curve=curve)
-            fine = plain.with_(num_steps=self.reference_steps, record=RECORDED)
+            fine = converged(self._experiment(prompt, seed), flow, self.reference_steps)
             references.append(Reference(prompt, seed, fine, half_reference(fine)))
         return references
 

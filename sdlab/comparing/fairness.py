@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sdlab.bench.ready_solver import is_stochastic
-from sdlab.comparing.comparison import REFERENCE_STEPS, Comparison
+from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.converged import REFERENCE_STEPS
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.entrant_course import entrant_course, knows_times
 from sdlab.comparing.words import listed

@@ -1,22 +1,26 @@
 """What a sweep will take, before anything is made: runs, evaluations, time, memory, disk."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sdlab.comparing.pace import evaluation_seconds
 from sdlab.experiment.sweep import Sweep
 from sdlab.sampling.engine import most_samples
 from sdlab.sweeping.batches import Planned, batches, planned
+from sdlab.sweeping.distance import references
+from sdlab.sweeping.measures import Measure, needs_references
 from sdlab.sweeping.run_store import FolderStore
 from sdlab.sweeping.sweep_folder import SweepFolder
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
 
+NONE: Mapping[str, Measure] = MappingProxyType({})
 FILES_BYTES = 96 * 2**10
 """Manifest and tables of a run, and what small files take beyond their length; rounded up."""
 PIXEL_BYTES = 3
@@ -58,6 +62,7 @@ def estimate(
     root: str | Path,
     mix: bool = True,
     resume_errored: bool = False,
+    measures: Mapping[str, Measure] = NONE,
 ) -> Estimate:
     """Return what a sweep will take; two evaluations of each size are tried, nothing is written.
 
@@ -67,8 +72,11 @@ def estimate(
         root: The folder of all runs.
         mix: Whether its runs share network calls.
         resume_errored: Whether what failed before is tried again.
+        measures: Of its pictures; references that they need are counted as runs.
     """
-    every = sweep.experiments
+    every = [*sweep.experiments]
+    if needs_references(measures):
+        every += references(every, model)
     made = FolderStore(root).made((x.id for x in every), model.hash, mix)
     noted = {} if resume_errored else SweepFolder(root, sweep.id).errors()
     failed = {x.id for x in every if x.id in noted} - made

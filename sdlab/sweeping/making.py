@@ -82,12 +82,13 @@ def make_missing(
     failed = {} if resuming.errored else folder.errors()
     wanted = [x for x in every.values() if x.id not in made and x.id not in failed]
     runs = _possible(model, wanted, folder, keep_refused or bool(made))
+    others = [share for share in broken if not any(run in every for b in share for run in b)]
     again = [[every[run] for run in batch if run in every] for one in broken for batch in one]
     if runs:
         with executor.crew(model, order, folder.path) as crew:
             shares = crew.divide(list(_in_order(model, runs, again, mix, crew.samples)))
             yield from _make(crew, shares, folder, store, order, place)
-    folder.begin([])
+    folder.begin([] if runs else others)  # which the next part of the sweep makes
 
 
 def _order(model: "Model", executor: Executor, root: Path, mix: bool) -> Order:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import unknown
 from sdlab.shipped import EMBEDDED
+from sdlab.sweeping.distance import Distance
 
 if TYPE_CHECKING:
     from sdlab.runs.run import Run
@@ -41,8 +42,17 @@ MEASURES: Mapping[str, Measure] = {
     "fidelity": fidelity,
     "brightness": partial(_of_picture, "mean"),
     "contrast": partial(_of_picture, "std"),
+    "distance": Distance(),
 }
-"""By name: fidelity; the mean and the standard deviation of the grey picture, 0 ... 1."""
+"""By name: fidelity; the mean and the standard deviation of the grey picture, 0 ... 1; the distance
+to the converged picture."""
+ALIASES = {"error": "distance"}
+"""Other names; "error" itself is the column that says why a run failed."""
+
+
+def named(measure: str) -> str:
+    """Return a measure's own name, also by another."""
+    return ALIASES.get(measure, measure)
 
 
 def measures_of(asked: Any) -> dict[str, Measure]:
@@ -56,7 +66,13 @@ def measures_of(asked: Any) -> dict[str, Measure]:
     """
     if isinstance(asked, Mapping):
         return dict(asked)
-    for name in asked:
+    names = [named(name) for name in asked]
+    for name in names:
         if name not in MEASURES:
             raise ValueError(unknown("measure", name, (*MEASURES, *OF_MANIFEST)))
-    return {name: MEASURES[name] for name in asked}
+    return {name: MEASURES[name] for name in names}
+
+
+def needs_references(measures: Mapping[str, Measure]) -> bool:
+    """Return whether one of the measures is of stored references."""
+    return any(isinstance(measure, Distance) for measure in measures.values())

@@ -18,7 +18,8 @@ from sdlab.runs.contact_sheet import stored_sheet
 from sdlab.runs.manifest import was_shared
 from sdlab.runs.parquet import parquet_bytes
 from sdlab.runs.run_folder import open_run, read_manifest
-from sdlab.sweeping.measures import OF_MANIFEST, Measure
+from sdlab.sweeping.distance import Distance
+from sdlab.sweeping.measures import OF_MANIFEST, Measure, named
 from sdlab.sweeping.sweep_folder import SweepFolder
 from sdlab.work import finish
 
@@ -80,6 +81,7 @@ class SweepResult:
         """
         import pandas as pd
 
+        measure = named(measure)
         if measure not in self.measures:
             raise ValueError(unknown("measure of this sweep", measure, self.measures))
         by = [name for name in self.axes if name not in over]
@@ -156,9 +158,13 @@ def summing_up(
     place = Path(root).expanduser()
     errors = SweepFolder(place, sweep.id).errors()
     fields = [axis.field for axis in sweep.axes]
+    known = {
+        name: measure.within(place) if isinstance(measure, Distance) else measure
+        for name, measure in (measures or {}).items()
+    }
     rows = []
     for cell in sweep.cells:
-        rows.append(_row(cell, fields, place, errors, measures or {}))
+        rows.append(_row(cell, fields, place, errors, known))
         yield len(rows), len(sweep.cells)
     table = pd.DataFrame(rows)
     for name in fields:
@@ -218,7 +224,7 @@ def goal_of(text: str) -> tuple[str, str]:
     """
     if not (match := _GOAL.fullmatch(text)):
         raise ValueError(f"A goal is 'minimize: MEASURE' or 'maximize: MEASURE', got {text!r:.80}.")
-    return match[1], match[2]
+    return match[1], named(match[2])
 
 
 def _row(

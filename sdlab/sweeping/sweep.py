@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sdlab.errors import check_types
 from sdlab.experiment.sweep import Sweep
 from sdlab.runs import runs_root
+from sdlab.sweeping.distance import with_references
 from sdlab.sweeping.executors.crew import kept
 from sdlab.sweeping.executors.local import Local
 from sdlab.sweeping.making import NEW, Resuming, make_missing
-from sdlab.sweeping.measures import Measure, measures_of
+from sdlab.sweeping.measures import Measure, measures_of, needs_references
 from sdlab.sweeping.result import SweepResult, summing_up
 from sdlab.sweeping.search import Search, searching
 from sdlab.sweeping.sweep_folder import SweepFolder
@@ -88,13 +89,10 @@ def sweeping(
     chosen = measures_of(measures)
     chosen = chosen if search is None else search.with_measure(chosen)
     folder = SweepFolder(root, spec.id)
-    make = partial(make_missing, model, folder=folder, root=root, mix=mix, resuming=resuming)
     with folder.held():
         folder.save(spec)
-        if search is None:
-            work = make(spec.experiments, on=on)
-        else:
-            work = _searching(spec, search, folder, root, chosen, make, on or Local())
+        make = partial(make_missing, model, folder=folder, root=root, mix=mix, resuming=resuming)
+        work = _making(model, spec, folder, root, chosen, search, make, on or Local())
         done = 0
         for done, total in work:
             yield done, total
@@ -103,16 +101,23 @@ def sweeping(
     return result
 
 
-def _searching(
+def _making(
+    model: "Model",
     spec: Sweep,
-    search: Search,
     folder: SweepFolder,
     root: str | Path,
     measures: Mapping[str, Measure],
+    search: Search | None,
     make: "Callable[..., Work[None]]",
     on: "Executor",
 ) -> "Work[None]":
-    """Search with one crew for all trials; a trial that the model refuses is kept as failed."""
+    """Make what is missing, or what a search proposes, with one crew; references where needed."""
     with kept(on) as executor:
-        tried = partial(make, on=executor, keep_refused=True)
-        yield from searching(spec, search, folder.path, root, measures, tried, on.at_once)
+        making: Callable[..., Work[None]] = partial(make, on=executor)
+        if needs_references(measures):
+            making = with_references(making, model, root)
+        if search is None:
+            yield from making(spec.experiments)
+        else:  # a trial that the model refuses is kept as failed
+            tried = partial(making, keep_refused=True)
+            yield from searching(spec, search, folder.path, root, measures, tried, on.at_once)

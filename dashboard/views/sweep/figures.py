@@ -23,6 +23,7 @@ UNITS = {
     "fidelity": "fidelity (0 to 1)",
     "brightness": "brightness (0 to 1)",
     "contrast": "contrast (0 to 1)",
+    "distance": "distance to the converged picture",
 }
 OVER = ("seed", "prompt")
 """What is averaged over when the best cell is sought."""

@@ -80,7 +80,9 @@ def _way(page: str, model: ModelView) -> Way:
             width=330,
             help="Beside evaluations and seconds. Fidelity is the share of the prompt's "
             "statements that the picture fulfils, of the embedded model; brightness and contrast "
-            "are mean and standard deviation of the grey picture, 0 to 1.",
+            "are mean and standard deviation of the grey picture, 0 to 1. Distance is that to the "
+            "converged picture, as Compare has it; it is made once for each prompt and seed, by "
+            "199 evaluations.",
         )
         alone = bound().toggle("Share no network call", key=f"{page}.alone", help=_ALONE)
         searched = bound().toggle("Search", key=f"{page}.search", help=_SEARCH)
