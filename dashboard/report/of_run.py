@@ -148,7 +148,9 @@ def _words(run: "Run") -> Iterator[Gallery]:
 
 
 def _again(run: "Run", script: str) -> Iterator[Code]:
-    yield Code(run_snippet(run.experiment.to_dict()), "In Python, with sdlab:")
+    yield Code(
+        run_snippet(run.experiment.to_dict(), run.manifest["model"]), "In Python, with sdlab:"
+    )
     yield Code(f"sdlab rerun {run.id}", "Where the run is stored, compared bit by bit:")
     if script:
         yield Code(script, "As a script of diffusers alone, without sdlab", folded=True)

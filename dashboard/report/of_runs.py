@@ -129,6 +129,6 @@ def _sentence(text: str) -> str:
 def _again(root: Path, names: Mapping[str, Any]) -> Iterator[Part]:
     for run, name in list(names.items())[:MOST_SNIPPETS]:
         facts, _ = read_facts(run_path(root, run))
-        yield Code(run_snippet(facts["experiment"]), f"{name} ({run})", folded=True)
+        yield Code(run_snippet(facts["experiment"], facts["model"]), f"{name} ({run})", folded=True)
     if len(names) > MOST_SNIPPETS:
         yield Words((f"The first {MOST_SNIPPETS}; the table below has the settings of all.",))

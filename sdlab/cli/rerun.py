@@ -18,17 +18,14 @@ def rerun(
 ) -> None:
     """Make a stored run again and compare every evaluation; exit code 1 if a bit differs.
 
-    It runs on the device and in the number format of then, unless others are asked for.
+    The model is loaded as it was then, but for what is asked for.
     """
     import sdlab
     from sdlab.reproducing import rerun as again
-    from sdlab.shipped import EMBEDDED
 
     stored = sdlab.open_run(find_run(root or runs_root(), run))
-    name = stored.experiment.model
     asked = {name: value for name, value in loading.items() if value}
-    model = sdlab.load(None if name == EMBEDDED else name, **asked) if asked else None
-    model = model or again.model_of(stored)
+    model = again.model_of(stored, **asked)
     with progress() as advance:
         made = again.rerun(stored, model, advance)
     typer.echo(str(made))

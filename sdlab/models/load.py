@@ -15,6 +15,7 @@ from sdlab.models.devices import choose_device, choose_dtype, move
 from sdlab.models.folder import check_folder, load_folder
 from sdlab.models.hub import check_hub, load_hub
 from sdlab.models.in_memory import check_parts, check_runs, check_together
+from sdlab.models.loaded_by import noted
 from sdlab.models.loading_stages import Stage, Tell, nobody
 from sdlab.models.offload import check_way, decode_in_tiles, give_turns
 from sdlab.models.quiet import quiet
@@ -105,8 +106,13 @@ def load(
     if tiled or offload is not None:
         decode_in_tiles(pipeline)
     if offload is not None:
-        return _offloaded(pipeline, name, place, offload)
-    return _model(move(pipeline, place), name)
+        model = _offloaded(pipeline, name, place, offload)
+    else:
+        model = _model(move(pipeline, place), name)
+    model.loading = noted(
+        revision=revision, variant=variant, config=config, offload=offload, tiled=tiled
+    )
+    return model
 
 
 def check(

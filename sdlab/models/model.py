@@ -38,6 +38,10 @@ class Model:
         pipeline: A ``DiffusionPipeline`` with a denoising network, weights on their device.
         name: What it was loaded by: "embedded", a path or a hub id.
 
+    Attributes:
+        loading: Further arguments that ``sdlab.load`` was given, of
+            ``sdlab.models.loaded_by.LOADED_BY``.
+
     Raises:
         ModelError: If no denoising network is found in it.
         TypeError: If it is no pipeline.
@@ -51,6 +55,7 @@ class Model:
             )
         self.pipeline = pipeline
         self.name = name
+        self.loading: dict[str, Any] = {}
         self.networks = pipelines.networks(pipeline)
         self.scheduler_config = config_in_force(pipeline.scheduler)
         self._prompts: OrderedDict[str, Tensor] = OrderedDict()

@@ -56,6 +56,7 @@ def _with(model: Model, names: Iterable[str], dtype: "torch.dtype | None" = None
     pipeline = copy.copy(model.pipeline)
     pipeline.register_modules(**{name: _copied(parts[name], name, dtype) for name in names})
     made = Model(pipeline, model.name)
+    made.loading = model.loading
     made.hash = model.hash  # of the weights that were loaded; quantised ones cannot be read
     return made
 

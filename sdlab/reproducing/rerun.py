@@ -1,7 +1,7 @@
 """A stored run made again: bit-identical, or the first evaluation that differs and what differs."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from sdlab.comparing.reference import flat, rms, spread_of
 from sdlab.errors import ModelError
 from sdlab.models.devices import available
 from sdlab.models.load import load
+from sdlab.models.loaded_by import loading_of
 from sdlab.models.model import Model
 from sdlab.reproducing.settings import Difference, differences
 from sdlab.runs.run import Run
@@ -128,8 +129,14 @@ def compared(then: Run, now: Run) -> Rerun:
     return Rerun(then, now, parting(then, now), pixels, facts)
 
 
-def model_of(stored: Run) -> Model:
-    """Return the model of a stored run, loaded by its name.
+def model_of(stored: Run, **asked: Any) -> Model:
+    """Return the model of a stored run, loaded as it was then.
+
+    On its device, if this machine has that; offloading is for the same kind of device alone.
+
+    Args:
+        stored: Whose.
+        asked: Arguments of ``sdlab.load`` that count before those of then.
 
     Raises:
         ModelError: If it cannot be loaded.
@@ -137,8 +144,12 @@ def model_of(stored: Run) -> Model:
     facts = stored.manifest["model"]
     device = facts.get("device", "cpu")
     there = device if {device, device.partition(":")[0]} & set(available()) else None
+    loading = loading_of(facts)
+    if (asked.get("device") or there) != device:
+        loading.pop("offload", None)
     name = facts["name"]
-    return load(None if name == EMBEDDED else name, device=there, dtype=facts.get("dtype"))
+    told = {"device": there, "dtype": facts.get("dtype"), **loading, **asked}
+    return load(None if name == EMBEDDED else name, **told)
 
 
 def parting(then: Run, now: Run) -> Parting | None:

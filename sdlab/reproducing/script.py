@@ -90,16 +90,25 @@ def _class(model: Model, planned: Plan) -> type:
 
 
 def _loaded(model: Model, cls: type) -> str:
-    """Return the lines that load the pipeline."""
+    """Return the lines that load the pipeline as it was loaded."""
     source = str(FOLDER) if model.name == EMBEDDED else model.name
     single = Path(source).expanduser().is_file()
     load = "from_single_file" if single else "from_pretrained"
     checked = getattr(model.pipeline, "safety_checker", None) is not None and model.plain
-    off = ", safety_checker=None" if checked else ""
-    return (
-        f"pipe = {cls.__name__}.{load}(\n    {source!r}, torch_dtype={model.dtype}{off}\n)"
-        f'.to("{model.device}")'
-    )
+    told = {name: model.loading[name] for name in _TOLD if name in model.loading}
+    off = "".join(f", {name}={value!r}" for name, value in told.items())
+    off += ", safety_checker=None" if checked else ""
+    lines = [f"pipe = {cls.__name__}.{load}(\n    {source!r}, torch_dtype={model.dtype}{off}\n)"]
+    offload = model.loading.get("offload")
+    if offload is None:
+        lines[0] += f'.to("{model.device}")'
+    else:
+        lines.append(f'pipe.{_OFFLOADS[offload]}(device="{model.device}")')
+    if (offload or "tiled" in model.loading) and hasattr(
+        getattr(model.pipeline, "vae", None), "enable_tiling"
+    ):
+        lines.append("pipe.vae.enable_tiling()")
+    return "\n".join(lines)
 
 
 def _solver_code(model: Model, x: Experiment, planned: Plan) -> SchedulerCode | None:
@@ -239,6 +248,8 @@ def _sorted(imports: set[str]) -> str:
     return "\n".join([*plain, *(f"from {m} import {', '.join(names[m])}" for m in sorted(names))])
 
 
+_TOLD = ("revision", "variant", "config")
+_OFFLOADS = {"model": "enable_model_cpu_offload", "sequential": "enable_sequential_cpu_offload"}
 _LEVEL = "text_model"
 _CAST = {True: "tuple(part.float() for part in made)", False: "made"}
 _FAST = """

@@ -1,10 +1,12 @@
 """Runs and comparisons as a few lines of Python with sdlab, for who wants them in a notebook."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.pipeline_fields import PICTURES
+from sdlab.models.loaded_by import loading_of
 from sdlab.runs.pictures import file_name
 from sdlab.shipped import EMBEDDED
 
@@ -13,14 +15,17 @@ if TYPE_CHECKING:
     from sdlab.experiment.sweep import Sweep
 
 
-def run_snippet(experiment: Mapping[str, Any]) -> str:
+def run_snippet(
+    experiment: Mapping[str, Any], model: Mapping[str, Any] = MappingProxyType({})
+) -> str:
     """Return the lines that make a run again.
 
     Args:
         experiment: As ``Experiment.to_dict`` returns it.
+        model: Entry ``model`` of the run's manifest, which says how it was loaded.
     """
     return (
-        _loaded_with("experiment", experiment)
+        _loaded_with("experiment", experiment, loading_of(model))
         + "run = sdlab.run(model, experiment)\n"
         + "run.image\n"
     )
@@ -76,15 +81,18 @@ def as_keywords(values: Mapping[str, Any]) -> str:
     return "".join(lines)
 
 
-def _loaded_with(name: str, experiment: Mapping[str, Any]) -> str:
+def _loaded_with(
+    name: str, experiment: Mapping[str, Any], loading: Mapping[str, Any] = MappingProxyType({})
+) -> str:
     """Return the lines that load an experiment's model and write the experiment down."""
     usual = Experiment().to_dict()
     changed = {k: v for k, v in experiment.items() if usual.get(k) != v and k != "model"}
     source = "" if experiment["model"] == EMBEDDED else repr(experiment["model"])
     extra = "" if not source else f"    model={source},\n"
+    given = [*filter(None, [source]), *(f"{key}={value!r}" for key, value in loading.items())]
     return (
         "import sdlab\n\n"
-        f"model = sdlab.load({source})\n"
+        f"model = sdlab.load({', '.join(given)})\n"
         f"{name} = sdlab.Experiment(\n{as_keywords(changed)}{extra})\n"
     )
 

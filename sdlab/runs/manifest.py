@@ -97,6 +97,7 @@ def facts_of(model: "Model", fast: bool = False) -> dict[str, Any]:
             "device": str(model.device),
             "dtype": dtype,
             "computed_in": "bfloat16" if fast else dtype,
+            **model.loading,
         },
         "versions": versions(),
         "machine": machine(model.device),

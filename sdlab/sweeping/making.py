@@ -92,7 +92,8 @@ def make_missing(
 
 
 def _order(model: "Model", executor: Executor, root: Path, mix: bool) -> Order:
-    loading = {"dtype": str(model.dtype).removeprefix("torch."), **executor.loading}
+    dtype = str(model.dtype).removeprefix("torch.")
+    loading = {**model.loading, "dtype": dtype, **executor.loading}
     place = executor.storage or str(root.absolute())
     return Order(model.name, model.hash, loading, place, mix)
 

@@ -8,11 +8,14 @@ import torch
 
 import sdlab
 from sdlab.errors import ModelError
+from sdlab.models.loaded_by import loading_of
 from sdlab.models.model import Model
-from sdlab.reproducing.rerun import compared, parting, rerun
+from sdlab.reproducing.rerun import compared, model_of, parting, rerun
 from sdlab.reproducing.settings import Difference, differences
+from sdlab.reproducing.snippet import run_snippet
 from sdlab.runs.manifest import facts_of
 from sdlab.runs.trace import Trace
+from tests.conftest import make_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +115,35 @@ def test_what_differs_is_told_by_its_name(stored_model):
         Difference("evaluations in calls shared with other runs", 4, None),
     }
     assert str(Difference("threads", 8, 2)) == "threads: 8 then, 2 now"
+
+
+def test_a_model_is_loaded_again_as_it_was_then(tmp_path, executed):
+    folder = tmp_path / "model"
+    make_pipeline().save_pretrained(folder, variant="fp16")
+    model = sdlab.load(folder, device="cpu", dtype="bfloat16", variant="fp16", tiled=True)
+    wanted = sdlab.Experiment(prompt="a car", num_steps=1, width=64, height=64, model=model.name)
+    then = sdlab.open_run(sdlab.run(model, wanted).save(tmp_path / "runs"))
+    assert {"variant": "fp16", "tiled": True}.items() <= then.manifest["model"].items()
+    again = model_of(then)
+    assert again.loading == {"variant": "fp16", "tiled": True} and again.dtype == torch.bfloat16
+    assert again.parts["vae"].use_tiling and rerun(then, again).same
+    assert model_of(then, dtype="float32").dtype == torch.float32
+    snippet = run_snippet(wanted.to_dict(), then.manifest["model"])
+    assert f"sdlab.load({model.name!r}, variant='fp16', tiled=True)" in snippet
+    script = sdlab.diffusers_script(model, wanted)
+    assert "torch_dtype=torch.bfloat16, variant='fp16'\n" in script
+    assert "pipe.vae.enable_tiling()" in script
+    assert executed(script, wanted).tobytes() == then.image.tobytes()
+
+
+def test_a_script_offloads_as_the_model_was_loaded(small):
+    model = Model(small.pipeline, small.name)
+    model.loading = {"offload": "model", "revision": "main"}
+    script = sdlab.diffusers_script(model, sdlab.Experiment(model="small", num_steps=1))
+    assert ", revision='main'\n)\npipe.enable_model_cpu_offload(device=\"cpu\")" in script
+    assert ".to(" not in script.partition("pipe = ")[2].partition("generator")[0]
+
+
+@pytest.mark.parametrize("odd", [{}, {"offload": 3, "tiled": "yes"}, {"device": "cpu"}])
+def test_what_older_or_damaged_manifests_say_of_loading_is_nothing(odd):
+    assert loading_of(odd) == {}

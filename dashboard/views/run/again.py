@@ -33,7 +33,7 @@ ANOTHER = (
 def show_again(run: "StoredRun") -> None:
     """Draw the ways to make a stored run again, each in a fold."""
     with st.expander("Make it again in Python", key="run.code"):
-        st.code(run_snippet(run.manifest["experiment"]), language="python")
+        st.code(run_snippet(run.manifest["experiment"], run.manifest["model"]), language="python")
     for label, key, draw in (
         ("Make it again with diffusers alone", "run.script", _script),
         ("Is it still the same, bit for bit?", "run.same", _rerun),

@@ -47,7 +47,8 @@ class Ray:
         workers: At most so many; None for as many as there is room for.
         storage: URL of the object storage in which workers put their runs, such as
             "s3://bucket/runs"; None if all nodes have the folder of all runs at the same path.
-        loading: How workers load the model, beside its dtype: arguments of ``sdlab.load``.
+        loading: How workers load the model, beside how it was loaded here: arguments of
+            ``sdlab.load``.
 
     Raises:
         ValueError: If a number is out of range.

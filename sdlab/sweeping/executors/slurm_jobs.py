@@ -51,7 +51,8 @@ class Slurm:
             ``{"partition": "gpu", "gpus_per_node": 1, "timeout_min": 240}``.
         storage: URL of the object storage in which jobs put their runs; None for the folder of all
             runs.
-        loading: How jobs load the model, beside its dtype: arguments of ``sdlab.load``.
+        loading: How jobs load the model, beside how it was loaded here: arguments of
+            ``sdlab.load``.
         cluster: "slurm", or "local" for processes of this machine instead of jobs.
         poll_seconds: Between two looks at what the jobs have come to.
 
