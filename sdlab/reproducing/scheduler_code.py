@@ -38,6 +38,8 @@ class Levels:
         whole: Whether timesteps are whole numbers.
         plain: Whether the network is given the solver's own points, as sdlab's own loop does; else
             what the pipeline makes of those that ``step`` returned.
+        edited: Whether the pipeline changes the latents between steps, as one does that keeps what
+            lies outside a mask; the solver, which remembers nothing, is then run step by step.
     """
 
     curve: tuple[float, ...]
@@ -46,6 +48,7 @@ class Levels:
     starts: tuple[int, ...]
     whole: bool
     plain: bool = False
+    edited: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,9 @@ def scheduler_code(
     """
     inlined, noisy = Inlined(), draws_noise(solver, options)
     inlined.add(solver.function)
-    start = f"{solver.function.__name__}(x, CURVE[step:], noise{_keywords(options)})"
+    stretch = "CURVE[step : step + 2]" if levels.edited else "CURVE[step:]"
+    given = f"x, {stretch}, noise{_keywords(options)}"
+    start = f"{solver.function.__name__}({given})"
     if noisy:
         inlined.add(Noise)
     if noisy and predicts == "flow":
@@ -85,7 +90,7 @@ def scheduler_code(
         for function in (over_time, first):
             inlined.add(function)
         names = f"{solver.function.__name__}, {first.__name__}"
-        start = f"over_time({names}, x, CURVE[step:], noise{_keywords(options)})"
+        start = f"over_time({names}, {given})"
     flow = predicts == "flow"
     parent = FLOW if flow else VP
     imports = {*inlined.imports, "import math", "import torch", f"from diffusers import {parent}"}
@@ -97,18 +102,21 @@ def scheduler_code(
             f"# The evaluations that begin a step\nSTARTS = {listed(levels.starts)}",
         )
     )
+    stepping = (_STEP_BY_STEP if levels.edited else _IN_ONE_RUN).format(
+        scale="1.0" if flow else "math.sqrt(1.0 + level**2)",
+        noise="Noise(generator)" if noisy else "None",
+        start=start,
+        x0_pred=X0_PRED[predicts],
+    )
     made = _CLASS.format(
         parent=parent,
         name=solver.name,
         order=solver.stages,
         kind="torch.int64" if levels.whole else "torch.float32",
-        scale="1.0" if flow else "math.sqrt(1.0 + level**2)",
-        noise="Noise(generator)" if noisy else "None",
-        start=start,
         scaled=(_OWN_POINT if levels.plain else _AS_IT_IS).strip("\n"),
-        x0_pred=X0_PRED[predicts],
         adds="scale_noise(self, sample, timestep, noise)" if flow else _ADDS,
-        added="level * noise + (1.0 - level) * sample" if flow else _ADDED,
+        added=_FLOW_ADDED if flow else _ADDED,
+        stepping=stepping.strip("\n"),
     )
     return SchedulerCode(imports, "\n\n\n".join((numbers, *inlined.definitions.values(), made)))
 
@@ -126,7 +134,11 @@ def _keywords(options: Mapping[str, Any]) -> str:
 
 
 _ADDS = "add_noise(self, sample, noise, timestep)"
-_ADDED = "(sample + level * noise) / math.sqrt(1.0 + level**2)"
+_ADDED = (
+    "sample * (1.0 + level**2).rsqrt().to(sample.dtype)"
+    " + noise * (level * (1.0 + level**2).rsqrt()).to(sample.dtype)"
+)
+_FLOW_ADDED = "level.to(sample.dtype) * noise + (1.0 - level.to(sample.dtype)) * sample"
 _AS_IT_IS = """
     def scale_model_input(self, sample, timestep=None):
         return sample
@@ -138,29 +150,7 @@ _OWN_POINT = """
         level = ASKED[self.at]
         return (self.x / math.sqrt(1.0 + level**2)).to(sample.dtype).expand_as(sample)
 """
-_CLASS = '''
-class Sampler({parent}):
-    """The solver {name}: what it asks for goes to the network, and the answer back to it."""
-
-    order = {order}
-
-    def set_timesteps(
-        self, num_inference_steps=None, device=None, sigmas=None, mu=None, timesteps=None
-    ):
-        self.num_inference_steps = len(CURVE) - 1
-        self.timesteps = torch.tensor(TOLD, dtype={kind}, device=device)
-        self.sigmas = torch.tensor([*ASKED, CURVE[-1]])
-        self.at, self.running = 0, None
-
-    def set_begin_index(self, begin_index=0):
-        self.at = begin_index
-
-{scaled}
-
-    def {adds}:
-        level = torch.tensor(ASKED[self.at], dtype=torch.float64).to(sample.dtype)
-        return {added}
-
+_IN_ONE_RUN = """
     def begin(self, sample, generator):
         level, step = CURVE[STARTS.index(self.at)], STARTS.index(self.at)
         x, noise = wide(sample) * {scale}, {noise}
@@ -178,6 +168,57 @@ class Sampler({parent}):
             self.x, level = stop.value, CURVE[-1]
         self.at += 1
         return ((self.x / {scale}).to(sample.dtype),)
+"""
+_STEP_BY_STEP = """
+    def step(self, model_output, timestep, sample, generator=None, return_dict=True, **more):
+        if self.at == self.first:
+            self.noise, self.returned = {noise}, None
+        level = ASKED[self.at]
+        given, output = wide(sample) * {scale}, wide(model_output)
+        edited = self.returned is not None and not torch.equal(sample, self.returned)
+        if self.running is None:
+            step, noise = STARTS.index(self.at), self.noise
+            x = given if edited or self.returned is None else self.x
+            self.running = {start}
+            self.x, _ = next(self.running)
+        asked = self.x
+        x = (given if edited else asked) / {scale}
+        x0_pred = {x0_pred}
+        if edited:  # the prediction there gives the direction
+            x0_pred = x0_pred + (asked - given)
+        try:
+            self.x, _ = self.running.send(x0_pred)
+        except StopIteration as stop:
+            self.x, self.running = stop.value, None
+        self.at += 1
+        level = [*ASKED, CURVE[-1]][self.at]
+        self.returned = (self.x / {scale}).to(sample.dtype)
+        return (self.returned,)
+"""
+_CLASS = '''
+class Sampler({parent}):
+    """The solver {name}: what it asks for goes to the network, and the answer back to it."""
+
+    order = {order}
+
+    def set_timesteps(
+        self, num_inference_steps=None, device=None, sigmas=None, mu=None, timesteps=None
+    ):
+        self.num_inference_steps = len(CURVE) - 1
+        self.timesteps = torch.tensor(TOLD, dtype={kind}, device=device)
+        self.sigmas = torch.tensor([*ASKED, CURVE[-1]])
+        self.at, self.first, self.running = 0, 0, None
+
+    def set_begin_index(self, begin_index=0):
+        self.at = self.first = begin_index
+
+{scaled}
+
+    def {adds}:
+        level = torch.tensor(ASKED[self.at], dtype=torch.float64)
+        return {added}
+
+{stepping}
 
 
 def wide(tensor):

@@ -127,10 +127,11 @@ def _levels(model: Model, x: Experiment, planned: Plan) -> Levels:
     told = model.schedule.sigma_to_timestep(asked).tolist()
     if planned.call is None:
         return Levels(tuple(curve), asked, tuple(told), (0,), whole=False, plain=True)
-    starts = Layout.of(solvers()[x.solver], tuple(curve), _options(x)).starts
+    layout = Layout.of(solvers()[x.solver], tuple(curve), _options(x))
+    edited = x.mask_image is not None and layout.memoryless
     whole = all(abs(time - round(time)) < 1e-6 for time in told)
     told = [round(time) if whole else time for time in told]
-    return Levels(tuple(curve), asked, tuple(told), starts, whole)
+    return Levels(tuple(curve), asked, tuple(told), layout.starts, whole, edited=edited)
 
 
 def _flow_levels(model: Model, x: Experiment, planned: Plan) -> Levels:
@@ -146,7 +147,8 @@ def _flow_levels(model: Model, x: Experiment, planned: Plan) -> Levels:
         handed["mu"] = None
     scheduler.set_timesteps(x.num_steps, **handed)
     layout, told = scheduler._layout, scheduler.timesteps.tolist()
-    return Levels(layout.curve, layout.asked, tuple(told), layout.starts, False)
+    edited = x.mask_image is not None and layout.memoryless
+    return Levels(layout.curve, layout.asked, tuple(told), layout.starts, False, edited=edited)
 
 
 def _options(x: Experiment) -> dict[str, Any]:

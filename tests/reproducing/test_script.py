@@ -37,6 +37,7 @@ def test_every_sampler_of_stable_diffusion(stored_model, executed, name):
 
 PICTURE = Image.effect_mandelbrot((128, 128), (-2, -1.5, 1, 1.5), 30).convert("RGB")
 MASK = Image.effect_mandelbrot((128, 128), (-1, -1, 1, 1), 30)
+MASKED = {"image": PICTURE, "mask_image": MASK, "strength": 0.9, "num_steps": 6}
 WAYS = {
     "karras": {"solver": "heun", "curve": "karras", "curve_options": {"rho": 5.0}},
     "formula": {
@@ -67,9 +68,13 @@ WAYS = {
         "num_steps": 8,
     },
     "masked": {"solver": "DDIMScheduler", "image": PICTURE, "mask_image": MASK, "strength": 0.9},
+    "masked, by a solver": {"solver": "heun", **MASKED},
+    "masked, with noise": {"solver": "euler_ancestral", **MASKED},
+    "masked, over a curve": {"solver": "dpmpp_sde", "curve": "karras", **MASKED},
 }
 SELDOM = {"formula", "eta of diffusers", "class options", "unguided", "rescaled", "wide"}
 SELDOM |= {"karras", "curve given to a class", "fast of diffusers", "after a picture of diffusers"}
+SELDOM |= {"masked, with noise", "masked, over a curve"}
 
 
 @pytest.mark.parametrize(
