@@ -13,7 +13,7 @@ from sdlab.errors import StoreError
 from sdlab.runs.manifest import was_shared
 from sdlab.runs.marks import Marks, read_marks
 from sdlab.runs.reading import MANIFEST, check_whole, png_size
-from sdlab.runs.run_folder import FILES, IMAGE, LEFT_OUT, not_in_shard, read_facts
+from sdlab.runs.run_folder import FILES, IMAGE, LEFT_OUT, lacking, not_in_shard, read_facts
 
 if TYPE_CHECKING:
     from sdlab.experiment.experiment import Experiment
@@ -44,7 +44,7 @@ def read_row(folder: Path) -> dict[str, Any]:
         files = _files(folder)
         absent = [name for name in FILES if name not in files]
         if missing := not_in_shard(folder, manifest, absent):
-            raise StoreError(f"{folder} lacks {', '.join(missing)}.")
+            raise StoreError(lacking(folder, missing))
         for name in FILES:
             if name in files:
                 _check(folder / name)

@@ -33,7 +33,7 @@ from sdlab.runs.reading import (
     read_json_manifest,
     read_parquet,
 )
-from sdlab.runs.shards import shard_of
+from sdlab.runs.shards import SHARDS, shard_of
 from sdlab.runs.tensors import StoredTensors, read_tensors, tensor_of, write_tensors
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def open_run(path: str | Path) -> "Run":
     needed = (*FILES, ATTENTION) if attended else FILES
     absent = [name for name in needed if not (folder / name).is_file()]
     if missing := not_in_shard(folder, manifest, absent):
-        raise StoreError(f"Run folder {folder} lacks {', '.join(missing)}; it cannot be opened.")
+        raise StoreError(f"Run folder {lacking(folder, missing)}")
     for name in needed:
         if name not in TABLE_FILES:
             check_plain(folder / name)
@@ -264,6 +264,18 @@ def not_in_shard(folder: Path, manifest: Mapping[str, Any], absent: list[str]) -
     if not tables or shard_of(folder, manifest["created"]) is None:
         return absent
     return [name for name in absent if name not in tables]
+
+
+def lacking(folder: Path, missing: list[str]) -> str:
+    """Return what is said of a run's folder that lacks files, and what may have become of them."""
+    said = f"{folder} lacks {', '.join(missing)}; it cannot be opened."
+    if set(missing) != set(TABLE_FILES):
+        return said
+    return (
+        f"{said} Was it copied from another store, where `sdlab runs compact` has put its tables"
+        f" into {SHARDS}? Copy that folder too, into {folder.parent / SHARDS}, or take the run by"
+        f" `sdlab export {folder.name} --zip` there."
+    )
 
 
 def _table_at(path: Path, folder: Path, name: str) -> "pd.DataFrame":

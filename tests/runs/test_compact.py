@@ -16,6 +16,7 @@ from sdlab.errors import StoreError
 from sdlab.runs import compact
 from sdlab.runs.compact import compact_runs
 from sdlab.runs.export import export_run, write_zip
+from sdlab.runs.listing import list_runs
 from sdlab.runs.run_folder import FILES, TABLE_FILES, read_table, table_file
 from sdlab.runs.shards import ABOUT, SHARDS, bytes_of, shard_names
 from sdlab.runs.sql import query_runs
@@ -179,6 +180,20 @@ def test_a_damaged_shard_stays_until_it_is_mended(root, run, name):
     shutil.rmtree(new)
     before = {key: table for key, table in before.items() if key[0] != run.id}
     assert_same(tables(root), before)
+
+
+def test_a_folder_copied_without_its_shard_says_where_its_tables_are(root, run, tmp_path):
+    compact_runs(root)
+    other = tmp_path / "other"
+    shutil.copytree(root / run.id, other / run.id)
+    with pytest.raises(StoreError, match=r"lacks steps.*copied from.*\.shards.*sdlab export"):
+        sdlab.open_run(other / run.id)
+    assert "Copy that folder too" in list_runs(other, problem=True)["problem"][0]
+    shutil.copytree(root / SHARDS, other / SHARDS)
+    assert sdlab.open_run(other / run.id).steps.equals(sdlab.open_run(root / run.id).steps)
+    (root / run.id / "image.png").unlink()
+    with pytest.raises(StoreError, match=r"lacks image.png; it cannot be opened\.$"):
+        sdlab.open_run(root / run.id)
 
 
 def test_a_link_among_the_shards_is_none(root, run, tmp_path):
