@@ -4,7 +4,10 @@ A Ray cluster of two nodes runs on this machine, each of one core. In the midst 
 is killed, and one of submitit's jobs likewise; each store is then held against that of a sweep made
 here in one go, bit for bit. The speed-up of two workers over one is that of the work alone, after
 both have loaded the model, beside that of two bare processes which make and save the same runs.
-The object storage is moto's S3 server on this machine. Needs requirements-every.txt.
+submitit's jobs are timed from when each has made its first share, and held against one such
+process. The object storage is moto's S3 server on this machine. Needs requirements-every.txt.
+
+--quick leaves out what takes further starts of workers: the storage, and the job that is killed.
 
     python benchmarks/sweep_executors.py [--quick] [--json]
 """
@@ -42,9 +45,9 @@ SHARE = 4
 """Runs of a share whose time is taken."""
 
 
-def spec(count: int) -> sdlab.Sweep:
-    """Return a sweep of so many runs."""
-    return sdlab.Sweep(BASE, {"seed": range(count)})
+def spec(count: int, first: int = 0) -> sdlab.Sweep:
+    """Return a sweep of so many runs, from a first seed."""
+    return sdlab.Sweep(BASE, {"seed": range(first, first + count)})
 
 
 @contextmanager
@@ -161,31 +164,86 @@ def bare(place: Path, shares: list[Share], processes: int) -> float:
     return time.perf_counter() - begun
 
 
-def on_ray(cluster, place: Path, shares: list[Share], workers: int) -> float:
-    """Return the seconds that workers of Ray, with the model loaded, take for all shares."""
-    model, folder = sdlab.load(device="cpu"), SweepFolder(place, "0" * 16)
-    ray = Ray(cluster.address, workers=workers, loading=HERE)
-    with ray.crew(model, order_for(place), folder.path) as crew:
-        while crew.room(workers) < workers:
+class Some:
+    """A crew of which only so many workers are used."""
+
+    def __init__(self, crew, workers: int):
+        self._crew, self._workers, self._busy = crew, workers, 0
+
+    def room(self, waiting: int) -> int:
+        """Return how many of them are idle."""
+        return min(self._crew.room(waiting), self._workers - self._busy)
+
+    def begin(self, shares):
+        """Give each share to one."""
+        self._busy += len(shares)
+        self._crew.begin(shares)
+
+    def events(self):
+        """Yield what happened."""
+        for event in self._crew.events():
+            self._busy -= event.over
+            yield event
+
+
+def made(crew, place: Path, shares: list[Share]) -> float:
+    """Return the seconds that a crew takes for shares."""
+    folder = SweepFolder(place, "0" * 16)
+    return seconds(lambda: list(hand_out(crew, shares, folder, lambda share: set())))
+
+
+def on_ray(cluster, place: Path, runs: int) -> dict[int, float]:
+    """Return the seconds that one and two workers of Ray, with the model loaded, take.
+
+    By 0 those of one for 200 shares of nothing.
+    """
+    ray = Ray(cluster.address, workers=2, loading=HERE)
+    with ray.crew(sdlab.load(device="cpu"), order_for(place), place) as crew:
+        while crew.room(2) < 2:
             list(crew.events())
-        return seconds(lambda: list(hand_out(crew, shares, folder, lambda share: set())))
+        nothing = [Share((), frozenset(), {}) for _ in range(200)]
+        found = {0: made(Some(crew, 1), place, nothing)}
+        for workers in (1, 2):  # runs that are not stored yet
+            shares = shares_of(spec(runs, 1000 * workers).experiments)
+            found[workers] = made(Some(crew, workers), place, shares)
+        return found
+
+
+def in_jobs(place: Path, shares: list[Share]) -> float:
+    """Return the evaluations a second of two jobs of submitit, once each has made a share."""
+    slurm = Slurm(jobs=2, cluster="local", poll_seconds=0.05, loading=HERE)
+    folder = SweepFolder(place, "0" * 16)
+    folder.path.mkdir(parents=True)
+    order = order_for(place)
+    with slurm.crew(sdlab.load(device="cpu"), order, folder.path) as crew:
+        parts = crew.divide(shares)
+        done: dict[Share, int] = {}
+        begun = None
+        for event in hand_out(crew, parts, folder, lambda share: set()):
+            if event is None:
+                continue
+            done[event.share] = event.evaluations
+            if begun is None and len(done) == len(parts):
+                begun = time.perf_counter(), sum(done.values())
+        return (sum(done.values()) - begun[1]) / (time.perf_counter() - begun[0])
 
 
 def speed_up(report: Report, place: Path, runs: int):
-    """Report how much faster two workers are than one, of Ray and bare."""
+    """Report how much faster two workers are than one: bare, of Ray, and in jobs."""
     shares = shares_of(spec(runs).experiments)
-    took = {("bare", way): bare(place / f"bare{way}", shares, way) for way in (1, 2)}
+    bare_took = {way: bare(place / f"bare{way}", shares, way) for way in (1, 2)}
+    rate = sum(share.done_after(1) for share in shares) / bare_took[1]
     with cluster_of(2) as (cluster, _):
-        took |= {("ray", way): on_ray(cluster, place / f"ray{way}", shares, way) for way in (1, 2)}
-        nothing = [Share((), frozenset(), {}) for _ in range(200)]
-        idle = on_ray(cluster, place / "nothing", nothing, 1)
-    for kind, name in {"bare": "two bare processes", "ray": "two workers of Ray"}.items():
-        note = f"{runs} runs: {took[kind, 1]:.1f} s with one, {took[kind, 2]:.1f} s with two"
-        report.add(f"{name}: speed-up over one", took[kind, 1] / took[kind, 2], note=note)
-    report.add("Ray: a share of no work, handed out and noted", 1000 * idle / 200, unit="ms")
+        ray_took = on_ray(cluster, place / "ray", runs)
+    for name, took in {"two bare processes": bare_took, "two workers of Ray": ray_took}.items():
+        note = f"{runs} runs: {took[1]:.1f} s with one, {took[2]:.1f} s with two"
+        report.add(f"{name}: speed-up over one", took[1] / took[2], note=note)
+    faster = in_jobs(place / "jobs", shares) / rate
+    report.add("two jobs of submitit: speed-up over a bare one", faster, note="once both work")
+    report.add("Ray: a share of no work, handed out and noted", 1000 * ray_took[0] / 200, unit="ms")
 
 
-def losses(report: Report, place: Path, count: int):
+def losses(report: Report, place: Path, count: int, quick: bool):
     """Report sweeps in which a node and a job are killed, and one through an object storage."""
     asked, whole = spec(count), place / "here"
     sdlab.sweep(sdlab.load(device="cpu"), asked, root=whole)
@@ -193,6 +251,8 @@ def losses(report: Report, place: Path, count: int):
         on = Ray(cluster.address, loading=HERE)
         kill = partial(cluster.remove_node, nodes[0], allow_graceful=False)
         disturbed(report, "Ray, a node killed", asked, whole, place / "ray", on, kill)
+        if quick:
+            return
         with s3_server() as bucket:
             cluster.add_node(num_cpus=1, **SMALL)
             on = Ray(cluster.address, loading=HERE, storage=bucket)
@@ -207,8 +267,8 @@ def main():
     report.head()
     quick = report.arguments.quick
     with tempfile.TemporaryDirectory() as folder:
-        speed_up(report, Path(folder), 16 if quick else 96)
-        losses(report, Path(folder), 24 if quick else 60)
+        speed_up(report, Path(folder), 32 if quick else 192)
+        losses(report, Path(folder), 24 if quick else 60, quick)
     report.close()
 
 
