@@ -40,6 +40,8 @@ def shown(value: object) -> str:
         text = repr(value)
     except ValueError:  # Python writes no whole number of more than 4,300 digits
         return "a number of thousands of digits"
+    except RecursionError:
+        return "something nested very deep"
     return text if len(text) <= 2 * SHOWN_LETTERS else f"{text[:SHOWN_LETTERS]}… ({len(text):,})"
 
 

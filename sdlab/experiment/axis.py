@@ -217,12 +217,11 @@ def _parts(text: str) -> Iterator[str]:
 
 def _read(field: str, kind: type | None, part: str) -> list[Any]:
     """Return the values of one part: several of a range."""
-    wrong = f"{field}: {shown(part)} is {{}}; write for example {_example(field)}."
     if kind is str:
         return [part]
     if kind is bool:
         if part.lower() not in _SWITCH:
-            raise ValueError(wrong.format("neither yes nor no"))
+            raise ValueError(_wrong(field, part, "neither yes nor no"))
         return [_SWITCH[part.lower()]]
     if len(part) <= MAX_DIGITS and (spans := _RANGE.fullmatch(part)):
         numbers = _range(field, part, *spans.groups())
@@ -233,12 +232,16 @@ def _read(field: str, kind: type | None, part: str) -> list[Any]:
             if kind is None:
                 return [part]
             word = "whole number" if kind is int else "number"
-            raise ValueError(wrong.format(f"no {word}")) from None
+            raise ValueError(_wrong(field, part, f"no {word}")) from None
     if kind is int and any(number % 1 for number in numbers):
-        raise ValueError(wrong.format("no whole number"))
+        raise ValueError(_wrong(field, part, "no whole number"))
     if kind is None:
         return [_plain(number) for number in numbers]
     return [kind(number) for number in numbers]
+
+
+def _wrong(field: str, part: str, what: str) -> str:
+    return f"{field}: {shown(part)} is {what}; write for example {_example(field)}."
 
 
 def _number(part: str) -> Decimal:

@@ -6,15 +6,18 @@ is due, text is read as axes are typed elsewhere, so that ``0-9`` is ten seeds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from sdlab.errors import shown
-from sdlab.experiment.axis import ALSO, axis_field, axis_fields, parse_part
+from sdlab.experiment.axis import ALSO, MOST_VALUES, axis_field, axis_fields, parse_part
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.spec import OPTIONS
 from sdlab.experiment.sweep import Sweep
 
 GRAMMAR = "https://hydra.cc/docs/advanced/override_grammar/basic"
+MAX_OVERRIDE = 500_000
+"""Characters of an override: prompts may be long, and may be several."""
 
 
 def sweep_of(
@@ -55,20 +58,37 @@ def read_override(text: str) -> tuple[str, tuple[Any, ...], bool]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
+    if len(text) > MAX_OVERRIDE:
+        raise ValueError(f"{shown(text)}: at most {MAX_OVERRIDE:,} characters are read.")
     try:
         override = OverridesParser.create().parse_override(text)
         if override.type is not None and override.type.name != "CHANGE":
             raise ValueError(f"{shown(text)}: all fields are there; write FIELD=VALUE.")
         several = override.is_sweep_override()
-        values = tuple(override.sweep_iterator()) if several else (override.value(),)
-    except HydraException as error:
-        reason = " ".join(str(error).split("\n")[0].split())
+        if several and getattr(override.value(), "shuffle", False):
+            raise ValueError(f"{shown(text)}: a sweep is named by its order; leave out shuffle.")
+        values = _of_sweep(override) if several else (override.value(),)
+    except (HydraException, ArithmeticError, RecursionError) as error:
+        reason = " ".join(str(error).split("\n")[0].split()) or "its numbers are none"
         raise ValueError(f"{shown(text)} cannot be read: {reason}. See {GRAMMAR}.") from None
-    if several and getattr(override.value(), "shuffle", False):
-        raise ValueError(f"{shown(text)}: a sweep is named by its order; leave out shuffle.")
     field = ALSO.get(override.key_or_group.lower(), override.key_or_group)
     read = [value for part in map(_plain, values) for value in _values(field, part)]
     return field, tuple(read), several or len(read) > 1
+
+
+def _of_sweep(override: Any) -> tuple[Any, ...]:
+    """Return the values that an override goes through.
+
+    Raises:
+        ValueError: If there are more than an axis has; a range may have any number.
+    """
+    values = tuple(islice(override.sweep_iterator(), MOST_VALUES + 1))
+    if len(values) > MOST_VALUES:
+        raise ValueError(
+            f"{shown(override.input_line)} has more than {MOST_VALUES:,} values; make the range"
+            " shorter or its steps longer."
+        )
+    return values
 
 
 def _values(field: str, value: Any) -> Iterable[Any]:

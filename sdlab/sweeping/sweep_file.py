@@ -99,6 +99,8 @@ def _entries(text: str, source: str) -> dict[str, Any]:
         told = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{source} is no TOML: {error}.") from None
+    except RecursionError:
+        raise ValueError(f"{source} is no TOML of a sweep: it is nested too deep.") from None
     for name in told:
         if name not in ENTRIES:
             raise ValueError(f"{source}: {unknown('entry of a sweep', name, ENTRIES)}")
