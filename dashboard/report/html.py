@@ -23,7 +23,13 @@ from dashboard.report.pictures import encoded
 from sdlab.errors import SdlabError
 
 LIMIT = 10 * 10**6
-"""Bytes of a report; pictures are made smaller where they would make it larger."""
+"""Bytes of a report; pictures and tables are made smaller where they would make it larger."""
+LEAST = 3000
+"""Bytes that each picture is to have."""
+ROWS = (MOST_ROWS, 100, 50, 20, 5)
+"""Rows of each table that are tried."""
+LETTERS = 500
+"""Of a cell's text, and of the words for those who cannot see a picture."""
 DIGITS = 7
 """Of numbers in charts, which show fewer."""
 _HERE = files(__package__)
@@ -33,13 +39,16 @@ def html_of(report: Report) -> bytes:
     """Return a report as an HTML file.
 
     Raises:
-        SdlabError: If it is larger than ``LIMIT`` even with the smallest pictures.
+        SdlabError: If it is larger than ``LIMIT`` even without pictures.
     """
     charts = [spec_of(chart) for chart, _ in _charts(report)]
     pictures = _pictures(report)
-    bare = _written(report, charts, [""] * len(pictures), "")
-    uris, note = encoded([picture.png for picture in pictures], LIMIT - len(bare) - 1000)
-    whole = _written(report, charts, uris, note)
+    for most in ROWS:
+        bare = len(_written(report, charts, [""] * len(pictures), "", most)) + 1000
+        if bare + LEAST * len(pictures) <= LIMIT:
+            break
+    uris, note = encoded([picture.png for picture in pictures], LIMIT - bare)
+    whole = _written(report, charts, uris, note, most)
     if len(whole) > LIMIT:
         raise SdlabError(
             f"The report would have {len(whole) / 10**6:.0f} MB; name fewer runs, so that it stays"
@@ -75,10 +84,17 @@ def cell(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return str(value)
+    return short(str(value))
 
 
-def _written(report: Report, charts: Sequence[Any], uris: Sequence[str], note: str) -> bytes:
+def short(text: str) -> str:
+    """Return a text, its end left out where it is long."""
+    return text if len(text) <= LETTERS else f"{text[:LETTERS]}… ({len(text):,} letters)"
+
+
+def _written(
+    report: Report, charts: Sequence[Any], uris: Sequence[str | None], note: str, most: int
+) -> bytes:
     spec, uri = iter(range(len(charts))), iter(uris)
     text = _template().render(
         report=report,
@@ -92,7 +108,7 @@ def _written(report: Report, charts: Sequence[Any], uris: Sequence[str], note: s
         script=Markup(_text("report.js")),
         version=version("sdlab"),
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        most=MOST_ROWS,
+        most=most,
     )
     return text.encode()
 
@@ -100,7 +116,7 @@ def _written(report: Report, charts: Sequence[Any], uris: Sequence[str], note: s
 @cache
 def _template() -> Any:
     surroundings = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    surroundings.filters |= {"cell": cell, "rows": _rows}
+    surroundings.filters |= {"cell": cell, "rows": _rows, "short": short}
     return surroundings.from_string(_text("report.html"))
 
 
@@ -108,8 +124,8 @@ def _text(name: str) -> str:
     return _HERE.joinpath(name).read_text(encoding="utf-8")
 
 
-def _rows(table: Table) -> list[list[Any]]:
-    frame = table.frame.head(MOST_ROWS)
+def _rows(table: Table, most: int) -> list[list[Any]]:
+    frame = table.frame.head(most)
     columns = [frame[name].astype(object).tolist() for name in frame.columns]
     return [list(row) for row in zip(*columns, strict=True)]
 

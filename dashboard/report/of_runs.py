@@ -109,9 +109,17 @@ def _charts(root: Path, names: Mapping[str, str]) -> Iterator[Figures | Words]:
         yield Words((f"Charts are laid over each other for up to {MOST_LINES} runs.",))
         return
     colors = dict(zip(names.values(), PALETTE, strict=False))
-    steps = joined(
-        {name: read_table(run_path(root, run), "steps") for run, name in names.items()}, POINTS
-    )
+    tables, damaged = {}, []
+    for run, name in names.items():
+        try:
+            tables[name] = read_table(run_path(root, run), "steps")
+        except StoreError as error:
+            damaged.append(f"{name} is left out: {error}")
+    if damaged:
+        yield Words(tuple(damaged))
+    if not tables:
+        return
+    steps = joined(tables, POINTS)
     known = [name for name in _SHOWN if name in steps and steps[name].notna().any()]
     yield Figures(
         tuple(

@@ -3,6 +3,7 @@
 import io
 from base64 import b64encode
 from collections.abc import Sequence
+from itertools import accumulate
 
 from PIL import Image
 
@@ -15,19 +16,20 @@ NOTE = (
     "So that this file stays below 10 MB, its pictures are WebP of at most {side} pixels a side; "
     "the stored runs have them whole."
 )
+LEFT_OUT = " The last {count:,} of its {all:,} pictures are left out."
 
 
-def encoded(pictures: Sequence[bytes], budget: int) -> tuple[list[str], str]:
+def encoded(pictures: Sequence[bytes], budget: int) -> tuple[list[str | None], str]:
     """Return pictures as data URIs, and what was done to them in a sentence; "" for nothing.
 
     Args:
         pictures: PNG files.
-        budget: Bytes that all of them together may take; the smallest side is taken where none
-            is small enough.
+        budget: Bytes that all of them together may take. Where not even the smallest side is small
+            enough, the last ones are left out: None.
     """
     found = [_uri("png", data) for data in pictures]
     if sum(map(len, found)) <= budget:
-        return found, ""
+        return [*found], ""
     for side in SIDES:
         least = BYTES_A_PIXEL * len(pictures) * side**2
         if least > budget and side != SIDES[-1]:
@@ -35,7 +37,12 @@ def encoded(pictures: Sequence[bytes], budget: int) -> tuple[list[str], str]:
         found = [_uri("webp", _webp(data, side)) for data in pictures]
         if sum(map(len, found)) <= budget:
             break
-    return found, NOTE.format(side=side)
+    note = NOTE.format(side=side)
+    sizes = accumulate(map(len, found))
+    kept = sum(size <= budget for size in sizes)
+    if kept < len(found):
+        note += LEFT_OUT.format(count=len(found) - kept, all=len(found))
+    return [*found[:kept], *[None] * (len(found) - kept)], note
 
 
 def png_of(image: Image.Image) -> bytes:

@@ -1,4 +1,4 @@
-"""A sweep's TOML of whatever types makes a sweep, or a ``ValueError`` says what is wrong with it."""
+"""A sweep's TOML of whatever types makes a sweep, or a ``ValueError`` says what is wrong."""
 
 from contextlib import suppress
 from dataclasses import fields

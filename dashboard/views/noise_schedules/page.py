@@ -8,6 +8,11 @@ import streamlit as st
 
 from dashboard.charts import schedules as charts
 from dashboard.charts.base import MAX_ROWS
+from dashboard.charts.coinciding import (
+    coinciding,
+    first_of_each_step,
+    one_line_each,
+)
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
@@ -15,11 +20,6 @@ from dashboard.shell.messages import explained, opening, plain, sentence
 from dashboard.shell.model_choice import say_no_model
 from dashboard.shell.navigation import link_to
 from dashboard.views.noise_schedules import seen
-from dashboard.views.noise_schedules.coinciding import (
-    coinciding,
-    first_of_each_step,
-    one_line_each,
-)
 from dashboard.views.noise_schedules.config import (
     IN_FORCE,
     chosen_config,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.shell.address import fill
 from dashboard.shell.messages import plain, sentence
-from dashboard.views.passport.rows import SAMPLERS, first_rows, offered, titles
+from dashboard.views.passport.rows import LEAST_DENOISE, SAMPLERS, first_rows, offered, titles
 from dashboard.widgets.uploads import take_upload
 from sdlab.errors import SdlabError
 
@@ -50,6 +50,11 @@ def _take(page: str, file: "UploadedFile") -> None:
 
     try:
         made = read_passport(file.getvalue())
+        if made.denoise < LEAST_DENOISE:
+            raise ValueError(
+                f"{file.name} has a denoise of {made.denoise:g}; the field here takes"
+                f" {LEAST_DENOISE:g} up to 1, `sdlab passport` any above 0."
+            )
     except (ValueError, SdlabError) as error:
         st.session_state[f"{page}.told"] = ("error", sentence(error))
         return

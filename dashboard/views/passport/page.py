@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.charts import passport as looks
 from dashboard.charts import schedules as charts
 from dashboard.charts.base import MAX_ROWS
+from dashboard.charts.coinciding import coinciding, one_line_each
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, plain
@@ -56,8 +57,8 @@ def _fields(page: str) -> "tuple[dict[str, Passport], dict[str, str]] | None":
             help="What the program's own field says; how many then run is below.",
         )  # fmt: skip
         denoise = bound().number_input(
-            "Denoise", 0.01, 1.0, 1.0, 0.05, key=f"{page}.denoise", width=120,
-            help="Below 1 a picture is changed: img2img's denoising strength.",
+            "Denoise", rows_.LEAST_DENOISE, 1.0, 1.0, 0.05, key=f"{page}.denoise", width=120,
+            format="%g", help="Below 1 a picture is changed: img2img's denoising strength.",
         )  # fmt: skip
         sampler = bound().selectbox(
             "Sampler", rows_.SAMPLERS, key=f"{page}.sampler", width=190,
@@ -119,13 +120,16 @@ def _chart(page: str, passports: "dict[str, Passport]") -> None:
     flow = next(iter(passports.values())).path == "flow"
     y = charts.TIME if flow else "sigma"
     levels = rows_.levels_table(passports)
-    frame = thinned(levels, MAX_ROWS - 2 * len(passports))
-    colors, dashes = looks.styles({row: one.engine for row, one in passports.items()})
+    styles = looks.styles({row: one.engine for row, one in passports.items()})
+    lines, colors, dashes = one_line_each(
+        levels, coinciding(levels, charts.drawn_columns("step", y)[:2]), *styles
+    )
+    frame = thinned(lines, MAX_ROWS - 2 * len(passports))
     chart = charts.levels(frame, frame.iloc[:0], "step", y, not flow, colors, dashes)
     alt = f"{y} against step, a line each program"
     figure(chart, seen.span(passports), alt=alt, more=seen.HOW_TO_READ)
-    if len(frame) < len(levels):
-        st.caption(f"{len(frame):,} of {len(levels):,} points are drawn; the table has all.")
+    if len(frame) < len(lines):
+        st.caption(f"{len(frame):,} of {len(lines):,} points are drawn; the table has all.")
 
 
 def _differences(passports: "dict[str, Passport]") -> None:

@@ -17,6 +17,7 @@ SAMPLERS = (
     "dpmpp_sde", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde", "lcm",
 )  # fmt: skip
 """Samplers that ComfyUI, AUTOMATIC1111, Forge and k-diffusion all have."""
+LEAST_DENOISE = 0.001
 SIZED = ("flux-dev", "qwen-image", "z-image")
 """Models whose shift goes by the picture's size in one program or another."""
 _CURVED = ("EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler")

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 HOW_TO_READ = (
     "Hover to bring a line forward; click names to see only those, with Shift several. A program "
-    "has one colour; dashes tell its lines apart. Lines that lie on one another run the same noise "
-    "levels: the sentences below say which."
+    "has one colour; dashes tell its lines apart. Lines that run the same noise levels "
+    "are drawn as one: the sentences below say which."
 )
 EQUATIONS = (r"x_\text{start} = x_0 + s\,n, \qquad s \approx \sigma_\text{first}",)
 WHY = (

@@ -6,7 +6,7 @@ import pytest
 
 import sdlab
 from dashboard.charts import schedules
-from dashboard.views.noise_schedules.coinciding import (
+from dashboard.charts.coinciding import (
     coinciding,
     first_of_each_step,
     group_name,

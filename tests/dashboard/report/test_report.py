@@ -1,6 +1,7 @@
 """Reports are whole: what they say, how large they are, what no prompt can do to them."""
 
 import re
+import shutil
 import tomllib
 from types import SimpleNamespace
 
@@ -120,18 +121,76 @@ def test_no_prompt_gets_out_of_its_place(store):
     assert "default-src 'none'" in page
 
 
-def test_a_report_stays_below_its_limit(monkeypatch):
+@pytest.fixture(scope="module")
+def noisy():
+    """A report of four pictures that no format makes small."""
     rng = np.random.default_rng(0)
     noise = [Image.fromarray(rng.integers(0, 255, (200, 200, 3), np.uint8)) for _ in range(4)]
     pictures = tuple(Picture(png_of(image), "noise") for image in noise)
-    report = Report("Noise", "All of it.", (Section("Pictures", (Gallery(pictures),)),))
+    return Report("Noise", "All of it.", (Section("Pictures", (Gallery(pictures),)),))
+
+
+def test_a_report_stays_below_its_limit(monkeypatch, noisy):
     monkeypatch.setattr(html, "LIMIT", 100_000)
-    page = html.html_of(report)
+    page = html.html_of(noisy)
     assert len(page) < html.LIMIT and b"image/webp" in page
-    assert "its pictures are WebP of at most" in page.decode()
-    monkeypatch.setattr(html, "LIMIT", 10_000)
+    assert "its pictures are WebP of at most" in page.decode() and "left out" not in page.decode()
+    monkeypatch.setattr(html, "LIMIT", 1000)
     with pytest.raises(SdlabError, match="name fewer runs"):
-        html.html_of(report)
+        html.html_of(noisy)
+
+
+def test_at_the_border_nothing_is_done_and_a_byte_below_it_is_said(monkeypatch, noisy):
+    whole = html.html_of(noisy)
+    assert b"So that this file stays" not in whole and whole.count(b"image/png") == 4
+    for limit, kind in ((len(whole) + 1000, b"image/png"), (len(whole) + 999, b"image/webp")):
+        monkeypatch.setattr(html, "LIMIT", limit)
+        page = html.html_of(noisy)
+        assert len(page) <= limit and page.count(kind) == 4
+        assert (b"So that this file stays" in page) == (kind == b"image/webp")
+
+
+def test_pictures_that_do_not_fit_are_left_out_and_counted(monkeypatch, noisy):
+    png = noisy.shown[0].parts[0].pictures[0].png
+    smallest = len(encoded([png], 4000)[0][0])  # which only the smallest side is below
+    monkeypatch.setattr(html, "LIMIT", len(html._written(noisy, [], [""] * 4, "", 200)) + 1000)
+    monkeypatch.setattr(html, "LIMIT", html.LIMIT + round(2.5 * smallest))
+    page = html.html_of(noisy).decode()
+    assert len(page.encode()) <= html.LIMIT
+    assert "The last 2 of its 4 pictures are left out." in page
+    assert page.count("data:image/webp") == 2 and page.count(">Left out<") == 2
+
+
+def test_tables_of_long_texts_are_cut_to_fit(monkeypatch):
+    frame = pd.DataFrame({f"text {n}": ["x" * 10_000] * 200 for n in range(4)})
+    report = Report("T", "", (Section("S", (Table(frame, "All"),)),))
+    page = html.html_of(report).decode()
+    assert "… (10,000 letters)" in page and len(page) < 10**6
+    assert page.count("<tr><td>") == 200
+    monkeypatch.setattr(html, "LIMIT", 150_000)
+    page = html.html_of(report).decode()
+    assert len(page) <= html.LIMIT and "The first 50 rows of 200." in page
+
+
+@pytest.mark.every  # 200 large pictures take ten seconds
+def test_two_hundred_large_pictures_stay_below_ten_megabytes():
+    rng = np.random.default_rng(0)
+    png = png_of(Image.fromarray(rng.integers(0, 255, (1024, 1024, 3), np.uint8)))
+    pictures = tuple(Picture(png, f"run {n}") for n in range(200))
+    page = html.html_of(Report("R", "", (Section("P", (Gallery(pictures),)),))).decode()
+    assert len(page.encode()) <= 10 * 10**6 and "WebP of at most" in page
+    assert page.count("data:image/webp") == 200
+
+
+def test_a_run_whose_table_is_damaged_is_left_out_of_the_charts(store, tmp_path):
+    root, _ = store
+    shutil.copytree(root, tmp_path / "runs")
+    runs = sdlab.runs(tmp_path / "runs")["run"].tolist()[:2]
+    (tmp_path / "runs" / runs[0] / "steps.parquet").write_bytes(b"PAR1")
+    report = making.report_of(tmp_path / "runs", runs)
+    said, charts = report.shown[2].parts
+    assert "is left out" in said.texts[0] and runs[0] in said.texts[0]
+    assert charts.charts
 
 
 def test_small_pictures_stay_as_they_are():
@@ -139,7 +198,7 @@ def test_small_pictures_stay_as_they_are():
     (uri,), said = encoded([png], 1000)
     assert uri.startswith("data:image/png;base64,") and said == ""
     (uri,), said = encoded([png], 10)
-    assert uri.startswith("data:image/webp") and "64 pixels" in said
+    assert uri is None and "64 pixels" in said and "The last 1 of its 1 pictures" in said
 
 
 def test_charts_fill_their_place_with_seven_digits():

@@ -24,6 +24,8 @@ def test_it_opens_on_settings_that_are_taken_for_the_same(open_page):
     assert [t.value for t in at.title] == ["Schedule passport"]
     assert len(at.get("vega_lite_chart")) == 1
     assert "They part at the start: 14.61 against 11.03." in differences(at)
+    drawn = json.dumps(json.loads(at.get("vega_lite_chart")[0].proto.spec))
+    assert '["ComfyUI: karras = 2 others", "InvokeAI: euler_k = diffusers: Euler' in drawn
     lines = at.multiselect(key=ROWS).value
     assert len(lines) == 5 and lines[0] == "ComfyUI: karras"
     summary = at.dataframe[0].value
@@ -88,8 +90,19 @@ def test_a_dropped_workflow_at_the_edges_of_the_fields(open_page):
     assert at.number_input(key="passport.denoise").value == 0.02
     at.number_input(key="passport.denoise").set_value(1.0).run()
     assert not told(at) and len(at.get("vega_lite_chart")) == 1  # of more points than one holds
-    assert any("of 5,005 points are drawn" in read(caption) for caption in at.caption)
     assert len(at.dataframe[1].value) == 1001
+
+
+def test_a_denoise_of_no_field_is_told(open_page):
+    at = open_page("passport", **{"passport.denoise": "0.0001"})
+    assert "The default is used instead" in "".join(map(read, (*at.warning, *at.info)))
+    for denoise, kept in ((0.003, 0.003), (0.0003, 0.003)):
+        inputs = {"steps": 9, "scheduler": "karras", "denoise": denoise}
+        graph = json.dumps({"3": {"class_type": "KSampler", "inputs": inputs}})
+        name = f"{denoise}.json"
+        at.get("file_uploader")[0].upload(name, graph.encode(), "application/json").run()
+        assert at.number_input(key="passport.denoise").value == kept and not at.exception
+    assert "0.0003.json has a denoise of 0.0003; the field here takes 0.001" in told(at)[0]
 
 
 def test_no_line_and_a_wrong_file_are_told(open_page):
