@@ -17,8 +17,12 @@ import sdlab
 from sdlab.attention.maps import AttentionMaps
 from sdlab.comparing.export import write_zip
 from sdlab.comparing.result import open_result
+from sdlab.runs.compact import compact_runs
 from sdlab.runs.curves import load_curve
 from sdlab.runs.export import csv_bytes, export_run
+from sdlab.runs.marks import mark
+from sdlab.runs.sql import query_runs
+from sdlab.runs.trash import delete_run, restore_run
 from sdlab.shipped import FOLDER
 
 DATA = Path(__file__).parent / "data" / "version_0_2"
@@ -142,6 +146,24 @@ def test_the_comparison_is_made_from_the_stored_runs(embedded, tmp_path):
     assert verdict == "\n".join(after.verdict)
     for name, table in before.tables.items():
         pd.testing.assert_frame_equal(after.tables[name], table, check_exact=False, rtol=1e-5)
+
+
+def test_the_store_is_marked_compacted_deleted_and_read_as_one_of_today(tmp_path):
+    root = shutil.copytree(RUNS, tmp_path / "runs")
+    names = [folder.name for folder in FOLDERS]
+    before = {name: sdlab.open_run(root / name).tables for name in names}
+    assert (sdlab.runs(root)["problem"] == "").all() and len(sdlab.runs(root)) == len(names)
+    mark(root, names[:1], star=True, add=["old"], note="of 0.2")
+    assert sdlab.runs(root, tag="old")["run"].tolist() == names[:1]
+    assert compact_runs(root).runs == len(names)
+    for name, tables in before.items():
+        for table, frame in sdlab.open_run(root / name).tables.items():
+            pd.testing.assert_frame_equal(frame, tables[table])
+    delete_run(root, names[0])
+    restore_run(root, names[0])
+    found = query_runs("SELECT run, count(*) AS n FROM steps GROUP BY run", root)
+    assert dict(found.values.tolist()) == {name: len(before[name]["steps"]) for name in names}
+    assert open_result(root, COMPARISON).id == COMPARISON
 
 
 def test_the_saved_curve_opens():

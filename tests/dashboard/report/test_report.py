@@ -1,5 +1,6 @@
 """Reports are whole: what they say, how large they are, what no prompt can do to them."""
 
+import json
 import re
 import shutil
 import tomllib
@@ -238,6 +239,15 @@ def test_the_library_writes_the_file(store, tmp_path):
     root, ids = store
     path = sdlab.report(ids["grid"], tmp_path / "grid.html", root=root)
     assert path.read_bytes().startswith(b"<!doctype html>")
+
+
+@pytest.mark.parametrize("name", ["plain", "comparison"])
+def test_what_a_version_before_stored_is_reported(name):
+    before = ROOT / "tests" / "data" / "version_0_2"
+    of = json.loads((before / "ids.json").read_text())[name]
+    report = making.report_of(before / "runs", [of])
+    assert of in report.lead or of in str(report.shown[-1])
+    assert len(report.shown) > 3 and html.html_of(report).startswith(b"<!doctype html>")
 
 
 # By a process of its own, for the server.
