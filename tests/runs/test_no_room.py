@@ -1,4 +1,4 @@
-"""A store that takes no more, or nothing at all: each thing that is written says so, and is whole."""
+"""A store that takes no more, or nothing: each thing that is written says so, and is whole."""
 
 import shutil
 import subprocess
