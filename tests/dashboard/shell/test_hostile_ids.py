@@ -33,7 +33,8 @@ ROUTES = (
 QUERIES = (
     *("text=%00", "solver=%00", "tag=%ED%A0%80", "since=0000-00-00", "until=9999-12-31x"),
     *("run=%00", "text=" + "+".join(map(str, range(200))), "order=%27", "order=run&order=x"),
-    *("descending=x", "since=0001-01-01T00:00%2B14:00", "problem=x&problem=y", "limit=1", "comparison=%00"),
+    *("descending=x", "since=0001-01-01T00:00%2B14:00", "problem=x&problem=y"),
+    *("limit=1", "comparison=%00"),
 )  # fmt: skip
 TAKEN = ("tag=%ED%A0%80", "descending=x", "problem=x&problem=y", "order=run&order=x")
 """Of what cannot be read the web server, or the search, makes something that can."""
