@@ -53,9 +53,9 @@ def not_finite(subject: InspectedCourse) -> Iterator[Finding]:
     source="diffusers DPMSolverMultistepScheduler.set_timesteps; k-diffusion appends a zero",
 )
 def repeated_sigma(subject: InspectedCourse) -> Iterator[Finding]:
-    """Compare each step's first sigma with the next one's."""
+    """Compare each step's first sigma with the next one's; where that rises there is a length."""
     levels = subject.heights
-    same = np.flatnonzero((levels[:-1] - levels[1:]) <= SAME * levels[:-1])
+    same = np.flatnonzero(np.abs(levels[:-1] - levels[1:]) <= SAME * levels[:-1])
     if len(same):
         at, what = int(same[0]), "t" if subject.path == "flow" else "sigma"
         yield Finding(

@@ -146,9 +146,13 @@ def test_what_stable_diffusion_alone_has_is_not_said(name):
     found = sdlab.lint(name, 8, config=SD3_CONFIG)
     rules = registry.all_rules()
     assert all("flow" in rules[one].paths for one in found["rule"])
-    assert not (found["severity"] == "error").any(), found["message"].tolist()
+    wrong = set(found["rule"][found["severity"] == "error"])
+    # Its weights are ComfyUI's, which do not add up to 1 where strides have no constant ratio.
+    assert wrong == ({"solver-off-level"} if name == "ipndm_v" else set()), found[
+        "message"
+    ].tolist()
     assert not found["message"].str.contains("nan|inf", regex=True).any()
-    assert not {"spacing-mismatch", "solver-off-level", "step-fails"} & set(found["rule"])
+    assert not {"spacing-mismatch", "step-fails"} & set(found["rule"])
 
 
 @pytest.mark.parametrize("name", sorted(flow_classes()))

@@ -91,7 +91,7 @@ SILENT = {
     "leading-offset": case(DDIM, 10),
     "img2img-start": case(DDIM, 20),
     "not-finite": case(DPM, 10, options={**NAN, "final_sigmas_type": "zero"}),
-    "repeated-sigma": case(DPM, 20, options=KARRAS),
+    "repeated-sigma": case("restart", 20, curve="karras"),
     "ends-above-zero": case(EULER, 20),
     "sigma-out-of-range": case(EULER, 20, options=KARRAS),
     "large-step": case("euler", 10, curve="karras"),
