@@ -54,10 +54,15 @@ def test_without_the_extra_it_says_how_to_install_it(stored, program, monkeypatc
 
 
 @pytest.mark.every  # importing MLflow takes seconds; what is sent is tested above
-def test_mlflow_keeps_all_of_a_run_and_takes_it_once(stored, tmp_path, monkeypatch):
+@pytest.mark.parametrize("backend", ["files", "sqlite"])
+def test_mlflow_keeps_all_of_a_run_and_takes_it_once(stored, tmp_path, monkeypatch, backend):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.chdir(tmp_path)  # where MLflow puts the files of a database's runs
     mlflow = pytest.importorskip("mlflow", reason="pip install mlflow-skinny; make every has it")
     place = (tmp_path / "mlruns").as_uri()
+    if backend == "sqlite":
+        pytest.importorskip("alembic", reason="pip install mlflow; make every has it by Optuna")
+        place = f"sqlite:///{tmp_path / 'mlflow.db'}"
     (sent,) = send_runs([stored], "mlflow", place, "tests")
     assert sent.new and not send_runs([stored], "mlflow", place, "tests")[0].new
     client = mlflow.MlflowClient(tracking_uri=place)
