@@ -17,6 +17,7 @@ from sdlab.noise.curves.builtin.kl_optimal import kl_optimal
 from sdlab.noise.curves.builtin.polyexponential import polyexponential
 from sdlab.noise.schedule import Array
 from sdlab.passports import formulas, levels
+from sdlab.passports.a1111_timesteps import lay, own_sampler
 from sdlab.passports.asked import Asked, Engine, Laid, found
 from sdlab.passports.presets import Preset
 from sdlab.passports.samplers import evaluations
@@ -188,7 +189,13 @@ def _notes(asked: Asked, name: str, sigmas: Array, given: Range, discards: bool)
 
 
 def _lay(asked: Asked) -> Laid:
-    return laid_out(asked, model_levels(asked.preset), FORMULAS, SOURCE)
+    table = model_levels(asked.preset)
+    own = own_sampler(str(asked.options.get("sampler", "")))
+    if own and asked.preset.kind == "discrete":
+        steps, start = _cut(asked)
+        whole = steps + bool(asked.options.get("discard_penultimate"))
+        return lay(asked, table.sigmas, own, whole, steps - 1 - start)
+    return laid_out(asked, table, FORMULAS, SOURCE)
 
 
 def model_levels(preset: Preset) -> levels.Levels:
