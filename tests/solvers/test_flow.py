@@ -20,6 +20,7 @@ from sdlab.solvers.flow import draws_noise, flow_form
 from sdlab.solvers.randomness import Noise
 from sdlab.solvers.registry import solvers
 from tests import flow
+from tests.solvers.vp_time import density, place
 from tests.tracing.pipelines import MASK, PICTURE
 from tests.zoo.chosen import cases
 
@@ -43,7 +44,10 @@ def rows(*samplers):
     return [pytest.param(row, id=f"{row['sampler']} shift {row['shift']:g}") for row in found]
 
 
-@pytest.mark.parametrize("row", rows("euler", "heun", "dpm_2", "dpmpp_2m"))
+SAME = ("euler", "heun", "dpm_2", "dpmpp_2m", "ipndm", "res_multistep", "gradient_estimation")
+
+
+@pytest.mark.parametrize("row", rows(*SAME))
 def test_a_solver_over_t_ends_where_comfyui_does(row):
     start = torch.tensor(row["start"], dtype=torch.float64)
     found = flow_form(solvers()[row["sampler"]], {})
@@ -85,17 +89,6 @@ def test_deis_parts_from_comfyui_in_the_time_of_its_polynomial(row):
 
     Its weights are sums of 10,000 rectangles: 1e-6 is what that leaves.
     """
-    ends = (math.log(0.002**2 + 1), math.log(80.0**2 + 1))
-    slope = 2 * (ends[0] / 1e-3 - ends[1]) / (1e-3 - 1)
-    base = ends[1] - slope / 2
-
-    def place(sigma):
-        return (math.sqrt(base**2 + 2 * slope * math.log(sigma**2 + 1)) - base) / slope
-
-    def density(time):
-        grown = np.exp(slope * time**2 / 2 + base * time)
-        return (slope * time + base) * grown / (2 * np.sqrt(grown - 1))
-
     theirs = torch.tensor(row["end"], dtype=torch.float64)
     torch.testing.assert_close(multistep(row, 3, place, density), theirs, rtol=0, atol=1e-6)
     ours, _ = solvers()["deis"].solve(

@@ -5,6 +5,7 @@ from 14.6 to 0.029 and over nine and a last one to 0. What is apart is shown to 
 """
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from sdlab.solvers.builtin.lms import adams_weights
 from sdlab.solvers.randomness import Noise, Silence
 from sdlab.solvers.registry import solvers
 from tests.solvers import parity
+from tests.solvers.vp_time import density, place
 
 MEAN = torch.tensor([0.3, -0.2, 0.7], dtype=torch.float64)
 STD = torch.tensor([0.5, 1.5, 0.2], dtype=torch.float64)
@@ -102,6 +104,22 @@ def test_lms_parts_in_a_last_step_to_zero_alone():
     end, asked = ended(last, last["sigmas"][:-1])
     x0_pred = denoise(end, last["sigmas"][-2])  # what theirs gives
     torch.testing.assert_close(x0_pred, theirs(last), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("row", rows("deis"))
+def test_deis_parts_in_the_time_of_its_polynomial(row):
+    """Theirs is the time of a VP process from sigma 0.002 to 80, and its weights sums of 10,000."""
+    x, before = torch.tensor(row["start"], dtype=torch.float64), []
+    for sigma, after in pairwise(row["sigmas"]):
+        x0_pred = denoise(x, sigma)
+        before = [(place(sigma), (x - x0_pred) / sigma), *before][:3]
+        if after == 0:
+            x = x0_pred
+            break
+        weights = adams_weights([p for p, _ in before], place(sigma), place(after), density)
+        x = x + sum(weight * slope for weight, (_, slope) in zip(weights, before, strict=True))
+    torch.testing.assert_close(x, theirs(row), rtol=0, atol=1e-5)
+    assert (ended(row)[0] - theirs(row)).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("row", rows("er_sde"))
