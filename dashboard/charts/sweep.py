@@ -11,6 +11,15 @@ from dashboard.charts.base import GREY, HEIGHT, layered, legend, require, titled
 
 WRITTEN = 12
 """Values are written into the cells of so many columns."""
+UNITS = {
+    "nfe": "network evaluations",
+    "seconds": "seconds",
+    "fidelity": "fidelity (0 to 1)",
+    "brightness": "brightness (0 to 1)",
+    "contrast": "contrast (0 to 1)",
+    "distance": "distance to the converged picture",
+}
+"""What an axis calls a measure."""
 LABEL = 180
 _ROW = 30
 _AROUND = 110
@@ -26,6 +35,25 @@ class Column(NamedTuple):
 
     name: str
     title: str
+
+
+def across_and_lines(cells: pd.DataFrame, across: str, lines: str) -> tuple[pd.DataFrame, ...]:
+    """Return cells as a heat map takes them, and as lines do, whose numbers across are numbers.
+
+    Args:
+        cells: As for ``cell_heat``, axes of any kind.
+        across: The axis across.
+        lines: The axis whose values are the lines; "" for none.
+    """
+    drawn = named(cells, [name for name in (across, lines) if name])
+    numbers = pd.api.types.is_numeric_dtype(cells[across])
+    return drawn, drawn.assign(**{across: cells[across].astype(float)}) if numbers else drawn
+
+
+def averaged(over: Sequence[str]) -> str:
+    """Return what a chart's cells are means over, in a sentence after a space; "" for nothing."""
+    named_axes = ", ".join(name.replace("_", " ") for name in over)
+    return f" Mean over {named_axes}; bars are 95 % intervals." if over else ""
 
 
 def cell_heat(cells: pd.DataFrame, x: Column, y: Column, value: Column) -> alt.LayerChart:

@@ -6,7 +6,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from dashboard.charts.sweep import Column, cell_lines, named
+from dashboard.charts.sweep import UNITS, Column, across_and_lines, averaged, cell_lines
 from dashboard.report.of_run import meanings
 from dashboard.report.of_runs import MOST_PICTURES
 from dashboard.report.parts import (
@@ -116,13 +116,10 @@ def _chart(
 ) -> tuple[alt.LayerChart, str]:
     over = [name for name in result.axes if name not in (across, lines)]
     cells = result.cells(measure, over).head(POINTS)
-    drawn = named(cells, [name for name in (across, lines) if name])
-    if pd.api.types.is_numeric_dtype(cells[across]):
-        drawn = drawn.assign(**{across: cells[across].astype(float)})
-    x, value = Column(across, _called(across)), Column(measure, _called(measure))
+    _, drawn = across_and_lines(cells, across, lines)
+    x, value = Column(across, _called(across)), Column(measure, UNITS.get(measure, measure))
     series = Column(lines, _called(lines)) if lines else None
-    said = f" Mean over {', '.join(map(_called, over))}; bars are 95 % intervals." if over else ""
-    return cell_lines(drawn, x, value, series), f"{len(cells):,} cells.{said}"
+    return cell_lines(drawn, x, value, series), f"{len(cells):,} cells.{averaged(over)}"
 
 
 def _called(name: str) -> str:

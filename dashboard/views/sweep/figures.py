@@ -7,7 +7,15 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.charts.base import MAX_ROWS
-from dashboard.charts.sweep import Column, cell_heat, cell_lines, named, plain_value
+from dashboard.charts.sweep import (
+    UNITS,
+    Column,
+    across_and_lines,
+    averaged,
+    cell_heat,
+    cell_lines,
+    plain_value,
+)
 from dashboard.shell.address import bound
 from dashboard.shell.messages import plain
 from dashboard.shell.theme import scheduler_color
@@ -17,14 +25,6 @@ from sdlab.experiment.axis import label
 from sdlab.sweeping.measures import MORE_IS_BETTER
 from sdlab.sweeping.result import SweepResult
 
-UNITS = {
-    "nfe": "network evaluations",
-    "seconds": "seconds",
-    "fidelity": "fidelity (0 to 1)",
-    "brightness": "brightness (0 to 1)",
-    "contrast": "contrast (0 to 1)",
-    "distance": "distance to the converged picture",
-}
 OVER = ("seed", "prompt")
 """What is averaged over when the best cell is sought."""
 NONE = "none"
@@ -154,10 +154,8 @@ def _charts(result: SweepResult, measure: str, across: str, lines: str) -> None:
         return
     x, value = Column(across, called(across)), Column(measure, UNITS.get(measure, measure))
     series = Column(lines, called(lines)) if lines else None
-    drawn = named(cells, [name for name in (across, lines) if name])
-    numbers = pd.api.types.is_numeric_dtype(cells[across])
-    frame = drawn.assign(**{across: cells[across].astype(float)}) if numbers else drawn
-    mean = f" Mean over {', '.join(map(called, over))}; bars are 95 % intervals." if over else ""
+    drawn, frame = across_and_lines(cells, across, lines)
+    mean = averaged(list(map(called, over)))
     colors = None
     if lines == "solver":
         colors = {name: scheduler_color(name) for name in dict.fromkeys(drawn[lines])}
