@@ -74,21 +74,21 @@ def accuracy(subject: Subject, path: str, *, quiet: bool = False, seed: int = 0)
     """
     weak = subject.draws and not quiet
     runs = Runs(subject, path, quiet, weak, seed)
-    rows = pd.DataFrame([runs.row(n, jump=False) for n in _counts(subject, path)])
+    rows = runs.table(_counts(subject, path), jump=False)
     cost = {n: runs.evaluations(n) for n in (4, 12)}
-    per_step = (cost[12] - cost[4]) / 8
     steps = {budget: runs.steps(cost, budget) for budget in COSTS}
     taken = {budget: runs.row(n) for budget, n in steps.items() if n}
-    error = {
-        budget: float(taken[budget]["error"]) if n else math.nan for budget, n in steps.items()
-    }
-    spent = {budget: int(row["nfe"]) for budget, row in taken.items()}
-    long = pd.DataFrame([runs.row(n) for n in (LESS_LONG if subject.name in SLOW else LONG)])
-    chance = float(long["chance"].fillna(0.0).iloc[-1])
-    left = math.nan if falls(long) else float(long["error"].iloc[-1])
-    measured = "weak" if weak else "strong"
-    fitted = fit(rows, runs.precision)
-    return Accuracy(fitted, measured, rows, per_step, error, spent, left, chance)
+    floor, chance = _left(runs, LESS_LONG if subject.name in SLOW else LONG)
+    return Accuracy(
+        fit(rows, runs.precision),
+        "weak" if weak else "strong",
+        rows,
+        (cost[12] - cost[4]) / 8,
+        {n: float(taken[n]["error"]) if n in taken else math.nan for n in COSTS},
+        {budget: int(row["nfe"]) for budget, row in taken.items()},
+        floor,
+        chance,
+    )
 
 
 class Runs:
@@ -107,6 +107,22 @@ class Runs:
         self.problem = problem(WEAK if weak else STRONG, path)
         self.precision = DOUBLE
 
+    def table(self, counts: Iterable[int], *, jump: bool = True) -> pd.DataFrame:
+        """Return a row for each number of steps that the sampler takes.
+
+        Raises:
+            ValueError: If it takes none of them.
+        """
+        rows, refused = [], None
+        for count in counts:
+            try:
+                rows.append(self.row(count, jump=jump))
+            except ValueError as error:
+                refused = error
+        if not rows and refused is not None:
+            raise refused
+        return pd.DataFrame(rows)
+
     def row(self, num_steps: int, *, jump: bool = True) -> dict[str, Any]:
         """Return a row of ``sdlab.bench.errors``; without the last jump if asked."""
         end = "zero" if jump else "sigma_min"
@@ -114,7 +130,8 @@ class Runs:
         self.precision = entrant.precision
         if not jump:
             entrant = before_jump(entrant)
-        particles = SAMPLES if self.weak else PARTICLES
+        slow = 4 if self.subject.name in SLOW else 1
+        particles = SAMPLES // slow if self.weak else PARTICLES
         row = measure(entrant, self.problem, self.weak, particles, self.seed)
         return {"floor": math.nan, "chance": math.nan, "asked_steps": num_steps, **row}
 
@@ -139,12 +156,24 @@ def _counts(subject: Subject, path: str) -> Iterable[int]:
     return DIVIDING if lays_its_own and path == "vp" else STEPS
 
 
+def _left(runs: Runs, counts: Iterable[int]) -> tuple[float, float]:
+    """Return where the error has stopped falling, NaN if it has not, and the error of chance."""
+    try:
+        long = runs.table(counts)
+    except ValueError:  # it takes few steps only
+        return math.nan, 0.0
+    floor = math.nan if falls(long) else float(long["error"].iloc[-1])
+    return floor, float(long["chance"].fillna(0.0).iloc[-1])
+
+
 def falls(rows: pd.DataFrame) -> bool:
     """Return whether an error still falls with more steps, between the last two step counts.
 
     Args:
         rows: Of ``sdlab.bench.errors``, two step counts or more.
     """
+    if len(rows) < 2:
+        return True
     line = rows.sort_values("num_steps").tail(2)
     (few, many), (before, last) = line["num_steps"], line["error"]
     if not (before > 0 and last > 0):

@@ -217,7 +217,9 @@ def _on_path(subject: Subject, path: str, found: Accuracy, seed: int) -> OnPath:
 def _switch(subject: Subject) -> str:
     if not subject.draws:
         return ""
-    return f"{subject.switch}=0" if subject.switch else "zeros for its draws"
+    off = subject.switch.items()
+    told = [f"{name}={value:g}" if value == 0 else f"{name}={value}" for name, value in off]
+    return ", ".join(told) or "zeros for its draws"
 
 
 def _named(subject: Subject) -> str:

@@ -14,7 +14,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from sdlab.auditing.draws import NoDraws, handing
-from sdlab.auditing.subject import SWITCHES, Subject, free
+from sdlab.auditing.subject import Subject, free, off
 from sdlab.bench.ready_solver import ReadySolver, SharedNoise
 from sdlab.errors import unknown
 from sdlab.solvers.registry import MAX_EVALUATIONS_PER_STEP
@@ -54,10 +54,10 @@ def of_function(function: "Function", options: Mapping[str, Any], source: str) -
     for key in options:
         if key not in own:
             raise ValueError(unknown(f"option of {name}", key, own))
-    switch = next((n for n in SWITCHES if n in own), "")
+    switch = off(name, own)
 
     def over(levels: tuple[float, ...], path: str, quiet: bool) -> ReadySolver:
-        given = {**options, switch: 0.0} if quiet and switch else dict(options)
+        given = {**options, **switch} if quiet else dict(options)
         return _over(function, levels, given, quiet)
 
     return free(Subject(name, "function", ("vp", "flow"), _never, over, source, options, switch))

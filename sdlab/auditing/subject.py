@@ -5,9 +5,9 @@ own. ``quiet`` switches the noise off: by ``eta`` or ``churn`` = 0 where there i
 option, and where not, or where draws are left, by zeros in their place.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sdlab.bench.ready_solver import (
@@ -29,12 +29,23 @@ if TYPE_CHECKING:
     Ready = Callable[[int, str, str, bool], ReadySolver]
 
 CURVE = "karras"
-SWITCHES = ("eta", "churn", "s_churn")
+SWITCHES = ("eta", "tau", "churn", "s_churn")
 """Options that at 0 leave the noise out, instead of only silencing it."""
+NAMED_SWITCHES: Mapping[str, tuple[str, Any]] = {
+    "er_sde": ("scale", "ode"),
+    "restart": ("restarts", 0),
+}
+"""Solvers with an option that has a word for that."""
 # Its Brownian tree draws a value again when that has left its cache: no other noise fits there.
 DRAWS_AGAIN = ("DPMSolverSDEScheduler",)
-SLOW = (*DRAWS_AGAIN, "LMSDiscreteScheduler")
-"""Classes that take milliseconds a step, for an integral or a tree."""
+SLOW = (
+    *DRAWS_AGAIN,
+    "LMSDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "SASolverScheduler",
+)
+"""Classes that take milliseconds a step, for an integral, a tree or a table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +60,7 @@ class Subject:
         over: (levels, path, quiet) -> set up over these; None if it lays its own.
         source: Where it is from, in words.
         options: That it runs with, beside its defaults.
-        switch: The option that switches its noise off, or "".
+        switch: The option that switches its noise off, with its value; else empty.
         spacing: How its levels fall.
     """
 
@@ -60,7 +71,7 @@ class Subject:
     over: "Over | None" = field(repr=False)
     source: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-    switch: str = ""
+    switch: Mapping[str, Any] = field(default_factory=dict)
     spacing: str = CURVE
 
     @cached_property
@@ -83,6 +94,18 @@ def tried(entrant: ReadySolver, noise: SharedNoise) -> "tuple[Tensor, int]":
     return entrant.run(x, lambda x, sigma: 0.5 * x, noise, None)
 
 
+def off(name: str, options: Iterable[str]) -> dict[str, Any]:
+    """Return the option that switches a sampler's noise off, with its value; empty without one.
+
+    Args:
+        name: The sampler's.
+        options: Names of the options that it has.
+    """
+    if name in NAMED_SWITCHES:
+        return dict([NAMED_SWITCHES[name]])
+    return next(({option: 0.0} for option in SWITCHES if option in options), {})
+
+
 def of_solver(solver: Solver, options: Mapping[str, Any], source: str) -> Subject:
     """Return a solver of sdlab's, or of a plug-in or file, with options.
 
@@ -90,10 +113,10 @@ def of_solver(solver: Solver, options: Mapping[str, Any], source: str) -> Subjec
         ValueError: If an option is not the solver's.
     """
     solver.check_options(options)
-    switch = next((name for name in SWITCHES if name in solver.options), "")
+    switch = off(solver.name, solver.options)
 
     def over(levels: tuple[float, ...], path: str, quiet: bool) -> ReadySolver:
-        given = {**options, switch: 0.0} if quiet and switch else options
+        given = {**options, **switch} if quiet else options
         entrant = over_levels(solver, levels, given, path, CURVE)
         return silenced(entrant) if quiet else entrant
 
@@ -128,15 +151,19 @@ def of_scheduler(name: str, options: Mapping[str, Any]) -> Subject:
         )
     karras = can["vp"] and CURVE in adapter.native_curves(adapter.compatible_classes()[name])
 
-    def ready(num_steps: int, end: str, path: str, quiet: bool) -> ReadySolver:
+    @lru_cache(maxsize=64)  # to set the timesteps of KDPM2 takes a quarter of a second
+    def made(num_steps: int, path: str) -> ReadySolver:
         curve = CURVE if karras and path == "vp" else None
-        return handed(enter(name, num_steps, curve=curve, options=options, path=path), quiet)
+        return enter(name, num_steps, curve=curve, options=options, path=path)
+
+    def ready(num_steps: int, end: str, path: str, quiet: bool) -> ReadySolver:
+        return handed(made(num_steps, path), quiet)
 
     import diffusers
 
     source = f"diffusers {diffusers.__version__}"
     spacing = CURVE if karras else schedule("vp").timestep_spacing
-    return Subject(name, "scheduler", paths, ready, None, source, options, "", spacing)
+    return Subject(name, "scheduler", paths, ready, None, source, options, {}, spacing)
 
 
 def handed(entrant: ReadySolver, quiet: bool) -> ReadySolver:

@@ -34,26 +34,25 @@ def test_the_order_is_that_of_theory_with_its_interval_around_it(name, path):
     assert found.spent[48] <= 48 and found.error[48] < found.error[12]
 
 
-ENGINE = json.loads((HERE / "engine_ends.json").read_text())
+ENGINE = json.loads((HERE.parent / "data" / "comfyui_ends.json").read_text())["rows"]
+ROWS = [row for row in ENGINE if f"sample_{row['sampler']}" in ORDERS]
 
 
-@pytest.mark.parametrize("row", ENGINE["rows"], ids=lambda row: f"{row[0]}-{row[1][-1]:.2g}")
-def test_these_samplers_end_where_the_engine_does(row):
-    name, sigmas, nfe, end = row
-    subject = subject_of(getattr(samplers, f"sample_{name}"))
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['sampler']}-{row['sigmas'][-1]:.2g}")
+def test_these_samplers_end_where_the_engines_do(row):
+    subject = subject_of(getattr(samplers, f"sample_{row['sampler']}"))
     mean = torch.tensor([0.3, -0.2, 0.7], dtype=torch.float64).view(1, 3, 1, 1)
     std = torch.tensor([0.5, 1.5, 0.2], dtype=torch.float64).view(1, 3, 1, 1)
 
     def denoise(x, sigma):
         return mean + std**2 / (std**2 + sigma**2) * (x - mean)
 
-    start = torch.tensor(ENGINE["start"], dtype=torch.float64).view(1, 3, 1, 1)
-    entrant = subject.over(tuple(sigmas), "vp", False)
+    start = torch.tensor(row["start"], dtype=torch.float64).view(1, 3, 1, 1)
+    entrant = subject.over(tuple(row["sigmas"]), "vp", False)
     found, made = entrant.run(start, denoise, SharedNoise(torch.Generator()), None)
-    assert made == nfe
-    torch.testing.assert_close(
-        found.flatten(), torch.tensor(end, dtype=torch.float64), rtol=0, atol=1e-8
-    )
+    assert made == row["nfe"]
+    theirs = torch.tensor(row["end"], dtype=torch.float64)
+    torch.testing.assert_close(found.flatten(), theirs, rtol=0, atol=1e-8)
 
 
 def test_a_floor_is_where_the_error_stops():

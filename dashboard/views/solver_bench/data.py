@@ -104,6 +104,34 @@ def trajectories(row: Row, num_steps: int, problem: str, path: str = "vp") -> pd
     return _trajectories(*_chosen(row), num_steps, (problem, path), _code(row.name))
 
 
+def audited(row: Row, progress: Callable[[int, int], None]) -> str:
+    """Return the audit of a row's sampler with its options, as a page of Markdown.
+
+    Args:
+        row: The sampler; its curve does not matter.
+        progress: Told (parts done, parts in all).
+    """
+    return _audit(row.name, row.options, _code(row.name), progress)
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _audit(
+    name: str, options: dict[str, Any], code: int, _progress: Callable[[int, int], None]
+) -> str:
+    import sdlab
+    from sdlab.auditing.report import markdown
+
+    return markdown(sdlab.audit(name, options=options, progress=_progress))
+
+
+@st.cache_data(show_spinner=False)
+def known_audits() -> pd.DataFrame:
+    """Return the audits of known samplers that come with sdlab."""
+    from sdlab.auditing.known import known
+
+    return known()
+
+
 def _chosen(row: Row) -> tuple[str, dict[str, Any], str | None, dict[str, Any]]:
     return row.name, row.options, row.curve, row.curve_options
 

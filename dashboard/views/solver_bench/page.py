@@ -9,6 +9,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.messages import explained, opening
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.solver_bench import data, seen
+from dashboard.views.solver_bench.audit import audits
 from dashboard.views.solver_bench.bent import say_bent
 from dashboard.views.solver_bench.best import say_best
 from dashboard.views.solver_bench.controls import BenchSettings, bench_controls, path_choice
@@ -36,7 +37,8 @@ def solver_bench(page: str) -> None:
     _spoken(settings)
     with explained():
         say_best(page, errors, settings)
-    cost, orders, paths, table = st.tabs(["Error against cost", "Orders", "Paths", "Table"])
+    names = ["Error against cost", "Orders", "Paths", "Table", "Audit"]
+    cost, orders, paths, table, audit = st.tabs(names)
     with cost:
         _convergence(errors, settings)
         say_bent(errors, settings.rows, settings.path)
@@ -47,6 +49,8 @@ def solver_bench(page: str) -> None:
         _paths(page, settings)
     with table:
         _table(page, errors)
+    with audit:
+        audits(page, settings)
 
 
 def _measured(settings: BenchSettings) -> pd.DataFrame:
