@@ -12,6 +12,8 @@ import json
 import multiprocessing
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,21 +49,26 @@ def one(name: str) -> dict:
     return row_of(found) | {"cpu": time.process_time() - begin}
 
 
-def audited(chosen: list[str]) -> tuple[list[dict], float]:
+def audited(work: Callable[[str], dict], chosen: list[str]) -> tuple[list[dict], float]:
     """Return a row for each sampler, and the wall time of all."""
     begin = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        rows = pool.map(one, chosen, chunksize=1)
+        rows = pool.map(work, chosen, chunksize=1)
     return rows, time.perf_counter() - begin
 
 
-def k_diffusions(folder: str) -> list[dict]:
-    """Return a row for each function of k-diffusion's."""
+def k_diffusions(folder: str) -> dict[str, Callable]:
+    """Return k-diffusion's functions by name."""
     from tests.solvers.make_k_diffusion import load
 
-    module = load(folder)
-    functions = [f for n, f in vars(module).items() if n.startswith("sample_") and has_shape(f)]
-    return [row_of(audit(f)) | {"source": "k-diffusion 0.1.1.post1"} for f in functions]
+    found = vars(load(folder))
+    return {n: f for n, f in found.items() if n.startswith("sample_") and has_shape(f)}
+
+
+def one_of_k_diffusion(name: str, folder: str) -> dict:
+    """Return the row of a function of k-diffusion's."""
+    torch.set_num_threads(1)
+    return row_of(audit(k_diffusions(folder)[name])) | {"source": "k-diffusion 0.1.1.post1"}
 
 
 def engine_rows() -> list[dict]:
@@ -103,7 +110,7 @@ def main() -> None:
     torch.set_num_threads(1)
     report.head()
     chosen = names(report.arguments.quick)
-    rows, wall = audited(chosen)
+    rows, wall = audited(one, chosen)
     same = sum(row["sampler"] in row["equals"].split("; ") for row in rows)
     note = f"{len(rows)} samplers in two processes, imports included"
     report.add("all known samplers audited", wall, goal=f"<= {SECONDS:g}", unit="s", note=note)
@@ -120,7 +127,11 @@ def main() -> None:
     kinds = {row["equals"] for row in rows if row["equals"]}
     report.add("different sets of equals", len(kinds), note=f"of {len(rows)} names")
     if report.arguments.out:
-        more = k_diffusions(report.arguments.k_diffusion) if report.arguments.k_diffusion else []
+        folder, more = report.arguments.k_diffusion, []
+        if folder:
+            more, _ = audited(
+                partial(one_of_k_diffusion, folder=folder), list(k_diffusions(folder))
+            )
         table = pd.DataFrame([*rows, *more, *engine_rows()]).drop(columns="cpu")
         table.to_csv(report.arguments.out, index=False, float_format="%.4g")
     report.close()

@@ -28,7 +28,7 @@ COSTS = (6, 12, 24, 48)
 STEPS = (16, 32, 64, 128, 256)
 # A spacing of whole training timesteps is even only where the steps divide 1000.
 DIVIDING = (20, 40, 50, 100, 125, 200, 250)
-LONG = (128, 256)
+LONG = (64, 128)
 FEWER, LESS_LONG = (8, 16, 32, 64), (32, 64)
 """Step counts of classes that take milliseconds a step."""
 FALLS = 0.3

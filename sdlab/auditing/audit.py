@@ -146,7 +146,8 @@ def audit(
         progress: Called with (parts done, parts in all).
 
     Raises:
-        ValueError: If there is no such sampler, option or path, or it fails on the bench.
+        ValueError: If there is no such sampler, option or path, or it fails on every path. One that
+            fails on one of two is not measured there, and ``conditions`` says why.
     """
     began = time.perf_counter()
     for path in paths:
@@ -167,14 +168,21 @@ def audit(
         return result
 
     on, quiet, per_step = {}, {}, 0.0
+    failed: dict[str, ValueError] = {}
     for path in taken:
-        found = part(accuracy(subject, path, seed=seed))
-        per_step = per_step or found.per_step
-        on[path] = _on_path(subject, path, found, seed)
-        if subject.draws:
-            found = part(accuracy(subject, path, quiet=True, seed=seed))
-            quiet[path] = _on_path(subject, path, found, seed)
+        try:
+            found = part(accuracy(subject, path, seed=seed))
+            per_step = per_step or found.per_step
+            on[path] = _on_path(subject, path, found, seed)
+            if subject.draws:
+                found = part(accuracy(subject, path, quiet=True, seed=seed))
+                quiet[path] = _on_path(subject, path, found, seed)
+        except ValueError as error:
+            failed[path] = error
+    if not on:
+        raise next(iter(failed.values()))
     edges = part(conditions(subject))
+    edges |= {f"all of {path!r}": " ".join(str(error).split()) for path, error in failed.items()}
     equal = part(tuple(matches(subject)))
     return Audit(
         _named(subject),

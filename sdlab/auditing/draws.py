@@ -29,10 +29,25 @@ class handing(TorchFunctionMode):
     def __init__(self, noise: "Callable[[Tensor], Tensor]") -> None:
         super().__init__()
         self._noise = noise
+        self._paused = False
+
+    def outside(self, work: "Callable[..., Tensor]") -> "Callable[..., Tensor]":
+        """Return a function that draws from torch as it is, for noise of ours called in here."""
+
+        def plainly(*given: Any) -> "Tensor":
+            self._paused = True
+            try:
+                return work(*given)
+            finally:
+                self._paused = False
+
+        return plainly
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Answer a draw; anything else is done as it is."""
         kwargs = kwargs or {}
+        if self._paused:
+            return func(*args, **kwargs)
         if func is torch.randn_like:
             return self._noise(args[0]).to(kwargs.get("dtype") or args[0].dtype)
         if func is torch.randn:

@@ -81,14 +81,15 @@ def _over(
 
         noise = NoDraws() if quiet else noise
         model, given = Model(name, denoise, watch, levels), dict(options)
+        hands = handing(noise)
         if "extra_args" in parameters:
             given["extra_args"] = {}
         if "disable" in parameters:
             given["disable"] = True
         if brownian and "noise_sampler" in parameters:
-            given["noise_sampler"] = _increments(x, noise)
+            given["noise_sampler"] = hands.outside(_increments(x, noise))
         try:
-            with handing(noise):
+            with hands:
                 end = function(model, x.clone(), torch.tensor(levels, dtype=x.dtype), **given)
         except Exception as error:  # foreign code
             if isinstance(error, ValueError) and model.asked > model.limit:
@@ -161,6 +162,7 @@ def _is_brownian(function: object) -> bool:
     waiting = [function]
     while waiting:
         one = waiting.pop()
+        one = inspect.unwrap(one) if callable(one) else one  # ``@torch.no_grad()`` wraps it
         code: CodeType | None = getattr(one, "__code__", None)
         if code is None or one in found:
             continue

@@ -14,6 +14,7 @@ from sdlab.bench.ready_solver import (
     ReadySolver,
     SharedNoise,
     enter,
+    is_stochastic,
     levels_of,
     over_levels,
     schedule,
@@ -157,7 +158,8 @@ def of_scheduler(name: str, options: Mapping[str, Any]) -> Subject:
         return enter(name, num_steps, curve=curve, options=options, path=path)
 
     def ready(num_steps: int, end: str, path: str, quiet: bool) -> ReadySolver:
-        return handed(made(num_steps, path), quiet)
+        draws = is_stochastic(name, options, path)
+        return handed(made(num_steps, path), quiet) if draws else made(num_steps, path)
 
     import diffusers
 

@@ -97,6 +97,33 @@ def sample_ancestral(
     return x
 
 
+class BrownianTreeNoiseSampler:
+    """Stand where k-diffusion's is: making one would mean that no noise was handed over."""
+
+    def __init__(self, x, *levels):
+        raise AssertionError("a Brownian tree is made")
+
+
+@torch.no_grad()
+def sample_sde(model, x, sigmas, extra_args=None, noise_sampler=None):
+    """Euler's method of the SDE, whose noise is a Brownian tree's by default."""
+    noise_sampler = noise_sampler or BrownianTreeNoiseSampler(x, sigmas[-1], sigmas[0])
+    ones = x.new_ones([x.shape[0]])
+    for sigma, following in _levels(sigmas):
+        x0_pred, share = model(x, sigma * ones), (following / sigma) ** 2
+        x = share * x + (1 - share) * x0_pred
+        if following > 0:
+            x = x + noise_sampler(sigma, following) * following * (1 - share) ** 0.5
+    return x
+
+
+def sample_large_only(model, x, sigmas, extra_args=None):
+    """Euler's method of one who takes sigma for a level above 1."""
+    if sigmas[0] <= 1:
+        raise ValueError("sigma must begin above 1")
+    return sample_euler(model, x, sigmas)
+
+
 def sample_peeking(model, x, sigmas, extra_args=None):
     """Ask the model for what only one program's models have."""
     return model.inner_model.model_sampling.sigma_max * x

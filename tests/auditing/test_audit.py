@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 import sdlab
+from sdlab.auditing.known import COLUMNS, known
 from sdlab.cli import app
 from tests.auditing import samplers
 
@@ -61,3 +62,22 @@ def test_progress_is_told():
     seen = []
     sdlab.audit(samplers.sample_euler, paths=["vp"], progress=lambda *done: seen.append(done))
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.every
+def test_one_that_fails_on_one_path_is_measured_on_the_other():
+    found = sdlab.audit(samplers.sample_large_only)
+    assert list(found.on) == ["vp"] and found.order == pytest.approx(1, abs=0.05)
+    assert "sigma must begin above 1" in found.conditions["all of 'flow'"]
+    with pytest.raises(ValueError, match="inner_model"):
+        sdlab.audit(samplers.sample_peeking)
+
+
+def test_the_table_of_known_samplers_has_its_columns_and_findings():
+    table = known().set_index("sampler")
+    assert list(table.columns) == list(COLUMNS)[1:] and table.index.is_unique
+    assert table.loc["heunpp2", "order"] == pytest.approx(1, abs=0.05)
+    assert table.loc["heunpp2", "evaluations_per_step"] == 3
+    assert "heunpp2" in table.loc["ComfyUI's heunpp2", "equals"]
+    audited = table[table["kind"] == "solver"]
+    assert all(name in same.split("; ") for name, same in audited["equals"].items())

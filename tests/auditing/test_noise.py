@@ -27,6 +27,12 @@ def test_an_sde_sampler_keeps_mean_and_variance():
     assert found.variance == pytest.approx(1.0, abs=0.02)
 
 
+def test_one_with_a_brownian_tree_is_handed_increments_instead():
+    found = judged(samplers.sample_sde, None, (128, 256))
+    assert found.exact and found.keeps
+    assert found.variance == pytest.approx(1.0, abs=0.05)
+
+
 @pytest.mark.parametrize(("s_noise", "keeps"), [(1.0, True), (0.9, False)])
 def test_too_little_noise_does_not(s_noise, keeps):
     found = judged(samplers.sample_ancestral, {"s_noise": s_noise}, (128, 256))
