@@ -158,8 +158,8 @@ def _increments(x: "Tensor", noise: SharedNoise) -> "Callable[..., Tensor]":
 
 def _is_brownian(function: object) -> bool:
     """Return whether it, or a function of its module that it calls, makes a Brownian tree."""
-    found: set[object] = set()
-    waiting = [function]
+    found: set[Any] = set()
+    waiting: list[Any] = [function]
     while waiting:
         one = waiting.pop()
         one = inspect.unwrap(one) if callable(one) else one  # ``@torch.no_grad()`` wraps it
@@ -169,7 +169,7 @@ def _is_brownian(function: object) -> bool:
         found.add(one)
         if any("brownian" in name.lower() for name in code.co_names):
             return True
-        waiting += [one.__globals__.get(name) for name in code.co_names]  # type: ignore[attr-defined]
+        waiting += [one.__globals__.get(name) for name in code.co_names]
     return False
 
 

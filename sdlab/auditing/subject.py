@@ -158,7 +158,7 @@ def of_scheduler(name: str, options: Mapping[str, Any]) -> Subject:
         return enter(name, num_steps, curve=curve, options=options, path=path)
 
     def ready(num_steps: int, end: str, path: str, quiet: bool) -> ReadySolver:
-        draws = is_stochastic(name, options, path)
+        draws = bool(options) or is_stochastic(name, options, path)
         return handed(made(num_steps, path), quiet) if draws else made(num_steps, path)
 
     import diffusers
