@@ -126,7 +126,8 @@ def sweep(
     if how.dry_run:
         _estimate(loaded, spec, folder, how, to.measure)
         return
-    with progress(lines=True) as advance:
+    counted = "evaluations" if search is None else "trials"
+    with progress(of=counted, lines=True) as advance:
         result = sdlab.sweep(
             loaded, spec, on_progress=advance, root=folder, alone=how.alone, measures=to.measure,
             resume_errored=how.resume_errored, resume_unfinished=unfinished, on=on,

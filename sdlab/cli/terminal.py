@@ -100,19 +100,23 @@ class progress:
     """A progress bar on stderr, gone when the work is done.
 
     Args:
-        total: Evaluations in all, if that is known.
+        total: Of the work in all, if that is known.
+        of: What is counted.
         lines: Whether to print lines, one each twentieth of the work, where stderr is no terminal;
             else nothing is said there.
     """
 
-    def __init__(self, total: int | None = None, *, lines: bool = False) -> None:
+    def __init__(
+        self, total: int | None = None, *, of: str = "evaluations", lines: bool = False
+    ) -> None:
         from rich.console import Console
         from rich.progress import Progress
 
         console = Console(stderr=True)
         self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("evaluations", total=total)
+        self._task = self._bar.add_task(of, total=total)
         self._lines, self._said = lines and not console.is_terminal, -1
+        self._of = of
 
     def __enter__(self) -> Callable[..., None]:
         """Return what takes (done) or (done, total)."""
@@ -127,4 +131,4 @@ class progress:
         share = LINES * done // total if total else 0
         if self._lines and total and share > self._said:
             self._said = share
-            typer.echo(f"sdlab: {done:,} of {total:,} evaluations", err=True)
+            typer.echo(f"sdlab: {done:,} of {total:,} {self._of}", err=True)

@@ -35,6 +35,7 @@ def test_it_is_told_beforehand_made_once_and_summed_up(tmp_path):
 def test_a_search_makes_a_part_and_names_the_best(tmp_path):
     asked = ["prompt=a red car", "seed=0-1", "solver=ddim,heun,euler", *SMALL]
     done = call(*asked, "--root", tmp_path, "--search", "minimize: nfe", "--trials", 2)
+    assert "sdlab: 2 of 2 trials" in done.output
     assert done.exit_code == 0 and ": 4 done, 2 missing" in done.output, done.output
 
 
