@@ -1,11 +1,11 @@
 """What the server serves of reports: each is written by a process of its own while it waits."""
 
+import asyncio
 import html
 import logging
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SECONDS = 600.0
-_TURNS = threading.Semaphore(2)  # each report takes a core for seconds
+_TURNS = asyncio.Semaphore(2)  # each report takes a core for seconds
 _PATH = "/export/report.html"
 _TROUBLE = "<!doctype html><meta charset=utf-8><title>No report</title><p>{}</p>\n"
 
@@ -65,8 +65,10 @@ def _report(request: "Request") -> "Response":
     return StreamingResponse(blocks, media_type="text/html", headers={**FILE_HEADERS, **named})
 
 
-def written(root: Path, ids: Sequence[str], script: str = "") -> Iterator[bytes]:
+async def written(root: Path, ids: Sequence[str], script: str = "") -> AsyncIterator[bytes]:
     """Yield a report that another process makes; if it cannot, a page that says why.
+
+    Whoever waits may be gone before: where this is cancelled, the process is ended.
 
     Args:
         root: The folder of all runs.
@@ -74,23 +76,30 @@ def written(root: Path, ids: Sequence[str], script: str = "") -> Iterator[bytes]
         script: Likewise.
     """
     command = [sys.executable, "-m", "dashboard.report", str(root), *ids]
-    place = Path(__file__).parents[2]  # where ``dashboard`` is, installed or not
     try:
-        with _TURNS:
-            done = subprocess.run(
-                command, input=script.encode(), capture_output=True, timeout=SECONDS, cwd=place
-            )
+        async with _TURNS:
+            code, page, told = await _run(command, script.encode())
     except subprocess.TimeoutExpired:
         yield _TROUBLE.format("The report took too long to make; name fewer runs.").encode()
         return
-    if not done.returncode:
-        yield done.stdout
+    if not code:
+        yield page
         return
-    told = done.stderr.decode(errors="replace").strip()
-    if done.returncode != 2:
+    if code != 2:
         log.error("the report of %s failed: %s", ids, told)
         told = "The report could not be made; the server's log says why."
     yield _TROUBLE.format(html.escape(told)).encode()
+
+
+async def _run(command: Sequence[str], sent: bytes) -> tuple[int, bytes, str]:
+    """Return how a command ended, what it wrote and what it said; ended with who waits for it."""
+    pipe, place = subprocess.PIPE, Path(__file__).parents[2]  # where ``dashboard`` is
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=place)
+    try:
+        out, said = await asyncio.to_thread(process.communicate, sent, SECONDS)
+        return process.returncode, out, said.decode(errors="replace").strip()
+    finally:
+        process.kill()
 
 
 def _is_stored(root: Path, name: str) -> bool:

@@ -1,5 +1,6 @@
 """Download buttons: any bytes, or a table as CSV."""
 
+import hashlib
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -49,14 +50,41 @@ def csv_button(
     frame: "pd.DataFrame", name: str, key: str, label: str = "CSV", about: str | None = None
 ) -> None:
     """Draw a button that downloads a table as CSV; ``name`` is the file's, without its ending."""
-    from sdlab.runs.export import csv_bytes
-
-    file_button(label, csv_bytes(frame), f"{name}.csv", key, about=about)
+    file_button(label, table_bytes(frame, "csv"), f"{name}.csv", key, about=about)
 
 
 def parquet_button(frame: "pd.DataFrame", name: str, key: str, about: str | None = None) -> None:
     """Draw a button that downloads a table as Parquet; arguments as of ``csv_button``."""
+    data = table_bytes(frame, "parquet")
+    file_button("Parquet", data, f"{name}.parquet", key, about=about)
+
+
+def table_bytes(frame: "pd.DataFrame", kind: str) -> bytes:
+    """Return a table as "csv" or "parquet"; of equal tables it is written once.
+
+    A page is drawn again at each click, and writing takes 30 times as long as telling that the
+    table is the same, or more. Streamlit could write on the click alone, but deletes what it then
+    wrote as soon as two scripts of anybody end, maybe before the browser has asked for it.
+    """
+    return _written(kind, _digest(frame), frame)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _written(kind: str, digest: str, _frame: "pd.DataFrame") -> bytes:
     from sdlab.runs.export import table_blocks
 
-    data = b"".join(table_blocks(frame, "parquet"))
-    file_button("Parquet", data, f"{name}.parquet", key, about=about)
+    return b"".join(table_blocks(_frame, kind))
+
+
+def _digest(frame: "pd.DataFrame") -> str:
+    """Return a text that is another for other values, types, names, notes or order."""
+    from pandas.util import hash_pandas_object
+
+    from sdlab.runs.export import csv_bytes
+
+    head = repr(([(name, str(kind)) for name, kind in frame.dtypes.items()], frame.attrs))
+    try:
+        rows = hash_pandas_object(frame, index=True).to_numpy().tobytes()
+    except TypeError:  # lists and the like
+        rows = csv_bytes(frame)
+    return hashlib.sha256(head.encode() + rows).hexdigest()

@@ -8,6 +8,9 @@ from pathlib import Path
 from sdlab.experiment.sweep import Sweep
 from sdlab.sweeping.sweep_folder import SweepFolder
 
+FEW = 5000
+"""So many runs are sooner looked for one by one than among 100,000."""
+
 
 @dataclass(frozen=True)
 class SweepStates:
@@ -55,7 +58,7 @@ def sweep_states(runs: Path, sweep: Sweep) -> SweepStates:
     """
     every = tuple(experiment.id for experiment in sweep.experiments)
     own = frozenset(every)
-    done, folder = own.intersection(_stored(runs)), SweepFolder(runs, sweep.id)
+    done, folder = _stored(runs, own), SweepFolder(runs, sweep.id)
     errors = {run: why for run, why in folder.errors().items() if run in own and run not in done}
     making = own.intersection(folder.runs_under_way()) - done
     return SweepStates(every, done, errors, making)
@@ -69,9 +72,15 @@ def file_age(runs: Path, sweep: str, name: str) -> int:
         return 0
 
 
-def _stored(runs: Path) -> list[str]:
-    """Return the names of all that is stored, whatever weights made it."""
+def _stored(runs: Path, own: frozenset[str]) -> frozenset[str]:
+    """Return which of a sweep's runs are stored, whatever weights made them.
+
+    Of few each is looked for; of many the whole store is listed, which takes as long whatever the
+    sweep.
+    """
+    if len(own) <= FEW:
+        return frozenset(run for run in own if os.path.lexists(runs / run))
     try:
-        return os.listdir(runs)
+        return own.intersection(os.listdir(runs))
     except FileNotFoundError:  # before the first run
-        return []
+        return frozenset()

@@ -1,5 +1,6 @@
 """Reports are whole: what they say, how large they are, what no prompt can do to them."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from altair import SCHEMA_VERSION
 from PIL import Image
@@ -253,17 +255,37 @@ def test_what_a_version_before_stored_is_reported(name):
 # By a process of its own, for the server.
 
 
+async def whole(*args, **named):
+    return b"".join([block async for block in written(*args, **named)]).decode()
+
+
 @pytest.mark.every
 def test_the_server_has_it_written_by_another_process(store):
     root, ids = store
-    page = b"".join(written(root, [ids["run"]], script="# the script")).decode()
+    page = asyncio.run(whole(root, [ids["run"]], script="# the script"))
     assert page.startswith("<!doctype html>") and "# the script" in page
 
 
 @pytest.mark.every  # what it says is tested above
 def test_what_is_wrong_is_told_in_the_file(store):
-    page = b"".join(written(store[0], ["ffffff"])).decode()
+    page = asyncio.run(whole(store[0], ["ffffff"]))
     assert "begins with &#x27;ffffff&#x27;" in page
+
+
+def test_a_report_ends_with_who_waits_for_it(store):
+    here = psutil.Process()
+    before = set(here.children())
+
+    async def left():
+        waiting = asyncio.create_task(whole(store[0], [store[1]["run"]]))
+        while not (made := set(here.children()) - before):
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return waiting.cancelled(), made
+
+    cancelled, (process,) = asyncio.run(left())
+    assert cancelled and not process.is_running()
 
 
 def test_only_what_is_stored_is_served(store, monkeypatch):
