@@ -14,5 +14,5 @@ MENU = {
 }
 
 st.title("Runs", anchor=False)
-lead("Find what was made here, compare and mark it. Tick rows to see what can be done with them.")
+lead("Find what was made here, compare and mark it. Tick runs to see what can be done with them.")
 show_runs()

@@ -62,7 +62,8 @@ def _files(runs: pd.DataFrame, elsewhere: int) -> None:
             "Untick all", key="runs.untick", icon=":material/deselect:", type="tertiary",
             disabled=none, on_click=untick,
         )  # fmt: skip
-        st.caption("Tick rows to open, compare, mark, export or delete them.", width="stretch")
+        said = "Tick rows or pictures to open, compare, mark, export or delete them."
+        st.caption(said, width="stretch")
         if none:
             for label in ("CSV", "Parquet"):
                 icon = ":material/download:"

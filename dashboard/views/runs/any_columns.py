@@ -6,6 +6,7 @@ import streamlit as st
 from dashboard.charts.base import MAX_ROWS
 from dashboard.charts.runs import scatter
 from dashboard.shell.address import bound
+from dashboard.views.runs.called import CALLED
 from dashboard.widgets.figure import figure
 from sdlab.columns import RUNS
 from sdlab.runs.index import RunIndex
@@ -64,7 +65,8 @@ def _called(name: str) -> str:
     if name == NONE:
         return "(none)"
     unit = RUNS[name][0]
-    return name.replace("_", " ") + (f" ({unit})" if unit else "")
+    shown = f" ({unit})" if unit and name != "seconds" else ""
+    return CALLED[name] + shown
 
 
 def _is_text(values: "pd.Series[str]") -> bool:

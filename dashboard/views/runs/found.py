@@ -11,6 +11,7 @@ from dashboard.shell.messages import explained, plain
 from dashboard.shell.navigation import link_to, page_path
 from dashboard.shell.routes import runs_table_url
 from dashboard.views.runs.any_columns import any_columns
+from dashboard.views.runs.called import CALLED
 from dashboard.views.runs.gallery import gallery
 from dashboard.views.runs.more_tables import more_tables
 from dashboard.views.runs.rows import Listed, digest
@@ -23,36 +24,6 @@ from sdlab.sampler_names import titled
 
 PAGE_SIZE = 50
 FOLDED = "folded"
-SORTS = {
-    "created": "Made",
-    "prompt": "Prompt",
-    "solver": "Sampler",
-    "num_steps": "Steps",
-    "guidance_scale": "CFG",
-    "seed": "Seed",
-    "seconds": "Seconds",
-    "nfe": "Evaluations",
-    "model": "Model",
-    "bytes": "Size on disk",
-    "star": "Star",
-    "tags": "Tags",
-    "note": "Note",
-    "negative_prompt": "Negative prompt",
-    "curve": "Sigma curve",
-    "eta": "eta",
-    "width": "Width",
-    "height": "Height",
-    "device": "Device",
-    "dtype": "Computed in",
-    "model_hash": "Weights",
-    "shared": "Shared calls",
-    "fast": "Fast",
-    "attention": "Attention",
-    "options": "Further settings",
-    "comparison": "Comparison",
-    "run": "Id",
-}
-"""The columns by which runs are sorted, and what the page calls them."""
 UNFILTERED: dict[str, Any] = {
     "runs.solver": [],
     "runs.model": [],
@@ -91,7 +62,7 @@ def found_runs(index: RunIndex) -> None:
                 help="Takes all filters away.", on_click=fill, args=(UNFILTERED,),
             )  # fmt: skip
         order = bound().selectbox(
-            "Sort by", SORTS, key="runs.order", format_func=SORTS.get, width=170
+            "Sort by", CALLED, key="runs.order", format_func=CALLED.get, width=170
         )
         up = bound().toggle("Least first", key="runs.up")
         look = bound().segmented_control("Show as", _LOOKS, key="runs.look")

@@ -28,7 +28,7 @@ _KEY = "runs.sql"
 def sql_box(index: RunIndex) -> None:
     """Draw the box for a query, and what it finds."""
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-        st.caption("Examples:")
+        st.caption("Examples:", width="content")
         for number, name in enumerate(EXAMPLES):
             st.button(
                 name, key=f"{_KEY}.example_{number}", type="tertiary", on_click=_take, args=(name,)

@@ -433,5 +433,5 @@ def test_the_actions_take_the_same_place_before_a_row_is_ticked(open_page, made)
     at = open_page("runs", **{"runs.text": "boat"})
     assert rows(at) and "0 ticked" in [text.value for text in at.text]
     assert at.button(key="runs.open").disabled and at.button(key="runs.give_star").disabled
-    assert "Tick rows to open" in read_captions(at)
+    assert "Tick rows or pictures to open" in read_captions(at)
     assert at.button(key="runs.no_csv").disabled and at.button(key="runs.no_parquet").disabled

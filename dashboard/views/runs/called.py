@@ -1,0 +1,32 @@
+"""What the Runs page calls the columns of runs."""
+
+CALLED = {
+    "created": "Made",
+    "prompt": "Prompt",
+    "solver": "Sampler",
+    "num_steps": "Steps",
+    "guidance_scale": "CFG",
+    "seed": "Seed",
+    "seconds": "Seconds",
+    "nfe": "Evaluations",
+    "model": "Model",
+    "bytes": "Size on disk",
+    "star": "Star",
+    "tags": "Tags",
+    "note": "Note",
+    "negative_prompt": "Negative prompt",
+    "curve": "Sigma curve",
+    "eta": "eta",
+    "width": "Width",
+    "height": "Height",
+    "device": "Device",
+    "dtype": "Computed in",
+    "model_hash": "Weights",
+    "shared": "Shared calls",
+    "fast": "Fast",
+    "attention": "Attention",
+    "options": "Further settings",
+    "comparison": "Comparison",
+    "run": "Id",
+}
+"""The columns by which runs are sorted and drawn, and what the page calls them."""
