@@ -15,8 +15,8 @@ from sdlab.noise.schedule import Array
 # What ``make`` hands to a curve that asks for it; all else are the curve's options.
 GIVEN = ("num_steps", "schedule")
 LAST = 99
-ALIASES = {"normal": "linspace", "ddim_uniform": "leading"}
-"""ComfyUI's names of curves that are here under another name."""
+ALIASES: dict[str, str] = {}
+"""What another program calls a curve -> its name here."""
 
 
 class Curve(NamedTuple):
@@ -48,7 +48,7 @@ CURVES: dict[str, Curve] = {}
 
 
 def curve(
-    name: str, about: str, *, source: str, place: int = LAST, example: str = ""
+    name: str, about: str, *, source: str, place: int = LAST, example: str = "", also: str = ""
 ) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
     """Return a decorator that registers a function as a curve.
 
@@ -58,6 +58,7 @@ def curve(
         source: Where it comes from: authors, year, arXiv id, equation.
         place: See ``Curve``; after the others unless told.
         example: See ``Curve``.
+        also: What another program calls it, if that is no curve's name here.
 
     Raises:
         ValueError: If the name is no identifier, or the function takes no ``num_steps``.
@@ -69,6 +70,8 @@ def curve(
         if "num_steps" not in inspect.signature(function).parameters:
             raise ValueError(f"curve {name!r} must take num_steps.")
         CURVES[name] = Curve(function, about, source, place, example)
+        if also:
+            ALIASES[also] = name
         return function
 
     return register

@@ -12,6 +12,7 @@ from sdlab.noise.spacings import spaced_timesteps
     "Whole strides of timesteps counted from the clean end; starts below full noise.",
     source="Lin et al. 2023 (arXiv 2305.08891), table 2; diffusers timestep_spacing",
     place=0,
+    also="ddim_uniform",  # ComfyUI's
 )
 def leading(num_steps: int, schedule: NoiseSchedule) -> Array:
     """Return the sigmas at every (T // num_steps)-th timestep from the low end, then 0."""
@@ -23,6 +24,7 @@ def leading(num_steps: int, schedule: NoiseSchedule) -> Array:
     "Even timesteps that include the first and the last.",
     source="Lin et al. 2023 (arXiv 2305.08891), table 2; diffusers timestep_spacing",
     place=1,
+    also="normal",  # ComfyUI's
 )
 def linspace(num_steps: int, schedule: NoiseSchedule) -> Array:
     """Return the sigmas at even timesteps from the last to the first, then 0."""

@@ -17,7 +17,11 @@ OPEN = 1e-5
     place=11,
 )
 def laplace(
-    num_steps: int, sigma_min: float, sigma_max: float, mu: float = 0.0, beta: float = 0.5
+    num_steps: int,
+    sigma_min: float,
+    sigma_max: float,
+    mu: float | None = None,
+    beta: float = 0.5,
 ) -> Array:
     """Return sigmas whose logarithms are quantiles of a Laplace distribution, [num_steps + 1].
 
@@ -27,7 +31,8 @@ def laplace(
         num_steps: Solver steps, at least 1; many more than 400 repeat the range's ends.
         sigma_min: The last sigma above 0.
         sigma_max: The first sigma.
-        mu: ln sigma around which the steps crowd.
+        mu: ln sigma around which the steps crowd; None for 0, or where the range ends at 1 or below
+            (flow matching's times), for its middle.
         beta: How widely they spread, > 0.
 
     Raises:
@@ -38,6 +43,8 @@ def laplace(
     """
     check_range(num_steps, sigma_min, sigma_max)
     check_positive("beta", beta)
+    if mu is None:
+        mu = 0.0 if sigma_max > 1 else float(np.log(sigma_min * sigma_max)) / 2
     off = 0.5 - np.linspace(0.0, 1.0, num_steps)
     logs = mu - beta * np.sign(off) * np.log(1.0 - 2.0 * np.abs(off) + OPEN)
     return np.append(np.clip(np.exp(logs), sigma_min, sigma_max), 0.0)
