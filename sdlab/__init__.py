@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sdlab.experiment.record import Record
     from sdlab.experiment.sweep import Sweep
     from sdlab.explaining.explain import Explanation, explain
+    from sdlab.fitting.fit import fit_schedule
     from sdlab.linting.report import lint
     from sdlab.metadata.reading import read_parameters
     from sdlab.models.load import load
@@ -83,6 +84,7 @@ _HOMES = {
     "course": "sdlab.solvers.course",
     "diffusers_script": "sdlab.reproducing.script",
     "explain": "sdlab.explaining.explain",
+    "fit_schedule": "sdlab.fitting.fit",
     "lint": "sdlab.linting.report",
     "invert": "sdlab.ddim.invert",
     "load": "sdlab.models.load",
@@ -135,6 +137,7 @@ __all__ = [
     "curves",
     "diffusers_script",
     "explain",
+    "fit_schedule",
     "lint",
     "invert",
     "load",

@@ -67,14 +67,15 @@ SDLAB = {
         "comparing experiment latents metadata models noise passports reproducing runs sampling"
         " solvers text"
     ),
+    "fitting": "comparing experiment models noise runs",
     "reports": "models runs",
     "sending": "experiment runs",
     "sweeping": "comparing embedded experiment models runs sampling",
     "training": "embedded models reference",
     "cli": (
         "auditing"
-        " bench comparing denoisers experiment explaining latents linting models noise passports"
-        " pricing reproducing runs sampling sending solvers sweeping text training"
+        " bench comparing denoisers experiment explaining fitting latents linting models noise"
+        " passports pricing reproducing runs sampling sending solvers sweeping text training"
     ),
 }
 """What each room of the library may import, beside the ground and itself."""

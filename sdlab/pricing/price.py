@@ -16,12 +16,11 @@ from sdlab.errors import SdlabError, brief, check_types
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
 from sdlab.noise.curves import fixed_steps
-from sdlab.pricing.counting import Count
 from sdlab.pricing.ladder import FEWEST, rungs
 from sdlab.pricing.pictures import Made, making
 from sdlab.pricing.priced import Priced, Seen
 from sdlab.pricing.speedup import Changed, chosen
-from sdlab.work import Progress, Work, finish
+from sdlab.work import Count, Progress, Work, finish
 
 logger = logging.getLogger(__name__)
 

@@ -27,6 +27,7 @@ from dashboard.views.noise_schedules.config import (
     training_names,
     training_table,
 )
+from dashboard.views.noise_schedules.fit import fit_panel
 from dashboard.views.noise_schedules.lint import lint_panel
 from dashboard.widgets import sampler_rows as rows_
 from dashboard.widgets.downloads import csv_button
@@ -36,7 +37,7 @@ from dashboard.widgets.sampler_rows import Row
 from sdlab.noise.flow import is_flow
 
 MOST_ROWS = 60
-TABS = ("What lint says", "Step ratio", "Table")
+TABS = ("What lint says", "Step ratio", "Table", "Fit a schedule")
 _COLUMNS = [
     "sampler", "step", "evaluation", "timestep", "sigma", "log_snr", "alpha_bar", "ratio",
 ]  # fmt: skip
@@ -74,7 +75,7 @@ def noise_schedules(page: str) -> None:
         link_to("compare", "Compare their pictures", **{"compare.samplers": texts})
         if len(thin) < len(lines):
             st.caption(f"{len(thin):,} of {len(lines):,} points are drawn; the table has all.")
-        lint, ratio, table = st.tabs(TABS)
+        lint, ratio, table, fit = st.tabs(TABS)
         with lint:
             lint_panel(page, rows, num_steps, config, looks[0], tokens)
         with ratio:
@@ -86,6 +87,8 @@ def noise_schedules(page: str) -> None:
             why(seen.WHY_RATIO, seen.RATIO)
         with table:
             _table(page, frame)
+        with fit:
+            fit_panel(page)
 
 
 def _say_same(groups: list[list[str]], colors: dict[str, str]) -> None:

@@ -35,7 +35,9 @@ def two(open_page):
 def test_it_opens_with_charts_findings_and_table(page):
     assert [t.value for t in page.title] == ["Noise schedules"]
     assert len(page.get("vega_lite_chart")) == 2
-    assert [t.label for t in page.tabs] == ["What lint says", "Step ratio", "Table"]
+    assert [t.label for t in page.tabs] == [
+        *("What lint says", "Step ratio", "Table", "Fit a schedule"),
+    ]
     assert set(page.dataframe[0].value["sampler"]) == set(DEFAULT)
     assert len(page.get("download_button")) == 2
 
