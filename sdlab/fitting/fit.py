@@ -137,7 +137,8 @@ class _Bench:
         return [found[i : i + len(seeds)] for i in range(0, len(found), len(seeds))]
 
     def _runs(self, experiments: list[Experiment]) -> "Work[list[Run]]":
-        made = yield from engine_runner(self._model)(experiments)
+        each_once = list({experiment.id: experiment for experiment in experiments}.values())
+        made = yield from engine_runner(self._model)(each_once)
         runs = [made[experiment.id] for experiment in experiments]
         for run in runs:
             if isinstance(run, Exception):
