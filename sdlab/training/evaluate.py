@@ -1,4 +1,4 @@
-"""Evaluates the embedded model against the truth of its world: prompts, pictures, attention.
+"""Evaluates the embedded models against the truth of their world: prompts, pictures, attention.
 
 All captions are held out: each holds at least one combination that no training scene shows, of
 an object with a background, an object with a colour, or two objects. A caption of the kinds
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from PIL import Image
 
 from sdlab.embedded.captions import Scene, describe, text_of
@@ -27,7 +27,7 @@ from sdlab.embedded.claims import Claims, parse
 from sdlab.embedded.scenes import SceneSampler
 from sdlab.embedded.world import World, word_mask
 from sdlab.intervals import Figure, mean, share
-from sdlab.shipped import FOLDER
+from sdlab.shipped import CALLED_WITH, EMBEDDED, FLOW, FOLDER, LOADED_WITH
 from sdlab.training.attention_loss import keep_maps
 from sdlab.training.latent_scenes import encode_pictures
 from sdlab.training.stage_checker import accuracy
@@ -91,9 +91,13 @@ def _fits(scene: Scene, kind: str) -> bool:
     return {"single": not tinted, "colour": tinted, "pair": related}[kind]
 
 
-def draw(pipeline: StableDiffusionPipeline, captions: Sequence[str]) -> list[Image.Image]:
-    """Return one picture per caption, caption n with seed n, 25 DDIM steps, guidance 4."""
+def draw(pipeline: DiffusionPipeline, captions: Sequence[str]) -> list[Image.Image]:
+    """Return one picture per caption, caption n with seed n, 25 steps, guidance 4.
+
+    The steps are those of the folder's own scheduler: DDIM's, or Euler's of a flow.
+    """
     pictures: list[Image.Image] = []
+    further = CALLED_WITH[FLOW] if "transformer" in pipeline.components else {}
     for first in range(0, len(captions), 8):
         part = list(captions[first : first + 8])
         seeds = range(first, first + len(part))
@@ -104,11 +108,12 @@ def draw(pipeline: StableDiffusionPipeline, captions: Sequence[str]) -> list[Ima
             width=128,
             height=128,
             generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+            **further,
         ).images
     return pictures
 
 
-def fidelity(pipeline: StableDiffusionPipeline, checker: Checker, count: int) -> dict[str, Figure]:
+def fidelity(pipeline: DiffusionPipeline, checker: Checker, count: int) -> dict[str, Figure]:
     """Return the shares of held-out captions whose objects, colours, places, relations show.
 
     Args:
@@ -117,16 +122,54 @@ def fidelity(pipeline: StableDiffusionPipeline, checker: Checker, count: int) ->
         count: Captions of each of the five kinds.
 
     Returns:
+        The shares of ``hits_of``.
+    """
+    return shares(hits_of(pipeline, checker, count))
+
+
+def shares(hits: dict[str, list[bool]]) -> dict[str, Figure]:
+    """Return the share of each of ``FIGURES`` that was asked for."""
+    return {name: share(found) for name, found in hits.items() if found}
+
+
+def hits_of(
+    pipeline: DiffusionPipeline,
+    checker: Checker,
+    count: int,
+    kinds: Sequence[str] = (*KINDS, *STRICT_KINDS),
+) -> dict[str, list[bool]]:
+    """Return whether each held-out caption shows, in the captions' order.
+
+    Args:
+        pipeline: The model.
+        checker: Judges its pictures.
+        count: Captions of each kind.
+        kinds: Which kinds.
+
+    Returns:
         "single", "colour", "background", "pair" (both objects are there) and "relation" over the
         captions of KINDS; "held_colour", "held_pair" and "held_relation" over the strict ones.
     """
     hits: dict[str, list[bool]] = {name: [] for name in FIGURES}
-    for kind in (*KINDS, *STRICT_KINDS):
+    for kind in kinds:
         captions = held_out_captions(kind, count)
         for caption, seen in zip(captions, checker.look(draw(pipeline, captions)), strict=True):
             for name, hit in _verdict(kind, seen, parse(caption, checker.objects)).items():
                 hits[name].append(hit)
-    return {name: share(found) for name, found in hits.items()}
+    return hits
+
+
+def differences(before: dict[str, list[bool]], after: dict[str, list[bool]]) -> dict[str, Figure]:
+    """Return how much larger each share of ``after`` is, over the same captions and seeds.
+
+    A caption is a pair: what is hard for both counts for neither, so the intervals are narrower
+    than those of two shares.
+    """
+    return {
+        name: mean([float(b) - float(a) for a, b in zip(before[name], after[name], strict=True)])
+        for name in before
+        if before[name]
+    }
 
 
 def _verdict(kind: str, seen: Seen, claims: Claims) -> dict[str, bool]:
@@ -146,7 +189,7 @@ def _verdict(kind: str, seen: Seen, claims: Claims) -> dict[str, bool]:
     return {**background, "pair": both, "relation": related}
 
 
-def reconstruction(pipeline: StableDiffusionPipeline, count: int) -> Figure:
+def reconstruction(pipeline: DiffusionPipeline, count: int) -> Figure:
     """Return the VAE's PSNR in dB over held-out scenes."""
     scenes = SceneSampler(78, trained_objects(), split="test").batch(0, count)
     pictures, _ = World().render([scene for scene, _ in scenes])
@@ -224,7 +267,7 @@ def scenes_per_second(repeats: int, device: str = "cpu") -> Figure:
     return mean(speeds[1:])
 
 
-def seconds_per_picture(pipeline: StableDiffusionPipeline, repeats: int) -> Figure:
+def seconds_per_picture(pipeline: DiffusionPipeline, repeats: int) -> Figure:
     """Return the warm wall time of one picture, 25 steps with guidance; the mean of ``repeats``."""
     draw(pipeline, ["a parrot on a beach"])
     times = []
@@ -235,7 +278,7 @@ def seconds_per_picture(pipeline: StableDiffusionPipeline, repeats: int) -> Figu
     return mean(times)
 
 
-def showcase(pipeline: StableDiffusionPipeline) -> tuple[list[str], Image.Image]:
+def showcase(pipeline: DiffusionPipeline) -> tuple[list[str], Image.Image]:
     """Return 48 held-out captions, 16 of each kind, and their pictures with seeds 0 to 47."""
     captions = [caption for kind in KINDS for caption in held_out_captions(kind, 16)]
     pictures = draw(pipeline, captions)
@@ -251,8 +294,10 @@ def bytes_on_disk(folder: Path = FOLDER) -> int:
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
 
-def load_pipeline(folder: Path = FOLDER) -> StableDiffusionPipeline:
+def load_pipeline(folder: Path = FOLDER) -> DiffusionPipeline:
     """Return the pipeline of a folder in float32, quiet."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    flows = (folder / "transformer").exists()
+    without = LOADED_WITH[FLOW if flows else EMBEDDED]
+    pipeline = DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, **without)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

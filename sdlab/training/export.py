@@ -1,4 +1,4 @@
-"""Writes the trained model as a diffusers pipeline folder: fp16 safetensors, all CLIP tokens."""
+"""Writes a trained model as a diffusers pipeline folder: fp16 safetensors, all CLIP tokens."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from torch import nn
 from transformers import CLIPTextModel
 
 from sdlab.shipped import FOLDER
@@ -27,7 +29,11 @@ def expand_vocabulary(text: CLIPTextModel, vocabulary: Vocabulary) -> CLIPTextMo
     A token that training never saw gets the mean of the trained word rows: it changes the prompt's
     length, and says nothing.
     """
-    full = make_text_encoder(VOCABULARY)
+    return with_all_words(text, make_text_encoder(VOCABULARY), vocabulary)
+
+
+def with_all_words(text: nn.Module, full: Any, vocabulary: Vocabulary) -> Any:
+    """Return ``full``, of CLIP's 49,408 token rows, with the weights of a compact text encoder."""
     state = {name: tensor.cpu() for name, tensor in text.state_dict().items()}
     name = next(name for name in state if name.endswith("token_embedding.weight"))
     rows = state[name][:-2].mean(0).repeat(VOCABULARY, 1)
@@ -67,17 +73,30 @@ def export(
         feature_extractor=None,
         requires_safety_checker=False,
     )
+    write(pipeline, folder, shard_size)
+    compute_in_float32(folder / "text_encoder" / "config.json")
+    keep_words(folder, objects)
+
+
+def write(pipeline: Any, folder: Path, shard_size: str) -> None:
+    """Write a pipeline; its tokenizers as CLIP's own files, smaller than what is saved of them."""
+    names = [name for name in pipeline.components if name.startswith("tokenizer")]
     with tempfile.TemporaryDirectory() as kept:  # `folder` may be the shipped one
         tokenizer = shutil.copytree(FOLDER / "tokenizer", Path(kept) / "tokenizer")
         pipeline.save_pretrained(folder, max_shard_size=shard_size)
-        shutil.rmtree(folder / "tokenizer")
-        shutil.copytree(tokenizer, folder / "tokenizer")
-    _compute_in_float32(folder / "text_encoder" / "config.json")
+        for name in names:
+            if getattr(pipeline, name) is not None:
+                shutil.rmtree(folder / name)
+                shutil.copytree(tokenizer, folder / name)
+
+
+def keep_words(folder: Path, objects: Sequence[str]) -> None:
+    """Write which words a model was trained on into its folder."""
     words = [word for word in world_words(objects) if word != ","]
     (folder / "known_words.json").write_text(json.dumps(words, indent=0) + "\n", encoding="utf-8")
 
 
-def _compute_in_float32(config: Path) -> None:
+def compute_in_float32(config: Path) -> None:
     """Let a plain ``from_pretrained(folder)`` load one dtype throughout.
 
     transformers follows the config's dtype, where diffusers takes float32 if nothing is said; half

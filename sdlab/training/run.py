@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, SD3Transformer2DModel, UNet2DConditionModel
 from safetensors.torch import load_file
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from sdlab.embedded.catalogue import CORE, NAMES
 from sdlab.embedded.checker import Checker
@@ -25,29 +25,39 @@ from sdlab.embedded.world import World
 from sdlab.errors import ModelError
 from sdlab.models.devices import choose_device
 from sdlab.training.export import export, seal
+from sdlab.training.flow_export import export_flow
 from sdlab.training.latent_scenes import encode_pictures
 from sdlab.training.loop import Stage, Trainer, TrainingPlan
 from sdlab.training.nets import (
     load_part,
     load_tokenizer,
+    make_second_text_encoder,
     make_text_encoder,
+    make_transformer,
     make_unet,
     make_vae,
 )
 from sdlab.training.stage_checker import CheckerStage
 from sdlab.training.stage_compose import ComposeStage
+from sdlab.training.stage_flow import FlowModel, FlowSettings, FlowStage
 from sdlab.training.stage_text import TextStage
 from sdlab.training.stage_unet import UnetSettings, UnetStage
 from sdlab.training.stage_vae import VaeStage
 from sdlab.training.vocabulary import Vocabulary
 
-STAGES = ("vae", "text", "compose", "unet", "checker")
-SHARES = {"vae": 0.16, "text": 0.08, "compose": 0.04, "unet": 0.64, "checker": 0.08}
+STAGES = ("vae", "text", "compose", "unet", "checker", "flow")
+FIRST_MODEL = STAGES[:5]
+"""What is trained if nothing is said; "flow" reads the VAE and the text encoder of these."""
+SHARES = {"vae": 0.16, "text": 0.08, "compose": 0.04, "unet": 0.64, "checker": 0.08, "flow": 0.64}
 """Share of the time budget that each stage gets, of those that are trained."""
-COOLDOWN = {"vae": 0.5, "text": 0.5, "compose": 0.7, "unet": 0.85, "checker": 0.5}
-AVERAGE = {"vae": 0.0, "text": 0.0, "compose": 0.0, "unet": 0.99, "checker": 0.0}
+COOLDOWN = {"vae": 0.5, "text": 0.5, "compose": 0.7, "unet": 0.85, "checker": 0.5, "flow": 0.8}
+AVERAGE = {"vae": 0.0, "text": 0.0, "compose": 0.0, "unet": 0.99, "checker": 0.0, "flow": 0.995}
 STEP_FRESH, STEP_STARTED = 0.02, 0.01
 """Peak step of the U-Net's matrices; one that starts from trained weights loses them at 0.02."""
+FLOW_STARTED = 0.004
+"""Peak step of a transformer's matrices that starts from trained weights; AdamW's in proportion."""
+BATCH = {"unet": 32, "flow": 64}
+BATCH_CUDA = 256
 TRIAL_STEPS = 3
 """Steps that are timed, after one that is not, to plan a time budget."""
 
@@ -60,25 +70,47 @@ class TrainingRun:
         self.arguments, self.out = arguments, arguments.out
         self.device = choose_device(arguments.device)
         self.objects = CORE if arguments.objects == "core" else NAMES
-        self.unet_batch = arguments.batch or (256 if self.device.type == "cuda" else 32)
-        if "unet" in arguments.stages and self.unet_batch > arguments.block:
-            raise ValueError(
-                f"--batch must be at most --block, {arguments.block}, got {self.unet_batch}."
-            )
+        for name in set(BATCH) & set(arguments.stages):
+            if self._batch(name) > arguments.block:
+                raise ValueError(
+                    f"--batch must be at most --block, {arguments.block}, got {self._batch(name)}."
+                )
         self.world = World(self.device)
         self.vocabulary = Vocabulary(load_tokenizer(), self.objects)
         self._make_networks()
 
+    def _batch(self, name: str) -> int:
+        """Return the samples of one step of "unet" or "flow"."""
+        usual = BATCH_CUDA if self.device.type == "cuda" else BATCH[name]
+        return int(self.arguments.batch or usual)
+
     def _make_networks(self) -> None:
-        """Make the four networks, fresh and seeded, or from ``--start``."""
+        """Make the networks, fresh and seeded, or those that ``--start`` holds from there."""
         torch.manual_seed(self.arguments.seed)
         start = self.arguments.start
         self.vae = load_part(AutoencoderKL, start, "vae") if start else make_vae()
-        self.unet = load_part(UNet2DConditionModel, start, "unet") if start else make_unet()
+        unet = start is not None and (start / "unet").exists()
+        self.unet = load_part(UNet2DConditionModel, start, "unet") if unet else make_unet()
         self.text = make_text_encoder(len(self.vocabulary))
         if start:
             take_words(self.text, load_part(CLIPTextModel, start, "text_encoder"), self.vocabulary)
         self.checker = Checker(self.objects)
+        self.flow = self._make_flow()
+
+    def _make_flow(self) -> FlowModel:
+        """Make the transformer and its narrow text encoder, or take those of ``--start``."""
+        start, text_2 = self.arguments.start, make_second_text_encoder(len(self.vocabulary))
+        if not self._starts_flow:
+            return FlowModel(make_transformer(), text_2)
+        full = load_part(CLIPTextModelWithProjection, start, "text_encoder_2")
+        take_words(text_2, full, self.vocabulary)
+        return FlowModel(load_part(SD3Transformer2DModel, start, "transformer"), text_2)
+
+    @property
+    def _starts_flow(self) -> bool:
+        """Whether the folder started from is a small Stable Diffusion 3."""
+        start = self.arguments.start
+        return start is not None and (start / "transformer").exists()
 
     def stage(self, name: str) -> Stage:
         """Return a stage ready to train; what it needs of earlier stages is read from disk."""
@@ -106,6 +138,8 @@ class TrainingRun:
         if name == "checker":
             size = 256 if many else 48
             return CheckerStage(self.checker, self.vae, self.world, seed=seed, batch=size)
+        if name == "flow":
+            return self._flow_stage(seed)
         return UnetStage(
             self.unet,
             self.vae,
@@ -115,9 +149,25 @@ class TrainingRun:
             UnetSettings(
                 seed=seed,
                 objects=self.objects,
-                batch=self.unet_batch,
+                batch=self._batch("unet"),
                 grounding=self.arguments.grounding,
                 muon_lr=STEP_FRESH if self.arguments.start is None else STEP_STARTED,
+                block=self.arguments.block,
+            ),
+        )
+
+    def _flow_stage(self, seed: int) -> FlowStage:
+        return FlowStage(
+            self.flow,
+            self.vae,
+            self._take_text(),
+            self.vocabulary,
+            self.world,
+            FlowSettings(
+                seed=seed,
+                objects=self.objects,
+                batch=self._batch("flow"),
+                muon_lr=FLOW_STARTED if self._starts_flow else STEP_FRESH,
                 block=self.arguments.block,
             ),
         )
@@ -194,8 +244,10 @@ class TrainingRun:
         given = self.arguments
         terms = {"seed": given.seed, "objects": given.objects}
         terms["start"] = None if given.start is None else str(given.start)
+        if name in BATCH:
+            terms |= {"batch": self._batch(name)}
         if name == "unet":
-            terms |= {"batch": self.unet_batch, "grounding": given.grounding}
+            terms |= {"grounding": given.grounding}
         return terms
 
     def train(self, name: str) -> bool:
@@ -210,8 +262,31 @@ class TrainingRun:
         return complete
 
     def export(self, folder: Path) -> None:
-        """Write the pipeline of all trained stages, with the checker and the checksums."""
+        """Write the pipeline of all trained stages with its checksums.
+
+        After the stage "flow" alone it is the small Stable Diffusion 3; else the small Stable
+        Diffusion 1, with the checker.
+        """
         self._take_vae()
+        if self.arguments.stages == ["flow"]:
+            self._export_flow(folder)
+        else:
+            self._export_unet(folder)
+        seal(folder)
+
+    def _export_flow(self, folder: Path) -> None:
+        read_back(self.flow, self.out / "flow")
+        export_flow(
+            folder,
+            vae=self.vae,
+            text=self._take_text(),
+            flow=self.flow,
+            vocabulary=self.vocabulary,
+            objects=self.objects,
+            shard_size=self.arguments.shard,
+        )
+
+    def _export_unet(self, folder: Path) -> None:
         if self._trained("unet"):
             read_back(self.unet, self.out / "unet")
         export(
@@ -228,7 +303,6 @@ class TrainingRun:
         else:
             self.checker = Checker.load(self.arguments.start / "checker.safetensors")
         self.checker.save(folder / "checker.safetensors")
-        seal(folder)
 
 
 def refuse_other_terms(folder: Path, kept: dict[str, Any], terms: dict[str, Any]) -> None:
@@ -249,7 +323,7 @@ def refuse_other_terms(folder: Path, kept: dict[str, Any], terms: dict[str, Any]
             )
 
 
-def take_words(small: CLIPTextModel, full: CLIPTextModel, vocabulary: Vocabulary) -> None:
+def take_words(small: torch.nn.Module, full: torch.nn.Module, vocabulary: Vocabulary) -> None:
     """Copy a full text encoder into one with the compact vocabulary."""
     state = full.state_dict()
     name = next(name for name in state if name.endswith("token_embedding.weight"))

@@ -1,10 +1,13 @@
-r"""Trains the small Stable Diffusion in five stages and writes the pipeline.
+r"""Trains the small Stable Diffusions in stages and writes a pipeline.
 
-The stages: VAE, text encoder, composition of its words, U-Net, checker.
+The stages of the first: VAE, text encoder, composition of its words, U-Net, checker. The second, a
+Stable Diffusion 3, is the stage "flow" over the first's VAE and text encoder, alone.
 
     sdlab train --out checkpoints/mine --budget-minutes 120 --export checkpoints/pipeline
     sdlab train --out checkpoints/gpu --device cuda --objects all --budget-minutes 25 \
         --export checkpoints/pipeline --shard 16MB
+    sdlab train --out checkpoints/flow --stages flow --start sdlab/models/embedded_flow \
+        --budget-minutes 120 --export checkpoints/flow-pipeline
 
 Every stage keeps a folder with its checkpoint, its log and its grids; started again with the same
 arguments, the command goes on where it was. With ``--steps`` a run is the same for the same seed;
@@ -21,7 +24,7 @@ from pathlib import Path
 import torch
 
 from sdlab.errors import SdlabError
-from sdlab.training.run import STAGES, TrainingRun
+from sdlab.training.run import FIRST_MODEL, STAGES, TrainingRun
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("sdlab train", description=__doc__.split("\n")[0])
     add = made.add_argument
     add("--out", type=Path, default=Path("checkpoints/embedded"), help="folder of the run")
-    add("--stages", nargs="+", choices=STAGES, default=list(STAGES), help="stages to train")
+    add("--stages", nargs="+", choices=STAGES, default=list(FIRST_MODEL), help="what to train")
     add("--objects", choices=("core", "all"), default="core", help="20 objects, or all of them")
     add("--device", default="cpu", help="cpu or cuda")
     add("--threads", type=int, default=None, help="CPU threads (default: torch's)")
@@ -37,8 +40,8 @@ def parser() -> argparse.ArgumentParser:
     add("--budget-minutes", type=float, default=None, help="time for all stages together")
     add("--steps", type=int, default=None, help="steps of each stage, instead of a budget")
     add("--minutes", type=float, default=None, help="stop, to be resumed, after this long")
-    add("--batch", type=int, default=None, help="U-Net batch (default 32, on cuda 256)")
-    add("--block", type=int, default=4096, help="scenes encoded at a time for the U-Net")
+    add("--batch", type=int, default=None, help="of unet and flow (default 32 and 64, on cuda 256)")
+    add("--block", type=int, default=4096, help="scenes encoded at a time, for unet and flow")
     add("--grounding", type=float, default=0.1, help="weight of the attention loss, 0 for none")
     add("--start", type=Path, default=None, help="pipeline folder to start the weights from")
     add("--decoder-only", action="store_true", help="leave the VAE's encoder as it is")

@@ -17,13 +17,16 @@ from sdlab.training.attention_loss import grounding_loss, keep_maps
 from sdlab.training.loop import Trainer, TrainingPlan
 from sdlab.training.nets import (
     load_tokenizer,
+    make_second_text_encoder,
     make_text_encoder,
+    make_transformer,
     make_unet,
     make_vae,
 )
 from sdlab.training.optimizer import orthogonalise
 from sdlab.training.stage_checker import CheckerStage
 from sdlab.training.stage_compose import ComposeStage, exchanged
+from sdlab.training.stage_flow import FlowModel, FlowSettings, FlowStage
 from sdlab.training.stage_text import TextStage
 from sdlab.training.stage_unet import (
     FAINT_FROM,
@@ -58,6 +61,10 @@ def make_stage(name, world):
         return ComposeStage(text, vocabulary, seed=1, objects=OBJECTS, batch=16)
     if name == "checker":
         return CheckerStage(Checker(OBJECTS, 32), make_vae(), world, seed=1, batch=12)
+    if name == "flow":
+        model = FlowModel(make_transformer(), make_second_text_encoder(len(vocabulary)))
+        settings = FlowSettings(seed=1, objects=OBJECTS, batch=4, block=8)
+        return FlowStage(model, make_vae(), text, vocabulary, world, settings)
     return UnetStage(
         make_unet(),
         make_vae(),
@@ -73,7 +80,7 @@ def loss_of_one_batch(stage):
         return float(stage.loss(1, torch.Generator().manual_seed(0))[0])
 
 
-LONG = [pytest.param(name, marks=pytest.mark.every) for name in ("vae", "unet", "checker")]
+LONG = [pytest.param(name, marks=pytest.mark.every) for name in ("vae", "unet", "checker", "flow")]
 
 
 @pytest.mark.parametrize("name", ["text", "compose", *LONG])

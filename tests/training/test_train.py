@@ -23,7 +23,7 @@ from sdlab.training.nets import (
     make_unet,
     make_vae,
 )
-from sdlab.training.run import SHARES, STAGES, TrainingRun
+from sdlab.training.run import FIRST_MODEL, SHARES, TrainingRun
 from sdlab.training.train import main, parser
 from sdlab.training.vocabulary import Vocabulary
 
@@ -127,7 +127,7 @@ def plan_of(monkeypatch, out, *arguments, stage="unet"):
     monkeypatch.setattr(run_module, "seconds_per_step", lambda _: 1.0)
     run = TrainingRun.__new__(TrainingRun)
     run.arguments = parser().parse_args(["--out", str(out), *arguments])
-    run.out, run.unet_batch = run.arguments.out, run.arguments.batch or 32
+    run.out, run.device = run.arguments.out, torch.device("cpu")
     run._make_networks = lambda: None
     return run.plan(stage, SimpleNamespace)
 
@@ -137,9 +137,9 @@ def test_the_budget_is_for_the_stages_that_are_trained(tmp_path, monkeypatch):
     assert plan_of(monkeypatch, tmp_path / "one", *alone).steps == 600
     each = [
         plan_of(monkeypatch, tmp_path / "all", "--budget-minutes", "100", stage=name).steps
-        for name in STAGES
+        for name in FIRST_MODEL
     ]
-    assert each == [pytest.approx(6000 * SHARES[name], abs=1) for name in STAGES]
+    assert each == [pytest.approx(6000 * SHARES[name], abs=1) for name in FIRST_MODEL]
 
 
 def test_a_run_is_resumed_only_with_its_own_arguments(tmp_path, monkeypatch):
