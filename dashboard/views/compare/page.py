@@ -17,6 +17,7 @@ from dashboard.views.compare.earlier import earlier
 from dashboard.views.compare.forecast import Forecast, forecast, seconds_of
 from dashboard.views.compare.form import ComparisonDraft, as_parameters, comparison_form, touched
 from dashboard.views.compare.live import live_panel
+from dashboard.views.compare.model_sections import follow_set_up
 from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.run_states import states
 from dashboard.views.compare.unfair import say_off_curve, say_unfair
@@ -44,6 +45,7 @@ MANY_RUNS = 2000
 
 def compare_page(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
+    follow_set_up()
     with opening():  # two threads that import torch at once may wait for each other
         catalogue = lab().catalogue()
     shown, arrived = shown_id(page), _arrived(page)

@@ -105,8 +105,8 @@ def quality(shown: Shown) -> None:
     known = quality.dropna(subset=["share"])
     if known.empty:
         say_nothing(
-            "There is no checker for this model or these prompts. On the embedded model, prompts "
-            "of its small world are checked: object, place, colour and background, such as "
+            "There is no checker for this model or these prompts. On the embedded models, prompts "
+            "of their small world are checked: object, place, colour and background, such as "
             "'a red car on a beach'."
         )
         draw_tables(shown, "quality")
@@ -121,7 +121,7 @@ def quality(shown: Shown) -> None:
         more=LINES,
     )
     why(
-        "A network that knows the embedded model's world looks at each picture and says which of "
+        "A network that knows the embedded models' world looks at each picture and says which of "
         "the prompt's statements hold. Bars are 95 % intervals (Wilson, each picture counted "
         "once); where they overlap widely, add prompts and seeds."
     )

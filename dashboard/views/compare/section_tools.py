@@ -9,6 +9,7 @@ from dashboard.shell.address import bound
 from dashboard.widgets.csv_table import csv_table
 from sdlab.comparing.columns import TABLES
 from sdlab.comparing.comparison import Comparison
+from sdlab.comparing.result import Result
 
 ABOUT = {
     "entrants": "One row a sampler.",
@@ -34,7 +35,7 @@ NO_REFERENCE = (
 
 
 class Shown(NamedTuple):
-    """What a section draws from: the tables under short names, and how each sampler looks."""
+    """What a section draws from: the tables under short names, how samplers look, the result."""
 
     page: str
     comparison: Comparison
@@ -42,6 +43,7 @@ class Shown(NamedTuple):
     raw: dict[str, pd.DataFrame]
     colors: dict[str, str]
     dashes: dict[str, list[int]]
+    result: Result
 
 
 def draw_tables(shown: Shown, *names: str, drawn: bool = False) -> None:

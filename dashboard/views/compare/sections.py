@@ -7,7 +7,12 @@ import streamlit as st
 from dashboard.charts import compare_tables
 from dashboard.shell.address import bound
 from dashboard.shell.messages import explained
-from dashboard.views.compare import cost_sections, picture_sections, step_sections
+from dashboard.views.compare import (
+    cost_sections,
+    model_sections,
+    picture_sections,
+    step_sections,
+)
 from dashboard.views.compare.rows import looks
 from dashboard.views.compare.section_tools import ABOUT, Shown, draw_tables
 from dashboard.widgets.section_choice import choose_section
@@ -22,7 +27,7 @@ def show_sections(page: str, result: Result) -> None:
     entrants = result.comparison.entrants
     names = short_names(entrant.label for entrant in entrants)
     tables = {name: compare_tables.renamed(table, names) for name, table in result.tables.items()}
-    shown = Shown(page, result.comparison, tables, dict(result.tables), *looks(entrants))
+    shown = Shown(page, result.comparison, tables, dict(result.tables), *looks(entrants), result)
     chosen = choose_section(page, SECTIONS)
     with explained():
         SECTIONS[chosen](shown)
@@ -42,6 +47,7 @@ SECTIONS: dict[str, Callable[[Shown], None]] = {
     "Paths": step_sections.paths,
     "Latents": step_sections.statistics,
     "Quality": picture_sections.quality,
+    "Another model": model_sections.other_model,
     "Reference": picture_sections.reference,
     "Tables": _every_table,
 }
