@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sdlab.shipped import SHIPPED
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
@@ -68,7 +70,7 @@ def told_names():
         *ROOT.glob("*.md"),
         *ROOT.glob("docs/*.md"),
         *ROOT.glob("docs/*.ipynb"),
-        ROOT / "sdlab/models/embedded/README.md",
+        *(place / "README.md" for place in SHIPPED.values()),
     ]
     files += [
         path for top in ("sdlab", "dashboard", "pages") for path in ROOT.rglob(f"{top}/**/*.py")

@@ -10,7 +10,7 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import link_to
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 
 _KEY = "experiment.model"
 
@@ -34,7 +34,10 @@ def model_choice(known: tuple[str, ...]) -> str:
         names,
         names.index(own),
         key=_KEY,
-        help="The one in memory, unless you choose another. Load others on the Models page.",
+        help="The one in memory, unless you choose another. **embedded** is a small Stable "
+        "Diffusion 1, a U-Net that predicts the noise; **embedded-flow** is a small Stable "
+        "Diffusion 3, a transformer that predicts a flow's velocity; both draw the same world. "
+        "Load others on the Models page.",
     )
 
 
@@ -65,4 +68,4 @@ def say_swap(name: str) -> None:
 
 def in_words(name: str) -> str:
     """Return a short name of a model: the last part of a path."""
-    return name if name == EMBEDDED else name.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+    return name if name in SHIPPED else name.rstrip("/\\").replace("\\", "/").rpartition("/")[2]

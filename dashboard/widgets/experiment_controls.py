@@ -33,7 +33,7 @@ from dashboard.worker.snapshots import ModelView
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.guidance import Guidance
 from sdlab.sampler_names import Everyday, titled
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 
 PROMPT = "a parrot on a beach"
 
@@ -73,7 +73,7 @@ def experiment_controls(choices: Choices) -> Experiment:
     model = model_choice(choices.models)
     own = choices.model if choices.model and choices.model.name == model else None
     prompt = bound().text_area("Prompt", PROMPT, key="experiment.prompt", height=84)
-    if model == EMBEDDED:
+    if model in SHIPPED:
         say_unknown(prompt or "")
     negative = bound().text_input(
         "Negative prompt",

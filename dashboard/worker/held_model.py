@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard.worker.model_view import describe, origin_of
 from dashboard.worker.snapshots import ModelRequest, ModelView
 from sdlab.models.loading_stages import LoadingCancelled, Stage
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import EMBEDDED, SHIPPED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ class HeldModel:
         self.decode_seconds = 0.0
         self._measured = self._pause = 0.0
         self.catalogue: pd.DataFrame | None = None
-        self.requests = {EMBEDDED: ModelRequest()}
+        self.requests = {name: ModelRequest(name) for name in SHIPPED}
 
     def request_for(self, name: str) -> ModelRequest:
         """Return how the model of that name is loaded."""

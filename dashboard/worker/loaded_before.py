@@ -15,7 +15,7 @@ from dashboard.worker.snapshots import ModelRequest, ModelView
 from sdlab.errors import StoreError
 from sdlab.runs.atomic import write_file
 from sdlab.runs.reading import read_file
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +63,8 @@ class LoadedBefore:
             return self._models
 
     def note(self, request: ModelRequest, view: ModelView) -> None:
-        """Note that a model was loaded; the embedded one is there anyhow."""
-        if request.source == EMBEDDED:
+        """Note that a model was loaded; what comes with sdlab is there anyhow."""
+        if request.source in SHIPPED:
             return
         made = LoadedModel(
             replace(request, token=None), time.time(), view.family, view.pipeline, view.memory_bytes

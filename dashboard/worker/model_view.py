@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard.worker.snapshots import ModelView, PartView
 from sdlab.models.guidance import guidance_of
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +59,7 @@ def origin_of(source: str, revision: str | None = None) -> str:
         source: By what it was loaded.
         revision: Branch, tag or commit on the hub.
     """
-    if source == EMBEDDED:
+    if source in SHIPPED:
         return "comes with sdlab"
     place = Path(source).expanduser()
     if place.exists():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.guidance import Guidance
 from sdlab.models.loading_stages import Stage
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import EMBEDDED, SHIPPED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,6 +199,6 @@ class LabView:
     studies: int = 0
     pace: float | None = None
     queued: int = 0
-    known: tuple[str, ...] = (EMBEDDED,)
+    known: tuple[str, ...] = tuple(SHIPPED)
     stopped: bool = False
     vae_overflows: bool = False

@@ -32,7 +32,7 @@ from sdlab.causes.transformer_switches import BlockSkipped, MlpScaled
 from sdlab.errors import ModelError, unknown
 from sdlab.experiment.experiment import Experiment
 from sdlab.intervals import half_width
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 from sdlab.work import Work, one_of
 
 if TYPE_CHECKING:
@@ -325,7 +325,7 @@ def _measured(model: "Model", found: Counterfactuals, parts: list[Part]) -> list
     rows = []
     for part, outcome, row in zip(parts, found.changed, table.to_dict("records"), strict=True):
         measured = {name: row[name] for name in ("rms_pixels", "rms_latents")}
-        if model.name == EMBEDDED:
+        if model.name in SHIPPED:
             prompt = found.experiment.prompt
             measured |= seen_change(found.plain.image, outcome.image, prompt)._asdict()
         rows.append({"what": part.name, **measured})

@@ -25,7 +25,7 @@ from sdlab.models.model import Model
 from sdlab.sampling.engine import Engine
 from sdlab.sampling.pipeline_job import PipelineJob
 from sdlab.sampling.plan import plan
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 from sdlab.work import Work, one_of
 
 if TYPE_CHECKING:
@@ -370,7 +370,7 @@ def check_plain(model: Model, experiment: Experiment | None = None) -> None:
 
 
 def _judged(model: Model, run: "Run", prompt: str) -> dict[str, bool] | None:
-    if model.name != EMBEDDED:
+    if model.name not in SHIPPED:
         return None
     from sdlab.embedded.checker import judge, shipped
     from sdlab.embedded.claims import parse

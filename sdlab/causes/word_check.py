@@ -38,7 +38,7 @@ from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.model import Model
 from sdlab.sampling.plan import plan
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 from sdlab.text.tokens import tokens
 from sdlab.work import Work, counted
 
@@ -248,7 +248,7 @@ def _predicted(
 
 def _object(model: Model, run: "Run", word: str, size: tuple[int, int]) -> np.ndarray | None:
     """Return where the object of a word is in a picture, bool [h, w]; None if that is not known."""
-    if model.name != EMBEDDED or size[0] != size[1] or 128 % size[0]:
+    if model.name not in SHIPPED or size[0] != size[1] or 128 % size[0]:
         return None
     from sdlab.embedded.catalogue import GLYPHS
     from sdlab.embedded.silhouettes import on_grid, silhouette

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sdlab.cli import gpu
 from sdlab.models.memory import readable
-from sdlab.shipped import FOLDER
+from sdlab.shipped import FLOW, FOLDER, SHIPPED
 
 CHECKSUMS = "sha256.txt"
 TROUBLE = "docs/troubleshooting.md"
@@ -53,6 +53,7 @@ def examine(root: Path) -> list[Check]:
         "gpu": lambda: check_gpu(gpu.look()),
         "memory": _memory,
         "embedded model": check_weights,
+        "second embedded model": lambda: check_weights(SHIPPED[FLOW], "second embedded model"),
         "run folder": lambda: check_root(root),
         "dashboard": _dashboard,
     }
@@ -66,10 +67,9 @@ def examine(root: Path) -> list[Check]:
     return found
 
 
-def check_weights(folder: Path = FOLDER) -> Check:
-    """Return whether the embedded model's files are there and as published."""
-    name = "embedded model"
-    fix = "Get the package's files again: git checkout -- sdlab/models/embedded"
+def check_weights(folder: Path = FOLDER, name: str = "embedded model") -> Check:
+    """Return whether an embedded model's files are there and as published."""
+    fix = f"Get the package's files again: git checkout -- sdlab/models/{folder.name}"
     listed = folder / CHECKSUMS
     if not listed.is_file():
         return Check(name, "fail", f"{listed} is missing", fix)

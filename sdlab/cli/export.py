@@ -8,7 +8,7 @@ import typer
 from sdlab.cli.options import Root
 from sdlab.cli.registry import command
 from sdlab.runs import find_run, runs_root
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
@@ -56,7 +56,7 @@ def _model_for(folder: Path, frames: bool | None) -> "Model | None":
     facts, experiment = read_facts(folder)
     if frames is False:
         return None
-    if frames is None and experiment.model != EMBEDDED:
+    if frames is None and experiment.model not in SHIPPED:
         typer.echo(
             f"The zip has no frames: the model {experiment.model} decodes them. --frames loads it;"
             " --no-frames leaves out this note.",
@@ -65,7 +65,7 @@ def _model_for(folder: Path, frames: bool | None) -> "Model | None":
         return None
     import sdlab
 
-    model = sdlab.load(None if experiment.model == EMBEDDED else experiment.model)
+    model = sdlab.load(experiment.model)
     if model.hash == facts["model"]["hash"]:
         return model
     typer.echo(

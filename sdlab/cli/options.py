@@ -95,7 +95,7 @@ TYPED = {
     (Experiment, "control_image"): Typed(
         help="File of the picture that a ControlNet follows.", kind=Path
     ),
-    (Experiment, "model"): Typed(help="embedded, a folder, a file, a hub id."),
+    (Experiment, "model"): Typed(help="embedded, embedded-flow, a folder, a file, a hub id."),
     (Record, "tensors"): Typed(
         "record",
         help="Tensor to keep, or none. Again for another.",

@@ -36,10 +36,10 @@ def plan(
 
     from sdlab.models.footprint import footprint
     from sdlab.models.memory_plan import memory_plan
-    from sdlab.shipped import EMBEDDED, FOLDER
+    from sdlab.shipped import place_of
 
     number, free, offload = _device(device, dtype, free_gib)
-    place = str(FOLDER) if source == EMBEDDED else source
+    place = place_of(source)
     made = memory_plan(footprint(place, number, name=source), width, height, free, offload)
     if as_json:
         typer.echo(json.dumps(_facts(made), indent=2))

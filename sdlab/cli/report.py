@@ -9,7 +9,7 @@ from sdlab.cli.options import Root
 from sdlab.cli.registry import command
 from sdlab.errors import StoreError
 from sdlab.runs import find_run, runs_root
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
@@ -26,7 +26,7 @@ def report(
         bool | None,
         typer.Option(
             help="Whether the report of one run has frames and a script of diffusers, for which its"
-            " model is loaded. By default if that is the embedded model."
+            " model is loaded. By default if that is one that comes with the package."
         ),
     ] = None,
     root: Root = None,
@@ -47,7 +47,7 @@ def _model(root: Path | None, run: str, wanted: bool) -> "Model | None":
         stored = sdlab.open_run(find_run(root or runs_root(), run))
     except StoreError:
         return None
-    if not wanted and stored.experiment.model != EMBEDDED:
+    if not wanted and stored.experiment.model not in SHIPPED:
         return None
     model = model_of(stored)
     if model.hash == stored.manifest["model"]["hash"]:

@@ -6,13 +6,15 @@ import typer
 
 from sdlab.cli.registry import command
 from sdlab.cli.terminal import Prompted, show
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import EMBEDDED, SHIPPED
 
 
 @command(cls=Prompted)
 def tokens(
     prompt: Annotated[str, typer.Argument(help="Any text; after -- if it is like an option.")],
-    model: Annotated[str, typer.Option(help="embedded, a folder, a file, a hub id.")] = EMBEDDED,
+    model: Annotated[
+        str, typer.Option(help="embedded, embedded-flow, a folder, a file, a hub id.")
+    ] = EMBEDDED,
     tokenizer: Annotated[
         str | None, typer.Option(help="Which, of several: tokenizer, tokenizer_2, ...")
     ] = None,
@@ -35,7 +37,7 @@ def tokens(
         typer.echo(f"sdlab: note: by its {first}; it also has {', '.join(others)}.", err=True)
     for note in prompt_notes(prompt, table):
         typer.echo(f"sdlab: note: {note}", err=True)
-    if model == EMBEDDED:
+    if model in SHIPPED:
         table["unseen"] = unseen(table)
     if not every and not csv:
         pads = int((table["kind"] == "pad").sum())

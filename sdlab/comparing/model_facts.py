@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.models.pipelines import class_for
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from sdlab.experiment.pipeline_fields import PipelineFields
@@ -72,5 +72,5 @@ class ModelFacts:
 
     @property
     def judged(self) -> bool:
-        """Whether the checker of the embedded model's world can judge its pictures."""
-        return self.name == EMBEDDED
+        """Whether the checker of the embedded models' world can judge its pictures."""
+        return self.name in SHIPPED

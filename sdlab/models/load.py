@@ -1,8 +1,8 @@
 """``load``: one call for every place a model may come from.
 
-None or "embedded" is the small model that comes with the package; a folder or a .safetensors file
-is read without using the network; "organisation/model" is fetched from the hub; a diffusers
-pipeline in memory is taken as it is.
+None or "embedded" is the small model that comes with the package, "embedded-flow" the second one; a
+folder or a .safetensors file is read without using the network; "organisation/model" is fetched
+from the hub; a diffusers pipeline in memory is taken as it is.
 """
 
 import os
@@ -22,7 +22,7 @@ from sdlab.models.quiet import quiet
 from sdlab.models.single_file import load_single_file
 from sdlab.models.waiting_weights import offload_of
 from sdlab.models.weights import refuse_pickle
-from sdlab.shipped import EMBEDDED, FOLDER
+from sdlab.shipped import EMBEDDED, SHIPPED
 
 if TYPE_CHECKING:
     import torch
@@ -50,8 +50,8 @@ def load(
     """Return a model, ready to run.
 
     Args:
-        source: None or "embedded"; a diffusers pipeline folder; a .safetensors file in the
-            original layout; a hub id, "organisation/model"; or a diffusers pipeline.
+        source: None or "embedded"; "embedded-flow"; a diffusers pipeline folder; a .safetensors
+            file in the original layout; a hub id, "organisation/model"; or a diffusers pipeline.
         device: "cpu", "cuda", "cuda:1", "mps" or a ``torch.device``; None for the best there is
             (for a pipeline in memory: where it is).
         dtype: "float32", "float16", "bfloat16", "float64" or a ``torch.dtype``; None for bfloat16
@@ -90,8 +90,8 @@ def load(
     number = choose_dtype(dtype, place)
     if offload is not None:
         check_way(offload, place)
-    if kind == EMBEDDED:
-        pipeline = load_folder(FOLDER, number, tell=tell)
+    if kind in SHIPPED:
+        pipeline = load_folder(SHIPPED[kind], number, tell=tell)
     elif kind == "folder":
         pipeline = load_folder(Path(source).expanduser(), number, variant, tell)
     elif kind == "file":
@@ -101,7 +101,7 @@ def load(
         pipeline = load_single_file(Path(source).expanduser(), number, first, folder)
     else:
         pipeline = load_hub(str(source), number, revision, variant, token, tell)
-    name = EMBEDDED if kind == EMBEDDED else str(source)
+    name = kind if kind in SHIPPED else str(source)
     tell(Stage("moving", str(place)))
     if tiled or offload is not None:
         decode_in_tiles(pipeline)
@@ -157,8 +157,10 @@ def check(
 
 
 def _kind(source: Any, hub: bool) -> str:
-    if source is None or source == EMBEDDED:
+    if source is None:
         return EMBEDDED
+    if isinstance(source, str) and source in SHIPPED:
+        return source
     if not isinstance(source, (str, os.PathLike)):
         return _kind_of_object(source)
     text = os.fspath(source)

@@ -13,7 +13,7 @@ from PIL import Image
 from sdlab.errors import ModelError
 from sdlab.models.quiet import building
 from sdlab.models.vae import Vae
-from sdlab.shipped import EMBEDDED, FOLDER
+from sdlab.shipped import place_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,6 +74,6 @@ def tiny_preview(model: "Model") -> TinyPreview | None:
 
 def _folder(name: str) -> Path | None:
 
-    root = Path(FOLDER if name == EMBEDDED else name).expanduser()
+    root = Path(place_of(name)).expanduser()
     found = [root / name for name in FOLDERS if (root / name / "config.json").is_file()]
     return found[0] if found else None

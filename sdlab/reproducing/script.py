@@ -29,7 +29,7 @@ from sdlab.runs.manifest import versions
 from sdlab.runs.pictures import file_name
 from sdlab.sampling.pipeline_call import follows, handed_of, scheduler_of, times_known
 from sdlab.sampling.plan import Plan, plan
-from sdlab.shipped import EMBEDDED, FOLDER
+from sdlab.shipped import place_of
 from sdlab.solvers.layout import Layout
 from sdlab.solvers.probing import quiet
 from sdlab.solvers.registry import solvers
@@ -91,13 +91,15 @@ def _class(model: Model, planned: Plan) -> type:
 
 def _loaded(model: Model, cls: type) -> str:
     """Return the lines that load the pipeline as it was loaded."""
-    source = str(FOLDER) if model.name == EMBEDDED else model.name
+    source = place_of(model.name)
     single = Path(source).expanduser().is_file()
     load = "from_single_file" if single else "from_pretrained"
     checked = getattr(model.pipeline, "safety_checker", None) is not None and model.plain
     told = {name: model.loading[name] for name in _TOLD if name in model.loading}
     off = "".join(f", {name}={value!r}" for name, value in told.items())
     off += ", safety_checker=None" if checked else ""
+    if not single:
+        off += "".join(f", {name}=None" for name in _missing(model.pipeline))
     lines = [f"pipe = {cls.__name__}.{load}(\n    {source!r}, torch_dtype={model.dtype}{off}\n)"]
     offload = model.loading.get("offload")
     if offload is None:
@@ -109,6 +111,17 @@ def _loaded(model: Model, cls: type) -> str:
     ):
         lines.append("pipe.vae.enable_tiling()")
     return "\n".join(lines)
+
+
+def _missing(pipeline: Any) -> list[str]:
+    """Return the parts that a pipeline lacks, and that its class wants to be told it lacks."""
+    expected, _ = type(pipeline)._get_signature_keys(type(pipeline))
+    optional = set(type(pipeline)._optional_components)
+    return [
+        name
+        for name in expected
+        if name not in optional and pipeline.components.get(name, pipeline) is None
+    ]
 
 
 def _solver_code(model: Model, x: Experiment, planned: Plan) -> SchedulerCode | None:

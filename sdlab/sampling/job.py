@@ -20,7 +20,7 @@ from sdlab.models.guidance import reads_scale
 from sdlab.models.model import Model
 from sdlab.runs.run import Run
 from sdlab.sampling.plan import Plan
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 from sdlab.tracing.recorder import Recorder, Timer
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Job(ABC):
 
     def _unknown_words(self) -> list[str]:
         """Return a warning that names the prompt's words that the embedded model does not know."""
-        if self.model.name != EMBEDDED:
+        if self.model.name not in SHIPPED:
             return []
         from sdlab.embedded import unknown_words
 

@@ -19,6 +19,7 @@ from sdlab.models.guidance import reads_scale
 from sdlab.models.inputs import OURS, control_name
 from sdlab.models.model import Model
 from sdlab.sampling.experiment_course import experiment_course
+from sdlab.shipped import CALLED_WITH
 from sdlab.solvers.as_diffusers import as_diffusers_scheduler
 from sdlab.solvers.course import Course
 from sdlab.solvers.flow_catalogue import handed_by, not_laid_out
@@ -276,6 +277,8 @@ def _numbers(given: dict[str, Any], model: Model, x: Experiment, cls: type) -> N
         _check_taken("guidance_rescale", x.guidance_rescale, taken)
     for name in NUMBERS:
         value = getattr(x, name)
+        if value is None:
+            value = CALLED_WITH.get(model.name, {}).get(name) if name in taken else None
         if value is not None:
             _check_taken(name, value, taken)
             given[name] = value

@@ -15,7 +15,7 @@ import pandas as pd
 from sdlab.embedded.claims import parse
 from sdlab.experiment.axis import Axis
 from sdlab.experiment.grid import Grid
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -69,7 +69,7 @@ def fulfilled(grid: Grid, pictures: "Mapping[str, Image.Image]") -> pd.DataFrame
         Columns ``axis``, ``value`` (its label) and ``fidelity``, 0 to 1; no rows where the world's
         checker knows nothing of the model or the prompts.
     """
-    scores = _scores(grid, pictures) if grid.base.model == EMBEDDED else {}
+    scores = _scores(grid, pictures) if grid.base.model in SHIPPED else {}
     cells = [cell for cell in grid.cells if cell.experiment.id in scores]
     rows = [
         (axis.field, cell.labels[number], scores[cell.experiment.id])

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import unknown
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 from sdlab.sweeping.distance import Distance
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ MORE_IS_BETTER = ("fidelity",)
 def fidelity(run: "Run") -> float | None:
     """Return the share of its prompt's statements that the picture fulfils, 0 ... 1.
 
-    By the checker of the embedded model's world; None for other models, and for prompts that state
+    By the checker of the embedded models' world; None for other models, and for prompts that state
     nothing which it knows.
     """
-    if run.experiment.model != EMBEDDED:
+    if run.experiment.model not in SHIPPED:
         return None
     from sdlab.embedded.checker import score
 

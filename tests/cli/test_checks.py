@@ -13,6 +13,7 @@ NAMES = [
     "gpu",
     "memory",
     "embedded model",
+    "second embedded model",
     "run folder",
     "dashboard",
 ]

@@ -22,7 +22,7 @@ def models_page(new_page):
     """The Models page; the embedded model is in memory again after."""
     page = new_page("/models")
     yield page
-    back = page.get_by_role("button", name="Back to the embedded model")
+    back = page.get_by_role("button", name="To the embedded U-Net")
     expect(back).to_be_visible(timeout=LONG)
     back.click()
     expect(page.get_by_test_id("stText").get_by_text("embedded", exact=True)).to_be_visible(

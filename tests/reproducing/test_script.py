@@ -5,6 +5,7 @@ from PIL import Image
 
 import sdlab
 from sdlab.runs.pictures import save_pictures
+from sdlab.shipped import FLOW
 from sdlab.solvers.from_diffusers import compatible_classes
 from sdlab.solvers.registry import is_own, solvers
 from tests.zoo.chosen import FEW
@@ -114,3 +115,10 @@ def test_every_kind_of_pipeline(name, solver, executed, tmp_path_factory, tmp_pa
     wanted = asked.with_(model=model.name, **({"solver": solver} if solver else {}))
     save_pictures(wanted, tmp_path)
     agree(model, wanted, executed)
+
+
+def test_the_embedded_transformer_whose_t5_is_left_out(executed):
+    model = sdlab.load(FLOW, device="cpu")
+    agree(model, experiment(model, solver="FlowMatchEulerDiscreteScheduler", num_steps=2), executed)
+    script = sdlab.diffusers_script(model, experiment(model, solver="euler", num_steps=2))
+    assert "text_encoder_3=None, tokenizer_3=None" in script and "max_sequence_length=32" in script

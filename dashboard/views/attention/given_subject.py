@@ -17,7 +17,7 @@ from dashboard.widgets.pictures import png
 from dashboard.widgets.source_picture import choose_picture
 from sdlab.attention import views
 from sdlab.experiment.attention_record import AttentionRecord
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 
 
 def given_subject() -> Subject | None:
@@ -57,7 +57,7 @@ def given_subject() -> Subject | None:
         st.caption(f"As the network sees it: {' '.join(notes)}")
     key = f"given {args}"
     name = f"given-{chosen.digest}"
-    scene = chosen.scene if model.name == EMBEDDED and caption == chosen.label else None
+    scene = chosen.scene if model.name in SHIPPED and caption == chosen.label else None
     picked = PickedPicture(chosen.png, timestep, int(seed), scene)
     of = (picture, size, caption, model.name, maps, None, model.path == "flow")
     return Subject(key, name, *of, picked=picked)

@@ -14,7 +14,7 @@ from dashboard.views.attention.subject import (
     choose_subject,
 )
 from dashboard.widgets.figure import why
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import EMBEDDED, FLOW
 
 if TYPE_CHECKING:
     from dashboard.views.attention.place import ClickedPlace
@@ -25,6 +25,12 @@ TAUGHT = (
     "The embedded model's cross-attention was trained to find its objects: a loss held each word's "
     "map to the word's true place. Maps of models trained without that are less sharp."
 )
+FOUND = (
+    "The embedded transformer's attention was not trained to find its objects: no loss knew where "
+    "they are. In its one attention a place looks at the words and at the whole picture, and most "
+    "of it goes to the picture."
+)
+_HOW = {EMBEDDED: TAUGHT, FLOW: FOUND}
 
 MAXIMUM = " The largest share of any head is shown: those of all tokens do not add up to 1."
 
@@ -73,13 +79,12 @@ def _stage(subject: Subject) -> "tuple[Look | None, ClickedPlace | None]":
 
 
 def _say_why(subject: Subject) -> None:
-    taught = f" {TAUGHT}" if subject.model == EMBEDDED else ""
+    how = _HOW.get(subject.model, "")
     why(
         "Each map is the share a of a place's attention that goes to the word, after the softmax "
         f"over {_tokens(subject.maps)}. The lightest colour is the largest share of any step; the "
         "mean has its own scale. Maps are computed in float32; runs keep them in float16. "
-        "Attention decides what a place is told of the words, not what it makes of it."
-        f"{taught}",
+        "Attention decides what a place is told of the words, not what it makes of it. " + how,
         r"a_{ij} = \mathrm{softmax}_j \left( \frac{q_i \cdot k_j}{\sqrt{d}} \right)",
     )
 

@@ -15,7 +15,7 @@ from dashboard.widgets.run_stage import ask_run, show_stage
 from dashboard.widgets.run_ways import change_button
 from dashboard.worker.stored_runs import StoredRun
 from sdlab.experiment.experiment import Experiment
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import EMBEDDED, SHIPPED
 
 PAGE = "home"
 SCENES = (
@@ -111,7 +111,7 @@ def _asked(model: str) -> tuple[Experiment, Press] | None:
             help="Another of our pictures, made with the model in memory",
             on_click=another.note,
         )
-    if model == EMBEDDED:
+    if model in SHIPPED:
         say_known(words)
     if another.wanted():
         return _next(model), another

@@ -69,9 +69,9 @@ def begin(sweep: Sweep, way: Way, session: str) -> None:
 
 def measures_for(model: str) -> Sequence[str]:
     """Return what a model's pictures are measured by unless others are chosen."""
-    from sdlab.shipped import EMBEDDED
+    from sdlab.shipped import SHIPPED
 
-    return ("fidelity",) if model == EMBEDDED else ()
+    return ("fidelity",) if model in SHIPPED else ()
 
 
 def _sweeping(sweep: Sweep, runs: Path, way: Way, model: "Model") -> "Work[SweepResult]":

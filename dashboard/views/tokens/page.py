@@ -19,7 +19,7 @@ from dashboard.views.tokens.padding import PADS_ACT, padding_in_words, received_
 from dashboard.views.tokens.tables import show_table
 from dashboard.widgets.experiment_controls import PROMPT
 from dashboard.worker.snapshots import ModelView
-from sdlab.shipped import EMBEDDED
+from sdlab.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from sdlab.text.tokenized import Tokenized
@@ -137,7 +137,7 @@ def _one_prompt(encoding: "Tokenized", differs: set[int], model: ModelView) -> b
 
     table = encoding.tokens
     marked: set[int] = set()
-    if model.name == EMBEDDED:
+    if model.name in SHIPPED:
         marked = set(table.loc[unseen(table), "position"])
     st.html(pieces_html(table, marked, differs))
     for note in prompt_notes(encoding.prompt, table):
@@ -225,7 +225,7 @@ def _tensors(encoding: "Tokenized", model: ModelView, reader: Reader) -> None:
             link_to("tokens", "Do they matter? Change them and draw", **fields)
     every, unique = st.tabs(["By position", "Unique tokens"])
     with every:
-        shown = table.assign(unseen=unseen(table)) if model.name == EMBEDDED else table
+        shown = table.assign(unseen=unseen(table)) if model.name in SHIPPED else table
         show_table(shown, "tokens", "One row a position; what was cut comes last.")
     with unique:
         show_table(unique_tokens(table), "unique_tokens", f"The counts add up to {count}.")

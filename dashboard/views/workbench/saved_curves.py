@@ -32,7 +32,7 @@ from sdlab.noise.exchange import (
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.runs.curves import curve_names, delete_curve, list_curves, load_curve, save_curve
 from sdlab.sampler_names import titled
-from sdlab.shipped import EMBEDDED, FOLDER
+from sdlab.shipped import place_of
 
 _SAID = f"{PAGE}.said"
 NO_GRID = {"experiment.seeds": "", "experiment.x": "nothing", "experiment.y": "nothing"}
@@ -107,9 +107,7 @@ def use_in_experiment(draft: Draft) -> None:
 
 def loaded_from(model: str) -> str:
     """Return what ``from_pretrained`` takes for a model by its name."""
-    if model == EMBEDDED:
-        return str(FOLDER)
-    return "your/model" if model.endswith(".safetensors") else model
+    return "your/model" if model.endswith(".safetensors") else place_of(model)
 
 
 def solver_code(draft: Draft, trial: CurveTrial, place: str, dtype: str = "float32") -> str:
