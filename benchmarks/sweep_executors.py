@@ -267,7 +267,7 @@ def main():
     report.head()
     quick = report.arguments.quick
     with tempfile.TemporaryDirectory() as folder:
-        speed_up(report, Path(folder), 32 if quick else 192)
+        speed_up(report, Path(folder) / "speed", 32 if quick else 192)
         losses(report, Path(folder), 24 if quick else 60, quick)
     report.close()
 
