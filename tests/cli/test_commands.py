@@ -221,7 +221,7 @@ def test_a_zip_says_why_it_has_no_frames(saved, root, tmp_path, monkeypatch):
             return [n for n in archive.namelist() if "/frames/" in n]
 
     assert (call(*asked, "--no-frames").stderr, frames()) == ("", [])
-    monkeypatch.setattr("sdlab.cli.export.EMBEDDED", "another")
+    monkeypatch.setattr("sdlab.cli.export.SHIPPED", {})
     assert "--frames loads it" in call(*asked).stderr and not frames()
     monkeypatch.undo()
     monkeypatch.setattr("sdlab.load", lambda source: SimpleNamespace(hash="0" * 16))

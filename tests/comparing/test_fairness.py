@@ -87,7 +87,7 @@ def test_a_last_step_by_earlier_predictions_is_told(name):
 def test_those_who_jump_as_the_reference_does_are_not_told_so():
     names = [e.solver for e in of_number(200) if not draws_noise(e)]
     told = [name for name in names if EXTRAPOLATES in said(name)]
-    assert told == ["lms", "plms", "LMSDiscreteScheduler"]
+    assert told == ["lms", "o_belm", "plms", "LMSDiscreteScheduler"]
 
 
 def test_rounded_timesteps_are_told():

@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_nothing_half(stored, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    monkeypatch.setattr("sdlab.comparing.result.parquet_bytes", full)
     with pytest.raises(StoreError, match="No room to save"):
         stored[1].save(tmp_path)
     assert not list((tmp_path / ".comparisons").iterdir())

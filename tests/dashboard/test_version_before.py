@@ -81,7 +81,7 @@ def test_a_link_opens_as_it_did(open_page, offered, link):
     for name in NOW_CALLED.keys() & before.keys():
         before[name] = NOW_CALLED[name].get(before[name], before[name])
     assert kept == before
-    assert offered == button
+    assert {name: offered.get(name) for name in button} == button  # pages may offer more
     for name in link["csv"].keys() & NOW_SERVED.keys():
         head, *rows = TestClient(Starlette(routes=routes())).get(NOW_SERVED[name]).text.splitlines()
         assert set(link["csv"][name].split(",")) <= set(head.lstrip("\ufeff").split(",")) and rows

@@ -27,6 +27,10 @@ STREAMLITS_OWN = {
         "https://github.com/streamlit/streamlit/blob/develop/frontend/app/src/components/"
         "Navigation/NavSection.tsx: the pages of a section are items of that <div>"
     ),
+    ("presentation-role-conflict", "[data-testid=stFileUploaderDropzone]"): (
+        "https://github.com/streamlit/streamlit/blob/develop/frontend/lib/src/components/widgets/"
+        "FileUploader/FileDropzone.tsx: react-dropzone gives the place the role, Streamlit a label"
+    ),
 }
 _STILL = """() => {
   const app = document.querySelector('[data-testid=stApp]');

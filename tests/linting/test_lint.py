@@ -76,7 +76,15 @@ def test_every_scheduler_ends_each_step_where_the_next_begins(name, spacing):
     np.testing.assert_allclose(done.ends[-1], course.end, rtol=0.06, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(set(valid_names()) - set(adapter.compatible_classes())))
+OURS = set(valid_names()) - set(adapter.compatible_classes()) - {"ipndm_v"}
+
+
+def test_ipndm_v_is_off_its_level_as_the_one_it_follows_is():
+    table = sdlab.lint("ipndm_v", 12, curve="karras")
+    assert table.loc[table["severity"] == "error", "rule"].tolist() == ["solver-off-level"]
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
 def test_no_solver_of_ours_is_off_its_level(name):
     for curve, steps in (("karras", 12), ("trailing", 30)):
         table = sdlab.lint(name, steps, curve=curve)

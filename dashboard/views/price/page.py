@@ -33,7 +33,7 @@ def price_page(page: str) -> None:
     """Draw the page below its title; ``page`` is for the widget keys."""
     model = model_in_hand()
     form, stage = st.columns([3, 8], gap="medium")
-    with form, st.container(key=f"{page}_form"), explained():
+    with form, st.container(key=f"{page}_fields"), explained():
         asked = _asked(page, model.name)
     with stage, explained():
         experiment, names, seeds = asked

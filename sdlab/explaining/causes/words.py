@@ -154,15 +154,13 @@ def tokens_in(text: str) -> int:
     """Return how many tokens CLIP makes of a text, beside begin and end."""
     if len(text) <= CHUNK:  # a token has a letter at least
         return 0
-    return len(_tokenizer()(text, add_special_tokens=False)["input_ids"])
+    return len(_tokenizer()(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 @cache
 def _tokenizer() -> Any:
     from transformers import CLIPTokenizer
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()  # of a text longer than the model's own limit
     return CLIPTokenizer.from_pretrained(FOLDER / "tokenizer")
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -284,7 +285,8 @@ def test_a_report_ends_with_who_waits_for_it(store):
         await asyncio.wait([waiting])
         return waiting.cancelled(), made
 
-    cancelled, (process,) = asyncio.run(left())
+    with ThreadPoolExecutor() as own:  # Playwright's loop may run in this thread
+        cancelled, (process,) = own.submit(asyncio.run, left()).result()
     assert cancelled and not process.is_running()
 
 

@@ -185,7 +185,7 @@ def test_a_damaged_result_is_told_and_made_anew(page, open_page, runs_folder):
 def test_every_section_draws_or_says_why_not(page):
     at = go(page)
     sections = at.segmented_control(key="compare.section").options
-    assert len(sections) == 10
+    assert len(sections) == 11
     for section in sections:
         at.segmented_control(key="compare.section").set_value(section).run()
         assert not at.exception and not at.error, section
