@@ -8,7 +8,7 @@ import sdlab
 from sdlab.comparing.across import COLUMNS, across, comparable, pairs_of
 from sdlab.shipped import EMBEDDED, FLOW
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.every
 
 PROMPTS = ("a parrot on a beach", "a tree at night")
 

@@ -8,6 +8,7 @@ from sdlab.runs.curves import curve_names, load_curve
 from tests.dashboard.conftest import read, run_until
 
 
+@pytest.mark.every
 def test_it_is_fitted_and_kept(open_page):
     given = {
         "fit_steps": "2",

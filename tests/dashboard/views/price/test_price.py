@@ -10,6 +10,13 @@ from tests.dashboard.conftest import read, run_until
 SHORT = {"price.steps": "4", "price.pictures": "2", "price.cfg": "1"}
 
 
+def test_it_opens_with_what_it_would_take(open_page):
+    at = open_page("price", **SHORT, **{"price.speedups": ["autocast", "TaylorSeer"]})
+    assert not at.exception and not at.error, [read(e) for e in (*at.exception, *at.error)]
+    assert any("2 speed-ups on 2 pictures" in m.value for m in at.markdown)
+
+
+@pytest.mark.every
 def test_it_measures_and_says_what_was_left_out(open_page):
     at = open_page("price", **SHORT, **{"price.speedups": ["autocast", "TaylorSeer"]})
     assert not at.exception and not at.error, [read(e) for e in (*at.exception, *at.error)]
