@@ -53,7 +53,7 @@ def questions() -> None:
     """Draw links to all other pages, each by the question that it answers."""
     st.header("What do you want to know?", anchor=False)
     st.html(style(__file__))
-    with st.container(key="home_questions"), st.grid(5, min_column_width=190, gap="small"):
+    with st.container(key="home_questions"), st.grid(4, min_column_width=210, gap="small"):
         for name, entry in entries().items():
             if name == PAGE:
                 continue
