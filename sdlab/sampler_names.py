@@ -169,12 +169,20 @@ def translated(
     return found.solver, curve or found.curve, {**found.options, **options}
 
 
+_MADE_OF = {
+    "dpmv3": (
+        "It is made of a model's statistics: `sdlab statistics PROMPT --out FOLDER` measures them"
+        " and writes it, then name the FOLDER by `sdlab --solvers` or SDLAB_SOLVERS."
+    )
+}
+
+
 def unknown_solver(name: str, allowed: Iterable[str]) -> str:
     """Return the message for an unknown solver; a web UI's name is translated."""
     found = everyday(name)
     if found is None:
         absent = "The laboratory has no counterpart of it." if _plain(name) in _ABSENT else ""
-        return unknown("solver", name, allowed, hint=absent)
+        return unknown("solver", name, allowed, hint=_MADE_OF.get(_plain(name), absent))
     over = f" with curve {found.curve!r}" if found.curve else ""
     return unknown("solver", name, allowed, hint=f"Here that is solver {found.solver!r}{over}.")
 

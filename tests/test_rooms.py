@@ -67,7 +67,8 @@ SDLAB = {
         "comparing experiment latents metadata models noise passports reproducing runs sampling"
         " solvers text"
     ),
-    "fitting": "comparing experiment models noise runs",
+    # also what a solver is made of, measured along the courses of an exact denoiser or a model
+    "fitting": "comparing ddim experiment models noise runs solvers",
     "reports": "models runs",
     "sending": "experiment runs",
     "sweeping": "comparing embedded experiment models runs sampling",
