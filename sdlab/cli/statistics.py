@@ -18,13 +18,13 @@ class Measuring:
     """How the statistics are measured.
 
     Attributes:
-        seeds: Of the pictures along whose courses is measured, such as 0-3.
+        seeds: Of the pictures along whose courses is measured, such as 0-15.
         levels: Noise levels; each takes three network calls a picture.
         name: Of the solver that they make, and of its files.
         out: Folder of solver plug-ins that it goes to.
     """
 
-    seeds: str = "0-3"
+    seeds: str = "0-15"
     levels: int = 120
     name: str = "dpm_solver_v3"
     out: Path = Path("solvers")

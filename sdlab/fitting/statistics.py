@@ -37,14 +37,14 @@ PROBE = 0.01
 CONSTANT = 1e-10
 """A variance below this share of the mean square is none."""
 MOST_LEVELS = 1000
-CALLS = 3
-"""Network calls a level: at the point and to both sides."""
+SEEDS = tuple(range(16))
+"""The mean of a random direction is only as good as the entries that it is taken over."""
 
 
 def model_statistics(
     model: Model,
     experiment: Experiment,
-    seeds: Sequence[int] = (0, 1, 2, 3),
+    seeds: Sequence[int] = SEEDS,
     levels: int = 120,
     on_progress: Progress | None = None,
 ) -> ModelStatistics:
@@ -55,7 +55,7 @@ def model_statistics(
         experiment: Prompt, guidance and size; its sampler and seed are not used.
         seeds: Of the pictures along whose courses is measured.
         levels: Noise levels, even in lambda over the model's schedule.
-        on_progress: Called with (levels done, in all); each takes three network calls.
+        on_progress: Called with (levels done, of all courses); each takes three network calls.
 
     Raises:
         ValueError: If seeds are none or doubled, or the levels are too few or too many.
@@ -69,7 +69,7 @@ def model_statistics(
 def measuring(
     model: Model,
     experiment: Experiment,
-    seeds: Sequence[int] = (0, 1, 2, 3),
+    seeds: Sequence[int] = SEEDS,
     levels: int = 120,
 ) -> Work[ModelStatistics]:
     """Return ``model_statistics`` as a computation that can be watched and cancelled."""
