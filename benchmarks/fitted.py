@@ -29,7 +29,7 @@ def main():
             spec = sdlab.Experiment(prompt=PROMPT, solver=solver, num_steps=count)
             fitted = sdlab.fit_schedule(model, spec, seeds, held_out, teacher_steps=teacher)
             levels = ", ".join(f"{sigma:.3g}" for sigma in fitted.sigmas)
-            print(f"{solver}, {count} steps, gamma {fitted.gamma:g}: {levels}")
+            print(f"{solver}, {count} steps: {levels}")
             for row in fitted.table.iloc[1:].itertuples():
                 note = f"95 % {row.ratio_low:.2f} to {row.ratio_high:.2f}: {row.verdict}"
                 name = f"{solver}, {count} steps: distance, fitted / {row.curve}"

@@ -1,9 +1,11 @@
 """Fits a schedule to a model, a sampler and a budget: which noise levels few steps should visit.
 
 A few pictures are drawn with many steps. On their courses, known at any level, the cheapest way of
-N steps is found for several weights of later steps (``sdlab.fitting.shortest``); the one that suits
-the sampler best on the same seeds is taken. Whether that is any good is said by other seeds, which
-had no part in it: the distance to their converged pictures, paired with those of other curves.
+N steps is found for several weights of later steps (``sdlab.fitting.shortest``). Of these and the
+curves that it is held against, the one that suits the sampler best on the same seeds is taken, and
+its levels are moved where that brings the sampler nearer (``sdlab.fitting.refining``). Whether that
+is any good is said by other seeds, which had no part in it: the distance to their converged
+pictures, paired with those of other curves.
 """
 
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from sdlab.errors import ModelError, check_types
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from sdlab.fitting.fitted import FITTED, Fitted, judged
+from sdlab.fitting.refining import SHARES, joined, moves
 from sdlab.fitting.shortest import Array, costs, shortest
 from sdlab.models.model import Model
 from sdlab.noise.curves import find, make
@@ -82,24 +85,23 @@ def fitting(
     check_steps(teacher_steps, model.schedule.num_timesteps)
     curves, left_out = _curves(model, experiment.num_steps, against)
     bench = _Bench(model, experiment, [*seeds, *held_out])
-    tries = len(GAMMAS) * len(seeds) + (1 + len(curves)) * len(held_out)
+    rounds = len(SHARES) * (2 * (experiment.num_steps - 1) + 1)
+    tries = (len(GAMMAS) + len(curves) + rounds) * len(seeds) + (1 + len(curves)) * len(held_out)
     ends = len(bench.seeds) * (2 * teacher_steps - 1)
     count = Count(ends + tries * experiment.num_steps)
     yield from count.of(bench.converge(seeds, teacher_steps), ends)
     grid = make("karras", model.schedule, LEVELS, {})
     cost = np.mean([_costs(bench.ends[seed], grid) for seed in seeds], axis=0)
     ways = [grid[shortest(cost, experiment.num_steps, gamma)] for gamma in GAMMAS]
-    size = len(ways) * len(seeds) * experiment.num_steps
-    errors = yield from count.of(bench.errors([_follow(way) for way in ways], seeds), size)
-    best = min(range(len(ways)), key=lambda place: geometric(errors[place])[0])
-    entrants = {FITTED: _follow(ways[best]), **{name: {"curve": name} for name in curves}}
+    ways += [make(name, model.schedule, experiment.num_steps, {}) for name in curves]
+    way = yield from _refined(bench, ways, seeds, count)
+    entrants = {FITTED: _follow(way), **{name: {"curve": name} for name in curves}}
     size = len(entrants) * len(held_out) * experiment.num_steps
     found = yield from count.of(bench.errors(list(entrants.values()), held_out), size)
     table, pictures = judged(dict(zip(entrants, found, strict=True)), held_out)
     return Fitted(
         experiment.with_(**entrants[FITTED]),
-        tuple(ways[best].tolist()),
-        GAMMAS[best],
+        tuple(way.tolist()),
         tuple(seeds),
         tuple(held_out),
         table,
@@ -115,6 +117,7 @@ class _Bench:
         self._model = model
         self._plain = experiment.with_(record=UNRECORDED, curve_options={})
         self.seeds = seeds
+        self.lowest = model.schedule.sigma_min
         self.ends: dict[int, Run] = {}
 
     def converge(self, recorded: Sequence[int], steps: int) -> Work[None]:
@@ -144,6 +147,28 @@ class _Bench:
             if isinstance(run, Exception):
                 raise run
         return [run for run in runs if not isinstance(run, Exception)]
+
+
+def _refined(bench: _Bench, ways: list[Array], seeds: Sequence[int], count: Count) -> Work[Array]:
+    """Return the best of some schedules, its levels moved where that brings it nearer."""
+
+    def means(tried: list[Array]) -> Work[list[float]]:
+        size = len(tried) * len(seeds) * (len(tried[0]) - 1)
+        work = bench.errors([_follow(way) for way in tried], seeds)
+        found = yield from count.of(work, size)
+        return [geometric(errors)[0] for errors in found]
+
+    errors = yield from means(ways)
+    own, way = min(zip(errors, ways, strict=True), key=lambda pair: pair[0])
+    for share in SHARES:
+        tried = moves(way, share, bench.lowest)
+        errors = yield from means(tried)
+        both = joined(way, tried, errors, own)
+        errors += yield from means([both])
+        own, way = min(
+            [(own, way), *zip(errors, [*tried, both], strict=True)], key=lambda pair: pair[0]
+        )
+    return way
 
 
 def _costs(run: "Run", grid: Array) -> Array:

@@ -42,7 +42,6 @@ class Fitted:
     Attributes:
         experiment: What it was fitted to, following it.
         sigmas: The schedule, descending, the last 0.
-        gamma: The weight of later steps that suited the sampler best on the seeds of the fit.
         seeds: Of the fit.
         held_out: The seeds that judge.
         table: One row a curve; ``CURVES``.
@@ -52,7 +51,6 @@ class Fitted:
 
     experiment: Experiment
     sigmas: tuple[float, ...]
-    gamma: float
     seeds: tuple[int, ...]
     held_out: tuple[int, ...]
     table: "pd.DataFrame"
