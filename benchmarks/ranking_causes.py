@@ -1,9 +1,8 @@
 """Why a published ranking of samplers differs here: guidance, and the papers' own curves.
 
 Guidance: UniPC was behind DDIM at 5 and 8 evaluations with guidance 4 (compare_truth.py, ranking).
-Its first author later wrote that predictor-corrector samplers "inherently suffer from a
-misalignment issue caused by the extra corrector step, especially with a large classifier-free
-guidance scale" (DC-Solver, Zhao et al. 2024, arXiv 2409.03755). So: the same at guidance 1, 2, 4
+Its first author later found that the corrector's extra step is misaligned, the more the stronger
+the guidance (DC-Solver, Zhao et al. 2024, arXiv 2409.03755). So: the same at guidance 1, 2, 4
 and 7.5, also against DPM-Solver++ 2M, which is UniPC's predictor of order 2 without the corrector.
 
 Curves: each sampler on the curve on which its order was published (diff-sampler, Zhou et al.: rho 7

@@ -25,7 +25,7 @@ STATISTICS = ModelStatistics.read(Path(__file__).with_suffix(".json"))
 
 
 @sdlab.solver("{name}", order=2)
-def {name}(
+def solve(
     x,
     sigmas,
     noise,

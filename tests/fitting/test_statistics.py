@@ -100,15 +100,15 @@ def test_of_the_embedded_model_they_make_a_solver(model, measured, tmp_path, mon
     assert measured.l.shape == (12, 4) and measured.of["size"] == [64, 64]
     assert (abs(measured.l[0] - 1) < 0.1).all()  # noise alone
     assert measured.l[-1].max() < 0.8
-    _, path = write_plugin(tmp_path, "v3_here", measured)
+    _, path = write_plugin(tmp_path, "dpm_solver_v3", measured)
     with registry.catching() as caught:
         exec(compile(path.read_text(), str(path), "exec"), {"__file__": str(path), "__name__": "x"})
-    found = caught["v3_here"]
+    found = caught["dpm_solver_v3"]
     assert contract.check(found) == []
     registry.solvers()
-    monkeypatch.setitem(registry._SOLVERS, "v3_here", found)
+    monkeypatch.setitem(registry._SOLVERS, "dpm_solver_v3", found)
     small = sdlab.Experiment(
-        "a red car", solver="v3_here", num_steps=3, guidance_scale=1.0, width=64, height=64
+        "a red car", solver="dpm_solver_v3", num_steps=3, guidance_scale=1.0, width=64, height=64
     )
     run = sdlab.run(model, small)
     assert run.steps["step"].tolist() == [0, 1, 2] and bool(run.latents.isfinite().all())
