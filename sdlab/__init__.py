@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 moved.install()
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 _HOMES = {
     "Audit": "sdlab.auditing.audit",

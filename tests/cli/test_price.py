@@ -1,5 +1,6 @@
 """``sdlab price``: what a speed-up costs, on the command line."""
 
+import pytest
 from typer.testing import CliRunner
 
 from sdlab.cli import app
@@ -12,6 +13,7 @@ def call(*args):
     return CliRunner().invoke(app, ["price", *args])
 
 
+@pytest.mark.every
 def test_it_is_printed_and_written(tmp_path):
     done = call(*GIVEN, "--speedups", "float16", "--out", str(tmp_path))
     assert done.exit_code == 0, done.output

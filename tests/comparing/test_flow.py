@@ -44,6 +44,7 @@ def test_the_levels_are_the_models_own_and_all_start_at_noise_alone(model, resul
         assert np.isinf(known.start) and known.end == 0 and known.notes == ()
 
 
+@pytest.mark.every
 def test_euler_is_diffusers_and_heun_is_nearer_to_the_reference(result):
     error = result.tables["runs"].groupby(["entrant", "budget"])["distance"].mean()
     for budget in (4, 8):

@@ -34,6 +34,7 @@ def keep(results):
             run.save(lab().runs)
 
 
+@pytest.mark.every
 def test_a_comparison_is_set_against_one_of_the_other_model(open_page, made):
     keep(made)
     at = open_page("compare", id=made[0].id, **{"compare.section": "Another model"})

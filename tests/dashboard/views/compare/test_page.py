@@ -190,7 +190,8 @@ def test_every_section_draws_or_says_why_not(page):
         at.segmented_control(key="compare.section").set_value(section).run()
         assert not at.exception and not at.error, section
         assert at.get("vega_lite_chart") or at.info or section == "Tables"
-        assert len(at.get("download_button")) % 2 == 0 and at.get("download_button")
+        tables = at.get("download_button")
+        assert len(tables) % 2 == 0 and (tables or section == "Another model")  # none is stored yet
 
 
 def test_a_sampler_that_falls_over_has_its_error_and_the_rest_finish(open_page):

@@ -27,6 +27,7 @@ def metrics(at):
     return {m.label: m.value for m in at.metric}
 
 
+@pytest.mark.every
 def test_eta(open_page):
     at = section(open_page, "Eta", **{"ddim.eta.steps": "3", "ddim.eta.seeds": "2"})
     assert len(at.get("vega_lite_chart")) == 1
@@ -44,6 +45,7 @@ def test_eta(open_page):
     assert not any("noise seeds: 9 pictures" in m.value for m in at.markdown)
 
 
+@pytest.mark.every
 def test_there_and_back_by_the_exact_scheme(open_page):
     at = section(
         open_page, "There and back", **{"ddim.back.method": "EDICT", "ddim.back.steps": "3"}

@@ -135,6 +135,7 @@ def test_the_vae(open_page, run):
     assert "down 3: 128 x 16 x 16" in captions(at)
 
 
+@pytest.mark.every
 def test_one_switch_and_the_attention_before_and_after(open_page, run):
     fields = {"network.run": run, "network.part": "Self-attention", "network.last": "1"}
     at = run_until(

@@ -21,6 +21,7 @@ def run(runs_folder, tmp_path_factory):
         yield made(Experiment(prompt="a red cat", seed=3, num_steps=3, model=name))
 
 
+@pytest.mark.every
 def test_the_map_is_a_column_and_a_blocks_code_is_diffusers_own(open_page, run):
     at = section(open_page, "Map", **{"network.run": run, "network.evaluation": "1"})
     at = run_until(at, lambda at: [b for b in at.button if "again" in b.label])

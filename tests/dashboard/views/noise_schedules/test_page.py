@@ -61,6 +61,7 @@ def test_the_address_holds_every_choice(open_page):
     assert at.pills(key="schedules.severity").value == ["note"]
 
 
+@pytest.mark.every
 def test_what_coincides_is_one_line_with_its_names(page, open_page):
     page.button(key="schedules.preset_0").click().run()
     said = re.findall(r"<b>These (\d+) are the same:</b> ([^<]*)", findings(page))

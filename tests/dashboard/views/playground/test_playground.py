@@ -17,6 +17,7 @@ def start(at):
     return at
 
 
+@pytest.mark.every
 def test_it_trains_and_measures_as_the_library_does(open_page):
     at = open_page("playground", **SHORT, **{"playground.prediction": "velocity (flow)"})
     assert not at.exception and not at.error, [read(e) for e in (*at.exception, *at.error)]

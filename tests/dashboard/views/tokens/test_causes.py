@@ -1,6 +1,7 @@
 """A word left out on the Tokens page, with the real embedded model behind the real worker."""
 
 import pandas as pd
+import pytest
 
 from dashboard.views.tokens.causes import _changes, so_what
 from dashboard.widgets.every_word_panel import which_matter
@@ -18,6 +19,7 @@ PARAMS = {
 }
 
 
+@pytest.mark.every
 def test_a_word_is_left_out_and_the_pictures_stand_side_by_side(open_page, monkeypatch):
     monkeypatch.setattr("dashboard.widgets.causes_work.LOOKED", 2)
     at = open_page("tokens", **PARAMS)
