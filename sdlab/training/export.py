@@ -88,6 +88,15 @@ def write(pipeline: Any, folder: Path, shard_size: str) -> None:
             if getattr(pipeline, name) is not None:
                 shutil.rmtree(folder / name)
                 shutil.copytree(tokenizer, folder / name)
+    for config in folder.glob("*/config.json"):
+        _forget_place(config)
+
+
+def _forget_place(config: Path) -> None:
+    """Take the folder that a part was loaded from out of its config: it is this machine's."""
+    values = json.loads(config.read_text(encoding="utf-8"))
+    if values.pop("_name_or_path", None) is not None:
+        config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def keep_words(folder: Path, objects: Sequence[str]) -> None:

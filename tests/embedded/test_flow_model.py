@@ -31,6 +31,12 @@ def test_the_folder_is_as_published_and_small():
         assert (PLACE / name).read_bytes() == shared.read_bytes()
 
 
+def test_no_file_names_the_folder_that_it_was_made_in():
+    configs = [*FOLDER.rglob("*.json"), *PLACE.rglob("*.json")]
+    assert len(configs) > 10
+    assert not [path for path in configs if "_name_or_path" in path.read_text(encoding="utf-8")]
+
+
 def test_it_is_stable_diffusion_3_without_a_t5(model):
     assert (model.name, model.family, model.path) == (FLOW, "sd3", "flow")
     assert model.default_size == (128, 128) and not model.plain
