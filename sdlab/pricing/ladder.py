@@ -1,8 +1,9 @@
 """The ladder: how far the plain sampler is off with fewer steps, one ladder a picture.
 
 An error is translated into steps on the ladder of its own picture: so many plain steps are as far
-off. Between two rungs the logarithm of the error is taken as straight. A ladder falls: a rung above
-one of fewer steps is lowered to it.
+off. Between two rungs the logarithm of the error is taken as straight. A ladder falls: going out
+from the budget, fewer steps are never taken as nearer, nor more steps as farther off. What is as
+far off as the plain picture is so worth the budget, whatever the rungs beside it say.
 """
 
 import numpy as np
@@ -25,20 +26,21 @@ def rungs(num_steps: int, most: int) -> list[int]:
     return sorted({min(max(FEWEST, round(share * num_steps)), most) for share in SHARES})
 
 
-def steps_worth(error: float, steps: list[int], errors: list[float]) -> float:
+def steps_worth(error: float, steps: list[int], errors: list[float], budget: int) -> float:
     """Return how many plain steps are as far off; at the ladder's ends, the end.
 
     Args:
         error: Of the sped-up picture.
         steps: Of the ladder, ascending.
         errors: Of the plain sampler there.
+        budget: One of the steps: those of the sped-up picture.
     """
-    falling = np.maximum.accumulate(np.maximum(errors, LEAST)[::-1])  # from the most steps
-    most_first = np.array(steps, dtype=np.float64)[::-1]
-    if error <= falling[0]:
-        return float(most_first[0])
-    unique, first = np.unique(falling, return_index=True)
-    return float(np.interp(np.log(error), np.log(unique), most_first[first]))
+    own = steps.index(budget)
+    logs = np.log(np.maximum(errors, LEAST))
+    fewer, more = np.maximum.accumulate(logs[own::-1]), np.minimum.accumulate(logs[own:])
+    outward = np.array([*steps[own::-1], *steps[own + 1 :]], dtype=np.float64)
+    unique, nearest = np.unique(np.concatenate((fewer, more[1:])), return_index=True)
+    return float(np.interp(np.log(max(error, LEAST)), unique, outward[nearest]))
 
 
 def line_of_time(steps: list[int], seconds: Array) -> tuple[float, float]:

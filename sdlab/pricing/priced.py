@@ -131,7 +131,7 @@ def _pictures(seen: Seen, ladder: "pd.DataFrame") -> list[dict[str, Any]]:
                     "change": apart(made.pixels, plain.pixels, end.pixels),
                     "own_error": errors[seed][here],
                     "off": off,
-                    "good_as": steps_worth(off, seen.steps, errors[seed]),
+                    "good_as": steps_worth(off, seen.steps, errors[seed], seen.steps[here]),
                     "seconds": made.seconds,
                     "plain_seconds": plain.seconds,
                 }

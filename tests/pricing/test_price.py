@@ -49,6 +49,7 @@ def test_every_price_and_the_model_as_it_was(small):
     assert found.loc["attention broadcast", "change"] > 0
     assert found.loc["VAE tiling", "change"] == 0  # one tile holds the picture
     assert found.loc["VAE tiling", "off"] == pytest.approx(1, abs=1e-9)
+    assert found.loc["VAE tiling", "good_as"] == pytest.approx(4, abs=1e-9)
     missing = priced.left_out.set_index("speedup")["reason"]
     assert "GPU" in missing["float16"] and "UNet2DConditionModel" in missing["TaylorSeer"]
     names = {one.name for one in chosen(None)}
@@ -75,11 +76,13 @@ def test_a_speed_up_of_ones_own_is_told_in_steps(small):
 
 def test_errors_are_translated_on_the_ladder():
     steps, errors = [2, 4, 8, 10], [1.0, 0.1, 0.01, 0.001]
-    assert steps_worth(0.1, steps, errors) == 4
-    assert steps_worth(10**-1.5, steps, errors) == pytest.approx(6)
-    assert steps_worth(5.0, steps, errors) == 2 and steps_worth(1e-5, steps, errors) == 10
-    # a rung that is worse than one of fewer steps is taken for what it is worth
-    assert steps_worth(0.5, [2, 4, 8], [0.2, 0.5, 0.01]) == 4
+    assert steps_worth(0.1, steps, errors, 8) == 4
+    assert steps_worth(10**-1.5, steps, errors, 8) == pytest.approx(6)
+    assert steps_worth(5.0, steps, errors, 8) == 2 and steps_worth(1e-5, steps, errors, 8) == 10
+    # a picture as far off as the plain one is worth the budget, whatever the rungs beside it say
+    assert steps_worth(0.5, [2, 4, 8], [0.2, 0.5, 0.01], 4) == 4
+    assert steps_worth(0.5, [2, 4, 8], [0.6, 0.5, 0.9], 4) == 4
+    assert steps_worth(0.1, [2, 4, 8], [0.6, 0.5, 0.9], 4) == 4  # more steps do not come nearer
     assert rungs(20, 1000) == [4, 6, 8, 10, 12, 14, 16, 18, 20, 24]
     assert rungs(1000, 1000)[-1] == 1000
 
