@@ -30,12 +30,16 @@ ABOUT = (
     "few pictures drawn with many steps, and judged on other seeds, against karras and Align Your "
     "Steps."
 )
+SOURCE = (
+    "Chen et al. 2024 (GITS, arXiv 2405.11326): dynamic programming. Then each level is moved where "
+    "that brings the sampler itself nearer."
+)
 SEEN = "Where its points lie close together, few long steps would leave the course."
 
 
 def fit_panel(page: str) -> None:
     """Draw the fields, and the study or its result; ``page`` is for the widget keys."""
-    st.caption(ABOUT, help="Chen et al. 2024 (GITS, arXiv 2405.11326): dynamic programming.")
+    st.caption(ABOUT, help=SOURCE)
     catalogue, model = lab().catalogue(), lab().status().model
     if catalogue is None or model is None:
         st.info("The model is still being loaded.", icon=":material/hourglass_top:")
