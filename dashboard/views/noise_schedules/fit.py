@@ -31,8 +31,8 @@ ABOUT = (
     "Steps."
 )
 SOURCE = (
-    "Chen et al. 2024 (GITS, arXiv 2405.11326): dynamic programming. Then each level is moved where "
-    "that brings the sampler itself nearer."
+    "Chen et al. 2024 (GITS, arXiv 2405.11326): dynamic programming. Then each level is moved "
+    "where that brings the sampler itself nearer."
 )
 SEEN = "Where its points lie close together, few long steps would leave the course."
 
