@@ -251,7 +251,7 @@ def _in_turn(model: Model, cases: "Sequence[Case]") -> "Work[list[Run]]":
 
 def _jointly(model: Model, cases: "Sequence[Case]") -> "Work[list[Run]]":
     """Run all cases in shared network calls; they have no switches."""
-    engine = Engine(model)
+    engine = Engine(model, mix=True)
     jobs = [engine.submit(spec) for _, spec in cases]
     total, seen = sum(job.nfe for job in jobs), 0
     try:

@@ -27,7 +27,7 @@ def evaluation_seconds(model: "Model", experiments: "Sequence[Experiment]") -> f
         ValueError: If one is not valid for this model.
         MemoryLimitError: If one cannot fit into memory.
     """
-    engine = Engine(model)
+    engine = Engine(model, mix=True)
     jobs = [engine.submit(experiment) for experiment in experiments[:TOGETHER]]
     try:
         engine.round()

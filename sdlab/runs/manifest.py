@@ -118,3 +118,24 @@ def was_shared(facts: Mapping[str, Any]) -> bool:
         return bool(facts["shared_calls"])
     largest = facts.get("largest_call", 0)
     return isinstance(largest, int) and largest > 2
+
+
+def is_exact(facts: Mapping[str, Any]) -> bool:
+    """Return whether a manifest records that a run had each of its network calls to itself.
+
+    Args:
+        facts: The run's manifest. Older ones, without ``shared_calls``, record it only if they
+            never had more than one sample in a call.
+    """
+    if "shared_calls" in facts:
+        return not was_shared(facts)
+    return facts.get("largest_call") == 1
+
+
+def calls_in_words(facts: Mapping[str, Any]) -> str:
+    """Return how a run's network calls were made, as far as its manifest records it."""
+    if was_shared(facts):
+        return f"made in shared calls of up to {facts.get('largest_call', 'many')} rows"
+    if is_exact(facts):
+        return "made alone"
+    return "whether it shared calls is not recorded"

@@ -1,10 +1,16 @@
-"""The engine: drives many runs at once, with one network call a round for all that fit together.
+"""The engine: drives many runs at once, one network call a round.
 
 Each run is a process that waits for an answer (``sdlab.solvers.protocol``). A round takes the run
-that has waited longest, adds other runs whose queries have the same shape, up to the cap, calls the
-network once and sends each its answer. So a run may join or leave at any evaluation, and none waits
-for ever. The engine belongs to one thread; ``Job.cancel`` and a job's attributes may be used from
-other threads.
+that has waited longest, calls the network for it and sends it its answer. So a run may join or
+leave at any evaluation, and none waits for ever.
+
+A run is exact unless it is asked for with ``mix``: its calls hold its own rows alone, as if there
+were no others, so its bits are those of the run alone. Runs with ``mix`` share calls with each
+other, up to the cap, where their queries have the same shape. That is quicker, but a network sums
+in another order where a call has more rows, so such runs agree within rounding only.
+
+The engine belongs to one thread; ``Job.cancel`` and a job's attributes may be used from other
+threads.
 """
 
 import itertools
@@ -45,8 +51,9 @@ class Engine:
 
     Args:
         model: The loaded model.
-        mix: Whether runs share network calls. False gives each run its own calls, whose results
-            are bit-identical to the run alone; shared ones agree within float32 rounding.
+        mix: Whether runs share network calls, unless ``submit`` says otherwise. False gives each
+            run its own calls, whose results are bit-identical to the run alone; shared ones agree
+            within float32 rounding.
         max_samples: Most samples in one call (a CFG pair is two); None for as many as speed the
             device up and fit into memory.
 
@@ -55,7 +62,7 @@ class Engine:
         TypeError: If ``model`` is no ``Model``.
     """
 
-    def __init__(self, model: Model, *, mix: bool = True, max_samples: int | None = None) -> None:
+    def __init__(self, model: Model, *, mix: bool = False, max_samples: int | None = None) -> None:
         check_types(Engine, model=(model, Model))
         if max_samples is not None and max_samples < 2:
             raise ValueError(f"max_samples must be at least 2, got {max_samples}.")
@@ -67,8 +74,12 @@ class Engine:
         self._joint = JointCalls(model)
         self.jobs: list[Job] = []
 
-    def submit(self, experiment: Experiment) -> Job:
+    def submit(self, experiment: Experiment, *, mix: bool | None = None) -> Job:
         """Check an experiment, queue it and return its job; it starts with the next round.
+
+        Args:
+            experiment: What to run.
+            mix: Whether it shares network calls with others that do; None as the engine does.
 
         Raises:
             ValueError: If the experiment is not valid for this model.
@@ -83,6 +94,7 @@ class Engine:
         else:
             self._joint.hold()
             job = PipelineJob(self.model, experiment, planned)
+        job.mix = self.mix if mix is None else mix
         self.jobs.append(job)
         return job
 
@@ -129,19 +141,22 @@ class Engine:
         waiting = sorted(
             (job for job in self.jobs if job.state == "running"), key=lambda job: job.served
         )
-        if not waiting or not self.mix or not self._shares(waiting[0]):
+        if not waiting or not self._shares(waiting[0]):
             return waiting[:1]
         first, rest = waiting[0], waiting[1:]
         cap = self._cap(first)
         batch, rows = [first], first.rows
         for job in rest:
-            if job.batch_key == first.batch_key and rows + job.rows <= cap:
+            fits = job.batch_key == first.batch_key and rows + job.rows <= cap
+            if job.mix and fits:
                 batch.append(job)
                 rows += job.rows
         return batch
 
     def _shares(self, job: Job) -> bool:
-        """Return whether a job's network gives in a joint call what it gives alone."""
+        """Return whether a job shares calls, and its network's rows depend on no others."""
+        if not job.mix:
+            return False
         return not isinstance(job, PipelineJob) or self._joint.may_share(job.call.network)
 
     def _cap(self, job: Job) -> int:

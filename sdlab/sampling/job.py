@@ -49,6 +49,8 @@ class Job(ABC):
         started: When it was started, ``time.monotonic`` seconds, or None.
         ended: When it ended.
         served: Larger for jobs served later; the engine's fairness.
+        mix: Whether it may share network calls; else it is exact, as if it were alone. May change
+            while it runs.
         shared: Evaluations that were made in a network call together with other runs.
     """
 
@@ -65,6 +67,7 @@ class Job(ABC):
         self.ended: float | None = None
         self.served = 0
         self.cancelling = False
+        self.mix = False
         self.shared = 0
 
     @property

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import sdlab
-from sdlab.runs.manifest import was_shared
+from sdlab.runs.manifest import calls_in_words, is_exact, was_shared
 from sdlab.sampling import engine as engine_module
 from sdlab.sampling import plain_job
 from sdlab.solvers import registry
@@ -52,7 +52,7 @@ def finish(engine, limit=500):
 
 
 def test_runs_share_calls(small, calls):
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     jobs = [engine.submit(experiment(seed=s, num_steps=n)) for s, n in enumerate((4, 4, 2))]
     finish(engine)
     assert [job.state for job in jobs] == ["done"] * 3
@@ -61,7 +61,7 @@ def test_runs_share_calls(small, calls):
 
 
 def test_guided_and_unguided_runs_share_calls(small, calls):
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     wanted = [experiment(guidance_scale=1.0), experiment(guidance_scale=3.0)]
     jobs = [engine.submit(e) for e in wanted]
     finish(engine)
@@ -95,8 +95,43 @@ def test_older_manifests_tell_by_their_largest_call():
     ]
 
 
+@pytest.mark.parametrize(
+    ("facts", "exact", "words"),
+    [
+        ({"shared_calls": 0, "largest_call": 2}, True, "made alone"),
+        ({"shared_calls": 3, "largest_call": 16}, False, "made in shared calls of up to 16 rows"),
+        ({"largest_call": 1}, True, "made alone"),
+        ({"largest_call": 2}, False, "whether it shared calls is not recorded"),
+        ({"largest_call": 4}, False, "made in shared calls of up to 4 rows"),
+        ({}, False, "whether it shared calls is not recorded"),
+    ],
+)
+def test_a_manifest_says_whether_a_run_is_exact(facts, exact, words):
+    assert is_exact(facts) == exact and calls_in_words(facts) == words
+
+
+def test_an_exact_run_shares_no_call_with_those_that_do(small, calls):
+    engine = sdlab.Engine(small)
+    others = [engine.submit(experiment(seed=seed), mix=True) for seed in range(3)]
+    exact = engine.submit(experiment(seed=3))
+    finish(engine)
+    assert calls == [3, 1] * 4
+    assert [job.result.manifest["shared_calls"] for job in (*others, exact)] == [4, 4, 4, 0]
+    assert torch.equal(exact.result.latents, sdlab.run(small, exact.experiment).latents)
+
+
+def test_a_run_can_leave_the_shared_calls(small, calls):
+    engine = sdlab.Engine(small, mix=True)
+    jobs = [engine.submit(experiment(seed=seed)) for seed in range(3)]
+    engine.round()
+    jobs[0].mix = False
+    finish(engine)
+    assert calls == [3, *[1, 2] * 3]
+    assert [job.shared for job in jobs] == [1, 4, 4]
+
+
 def test_unmixed_runs_do_not(small, calls):
-    engine = sdlab.Engine(small, mix=False)
+    engine = sdlab.Engine(small)
     for seed in range(3):
         engine.submit(experiment(seed=seed, num_steps=2))
     finish(engine)
@@ -104,7 +139,7 @@ def test_unmixed_runs_do_not(small, calls):
 
 
 def test_other_shapes_are_served_in_turn(small):
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     small_job = engine.submit(experiment(width=64, height=64))
     large_job = engine.submit(experiment(width=64, height=96))
     for _ in range(4):
@@ -113,7 +148,7 @@ def test_other_shapes_are_served_in_turn(small):
 
 
 def test_late_joiners_of_another_shape_are_not_starved(small):
-    engine = sdlab.Engine(small, max_samples=2)
+    engine = sdlab.Engine(small, mix=True, max_samples=2)
     crowd = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(4)]
     engine.round()
     late = engine.submit(experiment(width=64, height=64, guidance_scale=1.0))
@@ -124,7 +159,7 @@ def test_late_joiners_of_another_shape_are_not_starved(small):
 
 
 def test_the_cap_holds_and_nobody_starves(small, calls):
-    engine = sdlab.Engine(small, max_samples=4)
+    engine = sdlab.Engine(small, mix=True, max_samples=4)
     jobs = [engine.submit(experiment(seed=s, guidance_scale=3.0)) for s in range(5)]
     for _ in range(5):
         engine.round()
@@ -141,7 +176,7 @@ def test_a_crowd_is_split_into_calls_that_the_cpu_gains_from(small, calls):
 
 
 def test_a_run_joins_and_leaves_between_evaluations(small):
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     first = engine.submit(experiment(num_steps=4))
     engine.round()
     late = engine.submit(experiment(seed=1, num_steps=6))
@@ -152,7 +187,7 @@ def test_a_run_joins_and_leaves_between_evaluations(small):
 
 
 def test_the_tables_so_far_are_the_beginning_of_the_final_ones(small):
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     job = engine.submit(experiment(num_steps=4))
     assert job.so_far() == {}
     while job.evaluation < 3:
@@ -182,7 +217,7 @@ def test_cancel_ends_at_the_next_evaluation(small):
         return x
 
     try:
-        engine = sdlab.Engine(small)
+        engine = sdlab.Engine(small, mix=True)
         job = engine.submit(experiment(solver="closable", num_steps=50))
         other = engine.submit(experiment(seed=1))
         engine.round()
@@ -207,7 +242,7 @@ def test_a_solver_that_raises_fails_alone(small):
         return x
 
     try:
-        engine = sdlab.Engine(small)
+        engine = sdlab.Engine(small, mix=True)
         bad = engine.submit(experiment(solver="fragile"))
         good = engine.submit(experiment())
         finish(engine)
@@ -223,7 +258,7 @@ def test_a_solver_that_raises_fails_alone(small):
 
 def test_a_network_that_raises_on_one_run_fails_that_run(small, picky):
     """A shared call that fails is taken apart until the culprit is found."""
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     jobs = [engine.submit(experiment(guidance_scale=s)) for s in (2.0, 6.66, 3.0)]
     finish(engine)
     assert [job.state for job in jobs] == ["done", "failed", "done"]
@@ -238,7 +273,7 @@ def test_a_lowered_cap_is_for_its_shape_and_its_time(small, monkeypatch, calls):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return evaluate(model, samples)
 
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     with monkeypatch.context() as patch:
         patch.setattr(engine_module, "evaluate", tight)
         for seed in range(3):
@@ -260,7 +295,7 @@ def test_an_error_in_one_answer_fails_one_run(small, monkeypatch):
             raise ValueError("no prediction")
         return predictions(schedule, x_t, sigma, output)
 
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     jobs = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(2)]
     engine._admit()
     marked = jobs[0].query.x_t.flatten()[0].clone()

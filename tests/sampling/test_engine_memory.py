@@ -19,7 +19,7 @@ def test_out_of_memory_lowers_the_cap_and_goes_on(small, monkeypatch):
         return evaluate(model, samples)
 
     monkeypatch.setattr(engine_module, "evaluate", tight)
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     jobs = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(4)]
     finish(engine)
     assert all(job.state == "done" for job in jobs)
@@ -42,7 +42,7 @@ def test_a_failed_call_is_let_go_before_the_retry(small, monkeypatch):
         return evaluate(model, samples)
 
     monkeypatch.setattr(engine_module, "evaluate", tight)
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     jobs = [engine.submit(experiment(seed=s, guidance_scale=1.0)) for s in range(2)]
     finish(engine)
     assert all(job.state == "done" for job in jobs)
@@ -82,7 +82,7 @@ def test_out_of_memory_alone_says_what_to_lower(small, monkeypatch):
 
 
 def test_records_that_do_not_fit_together_wait(small, monkeypatch):
-    engine = sdlab.Engine(small)
+    engine = sdlab.Engine(small, mix=True)
     first, second = (engine.submit(experiment(seed=s)) for s in range(2))
     room = (1.5 * first.plan.record_bytes + first.plan.activation_bytes) / memory.USABLE
     monkeypatch.setattr(memory, "available_bytes", lambda device: room)

@@ -165,7 +165,7 @@ def test_cancelled_on_the_way_the_model_is_as_before():
     model = sdlab.load(flow.sd3())
     experiment = asked(solver=EULER, **TINY)
     want = sdlab.run(model, experiment)
-    engine = Engine(model)
+    engine = Engine(model, mix=True)
     job, other = engine.submit(experiment), engine.submit(experiment.with_(seed=1))
     engine.round()
     job.cancel()
@@ -184,7 +184,7 @@ def test_one_that_fails_fails_alone():
         def step(self, *args, **kwargs):
             raise RuntimeError("it broke")
 
-    engine = Engine(model, mix=False)
+    engine = Engine(model)
     bad, good = (engine.submit(asked(seed=s, solver=EULER, **TINY)) for s in range(2))
     bad.plan.call.scheduler.__class__ = Breaks
     while engine.round():
