@@ -10,6 +10,7 @@ import streamlit as st
 
 import dashboard
 from dashboard.report.routes import report_routes
+from dashboard.serving import serving
 from dashboard.shell.headers import middleware
 from dashboard.shell.lab import lab, stop_worker
 from dashboard.shell.routes import routes
@@ -39,6 +40,7 @@ def begin() -> None:
     lab()
 
 
+serving()  # a mistake in its file ends the start
 # Found by the package: in a wheel this script is somewhere else.
 main = Path(dashboard.__file__).parent / "shell" / "main.py"
 routed = [*routes(), *report_routes()]

@@ -85,10 +85,11 @@ DASHBOARD = {
     "charts": "",
     "components": "",
     "worker": "",
-    "shell": "components worker",
+    "serving": "",
+    "shell": "components serving worker",
     "report": "charts shell worker",
-    "widgets": "charts components report shell worker",
-    "views": "charts components report shell widgets worker",
+    "widgets": "charts components report serving shell worker",
+    "views": "charts components report serving shell widgets worker",
 }
 """What each room of the dashboard may import; each view is a room, and knows no other."""
 

@@ -67,7 +67,11 @@ class LoadedBefore:
         if request.source in SHIPPED:
             return
         made = LoadedModel(
-            replace(request, token=None), time.time(), view.family, view.pipeline, view.memory_bytes
+            replace(request, token=None, owner=""),
+            time.time(),
+            view.family,
+            view.pipeline,
+            view.memory_bytes,
         )
         with self._lock:
             others = [one for one in self._read() if _place(one.request) != _place(request)]

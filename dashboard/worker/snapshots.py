@@ -30,6 +30,7 @@ class ModelRequest:
         config: Folder of configs for a .safetensors file.
         offload: "model" or "sequential": weights wait in memory for their turn on the device.
         tiled: Whether large pictures are decoded in tiles.
+        owner: Who asks; "" is nobody in particular. Never written.
     """
 
     source: str = EMBEDDED
@@ -41,6 +42,7 @@ class ModelRequest:
     config: str | None = None
     offload: str | None = None
     tiled: bool = False
+    owner: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ class Task:
         make: Returns the generator; called in the worker's thread with the model.
         words: Returns in a sentence why it failed.
         watchers: Who waits for it.
+        owner: Whose it is; "" is nobody in particular.
+        session: The browser session that asked for it.
         model_hash: Of the model that is meant; None for any, ``NO_MODEL`` if it needs none.
         verb: What to do if another model has been loaded in the meantime.
         grace: Seconds that it goes on while nobody watches; None for as long as it takes.
@@ -80,6 +82,8 @@ class Task:
     make: "Callable[[Model], Work[Any]]" = _nothing
     words: Callable[[BaseException], str] = _silent
     watchers: Watchers = field(default_factory=Watchers)
+    owner: str = ""
+    session: str = ""
     model_hash: str | None = None
     verb: str = "start"
     grace: float | None = None
@@ -94,6 +98,11 @@ class Task:
     def id(self) -> str:
         """What it goes by; who asks for the same gets the same."""
         return self.snapshot.id
+
+    @property
+    def person(self) -> str:
+        """Whose turn it is: its owner's; without a login each browser session is a person."""
+        return self.owner or self.session
 
     @property
     def live(self) -> bool:

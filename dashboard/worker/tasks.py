@@ -65,10 +65,12 @@ class Tasks:
         model_hash: str,
         session: str,
         stored: bool = False,
+        owner: str = "",
     ) -> None:
         """Ask for a long computation with the model; see ``Worker.study``."""
         watchers = Watchers(self.connected, float("inf"))
         task = Task(Snapshot(key), Priority.STUDY, make, self.sentence, watchers)
+        task.owner, task.session = owner, session
         task.model_hash, task.grace = model_hash, None if stored else GRACE_SECONDS
         if stored:
             task.ended = partial(self._forget_done, key)

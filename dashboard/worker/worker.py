@@ -9,6 +9,7 @@ a short question and wait, ``want_frames`` of a run. Tasks go by ids; ``get``, `
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,12 +115,16 @@ class Worker:
 
     # Runs.
 
-    def submit(self, experiment: Experiment, frames: bool = True) -> str:
+    def submit(
+        self, experiment: Experiment, frames: bool = True, owner: str = "", session: str = ""
+    ) -> str:
         """Ask for a run and return its id; one that is live, or stored, is not run twice.
 
         Args:
             experiment: What to run.
             frames: Whether to draw the scrubber's frames at once, not when somebody looks.
+            owner: Whose it is; "" is nobody in particular.
+            session: The browser session that asks.
         """
         trouble = self._trouble(experiment.model)
         experiment = self.pictures.complete(experiment)
@@ -137,6 +142,7 @@ class Worker:
                 self._tasks.forget(experiment.id)
                 return experiment.id
             task = self._run_task(experiment, frames=frames)
+            task.owner, task.session = owner, session
             self._tasks.know(task)
             if self._tasks.closed or trouble:
                 task.end("failed", ModelError(trouble or ENDED))
@@ -202,18 +208,22 @@ class Worker:
                 stopped=self._tasks.closed,
             )
 
-    def load(self, request: ModelRequest) -> bool:
+    def load(self, request: ModelRequest, owner: str = "") -> bool:
         """Ask for another model, to be loaded after the runs before it; return whether it will be.
 
         Name, device and configs are checked at once, in the caller's thread, so that a model that
         cannot be loaded delays nobody; then ``status().load_error`` says why.
+
+        Args:
+            request: What to load.
+            owner: Who asks; "" is nobody in particular.
         """
         trouble = ENDED if self._tasks.closed else self._held.trouble(request)
         with self._tasks.lock:
             self._held.load_error, self._held.load_cancelled = trouble, False
             if trouble:
                 return False
-            self._queue.append(request)
+            self._queue.append(replace(request, owner=owner))
             self._held.loading = request.source
             self._tasks.lock.notify()
         return True
@@ -270,6 +280,7 @@ class Worker:
         model_hash: str,
         session: str,
         stored: bool = False,
+        owner: str = "",
     ) -> None:
         """Ask for a long computation; one of the same key that waits, runs or is done is joined.
 
@@ -280,9 +291,10 @@ class Worker:
             session: Who asks.
             stored: Whether it stores its result itself: it then goes on while nobody watches, and
                 is known no longer once it is done.
+            owner: Whose it is; "" is nobody in particular.
         """
         self.wake()
-        self._tasks.study(key, make, model_hash, session, stored)
+        self._tasks.study(key, make, model_hash, session, stored, owner)
 
     def catalogue(self, timeout: float = 600.0) -> "pd.DataFrame | None":
         """Return the table of ``sdlab.schedulers``; waits for it, None if it does not come."""

@@ -1,0 +1,82 @@
+"""How a server serves: what its operator sets in a file, and what holds where nothing is set.
+
+The file is TOML and is named by the environment variable ``SDLAB_SERVING``; docs/serving.md lists
+what may stand in it. It is read once, as the server starts, so that a mistake ends the start and
+not somebody's work. Without it the server is one person's, on their own machine: nothing is
+limited.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+from sdlab.errors import StoreError
+from sdlab.experiment.spec import Spec, check_integer, real
+
+VARIABLE = "SDLAB_SERVING"
+
+
+@dataclass(frozen=True)
+class Serving(Spec):
+    """What an operator sets; each field is a line of the file by the same name.
+
+    Attributes:
+        max_call_seconds: How long a network call of somebody else's run may hold up a person, in
+            seconds: longer ones let others go first in their midst.
+        max_queued_runs: How many runs of one person may wait or run at a time; None for any number.
+        max_megapixel_steps: How large one run may be: width x height x steps, in millions; None
+            for any size.
+    """
+
+    CALLED: ClassVar[str] = "setting"
+
+    max_call_seconds: float = 2.0
+    max_queued_runs: int | None = None
+    max_megapixel_steps: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            ValueError: If one has another type than it takes, or is out of its bounds.
+        """
+        super().__post_init__()
+        self._set("max_call_seconds", real("max_call_seconds", self.max_call_seconds, 0.05, 3600))
+        if self.max_queued_runs is not None:
+            check_integer("max_queued_runs", self.max_queued_runs, 1)
+        if self.max_megapixel_steps is not None:
+            size = real("max_megapixel_steps", self.max_megapixel_steps, 0.01)
+            self._set("max_megapixel_steps", size)
+
+
+@cache
+def serving() -> Serving:
+    """Return the settings of this server, read when they are first asked for.
+
+    Raises:
+        ValueError: If the file holds no TOML, or what it says is not valid.
+        StoreError: If it cannot be read.
+    """
+    named = os.environ.get(VARIABLE)
+    return read_serving(Path(named).expanduser()) if named else Serving()
+
+
+def read_serving(path: Path) -> Serving:
+    """Return the settings of a file.
+
+    Raises:
+        ValueError: If it holds no TOML, or what it says is not valid.
+        StoreError: If it cannot be read.
+    """
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Serving.from_dict(told)
+    except OSError as error:
+        raise StoreError(
+            f"{path}, which {VARIABLE} names, cannot be read: {error.strerror}."
+        ) from None
+    except ValueError as error:  # of TOML and of UTF-8, too
+        raise ValueError(f"{path}: {error}") from None

@@ -1,0 +1,64 @@
+"""The settings of a server: what its file may say, and what a mistake in it is told."""
+
+import pytest
+
+from dashboard.serving import VARIABLE, Serving, read_serving, serving
+from sdlab.errors import StoreError
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text):
+        path = tmp_path / "sdlab.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def unread():
+    serving.cache_clear()
+    yield
+    serving.cache_clear()
+
+
+def test_a_file_sets_what_it_names_and_leaves_the_rest(written):
+    told = read_serving(written("max_queued_runs = 50\nmax_call_seconds = 1\n"))
+    assert told == Serving(max_queued_runs=50, max_call_seconds=1.0)
+
+
+def test_without_a_file_nothing_is_limited(monkeypatch, unread):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert serving() == Serving()
+    assert serving().max_queued_runs is serving().max_megapixel_steps is None
+
+
+def test_the_file_that_the_environment_names_is_read_once(monkeypatch, unread, written):
+    path = written("max_queued_runs = 3")
+    monkeypatch.setenv(VARIABLE, str(path))
+    assert serving().max_queued_runs == 3
+    path.unlink()
+    assert serving().max_queued_runs == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_queud_runs = 3", "sdlab.toml: Unknown setting 'max_queud_runs'.*'max_queued_runs'"),
+        ("max_queued_runs = 0", "sdlab.toml: max_queued_runs must be at least 1, got 0"),
+        ("max_queued_runs = 2.5", "max_queued_runs must be a whole number, got 2.5"),
+        ("max_call_seconds = 0", "max_call_seconds must be from 0.05 to 3600, got 0"),
+        ("max_call_seconds = 'long'", "max_call_seconds must be a number, got 'long'"),
+        ("max_megapixel_steps = 0", "max_megapixel_steps must be from 0.01 to inf, got 0"),
+        ("max_queued_runs =", "sdlab.toml: Invalid value"),
+    ],
+)
+def test_a_mistake_is_told_with_the_files_name(written, text, message):
+    with pytest.raises(ValueError, match=message):
+        read_serving(written(text))
+
+
+def test_a_file_that_is_not_there_is_named_with_its_variable(tmp_path):
+    with pytest.raises(StoreError, match="lost.toml, which SDLAB_SERVING names, cannot be read"):
+        read_serving(tmp_path / "lost.toml")
