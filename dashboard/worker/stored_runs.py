@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
-from sdlab.runs.atomic import recover
+from sdlab.runs.leavings import recover
 from sdlab.runs.reading import PICTURE_LIMIT, png_size, read_file
 from sdlab.runs.run_folder import IMAGE, open_picture, read_facts
 

@@ -26,6 +26,13 @@ from sdlab.runs.search import Search
 Texts = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Again for another.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of all runs; else SDLAB_RUNS, else runs.")]
 Ids = Annotated[list[str], typer.Argument(help="Ids of runs, or how they begin.")]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--of", help="run, comparison, sweep or grid, whose ids are whole; curve, by its name."
+    ),
+]
+"""What ids are of, where a command takes more than runs."""
 Names = list[str] | None
 Words = Annotated[
     list[str] | None, typer.Argument(help="Words that prompt, note, id ... must have.")

@@ -2,16 +2,17 @@
 
 import typer
 
-from sdlab.cli.options import Ids, Root
+from sdlab.cli.options import Ids, Kind, Root
 from sdlab.cli.registry import command
 from sdlab.runs import TRASH, find_run, runs_root
 
 
 @command("runs")
-def restore(runs: Ids, root: Root = None) -> None:
-    """Put runs back from the trash."""
-    from sdlab.runs.trash import restore_run
+def restore(runs: Ids, of: Kind = "run", root: Root = None) -> None:
+    """Put back what lies in the trash."""
+    from sdlab.runs import trash
 
     place = root or runs_root()
-    for folder in [find_run(place / TRASH, run) for run in runs]:
-        typer.echo(str(restore_run(place, folder.name)))
+    names = [find_run(place / TRASH, run).name for run in runs] if of == trash.RUN else runs
+    for name in names:
+        typer.echo(str(trash.restore(place, of, name)))

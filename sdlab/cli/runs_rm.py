@@ -2,16 +2,17 @@
 
 import typer
 
-from sdlab.cli.options import Ids, Root
+from sdlab.cli.options import Ids, Kind, Root
 from sdlab.cli.registry import command
 from sdlab.runs import find_run, runs_root
 
 
 @command("runs")
-def rm(runs: Ids, root: Root = None) -> None:
-    """Move stored runs to the trash, from where `sdlab runs restore` brings them back."""
-    from sdlab.runs.trash import delete_run
+def rm(runs: Ids, of: Kind = "run", root: Root = None) -> None:
+    """Move what is stored to the trash, from where `sdlab runs restore` brings it back."""
+    from sdlab.runs.trash import RUN, delete
 
     place = root or runs_root()
-    for folder in [find_run(place, run) for run in runs]:
-        typer.echo(str(delete_run(place, folder.name)))
+    names = [find_run(place, run).name for run in runs] if of == RUN else runs
+    for name in names:
+        typer.echo(str(delete(place, of, name)))

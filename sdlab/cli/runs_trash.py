@@ -14,7 +14,7 @@ def trash(
     empty: Annotated[bool, typer.Option("--empty", help="Delete all of it for ever.")] = False,
     root: Root = None,
 ) -> None:
-    """List what is in the trash, the run deleted last first; or empty it."""
+    """List what is in the trash, what was deleted last first; or empty it."""
     from sdlab.models.memory import readable
     from sdlab.runs.trash import empty_trash, list_trash
 
@@ -22,8 +22,8 @@ def trash(
     found = list_trash(place)
     for deleted in found if not empty else ():
         time = deleted.deleted.strftime("%Y-%m-%d %H:%M")
-        typer.echo(f"{deleted.run}  {time}  {readable(deleted.bytes)}")
+        typer.echo(f"{deleted.kind:10}  {deleted.name}  {time}  {readable(deleted.bytes)}")
     count = empty_trash(place) if empty else len(found)
-    runs = f"{count:,} run{'' if count == 1 else 's'}"
     size = readable(sum(deleted.bytes for deleted in found))
-    typer.echo(f"{runs} deleted for ever, {size}." if empty else f"{runs} in the trash, {size}.")
+    said = "deleted for ever" if empty else "in the trash"
+    typer.echo(f"{count:,} {said}, {size}.")

@@ -16,7 +16,8 @@ from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.target import TARGET
 from sdlab.errors import StoreError
 from sdlab.runs import run_path
-from sdlab.runs.atomic import recover, write_folder
+from sdlab.runs.atomic import write_folder
+from sdlab.runs.leavings import recover
 from sdlab.runs.parquet import parquet_bytes
 from sdlab.runs.parts import COMPARISON_FORMAT, COMPARISON_LIMIT, COMPARISONS
 from sdlab.runs.pictures import read_pictures, save_pictures

@@ -45,7 +45,7 @@ def find_run(root: str | Path, run: str) -> Path:
     """
     if not re.fullmatch(r"[0-9a-f]{4,16}", run):
         raise StoreError(f"{shown(run)} is no run id: 4 to 16 digits of 0-9 and a-f are expected.")
-    from sdlab.runs.atomic import recover_all
+    from sdlab.runs.leavings import recover_all
 
     folder = Path(root)
     recover_all(folder)

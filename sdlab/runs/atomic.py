@@ -2,8 +2,8 @@
 
 The files go to a hidden folder beside the target, each is forced to the disk, and the folder is
 renamed at the end. A rename cannot replace a folder that has files, so an older one is first
-renamed to a hidden name; after a crash between the two renames, ``recover`` puts it back. What a
-crash leaves half-written has a hidden name that nothing reads, and is removed by a later write.
+renamed to a hidden name; after a crash between the two renames, ``leavings.recover`` puts it back.
+What a crash leaves half-written has a hidden name that nothing reads, and is removed later.
 Libraries for this (atomicwrites, no longer kept) write single files and know no folders.
 """
 
@@ -11,22 +11,17 @@ import ctypes
 import errno
 import os
 import re
-import secrets
 import shutil
 import sys
-import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
-from functools import lru_cache
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from sdlab.errors import StoreError
 from sdlab.models.memory import readable
+from sdlab.runs.leavings import held_open, hidden, recover, remove, sweep
 
-_HIDDEN = re.compile(r"\.(?P<name>.+)\.(?P<mark>[0-9a-f]{12})\.(?P<kind>new|old)")
-STALE_SECONDS = 3600.0
-SWEPT_EVERY_SECONDS = 600.0
 MANY = 16
 """Files that are forced to the disk all at once, with whatever else waits to be written there."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -63,16 +58,18 @@ def write_folders(writers: Mapping[Path, Callable[[Path], None]]) -> None:
     made: dict[Path, Path] = {}
     target = next(iter(writers), Path())
     try:
-        for target, write in writers.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _sweep(target.parent)
-            work = hidden(target, "new")
-            work.mkdir()
-            made[target] = work
-            write(work)
-        _sync([path for work in made.values() for path in (*work.iterdir(), work)])
-        for target, work in made.items():
-            replace_folder(work, target)
+        with ExitStack() as writing:
+            for target, write in writers.items():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                sweep(target.parent)
+                work = hidden(target, "new")
+                work.mkdir()
+                made[target] = work
+                writing.enter_context(held_open(work))
+                write(work)
+            _sync([path for work in made.values() for path in (*work.iterdir(), work)])
+            for target, work in made.items():
+                replace_folder(work, target)
         _sync({target.parent for target in made})
     except BaseException as error:
         for work in made.values():
@@ -97,8 +94,8 @@ def write_file(target: Path, write: Callable[[BinaryIO], object]) -> Path:
     work = hidden(target, "new")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target.parent)
-        with work.open("xb") as stream:
+        sweep(target.parent)
+        with work.open("xb") as stream, held_open(work):
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
@@ -113,31 +110,8 @@ def write_file(target: Path, write: Callable[[BinaryIO], object]) -> Path:
     return target
 
 
-def hidden(target: Path, kind: str) -> Path:
-    """Return a new hidden name beside ``target``, of kind "new" or "old"."""
-    return target.with_name(f".{target.name}.{secrets.token_hex(6)}.{kind}")
-
-
-def recover(target: Path) -> None:
-    """Put back the older folder if a crash during its replacement left it under a hidden name."""
-    if target.exists() or not target.parent.is_dir():
-        return
-    for path in target.parent.glob(f".{target.name}.*.old"):
-        with suppress(OSError):
-            path.rename(target)
-            return
-
-
-def recover_all(root: Path) -> None:
-    """Put back every older folder in ``root`` that a crash during a replacement left hidden."""
-    for path in root.glob(".*.old"):
-        match = _HIDDEN.fullmatch(path.name)
-        if match:
-            recover(root / match["name"])
-
-
 def replace_folder(work: Path, target: Path) -> None:
-    """Rename a folder to ``target``, replacing what is there.
+    """Rename a folder, or a file, to ``target``, replacing what is there; links are not followed.
 
     Raises:
         OSError: If it cannot be renamed; then ``target`` is what it was.
@@ -154,7 +128,7 @@ def replace_folder(work: Path, target: Path) -> None:
             failure = error
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 break
-        shutil.rmtree(old, ignore_errors=True)  # ours stands there, or another writer's, as new
+        remove(old)  # ours stands there, or another writer's, as new
         if failure is None:
             return
     recover(target)
@@ -193,27 +167,6 @@ def _sync_one(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _sweep(root: Path) -> None:
-    """Remove what crashes left in a folder, unless that was done shortly before."""
-    _swept(root, int(time.monotonic() / SWEPT_EVERY_SECONDS))
-
-
-@lru_cache(maxsize=256)
-def _swept(root: Path, period: int) -> None:
-    """Remove it; ``period`` is the time, in steps, so that not each save lists a large store."""
-    for path in root.glob(".*"):
-        match = _HIDDEN.fullmatch(path.name)
-        with suppress(OSError):  # another writer may sweep at the same time
-            if not match or time.time() - path.stat().st_mtime < STALE_SECONDS:
-                continue
-            if match["kind"] == "old":
-                recover(root / match["name"])
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink()
 
 
 def _errno(error: BaseException) -> OSError | None:

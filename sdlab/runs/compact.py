@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from sdlab.columns import TABLES
 from sdlab.errors import StoreError
 from sdlab.runs import RUN_ID, TRASH, run_path
-from sdlab.runs.atomic import hidden, recover_all, write_folder
-from sdlab.runs.lock import held
+from sdlab.runs.atomic import write_folder
+from sdlab.runs.leavings import hidden, recover_all
+from sdlab.runs.lock import LOCK, held
 from sdlab.runs.reading import check_folder, check_plain
 from sdlab.runs.row import size_of
 from sdlab.runs.run_folder import TABLE_FILES, read_manifest, table_file
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     Tables = dict[str, pyarrow.Table]
 
-LOCK = "lock"
 MOST_RUNS = 2000
 MOST_BYTES = 2**28
 """Of tables in memory, at which a shard is written though it has fewer runs."""

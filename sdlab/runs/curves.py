@@ -1,6 +1,7 @@
 """A user's saved curves, each a JSON file in the folder ``curves`` beside the runs."""
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from sdlab.noise.exchange import NamedCurve, curve_json, read_curve
 from sdlab.noise.schedule import NoiseSchedule
 from sdlab.runs import runs_root
 from sdlab.runs.atomic import write_file
+from sdlab.runs.leavings import mend
 from sdlab.runs.reading import check_folder, read_file
 
 FOLDER = "curves"
@@ -69,6 +71,7 @@ def curve_names(root: str | Path | None = None) -> list[str]:
         root: The folder of all runs; None for ``runs_root()``.
     """
     folder = _folder(root)
+    mend(folder)
     return sorted(path.stem for path in folder.glob("[!.]*.json")) if folder.is_dir() else []
 
 
@@ -99,20 +102,19 @@ def load_curve(name: str, root: str | Path | None = None) -> NamedCurve:
 
 
 def delete_curve(name: str, root: str | Path | None = None) -> None:
-    """Delete a saved curve, also a damaged one; runs made with it keep their own copy.
+    """Move a saved curve to the trash, also a damaged one; runs made with it keep their own copy.
 
     Raises:
         ValueError: If the name is not valid.
-        StoreError: If there is none of that name, or it cannot be deleted.
+        StoreError: If there is none of that name, or it cannot be moved.
     """
+    from sdlab.runs.trash import delete  # which imports this module
+
     path = curve_path(name, root)
-    try:
-        path.unlink()
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         names = [saved.name for saved in list_curves(root)]
-        raise StoreError(unknown("saved curve", name.strip(), names)) from None
-    except OSError as error:
-        raise StoreError(f"{path} cannot be deleted: {error.strerror}.") from error
+        raise StoreError(unknown("saved curve", name.strip(), names))
+    delete(path.parents[1], "curve", path.stem)
 
 
 def curve_path(name: str, root: str | Path | None = None) -> Path:

@@ -14,6 +14,7 @@ from sdlab.experiment.grid import Grid
 from sdlab.experiment.spec import OPTIONS
 from sdlab.runs import RUN_ID
 from sdlab.runs.atomic import write_file
+from sdlab.runs.leavings import mend
 from sdlab.runs.manifest import was_shared
 from sdlab.runs.reading import check_folder, read_file
 
@@ -70,6 +71,7 @@ def open_grid(root: str | Path, grid: str) -> Grid | None:
 def list_grids(root: str | Path) -> list[StoredGrid]:
     """Return the stored grids, the latest first; one that cannot be read says why."""
     folder = Path(root).expanduser() / FOLDER
+    mend(folder)
     paths = () if folder.is_symlink() else folder.glob("*.json")
     found = [_stored(path) for path in paths if RUN_ID.fullmatch(path.stem)]
     return sorted(found, key=lambda grid: grid.asked, reverse=True)

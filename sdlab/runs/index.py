@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sdlab.columns import RUNS
 from sdlab.errors import StoreError
 from sdlab.runs import RUN_ID, runs_root
-from sdlab.runs.atomic import recover_all, write_file
+from sdlab.runs.atomic import write_file
 from sdlab.runs.folding import PARTS, UNDER, folded_count_sql, folded_sql
+from sdlab.runs.leavings import recover_all, sweep
 from sdlab.runs.parts import COMPARISONS, parts
 from sdlab.runs.reading import check_folder, check_plain
 from sdlab.runs.row import read_row
@@ -350,18 +351,21 @@ def _age(path: Path) -> int:
 
 
 def _scan(root: Path) -> dict[str, int]:
-    """Return the age of every run folder by its id; puts back what a crash left hidden."""
+    """Return the age of every run folder by its id; mends what a crash left."""
     found: dict[str, int] = {}
-    hidden = False
+    left = set()
     try:
         with os.scandir(root) as entries:
             for entry in entries:
-                hidden |= entry.name.endswith(".old")
+                if entry.name.endswith((".old", ".new")):
+                    left.add(entry.name[-3:])
                 if RUN_ID.fullmatch(entry.name):
                     found[entry.name] = _changed(entry)
     except OSError:
         return {}
-    if not hidden:
+    if left:
+        sweep(root)
+    if "old" not in left:
         return found
     recover_all(root)
     ids = [path for path in root.iterdir() if RUN_ID.fullmatch(path.name)]

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from sdlab.errors import StoreError
 
+LOCK = "lock"
+"""The file in a sweep's folder, and in that of the shards, that stands for the folder."""
+
 
 @contextmanager
 def held(lock: Path, busy: str) -> Iterator[None]:

@@ -15,6 +15,8 @@ from sdlab.runs.run_folder import read_manifest
 
 COMPARISONS = ".comparisons"
 """Folder of the comparisons' results, in the folder of all runs."""
+SWEEPS = ".sweeps"
+"""Folder of what is kept of sweeps beside their runs, likewise."""
 COMPARISON_FORMAT = 1
 COMPARISON_LIMIT = 16 * 2**20
 MOST_NAMED = 4

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -69,7 +70,11 @@ def _check(path: Path) -> None:
 
 
 def size_of(folder: Path) -> int:
-    """Return how many bytes the files in a folder have, links not followed."""
+    """Return how many bytes the files in a folder have, or a file, links not followed."""
+    with suppress(OSError):
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            return found.st_size
     return sum(_files(folder).values())
 
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from sdlab.columns import OPTIONAL_TABLES, TABLES
 from sdlab.errors import StoreError, check_types, shown
 from sdlab.runs import run_path
-from sdlab.runs.atomic import recover, write_folders
+from sdlab.runs.atomic import write_folders
 from sdlab.runs.attention import ATTENTION, open_attention, save_attention
+from sdlab.runs.leavings import recover
 from sdlab.runs.manifest import FORMAT
 from sdlab.runs.marks import MARKS, keep_marks
 from sdlab.runs.parquet import files_of_all, parquet_bytes

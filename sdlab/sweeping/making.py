@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdlab.runs.atomic import recover_all
+from sdlab.runs.leavings import recover_all
 from sdlab.sweeping.batches import Planned, batches, planned
 from sdlab.sweeping.executors.crew import Crew, Executor, Order, Share
 from sdlab.sweeping.executors.local import Local

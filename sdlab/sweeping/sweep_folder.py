@@ -21,11 +21,13 @@ from sdlab.experiment.sweep import Sweep
 from sdlab.runs import RUN_ID, run_path
 from sdlab.runs.atomic import write_file
 from sdlab.runs.grids import open_grid
-from sdlab.runs.lock import held
+from sdlab.runs.leavings import mend
+from sdlab.runs.lock import LOCK, held
+from sdlab.runs.parts import SWEEPS
 from sdlab.runs.reading import check_folder, read_file
 
-FOLDER = ".sweeps"
-SPEC, ERRORS, UNDER_WAY, LOCK = "sweep.json", "errors.jsonl", "under_way.json", "lock"
+FOLDER = SWEEPS
+SPEC, ERRORS, UNDER_WAY = "sweep.json", "errors.jsonl", "under_way.json"
 LIMIT = 2**28
 LETTERS = 2000
 """Of an error's message that are kept."""
@@ -167,6 +169,7 @@ def list_sweeps(root: str | Path) -> list[tuple[str, float]]:
     Times are seconds of the clock.
     """
     folder = Path(root).expanduser() / FOLDER
+    mend(folder)
     paths = () if folder.is_symlink() else folder.glob(f"*/{SPEC}")
     found = [(p.parent.name, _changed(p)) for p in paths if _is_sweep(p.parent)]
     return sorted(found, key=lambda pair: pair[1], reverse=True)

@@ -84,10 +84,10 @@ def test_runs_are_marked_deleted_and_restored(made):
     assert call("tag", run, root=made).exit_code == 2
     assert call("rm", run[:6], root=made).exit_code == 0
     assert listed(root=made)["prompt"].tolist() == ["a dog"]
-    assert "1 run in the trash" in call("trash", root=made).stdout
+    assert "1 in the trash" in call("trash", root=made).stdout
     assert call("restore", run[:6], root=made).exit_code == 0
     assert len(listed("--tag", "good", root=made)) == 1
     call("rm", run, root=made)
-    assert "1 run deleted for ever" in call("trash", "--empty", root=made).stdout
+    assert "1 deleted for ever" in call("trash", "--empty", root=made).stdout
     missing = call("restore", run, root=made)
     assert missing.exit_code == 1 and "begins with" in missing.stderr

@@ -12,7 +12,8 @@ import pytest
 
 from sdlab.errors import StoreError
 from sdlab.runs import find_run
-from sdlab.runs.atomic import STALE_SECONDS, hidden, recover, write_file, write_folder
+from sdlab.runs.atomic import write_file, write_folder
+from sdlab.runs.leavings import STALE_SECONDS, hidden, mend, recover
 from sdlab.runs.listing import list_runs
 
 CRASH = """

@@ -59,7 +59,7 @@ def test_one_trashes_and_compacts_what_the_other_writes_and_reads(run, stored):
                 compact_or_busy(root)
     assert other.returncode == 0 and opened > 0
     names = {path.name for path in root.iterdir() if RUN_ID.fullmatch(path.name)}
-    assert names | {deleted.run for deleted in list_trash(root)} == set(before)
+    assert names | {deleted.name for deleted in list_trash(root)} == set(before)
     compact_runs(root)
     assert not own(root)
     for name in names:

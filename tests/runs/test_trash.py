@@ -19,7 +19,7 @@ def test_a_run_goes_to_the_trash_and_comes_back(run, stored):
     delete_run(root, run.id)
     assert sdlab.runs(root).empty and not stored.exists()
     (deleted,) = list_trash(root)
-    assert deleted.run == run.id and deleted.bytes == sum(map(len, before.values()))
+    assert deleted.name == run.id and deleted.bytes == sum(map(len, before.values()))
     assert timedelta(0) <= datetime.now(UTC) - deleted.deleted < timedelta(minutes=10)
     restore_run(root, run.id)
     assert {path.name: path.read_bytes() for path in stored.iterdir()} == before

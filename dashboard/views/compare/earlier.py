@@ -13,7 +13,7 @@ from dashboard.views.compare.asked_comparisons import LIMIT
 from dashboard.widgets.stored_list import stored_list
 from sdlab.comparing.result import FOLDER, STORED, open_result
 from sdlab.errors import StoreError
-from sdlab.runs.atomic import recover_all
+from sdlab.runs.leavings import mend
 from sdlab.runs.reading import MANIFEST, read_file, read_parquet
 
 SHOWN = 50
@@ -44,7 +44,7 @@ def listed(runs: Path) -> pd.DataFrame:
     found: dict[str, tuple[Path, str]] = {}
     for path in (runs / ".dashboard" / ASKED).glob("*.json"):
         found[path.stem] = (path, "not finished")
-    recover_all(runs / FOLDER)
+    mend(runs / FOLDER)
     for path in (runs / FOLDER).glob(f"*/{MANIFEST}"):
         found[path.parent.name] = (path, "")
     latest = sorted(found.items(), key=lambda item: _changed(item[1][0]), reverse=True)

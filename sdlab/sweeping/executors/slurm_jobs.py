@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import SdlabError
 from sdlab.extras import extra
-from sdlab.runs.atomic import hidden, write_file
+from sdlab.runs.atomic import write_file
+from sdlab.runs.leavings import hidden
 from sdlab.runs.reading import read_file
 from sdlab.sampling.engine import MAX_SAMPLES, MAX_SAMPLES_CPU
 from sdlab.sweeping.executors.crew import Event, Order, Share
