@@ -1,13 +1,17 @@
-"""A list of things stored before, of which a selected row opens."""
+"""A list of things stored before, of which a selected row opens, and each can be deleted."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from dashboard.shell.messages import plain, sentence
 from dashboard.shell.navigation import page_path
+from sdlab.errors import SdlabError
 
 _HEAD, _ROW = 38, 35  # pixels of Streamlit's tables
+_DELETE = "Moves it to the trash, from where the Runs page puts it back. Its runs stay."
 
 
 def stored_list(
@@ -17,6 +21,7 @@ def stored_list(
     *,
     opens: tuple[str, str],
     alt: str,
+    throw: Callable[[str], object],
     title: str = "",
     height: int | None = None,
 ) -> None:
@@ -28,24 +33,42 @@ def stored_list(
         columns: How each column is shown, as ``st.dataframe`` takes it.
         opens: The page, and the name under which its address has the id.
         alt: What the table is, for who does not see it.
+        throw: Moves to the trash what has an id.
         title: Of the list, which stands above it.
         height: At most, in pixels; None for that of a few rows.
     """
+    if said := st.session_state.pop(f"{key}.said", ""):
+        st.error(plain(said), icon=":material/error:")
     if table.empty:
         return
     if title:
         st.header(title, anchor=False)
+    pressed = f"{key}.thrown"
+    button = st.column_config.ButtonColumn(
+        "Delete", width=70, type="tertiary", key=pressed, help=_DELETE,
+        on_click=_thrown, args=(key, tuple(table["id"]), throw),
+    )  # fmt: skip
     event = st.dataframe(
-        table,
+        table.assign(delete=":material/delete:"),
         key=key,
         hide_index=True,
         height=min(height, _HEAD + _ROW * len(table)) if height else "auto",
         on_select="rerun",
         selection_mode="single-row",
-        column_config=columns | {"id": st.column_config.TextColumn("Id")},
+        column_config=columns | {"id": st.column_config.TextColumn("Id"), "delete": button},
         alt=alt,
     )
     if event.selection.rows:
         page, name = opens
         chosen = str(table.iloc[event.selection.rows[0]]["id"])
         st.switch_page(page_path(page), query_params={name: chosen})
+
+
+def _thrown(key: str, ids: Sequence[str], throw: Callable[[str], object]) -> None:
+    """Move the thing whose button was pressed to the trash; why that cannot be is said later."""
+    name = ids[st.session_state[f"{key}.thrown"]["row"]]
+    try:
+        throw(name)
+        st.toast(f"{name} is in the trash of Runs.", icon=":material/delete:")
+    except SdlabError as error:
+        st.session_state[f"{key}.said"] = sentence(error)

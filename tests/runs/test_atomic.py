@@ -180,3 +180,43 @@ def test_writers_and_readers_at_once(tmp_path):
     assert all(first == second for first, second in whole)
     assert (target / "a").read_text() == (target / "b").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_is_being_written_is_no_leaving(tmp_path):
+    """Also not where the clock has jumped by days meanwhile, in another process."""
+    past = time.time() - 30 * STALE_SECONDS
+
+    def write(folder):
+        (folder / "a").write_text("slow")
+        os.utime(folder, (past, past))
+        script = f"from pathlib import Path; from sdlab.runs.leavings import mend; {MEND}"
+        subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+
+    def write_one(stream):
+        stream.write(b"slow")
+        for path in tmp_path.glob(".y.*"):
+            os.utime(path, (past, past))
+        mend(tmp_path)
+
+    assert (write_folder(tmp_path / "x", write) / "a").read_text() == "slow"
+    assert write_file(tmp_path / "y", write_one).read_text() == "slow"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y"]
+
+
+MEND = "import sys; mend(Path(sys.argv[1]))"
+
+
+def test_listing_mends_what_was_left(stored):
+    root = stored.parent.rename(stored.parents[1] / "not swept yet")
+    half = hidden(root / "x", "new")
+    half.mkdir()
+    past = time.time() - 2 * STALE_SECONDS
+    os.utime(half, (past, past))
+    list_runs(root)
+    assert not half.exists()
+    link = root / "linked"
+    link.symlink_to(root)
+    half.mkdir()
+    os.utime(half, (past, past))
+    mend(link)
+    assert half.exists()

@@ -54,6 +54,19 @@ def asked(runs: Path, comparison: str) -> NeededRuns | None:
     return _read(path, changed)
 
 
+def forget(runs: Path, comparison: str) -> None:
+    """Forget that a comparison was asked for; runs of it that wait are made all the same.
+
+    Raises:
+        StoreError: If the disk cannot be written.
+    """
+    path = _path(runs, comparison)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be deleted: {error.strerror}.") from error
+
+
 def asked_at(runs: Path, comparison: str) -> float:
     """Return when a comparison was last asked for, seconds of the clock; 0 if it never was."""
     try:

@@ -1,6 +1,7 @@
 """The comparisons that were made here, to open again."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -9,12 +10,13 @@ import streamlit as st
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
 from dashboard.views.compare.asked_comparisons import FOLDER as ASKED
-from dashboard.views.compare.asked_comparisons import LIMIT
+from dashboard.views.compare.asked_comparisons import LIMIT, forget
 from dashboard.widgets.stored_list import stored_list
 from sdlab.comparing.result import FOLDER, STORED, open_result
 from sdlab.errors import StoreError
 from sdlab.runs.leavings import mend
 from sdlab.runs.reading import MANIFEST, read_file, read_parquet
+from sdlab.runs.trash import delete
 
 SHOWN = 50
 
@@ -34,6 +36,7 @@ def earlier(page: str) -> None:
         columns,
         opens=("compare", "id"),
         alt="Stored comparisons, latest first",
+        throw=partial(_throw, lab().runs),
         title="Earlier comparisons",
         height=430,
     )
@@ -51,6 +54,13 @@ def listed(runs: Path) -> pd.DataFrame:
     rows = [_row(name, *given) for name, given in latest[:SHOWN]]
     columns = ["made", "verdict", "prompts", "samplers", "pictures", "id"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _throw(runs: Path, comparison: str) -> None:
+    """Move a comparison's result to the trash, if it has one, and forget that it was asked for."""
+    if (runs / FOLDER / comparison).exists():
+        delete(runs, "comparison", comparison)
+    forget(runs, comparison)
 
 
 def _row(name: str, path: Path, verdict: str) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """The stored grids of pictures, whose rows open."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -11,6 +13,7 @@ from sdlab.experiment.axis import Axis
 from sdlab.runs.contact_sheet import in_common
 from sdlab.runs.grids import StoredGrid, list_grids
 from sdlab.runs.index import RunIndex
+from sdlab.runs.trash import delete
 
 SHOWN = 200
 AXIS_VALUES = 6
@@ -34,7 +37,9 @@ def grids(index: RunIndex) -> None:
         "asked": time_column("Asked for"),
     }
     alt = "Stored grids, latest first"
-    stored_list(frame, "runs.grids", columns, opens=("experiment", "grid"), alt=alt)
+    throw = partial(delete, index.root, "grid")
+    opens = ("experiment", "grid")
+    stored_list(frame, "runs.grids", columns, opens=opens, alt=alt, throw=throw)
 
 
 def grids_table(grids: list[StoredGrid]) -> pd.DataFrame:

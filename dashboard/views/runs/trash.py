@@ -1,4 +1,7 @@
-"""The trash: deleted runs, to be put back or deleted for ever; and what the store takes."""
+"""The trash: what was deleted, to be put back or deleted for ever; and what the store takes."""
+
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -6,23 +9,27 @@ import streamlit as st
 from dashboard.shell.clock import time_column
 from dashboard.shell.messages import explained
 from dashboard.views.runs.ticked import changed, revision
+from sdlab.errors import StoreError
 from sdlab.models.memory import readable
 from sdlab.runs import TRASH
+from sdlab.runs.grids import open_grid
 from sdlab.runs.index import RunIndex
+from sdlab.runs.parts import title
 from sdlab.runs.row import read_row
 from sdlab.runs.search import Search
 from sdlab.runs.shards import bytes_of
-from sdlab.runs.trash import Deleted, empty_trash, list_trash, restore_run
+from sdlab.runs.trash import RUN, Deleted, empty_trash, list_trash, restore
+from sdlab.sweeping.sweep_folder import SweepFolder
 
 SHOWN = 500
 
 
 def trash(index: RunIndex) -> None:
-    """Draw the runs in the trash and what can be done with them."""
+    """Draw what is in the trash and what can be done with it."""
     found = list_trash(index.root)
     kept = index.totals(Search(problem=None)).bytes + bytes_of(index.root)
     thrown = sum(deleted.bytes for deleted in found)
-    st.caption(f"Stored runs take {readable(kept)}, those in the trash {readable(thrown)}.")
+    st.caption(f"Stored runs take {readable(kept)}, the trash {readable(thrown)}.")
     if not found:
         st.info("The trash is empty.", icon=":material/delete:")
         return
@@ -35,50 +42,72 @@ def trash(index: RunIndex) -> None:
         on_select="rerun",
         selection_mode="multi-row",
         column_config={
-            "prompt": st.column_config.TextColumn("Prompt", width="large"),
+            "kind": st.column_config.TextColumn("What", width=100),
+            "prompt": st.column_config.TextColumn("Prompt, or what it is", width="large"),
             "solver": st.column_config.TextColumn("Sampler", width="medium"),
             "seed": st.column_config.TextColumn("Seed"),
             "deleted": time_column("Deleted"),
             "size": st.column_config.TextColumn("Size"),
             "id": st.column_config.TextColumn("Id"),
         },
-        alt="Deleted runs, the last first",
+        alt="What was deleted, the last first",
     )
     with place:
-        _restore(index, frame["id"].iloc[event.selection.rows].tolist())
+        _restore(index, [found[row] for row in event.selection.rows])
         _empty(index, len(found))
 
 
 def trash_table(index: RunIndex, found: list[Deleted]) -> pd.DataFrame:
-    """Return what the list shows of deleted runs."""
-    rows = [read_row(index.root / TRASH / deleted.run) for deleted in found]
+    """Return what the list shows of what was deleted."""
+    rows = [_row(index.root / TRASH, deleted) for deleted in found]
     return pd.DataFrame(
         {
+            "kind": [deleted.kind for deleted in found],
             "prompt": [row.get("prompt", row["problem"]) for row in rows],
             "solver": [row.get("solver", "") for row in rows],
             "seed": [str(row.get("seed", "")) for row in rows],
             "deleted": [deleted.deleted for deleted in found],
             "size": [readable(deleted.bytes) for deleted in found],
-            "id": [deleted.run for deleted in found],
+            "id": [deleted.name for deleted in found],
         }
     )
 
 
-def _restore(index: RunIndex, runs: list[str]) -> None:
+def _row(place: Path, deleted: Deleted) -> dict[str, Any]:
+    """Return what is told of one deleted thing: of a run its settings, else what it is in words."""
+    if deleted.kind == RUN:
+        return read_row(place / deleted.name)
+    row: dict[str, Any] = {"problem": "", "prompt": deleted.name}
+    try:
+        if deleted.kind == "comparison":
+            return row | {"prompt": title(place, deleted.name)}
+        if deleted.kind == "sweep":
+            base, axes = SweepFolder(place, deleted.name).asked()
+        elif deleted.kind == "grid" and (grid := open_grid(place, deleted.name)) is not None:
+            base, axes = grid.base, grid.axes
+        else:
+            return row
+    except StoreError as error:
+        return row | {"prompt": str(error)}
+    fields = " x ".join(axis.field.replace("_", " ") for axis in axes)
+    return row | {"prompt": f"{fields}: {base.prompt}", "solver": base.solver}
+
+
+def _restore(index: RunIndex, ticked: list[Deleted]) -> None:
     pressed = st.button(
-        "Put back" if not runs else f"Put back {len(runs)}", key="runs.restore",
-        icon=":material/restore_from_trash:", disabled=not runs, help="The ticked runs.",
+        "Put back" if not ticked else f"Put back {len(ticked)}", key="runs.restore",
+        icon=":material/restore_from_trash:", disabled=not ticked, help="What is ticked.",
     )  # fmt: skip
     if pressed:
         with explained():
-            for run in runs:
-                restore_run(index.root, run)
+            for deleted in ticked:
+                restore(index.root, deleted.kind, deleted.name)
         changed()
 
 
 def _empty(index: RunIndex, count: int) -> None:
     with st.popover("Empty the trash", icon=":material/delete_forever:"):
-        st.text(f"Delete {count} run{'' if count == 1 else 's'} for ever?")
+        st.text(f"Delete for ever all {count:,} that are here?")
         pressed = st.button("Delete for ever", key="runs.empty", type="primary")
     if pressed:
         with explained():

@@ -1,6 +1,6 @@
 """The sweeps that were made here, to open again."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,7 @@ from dashboard.views.sweep.states import file_age
 from dashboard.views.sweep.words import in_words
 from dashboard.widgets.stored_list import stored_list
 from sdlab.errors import StoreError
+from sdlab.runs.trash import delete
 from sdlab.sweeping.result import TABLE, stored_states
 from sdlab.sweeping.sweep_folder import SweepFolder, list_sweeps
 
@@ -33,6 +34,7 @@ def earlier(page: str) -> None:
         columns,
         opens=("sweep", "id"),
         alt="Stored sweeps, latest first",
+        throw=partial(delete, lab().runs, "sweep"),
         title="Earlier sweeps",
         height=330,
     )

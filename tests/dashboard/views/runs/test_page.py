@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from datetime import date, datetime
+from functools import partial
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ import pytest
 from dashboard.shell.lab import lab
 from dashboard.views.runs import found, reading, table
 from dashboard.views.runs.unfinished import alike, in_short
+from dashboard.widgets import stored_list
 from dashboard.worker.snapshots import RunSnapshot
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
@@ -20,7 +22,8 @@ from sdlab.runs.grids import FOLDER, save_grid
 from sdlab.runs.index import RunIndex
 from sdlab.runs.marks import mark
 from sdlab.runs.search import Search
-from sdlab.runs.trash import delete_run, restore_run
+from sdlab.runs.trash import delete, delete_run, empty_trash, list_trash, restore_run
+from sdlab.sweeping.sweep_folder import SweepFolder
 from tests.dashboard.conftest import read, run_until
 from tests.dashboard.forms import titles
 from tests.dashboard.views.runs.reading import read_captions, rows
@@ -225,6 +228,32 @@ def test_the_trash_lists_what_was_deleted(open_page, made, runs_folder):
         assert not at.exception and "The trash is empty" in at.info[0].value
     finally:
         (runs_folder / "kept").rename(runs_folder / made[1003])
+
+
+def test_the_trash_lists_every_kind(open_page, runs_folder):
+    grid = Grid(Experiment(prompt="a thrown star", num_steps=2), {"cfg": "1, 4"})
+    save_grid(grid, runs_folder)
+    SweepFolder(runs_folder, grid.id).save(grid)
+    for kind in ("grid", "sweep"):
+        delete(runs_folder, kind, grid.id)
+    listed = open_page("runs", **{"runs.section": "Trash"}).dataframe[0].value
+    thrown = listed[listed["id"] == grid.id].set_index("kind")
+    assert set(thrown.index) == {"grid", "sweep"}
+    assert set(thrown["prompt"]) == {"guidance scale: a thrown star"}
+    assert empty_trash(runs_folder) >= 2
+
+
+def test_a_grid_is_deleted_from_the_list(runs_folder, monkeypatch):
+    grid = Grid(Experiment(prompt="a thrown star", num_steps=2), {"cfg": "1, 4"})
+    save_grid(grid, runs_folder)
+    state = {"runs.grids.thrown": {"row": 1}}
+    monkeypatch.setattr(stored_list.st, "session_state", state)
+    throw = partial(delete, runs_folder, "grid")
+    stored_list._thrown("runs.grids", ("a", grid.id), throw)
+    assert [deleted.name for deleted in list_trash(runs_folder)] == [grid.id]
+    stored_list._thrown("runs.grids", ("a", grid.id), throw)
+    assert f"No grid {grid.id} is stored" in state["runs.grids.said"]
+    empty_trash(runs_folder)
 
 
 @pytest.fixture
