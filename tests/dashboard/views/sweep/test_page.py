@@ -131,7 +131,9 @@ def test_a_dry_run_says_what_it_takes(open_page):
 
 
 def test_a_grid_opens_as_a_sweep(runs_folder, open_page):
-    grid = Grid(Experiment(prompt="a cat on a sweep", num_steps=2, width=64, height=64), {"seed": "902-903"})
+    grid = Grid(
+        Experiment(prompt="a cat on a sweep", num_steps=2, width=64, height=64), {"seed": "902-903"}
+    )
     save_grid(grid, runs_folder)
     at = open_page("sweep", id=grid.id)
     assert "0 of 2 done" in " ".join(m.value for m in at.markdown) and not at.exception
