@@ -8,11 +8,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 COMPILE := $(BIN)/python -m compileall -q -j 0 -x /tests/ $(VENV)/lib sdlab dashboard tests >/dev/null || true
 PORT ?= 8501
+ADDRESS ?= 127.0.0.1
 
 .PHONY: run test check lint types unit every e2e bench clean
 
 run: $(VENV)/.run-stamp
-	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
+	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT) --server.address $(ADDRESS)
 
 # mypy takes one core while the workers of pytest begin.
 test: lint
