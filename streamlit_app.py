@@ -13,6 +13,7 @@ from dashboard.report.routes import report_routes
 from dashboard.serving import serving
 from dashboard.shell.headers import middleware
 from dashboard.shell.lab import lab, stop_worker
+from dashboard.shell.login_needs import check_login
 from dashboard.shell.routes import routes
 from dashboard.shell.watching import spare_packages
 
@@ -40,7 +41,7 @@ def begin() -> None:
     lab()
 
 
-serving()  # a mistake in its file ends the start
+check_login(serving())  # a mistake in the settings ends the start
 # Found by the package: in a wheel this script is somewhere else.
 main = Path(dashboard.__file__).parent / "shell" / "main.py"
 routed = [*routes(), *report_routes()]

@@ -7,16 +7,21 @@ limited.
 """
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import ClassVar
 
-from sdlab.errors import StoreError
+from sdlab.errors import StoreError, shown, unknown
 from sdlab.experiment.spec import Spec, check_integer, real
 
 VARIABLE = "SDLAB_SERVING"
+OIDC, HEADER = "oidc", "header"
+LOGINS = ("", OIDC, HEADER)
+LOOPBACKS = ("127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,14 @@ class Serving(Spec):
         max_queued_runs: How many runs of one person may wait or run at a time; None for any number.
         max_megapixel_steps: How large one run may be: width x height x steps, in millions; None
             for any size.
+        login: How people sign in: "oidc", "header", or "" where nobody has to.
+        login_claim: What of an account's facts people are known by, with "oidc".
+        login_header: In which header the proxy says who it is, with "header".
+        trusted_proxies: Addresses or networks of the proxies that may say it.
+        allowed_people: Who may come in, with * for any letters; everybody with an account if none.
+        operators: Who may change other people's work and what the server does, likewise; nobody
+            if none.
+        monitors: Addresses or networks that may ask for the server's health without login.
     """
 
     CALLED: ClassVar[str] = "setting"
@@ -36,6 +49,13 @@ class Serving(Spec):
     max_call_seconds: float = 2.0
     max_queued_runs: int | None = None
     max_megapixel_steps: float | None = None
+    login: str = ""
+    login_claim: str = "email"
+    login_header: str = "X-Forwarded-User"
+    trusted_proxies: tuple[str, ...] = LOOPBACKS
+    allowed_people: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    monitors: tuple[str, ...] = LOOPBACKS
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -50,6 +70,15 @@ class Serving(Spec):
         if self.max_megapixel_steps is not None:
             size = real("max_megapixel_steps", self.max_megapixel_steps, 0.01)
             self._set("max_megapixel_steps", size)
+        if self.login not in LOGINS:
+            raise ValueError(unknown("login", self.login, LOGINS))
+        for name in ("login_claim", "login_header"):
+            if not re.fullmatch(r"[\w-]+", str(getattr(self, name))):
+                raise ValueError(f"{name} must be one word, got {shown(getattr(self, name))}.")
+        for name in ("trusted_proxies", "monitors"):
+            _check_networks(name, getattr(self, name))
+        for name in ("allowed_people", "operators"):
+            _check_words(name, getattr(self, name))
 
 
 @cache
@@ -80,3 +109,20 @@ def read_serving(path: Path) -> Serving:
         ) from None
     except ValueError as error:  # of TOML and of UTF-8, too
         raise ValueError(f"{path}: {error}") from None
+
+
+def _check_words(name: str, value: object) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(word, str) and word for word in value):
+        raise ValueError(f'{name} must be a list of texts, as ["anna@example.org"].')
+
+
+def _check_networks(name: str, value: tuple[str, ...]) -> None:
+    _check_words(name, value)
+    for network in value:
+        try:
+            ip_network(network, strict=False)
+        except ValueError:
+            raise ValueError(
+                f'{name} must be addresses or networks, as "10.0.0.7" or "10.0.0.0/24", '
+                f"got {shown(network)}."
+            ) from None

@@ -17,6 +17,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
     "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Content-Security-Policy": "frame-ancestors 'self'; object-src 'none'; base-uri 'self'",
 }
 FILE_HEADERS = {
@@ -27,10 +29,12 @@ FILE_HEADERS = {
 
 
 def middleware() -> "list[Middleware]":
-    """Return what to wrap the server's application in."""
+    """Return what to wrap the server's application in, from the outside in."""
     from starlette.middleware import Middleware
 
-    return [Middleware(_WithHeaders), Middleware(WholeAssets)]
+    from dashboard.shell.gate import Gate
+
+    return [Middleware(_WithHeaders), Middleware(Gate), Middleware(WholeAssets)]
 
 
 class _WithHeaders:

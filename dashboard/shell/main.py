@@ -12,6 +12,7 @@ from dashboard.shell.keyboard import keys
 from dashboard.shell.lab import lab
 from dashboard.shell.navigation import menu
 from dashboard.shell.sidebar import device_panel
+from dashboard.shell.signed_in import signed_in
 
 ICON = Path(__file__).resolve().parent / "icon.png"
 
@@ -19,6 +20,7 @@ st.set_page_config(page_title="sdlab", page_icon=str(ICON), layout="wide")
 st.html(style(__file__))
 page = st.navigation(menu(), expanded=True)
 with st.sidebar:
+    signed_in()
     device_panel()
     keys()
     hovers()

@@ -51,6 +51,11 @@ def test_the_file_that_the_environment_names_is_read_once(monkeypatch, unread, w
         ("max_call_seconds = 0", "max_call_seconds must be from 0.05 to 3600, got 0"),
         ("max_call_seconds = 'long'", "max_call_seconds must be a number, got 'long'"),
         ("max_megapixel_steps = 0", "max_megapixel_steps must be from 0.01 to inf, got 0"),
+        ("login = 'oidcc'", "Unknown login 'oidcc'.*'oidc'"),
+        ("login_header = 'two words'", "login_header must be one word, got 'two words'"),
+        ("trusted_proxies = ['proxy']", "trusted_proxies must be addresses or networks.*'proxy'"),
+        ("operators = 'anna'", "operators must be a list of texts"),
+        ("monitors = [1]", "monitors must be a list of texts"),
         ("max_queued_runs =", "sdlab.toml: Invalid value"),
     ],
 )

@@ -1,0 +1,65 @@
+"""What a server with login is told at its start, if its login could not work."""
+
+import pytest
+from streamlit import config
+from streamlit.runtime.secrets import secrets_singleton
+
+from dashboard.serving import Serving
+from dashboard.shell import login_needs
+from dashboard.shell.login_needs import check_login
+from sdlab.errors import SdlabError
+
+WHOLE = {
+    "redirect_uri": "https://lab.example.org/oauth2callback",
+    "cookie_secret": "a secret of more than thirty-two letters",
+    "client_id": "sdlab",
+    "client_secret": "secret",
+    "server_metadata_url": "https://id.example.org/.well-known/openid-configuration",
+}
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    def told(**auth: str) -> None:
+        lines = [f'{name} = "{value}"' for name, value in auth.items()]
+        (tmp_path / "secrets.toml").write_text("\n".join(["[auth]", *lines]))
+        secrets_singleton._reset()
+        config.set_option("secrets.files", [str(tmp_path / "secrets.toml")])
+
+    before = config.get_option("secrets.files")
+    yield told
+    config.set_option("secrets.files", before)
+    secrets_singleton._reset()
+
+
+def test_a_whole_login_starts(secrets):
+    secrets(**WHOLE)
+    check_login(Serving(login="oidc"))
+
+
+@pytest.mark.parametrize(
+    ("auth", "message"),
+    [
+        ({}, "needs redirect_uri, cookie_secret, .* under \\[auth\\]"),
+        ({**WHOLE, "client_secret": ""}, "needs client_secret under"),
+        ({**WHOLE, "cookie_secret": "short"}, "fewer than 32 letters"),
+    ],
+)
+def test_what_is_missing_is_named(secrets, auth, message):
+    secrets(**auth)
+    with pytest.raises(SdlabError, match=message):
+        check_login(Serving(login="oidc"))
+
+
+def test_the_missing_package_is_named(secrets, monkeypatch):
+    secrets(**WHOLE)
+    monkeypatch.setattr(login_needs, "find_spec", lambda name: None)
+    with pytest.raises(SdlabError, match=r'pip install "sdlab\[serving\]"'):
+        check_login(Serving(login="oidc"))
+
+
+@pytest.mark.parametrize(("address", "warned"), [("127.0.0.1", 0), ("0.0.0.0", 1), (None, 1)])
+def test_an_open_server_without_login_is_told_in_the_log(monkeypatch, caplog, address, warned):
+    monkeypatch.setattr(login_needs.st, "get_option", lambda name: address)
+    check_login(Serving())
+    assert len(caplog.records) == warned
