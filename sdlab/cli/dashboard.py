@@ -20,13 +20,13 @@ def dashboard(
     context: typer.Context,
     port: Annotated[int, typer.Option(help="Where it answers: http://localhost:PORT.")] = 8501,
     address: Annotated[
-        str | None, typer.Option(help="The address it listens on; only this machine's own unless told.")
+        str | None, typer.Option(help="The address it listens on; this machine's own unless told.")
     ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
 ) -> None:
     """Start the dashboard; Ctrl+C ends it. Streamlit's own flags may follow.
 
-    Only this machine reaches it, unless --address says otherwise: docs/serving.md has how others do.
+    It answers this machine alone, unless --address says otherwise; docs/serving.md has more.
     Runs are kept in SDLAB_RUNS, or in runs/ of the folder that it is started in.
     """
     flags = ["--server.port", str(port)]
