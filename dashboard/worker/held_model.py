@@ -77,6 +77,10 @@ class HeldModel:
         """Return how the model of that name is loaded."""
         return self.requests.get(name, ModelRequest(name))
 
+    def know(self, request: ModelRequest) -> None:
+        """Note how a model was loaded before, unless that is known already."""
+        self.requests.setdefault(request.source, request)
+
     def trouble(self, request: ModelRequest) -> str:
         """Return why a model cannot be loaded, as far as its configs show, or ""."""
         if self._load is not None:

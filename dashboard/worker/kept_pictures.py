@@ -1,11 +1,13 @@
 """The pictures that people brought, by their hash, so that a link, a reload and a run find them.
 
-They lie beside the runs, the latest ``MOST``; those of stored runs are found in the runs' folders.
+They lie beside the runs: those that waiting runs need, and the latest ``MOST``. Those of stored
+runs are found in the runs' folders.
 """
 
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +34,12 @@ class KeptPictures:
 
     Args:
         runs: Folder of the stored runs.
+        needed: Returns the hashes of those that are not to be forgotten.
     """
 
-    def __init__(self, runs: Path) -> None:
+    def __init__(self, runs: Path, needed: Callable[[], Collection[str]] = frozenset) -> None:
         self._runs = runs
+        self._needed = needed
         self._folder = runs / ".dashboard" / "pictures"
         self._held: OrderedDict[str, Picture] = OrderedDict()
         self._lock = threading.Lock()
@@ -89,5 +93,7 @@ class KeptPictures:
 
     def _forget_old(self) -> None:
         kept = [(path.stat().st_mtime, path) for path in self._folder.glob("input-*.png")]
+        needed = {file_name(picture) for picture in self._needed()}
         for _, path in sorted(kept)[:-MOST]:
-            path.unlink(missing_ok=True)
+            if path.name not in needed:
+                path.unlink(missing_ok=True)

@@ -62,6 +62,11 @@ class LoadedBefore:
         with self._lock:
             return self._models
 
+    def request_of(self, name: str) -> ModelRequest:
+        """Return how a model of that name was last loaded; plainly, if it was not."""
+        found = [one.request for one in self.all() if one.request.source == name]
+        return found[0] if found else ModelRequest(name)
+
     def note(self, request: ModelRequest, view: ModelView) -> None:
         """Note that a model was loaded; what comes with sdlab is there anyhow."""
         if request.source in SHIPPED:

@@ -42,12 +42,14 @@ class RunsInFlight:
         held: Has the engine and the decoder.
         runs: Folder of the stored runs.
         done: Called with a run that is written, if its frames are to be drawn.
+        complete: Returns an experiment with the pixels of its pictures, if they are kept.
     """
 
     tasks: Tasks
     held: "HeldModel"
     runs: Path
     done: "Callable[[str, Run], None]"
+    complete: "Callable[[Experiment], Experiment]" = lambda experiment: experiment
     _rounds: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACED))
     _sketch_seconds: float = 0.0
     _latest: float = -math.inf
@@ -144,7 +146,7 @@ class RunsInFlight:
     def _flight(self, task: RunTask) -> "Work[None]":
         """Take a run through the engine, whose rounds come in between, and to its folder."""
         assert self.held.engine is not None
-        job = self.held.engine.submit(task.experiment)
+        job = self.held.engine.submit(self.complete(task.experiment))
         task.set(position=0)
         try:
             yield 0, job.nfe

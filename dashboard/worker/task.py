@@ -170,9 +170,9 @@ class Task:
                 work.close()
         except BaseException:
             log.exception("a defect in the end of %s", self.id)
+        self.set(error=self.words(error) if error is not None else "")
         ended(state, error, result)
-        text = self.words(error) if error is not None else ""
-        self.set(state=state, error=text, result=result, seconds_left=None)
+        self.set(state=state, result=result, seconds_left=None)
 
     def stop(self) -> None:
         """End it because the worker has ended."""

@@ -18,16 +18,19 @@ from dashboard.worker import questions
 from dashboard.worker.frame_painter import FramePainter
 from dashboard.worker.frames import Sheet, read_sheet
 from dashboard.worker.held_model import HeldModel
-from dashboard.worker.interrupted_runs import InterruptedRuns
 from dashboard.worker.kept_pictures import KeptPictures
+from dashboard.worker.kept_run import KeptRun
+from dashboard.worker.living_servers import LivingServer
 from dashboard.worker.loaded_before import LoadedBefore, LoadedModel
 from dashboard.worker.questions import Answer
+from dashboard.worker.queue_on_disk import QueueOnDisk
 from dashboard.worker.run_queue import RunQueue
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.scheduler import Scheduler
 from dashboard.worker.snapshots import LabView, ModelRequest, RunSnapshot, Snapshot
 from dashboard.worker.stored_runs import open_stored
+from dashboard.worker.taking_over import take_over
 from dashboard.worker.task import ENDED, NO_MODEL, Priority, Task, once
 from dashboard.worker.tasks import Tasks
 from dashboard.worker.watchers import Watchers
@@ -73,16 +76,19 @@ class Worker:
         after_page: bool = False,
     ) -> None:
         self.runs = runs
-        self.pictures = KeptPictures(runs)
+        own = runs / ".dashboard"
+        self._server = LivingServer(own / "servers")
+        self._kept = QueueOnDisk(own / "queue.sqlite3", self._server.name)
+        self._unreadable = take_over(self._kept, self._server, own)
+        self.pictures = KeptPictures(runs, self._kept.pictures)
         self._tasks = Tasks(sentence, connected)
         self._queue = RunQueue()
-        self._loaded = LoadedBefore(runs / ".dashboard" / "models.json")
+        self._loaded = LoadedBefore(own / "models.json")
         self._held = HeldModel(sentence, load, self._loaded.note)
         self._painter = FramePainter(self._tasks, self._held, runs)
         self._flight = RunsInFlight(self._tasks, self._held, runs, self._painter.want)
-        self._interrupted = InterruptedRuns(runs / ".dashboard")
-        for experiment in self._interrupted.recover():
-            self._tasks.know(self._run_task(experiment, "interrupted"))
+        self._flight.complete = self.pictures.complete
+        self._resumed = [self._resume(kept) for kept in self._kept.all()]
         self._schedulers = self._catalogue_task()
         self._scheduler = Scheduler(
             self._tasks, self._queue, self._held, self._flight, self._painter
@@ -96,8 +102,10 @@ class Worker:
         self._scheduler.wake()
 
     def stop(self, timeout: float = 20.0) -> None:
-        """End the thread at its next network call; runs in flight become interrupted."""
+        """End the thread at its next network call; the next server goes on with what is left."""
         self._scheduler.stop(timeout)
+        self._kept.close()
+        self._server.end()
 
     # Any task, by its id.
 
@@ -149,8 +157,9 @@ class Worker:
                 return task.id
             self._queue.append(task)
             self._queue.number()
-            self._interrupted.begin(experiment)
+            self._kept.ask(experiment, owner=owner, session=session, frames=frames)
             self._tasks.lock.notify()
+        self._kept.write()
         return task.id
 
     def get_run(self, run: str) -> RunSnapshot | None:
@@ -165,7 +174,20 @@ class Worker:
 
     def unreadable(self) -> list[str]:
         """Return what is wrong with the notes of interrupted runs that could not be read."""
-        return list(self._interrupted.unreadable)
+        return [*self._unreadable, *self._kept.unreadable()]
+
+    def resumed(self, owner: str | None = None) -> list[RunSnapshot]:
+        """Return the runs that servers before this one left, as far as they still wait or run.
+
+        Args:
+            owner: Whose; None for everybody's.
+        """
+        left = [task for task in self._resumed if task.live and not task.cancelled]
+        return [task.snapshot for task in left if owner in (None, task.owner)]
+
+    def queue_trouble(self) -> str:
+        """Return why the queue would be lost if the server ended, in a sentence; "" if not."""
+        return self._kept.trouble
 
     def save_again(self, run: str) -> None:
         """Try once more to write a run whose picture is whole but could not be written."""
@@ -182,7 +204,8 @@ class Worker:
             task = self._run(run)
             if task is not None and not task.live:
                 self._tasks.forget(run)
-                self._interrupted.dismiss(run)
+                self._kept.drop(run)
+        self._kept.write()
 
     # The model.
 
@@ -351,14 +374,31 @@ class Worker:
         task.ended = partial(self._run_ended, task)
         return task
 
+    def _resume(self, kept: KeptRun) -> RunTask:
+        """Know a run that was asked for before this server's start, and go on with it."""
+        task = self._run_task(kept.experiment, frames=kept.frames)
+        task.owner, task.session = kept.owner, kept.session
+        self._tasks.know(task)
+        if kept.waits:
+            self._queue.append(task)
+            self._queue.number()
+            self._held.know(self._loaded.request_of(kept.experiment.model))
+        else:
+            task.set(state=kept.state, error=kept.error)
+        return task
+
     def _run_ended(
         self, task: RunTask, state: str, error: BaseException | None, result: object
     ) -> None:
         with self._tasks.lock:
-            if state == "interrupted":
-                self._interrupted.interrupt(task.id)
-            elif self._tasks.find(task.id) in (task, None):  # not asked for anew in the meantime
-                self._interrupted.end(task.id)
+            if state == "interrupted" or task.snapshot.unsaved:
+                return  # the next server makes it
+            if self._tasks.find(task.id) in (task, None):  # not asked for anew in the meantime
+                if state == "failed":
+                    self._kept.fail(task.id, task.snapshot.error)
+                else:
+                    self._kept.drop(task.id)
+        self._kept.write()
 
     def _catalogue_task(self) -> Task:
         self._ready = threading.Event()

@@ -25,7 +25,7 @@ def held(lock: Path, busy: str) -> Iterator[None]:
 
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        file = FileLock(lock, timeout=0)
+        file = FileLock(lock, timeout=0, thread_local=False)  # any thread may let go
         file.acquire()
     except Timeout:
         raise StoreError(busy) from None

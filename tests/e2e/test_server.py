@@ -11,7 +11,7 @@ from tests.e2e.conftest import SECONDS, run_button, start_server
 
 
 @pytest.mark.every
-def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
+def test_a_run_cut_off_by_the_servers_end_goes_on_at_the_next_start(browser, tmp_path):
     runs = tmp_path / "runs"
     context = browser.new_context(accept_downloads=True)
     page = context.new_page()
@@ -21,15 +21,14 @@ def test_a_run_cut_off_by_the_servers_end_is_interrupted(browser, tmp_path):
     expect(page.get_by_text(re.compile(r"Evaluation \d+ of 900"))).to_be_visible(timeout=SECONDS)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
-    assert len(list((runs / ".dashboard" / "interrupted").glob("*.json"))) == 1
     process, url = start_server(runs, tmp_path / "second.log", base="lab")
     try:
         answer = page.goto(f"{url}/runs")
         assert {name: answer.headers.get(name.lower()) for name in HEADERS} == HEADERS
-        expect(page.get_by_text("interrupted")).to_be_visible(timeout=SECONDS)
-        page.get_by_role("link", name="Open").click()
-        expect(page.get_by_text("Interrupted: the server stopped")).to_be_visible(timeout=SECONDS)
-        expect(page.get_by_role("button", name="Run again", exact=True)).to_be_visible()
+        goes_on = page.get_by_text("1 run from before the server's restart goes on.")
+        expect(goes_on).to_be_visible(timeout=SECONDS)
+        page.get_by_role("button", name="Cancel it").click()
+        expect(goes_on).not_to_be_visible(timeout=SECONDS)
         page.goto(f"{url}/experiment?experiment.steps=2")
         run_button(page).click(timeout=SECONDS)
         page.get_by_role("tab", name="Files").click(timeout=SECONDS)

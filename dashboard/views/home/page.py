@@ -11,6 +11,7 @@ from dashboard.views.home.six_pictures import six_pictures
 from dashboard.widgets.first_picture import CHOSEN
 from dashboard.widgets.first_picture import first_picture as drawn
 from dashboard.widgets.known_words import say_known
+from dashboard.widgets.queue_news import queue_news
 from dashboard.widgets.run_stage import ask_run, show_stage
 from dashboard.widgets.run_ways import change_button
 from dashboard.worker.stored_runs import StoredRun
@@ -37,6 +38,7 @@ def scene(number: int, model: str = EMBEDDED) -> Experiment:
 
 def home_page() -> None:
     """Draw the page below its title."""
+    queue_news(PAGE)
     own = lab().status().at_hand
     asked = _asked(own)
     left, right = st.columns(2, gap="large")

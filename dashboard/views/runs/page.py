@@ -9,6 +9,7 @@ from dashboard.views.runs.reading import reading
 from dashboard.views.runs.sql_box import sql_box
 from dashboard.views.runs.trash import trash
 from dashboard.views.runs.unfinished import unfinished
+from dashboard.widgets.queue_news import queue_news
 from dashboard.widgets.section_choice import choose_section
 from sdlab.runs.index import index_of
 
@@ -22,6 +23,7 @@ def show_runs() -> None:
     sections = {"Runs": found_runs, "Grids": grids, "SQL": sql_box, "Trash": trash}
     chosen = choose_section("runs", sections)
     reading(index)
+    queue_news("runs")
     sections[chosen](index)
     if chosen == "Runs":
         unfinished()

@@ -6,14 +6,18 @@ from typing import Literal
 import streamlit as st
 
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import plain
+from dashboard.shell.messages import explained, plain
 from dashboard.shell.navigation import page_path
+from dashboard.shell.presses import press_of
+from dashboard.shell.state import session_id
+from dashboard.shell.visitor import visitor
 from dashboard.worker.snapshots import RunSnapshot
 
 FOLDED_FROM = 4
 """So many rows and more are folded into one line."""
 MOST_ROWS = 20
 MOST_LINKS = 20
+_AGAIN = "runs.all_again"
 _COLORS: dict[str, Literal["red", "gray", "orange", "green"]]
 _COLORS = {"failed": "red", "cancelled": "gray", "interrupted": "orange"}
 
@@ -21,17 +25,55 @@ _COLORS = {"failed": "red", "cancelled": "gray", "interrupted": "orange"}
 @st.fragment(run_every=3)
 def unfinished() -> None:
     """Draw the runs that are not stored, a row for those of the same words and the same state."""
-    jobs = lab().jobs()
+    jobs = _asked_again(lab().jobs())
     if not jobs:
         return
     groups = alike(jobs)
     with st.container(key="runs_unfinished", gap="small"):
-        st.header("Not stored", anchor=False)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.header("Not stored", anchor=False)
+            _all_again(jobs)
         if len(groups) < FOLDED_FROM:
             _rows(groups)
             return
         with st.expander(in_short(jobs), key="runs.unfinished"):
             _rows(groups)
+
+
+def _asked_again(jobs: list[RunSnapshot]) -> list[RunSnapshot]:
+    """Ask anew for all that ended, if that was pressed; return the runs as they are then."""
+    press = press_of(_AGAIN)
+    if press.wanted():
+        with explained():
+            press.begin(lambda: _ask(again(jobs)))
+        press.end()
+        return lab().jobs()
+    return jobs
+
+
+def _all_again(jobs: Sequence[RunSnapshot]) -> None:
+    """Draw the button that asks anew for all runs that failed or were interrupted."""
+    count = len(again(jobs))
+    if count:
+        st.button(
+            f"Run all {count} again" if count > 1 else "Run it again",
+            key=_AGAIN,
+            icon=":material/replay:",
+            help="Asks anew for the runs that failed or were interrupted, the first of them first.",
+            on_click=press_of(_AGAIN).note,
+        )
+
+
+def again(jobs: Sequence[RunSnapshot]) -> list[RunSnapshot]:
+    """Return the runs that failed or were interrupted, the one asked for first before the rest."""
+    ended = [job for job in jobs if job.state in ("failed", "interrupted") and not job.unsaved]
+    return ended[::-1]
+
+
+def _ask(jobs: Sequence[RunSnapshot]) -> bool:
+    for job in jobs:
+        lab().submit(job.experiment, owner=visitor().id, session=session_id())
+    return True
 
 
 def alike(jobs: Sequence[RunSnapshot]) -> list[list[RunSnapshot]]:

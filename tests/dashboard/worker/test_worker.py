@@ -5,9 +5,12 @@ import threading
 import pytest
 
 import sdlab
+from dashboard.worker.stored_runs import stored_run
 from dashboard.worker.task import Priority
 from dashboard.worker.tasks import KEPT
+from sdlab.errors import StoreError
 from sdlab.experiment.record import Record
+from sdlab.runs.run import Run
 from tests.dashboard.conftest import again
 from tests.dashboard.worker.waiting import LONG, SHORT, ended, running, until
 
@@ -97,29 +100,51 @@ def test_preview_only_for_who_watches(make_worker):
     assert view.rate > 0 and view.seconds_left > 0
 
 
-def test_what_a_stop_interrupts_is_known_to_the_next_server(make_worker):
+def test_what_a_stop_cuts_off_goes_on_at_the_next_server_in_order(make_worker):
     first = make_worker()
-    run = first.submit(LONG)
-    running(first, run)
+    specs = [LONG, SHORT, SHORT.with_(seed=8)]
+    runs = [first.submit(spec, owner="ada") for spec in specs]
+    running(first, runs[0])
     first.stop()
-    assert first.get(run).state == "interrupted" and first.status().stopped
+    assert {first.get(run).state for run in runs} <= {"interrupted", "done"}
     second = make_worker()
-    assert second.get(run).state == "interrupted"
-    assert second.get(run).experiment == LONG
+    assert [view.id for view in second.resumed()] == [run for run in runs if second.get(run)]
+    assert second.get(runs[0]).experiment == LONG and second.get(runs[0]).live
+    second.cancel(runs[0], "me")
+    assert ended(second, runs[0]).state == "cancelled"
+    until(lambda: not second.resumed())
+    assert all(stored_run(second.runs, run) for run in runs[1:])
+    second.stop()
+    third = make_worker()
+    assert third.jobs() == [] and third.resumed() == []
+
+
+def test_what_failed_is_listed_by_the_next_server_too(make_worker):
+    first = make_worker()
+    run = first.submit(SHORT.with_(eta=0.5, solver="heun"))
+    said = ended(first, run).error
+    first.stop()
+    second = make_worker()
+    assert (second.get(run).state, second.get(run).error) == ("failed", said)
     second.dismiss(run)
-    assert second.get(run) is None and make_worker().get(run) is None
+    second.stop()
+    assert make_worker().get(run) is None
 
 
-def test_an_interrupted_run_can_be_run_again(make_worker):
+def test_a_picture_that_could_not_be_saved_is_made_again_by_the_next_server(
+    make_worker, monkeypatch
+):
+    def full(run, folder):
+        raise StoreError("No space left on the disk")
+
     first = make_worker()
-    run = first.submit(LONG)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", full)
+        run = first.submit(SHORT)
+        assert ended(first, run).unsaved
     first.stop()
     second = make_worker()
-    assert second.submit(LONG) == run
-    running(second, run)
-    second.cancel(run, "me")
-    assert ended(second, run).state == "cancelled"
-    assert make_worker().get(run) is None
+    until(lambda: stored_run(second.runs, run))
 
 
 def test_a_run_without_tensors_still_ends_well(make_worker):

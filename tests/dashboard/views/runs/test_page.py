@@ -55,6 +55,32 @@ def test_equal_ended_runs_are_one_row_that_is_dismissed_at_once(open_page, monke
     assert "Not stored" not in [h.value for h in at.header]
 
 
+def test_all_that_failed_are_asked_for_again_in_their_order(open_page, monkeypatch):
+    asked = [Experiment(prompt="a parrot", seed=seed, num_steps=900) for seed in range(3)]
+    jobs = [RunSnapshot(run.id, "failed", experiment=run) for run in asked[::-1]]
+    jobs.append(RunSnapshot("x", "cancelled", experiment=Experiment(prompt="left alone")))
+    got = []
+    monkeypatch.setattr(lab(), "jobs", lambda: [] if got else jobs)
+    monkeypatch.setattr(lab(), "submit", lambda experiment, **who: got.append(experiment))
+    at = open_page("runs")
+    next(button for button in at.button if button.label == "Run all 3 again").click().run()
+    assert got == asked and not at.exception
+    assert "Not stored" not in [h.value for h in at.header]
+
+
+def test_what_goes_on_after_a_restart_is_said_and_can_be_cancelled(open_page, monkeypatch):
+    left = [RunSnapshot(str(n), experiment=Experiment(seed=n)) for n in range(2)]
+    gone = []
+    monkeypatch.setattr(lab(), "resumed", lambda owner: [] if gone else left)
+    monkeypatch.setattr(lab(), "cancel", lambda run, session: gone.append(run))
+    monkeypatch.setattr(lab(), "queue_trouble", lambda: "The queue is in memory.")
+    at = open_page("runs")
+    assert "2 runs from before the server's restart go on." in [text.value for text in at.text]
+    assert [read(one) for one in at.warning] == ["The queue is in memory."]
+    next(button for button in at.button if button.label == "Cancel them").click().run()
+    assert gone == ["0", "1"] and not at.exception
+
+
 def test_many_rows_that_are_not_stored_are_folded():
     jobs = [
         RunSnapshot(str(n), state, experiment=Experiment(prompt=f"picture {n // 2}"))

@@ -1,0 +1,49 @@
+"""What there is to say of the queue: what goes on after a restart, and what threatens it."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard.shell.lab import lab
+from dashboard.shell.messages import plain
+from dashboard.shell.state import session_id
+from dashboard.shell.visitor import visitor
+from dashboard.worker.snapshots import RunSnapshot
+
+
+@st.fragment(run_every=3)
+def queue_news(page: str) -> None:
+    """Draw what there is to say of the queue; nothing, as a rule. Keeps itself up to date.
+
+    Args:
+        page: For the widget keys: the page's name.
+    """
+    if trouble := lab().queue_trouble():
+        st.warning(plain(trouble), icon=":material/hard_drive:")
+    who = visitor()
+    resumed = lab().resumed(None if who.operator else who.id)
+    if resumed:
+        with st.container(
+            key=f"{page}_resumed", border=True, horizontal=True, vertical_alignment="center"
+        ):
+            st.text(goes_on(len(resumed)), width="stretch")
+            st.button(
+                "Cancel them" if len(resumed) > 1 else "Cancel it",
+                key=f"{page}.cancel_resumed",
+                icon=":material/stop_circle:",
+                type="tertiary",
+                on_click=_cancel,
+                args=(resumed,),
+            )
+
+
+def goes_on(count: int) -> str:
+    """Return what is said of so many runs that servers before left."""
+    if count == 1:
+        return "1 run from before the server's restart goes on."
+    return f"{count:,} runs from before the server's restart go on."
+
+
+def _cancel(runs: Sequence[RunSnapshot]) -> None:
+    for run in runs:
+        lab().cancel(run.id, session_id())
