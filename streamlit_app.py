@@ -12,7 +12,7 @@ import dashboard
 from dashboard.report.routes import report_routes
 from dashboard.serving import serving
 from dashboard.shell.headers import middleware
-from dashboard.shell.lab import lab, stop_worker
+from dashboard.shell.lab import lab, stop_worker, tidying
 from dashboard.shell.login_needs import check_login
 from dashboard.shell.routes import routes
 from dashboard.shell.watching import spare_packages
@@ -39,6 +39,7 @@ def begin() -> None:
     from dashboard.views.home import page  # noqa: F401
 
     lab()
+    tidying()
 
 
 check_login(serving())  # a mistake in the settings ends the start

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from sdlab.errors import StoreError, shown, unknown
 from sdlab.experiment.spec import Spec, check_integer, real
+
+if TYPE_CHECKING:
+    from sdlab.runs.retention import Retention
 
 VARIABLE = "SDLAB_SERVING"
 OIDC, HEADER = "oidc", "header"
@@ -34,6 +37,10 @@ class Serving(Spec):
         max_queued_runs: How many runs of one person may wait or run at a time; None for any number.
         max_megapixel_steps: How large one run may be: width x height x steps, in millions; None
             for any size.
+        keep_days: Days after which a run goes to the trash; None for never. Runs with a star or a
+            tag always stay.
+        keep_gib: GiB that all runs may take; then the oldest go to the trash. None for any.
+        trash_days: Days after which what lies in the trash is deleted for ever; None for never.
         login: How people sign in: "oidc", "header", or "" where nobody has to.
         login_claim: What of an account's facts people are known by, with "oidc".
         login_header: In which header the proxy says who it is, with "header".
@@ -49,6 +56,9 @@ class Serving(Spec):
     max_call_seconds: float = 2.0
     max_queued_runs: int | None = None
     max_megapixel_steps: float | None = None
+    keep_days: float | None = None
+    keep_gib: float | None = None
+    trash_days: float | None = None
     login: str = ""
     login_claim: str = "email"
     login_header: str = "X-Forwarded-User"
@@ -70,6 +80,9 @@ class Serving(Spec):
         if self.max_megapixel_steps is not None:
             size = real("max_megapixel_steps", self.max_megapixel_steps, 0.01)
             self._set("max_megapixel_steps", size)
+        for name, low in (("keep_days", 1.0), ("keep_gib", 0.001), ("trash_days", 1.0)):
+            if getattr(self, name) is not None:
+                self._set(name, real(name, getattr(self, name), low, 1e6))
         if self.login not in LOGINS:
             raise ValueError(unknown("login", self.login, LOGINS))
         for name in ("login_claim", "login_header"):
@@ -79,6 +92,13 @@ class Serving(Spec):
             _check_networks(name, getattr(self, name))
         for name in ("allowed_people", "operators"):
             _check_words(name, getattr(self, name))
+
+    @property
+    def retention(self) -> "Retention":
+        """What is kept of the runs."""
+        from sdlab.runs.retention import Retention
+
+        return Retention(self.keep_days, self.keep_gib, self.trash_days)
 
 
 @cache

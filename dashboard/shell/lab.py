@@ -5,12 +5,15 @@ from pathlib import Path
 import streamlit as st
 from streamlit import runtime
 
+from dashboard.serving import serving
 from dashboard.shell.messages import sentence
 from dashboard.worker.snapshots import RunSnapshot
 from dashboard.worker.stored_runs import StoredRun, stored_run
+from dashboard.worker.tidying import Tidying
 from dashboard.worker.worker import Worker
 
 _started: list[Worker] = []
+_tidying: list[Tidying] = []
 
 
 @st.cache_resource(show_spinner=False)
@@ -18,6 +21,13 @@ def lab() -> Worker:
     """Return the worker that all sessions share; the first call starts it."""
     _started.append(Worker(runs_root(), sentence, connected=_connected, after_page=True))
     return _started[-1]
+
+
+@st.cache_resource(show_spinner=False)
+def tidying() -> Tidying:
+    """Return what tidies the store of this server; the first call starts it."""
+    _tidying.append(Tidying(runs_root(), serving().retention))
+    return _tidying[-1]
 
 
 def runs_root() -> Path:
@@ -36,9 +46,11 @@ def find(run: str) -> StoredRun | RunSnapshot | None:
 
 
 def stop_worker() -> None:
-    """End the worker, if one was started; runs in flight become interrupted."""
+    """End the worker and the tidying, if they were started; runs in flight are interrupted."""
     while _started:
         _started.pop().stop()
+    while _tidying:
+        _tidying.pop().stop()
 
 
 def _connected(session: str) -> bool:

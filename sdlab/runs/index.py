@@ -210,6 +210,14 @@ class RunIndex:
         """Return all rows, for further queries."""
         return self._ask("SELECT * FROM runs").to_arrow_table()
 
+    def kept(self) -> "pd.DataFrame":
+        """Return of each whole run its id, when it was made, its bytes, whether it is marked."""
+        sql = (
+            "SELECT run, created, bytes, coalesce(star, false) OR tags <> '' AS kept FROM runs"
+            " WHERE problem = ''"
+        )
+        return frame_of(self._ask(sql).to_arrow_table())
+
     def _told(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return a short answer; it is kept until anything changes."""
         asked = (self._version, sql, repr(values))

@@ -91,3 +91,9 @@ def test_runs_are_marked_deleted_and_restored(made):
     assert "1 deleted for ever" in call("trash", "--empty", root=made).stdout
     missing = call("restore", run, root=made)
     assert missing.exit_code == 1 and "begins with" in missing.stderr
+
+
+def test_runs_are_tidied(made):
+    assert call("tidy", root=made).exit_code == 2
+    said = call("tidy", "--days", "1", "--gib", "1", "--dry-run", root=made)
+    assert said.exit_code == 0 and "0 would be moved to the trash" in said.stdout

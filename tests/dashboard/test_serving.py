@@ -4,6 +4,7 @@ import pytest
 
 from dashboard.serving import VARIABLE, Serving, read_serving, serving
 from sdlab.errors import StoreError
+from sdlab.runs.retention import Retention
 
 
 @pytest.fixture
@@ -26,6 +27,14 @@ def unread():
 def test_a_file_sets_what_it_names_and_leaves_the_rest(written):
     told = read_serving(written("max_queued_runs = 50\nmax_call_seconds = 1\n"))
     assert told == Serving(max_queued_runs=50, max_call_seconds=1.0)
+
+
+def test_what_is_kept_of_the_runs(written):
+    told = read_serving(written("keep_days = 90\nkeep_gib = 2.5\ntrash_days = 30"))
+    assert told.retention == Retention(days=90.0, gib=2.5, trash_days=30.0)
+    assert not Serving().retention.set
+    with pytest.raises(ValueError, match="keep_days must be from 1 to"):
+        read_serving(written("keep_days = 0"))
 
 
 def test_without_a_file_nothing_is_limited(monkeypatch, unread):

@@ -4,6 +4,7 @@ from dashboard.shell.address import given
 from dashboard.shell.lab import lab
 from dashboard.views.runs.compared import compared
 from dashboard.views.runs.found import found_runs
+from dashboard.views.runs.going_soon import going_soon
 from dashboard.views.runs.grids import grids
 from dashboard.views.runs.reading import reading
 from dashboard.views.runs.sql_box import sql_box
@@ -25,5 +26,7 @@ def show_runs() -> None:
     reading(index)
     queue_news("runs")
     sections[chosen](index)
+    if chosen in ("Runs", "Trash"):
+        going_soon(index)
     if chosen == "Runs":
         unfinished()

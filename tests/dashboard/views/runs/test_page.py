@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dashboard.shell.lab import lab
-from dashboard.views.runs import found, reading, table
+from dashboard.views.runs import found, going_soon, reading, table
 from dashboard.views.runs.unfinished import alike, in_short
 from dashboard.widgets import stored_list
 from dashboard.worker.snapshots import RunSnapshot
@@ -21,6 +21,7 @@ from sdlab.experiment.grid import Grid
 from sdlab.runs.grids import FOLDER, save_grid
 from sdlab.runs.index import RunIndex
 from sdlab.runs.marks import mark
+from sdlab.runs.retention import Retention
 from sdlab.runs.search import Search
 from sdlab.runs.trash import delete, delete_run, empty_trash, list_trash, restore_run
 from sdlab.sweeping.sweep_folder import SweepFolder
@@ -280,6 +281,21 @@ def test_a_grid_is_deleted_from_the_list(runs_folder, monkeypatch):
     stored_list._thrown("runs.grids", ("a", grid.id), throw)
     assert f"No grid {grid.id} is stored" in state["runs.grids.said"]
     empty_trash(runs_folder)
+
+
+def test_what_goes_soon_is_said_before(open_page, made, runs_folder, monkeypatch):
+    rules = Retention(days=90.0, gib=1e-6, trash_days=30.0)
+    monkeypatch.setattr(going_soon, "serving", lambda: SimpleNamespace(retention=rules))
+    mark(runs_folder, [made[1002]], star=True)
+    at = open_page("runs")
+    assert not at.exception
+    fold = next(fold for fold in at.expander if "go to the trash within a week" in fold.label)
+    listed = fold.dataframe[0].value.set_index("run")
+    assert made[1003] in listed.index and made[1002] not in listed.index
+    assert listed.loc[made[1003], "prompt"] == "a boat at night"
+    said = read_captions(at).replace("\\", "")
+    assert "Runs are kept for 90 days and as long as all take at most 1.0 KiB" in said
+    assert "The trash keeps what it gets for 30 days" in said
 
 
 @pytest.fixture
