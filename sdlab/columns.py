@@ -187,6 +187,7 @@ RUNS: Columns = {
     "note": ("", "a person's note"),
     "bytes": ("byte", "size of its files"),
     "comparison": ("", "id of a comparison that it is a part of; empty if there is none"),
+    "owner": ("", "whose it is, separated by a comma and a space; empty without login"),
     "path": ("", "its folder"),
     "problem": ("", "why its folder cannot be read; empty for a whole run"),
 }

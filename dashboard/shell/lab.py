@@ -1,5 +1,6 @@
 """The one worker of this server, and what every page asks of it."""
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -7,6 +8,7 @@ from streamlit import runtime
 
 from dashboard.serving import serving
 from dashboard.shell.messages import sentence
+from dashboard.shell.sign_in import is_operator
 from dashboard.worker.snapshots import RunSnapshot
 from dashboard.worker.stored_runs import StoredRun, stored_run
 from dashboard.worker.tidying import Tidying
@@ -19,7 +21,10 @@ _tidying: list[Tidying] = []
 @st.cache_resource(show_spinner=False)
 def lab() -> Worker:
     """Return the worker that all sessions share; the first call starts it."""
-    _started.append(Worker(runs_root(), sentence, connected=_connected, after_page=True))
+    operator = partial(is_operator, serving=serving())
+    _started.append(
+        Worker(runs_root(), sentence, connected=_connected, after_page=True, operator=operator)
+    )
     return _started[-1]
 
 

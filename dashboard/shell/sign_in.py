@@ -6,6 +6,7 @@ requests that come from a proxy by its address.
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard.serving import HEADER, OIDC, Serving
 from sdlab.errors import SdlabError
+from sdlab.runs.owners import EVERYBODY
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -67,7 +69,7 @@ def who(headers: "Headers", serving: Serving) -> Visitor:
         raise RefusedError(
             403, f"{id} may not come in here; the server's operator decides who may."
         )
-    return Visitor(id, name, _among(id, serving.operators))
+    return Visitor(id, name, is_operator(id, serving))
 
 
 def check_peer(client: tuple[str, int] | None, serving: Serving) -> None:
@@ -126,9 +128,14 @@ def _by_header(headers: "Headers", serving: Serving) -> tuple[str, str]:
 
 def _plain(told: object, lower: bool = True) -> str:
     """Return what names a person, letters of one case; "" of what cannot."""
-    text = told.strip() if isinstance(told, str) else ""
-    whole = text.isprintable() and len(text) <= MOST_LETTERS
+    text = re.sub(r",\s+", ",", told.strip()) if isinstance(told, str) else ""
+    whole = text.isprintable() and len(text) <= MOST_LETTERS and text != EVERYBODY
     return (text.lower() if lower else text) if whole else ""
+
+
+def is_operator(id: str, serving: Serving) -> bool:
+    """Return whether somebody may change other people's work; without login everybody may."""
+    return not serving.login or bool(id) and _among(id, serving.operators)
 
 
 def _among(id: str, patterns: Collection[str]) -> bool:

@@ -127,14 +127,20 @@ class Tasks:
             if id in self._known:
                 self._known[id].watchers.touch(session)
 
-    def cancel(self, id: str, session: str) -> str:
-        """Leave a task, and end it if nobody else waits: "left", "cancelled" or "ended"."""
+    def cancel(self, id: str, session: str, mine: bool | None = None) -> str:
+        """Leave a task, and end it if nobody else waits: "left", "cancelled" or "ended".
+
+        Args:
+            id: The task's.
+            session: Which leaves.
+            mine: Whether it may be ended, and is, whoever waits; None where nobody owns tasks.
+        """
         with self.lock:
             task = self._known.get(id)
             if task is None or not task.live:
                 return "ended"
             task.watchers.leave(session)
-            if task.watchers.count():
+            if mine is False or (mine is None and task.watchers.count()):
                 return "left"
             task.cancelled = True
             self.lock.notify()

@@ -22,6 +22,7 @@ from dashboard.worker.kept_pictures import KeptPictures
 from dashboard.worker.kept_run import KeptRun
 from dashboard.worker.living_servers import LivingServer
 from dashboard.worker.loaded_before import LoadedBefore, LoadedModel
+from dashboard.worker.owned import OwnedThings, thing_of
 from dashboard.worker.questions import Answer
 from dashboard.worker.queue_on_disk import QueueOnDisk
 from dashboard.worker.run_queue import RunQueue
@@ -29,7 +30,7 @@ from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.scheduler import Scheduler
 from dashboard.worker.snapshots import LabView, ModelRequest, RunSnapshot, Snapshot
-from dashboard.worker.stored_runs import open_stored
+from dashboard.worker.stored_runs import open_stored, stored_hash
 from dashboard.worker.taking_over import take_over
 from dashboard.worker.task import ENDED, NO_MODEL, Priority, Task, once
 from dashboard.worker.tasks import Tasks
@@ -37,6 +38,7 @@ from dashboard.worker.watchers import Watchers
 from dashboard.worker.zipped_frames import add_frames
 from sdlab.errors import ModelError
 from sdlab.experiment.experiment import Experiment
+from sdlab.runs.trash import RUN
 from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
@@ -61,9 +63,11 @@ class Worker:
         connected: Tells whether a session's browser is connected.
         after_page: Whether to import torch only after ``wake``: the import holds the interpreter
             for seconds, and the first page should paint before.
+        operator: Tells of an id whether it is an operator's; everybody's is by default.
 
     Attributes:
         runs: Folder of the stored runs.
+        owned: What is stored, and who may change it.
         pictures: Those that people brought to start from.
     """
 
@@ -74,8 +78,10 @@ class Worker:
         load: Callable[..., Any] | None = None,
         connected: Callable[[str], bool] = lambda session: True,
         after_page: bool = False,
+        operator: Callable[[str], bool] = lambda id: True,
     ) -> None:
         self.runs = runs
+        self.owned = OwnedThings(runs, operator)
         own = runs / ".dashboard"
         self._server = LivingServer(own / "servers")
         self._kept = QueueOnDisk(own / "queue.sqlite3", self._server.name)
@@ -117,9 +123,22 @@ class Worker:
         """Note that a session watches a task."""
         self._tasks.touch(id, session)
 
-    def cancel(self, id: str, session: str) -> str:
-        """Leave a task, and cancel it if no one else watches: "left", "cancelled" or "ended"."""
-        return self._tasks.cancel(id, session)
+    def cancel(self, id: str, session: str, by: str = "") -> str:
+        """Leave a task, and cancel it if nobody else wants it: "left", "cancelled" or "ended".
+
+        Args:
+            id: The task's.
+            session: Which leaves.
+            by: Who asks. With login a task is its owners': others only leave it, and who owns it
+                with others gives up their part. "" is nobody in particular: without login whoever
+                is the last to watch it cancels it.
+        """
+        task = self._tasks.find(id)
+        if task is None or not by:
+            return self._tasks.cancel(id, session)
+        kind, name = thing_of(id, task.priority)
+        mine = by == task.owner or self.owned.may_change(kind, name, by)
+        return self._tasks.cancel(id, session, mine and not self.owned.leave(kind, name, by))
 
     # Runs.
 
@@ -133,9 +152,14 @@ class Worker:
             frames: Whether to draw the scrubber's frames at once, not when somebody looks.
             owner: Whose it is; "" is nobody in particular.
             session: The browser session that asks.
+
+        Raises:
+            NotYoursError: If somebody else's run of this id, made by other weights, would be lost.
         """
-        trouble = self._trouble(experiment.model)
         experiment = self.pictures.complete(experiment)
+        self._check_overwriting(experiment, owner)
+        trouble = self._trouble(experiment.model)
+        self.owned.own(RUN, [experiment.id], owner)
         for picture in experiment.pictures.values():
             if picture.has_pixels:
                 self.pictures.keep(picture)  # so that it survives an interruption
@@ -198,11 +222,17 @@ class Worker:
                 self._flight.save_again(task)
                 self._tasks.enter(task, Priority.QUESTION)
 
-    def dismiss(self, run: str) -> None:
-        """Forget a run that ended without a picture."""
+    def dismiss(self, run: str, by: str = "") -> None:
+        """Forget a run that ended without a picture.
+
+        Raises:
+            NotYoursError: If it is not theirs.
+        """
         with self._tasks.lock:
             task = self._run(run)
             if task is not None and not task.live:
+                if task.owner != by:
+                    self.owned.check(RUN, run, by, "dismiss it")
                 self._tasks.forget(run)
                 self._kept.drop(run)
         self._kept.write()
@@ -355,6 +385,14 @@ class Worker:
         opened = open_stored(self.runs, run)
         how = self._held.means(opened.manifest["model"]["hash"])[-1][0]
         add_frames(archive, opened, how, self.ask, self.sheet(run))
+
+    def _check_overwriting(self, experiment: Experiment, owner: str) -> None:
+        """Let nobody make a run again over somebody else's that other weights have made."""
+        if self._held.view is None or self._flight.made(experiment):
+            return
+        if stored_hash(self.runs, experiment.id) is not None:
+            doing = "make it again by other weights; another seed makes a run of your own"
+            self.owned.check(RUN, experiment.id, owner, doing)
 
     def _run(self, run: str) -> RunTask | None:
         task = self._tasks.find(run)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sdlab.columns import RUNS
 from sdlab.errors import StoreError
-from sdlab.runs import RUN_ID, runs_root
+from sdlab.runs import RUN_ID, owners, runs_root
 from sdlab.runs.atomic import write_file
 from sdlab.runs.folding import PARTS, UNDER, folded_count_sql, folded_sql
 from sdlab.runs.leavings import recover_all, sweep
@@ -55,7 +55,7 @@ _KINDS = {
     **dict.fromkeys(("guidance_scale", "eta", "seconds"), "float64"),
     **dict.fromkeys(("shared", "fast", "attention", "star"), "bool"),
 }
-_FOUND_ELSEWHERE = ("comparison", "path")
+_FOUND_ELSEWHERE = ("comparison", "owner", "path")
 _STORED = (*(name for name in RUNS if name not in _FOUND_ELSEWHERE), "age")
 
 
@@ -109,7 +109,8 @@ class RunIndex:
         self._answers: dict[tuple[Any, ...], list[Any]] = {}
         self._database = duckdb.connect(":memory:", config={"threads": 2})
         self._make("stored", self._cached())
-        self._make("parts", _parts_table({}))
+        self._make("parts", _pairs_table("comparison", {}))
+        self._make("owners", _pairs_table("owner", {}))
         self._database.execute(_view(root))
         self._known = dict(self._database.execute("SELECT run, age FROM stored").fetchall())
 
@@ -196,10 +197,10 @@ class RunIndex:
         """Return the values of a column of whole runs and how often each occurs, most often first.
 
         Args:
-            column: "tags", of which each counts; "solver", "model" or any other of text.
+            column: "tags" or "owner", of which each counts; "solver", "model" or any other of text.
         """
         of = f'"{Search(order=column).order}"'
-        of = f"unnest(string_split({of}, ', '))" if column == "tags" else of
+        of = f"unnest(string_split({of}, ', '))" if column in ("tags", "owner") else of
         sql = (
             f"SELECT value, count(*) AS count FROM (SELECT {of} AS value FROM runs"
             " WHERE problem = '') WHERE value <> '' GROUP BY value ORDER BY count DESC, value"
@@ -234,7 +235,7 @@ class RunIndex:
 
     def _look(self) -> None:
         """Find out which folders are new, changed or gone."""
-        ages = tuple(_age(folder) for folder in (self.root, self.root / COMPARISONS))
+        ages = (_age(self.root), _age(self.root / COMPARISONS), owners.age_of(self.root))
         if ages == self._ages:
             return
         settled = time.time_ns() - max(ages) > SETTLED_NS
@@ -243,7 +244,8 @@ class RunIndex:
         self._drop(self._known.keys() - seen.keys())
         new = [(age, run) for run, age in seen.items() if self._known.get(run) != age]
         self._left = {run: age for age, run in sorted(new, reverse=True)}
-        self._make("parts", _parts_table(parts(self.root)))
+        self._make("parts", _pairs_table("comparison", parts(self.root)))
+        self._make("owners", _pairs_table("owner", _owners(self.root)))
 
     def _read(self, runs: list[str]) -> None:
         rows = [read_row(self.root / run) | {"age": self._left.pop(run)} for run in runs]
@@ -332,12 +334,22 @@ def _table(rows: Iterable[Mapping[str, Any]]) -> "pyarrow.Table":
     return pyarrow.Table.from_pylist([dict(row) for row in rows], schema=_schema())
 
 
-def _parts_table(of: Mapping[str, str]) -> "pyarrow.Table":
+def _pairs_table(column: str, of: Mapping[str, str]) -> "pyarrow.Table":
+    """Return a table of what is known of runs elsewhere than in their folders."""
     import pyarrow
 
     text = pyarrow.string()
-    columns = {"run": list(of), "comparison": list(of.values())}
-    return pyarrow.table(columns, schema=pyarrow.schema([("run", text), ("comparison", text)]))
+    columns = {"run": list(of), column: list(of.values())}
+    return pyarrow.table(columns, schema=pyarrow.schema([("run", text), (column, text)]))
+
+
+def _owners(root: Path) -> dict[str, str]:
+    """Return the owners of runs as one text each; none if their table is damaged, which is said."""
+    try:
+        return {run: ", ".join(of) for run, of in owners.all_owners(root, "run").items()}
+    except StoreError as error:
+        log.warning("%s", error)
+        return {}
 
 
 def _view(root: Path) -> str:
@@ -345,10 +357,12 @@ def _view(root: Path) -> str:
     place = f"{root}{os.sep}".replace("'", "''")
     made = {
         "comparison": "coalesce(parts.comparison, '')",
+        "owner": "coalesce(owners.owner, '')",
         "path": f"'{place}' || stored.run",
     }
     columns = ", ".join(f"{made.get(name, f'stored.{name}')} AS {name}" for name in RUNS)
-    return f"CREATE VIEW runs AS SELECT {columns} FROM stored LEFT JOIN parts USING (run)"
+    joined = "stored LEFT JOIN parts USING (run) LEFT JOIN owners USING (run)"
+    return f"CREATE VIEW runs AS SELECT {columns} FROM {joined}"
 
 
 def _age(path: Path) -> int:

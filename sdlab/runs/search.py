@@ -21,6 +21,9 @@ MOST_WORDS = 100
 _HAYSTACK = f"lower(concat_ws(' ', {', '.join(SEARCHED)}))"
 _SWITCHES = {"True": True, "False": False, "None": None}
 _TAGS = "string_split(tags, ', ')"
+_OWNERS = "string_split(owner, ', ')"
+MANY = ("run", "solver", "model", "tag", "owner")
+"""Fields of several values."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Search:
         order: The column to sort by; missing values come last.
         descending: Whether the greatest comes first.
         run: Ids of which the run's is one; () for any.
+        owner: Who owns it, one of these; "" for nobody in particular; () for any.
 
     Raises:
         ValueError: If ``order`` is no column, a day is none, or there are too many words.
@@ -58,16 +62,18 @@ class Search:
     order: str = "created"
     descending: bool = True
     run: tuple[str, ...] = ()
+    owner: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.order not in RUNS:
             raise ValueError(unknown("column of runs", self.order, RUNS))
-        for name in ("run", "solver", "model", "tag"):
+        for name in MANY:
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         for name in ("since", "until"):
             object.__setattr__(self, name, _day(name, getattr(self, name)))
-        for text in (self.text, self.comparison, *self.run, *self.solver, *self.model, *self.tag):
+        many = (text for name in MANY for text in getattr(self, name))
+        for text in (self.text, self.comparison, *many):
             check_text("what is looked for", text)
         if len(self._words) > MOST_WORDS:
             raise ValueError(
@@ -88,6 +94,8 @@ class Search:
         ]
         if self.tag:
             found.append((f"list_has_all({_TAGS}, ?::VARCHAR[])", [list(self.tag)]))
+        if self.owner:
+            found.append((f"list_has_any({_OWNERS}, ?::VARCHAR[])", [list(self.owner)]))
         for name in ("run", "solver", "model"):
             if values := getattr(self, name):
                 found.append((f"{name} IN (SELECT unnest(?::VARCHAR[]))", [list(values)]))

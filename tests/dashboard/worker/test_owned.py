@@ -1,0 +1,125 @@
+"""Who may change what is stored: its owners and operators, whatever a page shows."""
+
+import pytest
+
+from dashboard.worker.owned import NotYoursError, OwnedThings, thing_of
+from dashboard.worker.task import Priority
+from sdlab.experiment.experiment import Experiment
+from sdlab.runs import run_path
+from sdlab.runs.marks import read_marks
+from sdlab.runs.trash import list_trash
+from tests.dashboard.worker.waiting import until
+
+RUN, OLD = "0123456789abcdef", "fedcba9876543210"
+OPERATOR = "olga"
+
+
+@pytest.fixture
+def things(tmp_path):
+    """A store of two runs, anna's and one that was made without login."""
+    for run in (RUN, OLD):
+        run_path(tmp_path, run).mkdir()
+    found = OwnedThings(tmp_path, {OPERATOR}.__contains__)
+    found.own("run", [RUN], "anna")
+    return found
+
+
+@pytest.fixture
+def busy_worker(make_worker):
+    """A worker that has something to do to its end, and so does not begin its catalogue."""
+    worker = make_worker(operator={OPERATOR}.__contains__)
+    worker.submit(Experiment(prompt="busy", num_steps=900, width=64, height=64))
+    return worker
+
+
+@pytest.mark.parametrize("by", ["eve", ""])
+def test_others_change_nothing(things, by):
+    for refused in (
+        lambda: things.delete("run", RUN, by),
+        lambda: things.mark([OLD, RUN], by, star=True),
+        lambda: things.share([RUN], by, True),
+        lambda: things.check("run", RUN, by, "replace"),
+    ):
+        with pytest.raises(NotYoursError, match=f"Run {RUN} belongs to anna; only they or an op"):
+            refused()
+    with pytest.raises(NotYoursError, match=f"Run {OLD} was made without login; only an operator"):
+        things.delete("run", OLD, by)
+    assert not list_trash(things.root) and not read_marks(run_path(things.root, OLD)).star
+
+
+@pytest.mark.parametrize("by", ["anna", OPERATOR])
+def test_owner_and_operator_delete_put_back_and_mark(things, by):
+    things.mark([RUN], by, add=["good"])
+    assert things.delete("run", RUN, by)
+    for refused in (things.restore, lambda *what: things.empty_trash(what[-1], things.trash(by))):
+        with pytest.raises(NotYoursError, match="belongs to anna"):
+            refused("run", RUN, "eve")
+    assert not things.trash("eve") and things.empty_trash("eve") == 0
+    things.restore("run", RUN, by)
+    assert read_marks(run_path(things.root, RUN)).tags == ("good",)
+    things.delete("run", RUN, by)
+    assert things.empty_trash(by) == 1 and things.owners("run", RUN) == ()
+
+
+def test_of_two_owners_the_last_one_deletes(things):
+    things.own("run", [RUN], "eve")
+    assert not things.delete("run", RUN, "anna")
+    assert things.owners("run", RUN) == ("eve",) and run_path(things.root, RUN).exists()
+    assert things.delete("run", RUN, "eve") and not run_path(things.root, RUN).exists()
+
+
+def test_what_is_shared_or_nobodys_is_marked_by_all_and_deleted_by_its_owner(things):
+    things.share([RUN], "anna", True)
+    things.mark([RUN, OLD], "eve", star=True)
+    with pytest.raises(NotYoursError):
+        things.delete("run", RUN, "eve")
+    things.share([RUN], "anna", False)
+    with pytest.raises(NotYoursError):
+        things.mark([RUN], "eve", star=False)
+
+
+def test_who_owns_is_said_in_the_log_where_it_cannot_be_noted(things, caplog):
+    (things.root / ".owners" / "owners.sqlite3").write_bytes(b"no table " * 999)
+    things.own("run", [OLD], "anna")
+    assert "cannot be used" in caplog.text
+
+
+def test_tasks_are_what_they_make():
+    assert thing_of("sweep-abc", Priority.STUDY) == ("sweep", "abc")
+    assert thing_of(RUN, Priority.RUN) == ("run", RUN)
+    assert thing_of("abc", Priority.STUDY) == ("", "abc")
+
+
+def test_a_run_is_cancelled_by_its_owner_whoever_watches(busy_worker):
+    worker = busy_worker
+    asked = [Experiment(prompt="long", seed=n, num_steps=900, width=64, height=64) for n in (0, 1)]
+    runs = [worker.submit(spec, owner="anna") for spec in asked]
+    for session in ("one", "two"):
+        worker.touch(runs[0], session)
+    assert worker.cancel(runs[0], "two", "eve") == "left"
+    assert worker.submit(asked[0], owner="ben") == runs[0]
+    assert worker.owned.owners("run", runs[0]) == ("anna", "ben")
+    assert worker.cancel(runs[0], "one", "anna") == "left"
+    assert worker.get(runs[0]).live and worker.owned.owners("run", runs[0]) == ("ben",)
+    assert worker.cancel(runs[0], "three", "ben") == "cancelled"
+    assert worker.cancel(runs[1], "four", OPERATOR) == "cancelled"
+    until(lambda: not any(worker.get(run).live for run in runs))
+    with pytest.raises(NotYoursError, match="may dismiss it"):
+        worker.dismiss(runs[0], "eve")
+    worker.dismiss(runs[0], "ben")
+    assert worker.get(runs[0]) is None
+
+
+def test_nobody_makes_anothers_run_again_by_other_weights(busy_worker, tmp_path):
+    worker = busy_worker
+    asked = Experiment(prompt="mine", num_steps=1, width=64, height=64)
+    run = worker.submit(asked, owner="anna")
+    until(lambda: not worker.get(run).live)
+    manifest = run_path(tmp_path, run) / "manifest.json"
+    model = worker.status().model.hash
+    manifest.write_text(manifest.read_text().replace(model, "0" * len(model)))
+    with pytest.raises(NotYoursError, match="belongs to anna.*another seed"):
+        worker.submit(asked, owner="eve")
+    assert worker.owned.owners("run", run) == ("anna",)
+    worker.submit(asked, owner="anna")
+    until(lambda: worker.get(run).state == "done")
