@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard.worker.frames import SheetPainter, read_sheet, write_sheet
+from dashboard.worker.own_folder import NAME
 from dashboard.worker.snapshots import Snapshot
 from dashboard.worker.stored_runs import open_stored
 from dashboard.worker.task import NO_MODEL, Priority, Task
@@ -55,7 +56,7 @@ class FramePainter:
     @property
     def folder(self) -> Path:
         """Where the sheets lie."""
-        return self.runs / ".dashboard" / "frames"
+        return self.runs / NAME / "frames"
 
     def want(self, run: str, at_hand: "Run | None" = None) -> None:
         """Ask for the best frames of a run, in memory or to be opened from its folder.

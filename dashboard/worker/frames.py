@@ -20,7 +20,7 @@ from sdlab.errors import StoreError
 from sdlab.latents.frames import CHANNELS, FRAMES, RunFrames
 from sdlab.runs.atomic import write_file
 from sdlab.runs.png import png_bytes
-from sdlab.runs.reading import read_file
+from sdlab.runs.reading import check_folder, read_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -139,6 +139,7 @@ def write_sheet(folder: Path, run: str, sheet: Sheet) -> None:
     Raises:
         StoreError: If it cannot be written.
     """
+    _check(folder)
     facts = {name: value for name, value in asdict(sheet).items() if name != "webp"}
     for name, data in ((f"{run}.json", json.dumps(facts).encode()), (f"{run}.webp", sheet.webp)):
         write_file(folder / name, partial(_put, data))
@@ -147,6 +148,7 @@ def write_sheet(folder: Path, run: str, sheet: Sheet) -> None:
 def read_sheet(folder: Path, run: str) -> Sheet | None:
     """Return the sheet of a run, or None if there is none yet."""
     try:
+        _check(folder)
         webp = read_file(folder / f"{run}.webp", LIMIT)
         facts = json.loads(read_file(folder / f"{run}.json", LIMIT))
         return Sheet(
@@ -162,6 +164,11 @@ def read_sheet(folder: Path, run: str) -> Sheet | None:
     except (OSError, StoreError, ValueError, LookupError, TypeError, RecursionError) as error:
         log.warning("cannot read the frames of %s: %s", run, error)
         return None
+
+
+def _check(folder: Path) -> None:
+    for place in (folder.parent, folder):
+        check_folder(place)
 
 
 def _put(data: bytes, stream: BinaryIO) -> None:

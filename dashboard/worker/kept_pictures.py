@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dashboard.worker.own_folder import own_folder
 from sdlab.errors import SdlabError
 from sdlab.runs import RUN_ID
 from sdlab.runs.atomic import write_file
@@ -40,7 +41,7 @@ class KeptPictures:
     def __init__(self, runs: Path, needed: Callable[[], Collection[str]] = frozenset) -> None:
         self._runs = runs
         self._needed = needed
-        self._folder = runs / ".dashboard" / "pictures"
+        self._folder = own_folder(runs, "pictures")
         self._held: OrderedDict[str, Picture] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -49,6 +50,7 @@ class KeptPictures:
         self._hold(picture)
         path = self._folder / file_name(picture.hash)
         try:
+            own_folder(self._runs, "pictures")  # no link was put in its place
             if path.is_file():
                 path.touch()
                 return

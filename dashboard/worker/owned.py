@@ -117,10 +117,7 @@ class OwnedThings:
         gone = self.trash(by) if found is None else list(found)
         for one in gone:
             self.check(one.kind, one.name, by, "delete for ever it")
-        count = empty_trash(self.root, gone)
-        for one in gone:
-            drop_owner(self.root, one.kind, one.name)
-        return count
+        return empty_trash(self.root, gone)
 
     def mark(self, runs: Iterable[str], by: str, **changes: Any) -> None:
         """Change what is noted of runs, all of them or none; see ``sdlab.runs.marks.mark``.

@@ -41,6 +41,7 @@ class Scheduler:
         held: The model.
         flight: The runs in the engine.
         painter: Draws frames.
+        in_spare: What else is done now and then, between two pieces of work.
     """
 
     tasks: Tasks
@@ -48,6 +49,7 @@ class Scheduler:
     held: HeldModel
     flight: RunsInFlight
     painter: FramePainter
+    in_spare: Callable[[], None] = lambda: None
     _stopping: bool = False
     _awake: threading.Event = field(default_factory=threading.Event)
 
@@ -106,6 +108,7 @@ class Scheduler:
             dropped = self.queue.drop_cancelled()
         for task in dropped:
             task.end("cancelled")
+        self.in_spare()
         self._admit()
         worked, now_done = False, self.flight.seconds_since() < BREATH_SECONDS
         for priority in Priority:

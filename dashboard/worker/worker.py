@@ -22,12 +22,14 @@ from dashboard.worker.kept_pictures import KeptPictures
 from dashboard.worker.kept_run import KeptRun
 from dashboard.worker.living_servers import LivingServer
 from dashboard.worker.loaded_before import LoadedBefore, LoadedModel
+from dashboard.worker.own_folder import own_folder
 from dashboard.worker.owned import OwnedThings, thing_of
 from dashboard.worker.questions import Answer
 from dashboard.worker.queue_on_disk import QueueOnDisk
 from dashboard.worker.run_queue import RunQueue
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
+from dashboard.worker.saving_again import SavingAgain
 from dashboard.worker.scheduler import Scheduler
 from dashboard.worker.snapshots import LabView, ModelRequest, RunSnapshot, Snapshot
 from dashboard.worker.stored_runs import open_stored, stored_hash
@@ -82,7 +84,7 @@ class Worker:
     ) -> None:
         self.runs = runs
         self.owned = OwnedThings(runs, operator)
-        own = runs / ".dashboard"
+        own = own_folder(runs)
         self._server = LivingServer(own / "servers")
         self._kept = QueueOnDisk(own / "queue.sqlite3", self._server.name)
         self._unreadable = take_over(self._kept, self._server, own)
@@ -99,6 +101,8 @@ class Worker:
         self._scheduler = Scheduler(
             self._tasks, self._queue, self._held, self._flight, self._painter
         )
+        self._saving = SavingAgain(runs, self._unsaved, self.save_again)
+        self._scheduler.in_spare = self._saving.try_again
         self._scheduler.start()
         if not after_page:
             self.wake()
@@ -393,6 +397,11 @@ class Worker:
         if stored_hash(self.runs, experiment.id) is not None:
             doing = "make it again by other weights; another seed makes a run of your own"
             self.owned.check(RUN, experiment.id, owner, doing)
+
+    def _unsaved(self) -> list[RunTask]:
+        """Return the runs whose pictures are whole but could not be written."""
+        tasks = self._tasks.all(Priority.RUN)
+        return [task for task in tasks if isinstance(task, RunTask) and task.snapshot.unsaved]
 
     def _run(self, run: str) -> RunTask | None:
         task = self._tasks.find(run)

@@ -121,7 +121,7 @@ def mark(
 def keep_marks(before: Path, folder: Path) -> None:
     """Copy the marks of a run that is about to be replaced into its new folder."""
     with suppress(OSError, StoreError):
-        (folder / MARKS).write_bytes(read_file(before / MARKS, LIMIT))
+        (folder / MARKS).write_bytes(read_file(check_folder(before) / MARKS, LIMIT))
 
 
 def _tag(tag: object) -> str:

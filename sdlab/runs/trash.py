@@ -20,6 +20,7 @@ from sdlab.runs.curves import curve_path
 from sdlab.runs.grids import FOLDER as GRIDS
 from sdlab.runs.leavings import hidden, mend, remove
 from sdlab.runs.lock import LOCK, held
+from sdlab.runs.owners import drop_owner
 from sdlab.runs.parts import COMPARISONS, SWEEPS
 from sdlab.runs.reading import check_folder
 from sdlab.runs.row import size_of
@@ -166,6 +167,8 @@ def empty_trash(root: str | Path, found: Sequence[Deleted] | None = None) -> int
         except OSError as error:
             raise StoreError(f"{path} cannot be deleted: {error}.") from error
         remove(hiding)
+        with suppress(StoreError):  # a table of owners that is damaged says so elsewhere
+            drop_owner(root, deleted.kind, deleted.name)
     return len(gone)
 
 

@@ -8,6 +8,7 @@ ended. The default sampler is Optuna's, the tree-structured Parzen estimator (Be
 in a round it takes trials under way for bad ones ("constant liar"), so that it proposes others.
 """
 
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sdlab.errors import SdlabError, unknown
+from sdlab.errors import SdlabError, StoreError, unknown
 from sdlab.experiment.axis import WORDS, Axis
 from sdlab.experiment.sweep import Sweep, SweepCell
+from sdlab.runs.reading import check_plain
 from sdlab.sweeping.measures import MEASURES, OF_MANIFEST, Measure
 from sdlab.sweeping.result import goal_of, sweep_result
 
@@ -174,7 +176,32 @@ def searching(
 
     Raises:
         SdlabError: If Optuna is not installed.
+        StoreError: If the file of trials cannot be written, or is a link.
     """
+    try:
+        yield from _searching(sweep, search, folder, root, measures, make, at_once)
+    except Exception as error:
+        if not _is_of_storage(error):
+            raise
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise StoreError(f"{folder / FILE} cannot be used: {reason}.") from error
+
+
+def _is_of_storage(error: Exception) -> bool:
+    """Return whether Optuna's storage failed, or SQLAlchemy in it; neither may be installed."""
+    kind = type(error)
+    return kind.__name__ == "StorageInternalError" or kind.__module__.startswith("sqlalchemy.")
+
+
+def _searching(
+    sweep: Sweep,
+    search: Search,
+    folder: Path,
+    root: str | Path,
+    measures: Mapping[str, Measure],
+    make: "Make",
+    at_once: int,
+) -> "Work[None]":
     together = search.at_once or at_once
     space, study = Space(sweep), _study(folder, search, together)
     known = _known(study, space)
@@ -221,6 +248,8 @@ def _study(folder: Path, search: Search, together: int) -> "optuna.Study":
         import optuna
     except ImportError:
         raise SdlabError(INSTALL) from None
+    if os.path.lexists(folder / FILE):
+        check_plain(folder / FILE)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.RDBStorage(f"sqlite:///{(folder / FILE).absolute()}")
     study = optuna.create_study(

@@ -17,15 +17,26 @@ from sdlab.runs.export import export_run, write_zip
 from sdlab.runs.grids import FOLDER as GRIDS
 from sdlab.runs.grids import list_grids, open_grid, save_grid
 from sdlab.runs.index import CACHE, RunIndex
-from sdlab.runs.marks import mark
+from sdlab.runs.marks import mark, read_marks
 from sdlab.runs.parts import COMPARISONS, parts
 from sdlab.runs.run_folder import read_table
 from sdlab.runs.search import Search
 from sdlab.runs.shards import SHARDS, shard_names
 from sdlab.runs.sql import query_runs
 from sdlab.runs.tables import chosen_runs
-from sdlab.runs.trash import delete_run, empty_trash, list_trash, restore_run
+from sdlab.runs.trash import (
+    KINDS,
+    delete,
+    delete_run,
+    empty_trash,
+    list_trash,
+    restore,
+    restore_run,
+)
 from sdlab.sending.parcel import parcel_of
+from sdlab.sweeping.search import FILE as SEARCHED
+from sdlab.sweeping.search import Search as SearchFor
+from sdlab.sweeping.search import searching
 from sdlab.sweeping.sweep_folder import ERRORS, SPEC, SweepFolder, find_sweep, list_sweeps
 
 
@@ -193,3 +204,49 @@ def test_what_is_nested_deep_among_failures_is_passed_over(tmp_path):
     with (folder.path / ERRORS).open("a") as file:
         file.write("\n" + "[" * 100_000)
     assert folder.errors() == {"1" * 16: "reason"}
+
+
+def test_what_is_saved_over_a_link_replaces_the_link(run, root, outside, tmp_path):
+    folder, before = outside
+    mark(folder.parent, [folder.name], note="elsewhere")
+    before = contents(folder.parent)
+    run.save(root)
+    assert not (root / folder.name).is_symlink() and sdlab.open_run(root / folder.name).id == run.id
+    assert read_marks(root / folder.name).note == ""
+    assert contents(folder.parent) == before
+    assert [path.name for path in root.iterdir()] == [folder.name]
+
+
+def test_trials_are_not_kept_through_a_link(tmp_path):
+    pytest.importorskip("optuna", reason="optional; runs where the extra search is installed")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / SEARCHED).symlink_to(tmp_path / "file")
+    sweep = sdlab.Sweep(sdlab.Experiment(prompt="a"), {"seed": "0, 1"})
+    work = searching(sweep, SearchFor("minimize: seconds"), tmp_path, tmp_path, {}, lambda x: ())
+    with pytest.raises(StoreError, match="is a link"):
+        next(work)
+    (tmp_path / SEARCHED).unlink()
+    (tmp_path / SEARCHED).write_text("no database")
+    work = searching(sweep, SearchFor("minimize: seconds"), tmp_path, tmp_path, {}, lambda x: ())
+    with pytest.raises(StoreError, match="cannot be used"):
+        next(work)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_moved_through_a_linked_folder(tmp_path, kind):
+    """Neither from the store to its trash nor back."""
+    name = "mine" if kind == "curve" else "1" * 16
+    folder, ending = KINDS[kind]
+    for linked in {folder, TRASH, f"{TRASH}/{folder}"} - {""}:
+        root, elsewhere = tmp_path / linked.replace("/", " "), tmp_path / f"of {linked}"[:9]
+        thing = elsewhere / (name + ending)
+        thing.mkdir(parents=True, exist_ok=True)
+        (root / linked).parent.mkdir(parents=True)
+        (root / linked).symlink_to(elsewhere)
+        for act in (delete, restore):
+            if kind == "run" and linked == f"{TRASH}/":
+                continue
+            with pytest.raises(StoreError, match="is a link|is stored in|is in the trash"):
+                act(root, kind, name)
+        assert list_trash(root) == [] and thing.is_dir()

@@ -4,11 +4,14 @@ import shutil
 import subprocess
 
 import pytest
+import torch
 
 import sdlab
+from sdlab.comparing.result import open_result
 from sdlab.errors import StoreError
 from sdlab.noise.exchange import NamedCurve
 from sdlab.noise.schedule import NoiseSchedule
+from sdlab.reproducing.golden import Golden
 from sdlab.runs import compact
 from sdlab.runs.compact import compact_runs
 from sdlab.runs.curves import list_curves, save_curve
@@ -21,6 +24,7 @@ from sdlab.runs.trash import delete_run, empty_trash, list_trash
 from sdlab.sweeping.sweep_folder import SweepFolder
 from tests.runs.conftest import file_limit
 from tests.runs.test_compact import assert_same, copy_of, own, tables
+from tests.test_version_before import COMPARISON, DATA
 
 GRID = sdlab.Grid(sdlab.Experiment(prompt="a"), {"seed": "0, 1"})
 CURVE = NamedCurve("karras", {}, 10)
@@ -39,10 +43,14 @@ def doors(root, run, out):
         "csv": lambda: export_run(root / run.id, "csv", out),
         "parquet": lambda: export_run(root / run.id, "parquet", out),
         "zip": lambda: export_run(root / run.id, "zip", out),
+        "comparison": lambda: open_result(DATA / "runs", COMPARISON).save(root),
+        "golden": lambda: GOLDEN.save(out / "golden.safetensors"),
+        "report": lambda: sdlab.report(run.id, out / "report.html", root=root),
         "table": lambda: write_table("steps", chosen_runs(root), out / "steps.csv"),
     }
 
 
+GOLDEN = Golden({"versions": {}}, (), {"0" * 16: torch.zeros(2, 100)})
 NAMES = tuple(doors(None, None, None))
 
 
@@ -108,7 +116,7 @@ def test_a_read_only_store_is_read_and_says_what_it_cannot(run, read_only, tmp_p
         "hold": lambda: SweepFolder(read_only, GRID.id).held().__enter__(),
         "failure": lambda: SweepFolder(read_only, GRID.id).fail(run.id, "x"),
     }
-    for name in {"csv", "parquet", "zip", "table"}:
+    for name in {"csv", "parquet", "zip", "golden", "report", "table"}:
         writing.pop(name)
     for door in writing.values():
         with pytest.raises(StoreError, match="Read-only file system|No such file"):

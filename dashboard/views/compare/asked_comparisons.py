@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dashboard.worker.own_folder import own_folder
 from dashboard.worker.worker import Worker
 from sdlab.comparing.comparison import Cell, Comparison
 from sdlab.comparing.model_facts import ModelFacts
@@ -85,7 +86,7 @@ def in_turn(needed: NeededRuns) -> list[Experiment]:
 
 
 def _path(runs: Path, comparison: str) -> Path:
-    return runs / ".dashboard" / FOLDER / f"{comparison}.json"
+    return own_folder(runs, FOLDER) / f"{comparison}.json"
 
 
 def _to_dict(needed: NeededRuns) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dashboard.shell.lab import lab
 from dashboard.views.compare.asked_comparisons import FOLDER as ASKED
 from dashboard.views.compare.asked_comparisons import LIMIT, forget
 from dashboard.widgets.stored_list import stored_list
+from dashboard.worker.own_folder import own_folder
 from sdlab.comparing.result import FOLDER, STORED, open_result
 from sdlab.errors import StoreError
 from sdlab.runs.leavings import mend
@@ -45,7 +46,7 @@ def earlier(page: str) -> None:
 def listed(runs: Path) -> pd.DataFrame:
     """Return the stored comparisons, and those in progress, the latest first."""
     found: dict[str, tuple[Path, str]] = {}
-    for path in (runs / ".dashboard" / ASKED).glob("*.json"):
+    for path in own_folder(runs, ASKED).glob("*.json"):
         found[path.stem] = (path, "not finished")
     mend(runs / FOLDER)
     for path in (runs / FOLDER).glob(f"*/{MANIFEST}"):

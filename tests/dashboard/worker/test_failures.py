@@ -10,6 +10,7 @@ from sdlab.errors import StoreError
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.run import Run
 from tests.dashboard.worker.waiting import LONG, SHORT, ended, running, until
+from tests.runs.conftest import file_limit
 
 
 def test_what_is_invalid_fails_alone(make_worker):
@@ -38,6 +39,17 @@ def test_a_full_disk_fails_that_run_and_loses_nothing(make_worker, monkeypatch, 
     assert not (tmp_path / run).exists()
     full.clear()
     worker.save_again(run)
+    until(lambda: worker.get(run).state == "done")
+    assert sdlab.open_run(tmp_path / run).experiment == SHORT
+
+
+def test_what_a_full_disk_refused_is_saved_when_there_is_room(make_worker, tmp_path):
+    worker = make_worker()
+    worker._saving.pause = 0.1
+    with file_limit(1000):
+        run = worker.submit(SHORT)
+        assert ended(worker, run).unsaved
+        assert "No room to save" in worker.get(run).error
     until(lambda: worker.get(run).state == "done")
     assert sdlab.open_run(tmp_path / run).experiment == SHORT
 
