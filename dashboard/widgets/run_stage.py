@@ -27,7 +27,7 @@ from dashboard.worker.stored_runs import StoredRun
 from sdlab.columns import TABLES
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
-from sdlab.runs.manifest import was_shared
+from sdlab.runs.manifest import calls_in_words, was_shared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,8 @@ ONCE_A_STEP = ("euler", "dpmpp_2m")
 """What a solver that asks more often is held against, of first and of second order."""
 SHARED = (
     "Other runs shared its network calls. The picture is the same as that of the run alone up to "
-    "rounding, not bit for bit. To have it bit for bit, run it alone."
+    "rounding (latents about 3e-4 apart), not bit for bit. To have it bit for bit, run its "
+    "experiment again: it is then made alone, in its place."
 )
 
 
@@ -183,8 +184,7 @@ def _made(facts: dict[str, Any]) -> str:
     return (
         f"{facts['width']} x {facts['height']} px · {seconds:.3g} s on {model['device']} "
         f"({model['dtype']}) · {name} · {clock_time(facts['created'])}"
-        + " · made in shared calls"
-        * was_shared(facts)
+        f" · {calls_in_words(facts)}"
     )
 
 

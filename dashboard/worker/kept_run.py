@@ -9,6 +9,7 @@ from sdlab.errors import unknown
 from sdlab.experiment.experiment import Experiment
 
 STATES = ("waiting", "failed", "interrupted")
+_SWITCHES = ("frames", "mix")
 _TEXTS = ("owner", "session", "error", "point")
 
 
@@ -23,6 +24,7 @@ class KeptRun:
         owner: Whose it is; "" is nobody in particular.
         session: Tells people without a login apart.
         frames: Whether the scrubber's frames are to be drawn once it is done.
+        mix: Whether it may share network calls with other runs.
         state: "waiting", also while it runs; "failed", or "interrupted" by the end of a server of
             an older version.
         error: Why it failed, in a sentence.
@@ -35,6 +37,7 @@ class KeptRun:
     owner: str = ""
     session: str = ""
     frames: bool = True
+    mix: bool = False
     state: str = "waiting"
     error: str = ""
     deaths: int = 0
@@ -84,7 +87,7 @@ def _check(own: Mapping[str, Any]) -> None:
         ValueError: If there is one.
     """
     for name, value in own.items():
-        kind = str if name in (*_TEXTS, "state") else bool if name == "frames" else int
+        kind = str if name in (*_TEXTS, "state") else bool if name in _SWITCHES else int
         if type(value) is not kind:
             raise ValueError(f"{name} must be of type {kind.__name__}, got {value!r:.80}.")
     if own.get("state", "waiting") not in STATES:

@@ -86,6 +86,12 @@ class QueueOnDisk:
                 asked = {"deaths": before.deaths, "point": before.point, **asked}
             self._keep(KeptRun(experiment, self._next, **asked))
 
+    def make_exact(self, run: str) -> None:
+        """Note that a run is to share no network call, whoever asked for it before."""
+        with self._lock:
+            if run in self._runs:
+                self._keep(self._runs[run].with_(mix=False))
+
     def fail(self, run: str, error: str) -> None:
         """Note that a run has failed: it stays listed until it is run again or dismissed."""
         with self._lock:

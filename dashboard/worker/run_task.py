@@ -25,11 +25,14 @@ class RunTask(Task):
 
     Attributes:
         frames: Whether the scrubber's frames are to be drawn once it is done.
+        mix: Whether it may share network calls with others that may; else it is exact. Who asks
+            for it exactly, while it is made, has it made so.
         run: What could not be written, to be tried again.
     """
 
     snapshot: RunSnapshot
     frames: bool = True
+    mix: bool = False
     run: "Run | None" = None
     _shown: float = 0.0
     _measured: float = 0.0

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dashboard.worker.run_task import RunTask
-from dashboard.worker.stored_runs import stored_hash
+from dashboard.worker.stored_runs import stored_facts
 from dashboard.worker.task import Priority
 from dashboard.worker.tasks import Tasks
 from sdlab.errors import SdlabError
+from sdlab.runs.manifest import is_exact
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,12 +76,17 @@ class RunsInFlight:
         """Forget the pace: another model will have another."""
         self._rounds.clear()
 
-    def made(self, experiment: "Experiment") -> bool:
-        """Return whether a run is stored, and by the weights that would make it again."""
-        found, model = stored_hash(self.runs, experiment.id), self.held.view
-        if found is None or model is None:
+    def made(self, experiment: "Experiment", mix: bool = False) -> bool:
+        """Return whether a run is stored as it would be made now: by these weights, as exactly.
+
+        Args:
+            experiment: The run.
+            mix: Whether one from shared calls will do; else it is to be exact.
+        """
+        found, model = stored_facts(self.runs, experiment.id), self.held.view
+        if found is None or model is None or not (mix or is_exact(found)):
             return False
-        return model.name != experiment.model or model.hash == found
+        return bool(model.name != experiment.model or model.hash == found["model"]["hash"])
 
     def begin(self, task: RunTask) -> None:
         """Hand a run to the engine; what the engine refuses has failed."""
@@ -144,19 +150,8 @@ class RunsInFlight:
         self.held.engine = Engine(self.held.model)
 
     def _flight(self, task: RunTask) -> "Work[None]":
-        """Take a run through the engine, whose rounds come in between, and to its folder."""
-        assert self.held.engine is not None
-        job = self.held.engine.submit(self.complete(task.experiment))
-        task.set(position=0)
-        try:
-            yield 0, job.nfe
-            while not job.over:
-                task.follow(job)
-                self._preview(task, job)
-                self._tables(task, job)
-                yield job.evaluation, job.nfe
-        finally:
-            job.cancel()
+        """Take a run through the engine and to its folder."""
+        job = yield from self._driven(task)
         if job.error is not None:
             raise job.error
         task.follow(job)
@@ -164,6 +159,30 @@ class RunsInFlight:
         assert task.run is not None
         task.show(task.run.image)
         yield from self._writing(task)
+
+    def _driven(self, task: RunTask) -> "Work[Job]":
+        """Take a run through the engine, whose rounds come in between.
+
+        If it has shared calls by the time that somebody asks for it exactly, it begins anew.
+        """
+        engine, asked = self.held.engine, self.complete(task.experiment)
+        assert engine is not None
+        job = engine.submit(asked, mix=task.mix)
+        task.set(position=0)
+        try:
+            yield 0, job.nfe
+            while not job.over or (job.shared and not task.mix):
+                if job.shared and not task.mix:
+                    job.cancel()
+                    job = engine.submit(asked)
+                job.mix = task.mix
+                task.follow(job)
+                self._preview(task, job)
+                self._tables(task, job)
+                yield job.evaluation, job.nfe
+        finally:
+            job.cancel()
+        return job
 
     def _writing(self, task: RunTask) -> "Work[None]":
         """Write a finished run in one piece; if the disk refuses, its picture is kept."""

@@ -148,7 +148,7 @@ class Scheduler:
     def _begin(self, task: RunTask, fits: bool) -> None:
         if not (fits or self._change_model(self.held.request_for(model_of(task)))):
             task.end("failed", ModelError(self.held.load_error))
-        elif self.flight.made(task.experiment):
+        elif self.flight.made(task.experiment, task.mix):
             task.end("done")
         else:
             self.flight.begin(task)

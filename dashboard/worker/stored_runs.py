@@ -91,10 +91,10 @@ def stored_run(runs: Path, run: str) -> StoredRun | None:
         return None
 
 
-def stored_hash(runs: Path, run: str) -> str | None:
-    """Return the hash of the weights that made a stored run, or None if it is not stored."""
+def stored_facts(runs: Path, run: str) -> dict[str, Any] | None:
+    """Return the manifest of a stored run, or None if it is not stored."""
     found = stored_run(runs, run)
-    return None if found is None else found.manifest["model"]["hash"]
+    return None if found is None else found.manifest
 
 
 def open_stored(runs: Path, run: str) -> "Run":

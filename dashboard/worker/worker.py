@@ -32,7 +32,7 @@ from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.saving_again import SavingAgain
 from dashboard.worker.scheduler import Scheduler
 from dashboard.worker.snapshots import LabView, ModelRequest, RunSnapshot, Snapshot
-from dashboard.worker.stored_runs import open_stored, stored_hash
+from dashboard.worker.stored_runs import open_stored, stored_facts
 from dashboard.worker.taking_over import take_over
 from dashboard.worker.task import ENDED, NO_MODEL, Priority, Task, once
 from dashboard.worker.tasks import Tasks
@@ -147,15 +147,26 @@ class Worker:
     # Runs.
 
     def submit(
-        self, experiment: Experiment, frames: bool = True, owner: str = "", session: str = ""
+        self,
+        experiment: Experiment,
+        frames: bool = True,
+        owner: str = "",
+        session: str = "",
+        mix: bool = False,
     ) -> str:
         """Ask for a run and return its id; one that is live, or stored, is not run twice.
+
+        A run is exact, as if no other were made beside it, unless ``mix`` allows otherwise. One
+        that is stored from shared calls is then made again exactly and takes its place; where
+        either will do, an exact one is never replaced.
 
         Args:
             experiment: What to run.
             frames: Whether to draw the scrubber's frames at once, not when somebody looks.
             owner: Whose it is; "" is nobody in particular.
             session: The browser session that asks.
+            mix: Whether it may share network calls with others that may: quicker, but the same
+                as the run alone within rounding only.
 
         Raises:
             NotYoursError: If somebody else's run of this id, made by other weights, would be lost.
@@ -171,21 +182,24 @@ class Worker:
             known = self._run(experiment.id)
             if known is not None and known.live and not known.cancelled:
                 known.frames |= frames
+                if known.mix and not mix:
+                    known.mix = False
+                    self._kept.make_exact(known.id)
                 return known.id
             if known is not None and known.snapshot.unsaved:
                 return known.id  # its picture is whole, and would be lost
-            if self._flight.made(experiment):
+            if self._flight.made(experiment, mix):
                 self._tasks.forget(experiment.id)
                 return experiment.id
             task = self._run_task(experiment, frames=frames)
-            task.owner, task.session = owner, session
+            task.owner, task.session, task.mix = owner, session, mix
             self._tasks.know(task)
             if self._tasks.closed or trouble:
                 task.end("failed", ModelError(trouble or ENDED))
                 return task.id
             self._queue.append(task)
             self._queue.number()
-            self._kept.ask(experiment, owner=owner, session=session, frames=frames)
+            self._kept.ask(experiment, owner=owner, session=session, frames=frames, mix=mix)
             self._tasks.lock.notify()
         self._kept.write()
         return task.id
@@ -391,10 +405,13 @@ class Worker:
         add_frames(archive, opened, how, self.ask, self.sheet(run))
 
     def _check_overwriting(self, experiment: Experiment, owner: str) -> None:
-        """Let nobody make a run again over somebody else's that other weights have made."""
-        if self._held.view is None or self._flight.made(experiment):
+        """Let nobody make a run again over somebody else's that other weights have made.
+
+        An exact one may take the place of one from shared calls: it is the same but for rounding.
+        """
+        if self._held.view is None or self._flight.made(experiment, mix=True):
             return
-        if stored_hash(self.runs, experiment.id) is not None:
+        if stored_facts(self.runs, experiment.id) is not None:
             doing = "make it again by other weights; another seed makes a run of your own"
             self.owned.check(RUN, experiment.id, owner, doing)
 
@@ -424,7 +441,7 @@ class Worker:
     def _resume(self, kept: KeptRun) -> RunTask:
         """Know a run that was asked for before this server's start, and go on with it."""
         task = self._run_task(kept.experiment, frames=kept.frames)
-        task.owner, task.session = kept.owner, kept.session
+        task.owner, task.session, task.mix = kept.owner, kept.session, kept.mix
         self._tasks.know(task)
         if kept.waits:
             self._queue.append(task)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdlab.comparing.reference import stored
-from sdlab.runs.manifest import was_shared
+from sdlab.runs.manifest import is_exact
 from sdlab.sampling.engine import Engine
 from sdlab.sampling.settling import settling
 
@@ -66,7 +66,7 @@ def _stored(
     experiments: "Iterable[Experiment]", root: str | Path, model_hash: str, mix: bool
 ) -> "Runs":
     found = ((x.id, stored(x, root, model_hash)) for x in experiments)
-    return {key: run for key, run in found if run and (mix or not was_shared(run.manifest))}
+    return {key: run for key, run in found if run and (mix or is_exact(run.manifest))}
 
 
 def _submit(engine: Engine, wanted: "Iterable[Experiment]", runs: "Runs") -> "dict[str, Job]":

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlparse
 from sdlab.errors import StoreError
 from sdlab.runs import RUN_ID, run_path
 from sdlab.runs.atomic import write_folder
-from sdlab.runs.manifest import was_shared
+from sdlab.runs.manifest import is_exact
 from sdlab.runs.reading import MANIFEST
 from sdlab.runs.run_folder import (
     FILES,
@@ -198,7 +198,7 @@ class ObjectStore:
 def _made_by(facts: Mapping[str, Any] | None, model_hash: str, mix: bool) -> bool:
     model = None if facts is None else facts.get("model")
     made = isinstance(model, Mapping) and model.get("hash") == model_hash
-    return made and facts is not None and (mix or not was_shared(facts))
+    return made and facts is not None and (mix or is_exact(facts))
 
 
 def _is_of_a_run(name: str) -> bool:

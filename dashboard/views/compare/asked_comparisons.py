@@ -23,20 +23,26 @@ FOLDER = "comparisons"
 LIMIT = 2**28
 
 
-def ask(worker: Worker, needed: NeededRuns) -> None:
+def ask(worker: Worker, needed: NeededRuns, mix: bool | None = None) -> None:
     """Note a comparison on disk and ask the worker for every run that is not stored.
 
     Its runs are listed anew: an earlier version may have noted others than a result now needs.
+
+    Args:
+        worker: That makes them.
+        needed: The runs.
+        mix: Whether they may share network calls; None as it was noted.
 
     Raises:
         ValueError: If an entrant takes no number of steps that a budget pays for.
         StoreError: If the disk cannot be written.
     """
     needed = NeededRuns.of(needed.comparison, needed.model)
-    text = json.dumps(_to_dict(needed), default=str).encode()
+    shares = may_share(worker.runs, needed.id) if mix is None else mix
+    text = json.dumps(_to_dict(needed, shares), default=str).encode()
     write_file(_path(worker.runs, needed.id), lambda stream: stream.write(text))
     for experiment in in_turn(needed):
-        worker.submit(experiment, frames=False)
+        worker.submit(experiment, frames=False, mix=shares)
 
 
 def asked(runs: Path, comparison: str) -> NeededRuns | None:
@@ -89,8 +95,26 @@ def _path(runs: Path, comparison: str) -> Path:
     return own_folder(runs, FOLDER) / f"{comparison}.json"
 
 
-def _to_dict(needed: NeededRuns) -> dict[str, Any]:
+def may_share(runs: Path, comparison: str) -> bool:
+    """Return whether the runs of a comparison may share calls; of an unknown one they may.
+
+    So did all that were made by earlier versions, and so they do on the command line.
+    """
+    return _mixes(_path(runs, comparison), asked_at(runs, comparison))
+
+
+@lru_cache(maxsize=256)
+def _mixes(path: Path, changed: float) -> bool:
+    try:
+        noted = json.loads(read_file(path, LIMIT))
+    except (OSError, StoreError, ValueError, RecursionError):
+        return True
+    return not isinstance(noted, dict) or noted.get("mix") is not False
+
+
+def _to_dict(needed: NeededRuns, mix: bool) -> dict[str, Any]:
     return {
+        "mix": mix,
         "comparison": needed.comparison.to_dict(),
         "model": {"name": needed.model.name, "hash": needed.model.hash},
         "pipeline": needed.model.pipeline,

@@ -1,7 +1,7 @@
 """The form of the Compare page: who, which pictures, at what cost; all of it in the address."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from dashboard.widgets import sampler_rows as schedule_rows
 from dashboard.widgets.curve_choice import OWN_CURVE
 from dashboard.widgets.pipeline_controls import address_of, pipeline_controls
 from dashboard.widgets.sampler_adder import sampler_adder
+from dashboard.widgets.sharing_field import sharing_field
 from dashboard.widgets.solver_menu import best_link
 from dashboard.worker.snapshots import ModelView
 from sdlab.comparing.comparison import Comparison
@@ -68,10 +69,12 @@ class ComparisonDraft:
     Attributes:
         comparison: What would be compared; None if something is not valid.
         problems: Why, in sentences.
+        mix: Whether its runs may share network calls.
     """
 
     comparison: Comparison | None
     problems: tuple[str, ...] = ()
+    mix: bool = False
 
 
 def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> ComparisonDraft:
@@ -109,9 +112,11 @@ def comparison_form(page: str, catalogue: pd.DataFrame, model: ModelView) -> Com
         return ComparisonDraft(None, (str(error),))
     true_cfg = further.get("true_cfg_scale")
     say_ignored_negative(str(given["negative_prompt"]), float(cfg), model.guidance, true_cfg)
-    return _draft(
+    mix = bool(given.pop("mix"))
+    draft = _draft(
         texts, prompts or "", seeds or "", budget, more, align, float(cfg), given | further
     )
+    return replace(draft, mix=mix)
 
 
 def as_parameters(page: str, comparison: Comparison) -> dict[str, str | list[str]]:
@@ -260,6 +265,7 @@ def _more(page: str, model: ModelView) -> dict[str, Any]:
                 st.caption(f":material/bolt: {FAST}")
             else:
                 st.caption("Off: float32, as loaded.")
+            mix = sharing_field(page)
     return {
         "curve": None if curve == OWN_CURVE else curve,
         "negative_prompt": negative or "",
@@ -268,6 +274,7 @@ def _more(page: str, model: ModelView) -> dict[str, Any]:
         "reference_steps": steps,
         "guidance_rescale": float(rescale),
         "fast": bool(fast),
+        "mix": mix,
         "model": model.name,
     }
 

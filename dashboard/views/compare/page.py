@@ -195,7 +195,7 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
     with place:
         press = go_button(page, "Compare", ready=ready, icon="compare")
     if press.wanted(ready) and needed is not None:
-        _go(page, needed, press)
+        _go(page, needed, press, draft.mix)
         press.end()
         st.rerun()  # what is on show stands above the form
     if expected is None or needed is None:
@@ -253,21 +253,21 @@ def _in_words(expected: Forecast, needed: NeededRuns, model: ModelView) -> tuple
     return said, f"On {plain(model.device_name)}, as busy as it is now, with {memory}."
 
 
-def _go(page: str, needed: NeededRuns, press: Press | None = None) -> None:
+def _go(page: str, needed: NeededRuns, press: Press | None = None, mix: bool | None = None) -> None:
     """Ask for what of a comparison is not there yet, and show it."""
-    trouble = (press or Press()).begin(partial(_start, needed))
+    trouble = (press or Press()).begin(partial(_start, needed, mix))
     if trouble:
         st.toast(plain(trouble), icon=":material/error:")
     come_back(needed.id)
     show_id(page, needed.id)
 
 
-def _start(needed: NeededRuns) -> str:
+def _start(needed: NeededRuns, mix: bool | None) -> str:
     """Ask for what of a comparison is not there yet; return why that is not possible, or ""."""
     try:
         if not _is_made(needed):
             summaries().forget(needed.id)
-            ask(lab(), needed)
+            ask(lab(), needed, mix)
     except (ValueError, SdlabError) as error:
         return str(error)
     return ""

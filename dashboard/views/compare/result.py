@@ -15,6 +15,7 @@ from dashboard.shell.messages import plain
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.navigation import follow
 from dashboard.shell.routes import page_url, picture_url
+from dashboard.views.compare.asked_comparisons import may_share
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.files import files
 from dashboard.views.compare.live import REFERENCE_COLOR, picture_size
@@ -151,7 +152,9 @@ def _facts(result: Result) -> None:
     ]
     prompts = plain("; ".join(comparison.prompts[:3])) + " …" * (len(comparison.prompts) > 3)
     st.subheader(prompts, anchor=False)
-    st.caption(plain(" · ".join([*parts, "made in shared calls"])), help=SHARED)
+    shared = may_share(lab().runs, result.id)
+    made = "made in shared calls" if shared else "each run made alone"
+    st.caption(plain(" · ".join([*parts, made])), help=SHARED if shared else None)
 
 
 def _verdict(result: Result) -> None:

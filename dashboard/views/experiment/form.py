@@ -18,6 +18,7 @@ from dashboard.widgets.go_button import go_button
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_stage import ask_run
 from dashboard.widgets.run_states import evaluations_of, why_evaluations
+from dashboard.widgets.sharing_field import may_share
 from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
@@ -89,7 +90,7 @@ def _run(page: str, experiment: Experiment, grid: Grid | None, press: Press) -> 
     run = ""
     if grid is not None:
         with explained():
-            press.begin(lambda: ask_grid(grid))
+            press.begin(lambda: ask_grid(grid, may_share(page)))
         come_back(grid.id)
         note_run(grid.experiments[-1].id)
     else:

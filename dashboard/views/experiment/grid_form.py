@@ -11,6 +11,7 @@ from dashboard.shell.navigation import link_to
 from dashboard.widgets.axis_fields import NOTHING, axes_chosen, seeds_chosen
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import evaluations_of
+from dashboard.widgets.sharing_field import sharing_field
 from dashboard.widgets.task_panel import readable_seconds
 from sdlab.experiment.grid import Grid
 
@@ -28,13 +29,14 @@ def grid_fields(page: str, catalogue: pd.DataFrame) -> list[tuple[str, Any]]:
     with st.expander(label, key=f"{page}.grid_fields", icon=":material/grid_view:"):
         seeds = seeds_chosen(page)
         axes = axes_chosen(page, SIDES, catalogue)
+        sharing_field(page)
         link_to("sweep", "More axes or pictures: a sweep", **as_sweep(page))
     return [*axes, *seeds]
 
 
 def as_sweep(page: str) -> dict[str, list[str]]:
     """Return what the address of the Sweep page holds for the same form, from that of this one."""
-    own = ("seeds", *(letter for _, letter, _ in SIDES))
+    own = ("seeds", "shared", *(letter for _, letter, _ in SIDES))
     fields = {f"sweep.{letter}": [NOTHING] for _, letter, _ in SIDES}
     for key in st.query_params:
         field = key.removeprefix(f"{page}.")

@@ -19,6 +19,7 @@ from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.live_runs import live_runs
 from dashboard.widgets.run_states import RunState, run_state
 from dashboard.widgets.run_tile import run_tile
+from dashboard.widgets.sharing_field import may_share
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import stored_run
 from sdlab.errors import SdlabError
@@ -31,7 +32,8 @@ OTHERS = "Others wait for these pictures, so they go on without you."
 SHARED = (
     "{} of these {} pictures were computed together, in one call of the network, which is quicker. "
     "Each is the picture that its run makes alone, but for rounding: no eye sees it, yet the files "
-    "are not the same bit for bit. `sdlab grid --alone` on the command line makes each alone."
+    "are not the same bit for bit. Switch **Fast, shared calls** off and press **Run** to have "
+    "each made alone, in its place."
 )
 
 
@@ -49,15 +51,19 @@ def show_grid(page: str, grid: str) -> None:
     keep("grid", grid)
 
 
-def ask_grid(grid: Grid) -> None:
-    """Note a grid on disk and ask for each of its pictures that is not stored.
+def ask_grid(grid: Grid, mix: bool) -> None:
+    """Note a grid on disk and ask for each of its pictures that is not stored as it is wanted.
+
+    Args:
+        grid: Which.
+        mix: Whether its pictures may share calls; else each is exact.
 
     Raises:
         StoreError: If the disk cannot be written.
     """
     save_grid(grid, lab().runs)
     for experiment in grid.experiments:
-        lab().submit(experiment, frames=False)
+        lab().submit(experiment, frames=False, mix=mix)
 
 
 def live_pictures(name: str) -> int:
@@ -126,7 +132,7 @@ def _ended(page: str, grid: Grid) -> None:
                 key=f"{page}.grid_again",
                 icon=":material/replay:",
                 on_click=_again,
-                args=(grid,),
+                args=(page, grid),
             )
         link_to("sweep", "Measure it as a sweep", id=grid.id)
         link_to("runs", "All runs and grids")
@@ -149,9 +155,12 @@ def _table_button(
     csv_button(grid_table(grid, facts, errors), f"grid-{grid.id}", f"{page}.grid_csv", about=about)
 
 
-def _again(grid: Grid) -> None:
+def _again(page: str, grid: Grid) -> None:
+    """Ask for the pictures that are missing; those stored stay, however they were made."""
+    missing = [x for x in grid.experiments if run_state(lab(), x.id).state != "done"]
     with explained():
-        ask_grid(grid)
+        for experiment in missing:
+            lab().submit(experiment, frames=False, mix=may_share(page))
         come_back(grid.id)
 
 

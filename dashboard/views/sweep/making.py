@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from dashboard.shell.lab import lab
 from dashboard.worker.snapshots import Snapshot
+from dashboard.worker.stored_runs import stored_facts
 from sdlab.errors import ModelError
 from sdlab.experiment.sweep import Sweep
+from sdlab.runs.manifest import is_exact
 from sdlab.sweeping.sweep_folder import SweepFolder
 
 if TYPE_CHECKING:
@@ -24,13 +26,14 @@ class Way:
     """How a sweep is made.
 
     Attributes:
-        alone: Whether its runs share no network call.
+        mix: Whether its runs may share network calls; else each is exact. None goes on as the
+            stored ones were made.
         errored: Whether what failed is tried again.
         measures: Names of what its pictures are measured by.
         search: What is sought, if not all is to be made.
     """
 
-    alone: bool = False
+    mix: bool | None = None
     errored: bool = False
     measures: tuple[str, ...] = ()
     search: "Search | None" = None
@@ -78,5 +81,8 @@ def _sweeping(sweep: Sweep, runs: Path, way: Way, model: "Model") -> "Work[Sweep
     from sdlab.sweeping.making import Resuming
     from sdlab.sweeping.sweep import sweeping
 
-    resuming = Resuming(errored=way.errored)
-    return sweeping(model, sweep, runs, not way.alone, resuming, way.measures, way.search)
+    resuming, mix = Resuming(errored=way.errored), way.mix
+    if mix is None:
+        stored = (stored_facts(runs, experiment.id) for experiment in sweep.experiments)
+        mix = any(not is_exact(facts) for facts in stored if facts)
+    return sweeping(model, sweep, runs, mix, resuming, way.measures, way.search)

@@ -17,6 +17,7 @@ from dashboard.views.sweep.states import sweep_states
 from dashboard.widgets.go_button import go_button
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import evaluations_of
+from dashboard.widgets.sharing_field import sharing_field
 from dashboard.widgets.study_panel import study_panel
 from dashboard.widgets.task_panel import readable_seconds
 from dashboard.worker.snapshots import ModelView
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 
 MOST = 5000
 """Pictures of a sweep that a page starts; the command line has no such limit."""
-_ALONE = (
-    "Each picture is then that of its single run, bit for bit. Sharing calls of the network is "
-    "quicker, and differs from it by rounding only."
-)
-
 _SEARCH = (
     "Optuna proposes which combinations to make, each for all seeds and prompts, and is told what "
     "came of them: for sweeps with more cells than there is time for."
@@ -84,10 +80,10 @@ def _way(page: str, model: ModelView) -> Way:
             "converged picture, as Compare has it; it is made once for each prompt and seed, by "
             "199 evaluations.",
         )
-        alone = bound().toggle("Share no network call", key=f"{page}.alone", help=_ALONE)
+        mix = sharing_field(page)
         searched = bound().toggle("Search", key=f"{page}.search", help=_SEARCH)
     search = _sought(page, tuple(measures)) if searched else None
-    return Way(alone=bool(alone), measures=tuple(measures), search=search)
+    return Way(mix=mix, measures=tuple(measures), search=search)
 
 
 def _sought(page: str, measures: tuple[str, ...]) -> "Search | None":
@@ -158,10 +154,10 @@ def _dry_run(page: str, sweep: Sweep, way: Way, stored: int) -> None:
         from sdlab.sweeping.estimate import estimate
 
         assert isinstance(model, Model)
-        return estimate(model, sweep, runs, mix=not way.alone)
+        return estimate(model, sweep, runs, mix=bool(way.mix))
 
     found = study_panel(
-        f"{page}.dry", "Dry run", (sweep.id, way.alone, stored), once(tried), kind="secondary"
+        f"{page}.dry", "Dry run", (sweep.id, way.mix, stored), once(tried), kind="secondary"
     )
     if found is not None:
         _say(found)

@@ -119,7 +119,7 @@ def test_a_run_whose_start_fails_has_failed_and_the_next_runs(make_worker, monke
 
     worker = make_worker()
     with monkeypatch.context() as patch:
-        patch.setattr("dashboard.worker.runs_in_flight.stored_hash", fails)
+        patch.setattr("dashboard.worker.runs_in_flight.stored_facts", fails)
         run = worker.submit(SHORT)
         view = ended(worker, run)
         assert view.state == "failed" and type(error).__name__ in view.error

@@ -35,13 +35,22 @@ def after(path, server=ME):
 
 def test_what_waits_is_there_again_in_order_with_who_asked(path):
     queue = queue_of(path, runs=RUNS[::-1])
-    queue.ask(RUNS[2], owner="ada", session="s", frames=False)  # anew: the last one now
+    queue.ask(RUNS[2], owner="ada", session="s", frames=False, mix=True)  # anew: the last one now
     queue.drop(RUNS[3].id)
     queue.write()
     found = after(path).all()
     assert [kept.experiment for kept in found] == [RUNS[1], RUNS[0], RUNS[2]]
-    assert (found[-1].owner, found[-1].frames) == ("ada", False)
+    assert (found[-1].owner, found[-1].frames, found[-1].mix) == ("ada", False, True)
     assert found[-1].session not in ("", "s")
+
+
+def test_who_asks_exactly_for_what_waits_gets_it_so_after_a_restart(path):
+    queue = queue_of(path)
+    queue.ask(RUNS[0], mix=True)
+    queue.make_exact(RUNS[0].id)
+    queue.make_exact("nobody asked")
+    queue.write()
+    assert [kept.mix for kept in after(path).all()] == [False]
 
 
 def test_it_is_ordered_by_a_counter_also_after_a_restart(path, monkeypatch):

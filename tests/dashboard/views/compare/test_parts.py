@@ -140,12 +140,14 @@ def test_what_was_asked_for_is_found_again(model, tmp_path, runs_folder):
     assert [e.seed for e in experiments[4:8]] == [0, 0, 1, 1]  # the first picture's tiles first
     path = tmp_path / ".dashboard" / notes.FOLDER / f"{needed.id}.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(notes._to_dict(needed), default=str))
+    path.write_text(json.dumps(notes._to_dict(needed, mix=False), default=str))
     found = notes.asked(tmp_path, needed.id)
     assert found.comparison == comparison and found.cells == needed.cells
     assert found.model.hash == model.hash and dict(found.model.config) == dict(model.config)
+    assert not notes.may_share(tmp_path, needed.id)
     path.write_text("{}")
     os.utime(path, (1, 1))
+    assert notes.may_share(tmp_path, needed.id)  # as all did when nothing was noted
     with pytest.raises(StoreError, match="Compare again"):
         notes.asked(tmp_path, needed.id)
 

@@ -12,9 +12,11 @@ from dashboard.shell.lab import lab
 from dashboard.shell.routes import routes, sheet_url
 from dashboard.views.experiment.grid_seen import sentences
 from dashboard.views.workbench.saved_curves import NO_GRID
+from dashboard.worker.stored_runs import stored_run
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
 from sdlab.runs.grids import open_grid, save_grid
+from sdlab.runs.manifest import is_exact
 from tests.dashboard.conftest import read, run_until
 from tests.dashboard.forms import FORM, errors
 
@@ -194,3 +196,16 @@ def test_what_is_seen_is_said_of_the_figures():
     seeds = Grid(base, {"seed": "1-2"})
     assert sentences(seeds, pairs, none) == f"By seed, seed 1 and seed 2 differ by 80 {rms}."
     assert sentences(grid, pairs.iloc[:0], none) == ""
+
+
+def test_pictures_are_exact_unless_sharing_is_chosen(open_page, unhurried):
+    asked = {**SMALL, "experiment.steps": "4", "experiment.seeds": "31-33"}
+    at = open_page("experiment", **asked, **{"experiment.shared": "true"})
+    at = run_until(at.button(key=FORM).click().run(), done)
+    runs = [x.id for x in open_grid(lab().runs, given(at, "grid")).experiments]
+    assert "Made together." in captions(at)
+    unhurried()
+    at.toggle(key="experiment.shared").set_value(False).run()
+    at.button(key=FORM).click().run()
+    at = run_until(at, lambda at: done(at) and "Made together." not in captions(at))
+    assert all(is_exact(stored_run(lab().runs, run).manifest) for run in runs)

@@ -81,16 +81,16 @@ def test_a_long_option_is_cut():
 
 
 @pytest.mark.parametrize(
-    ("facts", "shared"),
+    ("facts", "said"),
     [
-        ({"shared_calls": 1}, True),
-        ({"shared_calls": 0, "largest_call": 4}, False),
-        ({"largest_call": 4}, True),  # as older versions wrote it
-        ({"largest_call": 2}, False),
-        ({}, False),
+        ({"shared_calls": 1, "largest_call": 4}, "made in shared calls of up to 4 rows"),
+        ({"shared_calls": 0, "largest_call": 4}, "made alone"),
+        ({"largest_call": 4}, "made in shared calls of up to 4 rows"),  # as older versions wrote it
+        ({"largest_call": 2}, "whether it shared calls is not recorded"),
+        ({}, "whether it shared calls is not recorded"),
     ],
 )
-def test_the_page_says_what_was_made_in_shared_calls(facts, shared):
+def test_the_page_says_whether_a_run_was_made_alone(facts, said):
     manifest = {
         "experiment": {"model": "embedded"},
         "model": {"device": "cpu", "dtype": "float32"},
@@ -98,7 +98,7 @@ def test_the_page_says_what_was_made_in_shared_calls(facts, shared):
         "width": 64,
         "height": 64,
     }
-    assert _made({**manifest, **facts}).endswith("made in shared calls") == shared
+    assert _made({**manifest, **facts}).endswith(f" · {said}")
 
 
 def test_the_python_lines_make_the_same_experiment():
