@@ -20,7 +20,8 @@ def passport(
         str,
         typer.Argument(
             help="diffusers, comfyui, a1111, forge, invokeai, k-diffusion; or a picture, workflow"
-            " or scheduler_config.json, whose passport is read off."
+            " or scheduler_config.json, whose passport is read off; the options below replace what"
+            " it says."
         ),
     ],
     model: Annotated[
@@ -29,8 +30,12 @@ def passport(
     scheduler: Annotated[
         str | None, typer.Option(help="By the engine's own name; else its default.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, max=1000, help="As the engine counts them.")] = 20,
-    denoise: Annotated[float, typer.Option(help="Above 0 up to 1: img2img's strength.")] = 1.0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="As the engine counts them; else 20.")
+    ] = None,
+    denoise: Annotated[
+        float | None, typer.Option(help="Above 0 up to 1: img2img's strength; else 1.")
+    ] = None,
     option: Texts = None,
     equal: Annotated[
         str | None, typer.Option(help="Another engine: its setting that equals this one.")
@@ -44,11 +49,13 @@ def passport(
     """Say which sigmas a program really runs for a model, scheduler and number of steps."""
     from sdlab.passports.passport import passport as made_of
 
-    options = pairs("option", option)
+    said = {"scheduler": scheduler, "num_steps": steps, "denoise": denoise}
+    given = {name: value for name, value in said.items() if value is not None}
+    given |= pairs("option", option)
     if Path(engine).is_file():
-        made = _of_file(Path(engine), model, options)
+        made = _of_file(Path(engine), model, given)
     else:
-        made = made_of(engine, model or "sd15", scheduler, steps, denoise, **options)
+        made = made_of(engine, model or "sd15", **given)
     if export is not None:
         typer.echo(_exported(made, export), nl=export != "comfyui")
     elif equal is not None:

@@ -36,7 +36,8 @@ def read_passport(
     Args:
         source: A picture, a ComfyUI workflow or a scheduler_config.json: its path or its bytes.
         model: As ``sdlab.passport`` takes it; None for what the model's name there suggests.
-        **options: Further settings of the engine.
+        **options: Further settings of the engine; and ``scheduler``, ``num_steps`` and ``denoise``,
+            instead of what the file says. A config says no number of steps; without one it is 20.
 
     Raises:
         ValueError: If it cannot be read, or says nothing of a sampler.
@@ -82,7 +83,7 @@ def _of_object(values: Mapping[str, Any], model: Any, options: Mapping[str, Any]
         return of_nodes(nodes, model, options)
     if "scheduler" in values and "steps" in values:
         return of_invoke(values, model, options)
-    return passport("diffusers", model or of_config(values), None, **{"num_steps": 20, **options})
+    return passport("diffusers", model or of_config(values), **{"num_steps": 20, **options})
 
 
 def of_nodes(
@@ -102,14 +103,13 @@ def of_nodes(
     shifts = [v for kind, v in nodes if kind.startswith("ModelSampling") and "shift" in v]
     shift = {"shift": _number(shifts[0], "shift")} if shifts else {}
     chosen = model or model_named(" ".join(names))
-    return passport(
-        "comfyui",
-        chosen,
-        str(laid["scheduler"]),
-        int(_number(laid, "steps")),
-        _number(laid, "denoise", 1.0),
-        **{"sampler": str(sampler), **shift, **options},
-    )
+    said = {
+        "scheduler": str(laid["scheduler"]),
+        "num_steps": int(_number(laid, "steps")),
+        "denoise": _number(laid, "denoise", 1.0),
+        "sampler": str(sampler),
+    }
+    return passport("comfyui", chosen, **{**said, **shift, **options})
 
 
 def of_infotext(text: str, model: Any, options: Mapping[str, Any]) -> Passport:
@@ -122,17 +122,16 @@ def of_infotext(text: str, model: Any, options: Mapping[str, Any]) -> Passport:
     for ending in ("Karras", "Exponential", "SGMUniform"):  # versions before 1.9 wrote one name
         if sampler.endswith(f" {ending}") and not schedule:
             sampler, schedule = sampler.removesuffix(f" {ending}"), ending
-    given: dict[str, Any] = {"sampler": sampler, **options}
+    said: dict[str, Any] = {
+        "scheduler": schedule or None,
+        "num_steps": int(_number(pairs, "Steps")),
+        "denoise": _number(pairs, "Denoising strength", 1.0),
+        "sampler": sampler,
+    }
     if pairs.get("Discard penultimate sigma") == "True":
-        given = {"discard_penultimate": True, **given}
-    return passport(
-        "forge" if forge else "a1111",
-        model or model_named(pairs.get("Model", "")),
-        schedule or None,
-        int(_number(pairs, "Steps")),
-        _number(pairs, "Denoising strength", 1.0),
-        **given,
-    )
+        said["discard_penultimate"] = True
+    chosen = model or model_named(pairs.get("Model", ""))
+    return passport("forge" if forge else "a1111", chosen, **{**said, **options})
 
 
 def of_invoke(values: Mapping[str, Any], model: Any, options: Mapping[str, Any]) -> Passport:
@@ -145,14 +144,12 @@ def of_invoke(values: Mapping[str, Any], model: Any, options: Mapping[str, Any])
     if base == "sd-1" and not model:
         chosen = "sd15"
     scheduler = values.get("scheduler")
-    return passport(
-        "invokeai",
-        chosen,
-        None if scheduler is None else str(scheduler),
-        int(_number(values, "steps", 20)),
-        1.0 if values.get("strength") is None else _number(values, "strength"),
-        **options,
-    )
+    said = {
+        "scheduler": None if scheduler is None else str(scheduler),
+        "num_steps": int(_number(values, "steps", 20)),
+        "denoise": 1.0 if values.get("strength") is None else _number(values, "strength"),
+    }
+    return passport("invokeai", chosen, **{**said, **options})
 
 
 def _number(values: Mapping[str, Any], name: str, usual: float | None = None) -> float:

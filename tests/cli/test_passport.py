@@ -40,6 +40,23 @@ def test_the_setting_of_another_engine_and_its_text(tmp_path):
     assert json.loads(call(str(workflow), "--json").stdout)["scheduler"] == "simple"
 
 
+def test_what_is_given_beside_a_file_replaces_what_it_says(tmp_path):
+    workflow, config = tmp_path / "workflow.json", tmp_path / "scheduler_config.json"
+    nodes = [{"type": "BasicScheduler", "widgets_values": ["simple", 3, 1.0]}]
+    workflow.write_text(json.dumps({"nodes": nodes}))
+    config.write_text('{"_class_name": "EulerDiscreteScheduler", "beta_schedule": "scaled_linear"}')
+
+    def told(file, *args):
+        return json.loads(call(str(file), *args, "--json").stdout)
+
+    given = ("--steps", "6", "--denoise", "0.5", "--scheduler", "karras")
+    wanted = passport("comfyui", "sd15", "karras", 6, 0.5, sampler="euler")
+    assert told(workflow, *given) == wanted.to_dict()
+    assert told(workflow)["sigmas"] == list(passport("comfyui", "sd15", "simple", 3).sigmas)
+    assert len(told(config, "--steps", "7")["sigmas"]) == 8
+    assert len(told(config)["sigmas"]) == 21
+
+
 @pytest.mark.parametrize(
     "args", [("comfy", "--model", "flx"), ("webui2",), ("comfyui", "--export", "png")]
 )
