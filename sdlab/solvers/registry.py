@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from sdlab.bounds import check_option
@@ -97,14 +97,29 @@ class Solver:
         """Return the sigma of every evaluation, by a dry run on one number.
 
         Raises:
-            ValueError: If the solver yields anything but ``(x, sigma)``, raises, or does not end.
+            ValueError: If the solver yields anything but ``(x, sigma)``, raises, or does not end;
+                or divides by a step of no length, where a sigma stands twice.
         """
+        twice = next((sigma for sigma, then in pairwise(sigmas) if sigma == then), None)
+        if twice is None:
+            return self._dry_run(sigmas, options)[1]
+        try:
+            end, asked = self._dry_run(sigmas, options)
+        except ValueError as error:
+            raise ValueError(_stands_twice(self.name, twice)) from error
+        if not end.isfinite().all():
+            raise ValueError(_stands_twice(self.name, twice))
+        return asked
+
+    def _dry_run(
+        self, sigmas: tuple[float, ...], options: Mapping[str, Any]
+    ) -> "tuple[Tensor, list[float]]":
         import torch
 
         from sdlab.solvers.randomness import Silence
 
         zero = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
-        return self.solve(zero, sigmas, Silence(), lambda x, sigma: torch.zeros_like(x), options)[1]
+        return self.solve(zero, sigmas, Silence(), lambda x, sigma: torch.zeros_like(x), options)
 
     def solve(
         self,
@@ -148,6 +163,13 @@ class Solver:
                 f"solver {self.name!r} fails over sigmas from {sigmas[0]:g} to {sigmas[-1]:g}:"
                 f" {type(error).__name__}: {error}"
             ) from error
+
+
+def _stands_twice(name: str, sigma: float) -> str:
+    return (
+        f"solver {name!r} divides by the length of a step, and sigma {sigma:g} stands twice; leave"
+        " one of the two out."
+    )
 
 
 _SOLVERS: dict[str, Solver] = {}

@@ -112,6 +112,13 @@ def test_solvers_that_raise_are_told_by_name(register):
         registry.solvers()["divider"].asked_sigmas((1.0, 0.0), {})
 
 
+@pytest.mark.parametrize("name", ["dpmpp_2m", "lms", "unipc", "seeds_3"])
+def test_a_step_of_no_length_is_refused_by_those_that_divide_by_it(name):
+    with pytest.raises(ValueError, match=f"'{name}' divides .* sigma 5 stands twice; leave one"):
+        registry.solvers()[name].asked_sigmas((9.0, 5.0, 5.0, 1.0, 0.0), {})
+    assert registry.solvers()["ddim"].asked_sigmas((5.0, 5.0, 0.0), {}) == [5.0, 5.0]
+
+
 def test_solvers_that_yield_something_else_are_refused(register):
     @register("odd")
     def odd(x, sigmas, noise):
