@@ -24,6 +24,7 @@ from compare_page import address, again, first_time  # noqa: E402
 from report import Report  # noqa: E402
 from startup import FLAGS, chromium_path, free_port, start_server, wait_for_server  # noqa: E402
 
+from dashboard.shell.navigation import entries  # noqa: E402
 from tests.e2e.survey import AXE, PHONE, THEMES, WIDE, survey  # noqa: E402
 
 PATIENCE = 120_000
@@ -73,7 +74,7 @@ def comparison_seconds(browser, url: str) -> float:
 
 def add_faces(report: Report, browser, url: str) -> None:
     """Add the rows of every page's first state."""
-    for face in survey(browser, url):
+    for face in survey(browser, url, dark=list(entries())):
         report.add(f"{face.name}: length", face.length, goal="<= 2000", unit="px")
         for theme in THEMES:
             count = sum(found[0] == theme for found in face.ours)

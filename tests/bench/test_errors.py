@@ -14,6 +14,7 @@ from sdlab.bench.response import exact_error
 from sdlab.bench.weak import moment_error
 from sdlab.solvers import registry
 from sdlab.solvers.from_diffusers import compatible_classes
+from tests.zoo.chosen import THEIRS, cases
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_diffusers_agree_with_ours_in_their_own_coordinates(name):
     assert own["floor"].isna().all() == (ours == "lms")
 
 
-@pytest.mark.parametrize("name", sorted(compatible_classes()))
+@pytest.mark.parametrize("name", cases(sorted(compatible_classes()), THEIRS))
 def test_every_diffusers_scheduler_gets_better_with_steps(name):
     if name in ("LCMScheduler", "TCDScheduler"):
         table = bench.errors(name, steps=(8, 32))

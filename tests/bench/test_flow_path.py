@@ -13,6 +13,7 @@ from sdlab.bench.truth import truth
 from sdlab.bench.weak import error_of_moments
 from sdlab.solvers.flow_course import flow_classes
 from sdlab.solvers.registry import solvers
+from tests.zoo.chosen import OWN, cases
 
 ORDERS = [("euler", 1), ("ddim", 1), ("heun", 2), ("dpm_2", 2), ("dpmpp_2m", 2), ("unipc", 3)]
 
@@ -58,7 +59,7 @@ STOCHASTIC = sorted(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n in STOCHASTIC if n != "lcm"])
+@pytest.mark.parametrize("name", cases([n for n in STOCHASTIC if n != "lcm"], OWN))
 def test_weak_errors_of_stochastic_solvers_fall(name):
     table = bench.errors(name, steps=(16, 64, 256), path="flow", end="sigma_min", curve="karras")
     assert set(table["measure"]) == {"weak"}

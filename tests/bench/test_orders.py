@@ -9,6 +9,7 @@ import pytest
 from sdlab import bench
 from sdlab.bench.ready_solver import is_stochastic
 from sdlab.solvers.registry import solvers
+from tests.zoo.chosen import OWN, cases
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,7 @@ def test_orders_of_theory(name, order, problem, curve):
 DECLARED = sorted(n for n, s in solvers().items() if s.order)
 
 
-@pytest.mark.parametrize("name", DECLARED)
+@pytest.mark.parametrize("name", cases(DECLARED, OWN))
 def test_every_declared_order_is_reached(name):
     """Strong for deterministic solvers, weak for the others; an upper end of 0.1 below counts."""
     table = bench.errors(name, curve="karras", end="sigma_min", steps=bench.ORDER_STEPS)

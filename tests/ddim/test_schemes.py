@@ -158,7 +158,7 @@ class TestOnTheEmbeddedModel:
 
     @pytest.mark.parametrize("method", ["edict", "o_belm"])
     def test_the_exact_schemes_come_back(self, embedded, latents, method):
-        there = invert(embedded, latents, self.PROMPT, method=method, num_steps=20)
+        there = invert(embedded, latents, self.PROMPT, method=method, num_steps=8)
         back = regenerate(embedded, there, self.PROMPT)
         table = errors(there, back)
         assert table["relative"].iloc[-1] < 1e-3

@@ -3,7 +3,7 @@
 axe-core (https://github.com/dequelabs/axe-core) comes with ``npm ci``, beside Biome.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,11 +88,16 @@ class Face:
     fields: int = 0
 
 
-def survey(browser: Browser, url: str) -> Iterator[Face]:
+def survey(browser: Browser, url: str, dark: Container[str]) -> Iterator[Face]:
     """Yield what is seen of each page in the menu's order; one tab goes through all of them.
 
-    Each page is first looked at in the theme in which the one before was left: to change it draws
-    the whole page and all its charts anew.
+    To change the theme draws the whole page and all its charts anew, so only some pages are looked
+    at in the dark one too, first in that in which the page before was left.
+
+    Args:
+        browser: Any.
+        url: The server's.
+        dark: Names of the pages to look at in the dark theme too.
     """
     context = browser.new_context(viewport={"width": WIDE, "height": HIGH})
     context.set_default_timeout(120_000)
@@ -100,10 +105,13 @@ def survey(browser: Browser, url: str) -> Iterator[Face]:
     page.goto(url)
     page.add_script_tag(path=AXE)
     page.add_style_tag(content="* { transition: none !important }")  # colours are read at once
+    last = "light"
     for number, name in enumerate(entries()):
+        themes = sorted(THEMES, key=lambda theme: theme != last) if name in dark else ["light"]
+        last = themes[-1]
         page.locator(f"[data-testid=stSidebarNavLink][href$='/{name if number else ''}']").click()
         page.wait_for_function(f"location.pathname === '/{name if number else ''}'")
-        yield look(page, name, sorted(THEMES, reverse=number % 2 == 0))
+        yield look(page, name, themes)
     context.close()
 
 

@@ -1,23 +1,36 @@
 """Every page's first state: accessible in both themes, usable on a phone, no longer than it must.
 
-One walk through all pages, which these tests share.
+One walk through all pages, which these tests share. The dark theme has its own walk: `make every`.
 """
 
 import pytest
 
+from dashboard.shell.navigation import entries
 from tests.e2e.survey import AXE, PHONE, STREAMLITS_OWN, Face, survey
 
 LONGEST = 2000
+# One with charts, one with a form, one with neither.
+DARK = ("noise_schedules", "experiment", "home")
+
+
+def seen(browser, server, dark) -> list[Face]:
+    if not AXE.is_file():
+        pytest.skip("needs axe-core, which `npm ci` installs")
+    return list(survey(browser, server, dark))
 
 
 @pytest.fixture(scope="module")
 def faces(browser, server) -> list[Face]:
-    if not AXE.is_file():
-        pytest.skip("needs axe-core, which `npm ci` installs")
-    return list(survey(browser, server))
+    return seen(browser, server, DARK)
 
 
 def test_axe_finds_nothing_that_is_ours(faces):
+    assert {face.name: face.ours for face in faces if face.ours} == {}
+
+
+@pytest.mark.every
+def test_nor_in_the_dark_theme_of_any_page(browser, server):
+    faces = seen(browser, server, list(entries()))
     assert {face.name: face.ours for face in faces if face.ours} == {}
 
 

@@ -7,6 +7,7 @@ from sdlab.errors import SchedulerError
 from sdlab.models.scheduler_config import parameters
 from sdlab.solvers.course import try_out
 from sdlab.solvers.probing import SD_CONFIG, compatible_classes
+from tests.zoo.chosen import THEIRS, cases
 
 pytestmark = pytest.mark.slow
 
@@ -50,15 +51,7 @@ def errors_of(name, num_steps, options, config=SD_CONFIG):
     return dict(table.loc[table["severity"] == "error", ["rule", "message"]].values)
 
 
-# It is KDPM2 with noise, and makes as many tables.
-SELDOM = ("KDPM2AncestralDiscreteScheduler",)
-NAMES = [
-    pytest.param(name, marks=pytest.mark.every) if name in SELDOM else name
-    for name in sorted(compatible_classes())
-]
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cases(sorted(compatible_classes()), THEIRS))
 def test_whatever_an_option_does_it_is_said_in_words(name):
     refused = 0
     for options in options_of(compatible_classes()[name]):

@@ -18,6 +18,7 @@ from sdlab.models.scheduler_config import COMPLETED, parameters
 from sdlab.shipped import FOLDER as EMBEDDED
 from sdlab.solvers.from_diffusers import SD_CONFIG, compatible_classes
 from sdlab.solvers.probing import quiet
+from tests.zoo.chosen import THEIRS
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +91,12 @@ def test_the_scheduler_is_the_pipelines(small, name, key):
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [case for case in CASES if case[1] in COMPLETED and "SDE" not in case[0]]
+    ("name", "key"),
+    [
+        pytest.param(*case, marks=[pytest.mark.every] * (case[0] not in THEIRS))
+        for case in CASES
+        if case[1] in COMPLETED and "SDE" not in case[0]
+    ],
 )
 def test_the_picture_is_the_pipelines(small, name, key):
     pipeline = pipeline_with(small, lacking(name, key, timestep_spacing="leading"))

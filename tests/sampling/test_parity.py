@@ -11,7 +11,7 @@ from sdlab.models.model import Model
 from sdlab.solvers.catalogue import valid_names
 from sdlab.solvers.from_diffusers import compatible_classes, scheduler_curves
 from tests.conftest import make_pipeline
-from tests.zoo.chosen import cases
+from tests.zoo.chosen import OWN, THEIRS, cases
 
 pytestmark = pytest.mark.slow
 
@@ -78,14 +78,10 @@ def test_alone_is_bit_identical(small, name, guidance_scale, num_steps, size):
     assert torch.equal(sdlab.run(small, wanted).latents, latents)
 
 
-# These take longest, to lay their levels out; above they are tried as all others are.
-LONGEST = {name for name in NAMES if name.startswith("KDPM2")}
-
-
 @pytest.mark.parametrize(
     ("name", "curve"),
     [
-        pytest.param(name, curve, marks=[pytest.mark.every] * (name in LONGEST))
+        pytest.param(name, curve, marks=[pytest.mark.every] * (name not in THEIRS))
         for name in NAMES
         for curve in scheduler_curves(compatible_classes()[name])
         if curve in ("karras", "trailing")
@@ -97,7 +93,7 @@ def test_curves_are_bit_identical(small, name, curve):
     assert torch.equal(sdlab.run(small, wanted).latents, plain(small, wanted, **flag)[0])
 
 
-@pytest.mark.parametrize("name", cases(NAMES, set(NAMES) - LONGEST))
+@pytest.mark.parametrize("name", cases(NAMES, THEIRS))
 def test_v_prediction_is_bit_identical(v_model, name):
     wanted = experiment(name, num_steps=5)
     assert torch.equal(sdlab.run(v_model, wanted).latents, plain(v_model, wanted)[0])
@@ -131,19 +127,25 @@ def test_the_picture_is_the_pipelines(embedded):
 
 
 @pytest.fixture(scope="module")
-def alone(small):
-    """A run of each solver and scheduler by itself."""
-    return [sdlab.run(small, experiment(name, num_steps=4)) for name in valid_names()]
+def alone(small, request):
+    """Runs of some solvers and schedulers, each by itself."""
+    return [sdlab.run(small, experiment(name, num_steps=4)) for name in request.param]
 
 
 @pytest.mark.every
+@pytest.mark.parametrize("alone", [NAMES], ids=["all"], indirect=True)
 def test_unmixed_runs_are_bit_identical_too(small, alone):
-    wanted = [run for run in alone if run.experiment.solver in NAMES]
-    together = sdlab.run_many(small, [run.experiment for run in wanted], mix=False)
-    for one, run in zip(wanted, together, strict=True):
+    together = sdlab.run_many(small, [run.experiment for run in alone], mix=False)
+    for one, run in zip(alone, together, strict=True):
         assert torch.equal(run.latents, one.latents)
 
 
+@pytest.mark.parametrize(
+    "alone",
+    [sorted(OWN | THEIRS), pytest.param(valid_names(), marks=pytest.mark.every)],
+    ids=["of each kind", "all"],
+    indirect=True,
+)
 def test_mixed_batch_agrees(small, alone):
     runs = sdlab.run_many(small, [run.experiment for run in alone])
     assert max(run.manifest["largest_call"] for run in runs) > 2

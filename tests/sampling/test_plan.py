@@ -7,6 +7,7 @@ import pytest
 import sdlab
 from sdlab.models import memory
 from sdlab.solvers.catalogue import valid_names
+from tests.zoo.chosen import OWN, THEIRS, cases
 
 
 def experiment(**fields):
@@ -21,7 +22,7 @@ def test_plan_tells_the_evaluations(small):
     assert plan.record_bytes == 9 * 2 * 4 * 16 * 16 * 4
 
 
-@pytest.mark.parametrize("name", valid_names())
+@pytest.mark.parametrize("name", cases(valid_names(), OWN | THEIRS))
 def test_plan_is_what_happens(small, name):
     wanted = experiment(solver=name, num_steps=6)
     plan = sdlab.plan(small, wanted)

@@ -9,6 +9,7 @@ from sdlab.denoisers.network import Sample, evaluate, predictions
 from sdlab.noise import curves
 from sdlab.solvers.as_diffusers import SolverScheduler
 from sdlab.solvers.registry import solvers
+from tests.zoo.chosen import OWN
 
 STEPS = 6
 
@@ -35,7 +36,7 @@ OURS = sorted(set(solvers()) - {"edm_stochastic"})
 @pytest.mark.parametrize(
     ("name", "curve"),
     [
-        *((name, None) for name in OURS),
+        *(pytest.param(name, None, marks=[pytest.mark.every] * (name not in OWN)) for name in OURS),
         ("heun", "karras"),
         *(pytest.param(name, "karras", marks=pytest.mark.every) for name in OURS if name != "heun"),
     ],

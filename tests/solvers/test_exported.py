@@ -30,6 +30,7 @@ from sdlab.solvers.registry import solvers
 from tests.conftest import SD_SCHEDULER, make_pipeline
 from tests.tracing.every_pipeline import build
 from tests.tracing.pipelines import MASK, PICTURE
+from tests.zoo.chosen import OWN, cases
 
 pytestmark = pytest.mark.slow
 
@@ -222,7 +223,7 @@ def test_inpainting_with_four_channels_is_diffusers_own(small, name, strength):
     assert_same(made(own(name)), made(THEIRS[name]()))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cases(NAMES, OWN))
 def test_callbacks_may_edit_the_latents_of_a_solver_without_memory(small, name):
     def halve(pipe, step, timestep, tensors):
         return {"latents": tensors["latents"] * 0.5}

@@ -22,7 +22,7 @@ from sdlab.solvers.registry import solvers
 from tests import flow
 from tests.solvers.vp_time import density, place
 from tests.tracing.pipelines import MASK, PICTURE
-from tests.zoo.chosen import cases
+from tests.zoo.chosen import OWN, cases
 
 MEAN = torch.tensor([0.3, -0.2, 0.7], dtype=torch.float64)
 STD = torch.tensor([0.5, 1.5, 0.2], dtype=torch.float64)
@@ -116,7 +116,10 @@ def test_ipndm_is_plms_but_for_the_first_step_and_the_last(row):
     assert len(asked) == row["nfe"] + 1 and (ours - x).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "lcm" and draws_noise(solvers()[n], {})])
+DRAWING = [n for n in NAMES if n != "lcm" and draws_noise(solvers()[n], {})]
+
+
+@pytest.mark.parametrize("name", cases(DRAWING, OWN))
 def test_a_stochastic_solver_keeps_the_datas_mean_and_spread(name):
     """From t = 1, without a NaN; the mean of N samples is known within 5 STD / sqrt(N)."""
     count = 20_000

@@ -18,6 +18,7 @@ from sdlab.solvers.course import try_out
 from sdlab.solvers.flow_course import SD3_CONFIG, flow_classes, probe_flow
 from sdlab.solvers.from_diffusers import SD_CONFIG
 from sdlab.solvers.registry import solvers
+from tests.zoo.chosen import OWN, cases
 
 FLUX_CONFIG = {**SD3_CONFIG, "use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
 
@@ -55,7 +56,7 @@ def test_a_scheduler_gets_the_same_dynamic_shift():
     np.testing.assert_allclose(ours.timesteps, theirs.timesteps, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(set(solvers()) - {"edm_stochastic", "lcm"}))
+@pytest.mark.parametrize("name", cases(sorted(set(solvers()) - {"edm_stochastic", "lcm"}), OWN))
 def test_every_solver_samples_the_gaussian(name):
     """N(0.5, 0.5^2) from its exact velocity, 80 steps; 256 numbers of it."""
     end = try_out(sdlab.course(name, 80, config=SD3_CONFIG))

@@ -96,6 +96,25 @@ KINDS = FEW - {
 }
 
 
+# Solvers of ours, one of each way of remembering, of asking within a step and of drawing noise.
+OWN = {
+    *("ddim", "dpmpp_2m", "dpmpp_sde", "euler_ancestral", "heun", "lms", "o_belm", "res_2s"),
+    *("restart", "sa_solver", "seeds_2", "unipc"),
+}
+# The same of diffusers' schedulers.
+THEIRS = {
+    "DDIMScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSDEScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "PNDMScheduler",
+    "UniPCMultistepScheduler",
+}
+
+
 def cases(names, chosen=OFTEN):
     """Return test parameters of classes, those not in `chosen` marked."""
     return [

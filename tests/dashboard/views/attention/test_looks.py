@@ -74,6 +74,7 @@ def choose(at, over):
     return captions(at)
 
 
+@pytest.mark.every
 def test_side_by_side_of_evaluations_layers_and_heads(open_page):
     at = recorded(open_page, **{"attention.heads": "all", "attention.view": "Side by side"})
     at.selectbox(key="attention.layer").set_value("all layers").run()

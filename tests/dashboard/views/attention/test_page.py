@@ -28,6 +28,7 @@ def recorded(open_page):
     return run_until(at, shows_maps)
 
 
+@pytest.mark.every
 def test_a_prompt_left_by_the_click_itself_is_what_runs(open_page):
     at = open_page("attention", **FAST)
     at.text_area(key="attention.prompt").set_value("a typed sun")

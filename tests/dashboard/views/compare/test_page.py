@@ -170,6 +170,7 @@ def test_earlier_comparisons_are_judged_as_now_and_a_spoilt_one_is_named(page, t
     assert told["0" * 16].startswith("cannot be read: ")
 
 
+@pytest.mark.every
 def test_a_damaged_result_is_told_and_made_anew(page, open_page, runs_folder):
     one = shown(go(page))
     table = result_path(runs_folder, one) / "cost.parquet"

@@ -24,6 +24,7 @@ def test_experiment_from_form_to_tables(quick):
     assert len(open_tab(at, "Files").get("download_button")) == 1
 
 
+@pytest.mark.every
 def test_a_prompt_left_by_the_click_itself_is_what_runs(quick):
     quick.text_area(key="experiment.prompt").set_value("a typed sun")
     at = start(quick)  # one rerun has both

@@ -62,6 +62,7 @@ def test_map_and_block_of_a_stored_run(open_page, run):
     assert not at.exception
 
 
+@pytest.mark.every
 def test_a_run_that_kept_nothing_is_drawn_again(open_page):
     run = made(SPEC.with_(record=Record(tensors=())))
     at = section(open_page, "Map", **{"network.run": run, "network.block": "conv_out"})
@@ -266,6 +267,7 @@ def test_why_as_it_is_differs_is_said():
     assert "other hardware, or by other versions" in said(1.0, 3, shared_calls=0)
 
 
+@pytest.mark.every
 def test_the_picture_as_it_is_is_the_stored_one_at_the_runs_own_steps(embedded, run):
     stored = stored_run(lab().runs, run).picture
     found = finish(every_block._shown(SPEC, (SPEC.seed,), ("self",), stored, embedded))

@@ -43,6 +43,7 @@ def test_without_words_there_is_nothing_to_leave_out(open_page):
     assert any("no words that could be left out" in i.value for i in at.info)
 
 
+@pytest.mark.every
 def test_every_word_in_turn_is_one_press(open_page):
     at = open_page("tokens", **PARAMS)
     assert any("without each word, one after the other" in c.value for c in at.caption)

@@ -86,11 +86,11 @@ def test_what_is_cut_unknown_or_not_parsed_is_said(page):
     assert any("never saw them in training" in c.value for c in page.caption)
 
 
-@pytest.mark.parametrize("prompt", ["", "🦜", "<b>&\"'</b> <script>x</script>", "parrot " * 200])
-def test_any_text_can_be_looked_at(page, prompt):
-    page.text_area(key="tokens.prompt").set_value(prompt).run()
-    assert not page.exception and not page.error
-    assert "<script>x" not in pieces(page)[0] and "<b>" not in pieces(page)[0]
+def test_any_text_can_be_looked_at(page):
+    for prompt in ("", "🦜", "<b>&\"'</b> <script>x</script>", "parrot " * 200):
+        page.text_area(key="tokens.prompt").set_value(prompt).run()
+        assert not page.exception and not page.error, prompt
+        assert "<script>x" not in pieces(page)[0] and "<b>" not in pieces(page)[0], prompt
 
 
 def test_another_layer_and_head(page):

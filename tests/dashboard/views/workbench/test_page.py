@@ -26,9 +26,12 @@ SCHEDULE = NoiseSchedule.from_config(
 )
 
 
+PIXELS = {"workbench.space": "Pixels"}  # no VAE decodes two strips for every rerun
+
+
 @pytest.fixture
 def bench(open_page):
-    return open_page("workbench")
+    return open_page("workbench", **PIXELS)
 
 
 def errors(at) -> list[str]:
@@ -145,12 +148,14 @@ def test_a_sound_curve_has_no_marks_and_a_missing_column_is_named():
         charts.ratio(frame.drop(columns="ratio"), none)
 
 
-def test_the_page_opens_sound_with_everything(bench):
+def test_the_page_opens_sound_with_everything(open_page):
+    bench = open_page("workbench")
     assert [t.value for t in bench.title] == ["Workbench"] and not bench.exception
     assert tabs(bench) == ["A noised image", "Pictures", "Save and export"]
     assert not bench.error and len(bench.get("vega_lite_chart")) == 3
 
 
+@pytest.mark.every
 def test_lint_of_many_steps_waits_to_be_asked(bench):
     found = len(bench.expander)
     bench.number_input(key="workbench.steps").set_value(400).run()
@@ -205,7 +210,7 @@ def test_a_baseline_that_has_none_is_explained(open_page):
 
 
 def test_both_pictures_are_made(open_page, runs_folder):
-    at = open_page("workbench", **{"workbench.steps": "2", "workbench.seed": "1107"})
+    at = open_page("workbench", **PIXELS, **{"workbench.steps": "2", "workbench.seed": "1107"})
     at.button(key="workbench.go").click().run()
     run_until(at, lambda a: links_to_runs(a) == 2)
     assert not at.exception and not at.error
@@ -215,6 +220,7 @@ def test_both_pictures_are_made(open_page, runs_folder):
     assert ours["formula"].experiment.to_dict()["curve_options"] == {"formula": drafts.FORMULA}
 
 
+@pytest.mark.every
 def test_what_is_left_by_the_click_itself_is_saved_and_deleted(bench):
     bench.text_input(key="workbench.name").set_value("first name").run()
     bench.text_input(key="workbench.name").set_value("second name")
@@ -245,7 +251,8 @@ def test_a_curve_is_saved_opened_and_deleted(bench, runs_folder):
     assert not bench.exception and not bench.error
     bench.selectbox(key="workbench.baseline").set_value("karras").run()
     bench.button(key="workbench.delete").click().run()
-    assert list_curves(runs_folder) == [] and not bench.exception
+    assert "my line" not in {curve.name for curve in list_curves(runs_folder)}
+    assert not bench.exception
 
 
 def test_a_bad_name_is_refused_and_the_curve_stays(bench):
