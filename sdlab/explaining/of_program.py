@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sdlab.errors import SdlabError
 from sdlab.explaining.making import Levels, Making
-from sdlab.explaining.of_run import draws_noise
+from sdlab.explaining.of_run import draws_noise, eta_of
 from sdlab.explaining.programs import a1111, comfyui, invokeai
 from sdlab.metadata.comfyui_graph import Graph, plain_values
 from sdlab.metadata.found import SDLAB, Found
@@ -98,6 +98,7 @@ def _made(
     if "solver" in found.fields:
         facts["sampler"] = found.fields["solver"]
         facts["draws_noise"] = draws_noise(found.experiment)
+        facts["eta"] = eta_of(found.experiment)
     elif "Sampler" in found.unknown:
         facts["sampler"] = found.unknown["Sampler"]
     made, refused = None, ""

@@ -64,10 +64,28 @@ def draws_noise(x: Experiment) -> bool:
     return found_to_draw(Entrant(x.solver, solver_options=x.solver_options, eta=x.eta))
 
 
+def eta_of(x: Experiment) -> float | None:
+    """Return an experiment's share of injected noise, its sampler's own where it names none.
+
+    None if the sampler takes none.
+    """
+    from sdlab.solvers.from_diffusers import scheduler_classes, takes_eta
+    from sdlab.solvers.registry import solvers
+
+    if x.eta is not None:
+        return x.eta
+    if x.solver in solvers():
+        options = {**solvers()[x.solver].options, **dict(x.solver_options)}
+        return options.get("eta")
+    found = scheduler_classes().get(x.solver)
+    return 0.0 if found is not None and takes_eta(found) else None
+
+
 def _made(x: Experiment, name: str, manifest: Mapping[str, Any] | None) -> Making:
     facts = sdlab_facts(x, manifest)
     facts |= {field: getattr(x, field) for field in _FACTS if getattr(x, field) is not None}
     facts |= {"sampler": x.solver, "draws_noise": draws_noise(x)}
+    facts |= {} if eta_of(x) is None else {"eta": eta_of(x)}
     settings = settings_of({"model": {}, "versions": {}, **(manifest or {})}, x)
     machine = (manifest or {}).get("machine", {})
     settings |= {f"machine.{key}": str(value) for key, value in machine.items()}

@@ -61,12 +61,12 @@ CASES = [
     ("clip-skip", a1111(), a1111(Clip_skip="2"), "Clip skip 1 and Clip skip 2"),
     ("sampler", a1111(), a1111(Sampler="Euler"), "draws noise on the way"),
     ("churn", a1111(), a1111(Sigma_churn="2"), "0 and 2"),
-    ("eta", a1111(Eta="0.5"), a1111(Eta="1.0"), "0.5 and 1"),
+    ("eta", a1111(), a1111(Eta="0.5"), "1 and 0.5"),
     ("steps", a1111(), a1111(Steps="25"), "20 steps run"),
     ("spacing", a1111(), a1111(Schedule_type="Exponential"), "part at step 1"),
     ("denoise", a1111(), a1111(Denoising_strength="0.5"), "1 and 0.5"),
     ("guidance-scale", a1111(), a1111(CFG_scale="8"), "7 and 8"),
-    ("guidance-rescale", a1111(CFG_Rescale="0.7"), a1111(CFG_Rescale="0.2"), "0.7 and 0.2"),
+    ("guidance-rescale", a1111(), a1111(CFG_Rescale="0.7"), "0 and 0.7"),
     ("evaluations", a1111(Sampler="Euler"), a1111(Sampler="Heun"), "20 and 39"),
     ("version", a1111(), a1111(Version="v1.6.0"), "v1.6.0"),
     ("setting", a1111(), a1111(Hires_upscale="2"), "Hires upscale: none and 2"),
@@ -87,6 +87,13 @@ def test_each_cause_is_found_where_it_is_and_not_where_it_is_not(id, a, b, words
     assert words in found(a, b)[id].message
     if id != "batch-place":  # of a batch the place is not known, so it is told of equal files too
         assert id not in found(a, a)
+
+
+def test_a_samplers_own_eta_is_known_and_only_its_own():
+    own = sdlab.Experiment(solver="DDIMScheduler")
+    assert found(own, own.with_(eta=0.5))["eta"].message == "Eta is 0 and 0.5."
+    assert not found(own, own.with_(eta=0.0))
+    assert "eta" not in found(own, own.with_(solver="ddpm"))
 
 
 def test_every_cause_has_its_case_and_its_words():

@@ -59,14 +59,14 @@ def step_noise(a: Making, b: Making) -> Iterator[Found]:
     "eta",
     "Eta",
     ANOTHER,
-    needs="eta",
+    needs="eta sampler",
     explanation="Eta is the share of noise that is taken away more and drawn anew: 0 is the ODE.",
     fix="Set the same eta; AUTOMATIC1111 has one for DDIM and one for ancestral samplers.",
     source="Song et al. 2021 (arXiv 2010.02502), eq. 12",
 )
 def eta(a: Making, b: Making) -> Iterator[Found]:
-    """Compare the shares of injected noise."""
-    if a["eta"] != b["eta"]:
+    """Compare the shares of noise that one sampler injects; each has its own."""
+    if a["eta"] != b["eta"] and a["sampler"] == b["sampler"]:
         yield Found(f"Eta is {a['eta']:g} and {b['eta']:g}.", {"eta": b["eta"]})
 
 

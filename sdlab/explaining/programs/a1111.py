@@ -45,6 +45,7 @@ def a1111_facts(pairs: Mapping[str, str], prompt: str) -> dict[str, Any]:
         "clip_skip": max(_whole(pairs.get("Clip skip"), 1) - 1, 0),
         "denoise": _real(pairs.get("Denoising strength"), 1.0),
         "churn": _real(pairs.get(_CHURN), 0.0),
+        "guidance_rescale": 0.0,  # an extension's
         "vae": pairs.get("VAE") or pairs.get("VAE hash") or "the model's own",
         "loras": _loras(prompt),
         "variation": _variation(pairs),
