@@ -50,7 +50,7 @@ def passport(
     from sdlab.passports.passport import passport as made_of
 
     said = {"scheduler": scheduler, "num_steps": steps, "denoise": denoise}
-    given = {name: value for name, value in said.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     given |= pairs("option", option)
     if Path(engine).is_file():
         made = _of_file(Path(engine), model, given)
