@@ -1,9 +1,9 @@
 """The one worker of this server, and what every page asks of it."""
 
+import threading
 from functools import partial
 from pathlib import Path
 
-import streamlit as st
 from streamlit import runtime
 
 from dashboard.serving import serving
@@ -16,23 +16,31 @@ from dashboard.worker.worker import Worker
 
 _started: list[Worker] = []
 _tidying: list[Tidying] = []
+_starting = threading.Lock()
 
 
-@st.cache_resource(show_spinner=False)
 def lab() -> Worker:
-    """Return the worker that all sessions share; the first call starts it."""
-    operator = partial(is_operator, serving=serving())
-    _started.append(
-        Worker(runs_root(), sentence, connected=_connected, after_page=True, operator=operator)
-    )
-    return _started[-1]
+    """Return the worker that all sessions share; the first call starts it.
+
+    It is no resource of Streamlit's cache: any browser can have that cleared, for everybody, and
+    a second worker would be started beside the first.
+    """
+    with _starting:
+        if not _started:
+            who = partial(is_operator, serving=serving())
+            made = Worker(
+                runs_root(), sentence, connected=_connected, after_page=True, operator=who
+            )
+            _started.append(made)
+        return _started[0]
 
 
-@st.cache_resource(show_spinner=False)
 def tidying() -> Tidying:
     """Return what tidies the store of this server; the first call starts it."""
-    _tidying.append(Tidying(runs_root(), serving().retention))
-    return _tidying[-1]
+    with _starting:
+        if not _tidying:
+            _tidying.append(Tidying(runs_root(), serving().retention))
+        return _tidying[0]
 
 
 def runs_root() -> Path:
@@ -51,11 +59,9 @@ def find(run: str) -> StoredRun | RunSnapshot | None:
 
 
 def stop_worker() -> None:
-    """End the worker and the tidying, if they were started; runs in flight are interrupted."""
-    while _started:
-        _started.pop().stop()
-    while _tidying:
-        _tidying.pop().stop()
+    """End the worker and the tidying, if they were started, and start no others."""
+    for running in (*_started, *_tidying):
+        running.stop()
 
 
 def _connected(session: str) -> bool:

@@ -90,13 +90,18 @@ def settled() -> Iterator[None]:
 @contextmanager
 def server_over(folder: Path) -> Iterator[Path]:
     """Let the pages' worker keep its runs in a folder; whichever ran before is stopped."""
-    stop_worker()
+    forget_worker()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SDLAB_RUNS", str(folder))
-        lab.clear()
         yield folder
-        stop_worker()
-        lab.clear()
+        forget_worker()
+
+
+def forget_worker() -> None:
+    """Stop the pages' worker and let the next page start another, as a new server would."""
+    stop_worker()
+    shell_lab._started.clear()
+    shell_lab._tidying.clear()
 
 
 def load_into_pages(source: str) -> None:
