@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
 _ENCODINGS = {b"UNICODE\0": "utf-16-be", b"ASCII\0\0\0": "ascii"}
+_UNREADABLE = "The picture's text cannot be read: {}."
 _NOTHING = (
     "The file says nothing of how it was made: no parameters of sdlab, AUTOMATIC1111, ComfyUI,"
     " InvokeAI, Fooocus or NovelAI are in it. Sending or editing a picture often takes them away."
@@ -55,7 +56,10 @@ def texts_of(content: bytes) -> dict[str, str]:
     """
     with open_image(content) as image:
         check_size(image)
-        return _texts(image)
+        try:
+            return _texts(image)
+        except Exception as error:  # a hostile file makes Pillow raise nearly anything
+            raise ValueError(_UNREADABLE.format(error)) from error
 
 
 def _of_picture(content: bytes) -> Found:
@@ -67,7 +71,7 @@ def _of_picture(content: bytes) -> Found:
             texts = _texts(image)
             found = None if WHOLE in texts else read_others(image)
         except Exception as error:  # a hostile file makes Pillow and parsers raise nearly anything
-            raise ValueError(f"The picture's text cannot be read: {error}.") from error
+            raise ValueError(_UNREADABLE.format(error)) from error
     if WHOLE in texts:
         return _of_manifest(read_object(texts[WHOLE], "text in the picture"))
     if found is None and KEY not in texts:

@@ -12,9 +12,10 @@ from os import PathLike
 from typing import Any
 
 from sdlab.errors import shown
-from sdlab.image_files import check_size, content_of, open_image
+from sdlab.image_files import content_of
 from sdlab.metadata.comfyui_graph import graph_of, plain_values
 from sdlab.metadata.infotext import split
+from sdlab.metadata.reading import texts_of
 from sdlab.noise.exchange import read_object
 from sdlab.passports.passport import Passport, passport
 from sdlab.passports.presets import of_config
@@ -59,10 +60,7 @@ def model_named(name: str) -> str:
 
 
 def _of_picture(content: bytes, model: Any, options: Mapping[str, Any]) -> Passport:
-    with open_image(content) as image:
-        check_size(image)
-        image.load()
-        texts = {key: text for key, text in image.info.items() if isinstance(text, str)}
+    texts = texts_of(content)
     if "invokeai_metadata" in texts:
         return of_invoke(read_object(texts["invokeai_metadata"], "metadata"), model, options)
     for key in ("prompt", "workflow"):

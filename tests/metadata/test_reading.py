@@ -9,9 +9,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import sdlab
+from sdlab.explaining.reading import making_of
 from sdlab.metadata.reading import read_parameters
+from sdlab.passports.reading import read_passport
 from sdlab.runs.manifest import manifest
 from sdlab.runs.png import parameters, png_bytes
+from tests.hostile.strategies import png as hollow
 
 A1111 = """a (red:1.3) car on the beach, BREAK <lora:detail:0.8>
 in two lines
@@ -226,3 +229,9 @@ def test_what_does_not_fit_is_listed_with_the_reason():
 def test_what_cannot_be_read_is_said(data, message):
     with pytest.raises(ValueError, match=message):
         read_parameters(data)
+
+
+@pytest.mark.parametrize("read", [read_parameters, read_passport, making_of])
+def test_a_picture_without_its_pixels_is_refused_by_whoever_reads_its_texts(read):
+    with pytest.raises(ValueError, match="text cannot be read: "):
+        read(hollow(8, 8))
