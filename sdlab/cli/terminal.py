@@ -71,6 +71,12 @@ def clean(command: Callable[..., None]) -> Callable[..., None]:
         except (ValueError, SdlabError) as error:
             typer.echo(f"sdlab: {brief(' '.join(str(error).split()))}", err=True)
             raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
+        except BrokenPipeError:  # whoever read what is printed has gone
+            raise
+        except OSError as error:  # such as a name too long for any file
+            place = f": {error.filename}" if error.filename else ""
+            typer.echo(f"sdlab: {brief(f'{error.strerror or error}{place}')}", err=True)
+            raise typer.Exit(1) from None
 
     return wrapped
 
