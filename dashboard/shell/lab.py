@@ -60,8 +60,10 @@ def find(run: str) -> StoredRun | RunSnapshot | None:
 
 def stop_worker() -> None:
     """End the worker and the tidying, if they were started, and start no others."""
-    for running in (*_started, *_tidying):
-        running.stop()
+    for worker in _started:
+        worker.stop()
+    for tidier in _tidying:
+        tidier.stop()
 
 
 def _connected(session: str) -> bool:
