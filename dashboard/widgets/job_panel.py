@@ -5,7 +5,8 @@ import streamlit as st
 from dashboard.components.browser_files import style
 from dashboard.shell.lab import lab
 from dashboard.shell.model_choice import say_swap
-from dashboard.shell.state import come_back, watches
+from dashboard.shell.state import come_back, session_id, watches
+from dashboard.shell.visitor import visitor
 from dashboard.widgets.load_progress import loading_words
 from dashboard.widgets.run_film import live_film
 from dashboard.widgets.run_ways import change_button
@@ -96,5 +97,6 @@ def _ended(view: RunSnapshot, page: str) -> None:
 
 
 def _again(view: RunSnapshot) -> None:
-    lab().submit(view.experiment)  # first: what follows may be cut short by the next click
+    # first: what follows may be cut short by the next click
+    lab().submit(view.experiment, owner=visitor().id, session=session_id())
     come_back(view.id)

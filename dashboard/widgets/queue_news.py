@@ -46,4 +46,4 @@ def goes_on(count: int) -> str:
 
 def _cancel(runs: Sequence[RunSnapshot]) -> None:
     for run in runs:
-        lab().cancel(run.id, session_id())
+        lab().cancel(run.id, session_id(), visitor().id)

@@ -11,11 +11,12 @@ import streamlit as st
 
 from dashboard.shell.clock import clock_time
 from dashboard.shell.lab import find, lab
-from dashboard.shell.messages import plain, show_error
+from dashboard.shell.messages import explained, plain, show_error
 from dashboard.shell.model_choice import in_words
 from dashboard.shell.navigation import link_to
 from dashboard.shell.presses import Press
-from dashboard.shell.state import come_back, note_run
+from dashboard.shell.state import come_back, note_run, session_id
+from dashboard.shell.visitor import visitor
 from dashboard.widgets.job_panel import job_panel
 from dashboard.widgets.pictures import draw_picture, enlarged, png
 from dashboard.widgets.run_facts import SOURCES, facts_line
@@ -102,7 +103,9 @@ def ask_run(experiment: Experiment, press: Press | None = None) -> str:
         experiment: What to run.
         press: Of the button that asks for it, if one does.
     """
-    run = (press or Press()).begin(lambda: lab().submit(experiment))
+    who, session = visitor().id, session_id()
+    with explained():
+        run = (press or Press()).begin(lambda: lab().submit(experiment, owner=who, session=session))
     come_back(run)
     note_run(run)
     st.session_state[_FROM_STORE] = run if lab().get_run(run) is None else ""

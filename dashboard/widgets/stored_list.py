@@ -68,7 +68,8 @@ def _thrown(key: str, ids: Sequence[str], throw: Callable[[str], object]) -> Non
     """Move the thing whose button was pressed to the trash; why that cannot be is said later."""
     name = ids[st.session_state[f"{key}.thrown"]["row"]]
     try:
-        throw(name)
-        st.toast(f"{name} is in the trash of Runs.", icon=":material/delete:")
+        gone = throw(name) is not False
+        said = "is in the trash of Runs" if gone else "is yours no longer, and its other owners'"
+        st.toast(f"{name} {said}.", icon=":material/delete:")
     except SdlabError as error:
         st.session_state[f"{key}.said"] = sentence(error)

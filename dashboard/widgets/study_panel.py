@@ -15,6 +15,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.model_choice import say_no_model
 from dashboard.shell.presses import press_of
 from dashboard.shell.state import come_back, session_id
+from dashboard.shell.visitor import visitor
 from dashboard.widgets.task_panel import (
     cancel_button,
     progress_bar,
@@ -64,7 +65,7 @@ def study_panel(
     key = hashlib.sha256(repr((page, model.hash, about)).encode()).hexdigest()[:24]
     view = lab().get(key)
     if view is None and at_once:
-        lab().study(key, make, model.hash, session_id())
+        lab().study(key, make, model.hash, session_id(), owner=visitor().id)
         view = lab().get(key)
     if view is not None and view.state == "done":
         return view.result
@@ -83,8 +84,8 @@ def study_panel(
         on_click=press.note,
     )
     if press.wanted():
-        session = session_id()
-        press.begin(lambda: lab().study(key, make, model.hash, session))
+        session, who = session_id(), visitor().id
+        press.begin(lambda: lab().study(key, make, model.hash, session, owner=who))
         come_back(key)
         press.end()
         st.rerun()

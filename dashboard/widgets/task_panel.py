@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import show_error
 from dashboard.shell.state import come_back, leave, session_id, watches
+from dashboard.shell.visitor import visitor
 from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.snapshots import Snapshot
 
@@ -86,6 +87,7 @@ def readable_seconds(seconds: float) -> str:
 
 
 def _cancel(id: str, tasks: tuple[str, ...], others: str) -> None:
-    if "left" in [lab().cancel(task, session_id()) for task in tasks]:
+    who = visitor().id
+    if "left" in [lab().cancel(task, session_id(), who) for task in tasks]:
         leave(id)
         st.toast(others, icon=":material/group:")

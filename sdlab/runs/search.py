@@ -12,6 +12,7 @@ from sdlab.experiment.spec import check_text
 
 SEARCHED = (
     *("run", "prompt", "negative_prompt", "solver", "curve", "model", "options", "tags", "note"),
+    "owner",
 )
 """Columns in which words are looked for."""
 

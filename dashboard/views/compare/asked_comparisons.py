@@ -23,7 +23,13 @@ FOLDER = "comparisons"
 LIMIT = 2**28
 
 
-def ask(worker: Worker, needed: NeededRuns, mix: bool | None = None) -> None:
+def ask(
+    worker: Worker,
+    needed: NeededRuns,
+    mix: bool | None = None,
+    owner: str = "",
+    session: str = "",
+) -> None:
     """Note a comparison on disk and ask the worker for every run that is not stored.
 
     Its runs are listed anew: an earlier version may have noted others than a result now needs.
@@ -32,6 +38,8 @@ def ask(worker: Worker, needed: NeededRuns, mix: bool | None = None) -> None:
         worker: That makes them.
         needed: The runs.
         mix: Whether they may share network calls; None as it was noted.
+        owner: Whose it is; "" is nobody in particular.
+        session: The browser session that asks.
 
     Raises:
         ValueError: If an entrant takes no number of steps that a budget pays for.
@@ -41,8 +49,9 @@ def ask(worker: Worker, needed: NeededRuns, mix: bool | None = None) -> None:
     shares = may_share(worker.runs, needed.id) if mix is None else mix
     text = json.dumps(_to_dict(needed, shares), default=str).encode()
     write_file(_path(worker.runs, needed.id), lambda stream: stream.write(text))
+    worker.owned.own("comparison", [needed.id], owner)
     for experiment in in_turn(needed):
-        worker.submit(experiment, frames=False, mix=shares)
+        worker.submit(experiment, frames=False, owner=owner, session=session, mix=shares)
 
 
 def asked(runs: Path, comparison: str) -> NeededRuns | None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
+from dashboard.shell.visitor import visitor
 from dashboard.views.compare.asked_comparisons import FOLDER as ASKED
 from dashboard.views.compare.asked_comparisons import LIMIT, forget
 from dashboard.widgets.stored_list import stored_list
@@ -17,7 +18,6 @@ from sdlab.comparing.result import FOLDER, STORED, open_result
 from sdlab.errors import StoreError
 from sdlab.runs.leavings import mend
 from sdlab.runs.reading import MANIFEST, read_file, read_parquet
-from sdlab.runs.trash import delete
 
 SHOWN = 50
 
@@ -60,7 +60,9 @@ def listed(runs: Path) -> pd.DataFrame:
 def _throw(runs: Path, comparison: str) -> None:
     """Move a comparison's result to the trash, if it has one, and forget that it was asked for."""
     if (runs / FOLDER / comparison).exists():
-        delete(runs, "comparison", comparison)
+        lab().owned.delete("comparison", comparison, visitor().id)
+    else:
+        lab().owned.check("comparison", comparison, visitor().id)
     forget(runs, comparison)
 
 

@@ -9,7 +9,8 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, show_error
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.navigation import follow
-from dashboard.shell.state import come_back
+from dashboard.shell.state import come_back, session_id
+from dashboard.shell.visitor import visitor
 from dashboard.views.compare.asked_comparisons import ask
 from dashboard.views.compare.choice import choose_picture
 from dashboard.views.compare.result_maker import summaries
@@ -116,7 +117,7 @@ def _stopped(page: str, needed: NeededRuns, found: Mapping[str, RunState]) -> No
 def _go_on(needed: NeededRuns) -> None:
     summaries().forget(needed.id)
     with explained():
-        ask(lab(), needed)
+        ask(lab(), needed, owner=visitor().id, session=session_id())
         come_back(needed.id)
 
 

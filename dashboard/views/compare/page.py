@@ -11,7 +11,8 @@ from dashboard.shell.messages import opening, plain, show_error
 from dashboard.shell.model_choice import say_model, say_no_model, say_swap
 from dashboard.shell.navigation import page_path
 from dashboard.shell.presses import Press
-from dashboard.shell.state import come_back, show_id, shown_id
+from dashboard.shell.state import come_back, session_id, show_id, shown_id
+from dashboard.shell.visitor import visitor
 from dashboard.views.compare.asked_comparisons import ask, asked, asked_at
 from dashboard.views.compare.earlier import earlier
 from dashboard.views.compare.forecast import Forecast, forecast, seconds_of
@@ -267,7 +268,7 @@ def _start(needed: NeededRuns, mix: bool | None) -> str:
     try:
         if not _is_made(needed):
             summaries().forget(needed.id)
-            ask(lab(), needed, mix)
+            ask(lab(), needed, mix, visitor().id, session_id())
     except (ValueError, SdlabError) as error:
         return str(error)
     return ""

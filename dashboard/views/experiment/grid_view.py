@@ -12,8 +12,9 @@ from dashboard.shell.messages import explained, plain
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.navigation import follow, link_to
 from dashboard.shell.routes import sheet_url
-from dashboard.shell.state import come_back
+from dashboard.shell.state import come_back, session_id
 from dashboard.shell.theme import scheduler_color
+from dashboard.shell.visitor import visitor
 from dashboard.views.experiment.grid_seen import say_seen
 from dashboard.widgets.downloads import csv_button
 from dashboard.widgets.live_runs import live_runs
@@ -61,9 +62,11 @@ def ask_grid(grid: Grid, mix: bool) -> None:
     Raises:
         StoreError: If the disk cannot be written.
     """
+    who, session = visitor().id, session_id()
     save_grid(grid, lab().runs)
+    lab().owned.own("grid", [grid.id], who)
     for experiment in grid.experiments:
-        lab().submit(experiment, frames=False, mix=mix)
+        lab().submit(experiment, frames=False, owner=who, session=session, mix=mix)
 
 
 def live_pictures(name: str) -> int:

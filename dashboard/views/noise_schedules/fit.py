@@ -145,8 +145,8 @@ def _keep(page: str, fitted: "Fitted", schedule: "NoiseSchedule") -> None:
 
 
 def _save(name: str, fitted: "Fitted", schedule: "NoiseSchedule") -> str:
+    from dashboard.widgets.own_curve import save_own_curve
     from sdlab.noise.exchange import NamedCurve
-    from sdlab.runs.curves import save_curve
 
     curve = NamedCurve("sigmas", {"sigmas": fitted.sigmas}, len(fitted.sigmas) - 1)
-    return save_curve(name, curve, schedule).stem
+    return save_own_curve(name, curve, schedule)

@@ -7,19 +7,21 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.report import MOST_RUNS
+from dashboard.serving import serving
 from dashboard.shell.address import keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained
 from dashboard.shell.navigation import page_path
+from dashboard.shell.visitor import visitor
 from dashboard.views.runs.more_tables import more_tables
 from dashboard.views.runs.ticked import changed, not_shown, ticked_comparison, ticked_runs, untick
+from dashboard.views.runs.whose import is_shared
 from dashboard.widgets.downloads import csv_button, parquet_button
 from dashboard.widgets.report_button import report_button
 from dashboard.widgets.run_ways import MOST_COMPARED
 from sdlab.runs.index import RunIndex
-from sdlab.runs.marks import mark
 from sdlab.runs.search import Search
-from sdlab.runs.trash import delete_run
+from sdlab.runs.trash import RUN
 
 
 def actions(index: RunIndex, rows: pd.DataFrame) -> None:
@@ -43,6 +45,7 @@ def actions(index: RunIndex, rows: pd.DataFrame) -> None:
         _why(ids)
         _star(runs)
         _tags(runs)
+        _share(runs)
         _report(ids)
         more_tables(Search(problem=None, run=tuple(ids)), "runs.ticked_tables", disabled=not ids)
         _delete(runs, elsewhere)
@@ -113,7 +116,7 @@ def _star(runs: pd.DataFrame) -> None:
         type="tertiary", disabled=runs.empty,
     )  # fmt: skip
     if pressed:
-        _do(partial(mark, lab().runs, runs["run"], star=give))
+        _do(partial(lab().owned.mark, runs["run"], visitor().id, star=give))
 
 
 def _tags(runs: pd.DataFrame) -> None:
@@ -131,7 +134,22 @@ def _tags(runs: pd.DataFrame) -> None:
     if pressed:
         words = [word.strip() for word in add.split(",") if word.strip()]
         new = note if note != same else None
-        _do(partial(mark, lab().runs, runs["run"], add=words, remove=remove, note=new))
+        changes = {"add": words, "remove": remove, "note": new}
+        _do(partial(lab().owned.mark, runs["run"], visitor().id, **changes))
+
+
+def _share(runs: pd.DataFrame) -> None:
+    """Draw the button that lets everybody mark runs; none where nobody signs in."""
+    if not serving().login:
+        return
+    give = runs.empty or not runs["owner"].map(is_shared).all()
+    pressed = st.button(
+        "Share" if give else "Unshare", key="runs.share", icon=":material/group_add:",
+        type="tertiary", disabled=runs.empty,
+        help="Everybody sees all runs; those that are shared everybody may star and tag, too.",
+    )  # fmt: skip
+    if pressed:
+        _do(partial(lab().owned.share, runs["run"], visitor().id, give))
 
 
 def _delete(runs: pd.DataFrame, elsewhere: int) -> None:
@@ -150,9 +168,14 @@ def _delete(runs: pd.DataFrame, elsewhere: int) -> None:
 
 
 def _delete_all(runs: "pd.Series[str]") -> None:
+    things, who = lab().owned, visitor().id
     for run in runs:
-        delete_run(lab().runs, run)
-    st.toast(f"{len(runs)} in the trash.", icon=":material/delete:")
+        things.check(RUN, run, who)  # all or none
+    gone = sum(things.delete(RUN, run, who) for run in runs)
+    said = f"{gone} in the trash."
+    if kept := len(runs) - gone:
+        said += f" {kept} yours no longer; other owners keep them."
+    st.toast(said, icon=":material/delete:")
 
 
 def _do(change: Callable[[], None]) -> None:

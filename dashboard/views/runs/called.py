@@ -27,6 +27,7 @@ CALLED = {
     "attention": "Attention",
     "options": "Further settings",
     "comparison": "Comparison",
+    "owner": "Owner",
     "run": "Id",
 }
 """The columns by which runs are sorted and drawn, and what the page calls them."""

@@ -16,6 +16,7 @@ from dashboard.views.runs.gallery import gallery
 from dashboard.views.runs.more_tables import more_tables
 from dashboard.views.runs.rows import Listed, digest
 from dashboard.views.runs.table import counted, damaged, table
+from dashboard.views.runs.whose import whose
 from sdlab.models.memory import readable
 from sdlab.runs.index import RunIndex, Totals
 from sdlab.runs.parts import title
@@ -66,10 +67,11 @@ def found_runs(index: RunIndex) -> None:
         )
         up = bound().toggle("Least first", key="runs.up")
         look = bound().segmented_control("Show as", _LOOKS, key="runs.look")
+        owner = whose()
     folded = filters["comparison"] == FOLDED
     filters["comparison"] = ALL if folded else filters["comparison"]
     with explained():
-        search = Search(text=text, order=order, descending=not up, **filters)
+        search = Search(text=text, order=order, descending=not up, owner=owner, **filters)
     totals = counted(index, search) if look == "Table" else index.totals(search)
     _about(index, search, totals, folded and look != "Chart")
     damaged(index)

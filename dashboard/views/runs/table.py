@@ -10,6 +10,7 @@ from dashboard.shell.lab import lab
 from dashboard.views.runs.actions import actions
 from dashboard.views.runs.rows import FOLD, ROW, Listed, digest, opened, turn
 from dashboard.views.runs.ticked import is_ticked, revision, tick
+from dashboard.views.runs.whose import in_words
 from dashboard.widgets.pictures import thumbnail
 from sdlab.runs.folding import PARTS, UNDER
 from sdlab.runs.index import RunIndex, Totals
@@ -103,9 +104,12 @@ def shown(stored: pd.DataFrame, index: RunIndex) -> pd.DataFrame:
             "tags": stored["tags"],
             "note": stored["note"],
             "model": stored["model"],
+            "owner": stored["owner"].map(in_words),
             "id": stored["run"],
         }
     )
+    if not stored["owner"].any():  # as where nobody signs in
+        frame = frame.drop(columns="owner")
     if not folds.any():
         return frame.drop(columns="parts")
     names = [title(index.root, name) for name in stored["comparison"][folds]]
@@ -173,6 +177,7 @@ def _columns(frame: pd.DataFrame) -> dict[str, Any]:
         "tags": column.TextColumn("Tags"),
         "note": column.TextColumn("Note"),
         "model": column.TextColumn("Model"),
+        "owner": column.TextColumn("Owner"),
         "made": time_column("Made"),
         "id": column.TextColumn("Id"),
     }

@@ -7,7 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.clock import time_column
+from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained
+from dashboard.shell.visitor import visitor
 from dashboard.views.runs.ticked import changed, revision
 from sdlab.errors import StoreError
 from sdlab.models.memory import readable
@@ -18,7 +20,7 @@ from sdlab.runs.parts import title
 from sdlab.runs.row import read_row
 from sdlab.runs.search import Search
 from sdlab.runs.shards import bytes_of
-from sdlab.runs.trash import RUN, Deleted, empty_trash, list_trash, restore
+from sdlab.runs.trash import RUN, Deleted
 from sdlab.sweeping.sweep_folder import SweepFolder
 
 SHOWN = 500
@@ -26,10 +28,11 @@ SHOWN = 500
 
 def trash(index: RunIndex) -> None:
     """Draw what is in the trash and what can be done with it."""
-    found = list_trash(index.root)
+    found = lab().owned.trash(visitor().id)
     kept = index.totals(Search(problem=None)).bytes + bytes_of(index.root)
     thrown = sum(deleted.bytes for deleted in found)
-    st.caption(f"Stored runs take {readable(kept)}, the trash {readable(thrown)}.")
+    whose = "the trash" if visitor().operator else "what you may put back from the trash"
+    st.caption(f"Stored runs take {readable(kept)}, {whose} {readable(thrown)}.")
     if not found:
         st.info("The trash is empty.", icon=":material/delete:")
         return
@@ -101,7 +104,7 @@ def _restore(index: RunIndex, ticked: list[Deleted]) -> None:
     if pressed:
         with explained():
             for deleted in ticked:
-                restore(index.root, deleted.kind, deleted.name)
+                lab().owned.restore(deleted.kind, deleted.name, visitor().id)
         changed()
 
 
@@ -111,5 +114,5 @@ def _empty(index: RunIndex, count: int) -> None:
         pressed = st.button("Delete for ever", key="runs.empty", type="primary")
     if pressed:
         with explained():
-            empty_trash(index.root)
+            lab().owned.empty_trash(visitor().id)
         changed()

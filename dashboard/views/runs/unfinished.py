@@ -11,6 +11,7 @@ from dashboard.shell.navigation import page_path
 from dashboard.shell.presses import press_of
 from dashboard.shell.state import session_id
 from dashboard.shell.visitor import visitor
+from dashboard.worker.owned import NotYoursError
 from dashboard.worker.snapshots import RunSnapshot
 
 FOLDED_FROM = 4
@@ -138,5 +139,8 @@ def _link(job: RunSnapshot, label: str) -> None:
 
 
 def _dismiss(runs: Sequence[str]) -> None:
-    for run in runs:
-        lab().dismiss(run)
+    try:
+        for run in runs:
+            lab().dismiss(run, visitor().id)
+    except NotYoursError as error:
+        st.toast(plain(str(error)), icon=":material/block:")

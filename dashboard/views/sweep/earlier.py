@@ -8,12 +8,12 @@ import streamlit as st
 
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
+from dashboard.shell.visitor import visitor
 from dashboard.views.sweep.making import task
 from dashboard.views.sweep.states import file_age
 from dashboard.views.sweep.words import in_words
 from dashboard.widgets.stored_list import stored_list
 from sdlab.errors import StoreError
-from sdlab.runs.trash import delete
 from sdlab.sweeping.result import TABLE, stored_states
 from sdlab.sweeping.sweep_folder import SweepFolder, list_sweeps
 
@@ -34,7 +34,7 @@ def earlier(page: str) -> None:
         columns,
         opens=("sweep", "id"),
         alt="Stored sweeps, latest first",
-        throw=partial(delete, lab().runs, "sweep"),
+        throw=partial(lab().owned.delete, "sweep", by=visitor().id),
         title="Earlier sweeps",
         height=330,
     )

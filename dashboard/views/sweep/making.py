@@ -49,13 +49,14 @@ def task(sweep: str) -> Snapshot | None:
     return lab().get(task_of(sweep))
 
 
-def begin(sweep: Sweep, way: Way, session: str) -> None:
+def begin(sweep: Sweep, way: Way, session: str, owner: str = "") -> None:
     """Have what is missing of a sweep made by the model in memory; one that is made is joined.
 
     Args:
         sweep: Which.
         way: How it is made.
-        session: Who asks.
+        session: Which asks.
+        owner: Whose it is.
 
     Raises:
         ModelError: If another model is in memory by now, or none.
@@ -67,7 +68,8 @@ def begin(sweep: Sweep, way: Way, session: str) -> None:
         raise ModelError(f"This sweep is of {sweep.base.model}, and {held} is in memory by now.")
     SweepFolder(lab().runs, sweep.id).save(sweep)  # so that the page finds it at once
     make = partial(_sweeping, sweep, lab().runs, way)
-    lab().study(task_of(sweep.id), make, model.hash, session, stored=True)
+    lab().owned.own("sweep", [sweep.id], owner)
+    lab().study(task_of(sweep.id), make, model.hash, session, stored=True, owner=owner)
 
 
 def measures_for(model: str) -> Sequence[str]:

@@ -11,6 +11,7 @@ from dashboard.shell.messages import explained, plain
 from dashboard.shell.presses import press_of
 from dashboard.shell.routes import page_url, sheet_url
 from dashboard.shell.state import come_back, session_id
+from dashboard.shell.visitor import visitor
 from dashboard.views.sweep.figures import figures
 from dashboard.views.sweep.live import pictures, say_failures
 from dashboard.views.sweep.making import Way, begin, measures_for, task_of
@@ -113,9 +114,9 @@ def _button(key: str, label: str, sweep: Sweep, way: Way, ready: bool) -> None:
     press = press_of(key)
     st.button(label, key=key, icon=":material/replay:", disabled=not ready, on_click=press.note)
     if press.wanted(ready):
-        session = session_id()
+        session, who = session_id(), visitor().id
         with explained():
-            press.begin(lambda: begin(sweep, way, session))
+            press.begin(lambda: begin(sweep, way, session, who))
         come_back(task_of(sweep.id))
         press.end()
         st.rerun()

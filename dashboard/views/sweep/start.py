@@ -12,6 +12,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
 from dashboard.shell.navigation import link_to
 from dashboard.shell.state import come_back, session_id, show_id
+from dashboard.shell.visitor import visitor
 from dashboard.views.sweep.making import Way, begin, measures_for, task_of
 from dashboard.views.sweep.states import sweep_states
 from dashboard.widgets.go_button import go_button
@@ -53,9 +54,9 @@ def confirm(page: str, sweep: Sweep | None, model: ModelView) -> None:
         if sweep is not None:
             st.caption(_in_words(sweep, stored), help=definition("evaluation"), width="stretch")
     if press.wanted(ready) and sweep is not None:
-        session = session_id()
+        session, who = session_id(), visitor().id
         with explained():
-            press.begin(lambda: begin(sweep, way, session))
+            press.begin(lambda: begin(sweep, way, session, who))
         come_back(task_of(sweep.id))
         show_id(page, sweep.id)
         press.end()

@@ -14,6 +14,7 @@ from dashboard.shell.navigation import page_path
 from dashboard.views.workbench.controls import PAGE, CurveTrial
 from dashboard.views.workbench.draft import Draft, as_settings
 from dashboard.widgets.downloads import file_button
+from dashboard.widgets.own_curve import delete_own_curve, save_own_curve
 from dashboard.widgets.solver_menu import meaning
 from dashboard.widgets.uploads import take_upload
 from sdlab.errors import SdlabError
@@ -30,7 +31,7 @@ from sdlab.noise.exchange import (
     sigma_list,
 )
 from sdlab.noise.schedule import NoiseSchedule
-from sdlab.runs.curves import curve_names, delete_curve, list_curves, load_curve, save_curve
+from sdlab.runs.curves import curve_names, list_curves, load_curve
 from sdlab.sampler_names import titled
 from sdlab.shipped import place_of
 
@@ -215,7 +216,7 @@ def _take(named: NamedCurve, schedule: NoiseSchedule) -> None:
 def _save(name: str, named: NamedCurve, schedule: NoiseSchedule) -> None:
     known = name.strip() in curve_names()
     try:
-        save_curve(name, named, schedule)
+        save_own_curve(name, named, schedule)
         _note(
             f"{name.strip()} is saved{' in place of the older one' if known else ''}.", place="save"
         )
@@ -235,8 +236,11 @@ def _load(schedule: NoiseSchedule) -> None:
 def _delete() -> None:
     name = st.session_state[f"{PAGE}.saved"]  # as it is at the click
     try:
-        delete_curve(name)
-        _note(f"{name} is deleted; runs made with it keep their own copy.")
+        gone = delete_own_curve(name)
+        _note(
+            f"{name} is {'deleted' if gone else 'yours no longer, its other owners keep it'}; runs "
+            "made with it keep their own copy."
+        )
     except (ValueError, SdlabError) as error:
         _note(str(error), wrong=True)
 

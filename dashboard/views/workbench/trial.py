@@ -12,7 +12,8 @@ from dashboard.shell.address import bound
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.navigation import page_path
-from dashboard.shell.state import come_back
+from dashboard.shell.state import come_back, session_id
+from dashboard.shell.visitor import visitor
 from dashboard.views.workbench.controls import PAGE, Baseline, CurveTrial
 from dashboard.views.workbench.draft import Draft
 from dashboard.widgets.go_button import go_button
@@ -171,5 +172,6 @@ def _picture(spec: Experiment, page: str) -> None:
 
 
 def _submit(specs: list[Experiment]) -> None:
+    who, session = visitor().id, session_id()
     for spec in specs:
-        lab().submit(spec)
+        lab().submit(spec, owner=who, session=session)

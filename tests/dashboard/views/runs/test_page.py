@@ -46,7 +46,7 @@ def test_equal_ended_runs_are_one_row_that_is_dismissed_at_once(open_page, monke
     jobs = [RunSnapshot(run.id, "cancelled", experiment=run) for run in asked]
     gone = []
     monkeypatch.setattr(lab(), "jobs", lambda: [job for job in jobs if job.id not in gone])
-    monkeypatch.setattr(lab(), "dismiss", gone.append)
+    monkeypatch.setattr(lab(), "dismiss", lambda run, by: gone.append(run))
     at = open_page("runs")
     assert "12 runs cancelled · a parrot" in [text.value for text in at.text]
     links = [link.proto.label for link in at.get("page_link") if "seed" in link.proto.label]
