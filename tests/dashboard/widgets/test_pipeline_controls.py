@@ -44,7 +44,9 @@ def takes(monkeypatch, open_page):
 def asked(monkeypatch):
     """What is submitted, without being run."""
     experiments: list[Experiment] = []
-    monkeypatch.setattr(Worker, "submit", lambda self, run: experiments.append(run) or run.id)
+    monkeypatch.setattr(
+        Worker, "submit", lambda self, run, **who: experiments.append(run) or run.id
+    )
     return experiments
 
 

@@ -73,7 +73,7 @@ def test_what_goes_on_after_a_restart_is_said_and_can_be_cancelled(open_page, mo
     left = [RunSnapshot(str(n), experiment=Experiment(seed=n)) for n in range(2)]
     gone = []
     monkeypatch.setattr(lab(), "resumed", lambda owner: [] if gone else left)
-    monkeypatch.setattr(lab(), "cancel", lambda run, session: gone.append(run))
+    monkeypatch.setattr(lab(), "cancel", lambda run, session, by: gone.append(run))
     monkeypatch.setattr(lab(), "queue_trouble", lambda: "The queue is in memory.")
     at = open_page("runs")
     assert "2 runs from before the server's restart go on." in [text.value for text in at.text]

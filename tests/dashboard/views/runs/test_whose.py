@@ -13,6 +13,7 @@ from sdlab.experiment.experiment import Experiment
 from sdlab.runs.marks import read_marks
 from sdlab.runs.trash import list_trash
 from tests.dashboard.conftest import read
+from tests.dashboard.worker.waiting import until
 
 HEADER = "x-forwarded-user"
 
@@ -43,9 +44,10 @@ def made(runs_folder):
     specs = [
         Experiment(prompt="whose words", seed=n, num_steps=1, width=64, height=64) for n in range(3)
     ]
-    runs = [lab().submit(spec, owner=who) for spec, who in zip(specs, ("anna", "eve", ""))]
-    while any((job := lab().get(run)) is not None and job.live for run in runs):
-        pass
+    runs = [
+        lab().submit(spec, owner=who) for spec, who in zip(specs, ("anna", "eve", ""), strict=True)
+    ]
+    until(lambda: all((runs_folder / run).is_dir() for run in runs))
     yield runs
     for run in runs:
         shutil.rmtree(runs_folder / run, ignore_errors=True)
