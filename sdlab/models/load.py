@@ -19,6 +19,7 @@ from sdlab.models.loaded_by import noted
 from sdlab.models.loading_stages import Stage, Tell, nobody
 from sdlab.models.offload import check_way, decode_in_tiles, give_turns
 from sdlab.models.quiet import quiet
+from sdlab.models.secret import check_token, hidden
 from sdlab.models.single_file import load_single_file
 from sdlab.models.waiting_weights import offload_of
 from sdlab.models.weights import refuse_pickle
@@ -79,6 +80,7 @@ def load(
     tell(Stage("checking"))
     kind = _kind(source, hub=revision is not None or token is not None)
     _check_options(kind, source, revision=revision, variant=variant, token=token, config=config)
+    check_token(token)
     if kind == "pipeline":
         if offload is not None or tiled:
             raise ValueError(
@@ -100,7 +102,8 @@ def load(
         tell(Stage("reading", total=Path(source).expanduser().stat().st_size))
         pipeline = load_single_file(Path(source).expanduser(), number, first, folder)
     else:
-        pipeline = load_hub(str(source), number, revision, variant, token, tell)
+        with hidden(token):
+            pipeline = load_hub(str(source), number, revision, variant, token, tell)
     name = kind if kind in SHIPPED else str(source)
     tell(Stage("moving", str(place)))
     if tiled or offload is not None:
@@ -146,6 +149,7 @@ def check(
     """
     kind = _kind(source, hub=revision is not None or token is not None)
     _check_options(kind, source, revision=revision, variant=variant, token=token, config=config)
+    check_token(token)
     place = choose_device(device)
     choose_dtype(dtype, place)
     if offload is not None:
@@ -153,7 +157,8 @@ def check(
     if kind == "folder":
         check_folder(Path(str(source)).expanduser(), variant)
     elif kind == "hub":
-        check_hub(str(source), revision, token)
+        with hidden(token):
+            check_hub(str(source), revision, token)
 
 
 def _kind(source: Any, hub: bool) -> str:
