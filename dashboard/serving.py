@@ -15,6 +15,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from dashboard.listed_model import ListedModel, listed_models
 from sdlab.errors import StoreError, shown, unknown
 from sdlab.experiment.spec import Spec, check_integer, real
 
@@ -49,6 +50,10 @@ class Serving(Spec):
         operators: Who may change other people's work and what the server does, likewise; nobody
             if none.
         monitors: Addresses or networks that may ask for the server's health without login.
+        models: Which models visitors choose from, beside those that come with sdlab.
+        models_in_memory: How many models may be in memory.
+        models_gib: What their weights may take together, in GiB; None for half of the device's
+            memory.
     """
 
     CALLED: ClassVar[str] = "setting"
@@ -66,6 +71,9 @@ class Serving(Spec):
     allowed_people: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
     monitors: tuple[str, ...] = LOOPBACKS
+    models: tuple[ListedModel, ...] = ()
+    models_in_memory: int = 2
+    models_gib: float | None = None
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -74,6 +82,10 @@ class Serving(Spec):
             ValueError: If one has another type than it takes, or is out of its bounds.
         """
         super().__post_init__()
+        self._set("models", listed_models(self.models))
+        check_integer("models_in_memory", self.models_in_memory, 1)
+        if self.models_gib is not None:
+            self._set("models_gib", real("models_gib", self.models_gib, 0.01))
         self._set("max_call_seconds", real("max_call_seconds", self.max_call_seconds, 0.05, 3600))
         if self.max_queued_runs is not None:
             check_integer("max_queued_runs", self.max_queued_runs, 1)

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from dashboard.shell.model_asker import may_have_any
 from dashboard.views.models.folders import model_folders
-from dashboard.views.models.listing import model_list
+from dashboard.views.models.listing import model_list, offered_list
 from dashboard.views.models.page import load_form, model_panel
 from dashboard.widgets.lead import lead
 
@@ -16,8 +17,13 @@ MENU = {
 }
 
 st.title("Models", anchor=False)
-lead("One model is in memory at a time; runs wait for each other when they need another.")
+lead(
+    "Models stay in memory side by side while there is room; the least used makes room for others."
+)
 model_panel()
-load_form()
-model_list()
-model_folders()
+if may_have_any():
+    load_form()
+offered_list()
+if may_have_any():
+    model_list()
+    model_folders()

@@ -1,6 +1,7 @@
 """The one worker of this server, and what every page asks of it."""
 
 import threading
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,11 +9,15 @@ from streamlit import runtime
 
 from dashboard.serving import serving
 from dashboard.shell.messages import sentence
+from dashboard.shell.model_asker import asker
 from dashboard.shell.sign_in import is_operator
-from dashboard.worker.snapshots import RunSnapshot
+from dashboard.worker.model_room import ModelRoom
+from dashboard.worker.snapshots import ModelRequest, RunSnapshot
 from dashboard.worker.stored_runs import StoredRun, stored_run
 from dashboard.worker.tidying import Tidying
 from dashboard.worker.worker import Worker
+
+GIB = 2**30
 
 _started: list[Worker] = []
 _tidying: list[Tidying] = []
@@ -27,11 +32,7 @@ def lab() -> Worker:
     """
     with _starting:
         if not _started:
-            who = partial(is_operator, serving=serving())
-            made = Worker(
-                runs_root(), sentence, connected=_connected, after_page=True, operator=who
-            )
-            _started.append(made)
+            _started.append(_worker())
         return _started[0]
 
 
@@ -64,6 +65,40 @@ def stop_worker() -> None:
         worker.stop()
     for tidier in _tidying:
         tidier.stop()
+
+
+def _worker() -> Worker:
+    return Worker(
+        runs_root(),
+        sentence,
+        connected=_connected,
+        after_page=True,
+        operator=partial(is_operator, serving=serving()),
+        room=_room(),
+        offered=_offered(),
+        asker=asker,
+    )
+
+
+def _room() -> ModelRoom:
+    settings = serving()
+    limit = None if settings.models_gib is None else int(settings.models_gib * GIB)
+    return ModelRoom(settings.models_in_memory, limit)
+
+
+def _offered() -> Iterator[ModelRequest]:
+    """Return the operator's list, as models are asked for."""
+    for listed in serving().models:
+        yield ModelRequest(
+            listed.source,
+            revision=listed.revision or None,
+            variant=listed.variant or None,
+            dtype=listed.dtype or None,
+            device=listed.device or None,
+            config=listed.config or None,
+            offload=listed.offload or None,
+            tiled=listed.tiled,
+        )
 
 
 def _connected(session: str) -> bool:

@@ -1,7 +1,7 @@
-"""Which model a page runs on: the one in memory, unless another is asked for by name.
+"""Which model a page runs on: the one that this session chose, or else the usual one.
 
-Only one model is in memory, so a run of another one unloads it. A page therefore uses the model in
-memory by default, shows it in its form, and warns before it asks for another.
+As many models are in memory as fit, so a run of another one may unload one. A page therefore uses
+one in memory by default, shows it in its form, and says what asking for another takes.
 """
 
 import streamlit as st
@@ -9,7 +9,10 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
+from dashboard.shell.model_asker import choose
 from dashboard.shell.navigation import link_to
+from dashboard.shell.visitor import visitor
+from dashboard.worker.snapshots import ModelRequest
 from sdlab.shipped import SHIPPED
 
 _KEY = "experiment.model"
@@ -18,7 +21,7 @@ _KEY = "experiment.model"
 def model_choice(known: tuple[str, ...]) -> str:
     """Draw the menu of models and return the chosen name.
 
-    Until another is chosen it shows the model in memory, also when that changes.
+    Until another is chosen it shows the model that the session works with, also when that changes.
 
     Args:
         known: Names under which models can be asked for.
@@ -34,16 +37,16 @@ def model_choice(known: tuple[str, ...]) -> str:
         names,
         names.index(own),
         key=_KEY,
-        help="The one in memory, unless you choose another. **embedded** is a small Stable "
-        "Diffusion 1, a U-Net that predicts the noise; **embedded-flow** is a small Stable "
+        help="The one that you work with, unless you choose another. **embedded** is a small "
+        "Stable Diffusion 1, a U-Net that predicts the noise; **embedded-flow** is a small Stable "
         "Diffusion 3, a transformer that predicts a flow's velocity; both draw the same world. "
         "Load others on the Models page.",
     )
 
 
 def say_model(name: str) -> None:
-    """Draw the model that a form uses, where it can only be the one in memory."""
-    st.caption(f":material/deployed_code: On **{plain(name)}**, the model in memory.")
+    """Draw the model that a form uses, where it can only be the one that the session works with."""
+    st.caption(f":material/deployed_code: On **{plain(name)}**, the model that you work with.")
     say_swap(name)  # another one may wait to be loaded
 
 
@@ -54,16 +57,50 @@ def say_no_model() -> None:
 
 
 def say_swap(name: str) -> None:
-    """Warn if running a model would unload another one."""
+    """Say what running a model that is not in memory takes, or that this server does not offer it.
+
+    Args:
+        name: The model's name.
+    """
     view = lab().status()
-    own = view.at_hand
-    if name != own:
-        held = "in memory" if view.model and view.model.name == own else "next in memory"
-        st.warning(
-            f"This runs on **{plain(name)}**, but **{plain(own)}** is {held}: running it unloads "
-            f"{plain(own)} and loads {plain(name)}.",
-            icon=":material/swap_horiz:",
+    if refused := lab().refusal(name):
+        st.warning(plain(refused), icon=":material/block:")
+    elif view.held and name not in {held.name for held in view.held}:
+        gone = [plain(in_words(other)) for other in lab().in_place_of(name)]
+        said = f"This runs on **{plain(name)}**, which is not in memory: running it loads it"
+        if gone:
+            st.warning(f"{said} and unloads {' and '.join(gone)}.", icon=":material/swap_horiz:")
+        else:
+            st.caption(f":material/download: {said} first.")
+
+
+def offer_use(name: str, page: str) -> None:
+    """Draw a button that lets this session's pages use a model, if it is in memory.
+
+    Args:
+        name: The model's name.
+        page: For the widget key: the page's name.
+    """
+    if any(held.name == name for held in lab().status().held):
+        st.button(
+            f"Work with {in_words(name)}",
+            key=f"{page}.use_model",
+            icon=":material/deployed_code:",
+            on_click=choose,
+            args=(name,),
         )
+
+
+def ask_for(request: ModelRequest) -> bool:
+    """Ask the worker for a model for this session's pages; return whether it will be loaded.
+
+    Raises:
+        ModelError: If this server does not offer it to whoever asks.
+    """
+    waits = lab().load(request, owner=visitor().id)
+    if waits:
+        choose(request.source)
+    return waits
 
 
 def in_words(name: str) -> str:

@@ -13,7 +13,7 @@ from dashboard.charts import causes as charts
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import explained, plain
-from dashboard.shell.model_choice import say_swap
+from dashboard.shell.model_choice import offer_use, say_swap
 from dashboard.widgets.causes_work import ShownCauses, ShownOutcome, show_changes
 from dashboard.widgets.csv_table import csv_table
 from dashboard.widgets.figure import figure, why
@@ -52,7 +52,7 @@ NOT_PLAIN = (
     "of any run are left out on the page Tokens, and parts of any network switched Inside the "
     "network."
 )
-ANOTHER = "This run was made with other weights than those in memory: load its model to switch it."
+ANOTHER = "This run was made by another model than you work with: work with that one to switch it."
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def can_switch(
     if model.name != spec.model:
         say_swap(spec.model)
         st.info(ANOTHER, icon=":material/swap_horiz:")
+        offer_use(spec.model, "causes")
         return False
     if model_hash not in (None, model.hash):
         st.info(ANOTHER, icon=":material/swap_horiz:")

@@ -56,12 +56,12 @@ class Choices:
     Attributes:
         catalogue: The table of ``sdlab.schedulers``.
         models: Names under which models can be asked for.
-        model: The model in memory, if there is one.
+        held: The models in memory.
     """
 
     catalogue: pd.DataFrame
     models: tuple[str, ...]
-    model: ModelView | None
+    held: tuple[ModelView, ...]
 
 
 def experiment_controls(choices: Choices) -> Experiment:
@@ -71,7 +71,7 @@ def experiment_controls(choices: Choices) -> Experiment:
         ValueError: If what was typed is no valid experiment; names field, value and fix.
     """
     model = model_choice(choices.models)
-    own = choices.model if choices.model and choices.model.name == model else None
+    own = next((held for held in choices.held if held.name == model), None)
     prompt = bound().text_area("Prompt", PROMPT, key="experiment.prompt", height=84)
     if model in SHIPPED:
         say_unknown(prompt or "")

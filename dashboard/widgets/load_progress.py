@@ -28,7 +28,7 @@ def load_progress(page: str, view: LabView) -> None:
     """
     with st.container(horizontal=True, vertical_alignment="center", key=f"{page}_loading"):
         st.progress(_share(view), text=loading_words(view))
-        if view.loading != EMBEDDED:  # what there is without any other
+        if view.may_cancel_load and view.loading != EMBEDDED:  # what there is without any other
             st.button(
                 "Cancel",
                 key=f"{page}.cancel_load",

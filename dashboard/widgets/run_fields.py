@@ -16,6 +16,9 @@ from sdlab.solvers.registry import solvers
 MOST_STEPS = 1000
 MOST_GUIDANCE = 20.0
 """The largest values that the fields take."""
+NOT_KNOWN = (
+    "Its model, {}, was not loaded on this server, or is not offered here: the form keeps its own."
+)
 ETA = "experiment.eta_"
 NO_GRID = {"seeds": "", "x": "nothing", "y": "nothing"}
 FIRST = {"strength": STRENGTH, "controlnet_conditioning_scale": 1.0}
@@ -62,9 +65,10 @@ def experiment_fields(experiment: Experiment, held: Iterable[str] = ()) -> dict[
 
 def past_the_form(experiment: Experiment) -> list[str]:
     """Return a sentence for each value that the Experiment page's fields cannot hold."""
+    away = [] if experiment.model in lab().status().known else [NOT_KNOWN.format(experiment.model)]
     held = {"num_steps": ("Steps", MOST_STEPS), "guidance_scale": ("CFG", MOST_GUIDANCE)}
     values = {name: getattr(experiment, name) for name in held}
-    return [
+    return away + [
         f"{called} {values[name]:g} is more than this form holds, {most:g}."
         for name, (called, most) in held.items()
         if values[name] > most

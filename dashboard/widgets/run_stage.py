@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard.shell.clock import clock_time
 from dashboard.shell.lab import find, lab
 from dashboard.shell.messages import explained, plain, show_error
+from dashboard.shell.model_asker import choose
 from dashboard.shell.model_choice import in_words
 from dashboard.shell.navigation import link_to
 from dashboard.shell.presses import Press
@@ -103,6 +104,7 @@ def ask_run(experiment: Experiment, press: Press | None = None) -> str:
         experiment: What to run.
         press: Of the button that asks for it, if one does.
     """
+    choose(experiment.model)
     who, session = visitor().id, session_id()
     with explained():
         run = (press or Press()).begin(lambda: lab().submit(experiment, owner=who, session=session))

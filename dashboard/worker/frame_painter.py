@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from dashboard.worker.held_model import HeldModel
+    from dashboard.worker.held_models import HeldModels
     from sdlab.models.model import Model
     from sdlab.runs.run import Run
     from sdlab.work import Work
@@ -44,12 +44,12 @@ class FramePainter:
 
     Attributes:
         tasks: Of the worker.
-        held: Has the decoder.
+        held: Have the decoders.
         runs: Folder of the stored runs.
     """
 
     tasks: Tasks
-    held: "HeldModel"
+    held: "HeldModels"
     runs: Path
     _settled: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
@@ -129,7 +129,9 @@ class FramePainter:
         write_sheet(self.folder, run.id, painter.sheet(how))
 
     def _affordable(self, run: "Run") -> bool:
-        return DECODED * len(run.trace.kept) * self.held.decode_seconds < PATIENCE_SECONDS
+        held = self.held.of(run.manifest["model"]["hash"])
+        seconds = held.decode_seconds if held else 0.0
+        return DECODED * len(run.trace.kept) * seconds < PATIENCE_SECONDS
 
     def _settle(self, run: str, state: str, error: BaseException | None, result: Any) -> None:
         if error is not None and not self.tasks.closed:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 KEPT = 100
 LIMIT = 2**20  # bytes
-_SECRET = "token"
+_UNWRITTEN = frozenset({"token", "owner", "usual"})
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,17 @@ class LoadedBefore:
         found = [one.request for one in self.all() if one.request.source == name]
         return found[0] if found else ModelRequest(name)
 
+    def bytes_of(self, request: ModelRequest) -> int | None:
+        """Return what a model's weights took when it was loaded so before, or None."""
+        asked = replace(request, token=None)
+        return next((one.memory_bytes for one in self.all() if one.request == asked), None)
+
     def note(self, request: ModelRequest, view: ModelView) -> None:
         """Note that a model was loaded; what comes with sdlab is there anyhow."""
         if request.source in SHIPPED:
             return
         made = LoadedModel(
-            replace(request, token=None, owner=""),
+            replace(request, token=None),
             time.time(),
             view.family,
             view.pipeline,
@@ -108,7 +113,7 @@ def _place(request: ModelRequest) -> tuple[str, str | None, str | None]:
 
 def _told(model: LoadedModel) -> dict[str, Any]:
     told = asdict(model)
-    asked = {name: value for name, value in told.pop("request").items() if name != _SECRET}
+    asked = {name: value for name, value in told.pop("request").items() if name not in _UNWRITTEN}
     return {**told, "request": asked}
 
 
@@ -118,7 +123,7 @@ def _model(told: dict[str, Any]) -> LoadedModel:
     Raises:
         Exception: If it was not written by ``_told``.
     """
-    allowed = {field.name for field in fields(ModelRequest)} - {_SECRET}
+    allowed = {field.name for field in fields(ModelRequest)} - _UNWRITTEN
     asked = {name: value for name, value in told["request"].items() if name in allowed}
     texts = [value for name, value in asked.items() if name != "tiled"]
     if not all(value is None or isinstance(value, str) for value in texts):

@@ -20,9 +20,10 @@ class RunQueue(deque[RunTask | ModelRequest]):
         """Return the models that wait, the next one first."""
         return [item.source for item in self if isinstance(item, ModelRequest)]
 
-    def last_model(self) -> str:
-        """Return the model that will be in memory after all that waits, or "" if nothing does."""
-        return model_of(self[-1]) if self else ""
+    def usual_model(self) -> str:
+        """Return the model that pages will use once all that waits is loaded; "" if it stays."""
+        usual = [item.source for item in self if isinstance(item, ModelRequest) and item.usual]
+        return usual[-1] if usual else ""
 
     def drop_cancelled(self) -> list[RunTask]:
         """Return the runs that nobody waits for any more, which wait no longer."""
@@ -32,12 +33,15 @@ class RunQueue(deque[RunTask | ModelRequest]):
         self.number()
         return dropped
 
-    def drop_model(self) -> str:
-        """Drop the first model that waits; return the next that does, or ""."""
-        first = next((item for item in self if isinstance(item, ModelRequest)), None)
-        if first is not None:
+    def next_model(self) -> ModelRequest | None:
+        """Return the first model that waits to be loaded, or None."""
+        return next((item for item in self if isinstance(item, ModelRequest)), None)
+
+    def drop_model(self) -> ModelRequest | None:
+        """Drop the first model that waits; return the next that does, or None."""
+        if first := self.next_model():
             self.remove(first)
-        return next(iter(self.models()), "")
+        return self.next_model()
 
     def number(self) -> None:
         """Tell every waiting run its place, from 1."""

@@ -11,6 +11,7 @@ from dashboard.worker.snapshots import RunSnapshot
 from dashboard.worker.task import Task
 
 if TYPE_CHECKING:
+    from dashboard.worker.held_model import HeldModel
     from sdlab.experiment.experiment import Experiment
     from sdlab.runs.run import Run
     from sdlab.sampling.job import Job
@@ -28,12 +29,14 @@ class RunTask(Task):
         mix: Whether it may share network calls with others that may; else it is exact. Who asks
             for it exactly, while it is made, has it made so.
         run: What could not be written, to be tried again.
+        held: The model that it runs on, from its first turn to its end.
     """
 
     snapshot: RunSnapshot
     frames: bool = True
     mix: bool = False
     run: "Run | None" = None
+    held: "HeldModel | None" = None
     _shown: float = 0.0
     _measured: float = 0.0
 
@@ -78,6 +81,7 @@ class RunTask(Task):
 
     def end(self, state: str, error: BaseException | None = None, result: Any = None) -> None:
         """Note how the run ended, and release everything it held but an unsaved picture."""
+        self.held = None
         self.set(position=0, **({"preview": None, "tables": {}} if state == "done" else {}))
         super().end(state, error, result)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.stored_runs import stored_facts
-from dashboard.worker.task import Priority
+from dashboard.worker.task import Priority, Task
 from dashboard.worker.tasks import Tasks
-from sdlab.errors import SdlabError
+from sdlab.errors import MemoryLimitError, SdlabError
 from sdlab.runs.manifest import is_exact
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dashboard.worker.held_model import HeldModel
+    from dashboard.worker.held_models import HeldModels
     from sdlab.experiment.experiment import Experiment
     from sdlab.runs.run import Run
     from sdlab.sampling.job import Job
@@ -36,24 +37,25 @@ UNSAVED = 8  # pictures that could not be written are kept in memory
 
 @dataclass(eq=False)
 class RunsInFlight:
-    """The runs in the engine; belongs to the worker's thread.
+    """The runs in the engines of the models in memory; belongs to the worker's thread.
 
     Attributes:
         tasks: Of the worker.
-        held: Has the engine and the decoder.
+        held: Have the engines and the decoders.
         runs: Folder of the stored runs.
         done: Called with a run that is written, if its frames are to be drawn.
         complete: Returns an experiment with the pixels of its pictures, if they are kept.
     """
 
     tasks: Tasks
-    held: "HeldModel"
+    held: "HeldModels"
     runs: Path
     done: "Callable[[str, Run], None]"
     complete: "Callable[[Experiment], Experiment]" = lambda experiment: experiment
     _rounds: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACED))
     _sketch_seconds: float = 0.0
     _latest: float = -math.inf
+    _served: str = ""
 
     def __len__(self) -> int:
         return len(self.tasks.line(Priority.RUN))
@@ -83,15 +85,22 @@ class RunsInFlight:
             experiment: The run.
             mix: Whether one from shared calls will do; else it is to be exact.
         """
-        found, model = stored_facts(self.runs, experiment.id), self.held.view
-        if found is None or model is None or not (mix or is_exact(found)):
+        found = stored_facts(self.runs, experiment.id)
+        if found is None or not self.held.all or not (mix or is_exact(found)):
             return False
-        return bool(model.name != experiment.model or model.hash == found["model"]["hash"])
+        held = self.held.named(experiment.model)
+        return held is None or bool(held.view.hash == found["model"]["hash"])
 
-    def begin(self, task: RunTask) -> None:
-        """Hand a run to the engine; what the engine refuses has failed."""
-        task.make = lambda model: self._flight(task)
-        task.advance(self.held.model)
+    def uses(self, held: "HeldModel") -> bool:
+        """Return whether a run of a model is in flight."""
+        return any(self._of(task) is held for task in self.tasks.line(Priority.RUN))
+
+    def begin(self, task: RunTask, held: "HeldModel") -> None:
+        """Hand a run to the engine of its model; what the engine refuses has failed."""
+        task.held = held
+        self.held.use(held)
+        task.make = lambda model: self._flight(task, held)
+        task.advance(held.model)
         if task.live:
             self.tasks.enter(task)
 
@@ -101,20 +110,20 @@ class RunsInFlight:
             if task.cancelled:
                 task.end("cancelled")
                 self.tasks.withdraw(task)
-        engine = self.held.engine
-        if engine is None or not engine.jobs:
+        held = self._next()
+        if held is None:
             return False
-        jobs, started = list(engine.jobs), time.monotonic()
+        jobs, started = list(held.engine.jobs), time.monotonic()
         self._latest = started
         before = sum(job.evaluation for job in jobs)
         try:
-            engine.round()
+            held.engine.round()
         except BaseException as error:
             self.fail_all(error)
             return True
         evaluations = sum(job.evaluation for job in jobs) - before
         for task in self.tasks.line(Priority.RUN):
-            task.advance(self.held.model)
+            task.advance(None)
             if not task.live:
                 self.tasks.withdraw(task)
         self._measure(evaluations, time.monotonic() - started)
@@ -140,18 +149,29 @@ class RunsInFlight:
         runs = self.tasks.line(Priority.RUN)
         if not runs:
             return
-        from sdlab.sampling.engine import Engine
-
         failure = SdlabError(self.sentence_of(error))
         for task in runs:
             self.tasks.withdraw(task)
             task.end("failed", failure)
-        assert self.held.model is not None
-        self.held.engine = Engine(self.held.model)
+        for held in self.held.all:
+            held.renew_engine()
 
-    def _flight(self, task: RunTask) -> "Work[None]":
-        """Take a run through the engine and to its folder."""
-        job = yield from self._driven(task)
+    def _next(self) -> "HeldModel | None":
+        """Return the model whose engine does the next round: they take turns."""
+        going = [held for held in self.held.all if held.engine.jobs]
+        if not going:
+            return None
+        after = [held for held in going if held.name > self._served]
+        chosen = min(after or going, key=lambda held: held.name)
+        self._served = chosen.name
+        return chosen
+
+    def _of(self, task: Task) -> "HeldModel | None":
+        return task.held if isinstance(task, RunTask) else None
+
+    def _flight(self, task: RunTask, held: "HeldModel") -> "Work[None]":
+        """Take a run through an engine and to its folder."""
+        job = yield from self._driven(task, held)
         if job.error is not None:
             raise job.error
         task.follow(job)
@@ -160,29 +180,38 @@ class RunsInFlight:
         task.show(task.run.image)
         yield from self._writing(task)
 
-    def _driven(self, task: RunTask) -> "Work[Job]":
-        """Take a run through the engine, whose rounds come in between.
+    def _driven(self, task: RunTask, held: "HeldModel") -> "Work[Job]":
+        """Take a run through an engine, whose rounds come in between.
 
         If it has shared calls by the time that somebody asks for it exactly, it begins anew.
         """
-        engine, asked = self.held.engine, self.complete(task.experiment)
-        assert engine is not None
-        job = engine.submit(asked, mix=task.mix)
+        asked = self.complete(task.experiment)
+        job = self._submitted(asked, task.mix, held)
         task.set(position=0)
         try:
             yield 0, job.nfe
             while not job.over or (job.shared and not task.mix):
                 if job.shared and not task.mix:
                     job.cancel()
-                    job = engine.submit(asked)
+                    job = self._submitted(asked, False, held)
                 job.mix = task.mix
                 task.follow(job)
-                self._preview(task, job)
+                self._preview(task, job, held)
                 self._tables(task, job)
                 yield job.evaluation, job.nfe
         finally:
             job.cancel()
         return job
+
+    def _submitted(self, asked: "Experiment", mix: bool, held: "HeldModel") -> "Job":
+        """Return a run's job; models that nobody uses make room for it, if it needs that."""
+        try:
+            return held.engine.submit(asked, mix=mix)
+        except MemoryLimitError:
+            self.tasks.let_go()
+            if not self.held.release_idle(but=held):
+                raise
+        return held.engine.submit(asked, mix=mix)
 
     def _writing(self, task: RunTask) -> "Work[None]":
         """Write a finished run in one piece; if the disk refuses, its picture is kept."""
@@ -217,14 +246,14 @@ class RunsInFlight:
             count, before = self._rounds.pop()
             self._rounds.append((count, before + seconds))
 
-    def _preview(self, task: RunTask, job: "Job") -> None:
-        draw, pause = self._means()
+    def _preview(self, task: RunTask, job: "Job", held: "HeldModel") -> None:
+        draw, pause = self._means(held)
         if job.x0_pred is None or not task.wants_preview(pause):
             return
         started = time.monotonic()
         try:
             task.show(draw(job.x0_pred))
-            if draw != self.held.picture:
+            if draw != held.picture:
                 self._sketch_seconds = time.monotonic() - started
         except Exception as error:  # the run itself may well go on
             log.warning("no preview of %s: %s", task.id, self.tasks.sentence(error))
@@ -237,10 +266,10 @@ class RunsInFlight:
         except Exception as error:  # the run itself may well go on
             log.warning("no charts of %s so far: %s", task.id, self.tasks.sentence(error))
 
-    def _means(self) -> "tuple[Callable[[Tensor], Image], float]":
+    def _means(self, held: "HeldModel") -> "tuple[Callable[[Tensor], Image], float]":
         """Return how previews are made, and how long each waits: they get a tenth of the time."""
         crowd = PREVIEW_SHARE * len(self)
-        pause = crowd * self.held.decode_seconds
+        pause = crowd * held.decode_seconds
         if pause <= CROWDED_SECONDS:
-            return self.held.picture, pause
-        return self.held.sketch, crowd * self._sketch_seconds
+            return held.picture, pause
+        return held.sketch, crowd * self._sketch_seconds

@@ -1,17 +1,20 @@
 """The worker's thread: one loop over all tasks by their priority.
 
-It admits runs into the engine first come, first served, drives it one network call at a time, and
-changes the model only when no run of the old one is in flight.
+It admits runs into the engine of their model, those of models in memory before others, though
+nobody is overtaken for ever, and drives the engines one network call at a time. It takes no model
+out while a run or a study is on it.
 """
 
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from dashboard.worker.frame_painter import FramePainter
 from dashboard.worker.held_model import HeldModel
+from dashboard.worker.held_models import HeldModels
+from dashboard.worker.model_turns import ModelTurns
 from dashboard.worker.run_queue import RunQueue, model_of
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
@@ -38,20 +41,29 @@ class Scheduler:
     Attributes:
         tasks: What there is to do.
         queue: The runs and models that wait for what runs before them.
-        held: The model.
-        flight: The runs in the engine.
+        held: The models.
+        flight: The runs in the engines.
         painter: Draws frames.
         in_spare: What else is done now and then, between two pieces of work.
     """
 
     tasks: Tasks
     queue: RunQueue
-    held: HeldModel
+    held: HeldModels
     flight: RunsInFlight
     painter: FramePainter
     in_spare: Callable[[], None] = lambda: None
+    turns: ModelTurns = field(default_factory=ModelTurns)
     _stopping: bool = False
     _awake: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        """Keep every model in memory that something is on."""
+        self.held.busy = self.in_use
+
+    def in_use(self, held: HeldModel) -> bool:
+        """Return whether a run or a study is on a model, which must stay for it."""
+        return self.flight.uses(held) or self.tasks.studies(held.view.hash)
 
     def start(self) -> None:
         """Start the thread, which waits for ``wake``, though not for long."""
@@ -74,7 +86,7 @@ class Scheduler:
         try:
             self._awake.wait(LONGEST_PAINT_SECONDS)
             if not self._stopping:
-                self._safely(partial(self._change_model, self.held.request_for(EMBEDDED)))
+                self._safely(partial(self._load, self.held.request_for(EMBEDDED)))
             while not self._stopping:
                 if not self._safely(self._turn):
                     with self.tasks.lock:
@@ -83,7 +95,7 @@ class Scheduler:
         finally:
             self.tasks.close()
             self.queue.clear()
-            self.held.engine = self.held.model = None
+            self.held.all = ()
 
     def _safely(self, work: Callable[[], bool]) -> bool:
         """Do one piece of work; a bug ends the runs that it may have damaged, never the worker.
@@ -115,7 +127,7 @@ class Scheduler:
             if priority is Priority.RUN:
                 worked |= self.flight.round()
             elif not (now_done and priority is Priority.CATALOGUE):
-                worked |= self.tasks.step(priority, *self.held.at_hand())
+                worked |= self.tasks.step(priority, self.held.at_hand)
             if worked and priority >= Priority.RUN:
                 return True
         if now_done:
@@ -130,52 +142,86 @@ class Scheduler:
 
     def _admit(self) -> None:
         while self.queue and not self._stopping:
-            head = self.queue[0]
-            fits = isinstance(head, RunTask) and self.held.holds(model_of(head))
-            if len(self.flight) and (not fits or len(self.flight) >= IN_FLIGHT):
-                return
             with self.tasks.lock:
-                self.queue.popleft()
+                item = self.turns.choose(self.queue, self._can_begin, self._is_here)
+                if item is None:
+                    return
+                self.queue.remove(item)
                 self.queue.number()
-            if isinstance(head, ModelRequest):
-                self._change_model(head)
+            if isinstance(item, ModelRequest):
+                self._take_up(item)
                 continue
             try:
-                self._begin(head, fits)
+                self._begin(item)
             except BaseException as error:  # it is out of the queue and not in flight
-                head.end("failed", error)
+                item.end("failed", error)
 
-    def _begin(self, task: RunTask, fits: bool) -> None:
-        if not (fits or self._change_model(self.held.request_for(model_of(task)))):
-            task.end("failed", ModelError(self.held.load_error))
-        elif self.flight.made(task.experiment, task.mix):
-            task.end("done")
+    def _is_here(self, item: RunTask | ModelRequest) -> bool:
+        """Return whether the model that something in the queue needs is in memory."""
+        if isinstance(item, ModelRequest):
+            return self.held.same(item) is not None
+        return self.held.for_run(model_of(item)) is not None
+
+    def _can_begin(self, item: RunTask | ModelRequest) -> bool:
+        """Return whether something in the queue could begin now."""
+        if self._is_here(item):
+            return isinstance(item, ModelRequest) or len(self.flight) < IN_FLIGHT
+        if isinstance(item, RunTask):
+            request = self.held.request_for(model_of(item))
+            return len(self.flight) < IN_FLIGHT and self.held.can_load(request)
+        return self.held.can_load(item)
+
+    def _take_up(self, request: ModelRequest) -> None:
+        """Load a model if it is not in memory; it is then what pages use, if that is asked for."""
+        if held := self.held.same(request):
+            self.held.use(held)
+            self.held.usual = request.source if request.usual else self.held.usual
         else:
-            self.flight.begin(task)
+            self.held.becoming = request.source if request.usual else ""
+            self._load(request)
+            self.held.becoming = ""
+        self._note_loading()
 
-    def _change_model(self, request: ModelRequest) -> bool:
-        """Load a model; if that fails, say why and load the one before again."""
+    def _begin(self, task: RunTask) -> None:
+        name = model_of(task)
+        request = replace(self.held.request_for(name), owner=task.owner)
+        if not self.held.for_run(name) and not self._load(request):
+            raise ModelError(self.held.why_not(name))
+        if self.flight.made(task.experiment, task.mix):
+            task.end("done")
+            return
+        held = self.held.for_run(name)
+        assert held is not None
+        self.flight.begin(task, held)
+
+    def _load(self, request: ModelRequest) -> bool:
+        """Load a model; if that fails, say why, and load the usual one again if it had to go."""
         held = self.held
         with self.tasks.lock:
-            held.loading, held.load_error, held.unwanted = request.source, "", False
+            held.loading, held.loading_for = request.source, request.owner
+            held.load_error, held.unwanted = "", False
         self.tasks.let_go()
         self.painter.forget_settled()
         self.flight.forget_pace()
-        before = held.request_for(held.view.name if held.view else EMBEDDED)
         error, cancelled = "", False
         try:
-            held.swap(request)
+            held.load(request)
         except BaseException as trouble:
             error, cancelled = held.sentence_of(request, trouble), _is_cancel(trouble)
-            for other in (before, held.request_for(EMBEDDED)):
-                if held.view is None and other.source != request.source:
-                    self._change_model(other)
+        if error and not held.all:
+            for other in (held.request_for(held.usual), held.request_for(EMBEDDED)):
+                if not held.all and other.source != request.source:
+                    self._load(other)
+        self._note_loading()
         with self.tasks.lock:
-            waits = self.queue.models()
-            held.loading = waits[0] if waits else ""
             held.load_error = error or held.load_error  # of a request refused in the meantime
             held.load_cancelled = cancelled
         return not error
+
+    def _note_loading(self) -> None:
+        """Note which model will be loaded next."""
+        with self.tasks.lock:
+            self.held.expect(self.queue.next_model())
 
 
 def _is_cancel(trouble: BaseException) -> bool:

@@ -31,6 +31,7 @@ class ModelRequest:
         offload: "model" or "sequential": weights wait in memory for their turn on the device.
         tiled: Whether large pictures are decoded in tiles.
         owner: Who asks; "" is nobody in particular. Never written.
+        usual: Whether it becomes the model that pages use unless another is chosen. Never written.
     """
 
     source: str = EMBEDDED
@@ -43,6 +44,22 @@ class ModelRequest:
     offload: str | None = None
     tiled: bool = False
     owner: str = field(default="", repr=False, compare=False)
+    usual: bool = field(default=True, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who calls the worker, as far as models go.
+
+    Attributes:
+        chosen: The name of the model that they chose; "" for the usual one.
+        anything: Whether they may have models beside those that are offered.
+        owner: Who it is; "" is nobody in particular.
+    """
+
+    chosen: str = ""
+    anything: bool = True
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ class PartView:
 
 @dataclass(frozen=True)
 class ModelView:
-    """The model in memory.
+    """A model in memory.
 
     Attributes:
         name: What it was loaded by.
@@ -176,25 +193,29 @@ class LabView:
     """The laboratory at one moment.
 
     Attributes:
-        model: What is in memory, if anything is.
+        model: The model that whoever asks works with, if it or another is in memory.
+        held: All models in memory, the one used last first.
         at_hand: The name of the model that a run asked for now will find in memory.
         loading: The name of the model being loaded or waiting to be, if any.
         stage: Where that loading is; None while it waits.
+        may_cancel_load: Whether whoever asks may end that loading.
         load_error: Why the last load failed, in a sentence; "" if it did not.
         load_cancelled: Whether that was because somebody cancelled it.
         running: Runs in flight.
         studies: Long computations that are no runs, waiting or going.
         pace: Seconds that an evaluation of one run took of late; None before the first.
         queued: Runs that wait.
-        known: Names under which models can be asked for.
+        known: Names under which whoever asks can ask for models.
         stopped: Whether the worker has ended.
         vae_overflows: Whether the model's VAE has overflowed and computed in float32 instead.
     """
 
     model: ModelView | None = None
+    held: tuple[ModelView, ...] = ()
     at_hand: str = EMBEDDED
     loading: str = ""
     stage: Stage | None = None
+    may_cancel_load: bool = True
     load_error: str = ""
     load_cancelled: bool = False
     running: int = 0

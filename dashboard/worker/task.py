@@ -111,8 +111,8 @@ class Task:
 
     @property
     def holds_model(self) -> bool:
-        """Whether its generator has begun, or was asked for with the model in memory in mind."""
-        return self._work is not None or self.priority is Priority.STUDY
+        """Whether its generator has begun, which may hold a model."""
+        return self._work is not None
 
     def set(self, **changes: Any) -> None:
         """Replace the snapshot by one with the named fields changed."""

@@ -9,13 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dashboard.worker.snapshots import Snapshot
-from dashboard.worker.task import Priority, Task, changed
+from dashboard.worker.task import Priority, Task
 from dashboard.worker.watchers import Watchers
-from sdlab.errors import ModelError
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
     from sdlab.work import Work
+
+    AtHand = Callable[[str | None], tuple[Model | None, str, str]]
 
 GRACE_SECONDS = 20.0  # a reload comes back in seconds
 KEPT = {Priority.RUN: 300, Priority.STUDY: 24, Priority.CATALOGUE: 200}
@@ -162,14 +163,13 @@ class Tasks:
 
     # From the worker's thread.
 
-    def step(self, priority: Priority, model: "Model | None", model_hash: str, reason: str) -> bool:
+    def step(self, priority: Priority, at_hand: "AtHand") -> bool:
         """Do one piece of the task whose turn it is; return whether there was one.
 
         Args:
             priority: Of the line to serve: the first in it, of paintings the latest.
-            model: The model in memory, if there is one.
-            model_hash: Its hash.
-            reason: Why there is no model.
+            at_hand: Returns the model for the hash that a task asks for, that model's own hash,
+                and why there is none.
         """
         with self.lock:
             line = self._lines[priority]
@@ -178,6 +178,7 @@ class Tasks:
             task = line.pop() if priority is Priority.PAINTING else line.popleft()
         if not task.live:
             return True
+        model, model_hash, reason = at_hand(task.model_hash)
         if task.unwanted():
             task.end("cancelled")
         elif (missing := task.misses(model, model_hash, reason)) is not None:
@@ -188,15 +189,17 @@ class Tasks:
             self.enter(task)
         return True
 
+    def studies(self, model_hash: str) -> bool:
+        """Return whether a study of a model waits or goes on."""
+        return any(task.model_hash == model_hash for task in self.line(Priority.STUDY))
+
     def let_go(self) -> None:
-        """End whatever holds the model in memory, which goes."""
+        """End whatever else may hold a model in memory that goes; it can be asked for again."""
         with self.lock:
-            held = [task for line in self._lines.values() for task in line if task.holds_model]
-        for task in held:
-            self.withdraw(task)
-            if task.priority is Priority.STUDY:
-                task.end("failed", ModelError(changed(task.verb)))
-            else:
+            begun = [task for line in self._lines.values() for task in line if task.holds_model]
+        for task in begun:
+            if task.priority not in (Priority.STUDY, Priority.RUN):
+                self.withdraw(task)
                 task.end("cancelled")
 
     def close(self) -> None:

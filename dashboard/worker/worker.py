@@ -1,4 +1,4 @@
-"""The worker: one model for everybody, and what pages may ask of it, from their own threads.
+"""The worker: the models for everybody, and what pages may ask of it, from their own threads.
 
 Whatever a page asks for is a task: ``submit`` a run, ``study`` something long, ``ask`` the model
 a short question and wait, ``want_frames`` of a run. Tasks go by ids; ``get``, ``touch`` and
@@ -8,7 +8,7 @@ a short question and wait, ``want_frames`` of a run. Tasks go by ids; ``get``, `
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from dashboard.worker import questions
 from dashboard.worker.frame_painter import FramePainter
 from dashboard.worker.frames import Sheet, read_sheet
-from dashboard.worker.held_model import HeldModel
+from dashboard.worker.held_models import HeldModels
 from dashboard.worker.kept_pictures import KeptPictures
 from dashboard.worker.kept_run import KeptRun
 from dashboard.worker.living_servers import LivingServer
 from dashboard.worker.loaded_before import LoadedBefore, LoadedModel
+from dashboard.worker.model_room import ModelRoom
+from dashboard.worker.offered_models import OfferedModels
 from dashboard.worker.own_folder import own_folder
 from dashboard.worker.owned import OwnedThings, thing_of
 from dashboard.worker.questions import Answer
@@ -31,7 +33,7 @@ from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.saving_again import SavingAgain
 from dashboard.worker.scheduler import Scheduler
-from dashboard.worker.snapshots import LabView, ModelRequest, RunSnapshot, Snapshot
+from dashboard.worker.snapshots import Asker, LabView, ModelRequest, RunSnapshot, Snapshot
 from dashboard.worker.stored_runs import open_stored, stored_facts
 from dashboard.worker.taking_over import take_over
 from dashboard.worker.task import ENDED, NO_MODEL, Priority, Task, once
@@ -41,7 +43,6 @@ from dashboard.worker.zipped_frames import add_frames
 from sdlab.errors import ModelError
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.trash import RUN
-from sdlab.shipped import EMBEDDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ ASK_SECONDS = 60.0
 
 
 class Worker:
-    """One model, one engine, one thread.
+    """A few models, an engine each, one thread.
 
     Args:
         runs: Folder of the stored runs.
@@ -66,6 +67,10 @@ class Worker:
         after_page: Whether to import torch only after ``wake``: the import holds the interpreter
             for seconds, and the first page should paint before.
         operator: Tells of an id whether it is an operator's; everybody's is by default.
+        room: How many models may be in memory.
+        offered: The models that anybody may have, beside those that come with sdlab.
+        asker: Tells of whoever calls at this moment which model they chose, and whether they may
+            have others than those offered.
 
     Attributes:
         runs: Folder of the stored runs.
@@ -81,6 +86,9 @@ class Worker:
         connected: Callable[[str], bool] = lambda session: True,
         after_page: bool = False,
         operator: Callable[[str], bool] = lambda id: True,
+        room: ModelRoom | None = None,
+        offered: Iterable[ModelRequest] = (),
+        asker: Callable[[], Asker] = Asker,
     ) -> None:
         self.runs = runs
         self.owned = OwnedThings(runs, operator)
@@ -92,7 +100,10 @@ class Worker:
         self._tasks = Tasks(sentence, connected)
         self._queue = RunQueue()
         self._loaded = LoadedBefore(own / "models.json")
-        self._held = HeldModel(sentence, load, self._loaded.note)
+        self._asker = asker
+        room = replace(room or ModelRoom(), measured=self._loaded.bytes_of)
+        self._offered = OfferedModels(offered)
+        self._held = HeldModels(sentence, load, self._loaded.note, room, self._offered.listed)
         self._painter = FramePainter(self._tasks, self._held, runs)
         self._flight = RunsInFlight(self._tasks, self._held, runs, self._painter.want)
         self._flight.complete = self.pictures.complete
@@ -171,6 +182,8 @@ class Worker:
         Raises:
             NotYoursError: If somebody else's run of this id, made by other weights, would be lost.
         """
+        if refused := self.refusal(experiment.model):
+            return self._refuse(experiment, refused)
         experiment = self.pictures.complete(experiment)
         self._check_overwriting(experiment, owner)
         trouble = self._trouble(experiment.model)
@@ -259,23 +272,24 @@ class Worker:
 
     def status(self) -> LabView:
         """Return the laboratory at this moment."""
-        held = self._held
+        held, asker = self._held, self._asker()
         with self._tasks.lock:
-            view, model = held.view, held.model
-            own = view.name if view else EMBEDDED
+            chosen = self._offered.meant(asker, held)
             return LabView(
-                model=view,
-                vae_overflows=model is not None and model.vae.overflowed,
-                at_hand=self._queue.last_model() or held.loading or own,
-                loading=held.loading,
+                model=chosen.view if chosen else None,
+                held=tuple(one.view for one in self._offered.among(asker, held)),
+                vae_overflows=chosen is not None and chosen.model.vae.overflowed,
+                at_hand=self._offered.next_for(asker, held, self._queue.usual_model()),
+                loading=self._offered.called(asker, held.loading),
                 stage=held.stage,
-                load_error=held.load_error,
+                may_cancel_load=self._may_cancel_load(),
+                load_error=self._offered.said(asker, held.load_error),
                 load_cancelled=held.load_cancelled,
                 running=len(self._flight),
                 studies=sum(task.live for task in self._tasks.all(Priority.STUDY)),
                 pace=self._flight.pace,
                 queued=len(self._queue.runs()),
-                known=tuple(held.requests),
+                known=self._offered.names(asker, held),
                 stopped=self._tasks.closed,
             )
 
@@ -288,27 +302,53 @@ class Worker:
         Args:
             request: What to load.
             owner: Who asks; "" is nobody in particular.
+
+        Raises:
+            ModelError: If whoever asks may not have it; they are told the same whether it is there
+                or not.
         """
+        if refused := self.refusal(request.source):
+            raise ModelError(refused)
+        request = self._offered.request_for(self._asker(), request)
         trouble = ENDED if self._tasks.closed else self._held.trouble(request)
         with self._tasks.lock:
             self._held.load_error, self._held.load_cancelled = trouble, False
             if trouble:
                 return False
             self._queue.append(replace(request, owner=owner))
-            self._held.loading = request.source
+            self._held.expect(self._queue.next_model())
             self._tasks.lock.notify()
         return True
+
+    def refusal(self, name: str) -> str:
+        """Return why whoever asks may not have a model, or ""; looks at no disk."""
+        return self._offered.refusal(self._asker(), name)
+
+    def offered(self) -> tuple[ModelRequest, ...]:
+        """Return the models that the operator offers to everybody, as they are loaded."""
+        return tuple(self._offered.listed.values())
+
+    def _may_cancel_load(self) -> bool:
+        asker = self._asker()
+        return asker.anything or asker.owner == self._held.loading_for
+
+    def in_place_of(self, name: str) -> tuple[str, ...]:
+        """Return the names of the models in memory that go when another is loaded."""
+        return () if self.refusal(name) else self._held.in_place_of(name)
 
     def cancel_load(self) -> None:
         """End the load in progress at its next stage, or the first that waits.
 
-        The model before is then in use, loaded again if it was released already.
+        The model before is then in use, loaded again if it was released already. Only who asked for
+        it may, and who may have any model.
         """
         with self._tasks.lock:
+            if not self._may_cancel_load():
+                return
             if self._held.stage is not None:
                 self._held.unwanted = True
             else:
-                self._held.loading = self._queue.drop_model()
+                self._held.expect(self._queue.drop_model())
 
     def loaded_before(self) -> tuple[LoadedModel, ...]:
         """Return the models that were loaded, also before the server's last start; latest first."""
@@ -340,8 +380,13 @@ class Worker:
         session: str | None = None,
         timeout: float = ASK_SECONDS,
     ) -> Answer:
-        """Return ``function(model)``, called in the worker's thread; see ``questions.ask``."""
+        """Return ``function(model)``, called in the worker's thread; see ``questions.ask``.
+
+        Without a hash it is asked of the model that whoever asks works with.
+        """
         self.wake()
+        if model_hash is None and (model := self.status().model) is not None:
+            model_hash = model.hash
         return questions.ask(self._tasks, function, model_hash, session, timeout)
 
     def study(
@@ -358,7 +403,7 @@ class Worker:
         Args:
             key: Identifies everything that decides the result.
             make: Returns the generator; called in the worker's thread with the model.
-            model_hash: Of the model that is meant.
+            model_hash: Of the model that is meant, one of those in memory.
             session: Who asks.
             stored: Whether it stores its result itself: it then goes on while nobody watches, and
                 is known no longer once it is done.
@@ -374,7 +419,9 @@ class Worker:
             if self._tasks.withdraw(self._schedulers):
                 self._tasks.enter(self._schedulers, Priority.QUESTION)
         self._ready.wait(timeout)
-        return self._held.catalogue
+        model = self.status().model
+        held = self._held.of(model.hash) if model else None
+        return held.catalogue if held else None
 
     # The frames of stored runs.
 
@@ -409,7 +456,7 @@ class Worker:
 
         An exact one may take the place of one from shared calls: it is the same but for rounding.
         """
-        if self._held.view is None or self._flight.made(experiment, mix=True):
+        if not self._held.all or self._flight.made(experiment, mix=True):
             return
         if stored_facts(self.runs, experiment.id) is not None:
             doing = "make it again by other weights; another seed makes a run of your own"
@@ -419,6 +466,16 @@ class Worker:
         """Return the runs whose pictures are whole but could not be written."""
         tasks = self._tasks.all(Priority.RUN)
         return [task for task in tasks if isinstance(task, RunTask) and task.snapshot.unsaved]
+
+    def _refuse(self, experiment: Experiment, why: str) -> str:
+        """Know a run that whoever asks may not have as failed; one that goes on is left alone."""
+        with self._tasks.lock:
+            known = self._run(experiment.id)
+            if known is None or not (known.live or known.snapshot.unsaved):
+                task = self._run_task(experiment)
+                self._tasks.know(task)
+                task.end("failed", ModelError(why))
+        return experiment.id
 
     def _run(self, run: str) -> RunTask | None:
         task = self._tasks.find(run)
@@ -469,7 +526,7 @@ class Worker:
         task = Task(
             Snapshot("catalogue"),
             Priority.CATALOGUE,
-            once(lambda model: self._held.make_catalogue()),
+            once(lambda model: self._held.make_catalogues()),
             model_hash=NO_MODEL,
             ended=self._listed,
         )

@@ -37,6 +37,36 @@ def test_what_is_kept_of_the_runs(written):
         read_serving(written("keep_days = 0"))
 
 
+def test_the_operators_list_says_how_each_model_is_loaded(written):
+    commit = "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
+    told = read_serving(
+        written(
+            f"""
+            models_in_memory = 3
+            models_gib = 12
+            [[models]]
+            source = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+            revision = "{commit}"
+            variant = "fp16"
+            dtype = "float16"
+            [[models]]
+            source = "/models/sdxl"
+            offload = "model"
+            tiled = true
+            """
+        )
+    )
+    hub, folder = told.models
+    assert (hub.revision, hub.variant, hub.dtype, hub.is_hub_id) == (
+        commit,
+        "fp16",
+        "float16",
+        True,
+    )
+    assert (folder.offload, folder.tiled, folder.is_hub_id) == ("model", True, False)
+    assert (told.models_in_memory, told.models_gib) == (3, 12.0)
+
+
 def test_without_a_file_nothing_is_limited(monkeypatch, unread):
     monkeypatch.delenv(VARIABLE, raising=False)
     assert serving() == Serving()
@@ -65,6 +95,19 @@ def test_the_file_that_the_environment_names_is_read_once(monkeypatch, unread, w
         ("trusted_proxies = ['proxy']", "trusted_proxies must be addresses or networks.*'proxy'"),
         ("operators = 'anna'", "operators must be a list of texts"),
         ("monitors = [1]", "monitors must be a list of texts"),
+        ("models = 3", "models must be tables: .*source"),
+        ("models = ['a/b']", "models must be tables"),
+        ("[[models]]\nsorce = 'a'", "model 1 of models: Unknown setting of a model 'sorce'"),
+        ("[[models]]\nsource = 'a/b'", "revision of 'a/b' must be its commit, 40 hex digits"),
+        ("[[models]]\nsource = 'a/b'\nrevision = 'main'", "40 hex digits, got 'main'"),
+        ("[[models]]\nsource = 'sd15'", "must be a whole path, as /models/sd15, or a hub id"),
+        ("[[models]]\nsource = '/sd'\ndtype = 'float61'", "Unknown dtype 'float61'.*'float16'"),
+        ("[[models]]\nsource = '/sd'\noffload = 'all'", "Unknown offload 'all'"),
+        ("[[models]]\nsource = '/sd'\ntiled = 1", "tiled must be true or false, got 1"),
+        ("[[models]]\nsource = '/sd'\nrevision = 'x'", "revision is only for a hub id"),
+        ("[[models]]\nsource = '/sd'\n[[models]]\nsource = '/sd'", "model 2.*listed already"),
+        ("models_in_memory = 0", "models_in_memory must be at least 1, got 0"),
+        ("models_gib = 0", "models_gib must be from 0.01 to inf, got 0"),
         ("max_queued_runs =", "sdlab.toml: Invalid value"),
     ],
 )

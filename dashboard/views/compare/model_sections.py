@@ -10,7 +10,7 @@ from dashboard.components.tiles import Tile, show_tiles
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
-from dashboard.shell.model_choice import in_words
+from dashboard.shell.model_choice import ask_for, in_words
 from dashboard.shell.navigation import follow, page_path
 from dashboard.shell.routes import page_url, picture_url
 from dashboard.views.compare.earlier import SHOWN
@@ -165,7 +165,7 @@ def _make(comparison: Comparison) -> None:
 
 
 def _set_up(comparison: Comparison, name: str) -> None:
-    lab().load(ModelRequest(name))
+    ask_for(ModelRequest(name))
     st.session_state["compare.to_set_up"] = counterpart(comparison, name)
 
 

@@ -37,14 +37,15 @@ def run_form(page: str) -> None:
             return
         file_field(page)
         try:
-            experiment = experiment_controls(Choices(catalogue, view.known, view.model))
+            experiment = experiment_controls(Choices(catalogue, view.known, view.held))
         except (ValueError, SdlabError) as error:
             show_error(error)
             experiment = None
         if experiment is not None:
             say_swap(experiment.model)
             _say_evaluations(experiment)
-            if not can_follow(experiment, view.model):
+            own = next((held for held in view.held if held.name == experiment.model), None)
+            if not can_follow(experiment, own):
                 experiment = None
         axes, grid = grid_fields(page, catalogue), None
         if experiment is not None and axes:

@@ -10,11 +10,12 @@ import streamlit as st
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import plain
-from dashboard.shell.model_choice import in_words
+from dashboard.shell.messages import explained, plain
+from dashboard.shell.model_asker import may_have_any
+from dashboard.shell.model_choice import ask_for, in_words
 from dashboard.shell.presses import Press, press_of
 from dashboard.views.models.needs import Needs, free_bytes, needs
-from dashboard.views.models.rows import Row, known_rows
+from dashboard.views.models.rows import Row, known_rows, offered_rows
 from dashboard.worker.snapshots import LabView, ModelRequest
 from sdlab.models.found import Listing, in_cache
 from sdlab.models.memory import readable
@@ -22,6 +23,10 @@ from sdlab.models.memory import readable
 SHOWN = 6
 CACHE_SECONDS = 20  # for which the cache is taken to be as it was
 _COMMIT = 7
+ONLY_SHIPPED = (
+    "This server offers the models that come with sdlab. Whoever runs it can offer others: "
+    "docs/serving.md says how."
+)
 
 
 def model_list() -> None:
@@ -33,6 +38,17 @@ def model_list() -> None:
     rows = functools.cache(lambda past: known_rows(past, cache))  # asks the disk
     draw_rows("known", lambda: rows(lab().loaded_before()), _empty(cache))
     show_problems(cache.problems)
+
+
+def offered_list() -> None:
+    """Draw the models that the operator of this server offers to everybody."""
+    offered = lab().offered()
+    if not (offered or may_have_any()):
+        st.caption(ONLY_SHIPPED)
+    if offered:
+        st.header("Offered by this server", anchor=False)
+        rows = offered_rows(offered, lab().loaded_before(), told=may_have_any())
+        draw_rows("offered", lambda: rows, "")
 
 
 def show_problems(problems: Sequence[str]) -> None:
@@ -104,51 +120,59 @@ def _facts(row: Row, told: Needs) -> list[str]:
         " ".join(filter(None, (revision, commit))),
         f"{readable(row.disk_bytes)} on disk" if row.disk_bytes else "",
         told.text if row.loadable else "",
-        f"{'loaded' if row.loaded else 'used' if row.commit else 'written'} {_ago(row.used)}",
+        f"{_happened(row)} {_ago(row.used)}" if row.used else "",
     ]
 
 
 def _action(key: str, row: Row, told: Needs, view: LabView) -> None:
     """Draw the button that loads a model, or why there is none."""
     name = row.request.source
-    if _in_memory(row.request, view):
+    held = _in_memory(row.request, view)
+    if held:
         st.badge("In memory", icon=":material/memory:", color="green")
-    elif view.loading == name:
+    if held and view.model is not None and view.model.name == name:
+        return
+    if not held and view.loading == name:
         st.badge("Loading", icon=":material/hourglass_top:", color="blue")
     elif row.loadable:
         press = press_of(key)
         st.button(
-            f"Load {in_words(name)}",
+            f"Work with {in_words(name)}" if held else f"Load {in_words(name)}",
             key=key,
-            icon=":material/download:",
-            disabled=told.fits is False,
+            icon=":material/deployed_code:" if held else ":material/download:",
+            disabled=told.fits is False and not held,
             on_click=press.note,
         )
-        if press.wanted(told.fits is not False):
-            load(told.request, press)
+        if press.wanted(held or told.fits is not False):
+            load(row.request if held else told.request, press)
             st.rerun()
 
 
 def load(request: ModelRequest, press: Press) -> None:
-    """Ask the worker for a model; what speaks against it is told by the panel above.
+    """Ask the worker for a model; what speaks against it is told here or by the panel above.
 
     Args:
         request: How to load it.
         press: Of the button that asks for it.
     """
-    with st.spinner("Looking for it …"):
-        waits = press.begin(lambda: lab().load(request))
+    with explained(), st.spinner("Looking for it …"):
+        waits = press.begin(lambda: ask_for(request))
     press.end()
     if waits:
-        st.toast(f"{request.source} is next.", icon=":material/hourglass_top:")
+        st.toast(f"{in_words(request.source)} is next.", icon=":material/hourglass_top:")
 
 
 def _in_memory(request: ModelRequest, view: LabView) -> bool:
-    if view.model is None or view.model.name != request.source:
+    if not any(held.name == request.source for held in view.held):
         return False
     past = (one.request for one in lab().loaded_before())
     own = next((one for one in past if one.source == request.source), request)
     return own.revision == request.revision
+
+
+def _happened(row: Row) -> str:
+    """Return what happened to a model when it was last used."""
+    return "loaded" if row.loaded else "used" if row.commit else "written"
 
 
 def _ago(then: float) -> str:

@@ -104,9 +104,11 @@ def measured(configs: Path, dtype: str | None, device: str) -> Ways:
 
 
 def free_bytes(view: LabView) -> int:
-    """Return what is free where models compute, once the one in memory has gone; 0 if unknown."""
+    """Return what is free where models compute, once those in memory have gone; 0 if unknown."""
     if view.model is None:
         return 0
     import torch
 
-    return available_bytes(torch.device(view.model.device)) + view.model.memory_bytes
+    device = view.model.device
+    held = sum(one.memory_bytes for one in view.held if one.device == device)
+    return available_bytes(torch.device(device)) + held

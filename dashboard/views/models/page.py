@@ -1,19 +1,21 @@
-"""What model is in memory, and the form that loads another."""
+"""What models are in memory, and the form that loads another."""
 
 import streamlit as st
 
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
-from dashboard.shell.presses import press_of
+from dashboard.shell.model_choice import in_words, offer_use
+from dashboard.shell.presses import Press, press_of
 from dashboard.views.models.listing import load
 from dashboard.views.models.way_on import way_on
 from dashboard.widgets.load_progress import load_progress
-from dashboard.worker.snapshots import ModelRequest, ModelView
+from dashboard.worker.snapshots import LabView, ModelRequest, ModelView
 from sdlab.models.families import label
 from sdlab.models.memory import readable
 
 _PATHS = {"vp": "variance preserving", "flow": "flow matching", "": "its scheduler's own"}
+_TOKEN, _ONCE = "models.token", "models.token_once"
 OFFLOADS = ("all on the device", "model", "sequential")
 NO_OFFLOAD = "needs CUDA; this is the CPU"
 DTYPES = ("best for the device", "float32", "bfloat16", "float16")
@@ -21,7 +23,7 @@ DTYPES = ("best for the device", "float32", "bfloat16", "float16")
 
 @st.fragment(run_every=1)
 def model_panel() -> None:
-    """Draw the model in memory, or what is being loaded, or why that failed."""
+    """Draw the models in memory, or what is being loaded, or why that failed."""
     view = lab().status()
     if view.load_cancelled and not view.loading:
         st.info(plain(view.load_error), icon=":material/stop_circle:")
@@ -31,8 +33,24 @@ def model_panel() -> None:
         load_progress("models", view)
     if view.model:
         _facts(view.model)
+        _others(view)
     elif not view.loading:
         st.warning("No model is in memory.", icon=":material/warning:")
+
+
+def _others(view: LabView) -> None:
+    """Draw the other models in memory, with the way to work with them."""
+    others = [held for held in view.held if view.model and held.name != view.model.name]
+    for place, held in enumerate(others):
+        with st.container(
+            horizontal=True, vertical_alignment="center", key=f"models_other_{place}"
+        ):
+            st.markdown(
+                f":material/memory: **{plain(in_words(held.name))}** is in memory too, "
+                f"{readable(held.memory_bytes)} of weights on {plain(held.device_name)}.",
+                width="stretch",
+            )
+            offer_use(held.name, f"models.other_{place}")
 
 
 def _facts(model: ModelView) -> None:
@@ -120,12 +138,12 @@ def load_form() -> None:
             revision = first.text_input("Revision", key="models.revision", placeholder="main")
             variant = second.text_input("Variant", key="models.variant", placeholder="fp16")
             dtype = third.selectbox("Precision", DTYPES, key="models.dtype")
-            token = st.text_input(
+            st.text_input(
                 "Access token",
                 type="password",
-                key="models.token",
+                key=_TOKEN,
                 autocomplete="off",
-                help="For gated models; it is used once and not stored.",
+                help="For gated models: it is used for this load and then forgotten.",
             )
             config = st.text_input(
                 "Configs for a file",
@@ -140,10 +158,12 @@ def load_form() -> None:
             icon=":material/download:",
             type="primary",
             shortcut=RUN,
-            on_click=press.note,
+            on_click=_note,
+            args=(press,),
         )
     if press.wanted() and not (source or "").strip():
         st.warning("Name a hub id, a folder or a file first.", icon=":material/edit:")
+        _token_once()
         press.end()
     elif press.wanted():
         request = ModelRequest(
@@ -151,12 +171,24 @@ def load_form() -> None:
             revision=(revision or "").strip() or None,
             variant=(variant or "").strip() or None,
             dtype=None if dtype == DTYPES[0] else dtype,
-            token=(token or "").strip() or None,
+            token=_token_once(),
             config=(config or "").strip() or None,
             offload=offload,
             tiled=tiled,
         )
         load(request, press)
+
+
+def _note(press: Press) -> None:
+    """Note a press, and move the token out of its field, which is empty from now on."""
+    press.note()
+    st.session_state[_ONCE] = (st.session_state.get(_TOKEN) or "").strip()
+    st.session_state[_TOKEN] = ""
+
+
+def _token_once() -> str | None:
+    """Return the token that was given with the press, which the session then no longer has."""
+    return st.session_state.pop(_ONCE, "") or None
 
 
 def _for_little_memory() -> tuple[str | None, bool]:

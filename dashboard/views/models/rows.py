@@ -1,7 +1,7 @@
 """The models that are known here, a row each: those loaded before and those found on the disk."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dashboard.worker.loaded_before import LoadedModel
@@ -72,6 +72,29 @@ def known_rows(past: Sequence[LoadedModel], cache: Listing) -> list[Row]:
     for one in cache.found:
         rows.setdefault((one.source, one.revision), cached_row(one))
     return sorted(rows.values(), key=lambda row: (-row.used, row.request.source))
+
+
+def offered_rows(
+    offered: Sequence[ModelRequest], past: Sequence[LoadedModel], told: bool
+) -> list[Row]:
+    """Return the models that an operator offers, in their order.
+
+    Args:
+        offered: How they are loaded.
+        past: Those loaded before.
+        told: Whether to say what the disk says of them.
+    """
+    before = {one.request: one for one in past}
+    rows = []
+    for request in offered:
+        found = None if _is_hub_id(request.source) or not told else found_at(Path(request.source))
+        if loaded := before.get(request):
+            rows.append(replace(_loaded(loaded, found), note=""))
+        elif found:
+            rows.append(_row(request, found, found.trouble, not found.trouble))
+        else:
+            rows.append(Row(request, "", "", 0.0))
+    return rows
 
 
 def cached_row(found: Found) -> Row:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.shell.lab import lab
+from dashboard.shell.model_choice import ask_for
 from dashboard.shell.navigation import page_path
 from dashboard.worker.snapshots import ModelRequest, ModelView
 from sdlab.shipped import EMBEDDED, FLOW, SHIPPED
@@ -46,4 +46,4 @@ def way_on(model: ModelView) -> None:
 
 
 def _load(name: str) -> None:
-    lab().load(ModelRequest(name))
+    ask_for(ModelRequest(name))

@@ -81,7 +81,7 @@ def _of_fields(page: str, catalogue: "pd.DataFrame") -> Sweep:
     base = trouble = None
     with place:  # first: the curves that can vary are those of its solver
         try:
-            base = experiment_controls(Choices(catalogue, view.known, view.model))
+            base = experiment_controls(Choices(catalogue, view.known, view.held))
         except (ValueError, SdlabError) as error:
             trouble = error
     with fields:

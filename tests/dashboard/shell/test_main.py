@@ -23,10 +23,9 @@ os._exit(0)
 PICTURE = """
 import sys
 from dashboard.views.home.page import scene
-from dashboard.worker.held_model import HeldModel
+from dashboard.worker.held_models import HeldModels
 from dashboard.worker.snapshots import ModelRequest
-held = HeldModel(str)
-held.swap(ModelRequest())
+held = HeldModels(str).load(ModelRequest())
 job = held.engine.submit(scene(0))
 while held.engine.round():
     pass

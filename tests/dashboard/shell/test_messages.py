@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 import sdlab
 from dashboard.shell.messages import plain, sentence
-from dashboard.worker.held_model import HeldModel
+from dashboard.worker.held_models import HeldModels
 from dashboard.worker.snapshots import ModelRequest
 from sdlab.errors import ModelError, SdlabError
 from sdlab.models.guidance import TRUE, Guidance
@@ -42,7 +42,7 @@ def test_a_model_that_cannot_be_loaded_is_named_once(tmp_path):
     place = str(tmp_path / "nothing")
     with pytest.raises(ModelError) as told:
         sdlab.load(place)
-    held = HeldModel(sentence)
+    held = HeldModels(sentence)
     said = held.sentence_of(ModelRequest(place), told.value)
     assert said == f"The model could not be loaded: {told.value}"
     said = held.sentence_of(ModelRequest("a/model"), ModelError("no room."))

@@ -35,7 +35,8 @@ def takes(monkeypatch, open_page):
     lab().catalogue()
 
     def let(inputs):
-        monkeypatch.setattr(lab()._held, "view", replace(lab()._held.view, inputs=inputs))
+        held = lab()._held.current
+        monkeypatch.setattr(held, "view", replace(held.view, inputs=inputs))
 
     return let
 

@@ -92,7 +92,7 @@ def test_a_preview_that_fails_costs_only_the_preview(make_worker, monkeypatch):
 
     worker = make_worker()
     until(lambda: worker.status().model)
-    monkeypatch.setattr(worker._held, "picture", full)
+    monkeypatch.setattr(worker._held.current, "picture", full)
     run = worker.submit(Experiment(prompt="a cat", seed=21, num_steps=12))
     worker.touch(run, "one")
     assert ended(worker, run).state == "done"

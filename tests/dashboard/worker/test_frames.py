@@ -119,7 +119,7 @@ def test_a_crowd_is_sketched_and_a_few_are_decoded(make_worker, monkeypatch):
 
     worker = make_worker()
     until(lambda: worker.status().model)
-    held, drawn = worker._held, []
+    held, drawn = worker._held.current, []
     held.decode_seconds = 0.05
 
     def noted(name):

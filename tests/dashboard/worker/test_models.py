@@ -1,15 +1,20 @@
-"""The worker holds one model at a time, and says what it cannot load."""
+"""The worker holds models as they fit, and says what it cannot load."""
 
 import gc
+import logging
 import threading
+import types
 import weakref
 
 import pytest
 
 from dashboard.shell.messages import sentence
+from dashboard.worker.model_room import ModelRoom
 from dashboard.worker.snapshots import ModelRequest
+from dashboard.worker.task import once
 from dashboard.worker.worker import Worker
-from sdlab.errors import ModelError
+from sdlab.errors import MemoryLimitError, ModelError
+from sdlab.sampling.engine import Engine
 from tests.dashboard.conftest import again
 from tests.dashboard.worker.waiting import LONG, SHORT, ended, running, until
 
@@ -62,7 +67,7 @@ def test_a_refusal_outlives_the_load_in_progress(tmp_path, model):
         worker.stop()
 
 
-def test_never_two_models_in_memory(make_worker, model):
+def test_where_there_is_room_for_one_there_are_never_two(make_worker, model):
     made = []
 
     def load(source=None, **options):
@@ -72,10 +77,10 @@ def test_never_two_models_in_memory(make_worker, model):
         made.append(weakref.ref(fresh))
         return fresh
 
-    worker = make_worker(load)
-    names = ("embedded", "b", "embedded", "b")
-    runs = [worker.submit(SHORT.with_(model=m, seed=i)) for i, m in enumerate(names)]
-    assert [ended(worker, run).state for run in runs] == ["done"] * 4, worker.status()
+    worker = make_worker(load, room=ModelRoom(models=1))
+    for seed, name in enumerate(("embedded", "b", "embedded", "b")):
+        run = worker.submit(SHORT.with_(model=name, seed=seed))
+        assert ended(worker, run).state == "done", worker.status()
     assert len(made) == 4
     assert worker.status().model.name == "b"
 
@@ -156,17 +161,47 @@ def test_the_model_at_hand_is_the_one_that_a_run_asked_for_now_will_find(make_wo
     assert worker.status().model.name == worker.status().at_hand == "next"
 
 
-def test_a_token_is_in_no_view_and_on_no_disk(make_worker, tmp_path):
-    worker = make_worker()
-    request = ModelRequest("gated/model", token="hf_secret")
-    assert "hf_secret" not in repr(request)
-    worker.load(request)
-    until(lambda: worker.status().model and worker.status().model.name == "gated/model")
-    assert ended(worker, worker.submit(SHORT.with_(model="gated/model"))).state == "done"
-    assert "hf_secret" not in repr(worker.status())
+def reachable(start):
+    """Every object that can be reached from some, modules, classes and functions' globals apart."""
+    seen, left = {}, list(start)
+    while left:
+        one = left.pop()
+        if id(one) in seen or isinstance(one, (type, types.ModuleType)):
+            continue
+        seen[id(one)] = one
+        if isinstance(one, types.FunctionType):
+            left += [one.__closure__, one.__defaults__, one.__kwdefaults__]
+        else:
+            left += gc.get_referents(one)
+    return seen.values()
+
+
+def test_a_token_is_used_once_and_then_nowhere(make_worker, model, tmp_path, caplog):
+    secret, given = "hf_secretsecretsecret", []
+
+    def load(source=None, *, token=None, **options):
+        given.append((source, token == "hf_secretsecretsecret"))  # no closure to be found
+        if source == "gated/broken":
+            raise ModelError("no weights")
+        return again(model, source)
+
+    caplog.set_level(logging.DEBUG)
+    worker = make_worker(load, room=ModelRoom(models=1))
+    assert secret not in repr(ModelRequest("gated/model", token=secret))
+    for name in ("gated/model", "gated/broken"):
+        worker.load(ModelRequest(name, token=secret))
+        until(lambda name=name: (name, True) in given)
+        until(lambda: worker.status().model and not worker.status().loading)
+    for name in ("embedded", "gated/model"):
+        run = worker.submit(SHORT.with_(model=name))
+        assert ended(worker, run).state == "done"
+    assert given[-1] == ("gated/model", False)
+    assert sum(used for _, used in given) == 2
+    assert not [one for one in reachable([worker]) if isinstance(one, str) and secret in one]
     worker.stop()  # which may still write frames
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
-    assert files and not [p for p in files if b"hf_secret" in p.read_bytes()]
+    assert files and not [p for p in files if secret.encode() in p.read_bytes()]
+    assert secret not in caplog.text
 
 
 def test_other_weights_under_the_same_name_are_not_served_old_pictures(make_worker, monkeypatch):
@@ -212,6 +247,89 @@ def test_a_cancelled_load_leaves_the_model_before_in_use(make_worker, model):
     assert view.model.name == "embedded" and view.stage is None
     assert view.load_error == "Loading large was cancelled."
     assert ended(worker, worker.submit(SHORT)).state == "done"
+
+
+@pytest.mark.parametrize("models", [pytest.param(1, marks=pytest.mark.every), 2])
+def test_two_models_take_turns_and_each_is_loaded_once(make_worker, models):
+    """Twelve runs that alternate loaded eleven times when none could overtake another."""
+    import sdlab
+
+    loaded = []
+
+    def load(source=None, **options):
+        loaded.append(source or "embedded")
+        return sdlab.load(source, **options)
+
+    worker = make_worker(load, room=ModelRoom(models=models))
+    run = worker.submit(LONG)
+    running(worker, run)
+    names = ("embedded", "embedded-flow") * 6
+    runs = [worker.submit(SHORT.with_(model=m, seed=i)) for i, m in enumerate(names)]
+    worker.cancel(run, "nobody")
+    assert [ended(worker, run).state for run in runs] == ["done"] * 12
+    assert loaded == ["embedded", "embedded-flow"]
+    held = {view.name: view.hash for view in worker.status().held}
+    assert list(held) == ["embedded-flow", "embedded"][:models]
+    for name, model_hash in held.items():
+        assert worker.ask(lambda model: model.name, model_hash) == name
+        worker.study(name, once(lambda model: model.name), model_hash, "me")
+        assert until(lambda name=name: worker.get(name).result) == name
+
+
+def test_no_model_goes_while_a_run_or_a_study_is_on_it(make_worker, model):
+    worker = make_worker(room=ModelRoom(models=1))
+    until(lambda: worker.status().model)
+    go_on = threading.Event()
+
+    def study(model):
+        while not go_on.is_set():
+            yield 1, 2
+        return "done"
+
+    run = worker.submit(LONG)
+    running(worker, run)
+    worker.study("long", study, worker.status().model.hash, "me")
+    other = worker.submit(SHORT.with_(model="b"))
+    worker.cancel(run, "nobody")
+    ended(worker, run)
+    assert worker.get(other).state == "queued" and worker.get("long").live
+    go_on.set()
+    assert ended(worker, other).state == "done"
+    assert worker.get("long").result == "done"
+
+
+def test_a_run_that_needs_room_gets_that_of_a_model_that_nobody_uses(make_worker, monkeypatch):
+    worker = make_worker()
+    worker._loaded.note(ModelRequest("b"), until(lambda: worker.status().model))
+    assert ended(worker, worker.submit(SHORT.with_(model="b"))).state == "done"
+    assert {held.name for held in worker.status().held} == {"embedded", "b"}
+    full = Engine.submit
+
+    def tight(self, experiment, **options):
+        if len(worker.status().held) > 1:
+            raise MemoryLimitError("there is no room")
+        return full(self, experiment, **options)
+
+    monkeypatch.setattr(Engine, "submit", tight)
+    assert ended(worker, worker.submit(SHORT.with_(seed=5))).state == "done"
+    assert [held.name for held in worker.status().held] == ["embedded"]
+
+
+def test_a_model_whose_files_changed_is_loaded_again(make_worker, model, tmp_path):
+    folder, loaded = tmp_path / "model", []
+    folder.mkdir()
+    (folder / "a.safetensors").write_bytes(b"first")
+
+    def load(source=None, **options):
+        loaded.append(source)
+        return again(model, source)
+
+    worker = make_worker(load)
+    for text, times in ((b"first", 1), (b"first", 1), (b"second one", 2)):
+        (folder / "a.safetensors").write_bytes(text) if text != b"first" else None
+        worker.load(ModelRequest(str(folder)))
+        until(lambda: worker.status().at_hand == str(folder) and not worker.status().loading)
+        assert loaded.count(str(folder)) == times
 
 
 def test_a_load_that_waits_is_cancelled_without_a_trace(make_worker):

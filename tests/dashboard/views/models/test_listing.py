@@ -36,7 +36,7 @@ def machine(runs_folder, tmp_path, monkeypatch):
 
 def asked(monkeypatch):
     found = []
-    monkeypatch.setattr(lab(), "load", lambda request: found.append(request) or True)
+    monkeypatch.setattr(lab(), "load", lambda request, owner: found.append(request) or True)
     return found
 
 

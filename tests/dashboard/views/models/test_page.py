@@ -1,12 +1,16 @@
 """The Models page loads what every form then runs on, or says why not."""
 
 import pytest
+from streamlit.runtime.state.common import TESTING_KEY
+from streamlit.runtime.state.session_state import SessionState
 
 from dashboard.shell.lab import lab
+from dashboard.worker.model_room import ModelRoom
 from dashboard.worker.snapshots import ModelRequest
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.run_folder import open_run
-from tests.dashboard.conftest import read, run_until
+from sdlab.shipped import FLOW
+from tests.dashboard.conftest import load_into_pages, read, run_until
 from tests.dashboard.forms import errors, start, titles
 
 
@@ -34,7 +38,7 @@ def test_a_model_that_cannot_be_loaded_is_explained(open_page, source, message):
 def asked_for(at, monkeypatch):
     """Press Load and return what the worker is asked for, which it does not get."""
     asked = []
-    monkeypatch.setattr(lab(), "load", asked.append)
+    monkeypatch.setattr(lab(), "load", lambda request, owner: asked.append(request))
     at.text_input(key="models.source").set_value("a/model")
     next(b for b in at.button if b.label == "Load").click().run()
     assert not at.exception
@@ -50,6 +54,29 @@ def test_the_cpu_has_no_offload_and_says_why(open_page, monkeypatch):
     at.checkbox(key="models.tiled").check()
     tiled = asked_for(at, monkeypatch)
     assert (tiled.offload, tiled.tiled) == (None, True)
+
+
+def remembered(at):
+    """All that the session holds; what the test itself has typed, Streamlit keeps beside it."""
+    state = at.session_state
+    while not isinstance(state, SessionState):
+        state = object.__getattribute__(state, "_state")
+    kept = {**state._new_session_state, **state._new_widget_state.states, **state._old_state}
+    kept.pop(TESTING_KEY)
+    return [f"{key}: {value!r}" for key, value in kept.items()]
+
+
+def test_a_token_leaves_its_field_and_the_session_with_the_press(open_page, monkeypatch):
+    at = run_until(open_page("models"), holds("embedded"))
+    at.text_input(key="models.token").set_value("hf_secret")
+    assert asked_for(at, monkeypatch).token == "hf_secret"
+    assert at.text_input(key="models.token").value == ""
+    at.text_input(key="models.source").set_value(" ")
+    at.text_input(key="models.token").set_value("hf_secret")
+    next(b for b in at.button if b.label == "Load").click().run()
+    assert "Name a hub id" in at.warning[0].value
+    assert not [place for place in remembered(at) if "hf_secret" in place]
+    assert asked_for(at, monkeypatch).token is None
 
 
 @pytest.mark.parametrize("way", ["model", "sequential"])
@@ -129,7 +156,7 @@ def test_a_form_that_nobody_touched_follows_the_model_in_memory(open_page, loade
     lab().load(ModelRequest())
     run_until(form, lambda a: a.selectbox(key="experiment.model").value == "embedded")
     form.selectbox(key="experiment.model").set_value(folder).run()
-    assert len(swaps(form)) == 1 and "unloads embedded" in swaps(form)[0]
+    assert not swaps(form)  # both are in memory
     run_until(form, holds("embedded"))
     assert form.selectbox(key="experiment.model").value == folder  # chosen, so it stays
     lab().load(ModelRequest(folder))
@@ -137,21 +164,38 @@ def test_a_form_that_nobody_touched_follows_the_model_in_memory(open_page, loade
 
 
 @pytest.mark.every
-def test_a_link_and_a_stored_run_say_what_they_take_out(loaded, open_page, folder):
+def test_a_link_and_a_stored_run_say_what_they_take_out(open_page, monkeypatch):
+    monkeypatch.setattr(lab()._held, "_room", ModelRoom(models=1))
+    load_into_pages(FLOW)
     form = open_page("experiment", **{"experiment.model": "embedded"})
     assert form.selectbox(key="experiment.model").value == "embedded"
-    assert f"unloads {folder}" in swaps(form)[0]
-    run = lab().submit(Experiment(prompt="gone", seed=1702, num_steps=900, model=folder))
+    assert swaps(form) == [
+        "This runs on **embedded**, which is not in memory: running it loads it and unloads"
+        " embedded-flow."
+    ]
+    run = lab().submit(Experiment(prompt="gone", seed=1702, num_steps=900, model=FLOW))
     lab().cancel(run, "nobody")
     page = run_until(
         open_page("run", id=run), lambda a: any(b.key == "run.again" for b in a.button)
     )
     assert not swaps(page)
-    lab().load(ModelRequest())
-    run_until(page, holds("embedded"))
+    load_into_pages("embedded")
     assert "unloads embedded" in swaps(page.run())[0]
-    lab().load(ModelRequest(folder))
-    run_until(page, holds(folder))
+
+
+@pytest.mark.every
+def test_a_run_of_a_model_that_is_there_takes_nothing_out(loaded, open_page, folder):
+    form = open_page("experiment", **{"experiment.model": "embedded"})
+    assert not swaps(form)
+    form.number_input(key="experiment.steps").set_value(2)
+    form.text_input(key="experiment.seed").set_value("1703")
+    assert not start(form).exception
+    assert {held.name for held in lab().status().held} >= {"embedded", folder}
+    at = open_page("models")
+    assert any(t.value == folder for t in at.text)
+    at.button(key="models.other_0.use_model").click().run()
+    assert any(t.value == "embedded" for t in at.text)
+    assert any(t.value == folder for t in open_page("models").text), "the choice is one's own"
 
 
 def test_the_embedded_model_comes_back_by_its_button(loaded):

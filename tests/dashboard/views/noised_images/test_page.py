@@ -202,7 +202,7 @@ def _endless(picture, image, sigmas, room):
 def test_a_slow_decoder_is_spared_unless_asked_for(open_page, monkeypatch):
     worker = lab()
     worker.ask(lambda model: None)
-    library = worker._held
+    library = worker._held.current
     monkeypatch.setattr(library, "view", replace(library.view, decodes_fast=False))
     at = open_page("noised_images", **{"noised.steps": "2", "noised.b_solver": "none"})
     assert any("linear map" in c.value for c in at.caption) and not errors(at)

@@ -57,7 +57,7 @@ def test_run_page_of_a_live_run_and_cancel(open_page, slow_run):
 
 def test_frames_of_a_slow_decoder_are_decoded_by_a_button(open_page, monkeypatch):
     lab().ask(lambda model: None)
-    library = lab()._held
+    library = lab()._held.current
     monkeypatch.setattr(library, "view", replace(library.view, decodes_fast=False))
     monkeypatch.setattr(library, "_pause", float("inf"))
     run = lab().submit(Experiment(prompt="decode me", num_steps=2))
