@@ -22,6 +22,7 @@ from sdlab.columns import TABLES
 from sdlab.errors import StoreError
 from sdlab.runs import RUN_ID, TRASH, run_path
 from sdlab.runs.atomic import write_folder
+from sdlab.runs.expansion import check_expansion
 from sdlab.runs.leavings import hidden, recover_all
 from sdlab.runs.lock import LOCK, held
 from sdlab.runs.reading import check_folder, check_plain
@@ -213,6 +214,7 @@ def _rows(path: Path, run: str) -> "pyarrow.Table":
     from pyarrow import compute, parquet
 
     check_plain(path)
+    check_expansion(path)
     with parquet.ParquetFile(path, page_checksum_verification=True) as file:
         table = file.read()
     mine = compute.equal(table["run"], run) if table.num_rows else None
@@ -234,6 +236,7 @@ def _pieces_of(root: Path, shard: Path) -> Iterator[Piece]:
     for name in TABLES:
         path = shard / f"{name}.parquet"
         check_plain(path)
+        check_expansion(path)
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             whole[name] = file.read()
     spans = {name: _spans(table) for name, table in whole.items()}

@@ -26,6 +26,7 @@ from sdlab.columns import OPTIONAL_TABLES, TABLES
 from sdlab.errors import StoreError, unknown
 from sdlab.runs.atomic import write_file
 from sdlab.runs.attention import ATTENTION, open_attention, write_npz
+from sdlab.runs.expansion import check_expansion
 from sdlab.runs.parquet import parquet_bytes
 from sdlab.runs.pictures import PATTERN
 from sdlab.runs.run_folder import FILES, OPTIONAL_FILES, read_manifest, read_table, table_file
@@ -192,6 +193,7 @@ def _stored_csv(path: Path) -> Iterator[bytes]:
     import pyarrow.parquet
 
     try:
+        check_expansion(path)
         with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
             header = True
             for batch in file.iter_batches(ROWS):

@@ -22,6 +22,7 @@ from sdlab.columns import RUNS
 from sdlab.errors import StoreError
 from sdlab.runs import RUN_ID, owners, runs_root
 from sdlab.runs.atomic import write_file
+from sdlab.runs.expansion import check_expansion
 from sdlab.runs.folding import PARTS, UNDER, folded_count_sql, folded_sql
 from sdlab.runs.leavings import recover_all, sweep
 from sdlab.runs.parts import COMPARISONS, parts
@@ -282,6 +283,7 @@ class RunIndex:
         try:
             check_folder(path.parent)
             check_plain(path)
+            check_expansion(path)
             table = parquet.read_table(path)
             if table.schema.equals(_schema()):
                 return table

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sdlab.errors import StoreError
+from sdlab.runs.expansion import check_expansion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,14 +206,18 @@ def read_parquet(path: Path, columns: Iterable[str], run: str | None = None) -> 
         run: Whose rows of it; None for all.
 
     Raises:
-        StoreError: If it is no Parquet file or lacks a column.
+        StoreError: If it is no Parquet file, would take far more memory than its size, or lacks a
+            column.
     """
     import pandas as pd
 
     check_plain(path)
     try:
+        check_expansion(path)
         filters = None if run is None else [("run", "=", run)]
         table = pd.read_parquet(path, filters=filters, page_checksum_verification=True)
+    except StoreError:
+        raise
     except Exception as error:  # pyarrow raises its own, and OSError, and ValueError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StoreError(f"{path} cannot be read as Parquet: {reason}") from error
