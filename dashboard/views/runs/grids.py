@@ -6,14 +6,15 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shell.clock import time_column
+from dashboard.shell.lab import lab
 from dashboard.shell.navigation import link_to, page_path
+from dashboard.shell.visitor import visitor
 from dashboard.views.runs.table import fold_problems
 from dashboard.widgets.stored_list import stored_list
 from sdlab.experiment.axis import Axis
 from sdlab.runs.contact_sheet import in_common
 from sdlab.runs.grids import StoredGrid, list_grids
 from sdlab.runs.index import RunIndex
-from sdlab.runs.trash import delete
 
 SHOWN = 200
 AXIS_VALUES = 6
@@ -37,7 +38,7 @@ def grids(index: RunIndex) -> None:
         "asked": time_column("Asked for"),
     }
     alt = "Stored grids, latest first"
-    throw = partial(delete, index.root, "grid")
+    throw = partial(lab().owned.delete, "grid", by=visitor().id)
     opens = ("experiment", "grid")
     stored_list(frame, "runs.grids", columns, opens=opens, alt=alt, throw=throw)
 
