@@ -31,9 +31,17 @@ def check_login(serving: Serving) -> None:
     """
     if serving.login == OIDC:
         _check_oidc(get_secrets_auth_section() or {})
-    address = str(st.get_option("server.address") or "0.0.0.0")
-    if not serving.login and not is_among(address, ("127.0.0.0/8", "::1")):
-        log.warning(_OPEN, address)
+    if not serving.login and not listens_here():
+        log.warning(_OPEN, _address())
+
+
+def listens_here() -> bool:
+    """Return whether the server listens on this machine alone, so that nobody else reaches it."""
+    return _address() == "localhost" or is_among(_address(), ("127.0.0.0/8", "::1"))
+
+
+def _address() -> str:
+    return str(st.get_option("server.address") or "0.0.0.0")
 
 
 def _check_oidc(auth: Mapping[str, Any]) -> None:

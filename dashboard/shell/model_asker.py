@@ -4,10 +4,10 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.serving import serving
+from dashboard.shell.login_needs import listens_here
 from dashboard.shell.visitor import visitor
 from dashboard.worker.snapshots import Asker
 
-ALONE = ("localhost", "127.0.0.1", "::1")
 _CHOSEN = "chosen_model"
 
 
@@ -28,4 +28,4 @@ def may_have_any() -> bool:
 
     An operator may. Without login so may whoever is at this machine, as nobody else is answered.
     """
-    return visitor().operator if serving().login else st.get_option("server.address") in ALONE
+    return visitor().operator if serving().login else listens_here()

@@ -18,7 +18,7 @@ def served(tmp_path_factory):
     settings.write_text(f'[[models]]\nsource = "{FOLDER}"\ndtype = "float32"\n')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, str(settings))
-        patch.setattr("dashboard.shell.model_asker.ALONE", ())
+        patch.setattr("dashboard.shell.model_asker.listens_here", lambda: False)
         serving.cache_clear()
         with server_over(folder / "runs"):
             yield str(FOLDER)
