@@ -74,7 +74,7 @@ STEPS: Columns = {
         "wall time of the network call that served this evaluation, or of its several calls, with"
         " what making its attention maps took where they were recorded",
     ),
-    "samples": ("", "samples in that call; above 2 it was shared with other runs"),
+    "samples": ("", "samples in that call, those of other runs in it too"),
 }
 
 STEP_MEASURES = {

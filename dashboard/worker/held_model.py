@@ -47,7 +47,7 @@ class HeldModel:
         self.decode_seconds = _decode_seconds(model)
         self._measured, self._pause = time.monotonic(), MEASURE_AGAIN_SECONDS
         self.model = model
-        self.engine = Engine(model)
+        self.engine = Engine(model, join=True)
         self.request = replace(request, token=None)
         self.mark = mark
         self.catalogue: pd.DataFrame | None = None
@@ -107,7 +107,7 @@ class HeldModel:
         """Take a fresh engine in place of one that may be damaged."""
         from sdlab.sampling.engine import Engine
 
-        self.engine = Engine(self.model)
+        self.engine = Engine(self.model, join=True)
 
     def _rough(self, latents: "Tensor") -> "Image.Image":
         """Return the linear preview of latents; of a VAE that says too little, in false colours."""

@@ -121,7 +121,7 @@ def was_shared(facts: Mapping[str, Any]) -> bool:
 
 
 def is_exact(facts: Mapping[str, Any]) -> bool:
-    """Return whether a manifest records that a run had each of its network calls to itself.
+    """Return whether a manifest records that a run has the bits of the run alone.
 
     Args:
         facts: The run's manifest. Older ones, without ``shared_calls``, record it only if they
@@ -137,5 +137,5 @@ def calls_in_words(facts: Mapping[str, Any]) -> str:
     if was_shared(facts):
         return f"made in shared calls of up to {facts.get('largest_call', 'many')} rows"
     if is_exact(facts):
-        return "made alone"
+        return "exact, as made alone"
     return "whether it shared calls is not recorded"

@@ -4,8 +4,9 @@ Each run is a process that waits for an answer (``sdlab.solvers.protocol``). A r
 that has waited longest, calls the network for it and sends it its answer. So a run may join or
 leave at any evaluation, and none waits for ever.
 
-A run is exact unless it is asked for with ``mix``: its calls hold its own rows alone, as if there
-were no others, so its bits are those of the run alone. Runs with ``mix`` share calls with each
+A run is exact unless it is asked for with ``mix``: its bits are those of the run alone, for its
+calls hold its own rows only, or those of others too where that is known to change no bit
+(``exact_calls``). Runs with ``mix`` share calls with each
 other, up to the cap, where their queries have the same shape. That is quicker, but a network sums
 in another order where a call has more rows, so such runs agree within rounding only.
 
@@ -17,6 +18,7 @@ import itertools
 import logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from sdlab.denoisers.network import evaluate
@@ -24,6 +26,7 @@ from sdlab.errors import check_types
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import memory
 from sdlab.models.model import Model
+from sdlab.sampling.exact_calls import ExactCalls
 from sdlab.sampling.job import Job
 from sdlab.sampling.joint_calls import JointCalls
 from sdlab.sampling.pipeline_job import PipelineJob
@@ -54,6 +57,8 @@ class Engine:
         mix: Whether runs share network calls, unless ``submit`` says otherwise. False gives each
             run its own calls, whose results are bit-identical to the run alone; shared ones agree
             within float32 rounding.
+        join: Whether runs that do not mix share calls where that is known to change none of their
+            bits (see ``exact_calls``): not for a network that keeps something from call to call.
         max_samples: Most samples in one call (a CFG pair is two); None for as many as speed the
             device up and fit into memory.
 
@@ -62,7 +67,14 @@ class Engine:
         TypeError: If ``model`` is no ``Model``.
     """
 
-    def __init__(self, model: Model, *, mix: bool = False, max_samples: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        mix: bool = False,
+        join: bool = False,
+        max_samples: int | None = None,
+    ) -> None:
         check_types(Engine, model=(model, Model))
         if max_samples is not None and max_samples < 2:
             raise ValueError(f"max_samples must be at least 2, got {max_samples}.")
@@ -72,6 +84,7 @@ class Engine:
         self._caps: dict[tuple[Any, ...], int] = {}  # by batch key, where memory ran out
         self._clock = itertools.count(1)
         self._joint = JointCalls(model)
+        self._exact = ExactCalls(model) if join else None
         self.jobs: list[Job] = []
 
     def submit(self, experiment: Experiment, *, mix: bool | None = None) -> Job:
@@ -141,14 +154,22 @@ class Engine:
         waiting = sorted(
             (job for job in self.jobs if job.state == "running"), key=lambda job: job.served
         )
-        if not waiting or not self._shares(waiting[0]):
-            return waiting[:1]
+        if not waiting:
+            return []
         first, rest = waiting[0], waiting[1:]
+        if self._shares(first):
+            return self._with(first, [job for job in rest if self._shares(job)])
+        if self._exact is None or not self._exact.may_join(first):
+            return [first]
+        batch = self._with(first, [job for job in rest if self._exact.may_join(job)])
+        return batch if self._exact.fits(batch) else [first]
+
+    def _with(self, first: Job, others: list[Job]) -> list[Job]:
+        """Return a job and those of others that fit into its call."""
         cap = self._cap(first)
         batch, rows = [first], first.rows
-        for job in rest:
-            fits = job.batch_key == first.batch_key and rows + job.rows <= cap
-            if job.mix and fits:
+        for job in others:
+            if job.batch_key == first.batch_key and rows + job.rows <= cap:
                 batch.append(job)
                 rows += job.rows
         return batch
@@ -172,7 +193,7 @@ class Engine:
 
     def _serve(self, batch: list[Job]) -> None:
         """Call the network for a batch; if that fails, find the run that made it fail."""
-        timer = batch[0].new_timer()
+        timer, started = batch[0].new_timer(), perf_counter()
         rows = sum(job.rows for job in batch)
         failure: Exception | None = None
         try:
@@ -182,9 +203,11 @@ class Engine:
         if failure is not None:  # outside of the except, whose frames hold the call's tensors
             self._recover(batch, failure)
             return
+        seconds = (perf_counter() - started) / len(batch)
         for job, output in zip(batch, outputs, strict=True):
+            job.seconds = seconds
             job.served = next(self._clock)
-            job.shared += len(batch) > 1
+            job.shared += job.mix and len(batch) > 1
             try:
                 job.take(output, timer, rows)
             except Exception as error:
@@ -195,7 +218,9 @@ class Engine:
         if isinstance(batch[0], PlainJob):
             samples = [job.sample for job in batch if isinstance(job, PlainJob)]
             with timer, self._watching(batch):
-                return list(evaluate(self.model, samples))
+                if self._exact is not None and len(batch) > 1 and not batch[0].mix:
+                    return self._exact.evaluate(samples)
+                return evaluate(self.model, samples)
         calls = [job.call for job in batch if isinstance(job, PipelineJob)]
         fast = batch[0].experiment.fast
         self._joint.check(calls, fast)

@@ -51,6 +51,8 @@ class Job(ABC):
         served: Larger for jobs served later; the engine's fairness.
         mix: Whether it may share network calls; else it is exact, as if it were alone. May change
             while it runs.
+        seconds: What the network took for its latest evaluation, its share of a joint call; None
+            before the first.
         shared: Evaluations that were made in a network call together with other runs.
     """
 
@@ -68,6 +70,7 @@ class Job(ABC):
         self.served = 0
         self.cancelling = False
         self.mix = False
+        self.seconds: float | None = None
         self.shared = 0
 
     @property

@@ -98,9 +98,9 @@ def test_older_manifests_tell_by_their_largest_call():
 @pytest.mark.parametrize(
     ("facts", "exact", "words"),
     [
-        ({"shared_calls": 0, "largest_call": 2}, True, "made alone"),
+        ({"shared_calls": 0, "largest_call": 2}, True, "exact, as made alone"),
         ({"shared_calls": 3, "largest_call": 16}, False, "made in shared calls of up to 16 rows"),
-        ({"largest_call": 1}, True, "made alone"),
+        ({"largest_call": 1}, True, "exact, as made alone"),
         ({"largest_call": 2}, False, "whether it shared calls is not recorded"),
         ({"largest_call": 4}, False, "made in shared calls of up to 4 rows"),
         ({}, False, "whether it shared calls is not recorded"),

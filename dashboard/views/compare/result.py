@@ -153,7 +153,7 @@ def _facts(result: Result) -> None:
     prompts = plain("; ".join(comparison.prompts[:3])) + " …" * (len(comparison.prompts) > 3)
     st.subheader(prompts, anchor=False)
     shared = may_share(lab().runs, result.id)
-    made = "made in shared calls" if shared else "each run made alone"
+    made = "made in shared calls" if shared else "each run exact"
     st.caption(plain(" · ".join([*parts, made])), help=SHARED if shared else None)
 
 

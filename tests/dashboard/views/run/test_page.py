@@ -84,7 +84,7 @@ def test_a_long_option_is_cut():
     ("facts", "said"),
     [
         ({"shared_calls": 1, "largest_call": 4}, "made in shared calls of up to 4 rows"),
-        ({"shared_calls": 0, "largest_call": 4}, "made alone"),
+        ({"shared_calls": 0, "largest_call": 4}, "exact, as made alone"),
         ({"largest_call": 4}, "made in shared calls of up to 4 rows"),  # as older versions wrote it
         ({"largest_call": 2}, "whether it shared calls is not recorded"),
         ({}, "whether it shared calls is not recorded"),
