@@ -19,6 +19,7 @@ GROUND = {
     "image_files",
     "intervals",
     "moved",
+    "pauses",
     "plain",
     "sampler_names",
     "shipped",

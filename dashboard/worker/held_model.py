@@ -107,6 +107,7 @@ class HeldModel:
         """Take a fresh engine in place of one that may be damaged."""
         from sdlab.sampling.engine import Engine
 
+        self.engine.close()
         self.engine = Engine(self.model, join=True)
 
     def _rough(self, latents: "Tensor") -> "Image.Image":

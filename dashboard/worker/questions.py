@@ -59,6 +59,7 @@ def ask(
         watchers=Watchers(tasks.connected, float("inf")),
         model_hash=model_hash,
         verb="ask",
+        session=session or "",
         grace=None if session is None else 0.0,
         ended=partial(_deliver, future),
     )

@@ -3,14 +3,15 @@
 It has no lock: the worker holds its lock around each call.
 """
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.snapshots import ModelRequest
 
 
 class RunQueue(deque[RunTask | ModelRequest]):
-    """Runs and other models that wait, first come, first served."""
+    """Runs and other models that wait: of one person first come, first served."""
 
     def runs(self) -> list[RunTask]:
         """Return the runs that wait, the next one first."""
@@ -24,6 +25,24 @@ class RunQueue(deque[RunTask | ModelRequest]):
         """Return the model that pages will use once all that waits is loaded; "" if it stays."""
         usual = [item.source for item in self if isinstance(item, ModelRequest) and item.usual]
         return usual[-1] if usual else ""
+
+    def in_turn(
+        self, own: Mapping[str, int], begin: Callable[[str], float]
+    ) -> list[RunTask | ModelRequest]:
+        """Return what waits, what comes next first: people take turns.
+
+        Args:
+            own: How many runs each person has in flight.
+            begin: Returns the place of a person's next piece of work among all.
+        """
+        before: Counter[str] = Counter(own)
+        places = []
+        for item in self:
+            places.append((before[item.person], begin(item.person)))
+            before[item.person] += 1
+        order = sorted(range(len(places)), key=places.__getitem__)  # stable: as it was asked for
+        line = list(self)
+        return [line[number] for number in order]
 
     def drop_cancelled(self) -> list[RunTask]:
         """Return the runs that nobody waits for any more, which wait no longer."""
@@ -44,8 +63,9 @@ class RunQueue(deque[RunTask | ModelRequest]):
         return self.next_model()
 
     def number(self) -> None:
-        """Tell every waiting run its place, from 1."""
-        for position, run in enumerate(self.runs(), start=1):
+        """Tell every waiting run its place, from 1: people take turns."""
+        runs = [item for item in self.in_turn({}, lambda _: 0.0) if isinstance(item, RunTask)]
+        for position, run in enumerate(runs, start=1):
             if run.snapshot.position != position:
                 run.set(position=position)
 

@@ -30,6 +30,7 @@ class RunTask(Task):
             for it exactly, while it is made, has it made so.
         run: What could not be written, to be tried again.
         held: The model that it runs on, from its first turn to its end.
+        job: Of the engine, as long.
     """
 
     snapshot: RunSnapshot
@@ -37,6 +38,7 @@ class RunTask(Task):
     mix: bool = False
     run: "Run | None" = None
     held: "HeldModel | None" = None
+    job: "Job | None" = None
     _shown: float = 0.0
     _measured: float = 0.0
 
@@ -84,6 +86,7 @@ class RunTask(Task):
         self.held = None
         self.set(position=0, **({"preview": None, "tables": {}} if state == "done" else {}))
         super().end(state, error, result)
+        self.job = None  # it keeps the model
 
     def stop(self) -> None:
         """End it because the worker has ended; the next server lists it."""

@@ -3,16 +3,18 @@
 import logging
 import math
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.stored_runs import stored_facts
 from dashboard.worker.task import Priority, Task
 from dashboard.worker.tasks import Tasks
+from dashboard.worker.turns import Shares
 from sdlab.errors import MemoryLimitError, SdlabError
 from sdlab.runs.manifest import is_exact
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from dashboard.worker.held_models import HeldModels
     from sdlab.experiment.experiment import Experiment
     from sdlab.runs.run import Run
+    from sdlab.sampling.engine import Engine
     from sdlab.sampling.job import Job
     from sdlab.work import Work
 
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 PREVIEW_SHARE = 10  # a preview waits this many times as long as making all of them takes
 CROWDED_SECONDS = 3.0  # where decoded previews would take longer, quick sketches are drawn
 PACED = 64  # rounds from which the pace is estimated
+LOOK_SECONDS = 0.02  # a long call looks that often whether others wait
 UNSAVED = 8  # pictures that could not be written are kept in memory
 
 
@@ -45,6 +49,9 @@ class RunsInFlight:
         runs: Folder of the stored runs.
         done: Called with a run that is written, if its frames are to be drawn.
         complete: Returns an experiment with the pixels of its pictures, if they are kept.
+        shares: Whose turn it is.
+        others_wait: Whether a run that is in the midst of a long call is to let others go first.
+        quick: A call that takes no longer is made in one piece, in seconds.
     """
 
     tasks: Tasks
@@ -52,13 +59,21 @@ class RunsInFlight:
     runs: Path
     done: "Callable[[str, Run], None]"
     complete: "Callable[[Experiment], Experiment]" = lambda experiment: experiment
+    shares: Shares = field(default_factory=Shares)
+    others_wait: Callable[[RunTask], bool] = lambda task: False
+    quick: float = 0.2
+    _tasks_of: "WeakKeyDictionary[Job, RunTask]" = field(default_factory=WeakKeyDictionary)
+    _charged: float = 0.0
     _rounds: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACED))
     _sketch_seconds: float = 0.0
     _latest: float = -math.inf
-    _served: str = ""
 
     def __len__(self) -> int:
         return len(self.tasks.line(Priority.RUN))
+
+    def people(self) -> "Counter[str]":
+        """Return how many runs each person has in flight."""
+        return Counter(task.person for task in self.tasks.line(Priority.RUN))
 
     @property
     def pace(self) -> float | None:
@@ -104,30 +119,69 @@ class RunsInFlight:
         if task.live:
             self.tasks.enter(task)
 
-    def round(self) -> bool:
-        """Do one network call or decoding; return whether anything was in flight."""
+    def drop_cancelled(self) -> None:
+        """End the runs that nobody waits for any more."""
         for task in self.tasks.line(Priority.RUN):
             if task.cancelled:
                 task.end("cancelled")
                 self.tasks.withdraw(task)
-        held = self._next()
-        if held is None:
+
+    def first(self) -> RunTask | None:
+        """Return the run whose turn it is, or None if none is in flight."""
+        engines = [held.engine for held in self.held.all]
+        jobs = [(job, engine.may_serve(job)) for engine in engines for job in engine.jobs]
+        ready = [job for job, may in jobs if may or job.state == "queued"]
+        return min((self._tasks_of[job] for job in ready), key=self.shares.place, default=None)
+
+    def round(self) -> bool:
+        """Do one network call or decoding, or a piece of one; return whether there was one."""
+        task = self.first()
+        engine = self._engine_of(task)
+        if engine is None:
             return False
-        jobs, started = list(held.engine.jobs), time.monotonic()
-        self._latest = started
-        before = sum(job.evaluation for job in jobs)
+        self._latest = self._charged = started = time.monotonic()
+        before = {job: (job.state, job.evaluation) for job in engine.jobs}
         try:
-            held.engine.round()
+            engine.round()
         except BaseException as error:
             self.fail_all(error)
             return True
-        evaluations = sum(job.evaluation for job in jobs) - before
-        for task in self.tasks.line(Priority.RUN):
-            task.advance(None)
-            if not task.live:
-                self.tasks.withdraw(task)
+        self._charge(engine.latest)
+        self._advance(before)
+        evaluations = sum(job.evaluation - count for job, (_, count) in before.items())
         self._measure(evaluations, time.monotonic() - started)
         return True
+
+    def _engine_of(self, task: RunTask | None) -> "Engine | None":
+        """Return the engine of a run; of None any that has something to end."""
+        if task is not None and task.held is not None:
+            return task.held.engine
+        return next((held.engine for held in self.held.all if held.engine.jobs), None)
+
+    def _charge(self, jobs: "Sequence[Job]") -> None:
+        """Note what was spent on runs since this was last noted; those of a call share it."""
+        now = time.monotonic()
+        for job in jobs:
+            self.shares.spend(self._tasks_of[job], (now - self._charged) / len(jobs))
+        self._charged = now
+
+    def _advance(self, before: "Mapping[Job, tuple[str, int]]") -> None:
+        """Let the runs go on that are further than before."""
+        for task in self.tasks.line(Priority.RUN):
+            assert isinstance(task, RunTask)
+            job = task.job
+            if job is None or before.get(job, ()) != (job.state, job.evaluation):
+                task.advance(None)
+                self.shares.spend(task, task.cost)
+            if not task.live:
+                self.tasks.withdraw(task)
+
+    def _pauses(self, job: "Job") -> bool:
+        """Return whether a long call is to pause; asked before each of its layers."""
+        if time.monotonic() - self._charged < LOOK_SECONDS:
+            return False
+        self._charge((job,))
+        return self.others_wait(self._tasks_of[job])
 
     def save_again(self, task: RunTask) -> None:
         """Let the picture of a run be written once more, if it could not be written before."""
@@ -156,16 +210,6 @@ class RunsInFlight:
         for held in self.held.all:
             held.renew_engine()
 
-    def _next(self) -> "HeldModel | None":
-        """Return the model whose engine does the next round: they take turns."""
-        going = [held for held in self.held.all if held.engine.jobs]
-        if not going:
-            return None
-        after = [held for held in going if held.name > self._served]
-        chosen = min(after or going, key=lambda held: held.name)
-        self._served = chosen.name
-        return chosen
-
     def _of(self, task: Task) -> "HeldModel | None":
         return task.held if isinstance(task, RunTask) else None
 
@@ -186,14 +230,14 @@ class RunsInFlight:
         If it has shared calls by the time that somebody asks for it exactly, it begins anew.
         """
         asked = self.complete(task.experiment)
-        job = self._submitted(asked, task.mix, held)
+        job = self._submitted(task, asked, task.mix, held)
         task.set(position=0)
         try:
             yield 0, job.nfe
             while not job.over or (job.shared and not task.mix):
                 if job.shared and not task.mix:
                     job.cancel()
-                    job = self._submitted(asked, False, held)
+                    job = self._submitted(task, asked, False, held)
                 job.mix = task.mix
                 task.follow(job)
                 self._preview(task, job, held)
@@ -203,7 +247,16 @@ class RunsInFlight:
             job.cancel()
         return job
 
-    def _submitted(self, asked: "Experiment", mix: bool, held: "HeldModel") -> "Job":
+    def _submitted(self, task: RunTask, asked: "Experiment", mix: bool, held: "HeldModel") -> "Job":
+        """Return a run's job, of an engine in which runs take turns."""
+        engine = held.engine
+        engine.order = lambda job: self.shares.place(self._tasks_of[job])
+        engine.long.pause, engine.long.quick = self._pauses, self.quick
+        job = task.job = self._taken(asked, mix, held)
+        self._tasks_of[job] = task
+        return job
+
+    def _taken(self, asked: "Experiment", mix: bool, held: "HeldModel") -> "Job":
         """Return a run's job; models that nobody uses make room for it, if it needs that."""
         try:
             return held.engine.submit(asked, mix=mix)

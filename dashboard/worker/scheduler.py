@@ -1,13 +1,14 @@
 """The worker's thread: one loop over all tasks by their priority.
 
-It admits runs into the engine of their model, those of models in memory before others, though
-nobody is overtaken for ever, and drives the engines one network call at a time. It takes no model
-out while a run or a study is on it.
+People take turns, by what their work has cost so far (``turns``): the runs of one, however many, do
+not hold up another's first. It admits runs into the engine of their model, those of models in
+memory before others, though nobody is overtaken for ever, and drives the engines one network call
+at a time, a long one in pieces. It takes no model out while a run or a study is on it.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -19,7 +20,7 @@ from dashboard.worker.run_queue import RunQueue, model_of
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.snapshots import ModelRequest
-from dashboard.worker.task import Priority
+from dashboard.worker.task import Priority, Task
 from dashboard.worker.tasks import Tasks
 from sdlab.errors import ModelError
 from sdlab.models.loading_stages import LoadingCancelled
@@ -54,12 +55,14 @@ class Scheduler:
     painter: FramePainter
     in_spare: Callable[[], None] = lambda: None
     turns: ModelTurns = field(default_factory=ModelTurns)
+    _own: Mapping[str, int] = field(default_factory=dict)
     _stopping: bool = False
     _awake: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         """Keep every model in memory that something is on."""
         self.held.busy = self.in_use
+        self.flight.others_wait = self._others_wait
 
     def in_use(self, held: HeldModel) -> bool:
         """Return whether a run or a study is on a model, which must stay for it."""
@@ -95,6 +98,8 @@ class Scheduler:
         finally:
             self.tasks.close()
             self.queue.clear()
+            for held in self.held.all:
+                held.engine.close()
             self.held.all = ()
 
     def _safely(self, work: Callable[[], bool]) -> bool:
@@ -122,14 +127,12 @@ class Scheduler:
             task.end("cancelled")
         self.in_spare()
         self._admit()
-        worked, now_done = False, self.flight.seconds_since() < BREATH_SECONDS
-        for priority in Priority:
-            if priority is Priority.RUN:
-                worked |= self.flight.round()
-            elif not (now_done and priority is Priority.CATALOGUE):
-                worked |= self.tasks.step(priority, self.held.at_hand)
-            if worked and priority >= Priority.RUN:
-                return True
+        worked = [self._step(Priority.QUESTION), self._step(Priority.SKETCH), self._serve()]
+        if any(worked):
+            return True
+        now_done = self.flight.seconds_since() < BREATH_SECONDS
+        if not now_done and self._step(Priority.CATALOGUE) or self._step(Priority.PAINTING):
+            return True
         if now_done:
             with self.tasks.lock:
                 if not (self._stopping or self.queue):
@@ -140,10 +143,53 @@ class Scheduler:
             self.painter.forget_settled()  # what was settled can be drawn better now
         return False
 
+    def _step(self, priority: Priority, chosen: Task | None = None) -> bool:
+        """Do a piece of a task of a line; return whether there was one."""
+        task = self.tasks.step(priority, self.held.at_hand, chosen)
+        if task is not None:
+            self.flight.shares.spend(task, task.cost)
+        return task is not None
+
+    def _serve(self) -> bool:
+        """Do a piece of the study, or of the run, whose turn it is; return whether there was one.
+
+        A study that nobody wants any more is ended at once.
+        """
+        self.flight.drop_cancelled()
+        study, run = self._study(), self.flight.first()
+        place = self.flight.shares.place
+        if study is None or not study.cancelled and run is not None and place(run) < place(study):
+            return self.flight.round()
+        return self._step(Priority.STUDY, study)
+
+    def _study(self) -> Task | None:
+        """Return the study whose turn it is, if there is one."""
+        studies, place = self.tasks.line(Priority.STUDY), self.flight.shares.place
+        return min(studies, key=lambda task: (not task.cancelled, place(task)), default=None)
+
+    def _others_wait(self, run: RunTask) -> bool:
+        """Return whether others come before a run that is in the midst of a long call."""
+        if self._stopping or run.cancelled or self._newcomer():
+            return True
+        if self.tasks.line(Priority.QUESTION) or self.tasks.line(Priority.SKETCH):
+            return True
+        place = self.flight.shares.place
+        waiting = [task for task in (self._study(), self.flight.first()) if task is not None]
+        return any(task.person != run.person and place(task) < place(run) for task in waiting)
+
+    def _newcomer(self) -> bool:
+        """Return whether somebody waits of whom nothing is in flight."""
+        own = self.flight.people()
+        with self.tasks.lock:
+            return any(not own[item.person] for item in self.queue)
+
     def _admit(self) -> None:
+        begin = self.flight.shares.people.begin
         while self.queue and not self._stopping:
+            self._own = self.flight.people()
             with self.tasks.lock:
-                item = self.turns.choose(self.queue, self._can_begin, self._is_here)
+                line = self.queue.in_turn(self._own, begin)
+                item = self.turns.choose(line, self._can_begin, self._is_here)
                 if item is None:
                     return
                 self.queue.remove(item)
@@ -164,12 +210,11 @@ class Scheduler:
 
     def _can_begin(self, item: RunTask | ModelRequest) -> bool:
         """Return whether something in the queue could begin now."""
-        if self._is_here(item):
-            return isinstance(item, ModelRequest) or len(self.flight) < IN_FLIGHT
-        if isinstance(item, RunTask):
-            request = self.held.request_for(model_of(item))
-            return len(self.flight) < IN_FLIGHT and self.held.can_load(request)
-        return self.held.can_load(item)
+        if isinstance(item, ModelRequest):
+            return self._is_here(item) or self.held.can_load(item)
+        if len(self.flight) >= IN_FLIGHT and self._own[item.person]:
+            return False
+        return self._is_here(item) or self.held.can_load(self.held.request_for(model_of(item)))
 
     def _take_up(self, request: ModelRequest) -> None:
         """Load a model if it is not in memory; it is then what pages use, if that is asked for."""

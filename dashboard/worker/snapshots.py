@@ -46,6 +46,11 @@ class ModelRequest:
     owner: str = field(default="", repr=False, compare=False)
     usual: bool = field(default=True, repr=False, compare=False)
 
+    @property
+    def person(self) -> str:
+        """Whose turn it is."""
+        return self.owner
+
 
 @dataclass(frozen=True)
 class Asker:

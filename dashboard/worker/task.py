@@ -74,6 +74,7 @@ class Task:
         ended: Called as it ends with the state, the error and the result, before pages see it.
         cancelled: Whether it is to end at its next turn.
         started: When its first piece began, ``time.monotonic`` seconds.
+        cost: Seconds that its latest piece took.
         used: When somebody last looked.
     """
 
@@ -90,6 +91,7 @@ class Task:
     ended: Callable[[str, BaseException | None, Any], None] = _nothing
     cancelled: bool = False
     started: float = 0.0
+    cost: float = 0.0
     _work: "Work[Any] | None" = None
     used: float = field(default_factory=time.monotonic)
     _seen: float = field(default_factory=time.monotonic)
@@ -146,6 +148,7 @@ class Task:
         """Do the next piece; a result or an error ends the task and nothing else."""
         import torch
 
+        begun = time.monotonic()
         try:
             with torch.no_grad():
                 if self._work is None:
@@ -160,6 +163,8 @@ class Task:
         else:
             left = (time.monotonic() - self.started) / max(1, done) * (total - done)
             self.set(done=done, total=total, seconds_left=left if done else None)
+        finally:
+            self.cost = time.monotonic() - begun
 
     def end(self, state: str, error: BaseException | None = None, result: Any = None) -> None:
         """Close the generator and note how the task ended; let go of what it held."""

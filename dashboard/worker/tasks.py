@@ -163,21 +163,28 @@ class Tasks:
 
     # From the worker's thread.
 
-    def step(self, priority: Priority, at_hand: "AtHand") -> bool:
-        """Do one piece of the task whose turn it is; return whether there was one.
+    def step(
+        self, priority: Priority, at_hand: "AtHand", chosen: Task | None = None
+    ) -> Task | None:
+        """Do one piece of the task whose turn it is; return it, or None if there was none.
 
         Args:
             priority: Of the line to serve: the first in it, of paintings the latest.
             at_hand: Returns the model for the hash that a task asks for, that model's own hash,
                 and why there is none.
+            chosen: A task of the line whose turn it is instead.
         """
         with self.lock:
             line = self._lines[priority]
             if not line:
-                return False
-            task = line.pop() if priority is Priority.PAINTING else line.popleft()
+                return None
+            if chosen is not None and chosen in line:
+                line.remove(chosen)
+                task = chosen
+            else:
+                task = line.pop() if priority is Priority.PAINTING else line.popleft()
         if not task.live:
-            return True
+            return task
         model, model_hash, reason = at_hand(task.model_hash)
         if task.unwanted():
             task.end("cancelled")
@@ -187,7 +194,7 @@ class Tasks:
             task.advance(model)
         if task.live:
             self.enter(task)
-        return True
+        return task
 
     def studies(self, model_hash: str) -> bool:
         """Return whether a study of a model waits or goes on."""

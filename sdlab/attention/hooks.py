@@ -14,6 +14,7 @@ from sdlab.attention import probabilities
 from sdlab.attention.layers import Layer, check_readable, is_unet, scale_of
 from sdlab.attention.probabilities import Scores
 from sdlab.errors import ModelError
+from sdlab.pauses import under_way
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -175,9 +176,12 @@ def watching(
 
 def _attach(layer: Layer, module: Any, receive: Receive) -> list[Any]:
     held: dict[str, Tensor] = {}
+    own = under_way()
 
     def hook(names: str) -> Callable[[Any, Any, Any], None]:
         def take(_: Any, __: Any, output: "Tensor") -> None:
+            if under_way() is not own:
+                return  # another's call, while this one pauses
             parts = (output,) if len(names) == 1 else output.chunk(len(names), dim=-1)
             held.update(zip(names, parts, strict=True))
             if "q" in held and "k" in held:

@@ -27,6 +27,7 @@ from sdlab.attention.layouts import expected, places, text_of_call
 from sdlab.attention.network_text import Text
 from sdlab.attention.probabilities import Scores
 from sdlab.errors import ModelError
+from sdlab.pauses import under_way
 
 if TYPE_CHECKING:
     from sdlab.attention.hooks import Call
@@ -68,7 +69,7 @@ class Listener(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         given = {**dict(zip(ARGUMENTS, args, strict=False)), **(kwargs or {})}
         heard = _heard(given)
-        if self.totals and _has_total(given):
+        if self.totals and is_flash_on_cpu(given):
             output, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
                 given["query"], given["key"], given["value"], scale=given.get("scale")
             )
@@ -102,7 +103,7 @@ class Watch:
         self._lost = False
         self._listener = Listener()
         self._text: Text | None = None
-        self._thread = get_ident()
+        self._flow = get_ident(), under_way()
 
     @contextmanager
     def attached(self, call: "Call | None" = None) -> Iterator[None]:
@@ -130,6 +131,10 @@ class Watch:
             for handle in handles:
                 handle.remove()
 
+    def _is_own(self) -> bool:
+        """Return whether the call under way is of this thread, and not another's in a pause."""
+        return (get_ident(), under_way()) == self._flow
+
     def _by_module(self) -> dict[str, list[Layer]]:
         found: dict[str, list[Layer]] = {}
         for layer in self._layers:
@@ -149,7 +154,7 @@ class Watch:
 
     def _begin(self, _: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Read the length of the text of a call of the network."""
-        if get_ident() == self._thread and not self._lost:
+        if self._is_own() and not self._lost:
             with self._careful():
                 self._text = text_of_call(self._network, args, kwargs)
 
@@ -157,7 +162,7 @@ class Watch:
         only_words = len(layers) == 1 and layers[0].joint and layers[0].cross
 
         def enter(_: Any, __: Any) -> None:
-            if get_ident() != self._thread:
+            if not self._is_own():
                 return
             self._listener.heard.clear()
             self._listener.totals = only_words
@@ -167,7 +172,7 @@ class Watch:
 
     def _leave(self, layers: Sequence[Layer]) -> Callable[[Any, Any, Any], None]:
         def leave(_: Any, __: Any, output: Any) -> None:
-            if get_ident() != self._thread:
+            if not self._is_own():
                 return
             self._listener.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             heard, self._listener.heard = self._listener.heard, []
@@ -199,8 +204,12 @@ class Watch:
             self._receive(layer, scores)
 
 
-def _has_total(given: Mapping[str, Any]) -> bool:
-    """Return whether torch would compute a call by the kernel that knows the sums too."""
+def is_flash_on_cpu(given: Mapping[str, Any]) -> bool:
+    """Return whether torch would compute a call by its kernel for a CPU, which knows the sums too.
+
+    Args:
+        given: Arguments of the attention function by name.
+    """
     query, key, value = (given[name] for name in ("query", "key", "value"))
     plain = (
         query.device.type == "cpu"

@@ -18,6 +18,7 @@ import itertools
 import logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,11 @@ from sdlab.errors import check_types
 from sdlab.experiment.experiment import Experiment
 from sdlab.models import memory
 from sdlab.models.model import Model
+from sdlab.pauses import paused
 from sdlab.sampling.exact_calls import ExactCalls
 from sdlab.sampling.job import Job
 from sdlab.sampling.joint_calls import JointCalls
+from sdlab.sampling.long_calls import LongCalls
 from sdlab.sampling.pipeline_job import PipelineJob
 from sdlab.sampling.plain_job import PlainJob
 from sdlab.sampling.plan import plan
@@ -65,6 +68,13 @@ class Engine:
     Raises:
         ValueError: If ``max_samples`` is below 2.
         TypeError: If ``model`` is no ``Model``.
+
+    Attributes:
+        jobs: Those that are not over.
+        order: Whose turn comes first: the job of which it returns least; of equal ones the one
+            that has waited longest.
+        long: The calls in whose midst others may go first; none, unless its ``pause`` is set.
+        latest: Whose turn it was in the last round.
     """
 
     def __init__(
@@ -85,6 +95,9 @@ class Engine:
         self._clock = itertools.count(1)
         self._joint = JointCalls(model)
         self._exact = ExactCalls(model) if join else None
+        self.long = LongCalls(model)
+        self.order: Callable[[Job], Any] = _decoding_first
+        self.latest: tuple[Job, ...] = ()
         self.jobs: list[Job] = []
 
     def submit(self, experiment: Experiment, *, mix: bool | None = None) -> Job:
@@ -119,17 +132,23 @@ class Engine:
         """
         self._sweep()
         self._admit()
-        ready = [job for job in self.jobs if job.state == "decoding"]
-        if ready:
-            ready[0].decode()
-        elif batch := self._gather():
-            self._serve(batch)
+        batch = self._gather()
+        self.latest = tuple(batch)
+        if batch:
+            first = batch[0]
+            work = first.decode if first.state == "decoding" else partial(self._serve, batch)
+            self.long.make(first, work, alone=len(batch) == 1)
         self._sweep()
         return bool(self.jobs)
+
+    def close(self) -> None:
+        """Unwind the calls that have paused; nothing else can be done with the engine after."""
+        self.long.close()
 
     def _sweep(self) -> None:
         for job in self.jobs:
             if job.cancelling and not job.over:
+                self.long.give_up(job)
                 job.stop()
         self.jobs = [job for job in self.jobs if not job.over]
         if not any(isinstance(job, PipelineJob) for job in self.jobs):
@@ -150,13 +169,19 @@ class Engine:
             job.start()
 
     def _gather(self) -> list[Job]:
-        """Return the jobs of the next call: the one waiting longest, and those that fit with it."""
+        """Return the jobs of the next call: the one whose turn it is, and those that fit with it.
+
+        A run that is to be decoded is one by itself.
+        """
         waiting = sorted(
-            (job for job in self.jobs if job.state == "running"), key=lambda job: job.served
+            (job for job in self.jobs if self.may_serve(job)),
+            key=lambda job: (self.order(job), job.served),
         )
         if not waiting:
             return []
-        first, rest = waiting[0], waiting[1:]
+        first, rest = waiting[0], [job for job in waiting[1:] if not self.long.has_paused(job)]
+        if self.long.has_paused(first):
+            return [first]
         if self._shares(first):
             return self._with(first, [job for job in rest if self._shares(job)])
         if self._exact is None or not self._exact.may_join(first):
@@ -174,9 +199,13 @@ class Engine:
                 rows += job.rows
         return batch
 
+    def may_serve(self, job: Job) -> bool:
+        """Return whether a job's turn may come now."""
+        return job.state in ("running", "decoding") and self.long.may_begin(job)
+
     def _shares(self, job: Job) -> bool:
-        """Return whether a job shares calls, and its network's rows depend on no others."""
-        if not job.mix:
+        """Return whether a job's next call is shared, and its rows depend on no others."""
+        if not job.mix or job.state != "running":
             return False
         return not isinstance(job, PipelineJob) or self._joint.may_share(job.call.network)
 
@@ -193,7 +222,7 @@ class Engine:
 
     def _serve(self, batch: list[Job]) -> None:
         """Call the network for a batch; if that fails, find the run that made it fail."""
-        timer, started = batch[0].new_timer(), perf_counter()
+        timer, started = batch[0].new_timer(), perf_counter() - paused()
         rows = sum(job.rows for job in batch)
         failure: Exception | None = None
         try:
@@ -203,7 +232,7 @@ class Engine:
         if failure is not None:  # outside of the except, whose frames hold the call's tensors
             self._recover(batch, failure)
             return
-        seconds = (perf_counter() - started) / len(batch)
+        seconds = (perf_counter() - paused() - started) / len(batch)
         for job, output in zip(batch, outputs, strict=True):
             job.seconds = seconds
             job.served = next(self._clock)
@@ -241,6 +270,10 @@ class Engine:
 
         Calls that cannot be joined after all are split until those are left that can.
         """
+        if memory.is_out_of_memory(error) and self.long.finish():
+            memory.release(error)
+            self._serve(batch)
+            return
         if len(batch) == 1:
             batch[0].fail(error)
             return
@@ -252,6 +285,10 @@ class Engine:
         half = len(batch) // 2
         for part in (batch[:half], batch[half:]):
             self._serve(part)
+
+
+def _decoding_first(job: Job) -> bool:
+    return job.state != "decoding"
 
 
 def most_samples(model: Model) -> int:

@@ -24,6 +24,8 @@ import greenlet
 import torch
 from torch import nn
 
+from sdlab.sampling.thread_mode import ThreadMode
+
 
 class Call(NamedTuple):
     """What a pipeline asks of a network.
@@ -45,57 +47,26 @@ class _Run(greenlet.greenlet):  # type: ignore[misc]
     """The greenlet of one pipeline call."""
 
 
-class _Mode:
-    """What torch keeps for all: gradients, autocast, and the state of the random numbers."""
-
-    def __init__(self) -> None:
-        self._kinds = ("cpu", "cuda")
-        self.read()
-
-    def read(self) -> None:
-        """Note the thread's state."""
-        self._grad = torch.is_grad_enabled()
-        self._autocast = [torch.is_autocast_enabled(kind) for kind in self._kinds]
-        self._dtypes = [torch.get_autocast_dtype(kind) for kind in self._kinds]
-        self._random = torch.get_rng_state()
-        self._cuda_random = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
-
-    def seed(self, seed: int) -> None:
-        """Let the random numbers begin as after ``torch.manual_seed(seed)``."""
-        self._random = torch.Generator().manual_seed(seed).get_state()
-        if self._cuda_random is not None:
-            self._cuda_random = torch.Generator("cuda").manual_seed(seed).get_state()
-
-    def restore(self) -> None:
-        """Put the thread into the state noted."""
-        torch.set_grad_enabled(self._grad)
-        for kind, on, dtype in zip(self._kinds, self._autocast, self._dtypes, strict=True):
-            torch.set_autocast_enabled(kind, on)
-            torch.set_autocast_dtype(kind, dtype)
-        torch.set_rng_state(self._random)
-        if self._cuda_random is not None:
-            torch.cuda.set_rng_state(self._cuda_random)
-
-
 def pipeline_process(call: Callable[[], Any], seed: int | None = None) -> Process:
     """Return a call of a pipeline as a process.
 
     Its networks must be ``intercepted``. ``close()`` unwinds the call: its ``finally`` blocks run,
-    and the pipeline is as before. It must be driven in one thread, from one greenlet.
+    and the pipeline is as before. It must be driven in one thread.
 
     Args:
         call: Calls the pipeline, ``lambda: pipe("a parrot", generator=...)``.
         seed: What torch's global random numbers begin with for this call, as after
             ``torch.manual_seed(seed)``. None takes them as they stand.
     """
-    run, mode = _Run(call), _Mode()
+    run, mode = _Run(call), ThreadMode()
     if seed is not None:
         mode.seed(seed)
     run.gr_context = contextvars.copy_context()
 
     def switch(*answer: Any) -> Any:
-        own = _Mode()
+        own = ThreadMode()
         mode.restore()
+        run.parent = greenlet.getcurrent()
         try:
             return run.switch(*answer)
         finally:
@@ -109,8 +80,9 @@ def pipeline_process(call: Callable[[], Any], seed: int | None = None) -> Proces
         return asked
     finally:
         if not run.dead:
-            own = _Mode()
+            own = ThreadMode()
             mode.restore()
+            run.parent = greenlet.getcurrent()
             try:
                 run.throw(greenlet.GreenletExit)
             finally:

@@ -14,6 +14,7 @@ import pandas as pd
 from sdlab.columns import CHANNELS, FLOW, STATISTICS, STEPS, TIMINGS
 from sdlab.experiment.record import Record
 from sdlab.noise.flow import sigma_to_time
+from sdlab.pauses import paused
 from sdlab.runs.trace import Trace
 from sdlab.solvers.protocol import Query
 from sdlab.tracing.statistics import Columns, Statistics
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
 
 
 class Timer:
-    """Wall time of a block; on CUDA by events, so that nothing waits for the device."""
+    """Wall time of a block; on CUDA by events, so that nothing waits for the device.
+
+    Where others went first in its midst (``sdlab.pauses``), theirs is not counted.
+    """
 
     def __init__(self, device: "torch.device") -> None:
         self._device = device
         self._events: Any = None
-        self._start = self._end = 0.0
+        self._start = self._end = self._paused = 0.0
         if device.type == "cuda":
             import torch
 
@@ -42,6 +46,7 @@ class Timer:
     def __enter__(self) -> "Timer":
         if self._events:
             self._mark(0)
+        self._paused = -paused()
         self._start = time.perf_counter()
         return self
 
@@ -51,6 +56,7 @@ class Timer:
 
             torch.mps.synchronize()
         self._end = time.perf_counter()
+        self._paused += paused()
         if self._events:
             self._mark(1)
 
@@ -59,8 +65,8 @@ class Timer:
         """Milliseconds that the block took."""
         if self._events:
             self._events[1].synchronize()
-            return float(self._events[0].elapsed_time(self._events[1]))
-        return (self._end - self._start) * 1000.0
+            return float(self._events[0].elapsed_time(self._events[1])) - self._paused * 1000.0
+        return (self._end - self._start - self._paused) * 1000.0
 
     def _mark(self, which: int) -> None:
         import torch

@@ -1,0 +1,43 @@
+"""Which of the computations that take turns in a thread is under way, and how long it has paused.
+
+A network's call may let others go first in its midst (``sdlab.sampling.pausable``). Hooks that it
+has set on the network are not meant for those others' calls, and its timers not for their time.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Thread(threading.local):
+    under_way: object = None
+    paused = 0.0
+
+
+_thread = _Thread()
+
+
+def under_way() -> object:
+    """Return what identifies the computation under way in this thread; None for any other."""
+    return _thread.under_way
+
+
+def paused() -> float:
+    """Return the seconds that the computation under way has paused since it began."""
+    return _thread.paused
+
+
+@contextmanager
+def going_on(which: object, seconds: float) -> Iterator[None]:
+    """Let a computation be the one under way.
+
+    Args:
+        which: Identifies it.
+        seconds: How long it has paused so far.
+    """
+    before = _thread.under_way, _thread.paused
+    _thread.under_way, _thread.paused = which, seconds
+    try:
+        yield
+    finally:
+        _thread.under_way, _thread.paused = before

@@ -1,0 +1,58 @@
+"""One worker for several people: nobody is held up by how much another has asked for."""
+
+import torch
+
+import sdlab
+from dashboard.worker.scheduler import IN_FLIGHT
+from sdlab.experiment.experiment import Experiment
+from sdlab.experiment.record import Record
+from tests.dashboard.worker.waiting import ended, running, until
+
+NOTHING = Record(tensors=(), attention=None)
+
+
+def test_many_runs_of_one_person_do_not_hold_up_anothers_first(make_worker):
+    worker = make_worker()
+    many = [
+        worker.submit(Experiment(seed=seed, num_steps=200, record=NOTHING), session="many")
+        for seed in range(IN_FLIGHT + 20)
+    ]
+    running(worker, many[0])
+    one = worker.submit(Experiment(seed=1, num_steps=2), session="one")
+    assert ended(worker, one).state == "done"
+    assert sum(worker.get(run).live for run in many) > IN_FLIGHT
+    for run in many:
+        worker.cancel(run, "many")
+
+
+def test_others_go_first_in_the_midst_of_a_long_call_and_nothing_changes(
+    make_worker, model, tmp_path
+):
+    """The large run's first call is not through when the small run is done; both are exact."""
+    worker = make_worker()
+    worker._flight.quick = 0.0
+    large = Experiment(seed=3, num_steps=2, width=256, height=256)
+    small = Experiment(seed=4, num_steps=2, width=64, height=64)
+    first = worker.submit(large, session="large")
+    until(lambda: any(held.engine.long._paused for held in worker._held.all))
+    second = worker.submit(small, session="small")
+    assert ended(worker, second).state == "done"
+    assert worker.get(first).done <= 1
+    assert ended(worker, first).state == "done"
+    for experiment in (large, small):
+        stored = sdlab.open_run(tmp_path / experiment.id)
+        alone = sdlab.run(model, experiment)
+        assert torch.equal(stored.latents, alone.latents)
+        assert torch.equal(stored.trace.x_t, alone.trace.x_t)
+
+
+def test_a_run_is_cancelled_in_the_midst_of_a_long_call(make_worker, model):
+    worker = make_worker()
+    worker._flight.quick = 0.0
+    large = worker.submit(Experiment(seed=5, num_steps=50, width=512, height=512), session="a")
+    until(lambda: any(held.engine.long._paused for held in worker._held.all))
+    worker.cancel(large, "a")
+    assert ended(worker, large).state == "cancelled"
+    assert worker.get(large).done == 0
+    hooked = [m for part in model.parts.values() for m in part.modules() if m._forward_pre_hooks]
+    assert hooked == []

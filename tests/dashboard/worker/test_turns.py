@@ -1,0 +1,85 @@
+"""Turns by cost: the bound of start-time fair queueing, and that nobody waits in vain."""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from dashboard.worker.turns import REMEMBERED, Turns
+
+LONGEST = {"big": 60.0, "middle": 4.0, "small": 0.05, "other": 1.0}
+
+
+def served(turns, pieces, rounds, idle):
+    """Who was served in each round, what it cost, and who waited; nothing here reads a clock."""
+    for _ in range(rounds):
+        waiting = [who for who in pieces if not idle(who)]
+        if not waiting:
+            continue
+        who = turns.first(waiting, str)
+        cost = pieces[who]()
+        turns.spend(who, cost)
+        yield who, cost, waiting
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("ahead", [0.0, 5.0])
+def test_who_always_waits_gets_as_much_as_others_who_do(seed, ahead):
+    """In every stretch of time, not only in all: the theorem, with the head start."""
+    chance = random.Random(seed)
+    pieces = {who: lambda most=most: chance.uniform(0, most) for who, most in LONGEST.items()}
+    got, gaps = {"big": 0.0, "small": 0.0}, []
+    for who, cost, _ in served(
+        Turns(ahead), pieces, 4000, lambda who: who in ("middle", "other") and chance.random() < 0.7
+    ):
+        if who in got:
+            got[who] += cost
+        gaps.append(got["big"] - got["small"])
+    bound = ahead + LONGEST["big"] + LONGEST["small"]
+    assert max(gaps) - min(gaps) <= bound
+    assert got["small"] > 0.4 * got["big"] > 0
+
+
+def test_a_run_that_comes_waits_for_one_piece_only():
+    turns = Turns(ahead=5.0)
+    for _ in range(100):
+        turns.spend("big", 3.0)
+    pieces = {"big": lambda: 3.0, "small": lambda: 0.1}
+    order = [who for who, *_ in served(turns, pieces, 60, lambda who: False)]
+    assert order[:50] == ["small"] * 50  # five seconds of work: a short run is through
+
+
+def test_many_runs_of_one_person_weigh_as_one():
+    turns, got = Turns(ahead=0.0), {"many": 0, "one": 0}
+    queue = [("many", number) for number in range(200)] + [("one", 0)]
+    for _ in range(400):
+        who, _ = turns.first(queue, lambda item: item[0])
+        turns.spend(who, 1.0)
+        got[who] += 1
+    assert got == {"many": 200, "one": 200}
+
+
+def test_nobody_starves_of_people_who_come_and_go():
+    turns, chance = Turns(), random.Random(1)
+    people = [f"person {number}" for number in range(20)]
+    pieces = {who: lambda: chance.uniform(0.05, 0.3) for who in people} | {"big": lambda: 30.0}
+    turns.spend("big", 30.0)
+    found = [
+        number
+        for number, (who, *_) in enumerate(
+            served(turns, pieces, 20_000, lambda who: who != "big" and chance.random() < 0.5)
+        )
+        if who == "big"
+    ]
+    longest = max(b - a for a, b in pairwise([0, *found, 20_000]))
+    # while it waits each of the others may use its head start and as much as one piece of the big
+    assert longest <= len(people) * (turns.ahead + 30.0) / 0.05
+    assert len(found) >= 3
+
+
+def test_who_has_long_gone_is_forgotten():
+    turns = Turns()
+    for number in range(10 * REMEMBERED):
+        turns.spend(number, 1.0)
+        turns.spend("stays", 1.0)
+    assert len(turns._ends) <= REMEMBERED + 1
