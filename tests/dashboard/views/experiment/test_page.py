@@ -63,12 +63,13 @@ def test_eta_only_where_it_applies(quick):
 
 
 def test_eta_stands_at_the_solvers_own_and_can_be_zero(quick, runs_folder):
+    quick.text_area(key="experiment.prompt").set_value("noise of its own")  # no other test's run
     quick.selectbox(key="experiment.solver").set_value("euler_ancestral").run()
     assert quick.number_input(key="experiment.eta_1").value == 1.0
 
     def etas():
         made = [open_run(path).experiment for path in runs_folder.glob("[0-9a-f]" * 16)]
-        return [e.eta for e in made if e.solver == "euler_ancestral"]
+        return [e.eta for e in made if e.prompt == "noise of its own"]
 
     start(quick)
     assert etas() == [None]
