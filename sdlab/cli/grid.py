@@ -26,8 +26,12 @@ def grid(
     spec: Annotated[dict[str, Any], Fields(Experiment)],
     vary: Vary = None,
     seeds: Annotated[str | None, typer.Option(help="Such as 1-4 or 1, 5, 7: a last axis.")] = None,
-    alone: Annotated[
-        bool, typer.Option("--alone", help="Share no network call: bit-identical to `sdlab run`.")
+    shared: Annotated[
+        bool,
+        typer.Option(
+            "--shared/--alone",
+            help="Share network calls, which is quicker; alone each has the bits of `sdlab run`.",
+        ),
     ] = False,
     sheet: Annotated[
         Path | None, typer.Option(help="File of the contact sheet; else grid-ID.png.")
@@ -52,7 +56,7 @@ def grid(
         loaded = sdlab.load(asked.base.model, **loading)
         for experiment in asked.experiments:  # what this model refuses is said before the first run
             sdlab.plan(loaded, experiment)
-        runs = finish(engine_runner(loaded, place, mix=not alone)(asked.experiments), advance)
+        runs = finish(engine_runner(loaded, place, mix=shared)(asked.experiments), advance)
     errors = {run: str(found) for run, found in runs.items() if isinstance(found, Exception)}
     for run, error in errors.items():
         typer.echo(f"sdlab: warning: run {run} failed: {error}", err=True)

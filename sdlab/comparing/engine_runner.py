@@ -44,7 +44,7 @@ def _make(
     model: "Model", save: str | Path | None, mix: bool, experiments: "Sequence[Experiment]"
 ) -> "Work[Runs]":
     runs: Runs = {} if save is None else _stored(experiments, save, model.hash, mix)
-    engine = Engine(model, mix=mix)
+    engine = Engine(model, mix=mix, join=not mix)
     jobs = _submit(engine, (x for x in experiments if x.id not in runs), runs)
     if not jobs and not any(not isinstance(run, Exception) for run in runs.values()):
         raise next(error for error in runs.values() if isinstance(error, Exception))

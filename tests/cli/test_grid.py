@@ -29,7 +29,8 @@ def made(place, *args):
 
 @pytest.mark.every
 def test_shared_it_is_the_run_alone_within_rounding_and_alone_bit_for_bit(tmp_path, embedded):
-    grid = made(tmp_path, "--vary", "cfg=1, 4", "--vary", "solver=ddim, heun", "--seeds", "1-2")
+    asked = ("--vary", "cfg=1, 4", "--vary", "solver=ddim, heun", "--seeds", "1-2")
+    grid = made(tmp_path, *asked, "--shared")
     assert open_grid(tmp_path / "runs", grid.id) == grid and grid.sides == (2, 2, 2)
     table = pd.read_csv(tmp_path / "t.csv")
     assert list(table.columns) == list(GRID) and len(table) == 8
@@ -40,9 +41,7 @@ def test_shared_it_is_the_run_alone_within_rounding_and_alone_bit_for_bit(tmp_pa
     # float32 rounding, which adds up over the steps; see "Exact, shared or fast" in the manual
     torch.testing.assert_close(sdlab.open_run(path).latents, alone.latents, rtol=0, atol=1e-3)
 
-    assert made(
-        tmp_path, "--vary", "cfg=1, 4", "--vary", "solver=ddim, heun", "--seeds", "1-2", "--alone"
-    )
+    assert made(tmp_path, *asked)  # exact, unless asked otherwise: made again in its place
     assert torch.equal(sdlab.open_run(path).latents, alone.latents)
     assert not pd.read_csv(tmp_path / "t.csv")["shared"].any()
     sheet = np.asarray(Image.open(tmp_path / "s.png"))

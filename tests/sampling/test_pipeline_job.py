@@ -124,12 +124,15 @@ def test_alone_it_is_the_pipeline_bit_for_bit_and_every_step_is_read(case):
     [(flow.sd3, (3, 4, 3), TINY), (tiny.xl, (3, 3, 3), SMALL)],
     ids=["sd3", "sdxl"],
 )
-def test_runs_share_calls_and_agree_within_rounding(make, counts, size):
+def test_runs_agree_within_rounding_in_shared_calls_and_bit_for_bit_in_turns(make, counts, size):
     model = sdlab.load(made(make))
     wanted = [asked(seed=seed, solver="heun", num_steps=n, **size) for seed, n in enumerate(counts)]
     together = sdlab.run_many(model, wanted)
-    for run, experiment in zip(together, wanted, strict=True):
+    apart = sdlab.run_many(model, wanted, mix=False)
+    for run, exact, experiment in zip(together, apart, wanted, strict=True):
         alone = sdlab.run(model, experiment)
+        assert exact.tensors.keys() == alone.tensors.keys()
+        assert all(torch.equal(exact.tensors[name], alone.tensors[name]) for name in alone.tensors)
         assert run.manifest["shared_calls"] > 0 and alone.manifest["shared_calls"] == 0
         torch.testing.assert_close(run.latents, alone.latents, rtol=1e-4, atol=1e-4)
         assert len(run.steps) == len(alone.steps) == 2 * experiment.num_steps - 1
