@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import requests
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -54,6 +55,7 @@ class Visit:
         progress: What stands beside the latest bar of progress.
         exceptions: Every uncaught exception that the page has shown.
         scripts: How often a script or a part of it has ended.
+        places: Where the server lets files be put that it was asked for last.
     """
 
     url: str
@@ -64,6 +66,7 @@ class Visit:
     progress: str = ""
     exceptions: list[str] = field(default_factory=list)
     scripts: int = 0
+    places: list[Any] = field(default_factory=list, repr=False)
     _timers: dict[str, tuple[float, float]] = field(default_factory=dict)
     _page: str = ""
 
@@ -136,6 +139,27 @@ class Visit:
         before = self.scripts
         self.wait(lambda: self.scripts > before, seconds)
 
+    def upload(self, key: str, name: str, data: bytes, seconds: float = 120.0) -> None:
+        """Put a file into an uploader, as a browser does, and draw the page."""
+        field, base = self.fields[key], "http://" + urlsplit(self.url).netloc
+        message = BackMsg()
+        message.file_urls_request.request_id = key
+        message.file_urls_request.file_names.append(name)
+        self.places = []
+        self.send(message.SerializeToString())
+        self.wait(lambda: self.places, seconds)
+        with requests.Session() as http:
+            http.get(f"{base}/_stcore/host-config", timeout=seconds)
+            token = {"X-Xsrftoken": http.cookies.get("_streamlit_xsrf", "")}
+            file = {"file": (name, data)}
+            place = self.places[0]
+            http.put(base + place.upload_url, files=file, headers=token, timeout=seconds)
+        held = WidgetState(id=field.id)
+        told = held.file_uploader_state_value.uploaded_file_info.add()
+        told.name, told.size, told.file_id = name, len(data), place.file_id
+        told.file_urls.CopyFrom(place)
+        self.rerun(held, fragment=field.fragment)
+
     def stay(self, seconds: float) -> None:
         """Look at the page for so long."""
         end = time.monotonic() + seconds
@@ -174,6 +198,8 @@ class Visit:
             if not message.metadata.run.fragment_ids:
                 self.fields, self.texts = {}, []
                 self._timers.clear()
+        elif kind == "file_urls_response":
+            self.places = list(message.file_urls_response.file_urls)
         elif kind == "navigation":
             self._page = message.navigation.page_script_hash
         elif kind == "page_info_changed":

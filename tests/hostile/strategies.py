@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 LONG = 70_000
 SPELLED = (
@@ -130,6 +131,29 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
     return bytes(data)
 
 
+def _said(field: str, value: object) -> bytes:
+    """What a browser may say of a session beside its fields."""
+    message = BackMsg()
+    if field == "rerun_script":
+        asked = message.rerun_script
+        asked.query_string = asked.page_name = asked.fragment_id = asked.page_script_hash = value
+        asked.widget_states.widgets.add(id=value, string_value=value)
+    elif field == "file_urls_request":
+        message.file_urls_request.session_id = message.file_urls_request.request_id = value
+        message.file_urls_request.file_names.extend([value] * 3)
+    elif field == "backend_operation_request":
+        message.backend_operation_request.deferred_file.file_id = value
+    else:
+        setattr(message, field, True)
+    return message.SerializeToString()
+
+
+messages = st.builds(
+    _said, st.sampled_from([field.name for field in BackMsg.DESCRIPTOR.fields]), texts
+) | st.binary(max_size=300)
+"""Over the websocket: whatever there is to say, and what is no message at all."""
+
+
 def files(whole: bytes) -> st.SearchStrategy[bytes]:
     """A damaged file, a bomb, a JSON document, a text, or any bytes."""
     written = st.builds(lambda document: json.dumps(document).encode(), documents)
@@ -153,6 +177,7 @@ def tried(strategy: st.SearchStrategy, check: Callable, examples: int) -> None:
         max_examples=examples,
         derandomize=True,
         database=None,
+        deadline=None,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate,),

@@ -21,7 +21,7 @@ LONGEST = 20_000
 
 
 @st.composite
-def requests(draw: st.DrawFn, path: str) -> tuple[str, str, dict[str, str]]:
+def requests_of(draw: st.DrawFn, path: str) -> tuple[str, str, dict[str, str]]:
     """Any request of a route."""
     while "{" in path:
         before, _, rest = path.partition("{")
@@ -48,4 +48,4 @@ def test_any_request_gets_a_short_answer(client, runs_folder, path, examples):
         assert len(answer.content) < LONGEST
         assert not tells(answer.text, runs_folder), answer.text
 
-    tried(requests(path), check, examples)
+    tried(requests_of(path), check, examples)
