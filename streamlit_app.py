@@ -22,7 +22,7 @@ from dashboard.shell.watching import spare_packages
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Begin what the first page needs, and stop the worker when the server ends.
 
-    So runs in flight are noted as interrupted.
+    So runs in flight are left to the next server.
     """
     threading.Thread(target=begin, name="sdlab-begin", daemon=True).start()
     yield

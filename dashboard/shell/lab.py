@@ -59,6 +59,11 @@ def find(run: str) -> StoredRun | RunSnapshot | None:
     return stored_run(lab().runs, run)
 
 
+def started() -> Worker | None:
+    """Return the worker if there is one by now; unlike ``lab`` it starts none."""
+    return _started[-1] if _started else None
+
+
 def stop_worker() -> None:
     """End the worker and the tidying, if they were started, and start no others."""
     for worker in _started:

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from dashboard.shell.assets import base
 from dashboard.shell.headers import FILE_HEADERS
+from dashboard.shell.monitoring import monitoring_routes
 from sdlab.errors import brief
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def routes() -> "list[BaseRoute]":
         Route(base() + _PICTURE, _picture),
         Route(base() + _FRAMES, _frames),
         Route(base() + _WORDS, _words),
+        *monitoring_routes(),
     ]
 
 

@@ -1,5 +1,6 @@
 """What there is to say of the queue: what goes on after a restart, and what threatens it."""
 
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -9,6 +10,12 @@ from dashboard.shell.messages import plain
 from dashboard.shell.state import session_id
 from dashboard.shell.visitor import visitor
 from dashboard.worker.snapshots import RunSnapshot
+
+NEWS_SECONDS = 600.0
+STARTED_ANEW = (
+    "The worker broke and was started anew; the runs that it was making have begun again. A run "
+    "that breaks it twice at the same place is set aside, and listed on the Runs page."
+)
 
 
 @st.fragment(run_every=3)
@@ -20,6 +27,8 @@ def queue_news(page: str) -> None:
     """
     if trouble := lab().queue_trouble():
         st.warning(plain(trouble), icon=":material/hard_drive:")
+    if time.monotonic() - lab().measures.restarted_at < NEWS_SECONDS:
+        st.info(STARTED_ANEW, icon=":material/restart_alt:")
     who = visitor()
     resumed = lab().resumed(None if who.operator else who.id)
     if resumed:

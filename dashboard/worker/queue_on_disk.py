@@ -223,7 +223,7 @@ class QueueOnDisk:
 
 def _blamed(kept: KeptRun, point: str, what: str, alone: bool) -> KeptRun:
     """Return a run with one more death, set aside if that is one too many."""
-    again = alone and kept.deaths > 0 and kept.point == point
+    again = alone and kept.deaths > 0 and kept.point == point != ""
     kept = kept.with_(deaths=kept.deaths + 1, point=point)
     if not again and kept.deaths < MOST_DEATHS:
         return kept

@@ -1,7 +1,7 @@
 """A run as a task of the worker: how far it is, its preview, its picture if that is not stored."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -31,6 +31,8 @@ class RunTask(Task):
         run: What could not be written, to be tried again.
         held: The model that it runs on, from its first turn to its end.
         job: Of the engine, as long.
+        asked: When it was asked for, ``time.monotonic`` seconds.
+        spent: Seconds that it spent in each stage, see ``measures``.
     """
 
     snapshot: RunSnapshot
@@ -39,6 +41,8 @@ class RunTask(Task):
     run: "Run | None" = None
     held: "HeldModel | None" = None
     job: "Job | None" = None
+    asked: float = field(default_factory=time.monotonic)
+    spent: dict[str, float] = field(default_factory=dict)
     _shown: float = 0.0
     _measured: float = 0.0
 
@@ -87,6 +91,12 @@ class RunTask(Task):
         self.set(position=0, **({"preview": None, "tables": {}} if state == "done" else {}))
         super().end(state, error, result)
         self.job = None  # it keeps the model
+
+    def begin_anew(self) -> None:
+        """Let go of what was made of it: it waits as if it had not begun."""
+        self.let_go()
+        self.job, self.held, self.asked = None, None, time.monotonic()
+        self.set(state="queued", done=0, total=0, rate=None, seconds_left=None, tables={})
 
     def stop(self) -> None:
         """End it because the worker has ended; the next server lists it."""

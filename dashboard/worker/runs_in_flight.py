@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from dashboard.worker.measures import stage_seconds
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.stored_runs import stored_facts
 from dashboard.worker.task import Priority, Task
 from dashboard.worker.tasks import Tasks
 from dashboard.worker.turns import Shares
+from dashboard.worker.under_way import UnderWay
 from sdlab.errors import MemoryLimitError, SdlabError
 from sdlab.runs.manifest import is_exact
 
@@ -52,6 +54,9 @@ class RunsInFlight:
         shares: Whose turn it is.
         others_wait: Whether a run that is in the midst of a long call is to let others go first.
         quick: A call that takes no longer is made in one piece, in seconds.
+        work: What the worker's thread is doing.
+        blame: Counts, for runs at a point, that the worker broke; returns why some of them are not
+            to be made again, by their ids.
     """
 
     tasks: Tasks
@@ -62,6 +67,8 @@ class RunsInFlight:
     shares: Shares = field(default_factory=Shares)
     others_wait: Callable[[RunTask], bool] = lambda task: False
     quick: float = 0.2
+    work: UnderWay = field(default_factory=UnderWay)
+    blame: Callable[[Sequence[str], str], Mapping[str, str]] = lambda runs, point: {}
     _tasks_of: "WeakKeyDictionary[Job, RunTask]" = field(default_factory=WeakKeyDictionary)
     _charged: float = 0.0
     _rounds: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACED))
@@ -115,7 +122,9 @@ class RunsInFlight:
         task.held = held
         self.held.use(held)
         task.make = lambda model: self._flight(task, held)
-        task.advance(held.model)
+        task.spent["queued"] = time.monotonic() - task.asked
+        with self.work.doing("preparing a run", (task.id,), "preparing it"):
+            task.advance(held.model)
         if task.live:
             self.tasks.enter(task)
 
@@ -141,11 +150,9 @@ class RunsInFlight:
             return False
         self._latest = self._charged = started = time.monotonic()
         before = {job: (job.state, job.evaluation) for job in engine.jobs}
-        try:
+        going = [task.id for task in self.tasks.line(Priority.RUN)]
+        with self.work.doing("a network call", going, "a network call"):
             engine.round()
-        except BaseException as error:
-            self.fail_all(error)
-            return True
         self._charge(engine.latest)
         self._advance(before)
         evaluations = sum(job.evaluation - count for job, (_, count) in before.items())
@@ -176,6 +183,13 @@ class RunsInFlight:
             if not task.live:
                 self.tasks.withdraw(task)
 
+    def _begins(self, jobs: "Sequence[Job]") -> None:
+        """Note whose network call or decoding begins, and which of theirs it is."""
+        first = jobs[0]
+        point = f"evaluation {first.evaluation + 1}" if first.state == "running" else first.state
+        what = "decoding" if first.state == "decoding" else "a network call"
+        self.work.begin(what, [self._tasks_of[job].id for job in jobs], point)
+
     def _pauses(self, job: "Job") -> bool:
         """Return whether a long call is to pause; asked before each of its layers."""
         if time.monotonic() - self._charged < LOOK_SECONDS:
@@ -198,17 +212,24 @@ class RunsInFlight:
         known = isinstance(error, (ValueError, SdlabError))
         return said if known else f"{type(error).__name__}: {str(error)[:500]}. {said}"
 
-    def fail_all(self, error: BaseException) -> None:
-        """End all runs in flight with an error and take a fresh engine."""
-        runs = self.tasks.line(Priority.RUN)
-        if not runs:
-            return
-        failure = SdlabError(self.sentence_of(error))
+    def begin_anew(self, error: BaseException) -> list[RunTask]:
+        """Take fresh engines; return the runs that were in flight, which wait to be begun anew.
+
+        Those in whose work the worker broke before have failed.
+        """
+        runs = [task for task in self.tasks.line(Priority.RUN) if isinstance(task, RunTask)]
+        broken = self.work.broken
+        suspects = broken.runs if broken and broken.runs else [task.id for task in runs]
+        aside = self.blame(suspects, broken.point if broken else "")
         for task in runs:
             self.tasks.withdraw(task)
-            task.end("failed", failure)
+            task.begin_anew()
+            task.mix &= task.id not in suspects
+            if task.id in aside:
+                task.end("failed", SdlabError(f"{self.sentence_of(error)} {aside[task.id]}"))
         for held in self.held.all:
             held.renew_engine()
+        return [task for task in runs if task.live]
 
     def _of(self, task: Task) -> "HeldModel | None":
         return task.held if isinstance(task, RunTask) else None
@@ -221,6 +242,7 @@ class RunsInFlight:
         task.follow(job)
         task.run = job.result
         assert task.run is not None
+        task.spent |= stage_seconds(task.run.tables["timings"])
         task.show(task.run.image)
         yield from self._writing(task)
 
@@ -251,6 +273,7 @@ class RunsInFlight:
         """Return a run's job, of an engine in which runs take turns."""
         engine = held.engine
         engine.order = lambda job: self.shares.place(self._tasks_of[job])
+        engine.begins = self._begins
         engine.long.pause, engine.long.quick = self._pauses, self.quick
         job = task.job = self._taken(asked, mix, held)
         self._tasks_of[job] = task
@@ -270,13 +293,16 @@ class RunsInFlight:
         """Write a finished run in one piece; if the disk refuses, its picture is kept."""
         assert task.run is not None
         task.set(seconds_left=0.0)
+        begun = time.monotonic()
         try:
-            task.run.save(self.runs)
+            with self.work.doing("saving a run", (task.id,), "saving"):
+                task.run.save(self.runs)
         except Exception as error:
             task.set(unsaved=True)
             self._drop_unsaved()
             reason = error.strerror if isinstance(error, OSError) else self.tasks.sentence(error)
             raise SdlabError(f"The picture is made but could not be saved: {reason}") from None
+        task.spent["saving"] = time.monotonic() - begun
         if task.frames:
             self.done(task.id, task.run)
         task.run = None

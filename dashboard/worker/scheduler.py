@@ -7,14 +7,14 @@ at a time, a long one in pieces. It takes no model out while a run or a study is
 """
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from dashboard.worker.frame_painter import FramePainter
+from dashboard.worker.health import Health
 from dashboard.worker.held_model import HeldModel
 from dashboard.worker.held_models import HeldModels
+from dashboard.worker.measures import Measures
 from dashboard.worker.model_turns import ModelTurns
 from dashboard.worker.run_queue import RunQueue, model_of
 from dashboard.worker.run_task import RunTask
@@ -22,6 +22,8 @@ from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.snapshots import ModelRequest
 from dashboard.worker.task import Priority, Task
 from dashboard.worker.tasks import Tasks
+from dashboard.worker.under_way import UnderWay
+from dashboard.worker.worker_thread import WorkerThread
 from sdlab.errors import ModelError
 from sdlab.models.loading_stages import LoadingCancelled
 from sdlab.shipped import EMBEDDED
@@ -34,6 +36,14 @@ LONGEST_PAINT_SECONDS = 5.0
 # After a run what nobody waits for leaves the interpreter to the page that shows its picture.
 BREATH_SECONDS = 1.5
 
+_WORDS = {
+    Priority.QUESTION: "a question",
+    Priority.STUDY: "a computation",
+    Priority.SKETCH: "a sketch",
+    Priority.CATALOGUE: "the catalogue",
+    Priority.PAINTING: "frames",
+}
+
 
 @dataclass(eq=False)
 class Scheduler:
@@ -45,6 +55,8 @@ class Scheduler:
         held: The models.
         flight: The runs in the engines.
         painter: Draws frames.
+        work: What the thread is doing.
+        measures: Counts what it did.
         in_spare: What else is done now and then, between two pieces of work.
     """
 
@@ -53,11 +65,11 @@ class Scheduler:
     held: HeldModels
     flight: RunsInFlight
     painter: FramePainter
+    work: UnderWay
+    measures: Measures
     in_spare: Callable[[], None] = lambda: None
     turns: ModelTurns = field(default_factory=ModelTurns)
     _own: Mapping[str, int] = field(default_factory=dict)
-    _stopping: bool = False
-    _awake: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         """Keep every model in memory that something is on."""
@@ -70,54 +82,64 @@ class Scheduler:
 
     def start(self) -> None:
         """Start the thread, which waits for ``wake``, though not for long."""
-        self.thread = threading.Thread(target=self._live, name="sdlab-worker", daemon=True)
-        self.thread.start()
+        self.life = WorkerThread(
+            self._first,
+            self._turn,
+            self._rest,
+            self._mend,
+            self._close,
+            self.work,
+            self.measures,
+            LONGEST_PAINT_SECONDS,
+        )
+        self.life.start()
 
     def wake(self) -> None:
         """Begin, if it has not, and look for work."""
-        self._awake.set()
+        self.life.wake()
         with self.tasks.lock:
             self.tasks.lock.notify()
 
     def stop(self, timeout: float) -> None:
         """End the thread at its next network call; runs in flight become interrupted."""
-        self._stopping = True
-        self.wake()
-        self.thread.join(timeout)
+        self.life.stopping = True
+        with self.tasks.lock:
+            self.tasks.lock.notify()
+        self.life.stop(timeout)
 
-    def _live(self) -> None:
-        try:
-            self._awake.wait(LONGEST_PAINT_SECONDS)
-            if not self._stopping:
-                self._safely(partial(self._load, self.held.request_for(EMBEDDED)))
-            while not self._stopping:
-                if not self._safely(self._turn):
-                    with self.tasks.lock:
-                        if not (self._stopping or self.tasks or self.queue):
-                            self.tasks.lock.wait(IDLE_SECONDS)
-        finally:
-            self.tasks.close()
-            self.queue.clear()
-            for held in self.held.all:
-                held.engine.close()
-            self.held.all = ()
+    def health(self) -> Health:
+        """Return how the worker is; waits for nothing."""
+        health = self.life.health()
+        if health.state == "idle" and not self.held.all and self.held.load_error:
+            return replace(health, state="no model", reason="No model could be loaded.")
+        return health
 
-    def _safely(self, work: Callable[[], bool]) -> bool:
-        """Do one piece of work; a bug ends the runs that it may have damaged, never the worker.
+    @property
+    def _stopping(self) -> bool:
+        return self.life.stopping
 
-        Everything raised is caught, even SystemExit, which a plug-in sampler may raise: this is a
-        thread of a server.
-        """
-        try:
-            return work()
-        except BaseException as error:
-            log.exception("a defect in the worker")
-            defect = error
-        try:
-            self.flight.fail_all(defect)
-        except BaseException:
-            log.exception("a defect in the worker's care for a defect")
-        return False
+    def _first(self) -> bool:
+        """Load a model, if there is none yet."""
+        return not self.held.all and self._load(self.held.request_for(EMBEDDED))
+
+    def _rest(self) -> None:
+        with self.tasks.lock:
+            if not (self._stopping or self.tasks or self.queue):
+                self.tasks.lock.wait(IDLE_SECONDS)
+
+    def _mend(self, defect: BaseException) -> None:
+        """Let the runs in flight wait again, as the first, after what broke in their midst."""
+        left = self.flight.begin_anew(defect)
+        with self.tasks.lock:
+            self.queue.extendleft(reversed(left))
+            self.queue.number()
+
+    def _close(self) -> None:
+        self.tasks.close()
+        self.queue.clear()
+        for held in self.held.all:
+            held.engine.close()
+        self.held.all = ()
 
     def _turn(self) -> bool:
         """Do one piece of what comes first, and of all that shares a turn with it."""
@@ -145,7 +167,8 @@ class Scheduler:
 
     def _step(self, priority: Priority, chosen: Task | None = None) -> bool:
         """Do a piece of a task of a line; return whether there was one."""
-        task = self.tasks.step(priority, self.held.at_hand, chosen)
+        with self.work.doing(_WORDS[priority]):
+            task = self.tasks.step(priority, self.held.at_hand, chosen)
         if task is not None:
             self.flight.shares.spend(task, task.cost)
         return task is not None
@@ -230,8 +253,9 @@ class Scheduler:
     def _begin(self, task: RunTask) -> None:
         name = model_of(task)
         request = replace(self.held.request_for(name), owner=task.owner)
-        if not self.held.for_run(name) and not self._load(request):
-            raise ModelError(self.held.why_not(name))
+        with self.work.doing("loading a model", (task.id,), "loading its model"):
+            if not self.held.for_run(name) and not self._load(request):
+                raise ModelError(self.held.why_not(name))
         if self.flight.made(task.experiment, task.mix):
             task.end("done")
             return
@@ -250,7 +274,8 @@ class Scheduler:
         self.flight.forget_pace()
         error, cancelled = "", False
         try:
-            held.load(request)
+            with self.work.doing("loading a model"):
+                held.load(request)
         except BaseException as trouble:
             error, cancelled = held.sentence_of(request, trouble), _is_cancel(trouble)
         if error and not held.all:
@@ -261,6 +286,7 @@ class Scheduler:
         with self.tasks.lock:
             held.load_error = error or held.load_error  # of a request refused in the meantime
             held.load_cancelled = cancelled
+        self.measures.loaded(not error)
         return not error
 
     def _note_loading(self) -> None:

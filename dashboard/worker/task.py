@@ -168,16 +168,21 @@ class Task:
 
     def end(self, state: str, error: BaseException | None = None, result: Any = None) -> None:
         """Close the generator and note how the task ended; let go of what it held."""
+        ended, self.ended = self.ended, _nothing
+        self.let_go()
+        self.set(error=self.words(error) if error is not None else "")
+        ended(state, error, result)
+        self.set(state=state, result=result, seconds_left=None)
+
+    def let_go(self) -> None:
+        """Close the generator, and let go of what makes it."""
         work, self._work = self._work, None
-        ended, self.ended, self.make = self.ended, _nothing, _nothing
+        self.make = _nothing
         try:
             if work is not None:
                 work.close()
         except BaseException:
             log.exception("a defect in the end of %s", self.id)
-        self.set(error=self.words(error) if error is not None else "")
-        ended(state, error, result)
-        self.set(state=state, result=result, seconds_left=None)
 
     def stop(self) -> None:
         """End it because the worker has ended."""

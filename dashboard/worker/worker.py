@@ -8,7 +8,8 @@ a short question and wait, ``want_frames`` of a run. Tasks go by ids; ``get``, `
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from dashboard.worker import questions
 from dashboard.worker.frame_painter import FramePainter
 from dashboard.worker.frames import Sheet, read_sheet
+from dashboard.worker.health import Health
 from dashboard.worker.held_models import HeldModels
 from dashboard.worker.kept_pictures import KeptPictures
 from dashboard.worker.kept_run import KeptRun
 from dashboard.worker.living_servers import LivingServer
 from dashboard.worker.loaded_before import LoadedBefore, LoadedModel
+from dashboard.worker.measures import Measures
 from dashboard.worker.model_room import ModelRoom
 from dashboard.worker.offered_models import OfferedModels
 from dashboard.worker.own_folder import own_folder
@@ -38,6 +41,7 @@ from dashboard.worker.stored_runs import open_stored, stored_facts
 from dashboard.worker.taking_over import take_over
 from dashboard.worker.task import ENDED, NO_MODEL, Priority, Task, once
 from dashboard.worker.tasks import Tasks
+from dashboard.worker.under_way import UnderWay
 from dashboard.worker.watchers import Watchers
 from dashboard.worker.zipped_frames import add_frames
 from sdlab.errors import ModelError
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ASK_SECONDS = 60.0
+BROKE = "the worker broke"
 
 
 class Worker:
@@ -76,6 +81,7 @@ class Worker:
         runs: Folder of the stored runs.
         owned: What is stored, and who may change it.
         pictures: Those that people brought to start from.
+        measures: What is counted and timed of its work.
     """
 
     def __init__(
@@ -106,11 +112,19 @@ class Worker:
         self._held = HeldModels(sentence, load, self._loaded.note, room, self._offered.listed)
         self._painter = FramePainter(self._tasks, self._held, runs)
         self._flight = RunsInFlight(self._tasks, self._held, runs, self._painter.want)
-        self._flight.complete = self.pictures.complete
+        self._flight.complete, self._flight.blame = self.pictures.complete, self._blame
+        self._flight.work = UnderWay(self._server.note)
+        self.measures = Measures()
         self._resumed = [self._resume(kept) for kept in self._kept.all()]
         self._schedulers = self._catalogue_task()
         self._scheduler = Scheduler(
-            self._tasks, self._queue, self._held, self._flight, self._painter
+            self._tasks,
+            self._queue,
+            self._held,
+            self._flight,
+            self._painter,
+            self._flight.work,
+            self.measures,
         )
         self._saving = SavingAgain(runs, self._unsaved, self.save_again)
         self._scheduler.in_spare = self._saving.try_again
@@ -127,6 +141,10 @@ class Worker:
         self._scheduler.stop(timeout)
         self._kept.close()
         self._server.end()
+
+    def health(self) -> Health:
+        """Return how the worker is; waits for nothing, whatever it is busy with."""
+        return self._scheduler.health()
 
     # Any task, by its id.
 
@@ -239,6 +257,24 @@ class Worker:
         """
         left = [task for task in self._resumed if task.live and not task.cancelled]
         return [task.snapshot for task in left if owner in (None, task.owner)]
+
+    def live_runs(self) -> list[RunSnapshot]:
+        """Return the runs that wait or are made."""
+        return [run for run in self.jobs() if run.live]
+
+    def longest_wait(self) -> float:
+        """Return how long the run that waits longest has waited, in seconds."""
+        with self._tasks.lock:
+            asked = [run.asked for run in self._queue.runs()]
+        return time.monotonic() - min(asked) if asked else 0.0
+
+    def live_studies(self) -> int:
+        """Return how many long computations wait or go on that are no runs."""
+        return sum(task.live for task in self._tasks.all(Priority.STUDY))
+
+    def model_bytes(self) -> int:
+        """Return the bytes that the weights in memory take."""
+        return sum(held.view.memory_bytes for held in self._held.all)
 
     def queue_trouble(self) -> str:
         """Return why the queue would be lost if the server ended, in a sentence; "" if not."""
@@ -495,6 +531,12 @@ class Worker:
         task.ended = partial(self._run_ended, task)
         return task
 
+    def _blame(self, runs: Sequence[str], point: str) -> dict[str, str]:
+        """Count that the worker broke in the midst of runs; return why some are set aside."""
+        aside = self._kept.blame(runs, point, BROKE)
+        self._kept.write()
+        return {kept.id: kept.error for kept in aside}
+
     def _resume(self, kept: KeptRun) -> RunTask:
         """Know a run that was asked for before this server's start, and go on with it."""
         task = self._run_task(kept.experiment, frames=kept.frames)
@@ -511,6 +553,7 @@ class Worker:
     def _run_ended(
         self, task: RunTask, state: str, error: BaseException | None, result: object
     ) -> None:
+        self.measures.run_ended(state, task.spent)
         with self._tasks.lock:
             if state == "interrupted" or task.snapshot.unsaved:
                 return  # the next server makes it

@@ -75,6 +75,7 @@ class Engine:
             that has waited longest.
         long: The calls in whose midst others may go first; none, unless its ``pause`` is set.
         latest: Whose turn it was in the last round.
+        begins: Called with the jobs whose call, or decoding, comes next; or whose words are read.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Engine:
         self.long = LongCalls(model)
         self.order: Callable[[Job], Any] = _decoding_first
         self.latest: tuple[Job, ...] = ()
+        self.begins: Callable[[Sequence[Job]], object] = tuple
         self.jobs: list[Job] = []
 
     def submit(self, experiment: Experiment, *, mix: bool | None = None) -> Job:
@@ -136,6 +138,7 @@ class Engine:
         self.latest = tuple(batch)
         if batch:
             first = batch[0]
+            self.begins(batch)
             work = first.decode if first.state == "decoding" else partial(self._serve, batch)
             self.long.make(first, work, alone=len(batch) == 1)
         self._sweep()
@@ -166,6 +169,7 @@ class Engine:
                 need = self._unrecorded() + job.plan.record_bytes + job.plan.activation_bytes
                 if need > memory.available_bytes(self.model.device) * memory.USABLE:
                     return
+            self.begins([job])
             job.start()
 
     def _gather(self) -> list[Job]:

@@ -99,21 +99,71 @@ def test_a_preview_that_fails_costs_only_the_preview(make_worker, monkeypatch):
     assert not worker.status().stopped
 
 
-def test_a_defect_anywhere_ends_the_runs_in_flight_not_the_worker(make_worker, monkeypatch):
+def test_a_defect_elsewhere_lets_the_runs_in_flight_begin_anew(make_worker, monkeypatch):
     worker = make_worker()
-    run = worker.submit(LONG)
+    run, other = worker.submit(LONG), worker.submit(LONG.with_(seed=22, num_steps=30))
     running(worker, run)
     with monkeypatch.context() as patch:
-        patch.setattr(worker._scheduler, "_admit", lambda: 1 / 0)
-        assert ended(worker, run).state == "failed"
-    other = worker.submit(Experiment(prompt="a cat", seed=22, num_steps=2))
+        patch.setattr(worker._scheduler.held, "at_hand", lambda: 1 / 0)
+        until(lambda: worker.health().state == "broken")
+        assert worker.get(run).state == "queued" and not worker.health().well
+    running(worker, run)
+    assert worker.health().well and worker.health().restarts == worker.measures.restarts >= 3
     assert ended(worker, other).state == "done"
+
+
+def test_a_sampler_that_breaks_the_worker_twice_is_set_aside_and_others_are_made(
+    make_worker, monkeypatch
+):
+    from itertools import pairwise
+
+    from sdlab.solvers import registry
+
+    monkeypatch.setattr(registry, "_SOLVERS", dict(registry.solvers()))
+    tries = []
+
+    @sdlab.solver("breaker")
+    def breaker(x, sigmas, noise):
+        for number, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+            x0_pred = yield x, sigma
+            if number == 2 and len(sigmas) == 6 and x.shape[1] == 4:
+                tries.append(number)
+                raise KeyboardInterrupt
+            x = x0_pred + (x - x0_pred) * sigma_next / sigma
+        return x
+
+    worker = make_worker()
+    breaks = worker.submit(SHORT.with_(solver="breaker", num_steps=5))
+    others = [worker.submit(SHORT.with_(seed=seed, num_steps=12)) for seed in range(3)]
+    said = ended(worker, breaks).error
+    assert "KeyboardInterrupt" in said and "broke 2 times" in said and "evaluation 3" in said
+    assert len(tries) == 2
+    assert {ended(worker, run).state for run in others} == {"done"}
+    worker.submit(SHORT.with_(solver="breaker", num_steps=5))  # by hand: once more
+    assert "broke 3 times" in until(lambda: worker.get(breaks).error)
+    assert len(tries) == 3
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_a_thread_that_is_ended_is_started_anew_and_makes_what_was_left(make_worker, error):
+    import ctypes
+
+    worker = make_worker()
+    run = worker.submit(SHORT.with_(num_steps=60))
+    running(worker, run)
+    thread = worker._scheduler.life.thread
+    number = ctypes.c_ulong(thread.ident)
+    with worker._tasks.lock:  # so it is thrown while the thread waits for the lock, in its turn
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(error))
+    until(lambda: worker.measures.restarts or not worker.get(run).live)
+    assert ended(worker, worker.submit(SHORT)).state == "done"
+    assert not worker.status().stopped and worker.health().well
 
 
 @pytest.mark.parametrize("error", [OSError("disk gone"), SystemExit(3), KeyboardInterrupt()])
 def test_a_run_whose_start_fails_has_failed_and_the_next_runs(make_worker, monkeypatch, error):
     def fails(runs, run):
-        if threading.current_thread() is worker._scheduler.thread:
+        if threading.current_thread() is worker._scheduler.life.thread:
             raise error
         return None
 

@@ -40,7 +40,7 @@ def test_what_cannot_be_loaded_does_not_wait_in_the_queue(tmp_path, name, messag
         assert worker.status().queued == 0 and worker.status().at_hand == "embedded"
         assert worker.load(ModelRequest("embedded"))
     finally:
-        worker._scheduler._stopping = True  # before it is awake and loads anything
+        worker._scheduler.life.stopping = True  # before it is awake and loads anything
         worker.stop()
 
 

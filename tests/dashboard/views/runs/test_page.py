@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import time
 from datetime import date, datetime
 from functools import partial
 from types import SimpleNamespace
@@ -75,7 +76,9 @@ def test_what_goes_on_after_a_restart_is_said_and_can_be_cancelled(open_page, mo
     monkeypatch.setattr(lab(), "resumed", lambda owner: [] if gone else left)
     monkeypatch.setattr(lab(), "cancel", lambda run, session, by: gone.append(run))
     monkeypatch.setattr(lab(), "queue_trouble", lambda: "The queue is in memory.")
+    monkeypatch.setattr(lab().measures, "restarted_at", time.monotonic())
     at = open_page("runs")
+    assert "was started anew" in at.info[0].value
     assert "2 runs from before the server's restart go on." in [text.value for text in at.text]
     assert [read(one) for one in at.warning] == ["The queue is in memory."]
     next(button for button in at.button if button.label == "Cancel them").click().run()
