@@ -171,7 +171,7 @@ def main() -> None:
     )
     report.head()
     few = report.arguments.quick
-    kills, waiting = (2, 4) if few else (report.arguments.kills, WAITING)
+    kills, waiting = (2, 8) if few else (report.arguments.kills, WAITING)
     with tempfile.TemporaryDirectory() as place:
         lab = Lab(Path(place), random.Random(report.arguments.seed))
         while lab.kills < kills:

@@ -1,13 +1,16 @@
 """The server's life: it ends when asked to; the next one, below a path, knows what was left."""
 
+import json
 import re
 import signal
+import subprocess
+import sys
 
 import pytest
 from playwright.sync_api import expect
 
 from dashboard.shell.headers import HEADERS
-from tests.e2e.conftest import SECONDS, run_button, start_server
+from tests.e2e.conftest import ROOT, SECONDS, run_button, start_server
 
 
 @pytest.mark.every
@@ -40,6 +43,15 @@ def test_a_run_cut_off_by_the_servers_end_goes_on_at_the_next_start(browser, tmp
         process.wait(30)
         context.close()
     assert "Traceback" not in (tmp_path / "second.log").read_text()
+
+
+@pytest.mark.every
+def test_every_run_asked_for_is_there_once_though_servers_are_killed():
+    script = [sys.executable, "benchmarks/kills.py", "--quick", "--json"]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout.splitlines()[-1])
+    assert rows["runs asked for"]["value"] > 0
+    assert [name for name, row in rows.items() if row["holds"] is False] == []
 
 
 def test_pages_ask_nobody_but_this_server(browser, server):
