@@ -224,7 +224,7 @@ class QueueOnDisk:
 def _blamed(kept: KeptRun, point: str, what: str, alone: bool) -> KeptRun:
     """Return a run with one more death, set aside if that is one too many."""
     again = alone and kept.deaths > 0 and kept.point == point != ""
-    kept = kept.with_(deaths=kept.deaths + 1, point=point)
+    kept = kept.with_(deaths=kept.deaths + 1, point=point, mix=False)  # alone from now on
     if not again and kept.deaths < MOST_DEATHS:
         return kept
     where = f" ({point})" if point else ""
