@@ -72,8 +72,8 @@ class QueueOnDisk:
         """Return what is wrong with what was passed over, a sentence each."""
         return [*self._passed_over, *(self._file.unreadable if self._file else ())]
 
-    def ask(self, experiment: Experiment, **asked: Any) -> None:
-        """Keep a run that is asked for, as the last; its deaths so far still count.
+    def ask(self, experiment: Experiment, **asked: Any) -> KeptRun:
+        """Keep a run that is asked for, as the last, and return it; its deaths so far still count.
 
         Args:
             experiment: What to run.
@@ -84,7 +84,9 @@ class QueueOnDisk:
             before = self._runs.get(experiment.id)
             if before is not None:
                 asked = {"deaths": before.deaths, "point": before.point, **asked}
-            self._keep(KeptRun(experiment, self._next, **asked))
+            kept = KeptRun(experiment, self._next, **asked)
+            self._keep(kept)
+        return kept
 
     def make_exact(self, run: str) -> None:
         """Note that a run is to share no network call, whoever asked for it before."""
@@ -224,7 +226,7 @@ class QueueOnDisk:
 def _blamed(kept: KeptRun, point: str, what: str, alone: bool) -> KeptRun:
     """Return a run with one more death, set aside if that is one too many."""
     again = alone and kept.deaths > 0 and kept.point == point != ""
-    kept = kept.with_(deaths=kept.deaths + 1, point=point, mix=False)  # alone from now on
+    kept = kept.with_(deaths=kept.deaths + 1, point=point)
     if not again and kept.deaths < MOST_DEATHS:
         return kept
     where = f" ({point})" if point else ""

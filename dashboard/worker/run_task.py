@@ -28,6 +28,7 @@ class RunTask(Task):
         frames: Whether the scrubber's frames are to be drawn once it is done.
         mix: Whether it may share network calls with others that may; else it is exact. Who asks
             for it exactly, while it is made, has it made so.
+        apart: Whether its calls are its own, as the worker broke in the midst of one of its calls.
         run: What could not be written, to be tried again.
         held: The model that it runs on, from its first turn to its end.
         job: Of the engine, as long.
@@ -38,6 +39,7 @@ class RunTask(Task):
     snapshot: RunSnapshot
     frames: bool = True
     mix: bool = False
+    apart: bool = False
     run: "Run | None" = None
     held: "HeldModel | None" = None
     job: "Job | None" = None

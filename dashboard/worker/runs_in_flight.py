@@ -224,7 +224,7 @@ class RunsInFlight:
         for task in runs:
             self.tasks.withdraw(task)
             task.begin_anew()
-            task.mix &= task.id not in suspects
+            task.apart |= task.id in suspects
             if task.id in aside:
                 task.end("failed", SdlabError(f"{self.sentence_of(error)} {aside[task.id]}"))
         for held in self.held.all:
@@ -276,7 +276,7 @@ class RunsInFlight:
         engine.begins = self._begins
         engine.long.pause, engine.long.quick = self._pauses, self.quick
         job = task.job = self._taken(asked, mix, held)
-        self._tasks_of[job] = task
+        self._tasks_of[job], job.apart = task, task.apart
         return job
 
     def _taken(self, asked: "Experiment", mix: bool, held: "HeldModel") -> "Job":

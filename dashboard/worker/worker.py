@@ -230,7 +230,8 @@ class Worker:
                 return task.id
             self._queue.append(task)
             self._queue.number()
-            self._kept.ask(experiment, owner=owner, session=session, frames=frames, mix=mix)
+            kept = self._kept.ask(experiment, owner=owner, session=session, frames=frames, mix=mix)
+            task.apart = kept.deaths > 0
             self._tasks.lock.notify()
         self._kept.write()
         return task.id
@@ -541,6 +542,7 @@ class Worker:
         """Know a run that was asked for before this server's start, and go on with it."""
         task = self._run_task(kept.experiment, frames=kept.frames)
         task.owner, task.session, task.mix = kept.owner, kept.session, kept.mix
+        task.apart = kept.deaths > 0
         self._tasks.know(task)
         if kept.waits:
             self._queue.append(task)

@@ -183,8 +183,8 @@ class Engine:
         )
         if not waiting:
             return []
-        first, rest = waiting[0], [job for job in waiting[1:] if not self.long.has_paused(job)]
-        if self.long.has_paused(first):
+        first, rest = waiting[0], [job for job in waiting[1:] if not self._is_apart(job)]
+        if self._is_apart(first):
             return [first]
         if self._shares(first):
             return self._with(first, [job for job in rest if self._shares(job)])
@@ -192,6 +192,9 @@ class Engine:
             return [first]
         batch = self._with(first, [job for job in rest if self._exact.may_join(job)])
         return batch if self._exact.fits(batch) else [first]
+
+    def _is_apart(self, job: Job) -> bool:
+        return job.apart or self.long.has_paused(job)
 
     def _with(self, first: Job, others: list[Job]) -> list[Job]:
         """Return a job and those of others that fit into its call."""
@@ -241,6 +244,8 @@ class Engine:
             job.seconds = seconds
             job.served = next(self._clock)
             job.shared += job.mix and len(batch) > 1
+            if len(batch) > 1:
+                self.begins([job])
             try:
                 job.take(output, timer, rows)
             except Exception as error:

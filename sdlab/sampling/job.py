@@ -53,6 +53,7 @@ class Job(ABC):
             while it runs.
         seconds: What the network took for its latest evaluation, its share of a joint call; None
             before the first.
+        apart: Whether no other run's rows are in its calls, even where that would change no bit.
         shared: Evaluations that were made in a network call together with other runs.
     """
 
@@ -70,6 +71,7 @@ class Job(ABC):
         self.served = 0
         self.cancelling = False
         self.mix = False
+        self.apart = False
         self.seconds: float | None = None
         self.shared = 0
 
