@@ -108,7 +108,8 @@ def make_batch(
         StoreError: If a run cannot be stored.
         SdlabError: If it is not wanted any more.
     """
-    store, engine = store_of(order.place), Engine(model, mix=order.mix)
+    store = store_of(order.place)
+    engine = Engine(model, mix=order.mix, join=not order.mix)
     jobs: list[Job] = []
     made: list[Run] = []
     for experiment in batch:

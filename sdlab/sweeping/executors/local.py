@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from sdlab.models.model import Model
 
 
+TOGETHER = 8
+"""Exact runs in one batch: as many as a CPU calls at once, and as are lost if the process ends."""
+
+
 @dataclass(frozen=True)
 class Local:
     """This process.
@@ -48,8 +52,10 @@ class LocalCrew:
         self._work: Iterator[Event] | None = None
 
     def divide(self, batches: Sequence[Share]) -> list[Share]:
-        """Return one batch a share."""
-        return list(batches)
+        """Return one batch a share; several as one on a CPU, where exact runs join calls."""
+        if self._order.mix or self._model.device.type != "cpu":
+            return list(batches)
+        return [_as_one(batches[i : i + TOGETHER]) for i in range(0, len(batches), TOGETHER)]
 
     def room(self, waiting: int) -> int:
         """Return 1 unless a batch is under way."""
@@ -78,3 +84,11 @@ class LocalCrew:
             for done in make_batch(self._model, self._order, batch, share.missing, errors):
                 yield Event(share, done, errors)
         yield Event(share, share.done_after(len(share.batches)), errors, over=True)
+
+
+def _as_one(shares: Sequence[Share]) -> Share:
+    """Return the work of shares as one batch."""
+    runs = tuple(one for share in shares for batch in share.batches for one in batch)
+    missing = frozenset[str]().union(*(share.missing for share in shares))
+    evaluations = {run: nfe for share in shares for run, nfe in share.evaluations.items()}
+    return Share((runs,), missing, evaluations)
