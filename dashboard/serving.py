@@ -41,6 +41,7 @@ class Serving(Spec):
         keep_days: Days after which a run goes to the trash; None for never. Runs with a star or a
             tag always stay.
         keep_gib: GiB that all runs may take; then the oldest go to the trash. None for any.
+        keep_gib_each: GiB that the runs of one person may take, likewise.
         trash_days: Days after which what lies in the trash is deleted for ever; None for never.
         login: How people sign in: "oidc", "header", or "" where nobody has to.
         login_claim: What of an account's facts people are known by, with "oidc".
@@ -63,6 +64,7 @@ class Serving(Spec):
     max_megapixel_steps: float | None = None
     keep_days: float | None = None
     keep_gib: float | None = None
+    keep_gib_each: float | None = None
     trash_days: float | None = None
     login: str = ""
     login_claim: str = "email"
@@ -92,7 +94,8 @@ class Serving(Spec):
         if self.max_megapixel_steps is not None:
             size = real("max_megapixel_steps", self.max_megapixel_steps, 0.01)
             self._set("max_megapixel_steps", size)
-        for name, low in (("keep_days", 1.0), ("keep_gib", 0.001), ("trash_days", 1.0)):
+        for name in ("keep_days", "keep_gib", "keep_gib_each", "trash_days"):
+            low = 0.001 if "gib" in name else 1.0
             if getattr(self, name) is not None:
                 self._set(name, real(name, getattr(self, name), low, 1e6))
         if self.login not in LOGINS:
@@ -110,7 +113,7 @@ class Serving(Spec):
         """What is kept of the runs."""
         from sdlab.runs.retention import Retention
 
-        return Retention(self.keep_days, self.keep_gib, self.trash_days)
+        return Retention(self.keep_days, self.keep_gib, self.keep_gib_each, self.trash_days)
 
 
 @cache

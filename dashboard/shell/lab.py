@@ -82,6 +82,7 @@ def _worker() -> Worker:
         room=_room(),
         offered=_offered(),
         asker=asker,
+        keeping=serving().retention,
     )
 
 

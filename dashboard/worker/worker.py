@@ -46,6 +46,7 @@ from dashboard.worker.watchers import Watchers
 from dashboard.worker.zipped_frames import add_frames
 from sdlab.errors import ModelError
 from sdlab.experiment.experiment import Experiment
+from sdlab.runs.retention import EVERYTHING, Retention, no_room
 from sdlab.runs.trash import RUN
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Worker:
         offered: The models that anybody may have, beside those that come with sdlab.
         asker: Tells of whoever calls at this moment which model they chose, and whether they may
             have others than those offered.
+        keeping: What is kept of the runs.
 
     Attributes:
         runs: Folder of the stored runs.
@@ -95,8 +97,10 @@ class Worker:
         room: ModelRoom | None = None,
         offered: Iterable[ModelRequest] = (),
         asker: Callable[[], Asker] = Asker,
+        keeping: Retention = EVERYTHING,
     ) -> None:
         self.runs = runs
+        self._rules = keeping
         self.owned = OwnedThings(runs, operator)
         own = own_folder(runs)
         self._server = LivingServer(own / "servers")
@@ -204,7 +208,7 @@ class Worker:
             return self._refuse(experiment, refused)
         experiment = self.pictures.complete(experiment)
         self._check_overwriting(experiment, owner)
-        trouble = self._trouble(experiment.model)
+        trouble = self._trouble(experiment.model) or no_room(self.runs, self._rules, owner)
         self.owned.own(RUN, [experiment.id], owner)
         for picture in experiment.pictures.values():
             if picture.has_pixels:

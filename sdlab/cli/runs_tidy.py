@@ -17,6 +17,9 @@ def tidy(
     gib: Annotated[
         float | None, typer.Option(help="GiB that all runs may take; the oldest go first.")
     ] = None,
+    gib_each: Annotated[
+        float | None, typer.Option(help="GiB that the runs of one person may take, likewise.")
+    ] = None,
     trash_days: Annotated[
         float | None,
         typer.Option(help="Days after which what lies in the trash is deleted for ever."),
@@ -32,9 +35,9 @@ def tidy(
     from sdlab.runs.retention import Retention, plan
     from sdlab.runs.retention import tidy as tidy_away
 
-    rules = Retention(days, gib, trash_days)
+    rules = Retention(days, gib, gib_each, trash_days)
     if not rules.set:
-        raise ValueError("Say what is to go: --days, --gib or --trash-days.")
+        raise ValueError("Say what is to go: --days, --gib, --gib-each or --trash-days.")
     done = (plan if dry_run else tidy_away)(root or runs_root(), rules, sure=sure)
     for run in done.runs:
         made = run.created.strftime("%Y-%m-%d")

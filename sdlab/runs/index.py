@@ -57,6 +57,7 @@ _KINDS = {
     **dict.fromkeys(("shared", "fast", "attention", "star"), "bool"),
 }
 _FOUND_ELSEWHERE = ("comparison", "owner", "path")
+_MARKED = "(coalesce(star, false) OR tags <> '')"
 _STORED = (*(name for name in RUNS if name not in _FOUND_ELSEWHERE), "age")
 
 
@@ -213,12 +214,17 @@ class RunIndex:
         return self._ask("SELECT * FROM runs").to_arrow_table()
 
     def kept(self) -> "pd.DataFrame":
-        """Return of each whole run its id, when it was made, its bytes, whether it is marked."""
-        sql = (
-            "SELECT run, created, bytes, coalesce(star, false) OR tags <> '' AS kept FROM runs"
-            " WHERE problem = ''"
-        )
+        """Return of each whole run its id, time, bytes and owner, and whether it is marked."""
+        sql = f"SELECT run, created, bytes, owner, {_MARKED} AS kept FROM runs WHERE problem = ''"
         return frame_of(self._ask(sql).to_arrow_table())
+
+    def marked_bytes(self, owner: str) -> int:
+        """Return the size of what somebody owns that has a star or a tag."""
+        sql = (
+            f"SELECT coalesce(sum(bytes), 0)::BIGINT FROM runs WHERE {_MARKED}"
+            " AND list_contains(string_split(owner, ', '), ?)"
+        )
+        return int(self._told(sql, [owner])[0][0])
 
     def _told(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return a short answer; it is kept until anything changes."""

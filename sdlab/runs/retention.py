@@ -1,11 +1,13 @@
 """How long runs are kept and how much of them, and what goes to the trash by that: ``tidy``.
 
 What has a star or a tag is kept. Of the rest goes what is older than so many days, and the oldest
-as long as all take more than so much room. What lies in the trash is deleted for ever once tidying
-has found it there for so many days. Ages are not believed where the clock has jumped; see
-``sdlab.runs.looks``. The trash takes room of the disk, too, and does not count here.
+as long as all take more than so much room, or those of one person do. What lies in the trash is
+deleted for ever once tidying has found it there for so many days. Ages are not believed where the
+clock has jumped; see ``sdlab.runs.looks``. The trash takes room of the disk, too, and does not
+count here.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +18,7 @@ from sdlab.experiment.spec import real
 from sdlab.models.memory import readable
 from sdlab.runs.index import RunIndex, index_of
 from sdlab.runs.looks import DAY, Look, after, last_look, note, now
+from sdlab.runs.owners import EVERYBODY
 from sdlab.runs.trash import Deleted, delete_run, empty_trash, list_trash
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ class Retention:
     Attributes:
         days: Days after which a run goes to the trash.
         gib: GiB that all runs may take.
+        gib_each: GiB that the runs of one person may take, where people sign in.
         trash_days: Days after which what lies in the trash is deleted for ever.
 
     Raises:
@@ -41,6 +45,7 @@ class Retention:
 
     days: float | None = None
     gib: float | None = None
+    gib_each: float | None = None
     trash_days: float | None = None
 
     def __post_init__(self) -> None:
@@ -53,7 +58,11 @@ class Retention:
     @property
     def set(self) -> bool:
         """Whether there is any rule."""
-        return self != Retention()
+        return self != EVERYTHING
+
+
+EVERYTHING = Retention()
+"""No rule: all is kept."""
 
 
 class Going(NamedTuple):
@@ -167,20 +176,62 @@ def _going(
     runs: "pd.DataFrame", rules: Retention, moment: datetime, ahead: timedelta, trusted: bool
 ) -> Iterator[Going]:
     """Yield what goes to the trash, the oldest first; what has no credible time goes last."""
-    excess = float(runs["bytes"].sum()) - GIB * (rules.gib or float("inf"))
+    excess = float(runs["bytes"].sum()) - GIB * (rules.gib or math.inf)
+    each = _excess_of_each(runs, rules)
     oldest = timedelta(days=rules.days or 0)
     credible = runs["created"].between(FIRST, moment)
     loose = runs.assign(doubtful=~credible)[~runs["kept"]]
     for row in loose.sort_values(["doubtful", "created", "run"]).to_dict("records"):
         old = rules.days is not None and trusted and not row["doubtful"]
+        people = _people(row["owner"]) if each else []
         if old and row["created"] + oldest <= moment + ahead:
             why = f"older than {rules.days:g} days"
+        elif people and all(each[person] > 0 for person in people):
+            room = readable(GIB * (rules.gib_each or 0))
+            why = f"the runs of {row['owner']} take more than {room}"
         elif excess > 0:
             why = f"all runs take more than {readable(GIB * (rules.gib or 0))}"
         else:
             continue
         excess -= row["bytes"]
+        for person in people:
+            each[person] -= row["bytes"]
         yield Going(row["run"], row["created"].to_pydatetime(), int(row["bytes"]), why)
+
+
+def _excess_of_each(runs: "pd.DataFrame", rules: Retention) -> dict[str, float]:
+    """Return how much each person's runs take beyond what they may; a run of two is of each."""
+    found: dict[str, float] = {}
+    if rules.gib_each is not None:
+        for owner, size in runs.groupby("owner")["bytes"].sum().items():
+            for person in _people(str(owner)):
+                found[person] = found.get(person, -GIB * rules.gib_each) + float(size)
+    return found
+
+
+def _people(owner: str) -> list[str]:
+    return [person for person in owner.split(", ") if person and person != EVERYBODY]
+
+
+def no_room(root: str | Path, rules: Retention, owner: str) -> str:
+    """Return why somebody may have no more runs made, in a sentence; "" if they may.
+
+    That is so where what they have marked, which always stays, takes all the room of one person.
+
+    Args:
+        root: The folder of all runs; what of it has been read counts.
+        rules: What is kept.
+        owner: Who; "" is nobody in particular, of whom nothing is asked.
+    """
+    if not owner or rules.gib_each is None:
+        return ""
+    taken, room = index_of(root).marked_bytes(owner), GIB * rules.gib_each
+    if taken < room:
+        return ""
+    return (
+        f"Your runs with a star or a tag take {readable(taken)} of the {readable(room)} that this"
+        " server keeps of each person. Take stars and tags away, or delete runs, and try again."
+    )
 
 
 def _called(deleted: Deleted) -> str:

@@ -30,8 +30,10 @@ def test_a_file_sets_what_it_names_and_leaves_the_rest(written):
 
 
 def test_what_is_kept_of_the_runs(written):
-    told = read_serving(written("keep_days = 90\nkeep_gib = 2.5\ntrash_days = 30"))
-    assert told.retention == Retention(days=90.0, gib=2.5, trash_days=30.0)
+    told = read_serving(
+        written("keep_days = 90\nkeep_gib = 2.5\nkeep_gib_each = 1\ntrash_days = 30")
+    )
+    assert told.retention == Retention(days=90.0, gib=2.5, gib_each=1.0, trash_days=30.0)
     assert not Serving().retention.set
     with pytest.raises(ValueError, match="keep_days must be from 1 to"):
         read_serving(written("keep_days = 0"))

@@ -11,7 +11,8 @@ from sdlab.runs import retention
 from sdlab.runs.index import CACHE
 from sdlab.runs.looks import DAY, FILE, WEEK, Look, after, last_look, now
 from sdlab.runs.marks import mark
-from sdlab.runs.retention import GIB, Retention, plan, tidy
+from sdlab.runs.owners import add_owner
+from sdlab.runs.retention import GIB, Retention, no_room, plan, tidy
 from sdlab.runs.trash import delete_run, list_trash, restore_run
 from tests.runs.conftest import copy_of
 
@@ -69,6 +70,23 @@ def test_the_oldest_go_by_size(store, clock):
     done = tidy(root, Retention(gib=room))
     assert [run.run for run in done.runs] == made[1:3] and "take more than" in done.runs[0].why
     assert set(sdlab.runs(root)["run"]) == {made[0], made[3]}
+
+
+def test_the_oldest_of_one_person_go(store, clock):
+    root, made = store
+    add_owner(root, "run", made[:3], "ada")
+    add_owner(root, "run", made[1:2], "bob")
+    add_owner(root, "run", made[3:], "*")
+    sizes = sdlab.runs(root).set_index("run")["bytes"]
+    room = (sizes[made[:3]].sum() - sizes[made[0]] - 1) / GIB
+    assert going(root, gib_each=room) == [made[0], made[2]]  # bob's is his, too
+    assert "the runs of ada take" in plan(root, Retention(gib_each=room)).runs[0].why
+    assert no_room(root, Retention(gib_each=1e-5), "ada") == ""
+    mark(root, made[:2], star=True)
+    sdlab.runs(root)
+    assert "with a star or a tag take" in no_room(root, Retention(gib_each=1e-5), "ada")
+    assert no_room(root, Retention(gib_each=1.0), "ada") == ""
+    assert no_room(root, Retention(gib=1e-5), "ada") == no_room(root, Retention(), "") == ""
 
 
 @pytest.mark.parametrize("marks", [{"star": True}, {"add": ["good"]}])

@@ -46,9 +46,11 @@ def in_words(rules: Retention) -> str:
         told.append(f"for {rules.days:g} days")
     if rules.gib is not None:
         told.append(f"as long as all take at most {readable(rules.gib * GIB)}")
+    if rules.gib_each is not None:
+        told.append(f"as long as those of one person take at most {readable(rules.gib_each * GIB)}")
     said = ""
     if told:
-        said = f"Runs are kept {' and '.join(told)}, then go to the trash;"
+        said = f"Runs are kept {', '.join(told)}, then go to the trash;"
         said += " with a star or a tag they stay."
     if rules.trash_days is not None:
         said += f" The trash keeps what it gets for {rules.trash_days:g} days."

@@ -6,9 +6,11 @@ from dashboard.worker.owned import NotYoursError, OwnedThings, thing_of
 from dashboard.worker.task import Priority
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs import run_path
-from sdlab.runs.marks import read_marks
+from sdlab.runs.index import index_of
+from sdlab.runs.marks import mark, read_marks
+from sdlab.runs.retention import Retention
 from sdlab.runs.trash import list_trash
-from tests.dashboard.worker.waiting import until
+from tests.dashboard.worker.waiting import SHORT, until
 
 RUN, OLD = "0123456789abcdef", "fedcba9876543210"
 OPERATOR = "olga"
@@ -123,3 +125,16 @@ def test_nobody_makes_anothers_run_again_by_other_weights(busy_worker, tmp_path)
     assert worker.owned.owners("run", run) == ("anna",)
     worker.submit(asked, owner="anna")
     until(lambda: worker.get(run).state == "done")
+
+
+def test_who_has_marked_too_much_can_have_no_more_made(make_worker, tmp_path):
+    worker = make_worker(keeping=Retention(gib_each=1e-6))
+    run = worker.submit(SHORT, owner="ada")
+    until(lambda: worker.get(run).state == "done")
+    more = worker.submit(SHORT.with_(seed=8), owner="ada")
+    until(lambda: worker.get(more).state == "done")
+    mark(tmp_path, [run], star=True)
+    index_of(tmp_path).refresh()
+    refused = worker.get(worker.submit(SHORT.with_(seed=9), owner="ada"))
+    assert refused.state == "failed" and "that this server keeps of each person" in refused.error
+    assert worker.get(worker.submit(SHORT.with_(seed=9), owner="bob")).state != "failed"

@@ -297,7 +297,7 @@ def test_what_goes_soon_is_said_before(open_page, made, runs_folder, monkeypatch
     assert made[1003] in listed.index and made[1002] not in listed.index
     assert listed.loc[made[1003], "prompt"] == "a boat at night"
     said = read_captions(at).replace("\\", "")
-    assert "Runs are kept for 90 days and as long as all take at most 1.0 KiB" in said
+    assert "Runs are kept for 90 days, as long as all take at most 1.0 KiB" in said
     assert "The trash keeps what it gets for 30 days" in said
 
 
