@@ -99,6 +99,7 @@ def test_a_run_of_which_nothing_is_recorded_is_made_again(at_once, tmp_path):
     assert is_exact(sdlab.open_run(tmp_path / TINY.id).manifest)
 
 
+@pytest.mark.every
 def test_who_asks_exactly_for_a_run_in_shared_calls_gets_it(make_worker, model, tmp_path):
     worker = make_worker()
     first, other = (TINY.with_(seed=seed, num_steps=20) for seed in range(2))

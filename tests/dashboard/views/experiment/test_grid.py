@@ -198,6 +198,7 @@ def test_what_is_seen_is_said_of_the_figures():
     assert sentences(grid, pairs.iloc[:0], none) == ""
 
 
+@pytest.mark.every  # the worker's tests hold the rule
 def test_pictures_are_exact_unless_sharing_is_chosen(open_page, unhurried):
     asked = {**SMALL, "experiment.steps": "4", "experiment.seeds": "31-33"}
     at = open_page("experiment", **asked, **{"experiment.shared": "true"})
