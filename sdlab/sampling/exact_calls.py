@@ -32,6 +32,8 @@ CHECKS = 2
 """How often it is found out for runs of one kind."""
 PAYS = 4
 """Evaluations that a run has left, at least, where it is still to be found out."""
+KNOWN = 256
+"""Kinds of runs of which is kept what was found out."""
 LONGEST = 1.0
 """Seconds that the runs of a call have taken for their last ones, at most: so long others wait."""
 _BY_ROW: dict[Callable[..., Any], int] = {
@@ -86,6 +88,8 @@ class ExactCalls:
 
     def fits(self, jobs: Sequence[Job]) -> bool:
         """Return whether jobs that may join keep their bits, or are worth a try, and are quick."""
+        if len(jobs) == 1:
+            return True
         found = self._found([job.sample for job in jobs if isinstance(job, PlainJob)])
         left = min(job.nfe - job.evaluation for job in jobs)
         if found.apart or sum(job.seconds or 0.0 for job in jobs) > LONGEST:
@@ -117,6 +121,8 @@ class ExactCalls:
         one, rows = samples[0], sorted(sample.rows for sample in samples)
         shapes = one.x_t.shape[1:], one.cond.shape[1:]
         kind = (*shapes, one.fast, torch.get_num_threads(), *rows)
+        if kind not in self._kinds and len(self._kinds) >= KNOWN:
+            self._kinds.clear()
         return self._kinds.setdefault(kind, Found())
 
 

@@ -122,3 +122,10 @@ def test_an_exact_run_joins_none_that_mix(own, calls):
         pass
     assert calls == [] and [job.shared for job in jobs] == [0, STEPS, STEPS]
     assert same(jobs[0].result, sdlab.run(own, wanted[0]))
+
+
+def test_what_is_known_is_bounded(own, monkeypatch):
+    monkeypatch.setattr(exact_calls, "KNOWN", 2)
+    for number in range(2, 5):
+        made(own, [WANTED[0].with_(seed=seed, model=own.name) for seed in range(number)])
+    assert len(exact_calls._FOUND[own]) == 1
