@@ -11,6 +11,7 @@ from dashboard.serving import serving
 from dashboard.shell.messages import sentence
 from dashboard.shell.model_asker import asker
 from dashboard.shell.sign_in import is_operator
+from dashboard.worker.limits import Limits
 from dashboard.worker.model_room import ModelRoom
 from dashboard.worker.snapshots import ModelRequest, RunSnapshot
 from dashboard.worker.stored_runs import StoredRun, stored_run
@@ -83,6 +84,8 @@ def _worker() -> Worker:
         offered=_offered(),
         asker=asker,
         keeping=serving().retention,
+        limits=Limits(serving().max_queued_runs, serving().max_megapixel_steps),
+        max_call_seconds=serving().max_call_seconds,
     )
 
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.components.browser_files import style
 from dashboard.shell.lab import lab
+from dashboard.shell.messages import explained
 from dashboard.shell.model_choice import say_swap
 from dashboard.shell.state import come_back, session_id, watches
 from dashboard.shell.visitor import visitor
@@ -98,5 +99,6 @@ def _ended(view: RunSnapshot, page: str) -> None:
 
 def _again(view: RunSnapshot) -> None:
     # first: what follows may be cut short by the next click
-    lab().submit(view.experiment, owner=visitor().id, session=session_id())
-    come_back(view.id)
+    with explained():
+        lab().submit(view.experiment, owner=visitor().id, session=session_id())
+        come_back(view.id)

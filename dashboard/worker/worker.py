@@ -22,6 +22,7 @@ from dashboard.worker.health import Health
 from dashboard.worker.held_models import HeldModels
 from dashboard.worker.kept_pictures import KeptPictures
 from dashboard.worker.kept_run import KeptRun
+from dashboard.worker.limits import LimitError, Limits
 from dashboard.worker.living_servers import LivingServer
 from dashboard.worker.loaded_before import LoadedBefore, LoadedModel
 from dashboard.worker.measures import Measures
@@ -60,6 +61,8 @@ log = logging.getLogger(__name__)
 
 ASK_SECONDS = 60.0
 BROKE = "the worker broke"
+QUICK_SHARE = 10
+"""A call that takes a tenth of what it may hold people up is not worth pausing in."""
 
 
 class Worker:
@@ -78,6 +81,9 @@ class Worker:
         asker: Tells of whoever calls at this moment which model they chose, and whether they may
             have others than those offered.
         keeping: What is kept of the runs.
+        limits: What one person may have; any amount by default.
+        max_call_seconds: How long a network call of one person's run may hold up others, in
+            seconds.
 
     Attributes:
         runs: Folder of the stored runs.
@@ -98,6 +104,8 @@ class Worker:
         offered: Iterable[ModelRequest] = (),
         asker: Callable[[], Asker] = Asker,
         keeping: Retention = EVERYTHING,
+        limits: Limits | None = None,
+        max_call_seconds: float = 2.0,
     ) -> None:
         self.runs = runs
         self._rules = keeping
@@ -119,6 +127,9 @@ class Worker:
         self._flight.complete, self._flight.blame = self.pictures.complete, self._blame
         self._flight.work = UnderWay(self._server.note)
         self.measures = Measures()
+        self._flight.quick = max_call_seconds / QUICK_SHARE
+        self._limits = limits or Limits()
+        self._operator = operator
         self._resumed = [self._resume(kept) for kept in self._kept.all()]
         self._schedulers = self._catalogue_task()
         self._scheduler = Scheduler(
@@ -203,7 +214,9 @@ class Worker:
 
         Raises:
             NotYoursError: If somebody else's run of this id, made by other weights, would be lost.
+            LimitError: If it is more than one person may have on this server.
         """
+        self.check_limits([experiment], owner, session)
         if refused := self.refusal(experiment.model):
             return self._refuse(experiment, refused)
         experiment = self.pictures.complete(experiment)
@@ -361,6 +374,50 @@ class Worker:
             self._tasks.lock.notify()
         return True
 
+    def over_limit(
+        self,
+        experiments: Sequence[Experiment],
+        owner: str = "",
+        session: str = "",
+        queued: bool = True,
+    ) -> str:
+        """Return in a sentence why somebody may not have these runs now; "" if they may.
+
+        What is stored, or being made already, does not count. Operators have no limits.
+
+        Args:
+            experiments: The runs.
+            owner: Who asks; "" is nobody in particular.
+            session: The browser session that asks.
+            queued: Whether they would wait in the queue, as a sweep's do not.
+        """
+        if owner and self._operator(owner):
+            return ""
+        for experiment in experiments:
+            held = self._held.named(experiment.model)
+            size = held.view.default_size if held else None
+            if told := self._limits.too_large([experiment], size):
+                return told
+        if self._limits.queued_runs is None or not queued:
+            return ""
+        live = {task.id for task in self._tasks.all(Priority.RUN) if task.live}
+        own = sum(self._is_of(run, owner or session) for run in live)
+        new = [one for one in experiments if one.id not in live]
+        if own + len(new) > self._limits.queued_runs:
+            new = [one for one in new if not self._flight.made(one, mix=True)]
+        return self._limits.too_many(len(new), own) if new else ""
+
+    def check_limits(
+        self, experiments: Sequence[Experiment], owner: str = "", session: str = ""
+    ) -> None:
+        """Refuse runs that are more than somebody may have, before the first is asked for.
+
+        Raises:
+            LimitError: If they are, as ``over_limit`` says.
+        """
+        if told := self.over_limit(experiments, owner, session):
+            raise LimitError(told)
+
     def refusal(self, name: str) -> str:
         """Return why whoever asks may not have a model, or ""; looks at no disk."""
         return self._offered.refusal(self._asker(), name)
@@ -517,6 +574,10 @@ class Worker:
                 self._tasks.know(task)
                 task.end("failed", ModelError(why))
         return experiment.id
+
+    def _is_of(self, run: str, person: str) -> bool:
+        task = self._tasks.find(run)
+        return task is not None and task.person == person
 
     def _run(self, run: str) -> RunTask | None:
         task = self._tasks.find(run)

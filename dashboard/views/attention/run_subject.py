@@ -23,6 +23,7 @@ from dashboard.views.attention.recording import (
 )
 from dashboard.views.attention.subject import Subject, model_in_memory
 from dashboard.widgets.go_button import go_button
+from dashboard.widgets.limit_note import within_limits
 from dashboard.widgets.pictures import draw_picture, enlarged
 from dashboard.widgets.run_facts import facts_line
 from dashboard.widgets.run_stage import ask_run, sameness, say_if_from_store, stored_or_progress
@@ -56,6 +57,8 @@ def run_controls() -> None:
         return
     say_model(model.name)
     experiment = _new_run(offered(catalogue), model)
+    if experiment is not None and not within_limits([experiment]):
+        experiment = None
     press = go_button(PAGE, "Run and record", ready=experiment is not None)
     if press.wanted(experiment is not None) and experiment is not None:
         show_run(PAGE, ask_run(experiment, press))

@@ -13,7 +13,7 @@ from dashboard.shell.navigation import page_path
 from dashboard.shell.presses import Press
 from dashboard.shell.state import come_back, session_id, show_id, shown_id
 from dashboard.shell.visitor import visitor
-from dashboard.views.compare.asked_comparisons import ask, asked, asked_at
+from dashboard.views.compare.asked_comparisons import ask, asked, asked_at, in_turn
 from dashboard.views.compare.earlier import earlier
 from dashboard.views.compare.forecast import Forecast, forecast, seconds_of
 from dashboard.views.compare.form import ComparisonDraft, as_parameters, comparison_form, touched
@@ -23,6 +23,7 @@ from dashboard.views.compare.result_maker import summaries
 from dashboard.views.compare.run_states import states
 from dashboard.views.compare.unfair import say_off_curve, say_unfair
 from dashboard.widgets.go_button import go_button
+from dashboard.widgets.limit_note import within_limits
 from dashboard.widgets.model_facts import model_facts
 from dashboard.widgets.task_panel import readable_seconds
 from dashboard.worker.snapshots import ModelView
@@ -193,6 +194,7 @@ def _confirm(page: str, draft: ComparisonDraft, model: ModelView) -> None:
     elif not draft.problems:
         words.caption("Choose at least one sampler, or press a preset.")
     ready = needed is not None and expected is not None and expected.runs <= MANY_RUNS
+    ready = ready and needed is not None and within_limits(in_turn(needed))
     with place:
         press = go_button(page, "Compare", ready=ready, icon="compare")
     if press.wanted(ready) and needed is not None:

@@ -15,6 +15,7 @@ from dashboard.widgets.axis_fields import named
 from dashboard.widgets.curve_choice import can_follow
 from dashboard.widgets.experiment_controls import Choices, experiment_controls
 from dashboard.widgets.go_button import go_button
+from dashboard.widgets.limit_note import within_limits
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_stage import ask_run
 from dashboard.widgets.run_states import evaluations_of, why_evaluations
@@ -55,6 +56,9 @@ def run_form(page: str) -> None:
             except ValueError as error:
                 show_error(error)
                 experiment = None
+        asked = grid.experiments if grid else [experiment] if experiment is not None else []
+        if not within_limits(asked):
+            experiment = None
         label = f"Run {pictures(len(grid.experiments))}" if grid else "Run"
         press = go_button(page, label, ready=experiment is not None)
         if press.wanted(experiment is not None) and experiment is not None:

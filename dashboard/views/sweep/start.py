@@ -16,6 +16,7 @@ from dashboard.shell.visitor import visitor
 from dashboard.views.sweep.making import Way, begin, measures_for, task_of
 from dashboard.views.sweep.states import sweep_states
 from dashboard.widgets.go_button import go_button
+from dashboard.widgets.limit_note import within_limits
 from dashboard.widgets.model_facts import facts_in_memory
 from dashboard.widgets.run_states import evaluations_of
 from dashboard.widgets.sharing_field import sharing_field
@@ -49,6 +50,7 @@ def confirm(page: str, sweep: Sweep | None, model: ModelView) -> None:
     way = _way(page, model)
     stored = 0 if sweep is None else len(sweep_states(lab().runs, sweep).done)
     ready = sweep is not None and _possible(sweep, model)
+    ready = ready and sweep is not None and within_limits(sweep.experiments, queued=False)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         press = go_button(page, "Start the sweep", ready=ready, width="content")
         if sweep is not None:

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.components.browser_files import style
 from dashboard.shell.address import bound
 from dashboard.shell.lab import find, lab
-from dashboard.shell.messages import plain, show_error
+from dashboard.shell.messages import explained, plain, show_error
 from dashboard.shell.navigation import page_path
 from dashboard.shell.state import come_back, session_id
 from dashboard.shell.visitor import visitor
@@ -61,7 +61,8 @@ def show_pictures(draft: Draft, baseline: Baseline, trial: CurveTrial) -> None:
             about="Same prompt, seed, solver and steps; only the curve differs.",
         )
         if press.wanted():
-            press.begin(lambda: _submit(missing))
+            with explained():
+                press.begin(lambda: _submit(missing))
             for spec in missing:
                 come_back(spec.id)
             press.end()
@@ -173,5 +174,6 @@ def _picture(spec: Experiment, page: str) -> None:
 
 def _submit(specs: list[Experiment]) -> None:
     who, session = visitor().id, session_id()
+    lab().check_limits(specs, who, session)
     for spec in specs:
         lab().submit(spec, owner=who, session=session)

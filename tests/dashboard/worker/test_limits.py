@@ -1,0 +1,76 @@
+"""What one person may ask of a server: said in a sentence that names the limit and the way out."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from dashboard.worker.limits import LimitError, Limits
+from sdlab.experiment.experiment import Experiment
+from tests.dashboard.worker.waiting import LONG, SHORT, ended
+
+LARGE = Experiment(width=2048, height=1024, num_steps=100)
+
+
+@pytest.mark.parametrize(
+    ("run", "size", "said"),
+    [
+        (
+            LARGE,
+            None,
+            "2048 x 1024 pixels by 100 steps are 209.7 million.*50 million.* 23 steps or",
+        ),
+        (replace(LARGE, width=9000, height=8000), None, "have 50 million. Take a smaller picture"),
+        (replace(LARGE, width=None, height=None), (1024, 1024), "1024 x 1024 pixels by 100"),
+    ],
+)
+def test_a_run_that_is_too_large_is_told_how_many_steps_it_may_have(run, size, said):
+    assert re.search(said, Limits(megapixel_steps=50).too_large([SHORT, run], size))
+
+
+def test_what_fits_and_what_is_not_known_is_let_through():
+    assert Limits(megapixel_steps=50).too_large([replace(LARGE, num_steps=23)], None) == ""
+    assert Limits(megapixel_steps=50).too_large([SHORT], None) == ""
+    assert Limits().too_large([LARGE], None) == Limits().too_many(10_000, 10_000) == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "live", "said"),
+    [
+        (1, 5, "You have 5 runs that wait or are being made, and ask for 1 run more; on this"),
+        (2, 4, "one person may have 5 at a time. Wait until some are done, or cancel some"),
+        (6, 0, "Here are 6 runs; on this server one person may have 5 at a time. Ask for fewer"),
+    ],
+)
+def test_runs_that_are_too_many_are_counted(asked, live, said):
+    assert said in Limits(queued_runs=5).too_many(asked, live)
+    assert Limits(queued_runs=asked + live).too_many(asked, live) == ""
+
+
+def test_a_limit_is_each_persons_own(make_worker):
+    worker = make_worker(limits=Limits(queued_runs=2))
+    runs = [worker.submit(replace(LONG, seed=seed), session="a") for seed in (1, 2)]
+    with pytest.raises(LimitError, match="You have 2 runs"):
+        worker.submit(replace(LONG, seed=3), session="a")
+    assert worker.submit(replace(LONG, seed=1), session="a") == runs[0]  # the same run again
+    other = worker.submit(SHORT, session="b")
+    assert ended(worker, other).state == "done"
+    assert worker.over_limit([SHORT], session="a") == ""  # stored: nothing is made
+    assert worker.over_limit([replace(LONG, seed=3)], session="a", queued=False) == ""
+    for run in runs:
+        worker.cancel(run, "a")
+
+
+def test_operators_have_no_limits(make_worker):
+    worker = make_worker(limits=Limits(queued_runs=1), operator=lambda who: who == "ada")
+    many = [replace(LONG, seed=seed) for seed in range(3)]
+    assert worker.over_limit(many, owner="ada") == ""
+    assert "Here are 3 runs" in worker.over_limit(many, owner="bob")
+    assert "Here are 3 runs" in worker.over_limit(many, session="nobody in particular")
+
+
+def test_a_size_is_limited_before_the_first_of_many_is_asked_for(make_worker):
+    worker = make_worker(limits=Limits(megapixel_steps=1))
+    with pytest.raises(LimitError, match="a run may have 1 million"):
+        worker.check_limits([SHORT, LARGE])
+    assert worker.jobs() == []
