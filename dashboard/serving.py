@@ -15,7 +15,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from dashboard.listed_model import ListedModel, listed_models
+from dashboard.worker.listed_model import ListedModel, listed_models
 from sdlab.errors import StoreError, shown, unknown
 from sdlab.experiment.spec import Spec, check_integer, real
 

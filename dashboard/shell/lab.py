@@ -1,7 +1,6 @@
 """The one worker of this server, and what every page asks of it."""
 
 import threading
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from dashboard.shell.model_asker import asker
 from dashboard.shell.sign_in import is_operator
 from dashboard.worker.limits import Limits
 from dashboard.worker.model_room import ModelRoom
-from dashboard.worker.snapshots import ModelRequest, RunSnapshot
+from dashboard.worker.model_rules import ModelRules
+from dashboard.worker.snapshots import RunSnapshot
 from dashboard.worker.stored_runs import StoredRun, stored_run
 from dashboard.worker.tidying import Tidying
 from dashboard.worker.worker import Worker
@@ -80,34 +80,18 @@ def _worker() -> Worker:
         connected=_connected,
         after_page=True,
         operator=partial(is_operator, serving=serving()),
-        room=_room(),
-        offered=_offered(),
-        asker=asker,
+        models=_models(),
         keeping=serving().retention,
         limits=Limits(serving().max_queued_runs, serving().max_megapixel_steps),
         max_call_seconds=serving().max_call_seconds,
     )
 
 
-def _room() -> ModelRoom:
+def _models() -> ModelRules:
     settings = serving()
     limit = None if settings.models_gib is None else int(settings.models_gib * GIB)
-    return ModelRoom(settings.models_in_memory, limit)
-
-
-def _offered() -> Iterator[ModelRequest]:
-    """Return the operator's list, as models are asked for."""
-    for listed in serving().models:
-        yield ModelRequest(
-            listed.source,
-            revision=listed.revision or None,
-            variant=listed.variant or None,
-            dtype=listed.dtype or None,
-            device=listed.device or None,
-            config=listed.config or None,
-            offload=listed.offload or None,
-            tiled=listed.tiled,
-        )
+    room = ModelRoom(settings.models_in_memory, limit)
+    return ModelRules(room, tuple(listed.request for listed in settings.models), asker)
 
 
 def _connected(session: str) -> bool:

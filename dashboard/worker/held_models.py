@@ -5,14 +5,12 @@ Heavy imports are inside the methods, so that the first page is shown before tor
 
 import gc
 import logging
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dashboard.worker.held_model import HeldModel, free_memory
+from dashboard.worker.loading import loaded, no_collecting, options_of
 from dashboard.worker.model_files import disk_mark
 from dashboard.worker.model_room import ModelRoom
 from dashboard.worker.snapshots import ModelRequest, ModelView
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAUSE_AFTER_IMPORT_ERROR = 1.0
 LISTED_FAILED = (
     "{} could not be loaded. Whoever runs this server finds the reason on its Models page."
 )
@@ -169,7 +166,7 @@ class HeldModels:
         from sdlab.models.load import check
 
         try:
-            check(request.source, **_options(request))
+            check(request.source, **options_of(request))
         except Exception as error:
             return self.sentence_of(request, error)
         return ""
@@ -191,18 +188,11 @@ class HeldModels:
         """
         self._tell(Stage("releasing"))
         self.release(*(self._in_the_way(request) or ()))
-        source = None if request.source == EMBEDDED else request.source
         mark = disk_mark(request.source)
         self._litter = True
         try:
-            with _no_collecting():
-                load = self._load
-                if load is None:
-                    import sdlab
-
-                    _leave_a_core_for_the_pages()
-                    load = sdlab.load
-                model = _twice(load)(source, on_progress=self._tell, **_options(request))
+            with no_collecting():
+                model = loaded(request, self._load, self._tell)
                 self._tell(Stage("measuring"))
                 held = self._take(HeldModel(model, request, mark))
         finally:
@@ -282,50 +272,3 @@ class HeldModels:
         gc.freeze()
         self._collected = False
         return held
-
-
-@contextmanager
-def _no_collecting() -> Iterator[None]:
-    """Look for no garbage meanwhile: what is imported and loaded stays, and is looked at often."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-def _twice(load: "Callable[..., Model]") -> "Callable[..., Model]":
-    """Load, and once more if an import failed of a module that is there.
-
-    Where a page's thread imports what the worker imports, each may wait for the other; Python then
-    hands out a module that is half made. The other thread is through a moment later.
-    """
-
-    def loaded(*given: Any, **options: Any) -> "Model":
-        try:
-            return load(*given, **options)
-        except ModuleNotFoundError:
-            raise  # nothing that waiting would bring
-        except ImportError:
-            log.warning("an import failed while a model was loaded: once more", exc_info=True)
-            time.sleep(PAUSE_AFTER_IMPORT_ERROR)
-            return load(*given, **options)
-
-    return loaded
-
-
-def _options(request: ModelRequest) -> dict[str, Any]:
-    names = ("device", "dtype", "revision", "variant", "token", "config", "offload", "tiled")
-    return {name: getattr(request, name) for name in names if getattr(request, name)}
-
-
-def _leave_a_core_for_the_pages() -> None:
-    """Leave one core free for the pages, unless ``OMP_NUM_THREADS`` is set.
-
-    With as many threads as cores, every script run of a page holds up all of torch's threads at
-    their next barrier: on 2 busy cores a network call took 5 to 70 times as long.
-    """
-    import torch
-
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))

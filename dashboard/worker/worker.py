@@ -9,7 +9,7 @@ a short question and wait, ``want_frames`` of a run. Tasks go by ids; ``get``, `
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from dashboard.worker.limits import LimitError, Limits
 from dashboard.worker.living_servers import LivingServer
 from dashboard.worker.loaded_before import LoadedBefore, LoadedModel
 from dashboard.worker.measures import Measures
-from dashboard.worker.model_room import ModelRoom
+from dashboard.worker.model_rules import ModelRules
 from dashboard.worker.offered_models import OfferedModels
 from dashboard.worker.own_folder import own_folder
 from dashboard.worker.owned import OwnedThings, thing_of
@@ -37,7 +37,7 @@ from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.saving_again import SavingAgain
 from dashboard.worker.scheduler import Scheduler
-from dashboard.worker.snapshots import Asker, LabView, ModelRequest, RunSnapshot, Snapshot
+from dashboard.worker.snapshots import LabView, ModelRequest, RunSnapshot, Snapshot
 from dashboard.worker.stored_runs import open_stored, stored_facts
 from dashboard.worker.taking_over import take_over
 from dashboard.worker.task import ENDED, NO_MODEL, Priority, Task, once
@@ -76,10 +76,7 @@ class Worker:
         after_page: Whether to import torch only after ``wake``: the import holds the interpreter
             for seconds, and the first page should paint before.
         operator: Tells of an id whether it is an operator's; everybody's is by default.
-        room: How many models may be in memory.
-        offered: The models that anybody may have, beside those that come with sdlab.
-        asker: Tells of whoever calls at this moment which model they chose, and whether they may
-            have others than those offered.
+        models: Which models there may be, and for whom.
         keeping: What is kept of the runs.
         limits: What one person may have; any amount by default.
         max_call_seconds: How long a network call of one person's run may hold up others, in
@@ -100,9 +97,7 @@ class Worker:
         connected: Callable[[str], bool] = lambda session: True,
         after_page: bool = False,
         operator: Callable[[str], bool] = lambda id: True,
-        room: ModelRoom | None = None,
-        offered: Iterable[ModelRequest] = (),
-        asker: Callable[[], Asker] = Asker,
+        models: ModelRules | None = None,
         keeping: Retention = EVERYTHING,
         limits: Limits | None = None,
         max_call_seconds: float = 2.0,
@@ -118,9 +113,9 @@ class Worker:
         self._tasks = Tasks(sentence, connected)
         self._queue = RunQueue()
         self._loaded = LoadedBefore(own / "models.json")
-        self._asker = asker
-        room = replace(room or ModelRoom(), measured=self._loaded.bytes_of)
-        self._offered = OfferedModels(offered)
+        rules = models or ModelRules()
+        self._asker, self._offered = rules.asker, OfferedModels(rules.offered)
+        room = replace(rules.room, measured=self._loaded.bytes_of)
         self._held = HeldModels(sentence, load, self._loaded.note, room, self._offered.listed)
         self._painter = FramePainter(self._tasks, self._held, runs)
         self._flight = RunsInFlight(self._tasks, self._held, runs, self._painter.want)

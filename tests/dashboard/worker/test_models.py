@@ -10,6 +10,7 @@ import pytest
 
 from dashboard.shell.messages import sentence
 from dashboard.worker.model_room import ModelRoom
+from dashboard.worker.model_rules import ModelRules
 from dashboard.worker.snapshots import ModelRequest
 from dashboard.worker.task import once
 from dashboard.worker.worker import Worker
@@ -77,7 +78,7 @@ def test_where_there_is_room_for_one_there_are_never_two(make_worker, model):
         made.append(weakref.ref(fresh))
         return fresh
 
-    worker = make_worker(load, room=ModelRoom(models=1))
+    worker = make_worker(load, models=ModelRules(ModelRoom(models=1)))
     for seed, name in enumerate(("embedded", "b", "embedded", "b")):
         run = worker.submit(SHORT.with_(model=name, seed=seed))
         assert ended(worker, run).state == "done", worker.status()
@@ -186,7 +187,7 @@ def test_a_token_is_used_once_and_then_nowhere(make_worker, model, tmp_path, cap
         return again(model, source)
 
     caplog.set_level(logging.DEBUG)
-    worker = make_worker(load, room=ModelRoom(models=1))
+    worker = make_worker(load, models=ModelRules(ModelRoom(models=1)))
     assert secret not in repr(ModelRequest("gated/model", token=secret))
     for name in ("gated/model", "gated/broken"):
         worker.load(ModelRequest(name, token=secret))
@@ -260,7 +261,7 @@ def test_two_models_take_turns_and_each_is_loaded_once(make_worker, models):
         loaded.append(source or "embedded")
         return sdlab.load(source, **options)
 
-    worker = make_worker(load, room=ModelRoom(models=models))
+    worker = make_worker(load, models=ModelRules(ModelRoom(models=models)))
     run = worker.submit(LONG)
     running(worker, run)
     names = ("embedded", "embedded-flow") * 6
@@ -277,7 +278,7 @@ def test_two_models_take_turns_and_each_is_loaded_once(make_worker, models):
 
 
 def test_no_model_goes_while_a_run_or_a_study_is_on_it(make_worker, model):
-    worker = make_worker(room=ModelRoom(models=1))
+    worker = make_worker(models=ModelRules(ModelRoom(models=1)))
     until(lambda: worker.status().model)
     go_on = threading.Event()
 

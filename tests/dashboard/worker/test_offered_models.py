@@ -3,6 +3,7 @@
 import pytest
 
 from dashboard.shell.messages import sentence
+from dashboard.worker.model_rules import ModelRules
 from dashboard.worker.snapshots import Asker, ModelRequest
 from dashboard.worker.worker import Worker
 from sdlab.errors import ModelError
@@ -30,7 +31,7 @@ def server(make_worker, model, visitor, asked):
         asked.append((source, options))
         return again(model, source)
 
-    return make_worker(load, offered=[LISTED], asker=lambda: visitor["is"])
+    return make_worker(load, models=ModelRules(offered=(LISTED,), asker=lambda: visitor["is"]))
 
 
 @pytest.fixture
@@ -40,11 +41,10 @@ def asleep(tmp_path):
         tmp_path / "runs",
         sentence,
         after_page=True,
-        offered=[LISTED],
-        asker=lambda: Asker(anything=False),
+        models=ModelRules(offered=(LISTED,), asker=lambda: Asker(anything=False)),
     )
     yield worker
-    worker._scheduler._stopping = True
+    worker._scheduler.life.stopping = True
     worker.stop()
 
 
@@ -133,7 +133,7 @@ def test_why_an_offered_model_fails_is_told_to_its_operator_alone(make_worker, m
             raise ModelError("/models/sd15 lacks unet/config.json; did you mean unet/konfig.json?")
         return again(model, source)
 
-    worker = make_worker(load, offered=[LISTED])
+    worker = make_worker(load, models=ModelRules(offered=(LISTED,)))
     failed = ended(worker, worker.submit(SHORT.with_(model="/models/sd15")))
     assert failed.error == (
         "/models/sd15 could not be loaded. Whoever runs this server finds the reason on its Models"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from dashboard.worker.snapshots import ModelRequest
 from sdlab.errors import shown, unknown
 from sdlab.experiment.spec import Spec, check_text
 
@@ -75,6 +76,20 @@ class ListedModel(Spec):
     def is_hub_id(self) -> bool:
         """Whether it is to be found on the hub."""
         return bool(_HUB_ID.fullmatch(self.source))
+
+    @property
+    def request(self) -> ModelRequest:
+        """How the worker is asked for it."""
+        return ModelRequest(
+            self.source,
+            revision=self.revision or None,
+            variant=self.variant or None,
+            dtype=self.dtype or None,
+            device=self.device or None,
+            config=self.config or None,
+            offload=self.offload or None,
+            tiled=self.tiled,
+        )
 
 
 def listed_models(told: object) -> tuple[ListedModel, ...]:
