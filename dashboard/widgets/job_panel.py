@@ -53,7 +53,11 @@ def progress_text(view: RunSnapshot) -> str:
     if view.state == "queued":
         status = lab().status()
         wait = loading_words(status) if status.loading else "Waiting"
-        return f"{wait} · place {view.position} in the queue" if view.position else f"{wait} …"
+        if not view.position:
+            return f"{wait} …"
+        seconds = None if status.loading else lab().seconds_until_done(view.id)
+        done = f" · done in about {readable_seconds(seconds)}" if seconds else ""
+        return f"{wait} · place {view.position} in the queue{done}"
     if view.state in ("decoding", "saving"):
         return f"{view.state.title()} …"
     parts = [f"Evaluation {view.done} of {view.total}"]

@@ -130,7 +130,8 @@ class FramePainter:
 
     def _affordable(self, run: "Run") -> bool:
         held = self.held.of(run.manifest["model"]["hash"])
-        seconds = held.decode_seconds if held else 0.0
+        size = run.manifest["width"], run.manifest["height"]
+        seconds = held.seconds_to_decode(*size) if held else 0.0
         return DECODED * len(run.trace.kept) * seconds < PATIENCE_SECONDS
 
     def _settle(self, run: str, state: str, error: BaseException | None, result: Any) -> None:

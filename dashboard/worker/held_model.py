@@ -61,6 +61,11 @@ class HeldModel:
         """By what it was loaded, as experiments name it."""
         return self.request.source
 
+    def seconds_to_decode(self, width: int, height: int) -> float:
+        """Return about how long decoding a picture takes, by its size in pixels."""
+        usual = self.view.default_size[0] * self.view.default_size[1]
+        return self.decode_seconds * max(1.0, width * height / usual)
+
     def picture(self, latents: "Tensor") -> "Image.Image":
         """Return a picture of this model's latents [1, C, h, w], by the best quick method."""
         if self.view.decodes_fast:

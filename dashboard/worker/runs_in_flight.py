@@ -72,6 +72,7 @@ class RunsInFlight:
     _tasks_of: "WeakKeyDictionary[Job, RunTask]" = field(default_factory=WeakKeyDictionary)
     _charged: float = 0.0
     _rounds: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACED))
+    _work: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACED))
     _sketch_seconds: float = 0.0
     _latest: float = -math.inf
 
@@ -99,6 +100,7 @@ class RunsInFlight:
     def forget_pace(self) -> None:
         """Forget the pace: another model will have another."""
         self._rounds.clear()
+        self._work.clear()
 
     def made(self, experiment: "Experiment", mix: bool = False) -> bool:
         """Return whether a run is stored as it would be made now: by these weights, as exactly.
@@ -155,9 +157,20 @@ class RunsInFlight:
             engine.round()
         self._charge(engine.latest)
         self._advance(before)
-        evaluations = sum(job.evaluation - count for job, (_, count) in before.items())
-        self._measure(evaluations, time.monotonic() - started)
+        made = {job: job.evaluation - count for job, (_, count) in before.items()}
+        seconds = time.monotonic() - started
+        self._measure(sum(made.values()), seconds)
+        _note(self._work, sum(self._pixels(job) * count for job, count in made.items()), seconds)
         return True
+
+    @property
+    def speed(self) -> float | None:
+        """Seconds of one pixel and evaluation, with all that a run needs; None before any."""
+        work = sum(done for done, _ in self._work)
+        return sum(seconds for _, seconds in self._work) / work if work else None
+
+    def _pixels(self, job: "Job") -> int:
+        return math.prod(job.plan.shape[1:]) * job.model.vae_factor**2
 
     def _engine_of(self, task: RunTask | None) -> "Engine | None":
         """Return the engine of a run; of None any that has something to end."""
@@ -319,14 +332,10 @@ class RunsInFlight:
 
     def _measure(self, evaluations: int, seconds: float) -> None:
         """Count a round for the pace; one without an evaluation belongs to the one before."""
-        if evaluations:
-            self._rounds.append((evaluations, seconds))
-        elif self._rounds:
-            count, before = self._rounds.pop()
-            self._rounds.append((count, before + seconds))
+        _note(self._rounds, evaluations, seconds)
 
     def _preview(self, task: RunTask, job: "Job", held: "HeldModel") -> None:
-        draw, pause = self._means(held)
+        draw, pause = self._means(held, job)
         if job.x0_pred is None or not task.wants_preview(pause):
             return
         started = time.monotonic()
@@ -345,10 +354,20 @@ class RunsInFlight:
         except Exception as error:  # the run itself may well go on
             log.warning("no charts of %s so far: %s", task.id, self.tasks.sentence(error))
 
-    def _means(self, held: "HeldModel") -> "tuple[Callable[[Tensor], Image], float]":
+    def _means(self, held: "HeldModel", job: "Job") -> "tuple[Callable[[Tensor], Image], float]":
         """Return how previews are made, and how long each waits: they get a tenth of the time."""
         crowd = PREVIEW_SHARE * len(self)
-        pause = crowd * held.decode_seconds
+        height, width = (side * held.model.vae_factor for side in job.plan.shape[1:])
+        pause = crowd * held.seconds_to_decode(width, height)
         if pause <= CROWDED_SECONDS:
             return held.picture, pause
         return held.sketch, crowd * self._sketch_seconds
+
+
+def _note(rounds: deque[tuple[int, float]], done: int, seconds: float) -> None:
+    """Note what a round did and took; one that did nothing yet belongs to the one before."""
+    if done:
+        rounds.append((done, seconds))
+    elif rounds:
+        before, took = rounds.pop()
+        rounds.append((before, took + seconds))

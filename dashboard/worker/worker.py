@@ -43,6 +43,7 @@ from dashboard.worker.taking_over import take_over
 from dashboard.worker.task import ENDED, NO_MODEL, Priority, Task, once
 from dashboard.worker.tasks import Tasks
 from dashboard.worker.under_way import UnderWay
+from dashboard.worker.waiting_time import seconds_until_done, work_left, work_of_people
 from dashboard.worker.watchers import Watchers
 from dashboard.worker.zipped_frames import add_frames
 from sdlab.errors import ModelError
@@ -252,6 +253,25 @@ class Worker:
         """Return the snapshot of a run that this server knows, or None."""
         found = self.get(run)
         return found if isinstance(found, RunSnapshot) else None
+
+    def seconds_until_done(self, run: str) -> float | None:
+        """Return about how long a run that waits takes until it is done; None if not known."""
+        with self._tasks.lock:
+            task, waiting = self._run(run), self._queue.runs()
+        speed = self._flight.speed
+        if task is None or task not in waiting or not speed:
+            return None
+        going = [one for one in self._tasks.line(Priority.RUN) if isinstance(one, RunTask)]
+        left = {one: work_left(one, self._usual_size(one)) for one in (*going, *waiting)}
+        before = [*going, *waiting[: waiting.index(task) + 1]]
+        own = sum(left[one] for one in before if one.person == task.person)
+        studies = self._tasks.line(Priority.STUDY)
+        others = work_of_people(left, studies, but=task.person).values()
+        return seconds_until_done(own, others, speed)
+
+    def _usual_size(self, task: RunTask) -> tuple[int, int] | None:
+        held = self._held.named(task.experiment.model)
+        return held.view.default_size if held else None
 
     def jobs(self) -> list[RunSnapshot]:
         """Return the snapshots of all runs that are not simply done, latest first."""

@@ -1,6 +1,7 @@
 """The sheet of a run's frames: its size, what lies where, and how it is kept."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from dashboard.worker.frames import (
 from sdlab.experiment.experiment import Experiment
 from sdlab.latents.frames import false_colour, grey_channels
 from sdlab.runs.trace import Trace
-from tests.dashboard.worker.waiting import LONG, SHORT, ended, until
+from tests.dashboard.worker.waiting import LONG, SHORT, ended, running, until
 
 pytestmark = pytest.mark.usefixtures("decoded_frames")
 
@@ -112,6 +113,19 @@ def test_frames_wait_until_somebody_looks(make_worker):
     assert not worker.paints(run) and worker.sheet(run) is None
     worker.want_frames(run)
     until(lambda: worker.sheet(run))
+
+
+def test_a_large_picture_is_sketched_as_it_takes_long_to_decode(make_worker):
+    worker = make_worker()
+    run = worker.submit(LONG)
+    running(worker, run)
+    held = worker._held.current
+    held.decode_seconds = 0.05
+    for side, draw in ((held.view.default_size[0], held.picture), (2048, held.sketch)):
+        latents = side // held.model.vae_factor
+        job = SimpleNamespace(plan=SimpleNamespace(shape=(4, latents, latents)))
+        assert worker._flight._means(held, job)[0] == draw
+    worker.cancel(run, "a")
 
 
 def test_a_crowd_is_sketched_and_a_few_are_decoded(make_worker, monkeypatch):
