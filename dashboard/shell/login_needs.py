@@ -6,9 +6,10 @@ from importlib.util import find_spec
 from typing import Any
 
 import streamlit as st
+from streamlit import config
 from streamlit.auth_util import get_secrets_auth_section
 
-from dashboard.serving import OIDC, Serving
+from dashboard.serving import HEADER, OIDC, Serving
 from dashboard.shell.sign_in import is_among
 from sdlab.errors import SdlabError
 
@@ -31,6 +32,8 @@ def check_login(serving: Serving) -> None:
     """
     if serving.login == OIDC:
         _check_oidc(get_secrets_auth_section() or {})
+    if serving.login == HEADER:  # so that Streamlit lets nobody take up another's session
+        config.set_option("server.trustedUserHeaders", {serving.login_header: "visitor"})
     if not serving.login and not listens_here():
         log.warning(_OPEN, _address())
 

@@ -122,7 +122,9 @@ def _by_header(headers: "Headers", serving: Serving) -> tuple[str, str]:
     found = headers.getlist(serving.login_header)
     id = _plain(found[0]) if len(found) == 1 else ""
     if not id:
-        raise RefusedError(401, f"The proxy names nobody in {serving.login_header}: sign in there.")
+        raise RefusedError(
+            401, f"Sign in at this server's proxy: it names nobody in {serving.login_header}."
+        )
     return id, id
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.serving import serving
+from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, sentence
 from dashboard.shell.navigation import page_path
 from sdlab.errors import SdlabError
@@ -22,6 +24,7 @@ def stored_list(
     opens: tuple[str, str],
     alt: str,
     throw: Callable[[str], object],
+    kind: str,
     title: str = "",
     height: int | None = None,
 ) -> None:
@@ -34,6 +37,7 @@ def stored_list(
         opens: The page, and the name under which its address has the id.
         alt: What the table is, for who does not see it.
         throw: Moves to the trash what has an id.
+        kind: Of the things, as the trash has it.
         title: Of the list, which stands above it.
         height: At most, in pixels; None for that of a few rows.
     """
@@ -43,7 +47,7 @@ def stored_list(
         return
     if title:
         st.header(title, anchor=False)
-    pressed = f"{key}.thrown"
+    table, pressed = _with_owners(table, kind), f"{key}.thrown"
     button = st.column_config.ButtonColumn(
         "Delete", width=70, type="tertiary", key=pressed, help=_DELETE,
         on_click=_thrown, args=(key, tuple(table["id"]), throw),
@@ -55,13 +59,26 @@ def stored_list(
         height=min(height, _HEAD + _ROW * len(table)) if height else "auto",
         on_select="rerun",
         selection_mode="single-row",
-        column_config=columns | {"id": st.column_config.TextColumn("Id"), "delete": button},
+        column_config=columns
+        | {
+            "owner": st.column_config.TextColumn("Owner"),
+            "id": st.column_config.TextColumn("Id"),
+            "delete": button,
+        },
         alt=alt,
     )
     if event.selection.rows:
         page, name = opens
         chosen = str(table.iloc[event.selection.rows[0]]["id"])
         st.switch_page(page_path(page), query_params={name: chosen})
+
+
+def _with_owners(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return a list with whose each thing is; as it is where nobody signs in."""
+    if not serving().login:
+        return table
+    owners = lab().owned.all_owners(kind)
+    return table.assign(owner=[", ".join(owners.get(name, ())) for name in table["id"]])
 
 
 def _thrown(key: str, ids: Sequence[str], throw: Callable[[str], object]) -> None:

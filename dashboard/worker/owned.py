@@ -12,7 +12,7 @@ from typing import Any
 from dashboard.worker.task import Priority
 from sdlab.errors import SdlabError, StoreError
 from sdlab.runs.marks import mark
-from sdlab.runs.owners import EVERYBODY, add_owner, drop_owner, owners_of
+from sdlab.runs.owners import EVERYBODY, add_owner, all_owners, drop_owner, owners_of
 from sdlab.runs.trash import RUN, Deleted, delete, empty_trash, list_trash, restore
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,14 @@ class OwnedThings:
     def owners(self, kind: str, name: str) -> tuple[str, ...]:
         """Return who owns a thing, also one that is still to be made."""
         return tuple(who for who in owners_of(self.root, kind, name) if who != EVERYBODY)
+
+    def all_owners(self, kind: str) -> dict[str, tuple[str, ...]]:
+        """Return who owns the things of a kind, by their names; nothing if that cannot be read."""
+        try:
+            return all_owners(self.root, kind)
+        except StoreError as error:
+            log.warning("%s", error)
+            return {}
 
     def may_change(self, kind: str, name: str, by: str) -> bool:
         """Return whether somebody may delete or replace a thing."""

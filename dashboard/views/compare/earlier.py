@@ -38,6 +38,7 @@ def earlier(page: str) -> None:
         opens=("compare", "id"),
         alt="Stored comparisons, latest first",
         throw=partial(_throw, lab().runs),
+        kind="comparison",
         title="Earlier comparisons",
         height=430,
     )

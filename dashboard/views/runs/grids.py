@@ -40,7 +40,7 @@ def grids(index: RunIndex) -> None:
     alt = "Stored grids, latest first"
     throw = partial(lab().owned.delete, "grid", by=visitor().id)
     opens = ("experiment", "grid")
-    stored_list(frame, "runs.grids", columns, opens=opens, alt=alt, throw=throw)
+    stored_list(frame, "runs.grids", columns, opens=opens, alt=alt, throw=throw, kind="grid")
 
 
 def grids_table(grids: list[StoredGrid]) -> pd.DataFrame:

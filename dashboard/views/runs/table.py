@@ -94,6 +94,7 @@ def shown(stored: pd.DataFrame, index: RunIndex) -> pd.DataFrame:
             "parts": [_turner(*one) for one in zip(stored[ROW], stored[PARTS], strict=True)],
             "star": ["★" if star else "" for star in stored["star"]],
             "made": created,
+            "owner": stored["owner"].map(in_words),
             "prompt": [_words(*one) for one in zip(stored["prompt"], stored[UNDER], strict=True)],
             "solver": stored["solver"].map(titled),
             "steps": stored["num_steps"],
@@ -104,7 +105,6 @@ def shown(stored: pd.DataFrame, index: RunIndex) -> pd.DataFrame:
             "tags": stored["tags"],
             "note": stored["note"],
             "model": stored["model"],
-            "owner": stored["owner"].map(in_words),
             "id": stored["run"],
         }
     )

@@ -35,6 +35,7 @@ def earlier(page: str) -> None:
         opens=("sweep", "id"),
         alt="Stored sweeps, latest first",
         throw=partial(lab().owned.delete, "sweep", by=visitor().id),
+        kind="sweep",
         title="Earlier sweeps",
         height=330,
     )

@@ -1,8 +1,10 @@
 """What a server with login is told at its start, if its login could not work."""
 
 import pytest
+from starlette.datastructures import Headers
 from streamlit import config
 from streamlit.runtime.secrets import secrets_singleton
+from streamlit.web.server.starlette.starlette_websocket import gather_user_info
 
 from dashboard.serving import Serving
 from dashboard.shell import login_needs
@@ -63,3 +65,12 @@ def test_an_open_server_without_login_is_told_in_the_log(monkeypatch, caplog, ad
     monkeypatch.setattr(login_needs.st, "get_option", lambda name: address)
     check_login(Serving())
     assert len(caplog.records) == warned
+
+
+def test_a_session_belongs_to_whom_the_header_names():
+    before = config.get_option("server.trustedUserHeaders")
+    try:
+        check_login(Serving(login="header", login_header="X-Name"))
+        assert gather_user_info(Headers({"x-name": "anna"})) == {"visitor": "anna"}
+    finally:
+        config.set_option("server.trustedUserHeaders", before)

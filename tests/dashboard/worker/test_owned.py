@@ -1,5 +1,7 @@
 """Who may change what is stored: its owners and operators, whatever a page shows."""
 
+import ast
+
 import pytest
 
 from dashboard.worker.owned import NotYoursError, OwnedThings, thing_of
@@ -11,6 +13,7 @@ from sdlab.runs.marks import mark, read_marks
 from sdlab.runs.retention import Retention
 from sdlab.runs.trash import list_trash
 from tests.dashboard.worker.waiting import SHORT, until
+from tests.imports import ROOT
 
 RUN, OLD = "0123456789abcdef", "fedcba9876543210"
 OPERATOR = "olga"
@@ -138,3 +141,25 @@ def test_who_has_marked_too_much_can_have_no_more_made(make_worker, tmp_path):
     refused = worker.get(worker.submit(SHORT.with_(seed=9), owner="ada"))
     assert refused.state == "failed" and "that this server keeps of each person" in refused.error
     assert worker.get(worker.submit(SHORT.with_(seed=9), owner="bob")).state != "failed"
+
+
+CHANGES = {
+    "sdlab.runs.trash": {"delete", "delete_run", "restore", "restore_run", "empty_trash"},
+    "sdlab.runs.marks": {"mark", "write_marks"},
+    "sdlab.runs.curves": {"save_curve", "delete_curve"},
+    "sdlab.runs.owners": {"add_owner", "drop_owner"},
+}
+"""What changes the store without asking whose a thing is."""
+
+
+def test_pages_change_the_store_through_the_worker_alone():
+    files = [p for top in ("dashboard", "pages") for p in (ROOT / top).rglob("*.py")]
+    found = {
+        f"{path.relative_to(ROOT)}: {name.name}"
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module in CHANGES
+        for name in node.names
+        if name.name in CHANGES[node.module] and path.parent.name != "worker"
+    }
+    assert found == {"dashboard/widgets/own_curve.py: save_curve"}  # which asks before
