@@ -10,7 +10,7 @@ from sdlab.runs.retention import Retention
 @pytest.fixture
 def written(tmp_path):
     def write(text):
-        path = tmp_path / "sdlab.toml"
+        path = tmp_path / "serving.toml"
         path.write_text(text)
         return path
 
@@ -86,8 +86,8 @@ def test_the_file_that_the_environment_names_is_read_once(monkeypatch, unread, w
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("max_queud_runs = 3", "sdlab.toml: Unknown setting 'max_queud_runs'.*'max_queued_runs'"),
-        ("max_queued_runs = 0", "sdlab.toml: max_queued_runs must be at least 1, got 0"),
+        ("max_queud_runs = 3", "serving.toml: Unknown setting 'max_queud_runs'.*'max_queued_runs'"),
+        ("max_queued_runs = 0", "serving.toml: max_queued_runs must be at least 1, got 0"),
         ("max_queued_runs = 2.5", "max_queued_runs must be a whole number, got 2.5"),
         ("max_call_seconds = 0", "max_call_seconds must be from 0.05 to 3600, got 0"),
         ("max_call_seconds = 'long'", "max_call_seconds must be a number, got 'long'"),
@@ -110,7 +110,7 @@ def test_the_file_that_the_environment_names_is_read_once(monkeypatch, unread, w
         ("[[models]]\nsource = '/sd'\n[[models]]\nsource = '/sd'", "model 2.*listed already"),
         ("models_in_memory = 0", "models_in_memory must be at least 1, got 0"),
         ("models_gib = 0", "models_gib must be from 0.01 to inf, got 0"),
-        ("max_queued_runs =", "sdlab.toml: Invalid value"),
+        ("max_queued_runs =", "serving.toml: Invalid value"),
     ],
 )
 def test_a_mistake_is_told_with_the_files_name(written, text, message):
