@@ -74,11 +74,12 @@ def test_all_methods_are_compared_by_three_measures(open_page, monkeypatch):
         open_page, "There and back",
         **{"ddim.back.steps": "2", "ddim.back.rounds": "2", "ddim.back.against": "Guidance"},
     )  # fmt: skip
-    # Two ways up and down of two steps: 2 + 2 naive, 4 + 2 fixed point, 4 + 4 EDICT; twice.
-    assert any("36 network evaluations" in c.value for c in at.caption)
+    # Two ways up and down of two steps: 2 + 2 naive, 4 + 2 fixed point, 4 + 4 EDICT, 2 + 1 O-BELM;
+    # twice.
+    assert any("42 network evaluations" in c.value for c in at.caption)
     at = press(at, "Compare", lambda a: a.dataframe)
     table = at.dataframe[0].value
-    assert len(table) == 6 and set(table["guidance_scale"]) == {1.0, 2.0}
+    assert len(table) == 8 and set(table["guidance_scale"]) == {1.0, 2.0}
     assert len(at.get("vega_lite_chart")) == 3 and not at.exception
 
 
