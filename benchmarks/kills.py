@@ -100,6 +100,7 @@ class Lab:
         self.kills += 1
         process.send_signal(signal.SIGTERM if self.kills % 5 == 0 else signal.SIGKILL)
         process.wait(60)
+        print(f"end {self.kills}: {len(self.stored)} stored", file=sys.stderr, flush=True)
 
     def finish(self) -> None:
         """Let a last server make all that waits, run by hand what was set aside among it."""

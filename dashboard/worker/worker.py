@@ -229,6 +229,7 @@ class Worker:
                 if known.mix and not mix:
                     known.mix = False
                     self._kept.make_exact(known.id)
+                    self._kept.write()
                 return known.id
             if known is not None and known.snapshot.unsaved:
                 return known.id  # its picture is whole, and would be lost

@@ -149,7 +149,9 @@ def test_a_sampler_that_breaks_the_worker_twice_is_set_aside_and_others_are_made
     assert len(tries) == 3
 
 
-@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize(
+    "error", [SystemExit, pytest.param(KeyboardInterrupt, marks=pytest.mark.every)]
+)
 def test_a_thread_that_is_ended_is_started_anew_and_makes_what_was_left(make_worker, error):
     import ctypes
 
