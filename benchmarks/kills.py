@@ -2,7 +2,8 @@
 
 A worker is asked for runs and is killed in the midst of the asking; a server (``streamlit run``)
 goes on with what waits and is killed in the midst of its work, at a moment drawn by chance; and so
-on. Each fifth end is a SIGTERM, the others are SIGKILL. The last server works until nothing waits.
+on. Half of the moments are drawn from the seconds since it began to work, half come when so many
+more runs are stored. Each fifth end is a SIGTERM, the others are SIGKILL. The last server works until nothing waits.
 Then each run whose asking had returned must be stored and whole, and none that was stored may have
 been made again. Set aside are runs at whose same evaluation two servers ended, as if they had been
 the cause; these are run by hand, and counted.
@@ -18,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,10 +85,18 @@ class Lab:
     def serve(self) -> None:
         """Start a server and end it in the midst of its work."""
         server, url = self.start()
-        until(lambda: state(url) in ("busy", "idle"))
-        time.sleep(self.chance.uniform(0.0, LONGEST))
+        until(lambda: works(url) or not self.kept())
+        if self.chance.random() < 0.5:
+            time.sleep(self.chance.uniform(0.0, LONGEST))
+        else:
+            enough = self.count() + self.chance.randint(1, 9)
+            until(lambda: self.count() >= enough or not self.kept())
         self.end(server)
         self.look()
+
+    def count(self) -> int:
+        """Return how many runs are stored."""
+        return len(list(self.root.glob("*/manifest.json")))
 
     def start(self) -> tuple[subprocess.Popen, str]:
         """Return a server that has just been started, and its address."""
@@ -110,7 +118,7 @@ class Lab:
             self.seed = seed
             self.ask(1, whole=True)
         server, url = self.start()
-        until(lambda: state(url) and not [one for one in self.kept() if one["state"] == "waiting"])
+        until(lambda: not [one for one in self.kept() if one["state"] == "waiting"])
         server.terminate()
         server.wait(60)
         self.look()
@@ -144,15 +152,14 @@ def whole(folder: Path) -> bool:
         return False
 
 
-def state(url: str) -> str:
-    """Return what the server says of its worker; "" while it does not answer."""
+def works(url: str) -> bool:
+    """Return whether the server is in the midst of a run."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=60) as answer:
-            return json.load(answer)["worker"]
-    except urllib.error.HTTPError as error:
-        return json.load(error)["worker"]
-    except OSError:
-        return ""
+            doing = json.load(answer)["reason"]
+    except OSError:  # also 503
+        return False
+    return any(piece in doing for piece in ("network call", "decoding", "saving"))
 
 
 def until(met) -> None:
