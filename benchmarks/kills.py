@@ -3,10 +3,10 @@
 A worker is asked for runs and is killed in the midst of the asking; a server (``streamlit run``)
 goes on with what waits and is killed in the midst of its work, at a moment drawn by chance; and so
 on. Half of the moments are drawn from the seconds since it began to work, half come when so many
-more runs are stored. Each fifth end is a SIGTERM, the others are SIGKILL. The last server works until nothing waits.
-Then each run whose asking had returned must be stored and whole, and none that was stored may have
-been made again. Set aside are runs at whose same evaluation two servers ended, as if they had been
-the cause; these are run by hand, and counted.
+more runs are stored. Each fifth end is a SIGTERM, the others are SIGKILL. The last server works
+until nothing waits. Then each run whose asking had returned must be stored and whole, and none that
+was stored may have been made again. Set aside are runs at whose same evaluation two servers ended,
+as if they had been the cause; these are run by hand, and counted.
 
     python benchmarks/kills.py [--kills N] [--seed N] [--quick] [--json]
 """
