@@ -1,16 +1,22 @@
 """What a server with login is told at its start, if its login could not work."""
 
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
 import pytest
 from starlette.datastructures import Headers
 from streamlit import config
 from streamlit.runtime.secrets import secrets_singleton
 from streamlit.web.server.starlette.starlette_websocket import gather_user_info
 
-from dashboard.serving import Serving
+from dashboard.serving import Serving, read_serving
 from dashboard.shell import login_needs
-from dashboard.shell.login_needs import check_login
+from dashboard.shell.login_needs import KEYS, check_login
 from sdlab.errors import SdlabError
 
+SAMPLES = Path(__file__).parents[3] / "docs" / "serving"
 WHOLE = {
     "redirect_uri": "https://lab.example.org/oauth2callback",
     "cookie_secret": "a secret of more than thirty-two letters",
@@ -74,3 +80,20 @@ def test_a_session_belongs_to_whom_the_header_names():
         assert gather_user_info(Headers({"x-name": "anna"})) == {"visitor": "anna"}
     finally:
         config.set_option("server.trustedUserHeaders", before)
+
+
+def test_the_sample_settings_are_valid():
+    told = read_serving(SAMPLES / "serving.toml")
+    assert told.login == "oidc" and told.operators
+    auth = tomllib.loads((SAMPLES / "secrets.toml").read_text())["auth"]
+    assert set(auth) == set(KEYS) and not auth["cookie_secret"]  # which each server makes
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="runs where systemd is installed")
+def test_systemd_takes_the_sample_unit(tmp_path):
+    unit = (SAMPLES / "sdlab.service").read_text()
+    path = tmp_path / "sdlab.service"
+    path.write_text(unit.replace("/opt/sdlab/.venv/bin/streamlit", "/bin/true"))
+    command = ["systemd-analyze", "verify", str(path)]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert not [line for line in found.stderr.splitlines() if "sdlab.service" in line]
