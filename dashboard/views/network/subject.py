@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.shell.address import bound
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
+from dashboard.shell.model_choice import offer_use
 from dashboard.shell.navigation import link_to
 from dashboard.shell.state import session_id
 from dashboard.widgets.pictures import draw_picture, enlarged
@@ -73,7 +74,9 @@ def choose_run(page: str, model: ModelView) -> Subject | None:
             + " its network, or take a run of the model in memory.",
             icon=":material/deployed_code:",
         )
-        link_to("models")
+        with st.container(horizontal=True):
+            offer_use(experiment.model, page)
+            link_to("models")
         return None
     changed = found.folder.stat().st_mtime
     return Subject(found, experiment, changed, *_evaluations(str(found.folder), changed, model))

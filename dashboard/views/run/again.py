@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
-from dashboard.shell.model_choice import say_swap
+from dashboard.shell.model_choice import offer_use, say_swap
 from dashboard.shell.state import session_id
 from dashboard.widgets.downloads import file_button
 from dashboard.widgets.run_stage import sameness
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sdlab.work import Work
 
 ANOTHER = (
-    "Another model is in memory than the one that drew this run, which is needed here. On the "
+    "You work with another model than the one that drew this run, which is needed here. On the "
     "command line it is loaded for it: "
 )
 
@@ -93,6 +93,7 @@ def _at_hand(run: "StoredRun", command: str) -> bool:
         return True
     say_swap(facts["name"])
     st.info(ANOTHER + f"`sdlab {command} {run.id}`", icon=":material/swap_horiz:")
+    offer_use(facts["name"], f"run.{command}")
     return False
 
 

@@ -8,7 +8,8 @@ import pytest
 from dashboard.shell.lab import lab
 from sdlab.reproducing.script import diffusers_script
 from sdlab.runs.run_folder import open_run
-from tests.dashboard.conftest import read, run_until
+from sdlab.shipped import EMBEDDED, FLOW
+from tests.dashboard.conftest import load_into_pages, read, run_until
 from tests.dashboard.forms import open_tab, start, study
 
 
@@ -52,3 +53,19 @@ def test_it_is_run_again_and_compared(files):
     at = study(opened(files, "run.same"), "run.again.start")
     at = run_until(at, lambda a: a.success)
     assert read(at.success[0]).startswith("Bit-identical: the tensors of 3 recorded evaluations")
+
+
+@pytest.mark.every
+def test_a_run_of_another_model_offers_to_work_with_that_one(files, open_page):
+    run = "".join(files.query_params["run"])
+    load_into_pages(FLOW)
+    try:
+        page = opened(
+            opened(open_page("run", id=run, **{"run.tab": "Files"}), "run.script"), "run.same"
+        )
+        offers = {"run.script.use_model", "run.rerun.use_model"}
+        assert offers <= {button.key for button in page.button}
+        page.button(key="run.script.use_model").click().run()
+        assert not offers & {button.key for button in page.button} and not page.exception
+    finally:
+        load_into_pages(EMBEDDED)

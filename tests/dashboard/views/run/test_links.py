@@ -14,7 +14,7 @@ from tests.dashboard.forms import finished, titles
 @pytest.mark.parametrize("name", ["id", "run"])  # other pages write the latter
 def test_run_page_by_link(open_page, quick, name):
     run = lab().submit(Experiment(prompt="a sun", seed=3, num_steps=2))
-    at = run_until(open_page("run", **{name: run, "run.tab": "Tables"}), lambda a: a.header)
+    at = run_until(open_page("run", **{name: run, "run.tab": "Tables"}), lambda a: a.dataframe)
     assert titles(at) == ["One run"] and not at.exception
     assert len(at.dataframe) == 4
 
