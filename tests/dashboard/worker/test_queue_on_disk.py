@@ -1,6 +1,5 @@
 """The queue on disk: there again in order, whatever ended the server and whatever the disk does."""
 
-import resource
 import sqlite3
 
 import pytest
@@ -122,19 +121,17 @@ def test_who_shared_a_call_is_only_suspected(path):
 
 def test_a_full_disk_is_said_and_what_waits_is_written_when_there_is_room(path):
     queue = queue_of(path)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
-    try:
-        queue.ask(RUNS[0])
-        assert not queue.write()
-        queue.ask(RUNS[1])
-        assert not queue.write()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "cannot be written to the disk" in queue.trouble
-    assert [kept.experiment for kept in queue.all()] == RUNS[:2]
+    most = queue._file._connection.execute("PRAGMA page_count").fetchone()[0]
+    asked = [RUNS[0].with_(seed=seed) for seed in range(40)]
+    queue._file._connection.execute(f"PRAGMA max_page_count={most}")  # as on a full disk
+    for run in asked:
+        queue.ask(run)
+    assert not queue.write() and not queue.write()
+    assert "cannot be written to the disk (database or disk is full)" in queue.trouble
+    assert [kept.experiment for kept in queue.all()] == asked
+    queue._file._connection.execute("PRAGMA max_page_count=100000")
     assert queue.write() and queue.trouble == ""
-    assert [kept.experiment for kept in after(path).all()] == RUNS[:2]
+    assert [kept.experiment for kept in after(path).all()] == asked
 
 
 def test_a_folder_in_which_nothing_can_be_written_is_said(tmp_path):
