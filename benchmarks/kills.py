@@ -96,7 +96,7 @@ class Lab:
 
     def count(self) -> int:
         """Return how many runs are stored."""
-        return len(list(self.root.glob("*/manifest.json")))
+        return len(list(self.root.glob("[0-9a-f]*/manifest.json")))
 
     def start(self) -> tuple[subprocess.Popen, str]:
         """Return a server that has just been started, and its address."""
@@ -125,7 +125,7 @@ class Lab:
 
     def look(self) -> None:
         """Note which runs are stored, and which of them were made anew."""
-        for manifest in self.root.glob("*/manifest.json"):
+        for manifest in self.root.glob("[0-9a-f]*/manifest.json"):
             facts = manifest.parent.stat()
             mark = (facts.st_ino, manifest.stat().st_mtime_ns)
             if self.stored.setdefault(manifest.parent.name, mark) != mark:
