@@ -1,10 +1,14 @@
 """Sweeps on a real Ray cluster of this machine: nodes join and die, actors are killed."""
 
+import shutil
+import subprocess
+
 import pytest
 
 import sdlab
 from sdlab.errors import SdlabError
 from sdlab.sweeping.executors.ray_cluster import Ray
+from sdlab.sweeping.search import Search
 from tests.sweeping.test_sweep import assert_same_runs, inodes
 
 pytestmark = pytest.mark.every  # a cluster starts slowly; test_executors has all but Ray
@@ -53,6 +57,37 @@ def test_what_a_worker_raises_ends_the_sweep(small, spec, tmp_path, cluster):
     node(cluster)
     with pytest.raises(SdlabError, match="small"):
         sdlab.sweep(small, spec, root=tmp_path, on=on(cluster))
+
+
+def test_what_is_in_the_way_of_one_cell_is_its_error(model, spec, tmp_path, cluster):
+    """A folder that nothing can take the place of: a disk is mounted there."""
+    node(cluster)
+    blocked = tmp_path / spec.experiments[1].id
+    blocked.mkdir()
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(blocked)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs leave to mount a tmpfs; runs wherever the tests run as root")
+    executor = Ray(cluster.address, loading={"device": "cpu"}, workers=1)
+    try:
+        table = sdlab.sweep(model, spec, root=tmp_path, on=executor, alone=True).table
+    finally:
+        subprocess.run(["umount", str(blocked)], check=True)
+    states = table.set_index("run")
+    assert states["state"][blocked.name] == "failed"
+    assert "cannot be written" in states["error"][blocked.name]
+    assert (states["state"] == "done").sum() == len(spec.experiments) - 1
+
+
+def test_a_search_is_made_on_it(model, spec, tmp_path, cluster):
+    for _ in range(2):
+        node(cluster)
+    found = sdlab.sweep(
+        model, spec, root=tmp_path, on=on(cluster), search=Search("minimize: nfe", 2)
+    )
+    assert found.best("minimize: nfe")["solver"] == "ddim"
+    assert (found.table["state"] == "done").all()  # both samplers, each with its three seeds
+    sdlab.sweep(model, spec, root=tmp_path / "here")
+    assert inodes(tmp_path).keys() == inodes(tmp_path / "here").keys()
 
 
 def test_an_address_without_a_cluster_is_told(model, spec, tmp_path):

@@ -2,7 +2,9 @@
 
 Ray places the actors. One more is always asked for than there is room for, while work waits: so a
 node that joins gets a worker at once, and an autoscaler sees that more are wanted. A worker whose
-process, node or network is gone is let go, and what it was at is handed to another.
+process, node or network is gone is let go, and what it was at is handed to another. What is in the
+way on its node, such as a disk that is full there, is why its runs failed, and the rest go on; only
+if no worker can make anything it ends the sweep.
 """
 
 import logging
@@ -18,7 +20,7 @@ from sdlab.errors import SdlabError
 from sdlab.extras import extra
 from sdlab.sampling.engine import MAX_SAMPLES, MAX_SAMPLES_CPU
 from sdlab.sweeping.executors.crew import Event, Order, Share
-from sdlab.sweeping.worker import Worker
+from sdlab.sweeping.worker import Worker, reason
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
@@ -33,6 +35,10 @@ AT_ONCE = 8
 """Trials of a search that are made together where any number of workers may come."""
 FAILED_STARTS = 5
 """Workers that may be lost one after another before any is ready."""
+TOLD_STARTS = 2
+"""And of those that say why, such as that the model cannot be loaded there."""
+FAILED_SHARES = 8
+"""Shares that an error may end before any is made."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,8 @@ class RayCrew:
         self._idle: list[Any] = []
         self._busy: dict[Any, tuple[Any, Share]] = {}  # actor and share, by what it will return
         self._failed_starts = 0
+        self._broken: list[Event] = []  # of shares that an error ended, until one works
+        self._works = False
         if not any(self._fits(node["Resources"]) for node in ray.nodes() if node["Alive"]):
             logger.warning("No node of the Ray cluster has %s yet; waiting for one.", self._needs)
 
@@ -161,13 +169,20 @@ class RayCrew:
             self._busy[actor.make.remote(share)] = actor, share
 
     def events(self) -> Iterator[Event]:
-        """Wait for workers that are ready, done or lost."""
+        """Wait for workers that are ready, done or lost.
+
+        Raises:
+            SdlabError: If no worker lives until it has the model, or none can make its share.
+        """
         refs = [*self._busy, *self._starting]
+        if self._broken and not refs or len(self._broken) >= FAILED_SHARES:
+            text = next(iter(self._broken[0].errors.values()), "")
+            raise SdlabError(f"Every worker failed: {text}")
         for ref in self._ray.wait(refs, num_returns=1, timeout=WAIT)[0] if refs else ():
             if ref in self._starting:
                 self._started(ref)
             else:
-                yield self._ended(ref)
+                yield from self._ended(ref)
 
     def close(self) -> None:
         """End all workers."""
@@ -182,34 +197,51 @@ class RayCrew:
     def _started(self, ref: Any) -> None:
         actor = self._starting.pop(ref)
         try:
-            self._answer(ref)
-        except self._ray.exceptions.RayActorError as error:
+            self._ray.get(ref)
+        except self._ray.exceptions.RayError as error:
             self._let_go(actor)
             self._failed_starts += 1
-            if self._failed_starts >= FAILED_STARTS:
-                raise SdlabError(f"No worker lives until it has the model: {error}") from error
+            cause = self._cause(error)
+            told = isinstance(cause, (SdlabError, ValueError))  # which another start will not mend
+            if self._failed_starts >= (TOLD_STARTS if told else FAILED_STARTS):
+                self._no_more(cause)
         else:
             self._failed_starts = 0
             self._idle.append(actor)
 
-    def _ended(self, ref: Any) -> Event:
+    def _no_more(self, error: Exception) -> None:
+        """Go on with the workers that there are, where starting more fails again and again."""
+        self._most = len(self._idle) + len(self._busy)
+        if not self._most:
+            raise SdlabError(f"No worker lives until it has the model: {error}") from error
+        logger.warning("No more workers than %d: %s", self._most, error)
+
+    def _ended(self, ref: Any) -> Iterator[Event]:
+        """Yield what became of a share; of one that an error ended once another is seen to work."""
         actor, share = self._busy.pop(ref)
+        done = share.done_after(len(share.batches))
         try:
-            errors = self._answer(ref)
+            errors = self._ray.get(ref)
         except self._ray.exceptions.RayActorError:
             self._let_go(actor)
-            return Event(share, lost=True)
-        self._idle.append(actor)
-        return Event(share, share.done_after(len(share.batches)), errors, over=True)
+            yield Event(share, lost=True)
+            return
+        except self._ray.exceptions.RayError as error:
+            self._idle.append(actor)
+            errors = dict.fromkeys(share.missing, reason(self._cause(error)))
+            self._broken.append(Event(share, done, errors, over=True))
+        else:
+            self._idle.append(actor)
+            self._works = True
+            yield Event(share, done, errors, over=True)
+        if self._works:
+            yield from self._broken
+            self._broken = []
 
-    def _answer(self, ref: Any) -> Any:
-        """Return what a worker returns; raise what it raises as it was there."""
-        try:
-            return self._ray.get(ref)
-        except self._ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, (SdlabError, ValueError)):
-                raise error.cause from None
-            raise
+    def _cause(self, error: Exception) -> Exception:
+        """Return what a worker raised, as it was there."""
+        cause = getattr(error, "cause", None)
+        return cause if isinstance(cause, Exception) else error
 
     def _let_go(self, actor: Any) -> None:
         with suppress(Exception):  # it may be gone, or the whole cluster
