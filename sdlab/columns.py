@@ -186,7 +186,10 @@ RUNS: Columns = {
     "tags": ("", "a person's tags, separated by a comma and a space"),
     "note": ("", "a person's note"),
     "bytes": ("byte", "size of its files"),
-    "comparison": ("", "id of a comparison that it is a part of; empty if there is none"),
+    "comparison": (
+        "",
+        "id of a comparison or sweep that it is part of; empty if there is none",
+    ),
     "owner": ("", "whose it is, separated by a comma and a space; empty without login"),
     "path": ("", "its folder"),
     "problem": ("", "why its folder cannot be read; empty for a whole run"),

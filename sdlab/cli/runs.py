@@ -32,12 +32,14 @@ def ls(
     limit: Annotated[int | None, typer.Option(min=1, help="The most rows.")] = None,
     comparison: Annotated[
         str,
-        typer.Option(help="A comparison's id, for its parts; all: every run; alone: no parts."),
+        typer.Option(
+            help="Id of a comparison or sweep, for its runs; all: every run; alone: others."
+        ),
     ] = FOLDED,
     root: Root = None,
     csv: Csv = False,
 ) -> None:
-    """List the stored runs that have what is asked for; a comparison's in one row.
+    """List the stored runs that have what is asked for; those of a comparison or sweep in one row.
 
     As CSV every run has a row.
     """

@@ -29,6 +29,7 @@ from sdlab.runs.parts import COMPARISONS, parts
 from sdlab.runs.reading import check_folder, check_plain
 from sdlab.runs.row import read_row
 from sdlab.runs.search import ALL, Search
+from sdlab.runs.sweep_parts import SWEEPS
 
 if TYPE_CHECKING:
     import duckdb
@@ -242,7 +243,8 @@ class RunIndex:
 
     def _look(self) -> None:
         """Find out which folders are new, changed or gone."""
-        ages = (_age(self.root), _age(self.root / COMPARISONS), owners.age_of(self.root))
+        folders = (self.root, self.root / COMPARISONS, self.root / SWEEPS)
+        ages = (*map(_age, folders), owners.age_of(self.root))
         if ages == self._ages:
             return
         settled = time.time_ns() - max(ages) > SETTLED_NS

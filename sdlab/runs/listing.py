@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.columns import RUNS
 from sdlab.errors import unknown
 from sdlab.runs.index import index_of
-from sdlab.runs.parts import title
+from sdlab.runs.parts import kind_of, title
 from sdlab.runs.search import Search
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def list_runs(
 def list_folded(
     root: str | Path | None = None, *, limit: int | None = None, **search: Any
 ) -> "pd.DataFrame":
-    """Return one row for every run folder that is part of no comparison, and for each comparison.
+    """Return one row for each run that is part of no comparison or sweep, and for each of these.
 
     A comparison's row has its id, how many of its runs were found and what was compared, and what
     else its first part has.
@@ -60,15 +60,18 @@ def list_folded(
     index.refresh()
     rows = index.folded(wanted, limit=limit)
     folds = rows["parts"] > 0
-    names = [
-        f"comparison of {parts} run{'' if parts == 1 else 's'}: {title(index.root, name)}"
-        for name, parts in rows.loc[folds, ["comparison", "parts"]].itertuples(index=False)
-    ]
+    of = rows.loc[folds, ["comparison", "parts"]].itertuples(index=False)
+    names = [_named(index.root, name, parts) for name, parts in of]
     rows.loc[folds, "run"] = rows["comparison"][folds]
     rows.loc[folds, "prompt"] = names
     rows.loc[folds, "solver"] = ""
     rows.loc[folds, ["num_steps", "seed"]] = None
     return rows[list(RUNS)]
+
+
+def _named(root: Path, name: str, parts: int) -> str:
+    many = "run" if parts == 1 else "runs"
+    return f"{kind_of(root, name)} of {parts} {many}: {title(root, name)}"
 
 
 def _search(fields_: dict[str, Any]) -> Search:

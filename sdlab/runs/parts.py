@@ -1,4 +1,4 @@
-"""Which stored runs are parts of which stored comparison."""
+"""Which stored runs are parts of which stored comparison, or cells of which sweep."""
 
 import os
 from collections.abc import Iterator
@@ -12,38 +12,48 @@ from sdlab.experiment.half_reference import half_reference
 from sdlab.runs import RUN_ID
 from sdlab.runs.reading import read_json_manifest
 from sdlab.runs.run_folder import read_manifest
+from sdlab.runs.sweep_parts import cells, is_sweep, sweep_title
 
 COMPARISONS = ".comparisons"
 """Folder of the comparisons' results, in the folder of all runs."""
-SWEEPS = ".sweeps"
-"""Folder of what is kept of sweeps beside their runs, likewise."""
 COMPARISON_FORMAT = 1
 COMPARISON_LIMIT = 16 * 2**20
 MOST_NAMED = 4
 
 
 def parts(root: Path) -> dict[str, str]:
-    """Return the comparison that each run is a part of, by the run's id.
+    """Return the comparison, else the sweep, that each run is a part of, by the run's id.
 
     Its references are parts too, and their runs at half the steps.
     Of several it is the one whose result was written first. What is damaged has no parts here; its
     own page says what is wrong with it.
     """
+    of = cells(root)
     if os.path.islink(root / COMPARISONS):
-        return {}
+        return of
     try:
         with os.scandir(root / COMPARISONS) as entries:
             found = [(e.stat().st_mtime_ns, e.name) for e in entries if RUN_ID.fullmatch(e.name)]
     except OSError:
-        return {}
-    of: dict[str, str] = {}
+        return of
     for age, name in sorted(found, reverse=True):
         of |= dict.fromkeys(_runs(root / COMPARISONS / name, age), name)
     return of
 
 
+def kind_of(root: Path, name: str) -> str:
+    """Return "sweep" if an id is a stored sweep's and no comparison's, else "comparison"."""
+    compared = (root / COMPARISONS / name).is_dir()
+    return "sweep" if not compared and is_sweep(root, name) else "comparison"
+
+
 def title(root: Path, comparison: str) -> str:
-    """Return what was compared, in short: the samplers and the first prompt; its id if damaged."""
+    """Return what was compared, in short: the samplers and the first prompt; its id if damaged.
+
+    Of a sweep's id it is what it varies.
+    """
+    if kind_of(root, comparison) == "sweep":
+        return sweep_title(root, comparison)
     folder = root / COMPARISONS / comparison
     try:
         return _title(folder, folder.stat().st_mtime_ns)

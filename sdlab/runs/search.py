@@ -40,7 +40,8 @@ class Search:
         star: Whether only those with a star.
         since: The first day (UTC) or moment.
         until: The last day (UTC), which is included, or the moment before which.
-        comparison: "all"; "alone" for those that are part of no comparison; or a comparison's id.
+        comparison: "all"; "alone" for those that are part of no comparison and no
+            sweep; or the id of either.
         problem: Whether the damaged folders; else the whole runs; None for both.
         order: The column to sort by; missing values come last.
         descending: Whether the greatest comes first.

@@ -21,9 +21,10 @@ from sdlab.runs.grids import FOLDER as GRIDS
 from sdlab.runs.leavings import hidden, mend, remove
 from sdlab.runs.lock import LOCK, held
 from sdlab.runs.owners import drop_owner
-from sdlab.runs.parts import COMPARISONS, SWEEPS
+from sdlab.runs.parts import COMPARISONS
 from sdlab.runs.reading import check_folder
 from sdlab.runs.row import size_of
+from sdlab.runs.sweep_parts import SWEEPS
 
 
 class Kind(NamedTuple):

@@ -18,6 +18,7 @@ from sdlab.runs.contact_sheet import stored_sheet
 from sdlab.runs.manifest import was_shared
 from sdlab.runs.parquet import parquet_bytes
 from sdlab.runs.run_folder import open_run, read_manifest
+from sdlab.runs.sweep_parts import TABLE
 from sdlab.sweeping.distance import Distance
 from sdlab.sweeping.measures import OF_MANIFEST, Measure, named
 from sdlab.sweeping.sweep_folder import SweepFolder
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from sdlab.work import Work
 
-TABLE, SHEET = "table.parquet", "sheet.png"
+SHEET = "sheet.png"
 STATES = ("done", "failed", "missing")
 _GOAL = re.compile(r"\s*(minimize|maximize)\s*:\s*(\S+)\s*")
 

@@ -91,6 +91,7 @@ def sweeping(
     folder = SweepFolder(root, spec.id)
     with folder.held():
         folder.save(spec)
+        folder.note_cells(x.id for x in spec.experiments)
         make = partial(make_missing, model, folder=folder, root=root, mix=mix, resuming=resuming)
         work = _making(model, spec, folder, root, chosen, search, make, on or Local())
         done = 0

@@ -23,12 +23,11 @@ from sdlab.runs.atomic import write_file
 from sdlab.runs.grids import open_grid
 from sdlab.runs.leavings import mend
 from sdlab.runs.lock import LOCK, held
-from sdlab.runs.parts import SWEEPS
 from sdlab.runs.reading import check_folder, read_file
+from sdlab.runs.sweep_parts import CELLS, LIMIT, SPEC, SWEEPS
 
 FOLDER = SWEEPS
-SPEC, ERRORS, UNDER_WAY = "sweep.json", "errors.jsonl", "under_way.json"
-LIMIT = 2**28
+ERRORS, UNDER_WAY = "errors.jsonl", "under_way.json"
 LETTERS = 2000
 """Of an error's message that are kept."""
 Found = TypeVar("Found")
@@ -65,6 +64,14 @@ class SweepFolder:
             StoreError: If the disk cannot be written.
         """
         self._write(SPEC, sweep.to_dict())
+
+    def note_cells(self, runs: Iterable[str]) -> None:
+        """Note the ids of its runs, by which they are found as its cells.
+
+        Raises:
+            StoreError: If the disk cannot be written.
+        """
+        self._write(CELLS, list(runs))
 
     def sweep(self) -> Sweep:
         """Return what was asked for.

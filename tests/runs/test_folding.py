@@ -2,11 +2,17 @@
 
 import json
 
+import pandas as pd
 import pytest
 
+import sdlab
+from sdlab.experiment.sweep import Sweep
 from sdlab.runs.index import RunIndex
-from sdlab.runs.parts import COMPARISONS
+from sdlab.runs.listing import list_folded, list_runs
+from sdlab.runs.parts import COMPARISONS, kind_of, title
 from sdlab.runs.search import Search
+from sdlab.runs.sweep_parts import CELLS, SWEEPS, TABLE, cells
+from sdlab.sweeping.sweep_folder import SweepFolder
 from tests.runs.conftest import copy_of
 
 BY_SEED = Search(order="seed", descending=False)
@@ -59,3 +65,37 @@ def test_only_found_parts_count(index):
     search = Search(run=tuple(index.find(BY_SEED)["run"][2:4]), order="seed")
     assert listed(index, [ONE], search=search) == [(4, 1, False), (4, 0, True), (3, 1, False)]
     assert index.folded_rows(search, [ONE]) == 3
+
+
+def test_the_cells_of_a_sweep_are_one_row(stored):
+    root = stored.parent
+    runs = [copy_of(stored, seed=seed).name for seed in range(1, 6)]
+    sweep = Sweep(sdlab.Experiment(prompt="a hill"), {"seed": "1-3", "solver": "heun"})
+    folder = SweepFolder(root, sweep.id)
+    folder.save(sweep)
+    folder.note_cells(runs[:3])
+    folder = root / COMPARISONS / ONE
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps({"format": 1, "runs": runs[2:4]}))
+    index = RunIndex(root)
+    index.refresh()
+    rows = [(1, 2, False), (3, 2, False), (5, 0, False), (OWN, 0, False)]
+    assert listed(index) == rows  # what is in both is the comparison's
+    assert [kind_of(root, name) for name in (sweep.id, ONE)] == ["sweep", "comparison"]
+    assert title(root, sweep.id) == "seed x solver: a hill"
+    folded = list_folded(root, order="seed", descending=False)
+    assert folded["run"][0] == sweep.id
+    assert folded["prompt"][0] == "sweep of 2 runs: seed x solver: a hill"
+    assert list_runs(root, comparison=sweep.id)["run"].nunique() == 2
+
+
+def test_an_older_sweep_has_the_cells_of_its_table(stored):
+    root, name = stored.parent, "e" * 16
+    place = root / SWEEPS / name
+    place.mkdir(parents=True)
+    table = pd.DataFrame({"run": [stored.name], "state": ["done"]})
+    table.to_parquet(place / TABLE)
+    assert cells(root) == {stored.name: name}
+    (place / CELLS).write_text('{"no": "list"}')
+    assert cells(root) == {}
+    assert title(root, name) == name

@@ -23,6 +23,7 @@ from sdlab.runs.run_folder import read_table
 from sdlab.runs.search import Search
 from sdlab.runs.shards import SHARDS, shard_names
 from sdlab.runs.sql import query_runs
+from sdlab.runs.sweep_parts import SPEC
 from sdlab.runs.tables import chosen_runs
 from sdlab.runs.trash import (
     KINDS,
@@ -37,7 +38,7 @@ from sdlab.sending.parcel import parcel_of
 from sdlab.sweeping.search import FILE as SEARCHED
 from sdlab.sweeping.search import Search as SearchFor
 from sdlab.sweeping.search import searching
-from sdlab.sweeping.sweep_folder import ERRORS, SPEC, SweepFolder, find_sweep, list_sweeps
+from sdlab.sweeping.sweep_folder import ERRORS, SweepFolder, find_sweep, list_sweeps
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from dashboard.shell.messages import explained
 from dashboard.shell.navigation import page_path
 from dashboard.shell.visitor import visitor
 from dashboard.views.runs.more_tables import more_tables
+from dashboard.views.runs.rows import page_of
 from dashboard.views.runs.ticked import changed, not_shown, ticked_comparison, ticked_runs, untick
 from dashboard.views.runs.whose import is_shared
 from dashboard.widgets.downloads import csv_button, parquet_button
@@ -81,10 +82,10 @@ def _open(ids: Sequence[str]) -> None:
     comparison = ticked_comparison()
     pressed = st.button(
         "Open", key="runs.open", icon=":material/open_in_new:", type="tertiary",
-        disabled=len(ids) != 1 and not comparison, help="The ticked run, or comparison.",
+        disabled=len(ids) != 1 and not comparison, help="The ticked run, comparison or sweep.",
     )  # fmt: skip
     if pressed:
-        page, of = ("compare", comparison) if comparison else ("run", ids[0])
+        page, of = ("run", ids[0]) if not comparison else (page_of(comparison), comparison)
         st.switch_page(page_path(page), query_params={"id": of})
 
 
@@ -161,7 +162,8 @@ def _delete(runs: pd.DataFrame, elsewhere: int) -> None:
             st.text(f"{elsewhere:,} of them are not shown here.")
         parts = int((runs["comparison"] != "").sum())
         if parts:
-            st.text(f"{parts} of them are parts of comparisons, which will lack their pictures.")
+            whole = "comparisons or sweeps"
+            st.text(f"{parts} of them are parts of {whole}, which will lack their pictures.")
         pressed = st.button("Move to the trash", key="runs.delete", type="primary")
     if pressed:
         _do(partial(_delete_all, runs["run"]))

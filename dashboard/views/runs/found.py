@@ -14,12 +14,12 @@ from dashboard.views.runs.any_columns import any_columns
 from dashboard.views.runs.called import CALLED
 from dashboard.views.runs.gallery import gallery
 from dashboard.views.runs.more_tables import more_tables
-from dashboard.views.runs.rows import Listed, digest
+from dashboard.views.runs.rows import Listed, digest, page_of
 from dashboard.views.runs.table import counted, damaged, table
 from dashboard.views.runs.whose import whose
 from sdlab.models.memory import readable
 from sdlab.runs.index import RunIndex, Totals
-from sdlab.runs.parts import title
+from sdlab.runs.parts import kind_of, title
 from sdlab.runs.search import ALL, ALONE, Search
 from sdlab.sampler_names import titled
 
@@ -111,9 +111,9 @@ def _filters(index: RunIndex) -> dict[str, Any]:
         name: f"Only of {title(index.root, name)} ({name[:6]})"
         for name in index.values("comparison")
     }
-    names = {FOLDED: "One row a comparison", ALONE: "Leave out", ALL: "Show", **names}
+    names = {FOLDED: "One row each", ALONE: "Leave out", ALL: "Show", **names}
     comparison = field.selectbox(
-        "Parts of comparisons", names, key="runs.comparison", format_func=names.get
+        "Parts of comparisons and sweeps", names, key="runs.comparison", format_func=names.get
     )
     star = field.toggle("Only with a star", key="runs.star")
     return found | {"since": since, "until": until, "comparison": comparison, "star": star}
@@ -136,7 +136,8 @@ def _about(index: RunIndex, search: Search, totals: Totals, folded: bool) -> Non
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plain(said), width="stretch")
         if search.comparison not in (ALL, ALONE):
-            link_to("compare", "The comparison", id=search.comparison)
+            of = kind_of(index.root, search.comparison)
+            link_to(page_of(search.comparison), f"The {of}", id=search.comparison)
         for kind, label in (("csv", "CSV"), ("parquet", "Parquet")):
             st.link_button(
                 label, runs_table_url(search, kind), key=f"runs.all_{kind}", type="tertiary",
@@ -151,7 +152,7 @@ def _parts(parts: int, of: int, folded: bool) -> str:
     """Return where so many found parts of so many comparisons are."""
     if not parts:
         return ""
-    many = "1 comparison" if of == 1 else f"{of:,} comparisons"
+    many = "1 comparison or sweep" if of == 1 else f"{of:,} comparisons or sweeps"
     if folded:
         return f" {parts:,} of them are parts of {many}, {'' if of == 1 else 'each '}one row."
     return f" {parts:,} more are parts of {many}; Filters shows them."

@@ -10,11 +10,11 @@ from dashboard.shell.navigation import follow
 from dashboard.shell.routes import page_url, picture_url
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.runs.actions import actions
-from dashboard.views.runs.rows import ROW, Listed, digest
+from dashboard.views.runs.rows import ROW, Listed, digest, page_of
 from dashboard.views.runs.ticked import is_ticked, revision, tick
 from sdlab.runs.folding import PARTS
 from sdlab.runs.index import RunIndex
-from sdlab.runs.parts import title
+from sdlab.runs.parts import kind_of, title
 
 
 def gallery(index: RunIndex, listed: Listed) -> None:
@@ -49,7 +49,8 @@ def _tile(row: Mapping[Any, Any], index: RunIndex) -> Tile:
 
 
 def _fold(row: Mapping[Any, Any], index: RunIndex) -> Tile:
-    """Return the tile of a comparison: its first picture."""
+    """Return the tile of a comparison or sweep: its first picture."""
+    of = kind_of(index.root, row["comparison"])
     name = title(index.root, row["comparison"])
     return Tile(
         id=row[ROW],
@@ -57,8 +58,8 @@ def _fold(row: Mapping[Any, Any], index: RunIndex) -> Tile:
         color=scheduler_color(row["solver"]),
         state="done",
         src=picture_url(row["run"], row["created"]),
-        alt=f"First picture of the comparison {name}",
-        line="a comparison",
+        alt=f"First picture of the {of} {name}",
+        line=f"a {of}",
         badge=f"{row[PARTS]:,} runs",
-        href=page_url(f"compare?id={row['comparison']}"),
+        href=page_url(f"{page_of(row['comparison'])}?id={row['comparison']}"),
     )

@@ -7,8 +7,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from dashboard.shell.address import given, keep
+from dashboard.shell.lab import lab
 from sdlab.runs.folding import PARTS, UNDER
 from sdlab.runs.index import RunIndex
+from sdlab.runs.parts import kind_of
 from sdlab.runs.search import Search
 
 ROW = "row"
@@ -55,6 +57,11 @@ class Listed(NamedTuple):
 def opened() -> tuple[str, ...]:
     """Return the comparisons that the address says to be opened."""
     return tuple(filter(None, given(_OPENED).split(",")))
+
+
+def page_of(comparison: str) -> str:
+    """Return the page that opens a row of parts, by its id."""
+    return "sweep" if kind_of(lab().runs, comparison) == "sweep" else "compare"
 
 
 def turn(comparison: str) -> None:

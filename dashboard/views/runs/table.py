@@ -160,7 +160,7 @@ def fold_problems(problems: list[str], one: str, many: str) -> None:
 def _columns(frame: pd.DataFrame) -> dict[str, Any]:
     column = st.column_config
     longest = max(map(len, frame["solver"]), default=0)
-    help = "The runs of a comparison. A click shows them below it, or folds them away."
+    help = "The runs of a comparison or sweep. A click shows them below it, or folds them away."
     turner = column.ButtonColumn(
         "Parts", width=100, type="tertiary", key=_TURNED, on_click=_turn, help=help
     )

@@ -14,7 +14,8 @@ from dashboard.views.sweep.states import file_age
 from dashboard.views.sweep.words import in_words
 from dashboard.widgets.stored_list import stored_list
 from sdlab.errors import StoreError
-from sdlab.sweeping.result import TABLE, stored_states
+from sdlab.runs.sweep_parts import TABLE
+from sdlab.sweeping.result import stored_states
 from sdlab.sweeping.sweep_folder import SweepFolder, list_sweeps
 
 SHOWN = 50

@@ -19,7 +19,8 @@ from dashboard.views.sweep.start import confirm
 from dashboard.views.sweep.states import file_age
 from sdlab.experiment.sweep import Sweep
 from sdlab.runs import RUN_ID
-from sdlab.sweeping.sweep_folder import SPEC, find_sweep
+from sdlab.runs.sweep_parts import SPEC
+from sdlab.sweeping.sweep_folder import find_sweep
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,8 +22,9 @@ from dashboard.widgets.report_button import report_button
 from dashboard.widgets.task_panel import show_end
 from dashboard.worker.snapshots import Snapshot
 from sdlab.experiment.sweep import Sweep
+from sdlab.runs.sweep_parts import TABLE
 from sdlab.sweeping.measures import MEASURES
-from sdlab.sweeping.result import TABLE, SweepResult, fits_on_a_sheet, open_sweep, sweep_result
+from sdlab.sweeping.result import SweepResult, fits_on_a_sheet, open_sweep, sweep_result
 
 
 def show_result(page: str, sweep: Sweep, view: Snapshot | None) -> None:

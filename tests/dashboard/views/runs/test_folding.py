@@ -36,7 +36,7 @@ def test_a_comparison_is_one_row_that_opens(open_page, made, comparison):
         ":material/chevron_right: 2 runs",
         "heun, ddim: a boat at night",
     )
-    assert "2 of them are parts of 1 comparison, one row" in read_captions(at)
+    assert "2 of them are parts of 1 comparison or sweep, one row" in read_captions(at)
     at = open_page("runs", open=comparison, **BOATS)
     assert rows(at) == [made[1003], comparison, made[1002], made[1001]]
     prompts = at.dataframe[0].value["prompt"].tolist()
@@ -62,7 +62,9 @@ def test_the_button_of_a_comparison_opens_and_folds_it(monkeypatch, made, compar
 
 def test_parts_can_be_left_out_or_shown(open_page, made, comparison):
     at = open_page("runs", **BOATS, **{"runs.comparison": "Leave out"})
-    assert rows(at) == [made[1003]] and "2 more are parts of 1 comparison;" in read_captions(at)
+    assert rows(at) == [
+        made[1003]
+    ] and "2 more are parts of 1 comparison or sweep;" in read_captions(at)
     at = open_page("runs", **BOATS, **{"runs.comparison": "Show"})
     assert rows(at) == [made[1003], made[1002], made[1001]]
 
