@@ -71,7 +71,7 @@ def check_killed(moments, tmp_path, undisturbed):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork; runs on Linux and macOS")
 def test_killed_in_its_writes_it_goes_on_bit_for_bit(tmp_path, undisturbed):
-    after = check_killed([-7, -8], tmp_path, undisturbed)  # some of a batch had got their names
+    after = check_killed([-8, -9], tmp_path, undisturbed)  # some of a batch had got their names
     assert [len(stored) for stored in after] == [2, 4]
 
 
