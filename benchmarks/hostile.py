@@ -44,7 +44,7 @@ OWN = (
     *("/_stcore/upload_file/{a}/{b}", "/_stcore/bidi-components/{path}", "/_stcore/agent/interact"),
 )
 """Streamlit's routes."""
-PATIENCE = 60.0
+PATIENCE = 300.0
 LONGEST_CHOICE = 2000
 
 

@@ -236,7 +236,7 @@ def _fetched(name: str) -> Path:
 def _read(path: Path, name: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{name}: {path.parent.name}/{path.name} cannot be read.") from error
     if not isinstance(found, dict):
         raise ModelError(f"{name}: {path.parent.name}/{path.name} holds no config.")

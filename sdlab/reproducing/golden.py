@@ -208,7 +208,7 @@ def open_golden(path: str | Path) -> Golden:
         ids = [Experiment.from_dict(made.experiment).id for made in runs]
         facts = {name: dict(values["facts"][name]) for name in FACTS}
         return Golden(facts, runs, {name: samples[name] for name in ids})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path} holds no golden runs: {error}.") from error
 
 

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from sdlab.errors import StoreError
 from sdlab.runs.atomic import write_file
 from sdlab.runs.reading import check_folder, read_file
 
@@ -95,7 +94,7 @@ def last_look(root: Path) -> Look | None:
         found = {str(name): float(at) for name, at in told.pop("found").items()}
         numbers = {name: float(told[name]) for name in ("wall", "uptime", "counted", "steady")}
         return Look(boot=str(told["boot"]), found=found, **numbers)
-    except (OSError, StoreError, ValueError, TypeError, LookupError, AttributeError):
+    except Exception:  # whatever stands there: it begins anew
         return None
 
 

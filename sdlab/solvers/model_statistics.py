@@ -97,7 +97,7 @@ class ModelStatistics:
         how = "sdlab statistics makes such a file."
         try:
             held = json.loads(Path(path).read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} cannot be read as statistics: {error}. {how}") from error
         if not isinstance(held, dict) or (held.get("kind"), held.get("format")) != (KIND, FORMAT):
             raise ValueError(f"{path} holds no statistics of format {FORMAT}. {how}")

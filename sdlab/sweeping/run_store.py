@@ -172,7 +172,7 @@ class ObjectStore:
             facts = json.loads(self._read(f"{self._base}/{run}/{MANIFEST}", MANIFEST_LIMIT))
         except FileNotFoundError:
             return None
-        except ValueError:  # cut off
+        except (ValueError, RecursionError):  # cut off, or spoilt
             return None
         return facts if isinstance(facts, dict) else None
 

@@ -11,6 +11,7 @@ import sdlab
 from dashboard.serving import read_serving
 from dashboard.views.compare.asked_comparisons import asked
 from dashboard.worker.loaded_before import LoadedBefore
+from dashboard.worker.queue_on_disk import QueueOnDisk
 from sdlab.comparing.result import open_result
 from sdlab.errors import SdlabError
 from sdlab.experiment.picture import Picture
@@ -19,16 +20,20 @@ from sdlab.image_files import read_image
 from sdlab.latents.files import latents_bytes, read_latents
 from sdlab.linting.config_file import read_config
 from sdlab.metadata.reading import read_parameters
+from sdlab.models.footprint import _read
 from sdlab.noise.custom import parse_table
 from sdlab.noise.diffusers_config import read_scheduler_config
 from sdlab.noise.exchange import read_curve
 from sdlab.passports.reading import read_passport
 from sdlab.runs.grids import open_grid
+from sdlab.runs.looks import last_look
 from sdlab.runs.marks import read_marks
+from sdlab.runs.owners import add_owner, all_owners
 from sdlab.runs.run_folder import FILES
+from sdlab.solvers.model_statistics import ModelStatistics
 from sdlab.sweeping.sweep_file import sweep_of_toml
 from tests.conftest import SD_SCHEDULER
-from tests.hostile.strategies import files, tried
+from tests.hostile.strategies import BOMBS, files, tried
 from tests.hostile.told import tells
 
 SPEC = sdlab.Experiment(prompt="a sun", num_steps=1, width=64, height=64)
@@ -60,9 +65,13 @@ KEPT = {
         lambda root: LoadedBefore(root / ".dashboard/models.json"),
     ),
     "marks": ("{}/marks.json", lambda root: read_marks(root / ID)),
+    "looks": (".cache/looks.json", last_look),
+    "statistics": ("a.json", lambda root: ModelStatistics.read(root / "a.json")),
+    "configs": ("unet/config.json", lambda root: _read(root / "unet/config.json", "a")),
     "settings": ("serving.toml", lambda root: read_serving(root / "serving.toml")),
 }
-EXAMPLES = pytest.mark.parametrize("examples", [5, pytest.param(40, marks=pytest.mark.every)])
+TABLES = {"queue": ".dashboard/queue.sqlite3", "owners": ".owners/owners.sqlite3"}
+EXAMPLES = pytest.mark.parametrize("examples", [3, pytest.param(40, marks=pytest.mark.every)])
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +105,10 @@ def test_any_upload(whole, kind, examples):
     tried(files(whole[like]), lambda data: refused(partial(read, data)), examples)
 
 
-@EXAMPLES
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    ("name", "examples"),
+    [(FILES[0], 3), *(pytest.param(name, 40, marks=pytest.mark.every) for name in FILES)],
+)
 def test_any_file_of_a_run(stored, whole, tmp_path, name, examples):
     folder = tmp_path / stored.name
     shutil.copytree(stored, folder)
@@ -116,6 +127,17 @@ def test_any_file_of_a_run(stored, whole, tmp_path, name, examples):
     tried(files(whole[name]), check, examples)
 
 
+@pytest.mark.parametrize("kind", KEPT)
+def test_any_bomb_beside_the_runs(tmp_path, kind):
+    place, read = KEPT[kind]
+    path = tmp_path / place.format(ID)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    looks = b'{"wall": %s, "uptime": 0, "counted": 0, "steady": 0, "boot": "", "found": {}}'
+    for data in (*BOMBS, looks % (b"9" * 400), looks % b"NaN"):
+        path.write_bytes(data)
+        refused(partial(read, tmp_path))
+
+
 @EXAMPLES
 @pytest.mark.parametrize("kind", KEPT)
 def test_any_file_beside_the_runs(tmp_path, kind, examples):
@@ -128,3 +150,37 @@ def test_any_file_beside_the_runs(tmp_path, kind, examples):
         refused(partial(read, tmp_path))
 
     tried(files(SERVING if kind == "settings" else SPEC.to_json().encode()), check, examples)
+
+
+def queue_over(root):
+    """Read the queue of a server that is gone, as the next one does."""
+    queue = QueueOnDisk(root / TABLES["queue"], "b" * 16)
+    for other in queue.others():
+        queue.take_over(other)
+    assert all(kept.experiment.id for kept in queue.all())
+    queue.close()
+
+
+def filled(root):
+    """Let the tables of a store hold something."""
+    before = QueueOnDisk(root / TABLES["queue"], "a" * 16)
+    before.ask(SPEC, owner="ada")
+    before.close()
+    add_owner(root, "runs", [ID], "ada")
+
+
+@EXAMPLES
+@pytest.mark.parametrize("kind", TABLES)
+def test_any_table_of_a_store(tmp_path, kind, examples):
+    filled(tmp_path)
+    path = tmp_path / TABLES[kind]
+    whole = path.read_bytes()
+    read = {"queue": queue_over, "owners": lambda root: all_owners(root, "runs")}[kind]
+
+    def check(data):
+        for beside in path.parent.glob(f"{path.name}*"):
+            beside.unlink()
+        path.write_bytes(data)
+        refused(partial(read, tmp_path))
+
+    tried(files(whole), check, examples)
