@@ -31,10 +31,10 @@ def main() -> None:
     report.head()
     quick = report.arguments.quick
     with tempfile.TemporaryDirectory() as place:
-        alone = add_beside(report, Path(place), 8.0 if quick else 60.0)
+        alone = add_beside(report, Path(place), 5.0 if quick else 60.0)
         if not quick:
             add_worse(report, Path(place), alone, 120.0)
-        minutes = 0.2 if quick else report.arguments.minutes
+        minutes = 0.12 if quick else report.arguments.minutes
         add_mixed(report, Path(place), alone, minutes * 60)
         add_exact(report, sorted(Path(place).glob("*/")))
         if report.arguments.people:
