@@ -196,6 +196,21 @@ class RunsInFlight:
             if not task.live:
                 self.tasks.withdraw(task)
 
+    def _are_one_persons(self, one: "Job", other: "Job") -> bool:
+        """Return whether two runs may be in one call: nobody's call takes longer for others.
+
+        Exact ones only while nobody else waits: a joint call is long, and cannot pause.
+        """
+        same = self._tasks_of[one].person == self._tasks_of[other].person
+        return same and (one.mix or len(self.people()) == 1)
+
+    def is_quick(self, task: Task) -> bool:
+        """Return whether the next call of a run is known to be quick, so that it may go first."""
+        if not isinstance(task, RunTask) or task.held is None or task.job is None:
+            return False
+        known = task.job.state in ("running", "decoding")
+        return known and task.held.engine.long.seconds(task.job) <= self.quick
+
     def _begins(self, jobs: "Sequence[Job]") -> None:
         """Note whose network call or decoding begins, and which of theirs it is."""
         first = jobs[0]
@@ -287,6 +302,7 @@ class RunsInFlight:
         engine = held.engine
         engine.order = lambda job: self.shares.place(self._tasks_of[job])
         engine.begins = self._begins
+        engine.together = self._are_one_persons
         engine.long.pause, engine.long.quick = self._pauses, self.quick
         job = task.job = self._taken(asked, mix, held)
         self._tasks_of[job], job.apart = task, task.apart

@@ -198,7 +198,8 @@ class Scheduler:
             return True
         place = self.flight.shares.place
         waiting = [task for task in (self._study(), self.flight.first()) if task is not None]
-        return any(task.person != run.person and place(task) < place(run) for task in waiting)
+        first = [task for task in waiting if place(task) < place(run)]
+        return any(task.person != run.person or self.flight.is_quick(task) for task in first)
 
     def _newcomer(self) -> bool:
         """Return whether somebody waits of whom nothing is in flight."""

@@ -73,6 +73,7 @@ class Engine:
         jobs: Those that are not over.
         order: Whose turn comes first: the job of which it returns least; of equal ones the one
             that has waited longest.
+        together: Whether two jobs may be in one call, if their calls fit.
         long: The calls in whose midst others may go first; none, unless its ``pause`` is set.
         latest: Whose turn it was in the last round.
         begins: Called with the jobs whose call, or decoding, comes next; or whose words are read.
@@ -98,6 +99,7 @@ class Engine:
         self._exact = ExactCalls(model) if join else None
         self.long = LongCalls(model)
         self.order: Callable[[Job], Any] = _decoding_first
+        self.together: Callable[[Job, Job], bool] = lambda one, other: True
         self.latest: tuple[Job, ...] = ()
         self.begins: Callable[[Sequence[Job]], object] = tuple
         self.jobs: list[Job] = []
@@ -201,7 +203,8 @@ class Engine:
         cap = self._cap(first)
         batch, rows = [first], first.rows
         for job in others:
-            if job.batch_key == first.batch_key and rows + job.rows <= cap:
+            fits = job.batch_key == first.batch_key and rows + job.rows <= cap
+            if fits and self.together(first, job):
                 batch.append(job)
                 rows += job.rows
         return batch

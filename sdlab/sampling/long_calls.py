@@ -15,6 +15,7 @@ from sdlab.models import memory
 from sdlab.models.model import Model
 from sdlab.pauses import under_way
 from sdlab.sampling.pausable import Pausable, attentions_of, layers_of
+from sdlab.sampling.plain_job import PlainJob
 
 if TYPE_CHECKING:
     from torch import nn
@@ -125,17 +126,22 @@ class LongCalls:
         )
 
     def _pausable(self, job: "Job", work: Callable[[], object]) -> Pausable:
-        parts = self._computing()
-        layers = [layer for part in parts for layer in layers_of(part)]
-        attentions = [module for part in parts for module in attentions_of(part)]
+        found = {part: layers_of(part) for part in self._computing(job)}
+        layers = [layer for of_part in found.values() for layer in of_part]
+        attentions = [
+            one for part, of_part in found.items() if of_part for one in attentions_of(part)
+        ]
         read = job.state == "running" and bool(job.attention_parts(0))
         if read and not is_unet(self._model.network):
             attentions = []  # what reads them is on for the whole thread, too
         wanted = partial(self._wanted, job)
         return Pausable(work, layers, attentions, wanted, self._model.device)
 
-    def _computing(self) -> "list[nn.Module]":
-        """Return the parts of the model that take long."""
+    def _computing(self, job: "Job") -> "list[nn.Module]":
+        """Return the parts of the model that take long in a job's next call."""
+        if isinstance(job, PlainJob):
+            decoding = job.state == "decoding"
+            return [self._model.pipeline.vae if decoding else self._model.network]
         parts = self._model.parts.items()
         return [part for name, part in parts if not name.startswith("text_encoder")]
 

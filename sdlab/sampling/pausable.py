@@ -185,8 +185,6 @@ def layers_of(network: "nn.Module | None") -> "list[nn.Module]":
     return [part for part in parts if next(part.children(), None) is None]
 
 
-def attentions_of(network: "nn.Module | None") -> "list[nn.Module]":
-    """Return the attention modules of a network that may pause: those with a processor."""
-    if network is None or not layers_of(network):
-        return []
+def attentions_of(network: "nn.Module") -> "list[nn.Module]":
+    """Return the attention modules of a network: those with a processor."""
     return [part for part in network.modules() if hasattr(part, "processor")]

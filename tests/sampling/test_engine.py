@@ -60,6 +60,15 @@ def test_runs_share_calls(small, calls):
     assert jobs[0].result.manifest["largest_call"] == 6
 
 
+def test_only_jobs_that_may_be_together_share_calls(small, calls):
+    engine = sdlab.Engine(small, mix=True)
+    engine.together = lambda one, other: one.experiment.prompt == other.experiment.prompt
+    for seed, prompt in enumerate(("a parrot", "a cat", "a parrot")):
+        engine.submit(experiment(seed=seed, prompt=prompt, num_steps=2))
+    finish(engine)
+    assert calls == [2, 1] * 2
+
+
 def test_guided_and_unguided_runs_share_calls(small, calls):
     engine = sdlab.Engine(small, mix=True)
     wanted = [experiment(guidance_scale=1.0), experiment(guidance_scale=3.0)]
