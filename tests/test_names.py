@@ -15,7 +15,7 @@ from sdlab.shipped import SHIPPED
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-NAME = re.compile(r"(?<![\w./-])sdlab(?:\.[A-Za-z_]\w*)+(?![\w/]*\.\w)")
+NAME = re.compile(r"(?<![\w./-])sdlab(?!\.(?:service|toml)\b)(?:\.[A-Za-z_]\w*)+(?![\w/]*\.\w)")
 
 # One process that has imported what others made, and nothing of sdlab, forks once a room or other
 # first part, such as `sdlab.noise`: its names, the deepest first, are looked up in a Python that

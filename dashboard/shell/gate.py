@@ -9,6 +9,7 @@ import html
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from dashboard.components.browser_files import style
 from dashboard.serving import OIDC, Serving, serving
 from dashboard.shell.assets import base
 from dashboard.shell.headers import FILE_HEADERS
@@ -29,8 +30,7 @@ _KEPT_SECONDS = 600
 _REFUSED = 1008
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>sdlab</title>
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-<style>body {{ font: 1rem system-ui; margin: 20vh auto; max-width: 26rem; padding: 0 1rem }}</style>
-<h1>sdlab</h1><p>{}</p>{}</html>
+{}<h1>sdlab</h1><p>{}</p>{}</html>
 """
 _LINK = '<p><a href="{}">{}</a></p>'
 _STYLED = {**FILE_HEADERS, "Content-Security-Policy": "default-src 'none'; style-src "
@@ -108,7 +108,8 @@ def _refusal(
     if settings.login == OIDC:
         way, called = (SIGN_IN, "Sign in") if error.status == 401 else (LOGIN[1], "Sign out")
         link = _LINK.format(html.escape(base() + way), called)
-    page = HTMLResponse(_PAGE.format(html.escape(str(error)), link), error.status, _STYLED)
+    text = _PAGE.format(style(__file__), html.escape(str(error)), link)
+    page = HTMLResponse(text, error.status, _STYLED)
     if error.status == 401 and settings.login == OIDC:
         asked = scope["path"] + ("?" + scope["query_string"].decode("latin-1")).rstrip("?")
         page.set_cookie(
