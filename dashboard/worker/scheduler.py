@@ -58,6 +58,7 @@ class Scheduler:
         work: What the thread is doing.
         measures: Counts what it did.
         in_spare: What else is done now and then, between two pieces of work.
+        check: Raises if a run may not be made at its model's own size, (width, height) in pixels.
     """
 
     tasks: Tasks
@@ -68,6 +69,7 @@ class Scheduler:
     work: UnderWay
     measures: Measures
     in_spare: Callable[[], None] = lambda: None
+    check: Callable[[RunTask, tuple[int, int]], None] = lambda task, size: None
     turns: ModelTurns = field(default_factory=ModelTurns)
     _own: Mapping[str, int] = field(default_factory=dict)
 
@@ -262,6 +264,7 @@ class Scheduler:
             return
         held = self.held.for_run(name)
         assert held is not None
+        self.check(task, held.view.default_size)
         self.flight.begin(task, held)
 
     def _load(self, request: ModelRequest) -> bool:

@@ -139,6 +139,7 @@ class Worker:
         )
         self._saving = SavingAgain(runs, self._unsaved, self.save_again)
         self._scheduler.in_spare = self._saving.try_again
+        self._scheduler.check = self._check_size
         self._scheduler.start()
         if not after_page:
             self.wake()
@@ -434,6 +435,37 @@ class Worker:
         if told := self.over_limit(experiments, owner, session):
             raise LimitError(told)
 
+    def claim(
+        self,
+        experiments: Sequence[Experiment],
+        owner: str = "",
+        session: str = "",
+        queued: bool = True,
+    ) -> None:
+        """Note runs that will be made as somebody's, after all that ``submit`` checks of each.
+
+        All of them or none: what is made of several runs is refused before the first.
+
+        Args:
+            experiments: The runs.
+            owner: Who asks; "" is nobody in particular.
+            session: The browser session that asks.
+            queued: Whether they will wait in the queue, as a sweep's do not.
+
+        Raises:
+            LimitError: If they are more than somebody may have.
+            NotYoursError: If somebody else's run, made by other weights, would be lost.
+        """
+        if told := self.over_limit(experiments, owner, session, queued):
+            raise LimitError(told)
+        full = no_room(self.runs, self._rules, owner)
+        if full and not all(self._flight.made(one, mix=True) for one in experiments):
+            raise LimitError(full)
+        offered = [one for one in experiments if not self.refusal(one.model)]
+        for experiment in offered:
+            self._check_overwriting(experiment, owner)
+        self.owned.own(RUN, [one.id for one in offered], owner)
+
     def refusal(self, name: str) -> str:
         """Return why whoever asks may not have a model, or ""; looks at no disk."""
         return self._offered.refusal(self._asker(), name)
@@ -564,6 +596,17 @@ class Worker:
         opened = open_stored(self.runs, run)
         how = self._held.means(opened.manifest["model"]["hash"])[-1][0]
         add_frames(archive, opened, how, self.ask, self.sheet(run))
+
+    def _check_size(self, task: RunTask, size: tuple[int, int]) -> None:
+        """Refuse a run that is too large, once it is known how large its model's pictures are.
+
+        Raises:
+            LimitError: If it is.
+        """
+        if task.owner and self._operator(task.owner):
+            return
+        if told := self._limits.too_large([task.experiment], size):
+            raise LimitError(told)
 
     def _check_overwriting(self, experiment: Experiment, owner: str) -> None:
         """Let nobody make a run again over somebody else's that other weights have made.

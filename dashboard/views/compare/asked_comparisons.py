@@ -45,9 +45,10 @@ def ask(
         ValueError: If an entrant takes no number of steps that a budget pays for.
         StoreError: If the disk cannot be written.
         LimitError: If its runs are more than one person may have.
+        NotYoursError: If somebody else's run, made by other weights, would be lost.
     """
     needed = NeededRuns.of(needed.comparison, needed.model)
-    worker.check_limits(in_turn(needed), owner, session)
+    worker.claim(in_turn(needed), owner, session)
     shares = may_share(worker.runs, needed.id) if mix is None else mix
     text = json.dumps(_to_dict(needed, shares), default=str).encode()
     write_file(_path(worker.runs, needed.id), lambda stream: stream.write(text))

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dashboard.shell.lab import lab
 from dashboard.worker.snapshots import Snapshot
 from dashboard.worker.stored_runs import stored_facts
+from sdlab.comparing.converged import converged
 from sdlab.errors import ModelError
+from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.sweep import Sweep
 from sdlab.runs.manifest import is_exact
 from sdlab.sweeping.sweep_folder import SweepFolder
@@ -60,16 +62,36 @@ def begin(sweep: Sweep, way: Way, session: str, owner: str = "") -> None:
 
     Raises:
         ModelError: If another model is in memory by now, or none.
+        LimitError: If its runs are more than somebody may have.
+        NotYoursError: If somebody else's run, made by other weights, would be lost.
         StoreError: If the disk cannot be written.
     """
     model = lab().status().model
     if model is None or model.name != sweep.base.model:
         held = "no model" if model is None else model.name
         raise ModelError(f"This sweep is of {sweep.base.model}, and {held} is in memory by now.")
+    lab().claim(runs_of(sweep, way.measures, model.path), owner, session, queued=False)
     SweepFolder(lab().runs, sweep.id).save(sweep)  # so that the page finds it at once
     make = partial(_sweeping, sweep, lab().runs, way)
     lab().owned.own("sweep", [sweep.id], owner)
     lab().study(task_of(sweep.id), make, model.hash, session, stored=True, owner=owner)
+
+
+@lru_cache(maxsize=16)
+def runs_of(sweep: Sweep, measures: tuple[str, ...], path: str) -> tuple[Experiment, ...]:
+    """Return the runs that a sweep makes: its own, and those that they are measured against.
+
+    Args:
+        sweep: Which.
+        measures: Names of what its pictures are measured by.
+        path: The model's, "flow" or another.
+    """
+    from sdlab.sweeping.measures import measures_of, needs_references
+
+    if not needs_references(measures_of(measures)):
+        return tuple(sweep.experiments)
+    behind = (converged(one, path == "flow") for one in sweep.experiments)
+    return tuple({one.id: one for one in (*sweep.experiments, *behind)}.values())
 
 
 def measures_for(model: str) -> Sequence[str]:

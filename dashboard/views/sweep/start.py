@@ -13,7 +13,7 @@ from dashboard.shell.messages import explained, plain
 from dashboard.shell.navigation import link_to
 from dashboard.shell.state import come_back, session_id, show_id
 from dashboard.shell.visitor import visitor
-from dashboard.views.sweep.making import Way, begin, measures_for, task_of
+from dashboard.views.sweep.making import Way, begin, measures_for, runs_of, task_of
 from dashboard.views.sweep.states import sweep_states
 from dashboard.widgets.go_button import go_button
 from dashboard.widgets.limit_note import within_limits
@@ -50,7 +50,8 @@ def confirm(page: str, sweep: Sweep | None, model: ModelView) -> None:
     way = _way(page, model)
     stored = 0 if sweep is None else len(sweep_states(lab().runs, sweep).done)
     ready = sweep is not None and _possible(sweep, model)
-    ready = ready and sweep is not None and within_limits(sweep.experiments, queued=False)
+    if ready and sweep is not None:
+        ready = within_limits(runs_of(sweep, way.measures, model.path), queued=False)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         press = go_button(page, "Start the sweep", ready=ready, width="content")
         if sweep is not None:

@@ -74,3 +74,14 @@ def test_a_size_is_limited_before_the_first_of_many_is_asked_for(make_worker):
     with pytest.raises(LimitError, match="a run may have 1 million"):
         worker.check_limits([SHORT, LARGE])
     assert worker.jobs() == []
+
+
+def test_a_size_that_only_the_model_tells_is_checked_when_the_run_begins(make_worker):
+    limits = Limits(megapixel_steps=0.02)
+    worker = make_worker(limits=limits, after_page=True, operator=lambda who: who == "ada")
+    run = worker.submit(SHORT, session="a")  # no model is in memory yet
+    other = worker.submit(replace(SHORT, seed=2), owner="ada")
+    worker.wake()
+    refused = ended(worker, run)
+    assert refused.state == "failed" and "128 x 128 pixels by 2 steps are" in refused.error
+    assert ended(worker, other).state == "done"

@@ -4,6 +4,7 @@ import ast
 
 import pytest
 
+from dashboard.worker.limits import LimitError
 from dashboard.worker.owned import NotYoursError, OwnedThings, thing_of
 from dashboard.worker.task import Priority
 from sdlab.experiment.experiment import Experiment
@@ -130,6 +131,23 @@ def test_nobody_makes_anothers_run_again_by_other_weights(busy_worker, tmp_path)
     until(lambda: worker.get(run).state == "done")
 
 
+def test_several_runs_are_claimed_all_or_none(busy_worker, tmp_path):
+    worker = busy_worker
+    asked = Experiment(prompt="mine", num_steps=1, width=64, height=64)
+    run = worker.submit(asked, owner="anna")
+    until(lambda: not worker.get(run).live)
+    other = asked.with_(seed=9)
+    worker.claim([other, asked], "ben")
+    assert worker.owned.owners("run", run) == ("anna", "ben")
+    assert worker.owned.owners("run", other.id) == ("ben",)
+    manifest = run_path(tmp_path, run) / "manifest.json"
+    model = worker.status().model.hash
+    manifest.write_text(manifest.read_text().replace(model, "0" * len(model)))
+    with pytest.raises(NotYoursError, match="belongs to anna, ben"):
+        worker.claim([other, asked], "eve")
+    assert worker.owned.owners("run", other.id) == ("ben",)
+
+
 def test_who_has_marked_too_much_can_have_no_more_made(make_worker, tmp_path):
     worker = make_worker(keeping=Retention(gib_each=1e-6))
     run = worker.submit(SHORT, owner="ada")
@@ -140,6 +158,9 @@ def test_who_has_marked_too_much_can_have_no_more_made(make_worker, tmp_path):
     index_of(tmp_path).refresh()
     refused = worker.get(worker.submit(SHORT.with_(seed=9), owner="ada"))
     assert refused.state == "failed" and "that this server keeps of each person" in refused.error
+    with pytest.raises(LimitError, match="that this server keeps of each person"):
+        worker.claim([SHORT, SHORT.with_(seed=9)], "ada")
+    worker.claim([SHORT], "ada")  # which is made
     assert worker.get(worker.submit(SHORT.with_(seed=9), owner="bob")).state != "failed"
 
 

@@ -7,7 +7,8 @@ from starlette.testclient import TestClient
 from dashboard.shell.lab import lab
 from dashboard.shell.routes import routes, sheet_url
 from dashboard.views.sweep import start
-from dashboard.views.sweep.making import Way, begin, task
+from dashboard.views.sweep.making import Way, begin, runs_of, task, task_of
+from dashboard.worker.limits import LimitError, Limits
 from sdlab.errors import ModelError
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
@@ -17,6 +18,7 @@ from sdlab.sweeping.result import open_sweep
 from sdlab.sweeping.sweep_folder import SweepFolder, find_sweep
 from tests.dashboard.conftest import run_until
 from tests.dashboard.forms import errors
+from tests.dashboard.worker.waiting import until
 
 GO = "sweep.go"
 LINES = ["prompt=a red car", "width=64", "height=64", "num_steps=1-2", "seed=0-1"]
@@ -169,6 +171,23 @@ def test_a_model_loaded_since_the_page_was_drawn_makes_no_other_ones_sweep(runs_
     with pytest.raises(ModelError, match="This sweep is of other, and .* is in memory by now"):
         begin(other, Way(), "a session")
     assert find_sweep(runs_folder, other.id) is None and task(other.id) is None
+
+
+def test_a_sweeps_runs_are_limited_and_belong_to_who_asks(runs_folder, monkeypatch):
+    until(lambda: lab().status().model)
+    sweep = sweep_of([f"model={lab().status().model.name}", *LINES, "seed=70-71"])
+    monkeypatch.setattr(lab(), "_limits", Limits(megapixel_steps=0.001))
+    monkeypatch.setattr(lab(), "_operator", lambda who: False)
+    with pytest.raises(LimitError, match="64 x 64 pixels by 1 steps"):
+        begin(sweep, Way(), "a session", "ada")
+    assert find_sweep(runs_folder, sweep.id) is None and task(sweep.id) is None
+    monkeypatch.setattr(lab(), "_limits", Limits())
+    begin(sweep, Way(measures=("distance",)), "a session", "ada")
+    runs = runs_of(sweep, ("distance",), "vp")
+    owners = lab().owned.all_owners("run")
+    assert {owners[run.id] for run in runs} == {("ada",)}
+    assert len(runs) == 4 + 2 and lab().owned.owners("sweep", sweep.id) == ("ada",)
+    lab().cancel(task_of(sweep.id), "a session", "ada")
 
 
 def test_an_unknown_or_damaged_sweep_is_said(runs_folder, open_page):
