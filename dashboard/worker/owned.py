@@ -63,6 +63,17 @@ class OwnedThings:
         """Return whether somebody may delete or replace a thing."""
         return self._operator(by) or by in self.owners(kind, name)
 
+    def may_end(self, kind: str, name: str, by: str, asked: str) -> bool:
+        """Return whether somebody may end what makes a thing, or forget how it ended.
+
+        Args:
+            kind: Of the thing.
+            name: Its id.
+            by: Who wants to.
+            asked: Who asked for it: it is theirs while nobody owns what it makes.
+        """
+        return self.may_change(kind, name, by) or by == asked and not self.owners(kind, name)
+
     def may_mark(self, run: str, by: str) -> bool:
         """Return whether somebody may mark a run: also one that is shared, or nobody's."""
         owners = owners_of(self.root, RUN, run)

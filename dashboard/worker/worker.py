@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -182,7 +183,7 @@ class Worker:
         if task is None or not by:
             return self._tasks.cancel(id, session)
         kind, name = thing_of(id, task.priority)
-        mine = by == task.owner or self.owned.may_change(kind, name, by)
+        mine = self.owned.may_end(kind, name, by, task.owner)
         return self._tasks.cancel(id, session, mine and not self.owned.leave(kind, name, by))
 
     # Runs.
@@ -223,14 +224,14 @@ class Worker:
         for picture in experiment.pictures.values():
             if picture.has_pixels:
                 self.pictures.keep(picture)  # so that it survives an interruption
-        with self._tasks.lock:
+        with ExitStack() as after, self._tasks.lock:  # the disk is waited for without the lock
             known = self._run(experiment.id)
             if known is not None and known.live and not known.cancelled:
                 known.frames |= frames
                 if known.mix and not mix:
                     known.mix = False
                     self._kept.make_exact(known.id)
-                    self._kept.write()
+                    after.callback(self._kept.write)
                 return known.id
             if known is not None and known.snapshot.unsaved:
                 return known.id  # its picture is whole, and would be lost
@@ -241,7 +242,7 @@ class Worker:
             task.owner, task.session, task.mix = owner, session, mix
             self._tasks.know(task)
             if self._tasks.closed or trouble:
-                task.end("failed", ModelError(trouble or ENDED))
+                after.callback(task.end, "failed", ModelError(trouble or ENDED))
                 return task.id
             self._queue.append(task)
             self._queue.number()
@@ -291,7 +292,10 @@ class Worker:
             owner: Whose; None for everybody's.
         """
         left = [task for task in self._resumed if task.live and not task.cancelled]
-        return [task.snapshot for task in left if owner in (None, task.owner)]
+        if left and owner is not None:
+            owners = self.owned.all_owners(RUN)
+            left = [task for task in left if owner in owners.get(task.id, (task.owner,))]
+        return [task.snapshot for task in left]
 
     def live_runs(self) -> list[RunSnapshot]:
         """Return the runs that wait or are made."""
@@ -333,7 +337,7 @@ class Worker:
         with self._tasks.lock:
             task = self._run(run)
             if task is not None and not task.live:
-                if task.owner != by:
+                if not self.owned.may_end(RUN, run, by, task.owner):
                     self.owned.check(RUN, run, by, "dismiss it")
                 self._tasks.forget(run)
                 self._kept.drop(run)
@@ -626,12 +630,12 @@ class Worker:
 
     def _refuse(self, experiment: Experiment, why: str) -> str:
         """Know a run that whoever asks may not have as failed; one that goes on is left alone."""
-        with self._tasks.lock:
+        with ExitStack() as after, self._tasks.lock:
             known = self._run(experiment.id)
             if known is None or not (known.live or known.snapshot.unsaved):
                 task = self._run_task(experiment)
                 self._tasks.know(task)
-                task.end("failed", ModelError(why))
+                after.callback(task.end, "failed", ModelError(why))
         return experiment.id
 
     def _is_of(self, run: str, person: str) -> bool:

@@ -74,6 +74,14 @@ def test_of_two_owners_the_last_one_deletes(things):
     assert things.delete("run", RUN, "eve") and not run_path(things.root, RUN).exists()
 
 
+def test_who_asked_ends_what_nobody_owns_and_not_what_was_left_to_another(things):
+    assert things.may_end("", "a study", "eve", "eve")
+    assert not things.may_end("", "a study", "eve", "anna")
+    assert things.may_end("run", RUN, "anna", "eve") and not things.may_end(
+        "run", RUN, "eve", "eve"
+    )
+
+
 def test_what_is_shared_or_nobodys_is_marked_by_all_and_deleted_by_its_owner(things):
     things.share([RUN], "anna", True)
     things.mark([RUN, OLD], "eve", star=True)
@@ -107,13 +115,34 @@ def test_a_run_is_cancelled_by_its_owner_whoever_watches(busy_worker):
     assert worker.owned.owners("run", runs[0]) == ("anna", "ben")
     assert worker.cancel(runs[0], "one", "anna") == "left"
     assert worker.get(runs[0]).live and worker.owned.owners("run", runs[0]) == ("ben",)
+    assert worker.cancel(runs[0], "one", "anna") == "left" and worker.get(runs[0]).live
     assert worker.cancel(runs[0], "three", "ben") == "cancelled"
     assert worker.cancel(runs[1], "four", OPERATOR) == "cancelled"
     until(lambda: not any(worker.get(run).live for run in runs))
-    with pytest.raises(NotYoursError, match="may dismiss it"):
-        worker.dismiss(runs[0], "eve")
+    for other in ("eve", "anna"):  # who asked for it, and left
+        with pytest.raises(NotYoursError, match="may dismiss it"):
+            worker.dismiss(runs[0], other)
     worker.dismiss(runs[0], "ben")
     assert worker.get(runs[0]) is None
+
+
+def test_the_disk_is_waited_for_without_the_lock(busy_worker, monkeypatch):
+    worker = busy_worker
+    write, locked = worker._kept.write, []
+
+    def watched():
+        locked.append(worker._tasks.lock._is_owned())
+        return write()
+
+    monkeypatch.setattr(worker._kept, "write", watched)
+    asked = Experiment(prompt="long", num_steps=900, width=64, height=64)
+    run = worker.submit(asked, mix=True)
+    worker.submit(asked)
+    with monkeypatch.context() as ended:
+        ended.setattr(worker._tasks, "closed", True)
+        assert worker.get(worker.submit(asked.with_(seed=2))).state == "failed"
+    assert worker.get(run).live
+    assert len(locked) >= 3 and not any(locked)
 
 
 def test_nobody_makes_anothers_run_again_by_other_weights(busy_worker, tmp_path):
