@@ -168,6 +168,8 @@ def empty_trash(root: str | Path, found: Sequence[Deleted] | None = None) -> int
         except OSError as error:
             raise StoreError(f"{path} cannot be deleted: {error}.") from error
         remove(hiding)
+        if os.path.lexists(_place(Path(root), deleted.kind, deleted.name)):
+            continue  # made again since: what stands there keeps its owners
         with suppress(StoreError):  # a table of owners that is damaged says so elsewhere
             drop_owner(root, deleted.kind, deleted.name)
     return len(gone)

@@ -11,6 +11,7 @@ from sdlab.runs import TRASH
 from sdlab.runs.curves import curve_names, load_curve, save_curve
 from sdlab.runs.grids import list_grids, save_grid
 from sdlab.runs.lock import LOCK
+from sdlab.runs.owners import add_owner, owners_of
 from sdlab.runs.parts import COMPARISONS
 from sdlab.runs.trash import (
     KINDS,
@@ -67,6 +68,16 @@ def test_the_trash_is_emptied(run, stored, tmp_path):
     assert (elsewhere / "file").read_text() == "stays"
     with pytest.raises(StoreError, match="is in the trash"):
         restore_run(root, run.id)
+
+
+def test_what_was_made_again_keeps_its_owners_when_the_trash_is_emptied(run, stored):
+    root = stored.parent
+    add_owner(root, "run", [run.id], "anna")
+    delete_run(root, run.id)
+    run.save(root)
+    assert empty_trash(root) == 1 and owners_of(root, "run", run.id) == ("anna",)
+    delete_run(root, run.id)
+    assert empty_trash(root) == 1 and owners_of(root, "run", run.id) == ()
 
 
 @pytest.mark.parametrize("act", [delete_run, restore_run])
