@@ -140,9 +140,16 @@ class HeldModels:
         """Note how a model was loaded before, unless that is known already."""
         self.requests.setdefault(request.source, request)
 
-    def can_load(self, request: ModelRequest) -> bool:
-        """Return whether a model can be loaded without taking one out that is in use."""
-        return self._in_the_way(request) is not None
+    def can_load(
+        self, request: ModelRequest, busy: Callable[[HeldModel], bool] | None = None
+    ) -> bool:
+        """Return whether a model can be loaded without taking one out that is in use.
+
+        Args:
+            request: The model.
+            busy: Whether one is in use; as the attribute by default.
+        """
+        return self._room.in_the_way(request, self.all, busy or self.busy) is not None
 
     def why_not(self, name: str) -> str:
         """Return why a model could not be loaded, as a run of it tells everybody.
@@ -187,7 +194,7 @@ class HeldModels:
             LoadingCancelled: If it became unwanted; they are gone then too.
         """
         self._tell(Stage("releasing"))
-        self.release(*(self._in_the_way(request) or ()))
+        self.release(*(self._room.in_the_way(request, self.all, self.busy) or ()))
         mark = disk_mark(request.source)
         self._litter = True
         try:
@@ -246,10 +253,6 @@ class HeldModels:
         self._wanted_catalogues = True
         for held in self.all:
             held.make_catalogue()
-
-    def _in_the_way(self, request: ModelRequest) -> list[HeldModel] | None:
-        """Return the models to let go before one is loaded; None if one of them is in use."""
-        return self._room.in_the_way(request, self.all, self.busy)
 
     def _tell(self, stage: Stage) -> None:
         """Note where the load is, or end it.

@@ -1,7 +1,8 @@
 """Which run begins next, where runs of several models wait: a model that is loaded is used.
 
 Runs of models in memory may overtake others, which spares loading, but each of those only so often:
-then nothing begins before it, what is in flight ends, and its model can be loaded.
+then nothing begins before it, what is in flight ends, and its model can be loaded. Where a study
+holds the models in its way, which may take hours, that would not help, and others go on.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -28,6 +29,7 @@ class ModelTurns:
         waiting: Iterable[Item],
         can_begin: Callable[[Item], bool],
         is_here: Callable[[Item], bool],
+        runs_alone: Callable[[Item], bool] = lambda item: True,
     ) -> Item | None:
         """Return what begins next; None if what must come first cannot begin yet.
 
@@ -35,13 +37,14 @@ class ModelTurns:
             waiting: What waits, who comes first by right first.
             can_begin: Whether one could begin at once.
             is_here: Whether the model that it needs is in memory.
+            runs_alone: Whether one could begin once all runs in flight have ended.
         """
         line = list(waiting)
         for place, item in enumerate(line):
             if is_here(item) and can_begin(item):
                 self._count(line, place)
                 return item
-            if self._overtaken.get(item, 0) >= self._most:
+            if self._overtaken.get(item, 0) >= self._most and runs_alone(item):
                 break
         if line and can_begin(line[0]):
             self._count(line, 0)

@@ -80,7 +80,7 @@ class Scheduler:
 
     def in_use(self, held: HeldModel) -> bool:
         """Return whether a run or a study is on a model, which must stay for it."""
-        return self.flight.uses(held) or self.tasks.studies(held.view.hash)
+        return self.flight.uses(held) or self._is_studied(held)
 
     def start(self) -> None:
         """Start the thread, which waits for ``wake``, though not for long."""
@@ -215,7 +215,7 @@ class Scheduler:
             self._own = self.flight.people()
             with self.tasks.lock:
                 line = self.queue.in_turn(self._own, begin)
-                item = self.turns.choose(line, self._can_begin, self._is_here)
+                item = self.turns.choose(line, self._can_begin, self._is_here, self._runs_alone)
                 if item is None:
                     return
                 self.queue.remove(item)
@@ -241,6 +241,14 @@ class Scheduler:
         if len(self.flight) >= IN_FLIGHT and self._own[item.person]:
             return False
         return self._is_here(item) or self.held.can_load(self.held.request_for(model_of(item)))
+
+    def _runs_alone(self, item: RunTask | ModelRequest) -> bool:
+        """Return whether something in the queue waits for runs in flight, and for no study."""
+        wanted = item if isinstance(item, ModelRequest) else self.held.request_for(model_of(item))
+        return self._is_here(item) or self.held.can_load(wanted, self._is_studied)
+
+    def _is_studied(self, held: HeldModel) -> bool:
+        return self.tasks.studies(held.view.hash)
 
     def _take_up(self, request: ModelRequest) -> None:
         """Load a model if it is not in memory; it is then what pages use, if that is asked for."""

@@ -63,5 +63,20 @@ def test_who_was_overtaken_often_enough_is_waited_for():
     assert turns.choose(["b0", "a2"], can_begin, lambda item: item[0] == "a") == "b0"
 
 
+def test_where_a_study_holds_the_model_in_the_way_others_go_on():
+    turns, line = ModelTurns(1), ["b0", "a1", "a2", "a3"]
+    held = {"a"}
+    order = []
+    while len(line) > 1:
+        order.append(
+            turns.choose(
+                line, lambda item: item[0] in held, lambda item: item[0] == "a", lambda item: False
+            )
+        )
+        line.remove(order[-1])
+    assert order == ["a1", "a2", "a3"]
+    assert turns.choose(["b0", "a4"], lambda item: True, lambda item: item[0] == "a") == "b0"
+
+
 def test_nothing_waits():
     assert ModelTurns().choose([], lambda item: True, lambda item: True) is None
