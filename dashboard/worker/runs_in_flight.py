@@ -140,8 +140,8 @@ class RunsInFlight:
     def first(self) -> RunTask | None:
         """Return the run whose turn it is, or None if none is in flight."""
         engines = [held.engine for held in self.held.all]
-        jobs = [(job, engine.may_serve(job)) for engine in engines for job in engine.jobs]
-        ready = [job for job, may in jobs if may or job.state == "queued"]
+        ready = [job for engine in engines for job in engine.jobs if engine.may_serve(job)]
+        ready += [job for engine in engines if (job := engine.next_to_start())]
         return min((self._tasks_of[job] for job in ready), key=self.shares.place, default=None)
 
     def round(self) -> bool:

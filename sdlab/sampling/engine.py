@@ -164,15 +164,25 @@ class Engine:
     def _admit(self) -> None:
         """Start queued jobs, in order, while their records fit beside those in flight."""
         for job in [job for job in self.jobs if job.state == "queued"]:
-            in_flight = [other for other in self.jobs if other.state in ("running", "decoding")]
-            if in_flight and (job.exclusive or any(other.exclusive for other in in_flight)):
+            if not self._fits(job):
                 return
-            if in_flight:
-                need = self._unrecorded() + job.plan.record_bytes + job.plan.activation_bytes
-                if need > memory.available_bytes(self.model.device) * memory.USABLE:
-                    return
             self.begins([job])
             job.start()
+
+    def next_to_start(self) -> Job | None:
+        """Return the queued job that starts with the next round; None if there is no room."""
+        first = next((job for job in self.jobs if job.state == "queued"), None)
+        return first if first is not None and self._fits(first) else None
+
+    def _fits(self, job: Job) -> bool:
+        """Return whether a queued job may be in flight beside those that are."""
+        in_flight = [other for other in self.jobs if other.state in ("running", "decoding")]
+        if not in_flight:
+            return True
+        if job.exclusive or any(other.exclusive for other in in_flight):
+            return False
+        need = self._unrecorded() + job.plan.record_bytes + job.plan.activation_bytes
+        return need <= memory.available_bytes(self.model.device) * memory.USABLE
 
     def _gather(self) -> list[Job]:
         """Return the jobs of the next call: the one whose turn it is, and those that fit with it.

@@ -86,7 +86,9 @@ def test_records_that_do_not_fit_together_wait(small, monkeypatch):
     first, second = (engine.submit(experiment(seed=s)) for s in range(2))
     room = (1.5 * first.plan.record_bytes + first.plan.activation_bytes) / memory.USABLE
     monkeypatch.setattr(memory, "available_bytes", lambda device: room)
+    assert engine.next_to_start() is first
     engine.round()
+    assert engine.next_to_start() is None  # so that another model's runs get its turn
     assert (first.state, second.state) == ("running", "queued")
     finish(engine)
     assert (first.state, second.state) == ("done", "done")
