@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 MOST_LETTERS = 200
+_NOT = (False, "false", "False")
+"""How providers write that an address is not verified; some send it as text."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _by_cookie(headers: "Headers", serving: Serving) -> tuple[str, str]:
         raise RefusedError(
             403, f"Your account has no {serving.login_claim}, by which people are known here."
         )
-    if serving.login_claim == "email" and told.get("email_verified") is False:
+    if serving.login_claim == "email" and told.get("email_verified") in _NOT:
         raise RefusedError(403, f"{id} is not verified; verify it where you have your account.")
     return _plain(told.get("name"), lower=False) or id, id
 

@@ -132,6 +132,7 @@ def test_without_login_none_of_it_is_refused(app_with):
         (cookie().replace("_streamlit_user=", "_streamlit_user_tokens="), 401, "Sign in"),
         (cookie(email="eve@elsewhere.org"), 403, "eve@elsewhere.org may not come in"),
         (cookie(email="eve@example.org", email_verified=False), 403, "is not verified"),
+        (cookie(email="eve@example.org", email_verified="false"), 403, "is not verified"),
         (cookie(email=None), 403, "no email"),
         (cookie(email="a\u202e@example.org"), 403, "no email"),
     ],
