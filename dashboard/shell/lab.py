@@ -17,8 +17,7 @@ from dashboard.worker.snapshots import RunSnapshot
 from dashboard.worker.stored_runs import StoredRun, stored_run
 from dashboard.worker.tidying import Tidying
 from dashboard.worker.worker import Worker
-
-GIB = 2**30
+from sdlab.models.memory import GIB
 
 _started: list[Worker] = []
 _tidying: list[Tidying] = []

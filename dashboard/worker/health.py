@@ -14,7 +14,7 @@ class Health:
     """How the worker is.
 
     Attributes:
-        state: "starting", "idle", "busy", "no model", "silent", "dead" or "ended".
+        state: "starting", "idle", "busy", "no model", "broken", "silent" or "ended".
         reason: In a sentence; what it is busy with, or what is wrong.
         busy_seconds: How long the piece of work under way has taken; 0 between two.
         beat_seconds: How long ago the thread was last between two pieces of work.

@@ -47,7 +47,7 @@ class Priority(IntEnum):
     PAINTING = 5
 
 
-def _nothing(*_: Any) -> Any:
+def nothing(*_: Any) -> Any:
     """Stand for the generator and the callback of a task that has ended."""
 
 
@@ -80,7 +80,7 @@ class Task:
 
     snapshot: Snapshot
     priority: Priority
-    make: "Callable[[Model], Work[Any]]" = _nothing
+    make: "Callable[[Model], Work[Any]]" = nothing
     words: Callable[[BaseException], str] = _silent
     watchers: Watchers = field(default_factory=Watchers)
     owner: str = ""
@@ -88,7 +88,7 @@ class Task:
     model_hash: str | None = None
     verb: str = "start"
     grace: float | None = None
-    ended: Callable[[str, BaseException | None, Any], None] = _nothing
+    ended: Callable[[str, BaseException | None, Any], None] = nothing
     cancelled: bool = False
     started: float = 0.0
     cost: float = 0.0
@@ -168,7 +168,7 @@ class Task:
 
     def end(self, state: str, error: BaseException | None = None, result: Any = None) -> None:
         """Close the generator and note how the task ended; let go of what it held."""
-        ended, self.ended = self.ended, _nothing
+        ended, self.ended = self.ended, nothing
         self.let_go()
         self.set(error=self.words(error) if error is not None else "")
         ended(state, error, result)
@@ -177,7 +177,7 @@ class Task:
     def let_go(self) -> None:
         """Close the generator, and let go of what makes it."""
         work, self._work = self._work, None
-        self.make = _nothing
+        self.make = nothing
         try:
             if work is not None:
                 work.close()

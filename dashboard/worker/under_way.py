@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from dashboard.worker.task import nothing
+
 
 class Piece(NamedTuple):
     """A piece of work.
@@ -22,10 +24,6 @@ class Piece(NamedTuple):
     since: float = 0.0
 
 
-def _nothing(runs: Sequence[str], point: str) -> None:
-    """Note nothing."""
-
-
 class UnderWay:
     """The piece of work that has begun and has not ended.
 
@@ -38,7 +36,7 @@ class UnderWay:
         broken: The piece from which an error came last, if one did since ``forget``.
     """
 
-    def __init__(self, note: Callable[[Sequence[str], str], object] = _nothing) -> None:
+    def __init__(self, note: Callable[[Sequence[str], str], object] = nothing) -> None:
         self._note = note
         self.now: Piece | None = None
         self.beat = time.monotonic()

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from sdlab.models.memory_plan import MemoryPlan
 
-GIB = 2**30
-
 
 @command()
 def plan(
@@ -63,7 +61,7 @@ def _device(device: str | None, dtype: str | None, gib: float | None) -> tuple[A
     import torch
 
     from sdlab.models.devices import choose_device, choose_dtype
-    from sdlab.models.memory import available_bytes
+    from sdlab.models.memory import GIB, available_bytes
 
     if gib is None:
         place = choose_device(device)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # What a call takes whatever its size: buffers of the convolution library and the allocator.
 BASE_BYTES = 64 * 2**20
+GIB = 2**30
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # Share of the free memory that a run may use; the rest is left to others.
 USABLE = 0.9

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sdlab.experiment.spec import real
-from sdlab.models.memory import readable
+from sdlab.models.memory import GIB, readable
 from sdlab.runs.index import RunIndex, index_of
 from sdlab.runs.looks import DAY, Look, after, last_look, note, now
 from sdlab.runs.owners import EVERYBODY
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 """No run is older than sdlab; one that says so was made while the clock was wrong."""
-GIB = 2**30
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 from sdlab.denoisers.network import NetworkOutput, Sample, evaluate
 from sdlab.models.model import Model
 from sdlab.sampling.job import Job
+from sdlab.sampling.pausable import HELD_BY_OTHERS
 from sdlab.sampling.plain_job import PlainJob
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,6 @@ _BY_ROW: dict[Callable[..., Any], int] = {
     torch.conv2d: 1,
 }
 """Functions that may sum in another order where there are more rows, and their arguments by row."""
-_STATEFUL = ("_hf_hook", "_diffusers_hook")
 _FOUND: "WeakKeyDictionary[Model, dict[Kind, Found]]" = WeakKeyDictionary()
 
 Kind = tuple[Any, ...]
@@ -169,4 +169,4 @@ def _same(one: NetworkOutput, other: NetworkOutput) -> bool:
 
 def _holds_state(model: Model) -> bool:
     """Return whether a network keeps something from call to call, which a trial would disturb."""
-    return any(name in vars(part) for part in model.network.modules() for name in _STATEFUL)
+    return any(name in vars(part) for part in model.network.modules() for name in HELD_BY_OTHERS)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 AHEAD = 8
 """On CUDA: how many layers may be launched before the first of them has been computed."""
-_HELD_BY_OTHERS = ("_hf_hook", "_diffusers_hook")
+HELD_BY_OTHERS = ("_hf_hook", "_diffusers_hook")
 _PLAIN_VAES = ("AutoencoderKL",)
 
 
@@ -176,7 +176,7 @@ def layers_of(network: "nn.Module | None") -> "list[nn.Module]":
     if network is None or not hasattr(network, "modules"):
         return []
     parts = list(network.modules())
-    held = any(name in vars(part) for part in parts for name in _HELD_BY_OTHERS)
+    held = any(name in vars(part) for part in parts for name in HELD_BY_OTHERS)
     compiled = any(getattr(part, "_compiled_call_impl", None) for part in parts)
     kind = type(network).__name__
     carries = "Autoencoder" in kind and kind not in _PLAIN_VAES
