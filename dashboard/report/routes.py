@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from dashboard.shell.assets import base
 from dashboard.shell.headers import FILE_HEADERS
+from dashboard.shell.messages import without_places
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -88,7 +89,7 @@ async def written(root: Path, ids: Sequence[str], script: str = "") -> AsyncIter
     if code != 2:
         log.error("the report of %s failed: %s", ids, told)
         told = "The report could not be made; the server's log says why."
-    yield _TROUBLE.format(html.escape(told)).encode()
+    yield _TROUBLE.format(html.escape(without_places(told))).encode()
 
 
 async def _run(command: Sequence[str], sent: bytes) -> tuple[int, bytes, str]:

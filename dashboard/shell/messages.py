@@ -5,14 +5,18 @@ traceback goes to the log, and the message says so.
 """
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from pathlib import Path
 
 import streamlit as st
 
 from sdlab.errors import SdlabError, brief
 from sdlab.models.guidance import Guidance
+from sdlab.runs import runs_root
 
 JOINER = "\u2060"
 
@@ -22,9 +26,31 @@ log = logging.getLogger(__name__)
 def sentence(error: BaseException) -> str:
     """Return an exception's message for the user; logs the traceback of an unexpected one."""
     if isinstance(error, (ValueError, SdlabError)):
-        return brief(str(error))
+        return brief(without_places(str(error)))
     log.error("unexpected error", exc_info=error)
     return f"Something broke that should not: {type(error).__name__}. The server's log has it all."
+
+
+def without_places(text: str) -> str:
+    """Return text that names no folder above the store, nor the home folder.
+
+    Where a server keeps its files is nobody's business who visits it.
+    """
+    for place, name in _places(str(runs_root()), str(Path.home())):
+        text = place.sub(name, text)
+    return text
+
+
+@cache
+def _places(store: str, home: str) -> list[tuple[re.Pattern[str], str]]:
+    """Return what finds each folder in a text, and how it is called there."""
+    names = {os.path.abspath(home): "~", os.path.realpath(home): "~"}
+    names |= {os.path.abspath(store): "the store", os.path.realpath(store): "the store"}
+    names.pop(os.sep, None)  # the home of a server's own user may be none
+    return [
+        (re.compile(rf"(?<![\w.~-]){re.escape(place)}(?![\w-])"), names[place])
+        for place in sorted(names, key=len, reverse=True)
+    ]
 
 
 def plain(text: str) -> str:
@@ -66,7 +92,7 @@ def opening() -> AbstractContextManager[None]:
 
 def show_error(error: BaseException | str) -> None:
     """Draw an error message as plain text, without Markdown."""
-    text = brief(error) if isinstance(error, str) else sentence(error)
+    text = brief(without_places(error)) if isinstance(error, str) else sentence(error)
     st.error(plain(text), icon=":material/error:")
 
 

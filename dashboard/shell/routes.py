@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 
 from dashboard.shell.assets import base
 from dashboard.shell.headers import FILE_HEADERS
+from dashboard.shell.messages import sentence
 from dashboard.shell.monitoring import monitoring_routes
-from sdlab.errors import brief
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -139,7 +139,7 @@ def _export_comparison(request: "Request") -> "Response":
     try:
         archive = zip_of(result, lab().runs, runs=runs)
     except StoreError as error:
-        text = f"{error} The zip without runs can be had."
+        text = f"{sentence(error)} The zip without runs can be had."
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
     kind = "comparison-runs" if runs else "comparison"
     return _download(archive, f"sdlab-{kind}-{name}.zip")
@@ -187,7 +187,7 @@ def _table(request: "Request") -> "Response":
         runs = index.find(search)
         blocks = blocks_of(name, runs, kind, () if name == OF_RUNS else USUAL)
     except (ValueError, StoreError) as error:
-        return PlainTextResponse(brief(str(error)), status_code=404, headers=FILE_HEADERS)
+        return PlainTextResponse(sentence(error), status_code=404, headers=FILE_HEADERS)
     named = {"Content-Disposition": f'attachment; filename="sdlab-{name}.{kind}"'}
     return StreamingResponse(blocks, media_type=_MEDIA[kind], headers={**FILE_HEADERS, **named})
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import plain
+from dashboard.shell.messages import plain, without_places
 from dashboard.shell.state import session_id
 from dashboard.shell.visitor import visitor
 from dashboard.worker.snapshots import RunSnapshot
@@ -26,7 +26,7 @@ def queue_news(page: str) -> None:
         page: For the widget keys: the page's name.
     """
     if trouble := lab().queue_trouble():
-        st.warning(plain(trouble), icon=":material/hard_drive:")
+        st.warning(plain(without_places(trouble)), icon=":material/hard_drive:")
     if time.monotonic() - lab().measures.restarted_at < NEWS_SECONDS:
         st.info(STARTED_ANEW, icon=":material/restart_alt:")
     who = visitor()

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
+from dashboard.shell.messages import without_places
 from dashboard.shell.visitor import visitor
 from dashboard.views.compare.asked_comparisons import FOLDER as ASKED
 from dashboard.views.compare.asked_comparisons import LIMIT, forget
@@ -77,7 +78,8 @@ def _row(name: str, path: Path, verdict: str) -> dict[str, object]:
         prompts = "; ".join(comparison["prompts"])
         samplers = len(comparison["entrants"])
     except (OSError, StoreError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return row | {"verdict": f"cannot be read: {type(error).__name__}: {error}"[:200]}
+        said = without_places(f"cannot be read: {type(error).__name__}: {error}")
+        return row | {"verdict": said[:200]}
     return row | {
         "verdict": said, "prompts": prompts, "samplers": samplers, "pictures": pictures,
     }  # fmt: skip

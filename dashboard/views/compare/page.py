@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard.shell.glossary import definition
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import opening, plain, show_error
+from dashboard.shell.messages import opening, plain, sentence, show_error
 from dashboard.shell.model_choice import say_model, say_no_model, say_swap
 from dashboard.shell.navigation import page_path
 from dashboard.shell.presses import Press
@@ -272,7 +272,7 @@ def _start(needed: NeededRuns, mix: bool | None) -> str:
             summaries().forget(needed.id)
             ask(lab(), needed, mix, visitor().id, session_id())
     except (ValueError, SdlabError) as error:
-        return str(error)
+        return sentence(error)
     return ""
 
 

@@ -8,11 +8,11 @@ import streamlit as st
 from dashboard.serving import serving
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import tidying
-from dashboard.shell.messages import plain
+from dashboard.shell.messages import plain, without_places
 from dashboard.widgets.downloads import csv_button
-from sdlab.models.memory import readable
+from sdlab.models.memory import GIB, readable
 from sdlab.runs.index import RunIndex
-from sdlab.runs.retention import GIB, Going, Retention, soon
+from sdlab.runs.retention import Going, Retention, soon
 from sdlab.runs.search import Search
 
 AHEAD = timedelta(days=7)
@@ -26,7 +26,10 @@ def going_soon(index: RunIndex) -> None:
         return
     st.caption(plain(in_words(rules)))
     if tidying().problem:
-        st.warning(plain(f"It was not tidied: {tidying().problem}"), icon=":material/warning:")
+        st.warning(
+            plain(without_places(f"It was not tidied: {tidying().problem}")),
+            icon=":material/warning:",
+        )
     if index.unread:
         return
     found = soon(index, rules, AHEAD)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
+from dashboard.shell.messages import without_places
 from dashboard.views.runs.actions import actions
 from dashboard.views.runs.rows import FOLD, ROW, Listed, digest, opened, turn
 from dashboard.views.runs.ticked import is_ticked, revision, tick
@@ -154,7 +155,7 @@ def fold_problems(problems: list[str], one: str, many: str) -> None:
         what = one if len(problems) == 1 else many
         with st.expander(f"{len(problems):,} damaged {what}", icon=":material/warning:"):
             for problem in problems[:20]:
-                st.text(problem)
+                st.text(without_places(problem))
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import explained
+from dashboard.shell.messages import explained, sentence, without_places
 from dashboard.shell.visitor import visitor
 from dashboard.views.runs.ticked import changed, revision
 from sdlab.errors import StoreError
@@ -66,7 +66,7 @@ def trash_table(index: RunIndex, found: list[Deleted]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "kind": [deleted.kind for deleted in found],
-            "prompt": [row.get("prompt", row["problem"]) for row in rows],
+            "prompt": [row.get("prompt", without_places(row["problem"])) for row in rows],
             "solver": [row.get("solver", "") for row in rows],
             "seed": [str(row.get("seed", "")) for row in rows],
             "deleted": [deleted.deleted for deleted in found],
@@ -91,7 +91,7 @@ def _row(place: Path, deleted: Deleted) -> dict[str, Any]:
         else:
             return row
     except StoreError as error:
-        return row | {"prompt": str(error)}
+        return row | {"prompt": sentence(error)}
     fields = " x ".join(axis.field.replace("_", " ") for axis in axes)
     return row | {"prompt": f"{fields}: {base.prompt}", "solver": base.solver}
 

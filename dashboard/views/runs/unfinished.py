@@ -6,7 +6,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import explained, plain
+from dashboard.shell.messages import explained, plain, sentence
 from dashboard.shell.navigation import page_path
 from dashboard.shell.presses import press_of
 from dashboard.shell.state import session_id
@@ -143,4 +143,4 @@ def _dismiss(runs: Sequence[str]) -> None:
         for run in runs:
             lab().dismiss(run, visitor().id)
     except NotYoursError as error:
-        st.toast(plain(str(error)), icon=":material/block:")
+        st.toast(plain(sentence(error)), icon=":material/block:")

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.shell.clock import time_column
 from dashboard.shell.lab import lab
+from dashboard.shell.messages import sentence
 from dashboard.shell.visitor import visitor
 from dashboard.views.sweep.making import task
 from dashboard.views.sweep.states import file_age
@@ -54,7 +55,7 @@ def _row(runs: Path, name: str, asked: float) -> dict[str, object]:
         words, count = _facts(runs, name, asked)
         counts = _counts(runs, name, file_age(runs, name, TABLE))
     except StoreError as error:
-        return row | {"sweep": f"cannot be read: {error}"[:200], "state": ""}
+        return row | {"sweep": f"cannot be read: {sentence(error)}"[:200], "state": ""}
     view = task(name)
     said = ", ".join(f"{n:,} {state}" for state, n in counts.items()) or "not finished"
     said = "being made" if view is not None and view.live else said

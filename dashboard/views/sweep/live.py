@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.components.tiles import Tile, show_tiles
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import plain
+from dashboard.shell.messages import plain, without_places
 from dashboard.shell.navigation import follow
 from dashboard.shell.theme import scheduler_color
 from dashboard.views.sweep.states import SweepStates, sweep_states
@@ -61,7 +61,7 @@ def say_failures(states: SweepStates) -> None:
     count = len(states.errors)
     with st.expander(f"{count:,} failed", icon=":material/error:"):
         for error, runs in list(reasons.items())[:20]:
-            st.text(f"{len(runs):,} x {error}"[:600])
+            st.text(f"{len(runs):,} x {without_places(error)}"[:600])
 
 
 def pictures(page: str, sweep: Sweep, states: SweepStates, live: bool) -> None:

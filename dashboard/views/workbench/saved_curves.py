@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dashboard.shell.lab import lab
-from dashboard.shell.messages import plain
+from dashboard.shell.messages import plain, sentence, without_places
 from dashboard.shell.navigation import page_path
 from dashboard.views.workbench.controls import PAGE, CurveTrial
 from dashboard.views.workbench.draft import Draft, as_settings
@@ -57,7 +57,7 @@ def saved_controls(schedule: NoiseSchedule) -> None:
         else:
             st.caption("Nothing is saved yet; Save below stores a curve under a name.")
         for damaged in (saved for saved in list_curves() if saved.problem):
-            st.warning(plain(damaged.problem), icon=":material/warning:")
+            st.warning(plain(without_places(damaged.problem)), icon=":material/warning:")
         held = st.file_uploader(
             "A curve's JSON, or a diffusers scheduler_config.json", type=["json"], key=key
         )
@@ -205,7 +205,7 @@ def _import(file: UploadedFile, schedule: NoiseSchedule) -> None:
         _take(NamedCurve("sigmas", {"sigmas": tuple(sigmas.tolist())}, steps), schedule)
         st.session_state[f"{PAGE}.config"] = found
     except (ValueError, SdlabError) as error:
-        _note(f"{file.name}: {error}", wrong=True)
+        _note(f"{file.name}: {sentence(error)}", wrong=True)
 
 
 def _take(named: NamedCurve, schedule: NoiseSchedule) -> None:
@@ -221,7 +221,7 @@ def _save(name: str, named: NamedCurve, schedule: NoiseSchedule) -> None:
             f"{name.strip()} is saved{' in place of the older one' if known else ''}.", place="save"
         )
     except (ValueError, SdlabError) as error:
-        _note(str(error), wrong=True, place="save")
+        _note(sentence(error), wrong=True, place="save")
 
 
 def _load(schedule: NoiseSchedule) -> None:
@@ -230,7 +230,7 @@ def _load(schedule: NoiseSchedule) -> None:
         _take(load_curve(name), schedule)
         _note(f"{name} is open.")
     except (ValueError, SdlabError) as error:
-        _note(str(error), wrong=True)
+        _note(sentence(error), wrong=True)
 
 
 def _delete() -> None:
@@ -242,7 +242,7 @@ def _delete() -> None:
             "made with it keep their own copy."
         )
     except (ValueError, SdlabError) as error:
-        _note(str(error), wrong=True)
+        _note(sentence(error), wrong=True)
 
 
 def _note(text: str, wrong: bool = False, place: str = "open") -> None:

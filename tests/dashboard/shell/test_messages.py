@@ -2,15 +2,16 @@
 
 import re
 import string
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import sdlab
-from dashboard.shell.messages import plain, sentence
+from dashboard.shell.messages import plain, sentence, without_places
 from dashboard.worker.held_models import HeldModels
 from dashboard.worker.snapshots import ModelRequest
-from sdlab.errors import ModelError, SdlabError
+from sdlab.errors import ModelError, SdlabError, StoreError
 from sdlab.models.guidance import TRUE, Guidance
 
 HARMLESS = set("\"'%,/;?@\\") | {"\\"}  # no Markdown begins with these alone
@@ -47,6 +48,19 @@ def test_a_model_that_cannot_be_loaded_is_named_once(tmp_path):
     assert said == f"The model could not be loaded: {told.value}"
     said = held.sentence_of(ModelRequest("a/model"), ModelError("no room."))
     assert said == "a/model could not be loaded: no room."
+
+
+def test_no_message_names_a_folder_above_the_store(monkeypatch, tmp_path):
+    monkeypatch.setenv("SDLAB_RUNS", str(tmp_path / "runs"))
+    store, home = tmp_path / "runs", Path.home()
+    said = sentence(StoreError(f"[Errno 13] No: '{store}/.owners/x', {home}/.cache; see {store}."))
+    assert said == "[Errno 13] No: 'the store/.owners/x', ~/.cache; see the store."
+    for other in (f"{store}2", f"/data{store}", f"{home}x", "/"):
+        assert without_places(other) == other
+    monkeypatch.setenv("SDLAB_RUNS", f"/{'long/' * 90}runs")
+    assert "long" not in sentence(StoreError(f"/{'long/' * 90}runs/file cannot be read."))
+    monkeypatch.setenv("HOME", "/")
+    assert without_places("/ and /a") == "/ and /a"
 
 
 def test_an_unexpected_error_goes_to_the_log_and_not_to_the_screen(caplog):
