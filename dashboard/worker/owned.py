@@ -47,6 +47,14 @@ class OwnedThings:
         except StoreError as error:
             log.warning("%s", error)
 
+    def own_if_nobody_does(self, kind: str, name: str, owner: str) -> None:
+        """Note whose a thing is that was made while the trash, with an older one, was emptied."""
+        try:
+            if owner and not self.owners(kind, name):
+                add_owner(self.root, kind, [name], owner)
+        except StoreError as error:
+            log.warning("%s", error)
+
     def owners(self, kind: str, name: str) -> tuple[str, ...]:
         """Return who owns a thing, also one that is still to be made."""
         return tuple(who for who in owners_of(self.root, kind, name) if who != EVERYBODY)

@@ -684,6 +684,8 @@ class Worker:
         self, task: RunTask, state: str, error: BaseException | None, result: object
     ) -> None:
         self.measures.run_ended(state, task.spent)
+        if state == "done":
+            self.owned.own_if_nobody_does(RUN, task.id, task.owner)
         with self._tasks.lock:
             if state == "interrupted" or task.snapshot.unsaved:
                 return  # the next server makes it

@@ -11,6 +11,7 @@ from sdlab.experiment.experiment import Experiment
 from sdlab.runs import run_path
 from sdlab.runs.index import index_of
 from sdlab.runs.marks import mark, read_marks
+from sdlab.runs.owners import drop_owner
 from sdlab.runs.retention import Retention
 from sdlab.runs.trash import list_trash
 from tests.dashboard.worker.waiting import SHORT, until
@@ -158,6 +159,9 @@ def test_nobody_makes_anothers_run_again_by_other_weights(busy_worker, tmp_path)
     assert worker.owned.owners("run", run) == ("anna",)
     worker.submit(asked, owner="anna")
     until(lambda: worker.get(run).state == "done")
+    drop_owner(tmp_path, "run", run)  # as by the trash, emptied while it was made
+    worker._run_ended(worker._tasks.find(run), "done", None, None)
+    assert worker.owned.owners("run", run) == ("anna",)
 
 
 def test_several_runs_are_claimed_all_or_none(busy_worker, tmp_path):
