@@ -131,7 +131,7 @@ def test_a_spoilt_run_is_named_and_the_others_are_shown(open_page, runs_folder):
         at = open_page("runs")
         assert not at.exception and done in set(at.dataframe[0].value["id"])
         named = " ".join(text.value for fold in at.expander for text in fold.text)
-        assert all(str(folder) in named for folder in (*spoilt, runs_folder / cut.id))
+        assert all(f"the store/{name}" in named for name in (*(one.name for one in spoilt), cut.id))
         assert not open_page("run", id=cut.id).exception
     finally:
         for folder in (*spoilt, runs_folder / cut.id):
