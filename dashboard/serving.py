@@ -20,6 +20,7 @@ from sdlab.errors import StoreError, shown, unknown
 from sdlab.experiment.spec import Spec, check_integer, real
 
 if TYPE_CHECKING:
+    from dashboard.worker.limits import Limits
     from sdlab.runs.retention import Retention
 
 VARIABLE = "SDLAB_SERVING"
@@ -38,6 +39,10 @@ class Serving(Spec):
         max_queued_runs: How many runs of one person may wait or run at a time; None for any number.
         max_megapixel_steps: How large one run may be: width x height x steps, in millions; None
             for any size.
+        max_studies: How many sweeps and computed charts of one person may wait or go on at a time,
+            likewise.
+        max_upload_mib_each: MiB that the kept pictures which one person brought may take; None for
+            any.
         keep_days: Days after which a run goes to the trash; None for never. Runs with a star or a
             tag always stay.
         keep_gib: GiB that all runs may take; then the oldest go to the trash. None for any.
@@ -62,6 +67,8 @@ class Serving(Spec):
     max_call_seconds: float = 2.0
     max_queued_runs: int | None = None
     max_megapixel_steps: float | None = None
+    max_studies: int | None = None
+    max_upload_mib_each: float | None = None
     keep_days: float | None = None
     keep_gib: float | None = None
     keep_gib_each: float | None = None
@@ -89,11 +96,12 @@ class Serving(Spec):
         if self.models_gib is not None:
             self._set("models_gib", real("models_gib", self.models_gib, 0.01))
         self._set("max_call_seconds", real("max_call_seconds", self.max_call_seconds, 0.05, 3600))
-        if self.max_queued_runs is not None:
-            check_integer("max_queued_runs", self.max_queued_runs, 1)
-        if self.max_megapixel_steps is not None:
-            size = real("max_megapixel_steps", self.max_megapixel_steps, 0.01)
-            self._set("max_megapixel_steps", size)
+        for name in ("max_queued_runs", "max_studies"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), 1)
+        for name in ("max_megapixel_steps", "max_upload_mib_each"):
+            if getattr(self, name) is not None:
+                self._set(name, real(name, getattr(self, name), 0.01))
         for name in ("keep_days", "keep_gib", "keep_gib_each", "trash_days"):
             low = 0.001 if "gib" in name else 1.0
             if getattr(self, name) is not None:
@@ -107,6 +115,18 @@ class Serving(Spec):
             _check_networks(name, getattr(self, name))
         for name in ("allowed_people", "operators"):
             _check_words(name, getattr(self, name))
+
+    @property
+    def limits(self) -> "Limits":
+        """What one person may have."""
+        from dashboard.worker.limits import Limits
+
+        return Limits(
+            self.max_queued_runs,
+            self.max_megapixel_steps,
+            self.max_studies,
+            self.max_upload_mib_each,
+        )
 
     @property
     def retention(self) -> "Retention":

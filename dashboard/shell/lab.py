@@ -10,7 +10,6 @@ from dashboard.serving import serving
 from dashboard.shell.messages import sentence
 from dashboard.shell.model_asker import asker
 from dashboard.shell.sign_in import is_operator
-from dashboard.worker.limits import Limits
 from dashboard.worker.model_room import ModelRoom
 from dashboard.worker.model_rules import ModelRules
 from dashboard.worker.snapshots import RunSnapshot
@@ -81,7 +80,7 @@ def _worker() -> Worker:
         operator=partial(is_operator, serving=serving()),
         models=_models(),
         keeping=serving().retention,
-        limits=Limits(serving().max_queued_runs, serving().max_megapixel_steps),
+        limits=serving().limits,
         max_call_seconds=serving().max_call_seconds,
     )
 

@@ -13,9 +13,11 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from dashboard.shell.address import given, keep
 from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
+from dashboard.shell.visitor import visitor
 from dashboard.widgets.pictures import draw_picture, enlarged, png
 from dashboard.widgets.source_picture import latest_runs, run_gallery
 from dashboard.widgets.uploads import take_upload
+from dashboard.worker.limits import LimitError
 from dashboard.worker.stored_runs import stored_run
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ def _take_upload(key: str, file: UploadedFile, mode: str) -> None:
         image.thumbnail((KEPT_SIDE, KEPT_SIDE))
         _take(key, Picture.of(image, mode))
         st.session_state[f"{key}.error"] = ""
-    except ValueError as error:
+    except (ValueError, LimitError) as error:
         st.session_state[f"{key}.error"] = f"{file.name}: {error}"
 
 
@@ -146,7 +148,7 @@ def _take_run(key: str, mode: str, run: str) -> None:
 
 
 def _take(key: str, picture: "Picture") -> None:
-    lab().pictures.keep(picture)
+    lab().pictures.keep(picture, visitor().id)
     _set(key, picture.hash)
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from dashboard.shell.keyboard import RUN
 from dashboard.shell.lab import lab
+from dashboard.shell.messages import explained
 from dashboard.shell.model_choice import say_no_model
 from dashboard.shell.presses import press_of
 from dashboard.shell.state import come_back, session_id
@@ -65,7 +66,8 @@ def study_panel(
     key = hashlib.sha256(repr((page, model.hash, about)).encode()).hexdigest()[:24]
     view = lab().get(key)
     if view is None and at_once:
-        lab().study(key, make, model.hash, session_id(), owner=visitor().id)
+        with explained():
+            lab().study(key, make, model.hash, session_id(), owner=visitor().id)
         view = lab().get(key)
     if view is not None and view.state == "done":
         return view.result
@@ -85,7 +87,8 @@ def study_panel(
     )
     if press.wanted():
         session, who = session_id(), visitor().id
-        press.begin(lambda: lab().study(key, make, model.hash, session, owner=who))
+        with explained():
+            press.begin(lambda: lab().study(key, make, model.hash, session, owner=who))
         come_back(key)
         press.end()
         st.rerun()

@@ -20,10 +20,14 @@ class Limits:
     Attributes:
         queued_runs: Runs that wait or are being made.
         megapixel_steps: Width x height x steps of one run, in millions.
+        studies: Long computations that wait or go on.
+        upload_mib: MiB that the kept pictures which they brought may take.
     """
 
     queued_runs: int | None = None
     megapixel_steps: float | None = None
+    studies: int | None = None
+    upload_mib: float | None = None
 
     def too_large(self, asked: Sequence[Experiment], size: tuple[int, int] | None) -> str:
         """Return why a run is too large, in a sentence; "" if none is.
@@ -70,6 +74,20 @@ class Limits:
         return (
             f"{have} {_runs(asked)}{more}; on this server one person may have {limit:,} at a time."
             f" {way}"
+        )
+
+    def too_busy(self, live: int) -> str:
+        """Return why no more long computation may be asked for, in a sentence; "" if one may.
+
+        Args:
+            live: How many of the same person wait or go on.
+        """
+        if self.studies is None or live < self.studies:
+            return ""
+        what = "sweep or computed chart" if live == 1 else "sweeps and computed charts"
+        return (
+            f"You have {live:,} {what} under way; on this server one person may have"
+            f" {self.studies:,} at a time. Wait until one is done, or cancel one."
         )
 
 

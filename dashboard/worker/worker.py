@@ -7,6 +7,7 @@ a short question and wait, ``want_frames`` of a run. Tasks go by ids; ``get``, `
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -63,6 +64,7 @@ log = logging.getLogger(__name__)
 
 ASK_SECONDS = 60.0
 BROKE = "the worker broke"
+MIB = 2**20
 QUICK_SHARE = 10
 """A call that takes a tenth of what it may hold people up is not worth pausing in."""
 
@@ -111,7 +113,8 @@ class Worker:
         self._server = LivingServer(own / "servers")
         self._kept = QueueOnDisk(own / "queue.sqlite3", self._server.name)
         self._unreadable = take_over(self._kept, self._server, own)
-        self.pictures = KeptPictures(runs, self._kept.pictures)
+        self._limits, self._operator = limits or Limits(), operator
+        self.pictures = KeptPictures(runs, self._kept.pictures, self._picture_room)
         self._tasks = Tasks(sentence, connected)
         self._queue = RunQueue()
         self._loaded = LoadedBefore(own / "models.json")
@@ -125,8 +128,6 @@ class Worker:
         self._flight.work = UnderWay(self._server.note)
         self.measures = Measures()
         self._flight.quick = max_call_seconds / QUICK_SHARE
-        self._limits = limits or Limits()
-        self._operator = operator
         self._resumed = [self._resume(kept) for kept in self._kept.all()]
         self._schedulers = self._catalogue_task()
         self._scheduler = Scheduler(
@@ -220,10 +221,10 @@ class Worker:
         experiment = self.pictures.complete(experiment)
         self._check_overwriting(experiment, owner)
         trouble = self._trouble(experiment.model) or no_room(self.runs, self._rules, owner)
-        self.owned.own(RUN, [experiment.id], owner)
         for picture in experiment.pictures.values():
             if picture.has_pixels:
-                self.pictures.keep(picture)  # so that it survives an interruption
+                self.pictures.keep(picture, owner)  # so that it survives an interruption
+        self.owned.own(RUN, [experiment.id], owner)
         with ExitStack() as after, self._tasks.lock:  # the disk is waited for without the lock
             known = self._run(experiment.id)
             if known is not None and known.live and not known.cancelled:
@@ -558,8 +559,12 @@ class Worker:
             stored: Whether it stores its result itself: it then goes on while nobody watches, and
                 is known no longer once it is done.
             owner: Whose it is; "" is nobody in particular.
+
+        Raises:
+            LimitError: If they have as many under way as one person may have on this server.
         """
         self.wake()
+        self.check_study(key, owner, session)
         self._tasks.study(key, make, model_hash, session, stored, owner)
 
     def catalogue(self, timeout: float = 600.0) -> "pd.DataFrame | None":
@@ -611,6 +616,32 @@ class Worker:
             return
         if told := self._limits.too_large([task.experiment], size):
             raise LimitError(told)
+
+    def check_study(self, key: str, owner: str = "", session: str = "") -> None:
+        """Refuse a long computation that is one too many; one that goes on or is done is joined.
+
+        Args:
+            key: Of the computation.
+            owner: Who asks; "" is nobody in particular.
+            session: The browser session that asks.
+
+        Raises:
+            LimitError: If they have as many under way as one person may have on this server.
+        """
+        known = self._tasks.find(key)
+        if known is not None and (known.live or known.snapshot.state == "done"):
+            return
+        if owner and self._operator(owner):
+            return
+        studies = self._tasks.all(Priority.STUDY)
+        live = sum(task.live and task.person == (owner or session) for task in studies)
+        if told := self._limits.too_busy(live):
+            raise LimitError(told)
+
+    def _picture_room(self, owner: str) -> float:
+        """Return the bytes that the kept pictures which a person brought may take."""
+        mib = self._limits.upload_mib
+        return math.inf if mib is None or (owner and self._operator(owner)) else mib * MIB
 
     def _check_overwriting(self, experiment: Experiment, owner: str) -> None:
         """Let nobody make a run again over somebody else's that other weights have made.

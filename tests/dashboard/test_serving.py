@@ -3,6 +3,7 @@
 import pytest
 
 from dashboard.serving import VARIABLE, Serving, read_serving, serving
+from dashboard.worker.limits import Limits
 from sdlab.errors import StoreError
 from sdlab.runs.retention import Retention
 
@@ -27,6 +28,15 @@ def unread():
 def test_a_file_sets_what_it_names_and_leaves_the_rest(written):
     told = read_serving(written("max_queued_runs = 50\nmax_call_seconds = 1\n"))
     assert told == Serving(max_queued_runs=50, max_call_seconds=1.0)
+
+
+def test_what_one_person_may_have(written):
+    lines = "max_queued_runs = 5\nmax_megapixel_steps = 50\nmax_studies = 2"
+    told = read_serving(written(f"{lines}\nmax_upload_mib_each = 100"))
+    assert told.limits == Limits(queued_runs=5, megapixel_steps=50.0, studies=2, upload_mib=100.0)
+    assert Serving().limits == Limits()
+    with pytest.raises(ValueError, match="max_studies must be at least 1, got 0"):
+        read_serving(written("max_studies = 0"))
 
 
 def test_what_is_kept_of_the_runs(written):

@@ -62,7 +62,7 @@ def begin(sweep: Sweep, way: Way, session: str, owner: str = "") -> None:
 
     Raises:
         ModelError: If another model is in memory by now, or none.
-        LimitError: If its runs are more than somebody may have.
+        LimitError: If it, or its runs, are more than somebody may have.
         NotYoursError: If somebody else's run, made by other weights, would be lost.
         StoreError: If the disk cannot be written.
     """
@@ -70,6 +70,7 @@ def begin(sweep: Sweep, way: Way, session: str, owner: str = "") -> None:
     if model is None or model.name != sweep.base.model:
         held = "no model" if model is None else model.name
         raise ModelError(f"This sweep is of {sweep.base.model}, and {held} is in memory by now.")
+    lab().check_study(task_of(sweep.id), owner, session)
     lab().claim(runs_of(sweep, way.measures, model.path), owner, session, queued=False)
     SweepFolder(lab().runs, sweep.id).save(sweep)  # so that the page finds it at once
     make = partial(_sweeping, sweep, lab().runs, way)

@@ -1,13 +1,16 @@
 """Pictures that people brought are found again by their hash: in memory, on disk, among runs."""
 
 import json
+import math
 import os
+import random
 
 import pytest
 from PIL import Image
 
 from dashboard.worker import kept_pictures
 from dashboard.worker.kept_pictures import KeptPictures
+from dashboard.worker.limits import LimitError
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.picture import Picture
 from sdlab.runs.pictures import save_pictures
@@ -58,6 +61,40 @@ def test_the_oldest_are_forgotten(tmp_path, monkeypatch):
         os.utime(path, (number, number))
     again = KeptPictures(tmp_path)
     assert [again.find(colour(n).hash) is not None for n in range(5)] == [False] * 2 + [True] * 3
+
+
+def test_nobodys_pictures_push_out_anothers(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_pictures, "MOST", 2)
+    kept = KeptPictures(tmp_path)
+    kept.keep(RED, "ada")
+    for number in range(4):
+        kept.keep(colour(number), "bob")
+    again = KeptPictures(tmp_path)
+    assert again.find(RED.hash) == RED
+    assert len(list((tmp_path / ".dashboard" / "pictures").glob("*/input-*.png"))) == 1 + 2
+
+
+def noise(seed):
+    return Picture.of(Image.frombytes("RGB", (16, 16), random.Random(seed).randbytes(768)))
+
+
+def test_a_persons_pictures_take_no_more_than_their_room(tmp_path):
+    needed = set()
+    kept = KeptPictures(tmp_path, lambda: needed, lambda owner: {"bob": 2000}.get(owner, math.inf))
+    pictures = [noise(seed) for seed in range(4)]  # some 850 bytes each
+    for number, picture in enumerate(pictures[:3]):
+        kept.keep(picture, "bob")
+        for path in tmp_path.rglob(f"input-{picture.hash}.png"):
+            os.utime(path, (number, number))
+    again = KeptPictures(tmp_path)
+    assert [again.find(one.hash) is not None for one in pictures[:3]] == [False, True, True]
+    needed.update(one.hash for one in pictures[1:3])
+    with pytest.raises(LimitError, match=r"your waiting runs start from 1\.\d KiB; .* 2\.0 KiB"):
+        kept.keep(pictures[3], "bob")
+    assert kept.find(pictures[3].hash) is None
+    assert again.find(pictures[1].hash) and again.find(pictures[2].hash)
+    kept.keep(pictures[3], "ada")
+    assert KeptPictures(tmp_path).find(pictures[3].hash) == pictures[3]
 
 
 def test_a_disk_that_refuses_fails_nothing(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from dashboard.worker.limits import LimitError, Limits
 from sdlab.experiment.experiment import Experiment
-from tests.dashboard.worker.waiting import LONG, SHORT, ended
+from tests.dashboard.worker.waiting import LONG, SHORT, ended, until
 
 LARGE = Experiment(width=2048, height=1024, num_steps=100)
 
@@ -85,3 +85,25 @@ def test_a_size_that_only_the_model_tells_is_checked_when_the_run_begins(make_wo
     refused = ended(worker, run)
     assert refused.state == "failed" and "128 x 128 pixels by 2 steps are" in refused.error
     assert ended(worker, other).state == "done"
+
+
+def test_long_computations_are_counted_for_each_person(make_worker):
+    worker = make_worker(limits=Limits(studies=1), operator=lambda who: who == "ada")
+    model = until(lambda: worker.status().model).hash
+
+    def endless(model):
+        while True:
+            yield 0, 1
+
+    worker.study("one", endless, model, "s", owner="bob")
+    worker.study("one", endless, model, "s", owner="bob")  # joined
+    with pytest.raises(
+        LimitError, match="You have 1 sweep or computed chart under way.* have 1 at"
+    ):
+        worker.study("two", endless, model, "s", owner="bob")
+    for who, key in (("eve", "three"), ("ada", "four"), ("ada", "five")):
+        worker.study(key, endless, model, "s", owner=who)
+    assert worker.live_studies() == 4
+    worker.cancel("one", "s", "bob")
+    until(lambda: not worker.get("one").live)
+    worker.study("two", endless, model, "s", owner="bob")
