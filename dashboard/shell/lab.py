@@ -52,7 +52,7 @@ def runs_root() -> Path:
 
 def find(run: str) -> StoredRun | RunSnapshot | None:
     """Return a run by id: running, ended without a picture, or stored; None if unknown."""
-    job = lab().get_run(run)
+    job = lab().known_runs.get(run)
     if job is not None and job.state != "done":
         return job
     return stored_run(lab().runs, run)

@@ -63,10 +63,10 @@ def say_swap(name: str) -> None:
         name: The model's name.
     """
     view = lab().status()
-    if refused := lab().refusal(name):
+    if refused := lab().models.refusal(name):
         st.warning(plain(refused), icon=":material/block:")
     elif view.held and name not in {held.name for held in view.held}:
-        gone = [plain(in_words(other)) for other in lab().in_place_of(name)]
+        gone = [plain(in_words(other)) for other in lab().models.in_place_of(name)]
         said = f"This runs on **{plain(name)}**, which is not in memory: running it loads it"
         if gone:
             st.warning(f"{said} and unloads {' and '.join(gone)}.", icon=":material/swap_horiz:")
@@ -97,7 +97,7 @@ def ask_for(request: ModelRequest) -> bool:
     Raises:
         ModelError: If this server does not offer it to whoever asks.
     """
-    waits = lab().load(request, owner=visitor().id)
+    waits = lab().models.load(request, owner=visitor().id)
     if waits:
         choose(request.source)
     return waits

@@ -94,7 +94,7 @@ class _Figures:
 def _of_queue(worker: "Worker") -> "Iterator[Metric]":
     from prometheus_client.core import GaugeMetricFamily as Gauge
 
-    live = worker.live_runs()
+    live = worker.known_runs.live()
     states = Counter(run.state for run in live)
     runs = Gauge("sdlab_runs", "Runs that wait or are made, by state.", labels=["state"])
     for state in sorted(LIVE):
@@ -102,12 +102,14 @@ def _of_queue(worker: "Worker") -> "Iterator[Metric]":
     yield runs
     yield Gauge("sdlab_queue_length", "Runs that wait.", states["queued"])
     yield Gauge(
-        "sdlab_queue_oldest_seconds", "How long the first has waited.", worker.longest_wait()
+        "sdlab_queue_oldest_seconds",
+        "How long the first has waited.",
+        worker.known_runs.longest_wait(),
     )
-    on_disk = float(not worker.queue_trouble())
+    on_disk = float(not worker.known_runs.queue_trouble())
     yield Gauge("sdlab_queue_on_disk", "0 if what waits would be lost at an end.", on_disk)
     yield Gauge("sdlab_studies", "Long computations that are no runs.", worker.live_studies())
-    yield Gauge("sdlab_model_bytes", "What the weights in memory take.", worker.model_bytes())
+    yield Gauge("sdlab_model_bytes", "What the weights in memory take.", worker.models.bytes())
 
 
 def _of_past(worker: "Worker") -> "Iterator[Metric]":

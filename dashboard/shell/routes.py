@@ -117,7 +117,7 @@ def _export(request: "Request") -> "Response":
         text = f"No run {run[:40]!r} is stored here."
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)
     with suppress(StoreError):  # what is damaged comes as it is, without frames
-        lab().add_frames(run, archive)
+        lab().frames.add_to(archive, run, lab().ask)
     return _download(archive, f"sdlab-{run}.zip")
 
 
@@ -236,7 +236,7 @@ def _picture(request: "Request") -> "Response":
     from sdlab.errors import StoreError
 
     run = request.path_params["run"]
-    view = lab().get_run(run)
+    view = lab().known_runs.get(run)
     headers = _KEPT
     if view is not None and view.state != "done" and view.preview:
         return Response(view.preview, media_type="image/png", headers=headers)
@@ -256,7 +256,7 @@ def _frames(request: "Request") -> "Response":
     from sdlab.runs import RUN_ID
 
     run = request.path_params["run"]
-    sheet = lab().sheet(run) if RUN_ID.fullmatch(run) else None
+    sheet = lab().frames.sheet(run) if RUN_ID.fullmatch(run) else None
     if sheet is None:
         text = f"No frames of {run[:40]!r} are here."
         return PlainTextResponse(text, status_code=404, headers=FILE_HEADERS)

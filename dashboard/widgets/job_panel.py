@@ -41,7 +41,7 @@ def job_panel(run: str, page: str) -> None:
                 cancel_button(page, view.id, OTHERS)
             _others(view)
 
-    view = lab().get_run(run)
+    view = lab().known_runs.get(run)
     if view is not None and view.live:
         task_panel(run, draw)
     elif view is not None:
@@ -55,7 +55,7 @@ def progress_text(view: RunSnapshot) -> str:
         wait = loading_words(status) if status.loading else "Waiting"
         if not view.position:
             return f"{wait} …"
-        seconds = None if status.loading else lab().seconds_until_done(view.id)
+        seconds = None if status.loading else lab().known_runs.seconds_until_done(view.id)
         done = f" · done in about {readable_seconds(seconds)}" if seconds else ""
         return f"{wait} · place {view.position} in the queue{done}"
     if view.state in ("decoding", "saving"):
@@ -87,7 +87,7 @@ def _ended(view: RunSnapshot, page: str) -> None:
                 "Save again",
                 key=f"{page}.save_again",
                 icon=":material/save:",
-                on_click=lab().save_again,
+                on_click=lab().asked_runs.save_again,
                 args=(view.id,),
             )
         else:

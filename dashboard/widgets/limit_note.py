@@ -18,7 +18,7 @@ def within_limits(experiments: Sequence[Experiment], queued: bool = True) -> boo
         experiments: The runs.
         queued: Whether they would wait in the queue, as a sweep's do not.
     """
-    told = lab().over_limit(experiments, visitor().id, session_id(), queued)
+    told = lab().limits.over(experiments, visitor().id, session_id(), queued)
     if told:
         st.warning(plain(told), icon=":material/front_hand:")
     return not told

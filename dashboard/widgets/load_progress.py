@@ -34,7 +34,7 @@ def load_progress(page: str, view: LabView) -> None:
                 key=f"{page}.cancel_load",
                 icon=":material/stop_circle:",
                 help="At the next part of the model; the model before is then in use again.",
-                on_click=lab().cancel_load,
+                on_click=lab().models.cancel_load,
             )
 
 

@@ -25,12 +25,12 @@ def queue_news(page: str) -> None:
     Args:
         page: For the widget keys: the page's name.
     """
-    if trouble := lab().queue_trouble():
+    if trouble := lab().known_runs.queue_trouble():
         st.warning(plain(without_places(trouble)), icon=":material/hard_drive:")
     if time.monotonic() - lab().measures.restarted_at < NEWS_SECONDS:
         st.info(STARTED_ANEW, icon=":material/restart_alt:")
     who = visitor()
-    resumed = lab().resumed(None if who.operator else who.id)
+    resumed = lab().known_runs.resumed(None if who.operator else who.id)
     if resumed:
         with st.container(
             key=f"{page}_resumed", border=True, horizontal=True, vertical_alignment="center"

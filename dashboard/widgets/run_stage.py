@@ -110,7 +110,7 @@ def ask_run(experiment: Experiment, press: Press | None = None) -> str:
         run = (press or Press()).begin(lambda: lab().submit(experiment, owner=who, session=session))
     come_back(run)
     note_run(run)
-    st.session_state[_FROM_STORE] = run if lab().get_run(run) is None else ""
+    st.session_state[_FROM_STORE] = run if lab().known_runs.get(run) is None else ""
     return run
 
 
@@ -213,10 +213,10 @@ def _cut_words(tokens: "pd.DataFrame") -> None:
 
 def _viewer(run: StoredRun, page: str, steps: "pd.DataFrame") -> str:
     """Draw a run's film; return how its frames were drawn, where no more is to be said."""
-    sheet = lab().sheet(run.id)
+    sheet = lab().frames.sheet(run.id)
     if sheet is None or not sheet.best:
-        lab().want_frames(run.id)
-    waiting = lab().paints(run.id)
+        lab().frames.want(run.id)
+    waiting = lab().frames.busy_with(run.id)
     run_film(page, run, sheet, steps)
     if page != HOME:
         run_ways(run.id, Experiment.from_dict(run.manifest["experiment"]), page)
@@ -245,11 +245,13 @@ def offer_decoding(run: str, facts: dict[str, Any]) -> None:
     model = lab().status().model
     if model is not None and model.hash == facts["model"]["hash"]:
         about = run, facts["created"]
-        study_panel("run.frames", "Decode all frames", about, lab().decoding(run), kind="secondary")
+        study_panel(
+            "run.frames", "Decode all frames", about, lab().frames.decoding(run), kind="secondary"
+        )
 
 
 def _await_frames(run: str, first: bool) -> bool:
-    if not lab().paints(run) or (first and lab().sheet(run) is not None):
+    if not lab().frames.busy_with(run) or (first and lab().frames.sheet(run) is not None):
         return False
     word = "Drawing the evaluations" if first else "Decoding them for a finer view"
     st.caption(f":material/hourglass_top: {word} …")

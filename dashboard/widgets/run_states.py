@@ -111,7 +111,7 @@ def _why(experiment: Experiment, model: ModelFacts | None) -> str:
 
 def run_state(worker: Worker, run: str) -> RunState:
     """Return the state of a run by its id; reads from disk only what the worker lacks."""
-    view = worker.get_run(run)
+    view = worker.known_runs.get(run)
     if view is not None and view.state != "done":
         seen = f"{zlib.crc32(view.preview):08x}" if view.preview else ""
         return RunState(view.state, view.done, view.total, view.error, seen)

@@ -12,17 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.worker.frames import SheetPainter, read_sheet, write_sheet
+from dashboard.worker.frames import Sheet, SheetPainter, read_sheet, write_sheet
 from dashboard.worker.own_folder import NAME
 from dashboard.worker.snapshots import Snapshot
 from dashboard.worker.stored_runs import open_stored
 from dashboard.worker.task import NO_MODEL, Priority, Task
 from dashboard.worker.tasks import Tasks
+from dashboard.worker.zipped_frames import add_frames
 from sdlab.latents.frames import grey_channels
 
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
+    from zipstream import ZipStream
 
     from dashboard.worker.held_models import HeldModels
     from sdlab.models.model import Model
@@ -81,25 +83,44 @@ class FramePainter:
         """Return whether better frames of a run are still to come."""
         return self.tasks.get(_key(run)) is not None
 
-    def decoding(self, run: str, model: "Model") -> "Work[None]":
-        """Decode all frames of a stored run, however long it takes; a study.
+    def sheet(self, run: str) -> Sheet | None:
+        """Return the best frames of a run that there are by now."""
+        return read_sheet(self.folder, run)
 
-        Yields:
-            (evaluations done, evaluations in all); after the last one the sheet is written.
+    def add_to(self, archive: "ZipStream", run: str, ask: "Callable[..., Any]") -> None:
+        """Add the frames of a stored run to its zip, drawn anew when the zip comes to them.
+
+        Args:
+            archive: The zip.
+            run: The run's id.
+            ask: As ``Worker.ask``.
 
         Raises:
-            ValueError: If another model made the run: this decoder would draw it wrongly.
-            StoreError: If the run is gone or damaged, or cannot be written.
+            StoreError: If the run is gone or damaged.
         """
         opened = open_stored(self.runs, run)
-        if opened.manifest["model"]["hash"] != model.hash:
-            raise ValueError(f"run {run} was made by another model than the one in memory.")
-        yield from self._sheet(opened, ("decoded", model.decode))
+        how = self.held.means(opened.manifest["model"]["hash"])[-1][0]
+        add_frames(archive, opened, how, ask, self.sheet(run))
+
+    def decoding(self, run: str) -> "Callable[[Model], Work[None]]":
+        """Return the study that decodes all frames of a stored run, however long it takes.
+
+        Once it is through, the sheet is written. It fails with a ``ValueError`` if another model
+        made the run, as its decoder would draw it wrongly, and with a ``StoreError`` if the run is
+        gone or damaged, or cannot be written.
+        """
+        return partial(self._decoding, run)
 
     def forget_settled(self) -> None:
         """Forget what is drawn as well as can be: now it may be drawn better, or not at all."""
         with self.tasks.lock:
             self._settled.clear()
+
+    def _decoding(self, run: str, model: "Model") -> "Work[None]":
+        opened = open_stored(self.runs, run)
+        if opened.manifest["model"]["hash"] != model.hash:
+            raise ValueError(f"run {run} was made by another model than the one in memory.")
+        yield from self._sheet(opened, ("decoded", model.decode))
 
     def _drawing(self, task: Task, run: str, at_hand: "Run | None") -> "Work[None]":
         """Draw a run's sheet by the quickest means at once, then at leisure by the best."""

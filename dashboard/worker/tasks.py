@@ -68,7 +68,17 @@ class Tasks:
         stored: bool = False,
         owner: str = "",
     ) -> None:
-        """Ask for a long computation with the model; see ``Worker.study``."""
+        """Ask for a long computation; one of the same key that waits, runs or is done is joined.
+
+        Args:
+            key: Identifies everything that decides the result.
+            make: Returns the generator; called in the worker's thread with the model.
+            model_hash: Of the model that is meant, one of those in memory.
+            session: Who asks.
+            stored: Whether it stores its result itself: it then goes on while nobody watches, and
+                is known no longer once it is done.
+            owner: Whose it is; "" is nobody in particular.
+        """
         watchers = Watchers(self.connected, float("inf"))
         task = Task(Snapshot(key), Priority.STUDY, make, self.sentence, watchers)
         task.owner, task.session = owner, session

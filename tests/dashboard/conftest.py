@@ -106,7 +106,7 @@ def forget_worker() -> None:
 
 def load_into_pages(source: str) -> None:
     """Let the pages' worker hold a model, and wait until it does."""
-    assert lab().load(ModelRequest(source)), lab().status().load_error
+    assert lab().models.load(ModelRequest(source)), lab().status().load_error
     end = time.monotonic() + 240
     while lab().status().loading or lab().status().model is None:
         assert time.monotonic() < end, lab().status().load_error

@@ -48,7 +48,7 @@ def ask(
         NotYoursError: If somebody else's run, made by other weights, would be lost.
     """
     needed = NeededRuns.of(needed.comparison, needed.model)
-    worker.claim(in_turn(needed), owner, session)
+    worker.asked_runs.claim(in_turn(needed), owner, session)
     shares = may_share(worker.runs, needed.id) if mix is None else mix
     text = json.dumps(_to_dict(needed, shares), default=str).encode()
     write_file(_path(worker.runs, needed.id), lambda stream: stream.write(text))

@@ -82,7 +82,7 @@ def _say_evaluations(experiment: Experiment) -> None:
 def _say_where(page: str) -> None:
     """Say where the pictures appear: the button is at the end of the form, they at its head."""
     grid = shown_grid(page)
-    view = None if grid else lab().get_run(shown_run(page))
+    view = None if grid else lab().known_runs.get(shown_run(page))
     many = live_pictures(grid) if grid else int(view is not None and view.live)
     if many:
         verb = "is" if many == 1 else "are"

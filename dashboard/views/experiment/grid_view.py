@@ -65,7 +65,7 @@ def ask_grid(grid: Grid, mix: bool) -> None:
         NotYoursError: If somebody else's run, made by other weights, would be lost.
     """
     who, session = visitor().id, session_id()
-    lab().claim(grid.experiments, who, session)
+    lab().asked_runs.claim(grid.experiments, who, session)
     save_grid(grid, lab().runs)
     lab().owned.own("grid", [grid.id], who)
     for experiment in grid.experiments:
@@ -166,7 +166,7 @@ def _again(page: str, grid: Grid) -> None:
     missing = [x for x in grid.experiments if run_state(lab(), x.id).state != "done"]
     who, session = visitor().id, session_id()
     with explained():
-        lab().claim(missing, who, session)
+        lab().asked_runs.claim(missing, who, session)
         for experiment in missing:
             lab().submit(experiment, frames=False, owner=who, session=session, mix=may_share(page))
         come_back(grid.id)

@@ -45,7 +45,7 @@ def six_pictures(run: StoredRun | None) -> None:
     if run is None:
         st.caption("Six pictures tell it here, once the picture is made.")
         return
-    if not lab().paints(run.id) and lab().sheet(run.id) is None:
+    if not lab().frames.busy_with(run.id) and lab().frames.sheet(run.id) is None:
         st.caption("This run kept nothing to tell it by.")
         return
     if not _ready(run):
@@ -61,7 +61,7 @@ def six_pictures(run: StoredRun | None) -> None:
 def _ready(run: StoredRun) -> bool:
     """Return whether all can be drawn at once: reading attention needs what the model imports."""
     status = lab().status()
-    return lab().sheet(run.id) is not None and bool(status.model or status.load_error)
+    return lab().frames.sheet(run.id) is not None and bool(status.model or status.load_error)
 
 
 def _wait(run: StoredRun) -> bool:
@@ -72,7 +72,7 @@ def _wait(run: StoredRun) -> bool:
 
 
 def _stations(run: StoredRun) -> Iterator[Station]:
-    experiment, sheet = Experiment.from_dict(run.manifest["experiment"]), lab().sheet(run.id)
+    experiment, sheet = Experiment.from_dict(run.manifest["experiment"]), lab().frames.sheet(run.id)
     assert sheet is not None
     changed = str(run.manifest["created"])
     pieces = _pieces(read_tables(run)["tokens"])

@@ -111,11 +111,11 @@ def _ways(model_hash: str) -> dict[str, str]:
 def _sheet(run: "Run", means: str, model: ModelView) -> tuple[Sheet, str]:
     """Return the frames of a run and their address: those that its viewer has, or new ones."""
     if means == "VAE":
-        there = lab().sheet(run.id)
+        there = lab().frames.sheet(run.id)
         if there is not None and there.best:
             return there, frames_url(run.id, f"{there.how} {len(there.webp)}")
-        lab().want_frames(run.id)
-        if lab().paints(run.id):  # something to look at in the meantime
+        lab().frames.want(run.id)
+        if lab().frames.busy_with(run.id):  # something to look at in the meantime
             ticking_panel(lambda: _await_frames(run.id))
         else:
             offer_decoding(run.id, run.manifest)
@@ -128,7 +128,7 @@ def _sheet(run: "Run", means: str, model: ModelView) -> tuple[Sheet, str]:
 
 
 def _await_frames(run: str) -> bool:
-    if not lab().paints(run):
+    if not lab().frames.busy_with(run):
         return False
     st.caption(":material/hourglass_top: Decoding them for a finer view …")
     return True

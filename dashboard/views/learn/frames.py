@@ -18,14 +18,14 @@ def frame_row(lesson: Lesson, frames: list[tuple[str, int]]) -> None:
         frames: Of each the tensor's name and the place among the kept evaluations.
     """
     run = lesson.stored
-    if lab().sheet(run.id) is None:
-        lab().want_frames(run.id)
-        if lab().paints(run.id):
+    if lab().frames.sheet(run.id) is None:
+        lab().frames.want(run.id)
+        if lab().frames.busy_with(run.id):
             ticking_panel(lambda: _wait(run.id))
         else:
             st.caption("The frames of this run cannot be drawn.")
         return
-    sheet = lab().sheet(run.id)
+    sheet = lab().frames.sheet(run.id)
     assert sheet is not None
     version = f"{run.manifest['created']} {sheet.how}"
     for column, (name, place) in zip(st.columns(len(frames)), frames, strict=True):
@@ -41,7 +41,7 @@ def frame_row(lesson: Lesson, frames: list[tuple[str, int]]) -> None:
 
 
 def _wait(run: str) -> bool:
-    if lab().sheet(run) is not None or not lab().paints(run):
+    if lab().frames.sheet(run) is not None or not lab().frames.busy_with(run):
         return False
     st.caption(":material/hourglass_top: Drawing the frames …")
     return True

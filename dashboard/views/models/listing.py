@@ -36,18 +36,18 @@ def model_list() -> None:
     st.header("On this machine", anchor=False)
     cache = _cache(str(constants.HF_HUB_CACHE))
     rows = functools.cache(lambda past: known_rows(past, cache))  # asks the disk
-    draw_rows("known", lambda: rows(lab().loaded_before()), _empty(cache))
+    draw_rows("known", lambda: rows(lab().models.loaded_before()), _empty(cache))
     show_problems(cache.problems)
 
 
 def offered_list() -> None:
     """Draw the models that the operator of this server offers to everybody."""
-    offered = lab().offered()
+    offered = lab().models.offered()
     if not (offered or may_have_any()):
         st.caption(ONLY_SHIPPED)
     if offered:
         st.header("Offered by this server", anchor=False)
-        rows = offered_rows(offered, lab().loaded_before(), told=may_have_any())
+        rows = offered_rows(offered, lab().models.loaded_before(), told=may_have_any())
         draw_rows("offered", lambda: rows, "")
 
 
@@ -165,7 +165,7 @@ def load(request: ModelRequest, press: Press) -> None:
 def _in_memory(request: ModelRequest, view: LabView) -> bool:
     if not any(held.name == request.source for held in view.held):
         return False
-    past = (one.request for one in lab().loaded_before())
+    past = (one.request for one in lab().models.loaded_before())
     own = next((one for one in past if one.source == request.source), request)
     return own.revision == request.revision
 

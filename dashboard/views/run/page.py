@@ -43,7 +43,7 @@ def show_details(run: StoredRun) -> None:
 
 def show_so_far(run: str) -> None:
     """Draw the charts of a run that is not stored, as far as it is; new ones while it goes."""
-    view = lab().get_run(run)
+    view = lab().known_runs.get(run)
     if view is not None and view.live:
         ticking_panel(lambda: _so_far(run), CHART_SECONDS)
     elif view is not None:
@@ -52,7 +52,7 @@ def show_so_far(run: str) -> None:
 
 def _so_far(run: str) -> bool:
     """Draw the charts there are; return whether more will come."""
-    view = lab().get_run(run)
+    view = lab().known_runs.get(run)
     if view is None or view.state == "done":
         return False
     if view.tables:

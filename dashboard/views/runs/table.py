@@ -146,7 +146,9 @@ def damaged(index: RunIndex) -> None:
     broken = Search(problem=True)
     if index.totals(broken).runs:
         fold_problems(index.find(broken)["problem"].tolist(), "run folder", "run folders")
-    fold_problems(lab().unreadable(), "note of an interrupted run", "notes of interrupted runs")
+    fold_problems(
+        lab().known_runs.unreadable(), "note of an interrupted run", "notes of interrupted runs"
+    )
 
 
 def fold_problems(problems: list[str], one: str, many: str) -> None:

@@ -26,7 +26,7 @@ _COLORS = {"failed": "red", "cancelled": "gray", "interrupted": "orange"}
 @st.fragment(run_every=3)
 def unfinished() -> None:
     """Draw the runs that are not stored, a row for those of the same words and the same state."""
-    jobs = _asked_again(lab().jobs())
+    jobs = _asked_again(lab().known_runs.jobs())
     if not jobs:
         return
     groups = alike(jobs)
@@ -48,7 +48,7 @@ def _asked_again(jobs: list[RunSnapshot]) -> list[RunSnapshot]:
         with explained():
             press.begin(lambda: _ask(again(jobs)))
         press.end()
-        return lab().jobs()
+        return lab().known_runs.jobs()
     return jobs
 
 
@@ -141,6 +141,6 @@ def _link(job: RunSnapshot, label: str) -> None:
 def _dismiss(runs: Sequence[str]) -> None:
     try:
         for run in runs:
-            lab().dismiss(run, visitor().id)
+            lab().asked_runs.dismiss(run, visitor().id)
     except NotYoursError as error:
         st.toast(plain(sentence(error)), icon=":material/block:")

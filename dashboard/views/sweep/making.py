@@ -70,8 +70,8 @@ def begin(sweep: Sweep, way: Way, session: str, owner: str = "") -> None:
     if model is None or model.name != sweep.base.model:
         held = "no model" if model is None else model.name
         raise ModelError(f"This sweep is of {sweep.base.model}, and {held} is in memory by now.")
-    lab().check_study(task_of(sweep.id), owner, session)
-    lab().claim(runs_of(sweep, way.measures, model.path), owner, session, queued=False)
+    lab().limits.check_study(task_of(sweep.id), owner, session)
+    lab().asked_runs.claim(runs_of(sweep, way.measures, model.path), owner, session, queued=False)
     SweepFolder(lab().runs, sweep.id).save(sweep)  # so that the page finds it at once
     make = partial(_sweeping, sweep, lab().runs, way)
     lab().owned.own("sweep", [sweep.id], owner)

@@ -174,6 +174,6 @@ def _picture(spec: Experiment, page: str) -> None:
 
 def _submit(specs: list[Experiment]) -> None:
     who, session = visitor().id, session_id()
-    lab().claim(specs, who, session)
+    lab().asked_runs.claim(specs, who, session)
     for spec in specs:
         lab().submit(spec, owner=who, session=session)

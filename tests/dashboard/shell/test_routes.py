@@ -92,13 +92,13 @@ def test_the_zip_has_every_frame_without_loss(stored):
 
 
 def test_the_zip_says_what_its_frames_are(stored, monkeypatch):
-    until(lambda: (sheet := lab().sheet(stored.name)) and sheet.how == "decoded")
+    until(lambda: (sheet := lab().frames.sheet(stored.name)) and sheet.how == "decoded")
     client = TestClient(Starlette(routes=routes()))
     ways = [("false colour", None)]
     monkeypatch.setattr(lab()._held, "means", lambda model_hash: ways)
     frames, about = frames_in(client.get(zip_url(stored.name)))
     assert len(frames) == 8 and "stored as WebP" in about and "128 x 128 pixels" in about
-    monkeypatch.setattr(lab(), "sheet", lambda run: None)
+    monkeypatch.setattr(lab().frames, "sheet", lambda run: None)
     frames, about = frames_in(client.get(zip_url(stored.name)))
     assert frames["x0_pred-001.png"].size == (16, 16) and "in false colours" in about
 
@@ -130,11 +130,11 @@ def test_the_heat_maps_of_words_are_served(stored, runs_folder):
 
 
 def test_the_sheet_of_frames_is_served(stored):
-    until(lambda: lab().sheet(stored.name))
+    until(lambda: lab().frames.sheet(stored.name))
     client = TestClient(Starlette(routes=routes()))
     answer = client.get(frames_url(stored.name, "decoded 1"))
     assert answer.headers["content-type"] == "image/webp"
-    assert answer.content == lab().sheet(stored.name).webp
+    assert answer.content == lab().frames.sheet(stored.name).webp
     for name in ("0" * 16, ".."):
         assert client.get(frames_url(name)).status_code == 404
 

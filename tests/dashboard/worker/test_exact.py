@@ -44,7 +44,7 @@ def at_once(make_worker, model):
         begin.set()
         for experiment in experiments:
             assert ended(worker, experiment.id).state == "done"
-        until(lambda: not any(worker.paints(x.id) for x in experiments))
+        until(lambda: not any(worker.frames.busy_with(x.id) for x in experiments))
         return worker
 
     return asked

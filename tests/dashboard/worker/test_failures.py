@@ -38,7 +38,7 @@ def test_a_full_disk_fails_that_run_and_loses_nothing(make_worker, monkeypatch, 
     assert ended(worker, other).state == "done"
     assert not (tmp_path / run).exists()
     full.clear()
-    worker.save_again(run)
+    worker.asked_runs.save_again(run)
     until(lambda: worker.get(run).state == "done")
     assert sdlab.open_run(tmp_path / run).experiment == SHORT
 
@@ -233,7 +233,7 @@ def test_what_is_asked_of_an_ended_worker_has_failed(make_worker):
     worker.stop()
     view = worker.get(worker.submit(SHORT))
     assert view.state == "failed" and "restart the server" in view.error
-    assert not worker.load(ModelRequest("embedded"))
+    assert not worker.models.load(ModelRequest("embedded"))
     assert worker.status().stopped and worker.status().queued == 0
 
 
@@ -248,5 +248,5 @@ def test_a_picture_that_could_not_be_saved_is_not_thrown_away(make_worker, monke
         assert ended(worker, run).unsaved
         assert worker.submit(SHORT) == run
         assert worker.get(run).unsaved
-    worker.save_again(run)
+    worker.asked_runs.save_again(run)
     until(lambda: worker.get(run).state == "done")

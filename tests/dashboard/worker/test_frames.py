@@ -97,22 +97,22 @@ def test_frames_come_after_the_picture_and_on_demand(make_worker):
     worker = make_worker()
     run = worker.submit(SHORT)
     ended(worker, run)
-    until(lambda: not worker.paints(run))
-    sheet = worker.sheet(run)
+    until(lambda: not worker.frames.busy_with(run))
+    sheet = worker.frames.sheet(run)
     assert sheet.kept == (0, 1) and sheet.size == (128, 128)
     again = make_worker()
     (again.runs / ".dashboard" / "frames" / f"{run}.webp").unlink()
-    again.want_frames(run)
-    until(lambda: again.sheet(run) is not None)
+    again.frames.want(run)
+    until(lambda: again.frames.sheet(run) is not None)
 
 
 def test_frames_wait_until_somebody_looks(make_worker):
     worker = make_worker()
     run = worker.submit(SHORT, frames=False)
     ended(worker, run)
-    assert not worker.paints(run) and worker.sheet(run) is None
-    worker.want_frames(run)
-    until(lambda: worker.sheet(run))
+    assert not worker.frames.busy_with(run) and worker.frames.sheet(run) is None
+    worker.frames.want(run)
+    until(lambda: worker.frames.sheet(run))
 
 
 def test_a_large_picture_is_sketched_as_it_takes_long_to_decode(make_worker):
@@ -167,7 +167,7 @@ def test_a_decoder_that_looked_slow_under_load_is_measured_again(make_worker, mo
     assert next(seconds, None) is None  # a quick one is not measured again
     run = worker.submit(SHORT)
     ended(worker, run)
-    until(lambda: (sheet := worker.sheet(run)) and sheet.how == "decoded")
+    until(lambda: (sheet := worker.frames.sheet(run)) and sheet.how == "decoded")
 
 
 def test_frames_drawn_while_the_decoder_looked_slow_become_decoded(make_worker, monkeypatch):
@@ -179,12 +179,12 @@ def test_frames_drawn_while_the_decoder_looked_slow_become_decoded(make_worker, 
     worker = make_worker()
     run = worker.submit(SHORT)
     ended(worker, run)
-    until(lambda: worker.sheet(run))
-    assert worker.sheet(run).how == "linear"
+    until(lambda: worker.frames.sheet(run))
+    assert worker.frames.sheet(run).how == "linear"
     load[0] = False
     until(lambda: worker.status().model.decodes_fast)
-    worker.want_frames(run)
-    until(lambda: worker.sheet(run).how == "decoded")
+    worker.frames.want(run)
+    until(lambda: worker.frames.sheet(run).how == "decoded")
 
 
 def test_all_frames_are_decoded_by_choice_and_stay_so(make_worker, monkeypatch):
@@ -192,18 +192,18 @@ def test_all_frames_are_decoded_by_choice_and_stay_so(make_worker, monkeypatch):
     worker = make_worker()
     run = worker.submit(SHORT)
     ended(worker, run)
-    until(lambda: worker.sheet(run) and not worker.paints(run))
-    assert worker.sheet(run).how == "linear"
+    until(lambda: worker.frames.sheet(run) and not worker.frames.busy_with(run))
+    assert worker.frames.sheet(run).how == "linear"
     model = worker.status().model
-    worker.study("frames", worker.decoding(run), model.hash, "me")
+    worker.study("frames", worker.frames.decoding(run), model.hash, "me")
     until(lambda: not worker.get("frames").live)
     view = worker.get("frames")
     assert (view.state, view.done, view.total) == ("done", 2, 2)
-    assert worker.sheet(run).how == "decoded"
-    worker._painter.forget_settled()
-    worker.want_frames(run)
-    until(lambda: not worker.paints(run))
-    assert worker.sheet(run).how == "decoded"
+    assert worker.frames.sheet(run).how == "decoded"
+    worker.frames.forget_settled()
+    worker.frames.want(run)
+    until(lambda: not worker.frames.busy_with(run))
+    assert worker.frames.sheet(run).how == "decoded"
 
 
 def test_no_other_models_decoder_draws_a_run(make_worker):
@@ -213,6 +213,6 @@ def test_no_other_models_decoder_draws_a_run(make_worker):
     manifest = worker.runs / run / "manifest.json"
     own = worker.status().model.hash
     manifest.write_text(manifest.read_text().replace(own, "0" * 16))
-    worker.study("frames", worker.decoding(run), own, "me")
+    worker.study("frames", worker.frames.decoding(run), own, "me")
     until(lambda: not worker.get("frames").live)
     assert "made by another model" in worker.get("frames").error

@@ -122,7 +122,7 @@ def test_a_run_that_waits_finds_its_pictures_at_the_next_server(make_worker, mon
         first.pictures.keep(colour(shade))
     first.stop()
     second = make_worker()
-    left = second.get_run(spec.id).experiment
+    left = second.known_runs.get(spec.id).experiment
     assert left == spec and not left.image.has_pixels
-    until(lambda: second.get_run(spec.id).done)  # so it was found: it is drawn from
+    until(lambda: second.known_runs.get(spec.id).done)  # so it was found: it is drawn from
     second.cancel(spec.id, "nobody")

@@ -50,8 +50,10 @@ def test_what_was_asked_of_a_server_that_was_killed_is_made_by_the_next(make_wor
         asked = [killed.stdout.readline().strip() for _ in range(3)]
         killed.send_signal(signal.SIGKILL)
     worker = make_worker()
-    assert [view.id for view in worker.resumed("ada")] == asked and worker.resumed("eve") == []
-    until(lambda: not worker.resumed())
+    assert [
+        view.id for view in worker.known_runs.resumed("ada")
+    ] == asked and worker.known_runs.resumed("eve") == []
+    until(lambda: not worker.known_runs.resumed())
     assert all(stored_run(tmp_path, run) for run in asked)
     assert worker._kept.all() == []
 

@@ -55,8 +55,8 @@ def test_a_limit_is_each_persons_own(make_worker):
     assert worker.submit(replace(LONG, seed=1), session="a") == runs[0]  # the same run again
     other = worker.submit(SHORT, session="b")
     assert ended(worker, other).state == "done"
-    assert worker.over_limit([SHORT], session="a") == ""  # stored: nothing is made
-    assert worker.over_limit([replace(LONG, seed=3)], session="a", queued=False) == ""
+    assert worker.limits.over([SHORT], session="a") == ""  # stored: nothing is made
+    assert worker.limits.over([replace(LONG, seed=3)], session="a", queued=False) == ""
     for run in runs:
         worker.cancel(run, "a")
 
@@ -64,16 +64,16 @@ def test_a_limit_is_each_persons_own(make_worker):
 def test_operators_have_no_limits(make_worker):
     worker = make_worker(limits=Limits(queued_runs=1), operator=lambda who: who == "ada")
     many = [replace(LONG, seed=seed) for seed in range(3)]
-    assert worker.over_limit(many, owner="ada") == ""
-    assert "Here are 3 runs" in worker.over_limit(many, owner="bob")
-    assert "Here are 3 runs" in worker.over_limit(many, session="nobody in particular")
+    assert worker.limits.over(many, owner="ada") == ""
+    assert "Here are 3 runs" in worker.limits.over(many, owner="bob")
+    assert "Here are 3 runs" in worker.limits.over(many, session="nobody in particular")
 
 
 def test_a_size_is_limited_before_the_first_of_many_is_asked_for(make_worker):
     worker = make_worker(limits=Limits(megapixel_steps=1))
     with pytest.raises(LimitError, match="a run may have 1 million"):
-        worker.check_limits([SHORT, LARGE])
-    assert worker.jobs() == []
+        worker.limits.check([SHORT, LARGE])
+    assert worker.known_runs.jobs() == []
 
 
 def test_a_size_that_only_the_model_tells_is_checked_when_the_run_begins(make_worker):

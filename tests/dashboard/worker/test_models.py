@@ -34,12 +34,12 @@ from tests.dashboard.worker.waiting import LONG, SHORT, ended, running, until
 def test_what_cannot_be_loaded_does_not_wait_in_the_queue(tmp_path, name, message):
     worker = Worker(tmp_path, sentence, after_page=True)  # its thread sleeps
     try:
-        assert not worker.load(ModelRequest(name))
+        assert not worker.models.load(ModelRequest(name))
         assert message in worker.status().load_error
         view = worker.get(worker.submit(SHORT.with_(model=name)))
         assert view.state == "failed" and message in view.error
         assert worker.status().queued == 0 and worker.status().at_hand == "embedded"
-        assert worker.load(ModelRequest("embedded"))
+        assert worker.models.load(ModelRequest("embedded"))
     finally:
         worker._scheduler.life.stopping = True  # before it is awake and loads anything
         worker.stop()
@@ -59,7 +59,7 @@ def test_a_refusal_outlives_the_load_in_progress(tmp_path, model):
     try:
         begun.wait(60)
         worker._held.trouble = lambda request: "nonsense could not be loaded"
-        assert not worker.load(ModelRequest("nonsense"))
+        assert not worker.models.load(ModelRequest("nonsense"))
         go_on.set()
         until(lambda: worker.status().model and not worker.status().loading)
         assert worker.status().load_error == "nonsense could not be loaded"
@@ -94,7 +94,7 @@ def test_a_model_that_fails_is_explained_and_the_embedded_one_is_back(make_worke
         return again(model)
 
     worker = make_worker(load)
-    worker.load(ModelRequest("bad"))
+    worker.models.load(ModelRequest("bad"))
     until(lambda: worker.status().load_error)
     assert "The model could not be loaded: bad is no pipeline" in worker.status().load_error
     until(lambda: worker.status().model)
@@ -111,8 +111,8 @@ def test_a_model_that_fails_leaves_the_one_before_in_hand(make_worker, model):
         return again(model, source)
 
     worker = make_worker(load)
-    worker.load(ModelRequest("mine"))
-    worker.load(ModelRequest("bad"))
+    worker.models.load(ModelRequest("mine"))
+    worker.models.load(ModelRequest("bad"))
     until(lambda: worker.status().load_error)
     until(lambda: worker.status().model and not worker.status().loading)
     assert worker.status().model.name == worker.status().at_hand == "mine"
@@ -143,7 +143,7 @@ def test_a_package_that_is_not_there_is_not_tried_again(make_worker, model):
         return again(model, source)
 
     worker = make_worker(load)
-    worker.load(ModelRequest("needs a package"))
+    worker.models.load(ModelRequest("needs a package"))
     until(lambda: worker.status().load_error)
     assert tried == ["needs a package"]
 
@@ -153,7 +153,7 @@ def test_the_model_at_hand_is_the_one_that_a_run_asked_for_now_will_find(make_wo
     assert worker.status().at_hand == "embedded"  # before anything is loaded too
     run = worker.submit(LONG)
     running(worker, run)
-    worker.load(ModelRequest("next"))
+    worker.models.load(ModelRequest("next"))
     view = worker.status()
     assert (view.model.name, view.at_hand) == ("embedded", "next")
     later = worker.submit(SHORT.with_(model=view.at_hand))
@@ -190,7 +190,7 @@ def test_a_token_is_used_once_and_then_nowhere(make_worker, model, tmp_path, cap
     worker = make_worker(load, models=ModelRules(ModelRoom(models=1)))
     assert secret not in repr(ModelRequest("gated/model", token=secret))
     for name in ("gated/model", "gated/broken"):
-        worker.load(ModelRequest(name, token=secret))
+        worker.models.load(ModelRequest(name, token=secret))
         until(lambda name=name: (name, True) in given)
         until(lambda: worker.status().model and not worker.status().loading)
     for name in ("embedded", "gated/model"):
@@ -237,11 +237,11 @@ def test_a_cancelled_load_leaves_the_model_before_in_use(make_worker, model):
     arrived, go_on = threading.Event(), threading.Event()
     worker = make_worker(staged(model, "cpu", arrived, go_on))
     until(lambda: worker.status().model)
-    worker.load(ModelRequest("large"))
+    worker.models.load(ModelRequest("large"))
     assert arrived.wait(240)
     view = worker.status()
     assert view.loading == "large" and view.stage == ("reading", "unet", 3, 10)
-    worker.cancel_load()
+    worker.models.cancel_load()
     go_on.set()
     until(lambda: worker.status().load_cancelled and not worker.status().loading)
     view = worker.status()
@@ -302,7 +302,7 @@ def test_no_model_goes_while_a_run_or_a_study_is_on_it(make_worker, model):
 
 def test_a_run_that_needs_room_gets_that_of_a_model_that_nobody_uses(make_worker, monkeypatch):
     worker = make_worker()
-    worker._loaded.note(ModelRequest("b"), until(lambda: worker.status().model))
+    worker.models.before.note(ModelRequest("b"), until(lambda: worker.status().model))
     assert ended(worker, worker.submit(SHORT.with_(model="b"))).state == "done"
     assert {held.name for held in worker.status().held} == {"embedded", "b"}
     full = Engine.submit
@@ -329,7 +329,7 @@ def test_a_model_whose_files_changed_is_loaded_again(make_worker, model, tmp_pat
     worker = make_worker(load)
     for text, times in ((b"first", 1), (b"first", 1), (b"second one", 2)):
         (folder / "a.safetensors").write_bytes(text) if text != b"first" else None
-        worker.load(ModelRequest(str(folder)))
+        worker.models.load(ModelRequest(str(folder)))
         until(lambda: worker.status().at_hand == str(folder) and not worker.status().loading)
         assert loaded.count(str(folder)) == times
 
@@ -338,8 +338,8 @@ def test_a_load_that_waits_is_cancelled_without_a_trace(make_worker):
     worker = make_worker()
     run = worker.submit(LONG)
     running(worker, run)
-    worker.load(ModelRequest("next"))
-    worker.cancel_load()
+    worker.models.load(ModelRequest("next"))
+    worker.models.cancel_load()
     view = worker.status()
     assert view.loading == "" and view.at_hand == "embedded" and not view.load_error
     worker.cancel(run, "nobody")

@@ -63,11 +63,11 @@ def test_of_what_is_not_offered_all_is_told_alike(asleep, tmp_path):
     said = set()
     for name in [*(str(tmp_path / place) for place in places), "/etc/shadow", "a/model", "~", "x"]:
         with pytest.raises(ModelError) as told:
-            asleep.load(ModelRequest(name, token="hf_x"))
+            asleep.models.load(ModelRequest(name, token="hf_x"))
         run = asleep.get(asleep.submit(SHORT.with_(model=name)))
         assert run.state == "failed"
-        assert asleep.refusal(name) and asleep.in_place_of(name) == ()
-        said |= {str(told.value), run.error, asleep.refusal(name)}
+        assert asleep.models.refusal(name) and asleep.models.in_place_of(name) == ()
+        said |= {str(told.value), run.error, asleep.models.refusal(name)}
     assert len(said) == 1
     assert (
         "does not offer that model. It offers embedded, embedded-flow, /models/sd15." in said.pop()
@@ -78,7 +78,7 @@ def test_of_what_is_not_offered_all_is_told_alike(asleep, tmp_path):
 
 
 def test_what_is_offered_is_loaded_as_it_is_offered(server, asked):
-    assert server.load(ModelRequest("/models/sd15", dtype="float32", token="hf_x"))
+    assert server.models.load(ModelRequest("/models/sd15", dtype="float32", token="hf_x"))
     until(lambda: len(server.status().held) == 1 and "/models/sd15" in server.status().held[0].name)
     assert asked[-1] == ("/models/sd15", {"dtype": "float16", "variant": "fp16"})
     assert ended(server, server.submit(SHORT.with_(model="/models/sd15"))).state == "done"
@@ -86,17 +86,17 @@ def test_what_is_offered_is_loaded_as_it_is_offered(server, asked):
 
 def test_who_may_have_anything_has_it_and_what_is_offered_stays_as_it_is(server, asked, visitor):
     visitor["is"] = Asker()
-    assert server.load(ModelRequest("mine"))
+    assert server.models.load(ModelRequest("mine"))
     until(lambda: server.status().model and server.status().model.name == "mine")
     assert "mine" in server.status().known
-    server.load(ModelRequest("/models/sd15", dtype="float32"))
+    server.models.load(ModelRequest("/models/sd15", dtype="float32"))
     until(lambda: server.status().at_hand == "/models/sd15" and not server.status().loading)
     assert asked[-1] == ("/models/sd15", {"dtype": "float16", "variant": "fp16"})
 
 
 def test_one_persons_choice_changes_nobody_elses_model(server, visitor):
-    server._loaded.note(LISTED, until(lambda: server.status().model))  # so that both fit
-    server.load(ModelRequest("/models/sd15"))
+    server.models.before.note(LISTED, until(lambda: server.status().model))  # so that both fit
+    server.models.load(ModelRequest("/models/sd15"))
     until(lambda: server._held.named("/models/sd15"))
     assert server.status().model.name == server.status().at_hand == "embedded"
     visitor["is"] = Asker("/models/sd15", anything=False)
@@ -108,11 +108,11 @@ def test_one_persons_choice_changes_nobody_elses_model(server, visitor):
 
 def test_of_an_operators_own_model_others_learn_nothing(server, visitor):
     visitor["is"] = Asker()
-    server.load(ModelRequest("/home/anna/secret"))
+    server.models.load(ModelRequest("/home/anna/secret"))
     until(lambda: server.status().model and server.status().model.name == "/home/anna/secret")
     run = server.submit(LONG.with_(model="/home/anna/secret"))
     running(server, run)
-    server.load(ModelRequest("/home/anna/other"))
+    server.models.load(ModelRequest("/home/anna/other"))
     assert server.status().loading == "/home/anna/other"
     server._held.load_error = "There is no '/home/anna/x'. Did you mean '/home/anna/secret'?"
     visitor["is"] = Asker(anything=False)

@@ -122,8 +122,8 @@ def test_a_run_is_cancelled_by_its_owner_whoever_watches(busy_worker):
     until(lambda: not any(worker.get(run).live for run in runs))
     for other in ("eve", "anna"):  # who asked for it, and left
         with pytest.raises(NotYoursError, match="may dismiss it"):
-            worker.dismiss(runs[0], other)
-    worker.dismiss(runs[0], "ben")
+            worker.asked_runs.dismiss(runs[0], other)
+    worker.asked_runs.dismiss(runs[0], "ben")
     assert worker.get(runs[0]) is None
 
 
@@ -160,7 +160,7 @@ def test_nobody_makes_anothers_run_again_by_other_weights(busy_worker, tmp_path)
     worker.submit(asked, owner="anna")
     until(lambda: worker.get(run).state == "done")
     drop_owner(tmp_path, "run", run)  # as by the trash, emptied while it was made
-    worker._run_ended(worker._tasks.find(run), "done", None, None)
+    worker.asked_runs._ended(worker._tasks.find(run), "done", None, None)
     assert worker.owned.owners("run", run) == ("anna",)
 
 
@@ -170,14 +170,14 @@ def test_several_runs_are_claimed_all_or_none(busy_worker, tmp_path):
     run = worker.submit(asked, owner="anna")
     until(lambda: not worker.get(run).live)
     other = asked.with_(seed=9)
-    worker.claim([other, asked], "ben")
+    worker.asked_runs.claim([other, asked], "ben")
     assert worker.owned.owners("run", run) == ("anna", "ben")
     assert worker.owned.owners("run", other.id) == ("ben",)
     manifest = run_path(tmp_path, run) / "manifest.json"
     model = worker.status().model.hash
     manifest.write_text(manifest.read_text().replace(model, "0" * len(model)))
     with pytest.raises(NotYoursError, match="belongs to anna, ben"):
-        worker.claim([other, asked], "eve")
+        worker.asked_runs.claim([other, asked], "eve")
     assert worker.owned.owners("run", other.id) == ("ben",)
 
 
@@ -192,8 +192,8 @@ def test_who_has_marked_too_much_can_have_no_more_made(make_worker, tmp_path):
     refused = worker.get(worker.submit(SHORT.with_(seed=9), owner="ada"))
     assert refused.state == "failed" and "that this server keeps of each person" in refused.error
     with pytest.raises(LimitError, match="that this server keeps of each person"):
-        worker.claim([SHORT, SHORT.with_(seed=9)], "ada")
-    worker.claim([SHORT], "ada")  # which is made
+        worker.asked_runs.claim([SHORT, SHORT.with_(seed=9)], "ada")
+    worker.asked_runs.claim([SHORT], "ada")  # which is made
     assert worker.get(worker.submit(SHORT.with_(seed=9), owner="bob")).state != "failed"
 
 

@@ -56,7 +56,7 @@ def test_a_question_wakes_an_idle_worker(make_worker, monkeypatch):
     monkeypatch.setattr("dashboard.worker.scheduler.IDLE_SECONDS", 600)
     worker = make_worker()
     worker.ask(lambda model: None)
-    until(lambda: worker._ready.is_set())
+    until(lambda: worker._catalogue.ready.is_set())
     for n in range(50):
         assert worker.ask(lambda model, n=n: n) == n
 
@@ -196,7 +196,7 @@ def test_without_a_model_the_reason_is_told(make_worker):
 
 
 def test_a_model_change_answers_from_the_new_one(worker):
-    worker.load(ModelRequest("other"))
+    worker.models.load(ModelRequest("other"))
     until(lambda: (v := worker.status()).model and v.model.name == "other")
     assert worker.ask(lambda model: model.name) == "other"
 

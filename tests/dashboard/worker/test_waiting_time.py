@@ -49,8 +49,8 @@ def test_a_run_that_waits_behind_its_own_persons_says_how_long(make_worker, monk
     first = worker.submit(Experiment(seed=1, num_steps=300), session="a")
     second = worker.submit(Experiment(seed=2, num_steps=30), session="a")
     running(worker, first)
-    assert until(lambda: worker.seconds_until_done(second)) > 0
-    assert worker.seconds_until_done("no run") is None
+    assert until(lambda: worker.known_runs.seconds_until_done(second)) > 0
+    assert worker.known_runs.seconds_until_done("no run") is None
     worker.cancel(first, "a")
     assert ended(worker, second).state == "done"
-    assert worker.seconds_until_done(second) is None
+    assert worker.known_runs.seconds_until_done(second) is None

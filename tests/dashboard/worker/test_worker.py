@@ -108,15 +108,17 @@ def test_what_a_stop_cuts_off_goes_on_at_the_next_server_in_order(make_worker):
     first.stop()
     assert {first.get(run).state for run in runs} <= {"interrupted", "done"}
     second = make_worker()
-    assert [view.id for view in second.resumed()] == [run for run in runs if second.get(run)]
+    assert [view.id for view in second.known_runs.resumed()] == [
+        run for run in runs if second.get(run)
+    ]
     assert second.get(runs[0]).experiment == LONG and second.get(runs[0]).live
     second.cancel(runs[0], "me")
     assert ended(second, runs[0]).state == "cancelled"
-    until(lambda: not second.resumed())
+    until(lambda: not second.known_runs.resumed())
     assert all(stored_run(second.runs, run) for run in runs[1:])
     second.stop()
     third = make_worker()
-    assert third.jobs() == [] and third.resumed() == []
+    assert third.known_runs.jobs() == [] and third.known_runs.resumed() == []
 
 
 def test_what_failed_is_listed_by_the_next_server_too(make_worker):
@@ -126,7 +128,7 @@ def test_what_failed_is_listed_by_the_next_server_too(make_worker):
     first.stop()
     second = make_worker()
     assert (second.get(run).state, second.get(run).error) == ("failed", said)
-    second.dismiss(run)
+    second.asked_runs.dismiss(run)
     second.stop()
     assert make_worker().get(run) is None
 
@@ -151,7 +153,7 @@ def test_a_run_without_tensors_still_ends_well(make_worker):
     worker = make_worker()
     run = worker.submit(SHORT.with_(record=Record(tensors=())))
     assert ended(worker, run).state == "done"
-    until(lambda: not worker.paints(run))
+    until(lambda: not worker.frames.busy_with(run))
 
 
 def test_what_failed_is_remembered_longer_than_what_is_stored(make_worker, monkeypatch):

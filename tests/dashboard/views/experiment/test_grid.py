@@ -166,7 +166,7 @@ def test_cancel_ends_all_pictures(open_page, unhurried):
     at.button(key="experiment.cancel").click().run()
     unhurried()
     at = run_until(at, lambda at: any(b.key == "experiment.grid_again" for b in at.button))
-    states = {view.state for run in grid.experiments if (view := lab().get_run(run.id))}
+    states = {view.state for run in grid.experiments if (view := lab().known_runs.get(run.id))}
     assert states == {"cancelled"} and not at.exception
 
 

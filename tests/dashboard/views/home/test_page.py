@@ -55,7 +55,7 @@ def test_the_first_guess_is_the_first_evaluations():
         patch.setattr(six_pictures, "read_tables", lambda run: {"tokens": None})
         patch.setattr(six_pictures, "_pieces", lambda tokens: [])
         patch.setattr(six_pictures, "_attention", lambda *run: None)
-        patch.setattr(lab(), "sheet", lambda run: sheet)
+        patch.setattr(lab().frames, "sheet", lambda run: sheet)
         manifest = {"experiment": Experiment().to_dict(), "created": ""}
         run = SimpleNamespace(id="x", folder="", manifest=manifest, picture=None)
         titles = [station.title for station in six_pictures._stations(run)]

@@ -233,9 +233,9 @@ def test_frames_that_the_viewer_has_are_not_decoded_again(open_page, run):
 
     from dashboard.views.latents import run_steps
 
-    lab().want_frames(run)
+    lab().frames.want(run)
     end = time.monotonic() + 240
-    while (sheet := lab().sheet(run)) is None or sheet.how != "decoded":
+    while (sheet := lab().frames.sheet(run)) is None or sheet.how != "decoded":
         assert time.monotonic() < end
         time.sleep(0.1)
     stored = open_run(lab().runs / run)

@@ -32,7 +32,7 @@ KINDS = {
 @pytest.fixture(scope="module", autouse=True)
 def _embedded_after():
     yield
-    lab().load(ModelRequest())
+    lab().models.load(ModelRequest())
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,14 @@ def machine(runs_folder, tmp_path, monkeypatch):
         (Path(copy) / path.relative_to(FOLDER)).touch()
     make_pipeline_folder(root / "part", without="vae")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(lab(), "loaded_before", lambda: ())  # what other tests have loaded
+    monkeypatch.setattr(lab().models, "loaded_before", lambda: ())  # what other tests have loaded
     monkeypatch.setenv("SDLAB_MODELS", str(root))
     return root
 
 
 def asked(monkeypatch):
     found = []
-    monkeypatch.setattr(lab(), "load", lambda request, owner: found.append(request) or True)
+    monkeypatch.setattr(lab().models, "load", lambda request, owner: found.append(request) or True)
     return found
 
 

@@ -38,7 +38,7 @@ def test_a_model_that_cannot_be_loaded_is_explained(open_page, source, message):
 def asked_for(at, monkeypatch):
     """Press Load and return what the worker is asked for, which it does not get."""
     asked = []
-    monkeypatch.setattr(lab(), "load", lambda request, owner: asked.append(request))
+    monkeypatch.setattr(lab().models, "load", lambda request, owner: asked.append(request))
     at.text_input(key="models.source").set_value("a/model")
     next(b for b in at.button if b.label == "Load").click().run()
     assert not at.exception
@@ -118,7 +118,7 @@ def loaded(open_page, folder):
 def _embedded_after():
     yield
     if not holds("embedded")(None):
-        lab().load(ModelRequest())
+        lab().models.load(ModelRequest())
 
 
 def swaps(at):
@@ -153,13 +153,13 @@ def test_the_model_in_memory_is_what_every_form_runs_on(loaded, open_page, folde
 @pytest.mark.every
 def test_a_form_that_nobody_touched_follows_the_model_in_memory(open_page, loaded, folder):
     form = open_page("experiment")
-    lab().load(ModelRequest())
+    lab().models.load(ModelRequest())
     run_until(form, lambda a: a.selectbox(key="experiment.model").value == "embedded")
     form.selectbox(key="experiment.model").set_value(folder).run()
     assert not swaps(form)  # both are in memory
     run_until(form, holds("embedded"))
     assert form.selectbox(key="experiment.model").value == folder  # chosen, so it stays
-    lab().load(ModelRequest(folder))
+    lab().models.load(ModelRequest(folder))
     run_until(form, holds(folder))
 
 

@@ -46,8 +46,10 @@ def test_equal_ended_runs_are_one_row_that_is_dismissed_at_once(open_page, monke
     asked = [Experiment(prompt="a parrot", seed=seed, num_steps=900) for seed in range(12)]
     jobs = [RunSnapshot(run.id, "cancelled", experiment=run) for run in asked]
     gone = []
-    monkeypatch.setattr(lab(), "jobs", lambda: [job for job in jobs if job.id not in gone])
-    monkeypatch.setattr(lab(), "dismiss", lambda run, by: gone.append(run))
+    monkeypatch.setattr(
+        lab().known_runs, "jobs", lambda: [job for job in jobs if job.id not in gone]
+    )
+    monkeypatch.setattr(lab().asked_runs, "dismiss", lambda run, by: gone.append(run))
     at = open_page("runs")
     assert "12 runs cancelled · a parrot" in [text.value for text in at.text]
     links = [link.proto.label for link in at.get("page_link") if "seed" in link.proto.label]
@@ -62,7 +64,7 @@ def test_all_that_failed_are_asked_for_again_in_their_order(open_page, monkeypat
     jobs = [RunSnapshot(run.id, "failed", experiment=run) for run in asked[::-1]]
     jobs.append(RunSnapshot("x", "cancelled", experiment=Experiment(prompt="left alone")))
     got = []
-    monkeypatch.setattr(lab(), "jobs", lambda: [] if got else jobs)
+    monkeypatch.setattr(lab().known_runs, "jobs", lambda: [] if got else jobs)
     monkeypatch.setattr(lab(), "submit", lambda experiment, **who: got.append(experiment))
     at = open_page("runs")
     next(button for button in at.button if button.label == "Run all 3 again").click().run()
@@ -73,9 +75,9 @@ def test_all_that_failed_are_asked_for_again_in_their_order(open_page, monkeypat
 def test_what_goes_on_after_a_restart_is_said_and_can_be_cancelled(open_page, monkeypatch):
     left = [RunSnapshot(str(n), experiment=Experiment(seed=n)) for n in range(2)]
     gone = []
-    monkeypatch.setattr(lab(), "resumed", lambda owner: [] if gone else left)
+    monkeypatch.setattr(lab().known_runs, "resumed", lambda owner: [] if gone else left)
     monkeypatch.setattr(lab(), "cancel", lambda run, session, by: gone.append(run))
-    monkeypatch.setattr(lab(), "queue_trouble", lambda: "The queue is in memory.")
+    monkeypatch.setattr(lab().known_runs, "queue_trouble", lambda: "The queue is in memory.")
     monkeypatch.setattr(lab().measures, "restarted_at", time.monotonic())
     at = open_page("runs")
     assert "was started anew" in at.info[0].value

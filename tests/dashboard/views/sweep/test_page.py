@@ -176,12 +176,12 @@ def test_a_model_loaded_since_the_page_was_drawn_makes_no_other_ones_sweep(runs_
 def test_a_sweeps_runs_are_limited_and_belong_to_who_asks(runs_folder, monkeypatch):
     until(lambda: lab().status().model)
     sweep = sweep_of([f"model={lab().status().model.name}", *LINES, "seed=70-71"])
-    monkeypatch.setattr(lab(), "_limits", Limits(megapixel_steps=0.001))
-    monkeypatch.setattr(lab(), "_operator", lambda who: False)
+    monkeypatch.setattr(lab().limits, "limits", Limits(megapixel_steps=0.001))
+    monkeypatch.setattr(lab().limits, "operator", lambda who: False)
     with pytest.raises(LimitError, match="64 x 64 pixels by 1 steps"):
         begin(sweep, Way(), "a session", "ada")
     assert find_sweep(runs_folder, sweep.id) is None and task(sweep.id) is None
-    monkeypatch.setattr(lab(), "_limits", Limits())
+    monkeypatch.setattr(lab().limits, "limits", Limits())
     begin(sweep, Way(measures=("distance",)), "a session", "ada")
     runs = runs_of(sweep, ("distance",), "vp")
     owners = lab().owned.all_owners("run")
