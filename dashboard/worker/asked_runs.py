@@ -87,7 +87,7 @@ class AskedRuns:
         experiment = self.pictures.complete(experiment)
         self._check_overwriting(experiment, owner)
         trouble = self.models.trouble(experiment.model)
-        trouble = trouble or no_room(self._flight.runs, self.keeping, owner)
+        trouble = trouble or no_room(self._flight.writer.runs, self.keeping, owner)
         for picture in experiment.pictures.values():
             if picture.has_pixels:
                 self.pictures.keep(picture, owner)  # so that it survives an interruption
@@ -142,7 +142,7 @@ class AskedRuns:
             NotYoursError: If somebody else's run, made by other weights, would be lost.
         """
         self.limits.check(experiments, owner, session, queued)
-        full = no_room(self._flight.runs, self.keeping, owner)
+        full = no_room(self._flight.writer.runs, self.keeping, owner)
         if full and not all(self._flight.made(one, mix=True) for one in experiments):
             raise LimitError(full)
         offered = [one for one in experiments if not self.models.refusal(one.model)]
@@ -156,7 +156,7 @@ class AskedRuns:
             task = self.known.find(run)
             if task is not None and not task.live and task.snapshot.unsaved:
                 task.ended = partial(self._ended, task)
-                self._flight.save_again(task)
+                self._flight.writer.write_again(task)
                 self._tasks.enter(task, Priority.QUESTION)
 
     def dismiss(self, run: str, by: str = "") -> None:
@@ -191,7 +191,7 @@ class AskedRuns:
         """
         if not self._flight.held.all or self._flight.made(experiment, mix=True):
             return
-        if stored_facts(self._flight.runs, experiment.id) is not None:
+        if stored_facts(self._flight.writer.runs, experiment.id) is not None:
             doing = "make it again by other weights; another seed makes a run of your own"
             self._owned.check(RUN, experiment.id, owner, doing)
 

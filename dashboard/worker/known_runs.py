@@ -95,7 +95,7 @@ class KnownRuns:
         """Return about how long a run that waits takes until it is done; None if not known."""
         with self.tasks.lock:
             task, waiting = self.find(run), self.queue.runs()
-        speed = self.flight.speed
+        speed = self.flight.pace.of_pixel
         if task is None or task not in waiting or not speed:
             return None
         going = [one for one in self.tasks.line(Priority.RUN) if isinstance(one, RunTask)]

@@ -1,44 +1,34 @@
 """The runs in flight: driven one network call at a time, previewed if watched, saved when done."""
 
-import logging
 import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from dashboard.worker.measures import stage_seconds
+from dashboard.worker.pace import Pace
+from dashboard.worker.run_previews import RunPreviews
 from dashboard.worker.run_task import RunTask
+from dashboard.worker.run_writer import RunWriter
 from dashboard.worker.stored_runs import stored_facts
 from dashboard.worker.task import Priority, Task
 from dashboard.worker.tasks import Tasks
 from dashboard.worker.turns import Shares
-from dashboard.worker.under_way import UnderWay
 from sdlab.errors import MemoryLimitError, SdlabError
 from sdlab.runs.manifest import is_exact
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
-
     from dashboard.worker.held_model import HeldModel
     from dashboard.worker.held_models import HeldModels
     from sdlab.experiment.experiment import Experiment
-    from sdlab.runs.run import Run
     from sdlab.sampling.engine import Engine
     from sdlab.sampling.job import Job
     from sdlab.work import Work
 
-log = logging.getLogger(__name__)
-
-PREVIEW_SHARE = 10  # a preview waits this many times as long as making all of them takes
-CROWDED_SECONDS = 3.0  # where decoded previews would take longer, quick sketches are drawn
-PACED = 64  # rounds from which the pace is estimated
 LOOK_SECONDS = 0.02  # a long call looks that often whether others wait
-UNSAVED = 8  # pictures that could not be written are kept in memory
 
 
 @dataclass(eq=False)
@@ -48,33 +38,34 @@ class RunsInFlight:
     Attributes:
         tasks: Of the worker.
         held: Have the engines and the decoders.
-        runs: Folder of the stored runs.
-        done: Called with a run that is written, if its frames are to be drawn.
+        writer: Stores them when they are done.
         complete: Returns an experiment with the pixels of its pictures, if they are kept.
         shares: Whose turn it is.
         others_wait: Whether a run that is in the midst of a long call is to let others go first.
         quick: A call that takes no longer is made in one piece, in seconds.
-        work: What the worker's thread is doing.
         blame: Counts, for runs at a point, that the worker broke; returns why some of them are not
             to be made again, by their ids.
+        pace: How fast they go.
+        previews: Show how far they are.
     """
 
     tasks: Tasks
     held: "HeldModels"
-    runs: Path
-    done: "Callable[[str, Run], None]"
+    writer: RunWriter
     complete: "Callable[[Experiment], Experiment]" = lambda experiment: experiment
     shares: Shares = field(default_factory=Shares)
     others_wait: Callable[[RunTask], bool] = lambda task: False
     quick: float = 0.2
-    work: UnderWay = field(default_factory=UnderWay)
     blame: Callable[[Sequence[str], str], Mapping[str, str]] = lambda runs, point: {}
+    pace: Pace = field(default_factory=Pace)
     _tasks_of: "WeakKeyDictionary[Job, RunTask]" = field(default_factory=WeakKeyDictionary)
     _charged: float = 0.0
-    _rounds: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACED))
-    _work: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=PACED))
-    _sketch_seconds: float = 0.0
     _latest: float = -math.inf
+
+    def __post_init__(self) -> None:
+        """Show what is in flight, and note what is done where the writer does."""
+        self.previews = RunPreviews(self.tasks)
+        self.work = self.writer.work
 
     def __len__(self) -> int:
         return len(self.tasks.line(Priority.RUN))
@@ -83,24 +74,9 @@ class RunsInFlight:
         """Return how many runs each person has in flight."""
         return Counter(task.person for task in self.tasks.line(Priority.RUN))
 
-    @property
-    def pace(self) -> float | None:
-        """Seconds that an evaluation of one run takes, with all its run needs; None before any.
-
-        It is the mean of the latest rounds, decoding, previews and saving among them: what the
-        next many evaluations will take if the machine stays as busy as it is.
-        """
-        evaluations = sum(count for count, _ in self._rounds)
-        return sum(seconds for _, seconds in self._rounds) / evaluations if evaluations else None
-
     def seconds_since(self) -> float:
         """Return the seconds since the latest round; infinity before the first."""
         return time.monotonic() - self._latest
-
-    def forget_pace(self) -> None:
-        """Forget the pace: another model will have another."""
-        self._rounds.clear()
-        self._work.clear()
 
     def made(self, experiment: "Experiment", mix: bool = False) -> bool:
         """Return whether a run is stored as it would be made now: by these weights, as exactly.
@@ -109,7 +85,7 @@ class RunsInFlight:
             experiment: The run.
             mix: Whether one from shared calls will do; else it is to be exact.
         """
-        found = stored_facts(self.runs, experiment.id)
+        found = stored_facts(self.writer.runs, experiment.id)
         if found is None or not self.held.all or not (mix or is_exact(found)):
             return False
         held = self.held.named(experiment.model)
@@ -158,16 +134,9 @@ class RunsInFlight:
         self._charge(engine.latest)
         self._advance(before)
         made = {job: job.evaluation - count for job, (_, count) in before.items()}
-        seconds = time.monotonic() - started
-        self._measure(sum(made.values()), seconds)
-        _note(self._work, sum(self._pixels(job) * count for job, count in made.items()), seconds)
+        pixels = sum(self._pixels(job) * count for job, count in made.items())
+        self.pace.note(sum(made.values()), pixels, time.monotonic() - started)
         return True
-
-    @property
-    def speed(self) -> float | None:
-        """Seconds of one pixel and evaluation, with all that a run needs; None before any."""
-        work = sum(done for done, _ in self._work)
-        return sum(seconds for _, seconds in self._work) / work if work else None
 
     def _pixels(self, job: "Job") -> int:
         return math.prod(job.plan.shape[1:]) * job.model.vae_factor**2
@@ -225,12 +194,6 @@ class RunsInFlight:
         self._charge((job,))
         return self.others_wait(self._tasks_of[job])
 
-    def save_again(self, task: RunTask) -> None:
-        """Let the picture of a run be written once more, if it could not be written before."""
-        task.make = lambda model: self._writing(task)
-        task.cancelled = False
-        task.set(state="saving", error="", unsaved=False)
-
     def sentence_of(self, error: BaseException) -> str:
         """Return why a run failed; of an error that is not ours also its own words.
 
@@ -272,7 +235,7 @@ class RunsInFlight:
         assert task.run is not None
         task.spent |= stage_seconds(task.run.tables["timings"])
         task.show(task.run.image)
-        yield from self._writing(task)
+        yield from self.writer.writing(task)
 
     def _driven(self, task: RunTask, held: "HeldModel") -> "Work[Job]":
         """Take a run through an engine, whose rounds come in between.
@@ -290,8 +253,8 @@ class RunsInFlight:
                     job = self._submitted(task, asked, False, held)
                 job.mix = task.mix
                 task.follow(job)
-                self._preview(task, job, held)
-                self._tables(task, job)
+                self.previews.draw(task, job, held)
+                self.previews.measure(task, job)
                 yield job.evaluation, job.nfe
         finally:
             job.cancel()
@@ -317,73 +280,3 @@ class RunsInFlight:
             if not self.held.release_idle(but=held):
                 raise
         return held.engine.submit(asked, mix=mix)
-
-    def _writing(self, task: RunTask) -> "Work[None]":
-        """Write a finished run in one piece; if the disk refuses, its picture is kept."""
-        assert task.run is not None
-        task.set(seconds_left=0.0)
-        begun = time.monotonic()
-        try:
-            with self.work.doing("saving a run", (task.id,), "saving"):
-                task.run.save(self.runs)
-        except Exception as error:
-            task.set(unsaved=True)
-            self._drop_unsaved()
-            reason = error.strerror if isinstance(error, OSError) else self.tasks.sentence(error)
-            raise SdlabError(f"The picture is made but could not be saved: {reason}") from None
-        task.spent["saving"] = time.monotonic() - begun
-        if task.frames:
-            self.done(task.id, task.run)
-        task.run = None
-        return
-        yield
-
-    def _drop_unsaved(self) -> None:
-        """Let go of the oldest pictures that could not be written."""
-        unsaved = [task for task in self.tasks.all(Priority.RUN) if task.snapshot.unsaved]
-        for task in unsaved[: max(0, len(unsaved) - UNSAVED)]:
-            assert isinstance(task, RunTask)
-            task.run = None
-            task.set(unsaved=False)
-
-    def _measure(self, evaluations: int, seconds: float) -> None:
-        """Count a round for the pace; one without an evaluation belongs to the one before."""
-        _note(self._rounds, evaluations, seconds)
-
-    def _preview(self, task: RunTask, job: "Job", held: "HeldModel") -> None:
-        draw, pause = self._means(held, job)
-        if job.x0_pred is None or not task.wants_preview(pause):
-            return
-        started = time.monotonic()
-        try:
-            task.show(draw(job.x0_pred))
-            if draw != held.picture:
-                self._sketch_seconds = time.monotonic() - started
-        except Exception as error:  # the run itself may well go on
-            log.warning("no preview of %s: %s", task.id, self.tasks.sentence(error))
-
-    def _tables(self, task: RunTask, job: "Job") -> None:
-        if not task.wants_tables():
-            return
-        try:
-            task.measure(job)
-        except Exception as error:  # the run itself may well go on
-            log.warning("no charts of %s so far: %s", task.id, self.tasks.sentence(error))
-
-    def _means(self, held: "HeldModel", job: "Job") -> "tuple[Callable[[Tensor], Image], float]":
-        """Return how previews are made, and how long each waits: they get a tenth of the time."""
-        crowd = PREVIEW_SHARE * len(self)
-        height, width = (side * held.model.vae_factor for side in job.plan.shape[1:])
-        pause = crowd * held.seconds_to_decode(width, height)
-        if pause <= CROWDED_SECONDS:
-            return held.picture, pause
-        return held.sketch, crowd * self._sketch_seconds
-
-
-def _note(rounds: deque[tuple[int, float]], done: int, seconds: float) -> None:
-    """Note what a round did and took; one that did nothing yet belongs to the one before."""
-    if done:
-        rounds.append((done, seconds))
-    elif rounds:
-        before, took = rounds.pop()
-        rounds.append((before, took + seconds))

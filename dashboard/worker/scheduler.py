@@ -6,7 +6,6 @@ memory before others, though nobody is overtaken for ever, and drives the engine
 at a time, a long one in pieces. It takes no model out while a run or a study is on it.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +14,7 @@ from dashboard.worker.health import Health
 from dashboard.worker.held_model import HeldModel
 from dashboard.worker.held_models import HeldModels
 from dashboard.worker.measures import Measures
+from dashboard.worker.model_loader import ModelLoader
 from dashboard.worker.model_turns import ModelTurns
 from dashboard.worker.run_queue import RunQueue, model_of
 from dashboard.worker.run_task import RunTask
@@ -25,10 +25,7 @@ from dashboard.worker.tasks import Tasks
 from dashboard.worker.under_way import UnderWay
 from dashboard.worker.worker_thread import WorkerThread
 from sdlab.errors import ModelError
-from sdlab.models.loading_stages import LoadingCancelled
 from sdlab.shipped import EMBEDDED
-
-log = logging.getLogger(__name__)
 
 IN_FLIGHT = 32
 IDLE_SECONDS = 0.5
@@ -77,6 +74,9 @@ class Scheduler:
         """Keep every model in memory that something is on."""
         self.held.busy = self.in_use
         self.flight.others_wait = self._others_wait
+        self.loader = ModelLoader(
+            self.tasks, self.queue, self.held, self.flight, self.painter, self.work, self.measures
+        )
 
     def in_use(self, held: HeldModel) -> bool:
         """Return whether a run or a study is on a model, which must stay for it."""
@@ -122,7 +122,7 @@ class Scheduler:
 
     def _first(self) -> bool:
         """Load a model, if there is none yet."""
-        return not self.held.all and self._load(self.held.request_for(EMBEDDED))
+        return not self.held.all and self.loader.load(self.held.request_for(EMBEDDED))
 
     def _rest(self) -> None:
         with self.tasks.lock:
@@ -221,7 +221,7 @@ class Scheduler:
                 self.queue.remove(item)
                 self.queue.number()
             if isinstance(item, ModelRequest):
-                self._take_up(item)
+                self.loader.take_up(item)
                 continue
             try:
                 self._begin(item)
@@ -250,22 +250,11 @@ class Scheduler:
     def _is_studied(self, held: HeldModel) -> bool:
         return self.tasks.studies(held.view.hash)
 
-    def _take_up(self, request: ModelRequest) -> None:
-        """Load a model if it is not in memory; it is then what pages use, if that is asked for."""
-        if held := self.held.same(request):
-            self.held.use(held)
-            self.held.usual = request.source if request.usual else self.held.usual
-        else:
-            self.held.becoming = request.source if request.usual else ""
-            self._load(request)
-            self.held.becoming = ""
-        self._note_loading()
-
     def _begin(self, task: RunTask) -> None:
         name = model_of(task)
         request = replace(self.held.request_for(name), owner=task.owner)
         with self.work.doing("loading a model", (task.id,), "loading its model"):
-            if not self.held.for_run(name) and not self._load(request):
+            if not self.held.for_run(name) and not self.loader.load(request):
                 raise ModelError(self.held.why_not(name))
         if self.flight.made(task.experiment, task.mix):
             task.end("done")
@@ -274,38 +263,3 @@ class Scheduler:
         assert held is not None
         self.check(task, held.view.default_size)
         self.flight.begin(task, held)
-
-    def _load(self, request: ModelRequest) -> bool:
-        """Load a model; if that fails, say why, and load the usual one again if it had to go."""
-        held = self.held
-        with self.tasks.lock:
-            held.loading, held.loading_for = request.source, request.owner
-            held.load_error, held.unwanted = "", False
-        self.tasks.let_go()
-        self.painter.forget_settled()
-        self.flight.forget_pace()
-        error, cancelled = "", False
-        try:
-            with self.work.doing("loading a model"):
-                held.load(request)
-        except BaseException as trouble:
-            error, cancelled = held.sentence_of(request, trouble), _is_cancel(trouble)
-        if error and not held.all:
-            for other in (held.request_for(held.usual), held.request_for(EMBEDDED)):
-                if not held.all and other.source != request.source:
-                    self._load(other)
-        self._note_loading()
-        with self.tasks.lock:
-            held.load_error = error or held.load_error  # of a request refused in the meantime
-            held.load_cancelled = cancelled
-        self.measures.loaded(not error)
-        return not error
-
-    def _note_loading(self) -> None:
-        """Note which model will be loaded next."""
-        with self.tasks.lock:
-            self.held.expect(self.queue.next_model())
-
-
-def _is_cancel(trouble: BaseException) -> bool:
-    return isinstance(trouble, LoadingCancelled)

@@ -33,6 +33,7 @@ from dashboard.worker.people_limits import PeopleLimits
 from dashboard.worker.questions import Answer
 from dashboard.worker.queue_on_disk import QueueOnDisk
 from dashboard.worker.run_queue import RunQueue
+from dashboard.worker.run_writer import RunWriter
 from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.saving_again import SavingAgain
 from dashboard.worker.scheduler import Scheduler
@@ -113,8 +114,9 @@ class Worker:
         self._held = held = HeldModels(sentence, load, before.note, room, may_have.listed)
         self.models = ModelsAsked(tasks, queue, held, may_have, before, rules.asker)
         self.frames = FramePainter(tasks, held, runs)
-        self._flight = flight = RunsInFlight(tasks, held, runs, self.frames.want)
-        flight.work = work = UnderWay(self._server.note)
+        work = UnderWay(self._server.note)
+        writer = RunWriter(tasks, runs, self.frames.want, work)
+        self._flight = flight = RunsInFlight(tasks, held, writer)
         flight.quick = max_call_seconds / QUICK_SHARE
         self.limits = PeopleLimits(limits or Limits(), tasks, flight, operator)
         self.pictures = KeptPictures(runs, self._kept.pictures, self.limits.picture_room)
@@ -150,8 +152,6 @@ class Worker:
         """Return how the worker is; waits for nothing, whatever it is busy with."""
         return self._scheduler.health()
 
-    # Any task, by its id.
-
     def get(self, id: str) -> Snapshot | None:
         """Return the snapshot of a task that this server knows, or None."""
         return self._tasks.get(id)
@@ -177,8 +177,6 @@ class Worker:
         mine = self.owned.may_end(kind, name, by, task.owner)
         return self._tasks.cancel(id, session, mine and not self.owned.leave(kind, name, by))
 
-    # Tasks of every kind.
-
     def submit(
         self,
         experiment: Experiment,
@@ -202,7 +200,7 @@ class Worker:
                 self.models.view(asker),
                 running=len(self._flight),
                 studies=self.live_studies(),
-                pace=self._flight.pace,
+                pace=self._flight.pace.seconds,
                 queued=len(self._queue.runs()),
                 stopped=self._tasks.closed,
             )

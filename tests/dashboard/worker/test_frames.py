@@ -124,7 +124,7 @@ def test_a_large_picture_is_sketched_as_it_takes_long_to_decode(make_worker):
     for side, draw in ((held.view.default_size[0], held.picture), (2048, held.sketch)):
         latents = side // held.model.vae_factor
         job = SimpleNamespace(plan=SimpleNamespace(shape=(4, latents, latents)))
-        assert worker._flight._means(held, job)[0] == draw
+        assert worker._flight.previews.means(held, job)[0] == draw
     worker.cancel(run, "a")
 
 
