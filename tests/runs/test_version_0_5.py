@@ -42,7 +42,7 @@ def test_all_of_it_is_listed_and_opens(root):
     assert result.table["state"].tolist() == ["done", "done"] and result.axes == ["solver"]
     compared = open_result(root, IDS["comparison"])
     assert set(compared.ids) <= set(runs["run"]) and compared.verdict
-    assert set(parts(root).values()) == {IDS["comparison"]}
+    assert set(parts(root).values()) == {IDS["comparison"], IDS["sweep"]}
     assert load_curve("slow start", root).curve == "karras"
 
 
