@@ -1,6 +1,5 @@
 """What one person may ask of a server at a time, where its operator sets limits."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sdlab.errors import SdlabError
@@ -29,28 +28,24 @@ class Limits:
     studies: int | None = None
     upload_mib: float | None = None
 
-    def too_large(self, asked: Sequence[Experiment], size: tuple[int, int] | None) -> str:
-        """Return why a run is too large, in a sentence; "" if none is.
+    def too_large(self, run: Experiment, size: tuple[int, int] | None) -> str:
+        """Return why a run is too large, in a sentence; "" if it is not.
 
         Args:
-            asked: The runs.
-            size: (width, height) in pixels where a run names none; None if it is not known.
+            run: The run.
+            size: (width, height) in pixels where it names none; None if that is not known.
         """
         limit = self.megapixel_steps
-        if limit is None:
+        width, height = run.width or (size or (0, 0))[0], run.height or (size or (0, 0))[1]
+        millions = width * height * run.num_steps / MILLION
+        if limit is None or millions <= limit:
             return ""
-        for run in asked:
-            width, height = run.width or (size or (0, 0))[0], run.height or (size or (0, 0))[1]
-            millions = width * height * run.num_steps / MILLION
-            if millions > limit:
-                steps = int(limit * MILLION / (width * height))
-                fewer = f" at most {steps:,} steps or" if steps else ""
-                return (
-                    f"{width} x {height} pixels by {run.num_steps:,} steps are {millions:,.4g}"
-                    f" million; on this server a run may have {limit:,.4g} million. Take{fewer} a"
-                    " smaller picture."
-                )
-        return ""
+        steps = int(limit * MILLION / (width * height))
+        fewer = f" at most {steps:,} steps or" if steps else ""
+        return (
+            f"{width} x {height} pixels by {run.num_steps:,} steps are {millions:,.4g} million; on"
+            f" this server a run may have {limit:,.4g} million. Take{fewer} a smaller picture."
+        )
 
     def too_many(self, asked: int, live: int) -> str:
         """Return why runs are too many, in a sentence; "" if they are not.

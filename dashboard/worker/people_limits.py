@@ -52,7 +52,7 @@ class PeopleLimits:
         for experiment in experiments:
             held = self.flight.held.named(experiment.model)
             size = held.view.default_size if held else None
-            if told := self.limits.too_large([experiment], size):
+            if told := self.limits.too_large(experiment, size):
                 return told
         if self.limits.queued_runs is None or not queued:
             return ""
@@ -90,7 +90,7 @@ class PeopleLimits:
         """
         if task.owner and self.operator(task.owner):
             return
-        if told := self.limits.too_large([task.experiment], size):
+        if told := self.limits.too_large(task.experiment, size):
             raise LimitError(told)
 
     def check_study(self, key: str, owner: str = "", session: str = "") -> None:

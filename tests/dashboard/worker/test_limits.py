@@ -25,13 +25,13 @@ LARGE = Experiment(width=2048, height=1024, num_steps=100)
     ],
 )
 def test_a_run_that_is_too_large_is_told_how_many_steps_it_may_have(run, size, said):
-    assert re.search(said, Limits(megapixel_steps=50).too_large([SHORT, run], size))
+    assert re.search(said, Limits(megapixel_steps=50).too_large(run, size))
 
 
 def test_what_fits_and_what_is_not_known_is_let_through():
-    assert Limits(megapixel_steps=50).too_large([replace(LARGE, num_steps=23)], None) == ""
-    assert Limits(megapixel_steps=50).too_large([SHORT], None) == ""
-    assert Limits().too_large([LARGE], None) == Limits().too_many(10_000, 10_000) == ""
+    assert Limits(megapixel_steps=50).too_large(replace(LARGE, num_steps=23), None) == ""
+    assert Limits(megapixel_steps=50).too_large(SHORT, None) == ""
+    assert Limits().too_large(LARGE, None) == Limits().too_many(10_000, 10_000) == ""
 
 
 @pytest.mark.parametrize(
