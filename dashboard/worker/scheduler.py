@@ -149,6 +149,7 @@ class Scheduler:
             dropped = self.queue.drop_cancelled()
         for task in dropped:
             task.end("cancelled")
+        self._note_busy()
         self.in_spare()
         self._admit()
         worked = [self._step(Priority.QUESTION), self._step(Priority.SKETCH), self._serve()]
@@ -202,6 +203,12 @@ class Scheduler:
         waiting = [task for task in (self._study(), self.flight.first()) if task is not None]
         first = [task for task in waiting if place(task) < place(run)]
         return any(task.person != run.person or self.flight.is_quick(task) for task in first)
+
+    def _note_busy(self) -> None:
+        lines = self.tasks.line(Priority.RUN), self.tasks.line(Priority.STUDY)
+        with self.tasks.lock:
+            waiting = [item.person for item in self.queue]
+        self.flight.shares.note_busy({*waiting, *(task.person for line in lines for task in line)})
 
     def _newcomer(self) -> bool:
         """Return whether somebody waits of whom nothing is in flight."""

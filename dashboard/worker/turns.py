@@ -9,17 +9,27 @@ under way and for nothing else.
 
 While two of them have work all the time, what they get differs by no more than ``ahead`` and one
 piece of each, whatever the others do and however long the pieces are.
+
+Somebody who makes one short run after another and looks at each has work now and then only, yet
+would get no more than an even share while it lasts. So the first seconds of what a person asks for
+cost a quarter (the idea of multi-level feedback, Corbato, Merwin-Daggett and Daley 1962, AFIPS):
+eight people at once have four times as much of the machine for short runs as for long ones, and the
+long ones still have the rest.
 """
 
 import math
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import TypeVar
 
 from dashboard.worker.task import Task
 
 Item = TypeVar("Item")
 AHEAD_SECONDS = 5.0
+SHORT_SECONDS = 5.0
+SHORT_COSTS = 0.25
+PAUSE_SECONDS = 0.5
 REMEMBERED = 1000
 
 
@@ -59,11 +69,27 @@ class Turns:
 
 
 class Shares:
-    """Turns of people, whatever the number of their tasks; then of each one's own tasks."""
+    """Turns of people, whatever the number of their tasks; then of each one's own tasks.
 
-    def __init__(self) -> None:
+    Args:
+        now: The clock, in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.people = Turns()
         self._own: OrderedDict[str, Turns] = OrderedDict()
+        self._now = now
+        self._busy: dict[str, float] = {}
+        self._had: dict[str, float] = {}
+
+    def note_busy(self, people: Collection[str]) -> None:
+        """Note who has work: for whom it has been done for a while, the next is short at first."""
+        now = self._now()
+        self._busy |= dict.fromkeys(people, now)
+        gone = [who for who, seen in self._busy.items() if now - seen > PAUSE_SECONDS]
+        for who in gone:
+            del self._busy[who]
+            self._had.pop(who, None)
 
     def place(self, task: Task) -> tuple[float, float]:
         """Return a task's place among all: the least comes first."""
@@ -71,7 +97,11 @@ class Shares:
 
     def spend(self, task: Task, seconds: float) -> None:
         """Note what a piece of a task has taken."""
-        self.people.spend(task.person, seconds)
+        had = self._had.get(task.person, 0.0)
+        short = min(seconds, max(0.0, SHORT_SECONDS - had))
+        if task.person in self._busy:
+            self._had[task.person] = had + seconds
+        self.people.spend(task.person, seconds - (1 - SHORT_COSTS) * short)
         self._own_of(task).spend(task.id, seconds)
 
     def _own_of(self, task: Task) -> Turns:

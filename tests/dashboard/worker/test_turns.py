@@ -5,7 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from dashboard.worker.turns import REMEMBERED, Turns
+from dashboard.worker.snapshots import Snapshot
+from dashboard.worker.task import Priority, Task
+from dashboard.worker.turns import AHEAD_SECONDS, REMEMBERED, SHORT_SECONDS, Shares, Turns
 
 LONGEST = {"big": 60.0, "middle": 4.0, "small": 0.05, "other": 1.0}
 
@@ -83,3 +85,80 @@ def test_who_has_long_gone_is_forgotten():
         turns.spend(number, 1.0)
         turns.spend("stays", 1.0)
     assert len(turns._ends) <= REMEMBERED + 1
+
+
+class Machine:
+    """People at one machine in pieces of 0.1 s: some think after each run, others never pause.
+
+    Args:
+        people: By name the pieces of a run, and the seconds of thought after it.
+    """
+
+    PIECE = 0.1
+
+    def __init__(self, people):
+        self.people, self.at = people, 0.0
+        self.shares = Shares(lambda: self.at)
+        self.left = {who: pieces for who, (pieces, _) in people.items()}
+        self.begins = dict.fromkeys(people, 0.0)
+        self.took = {who: [] for who in people}
+        self.got = dict.fromkeys(people, 0.0)
+
+    def run(self, seconds):
+        while self.at < seconds:
+            waiting = [who for who in self.people if self.begins[who] <= self.at]
+            self.shares.note_busy(waiting)
+            self.at += self.PIECE
+            if waiting:
+                self.serve(min(map(self.task, waiting), key=self.shares.place))
+
+    @staticmethod
+    def task(who):
+        return Task(Snapshot(who), Priority.RUN, owner=who)
+
+    def serve(self, task):
+        who, (pieces, thought) = task.owner, self.people[task.owner]
+        self.shares.spend(task, self.PIECE)
+        self.got[who] += self.PIECE
+        self.left[who] -= 1
+        if not self.left[who]:
+            self.took[who].append(self.at - self.begins[who])
+            self.left[who], self.begins[who] = pieces, self.at + thought
+        return who
+
+
+def test_short_runs_come_soon_among_seven_who_fill_the_machine():
+    """An even share, a seventh each, would make them eight times as long as alone."""
+    short = {f"short {number}": (6, 2.0) for number in range(4)}
+    long = {f"long {number}": (10**6, 0.0) for number in range(3)}
+    machine = Machine(short | long)
+    machine.run(600.0)
+    took = sorted(seconds for who in short for seconds in machine.took[who])
+    assert took[len(took) // 2] <= 2 * 0.6
+    assert took[int(0.95 * len(took))] <= 3 * 0.6
+    got = [machine.got[who] for who in long]
+    assert min(got) > 0.04 * 600
+    assert max(got) - min(got) <= AHEAD_SECONDS + SHORT_SECONDS + machine.PIECE
+
+
+def test_many_short_runs_of_one_person_are_long_work():
+    """Whoever has a run waiting all the time pays in full, however short each is."""
+    machine = Machine({"many": (6, 0.0), "one": (10**6, 0.0)})
+    machine.run(200.0)
+    assert abs(machine.got["many"] - machine.got["one"]) <= AHEAD_SECONDS + SHORT_SECONDS + 0.1
+
+
+def test_a_short_pause_makes_nobody_new():
+    """A script that asks for the next run as soon as one is done is no person who looks."""
+    machine = Machine({"script": (6, 0.3), "one": (10**6, 0.0)})
+    machine.run(200.0)
+    assert machine.got["script"] <= 0.5 * 200 + AHEAD_SECONDS + SHORT_SECONDS
+
+
+def test_who_is_gone_takes_no_memory():
+    shares = Shares(iter(range(10**6)).__next__)
+    for number in range(100):
+        task = Task(Snapshot(str(number)), Priority.RUN, owner=str(number))
+        shares.note_busy([task.person])
+        shares.spend(task, 1.0)
+    assert len(shares._had) == len(shares._busy) == 1
