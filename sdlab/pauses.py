@@ -5,13 +5,14 @@ has set on the network are not meant for those others' calls, and its timers not
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class _Thread(threading.local):
     under_way: object = None
     paused = 0.0
+    others: Callable[[], bool] | None = None
 
 
 _thread = _Thread()
@@ -41,3 +42,22 @@ def going_on(which: object, seconds: float) -> Iterator[None]:
         yield
     finally:
         _thread.under_way, _thread.paused = before
+
+
+def others_wait() -> Callable[[], bool] | None:
+    """Return what tells whether others are to go first in this thread; None where nobody could."""
+    return _thread.others
+
+
+@contextmanager
+def giving_way(others: Callable[[], bool]) -> Iterator[None]:
+    """Let computations of this thread that can pause do so while others wait.
+
+    Args:
+        others: Returns whether others are to go first.
+    """
+    before, _thread.others = _thread.others, others
+    try:
+        yield
+    finally:
+        _thread.others = before

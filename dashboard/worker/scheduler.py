@@ -18,13 +18,15 @@ from dashboard.worker.model_loader import ModelLoader
 from dashboard.worker.model_turns import ModelTurns
 from dashboard.worker.run_queue import RunQueue, model_of
 from dashboard.worker.run_task import RunTask
-from dashboard.worker.runs_in_flight import RunsInFlight
+from dashboard.worker.runs_in_flight import LOOK_SECONDS, RunsInFlight
 from dashboard.worker.snapshots import ModelRequest
 from dashboard.worker.task import Priority, Task
 from dashboard.worker.tasks import Tasks
+from dashboard.worker.turns import Meter
 from dashboard.worker.under_way import UnderWay
 from dashboard.worker.worker_thread import WorkerThread
 from sdlab.errors import ModelError
+from sdlab.pauses import giving_way
 from sdlab.shipped import EMBEDDED
 
 IN_FLIGHT = 32
@@ -168,13 +170,33 @@ class Scheduler:
             self.painter.forget_settled()  # what was settled can be drawn better now
         return False
 
-    def _step(self, priority: Priority, chosen: Task | None = None) -> bool:
+    def _step(self, priority: Priority) -> bool:
         """Do a piece of a task of a line; return whether there was one."""
         with self.work.doing(_WORDS[priority]):
-            task = self.tasks.step(priority, self.held.at_hand, chosen)
+            task = self.tasks.step(priority, self.held.at_hand)
         if task is not None:
             self.flight.shares.spend(task, task.cost)
         return task is not None
+
+    def _step_study(self, study: Task | None) -> bool:
+        """Do a piece of a study; return whether there was one.
+
+        The runs that it makes as they are let others go first in the midst of their long calls.
+        """
+        if study is None:
+            return False
+        meter = Meter(self.flight.shares, study)
+
+        def others_wait() -> bool:
+            if meter.seconds < LOOK_SECONDS:
+                return False
+            meter.note()
+            return self._others_wait(study)
+
+        with self.work.doing(_WORDS[Priority.STUDY]), giving_way(others_wait):
+            self.tasks.step(Priority.STUDY, self.held.at_hand, study)
+        meter.note()
+        return True
 
     def _serve(self) -> bool:
         """Do a piece of the study, or of the run, whose turn it is; return whether there was one.
@@ -186,23 +208,23 @@ class Scheduler:
         place = self.flight.shares.place
         if study is None or not study.cancelled and run is not None and place(run) < place(study):
             return self.flight.round()
-        return self._step(Priority.STUDY, study)
+        return self._step_study(study)
 
     def _study(self) -> Task | None:
         """Return the study whose turn it is, if there is one."""
         studies, place = self.tasks.line(Priority.STUDY), self.flight.shares.place
         return min(studies, key=lambda task: (not task.cancelled, place(task)), default=None)
 
-    def _others_wait(self, run: RunTask) -> bool:
-        """Return whether others come before a run that is in the midst of a long call."""
-        if self._stopping or run.cancelled or self._newcomer():
+    def _others_wait(self, task: Task) -> bool:
+        """Return whether others come before a task that is in the midst of a long call."""
+        if self._stopping or task.cancelled or self._newcomer():
             return True
         if self.tasks.line(Priority.QUESTION) or self.tasks.line(Priority.SKETCH):
             return True
         place = self.flight.shares.place
-        waiting = [task for task in (self._study(), self.flight.first()) if task is not None]
-        first = [task for task in waiting if place(task) < place(run)]
-        return any(task.person != run.person or self.flight.is_quick(task) for task in first)
+        waiting = [one for one in (self._study(), self.flight.first()) if one is not None]
+        first = [one for one in waiting if place(one) < place(task)]
+        return any(one.person != task.person or self.flight.is_quick(one) for one in first)
 
     def _note_busy(self) -> None:
         lines = self.tasks.line(Priority.RUN), self.tasks.line(Priority.STUDY)

@@ -110,3 +110,26 @@ class Shares:
         if len(self._own) > REMEMBERED:
             self._own.popitem(last=False)
         return own
+
+
+class Meter:
+    """What a task has taken since that was last noted.
+
+    Args:
+        shares: Where it is noted.
+        task: Whose piece begins.
+    """
+
+    def __init__(self, shares: Shares, task: Task) -> None:
+        self._shares, self._task, self._since = shares, task, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the latest note."""
+        return time.monotonic() - self._since
+
+    def note(self) -> None:
+        """Note it."""
+        now = time.monotonic()
+        self._shares.spend(self._task, now - self._since)
+        self._since = now

@@ -45,6 +45,7 @@ def _make(
 ) -> "Work[Runs]":
     runs: Runs = {} if save is None else _stored(experiments, save, model.hash, mix)
     engine = Engine(model, mix=mix, join=not mix)
+    engine.long.give_way()
     jobs = _submit(engine, (x for x in experiments if x.id not in runs), runs)
     if not jobs and not any(not isinstance(run, Exception) for run in runs.values()):
         raise next(error for error in runs.values() if isinstance(error, Exception))

@@ -19,6 +19,7 @@ from sdlab.explaining.making import Making
 from sdlab.explaining.of_run import draws_noise
 from sdlab.models.model import Model
 from sdlab.sampling.engine import Engine
+from sdlab.sampling.settling import settling
 from sdlab.work import Work
 
 if TYPE_CHECKING:
@@ -127,13 +128,14 @@ def measuring(explanation: Explanation, model: Model) -> Work[Measured]:
     """
     (one, other), notes = _both(explanation, model)
     engine = Engine(model, mix=False)
+    engine.long.give_way()
     a_job, b_job = _submit(engine, explanation.a, one), _submit(engine, explanation.b, other)
     asked: dict[str, Job] = {}
     single = [_Single(engine, one, each, asked) for each in explanation.differences]
     finer = None if draws_noise(one) else engine.submit(finer_than(one))
     jobs = list(engine.jobs)
     total = sum(job.nfe for job in jobs)
-    while engine.round():
+    for _ in settling(engine, jobs, lambda job: None):
         yield min(sum(job.evaluation for job in jobs), total), total
     a, b = _result(a_job), _result(b_job)
     whole = Cost(None, _between(a, b), "" if _alike(a, b) else "their latents have two shapes")

@@ -14,6 +14,7 @@ from sdlab.models.model import Model
 from sdlab.reproducing.settings import Difference, differences
 from sdlab.runs.run import Run
 from sdlab.sampling.engine import Engine
+from sdlab.sampling.settling import settling
 from sdlab.shipped import EMBEDDED
 from sdlab.work import Progress, Work, finish
 
@@ -106,8 +107,9 @@ def rerun(stored: Run, model: Model | None = None, on_progress: Progress | None 
 def rerunning(stored: Run, model: Model) -> Work[Rerun]:
     """Return ``rerun`` as a computation to be watched."""
     engine = Engine(model, mix=False)
+    engine.long.give_way()
     job = engine.submit(stored.experiment)
-    while engine.round():
+    for _ in settling(engine, [job], lambda job: None):
         yield job.evaluation, job.nfe
     if job.error is not None:
         raise job.error

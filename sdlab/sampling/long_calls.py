@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.attention.layers import is_unet
 from sdlab.models import memory
 from sdlab.models.model import Model
-from sdlab.pauses import under_way
+from sdlab.pauses import others_wait, under_way
 from sdlab.sampling.pausable import Pausable, attentions_of, layers_of
 from sdlab.sampling.plain_job import PlainJob
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Pause = Callable[[Job], bool]
 
 MOST_PAUSED = 4
+QUICK_SECONDS = 0.2
 KNOWN = 512
 
 
@@ -46,6 +47,15 @@ class LongCalls:
         self._seconds: dict[Any, float] = {}
         self.pause: Pause | None = None
         self.quick = 0.0
+
+    def give_way(self) -> None:
+        """Pause for whoever else waits for this thread, if anybody may: see ``sdlab.pauses``.
+
+        For runs as they are, whose network nobody has changed.
+        """
+        others = others_wait()
+        if others is not None:
+            self.pause, self.quick = lambda job: others(), QUICK_SECONDS
 
     def make(self, job: "Job", work: Callable[[], object], alone: bool) -> None:
         """Make a job's next call, or go on with the one that has paused.

@@ -24,5 +24,6 @@ def settling(engine: Engine, jobs: Iterable[Job], settle: Callable[[Job], None])
                 settle(job)
             yield
     finally:
+        engine.close()
         for job in engine.jobs:
             job.stop()

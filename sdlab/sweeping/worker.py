@@ -110,6 +110,7 @@ def make_batch(
     """
     store = store_of(order.place)
     engine = Engine(model, mix=order.mix, join=not order.mix)
+    engine.long.give_way()
     jobs: list[Job] = []
     made: list[Run] = []
     for experiment in batch:

@@ -4,6 +4,7 @@ import torch
 
 import sdlab
 from dashboard.worker.scheduler import IN_FLIGHT
+from sdlab.comparing.engine_runner import engine_runner
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.record import Record
 from tests.dashboard.worker.waiting import ended, running, until
@@ -49,10 +50,50 @@ def test_others_go_first_in_the_midst_of_a_long_call_and_nothing_changes(
 def test_a_run_is_cancelled_in_the_midst_of_a_long_call(make_worker, model):
     worker = make_worker()
     worker._flight.quick = 0.0
-    large = worker.submit(Experiment(seed=5, num_steps=50, width=512, height=512), session="a")
+    large = worker.submit(Experiment(seed=5, num_steps=50, width=1024, height=1024), session="a")
     until(lambda: any(held.engine.long._paused for held in worker._held.all))
     worker.cancel(large, "a")
     assert ended(worker, large).state == "cancelled"
     assert worker.get(large).done == 0
-    hooked = [m for part in model.parts.values() for m in part.modules() if m._forward_pre_hooks]
-    assert hooked == []
+    assert left_hooks(model) == []
+
+
+def studied(experiment, key="study"):
+    """A study that makes one run as it is, and the arguments with which a worker takes it."""
+
+    def make(model):
+        runs = yield from engine_runner(model, mix=False)([experiment])
+        return runs[experiment.id]
+
+    return key, make
+
+
+def test_others_go_first_in_the_midst_of_a_studys_long_call(make_worker, model):
+    """As a sweep of large pictures is: the small run waits for a layer, not for a call."""
+    worker = make_worker()
+    large = Experiment(seed=6, num_steps=1, width=512, height=512, record=NOTHING)
+    worker.study(*studied(large), model.hash, "large")
+    until(lambda: worker.get("study").state == "running")
+    small = worker.submit(Experiment(seed=7, num_steps=2, record=NOTHING), session="small")
+    assert ended(worker, small).state == "done"
+    assert worker.get("study").live and worker.get("study").done == 0
+    made = ended(worker, "study").result
+    assert torch.equal(made.latents, sdlab.run(model, large).latents)
+    assert left_hooks(model) == []
+
+
+def test_a_study_is_cancelled_in_the_midst_of_a_long_call(make_worker, model):
+    worker = make_worker()
+    large = Experiment(seed=8, num_steps=50, width=1024, height=1024, record=NOTHING)
+    worker.study(*studied(large), model.hash, "a")
+    until(lambda: left_hooks(model))
+    worker.cancel("study", "a")
+    assert ended(worker, "study").state == "cancelled"
+    assert worker.get("study").done == 0
+    assert left_hooks(model) == []
+    after = worker.submit(Experiment(seed=9, num_steps=1, record=NOTHING), session="b")
+    assert ended(worker, after).state == "done"
+
+
+def left_hooks(model):
+    return [m for part in model.parts.values() for m in part.modules() if m._forward_pre_hooks]
