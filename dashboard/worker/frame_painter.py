@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REMEMBERED = 1000
+MOST_WAITING = 100
+"""Runs whose frames wait to be decoded; the others' are when somebody looks at them."""
 PATIENCE_SECONDS = 30.0
 DECODED = 3  # frames an evaluation
 
@@ -135,8 +137,18 @@ class FramePainter:
             pass
         if len(means) > 1 and self._affordable(opened):
             task.priority = Priority.PAINTING
-            yield 0, len(opened.trace.kept)
-            yield from self._sheet(opened, means[-1])
+            self._drop_oldest()
+            count = len(opened.trace.kept)
+            del opened, at_hand  # where runs never end, this waits for long
+            yield 0, count
+            yield from self._sheet(open_stored(self.runs, run), means[-1])
+
+    def _drop_oldest(self) -> None:
+        """Give up what has waited longest to be painted, where one more would be too many."""
+        waiting = self.tasks.line(Priority.PAINTING)
+        for task in waiting[: max(0, len(waiting) + 1 - MOST_WAITING)]:
+            self.tasks.withdraw(task)
+            task.end("cancelled")
 
     def _sheet(self, run: "Run", means: "Means") -> "Work[None]":
         how, picture = means

@@ -154,7 +154,8 @@ class Task:
                 if self._work is None:
                     self.started = time.monotonic()
                     self.set(state="running")
-                    self._work = self.make(model)  # type: ignore[arg-type]
+                    make, self.make = self.make, nothing  # what it holds is the generator's
+                    self._work = make(model)  # type: ignore[arg-type]
                 done, total = next(self._work)
         except StopIteration as stop:
             self.end("done", result=stop.value)

@@ -1,5 +1,6 @@
 """The sheet of a run's frames: its size, what lies where, and how it is kept."""
 
+import gc
 import json
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dashboard.worker import frame_painter
 from dashboard.worker.frames import (
     MAX_PIXELS,
     MAX_SIDE,
@@ -20,6 +22,7 @@ from dashboard.worker.frames import (
 )
 from sdlab.experiment.experiment import Experiment
 from sdlab.latents.frames import false_colour, grey_channels
+from sdlab.runs.run import Run
 from sdlab.runs.trace import Trace
 from tests.dashboard.worker.waiting import LONG, SHORT, ended, running, until
 
@@ -113,6 +116,23 @@ def test_frames_wait_until_somebody_looks(make_worker):
     assert not worker.frames.busy_with(run) and worker.frames.sheet(run) is None
     worker.frames.want(run)
     until(lambda: worker.frames.sheet(run))
+
+
+def test_frames_that_wait_keep_no_run_in_memory(make_worker, monkeypatch):
+    """Where there is always a run under way, they wait for long; the oldest are given up."""
+    monkeypatch.setattr(frame_painter, "MOST_WAITING", 2)
+    worker = make_worker()
+    long = worker.submit(LONG, session="a")
+    runs = [worker.submit(SHORT.with_(seed=seed), session="b") for seed in range(4)]
+    for run in runs:
+        assert ended(worker, run).state == "done"
+    until(lambda: [worker.frames.busy_with(run) for run in runs] == [False, False, True, True])
+    assert all(worker.frames.sheet(run).how != "decoded" for run in runs)
+    assert worker.get(long).live
+    gc.collect()
+    assert [one.id for one in gc.get_objects() if isinstance(one, Run)] == []
+    worker.cancel(long, "a")
+    until(lambda: worker.frames.sheet(runs[3]).how == "decoded")
 
 
 def test_a_large_picture_is_sketched_as_it_takes_long_to_decode(make_worker):
