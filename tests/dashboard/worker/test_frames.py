@@ -122,6 +122,8 @@ def test_frames_that_wait_keep_no_run_in_memory(make_worker, monkeypatch):
     """Where there is always a run under way, they wait for long; the oldest are given up."""
     monkeypatch.setattr(frame_painter, "MOST_WAITING", 2)
     worker = make_worker()
+    until(lambda: worker.status().model)
+    worker._held.current.decode_seconds = 0.05
     long = worker.submit(LONG, session="a")
     runs = [worker.submit(SHORT.with_(seed=seed), session="b") for seed in range(4)]
     for run in runs:
