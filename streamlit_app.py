@@ -11,6 +11,7 @@ import streamlit as st
 import dashboard
 from dashboard.report.routes import report_routes
 from dashboard.serving import serving
+from dashboard.shell.arenas import few_arenas
 from dashboard.shell.headers import middleware
 from dashboard.shell.lab import lab, stop_worker, tidying
 from dashboard.shell.login_needs import check_login
@@ -31,6 +32,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
 
 def begin() -> None:
     """Import Home and start the worker while the browser still fetches its scripts."""
+    few_arenas()
     spare_packages()
     # Half a millisecond, not five: pages and the model share one interpreter, and each network
     # call asks for it some thousand times.
