@@ -215,6 +215,14 @@ def where_columns(*more: str) -> list[str]:
     return [*_LABELS, *more]
 
 
+def hovered(value: float) -> alt.ConditionalValueDefnumberExprRef:
+    """Return the value of what the pointer is nearest to, where a selection "hover" is.
+
+    ``alt.condition`` says the same, but takes ten times as long: it tries schema after schema.
+    """
+    return alt.ConditionalValueDefnumberExprRef(param="hover", value=value, empty=False)
+
+
 def lines(
     frame: pd.DataFrame,
     x: str,
@@ -250,14 +258,14 @@ def lines(
     base = alt.Chart(frame).encode(x=x_axis(x), y=y, tooltip=tips, color=series)
     line = base.mark_line(strokeWidth=2, color=ink).encode(order=alt.Order("evaluation:Q"))
     dots = base.mark_circle(color=ink).encode(
-        size=alt.condition(hover, alt.value(90), alt.value(22)), opacity=alt.value(1)
+        size=alt.SizeValue(22, condition=hovered(90)), opacity=alt.OpacityValue(1)
     )
     rule = (
         alt.Chart(frame)
         .mark_rule(color=GREY, strokeWidth=1, tooltip=None)
-        .encode(x=x_axis(x), opacity=alt.condition(hover, alt.value(0.6), alt.value(0)))
+        .encode(x=x_axis(x), opacity=alt.OpacityValue(0, condition=hovered(0.6)))
     )
-    target = base.mark_point(size=160).encode(opacity=alt.value(0)).add_params(hover)
+    target = base.mark_point(size=160).encode(opacity=alt.OpacityValue(0)).add_params(hover)
     return layered(rule, line, dots, target).properties(
         title=alt.TitleParams(title, anchor="start", fontSize=14), height=HEIGHT
     )

@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import HEIGHT, edged, layered, require, told_tooltip
+from dashboard.charts.base import HEIGHT, edged, hovered, layered, require, told_tooltip
 
 DASHES = ([1, 0], [6, 4])
 
@@ -72,14 +72,14 @@ def _lines(
     )
     line = base.mark_line(strokeWidth=2)
     dots = base.mark_circle(opacity=1).encode(
-        size=alt.condition(hover, alt.value(90), alt.value(24)), strokeDash=alt.value([1, 0])
+        size=alt.SizeValue(24, condition=hovered(90)), strokeDash=alt.StrokeDashValue([1, 0])
     )
     rule = (
         alt.Chart(rows)
         .mark_rule(color="#8a90a3", strokeWidth=1, tooltip=None)
-        .encode(x=x, opacity=alt.condition(hover, alt.value(0.6), alt.value(0)))
+        .encode(x=x, opacity=alt.OpacityValue(0, condition=hovered(0.6)))
     )
-    target = base.mark_point(size=160).encode(opacity=alt.value(0)).add_params(hover)
+    target = base.mark_point(size=160).encode(opacity=alt.OpacityValue(0)).add_params(hover)
     return layered(rule, line, dots, target).properties(
         title=alt.TitleParams(title, anchor="start", fontSize=14), height=HEIGHT
     )

@@ -1,21 +1,51 @@
 """A part of a page that draws itself again and again, until what it shows has ended.
 
-Everybody's pages are drawn by the process that makes the pictures, so what takes long to draw, or
-takes longer since many are looking, is drawn less often.
+Everybody's pages are drawn by the process that makes the pictures. So what takes long to draw, or
+is looked at by many, is drawn less often: all that is of one kind takes a fifth of the time.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
-from time import perf_counter
+from dataclasses import dataclass, field
+from time import monotonic
 
 import streamlit as st
 
+from dashboard.shell.state import session_id
+
 POLL_SECONDS = 0.4
 HEARTBEAT_SECONDS = 5.0
-REST = 9.0
-"""How many times as long as it was drawn for something rests before it is drawn again."""
-SLOWEST_SECONDS = 15.0
+SHARE = 0.2
+"""Of the time, for all drawings of one kind together."""
+SLOWEST_SECONDS = 30.0
 
-_took: dict[str, float] = {}
+
+@dataclass
+class Drawings:
+    """The drawings of one kind, on everybody's pages.
+
+    Attributes:
+        took: Seconds of the latest.
+        latest: When each session's was last drawn, by ``monotonic``.
+    """
+
+    took: float = 0.0
+    latest: dict[str, float] = field(default_factory=dict)
+
+    def note(self, session: str, begun: float) -> None:
+        """Note that one has been drawn, and forget who looks no longer."""
+        now = monotonic()
+        self.took, self.latest[session] = now - begun, now
+        gone = now - 2 * SLOWEST_SECONDS
+        self.latest = {one: at for one, at in self.latest.items() if at > gone}
+
+    def interval(self, seconds: float) -> float:
+        """Return the seconds from one drawing to the next, at least those that are given."""
+        rest = self.took * len(self.latest) / SHARE
+        return max(seconds, min(SLOWEST_SECONDS, rest))
+
+
+_drawings: defaultdict[str, Drawings] = defaultdict(Drawings)
 
 
 def ticking_panel(draw: Callable[[], bool], seconds: float = POLL_SECONDS) -> None:
@@ -25,28 +55,21 @@ def ticking_panel(draw: Callable[[], bool], seconds: float = POLL_SECONDS) -> No
         draw: Draws it as it is; returns False, and draws nothing, once it has ended.
         seconds: From one drawing to the next, if it does not take long.
     """
-    every = max(HEARTBEAT_SECONDS, 2 * interval(draw, seconds))
+    every = max(HEARTBEAT_SECONDS, 2 * _of(draw).interval(seconds))
     st.fragment(_wound_up, run_every=every)(draw, seconds)
-
-
-def interval(draw: Callable[[], bool], seconds: float) -> float:
-    """Return the seconds from one drawing to the next, by what the latest of its kind took."""
-    took = _took.get(_kind(draw), 0.0)
-    return max(seconds, min(SLOWEST_SECONDS, (1 + REST) * took))
 
 
 def _wound_up(draw: Callable[[], bool], seconds: float) -> None:
     """Draw what ticks, and wind it up anew now and then: a browser may lose a timer."""
-    st.fragment(_ticking, run_every=interval(draw, seconds))(draw)
+    st.fragment(_ticking, run_every=_of(draw).interval(seconds))(draw)
 
 
 def _ticking(draw: Callable[[], bool]) -> None:
-    begun = perf_counter()
-    goes_on = draw()
-    if not goes_on:
+    begun = monotonic()
+    if not draw():
         st.rerun()
-    _took[_kind(draw)] = perf_counter() - begun
+    _of(draw).note(session_id(), begun)
 
 
-def _kind(draw: Callable[[], bool]) -> str:
-    return f"{draw.__module__}.{draw.__qualname__}"
+def _of(draw: Callable[[], bool]) -> Drawings:
+    return _drawings[f"{draw.__module__}.{draw.__qualname__}"]

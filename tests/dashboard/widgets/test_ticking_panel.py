@@ -1,11 +1,18 @@
 """A panel that ticks asks the browser for its ticks, and for new ones now and then."""
 
+from collections import defaultdict
+
 import pytest
 from streamlit.runtime.scriptrunner import ScriptRunContext
 from streamlit.testing.v1 import AppTest
 
 from dashboard.widgets import ticking_panel
-from dashboard.widgets.ticking_panel import HEARTBEAT_SECONDS, POLL_SECONDS
+from dashboard.widgets.ticking_panel import (
+    HEARTBEAT_SECONDS,
+    POLL_SECONDS,
+    SLOWEST_SECONDS,
+    Drawings,
+)
 
 
 def test_it_ticks_and_is_wound_up_anew(monkeypatch):
@@ -41,30 +48,31 @@ def test_the_page_is_drawn_anew_once_it_has_ended():
     assert [text.value for text in at.text] == ["drawn 3 times"]
 
 
-def test_what_takes_long_to_draw_is_drawn_less_often(monkeypatch):
-    """Charts of three people that were drawn anew every two seconds took a whole core."""
-    monkeypatch.setattr(ticking_panel, "_took", {})
-
-    def draw():
-        return True
-
-    assert ticking_panel.interval(draw, 0.4) == 0.4
-    ticking_panel._took[ticking_panel._kind(draw)] = 0.5
-    assert ticking_panel.interval(draw, 0.4) == pytest.approx(5.0)
-    ticking_panel._took[ticking_panel._kind(draw)] = 60.0
-    assert ticking_panel.interval(draw, 0.4) == ticking_panel.SLOWEST_SECONDS
-    assert ticking_panel.interval(lambda: True, 2.0) == 2.0
+def test_what_takes_long_or_many_look_at_is_drawn_less_often(monkeypatch):
+    """Charts of four people that were drawn anew every two seconds took a whole core."""
+    now = iter([0.25, 1.25, 300.0])
+    monkeypatch.setattr(ticking_panel, "monotonic", now.__next__)
+    drawings = Drawings()
+    assert drawings.interval(0.4) == 0.4
+    drawings.note("one", 0.0)
+    assert drawings.interval(0.4) == pytest.approx(1.25)
+    drawings.note("other", 1.0)
+    assert drawings.interval(0.4) == pytest.approx(2.5)
+    drawings.note("third", 200.0)
+    assert drawings.latest == {"third": 300.0}
+    assert drawings.interval(0.4) == SLOWEST_SECONDS
 
 
 def test_how_long_it_took_is_what_decides(monkeypatch):
-    monkeypatch.setattr(ticking_panel, "_took", {})
-    clock = iter([0.0, 0.25])
-    monkeypatch.setattr(ticking_panel, "perf_counter", clock.__next__)
+    monkeypatch.setattr(ticking_panel, "_drawings", defaultdict(Drawings))
 
     def page():
+        import time
+
         from dashboard.widgets.ticking_panel import ticking_panel
 
-        ticking_panel(lambda: True)
+        ticking_panel(lambda: not time.sleep(0.3))
 
     assert not AppTest.from_function(page).run().exception
-    assert list(ticking_panel._took.values()) == [0.25]
+    (drawings,) = ticking_panel._drawings.values()
+    assert drawings.took >= 0.3 and len(drawings.latest) == 1
