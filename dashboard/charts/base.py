@@ -220,7 +220,9 @@ def hovered(value: float) -> alt.ConditionalValueDefnumberExprRef:
 
     ``alt.condition`` says the same, but takes ten times as long: it tries schema after schema.
     """
-    return alt.ConditionalValueDefnumberExprRef(param="hover", value=value, empty=False)
+    return alt.ConditionalValueDefnumberExprRef(  # type: ignore[no-untyped-call]
+        param="hover", value=value, empty=False
+    )
 
 
 def lines(
