@@ -68,6 +68,17 @@ class Turns:
             self._ends = {one: end for one, end in self._ends.items() if end > past}
 
 
+def cost_of(seconds: float, had: float = 0.0) -> float:
+    """Return what a person's work costs.
+
+    Args:
+        seconds: That it takes.
+        had: What they have had since nothing of theirs was under way.
+    """
+    short = min(seconds, max(0.0, SHORT_SECONDS - had))
+    return seconds - (1 - SHORT_COSTS) * short
+
+
 class Shares:
     """Turns of people, whatever the number of their tasks; then of each one's own tasks.
 
@@ -98,10 +109,9 @@ class Shares:
     def spend(self, task: Task, seconds: float) -> None:
         """Note what a piece of a task has taken."""
         had = self._had.get(task.person, 0.0)
-        short = min(seconds, max(0.0, SHORT_SECONDS - had))
         if task.person in self._busy:
             self._had[task.person] = had + seconds
-        self.people.spend(task.person, seconds - (1 - SHORT_COSTS) * short)
+        self.people.spend(task.person, cost_of(seconds, had))
         self._own_of(task).spend(task.id, seconds)
 
     def _own_of(self, task: Task) -> Turns:

@@ -1,8 +1,9 @@
 """How long a run that waits will take until it is done, where people share the machine evenly.
 
-While somebody's work is under way, each of the others gets as much of the machine, or what they
-have left, if that is less. So work w is done once w + sum(min(w, w_k)) has been, k over the others
-(processor sharing, Kleinrock 1967).
+While somebody's work is under way, each of the others gets work of the same cost, or what they have
+left, if that is less. So work w of cost c is done once w + sum(min(c, w_k)) has been, k over the
+others (processor sharing, Kleinrock 1967). The first seconds cost less (``turns``): of others those
+are taken for past them who have more than that left.
 """
 
 import math
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.task import Task
+from dashboard.worker.turns import SHORT_COSTS, SHORT_SECONDS, cost_of
 from sdlab.experiment.experiment import Experiment
 
 USUAL = (512, 512)
@@ -62,4 +64,8 @@ def seconds_until_done(own: float, others: Iterable[float], speed: float) -> flo
         others: What each of the others has.
         speed: Seconds of one pixel and evaluation.
     """
-    return speed * (own + sum(min(own, other) for other in others))
+    seconds, cost = speed * own, cost_of(speed * own)
+    for other in others:
+        left = speed * other
+        seconds += min(left, cost / SHORT_COSTS if left <= SHORT_SECONDS else cost)
+    return seconds

@@ -7,24 +7,31 @@ import pytest
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.snapshots import RunSnapshot, Snapshot
 from dashboard.worker.task import Priority, Task
-from dashboard.worker.turns import Turns
+from dashboard.worker.turns import SHORT_SECONDS, Shares
 from dashboard.worker.waiting_time import seconds_until_done, work_left, work_of_people
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.worker.waiting import ended, running, until
 
 
-@pytest.mark.parametrize("others", [[], [1.0], [100.0], [3.0, 50.0, 7.5]])
-def test_the_forecast_is_when_the_turns_come_to_the_end(others):
+@pytest.mark.parametrize("others", [[], [1.0], [100.0], [3.0, 50.0, 7.5], [0.5, 0.5, 4.0]])
+@pytest.mark.parametrize("own", [0.6, 4.0, 20.0])
+def test_the_forecast_is_when_the_turns_come_to_the_end(own, others):
     """Work in small pieces, served by the very turns that the worker takes."""
-    turns, piece, own = Turns(ahead=0.0), 0.01, 5.0
+    shares, piece, spent = Shares(lambda: 0.0), 0.01, 0.0
+    shares.people.ahead = 0.0
     left = {"own": own} | {f"other {number}": work for number, work in enumerate(others)}
-    spent = 0.0
-    while left["own"] > 0:
-        who = turns.first([who for who, work in left.items() if work > 0], str)
-        turns.spend(who, piece)
-        left[who] -= piece
+    tasks = {who: Task(Snapshot(who), Priority.RUN, owner=who) for who in left}
+    shares.note_busy(list(left))
+    shares._had = {who: SHORT_SECONDS for who, work in left.items() if work > SHORT_SECONDS}
+    shares._had.pop("own", None)
+    while left["own"] > 1e-9:
+        task = min((tasks[who] for who, work in left.items() if work > 1e-9), key=shares.place)
+        shares.spend(task, piece)
+        left[task.owner] -= piece
         spent += piece
-    assert seconds_until_done(own, others, speed=1.0) == pytest.approx(spent, abs=0.1)
+    assert seconds_until_done(own / 2, (work / 2 for work in others), speed=2.0) == pytest.approx(
+        spent, abs=0.3
+    )
 
 
 def test_work_is_evaluations_by_pixels():
