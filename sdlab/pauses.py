@@ -4,6 +4,7 @@ A network's call may let others go first in its midst (``sdlab.sampling.pausable
 has set on the network are not meant for those others' calls, and its timers not for their time.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ class _Thread(threading.local):
     under_way: object = None
     paused = 0.0
     others: Callable[[], bool] | None = None
+    quick = math.inf
 
 
 _thread = _Thread()
@@ -44,20 +46,27 @@ def going_on(which: object, seconds: float) -> Iterator[None]:
         _thread.under_way, _thread.paused = before
 
 
-def others_wait() -> Callable[[], bool] | None:
-    """Return what tells whether others are to go first in this thread; None where nobody could."""
-    return _thread.others
+def others_wait() -> bool:
+    """Return whether others are to go first in this thread."""
+    return _thread.others is not None and _thread.others()
+
+
+def longest_whole() -> float:
+    """Return how long a call may take in one piece, in seconds; infinity where nobody waits."""
+    return _thread.quick
 
 
 @contextmanager
-def giving_way(others: Callable[[], bool]) -> Iterator[None]:
+def giving_way(others: Callable[[], bool], quick: float) -> Iterator[None]:
     """Let computations of this thread that can pause do so while others wait.
 
     Args:
         others: Returns whether others are to go first.
+        quick: Calls that take no longer are made in one piece, in seconds.
     """
-    before, _thread.others = _thread.others, others
+    before = _thread.others, _thread.quick
+    _thread.others, _thread.quick = others, quick
     try:
         yield
     finally:
-        _thread.others = before
+        _thread.others, _thread.quick = before

@@ -193,7 +193,8 @@ class Scheduler:
             meter.note()
             return self._others_wait(study)
 
-        with self.work.doing(_WORDS[Priority.STUDY]), giving_way(others_wait):
+        gives_way = giving_way(others_wait, self.flight.quick)
+        with self.work.doing(_WORDS[Priority.STUDY]), gives_way:
             self.tasks.step(Priority.STUDY, self.held.at_hand, study)
         meter.note()
         return True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sdlab.attention.layers import is_unet
 from sdlab.models import memory
 from sdlab.models.model import Model
-from sdlab.pauses import others_wait, under_way
+from sdlab.pauses import longest_whole, others_wait, under_way
 from sdlab.sampling.pausable import Pausable, attentions_of, layers_of
 from sdlab.sampling.plain_job import PlainJob
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Pause = Callable[[Job], bool]
 
 MOST_PAUSED = 4
-QUICK_SECONDS = 0.2
 KNOWN = 512
 
 
@@ -53,9 +52,9 @@ class LongCalls:
 
         For runs as they are, whose network nobody has changed.
         """
-        others = others_wait()
-        if others is not None:
-            self.pause, self.quick = lambda job: others(), QUICK_SECONDS
+        self.quick = longest_whole()
+        if self.quick < math.inf:
+            self.pause = lambda job: others_wait()
 
     def make(self, job: "Job", work: Callable[[], object], alone: bool) -> None:
         """Make a job's next call, or go on with the one that has paused.

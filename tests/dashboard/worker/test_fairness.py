@@ -1,5 +1,8 @@
 """One worker for several people: nobody is held up by how much another has asked for."""
 
+import time
+from collections import Counter
+
 import torch
 
 import sdlab
@@ -80,6 +83,28 @@ def test_others_go_first_in_the_midst_of_a_studys_long_call(make_worker, model):
     made = ended(worker, "study").result
     assert torch.equal(made.latents, sdlab.run(model, large).latents)
     assert left_hooks(model) == []
+
+
+def test_a_study_whose_calls_pause_gets_its_share_beside_a_run_that_never_ends(make_worker, model):
+    """What others take meanwhile is not its cost: it would come last for ever."""
+    worker = make_worker()
+    worker._flight.quick = 0.0
+    spent, spend = Counter(), worker._flight.shares.spend
+
+    def noted(task, seconds):
+        spent[task.person] += seconds
+        spend(task, seconds)
+
+    worker._flight.shares.spend = noted
+    begun = time.monotonic()
+    large = Experiment(seed=8, num_steps=4, width=256, height=256, record=NOTHING)
+    worker.study(*studied(large), model.hash, "large")
+    other = worker.submit(Experiment(seed=9, num_steps=999, record=NOTHING), session="other")
+    until(lambda: worker.get("study").done >= 2)
+    assert worker.get(other).live
+    assert sum(spent.values()) <= time.monotonic() - begun
+    worker.cancel(other, "other")
+    assert ended(worker, "study").state == "done"
 
 
 def test_a_study_is_cancelled_in_the_midst_of_a_long_call(make_worker, model):
