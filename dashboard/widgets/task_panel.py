@@ -29,7 +29,7 @@ def task_panel(id: str, draw: Callable[[Snapshot], None]) -> None:
         draw(view)
         return True
 
-    ticking_panel(draw_live)
+    ticking_panel(draw_live, what=draw)
 
 
 def progress_bar(view: Snapshot, text: str) -> None:

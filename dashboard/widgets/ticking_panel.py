@@ -48,28 +48,31 @@ class Drawings:
 _drawings: defaultdict[str, Drawings] = defaultdict(Drawings)
 
 
-def ticking_panel(draw: Callable[[], bool], seconds: float = POLL_SECONDS) -> None:
+def ticking_panel(
+    draw: Callable[[], bool],
+    seconds: float = POLL_SECONDS,
+    what: Callable[..., object] | None = None,
+) -> None:
     """Draw what changes by itself, and the whole page anew once it does so no longer.
 
     Args:
         draw: Draws it as it is; returns False, and draws nothing, once it has ended.
         seconds: From one drawing to the next, if it does not take long.
+        what: By whose pace it is drawn: that of ``draw``, unless that draws different things.
     """
-    every = max(HEARTBEAT_SECONDS, 2 * _of(draw).interval(seconds))
-    st.fragment(_wound_up, run_every=every)(draw, seconds)
+    what = what or draw
+    drawings = _drawings[f"{what.__module__}.{what.__qualname__}"]
+    every = max(HEARTBEAT_SECONDS, 2 * drawings.interval(seconds))
+    st.fragment(_wound_up, run_every=every)(draw, seconds, drawings)
 
 
-def _wound_up(draw: Callable[[], bool], seconds: float) -> None:
+def _wound_up(draw: Callable[[], bool], seconds: float, drawings: Drawings) -> None:
     """Draw what ticks, and wind it up anew now and then: a browser may lose a timer."""
-    st.fragment(_ticking, run_every=_of(draw).interval(seconds))(draw)
+    st.fragment(_ticking, run_every=drawings.interval(seconds))(draw, drawings)
 
 
-def _ticking(draw: Callable[[], bool]) -> None:
+def _ticking(draw: Callable[[], bool], drawings: Drawings) -> None:
     begun = monotonic()
     if not draw():
         st.rerun()
-    _of(draw).note(session_id(), begun)
-
-
-def _of(draw: Callable[[], bool]) -> Drawings:
-    return _drawings[f"{draw.__module__}.{draw.__qualname__}"]
+    drawings.note(session_id(), begun)

@@ -1,10 +1,11 @@
 """Draws the frames of runs in small pieces, between the network calls of the runs in flight.
 
-First comes a sketch by a linear map, quick enough to do at once. If the decoder is quick too, a
-decoded sheet replaces it, painted only while nothing else is in flight, the latest run first.
+First comes a sketch by a linear map, quick enough to go before all else. If the decoder is quick
+too, a decoded sheet replaces it, painted while nothing else is in flight, the latest run first.
 """
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ REMEMBERED = 1000
 MOST_WAITING = 100
 """Runs whose frames wait to be decoded; the others' are when somebody looks at them."""
 PATIENCE_SECONDS = 30.0
+PIECE_SECONDS = 0.1
 DECODED = 3  # frames an evaluation
 
 
@@ -133,8 +135,7 @@ class FramePainter:
         means = self.held.means(opened.manifest["model"]["hash"])
         if before is not None and before.how == "decoded" != means[-1][0]:
             return  # of an earlier version, with fewer rows, but better than what can be drawn now
-        for _ in self._sheet(opened, means[0]):
-            pass
+        yield from now_and_then(self._sheet(opened, means[0]))
         if len(means) > 1 and self._affordable(opened):
             task.priority = Priority.PAINTING
             self._drop_oldest()
@@ -176,6 +177,15 @@ class FramePainter:
                 self._settled[run] = None
             if len(self._settled) > REMEMBERED:
                 self._settled.popitem(last=False)
+
+
+def now_and_then(work: "Work[None]") -> "Work[None]":
+    """Do work that consists of small pieces in pieces of ``PIECE_SECONDS``."""
+    begun = time.monotonic()
+    for progress in work:
+        if time.monotonic() - begun > PIECE_SECONDS:
+            yield progress
+            begun = time.monotonic()
 
 
 def _key(run: str) -> str:

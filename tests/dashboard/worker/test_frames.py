@@ -125,9 +125,10 @@ def test_frames_that_wait_keep_no_run_in_memory(make_worker, monkeypatch):
     until(lambda: worker.status().model)
     worker._held.current.decode_seconds = 0.05
     long = worker.submit(LONG, session="a")
-    runs = [worker.submit(SHORT.with_(seed=seed), session="b") for seed in range(4)]
-    for run in runs:
-        assert ended(worker, run).state == "done"
+    runs = []
+    for seed in range(4):
+        runs.append(worker.submit(SHORT.with_(seed=seed), session="b"))
+        assert ended(worker, runs[-1]).state == "done"
     until(lambda: [worker.frames.busy_with(run) for run in runs] == [False, False, True, True])
     assert all(worker.frames.sheet(run).how != "decoded" for run in runs)
     assert worker.get(long).live
@@ -135,6 +136,15 @@ def test_frames_that_wait_keep_no_run_in_memory(make_worker, monkeypatch):
     assert [one.id for one in gc.get_objects() if isinstance(one, Run)] == []
     worker.cancel(long, "a")
     until(lambda: worker.frames.sheet(runs[3]).how == "decoded")
+
+
+def test_a_sketch_of_many_frames_is_no_long_piece(monkeypatch):
+    """600 steps took 1.25 s, for which everybody waited."""
+    clock = iter(range(1000))
+    monkeypatch.setattr(frame_painter.time, "monotonic", lambda: 0.03 * next(clock))
+    frames = ((done, 50) for done in range(1, 51))
+    pieces = [done for done, _ in frame_painter.now_and_then(frames)]
+    assert pieces == list(range(4, 51, 4))
 
 
 def test_a_large_picture_is_sketched_as_it_takes_long_to_decode(make_worker):
