@@ -10,6 +10,7 @@ import json
 import math
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import psutil
 from startup import ROOT, free_port, wait_for_server
@@ -28,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 from tests.e2e.wire import Visit  # noqa: E402
 
 PATIENCE = 600.0
+_RAISED = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)\b")
 STEPS = 5
 """Of a small run: the embedded model's own size."""
 PAGES = (
@@ -93,6 +96,25 @@ class Server:
         person = Person(self, "first")
         person.once()
         person.close()
+
+    def waiting(self) -> int:
+        """Return how many runs and other computations wait or are under way."""
+        with urlopen(f"{self.url}/metrics", timeout=PATIENCE) as answer:
+            lines = answer.read().decode().splitlines()
+        counted = [line for line in lines if line.startswith(("sdlab_runs{", "sdlab_studies "))]
+        return round(sum(float(line.split()[-1]) for line in counted))
+
+    def errors(self) -> list[str]:
+        """Return what was raised and logged: of each traceback its last line."""
+        found, within = [], False
+        for line in self.log.read_text(errors="replace").splitlines():
+            text = line.strip(" |│╭╰─╮╯")
+            if "Traceback (most recent call last)" in text:
+                within = True
+            elif within and _RAISED.match(text):
+                found.append(text[:200])
+                within = False
+        return found
 
     def memory(self) -> float:
         """Return the memory of the process, in MiB."""

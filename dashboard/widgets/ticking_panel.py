@@ -37,7 +37,8 @@ class Drawings:
         now = monotonic()
         self.took, self.latest[session] = now - begun, now
         gone = now - 2 * SLOWEST_SECONDS
-        self.latest = {one: at for one, at in self.latest.items() if at > gone}
+        seen = self.latest.copy()  # other sessions' threads write into it meanwhile
+        self.latest = {one: at for one, at in seen.items() if at > gone}
 
     def interval(self, seconds: float) -> float:
         """Return the seconds from one drawing to the next, at least those that are given."""
