@@ -35,7 +35,8 @@ def queue_news(page: str) -> None:
         with st.container(
             key=f"{page}_resumed", border=True, horizontal=True, vertical_alignment="center"
         ):
-            st.text(goes_on(len(resumed)), width="stretch")
+            own = lab().known_runs.resumed(who.id) if who.id else resumed
+            st.text(goes_on(len(resumed), len(resumed) - len(own)), width="stretch")
             st.button(
                 "Cancel them" if len(resumed) > 1 else "Cancel it",
                 key=f"{page}.cancel_resumed",
@@ -46,11 +47,19 @@ def queue_news(page: str) -> None:
             )
 
 
-def goes_on(count: int) -> str:
-    """Return what is said of so many runs that servers before left."""
+def goes_on(count: int, others: int = 0) -> str:
+    """Return what is said of so many runs that servers before left.
+
+    Args:
+        count: How many there are.
+        others: How many of them are other people's, as an operator is shown them too.
+    """
+    whose = (
+        f" {others:,} of them {'is' if others == 1 else 'are'} other people's." if others else ""
+    )
     if count == 1:
-        return "1 run from before the server's restart goes on."
-    return f"{count:,} runs from before the server's restart go on."
+        return "1 run from before the server's restart goes on." + " It is not yours." * others
+    return f"{count:,} runs from before the server's restart go on.{whose}"
 
 
 def _cancel(runs: Sequence[RunSnapshot]) -> None:

@@ -4,8 +4,9 @@ Nothing here changes a run.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from dashboard.worker.owned import OwnedThings
 from dashboard.worker.queue_on_disk import QueueOnDisk
@@ -13,10 +14,12 @@ from dashboard.worker.run_queue import RunQueue
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
 from dashboard.worker.snapshots import RunSnapshot
-from dashboard.worker.task import Priority
+from dashboard.worker.task import Priority, Task
 from dashboard.worker.tasks import Tasks
 from dashboard.worker.waiting_time import seconds_until_done, work_left, work_of_people
 from sdlab.runs.trash import RUN
+
+T = TypeVar("T", bound=Task)
 
 
 @dataclass(eq=False)
@@ -66,11 +69,22 @@ class KnownRuns:
         Args:
             owner: Whose; None for everybody's.
         """
-        left = [task for task in self.left if task.live and not task.cancelled]
-        if left and owner is not None:
+        return [task.snapshot for task in self._live(self.left, owner)]
+
+    def live_of(self, owner: str | None) -> set[str]:
+        """Return the ids of the runs that wait or are being made.
+
+        Args:
+            owner: Whose; None for everybody's.
+        """
+        return {task.id for task in self._live(self.tasks.all(Priority.RUN), owner)}
+
+    def _live(self, tasks: Iterable[T], owner: str | None) -> list[T]:
+        live = [task for task in tasks if task.live and not task.cancelled]
+        if live and owner is not None:
             owners = self.owned.all_owners(RUN)
-            left = [task for task in left if owner in owners.get(task.id, (task.owner,))]
-        return [task.snapshot for task in left]
+            live = [task for task in live if owner in owners.get(task.id, (task.owner,))]
+        return live
 
     def unsaved(self) -> list[RunTask]:
         """Return the runs whose pictures are whole but could not be written."""

@@ -21,6 +21,7 @@ from sdlab.runs.row import read_row
 from sdlab.runs.search import Search
 from sdlab.runs.shards import bytes_of
 from sdlab.runs.trash import RUN, Deleted
+from sdlab.sampler_names import titled
 from sdlab.sweeping.sweep_folder import SweepFolder
 
 SHOWN = 500
@@ -31,7 +32,7 @@ def trash(index: RunIndex) -> None:
     found = lab().owned.trash(visitor().id)
     kept = index.totals(Search(problem=None)).bytes + bytes_of(index.root)
     thrown = sum(deleted.bytes for deleted in found)
-    whose = "the trash" if visitor().operator else "what you may put back from the trash"
+    whose = "the trash" if visitor().operator else "what is yours in the trash"
     st.caption(f"Stored runs take {readable(kept)}, {whose} {readable(thrown)}.")
     if not found:
         st.info("The trash is empty.", icon=":material/delete:")
@@ -47,7 +48,7 @@ def trash(index: RunIndex) -> None:
         column_config={
             "kind": st.column_config.TextColumn("What", width=100),
             "prompt": st.column_config.TextColumn("Prompt, or what it is", width="large"),
-            "solver": st.column_config.TextColumn("Sampler", width="medium"),
+            "solver": st.column_config.TextColumn("Sampler"),
             "seed": st.column_config.TextColumn("Seed"),
             "deleted": time_column("Deleted"),
             "size": st.column_config.TextColumn("Size"),
@@ -55,6 +56,8 @@ def trash(index: RunIndex) -> None:
         },
         alt="What was deleted, the last first",
     )
+    if len(found) > SHOWN:
+        st.caption(f"The last {SHOWN} of {len(found):,} are shown.")
     with place:
         _restore(index, [found[row] for row in event.selection.rows])
         _empty(index, len(found))
@@ -67,7 +70,7 @@ def trash_table(index: RunIndex, found: list[Deleted]) -> pd.DataFrame:
         {
             "kind": [deleted.kind for deleted in found],
             "prompt": [row.get("prompt", without_places(row["problem"])) for row in rows],
-            "solver": [row.get("solver", "") for row in rows],
+            "solver": [titled(row.get("solver", "")) for row in rows],
             "seed": [str(row.get("seed", "")) for row in rows],
             "deleted": [deleted.deleted for deleted in found],
             "size": [readable(deleted.bytes) for deleted in found],

@@ -1,6 +1,6 @@
 """The runs that are not stored: in progress, or ended without a picture; equal ones together."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import streamlit as st
@@ -11,6 +11,8 @@ from dashboard.shell.navigation import page_path
 from dashboard.shell.presses import press_of
 from dashboard.shell.state import session_id
 from dashboard.shell.visitor import visitor
+from dashboard.widgets.job_panel import OTHERS
+from dashboard.widgets.task_panel import cancel_button
 from dashboard.worker.owned import NotYoursError
 from dashboard.worker.snapshots import RunSnapshot
 
@@ -92,13 +94,15 @@ def in_short(jobs: Sequence[RunSnapshot]) -> str:
 
 
 def _rows(groups: Sequence[list[RunSnapshot]]) -> None:
+    who = visitor()
+    own = lab().known_runs.live_of(None if who.operator else who.id)
     for group in groups[:MOST_ROWS]:
-        _row(group)
+        _row(group, own)
     if len(groups) > MOST_ROWS:
         st.caption(f"{len(groups) - MOST_ROWS} more are not shown.")
 
 
-def _row(group: Sequence[RunSnapshot]) -> None:
+def _row(group: Sequence[RunSnapshot], own: Collection[str]) -> None:
     first = group[0]
     words = first.experiment.prompt[:120] or "(no prompt)"
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
@@ -107,6 +111,7 @@ def _row(group: Sequence[RunSnapshot]) -> None:
             words = f"{len(group)} runs {first.state} · {words}"
         st.text(words, width="stretch")
         _open(group)
+        _cancel([job.id for job in group if job.id in own], len(group))
         if not first.live and not first.unsaved:
             st.button(
                 "Dismiss all" if len(group) > 1 else "Dismiss",
@@ -116,6 +121,19 @@ def _row(group: Sequence[RunSnapshot]) -> None:
                 on_click=_dismiss,
                 args=([job.id for job in group],),
             )
+
+
+def _cancel(own: Sequence[str], count: int) -> None:
+    """Draw the button that cancels those of a row's runs that wait or are made and are one's own.
+
+    Args:
+        own: Their ids.
+        count: How many runs the row has.
+    """
+    if own:
+        all_of = "All of them." if count > 1 else None
+        about = all_of if len(own) == count else f"Those that are yours: {len(own)} of {count}."
+        cancel_button(f"runs.{own[0]}", own[0], OTHERS, own, about)
 
 
 def _open(group: Sequence[RunSnapshot]) -> None:

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dashboard.shell.lab import lab
-from dashboard.views.runs import found, going_soon, reading, table
+from dashboard.views.runs import found, going_soon, reading, table, trash
 from dashboard.views.runs.unfinished import alike, in_short
 from dashboard.widgets import stored_list
+from dashboard.widgets.queue_news import goes_on
 from dashboard.worker.snapshots import RunSnapshot
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
@@ -82,9 +83,24 @@ def test_what_goes_on_after_a_restart_is_said_and_can_be_cancelled(open_page, mo
     at = open_page("runs")
     assert "was started anew" in at.info[0].value
     assert "2 runs from before the server's restart go on." in [text.value for text in at.text]
+    assert goes_on(3, 2).endswith("go on. 2 of them are other people's.")
     assert [read(one) for one in at.warning] == ["The queue is in memory."]
     next(button for button in at.button if button.label == "Cancel them").click().run()
     assert gone == ["0", "1"] and not at.exception
+
+
+def test_those_of_a_row_that_are_ones_own_are_cancelled(open_page, monkeypatch):
+    asked = [Experiment(prompt="a parrot", seed=seed, num_steps=900) for seed in range(3)]
+    jobs = [RunSnapshot(run.id, "running", experiment=run) for run in asked]
+    own, gone = [job.id for job in jobs[1:]], []
+    monkeypatch.setattr(lab().known_runs, "jobs", lambda: jobs)
+    monkeypatch.setattr(lab().known_runs, "live_of", lambda owner: set(own))
+    monkeypatch.setattr(lab(), "cancel", lambda run, session, by: gone.append(run))
+    at = open_page("runs")
+    cancel = next(button for button in at.button if button.label == "Cancel")
+    assert cancel.help == "Those that are yours: 2 of 3."
+    cancel.click().run()
+    assert gone == own and not at.exception
 
 
 def test_many_rows_that_are_not_stored_are_folded():
@@ -247,7 +263,7 @@ def test_sql_is_answered_and_shut(open_page, made):
     assert "SQL must be one SELECT" in read(at.error[0])
 
 
-def test_the_trash_lists_what_was_deleted(open_page, made, runs_folder):
+def test_the_trash_lists_what_was_deleted(open_page, made, runs_folder, monkeypatch):
     shutil.copytree(runs_folder / made[1003], runs_folder / "kept")
     delete_run(runs_folder, made[1003])
     try:
@@ -256,6 +272,10 @@ def test_the_trash_lists_what_was_deleted(open_page, made, runs_folder):
         listed = at.dataframe[0].value.set_index("id")
         assert listed.loc[made[1003], "prompt"] == "a boat at night"
         assert at.button(key="runs.restore").disabled
+        with monkeypatch.context() as patch:
+            patch.setattr(trash, "SHOWN", 0)
+            few = open_page("runs", **{"runs.section": "Trash"})
+            assert f"The last 0 of {len(listed)} are shown." in read_captions(few)
         at.button(key="runs.empty").click().run()
         assert not at.exception and "The trash is empty" in at.info[0].value
     finally:
