@@ -57,15 +57,12 @@ class Limits:
         limit = self.queued_runs
         if limit is None or asked + live <= limit:
             return ""
-        have = (
-            f"You have {_runs(live)} that wait or are being made, and ask for"
-            if live
-            else "Here are"
-        )
+        wait = "waits or is" if live == 1 else "wait or are"
+        have = f"You have {_runs(live)} that {wait} being made, and ask for" if live else "Here are"
         more = " more" if live else ""
         way = "Wait until some are done, or cancel some on the Runs page." if live else ""
         if asked > limit:
-            way = "Ask for fewer at a time, or use the command line."
+            way = "Ask for fewer at a time."
         return (
             f"{have} {_runs(asked)}{more}; on this server one person may have {limit:,} at a time."
             f" {way}"

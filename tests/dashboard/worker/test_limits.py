@@ -38,6 +38,7 @@ def test_what_fits_and_what_is_not_known_is_let_through():
     ("asked", "live", "said"),
     [
         (1, 5, "You have 5 runs that wait or are being made, and ask for 1 run more; on this"),
+        (5, 1, "You have 1 run that waits or is being made, and ask for 5 runs more; on this"),
         (2, 4, "one person may have 5 at a time. Wait until some are done, or cancel some"),
         (6, 0, "Here are 6 runs; on this server one person may have 5 at a time. Ask for fewer"),
     ],
