@@ -16,7 +16,7 @@ from dashboard.views.runs.gallery import gallery
 from dashboard.views.runs.more_tables import more_tables
 from dashboard.views.runs.rows import Listed, digest, page_of
 from dashboard.views.runs.table import counted, damaged, table
-from dashboard.views.runs.whose import whose
+from dashboard.views.runs.whose import NONE_OF, chosen, whose
 from sdlab.models.memory import readable
 from sdlab.runs.index import RunIndex, Totals
 from sdlab.runs.parts import kind_of, title
@@ -76,7 +76,7 @@ def found_runs(index: RunIndex) -> None:
     _about(index, search, totals, folded and look != "Chart")
     damaged(index)
     if not totals.runs:
-        st.info(_NONE, icon=":material/search_off:")
+        st.info(_none(search), icon=":material/search_off:")
     elif look == "Chart":
         any_columns(index, search)
     else:
@@ -85,6 +85,12 @@ def found_runs(index: RunIndex) -> None:
         offset = _page(listed.row_count(index, totals.runs), search)
         with rows:
             (table if look == "Table" else gallery)(index, listed._replace(offset=offset))
+
+
+def _none(search: Search) -> str:
+    """Return why a search finds nothing, and what to do."""
+    alone = Search(order=search.order, descending=search.descending, owner=search.owner)
+    return NONE_OF.get(chosen(), _NONE) if search == alone else _NONE
 
 
 def _active() -> int:

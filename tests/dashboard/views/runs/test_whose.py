@@ -61,6 +61,9 @@ def test_mine_shared_and_everybodys_are_listed_apart(page_of, made):
     assert set(page_of("anna").dataframe[0].value["owner"]) == {"anna", "eve", ""}
     assert ids(page_of("anna", **{"runs.whose": "Mine"})) == {made[0]}
     assert ids(page_of("anna", **{"runs.whose": "Shared"})) == {made[2]}
+    fields = {"runs.whose": "Mine", "runs.text": ""}
+    assert "None of the stored runs is yours" in page_of("ben", **fields).info[0].value
+    assert "No stored run has all that" in page_of("ben", **{"runs.whose": "Mine"}).info[0].value
 
 
 def test_others_runs_are_neither_deleted_nor_tagged(page_of, made, runs_folder):
