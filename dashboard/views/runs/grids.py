@@ -18,7 +18,7 @@ from sdlab.runs.index import RunIndex
 
 SHOWN = 200
 AXIS_VALUES = 6
-_EMPTY = 'No grid is stored yet. The fold "Seeds and grids" of the Experiment page makes one.'
+_EMPTY = 'No grid is stored yet. The fold "Seeds and grid" of the Experiment page makes one.'
 
 
 def grids(index: RunIndex) -> None:
