@@ -24,7 +24,7 @@ from sdlab.errors import SdlabError
 from sdlab.experiment.experiment import Experiment
 from sdlab.experiment.grid import Grid
 
-_THERE = "beside the form, on top."
+_THERE = "beside the form, on top; in a narrow window, below it."
 
 
 def run_form(page: str) -> None:
