@@ -40,6 +40,8 @@ def needs(request: ModelRequest, configs: Path | None, view: LabView, free: int)
         view: The laboratory: its model says on what device the next one would be.
         free: Bytes that are free there.
     """
+    if configs is None and any(held.name == request.source for held in view.held):
+        return Needs("", request)
     if configs is None:
         return Needs("what it takes shows once it is loaded", request)
     if view.model is None:

@@ -10,6 +10,7 @@ from sdlab.models.families import label
 from sdlab.models.found import MAIN, Found, Listing, found_at
 
 _GONE = "It is no longer in the cache: loading downloads it."
+_NOTHING = "No pipeline and no .safetensors file lies there."
 _PART = "{} Loading downloads what is missing, if the hub has it."
 
 
@@ -93,7 +94,8 @@ def offered_rows(
         elif found:
             rows.append(_row(request, found, found.trouble, not found.trouble))
         else:
-            rows.append(Row(request, "", "", 0.0))
+            missing = told and not _is_hub_id(request.source)
+            rows.append(Row(request, "", "", 0.0, note=_NOTHING if missing else ""))
     return rows
 
 
