@@ -127,7 +127,7 @@ class OwnedThings:
             NotYoursError: If it is not theirs.
             StoreError: As ``sdlab.runs.trash.restore``.
         """
-        self.check(kind, name, by, "put back it")
+        self.check(kind, name, by, "put it back")
         restore(self.root, kind, name)
 
     def trash(self, by: str) -> list[Deleted]:
@@ -143,7 +143,7 @@ class OwnedThings:
         """
         gone = self.trash(by) if found is None else list(found)
         for one in gone:
-            self.check(one.kind, one.name, by, "delete for ever it")
+            self.check(one.kind, one.name, by, "delete it for ever")
         return empty_trash(self.root, gone)
 
     def mark(self, runs: Iterable[str], by: str, **changes: Any) -> None:
