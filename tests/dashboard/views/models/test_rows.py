@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.views.models.needs import judged
-from dashboard.views.models.rows import folder_row, known_rows
+from dashboard.views.models.rows import folder_row, known_rows, offered_rows
 from dashboard.worker.loaded_before import LoadedModel
 from dashboard.worker.snapshots import ModelRequest
 from sdlab.models.found import Listing, found_at, in_cache
@@ -20,6 +20,13 @@ def loaded(source, used, **options):
     return LoadedModel(
         ModelRequest(source, **options), used, "sdxl", "StableDiffusionXLPipeline", 4000
     )
+
+
+def test_only_operators_are_told_that_nothing_lies_where_the_list_says(tmp_path):
+    listed = [ModelRequest(str(tmp_path / "gone")), ModelRequest("acme/parrot")]
+    told = [row.note for row in offered_rows(listed, [], told=True)]
+    assert told == ["No pipeline and no .safetensors file lies there.", ""]
+    assert [row.note for row in offered_rows(listed, [], told=False)] == ["", ""]
 
 
 def test_each_model_has_one_row_the_last_used_first(tmp_path):
