@@ -24,7 +24,7 @@ from dashboard.worker.watchers import Watchers
 from sdlab.errors import ModelError
 from sdlab.experiment.experiment import Experiment
 from sdlab.runs.retention import Retention, no_room
-from sdlab.runs.trash import RUN
+from sdlab.runs.trash import RUN, is_stored
 
 BROKE = "the worker broke"
 
@@ -91,7 +91,8 @@ class AskedRuns:
         for picture in experiment.pictures.values():
             if picture.has_pixels:
                 self.pictures.keep(picture, owner)  # so that it survives an interruption
-        self._owned.own(RUN, [experiment.id], owner)
+        if not self._is_stored(experiment.id):
+            self._owned.own(RUN, [experiment.id], owner)
         with ExitStack() as after, self._tasks.lock:  # the disk is waited for without the lock
             known = self.known.find(experiment.id)
             if known is not None and known.live and not known.cancelled:
@@ -105,6 +106,7 @@ class AskedRuns:
                 return known.id  # its picture is whole, and would be lost
             if self._flight.made(experiment, mix):
                 self._tasks.forget(experiment.id)
+                after.callback(self._owned.join, RUN, [experiment.id], owner)
                 return experiment.id
             task = self._task(experiment, frames=frames)
             task.owner, task.session, task.mix = owner, session, mix
@@ -127,7 +129,7 @@ class AskedRuns:
         session: str = "",
         queued: bool = True,
     ) -> None:
-        """Note runs that will be made as somebody's, after all that ``submit`` checks of each.
+        """Check of runs all that ``submit`` checks of each; those of a sweep become somebody's.
 
         All of them or none: what is made of several runs is refused before the first.
 
@@ -135,7 +137,8 @@ class AskedRuns:
             experiments: The runs.
             owner: Who asks; "" is nobody in particular.
             session: The browser session that asks.
-            queued: Whether they will wait in the queue, as a sweep's do not.
+            queued: Whether they will wait in the queue, whose they are by ``submit``; a sweep's do
+                not.
 
         Raises:
             LimitError: If they are more than somebody may have.
@@ -148,7 +151,8 @@ class AskedRuns:
         offered = [one for one in experiments if not self.models.refusal(one.model)]
         for experiment in offered:
             self._check_overwriting(experiment, owner)
-        self._owned.own(RUN, [one.id for one in offered], owner)
+        if not queued:
+            self._owned.own_asked(RUN, [one.id for one in offered], owner)
 
     def save_again(self, run: str) -> None:
         """Try once more to write a run whose picture is whole but could not be written."""
@@ -195,6 +199,9 @@ class AskedRuns:
             doing = "make it again by other weights; another seed makes a run of your own"
             self._owned.check(RUN, experiment.id, owner, doing)
 
+    def _is_stored(self, run: str) -> bool:
+        return is_stored(self._flight.writer.runs, RUN, run)
+
     def _refuse(self, experiment: Experiment, why: str) -> str:
         """Know a run that whoever asks may not have as failed; one that goes on is left alone."""
         with ExitStack() as after, self._tasks.lock:
@@ -235,7 +242,7 @@ class AskedRuns:
         self, task: RunTask, state: str, error: BaseException | None, result: object
     ) -> None:
         self.measures.run_ended(state, task.spent)
-        if state == "done":
+        if state == "done" and task.written:
             self._owned.own_if_nobody_does(RUN, task.id, task.owner)
         with self._tasks.lock:
             if state == "interrupted" or task.snapshot.unsaved:

@@ -13,7 +13,15 @@ from dashboard.worker.task import Priority
 from sdlab.errors import SdlabError, StoreError
 from sdlab.runs.marks import mark
 from sdlab.runs.owners import EVERYBODY, add_owner, all_owners, drop_owner, owners_of
-from sdlab.runs.trash import RUN, Deleted, delete, empty_trash, list_trash, restore
+from sdlab.runs.trash import (
+    RUN,
+    Deleted,
+    delete,
+    empty_trash,
+    is_stored,
+    list_trash,
+    restore,
+)
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +55,27 @@ class OwnedThings:
         except StoreError as error:
             log.warning("%s", error)
 
+    def own_asked(self, kind: str, names: Iterable[str], owner: str) -> None:
+        """Note that somebody asks for things before they are made; what is stored, see ``join``."""
+        stored = {name: bool(owner) and is_stored(self.root, kind, name) for name in names}
+        self.own(kind, [name for name in stored if not stored[name]], owner)
+        self.join(kind, [name for name in stored if stored[name]], owner)
+
+    def join(self, kind: str, names: Iterable[str], owner: str) -> None:
+        """Note that somebody asks for what is stored: it is theirs, too, unless it is nobody's.
+
+        Else whoever asks for what was made without login could delete it.
+        """
+        try:
+            self.own(kind, [name for name in names if owner and self.owners(kind, name)], owner)
+        except StoreError as error:
+            log.warning("%s", error)
+
     def own_if_nobody_does(self, kind: str, name: str, owner: str) -> None:
-        """Note whose a thing is that was made while the trash, with an older one, was emptied."""
+        """Note whose a thing is that was made in the place of nobody's.
+
+        Or while the trash, with an older one, was emptied.
+        """
         try:
             if owner and not self.owners(kind, name):
                 add_owner(self.root, kind, [name], owner)

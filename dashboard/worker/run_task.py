@@ -30,6 +30,7 @@ class RunTask(Task):
             for it exactly, while it is made, has it made so.
         apart: Whether its calls are its own, as the worker broke in the midst of one of its calls.
         run: What could not be written, to be tried again.
+        written: Whether it was made and written, and not found in the store.
         held: The model that it runs on, from its first turn to its end.
         job: Of the engine, as long.
         asked: When it was asked for, ``time.monotonic`` seconds.
@@ -41,6 +42,7 @@ class RunTask(Task):
     mix: bool = False
     apart: bool = False
     run: "Run | None" = None
+    written: bool = False
     held: "HeldModel | None" = None
     job: "Job | None" = None
     asked: float = field(default_factory=time.monotonic)

@@ -51,7 +51,7 @@ class RunWriter:
         task.spent["saving"] = time.monotonic() - begun
         if task.frames:
             self.done(task.id, task.run)
-        task.run = None
+        task.run, task.written = None, True
         return
         yield
 

@@ -66,6 +66,21 @@ class Deleted(NamedTuple):
     bytes: int
 
 
+def is_stored(root: str | Path, kind: str, name: str) -> bool:
+    """Return whether something is stored under a name, also if it cannot be read.
+
+    Args:
+        root: The folder of all runs.
+        kind: One of ``KINDS``.
+        name: Its id; of a curve its name.
+
+    Raises:
+        StoreError: If the name is none of its kind, or its folder is a link.
+        ValueError: If there is no such kind.
+    """
+    return os.path.lexists(_place(Path(root), kind, name))
+
+
 def delete(root: str | Path, kind: str, name: str) -> Path:
     """Move what is stored to the trash and return where it lies there.
 

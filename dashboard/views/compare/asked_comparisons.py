@@ -50,9 +50,11 @@ def ask(
     needed = NeededRuns.of(needed.comparison, needed.model)
     worker.asked_runs.claim(in_turn(needed), owner, session)
     shares = may_share(worker.runs, needed.id) if mix is None else mix
+    noted = asked_at(worker.runs, needed.id) > 0  # and has no result yet, or has one
+    own = worker.owned.join if noted else worker.owned.own_asked
+    own("comparison", [needed.id], owner)
     text = json.dumps(_to_dict(needed, shares), default=str).encode()
     write_file(_path(worker.runs, needed.id), lambda stream: stream.write(text))
-    worker.owned.own("comparison", [needed.id], owner)
     for experiment in in_turn(needed):
         worker.submit(experiment, frames=False, owner=owner, session=session, mix=shares)
 

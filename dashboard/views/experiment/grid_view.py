@@ -66,8 +66,8 @@ def ask_grid(grid: Grid, mix: bool) -> None:
     """
     who, session = visitor().id, session_id()
     lab().asked_runs.claim(grid.experiments, who, session)
+    lab().owned.own_asked("grid", [grid.id], who)
     save_grid(grid, lab().runs)
-    lab().owned.own("grid", [grid.id], who)
     for experiment in grid.experiments:
         lab().submit(experiment, frames=False, owner=who, session=session, mix=mix)
 

@@ -72,9 +72,9 @@ def begin(sweep: Sweep, way: Way, session: str, owner: str = "") -> None:
         raise ModelError(f"This sweep is of {sweep.base.model}, and {held} is in memory by now.")
     lab().limits.check_study(task_of(sweep.id), owner, session)
     lab().asked_runs.claim(runs_of(sweep, way.measures, model.path), owner, session, queued=False)
+    lab().owned.own_asked("sweep", [sweep.id], owner)
     SweepFolder(lab().runs, sweep.id).save(sweep)  # so that the page finds it at once
     make = partial(_sweeping, sweep, lab().runs, way)
-    lab().owned.own("sweep", [sweep.id], owner)
     lab().study(task_of(sweep.id), make, model.hash, session, stored=True, owner=owner)
 
 

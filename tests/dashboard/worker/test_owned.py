@@ -14,7 +14,7 @@ from sdlab.runs.marks import mark, read_marks
 from sdlab.runs.owners import drop_owner
 from sdlab.runs.retention import Retention
 from sdlab.runs.trash import list_trash
-from tests.dashboard.worker.waiting import SHORT, until
+from tests.dashboard.worker.waiting import LONG, SHORT, ended, until
 from tests.imports import ROOT
 
 RUN, OLD = "0123456789abcdef", "fedcba9876543210"
@@ -164,20 +164,73 @@ def test_nobody_makes_anothers_run_again_by_other_weights(busy_worker, tmp_path)
     assert worker.owned.owners("run", run) == ("anna",)
 
 
+def test_what_is_stored_and_nobodys_stays_so_whoever_asks(busy_worker):
+    worker = busy_worker
+    run = worker.submit(SHORT)
+    until(lambda: worker.get(run).state == "done")
+    assert worker.submit(SHORT, owner="eve") == run
+    worker.asked_runs.claim([SHORT, SHORT.with_(seed=8)], "eve", queued=False)
+    assert worker.owned.owners("run", run) == ()
+    assert worker.owned.owners("run", SHORT.with_(seed=8).id) == ("eve",)
+    with pytest.raises(NotYoursError, match="made without login"):
+        worker.owned.delete("run", run, "eve")
+    worker.owned.own("run", [run], "anna")
+    worker.submit(SHORT, owner="eve")
+    assert worker.owned.owners("run", run) == ("anna", "eve")
+
+
+def test_what_waited_for_a_model_and_was_stored_stays_nobodys(make_worker):
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    worker.stop()
+    worker = make_worker(after_page=True)  # has no model yet
+    worker.submit(SHORT, owner="eve")
+    worker.wake()
+    assert ended(worker, run).state == "done" and worker.owned.owners("run", run) == ()
+
+
+def test_what_is_made_again_in_the_place_of_nobodys_is_its_askers(make_worker, tmp_path):
+    worker = make_worker()
+    run = worker.submit(SHORT)
+    ended(worker, run)
+    manifest = run_path(tmp_path, run) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"shared_calls"', '"other"'))
+    busy = worker.submit(LONG)
+    worker.submit(SHORT, owner="eve")
+    assert worker.cancel(run, "", "eve") == "cancelled"
+    assert ended(worker, run).state == "cancelled" and worker.owned.owners("run", run) == ()
+    worker.submit(SHORT, owner="eve")
+    assert ended(worker, run).state == "done" and worker.owned.owners("run", run) == ("eve",)
+    worker.cancel(busy, "")
+
+
+def test_grids_sweeps_and_comparisons_that_are_nobodys_stay_so(things):
+    (things.root / ".grids").mkdir()
+    (things.root / ".grids" / f"{OLD}.json").touch()
+    things.own_asked("grid", [OLD, RUN], "eve")
+    assert things.owners("grid", OLD) == () and things.owners("grid", RUN) == ("eve",)
+    things.own_asked("grid", [RUN], "anna")  # not stored, as its first asker's
+    assert things.owners("grid", RUN) == ("anna", "eve")
+    things.share([OLD], OPERATOR, True)  # which makes it nobody's still
+    things.own_asked("run", [OLD, RUN], "eve")
+    assert things.owners("run", OLD) == () and things.owners("run", RUN) == ("anna", "eve")
+
+
 def test_several_runs_are_claimed_all_or_none(busy_worker, tmp_path):
     worker = busy_worker
     asked = Experiment(prompt="mine", num_steps=1, width=64, height=64)
     run = worker.submit(asked, owner="anna")
     until(lambda: not worker.get(run).live)
     other = asked.with_(seed=9)
-    worker.asked_runs.claim([other, asked], "ben")
+    worker.asked_runs.claim([other, asked], "ben", queued=False)
     assert worker.owned.owners("run", run) == ("anna", "ben")
     assert worker.owned.owners("run", other.id) == ("ben",)
     manifest = run_path(tmp_path, run) / "manifest.json"
     model = worker.status().model.hash
     manifest.write_text(manifest.read_text().replace(model, "0" * len(model)))
     with pytest.raises(NotYoursError, match="belongs to anna, ben"):
-        worker.asked_runs.claim([other, asked], "eve")
+        worker.asked_runs.claim([other, asked], "eve", queued=False)
     assert worker.owned.owners("run", other.id) == ("ben",)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from dashboard.views.compare.rows import FIRST, entrant_of, text_of, whole_numbe
 from dashboard.views.compare.viewer import opening
 from dashboard.widgets.pipeline_controls import address_of
 from dashboard.widgets.typed import parse_options
+from dashboard.worker.owned import OwnedThings
 from sdlab.comparing.comparison import Comparison
 from sdlab.comparing.entrant import Entrant
 from sdlab.comparing.fairness import profile
@@ -150,6 +152,24 @@ def test_what_was_asked_for_is_found_again(model, tmp_path, runs_folder):
     assert notes.may_share(tmp_path, needed.id)  # as all did when nothing was noted
     with pytest.raises(StoreError, match="Compare again"):
         notes.asked(tmp_path, needed.id)
+
+
+def test_a_comparison_that_is_nobodys_stays_so_whoever_asks(model, tmp_path):
+    owned = OwnedThings(tmp_path, lambda who: False)
+    asked = SimpleNamespace(claim=lambda *what: None)
+    worker = SimpleNamespace(
+        runs=tmp_path, owned=owned, asked_runs=asked, submit=lambda *run, **how: None
+    )
+    old, new, resulted = (
+        NeededRuns.of(Comparison((Entrant("euler"),), ("a sun",), (seed,), 2), model)
+        for seed in range(3)
+    )
+    notes.ask(worker, old)  # without login
+    (tmp_path / ".comparisons" / resulted.id).mkdir(parents=True)  # on the command line
+    for needed in (old, new, resulted):
+        notes.ask(worker, needed, owner="eve")
+    notes.ask(worker, new, owner="anna")
+    assert owned.all_owners("comparison") == {new.id: ("anna", "eve")}
 
 
 def test_the_nearest_comes_first_and_who_draws_noise_after(model):

@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 
 from dashboard.shell.lab import lab
 from dashboard.shell.routes import routes, sheet_url
+from dashboard.shell.sign_in import Visitor
+from dashboard.views.experiment import grid_view
 from dashboard.views.experiment.grid_seen import sentences
 from dashboard.views.workbench.saved_curves import NO_GRID
 from dashboard.worker.stored_runs import stored_run
@@ -121,6 +123,18 @@ def test_what_of_a_stored_grid_is_missing_can_be_made(runs_folder, open_page):
     assert not done(at) and len(at.get("download_button")) == 1  # the table, which says so
     at.button(key="experiment.grid_again").click().run()
     assert done(run_until(at, done))
+
+
+def test_a_grid_that_is_nobodys_stays_so(runs_folder, monkeypatch):
+    monkeypatch.setattr(grid_view, "visitor", lambda: Visitor("eve", operator=False))
+    monkeypatch.setattr(grid_view, "session_id", lambda: "a session")
+    base = Experiment(prompt="a cat", num_steps=1, width=64, height=64)
+    old, new = Grid(base, {"seed": "910-911"}), Grid(base, {"seed": "911-912"})
+    save_grid(old, runs_folder)  # as on the command line
+    for grid in (old, new):
+        grid_view.ask_grid(grid, mix=False)
+    assert lab().owned.all_owners("grid") == {new.id: ("eve",)}
+    assert lab().owned.owners("run", old.experiments[0].id) == ("eve",)
 
 
 def test_an_unknown_grid_is_said(open_page):

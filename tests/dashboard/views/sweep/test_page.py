@@ -190,6 +190,17 @@ def test_a_sweeps_runs_are_limited_and_belong_to_who_asks(runs_folder, monkeypat
     lab().cancel(task_of(sweep.id), "a session", "ada")
 
 
+def test_a_sweep_that_is_nobodys_stays_so_and_its_new_runs_are_the_askers(runs_folder):
+    until(lambda: lab().status().model)
+    sweep = sweep_of([f"model={lab().status().model.name}", *LINES, "seed=80-81"])
+    SweepFolder(runs_folder, sweep.id).save(sweep)  # as on the command line
+    begin(sweep, Way(), "a session", "eve")
+    owners = lab().owned.all_owners("run")
+    assert {owners[run.id] for run in sweep.experiments} == {("eve",)}
+    assert lab().owned.owners("sweep", sweep.id) == ()
+    assert lab().cancel(task_of(sweep.id), "a session", "eve") == "cancelled"
+
+
 def test_an_unknown_or_damaged_sweep_is_said(runs_folder, open_page):
     at = open_page("sweep", id="nothing")
     assert any("No sweep" in i.value for i in at.info) and not at.exception
