@@ -172,7 +172,8 @@ class AskedRuns:
         with self._tasks.lock:
             task = self.known.find(run)
             if task is not None and not task.live:
-                if not self._owned.may_end(RUN, run, by, task.owner):
+                harmless = by == task.owner and self._is_stored(run)
+                if not harmless and not self._owned.may_end(RUN, run, by, task.owner):
                     self._owned.check(RUN, run, by, "dismiss it")
                 self._tasks.forget(run)
                 self._kept.drop(run)
@@ -187,6 +188,18 @@ class AskedRuns:
         aside = self._kept.blame(runs, point, BROKE)
         self._kept.write()
         return {kept.id: kept.error for kept in aside}
+
+    def check_owner(self, task: RunTask) -> None:
+        """Check of a run whose model is in memory what could not be known when it was asked for.
+
+        What it takes the place of is then of whoever asked, too, unless it is nobody's.
+
+        Raises:
+            NotYoursError: If somebody else's run, made by other weights, would be lost.
+        """
+        self._check_overwriting(task.experiment, task.owner)
+        if self._is_stored(task.id):
+            self._owned.join(RUN, [task.id], task.owner)
 
     def _check_overwriting(self, experiment: Experiment, owner: str) -> None:
         """Let nobody make a run again over somebody else's that other weights have made.

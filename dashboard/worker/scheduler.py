@@ -58,6 +58,8 @@ class Scheduler:
         measures: Counts what it did.
         in_spare: What else is done now and then, between two pieces of work.
         check: Raises if a run may not be made at its model's own size, (width, height) in pixels.
+        check_owner: Raises if a run may not be made in the place of one that its model, which is
+            in memory by now, has not made.
     """
 
     tasks: Tasks
@@ -69,6 +71,7 @@ class Scheduler:
     measures: Measures
     in_spare: Callable[[], None] = lambda: None
     check: Callable[[RunTask, tuple[int, int]], None] = lambda task, size: None
+    check_owner: Callable[[RunTask], None] = lambda task: None
     turns: ModelTurns = field(default_factory=ModelTurns)
     _own: Mapping[str, int] = field(default_factory=dict)
 
@@ -286,6 +289,7 @@ class Scheduler:
         with self.work.doing("loading a model", (task.id,), "loading its model"):
             if not self.held.for_run(name) and not self.loader.load(request):
                 raise ModelError(self.held.why_not(name))
+        self.check_owner(task)
         if self.flight.made(task.experiment, task.mix):
             task.end("done")
             return

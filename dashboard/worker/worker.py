@@ -134,6 +134,7 @@ class Worker:
         self._saving = SavingAgain(runs, known.unsaved, self.asked_runs.save_again)
         self._scheduler.in_spare = self._saving.try_again
         self._scheduler.check = self.limits.check_size
+        self._scheduler.check_owner = self.asked_runs.check_owner
         self._scheduler.start()
         if not after_page:
             self.wake()

@@ -217,6 +217,31 @@ def test_grids_sweeps_and_comparisons_that_are_nobodys_stay_so(things):
     assert things.owners("run", OLD) == () and things.owners("run", RUN) == ("anna", "eve")
 
 
+def test_whose_a_run_is_is_asked_again_once_its_model_is_there(make_worker, tmp_path):
+    worker = make_worker()
+    run = worker.submit(SHORT, owner="anna")
+    ended(worker, run)
+    manifest = run_path(tmp_path, run) / "manifest.json"
+    model = worker.status().model.hash
+    other = manifest.read_text().replace(model, "0" * len(model))
+    manifest.write_text(other)
+    worker.stop()
+    worker = make_worker(operator={OPERATOR}.__contains__, after_page=True)  # has no model yet
+    worker.submit(SHORT, owner="eve")
+    assert worker.owned.owners("run", run) == ("anna",)
+    worker.stop()
+    worker = make_worker(operator={OPERATOR}.__contains__)
+    refused = ended(worker, run)
+    assert refused.state == "failed" and "belongs to anna; only they" in refused.error
+    assert manifest.read_text() == other and worker.owned.owners("run", run) == ("anna",)
+    worker.asked_runs.dismiss(run, "eve")
+    assert worker.get(run) is None
+    manifest.write_text(other.replace("0" * len(model), model).replace('"shared_calls"', '"other"'))
+    worker.submit(SHORT, owner="eve")
+    assert ended(worker, run).state == "done"
+    assert worker.owned.owners("run", run) == ("anna", "eve")
+
+
 def test_several_runs_are_claimed_all_or_none(busy_worker, tmp_path):
     worker = busy_worker
     asked = Experiment(prompt="mine", num_steps=1, width=64, height=64)
