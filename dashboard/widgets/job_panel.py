@@ -104,5 +104,5 @@ def _ended(view: RunSnapshot, page: str) -> None:
 def _again(view: RunSnapshot) -> None:
     # first: what follows may be cut short by the next click
     with explained():
-        lab().submit(view.experiment, owner=visitor().id, session=session_id())
+        lab().asked_runs.again([view.experiment], visitor().id, session_id())
         come_back(view.id)

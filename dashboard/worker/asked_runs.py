@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from dashboard.worker.kept_pictures import KeptPictures
 from dashboard.worker.kept_run import KeptRun
@@ -81,9 +82,10 @@ class AskedRuns:
             NotYoursError: If somebody else's run of this id, made by other weights, would be lost.
             LimitError: If it is more than one person may have on this server.
         """
+        asked = {"owner": owner, "session": session, "frames": frames, "mix": mix}
         self.limits.check([experiment], owner, session)
         if refused := self.models.refusal(experiment.model):
-            return self._refuse(experiment, refused)
+            return self._refuse(self._task(experiment, **asked), refused)
         experiment = self.pictures.complete(experiment)
         self._check_overwriting(experiment, owner)
         trouble = self.models.trouble(experiment.model)
@@ -108,15 +110,14 @@ class AskedRuns:
                 self._tasks.forget(experiment.id)
                 after.callback(self._owned.join, RUN, [experiment.id], owner)
                 return experiment.id
-            task = self._task(experiment, frames=frames)
-            task.owner, task.session, task.mix = owner, session, mix
+            task = self._task(experiment, **asked)
             self._tasks.know(task)
             if self._tasks.closed or trouble:
                 after.callback(task.end, "failed", ModelError(trouble or ENDED))
                 return task.id
             self._queue.append(task)
             self._queue.number()
-            kept = self._kept.ask(experiment, owner=owner, session=session, frames=frames, mix=mix)
+            kept = self._kept.ask(experiment, **asked)
             task.apart = kept.deaths > 0
             self._tasks.lock.notify()
         self._kept.write()
@@ -153,6 +154,16 @@ class AskedRuns:
             self._check_overwriting(experiment, owner)
         if not queued:
             self._owned.own_asked(RUN, [one.id for one in offered], owner)
+
+    def again(self, experiments: Sequence[Experiment], owner: str = "", session: str = "") -> None:
+        """Ask anew for runs that ended without a picture, each as it was asked for before.
+
+        All of them or none, as ``claim``, which see.
+        """
+        self.claim(experiments, owner, session)
+        for experiment in experiments:
+            before = self.known.find(experiment.id) or self._task(experiment)
+            self.submit(experiment, before.frames, owner, session, before.mix)
 
     def save_again(self, run: str) -> None:
         """Try once more to write a run whose picture is whole but could not be written."""
@@ -215,32 +226,31 @@ class AskedRuns:
     def _is_stored(self, run: str) -> bool:
         return is_stored(self._flight.writer.runs, RUN, run)
 
-    def _refuse(self, experiment: Experiment, why: str) -> str:
+    def _refuse(self, task: RunTask, why: str) -> str:
         """Know a run that whoever asks may not have as failed; one that goes on is left alone."""
         with ExitStack() as after, self._tasks.lock:
-            known = self.known.find(experiment.id)
+            known = self.known.find(task.id)
             if known is None or not (known.live or known.snapshot.unsaved):
-                task = self._task(experiment)
                 self._tasks.know(task)
                 after.callback(task.end, "failed", ModelError(why))
-        return experiment.id
+        return task.id
 
-    def _task(self, experiment: Experiment, frames: bool = True) -> RunTask:
+    def _task(self, experiment: Experiment, **asked: Any) -> RunTask:
         task = RunTask(
             RunSnapshot(experiment.id, experiment=experiment),
             Priority.RUN,
             words=self._flight.sentence_of,
             watchers=Watchers(self._tasks.connected),
             model_hash=NO_MODEL,  # its model's name has its place in the queue
-            frames=frames,
+            **asked,
         )
         task.ended = partial(self._ended, task)
         return task
 
     def _resume(self, kept: KeptRun) -> RunTask:
         """Know a run that was asked for before this server's start, and go on with it."""
-        task = self._task(kept.experiment, frames=kept.frames)
-        task.owner, task.session, task.mix = kept.owner, kept.session, kept.mix
+        asked = {"owner": kept.owner, "session": kept.session}
+        task = self._task(kept.experiment, frames=kept.frames, mix=kept.mix, **asked)
         task.apart = kept.deaths > 0
         self._tasks.know(task)
         if kept.waits:

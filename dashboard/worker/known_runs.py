@@ -79,12 +79,26 @@ class KnownRuns:
         """
         return {task.id for task in self._live(self.tasks.all(Priority.RUN), owner)}
 
+    def broken_off(self, owner: str | None) -> list[RunSnapshot]:
+        """Return the runs that failed or were interrupted, the one asked for first before the rest.
+
+        Args:
+            owner: Whose; None for everybody's.
+        """
+        tasks = [task for task in self.tasks.all(Priority.RUN) if isinstance(task, RunTask)]
+        ended = [task for task in tasks if task.snapshot.state in ("failed", "interrupted")]
+        ended = [task for task in ended if not task.snapshot.unsaved]
+        return [task.snapshot for task in self._of(ended, owner)]
+
     def _live(self, tasks: Iterable[T], owner: str | None) -> list[T]:
-        live = [task for task in tasks if task.live and not task.cancelled]
-        if live and owner is not None:
-            owners = self.owned.all_owners(RUN)
-            live = [task for task in live if owner in owners.get(task.id, (task.owner,))]
-        return live
+        return self._of([task for task in tasks if task.live and not task.cancelled], owner)
+
+    def _of(self, tasks: list[T], owner: str | None) -> list[T]:
+        """Return those of some runs that are somebody's; of None all."""
+        if owner is None or not tasks:
+            return tasks
+        owners = self.owned.all_owners(RUN)
+        return [task for task in tasks if owner in owners.get(task.id, (task.owner,))]
 
     def unsaved(self) -> list[RunTask]:
         """Return the runs whose pictures are whole but could not be written."""

@@ -35,7 +35,7 @@ def unfinished() -> None:
     with st.container(key="runs_unfinished", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.header("Not stored", anchor=False)
-            _all_again(jobs)
+            _all_again()
         if len(groups) < FOLDED_FROM:
             _rows(groups)
             return
@@ -48,34 +48,36 @@ def _asked_again(jobs: list[RunSnapshot]) -> list[RunSnapshot]:
     press = press_of(_AGAIN)
     if press.wanted():
         with explained():
-            press.begin(lambda: _ask(again(jobs)))
+            press.begin(_ask)
         press.end()
         return lab().known_runs.jobs()
     return jobs
 
 
-def _all_again(jobs: Sequence[RunSnapshot]) -> None:
+def _all_again() -> None:
     """Draw the button that asks anew for all runs that failed or were interrupted."""
-    count = len(again(jobs))
+    count = len(_own_broken_off())
     if count:
+        whose = "" if visitor().operator else " of yours"
         st.button(
             f"Run all {count} again" if count > 1 else "Run it again",
             key=_AGAIN,
             icon=":material/replay:",
-            help="Asks anew for the runs that failed or were interrupted, the first of them first.",
+            help=f"Asks anew for the runs{whose} that failed or were interrupted, the first of "
+            "them first.",
             on_click=press_of(_AGAIN).note,
         )
 
 
-def again(jobs: Sequence[RunSnapshot]) -> list[RunSnapshot]:
-    """Return the runs that failed or were interrupted, the one asked for first before the rest."""
-    ended = [job for job in jobs if job.state in ("failed", "interrupted") and not job.unsaved]
-    return ended[::-1]
+def _own_broken_off() -> list[RunSnapshot]:
+    """Return the runs that whoever looks may ask anew for at once: of operators everybody's."""
+    who = visitor()
+    return lab().known_runs.broken_off(None if who.operator else who.id)
 
 
-def _ask(jobs: Sequence[RunSnapshot]) -> bool:
-    for job in jobs:
-        lab().submit(job.experiment, owner=visitor().id, session=session_id())
+def _ask() -> bool:
+    runs = [run.experiment for run in _own_broken_off()]
+    lab().asked_runs.again(runs, visitor().id, session_id())
     return True
 
 

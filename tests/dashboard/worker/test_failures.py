@@ -5,6 +5,7 @@ import threading
 import pytest
 
 import sdlab
+from dashboard.worker.limits import LimitError, Limits
 from dashboard.worker.snapshots import ModelRequest
 from sdlab.errors import StoreError
 from sdlab.experiment.experiment import Experiment
@@ -19,6 +20,37 @@ def test_what_is_invalid_fails_alone(make_worker):
     view = ended(worker, bad)
     assert view.state == "failed" and "Did you mean 'heun'" in view.error
     assert ended(worker, good).state == "done"
+
+
+def test_what_failed_is_asked_for_again_as_it_was(make_worker):
+    worker = make_worker()
+    wrong = SHORT.with_(solver="huen")
+    run = worker.submit(wrong, frames=False, mix=True)
+    ended(worker, run)
+    worker.stop()
+    worker = make_worker(after_page=True)  # so that it waits
+    assert worker.get(run).state == "failed"
+    worker.asked_runs.again([wrong, SHORT])
+    found = [worker.known_runs.find(one.id) for one in (wrong, SHORT)]
+    assert [(task.live, task.frames, task.mix) for task in found] == [
+        (True, False, True),
+        (True, True, False),
+    ]
+
+
+def test_ones_own_failed_runs_are_asked_for_again_all_or_none(make_worker):
+    worker = make_worker(limits=Limits(queued_runs=2), operator={"olga"}.__contains__)
+    wrong = [SHORT.with_(solver="huen", seed=seed) for seed in range(4)]
+    for asked, who in zip(wrong, ("anna", "eve", "eve", "eve"), strict=True):
+        ended(worker, worker.submit(asked, owner=who))
+    known = worker.known_runs
+    assert [run.id for run in known.broken_off(None)] == [asked.id for asked in wrong]
+    assert [run.id for run in known.broken_off("eve")] == [asked.id for asked in wrong[1:]]
+    with pytest.raises(LimitError, match="Here are 3 runs"):
+        worker.asked_runs.again(wrong[1:], "eve")
+    assert not known.live() and len(known.broken_off("eve")) == 3
+    worker.asked_runs.again(wrong[1:3], "eve")
+    assert worker.owned.owners("run", wrong[0].id) == ("anna",)
 
 
 def test_a_full_disk_fails_that_run_and_loses_nothing(make_worker, monkeypatch, tmp_path):

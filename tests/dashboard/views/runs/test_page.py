@@ -66,7 +66,8 @@ def test_all_that_failed_are_asked_for_again_in_their_order(open_page, monkeypat
     jobs.append(RunSnapshot("x", "cancelled", experiment=Experiment(prompt="left alone")))
     got = []
     monkeypatch.setattr(lab().known_runs, "jobs", lambda: [] if got else jobs)
-    monkeypatch.setattr(lab(), "submit", lambda experiment, **who: got.append(experiment))
+    monkeypatch.setattr(lab().known_runs, "broken_off", lambda owner: jobs[2::-1])
+    monkeypatch.setattr(lab().asked_runs, "again", lambda runs, *who: got.extend(runs))
     at = open_page("runs")
     next(button for button in at.button if button.label == "Run all 3 again").click().run()
     assert got == asked and not at.exception

@@ -95,6 +95,22 @@ def test_an_operator_deletes_and_puts_back(page_of, made, runs_folder):
     lab().owned.restore("run", made[1], "eve")
 
 
+def test_ones_own_failed_runs_alone_are_asked_for_again(page_of):
+    wrong = [Experiment(prompt="whose failed", seed=n, num_steps=1, solver="huen") for n in (1, 2)]
+    runs = [lab().submit(spec, owner=who) for spec, who in zip(wrong, ("anna", "eve"), strict=True)]
+    until(lambda: all(not lab().get(run).live for run in runs))
+    count = len(lab().known_runs.broken_off(None))  # other tests may have left some
+    at = page_of("olga")
+    assert any(button.label == f"Run all {count} again" for button in at.button)
+    at = page_of("eve")
+    next(button for button in at.button if button.label == "Run it again").click().run()
+    assert lab().owned.owners("run", runs[0]) == ("anna",)
+    assert lab().owned.owners("run", runs[1]) == ("eve",)
+    until(lambda: all(not lab().get(run).live for run in runs))
+    for run in runs:
+        lab().asked_runs.dismiss(run, "olga")
+
+
 def test_a_page_is_nobodys_who_is_not_signed_in(page_of):
     at = page_of("")
     assert "names nobody" in read(at.error[0]) and not at.dataframe
