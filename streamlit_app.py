@@ -32,7 +32,6 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
 
 def begin() -> None:
     """Import Home and start the worker while the browser still fetches its scripts."""
-    few_arenas()
     spare_packages()
     # Half a millisecond, not five: pages and the model share one interpreter, and each network
     # call asks for it some thousand times.
@@ -44,6 +43,7 @@ def begin() -> None:
     tidying()
 
 
+few_arenas()  # before there are threads
 check_login(serving())  # a mistake in the settings ends the start
 # Found by the package: in a wheel this script is somewhere else.
 main = Path(dashboard.__file__).parent / "shell" / "main.py"
