@@ -11,6 +11,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain, show_error
 from dashboard.shell.model_asker import choose
 from dashboard.shell.navigation import link_to
+from dashboard.shell.state import session_id
 from dashboard.shell.visitor import visitor
 from dashboard.worker.snapshots import ModelRequest
 from sdlab.shipped import SHIPPED
@@ -97,7 +98,7 @@ def ask_for(request: ModelRequest) -> bool:
     Raises:
         ModelError: If this server does not offer it to whoever asks.
     """
-    waits = lab().models.load(request, owner=visitor().id)
+    waits = lab().models.load(request, owner=visitor().id, session=session_id())
     if waits:
         choose(request.source)
     return waits

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 KEPT = 100
 LIMIT = 2**20  # bytes
-_UNWRITTEN = frozenset({"token", "owner", "usual"})
+_UNWRITTEN = frozenset({"token", "owner", "usual", "session"})
 
 
 @dataclass(frozen=True)

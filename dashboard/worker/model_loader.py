@@ -1,5 +1,6 @@
 """Loads models in the worker's thread; if one cannot be loaded, there is another again."""
 
+import time
 from dataclasses import dataclass
 
 from dashboard.worker.frame_painter import FramePainter
@@ -22,7 +23,7 @@ class ModelLoader:
         tasks: Of the worker; what holds a model that goes lets go of it.
         queue: Where models wait.
         held: The models in memory.
-        flight: Has another pace with another model.
+        flight: Has another pace with another model, and knows whose turn it is.
         painter: Draws other frames with another model.
         work: What the thread is doing.
         measures: Counts the loads.
@@ -48,7 +49,16 @@ class ModelLoader:
         self._note_loading()
 
     def load(self, request: ModelRequest) -> bool:
-        """Load a model; if that fails, say why, and load the usual one again if it had to go."""
+        """Load a model; if that fails, say why, and load the usual one again if it had to go.
+
+        What it takes is a turn of who asks for it.
+        """
+        begun = time.monotonic()
+        loaded = self._load(request)
+        self.flight.shares.charge(request.person, time.monotonic() - begun)
+        return loaded
+
+    def _load(self, request: ModelRequest) -> bool:
         held = self.held
         with self.tasks.lock:
             held.loading, held.loading_for = request.source, request.owner
@@ -65,7 +75,7 @@ class ModelLoader:
         if error and not held.all:
             for other in (held.request_for(held.usual), held.request_for(EMBEDDED)):
                 if not held.all and other.source != request.source:
-                    self.load(other)
+                    self._load(other)
         self._note_loading()
         with self.tasks.lock:
             held.load_error = error or held.load_error  # of a request refused in the meantime

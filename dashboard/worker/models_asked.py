@@ -51,15 +51,17 @@ class ModelsAsked:
                 known=may_have.names(asker, held),
             )
 
-    def load(self, request: ModelRequest, owner: str = "") -> bool:
+    def load(self, request: ModelRequest, owner: str = "", session: str = "") -> bool:
         """Ask for another model, to be loaded after the runs before it; return whether it will be.
 
+        Another that the same person asked for, and that still waits, is wanted no longer.
         Name, device and configs are checked at once, in the caller's thread, so that a model that
         cannot be loaded delays nobody; then ``status().load_error`` says why.
 
         Args:
             request: What to load.
             owner: Who asks; "" is nobody in particular.
+            session: The browser session that asks.
 
         Raises:
             ModelError: If whoever asks may not have it; they are told the same whether it is there
@@ -73,7 +75,7 @@ class ModelsAsked:
             self.held.load_error, self.held.load_cancelled = trouble, False
             if trouble:
                 return False
-            self.queue.append(replace(request, owner=owner))
+            self.queue.ask_for_model(replace(request, owner=owner, session=session))
             self.held.expect(self.queue.next_model())
             self.tasks.lock.notify()
         return True

@@ -56,6 +56,13 @@ class RunQueue(deque[RunTask | ModelRequest]):
         """Return the first model that waits to be loaded, or None."""
         return next((item for item in self if isinstance(item, ModelRequest)), None)
 
+    def ask_for_model(self, request: ModelRequest) -> None:
+        """Let a model wait to be loaded, in the place of the one that the same person waits for."""
+        for item in [one for one in self if isinstance(one, ModelRequest)]:
+            if item.person == request.person:
+                self.remove(item)
+        self.append(request)
+
     def drop_model(self) -> ModelRequest | None:
         """Drop the first model that waits; return the next that does, or None."""
         if first := self.next_model():

@@ -240,7 +240,8 @@ class Scheduler:
         """Return whether somebody waits of whom nothing is in flight."""
         own = self.flight.people()
         with self.tasks.lock:
-            return any(not own[item.person] for item in self.queue)
+            new = [item for item in self.queue if not own[item.person]]
+        return any(self._may_load(item.person) or self._is_here(item) for item in new)
 
     def _admit(self) -> None:
         begin = self.flight.shares.people.begin
@@ -253,13 +254,19 @@ class Scheduler:
                     return
                 self.queue.remove(item)
                 self.queue.number()
-            if isinstance(item, ModelRequest):
-                self.loader.take_up(item)
-                continue
-            try:
-                self._begin(item)
-            except BaseException as error:  # it is out of the queue and not in flight
-                item.end("failed", error)
+                loads = not self._is_here(item)
+            self._take_up(item)
+            if loads:
+                return  # what is in flight has its turn between two loads
+
+    def _take_up(self, item: RunTask | ModelRequest) -> None:
+        if isinstance(item, ModelRequest):
+            self.loader.take_up(item)
+            return
+        try:
+            self._begin(item)
+        except BaseException as error:  # it is out of the queue and not in flight
+            item.end("failed", error)
 
     def _is_here(self, item: RunTask | ModelRequest) -> bool:
         """Return whether the model that something in the queue needs is in memory."""
@@ -269,23 +276,32 @@ class Scheduler:
 
     def _can_begin(self, item: RunTask | ModelRequest) -> bool:
         """Return whether something in the queue could begin now."""
-        if isinstance(item, ModelRequest):
-            return self._is_here(item) or self.held.can_load(item)
-        if len(self.flight) >= IN_FLIGHT and self._own[item.person]:
+        if isinstance(item, RunTask) and len(self.flight) >= IN_FLIGHT and self._own[item.person]:
             return False
-        return self._is_here(item) or self.held.can_load(self.held.request_for(model_of(item)))
+        if self._is_here(item):
+            return True
+        return self._may_load(item.person) and self.held.can_load(self._wanted(item))
+
+    def _may_load(self, person: str) -> bool:
+        """Return whether it is somebody's turn to have a model loaded, for which all must wait."""
+        begin = self.flight.shares.people.begin
+        lines = self.tasks.line(Priority.RUN), self.tasks.line(Priority.STUDY)
+        others = {task.person for line in lines for task in line} - {person}
+        return all(begin(person) <= begin(other) for other in others)
 
     def _runs_alone(self, item: RunTask | ModelRequest) -> bool:
         """Return whether something in the queue waits for runs in flight, and for no study."""
-        wanted = item if isinstance(item, ModelRequest) else self.held.request_for(model_of(item))
-        return self._is_here(item) or self.held.can_load(wanted, self._is_studied)
+        return self._is_here(item) or self.held.can_load(self._wanted(item), self._is_studied)
+
+    def _wanted(self, item: RunTask | ModelRequest) -> ModelRequest:
+        return item if isinstance(item, ModelRequest) else self.held.request_for(model_of(item))
 
     def _is_studied(self, held: HeldModel) -> bool:
         return self.tasks.studies(held.view.hash)
 
     def _begin(self, task: RunTask) -> None:
         name = model_of(task)
-        request = replace(self.held.request_for(name), owner=task.owner)
+        request = replace(self.held.request_for(name), owner=task.owner, session=task.session)
         with self.work.doing("loading a model", (task.id,), "loading its model"):
             if not self.held.for_run(name) and not self.loader.load(request):
                 raise ModelError(self.held.why_not(name))

@@ -32,6 +32,7 @@ class ModelRequest:
         tiled: Whether large pictures are decoded in tiles.
         owner: Who asks; "" is nobody in particular. Never written.
         usual: Whether it becomes the model that pages use unless another is chosen. Never written.
+        session: The browser session that asks. Never written.
     """
 
     source: str = EMBEDDED
@@ -45,11 +46,12 @@ class ModelRequest:
     tiled: bool = False
     owner: str = field(default="", repr=False, compare=False)
     usual: bool = field(default=True, repr=False, compare=False)
+    session: str = field(default="", repr=False, compare=False)
 
     @property
     def person(self) -> str:
-        """Whose turn it is."""
-        return self.owner
+        """Whose turn it is: as of a task its owner's, without a login each browser session's."""
+        return self.owner or self.session
 
 
 @dataclass(frozen=True)

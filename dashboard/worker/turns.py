@@ -108,11 +108,15 @@ class Shares:
 
     def spend(self, task: Task, seconds: float) -> None:
         """Note what a piece of a task has taken."""
-        had = self._had.get(task.person, 0.0)
-        if task.person in self._busy:
-            self._had[task.person] = had + seconds
-        self.people.spend(task.person, cost_of(seconds, had))
+        self.charge(task.person, seconds)
         self._own_of(task).spend(task.id, seconds)
+
+    def charge(self, person: str, seconds: float) -> None:
+        """Note what something for a person has taken that is no task, as loading a model."""
+        had = self._had.get(person, 0.0)
+        if person in self._busy:
+            self._had[person] = had + seconds
+        self.people.spend(person, cost_of(seconds, had))
 
     def _own_of(self, task: Task) -> Turns:
         own = self._own.setdefault(task.person, Turns(ahead=0.0))

@@ -112,6 +112,7 @@ def test_a_model_that_fails_leaves_the_one_before_in_hand(make_worker, model):
 
     worker = make_worker(load)
     worker.models.load(ModelRequest("mine"))
+    until(lambda: worker._held.named("mine"))
     worker.models.load(ModelRequest("bad"))
     until(lambda: worker.status().load_error)
     until(lambda: worker.status().model and not worker.status().loading)
@@ -344,3 +345,90 @@ def test_a_load_that_waits_is_cancelled_without_a_trace(make_worker):
     assert view.loading == "" and view.at_hand == "embedded" and not view.load_error
     worker.cancel(run, "nobody")
     assert ended(worker, worker.submit(SHORT)).state == "done"
+
+
+def test_of_the_models_that_one_person_waits_for_the_latest_is_loaded(make_worker):
+    worker = make_worker(after_page=True)  # its thread sleeps
+    for who, name in (("a", "b"), ("other", "c"), ("a", "d")):
+        assert worker.models.load(ModelRequest(name), session=who)
+    assert worker._queue.models() == ["c", "d"]
+    assert worker.status().at_hand == "d" and worker.status().loading == "c"
+    worker.wake()
+    until(lambda: worker._held.named("d") and not worker.status().loading)
+    assert "b" not in worker._held.requests
+
+
+def fit_beside(worker, *names):
+    """Let it be known that models of these names fit beside the one in memory."""
+    view = until(lambda: worker.status().model)
+    for name in names:
+        worker.models.before.note(ModelRequest(name), view)
+
+
+def ask(worker, kind, name, person):
+    """Ask for a model, or for a run of it."""
+    if kind == "models":
+        worker.models.load(ModelRequest(name), session=person)
+    else:
+        worker.submit(SHORT.with_(model=name, prompt=person), session=person)
+
+
+@pytest.mark.parametrize("kind", ["models", "runs"])
+def test_who_asks_for_one_model_after_another_stops_nobody(make_worker, model, kind):
+    """Two models share the second place: as one comes, somebody else asks for the other."""
+    done = []
+
+    def load(source=None, **options):
+        if source in ("b", "c") and len(done) < 8:
+            done.append(worker.get(run).done)
+            ask(worker, kind, "b" if source == "c" else "c", f"visitor {len(done)}")
+        return again(model, source)
+
+    worker = make_worker(load)
+    fit_beside(worker, "b", "c")
+    run = worker.submit(LONG, session="me")
+    running(worker, run)
+    ask(worker, kind, "b", "visitor")
+    until(lambda: len(done) == 8)
+    assert done[-1] > done[0]
+    worker.cancel(run, "me")
+
+
+@pytest.mark.parametrize("kind", ["models", "runs"])
+def test_a_model_is_loaded_when_it_is_the_turn_of_who_asks(make_worker, model, kind):
+    states = []
+
+    def load(source=None, **options):
+        states.append(worker.get(run).state if source == "b" else "")
+        return again(model, source)
+
+    worker = make_worker(load)
+    fit_beside(worker, "b")
+    worker._flight.shares.people.spend("visitor", 10_000.0)  # so much was loaded for them
+    run = worker.submit(SHORT.with_(num_steps=100), session="me")
+    running(worker, run)
+    ask(worker, kind, "b", "visitor")
+    until(lambda: worker._held.named("b"))
+    assert states == ["", "done"]
+
+
+@pytest.mark.parametrize("kind", ["models", "runs"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_has_a_model_loaded_pays_for_it(make_worker, model, monkeypatch, kind, fails):
+    now = [0.0]
+    clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("dashboard.worker.model_loader.time", clock)
+
+    def load(source=None, **options):
+        if source == "b":
+            now[0] += 600.0
+            if fails:
+                raise ModelError("It is none.")
+        return again(model, source)
+
+    worker = make_worker(load)
+    until(lambda: worker.status().model)
+    ask(worker, kind, "b", "visitor")
+    begin = worker._flight.shares.people.begin
+    until(lambda: now[0] and not worker.status().loading and not worker.status().queued)
+    until(lambda: begin("visitor") > begin("a stranger") + 500)

@@ -45,3 +45,10 @@ def test_places_in_the_queue_are_turns():
     queue = RunQueue([*many, one, two])
     queue.number()
     assert [task.snapshot.position for task in (*many, one, two)] == [1, 4, 5, 2, 3]
+
+
+def test_of_one_person_the_latest_model_waits():
+    mine, other = run("a"), ModelRequest("b", session="c")
+    queue = RunQueue([ModelRequest("a", session="a"), other, mine])
+    queue.ask_for_model(latest := ModelRequest("d", session="a"))
+    assert list(queue) == [other, mine, latest]
