@@ -121,7 +121,7 @@ def causes_panel(page: str, label: str, asked: Variations) -> None:
     """
     work = partial(show_changes, spec=asked.spec, make=asked.make, plain=asked.plain)
     about = (asked.spec.to_json(), asked.plain, *asked.about)
-    found = study_panel(f"{page}.causes", label, about, work, kind="secondary")
+    found = study_panel(f"{page}.causes", label, about, work, kind="secondary", runs=[asked.spec])
     if found is None:
         st.caption(asked.promise)
         return

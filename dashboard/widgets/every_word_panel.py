@@ -54,7 +54,7 @@ def every_word_panel(page: str, spec: "Experiment") -> None:
     about = (spec.to_json(),)
     work = partial(_shown, spec=spec)
     found: ShownWords | None
-    found = study_panel(f"{page}.every_word", LABEL, about, work, kind="secondary")
+    found = study_panel(f"{page}.every_word", LABEL, about, work, kind="secondary", runs=[spec])
     if found is None:
         st.caption(PROMISE)
         return

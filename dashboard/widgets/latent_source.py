@@ -120,6 +120,12 @@ def in_tiles(latents: Latents, model: ModelView) -> bool:
     return area(latents, model.default_size, _vae_factor(model.hash)) > TILED_AREA
 
 
+def picture_size(latents: Latents, model: ModelView) -> tuple[int, int]:
+    """Return (width, height) in pixels of the picture of latents [1, C, h, w]."""
+    factor = _vae_factor(model.hash)
+    return latents.shape[3] * factor, latents.shape[2] * factor
+
+
 def area(latents: Any, size: tuple[int, int], vae_factor: int) -> float:
     """Return the area of the picture of latents, as a multiple of the model's own ``size``."""
     return latents.shape[2] * latents.shape[3] * vae_factor**2 / (size[0] * size[1])

@@ -5,7 +5,7 @@ back, the result is shown as long as the worker remembers it.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
@@ -17,6 +17,7 @@ from dashboard.shell.model_choice import say_no_model
 from dashboard.shell.presses import press_of
 from dashboard.shell.state import come_back, session_id
 from dashboard.shell.visitor import visitor
+from dashboard.widgets.limit_note import within_limits
 from dashboard.widgets.task_panel import (
     cancel_button,
     progress_bar,
@@ -25,6 +26,7 @@ from dashboard.widgets.task_panel import (
     task_panel,
 )
 from dashboard.worker.snapshots import Snapshot
+from sdlab.experiment.experiment import Experiment
 
 if TYPE_CHECKING:
     from sdlab.models.model import Model
@@ -43,6 +45,7 @@ def study_panel(
     kind: Literal["primary", "secondary"] = "primary",
     unit: str = "Evaluation",
     below: Callable[[], None] | None = None,
+    runs: Sequence[Experiment] = (),
 ) -> Any | None:
     """Return the result of a study, or draw how to start it or how far it is and return None.
 
@@ -55,6 +58,7 @@ def study_panel(
         kind: Of the button that starts it; a page has one primary, which has the shortcut.
         unit: What its progress counts.
         below: Draws what there is to see meanwhile.
+        runs: Those that it makes, or the largest of them: a server may limit their size.
     """
     model = lab().status().model
     if model is None and lab().status().load_error:
@@ -63,6 +67,7 @@ def study_panel(
     if model is None:
         st.info("The model is still being loaded.", icon=":material/hourglass_top:")
         return None
+    runs = [run.with_(model=model.name) for run in runs]
     key = hashlib.sha256(repr((page, model.hash, about)).encode()).hexdigest()[:24]
     view = lab().get(key)
     if view is None and at_once:
@@ -77,18 +82,20 @@ def study_panel(
     if view is not None:
         show_end(view)
     press = press_of(f"{page}.start")
+    allowed = within_limits(runs, queued=False)
     st.button(
         label if view is None else "Start again",
         key=f"{page}.start",
         type=kind,
         icon=":material/play_arrow:",
         shortcut=RUN if kind == "primary" else None,
+        disabled=not allowed,
         on_click=press.note,
     )
-    if press.wanted():
+    if press.wanted(allowed):
         session, who = session_id(), visitor().id
         with explained():
-            press.begin(lambda: lab().study(key, make, model.hash, session, owner=who))
+            press.begin(lambda: lab().study(key, make, model.hash, session, owner=who, runs=runs))
         come_back(key)
         press.end()
         st.rerun()

@@ -93,22 +93,29 @@ class PeopleLimits:
         if told := self.limits.too_large(task.experiment, size):
             raise LimitError(told)
 
-    def check_study(self, key: str, owner: str = "", session: str = "") -> None:
-        """Refuse a long computation that is one too many; one that goes on or is done is joined.
+    def check_study(
+        self, key: str, owner: str = "", session: str = "", runs: Sequence[Experiment] = ()
+    ) -> None:
+        """Refuse a long computation that is one too many, or of a run that is too large.
+
+        One that goes on or is done is joined.
 
         Args:
             key: Of the computation.
             owner: Who asks; "" is nobody in particular.
             session: The browser session that asks.
+            runs: Those that it makes, or the largest of them.
 
         Raises:
-            LimitError: If they have as many under way as one person may have on this server.
+            LimitError: If they have as many under way as one person may have on this server, or as
+                ``over`` says of the runs.
         """
         known = self.tasks.find(key)
         if known is not None and (known.live or known.snapshot.state == "done"):
             return
         if owner and self.operator(owner):
             return
+        self.check(runs, owner, session, queued=False)
         studies = self.tasks.all(Priority.STUDY)
         live = sum(task.live and task.person == (owner or session) for task in studies)
         if told := self.limits.too_busy(live):

@@ -7,7 +7,7 @@ The calls only take the lock for a moment; the work is done by the ``Scheduler``
 here knows who draws the pages.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,14 +234,18 @@ class Worker:
         session: str,
         stored: bool = False,
         owner: str = "",
+        runs: Sequence[Experiment] = (),
     ) -> None:
         """Ask for a long computation with the model; see ``Tasks.study``.
 
+        What it makes as ``runs``, or the largest of them, is held to the size that a run may have.
+
         Raises:
-            LimitError: If they have as many under way as one person may have on this server.
+            LimitError: If they have as many under way as one person may have on this server, or one
+                of the runs is too large.
         """
         self.wake()
-        self.limits.check_study(key, owner, session)
+        self.limits.check_study(key, owner, session, runs)
         self._tasks.study(key, make, model_hash, session, stored, owner)
 
     def catalogue(self, timeout: float = 600.0) -> "pd.DataFrame | None":

@@ -5,6 +5,7 @@ units of what the first's sampler itself is off by: the distance to its own end 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -126,7 +127,7 @@ def measuring(explanation: Explanation, model: Model) -> Work[Measured]:
         ModelError: If one of them has no experiment, or the model cannot run it; says why.
         SdlabError: If memory runs out.
     """
-    (one, other), notes = _both(explanation, model)
+    (one, other), notes = _both(explanation, model.name)
     engine = Engine(model, mix=False)
     engine.long.give_way()
     a_job, b_job = _submit(engine, explanation.a, one), _submit(engine, explanation.b, other)
@@ -143,6 +144,21 @@ def measuring(explanation: Explanation, model: Model) -> Work[Measured]:
     parted, apart = (divergence(a, b), along(a, b)) if _alike(a, b) else (None, none_along())
     costs = (*(each.cost(a) for each in single), whole)
     return Measured(costs, own or None, parted, apart, a, b, tuple(notes))
+
+
+def runs_of(explanation: Explanation, name: str) -> list[Experiment]:
+    """Return what ``measuring`` runs: both, the first with each difference, and a finer one.
+
+    Args:
+        explanation: Of both; each must have an experiment.
+        name: Of the model.
+    """
+    (one, other), _ = _both(explanation, name)
+    runs = [one, other] if draws_noise(one) else [one, other, finer_than(one)]
+    for difference in explanation.differences:
+        with suppress(ValueError):
+            runs.append(one.with_(**_possible(one, difference.change)))
+    return runs
 
 
 def finer_than(x: Experiment) -> Experiment:
@@ -199,21 +215,19 @@ def _possible(base: Experiment, change: Mapping[str, Any]) -> dict[str, Any]:
     return {**change, "pipeline_options": {**dict(base.pipeline_options), **dict(options)}}
 
 
-def _both(
-    explanation: Explanation, model: Model
-) -> tuple[tuple[Experiment, Experiment], list[str]]:
-    """Return both experiments for the model, and what was changed for that."""
+def _both(explanation: Explanation, name: str) -> tuple[tuple[Experiment, Experiment], list[str]]:
+    """Return both experiments for the model of a name, and what was changed for that."""
     sides = (explanation.a, explanation.b)
     given = []
     for side in sides:
         if side.experiment is None:
             raise ModelError(f"{side.title} cannot be run here. {side.no_experiment}")
         given.append(side.experiment)
-    made = [x.with_(model=model.name, record=_TRACED) for x in given]
+    made = [x.with_(model=name, record=_TRACED) for x in given]
     notes = []
-    if any(x.model != model.name for x in given) or {side.kind for side in sides} != {"run"}:
+    if any(x.model != name for x in given) or {side.kind for side in sides} != {"run"}:
         made = [x.with_(width=None, height=None) for x in made]
-        notes.append(f"Both are run on {model.name}, at its own size.")
+        notes.append(f"Both are run on {name}, at its own size.")
     return (made[0], made[1]), notes
 
 

@@ -102,13 +102,14 @@ def show_word_effect(subject: Subject, look: Look) -> None:
         help="Masked: the text stays as it was encoded, so later positions still know of the word.",
     )
     about, work = (_of_given if subject.given else _of_run)(subject, look, _bare(word), how)
-    found = study_panel(f"{PAGE}.cause", "Leave it out", about, work, kind="secondary")
+    runs = [] if subject.run is None else [Experiment.from_dict(subject.run)]
+    found = study_panel(f"{PAGE}.cause", "Leave it out", about, work, kind="secondary", runs=runs)
     if found is None:
         st.caption(PROMISE_GIVEN if subject.given else PROMISE)
     else:
         _show(subject, found, word)
     if subject.run is not None:
-        every_word_panel(PAGE, Experiment.from_dict(subject.run))
+        every_word_panel(PAGE, runs[0])
     why(WHY_GIVEN if subject.given else WHY, EQUATION)
 
 

@@ -30,6 +30,7 @@ def show(page: str, model: ModelView) -> None:
             "Edit",
             (source.digest, settings, edited, start, hold),
             partial(_work, source.latents, settings, edited, start, hold),
+            runs=[form.run_on(source.latents, settings.num_steps, model)],
         )
         if found is not None:
             pictures([(found.before, settings.prompt), (found.after, edited)], found.likeness)

@@ -56,6 +56,7 @@ def show(page: str, model: ModelView) -> None:
             "Draw them all",
             (spec.to_json(), ETAS, seeds),
             partial(eta_fan, spec=spec, etas=ETAS, seeds=seeds),
+            runs=[spec],
         )
         if fan is None:
             begin.markdown(_promise(len(seeds), spec.num_steps))

@@ -9,7 +9,7 @@ from dashboard.shell.lab import lab
 from dashboard.shell.messages import say_ignored_negative
 from dashboard.shell.navigation import link_to
 from dashboard.widgets.experiment_controls import PROMPT
-from dashboard.widgets.latent_source import Source, choose_source
+from dashboard.widgets.latent_source import Latents, Source, choose_source, picture_size
 from dashboard.widgets.sampler_rows import DDIM_SPACINGS
 from dashboard.widgets.typed import parse_seed
 from dashboard.worker.snapshots import ModelView
@@ -56,6 +56,12 @@ def experiment(page: str, cfg: float = 4.0, steps: int = 20) -> Experiment:
         prompt=prompt or "", negative_prompt=negative or "", seed=given, num_steps=number,
         guidance_scale=scale,
     )  # fmt: skip
+
+
+def run_on(latents: Latents, steps: int, model: ModelView) -> Experiment:
+    """Return a run of so many steps that draws a picture about as large as that of latents."""
+    width, height = (max(8, side // 8 * 8) for side in picture_size(latents, model))
+    return Experiment(num_steps=steps, width=width, height=height)
 
 
 def caption(page: str, default: str, label: str = "What the picture shows") -> str:

@@ -66,6 +66,7 @@ def show(page: str, model: ModelView) -> None:
             "Invert and regenerate",
             (source.digest, settings),
             partial(_work, there_and_back, source.latents, settings),
+            runs=[form.run_on(source.latents, settings.num_steps, model)],
         )
         if outcome is not None:
             pictures(_shown(source, outcome), outcome.likeness)
@@ -77,7 +78,7 @@ def show(page: str, model: ModelView) -> None:
     if outcome is not None:
         _errors(page, outcome, settings.method)
         _noise(page, outcome)
-    _comparison(page, source, settings, model.plain)
+    _comparison(page, source, settings, model)
 
 
 def _settings(page: str, source: Source, plain: bool) -> "DdimSettings":
@@ -184,7 +185,7 @@ def _noise(page: str, outcome: "ThereAndBack") -> None:
     statistics(page, noise)
 
 
-def _comparison(page: str, source: Source, settings: "DdimSettings", plain: bool) -> None:
+def _comparison(page: str, source: Source, settings: "DdimSettings", model: ModelView) -> None:
     from dashboard.charts import ddim as charts
 
     st.header("All methods compared", anchor=False)
@@ -206,10 +207,11 @@ def _comparison(page: str, source: Source, settings: "DdimSettings", plain: bool
             guidances=chosen[1],
         ),  # fmt: skip
         kind="secondary",
+        runs=[form.run_on(source.latents, max(chosen[0]), model)],
     )
     if table is None:
         total = sum(
-            settings.with_(method=method, num_steps=count).evaluations(asked=not plain)
+            settings.with_(method=method, num_steps=count).evaluations(asked=not model.plain)
             for method in METHODS
             for count in chosen[0]
         )

@@ -47,7 +47,7 @@ def _seeds(page: str, walk: str, count: int, model: ModelView) -> Any:
     seeds = (spec.seed, second)
     return study_panel(
         page, "Draw the way", (spec.to_json(), seeds, count, walk),
-        partial(between_noises, spec=spec, seeds=seeds, count=count, walk=walk),
+        partial(between_noises, spec=spec, seeds=seeds, count=count, walk=walk), runs=[spec],
     )  # fmt: skip
 
 
@@ -77,6 +77,7 @@ def _pictures(page: str, walk: str, count: int, model: ModelView) -> Any:
             between_pictures, spec=spec, latents=(sources[0], sources[1]),
             words=(words[0], words[1]), count=count, walk=walk, rounds=ROUNDS,
         ),
+        runs=[form.run_on(sources[0], steps, model)],
     )  # fmt: skip
 
 

@@ -57,6 +57,7 @@ def attention_before_and_after(
             (spec.to_json(), about, word),
             partial(_both, spec, make, word),
             kind="secondary",
+            runs=[spec],
         )
         if found is None:
             st.caption("Where the word is read in the run as it is and with the switch.")

@@ -82,6 +82,7 @@ def show(page: str, subject: Subject, mapped: "NetworkMap") -> None:
         "Switch off each part in turn",
         (spec.to_json(), seeds, tuple(kinds)),
         partial(_shown, spec, seeds, tuple(kinds), subject.stored.picture),
+        runs=[spec],
     )
     if found is None:
         st.caption(

@@ -107,8 +107,9 @@ def seen_at(page: str, subject: Subject, number: int, block: str, hash: str) -> 
         return _called_again(subject.stored.id, subject.changed, number, keep, hash, subject)
     make = partial(_drawn_again, subject.experiment, (number,), keep)
     found: Observed | None = study_panel(
-        f"{page}.look", "Draw the run again and look", (subject.key, number, block), make
-    )
+        f"{page}.look", "Draw the run again and look", (subject.key, number, block), make,
+        runs=[subject.experiment],
+    )  # fmt: skip
     return found
 
 
@@ -123,8 +124,9 @@ def seen_everywhere(page: str, subject: Subject, block: str = "") -> "Observed |
     keep = (block,) if block else ()
     make = partial(_drawn_again, subject.experiment, None, keep)
     found: Observed | None = study_panel(
-        page, "Watch the whole run", (subject.key, block), make, kind="secondary"
-    )
+        page, "Watch the whole run", (subject.key, block), make, kind="secondary",
+        runs=[subject.experiment],
+    )  # fmt: skip
     return found
 
 

@@ -52,7 +52,8 @@ def fit_panel(page: str) -> None:
     experiment, fitted_to, judging, teacher = _fields(page, names, model.name)
     seeds = tuple(range(fitted_to)), tuple(range(HELD_OUT, HELD_OUT + judging))
     about = (experiment, *seeds, teacher)
-    done = study_panel(f"{page}.fit", "Fit", about, partial(_fitting, *about))
+    runs = experiment, experiment.with_(num_steps=teacher)
+    done = study_panel(f"{page}.fit", "Fit", about, partial(_fitting, *about), runs=runs)
     if done is not None:
         _result(page, *done)
 

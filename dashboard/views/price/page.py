@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sdlab.work import Work
 
 MOST = 16
+TIMESTEPS = 1000
+"""Steps that a model can take at most, as a rule."""
 FIRST = "dpmpp_2m"
 AS_TRAINED = "as trained"
 
@@ -41,8 +43,9 @@ def price_page(page: str) -> None:
             st.info("Choose a speed-up on the left.", icon=":material/sell:")
             return
         done = study_panel(
-            page, "Measure", asked, partial(_pricing, experiment, names, seeds), unit="Step"
-        )
+            page, "Measure", asked, partial(_pricing, experiment, names, seeds), unit="Step",
+            runs=[_longest(experiment)],
+        )  # fmt: skip
         if done is None:
             _promise(experiment, names, seeds)
         else:
@@ -107,6 +110,13 @@ def _pricing(
     from sdlab.pricing.price import pricing
 
     return pricing(model, experiment, names, seeds)
+
+
+def _longest(experiment: Experiment) -> Experiment:
+    """Return the run that the others are measured from."""
+    from sdlab.pricing.price import END
+
+    return experiment.with_(num_steps=min(END * experiment.num_steps, TIMESTEPS))
 
 
 def _promise(experiment: Experiment, names: tuple[str, ...], seeds: tuple[int, ...]) -> None:

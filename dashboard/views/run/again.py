@@ -76,8 +76,9 @@ def _rerun(run: "StoredRun") -> None:
     )
     again = partial(_again, run.folder)
     found: Rerun | None = study_panel(
-        "run.again", "Run again and compare", (run.id,), again, kind="secondary"
-    )
+        "run.again", "Run again and compare", (run.id,), again, kind="secondary",
+        runs=[Experiment.from_dict(run.manifest["experiment"])],
+    )  # fmt: skip
     if found is None:
         return
     if found.same:

@@ -121,7 +121,9 @@ def _blurred(spec: Experiment, sigmas: "Sequence[float]") -> None:
     st.caption(f"Noise level sigma {sigmas[evaluation]:.3g}.")
     work = partial(show_draws, spec=spec, evaluation=evaluation, count=COUNT, steps=STEPS)
     about = (spec.to_json(), evaluation, COUNT, STEPS)
-    found = study_panel("run.draws", f"Draw {COUNT} pictures", about, work, kind="secondary")
+    found = study_panel(
+        "run.draws", f"Draw {COUNT} pictures", about, work, kind="secondary", runs=[spec]
+    )
     if found is None:
         st.caption(PROMISE_DRAWS)
     else:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.charts.parting import parting
+from dashboard.shell.lab import lab
 from dashboard.shell.messages import plain
 from dashboard.shell.theme import PALETTE
 from dashboard.views.why_different import seen
@@ -28,7 +29,7 @@ def costs(page: str, found: "Explanation") -> None:
             said = f"It cannot be measured here: {side.title} has no experiment. "
             st.info(plain(said + side.no_experiment), icon=":material/info:")
             return
-    from sdlab.explaining.measured import measuring
+    from sdlab.explaining.measured import measuring, runs_of
 
     changes = [(one.cause.id, dict(one.change)) for one in found.differences]
     sides = [side.experiment.to_json() for side in (found.a, found.b) if side.experiment]
@@ -37,9 +38,11 @@ def costs(page: str, found: "Explanation") -> None:
     st.caption(
         "Runs both on the loaded model, and the first with each difference alone.", width="content"
     )
+    held = lab().status().model
     made = study_panel(
-        page, "Measure what each costs", about, lambda model: measuring(found, model)
-    )
+        page, "Measure what each costs", about, lambda model: measuring(found, model),
+        runs=runs_of(found, held.name) if held else (),
+    )  # fmt: skip
     if made is not None:
         _measured(page, made)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dashboard.worker.limits import LimitError, Limits
+from dashboard.worker.task import once
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.worker.waiting import LONG, SHORT, ended, until
 
@@ -108,3 +109,20 @@ def test_long_computations_are_counted_for_each_person(make_worker):
     worker.cancel("one", "s", "bob")
     until(lambda: not worker.get("one").live)
     worker.study("two", endless, model, "s", owner="bob")
+
+
+def test_the_runs_of_a_long_computation_are_limited_in_size(make_worker):
+    limits = Limits(megapixel_steps=1)
+    worker = make_worker(limits=limits, operator=lambda who: who == "ada")
+    model = until(lambda: worker.status().model).hash
+    small = replace(SHORT, width=64, height=64)
+    for size in ({"width": 8192}, {"num_steps": 900}):
+        with pytest.raises(LimitError, match="a run may have 1 million"):
+            made = [small, replace(SHORT, **size)]
+            worker.study("large", once(lambda model: 1), model, "s", owner="bob", runs=made)
+    assert worker.get("large") is None
+    worker.study("small", once(lambda model: 1), model, "s", owner="bob", runs=[small])
+    worker.study("large", once(lambda model: 2), model, "s", owner="ada", runs=[LARGE])
+    assert ended(worker, "small").result == 1 and ended(worker, "large").result == 2
+    worker.study("large", once(lambda model: 3), model, "s", owner="bob", runs=[LARGE])  # joined
+    assert worker.get("large").result == 2
