@@ -19,11 +19,11 @@ from starlette.testclient import TestClient
 
 import sdlab
 from dashboard.charts.runs import scatter
-from dashboard.report import html, making
+from dashboard.report import MOST_RUNS, html, making, routes
 from dashboard.report.frames import spread
 from dashboard.report.parts import Figures, Gallery, Picture, Report, Section, Table, Words
 from dashboard.report.pictures import encoded, png_of
-from dashboard.report.routes import report_routes, report_url, written
+from dashboard.report.routes import NICER, report_routes, report_url, written
 from dashboard.shell import lab as lab_module
 from sdlab.errors import SdlabError, StoreError
 from sdlab.runs.grids import save_grid
@@ -281,13 +281,43 @@ def test_a_report_ends_with_who_waits_for_it(store):
         waiting = asyncio.create_task(whole(store[0], [store[1]["run"]]))
         while not (made := set(here.children()) - before):
             await asyncio.sleep(0.01)
+        while (nice := min(process.nice() for process in made)) == here.nice():
+            await asyncio.sleep(0.01)
         waiting.cancel()
         await asyncio.wait([waiting])
-        return waiting.cancelled(), made
+        return waiting.cancelled(), made, nice
 
     with ThreadPoolExecutor() as own:  # Playwright's loop may run in this thread
-        cancelled, (process,) = own.submit(asyncio.run, left()).result()
+        cancelled, (process,), nice = own.submit(asyncio.run, left()).result()
     assert cancelled and not process.is_running()
+    assert nice == min(19, here.nice() + NICER)  # the worker goes before it
+
+
+def test_one_persons_reports_are_made_one_after_the_other(monkeypatch, tmp_path):
+    begun, go_on = [], {}
+
+    async def run(command, sent):
+        begun.append(sent.decode())
+        await go_on.setdefault(begun[-1], asyncio.Event()).wait()
+        return 0, sent, ""
+
+    async def made():
+        asked = [("ada", "first"), ("ada", "second"), ("ada", "third"), ("bob", "other")]
+        waiting = [asyncio.create_task(whole(tmp_path, ["aaaa"], *one[::-1])) for one in asked]
+        seen = []
+        for name in ("other", "first", "second", "third"):
+            for _ in range(20):  # turns of the loop, in which all that can begins
+                await asyncio.sleep(0)
+            seen.append(sorted(begun))
+            go_on[name].set()
+        return seen, await asyncio.gather(*waiting)
+
+    monkeypatch.setattr(routes, "_run", run)
+    with ThreadPoolExecutor() as own:
+        seen, pages = own.submit(asyncio.run, made()).result()
+    assert seen[0] == seen[1] == ["first", "other"]
+    assert seen[2] == ["first", "other", "second"]
+    assert pages == ["first", "second", "third", "other"]
 
 
 def test_only_what_is_stored_is_served(store, monkeypatch):
@@ -297,4 +327,8 @@ def test_only_what_is_stored_is_served(store, monkeypatch):
     for address in ("", "?id=ffff", "?id=../x", *several):
         answer = client.get(f"/export/report.html{address}")
         assert answer.status_code == 404 and "Nothing is stored here" in answer.text
+    many = "&".join(f"id={number:016x}" for number in range(MOST_RUNS + 1))
+    answer = client.get(f"/export/report.html?{many}")
+    assert answer.status_code == 400
+    assert answer.text == "A report is of at most 500 runs, and 501 are named. Name fewer."
     assert report_url("a", "b") == "/export/report.html?id=a&id=b"
