@@ -373,22 +373,21 @@ def ask(worker, kind, name, person):
         worker.submit(SHORT.with_(model=name, prompt=person), session=person)
 
 
-@pytest.mark.parametrize("kind", ["models", "runs"])
-def test_who_asks_for_one_model_after_another_stops_nobody(make_worker, model, kind):
+def test_who_asks_for_one_model_after_another_stops_nobody(make_worker, model):
     """Two models share the second place: as one comes, somebody else asks for the other."""
     done = []
 
     def load(source=None, **options):
         if source in ("b", "c") and len(done) < 8:
             done.append(worker.get(run).done)
-            ask(worker, kind, "b" if source == "c" else "c", f"visitor {len(done)}")
+            ask(worker, "models", "b" if source == "c" else "c", f"visitor {len(done)}")
         return again(model, source)
 
     worker = make_worker(load)
     fit_beside(worker, "b", "c")
     run = worker.submit(LONG, session="me")
     running(worker, run)
-    ask(worker, kind, "b", "visitor")
+    ask(worker, "models", "b", "visitor")
     until(lambda: len(done) == 8)
     assert done[-1] > done[0]
     worker.cancel(run, "me")
