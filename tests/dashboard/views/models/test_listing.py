@@ -36,7 +36,9 @@ def machine(runs_folder, tmp_path, monkeypatch):
 
 def asked(monkeypatch):
     found = []
-    monkeypatch.setattr(lab().models, "load", lambda request, owner: found.append(request) or True)
+    monkeypatch.setattr(
+        lab().models, "load", lambda request, owner, session: found.append(request) or True
+    )
     return found
 
 

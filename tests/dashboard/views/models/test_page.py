@@ -38,7 +38,7 @@ def test_a_model_that_cannot_be_loaded_is_explained(open_page, source, message):
 def asked_for(at, monkeypatch):
     """Press Load and return what the worker is asked for, which it does not get."""
     asked = []
-    monkeypatch.setattr(lab().models, "load", lambda request, owner: asked.append(request))
+    monkeypatch.setattr(lab().models, "load", lambda request, owner, session: asked.append(request))
     at.text_input(key="models.source").set_value("a/model")
     next(b for b in at.button if b.label == "Load").click().run()
     assert not at.exception
