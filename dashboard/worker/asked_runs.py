@@ -191,8 +191,10 @@ class AskedRuns:
         self._kept.write()
 
     def resume(self) -> None:
-        """Go on with the runs that were asked for before this server's start."""
-        self.known.left = [self._resume(kept) for kept in self._kept.all()]
+        """Go on with the runs that servers before this one left, with those that are new here."""
+        with self._tasks.lock:
+            new = [kept for kept in self._kept.all() if self.known.find(kept.id) is None]
+            self.known.left += [self._resume(kept) for kept in new]
 
     def blame(self, runs: Sequence[str], point: str) -> dict[str, str]:
         """Count that the worker broke in the midst of runs; return why some are set aside."""

@@ -172,8 +172,9 @@ class QueueOnDisk:
                 self._refused(error)
                 return
         with self._lock:
-            self._runs = {kept.id: kept for kept in found} | self._runs
-            self._next = max([kept.number + 1 for kept in found], default=self._next)
+            new = {kept.id: kept for kept in found if kept.id not in self._unwritten}
+            self._runs = new | self._runs
+            self._next = max([self._next, *(kept.number + 1 for kept in found)])
 
     def close(self) -> None:
         """Write what has not been written yet, if that is possible, and close the file."""

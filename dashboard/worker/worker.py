@@ -39,7 +39,7 @@ from dashboard.worker.saving_again import SavingAgain
 from dashboard.worker.scheduler import Scheduler
 from dashboard.worker.snapshots import LabView, Snapshot
 from dashboard.worker.spare_time import in_spare_time
-from dashboard.worker.taking_over import take_over
+from dashboard.worker.taking_over import Inheriting, take_over
 from dashboard.worker.task import Priority
 from dashboard.worker.tasks import Tasks
 from dashboard.worker.under_way import UnderWay
@@ -132,12 +132,17 @@ class Worker:
         self._catalogue = CatalogueTable(tasks, held)
         self._scheduler = Scheduler(tasks, queue, held, flight, self.frames, work, self.measures)
         self._saving = SavingAgain(runs, known.unsaved, self.asked_runs.save_again)
-        self._scheduler.in_spare = self._saving.try_again
+        self._inheriting = Inheriting(self._kept, self._server, self.asked_runs.resume)
+        self._scheduler.in_spare = self._in_spare
         self._scheduler.check = self.limits.check_size
         self._scheduler.check_owner = self.asked_runs.check_owner
         self._scheduler.start()
         if not after_page:
             self.wake()
+
+    def _in_spare(self) -> None:
+        self._saving.try_again()
+        self._inheriting.look()
 
     def wake(self) -> None:
         """Note that the first page is on its way to the browser."""

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from dashboard.worker.living_servers import LastWork, LivingServer
+from dashboard.worker.queue_on_disk import QueueOnDisk
+from tests.dashboard.worker.waiting import SHORT, ended, until
 
 HOLDS = """
 import sys, time
@@ -64,3 +66,31 @@ def test_where_nothing_can_be_written_it_lives_unseen(tmp_path):
     server = LivingServer(tmp_path / "file")
     server.note(["x"], "y")
     server.end()
+
+
+def test_what_a_server_leaves_that_dies_meanwhile_is_made_by_one_that_lives(make_worker):
+    worker = make_worker()
+    worker._inheriting.pause = 0.0
+    own = worker.runs / ".dashboard"
+    other = LivingServer(own / "servers")
+    queue = QueueOnDisk(own / "queue.sqlite3", other.name)
+    queue.ask(SHORT)
+    queue.close()
+    assert ended(worker, worker.submit(SHORT.with_(seed=5))).state == "done"
+    assert worker.get(SHORT.id) is None  # the other lives
+    other._life.close()  # as the system does, however it ends
+    until(lambda: worker.get(SHORT.id))
+    assert ended(worker, SHORT.id).state == "done"
+    assert SHORT.id in {run.id for run in worker.known_runs.left}
+
+
+def test_what_was_done_meanwhile_is_not_taken_over_again(tmp_path):
+    """It is dropped in memory, and not on the disk yet."""
+    queue = QueueOnDisk(tmp_path / "queue.sqlite3", "a" * 16)
+    queue.ask(SHORT)
+    queue.write()
+    queue.drop(SHORT.id)
+    last = queue.ask(SHORT.with_(seed=5))
+    queue.take_over("b" * 16)
+    assert [kept.id for kept in queue.all()] == [last.id]
+    assert queue.ask(SHORT.with_(seed=6)).number > last.number
