@@ -88,7 +88,7 @@ DASHBOARD = {
     "worker": "",
     "serving": "worker",
     "shell": "components serving worker",
-    "report": "charts shell worker",
+    "report": "charts serving shell worker",
     "widgets": "charts components report serving shell worker",
     "views": "charts components report serving shell widgets worker",
 }
