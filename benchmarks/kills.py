@@ -186,8 +186,8 @@ def main() -> None:
             lab.ask(waiting)
             while lab.kills < kills and (few or len(lab.kept()) > waiting // 2):
                 lab.serve()
+        report.add("ends, of servers and of those who ask", lab.kills)
         lab.finish()
-        report.add("ends of the server", lab.kills)
         report.add("runs asked for", len(lab.asked))
         report.add("of these lost", len(lab.lost()), goal="<= 0")
         report.add("made again though stored", len(lab.again), goal="<= 0")

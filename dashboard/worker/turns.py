@@ -13,8 +13,7 @@ piece of each, whatever the others do and however long the pieces are.
 Somebody who makes one short run after another and looks at each has work now and then only, yet
 would get no more than an even share while it lasts. So the first seconds of what a person asks for
 cost a quarter (the idea of multi-level feedback, Corbato, Merwin-Daggett and Daley 1962, AFIPS):
-eight people at once have four times as much of the machine for short runs as for long ones, and the
-long ones still have the rest.
+who makes a short run has four times as much of the machine meanwhile as who makes a long one.
 """
 
 import math
@@ -27,7 +26,7 @@ from dashboard.worker.task import Task
 
 Item = TypeVar("Item")
 AHEAD_SECONDS = 5.0
-SHORT_SECONDS = 5.0
+SHORT_SECONDS = 1.5
 SHORT_COSTS = 0.25
 PAUSE_SECONDS = 0.5
 REMEMBERED = 1000
