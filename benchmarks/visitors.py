@@ -27,7 +27,7 @@ from startup import ROOT, free_port, wait_for_server
 
 sys.path.insert(0, str(ROOT))
 
-from tests.e2e.wire import Visit  # noqa: E402
+from tests.e2e.wire import Visit, browser  # noqa: E402
 
 PATIENCE = 600.0
 _RAISED = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)\b")
@@ -169,6 +169,7 @@ class Person:
     trouble: list[str] = field(default_factory=list)
     done: int = 0
     _visit: Visit | None = None
+    _browser: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.thread = threading.Thread(target=self._run, name=self.who, daemon=True)
@@ -176,8 +177,11 @@ class Person:
         self._seed = self._drawn.randrange(10**6) * 1000
 
     def open(self, page: str, **values: object) -> Visit:
-        """Open a page by its address; exceptions that it shows are trouble."""
-        visit = Visit(f"{self.server.url}/{page}?{urlencode(values, doseq=True)}")
+        """Open a page by its address, in a tab of one browser; what it raises is trouble."""
+        if not self._browser:
+            self._browser = browser(self.server.url)
+        address = f"{self.server.url}/{page}?{urlencode(values, doseq=True)}"
+        visit = Visit(address, self._browser)
         visit.exceptions = self.trouble
         return visit
 

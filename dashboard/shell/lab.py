@@ -12,6 +12,7 @@ from dashboard.shell.model_asker import asker
 from dashboard.shell.sign_in import is_operator
 from dashboard.worker.model_room import ModelRoom
 from dashboard.worker.model_rules import ModelRules
+from dashboard.worker.sessions import tab_of
 from dashboard.worker.snapshots import RunSnapshot
 from dashboard.worker.stored_runs import StoredRun, stored_run
 from dashboard.worker.tidying import Tidying
@@ -93,4 +94,4 @@ def _models() -> ModelRules:
 
 
 def _connected(session: str) -> bool:
-    return not runtime.exists() or bool(runtime.get_instance().is_active_session(session))
+    return not runtime.exists() or bool(runtime.get_instance().is_active_session(tab_of(session)))

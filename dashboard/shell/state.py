@@ -4,19 +4,33 @@ The run that a page shows is also in its URL, so that a reload and a shared link
 page switch clears the URL, and then this memory fills it.
 """
 
+import hashlib
+
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.web.server.starlette.starlette_app_utils import decode_xsrf_token_string
+from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_NAME
 
 from dashboard.shell.address import given, keep
+from dashboard.worker.sessions import session_of
 
 OWN_KEPT = 16
 _OWN = "own_runs"
 
 
 def session_id() -> str:
-    """Return the id of this browser session."""
+    """Return what this browser session goes by, which says its browser too."""
     context = get_script_run_ctx()
-    return context.session_id if context else "no session"
+    return session_of(context.session_id, _browser()) if context else "no session"
+
+
+def _browser() -> str:
+    """Return what tells this browser from others; "" of one that keeps no cookies.
+
+    It is a hash of the token that Streamlit gives each browser against forged requests.
+    """
+    token, _ = decode_xsrf_token_string(st.context.cookies.get(XSRF_COOKIE_NAME, ""))
+    return hashlib.sha256(token).hexdigest()[:16] if token else ""
 
 
 def shown_run(page: str) -> str:

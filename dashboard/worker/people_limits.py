@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dashboard.worker.limits import LimitError, Limits
 from dashboard.worker.run_task import RunTask
 from dashboard.worker.runs_in_flight import RunsInFlight
+from dashboard.worker.sessions import person_of
 from dashboard.worker.task import Priority
 from dashboard.worker.tasks import Tasks
 from sdlab.experiment.experiment import Experiment
@@ -57,7 +58,7 @@ class PeopleLimits:
         if self.limits.queued_runs is None or not queued:
             return ""
         live = {task.id for task in self.tasks.all(Priority.RUN) if task.live}
-        own = sum(self._is_of(run, owner or session) for run in live)
+        own = sum(self._is_of(run, person_of(owner, session)) for run in live)
         new = [one for one in experiments if one.id not in live]
         if own + len(new) > self.limits.queued_runs:
             new = [one for one in new if not self.flight.made(one, mix=True)]
@@ -117,7 +118,8 @@ class PeopleLimits:
             return
         self.check(runs, owner, session, queued=False)
         studies = self.tasks.all(Priority.STUDY)
-        live = sum(task.live and task.person == (owner or session) for task in studies)
+        person = person_of(owner, session)
+        live = sum(task.live and task.person == person for task in studies)
         if told := self.limits.too_busy(live):
             raise LimitError(told)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dashboard.worker.sessions import person_of
 from sdlab.experiment.experiment import Experiment
 from sdlab.models.guidance import Guidance
 from sdlab.models.loading_stages import Stage
@@ -50,8 +51,8 @@ class ModelRequest:
 
     @property
     def person(self) -> str:
-        """Whose turn it is: as of a task its owner's, without a login each browser session's."""
-        return self.owner or self.session
+        """Whose turn it is: as of a task its owner's, without a login each browser's."""
+        return person_of(self.owner, self.session)
 
 
 @dataclass(frozen=True)

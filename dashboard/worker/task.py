@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from dashboard.worker.sessions import person_of
 from dashboard.worker.snapshots import Snapshot
 from dashboard.worker.watchers import Watchers
 from sdlab.errors import MemoryLimitError, ModelError, SdlabError
@@ -103,8 +104,8 @@ class Task:
 
     @property
     def person(self) -> str:
-        """Whose turn it is: its owner's; without a login each browser session is a person."""
-        return self.owner or self.session
+        """Whose turn it is: its owner's; without a login each browser is a person."""
+        return person_of(self.owner, self.session)
 
     @property
     def live(self) -> bool:

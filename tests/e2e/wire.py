@@ -23,6 +23,18 @@ SHORT = 0.02
 """Seconds between two looks at what is waited for."""
 
 
+def browser(server: str) -> dict[str, str]:
+    """Return the headers of a browser that has been at a server, by which it is known there.
+
+    Args:
+        server: Its address, such as "http://127.0.0.1:8501".
+    """
+    with requests.Session() as http:
+        http.trust_env = False
+        http.get(f"{server}/_stcore/health", timeout=120).raise_for_status()
+        return {"Cookie": "; ".join(f"{name}={value}" for name, value in http.cookies.items())}
+
+
 @dataclass
 class Field:
     """A widget of the page.

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dashboard.worker.limits import LimitError, Limits
+from dashboard.worker.sessions import session_of
 from dashboard.worker.task import once
 from sdlab.experiment.experiment import Experiment
 from tests.dashboard.worker.waiting import LONG, SHORT, ended, until
@@ -51,14 +52,16 @@ def test_runs_that_are_too_many_are_counted(asked, live, said):
 
 def test_a_limit_is_each_persons_own(make_worker):
     worker = make_worker(limits=Limits(queued_runs=2))
-    runs = [worker.submit(replace(LONG, seed=seed), session="a") for seed in (1, 2)]
-    with pytest.raises(LimitError, match="You have 2 runs"):
-        worker.submit(replace(LONG, seed=3), session="a")
-    assert worker.submit(replace(LONG, seed=1), session="a") == runs[0]  # the same run again
-    other = worker.submit(SHORT, session="b")
+    tabs = [session_of(tab, "a browser") for tab in ("a", "b", "c")]
+    asked = zip((1, 2), tabs, strict=False)
+    runs = [worker.submit(replace(LONG, seed=seed), session=tab) for seed, tab in asked]
+    with pytest.raises(LimitError, match="You have 2 runs"):  # nor after a reload
+        worker.submit(replace(LONG, seed=3), session=tabs[2])
+    assert worker.submit(replace(LONG, seed=1), session=tabs[0]) == runs[0]  # the same run again
+    other = worker.submit(SHORT, session=session_of("d", "another browser"))
     assert ended(worker, other).state == "done"
-    assert worker.limits.over([SHORT], session="a") == ""  # stored: nothing is made
-    assert worker.limits.over([replace(LONG, seed=3)], session="a", queued=False) == ""
+    assert worker.limits.over([SHORT], session=tabs[0]) == ""  # stored: nothing is made
+    assert worker.limits.over([replace(LONG, seed=3)], session=tabs[0], queued=False) == ""
     for run in runs:
         worker.cancel(run, "a")
 

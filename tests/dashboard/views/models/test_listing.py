@@ -47,7 +47,7 @@ def captions(at):
 
 
 def test_the_cache_is_listed_and_loaded_with_one_click(open_page, machine, monkeypatch):
-    at = run_until(open_page("models"), lambda a: lab().status().model)
+    at = run_until(open_page("models"), lambda a: "In memory" in [h.value for h in a.header])
     requests = asked(monkeypatch)
     told = captions(at)
     assert any("Stable Diffusion 1.x" in t and "aaaaaaa" in t and "on disk" in t for t in told)
