@@ -5,6 +5,7 @@
     python benchmarks/embedded.py --only flow      one of the two: first, flow
     python benchmarks/embedded.py --quick          a few of each kind
     python benchmarks/embedded.py --json           the last line is one JSON object
+    python benchmarks/embedded.py --before FOLDER  pairs it with other weights of the same model
     python benchmarks/embedded.py --grid F         draws the grid of 48 captions into F
 
 Captions are fixed; each holds some combination that training never shows, and in the rows that
@@ -169,6 +170,21 @@ def by_evaluations(count: int, quick: bool, names: tuple[str, ...]) -> Iterator[
                 yield f"{name}, {solver}, {evaluations} evaluations", mean(shown)
 
 
+def against(folder: Path, count: int) -> Iterator[tuple[str, Figure]]:
+    """Yields the figures of other weights, and by how much those that are shipped are better."""
+    pipeline = evaluate.load_pipeline(folder)
+    name = FLOW if "transformer" in pipeline.components else EMBEDDED
+    before = evaluate.hits_of(pipeline, Checker.load(), count, evaluate.KINDS)
+    for row, figure in evaluate.shares(before).items():
+        yield f"before: {row}", figure
+    shipped = evaluate.load_pipeline(SHIPPED[name])
+    after = evaluate.hits_of(shipped, Checker.load(), count, evaluate.KINDS)
+    for row, figure in evaluate.shares(after).items():
+        yield f"shipped: {row}", figure
+    for row, figure in evaluate.differences(before, after).items():
+        yield f"shipped - before, paired: {row}", figure
+
+
 def _exactly(value: float) -> Figure:
     return Figure(value, value, value, 1)
 
@@ -203,6 +219,9 @@ def figures(arguments: argparse.Namespace) -> Iterator[tuple[str, Figure]]:
     """Yields all figures that were asked for."""
     quick, hits = arguments.quick, {}
     count = 2 if quick else arguments.count
+    if arguments.before:
+        yield from against(arguments.before, count)
+        return
     chosen = {"both": (EMBEDDED, FLOW), "first": (EMBEDDED,), "flow": (FLOW,)}[arguments.only]
     kinds = (*evaluate.KINDS, *evaluate.STRICT_KINDS)
     for name in chosen:
@@ -228,6 +247,7 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=48, help="captions by evaluations")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--before", type=Path, default=None)
     parser.add_argument("--grid", type=Path, default=None)
     arguments = parser.parse_args()
     logging.disable_progress_bar()
