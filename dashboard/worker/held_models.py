@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LISTED_FAILED = (
-    "{} could not be loaded. Whoever runs this server finds the reason on its Models page."
-)
+FAILED = "{} could not be loaded. Whoever runs this server finds the reason on its Models page."
 
 
 class HeldModels:
@@ -48,6 +46,7 @@ class HeldModels:
         loading: The name of the model being loaded, or of the next that will be; "" if none is.
         loading_for: Whose wish that is.
         load_error: Why the last load failed, in a sentence; "" if it did not.
+        failed: The name of the model that it was.
         load_cancelled: Whether that was because it was cancelled.
         stage: Where the load in progress is; None if none is.
         unwanted: Whether the load in progress is to end at its next stage.
@@ -76,6 +75,7 @@ class HeldModels:
         self.loading = EMBEDDED
         self.loading_for = ""
         self.load_error = ""
+        self.failed = ""
         self.load_cancelled = False
         self.stage: Stage | None = None
         self.unwanted = False
@@ -159,7 +159,7 @@ class HeldModels:
         if name not in self._listed:
             return self.load_error
         log.warning("%s, which is listed, could not be loaded: %s", name, self.load_error)
-        return LISTED_FAILED.format(name)
+        return FAILED.format(name)
 
     def in_place_of(self, name: str) -> tuple[str, ...]:
         """Return the names of the models that go when another is loaded, if all are idle."""

@@ -78,7 +78,8 @@ class ModelLoader:
                     self._load(other)
         self._note_loading()
         with self.tasks.lock:
-            held.load_error = error or held.load_error  # of a request refused in the meantime
+            if error:  # else it may be of a request refused in the meantime
+                held.load_error, held.failed = error, request.source
             held.load_cancelled = cancelled
         self.measures.loaded(not error)
         return not error

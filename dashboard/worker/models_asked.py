@@ -46,7 +46,7 @@ class ModelsAsked:
                 loading=may_have.called(asker, held.loading),
                 stage=held.stage,
                 may_cancel_load=self._may_cancel_load(),
-                load_error=may_have.said(asker, held.load_error),
+                load_error=may_have.said(asker, held.load_error, held.failed),
                 load_cancelled=held.load_cancelled,
                 known=may_have.names(asker, held),
             )
@@ -73,6 +73,7 @@ class ModelsAsked:
         trouble = ENDED if self.tasks.closed else self.held.trouble(request)
         with self.tasks.lock:
             self.held.load_error, self.held.load_cancelled = trouble, False
+            self.held.failed = request.source
             if trouble:
                 return False
             self.queue.ask_for_model(replace(request, owner=owner, session=session))

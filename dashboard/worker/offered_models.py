@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dashboard.worker.held_model import HeldModel
-from dashboard.worker.held_models import HeldModels
+from dashboard.worker.held_models import FAILED, HeldModels
 from dashboard.worker.snapshots import Asker, ModelRequest
 from sdlab.shipped import EMBEDDED, SHIPPED
 
@@ -17,7 +17,6 @@ NOT_OFFERED = (
     "the server."
 )
 ANOTHER = "another model"
-FAILED = "A model could not be loaded. Whoever runs this server sees the reason."
 
 
 class OfferedModels:
@@ -69,9 +68,17 @@ class OfferedModels:
         """Return what a model that is being loaded is called to somebody."""
         return name if not name or not self.refusal(asker, name) else ANOTHER
 
-    def said(self, asker: Asker, error: str) -> str:
-        """Return what somebody is told of a load that failed: its reason may name files."""
-        return error if asker.anything or not error else FAILED
+    def said(self, asker: Asker, error: str, name: str) -> str:
+        """Return what somebody is told of a load that failed: its reason may name files.
+
+        Args:
+            asker: Who it is.
+            error: The reason; "" if none failed.
+            name: Of the model.
+        """
+        if asker.anything or not error:
+            return error
+        return FAILED.format(ANOTHER.capitalize() if self.refusal(asker, name) else name)
 
     def next_for(self, asker: Asker, held: HeldModels, coming: str) -> str:
         """Return the name of the model that somebody will work with, once what waits is loaded.

@@ -115,13 +115,14 @@ def test_of_an_operators_own_model_others_learn_nothing(server, visitor):
     server.models.load(ModelRequest("/home/anna/other"))
     assert server.status().loading == "/home/anna/other"
     server._held.load_error = "There is no '/home/anna/x'. Did you mean '/home/anna/secret'?"
+    server._held.failed = "/home/anna/x"
     visitor["is"] = Asker(anything=False)
     view = server.status()
     assert "anna" not in repr(view)
     assert view.loading == "another model"
-    assert (
-        view.load_error == "A model could not be loaded. Whoever runs this server sees the reason."
-    )
+    assert view.load_error.startswith("Another model could not be loaded. Whoever runs this")
+    server._held.failed = "embedded-flow"
+    assert server.status().load_error.startswith("embedded-flow could not be loaded.")
     visitor["is"] = Asker()
     assert "anna" in server.status().load_error
     server.cancel(run, "nobody")
