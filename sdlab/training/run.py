@@ -54,7 +54,7 @@ COOLDOWN = {"vae": 0.5, "text": 0.5, "compose": 0.7, "unet": 0.85, "checker": 0.
 AVERAGE = {"vae": 0.0, "text": 0.0, "compose": 0.0, "unet": 0.99, "checker": 0.0, "flow": 0.995}
 STEP_FRESH, STEP_STARTED = 0.02, 0.01
 """Peak step of the U-Net's matrices; one that starts from trained weights loses them at 0.02."""
-FLOW_STARTED = 0.004
+FLOW_STARTED = 0.01
 """Peak step of a transformer's matrices that starts from trained weights; AdamW's in proportion."""
 BATCH = {"unet": 32, "flow": 64}
 BATCH_CUDA = 256
@@ -169,6 +169,7 @@ class TrainingRun:
                 batch=self._batch("flow"),
                 muon_lr=FLOW_STARTED if self._starts_flow else STEP_FRESH,
                 block=self.arguments.block,
+                compiled=self.arguments.compile,
             ),
         )
 

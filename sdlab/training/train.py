@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add("--steps", type=int, default=None, help="steps of each stage, instead of a budget")
     add("--minutes", type=float, default=None, help="stop, to be resumed, after this long")
     add("--batch", type=int, default=None, help="of unet and flow (default 32 and 64, on cuda 256)")
+    add("--compile", action="store_true", help="flow: fuse its operations (torch.compile)")
     add("--block", type=int, default=4096, help="scenes encoded at a time, for unet and flow")
     add("--grounding", type=float, default=0.1, help="weight of the attention loss, 0 for none")
     add("--start", type=Path, default=None, help="pipeline folder to start the weights from")

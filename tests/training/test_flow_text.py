@@ -27,14 +27,19 @@ pytestmark = pytest.mark.slow
 OBJECTS = ("cat", "parrot", "car", "heart")
 
 
-@pytest.fixture(scope="module")
-def stage():
+def made(**settings):
+    """The stage with random weights, the same each time."""
     torch.manual_seed(0)
     vocabulary = Vocabulary(load_tokenizer(), OBJECTS)
     model = FlowModel(make_transformer(), make_second_text_encoder(len(vocabulary)))
     text = make_text_encoder(len(vocabulary))
-    settings = FlowSettings(seed=1, objects=OBJECTS, batch=4, block=8)
+    settings = FlowSettings(seed=1, objects=OBJECTS, batch=4, block=8, **settings)
     return FlowStage(model, make_vae(), text, vocabulary, World(), settings)
+
+
+@pytest.fixture(scope="module")
+def stage():
+    return made()
 
 
 def test_a_counted_token_gives_what_so_many_give():
@@ -90,3 +95,19 @@ def test_the_pipeline_feeds_what_the_stage_was_trained_on(stage, tmp_path):
     torch.testing.assert_close(told, hidden, rtol=0.03, atol=0.03)  # the stage is in bfloat16
     torch.testing.assert_close(pooled_told, pooled, rtol=0.03, atol=0.03)
     assert (told[:, 77:] == 0).all()
+
+
+@pytest.mark.every
+def test_compiled_the_loss_and_its_gradient_are_the_same():
+    """Up to bfloat16, in which both compute."""
+
+    def after(compiled):
+        stage = made(compiled=compiled)
+        loss, _ = stage.loss(0, torch.Generator().manual_seed(0))
+        loss.backward()
+        gradients = [p.grad.flatten() for p in stage.module.parameters() if p.grad is not None]
+        return float(loss.detach()), torch.cat(gradients)
+
+    (loss, gradient), (fused, gradient_fused) = after(False), after(True)
+    assert fused == pytest.approx(loss, rel=0.02)
+    assert torch.cosine_similarity(gradient, gradient_fused, 0) > 0.99
