@@ -74,8 +74,7 @@ def studied(experiment, key="study"):
 def test_others_go_first_in_the_midst_of_a_studys_long_call(make_worker, model):
     """As a sweep of large pictures is: the small run waits for a layer, not for a call."""
     worker = make_worker()
-    worker._flight.quick = 0.0
-    large = Experiment(seed=6, num_steps=1, width=256, height=256, record=NOTHING)
+    large = Experiment(seed=6, num_steps=1, width=512, height=512, record=NOTHING)
     worker.study(*studied(large), model.hash, "large")
     until(lambda: worker.get("study").state == "running")
     small = worker.submit(Experiment(seed=7, num_steps=2, record=NOTHING), session="small")
