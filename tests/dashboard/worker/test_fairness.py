@@ -53,7 +53,7 @@ def test_others_go_first_in_the_midst_of_a_long_call_and_nothing_changes(
 def test_a_run_is_cancelled_in_the_midst_of_a_long_call(make_worker, model):
     worker = make_worker()
     worker._flight.quick = 0.0
-    large = worker.submit(Experiment(seed=5, num_steps=50, width=512, height=512), session="a")
+    large = worker.submit(Experiment(seed=5, num_steps=50, width=1024, height=1024), session="a")
     until(lambda: any(held.engine.long._paused for held in worker._held.all))
     worker.cancel(large, "a")
     assert ended(worker, large).state == "cancelled"
@@ -109,7 +109,7 @@ def test_a_study_whose_calls_pause_gets_its_share_beside_a_run_that_never_ends(m
 
 def test_a_study_is_cancelled_in_the_midst_of_a_long_call(make_worker, model):
     worker = make_worker()
-    large = Experiment(seed=8, num_steps=50, width=512, height=512, record=NOTHING)
+    large = Experiment(seed=8, num_steps=50, width=1024, height=1024, record=NOTHING)
     worker.study(*studied(large), model.hash, "a")
     until(lambda: left_hooks(model))
     worker.cancel("study", "a")
