@@ -130,7 +130,8 @@ class Trainer:
         kept = {n: p.detach().clone() for n, p in self.stage.module.named_parameters()}
         self.load_average()
         self.stage.module.eval()
-        with torch.no_grad():
+        # Not compiled: its shapes are others, and each comes once.
+        with torch.compiler.set_stance("force_eager"), torch.no_grad():
             figures, picture = self.stage.validate()
             for name, parameter in self.stage.module.named_parameters():
                 parameter.copy_(kept[name])

@@ -189,7 +189,6 @@ class FlowStage:
         """Return tokens [B, 109, 136] and pooled [B, 136], as the pipeline feeds them."""
         return joined(self.first(ids), read(self.module.text_2, ids), T5_TOKENS[0])
 
-    @torch.compiler.set_stance("force_eager")  # its shapes are others, and each comes once
     def validate(self) -> tuple[dict[str, float], Image.Image | None]:
         """Return held-out losses at some times, the caption gap at 0.8, and a grid."""
         generator = torch.Generator().manual_seed(11)
