@@ -36,7 +36,7 @@ class Report:
         holds = None
         if goal:
             sign, limit = goal.split()
-            holds = value <= float(limit) if sign == "<=" else value >= float(limit)
+            holds = bool(value <= float(limit) if sign == "<=" else value >= float(limit))
         self.rows[name] = {"value": float(f"{value:.4g}"), "goal": goal, "holds": holds}
         mark = {True: "holds", False: "FALLS SHORT", None: ""}[holds]
         small = 0 < abs(value) < 0.005

@@ -9,12 +9,15 @@ curve of latency and memory over the number of people who all run small experime
     python benchmarks/shared.py [--quick] [--json] [--minutes 10] [--people 30] [--device cuda]
 """
 
+import sys
 import tempfile
+import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from report import Report
+from report import Report, seconds
 from visitors import COMPARED, THREADS, Collector, Patient, Person, Server, mixed, together
 
 FEWER = (1, 2, 4, 8, 15, 30, 60)
@@ -30,12 +33,12 @@ def main() -> None:
     report = Report(__doc__.splitlines()[0], options)
     report.head()
     quick = report.arguments.quick
+    add_interpreter(report)
     with tempfile.TemporaryDirectory() as place:
-        alone = add_beside(report, Path(place), 5.0 if quick else 60.0)
+        alone = add_beside(report, Path(place), 3.0 if quick else 60.0)
         if not quick:
             add_worse(report, Path(place), alone, 120.0)
-        minutes = 0.12 if quick else report.arguments.minutes
-        add_mixed(report, Path(place), alone, minutes * 60)
+            add_mixed(report, Path(place), alone, report.arguments.minutes * 60)
         add_exact(report, sorted(Path(place).glob("*/")))
         if report.arguments.people:
             add_curve(report, Path(place), report.arguments.people, 10.0 if quick else 60.0)
@@ -50,16 +53,41 @@ def serving(report: Report, place: Path, name: str):
         yield server
 
 
-def add_beside(report: Report, place: Path, seconds: float) -> np.ndarray:
+def add_interpreter(report: Report) -> None:
+    """Add how much longer a run takes beside a thread that never lets go of the interpreter."""
+    import torch
+
+    import sdlab
+    from dashboard.worker.worker_thread import SWITCH_SECONDS
+
+    torch.set_num_threads(int(THREADS))
+    model, end = sdlab.load(device=report.arguments.device), threading.Event()
+    drawing = threading.Thread(target=lambda: all(not end.is_set() for _ in iter(int, 1)))
+    short = partial(sdlab.run, model, sdlab.Experiment("a parrot", num_steps=1))
+    short()
+    alone, before = min(seconds(short) for _ in range(5)), sys.getswitchinterval()
+    drawing.start()
+    try:
+        for interval, goal in ((0.005, ""), (SWITCH_SECONDS, "<= 4")):
+            sys.setswitchinterval(interval)
+            name = f"beside a busy thread that lets go after {interval * 1000:g} ms"
+            report.add(f"{name}: run / alone", seconds(short) / alone, goal=goal)
+    finally:
+        sys.setswitchinterval(before)
+        end.set()
+        drawing.join()
+
+
+def add_beside(report: Report, place: Path, length: float) -> np.ndarray:
     """Add a small run alone and beside one large picture; return the latencies alone."""
     with serving(report, place, "beside") as server:
         person = Person(server, "alone", pause=0.5)
-        together([person], seconds)
+        together([person], length)
         alone = latencies(person)
         report.add("small run alone: median", np.median(alone), unit="s", note=f"{len(alone)} runs")
         report.add("small run alone: p95", np.percentile(alone, 95), unit="s")
         person, large = Person(server, "beside", pause=0.5), Patient(server, "large")
-        add_ratios(report, "beside 512x512, 250 steps", alone, [person], [person, large], seconds)
+        add_ratios(report, "beside 512x512, 250 steps", alone, [person], [person, large], length)
         add_progress(report, "beside 512x512", large)
     return alone
 

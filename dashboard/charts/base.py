@@ -8,7 +8,7 @@ Flow matching starts at t = 1, where sigma is infinite: such a row is drawn at t
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import altair as alt
 import numpy as np
@@ -166,9 +166,15 @@ def title_of(chart: alt.TopLevelMixin) -> str:
     return str(chart["title"]["text"])  # type: ignore[index]
 
 
-def layered(*layers: alt.Chart | alt.LayerChart) -> alt.LayerChart:
-    """Return charts drawn upon each other."""
-    chart = alt.layer(*layers)
+def layered(*layers: alt.Chart | alt.LayerChart, **properties: Any) -> alt.LayerChart:
+    """Return charts drawn upon each other.
+
+    Args:
+        layers: The lowest first.
+        properties: Of the whole, as its title. Given here they take less time than by
+            ``properties``, which copies all layers, and so does ``data`` that all of them show.
+    """
+    chart = alt.layer(*layers, **properties)
     assert isinstance(chart, alt.LayerChart)  # a chart of facets is what only facets make
     return chart
 
@@ -257,17 +263,16 @@ def lines(
             0,
             alt.Tooltip(str(color["shorthand"]).partition(":")[0], type="nominal", title="series"),
         )
-    base = alt.Chart(frame).encode(x=x_axis(x), y=y, tooltip=tips, color=series)
+    base = alt.Chart().encode(x=x_axis(x), y=y, tooltip=tips, color=series)
     line = base.mark_line(strokeWidth=2, color=ink).encode(order=alt.Order("evaluation:Q"))
     dots = base.mark_circle(color=ink).encode(
         size=alt.SizeValue(22, condition=hovered(90)), opacity=alt.OpacityValue(1)
     )
     rule = (
-        alt.Chart(frame)
+        alt.Chart()
         .mark_rule(color=GREY, strokeWidth=1, tooltip=None)
         .encode(x=x_axis(x), opacity=alt.OpacityValue(0, condition=hovered(0.6)))
     )
     target = base.mark_point(size=160).encode(opacity=alt.OpacityValue(0)).add_params(hover)
-    return layered(rule, line, dots, target).properties(
-        title=alt.TitleParams(title, anchor="start", fontSize=14), height=HEIGHT
-    )
+    heading = alt.TitleParams(title, anchor="start", fontSize=14)
+    return layered(rule, line, dots, target, data=frame, title=heading, height=HEIGHT)

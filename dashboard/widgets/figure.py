@@ -1,12 +1,29 @@
 """What stands below a chart: one line that says what is seen, and the theory in a fold."""
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import altair
 import streamlit as st
+from altair.utils import schemapi
 
 from dashboard.charts.base import title_of
 from dashboard.shell.glossary import definitions
+
+# Altair holds each piece of a chart, then the whole, against its schema. That takes most of the
+# time of a drawing, and ours are held against it by the tests of ``dashboard/charts``.
+schemapi.disable_debug_mode()
+
+
+class _Unchecked:
+    """A chart of ours, which Streamlit need not have held against Altair's schema."""
+
+    def __init__(self, chart: altair.Chart | altair.LayerChart) -> None:
+        self._chart = chart
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return its specification; what Streamlit asks a chart for."""
+        return self._chart.to_dict(validate=False)
 
 
 def figure(
@@ -31,11 +48,12 @@ def figure(
             a click; of a chart with a selection of its own.
     """
     alt = alt or title_of(chart)
+    drawn = cast(altair.Chart, _Unchecked(chart))
     if picked is None:
-        st.altair_chart(chart, width="stretch", alt=alt)
+        st.altair_chart(drawn, width="stretch", alt=alt)
     else:
         key, call = picked
-        st.altair_chart(chart, width="stretch", alt=alt, key=key, on_select=call)
+        st.altair_chart(drawn, width="stretch", alt=alt, key=key, on_select=call)
     st.caption(seen, help="\n\n".join(filter(None, (more, definitions(alt, seen)))) or None)
 
 

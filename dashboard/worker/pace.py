@@ -48,6 +48,7 @@ class Pace:
 
 
 def _mean(rounds: deque[tuple[int, float]]) -> float | None:
+    rounds = rounds.copy()  # the worker's thread notes more meanwhile
     done = sum(count for count, _ in rounds)
     return sum(seconds for _, seconds in rounds) / done if done else None
 

@@ -118,7 +118,22 @@ class RunsInFlight:
         engines = [held.engine for held in self.held.all]
         ready = [job for engine in engines for job in engine.jobs if engine.may_serve(job)]
         ready += [job for engine in engines if (job := engine.next_to_start())]
-        return min((self._tasks_of[job] for job in ready), key=self.shares.place, default=None)
+        return min((self._tasks_of[job] for job in ready), key=self.place, default=None)
+
+    def place(self, task: Task) -> tuple[float, bool, float]:
+        """Return a task's place among all: the least comes first.
+
+        Of one person's runs what has paused comes before what would begin another long call, so
+        that no more calls are under way than there are people.
+        """
+        person, own = self.shares.place(task)
+        return person, self._would_begin(task), own
+
+    def _would_begin(self, task: Task) -> bool:
+        """Return whether a run would begin a call that may pause."""
+        if not isinstance(task, RunTask) or task.held is None or task.job is None:
+            return False
+        return not (task.held.engine.long.has_paused(task.job) or self.is_quick(task))
 
     def round(self) -> bool:
         """Do one network call or decoding, or a piece of one; return whether there was one."""
@@ -263,7 +278,7 @@ class RunsInFlight:
     def _submitted(self, task: RunTask, asked: "Experiment", mix: bool, held: "HeldModel") -> "Job":
         """Return a run's job, of an engine in which runs take turns."""
         engine = held.engine
-        engine.order = lambda job: self.shares.place(self._tasks_of[job])
+        engine.order = lambda job: self.place(self._tasks_of[job])
         engine.begins = self._begins
         engine.together = self._are_one_persons
         engine.long.pause, engine.long.quick = self._pauses, self.quick

@@ -209,14 +209,14 @@ class Scheduler:
         """
         self.flight.drop_cancelled()
         study, run = self._study(), self.flight.first()
-        place = self.flight.shares.place
+        place = self.flight.place
         if study is None or not study.cancelled and run is not None and place(run) < place(study):
             return self.flight.round()
         return self._step_study(study)
 
     def _study(self) -> Task | None:
         """Return the study whose turn it is, if there is one."""
-        studies, place = self.tasks.line(Priority.STUDY), self.flight.shares.place
+        studies, place = self.tasks.line(Priority.STUDY), self.flight.place
         return min(studies, key=lambda task: (not task.cancelled, place(task)), default=None)
 
     def _others_wait(self, task: Task) -> bool:
@@ -225,7 +225,7 @@ class Scheduler:
             return True
         if self.tasks.line(Priority.QUESTION) or self.tasks.line(Priority.SKETCH):
             return True
-        place = self.flight.shares.place
+        place = self.flight.place
         waiting = [one for one in (self._study(), self.flight.first()) if one is not None]
         first = [one for one in waiting if place(one) < place(task)]
         return any(one.person != task.person or self.flight.is_quick(one) for one in first)

@@ -5,6 +5,7 @@ is started anew, what it was doing is mended, and that is counted.
 """
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,14 @@ MOST_BREAKS = 3
 """After so many turns in a row that broke the worker is not well."""
 PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
+SWITCH_SECONDS = 2e-5
+"""How long a thread keeps the interpreter from another that waits for it; Python's own is 0.005.
+
+Each operation of a network lets go of the interpreter and waits for it again. While pages are drawn
+it would wait for 0.005 s each time, thousands of times in a run (D. Beazley 2010, Understanding the
+Python GIL: the convoy effect). What the others do meanwhile is hardly slower:
+``benchmarks/shared.py``.
+"""
 ENDED = Health("ended", "The worker has ended: restart the server.")
 
 
@@ -105,6 +114,7 @@ class WorkerThread:
                     self._anew()
 
     def _turns(self) -> None:
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._awake.wait(self.patience)
         self._began = True
         if self._end is not None:

@@ -1,8 +1,9 @@
 """The calls of an engine that take long enough to let others go first in their midst.
 
-How long a call takes is measured by what it is of: the same shape, rows and network. One that is
-known to be quick is made in one piece. Whatever has paused keeps what it has computed so far in
-memory, so only a few may, and another call begins beside them only where memory is free for it.
+How long a call takes is measured by what it is of: the same shape, rows and network. The least
+counts, as other threads make it longer. One that is known to be quick is made in one piece.
+Whatever has paused keeps what it has computed so far in memory, so another call begins beside it
+only where memory is free for it.
 """
 
 import math
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     Pause = Callable[[Job], bool]
 
-MOST_PAUSED = 4
 KNOWN = 512
 
 
@@ -44,6 +44,7 @@ class LongCalls:
         self._paused: dict[Job, Pausable] = {}
         self._kinds: dict[Job, Any] = {}
         self._seconds: dict[Any, float] = {}
+        self._free = math.inf  # bytes for another call, when one paused
         self.pause: Pause | None = None
         self.quick = 0.0
 
@@ -82,12 +83,7 @@ class LongCalls:
 
     def may_begin(self, job: "Job") -> bool:
         """Return whether a job may be served, beside what has paused."""
-        if not self._paused or job in self._paused:
-            return True
-        if len(self._paused) >= MOST_PAUSED and self.seconds(job) > self.quick:
-            return False
-        free = memory.available_bytes(self._model.device) * memory.USABLE
-        return job.plan.activation_bytes <= free
+        return not self._paused or job in self._paused or job.plan.activation_bytes <= self._free
 
     def finish(self) -> bool:
         """Make all that has paused to its end, for its memory; return whether there was any."""
@@ -121,7 +117,10 @@ class LongCalls:
                 del self._paused[job]
                 if len(self._seconds) >= KNOWN:
                     self._seconds.clear()
-                self._seconds[self._kinds.pop(job)] = call.seconds
+                kind = self._kinds.pop(job)
+                self._seconds[kind] = min(call.seconds, self._seconds.get(kind, math.inf))
+            else:  # once, not for each job: asking lets go of the interpreter
+                self._free = memory.available_bytes(self._model.device) * memory.USABLE
 
     def _wanted(self, job: "Job") -> bool:
         return self.pause is not None and self.pause(job)

@@ -8,11 +8,12 @@ import sdlab
 from sdlab.errors import SdlabError
 from sdlab.experiment.attention_record import AttentionRecord
 from sdlab.experiment.record import Record
+from sdlab.models import memory
 from sdlab.models.model import Model
 from sdlab.pauses import going_on, under_way
 from sdlab.sampling import sliced_attention
 from sdlab.sampling.engine import Engine
-from sdlab.sampling.long_calls import MOST_PAUSED
+from sdlab.sampling.long_calls import _kind
 from sdlab.sampling.pausable import layers_of
 from sdlab.sampling.sliced_attention import sliced
 from sdlab.tracing.recorder import Timer
@@ -82,12 +83,28 @@ def test_runs_that_pause_for_each_other_are_the_same_bit_for_bit(small, kind):
     assert hooks(model) == before and torch.is_grad_enabled() == grad
 
 
-def test_only_a_few_pause_at_a_time(small):
+@pytest.mark.parametrize(("free", "most"), [(2**40, 6), (0, 2)])
+def test_as_many_pause_as_there_is_memory_for(small, monkeypatch, free, most):
+    """Memory is asked for as a call pauses: the second one begins before there is none."""
     turns = Alternating(small, every=1)
-    jobs = [turns.engine.submit(asked(seed, num_steps=1)) for seed in range(MOST_PAUSED + 2)]
-    list(turns.rounds())
-    assert turns.most == MOST_PAUSED
+    jobs = [turns.engine.submit(asked(seed, num_steps=1)) for seed in range(6)]
+    rounds = turns.rounds()
+    next(rounds)
+    monkeypatch.setattr(memory, "available_bytes", lambda device: free)
+    list(rounds)
+    assert turns.most == most
     assert all(job.state == "done" for job in jobs)
+
+
+def test_of_equal_calls_the_least_time_counts(small):
+    """Other threads make a call longer; one that is quick stays so."""
+    turns = Alternating(small)
+    job = turns.engine.submit(asked(0, num_steps=4))
+    next(turns.rounds())
+    kind = _kind(job)
+    turns.engine.long._seconds[kind] = 1e-9
+    list(turns.rounds())
+    assert turns.engine.long._seconds[kind] == 1e-9
 
 
 @pytest.mark.parametrize("kind", ["plain", "pipeline"])

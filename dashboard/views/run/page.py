@@ -16,6 +16,7 @@ from dashboard.widgets.ticking_panel import ticking_panel
 from dashboard.worker.stored_runs import StoredRun
 
 CHART_SECONDS = 2.0
+QUICK_MS = 2000.0  # a run that is done in seconds shows its charts then
 _LATEST = "run.latest"
 _OF_SESSION = "run.latest_is_own"
 LATEST = "The **latest** stored run, as the address named none; now it links to this one."
@@ -55,7 +56,7 @@ def _so_far(run: str) -> bool:
     view = lab().known_runs.get(run)
     if view is None or view.state == "done":
         return False
-    if view.tables:
+    if view.tables and view.tables["steps"]["ms"].sum() > QUICK_MS:
         from dashboard.charts.base import thinned
         from dashboard.views.run.charts import chart_panel
 

@@ -50,6 +50,43 @@ def test_others_go_first_in_the_midst_of_a_long_call_and_nothing_changes(
         assert torch.equal(stored.trace.x_t, alone.trace.x_t)
 
 
+def test_long_calls_of_many_people_hold_up_nobody(make_worker):
+    """However many are in their midst, and however long the small run's own calls are."""
+    worker = make_worker()
+    worker._flight.quick = 0.0
+    people = [f"person {number}" for number in range(6)]
+    large = [
+        worker.submit(Experiment(seed=n, width=512, height=512, record=NOTHING), session=who)
+        for n, who in enumerate(people)
+    ]
+    until(lambda: len(paused(worker)) == len(large))
+    small = worker.submit(Experiment(seed=4, num_steps=2, record=NOTHING), session="small")
+    assert ended(worker, small).state == "done"
+    assert [worker.get(run).done for run in large] == [0] * len(large)
+    for run, who in zip(large, people, strict=True):
+        worker.cancel(run, who)
+
+
+def test_of_one_persons_runs_one_is_in_the_midst_of_a_long_call(make_worker):
+    worker = make_worker()
+    worker._flight.quick = 0.0
+    large = [
+        worker.submit(Experiment(seed=seed, width=256, height=256, record=NOTHING), session="many")
+        for seed in range(3)
+    ]
+    for seed in range(4):
+        small = worker.submit(Experiment(seed=seed, num_steps=4, record=NOTHING), session="small")
+        while worker.get(small).live:
+            assert len([job for job in paused(worker) if job.plan.shape[-1] == 32]) <= 1
+    for run in large:
+        worker.cancel(run, "many")
+
+
+def paused(worker):
+    """The jobs that are in the midst of a long call."""
+    return [job for held in worker._held.all for job in list(held.engine.long._paused)]
+
+
 def test_a_run_is_cancelled_in_the_midst_of_a_long_call(make_worker, model):
     worker = make_worker()
     worker._flight.quick = 0.0

@@ -1,6 +1,8 @@
 """The pace of the runs in the engines."""
 
 import random
+import sys
+import threading
 
 import pytest
 
@@ -35,3 +37,22 @@ def test_the_forecast_is_within_a_factor_of_what_the_same_rounds_take():
     real = sum(seconds + chance.choice((0.0, 0.0, 0.2)) for _, seconds in rounds)
     forecast = pace.seconds * sum(count for count, _ in rounds)
     assert 1 / 1.5 < forecast / real < 1.5
+
+
+def test_pages_ask_for_the_pace_while_the_worker_notes_it():
+    pace, done = Pace(), threading.Event()
+
+    def worker():
+        while not done.is_set():
+            pace.note(1, 1, 0.1)
+
+    before, thread = sys.getswitchinterval(), threading.Thread(target=worker)
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        for _ in range(3000):
+            assert pace.seconds is None or pace.seconds == pytest.approx(0.1)
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(before)

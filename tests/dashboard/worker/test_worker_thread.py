@@ -1,5 +1,6 @@
 """The worker's thread: whatever ends it, the next one goes on, and how it is can be asked."""
 
+import sys
 import threading
 import time
 
@@ -8,7 +9,7 @@ import pytest
 from dashboard.worker.health import SILENT_SECONDS
 from dashboard.worker.measures import Measures
 from dashboard.worker.under_way import UnderWay
-from dashboard.worker.worker_thread import MOST_BREAKS, WorkerThread
+from dashboard.worker.worker_thread import MOST_BREAKS, SWITCH_SECONDS, WorkerThread
 from tests.dashboard.worker.waiting import until
 
 
@@ -97,3 +98,7 @@ def test_no_sign_between_two_pieces_of_work_is_no_good_sign(turns):
     silent.beat -= SILENT_SECONDS + 1
     health = turns.thread.health()
     assert health.state == "silent" and "restart the server" in health.reason
+
+
+def test_the_network_waits_less_for_the_interpreter_than_python_lets_it(turns):
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
