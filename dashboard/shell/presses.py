@@ -3,8 +3,10 @@
 Streamlit cuts a script short as soon as the browser asks for another run of it: a second Enter, a
 slider moved at once. The next script no longer knows of the press, so what stands behind
 ``if st.button(...)`` may never be reached. Here a press is noted before the script runs, by a
-callback that asks nothing of Streamlit, and kept until it has been acted on. The work is started
-where the button is, so with what the fields hold by then:
+callback that asks nothing of Streamlit, and kept until it has been acted on. The script before may
+go on for a moment beside the new one: it must neither act on the new press, with what the fields
+held before, nor end it. The work is started where the button is, so with what the fields hold by
+then:
 
     press = press_of("page.go")
     st.button("Run", key="page.go", on_click=press.note)
@@ -14,6 +16,7 @@ where the button is, so with what the fields hold by then:
 """
 
 from collections.abc import Callable
+from threading import RLock, get_ident
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -28,10 +31,13 @@ class Press:
     def __init__(self) -> None:
         self._given = False
         self._started: list[Any] = []
+        self._script: int | None = None  # the thread of the one that acts on it
+        self._lock = RLock()
 
     def note(self) -> None:
         """Note a press; the button's callback."""
-        self._given, self._started = True, []
+        with self._lock:
+            self._given, self._started, self._script = True, [], None
 
     def wanted(self, ready: bool = True) -> bool:
         """Return whether to act on a press; one while nothing can be started is forgotten.
@@ -39,9 +45,14 @@ class Press:
         Args:
             ready: Whether there is something to start.
         """
-        if not ready:
-            self.end()
-        return self._given
+        if not self._given:
+            return False
+        _end_if_told_to()
+        with self._lock:
+            self._script = get_ident()
+            if not ready:
+                self.end()
+            return self._given
 
     def begin(self, work: Callable[[], Started]) -> Started:
         """Return what starting the work returns; of one press it is started once.
@@ -49,18 +60,32 @@ class Press:
         Args:
             work: Starts it; asks nothing of Streamlit, so that it cannot be cut short.
         """
-        if not self._started:
+        with self._lock:
+            if self._started:
+                known: Started = self._started[0]
+                return known
             try:
-                self._started = [work()]
+                found = work()
             except Exception:
                 self.end()
                 raise
-        found: Started = self._started[0]
-        return found
+            if self._script == get_ident():
+                self._started = [found]
+            return found
 
     def end(self) -> None:
-        """Note that the page shows what was started."""
-        self._given, self._started = False, []
+        """Note that the page shows what was started; a press since then stays."""
+        with self._lock:
+            if self._script == get_ident():
+                self._given, self._started, self._script = False, [], None
+
+
+def _end_if_told_to() -> None:
+    """End the script here if it is the one before: a look at the session does so.
+
+    Streamlit tells a script to end before it begins the next one, whose callback notes the press.
+    """
+    _ = _STATE in st.session_state
 
 
 def press_of(key: str) -> Press:

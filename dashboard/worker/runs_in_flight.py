@@ -17,6 +17,7 @@ from dashboard.worker.stored_runs import stored_facts
 from dashboard.worker.task import Priority, Task
 from dashboard.worker.tasks import Tasks
 from dashboard.worker.turns import Shares
+from dashboard.worker.waiting_time import work_left
 from sdlab.errors import MemoryLimitError, SdlabError
 from sdlab.runs.manifest import is_exact
 
@@ -118,7 +119,16 @@ class RunsInFlight:
         engines = [held.engine for held in self.held.all]
         ready = [job for engine in engines for job in engine.jobs if engine.may_serve(job)]
         ready += [job for engine in engines if (job := engine.next_to_start())]
-        return min((self._tasks_of[job] for job in ready), key=self.place, default=None)
+        return min((self._tasks_of[job] for job in ready), key=self._order, default=None)
+
+    def _order(self, task: RunTask) -> tuple[float, bool, float]:
+        """Return what decides between runs: whose turn it is, then what has least left to do.
+
+        So the first picture of many is there long before the last, not with it. Of one person
+        alone all go on together, as they may share calls.
+        """
+        person, begins, own = self.place(task)
+        return person, begins, own if len(self.people()) == 1 else work_left(task, None)
 
     def place(self, task: Task) -> tuple[float, bool, float]:
         """Return a task's place among all: the least comes first.
@@ -130,10 +140,13 @@ class RunsInFlight:
         return person, self._would_begin(task), own
 
     def _would_begin(self, task: Task) -> bool:
-        """Return whether a run would begin a call that may pause."""
+        """Return whether a run would begin a long call while one of the same person has paused."""
         if not isinstance(task, RunTask) or task.held is None or task.job is None:
             return False
-        return not (task.held.engine.long.has_paused(task.job) or self.is_quick(task))
+        paused = task.held.engine.long.paused()
+        if task.job in paused or self.is_quick(task):
+            return False
+        return any(self._tasks_of[job].person == task.person for job in paused)
 
     def round(self) -> bool:
         """Do one network call or decoding, or a piece of one; return whether there was one."""
@@ -278,7 +291,7 @@ class RunsInFlight:
     def _submitted(self, task: RunTask, asked: "Experiment", mix: bool, held: "HeldModel") -> "Job":
         """Return a run's job, of an engine in which runs take turns."""
         engine = held.engine
-        engine.order = lambda job: self.place(self._tasks_of[job])
+        engine.order = lambda job: self._order(self._tasks_of[job])
         engine.begins = self._begins
         engine.together = self._are_one_persons
         engine.long.pause, engine.long.quick = self._pauses, self.quick

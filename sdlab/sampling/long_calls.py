@@ -81,6 +81,10 @@ class LongCalls:
         """Return whether a job's call is under way and pauses."""
         return job in self._paused
 
+    def paused(self) -> "list[Job]":
+        """Return the jobs whose call is under way and pauses."""
+        return list(self._paused)
+
     def may_begin(self, job: "Job") -> bool:
         """Return whether a job may be served, beside what has paused."""
         return not self._paused or job in self._paused or job.plan.activation_bytes <= self._free

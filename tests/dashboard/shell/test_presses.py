@@ -1,6 +1,7 @@
 """A press starts its work once, also where the script is cut short before or after the button."""
 
 import pytest
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shell.presses import Press
@@ -53,6 +54,36 @@ def test_a_press_while_nothing_can_be_started_is_forgotten():
 def test_work_that_fails_to_start_is_not_tried_again_unasked():
     press = Press()
     press.note()
+    assert press.wanted()
     with pytest.raises(ValueError, match="not in list"):
         press.begin(lambda: [].index("no such"))
+    assert not press.wanted()
+
+
+def test_the_script_before_does_not_act_on_a_press_that_came_since(monkeypatch):
+    class Session:
+        def __contains__(self, key):
+            raise StopException
+
+    press = Press()
+    press.note()
+    with monkeypatch.context() as before:
+        before.setattr("streamlit.session_state", Session())  # of a script that is to end
+        with pytest.raises(StopException):
+            press.wanted(ready=False)
+    assert press.wanted() and press.begin(lambda: "started") == "started"
+
+
+def test_a_press_while_the_one_before_is_acted_on_is_acted_on_too():
+    press, started = Press(), []
+    press.note()
+    assert press.wanted() and press.begin(lambda: started.append(1) or 1) == 1
+    press.note()
+    press.end()  # of the script before
+    assert press.wanted() and press.begin(lambda: started.append(2) or 2) == 2
+    press.end()
+    press.note()
+    assert press.wanted() and press.begin(lambda: press.note() or "before") == "before"
+    assert press.wanted() and press.begin(lambda: "new") == "new"
+    press.end()
     assert not press.wanted()

@@ -82,9 +82,25 @@ def test_of_one_persons_runs_one_is_in_the_midst_of_a_long_call(make_worker):
         worker.cancel(run, "many")
 
 
+def test_of_one_persons_pictures_the_first_is_there_before_the_others(make_worker):
+    """Also while somebody else's work goes on, so that no calls are shared."""
+    worker = make_worker()
+    other = worker.submit(Experiment(seed=1, num_steps=999, record=NOTHING), session="other")
+    running(worker, other)
+    many = [
+        worker.submit(Experiment(seed=seed, num_steps=20, record=NOTHING), session="many")
+        for seed in range(4)
+    ]
+    until(lambda: any(not worker.get(run).live for run in many))
+    assert sum(worker.get(run).done for run in many if worker.get(run).live) < 2 * 20
+    worker.cancel(other, "other")
+    for run in many:
+        worker.cancel(run, "many")
+
+
 def paused(worker):
     """The jobs that are in the midst of a long call."""
-    return [job for held in worker._held.all for job in list(held.engine.long._paused)]
+    return [job for held in worker._held.all for job in held.engine.long.paused()]
 
 
 def test_a_run_is_cancelled_in_the_midst_of_a_long_call(make_worker, model):
