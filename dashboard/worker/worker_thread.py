@@ -26,8 +26,7 @@ SWITCH_SECONDS = 2e-5
 
 Each operation of a network lets go of the interpreter and waits for it again. While pages are drawn
 it would wait for 0.005 s each time, thousands of times in a run (D. Beazley 2010, Understanding the
-Python GIL: the convoy effect). What the others do meanwhile is hardly slower:
-``benchmarks/shared.py``.
+Python GIL: the convoy effect); ``benchmarks/shared.py`` measures both.
 """
 ENDED = Health("ended", "The worker has ended: restart the server.")
 
